@@ -1,0 +1,287 @@
+//! A change: what a module posts about one record.
+//!
+//! Parsed from one JSON object of a request; only legal combinations of old, new, type, id and key
+//! come out. Feeds `draft`.
+
+use super::draft::{Body, Draft, Origin};
+use super::entity::Entity;
+use super::event::EventId;
+use super::headers::Headers;
+use super::json::{self, Flaw, Raw, Shape};
+use super::key::{Key, Pointer};
+use super::states::States;
+use super::topic::Topic;
+use super::violation::{self, Violation};
+
+/// How deep a state or payload may nest; its own brackets count 1.
+pub const DEPTH_MAX: usize = 64;
+
+/// A legal change: `{old?, new?, id?, eventId?, type?, headers?}` once checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The record's id.
+    pub key: Key,
+    /// Old and new.
+    pub states: States,
+    /// The module's own event id.
+    pub event_id: Option<EventId>,
+    /// The module's own headers.
+    pub headers: Headers,
+}
+
+impl Change {
+    /// Checks one posted object; `at` is the JSON pointer to it. All that is illegal is named.
+    pub fn parse(raw: &Raw, entity: &Entity, at: &str) -> Result<Self, Vec<Violation>> {
+        const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
+        let members = Members::parse(raw, &KNOWN, at)?;
+        let mut all = Vec::new();
+        let states = keep(&mut all, states(&members));
+        let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
+        let event_id = keep(&mut all, members.event_id()).flatten();
+        let headers = keep(&mut all, members.headers());
+        if let (Some(states), Some(key)) = (&states, &key) {
+            keep(&mut all, agree(&members, states, key));
+        }
+        match (states, key, headers) {
+            (Some(states), Some(key), Some(headers)) if all.is_empty() => {
+                Ok(Self { key, states, event_id, headers })
+            }
+            _ => Err(all),
+        }
+    }
+
+    /// The draft of this change; `event_id` is used unless the module gave its own.
+    pub fn draft(self, topic: Topic, entity: &Entity, event_id: EventId, origin: &Origin) -> Draft {
+        Draft {
+            event_id: self.event_id.unwrap_or(event_id),
+            topic,
+            key: self.key,
+            body: Body::Change { states: self.states, wire_form: entity.wire_form },
+            own_headers: self.headers,
+            origin: origin.clone(),
+        }
+    }
+}
+
+/// The members of one posted object, by name; `null` is absent.
+pub(super) struct Members<'a> {
+    at: &'a str,
+    found: Vec<(&'static str, Raw)>,
+}
+
+impl<'a> Members<'a> {
+    /// Refuses anything but an object, unknown and doubled names, and what nests too deep.
+    pub(super) fn parse(raw: &Raw, known: &[&'static str], at: &'a str) -> Result<Self, Vec<Violation>> {
+        if raw.shape() != Shape::Object {
+            return Err(vec![Violation::new(at.to_owned(), "not-an-object", "must be a JSON object")]);
+        }
+        json::check(raw, DEPTH_MAX + 1)
+            .map_err(|defect| vec![flaw(&defect.flaw, format!("{at}{}", defect.pointer))])?;
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        for (name, value) in raw.members() {
+            let name = name.text();
+            match known.iter().find(|k| **k == name) {
+                Some(_) if value.shape() == Shape::Null => {}
+                Some(name) => found.push((*name, value)),
+                None if unknown.len() == violation::MAX => {}
+                None => {
+                    let message = format!("unknown member; known are {}", known.join(", "));
+                    unknown.push(Violation::new(
+                        format!("{at}{}", json::segment(&name)),
+                        "unknown-member",
+                        message,
+                    ));
+                }
+            }
+        }
+        if unknown.is_empty() { Ok(Self { at, found }) } else { Err(unknown) }
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&Raw> {
+        self.found.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn violation(
+        &self,
+        member: &str,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Vec<Violation> {
+        vec![Violation::new(format!("{}/{member}", self.at), code, message)]
+    }
+
+    /// A member that must be a string, where there is one.
+    pub(super) fn string(&self, name: &str) -> Result<Option<String>, Vec<Violation>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let text = value.string().ok_or_else(|| self.violation(name, "not-a-string", "must be a string"))?;
+        Ok(Some(text))
+    }
+
+    pub(super) fn event_id(&self) -> Result<Option<EventId>, Vec<Violation>> {
+        let Some(text) = self.string("eventId")? else { return Ok(None) };
+        let id = EventId::parse(&text)
+            .map_err(|e| self.violation("eventId", "illegal-event-id", e.to_string()))?;
+        Ok(Some(id))
+    }
+
+    pub(super) fn headers(&self) -> Result<Headers, Vec<Violation>> {
+        let at = format!("{}/headers", self.at);
+        self.value("headers").map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
+    }
+
+    /// A violation of the object as a whole.
+    pub(super) fn whole(&self, code: &'static str, message: &str) -> Vec<Violation> {
+        vec![Violation::new(self.at.to_owned(), code, message)]
+    }
+}
+
+fn flaw(flaw: &Flaw, pointer: String) -> Violation {
+    match flaw {
+        Flaw::TooDeep => Violation::new(pointer, "too-deep", "nests deeper than 64 levels"),
+        Flaw::DuplicateName => {
+            Violation::new(pointer, "duplicate-name", "this name stands twice in its object")
+        }
+    }
+}
+
+/// The value, or its violations moved to `all`.
+pub(super) fn keep<T>(all: &mut Vec<Violation>, result: Result<T, Vec<Violation>>) -> Option<T> {
+    result.map_err(|violations| all.extend(violations)).ok()
+}
+
+fn states(members: &Members) -> Result<States, Vec<Violation>> {
+    let no_object = |name: &&str| members.value(name).is_some_and(|v| v.shape() != Shape::Object);
+    let violations: Vec<_> = ["old", "new"]
+        .iter()
+        .filter(|name| no_object(name))
+        .flat_map(|name| members.violation(name, "not-an-object", "a state must be a JSON object"))
+        .collect();
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    match (members.value("old").cloned(), members.value("new").cloned()) {
+        (None, Some(new)) => Ok(States::Create { new }),
+        (Some(old), Some(new)) => Ok(States::Update { old, new }),
+        (Some(old), None) => Ok(States::Delete { old }),
+        (None, None) => Err(members.whole("no-state", "a change has old, new or both")),
+    }
+}
+
+/// The key, which must be the same in both states.
+fn key(states: &States, pointer: &Pointer, at: &str) -> Result<Key, Vec<Violation>> {
+    let (mut all, mut keys) = (Vec::new(), Vec::new());
+    for (name, state) in [("old", states.old()), ("new", states.new())] {
+        let Some(state) = state else { continue };
+        let at = format!("{at}/{name}{}", pointer.as_str());
+        keys.extend(keep(&mut all, state_key(state, pointer, at)));
+    }
+    if let [old, new] = keys.as_slice()
+        && old != new
+    {
+        let message = format!("the key is `{new}`, but `{old}` in old");
+        all.push(Violation::new(format!("{at}/new{}", pointer.as_str()), "key-mismatch", message));
+    }
+    match (all.is_empty(), keys.pop()) {
+        (true, Some(key)) => Ok(key),
+        _ => Err(all),
+    }
+}
+
+fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Violation>> {
+    let illegal = |message: String| vec![Violation::new(at.clone(), "illegal-key", message)];
+    let found = pointer.find(state).ok_or_else(|| illegal("the key is missing".to_owned()))?;
+    let text = found.string().ok_or_else(|| illegal("the key must be a string".to_owned()))?;
+    if text == Key::DELETE_ALL {
+        return Err(illegal("the zero UUID is the key of DELETE_ALL".to_owned()));
+    }
+    Key::parse(&text).map_err(|e| illegal(e.to_string()))
+}
+
+/// An explicit type or id must say what the states say.
+fn agree(members: &Members, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
+    let mut all = Vec::new();
+    let event_type = states.event_type();
+    if let Some(given) = keep(&mut all, members.string("type")).flatten().filter(|t| t != event_type.as_str())
+    {
+        let message = format!("the states make it `{event_type}`, not `{given}`");
+        all.extend(members.violation("type", "type-mismatch", message));
+    }
+    if let Some(given) = keep(&mut all, members.string("id")).flatten().filter(|id| id != key.as_str()) {
+        all.extend(members.violation("id", "id-mismatch", format!("the key is `{key}`, not `{given}`")));
+    }
+    if all.is_empty() { Ok(()) } else { Err(all) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::Change;
+    use crate::domain::entity::{Entity, TopicSettings};
+    use crate::domain::event::EventType;
+    use crate::domain::json::Raw;
+    use crate::domain::key::Pointer;
+    use crate::domain::wire_form::WireForm;
+
+    fn parse(text: &str) -> Result<Change, Vec<(String, &'static str)>> {
+        let entity = Entity {
+            key: Pointer::parse("/id").unwrap(),
+            wire_form: WireForm::Convention,
+            topic: TopicSettings::default(),
+        };
+        let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        Change::parse(&raw, &entity, "/0")
+            .map_err(|all| all.into_iter().map(|v| (v.pointer, v.code)).collect())
+    }
+
+    #[test]
+    fn the_states_tell_the_type_and_null_is_absent() {
+        let cases = [
+            (r#"{"new":{"id":"a"}}"#, EventType::Create),
+            (r#"{"old":null,"new":{"id":"a"},"type":"CREATE","id":"a"}"#, EventType::Create),
+            (r#"{"old":{"id":"a"},"new":{"id":"a","x":1},"headers":null}"#, EventType::Update),
+            (r#"{"old":{"id":"a"},"new":null,"eventId":null}"#, EventType::Delete),
+        ];
+        for (text, expected) in cases {
+            let change = parse(text).unwrap();
+            assert_eq!((change.states.event_type(), change.key.as_str()), (expected, "a"));
+        }
+    }
+
+    #[test]
+    fn what_is_illegal_is_named_by_pointer() {
+        let cases = [
+            ("[]", "/0", "not-an-object"),
+            ("{}", "/0", "no-state"),
+            (r#"{"new":{"id":"a"},"nwe":1}"#, "/0/nwe", "unknown-member"),
+            (r#"{"new":[]}"#, "/0/new", "not-an-object"),
+            (r#"{"new":{}}"#, "/0/new/id", "illegal-key"),
+            (r#"{"new":{"id":7}}"#, "/0/new/id", "illegal-key"),
+            (r#"{"new":{"id":"\ud800"}}"#, "/0/new/id", "illegal-key"),
+            (r#"{"old":{"id":"a"},"new":{"id":"b"}}"#, "/0/new/id", "key-mismatch"),
+            (r#"{"new":{"id":"a"},"type":"DELETE"}"#, "/0/type", "type-mismatch"),
+            (r#"{"new":{"id":"a"},"id":"b"}"#, "/0/id", "id-mismatch"),
+            (r#"{"new":{"id":"a"},"eventId":"1"}"#, "/0/eventId", "illegal-event-id"),
+            (r#"{"new":{"id":"a","x":{"y":1,"\u0079":2}}}"#, "/0/new/x/y", "duplicate-name"),
+        ];
+        for (text, pointer, code) in cases {
+            assert_eq!(parse(text).unwrap_err(), [(pointer.to_owned(), code)], "{text}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_illegal_is_named_at_once() {
+        let text = r#"{"old":{"id":1},"new":{"id":2},"eventId":3,"headers":{"type":"x"}}"#;
+        let pointers: Vec<_> = parse(text).unwrap_err().into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(pointers, ["/0/old/id", "/0/new/id", "/0/eventId", "/0/headers/type"]);
+    }
+
+    #[test]
+    fn a_state_may_nest_64_deep() {
+        let nested = |depth: usize| {
+            format!(r#"{{"new":{{"id":"a","x":{}{}}}}}"#, "[".repeat(depth), "]".repeat(depth))
+        };
+        assert!(parse(&nested(63)).is_ok());
+        assert_eq!(parse(&nested(64)).unwrap_err()[0].1, "too-deep");
+    }
+}

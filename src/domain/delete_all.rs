@@ -1,0 +1,43 @@
+//! What a module may say with a DELETE_ALL: `{eventId?}`.
+//!
+//! Parsed from the optional body of such a request; feeds `draft`.
+
+use super::change::Members;
+use super::event::EventId;
+use super::json::Raw;
+use super::violation::Violation;
+
+/// The module's own event id, if it gave one. All that is illegal is named.
+pub fn parse(raw: &Raw) -> Result<Option<EventId>, Vec<Violation>> {
+    Members::parse(raw, &["eventId"], "")?.event_id()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::parse;
+    use crate::domain::json::Raw;
+    use crate::domain::violation;
+
+    fn code(text: &'static str) -> Result<bool, &'static str> {
+        let raw = Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap();
+        parse(&raw).map(|id| id.is_some()).map_err(|violations| violations[0].code)
+    }
+
+    #[test]
+    fn only_an_event_id_may_be_said() {
+        assert_eq!(code(r#"{"eventId":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a39"}"#), Ok(true));
+        assert_eq!(code("{}"), Ok(false));
+        assert_eq!(code(r#"{"eventId":"x"}"#), Err("illegal-event-id"));
+        assert_eq!(code(r#"{"id":"x"}"#), Err("unknown-member"));
+        assert_eq!(code("[]"), Err("not-an-object"));
+    }
+
+    #[test]
+    fn what_is_illegal_many_times_is_not_said_as_often() {
+        let members: Vec<_> = (0..1000).map(|n| format!(r#""x{n}":0"#)).collect();
+        let raw = Raw::parse(&Bytes::from(format!("{{{}}}", members.join(",")))).unwrap();
+        assert_eq!(parse(&raw).unwrap_err().len(), violation::MAX);
+    }
+}

@@ -1,0 +1,299 @@
+//! A draft: a checked event with its tenant, topic, key and headers, not yet in the log.
+//!
+//! Made from changes and process events; a store gives it its place and calls `seal`, which is a
+//! pure function: the same draft and stamp always give the same envelope.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::entity::EventName;
+use super::envelope::Envelope;
+use super::event::{EventId, EventType};
+use super::headers::Headers;
+use super::json::Raw;
+use super::key::Key;
+use super::position::{LogId, Position};
+use super::states::States;
+use super::tenant::TenantId;
+use super::time::Time;
+use super::topic::Topic;
+use super::wire_form::WireForm;
+
+/// Who posted: the tenant, and the headers that the request's context adds to its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose log it goes to.
+    pub tenant: TenantId,
+    /// Such as `x-okapi-request-id`; shared by all drafts of a request.
+    pub headers: Arc<Headers>,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A record changed.
+    Change {
+        /// Old and new.
+        states: States,
+        /// How it is written.
+        wire_form: WireForm,
+    },
+    /// Every record of the topic is gone.
+    DeleteAll {
+        /// How it is written.
+        wire_form: WireForm,
+    },
+    /// Something else happened.
+    Process {
+        /// The event's name.
+        event: EventName,
+        /// Published as it is.
+        payload: Raw,
+    },
+}
+
+/// An event on its way into the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The module's own, or one made for it.
+    pub event_id: EventId,
+    /// Where it will be published.
+    pub topic: Topic,
+    /// The record's id.
+    pub key: Key,
+    /// What it says.
+    pub body: Body,
+    /// The headers given in the change.
+    pub own_headers: Headers,
+    /// Who posted it.
+    pub origin: Origin,
+}
+
+/// The place that a store gives to a draft, under the tenant's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The tenant's log.
+    pub log_id: LogId,
+    /// Its position there.
+    pub position: Position,
+    /// The store's clock, never before the event before it.
+    pub time: Time,
+    /// The position of the topic's last DELETE_ALL before this event.
+    pub epoch: Option<Position>,
+}
+
+impl Draft {
+    /// The DELETE_ALL of a topic.
+    pub fn delete_all(topic: Topic, wire_form: WireForm, event_id: EventId, origin: &Origin) -> Self {
+        Self {
+            event_id,
+            topic,
+            key: Key::delete_all(),
+            body: Body::DeleteAll { wire_form },
+            own_headers: Headers::default(),
+            origin: origin.clone(),
+        }
+    }
+
+    /// Its type.
+    pub fn event_type(&self) -> EventType {
+        match &self.body {
+            Body::Change { states, .. } => states.event_type(),
+            Body::DeleteAll { .. } => EventType::DeleteAll,
+            Body::Process { event, .. } => EventType::Process(event.as_str().to_owned()),
+        }
+    }
+
+    /// The sealed event: final bytes that nothing serialises again.
+    pub fn seal(&self, stamp: &Stamp) -> Envelope {
+        let tenant = &self.origin.tenant;
+        let payload = match &self.body {
+            Body::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
+            Body::DeleteAll { wire_form } => wire_form.delete_all(tenant),
+            Body::Process { payload, .. } => payload.as_bytes().clone(),
+        };
+        let mut headers = self.own_headers.clone();
+        headers.extend(&self.origin.headers);
+        Envelope {
+            log_id: stamp.log_id,
+            tenant: tenant.clone(),
+            position: stamp.position,
+            time: stamp.time,
+            epoch: stamp.epoch,
+            event_id: self.event_id,
+            topic: self.topic.clone(),
+            key: self.key.clone(),
+            event_type: self.event_type(),
+            headers,
+            payload,
+        }
+    }
+
+    /// Tells the same content from another under one event id: topic, key, type, the headers given
+    /// in the change, old and new. Each field goes in with its length, so that none runs into the next.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: Option<&[u8]>| {
+            hash.update(bytes.map_or(u64::MAX, |b| b.len() as u64).to_be_bytes());
+            hash.update(bytes.unwrap_or_default());
+        };
+        field(Some(self.topic.as_str().as_bytes()));
+        field(Some(self.key.as_str().as_bytes()));
+        field(Some(self.event_type().as_str().as_bytes()));
+        field(Some(self.own_headers.as_column().as_bytes()));
+        let (old, new) = match &self.body {
+            Body::Change { states, .. } => (states.old(), states.new()),
+            Body::DeleteAll { .. } => (None, None),
+            Body::Process { payload, .. } => (None, Some(payload)),
+        };
+        field(old.map(|raw| &raw.as_bytes()[..]));
+        field(new.map(|raw| &raw.as_bytes()[..]));
+        hash.finalize().into()
+    }
+
+    /// The bytes that its Kafka record has at the most, wherever in the log it will stand.
+    pub fn record_bytes_max(&self) -> usize {
+        let last = Position::from_column(i64::MAX);
+        let body = match &self.body {
+            Body::Change { states, .. } => {
+                states.bytes() + self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
+            }
+            Body::DeleteAll { .. } => self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX,
+            Body::Process { payload, .. } => payload.as_bytes().len(),
+        };
+        let widest = Stamp {
+            log_id: LogId::new(uuid::Uuid::nil()),
+            position: last,
+            time: Time::ZERO,
+            epoch: Some(last),
+        };
+        let empty = Draft { body: Body::DeleteAll { wire_form: WireForm::Convention }, ..self.clone() };
+        let frame = empty.seal(&widest);
+        frame.record_bytes() - frame.payload.len() + body + self.event_type().as_str().len()
+    }
+
+    /// The memory it holds, in bytes, roughly: what a queue of drafts is measured by.
+    pub fn memory_bytes(&self) -> usize {
+        let body = match &self.body {
+            Body::Change { states, .. } => states.bytes(),
+            Body::DeleteAll { .. } => 0,
+            Body::Process { payload, .. } => payload.as_bytes().len(),
+        };
+        body + 512
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::{Body, Draft, Origin, Stamp};
+    use crate::domain::event::EventId;
+    use crate::domain::headers::Headers;
+    use crate::domain::json::Raw;
+    use crate::domain::key::Key;
+    use crate::domain::position::{LogId, Position};
+    use crate::domain::states::States;
+    use crate::domain::tenant::TenantId;
+    use crate::domain::time::Time;
+    use crate::domain::topic::Topic;
+    use crate::domain::wire_form::WireForm;
+
+    fn raw(text: &str) -> Raw {
+        Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn update(old: &str, new: &str) -> Draft {
+        let mut context = Headers::default();
+        context.push("x-okapi-request-id", "1/users");
+        let origin = Origin { tenant: TenantId::parse("diku").unwrap(), headers: Arc::new(context) };
+        let mut own_headers = Headers::default();
+        own_headers.push("mine", "1");
+        let states = States::Update { old: raw(old), new: raw(new) };
+        Draft {
+            event_id: EventId::new(Uuid::from_u128(7)),
+            topic: Topic::parse("folio.diku.inventory.item").unwrap(),
+            key: Key::parse("a").unwrap(),
+            body: Body::Change { states, wire_form: WireForm::Convention },
+            own_headers,
+            origin,
+        }
+    }
+
+    fn stamp() -> Stamp {
+        Stamp {
+            log_id: LogId::new(Uuid::from_u128(9)),
+            position: Position::new(12).unwrap(),
+            time: Time::from_ms(1_625_832_841_003),
+            epoch: Some(Position::new(3).unwrap()),
+        }
+    }
+
+    #[test]
+    fn the_wire_form_is_the_convention_s_and_keeps_the_states_bytes() {
+        let sealed = update(r#"{"id":"a", "n":1.10}"#, r#"{"n":-0,"id":"a"}"#).seal(&stamp());
+        let expected = r#"{"old":{"id":"a", "n":1.10},"new":{"n":-0,"id":"a"},"type":"UPDATE","tenant":"diku","ts":"1625832841003"}"#;
+        assert_eq!(sealed.payload, expected);
+    }
+
+    #[test]
+    fn a_delete_all_is_exactly_type_and_tenant() {
+        let Draft { topic, event_id, origin, .. } = update("{}", "{}");
+        let sealed = Draft::delete_all(topic, WireForm::Convention, event_id, &origin).seal(&stamp());
+        assert_eq!(sealed.payload, r#"{"type":"DELETE_ALL","tenant":"diku"}"#);
+        assert_eq!(sealed.key.as_str(), "00000000-0000-0000-0000-000000000000");
+    }
+
+    #[test]
+    fn record_headers_are_own_then_the_request_s_then_the_gateway_s() {
+        let headers = update("{}", "{}").seal(&stamp()).record_headers();
+        let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+        let expected = [
+            "mine",
+            "x-okapi-request-id",
+            "x-okapi-tenant",
+            "folio.tenantId",
+            "type",
+            "event_id",
+            "log_id",
+            "position",
+            "epoch",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!((headers.value("position"), headers.value("epoch")), (Some("12"), Some("3")));
+    }
+
+    #[test]
+    fn sealing_again_gives_the_same_envelope() {
+        let draft = update("{}", "{}");
+        assert_eq!(draft.seal(&stamp()), draft.seal(&stamp()));
+    }
+
+    #[test]
+    fn the_fingerprint_tells_every_field_of_the_content() {
+        let base = update(r#"{"a":1}"#, r#"{"b":1}"#);
+        let mut other_request = base.clone();
+        other_request.origin.headers = Arc::default();
+        assert_eq!(base.fingerprint(), other_request.fingerprint());
+        let mut others = vec![update(r#"{"a":1}"#, r#"{"b":2}"#), update(r#"{"b":1}"#, r#"{"a":1}"#)];
+        others.push(Draft { key: Key::parse("b").unwrap(), ..base.clone() });
+        others.push(Draft { topic: Topic::parse("x").unwrap(), ..base.clone() });
+        others.push(Draft { own_headers: Headers::default(), ..base.clone() });
+        for other in others {
+            assert_ne!(base.fingerprint(), other.fingerprint());
+        }
+    }
+
+    #[test]
+    fn no_sealed_record_is_larger_than_foretold() {
+        let draft = update(r#"{"id":"a"}"#, r#"{"id":"a","x":"yyyyyyyyyyyy"}"#);
+        let last = Position::from_column(i64::MAX);
+        let sealed = draft.seal(&Stamp { position: last, epoch: Some(last), ..stamp() });
+        let (foretold, real) = (draft.record_bytes_max(), sealed.record_bytes());
+        assert!(foretold >= real && foretold < real + 200, "{foretold} for {real}");
+    }
+}

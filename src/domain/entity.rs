@@ -1,0 +1,113 @@
+//! What a producer publishes: entities and process events, and how each is set.
+//!
+//! Made by `config` from the tenants' files; asked by `http` through `settings`.
+
+use std::fmt;
+
+use super::Invalid;
+use super::event::EventType;
+use super::key::Pointer;
+use super::producer::is_name;
+use super::topic::Template;
+use super::wire_form::WireForm;
+
+/// A domain entity's name in singular form, such as `holdings-record`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityName(String);
+
+impl EntityName {
+    /// Checks the rule.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !is_name(text) {
+            return Err(Invalid::new("entity", text, "must match ^[a-z][a-z0-9-]{0,62}$"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EntityName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A process event's name, such as `DI_COMPLETED`; never one of the domain events' types.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventName(String);
+
+impl EventName {
+    /// Checks the rule.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        let starts = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+        let taken = !matches!(EventType::from_column(text), EventType::Process(_));
+        if !starts || text.len() > 63 || !text.bytes().all(legal) || taken {
+            let rule = "must match ^[A-Za-z][A-Za-z0-9_-]{0,62}$ and be no domain event's type";
+            return Err(Invalid::new("process event", text, rule));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the topic of an entity or a process event is named and created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Makes the name.
+    pub template: Template,
+    /// Partitions of a new topic.
+    pub partitions: u16,
+    /// `retention.ms` of a new topic.
+    pub retention_ms: i64,
+    /// Whether a new topic is compacted.
+    pub compacted: bool,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self { template: Template::convention(), partitions: 1, retention_ms: 604_800_000, compacted: false }
+    }
+}
+
+/// How one entity is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entity {
+    /// Finds the key in a state.
+    pub key: Pointer,
+    /// Its events' bytes.
+    pub wire_form: WireForm,
+    /// Its topic.
+    pub topic: TopicSettings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EntityName, EventName};
+
+    #[test]
+    fn names_keep_their_rules() {
+        assert!(EntityName::parse("holdings-record").is_ok());
+        assert!(EventName::parse("DI_COMPLETED").is_ok());
+        for bad in ["", "Item", "a_b", "a.b", "1a"] {
+            assert!(EntityName::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "DELETE_ALL", "CREATE", "_x", "a.b", "1a"] {
+            assert!(EventName::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

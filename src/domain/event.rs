@@ -1,0 +1,101 @@
+//! What an event is, apart from its content: its id and its type.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::Invalid;
+
+/// The idempotency key of an event: any hyphenated UUID; the same id twice is the same event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// Wraps a UUID that the clock's room made.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// From hyphenated text, in either case.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let refused = || Invalid::new("eventId", text, "must be a hyphenated UUID");
+        if text.len() != uuid::fmt::Hyphenated::LENGTH {
+            return Err(refused());
+        }
+        Uuid::try_parse(text).map(Self).map_err(|_| refused())
+    }
+
+    /// Its 16 bytes, for a store's column.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// From a store's column; `None` unless it has 16 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(Self)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event's `type`: of a domain event one of four, of a process event its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EventType {
+    /// Only `new`.
+    Create,
+    /// Both `old` and `new`.
+    Update,
+    /// Only `old`.
+    Delete,
+    /// Every record of the topic is gone.
+    DeleteAll,
+    /// A process event's name.
+    Process(String),
+}
+
+impl EventType {
+    /// As it stands in wire forms, headers and the store.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::DeleteAll => "DELETE_ALL",
+            Self::Process(name) => name,
+        }
+    }
+
+    /// From a store's column: what is none of the four is a process event's name.
+    pub fn from_column(text: &str) -> Self {
+        match text {
+            "CREATE" => Self::Create,
+            "UPDATE" => Self::Update,
+            "DELETE" => Self::Delete,
+            "DELETE_ALL" => Self::DeleteAll,
+            name => Self::Process(name.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventId;
+
+    #[test]
+    fn only_hyphenated_uuids_are_event_ids() {
+        assert!(EventId::parse("5BF370E0-8CCA-4D9C-82E4-5170AB2A0A39").is_ok());
+        for text in ["5bf370e08cca4d9c82e45170ab2a0a39", "{5bf370e0-8cca-4d9c-82e4-5170ab2a0a39}", "", "x"] {
+            assert!(EventId::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Filters: which events a follower or a reader wants. The closed grammar, all of it.
+//!
+//! Parsed at the edge; asked by stores while they scan, so that every store filters alike.
+
+use super::Invalid;
+use super::envelope::Envelope;
+use super::key::Key;
+use super::topic::Topic;
+
+/// A pattern of topic names: `*` is any run of characters within a dot segment, `**` any run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPattern(String);
+
+impl TopicPattern {
+    /// Checks that it has nothing but a topic's characters and stars.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
+        if text.is_empty() || text.len() > 249 || text.contains("***") || !text.bytes().all(legal) {
+            let rule = "must have 1 to 249 of a-z A-Z 0-9 . _ - and *, ** for any run of characters";
+            return Err(Invalid::new("topic pattern", text, rule));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Exactly one topic.
+    pub fn exact(topic: &Topic) -> Self {
+        Self(topic.as_str().to_owned())
+    }
+
+    /// Whether a topic has that form.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        matches(self.0.as_bytes(), topic.as_str().as_bytes())
+    }
+}
+
+/// Row by row over the pattern: which prefixes of the name the pattern so far can make. Linear in
+/// pattern times name, whatever the stars.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let mut made = vec![false; name.len() + 1];
+    made[0] = true;
+    let mut at = 0;
+    while at < pattern.len() {
+        let across = pattern[at..].starts_with(b"**");
+        if pattern[at] == b'*' {
+            for end in 1..=name.len() {
+                made[end] |= made[end - 1] && (across || name[end - 1] != b'.');
+            }
+        } else {
+            for end in (1..=name.len()).rev() {
+                made[end] = made[end - 1] && name[end - 1] == pattern[at];
+            }
+            made[0] = false;
+        }
+        at += if across { 2 } else { 1 };
+    }
+    made[name.len()]
+}
+
+/// Which events: each list that isn't empty must have one that fits; headers must all be equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Topics; none: any.
+    pub topics: Vec<TopicPattern>,
+    /// Keys; none: any.
+    pub keys: Vec<Key>,
+    /// Types, such as `UPDATE`; none: any.
+    pub types: Vec<String>,
+    /// Names and values of record headers.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Filter {
+    /// Whether the event is wanted.
+    pub fn matches(&self, event: &Envelope) -> bool {
+        (self.keys.is_empty() || self.keys.contains(&event.key))
+            && (self.types.is_empty() || self.types.iter().any(|t| t == event.event_type.as_str()))
+            && (self.topics.is_empty() || self.topics.iter().any(|p| p.matches(&event.topic)))
+            && (self.headers.is_empty() || self.headers_match(event))
+    }
+
+    fn headers_match(&self, event: &Envelope) -> bool {
+        let headers = event.record_headers();
+        self.headers.iter().all(|(name, value)| headers.value(name) == Some(value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Topic, TopicPattern};
+
+    #[test]
+    fn one_star_stays_within_a_segment_and_two_cross() {
+        let cases = [
+            ("folio.*.inventory.*", "folio.diku.inventory.item", true),
+            ("folio.*.inventory.*", "folio.diku.x.inventory.item", false),
+            ("folio.**", "folio.diku.inventory.item", true),
+            ("**", "x", true),
+            ("**.item", "folio.diku.inventory.item", true),
+            ("*.item", "folio.diku.inventory.item", false),
+            ("folio.d*u.**.item", "folio.diku.inventory.item", true),
+            ("folio", "folio.diku", false),
+            ("a*b*c", "aXbXbc", true),
+            ("**a**a**a**a**b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
+        ];
+        for (pattern, topic, expected) in cases {
+            let matched = TopicPattern::parse(pattern).unwrap().matches(&Topic::parse(topic).unwrap());
+            assert_eq!(matched, expected, "{pattern} on {topic}");
+        }
+    }
+
+    #[test]
+    fn other_characters_are_refused() {
+        for pattern in ["", "a b", "a?", "[a]", "***"] {
+            assert!(TopicPattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+}

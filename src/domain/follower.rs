@@ -1,0 +1,52 @@
+//! A follower's name and its cursor: how far it has come in a tenant's log.
+//!
+//! Kept by sinks: in Kafka's cursors topic by the lane, in the store by everyone else.
+
+use std::fmt;
+
+use super::Invalid;
+use super::event::EventId;
+use super::position::{LogId, Position};
+
+/// Who follows: `relay`, or another name of `a-z 0-9 . -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Follower(String);
+
+impl Follower {
+    /// The live relay to Kafka.
+    pub fn relay() -> Self {
+        Self("relay".to_owned())
+    }
+
+    /// Checks the rule.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
+        if text.is_empty() || text.len() > 128 || !text.bytes().all(legal) {
+            return Err(Invalid::new("follower", text, "must have 1 to 128 of a-z 0-9 . -"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The last event that a follower has done with. The event's id is there to prove, after a store
+/// came back from a backup, that the log still is the one that was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Which life of the tenant's log.
+    pub log_id: LogId,
+    /// Its place there; the row at a cursor is never removed.
+    pub position: Position,
+    /// The id of the event at that position.
+    pub event_id: EventId,
+}

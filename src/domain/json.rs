@@ -1,0 +1,152 @@
+//! JSON as it was posted: raw bytes that are known to be valid, never parsed into values.
+//!
+//! Fed by `http` with request bodies; feeds `change` and `process_event`. A `Raw` shares the
+//! body's buffer: what is stored and published is what was posted, byte for byte.
+
+mod check;
+mod walk;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+pub use check::{Defect, Flaw, check};
+pub use walk::Name;
+
+/// Bytes that are no JSON text; each variant says where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxError {
+    /// Not UTF-8.
+    #[error("not UTF-8: the byte at offset {0} begins no character")]
+    Utf8(usize),
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    Json(String),
+}
+
+/// One valid JSON text in UTF-8, without white space around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(Bytes);
+
+/// What kind of value a JSON text is, told by its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// `null`
+    Null,
+    /// A number, `true` or `false`.
+    Scalar,
+}
+
+impl Raw {
+    /// Checks UTF-8 and JSON's grammar, and nothing more: `1e400` and `"\ud800"` pass.
+    pub fn parse(bytes: &Bytes) -> Result<Self, SyntaxError> {
+        let text = std::str::from_utf8(bytes).map_err(|e| SyntaxError::Utf8(e.valid_up_to()))?;
+        let raw: &RawValue = serde_json::from_str(text).map_err(|e| SyntaxError::Json(e.to_string()))?;
+        Ok(Self(bytes.slice_ref(raw.get().as_bytes())))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("checked when it was parsed")
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// What kind of value it is.
+    pub fn shape(&self) -> Shape {
+        match self.0[0] {
+            b'{' => Shape::Object,
+            b'[' => Shape::Array,
+            b'"' => Shape::String,
+            b'n' => Shape::Null,
+            _ => Shape::Scalar,
+        }
+    }
+
+    /// The members of an object in their order; of anything else none.
+    pub fn members(&self) -> Vec<(Name<'_>, Raw)> {
+        walk::members(&self.0).map(|(name, value)| (name, self.part(value))).collect()
+    }
+
+    /// The elements of an array in their order; of anything else none.
+    pub fn elements(&self) -> impl Iterator<Item = Raw> {
+        walk::elements(&self.0).map(|value| self.part(value))
+    }
+
+    /// The value of a string; `None` of anything else, and of a string with a lone surrogate,
+    /// which no UTF-8 text can hold.
+    pub fn string(&self) -> Option<String> {
+        serde_json::from_slice(&self.0).ok()
+    }
+
+    fn part(&self, range: Range<usize>) -> Raw {
+        Raw(self.0.slice(range))
+    }
+}
+
+/// A name or index as a segment of a JSON pointer (RFC 6901), with its slash.
+pub(crate) fn segment(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Raw, Shape, SyntaxError};
+
+    fn raw(text: &'static str) -> Raw {
+        Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn what_no_number_or_string_type_can_hold_passes() {
+        for text in ["1e400", "-0", "1.10", r#""\ud800""#, r#""\u0000""#, "123456789012345678901234567890"] {
+            assert_eq!(raw(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn white_space_around_is_cut_and_inside_is_kept() {
+        assert_eq!(raw(" { \"a\" :\t1 }\n").as_str(), "{ \"a\" :\t1 }");
+    }
+
+    #[test]
+    fn members_keep_their_order_and_bytes() {
+        let object = raw(r#"{"b":1.10,"a" : [1, {"x":"}"}],"\u0063":"\"]"}"#);
+        let members: Vec<_> =
+            object.members().iter().map(|(n, v)| (n.text().into_owned(), v.as_str().to_owned())).collect();
+        let expected = [("b", "1.10"), ("a", r#"[1, {"x":"}"}]"#), ("c", r#""\"]""#)];
+        assert_eq!(members, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn elements_are_told_apart() {
+        let array = raw(r#"[1 ,"a,b",[2,3], {} ]"#);
+        let texts: Vec<_> = array.elements().map(|e| e.as_str().to_owned()).collect();
+        assert_eq!(texts, ["1", "\"a,b\"", "[2,3]", "{}"]);
+        assert_eq!(raw("[ ]").elements().count(), 0);
+        assert!(raw("{ }").members().is_empty());
+        assert_eq!(raw("[ ]").shape(), Shape::Array);
+    }
+
+    #[test]
+    fn what_is_no_json_says_where() {
+        let parse = |bytes: &'static [u8]| Raw::parse(&Bytes::from_static(bytes)).unwrap_err();
+        assert_eq!(parse(b"\"a\xff\""), SyntaxError::Utf8(2));
+        assert!(matches!(parse(b"{\"a\":}"), SyntaxError::Json(m) if m.contains("column 6")));
+        assert!(matches!(parse(b""), SyntaxError::Json(_)));
+        assert!(matches!(parse(b"{} {}"), SyntaxError::Json(_)));
+        assert!(matches!(parse(b"NaN"), SyntaxError::Json(_)));
+    }
+}

@@ -1,0 +1,140 @@
+//! The one place that refuses depth and duplicate names, which JSON's grammar allows.
+//!
+//! Fed with a text whose grammar is right; feeds `change` and `process_event`. One pass, no
+//! recursion: memory is bounded by the depth limit and by the names of the open objects.
+
+use std::collections::HashSet;
+
+use super::walk::{Name, member_name, skip_space, string_end};
+use super::{Raw, segment};
+
+/// What is wrong with a JSON text beyond its grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// Brackets nest deeper than allowed.
+    TooDeep,
+    /// An object has the same name twice, once unescaped.
+    DuplicateName,
+}
+
+/// A flaw, and the JSON pointer to it inside the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// Which flaw.
+    pub flaw: Flaw,
+    /// Where: the value that is too deep, or the second member of that name.
+    pub pointer: String,
+}
+
+enum Level<'a> {
+    Object { names: HashSet<Name<'a>>, name: Option<Name<'a>> },
+    Array { index: usize },
+}
+
+/// Refuses brackets nested deeper than `depth_max` (the text's own count 1) and duplicate names.
+pub fn check(raw: &Raw, depth_max: usize) -> Result<(), Defect> {
+    let text = raw.as_bytes();
+    let (mut levels, mut at) = (Vec::new(), 0);
+    while at < text.len() {
+        match text[at] {
+            b'"' if expects_name(&levels) => at = enter_member(text, at, &mut levels)?,
+            b'"' => at = string_end(text, at),
+            bracket @ (b'{' | b'[') => {
+                if levels.len() == depth_max {
+                    return Err(defect(Flaw::TooDeep, &levels));
+                }
+                levels.push(level(bracket));
+                at += 1;
+            }
+            b'}' | b']' => {
+                levels.pop();
+                at += 1;
+            }
+            b',' => {
+                next(&mut levels);
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    Ok(())
+}
+
+fn level<'a>(bracket: u8) -> Level<'a> {
+    match bracket {
+        b'{' => Level::Object { names: HashSet::new(), name: None },
+        _ => Level::Array { index: 0 },
+    }
+}
+
+fn expects_name(levels: &[Level]) -> bool {
+    matches!(levels.last(), Some(Level::Object { name: None, .. }))
+}
+
+/// Reads the name at `at`, and goes on behind its colon.
+fn enter_member<'a>(text: &'a [u8], at: usize, levels: &mut [Level<'a>]) -> Result<usize, Defect> {
+    let (read, colon) = member_name(text, at);
+    let mut fresh = true;
+    if let Some(Level::Object { names, name }) = levels.last_mut() {
+        fresh = names.insert(read.clone());
+        *name = Some(read);
+    }
+    if !fresh {
+        return Err(defect(Flaw::DuplicateName, levels));
+    }
+    Ok(skip_space(text, colon + 1))
+}
+
+fn next(levels: &mut [Level]) {
+    match levels.last_mut() {
+        Some(Level::Object { name, .. }) => *name = None,
+        Some(Level::Array { index }) => *index += 1,
+        None => {}
+    }
+}
+
+fn defect(flaw: Flaw, levels: &[Level]) -> Defect {
+    let pointer = levels.iter().map(|level| match level {
+        Level::Object { name: Some(name), .. } => segment(&name.text()),
+        Level::Object { name: None, .. } => String::new(),
+        Level::Array { index } => segment(&index.to_string()),
+    });
+    Defect { flaw, pointer: pointer.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::Raw;
+    use super::{Defect, Flaw, check};
+
+    fn checked(text: &str, depth_max: usize) -> Result<(), (Flaw, String)> {
+        let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        check(&raw, depth_max).map_err(|Defect { flaw, pointer }| (flaw, pointer))
+    }
+
+    #[test]
+    fn the_text_s_own_brackets_count_one() {
+        assert_eq!(checked(r#"{"a":[1]}"#, 2), Ok(()));
+        assert_eq!(checked(r#"{"a":[1,{}]}"#, 2), Err((Flaw::TooDeep, "/a/1".to_owned())));
+        assert_eq!(checked(&format!("{}{}", "[".repeat(64), "]".repeat(64)), 64), Ok(()));
+        assert!(checked(&format!("{}{}", "[".repeat(65), "]".repeat(65)), 64).is_err());
+        assert_eq!(checked("7", 0), Ok(()));
+    }
+
+    #[test]
+    fn duplicates_are_found_after_unescaping() {
+        let twice = Err((Flaw::DuplicateName, "/a".to_owned()));
+        assert_eq!(checked(r#"{"a":1,"\u0061":2}"#, 64), twice);
+        assert_eq!(checked(r#"{ "a" : 1 , "a" : 1 }"#, 64), twice);
+        let deep = checked(r#"[{"x":{"a":"b"}},{"x/y":{"~":1,"~":2}}]"#, 64);
+        assert_eq!(deep, Err((Flaw::DuplicateName, "/1/x~1y/~0".to_owned())));
+    }
+
+    #[test]
+    fn equal_names_in_different_objects_are_no_duplicates() {
+        assert_eq!(checked(r#"{"a":{"a":[{"a":"a"},{"a":"a"}]},"b":"a"}"#, 64), Ok(()));
+        assert_eq!(checked(r#"{"\ud800":1,"\ud801":2,"":3,"{":4,"a\"b":5}"#, 64), Ok(()));
+    }
+}

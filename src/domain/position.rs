@@ -1,0 +1,91 @@
+//! Where an event stands: its tenant's log, and its position in it.
+//!
+//! Given by a store under the tenant's lock; `(LogId, Position)` names an event for ever.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::Invalid;
+
+/// One life of a tenant's log: new at the tenant's creation, at purge and at restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(Uuid);
+
+impl LogId {
+    /// Wraps a UUID that the clock's room made.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// From hyphenated text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let id = Uuid::parse_str(text).map_err(|_| Invalid::new("log_id", text, "must be a UUID"))?;
+        Ok(Self(id))
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// 1, 2, 3, … in a tenant's log; 0 is "before the first". Fits a signed 64-bit column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(u64);
+
+impl Position {
+    /// Before the first event.
+    pub const START: Position = Position(0);
+
+    /// From a number; what lies above `i64::MAX` is refused, since no column holds it.
+    pub fn new(number: u64) -> Result<Self, Invalid> {
+        if i64::try_from(number).is_err() {
+            let rule = "must be at most 9223372036854775807";
+            return Err(Invalid::new("position", &number.to_string(), rule));
+        }
+        Ok(Self(number))
+    }
+
+    /// From decimal digits alone: no sign, no space.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let rule = "must be a whole number from 0 to 9223372036854775807";
+        let refused = || Invalid::new("position", text, rule);
+        if !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(refused());
+        }
+        Self::new(text.parse().map_err(|_| refused())?).map_err(|_| refused())
+    }
+
+    /// From a store's column.
+    pub const fn from_column(column: i64) -> Self {
+        Self(column.unsigned_abs())
+    }
+
+    /// For a store's column.
+    pub const fn as_column(self) -> i64 {
+        self.0.cast_signed()
+    }
+
+    /// The number itself.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The one after it.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// `distance` positions before it, at least [`Position::START`].
+    pub const fn back(self, distance: u64) -> Self {
+        Self(self.0.saturating_sub(distance))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,105 @@
+//! The producer: the module that owns an entity, as it stands in paths and topic names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Invalid;
+
+const RULE: &str = "must match ^[a-z][a-z0-9-]{0,62}$ once mod-, version and -storage are cut";
+
+/// A producer's name, such as `inventory` of `mod-inventory-storage-28.0.1`. It has no `_`, since
+/// Kafka sees the topics `a.b_c` and `a_b.c` collide.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Producer(String);
+
+impl Producer {
+    /// A name as it is: nothing is cut.
+    pub fn parse(name: &str) -> Result<Self, Invalid> {
+        if !is_name(name) {
+            return Err(Invalid::new("producer", name, RULE));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// From a module's name or id, or a producer's name: the override of the module's name where
+    /// there is one, else without the prefix `mod-`, the version and the postfix `-storage`.
+    pub fn of_module(module: &str, overrides: &BTreeMap<String, Producer>) -> Result<Self, Invalid> {
+        let unversioned = without_version(module);
+        if let Some(producer) = overrides.get(unversioned) {
+            return Ok(producer.clone());
+        }
+        let name = unversioned.strip_prefix("mod-").unwrap_or(unversioned);
+        let name = name.strip_suffix("-storage").unwrap_or(name);
+        if !is_name(name) {
+            return Err(Invalid::new("producer", module, RULE));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `mod-x-1.2.3-SNAPSHOT.4` → `mod-x`: a version begins at the first `-` before a digit.
+fn without_version(module: &str) -> &str {
+    let bytes = module.as_bytes();
+    let version =
+        (1..bytes.len()).find(|&i| bytes[i] == b'-' && bytes.get(i + 1).is_some_and(u8::is_ascii_digit));
+    version.map_or(module, |at| &module[..at])
+}
+
+/// The rule that producers and entities share.
+pub(super) fn is_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    name.len() <= 63 && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase()) && name.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Producer;
+
+    fn name(module: &str) -> Option<String> {
+        let srs = Producer::parse("srs").unwrap();
+        let overrides = BTreeMap::from([("mod-source-record-storage".to_owned(), srs)]);
+        Producer::of_module(module, &overrides).ok().map(|p| p.to_string())
+    }
+
+    #[test]
+    fn prefix_version_and_postfix_are_cut() {
+        let cases = [
+            ("mod-inventory-storage", "inventory"),
+            ("mod-inventory-storage-28.0.1", "inventory"),
+            ("mod-inventory-storage-29.0.0-SNAPSHOT.1021", "inventory"),
+            ("mod-inventory", "inventory"),
+            ("inventory", "inventory"),
+            ("mod-data-export-spring-2.0.0", "data-export-spring"),
+            ("edge-rtac", "edge-rtac"),
+        ];
+        for (module, expected) in cases {
+            assert_eq!(name(module).as_deref(), Some(expected), "{module}");
+        }
+    }
+
+    #[test]
+    fn an_override_names_the_module_with_or_without_version() {
+        assert_eq!(name("mod-source-record-storage-5.9.0").as_deref(), Some("srs"));
+        assert_eq!(name("srs").as_deref(), Some("srs"));
+    }
+
+    #[test]
+    fn what_would_not_be_one_topic_segment_is_refused() {
+        for module in ["", "mod-", "a_b", "a.b", "Inventory", "mod--storage", "a/b", "é"] {
+            assert_eq!(name(module), None, "{module}");
+        }
+    }
+}

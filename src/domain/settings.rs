@@ -1,0 +1,188 @@
+//! What each tenant is set to: its producers, entities and process events.
+//!
+//! Built once by `config` from the tenants' files; asked by `http` (is this entity known, where
+//! does it go) and by `follow` (what is this topic created with).
+
+use std::collections::BTreeMap;
+
+use super::Invalid;
+use super::entity::{Entity, EntityName, EventName, TopicSettings};
+use super::producer::Producer;
+use super::tenant::TenantId;
+use super::topic::{Naming, Topic, TopicSpec};
+
+/// An entity or process event that the tenant's settings don't name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{asked}` is not known; known are: {}", known.join(", "))]
+pub struct Unknown {
+    /// `producer.entity`, as it was asked for.
+    pub asked: String,
+    /// All that are known, in order.
+    pub known: Vec<String>,
+}
+
+/// One tenant's settings: the default ones and its own, already summed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantSettings {
+    /// Producers whose name is not cut from the module's, by module name without version.
+    pub producers: BTreeMap<String, Producer>,
+    /// Known entities.
+    pub entities: BTreeMap<(Producer, EntityName), Entity>,
+    /// Known process events.
+    pub process_events: BTreeMap<(Producer, EventName), TopicSettings>,
+}
+
+impl TenantSettings {
+    /// Each topic's settings, with what they are named for.
+    fn topics(&self) -> impl Iterator<Item = (&Producer, &str, &TopicSettings)> {
+        let entities = self.entities.iter().map(|((p, e), entity)| (p, e.as_str(), &entity.topic));
+        entities.chain(self.process_events.iter().map(|((p, e), topic)| (p, e.as_str(), topic)))
+    }
+}
+
+/// All tenants' settings, and how names are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    naming: Naming,
+    default: TenantSettings,
+    own: BTreeMap<TenantId, TenantSettings>,
+}
+
+impl Settings {
+    /// `default` is for every tenant that `own` doesn't name. Refuses two entities of a tenant that
+    /// share a topic and would create it differently.
+    pub fn new(
+        naming: Naming,
+        default: TenantSettings,
+        own: BTreeMap<TenantId, TenantSettings>,
+    ) -> Result<Self, Invalid> {
+        let settings = Self { naming, default, own };
+        let any = TenantId::parse("default").expect("a legal tenant");
+        for tenant in settings.own.keys().chain([&any]) {
+            settings.refuse_shared_topics(tenant)?;
+        }
+        Ok(settings)
+    }
+
+    /// How names are made.
+    pub fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// The tenants that have settings of their own.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.own.keys()
+    }
+
+    /// A tenant's settings.
+    pub fn of(&self, tenant: &TenantId) -> &TenantSettings {
+        self.own.get(tenant).unwrap_or(&self.default)
+    }
+
+    /// The entity that a path names, and its topic. `producer` may be a module's name or id.
+    pub fn entity(
+        &self,
+        tenant: &TenantId,
+        producer: &str,
+        entity: &str,
+    ) -> Result<(&Entity, Topic), Unknown> {
+        let settings = self.of(tenant);
+        let named = parse_pair(settings, producer, EntityName::parse(entity));
+        let found = named.and_then(|name| settings.entities.get_key_value(&name));
+        let ((producer, name), entity) = found.ok_or_else(|| {
+            let known = settings.entities.keys().map(|(p, e)| format!("{p}.{e}")).collect();
+            Unknown { asked: format!("{producer}.{entity}"), known }
+        })?;
+        Ok((entity, entity.topic.template.topic(&self.naming, tenant, producer, name.as_str())))
+    }
+
+    /// The process event that a path names, and its topic.
+    pub fn process_event(
+        &self,
+        tenant: &TenantId,
+        producer: &str,
+        event: &str,
+    ) -> Result<(&EventName, Topic), Unknown> {
+        let settings = self.of(tenant);
+        let named = parse_pair(settings, producer, EventName::parse(event));
+        let found = named.and_then(|name| settings.process_events.get_key_value(&name));
+        let ((producer, name), topic) = found.ok_or_else(|| {
+            let known = settings.process_events.keys().map(|(p, e)| format!("{p}.{e}")).collect();
+            Unknown { asked: format!("{producer}.{event}"), known }
+        })?;
+        Ok((name, topic.template.topic(&self.naming, tenant, producer, name.as_str())))
+    }
+
+    /// The topics of a tenant's known entities by that producer and of that name; `None` is any.
+    /// Nothing fits: the ones that are known.
+    pub fn topics(
+        &self,
+        tenant: &TenantId,
+        producer: Option<&str>,
+        entity: Option<&str>,
+    ) -> Result<Vec<Topic>, Unknown> {
+        let settings = self.of(tenant);
+        let producer_is = |p: &Producer| {
+            producer.is_none_or(|text| {
+                Producer::of_module(text, &settings.producers).is_ok_and(|named| named == *p)
+            })
+        };
+        let fits = settings
+            .entities
+            .iter()
+            .filter(|((p, e), _)| producer_is(p) && entity.is_none_or(|n| n == e.as_str()));
+        let topics: Vec<Topic> =
+            fits.map(|((p, e), set)| set.topic.template.topic(&self.naming, tenant, p, e.as_str())).collect();
+        if topics.is_empty() {
+            let known = settings.entities.keys().map(|(p, e)| format!("{p}.{e}")).collect();
+            let asked = format!("{}.{}", producer.unwrap_or("*"), entity.unwrap_or("*"));
+            return Err(Unknown { asked, known });
+        }
+        Ok(topics)
+    }
+
+    /// What all of a tenant's topics are created with, each topic once, in order of name.
+    pub fn specs(&self, tenant: &TenantId) -> Vec<TopicSpec> {
+        let specs = self.of(tenant).topics().map(|(p, name, set)| self.spec_of(tenant, p, name, set));
+        let by_name: BTreeMap<Topic, TopicSpec> = specs.map(|spec| (spec.topic.clone(), spec)).collect();
+        by_name.into_values().collect()
+    }
+
+    /// What one topic is created with; one that no file names any more gets the default settings.
+    pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
+        self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {
+            let TopicSettings { partitions, retention_ms, compacted, .. } = TopicSettings::default();
+            TopicSpec { topic: topic.clone(), partitions, retention_ms, compacted }
+        })
+    }
+
+    fn spec_of(&self, tenant: &TenantId, producer: &Producer, name: &str, set: &TopicSettings) -> TopicSpec {
+        TopicSpec {
+            topic: set.template.topic(&self.naming, tenant, producer, name),
+            partitions: set.partitions,
+            retention_ms: set.retention_ms,
+            compacted: set.compacted,
+        }
+    }
+
+    fn refuse_shared_topics(&self, tenant: &TenantId) -> Result<(), Invalid> {
+        let mut seen: BTreeMap<Topic, TopicSpec> = BTreeMap::new();
+        for (producer, name, set) in self.of(tenant).topics() {
+            let spec = self.spec_of(tenant, producer, name, set);
+            let other = seen.entry(spec.topic.clone()).or_insert_with(|| spec.clone());
+            if *other != spec {
+                let rule = "is shared by entities that set different partitions, retention_ms or compacted";
+                return Err(Invalid::new("topic", spec.topic.as_str(), rule));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_pair<N>(
+    settings: &TenantSettings,
+    producer: &str,
+    name: Result<N, Invalid>,
+) -> Option<(Producer, N)> {
+    Some((Producer::of_module(producer, &settings.producers).ok()?, name.ok()?))
+}

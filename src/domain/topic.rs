@@ -1,0 +1,217 @@
+//! Topics: their names, the templates that make names, and what a topic is created with.
+//!
+//! Templates come from the tenants' files, the environment's part from the configuration; names
+//! go into drafts, and specs to the broker.
+
+use std::fmt;
+
+use super::Invalid;
+use super::producer::Producer;
+use super::tenant::TenantId;
+
+const NAME_BYTES_MAX: usize = 249;
+
+/// A topic's name, legal for Kafka: 1 to 249 of `[a-zA-Z0-9._-]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(String);
+
+impl Topic {
+    /// Checks Kafka's rule.
+    pub fn parse(name: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if name.is_empty()
+            || name.len() > NAME_BYTES_MAX
+            || [".", ".."].contains(&name)
+            || !name.bytes().all(legal)
+        {
+            return Err(Invalid::new("topic", name, "must have 1 to 249 of a-z A-Z 0-9 . _ -"));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a topic is created with; an existing topic is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub topic: Topic,
+    /// How many partitions.
+    pub partitions: u16,
+    /// Kafka's `retention.ms`; -1 is for ever.
+    pub retention_ms: i64,
+    /// Kafka's `cleanup.policy=compact` rather than `delete`.
+    pub compacted: bool,
+}
+
+/// The parts of names that hold for the whole gateway: `ENV` and the tenant collection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Naming {
+    env: Option<String>,
+    collection: Option<String>,
+}
+
+impl Naming {
+    /// Checks `ENV` (unset or empty: left out) and `KAFKA_PRODUCER_TENANT_COLLECTION`.
+    pub fn new(env: Option<&str>, collection: Option<&str>) -> Result<Self, Invalid> {
+        let env = env.filter(|e| !e.is_empty());
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if let Some(env) = env.filter(|e| e.len() > 60 || !e.bytes().all(word)) {
+            return Err(Invalid::new("ENV", env, r"must match ^[\w\-]{1,60}$"));
+        }
+        if let Some(collection) = collection.filter(|c| !is_collection(c)) {
+            let rule = "must match ^[A-Z][A-Z0-9]{0,30}$";
+            return Err(Invalid::new("KAFKA_PRODUCER_TENANT_COLLECTION", collection, rule));
+        }
+        Ok(Self { env: env.map(str::to_owned), collection: collection.map(str::to_owned) })
+    }
+
+    /// `ENV`, if it is set.
+    pub fn env(&self) -> Option<&str> {
+        self.env.as_deref()
+    }
+
+    /// A name of the gateway's own, such as `folio.event-gateway.cursors`.
+    pub fn own(&self, name: &str) -> String {
+        match &self.env {
+            Some(env) => format!("{env}.event-gateway.{name}"),
+            None => format!("event-gateway.{name}"),
+        }
+    }
+}
+
+fn is_collection(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    text.len() <= 31 && text.bytes().next().is_some_and(|b| b.is_ascii_uppercase()) && text.bytes().all(legal)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Env,
+    Tenant,
+    Producer,
+    Name,
+}
+
+/// A pattern that makes topic names, such as `{env}.{tenant}.{producer}.{entity}`. Every name it
+/// makes is legal: the longest one is checked when it is parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+impl Template {
+    /// The convention's, of an entity or a process event.
+    pub fn convention() -> Self {
+        Self(vec![Part::Env, Part::Tenant, Part::Producer, Part::Name])
+    }
+
+    /// Parses dot-separated parts, each a literal or one of `{env}`, `{tenant}`, `{producer}` and
+    /// `{entity}` (of a process event: `{event}`); `{tenant}` must be among them.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let refused = |rule| Invalid::new("topic template", text, rule);
+        let parts: Vec<Part> = text.split('.').map(part).collect::<Option<_>>().ok_or_else(|| {
+            refused(
+                "must be parts joined by dots: {env}, {tenant}, {producer}, {entity} or {event}, or letters",
+            )
+        })?;
+        if !parts.contains(&Part::Tenant) {
+            return Err(refused("must contain {tenant} as a part of its own"));
+        }
+        let longest: usize = parts.iter().map(|p| 1 + longest(p)).sum();
+        if longest - 1 > NAME_BYTES_MAX {
+            return Err(refused("could make names of more than 249 bytes"));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The name for a tenant's entity or process event.
+    pub fn topic(&self, naming: &Naming, tenant: &TenantId, producer: &Producer, name: &str) -> Topic {
+        let parts = self.0.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Env => naming.env.as_deref(),
+            Part::Tenant => Some(naming.collection.as_deref().unwrap_or(tenant.as_str())),
+            Part::Producer => Some(producer.as_str()),
+            Part::Name => Some(name),
+        });
+        Topic(parts.collect::<Vec<_>>().join("."))
+    }
+}
+
+fn part(text: &str) -> Option<Part> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    match text {
+        "{env}" => Some(Part::Env),
+        "{tenant}" => Some(Part::Tenant),
+        "{producer}" => Some(Part::Producer),
+        "{entity}" | "{event}" => Some(Part::Name),
+        _ if !text.is_empty() && text.bytes().all(legal) => Some(Part::Text(text.to_owned())),
+        _ => None,
+    }
+}
+
+fn longest(part: &Part) -> usize {
+    match part {
+        Part::Text(text) => text.len(),
+        Part::Env => 60,
+        Part::Tenant => 31,
+        Part::Producer | Part::Name => 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Naming, Template, Topic};
+    use crate::domain::producer::Producer;
+    use crate::domain::tenant::TenantId;
+
+    fn name(template: &str, naming: &Naming) -> String {
+        let (tenant, producer) = (TenantId::parse("diku").unwrap(), Producer::parse("inventory").unwrap());
+        Template::parse(template).unwrap().topic(naming, &tenant, &producer, "item").to_string()
+    }
+
+    #[test]
+    fn the_convention_s_name_has_env_tenant_producer_entity() {
+        let folio = Naming::new(Some("folio"), None).unwrap();
+        assert_eq!(name("{env}.{tenant}.{producer}.{entity}", &folio), "folio.diku.inventory.item");
+        assert_eq!(name("{env}.Default.{tenant}.DI_X", &folio), "folio.Default.diku.DI_X");
+        assert_eq!(name("{env}.{tenant}.mod-audit", &folio), "folio.diku.mod-audit");
+    }
+
+    #[test]
+    fn without_env_its_part_is_left_out() {
+        let bare = Naming::new(Some(""), None).unwrap();
+        assert_eq!(name("{env}.{tenant}.{producer}.{entity}", &bare), "diku.inventory.item");
+        assert_eq!(bare.own("cursors"), "event-gateway.cursors");
+    }
+
+    #[test]
+    fn a_collection_stands_in_the_tenant_s_place() {
+        let all = Naming::new(Some("folio"), Some("ALL")).unwrap();
+        assert_eq!(name("{env}.{tenant}.{producer}.{entity}", &all), "folio.ALL.inventory.item");
+        for bad in ["all", "", "1A", "A_B", "A1234567890123456789012345678901"] {
+            assert!(Naming::new(None, Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bad_envs_templates_and_topics_are_refused() {
+        assert!(Naming::new(Some("a.b"), None).is_err());
+        for bad in ["{env}.x", "{tenant}{env}", "{tenant}..x", "{tenant}.{other}", "", "x{tenant}"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Template::parse(&format!("{{tenant}}.{}", "x".repeat(240))).is_err());
+        for bad in ["", ".", "..", "a b", "a/b", "ä"] {
+            assert!(Topic::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! event-gateway: modules POST what changed in their records; it becomes durable, then a domain
+//! event, then a Kafka record, exactly once and in order.
+//!
+//! ```text
+//! http ──► Change ──► intake ──► store.append     relay ──► Page ──► lane ──► broker
+//!          only legal  group      lock, dedupe,   behind Kafka's     one transaction:
+//!          old/new/id  commit     seal, commit    cursor             records + cursors
+//! ```
+//!
+//! The log of a tenant is the truth, and everyone else follows it. Arrows between the rooms point
+//! one way: `app, cli → http → follow, intake → store, broker → domain`.
+
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! One binary, one verb per subcommand.
+
+fn main() {}
