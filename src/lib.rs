@@ -12,3 +12,7 @@
 
 
 pub mod domain;
+
+pub mod clock;
+
+pub mod store;

@@ -1,0 +1,5 @@
+-- One follower's cursors in all logs of a lane.
+SELECT tenant, cursors.log_id, position, event_id
+FROM tenants JOIN cursors USING (tenant)
+WHERE lane = ? AND follower = ?
+ORDER BY tenant

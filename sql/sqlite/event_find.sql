@@ -1,0 +1,6 @@
+-- The event of an id, unless it was removed since.
+SELECT log_id, position, events.event_id, topic, key, type, events.time_ms, epoch, headers, payload
+FROM idempotency
+JOIN events USING (tenant, position)
+JOIN tenants USING (tenant)
+WHERE tenant = ? AND idempotency.event_id = ?

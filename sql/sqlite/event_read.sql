@@ -1,0 +1,6 @@
+-- A tenant's events behind a position.
+SELECT position, event_id, topic, key, type, time_ms, epoch, headers, payload
+FROM events
+WHERE tenant = ? AND position > ?
+ORDER BY position
+LIMIT ?

@@ -1,0 +1,2 @@
+-- How changes are journaled: must be `wal`.
+PRAGMA journal_mode

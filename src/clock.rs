@@ -1,0 +1,67 @@
+//! Time and ids: asked for, never made elsewhere.
+//!
+//! Feeds the rooms that need a new id or this host's time. A store's time is the store's own.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::domain::time::Time;
+
+/// Where time and ids come from.
+pub trait Clock: Send + Sync {
+    /// This host's time.
+    fn now(&self) -> Time;
+    /// A new random UUID (version 4).
+    fn new_id(&self) -> Uuid;
+}
+
+/// The host's clock and random source.
+#[derive(Debug, Default)]
+pub struct System;
+
+impl Clock for System {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the host")]
+    fn now(&self) -> Time {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+    fn new_id(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+}
+
+/// A clock that stands until it is set: for tests. Its ids count up.
+#[derive(Debug)]
+pub struct Manual {
+    now_ms: AtomicI64,
+    ids: Mutex<u128>,
+}
+
+impl Manual {
+    /// Stands at that time.
+    pub fn new(now: Time) -> Self {
+        Self { now_ms: AtomicI64::new(now.as_ms()), ids: Mutex::new(0) }
+    }
+
+    /// Goes to another time, back or forth.
+    pub fn set(&self, now: Time) {
+        self.now_ms.store(now.as_ms(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Manual {
+    fn now(&self) -> Time {
+        Time::from_ms(self.now_ms.load(Ordering::SeqCst))
+    }
+
+    fn new_id(&self) -> Uuid {
+        let mut last = self.ids.lock().expect("no holder panics");
+        *last += 1;
+        uuid::Builder::from_random_bytes(last.to_be_bytes()).into_uuid()
+    }
+}

@@ -1,0 +1,289 @@
+//! The store: one log per tenant, the cursors of who follows it, the tenants, and the leases.
+//!
+//! The port that `intake` appends through and `follow` and `http` read through. Adapters are its
+//! children; one contract suite runs against each. One method is one transaction. Positions of a
+//! tenant are dense when given and visible in their order; a store's time never goes back within
+//! a tenant.
+
+mod gather;
+mod judge;
+mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::domain::draft::Draft;
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::filter::Filter;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+
+/// Why a store did not do what it was asked. Display never contains credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Nothing was written; the same call may succeed later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A commit was begun and its outcome is unknown: ask again with the same event ids.
+    #[error("the store did not say whether it committed: {0}")]
+    Unknown(String),
+    /// It is set up unsafely, in use, or made for something else: don't start with it.
+    #[error("the store is refused: {0}")]
+    Refused(String),
+    /// It holds what this version can't read.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// Drafts of one tenant that are appended all or not at all.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// In the order in which they get positions.
+    pub drafts: Vec<Draft>,
+}
+
+/// The place that a draft got: the first time, or when it was first posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// In its tenant's log.
+    pub position: Position,
+    /// The store's clock.
+    pub time: Time,
+}
+
+/// What became of one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable.
+    Appended {
+        /// The tenant's log.
+        log_id: LogId,
+        /// The tenant's lane: the one to wake.
+        lane: Lane,
+        /// One per draft, in order. A draft whose event id and content were there before gets the
+        /// receipt of then.
+        receipts: Vec<Receipt>,
+    },
+    /// Nothing of it was written: an event id is there, or stands in the batch twice, with other content.
+    Conflict {
+        /// Which draft of the batch, from 0.
+        index: usize,
+        /// Where the event with that id stands; [`Position::START`] if that is in the batch itself.
+        position: Position,
+    },
+    /// Nothing of it was written: the tenant is not enabled.
+    NotEnabled,
+}
+
+/// How to read: what is wanted, and how much at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// Which events.
+    pub filter: Filter,
+    /// Not before this time.
+    pub from: Option<Time>,
+    /// Only before this time.
+    pub to: Option<Time>,
+    /// Events of one tenant, at most.
+    pub events_each_max: usize,
+    /// Events in all, at most.
+    pub events_max: usize,
+    /// Payload bytes in all, at most; but the first event is given whatever its size.
+    pub bytes_max: usize,
+    /// Rows of one tenant that are looked at, at most, whether they fit or not.
+    pub rows_max: usize,
+}
+
+/// A stretch of one tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Which life of it.
+    pub log_id: LogId,
+    /// What fits the filter, in order of position.
+    pub events: Vec<Envelope>,
+    /// The last position that was looked at; where the reader stood if there was none.
+    pub scanned: Position,
+    /// Whether there is anything left to look at behind `scanned`.
+    pub more: bool,
+}
+
+/// A point in the history of all heads, for [`Log::changed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub i64);
+
+impl Mark {
+    /// Before everything.
+    pub const START: Mark = Mark(0);
+}
+
+/// The newest position of a tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Which life of it.
+    pub log_id: LogId,
+    /// The last position given.
+    pub position: Position,
+}
+
+/// Whose logs have grown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Every tenant of the lane that changed since the mark; now and then one that did not.
+    pub heads: Vec<Head>,
+    /// The mark to ask with next.
+    pub mark: Mark,
+}
+
+/// The logs.
+#[async_trait]
+pub trait Log: Send + Sync {
+    /// Appends the batches in their order, in one transaction: locks the tenants' heads in sorted
+    /// order, then looks for event ids, judges, seals, inserts, commits. One outcome per batch.
+    async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
+
+    /// Reads on behind each given position. One slice per tenant that the store knows, in the order
+    /// asked; it ends early, without slices for the rest, once `events_max` or `bytes_max` is reached.
+    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error>;
+
+    /// The event of that id.
+    async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
+
+    /// Which tenants of a lane have new events since the mark was given: never too few.
+    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error>;
+}
+
+/// Whether a cursor moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It stands where it was sent.
+    Moved,
+    /// Somebody else moved it: it stands here.
+    Stale(Option<Cursor>),
+}
+
+/// How far followers have come.
+#[async_trait]
+pub trait Cursors: Send + Sync {
+    /// One follower's cursor in a tenant's log.
+    async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error>;
+
+    /// One follower's cursors in all logs of a lane.
+    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error>;
+
+    /// Compare and set: moves the cursor if it still stands where it was `seen`.
+    async fn advance(
+        &self,
+        tenant: &TenantId,
+        follower: &Follower,
+        seen: Option<&Cursor>,
+        to: &Cursor,
+    ) -> Result<Moved, Error>;
+
+    /// Notes cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there.
+    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error>;
+}
+
+/// An enabled tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enabled {
+    /// Its id.
+    pub tenant: TenantId,
+    /// Its log.
+    pub log_id: LogId,
+    /// Its lane.
+    pub lane: Lane,
+    /// The last position given.
+    pub head: Position,
+}
+
+/// Who is enabled.
+#[async_trait]
+pub trait Tenants: Send + Sync {
+    /// Enables a tenant that the store has never seen, with this log id and the lane that has the
+    /// fewest tenants; a tenant that it has seen stays as it is. Refused before the lanes are made.
+    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
+
+    /// All enabled tenants, in order of id.
+    async fn list(&self) -> Result<Vec<Enabled>, Error>;
+}
+
+/// The right to work on a lane, for a while. It is no fence: Kafka's transactional id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Which lane.
+    pub lane: Lane,
+    /// Rises with every taking of this lane.
+    pub epoch: u64,
+}
+
+/// Whether a lease is still held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// For another while.
+    Held,
+    /// Somebody took the lane, or it was released.
+    Lost,
+}
+
+/// Who works on which lane, by the store's clock.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// The number of lanes: `wanted` when the store is new, else what it was created with.
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error>;
+
+    /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
+
+    /// Holds it for another `ttl` from now, unless it was taken since, even if it had run out.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error>;
+
+    /// Gives it back at once; nothing happens if it was taken since.
+    async fn release(&self, lease: &Lease) -> Result<(), Error>;
+}
+
+/// All of it, behind one name.
+#[async_trait]
+pub trait Store: Log + Cursors + Tenants + Leases {
+    /// How many appends it likes at once; a tenant's always go to the same one.
+    fn writers(&self) -> usize;
+
+    /// Whether it answers and takes writes.
+    async fn check(&self) -> Result<(), Error>;
+}
+
+/// Which store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `sqlite://path`; never shown, since other stores' have credentials.
+    pub url: String,
+}
+
+/// Who opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `serve`: alone on its data folder where the store is a folder; makes what is missing.
+    Serve,
+    /// A verb of the command line, beside a running `serve`.
+    Beside,
+}
+
+/// Opens the store that the URL names, with its tables as this version needs them.
+pub async fn open(config: &Config, access: Access, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
+    match config.url.split_once("://") {
+        Some(("sqlite", path)) => Ok(Arc::new(sqlite::Sqlite::open(path, access, clock).await?)),
+        _ => Err(Error::Refused("STORE_URL must begin with sqlite://".to_owned())),
+    }
+}

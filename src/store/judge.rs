@@ -1,0 +1,263 @@
+//! The judging of an append: what is new, what was there before, what conflicts, and where the new stands.
+//!
+//! Fed by an adapter's `append`, under the tenants' locks, with the batches and what the store
+//! holds of their tenants and event ids; feeds it the rows to write. No I/O, no clock: the same
+//! input gives the same verdict, so that a transaction may be run again. Always true: positions
+//! are dense, time never goes back within a tenant, and a batch that conflicts leaves no trace.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Batch, Outcome, Receipt};
+use crate::domain::draft::{Draft, Stamp};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::lane::Lane;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+/// Tells the same content from another under one event id.
+pub(super) type Fingerprint = [u8; 32];
+
+/// A batch with its drafts' fingerprints, which are made before anything is locked.
+pub(super) struct Offer<'a> {
+    batch: &'a Batch,
+    fingerprints: Vec<Fingerprint>,
+}
+
+impl<'a> Offer<'a> {
+    /// Of one batch.
+    pub(super) fn new(batch: &'a Batch) -> Self {
+        Self { batch, fingerprints: batch.drafts.iter().map(Draft::fingerprint).collect() }
+    }
+
+    fn drafts(&self) -> impl Iterator<Item = (&'a Draft, &Fingerprint)> {
+        self.batch.drafts.iter().zip(&self.fingerprints)
+    }
+}
+
+/// An event id that was given, and what for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// Where and when its event was appended.
+    pub(super) receipt: Receipt,
+    /// Its content.
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// The end of a tenant's log, as the store holds it under the tenant's lock.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    /// The log.
+    pub(super) log_id: LogId,
+    /// The tenant's lane.
+    pub(super) lane: Lane,
+    /// The last position given.
+    pub(super) position: Position,
+    /// The last time given.
+    pub(super) time: Time,
+    /// The last DELETE_ALL of each topic, at least of those in the batches.
+    pub(super) epochs: HashMap<Topic, Position>,
+    /// Those of the batches' event ids that were given before.
+    pub(super) known: HashMap<EventId, Known>,
+}
+
+/// One event to insert.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Sealed.
+    pub(super) envelope: Envelope,
+    /// For its idempotency row.
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// What is to be written, and what is to be answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// One per batch, true once the rest is committed.
+    pub(super) outcomes: Vec<Outcome>,
+    /// New events, in the order of the batches.
+    pub(super) entries: Vec<Entry>,
+    /// The last receipt of each tenant that got new events.
+    pub(super) heads: BTreeMap<TenantId, Receipt>,
+    /// The last DELETE_ALL of each topic that got a new one.
+    pub(super) epochs: BTreeMap<(TenantId, Topic), Position>,
+}
+
+/// Judges the batches in their order, each against the store and what the batches before it were given.
+/// A tenant without a tail is not enabled.
+pub(super) fn judge(offers: &[Offer], mut tails: HashMap<TenantId, Tail>, now: Time) -> Verdict {
+    let mut entries = Vec::new();
+    let outcomes = offers
+        .iter()
+        .map(|offer| match tails.get_mut(&offer.batch.tenant) {
+            None => Outcome::NotEnabled,
+            Some(tail) => conflict(offer, tail).unwrap_or_else(|| tail.append(offer, now, &mut entries)),
+        })
+        .collect();
+    let (mut heads, mut epochs) = (BTreeMap::new(), BTreeMap::new());
+    for Envelope { tenant, topic, position, time, event_type, .. } in
+        entries.iter().map(|e: &Entry| &e.envelope)
+    {
+        heads.insert(tenant.clone(), Receipt { position: *position, time: *time });
+        if *event_type == EventType::DeleteAll {
+            epochs.insert((tenant.clone(), topic.clone()), *position);
+        }
+    }
+    Verdict { outcomes, entries, heads, epochs }
+}
+
+/// The first draft whose event id has other content, in the log or before it in the batch; the
+/// latter stands nowhere: at [`Position::START`].
+fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
+    let mut twins: HashMap<EventId, (&Fingerprint, Position)> = HashMap::new();
+    for (index, (draft, fingerprint)) in offer.drafts().enumerate() {
+        let known = tail.known.get(&draft.event_id).map(|k| (&k.fingerprint, k.receipt.position));
+        let (other, position) =
+            known.unwrap_or_else(|| *twins.entry(draft.event_id).or_insert((fingerprint, Position::START)));
+        if other != fingerprint {
+            return Some(Outcome::Conflict { index, position });
+        }
+    }
+    None
+}
+
+impl Tail {
+    /// Gives each draft its receipt; nothing can fail any more.
+    fn append(&mut self, offer: &Offer, now: Time, entries: &mut Vec<Entry>) -> Outcome {
+        let receipts = offer.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
+            Some(known) => known.receipt,
+            None => {
+                let entry = Entry { envelope: self.seal(draft, now), fingerprint: *fingerprint };
+                entries.push(entry);
+                let receipt = Receipt { position: self.position, time: self.time };
+                self.known.insert(draft.event_id, Known { receipt, fingerprint: *fingerprint });
+                receipt
+            }
+        });
+        let receipts = receipts.collect();
+        Outcome::Appended { log_id: self.log_id, lane: self.lane, receipts }
+    }
+
+    fn seal(&mut self, draft: &Draft, now: Time) -> Envelope {
+        self.position = self.position.next();
+        self.time = self.time.max(now);
+        let envelope = draft.seal(&Stamp {
+            log_id: self.log_id,
+            position: self.position,
+            time: self.time,
+            epoch: self.epochs.get(&draft.topic).copied(),
+        });
+        if envelope.event_type == EventType::DeleteAll {
+            self.epochs.insert(draft.topic.clone(), self.position);
+        }
+        envelope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::{Offer, Tail, Verdict, judge};
+    use crate::domain::draft::{Body, Draft, Origin};
+    use crate::domain::event::EventId;
+    use crate::domain::headers::Headers;
+    use crate::domain::json::Raw;
+    use crate::domain::key::Key;
+    use crate::domain::lane::Lane;
+    use crate::domain::position::{LogId, Position};
+    use crate::domain::states::States;
+    use crate::domain::tenant::TenantId;
+    use crate::domain::time::Time;
+    use crate::domain::topic::Topic;
+    use crate::domain::wire_form::WireForm;
+    use crate::store::{Batch, Outcome};
+
+    fn diku() -> TenantId {
+        TenantId::parse("diku").unwrap()
+    }
+
+    /// A CREATE whose event id and content are given.
+    fn create(id: u128, content: &'static str) -> Draft {
+        let new = Raw::parse(&Bytes::from_static(content.as_bytes())).unwrap();
+        let body = Body::Change { states: States::Create { new }, wire_form: WireForm::Convention };
+        Draft { key: Key::parse("k").unwrap(), body, ..delete_all(id) }
+    }
+
+    fn delete_all(id: u128) -> Draft {
+        let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
+        let topic = Topic::parse("diku.inventory.item").unwrap();
+        Draft::delete_all(topic, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
+    }
+
+    fn judged(batches: &[Vec<Draft>]) -> Verdict {
+        let batches: Vec<_> =
+            batches.iter().map(|drafts| Batch { tenant: diku(), drafts: drafts.clone() }).collect();
+        let offers: Vec<_> = batches.iter().map(Offer::new).collect();
+        let tail = Tail {
+            log_id: LogId::new(Uuid::nil()),
+            lane: Lane::new(3),
+            position: Position::from_column(10),
+            time: Time::from_ms(2_000),
+            epochs: HashMap::new(),
+            known: HashMap::new(),
+        };
+        judge(&offers, HashMap::from([(diku(), tail)]), Time::from_ms(1_000))
+    }
+
+    /// The positions of a batch's receipts, or the index and position of its conflict.
+    fn positions(outcome: &Outcome) -> Result<Vec<u64>, (usize, u64)> {
+        match outcome {
+            Outcome::Appended { receipts, .. } => Ok(receipts.iter().map(|r| r.position.number()).collect()),
+            Outcome::Conflict { index, position } => Err((*index, position.number())),
+            Outcome::NotEnabled => panic!("the tenant is enabled"),
+        }
+    }
+
+    #[test]
+    fn twins_get_one_place_within_a_batch_and_across_batches() {
+        let verdict = judged(&[
+            vec![create(1, "{}"), create(2, "{}"), create(1, "{}")],
+            vec![create(3, "{}"), create(2, "{}")],
+        ]);
+        let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
+        assert_eq!(positions, [Ok(vec![11, 12, 11]), Ok(vec![13, 12])]);
+        assert_eq!(verdict.entries.len(), 3);
+        assert_eq!(verdict.heads[&diku()].position.number(), 13);
+    }
+
+    #[test]
+    fn a_conflict_drops_its_batch_without_a_trace() {
+        let verdict = judged(&[
+            vec![create(1, "{}")],
+            vec![delete_all(2), create(3, "{}"), create(1, "[]")],
+            vec![create(3, "[]"), create(2, "{}")],
+        ]);
+        let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
+        assert_eq!(positions, [Ok(vec![11]), Err((2, 11)), Ok(vec![12, 13])]);
+        assert!(verdict.entries.iter().all(|entry| entry.envelope.epoch.is_none()));
+        assert!(verdict.epochs.is_empty());
+    }
+
+    #[test]
+    fn a_conflict_within_a_batch_stands_nowhere() {
+        let verdict = judged(&[vec![create(1, "{}"), create(1, "[]")]]);
+        assert_eq!(positions(&verdict.outcomes[0]), Err((1, 0)));
+        assert!(verdict.entries.is_empty() && verdict.heads.is_empty());
+    }
+
+    #[test]
+    fn what_follows_a_delete_all_carries_its_position_and_time_never_goes_back() {
+        let verdict = judged(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
+        let epochs: Vec<_> = verdict.entries.iter().map(|e| e.envelope.epoch.map(Position::number)).collect();
+        assert_eq!(epochs, [None, None, Some(12), Some(12)]);
+        assert!(verdict.epochs.values().eq([&Position::from_column(14)]));
+        assert!(verdict.entries.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));
+    }
+}

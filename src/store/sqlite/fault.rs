@@ -1,0 +1,43 @@
+//! What SQLite's errors mean to a caller, by their codes; never by their text.
+//!
+//! Fed by every statement of this adapter; feeds the port's errors.
+
+use crate::store::Error;
+
+// Primary result codes. Source: sqlite.org/rescode.html
+const ERROR: i32 = 1;
+const BUSY: i32 = 5;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CONSTRAINT: i32 = 19;
+const MISMATCH: i32 = 20;
+const NOTADB: i32 = 26;
+
+/// Of anything but a commit: nothing was written. What our statements can't fail by in a file of
+/// ours (no such table, a place taken twice) tells that the file isn't as it must be.
+pub(super) fn fault(error: sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
+            Error::Corrupt(error.to_string())
+        }
+        _ => match code(&error) {
+            Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => Error::Corrupt(error.to_string()),
+            _ => Error::Unavailable(error.to_string()),
+        },
+    }
+}
+
+/// Of a commit. Busy and full are told before the commit's last page stands in the WAL; after any
+/// other error a crash may find it there.
+pub(super) fn commit_fault(error: sqlx::Error) -> Error {
+    match code(&error) {
+        Some(BUSY | FULL) => Error::Unavailable(error.to_string()),
+        _ => Error::Unknown(error.to_string()),
+    }
+}
+
+/// The primary code of an error of SQLite itself.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}

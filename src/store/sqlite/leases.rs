@@ -1,0 +1,78 @@
+//! The port's `Leases`: who works on which lane, by the clock that the store was opened with.
+//!
+//! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
+//! ever; its epoch only rises.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteConnection;
+
+use super::fault::fault;
+use super::{Sqlite, rows};
+use crate::domain::lane::Lane;
+use crate::store::{Error, Lease, Leases, Renewed};
+
+#[async_trait]
+impl Leases for Sqlite {
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
+        if wanted == 0 {
+            return Err(Error::Refused("LANES must be at least 1".to_owned()));
+        }
+        let mut writing = self.writer.begin().await?;
+        let lanes = count(writing.connection()).await?;
+        if lanes > 0 {
+            writing.rollback().await?;
+            return Ok(lanes);
+        }
+        let all: Vec<_> = Lane::all(wanted).collect();
+        let insert = |s: rows::Statement, lane: &Lane| s.bind(lane.number());
+        rows::write(writing.connection(), sql!("sqlite/lease_insert.sql"), &all, insert).await?;
+        writing.commit().await?;
+        Ok(wanted)
+    }
+
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        let mut writing = self.writer.begin().await?;
+        let now = self.clock.now().as_ms();
+        let take = sqlx::query(sql!("sqlite/lease_take.sql")).bind(by).bind(end(now, ttl));
+        let take = take.bind(lane.number()).bind(by).bind(now);
+        let Some(row) = take.fetch_optional(writing.connection()).await.map_err(fault)? else {
+            writing.rollback().await?;
+            return Ok(None);
+        };
+        writing.commit().await?;
+        Ok(Some(Lease { lane, epoch: rows::column::<i64>(&row, "epoch")?.unsigned_abs() }))
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        let mut writing = self.writer.begin().await?;
+        let renew = sqlx::query(sql!("sqlite/lease_renew.sql")).bind(end(self.clock.now().as_ms(), ttl));
+        let renew = of(renew, lease).execute(writing.connection()).await.map_err(fault)?;
+        writing.commit().await?;
+        Ok(if renew.rows_affected() == 1 { Renewed::Held } else { Renewed::Lost })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        let mut writing = self.writer.begin().await?;
+        let release = of(sqlx::query(sql!("sqlite/lease_release.sql")), lease);
+        release.execute(writing.connection()).await.map_err(fault)?;
+        writing.commit().await
+    }
+}
+
+/// The number of lanes; 0 before it is set.
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u16, Error> {
+    let row = sqlx::query(sql!("sqlite/lease_count.sql")).fetch_one(connection).await.map_err(fault)?;
+    let lanes: i64 = rows::column(&row, "lanes")?;
+    u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
+}
+
+/// Binds which taking of which lane.
+fn of(statement: rows::Statement, lease: &Lease) -> rows::Statement {
+    statement.bind(lease.lane.number()).bind(lease.epoch.cast_signed())
+}
+
+fn end(now_ms: i64, ttl: Duration) -> i64 {
+    now_ms.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX))
+}
