@@ -15,4 +15,6 @@ pub mod domain;
 
 pub mod clock;
 
+pub mod intake;
+
 pub mod store;

@@ -1,0 +1,109 @@
+//! One writer: takes what waits, appends it in one commit, answers, wakes.
+//!
+//! Fed by the queue of `Intake`; feeds the store. The next commit takes all that came while the
+//! last one was under way, up to the limits of a group.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::quota::Share;
+use super::{Config, Wake};
+use crate::store::{Batch, Error, Outcome, Store};
+
+/// How often a commit of unknown outcome is asked for again, and how long before the first time.
+const ASK_AGAIN_MAX: u32 = 6;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+    pub(super) share: Share,
+}
+
+/// Runs until the queue is closed and empty.
+pub(super) async fn run(config: Config, mut jobs: mpsc::Receiver<Job>, store: Arc<dyn Store>, wake: Wake) {
+    let mut waiting = None;
+    while let Some(first) = next(&mut waiting, &mut jobs).await {
+        let group = group(&config, first, &mut jobs, &mut waiting);
+        commit(group, &store, &wake).await;
+    }
+}
+
+async fn next(waiting: &mut Option<Job>, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    match waiting.take() {
+        Some(job) => Some(job),
+        None => jobs.recv().await,
+    }
+}
+
+/// The first job and those that wait behind it; the one that no longer fits is left in `waiting`.
+fn group(config: &Config, first: Job, jobs: &mut mpsc::Receiver<Job>, waiting: &mut Option<Job>) -> Vec<Job> {
+    let (mut drafts, mut bytes) = (first.batch.drafts.len(), first.share.bytes());
+    let mut group = vec![first];
+    while let Ok(job) = jobs.try_recv() {
+        drafts += job.batch.drafts.len();
+        bytes += job.share.bytes();
+        if drafts > config.group_drafts_max || bytes > config.group_bytes_max {
+            *waiting = Some(job);
+            break;
+        }
+        group.push(job);
+    }
+    group
+}
+
+async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
+    let (mut batches, mut replies) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+    for Job { batch, reply, share } in group {
+        batches.push(batch);
+        replies.push((reply, share));
+    }
+    match append(&batches, store).await {
+        Ok(outcomes) => {
+            wake_lanes(&outcomes, wake);
+            // A client that is gone has no ear for its answer; its events are in the log all the same.
+            replies.into_iter().zip(outcomes).for_each(|((reply, _), outcome)| drop(reply.send(Ok(outcome))));
+        }
+        Err(error) => {
+            tracing::warn!(%error, batches = batches.len(), "failed to append");
+            replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(error.clone()))));
+        }
+    }
+}
+
+/// Appends, and asks again while the outcome is unknown: the drafts have their ids, so a commit that
+/// did happen answers with the receipts of then.
+async fn append(batches: &[Batch], store: &Arc<dyn Store>) -> Result<Vec<Outcome>, Error> {
+    let mut asked = 0;
+    let mut after = ASK_AGAIN_AFTER;
+    let mut outcome = store.append(batches).await;
+    while let Err(Error::Unknown(why)) = &outcome {
+        if asked == ASK_AGAIN_MAX {
+            break;
+        }
+        tracing::warn!(%why, "asking again for a commit of unknown outcome");
+        tokio::time::sleep(after).await;
+        asked += 1;
+        after *= 2;
+        outcome = match store.append(batches).await {
+            // The first commit may still have happened: only an answer ends the asking.
+            Err(Error::Unavailable(why)) => Err(Error::Unknown(why)),
+            other => other,
+        };
+    }
+    outcome
+}
+
+fn wake_lanes(outcomes: &[Outcome], wake: &Wake) {
+    let lanes: BTreeSet<_> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Appended { lane, .. } => Some(*lane),
+            _ => None,
+        })
+        .collect();
+    lanes.into_iter().for_each(|lane| wake(lane));
+}
