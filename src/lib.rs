@@ -18,3 +18,5 @@ pub mod clock;
 pub mod intake;
 
 pub mod store;
+
+pub mod broker;

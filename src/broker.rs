@@ -1,0 +1,143 @@
+//! The broker: where records go. The port, and the two that are spoken.
+//!
+//! Fed by `follow` with sealed events; `kafka` publishes pages exactly once, `embedded` shows
+//! records to whoever tries the gateway without a Kafka.
+
+mod embedded;
+mod kafka;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::envelope::Envelope;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::{Topic, TopicSpec};
+
+pub use kafka::Config as KafkaConfig;
+
+/// Why a page or a topic was refused: a closed list by what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The broker is away or busy: take over again after a while.
+    #[error("the broker is unavailable: {0}")]
+    Retry(String),
+    /// A record of the page was refused; which one is unknown: send less at a time.
+    #[error("a record was refused: {0}")]
+    Isolate(String),
+    /// A topic is refused: the others may pass.
+    #[error("the topic {0} is refused: {1}")]
+    Topic(Topic, String),
+    /// Another producer has this lane: it is lost.
+    #[error("the lane was taken by another producer: {0}")]
+    Fenced(String),
+    /// The cluster refuses the gateway: credentials or rights are wrong.
+    #[error("the broker denies access: {0}")]
+    Denied(String),
+    /// The cursors topic isn't as it must be: stop and say how to repair.
+    #[error("the cursors topic is unusable: {0}")]
+    Cursors(String),
+}
+
+/// One tenant's part of a page.
+#[derive(Debug, Clone)]
+pub struct PageSlice {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Records to send, in order of position; may be none.
+    pub events: Vec<Envelope>,
+    /// Where the follower stands once the page is committed.
+    pub cursor: Cursor,
+}
+
+/// Records and cursors that are committed together, or not at all.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Whose cursors.
+    pub follower: Follower,
+    /// One per tenant.
+    pub slices: Vec<PageSlice>,
+}
+
+/// The cursors of a lane, as its partition of the cursors topic tells them.
+pub type KnownCursors = HashMap<(LogId, Follower), Cursor>;
+
+/// A lane that nobody else can publish on any more.
+pub struct Fenced {
+    /// The only producer of this lane.
+    pub producer: Box<dyn Producer>,
+    /// Read after the fence, to the end.
+    pub cursors: KnownCursors,
+}
+
+/// A broker with transactions.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Takes a lane over: a new producer under the lane's transactional id, which fences whoever
+    /// had it, then the lane's cursors. Creates and verifies the cursors topic the first time.
+    async fn fence(&self, lane: Lane) -> Result<Fenced, Error>;
+
+    /// Creates the topics that are missing; existing ones stay as they are. What was seen within
+    /// the last 5 s isn't asked again.
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
+
+    /// Whether it answers.
+    async fn check(&self) -> Result<(), Error>;
+}
+
+/// The one producer of a lane.
+#[async_trait]
+pub trait Producer: Send {
+    /// Publishes a page in one transaction: all records and cursors, or none. An error takes the
+    /// producer with it: after one, its state can't be trusted.
+    async fn publish(self: Box<Self>, page: Page) -> Result<Box<dyn Producer>, Error>;
+}
+
+/// The embedded broker: memory only, for trying and for tests.
+#[async_trait]
+pub trait Mirror: Send + Sync {
+    /// `host:port` for Kafka clients.
+    fn address(&self) -> &str;
+
+    /// Creates the topics that are missing.
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
+
+    /// Sends records in order, and returns once the broker has them.
+    async fn send(&self, events: Vec<Envelope>) -> Result<(), Error>;
+}
+
+/// Which broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Config {
+    /// The in-process one.
+    Embedded,
+    /// None: events are followed over HTTP alone.
+    None,
+    /// A real Kafka.
+    Kafka(KafkaConfig),
+}
+
+/// The broker that was asked for.
+#[derive(Clone)]
+pub enum Opened {
+    /// The in-process one, running.
+    Embedded(Arc<dyn Mirror>),
+    /// None.
+    None,
+    /// A real Kafka, which may well be away.
+    Kafka(Arc<dyn Broker>),
+}
+
+/// Opens the broker. A Kafka that is away is no error; settings that librdkafka refuses are.
+pub fn open(config: &Config) -> Result<Opened, Error> {
+    Ok(match config {
+        Config::Embedded => Opened::Embedded(Arc::new(embedded::Embedded::start()?)),
+        Config::None => Opened::None,
+        Config::Kafka(kafka) => Opened::Kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
+    })
+}

@@ -1,0 +1,164 @@
+//! The embedded broker: librdkafka's in-process cluster, for trying and for tests.
+//!
+//! Fed by `follow`'s mirror; feeds any Kafka client at its address. It lives in a thread of its own,
+//! keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use tokio::sync::oneshot;
+
+use super::{Error, Mirror, record};
+use crate::domain::envelope::Envelope;
+use crate::domain::topic::TopicSpec;
+
+/// In memory, on the same machine: whoever takes longer hangs.
+const SEND_MAX: Duration = Duration::from_secs(60);
+
+/// How long it waits for an answer before it looks again.
+const NAP: Duration = Duration::from_micros(200);
+
+type Answer = oneshot::Sender<Result<(), Error>>;
+
+enum Command {
+    Ensure(Vec<TopicSpec>, Answer),
+    Send(Vec<Envelope>, Answer),
+}
+
+/// The running broker; it stops when this is dropped.
+pub(super) struct Embedded {
+    address: String,
+    commands: Sender<Command>,
+}
+
+impl Embedded {
+    /// Starts it on a free port of the loopback interface.
+    pub(super) fn start() -> Result<Self, Error> {
+        let (commands, received) = channel();
+        let (started, address) = channel();
+        std::thread::Builder::new()
+            .name("embedded broker".to_owned())
+            .spawn(move || match Running::start() {
+                Ok(running) => {
+                    let _ = started.send(Ok(running.cluster.bootstrap_servers()));
+                    running.serve(&received);
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            })
+            .map_err(|error| Error::Retry(format!("start the embedded broker: {error}")))?;
+        let address = address.recv().map_err(|_| gone())?.map_err(|error| failed("start", &error))?;
+        Ok(Self { address, commands })
+    }
+
+    async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+#[async_trait]
+impl Mirror for Embedded {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
+        let topics = topics.to_vec();
+        self.ask(|answer| Command::Ensure(topics, answer)).await
+    }
+
+    async fn send(&self, events: Vec<Envelope>) -> Result<(), Error> {
+        self.ask(|answer| Command::Send(events, answer)).await
+    }
+}
+
+/// What the thread owns. The producer goes first when it ends.
+struct Running {
+    producer: BaseProducer,
+    cluster: MockCluster<'static, DefaultProducerContext>,
+}
+
+impl Running {
+    fn start() -> KafkaResult<Self> {
+        let cluster = MockCluster::new(1)?;
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            // One at a time: a request that is tried again keeps its place.
+            .set("max.in.flight.requests.per.connection", "1")
+            .set("message.max.bytes", "1000000000")
+            .create()?;
+        Ok(Self { producer, cluster })
+    }
+
+    /// Until whoever sends commands is gone.
+    fn serve(self, commands: &Receiver<Command>) {
+        for command in commands {
+            match command {
+                Command::Ensure(topics, answer) => drop(answer.send(self.ensure(&topics))),
+                Command::Send(events, answer) => drop(answer.send(self.send(&events))),
+            }
+        }
+    }
+
+    fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
+        for spec in topics {
+            match self.cluster.create_topic(spec.topic.as_str(), i32::from(spec.partitions), 1) {
+                Ok(()) | Err(KafkaError::MockCluster(RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err(error) => return Err(Error::Topic(spec.topic.clone(), error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, events: &[Envelope]) -> Result<(), Error> {
+        let until = Instant::now() + SEND_MAX;
+        for event in events {
+            self.enqueue(record::event(event), until)?;
+        }
+        while self.producer.in_flight_count() > 0 {
+            self.wait(until)?;
+        }
+        Ok(())
+    }
+
+    fn enqueue(&self, mut record: BaseRecord<'_, str, [u8]>, until: Instant) -> Result<(), Error> {
+        while let Err((error, again)) = self.producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(failed("take a record", &error));
+            }
+            self.wait(until)?;
+            record = again;
+        }
+        Ok(())
+    }
+
+    fn wait(&self, until: Instant) -> Result<(), Error> {
+        if Instant::now() > until {
+            return Err(Error::Retry("the embedded broker doesn't answer".to_owned()));
+        }
+        let unanswered = self.producer.in_flight_count();
+        self.producer.poll(Duration::ZERO);
+        if self.producer.in_flight_count() == unanswered {
+            std::thread::sleep(NAP);
+        }
+        Ok(())
+    }
+}
+
+fn failed(what: &str, error: &KafkaError) -> Error {
+    Error::Retry(format!("the embedded broker failed to {what}: {error}"))
+}
+
+fn gone() -> Error {
+    Error::Retry("the embedded broker has ended".to_owned())
+}

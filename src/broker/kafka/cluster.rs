@@ -1,0 +1,137 @@
+//! Questions to the cluster about topics, and their creation.
+//!
+//! Fed by `topics`, `cursors` and the port's `check`; feeds them with plain answers. Asking creates
+//! nothing. Every call blocks, for a few seconds at the most.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicResult};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+
+use super::watch::Watch;
+use super::{Config, discard, refusal, settings};
+use crate::broker::Error;
+
+/// How long a question may take.
+pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
+const CREATE_MAX: Duration = Duration::from_secs(5);
+/// From here on, one question about all topics is quicker than one about each.
+const MANY: usize = 10;
+
+/// What there is of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has so many partitions.
+    Exists(usize),
+    /// It has so many partitions, of which some have no leader.
+    Leaderless(usize),
+    /// There is none of that name.
+    Missing,
+    /// The cluster won't say.
+    Refused(RDKafkaErrorCode),
+}
+
+/// One cluster.
+pub(super) struct Cluster {
+    asking: BaseConsumer<Watch>,
+    admin: ClientConfig,
+    replication_factor: i32,
+}
+
+impl Cluster {
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let asking = settings::create(&settings::asking(config))?;
+        let admin = settings::admin(config);
+        Ok(Self { asking, admin, replication_factor: config.replication_factor })
+    }
+
+    /// What there is of one topic.
+    pub(super) fn state(&self, topic: &str, within: Duration) -> Result<State, Error> {
+        let metadata = self.metadata(Some(topic), within)?;
+        Ok(metadata.topics().iter().find(|t| t.name() == topic).map_or(State::Missing, state))
+    }
+
+    /// What there is of each topic.
+    pub(super) fn states<'a>(&self, topics: &[&'a str]) -> Result<HashMap<&'a str, State>, Error> {
+        if topics.len() < MANY {
+            return topics.iter().map(|topic| Ok((*topic, self.state(topic, ASK_MAX)?))).collect();
+        }
+        let metadata = self.metadata(None, ASK_MAX)?;
+        let all: HashMap<&str, State> = metadata.topics().iter().map(|t| (t.name(), state(t))).collect();
+        Ok(topics.iter().map(|topic| (*topic, all.get(topic).copied().unwrap_or(State::Missing))).collect())
+    }
+
+    /// A topic as it is to be created, with the cluster's replication factor.
+    pub(super) fn topic<'a>(
+        &self,
+        name: &'a str,
+        partitions: u16,
+        settings: &[(&'a str, &'a str)],
+    ) -> NewTopic<'a> {
+        let replication = rdkafka::admin::TopicReplication::Fixed(self.replication_factor);
+        let topic = NewTopic::new(name, i32::from(partitions), replication);
+        settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+    }
+
+    /// Creates topics; each has its own result.
+    pub(super) fn create(&self, topics: &[NewTopic<'_>]) -> Result<Vec<TopicResult>, Error> {
+        self.administer("create topics", async |admin, options| {
+            admin.create_topics(topics, &options.operation_timeout(Some(CREATE_MAX))).await
+        })
+    }
+
+    /// A topic's settings.
+    pub(super) fn settings(&self, topic: &str) -> Result<HashMap<String, String>, Error> {
+        let answers = self.administer("describe the settings of a topic", async |admin, options| {
+            admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await
+        })?;
+        let answer = answers.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Unknown));
+        let entries =
+            answer.map_err(|code| Error::Retry(format!("describe the settings of {topic}: {code}")))?;
+        Ok(entries.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
+    /// A client for this once: it would never serve its log while idle.
+    fn administer<T>(
+        &self,
+        call: &str,
+        ask: impl AsyncFnOnce(&AdminClient<Watch>, AdminOptions) -> KafkaResult<T>,
+    ) -> Result<T, Error> {
+        let admin: AdminClient<Watch> = settings::create(&self.admin)?;
+        let options = AdminOptions::new().request_timeout(Some(CREATE_MAX));
+        let answer = tokio::runtime::Handle::current().block_on(ask(&admin, options));
+        let answer = answer.map_err(|error| refusal::of_call(call, &error, admin.inner().context()));
+        discard(admin);
+        answer
+    }
+
+    fn metadata(&self, topic: Option<&str>, within: Duration) -> Result<Metadata, Error> {
+        let answer = self.asking.fetch_metadata(topic, within);
+        self.serve();
+        let watch = self.asking.context();
+        if answer.is_ok() {
+            watch.forget_trouble();
+        }
+        answer.map_err(|error| refusal::of_call("ask about topics", &error, watch))
+    }
+
+    /// Lets the client tell its log and its troubles.
+    fn serve(&self) {
+        while self.asking.poll(Duration::from_millis(1)).is_some() {}
+    }
+}
+
+fn state(topic: &MetadataTopic) -> State {
+    let partitions = topic.partitions();
+    match topic.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => State::Missing,
+        Some(RDKafkaErrorCode::LeaderNotAvailable) => State::Leaderless(partitions.len()),
+        Some(code) => State::Refused(code),
+        None if partitions.iter().any(|p| p.leader() < 0) => State::Leaderless(partitions.len()),
+        None => State::Exists(partitions.len()),
+    }
+}

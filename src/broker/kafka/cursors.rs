@@ -1,0 +1,198 @@
+//! The cursors topic: how far each follower of each log has come, a partition for each lane.
+//!
+//! Fed by the pages of lanes, inside their transactions; feeds the next fence. It is compacted, has
+//! as many partitions as there are lanes, and is read after the fence alone, to its end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::cluster::{ASK_MAX, Cluster, State};
+use super::topics::result_of;
+use super::watch::Watch;
+use super::{Config, discard, left, refusal, settings};
+use crate::broker::{Error, KnownCursors, record};
+use crate::domain::lane::Lane;
+
+const SETTINGS: [(&str, &str); 3] =
+    [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
+/// How long a new topic may take until every partition has a leader.
+const APPEARS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The topic, and what is known of it: whether it is right, and whether it may be written.
+pub(super) struct Cursors {
+    topic: String,
+    lanes: u16,
+    verified: AtomicBool,
+    proven: AtomicBool,
+}
+
+impl Cursors {
+    pub(super) fn new(config: &Config) -> Self {
+        let topic = config.naming.own("cursors");
+        Self { topic, lanes: config.lanes, verified: AtomicBool::default(), proven: AtomicBool::default() }
+    }
+
+    /// Its name.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Creates the topic if it is missing, and verifies it the first time it is seen.
+    pub(super) fn establish(&self, cluster: &Cluster) -> Result<(), Error> {
+        let mut state = cluster.state(&self.topic, ASK_MAX)?;
+        if state == State::Missing {
+            self.doubt();
+            self.create(cluster)?;
+            state = self.appeared(cluster)?;
+        }
+        self.verify_partitions(state)?;
+        if !self.verified.load(Ordering::Relaxed) {
+            self.verify_settings(cluster)?;
+            self.verified.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Has the next fence verify the topic again: it may have been replaced.
+    pub(super) fn doubt(&self) {
+        self.verified.store(false, Ordering::Relaxed);
+    }
+
+    /// Proves the first time that it may be written.
+    pub(super) fn writable(&self, prove: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        if !self.proven.load(Ordering::Relaxed) {
+            prove()?;
+            self.proven.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// A lane's cursors, to the end of its partition: whoever calls has fenced the lane before.
+    pub(super) fn read(&self, config: &Config, lane: Lane, until: Instant) -> Result<KnownCursors, Error> {
+        let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
+        let cursors = self.read_with(&reader, i32::from(lane.number()), until);
+        discard(reader);
+        cursors
+    }
+
+    fn create(&self, cluster: &Cluster) -> Result<(), Error> {
+        let results = cluster.create(&[cluster.topic(&self.topic, self.lanes, &SETTINGS)])?;
+        match result_of(&self.topic, &results) {
+            Ok(()) => {
+                tracing::info!(topic = self.topic, partitions = self.lanes, "created the cursors topic");
+                Ok(())
+            }
+            // Another replica was faster.
+            Err(RDKafkaErrorCode::TopicAlreadyExists) => Ok(()),
+            Err(
+                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed),
+            ) => Err(Error::Denied(format!("create {}: {code}", self.topic))),
+            Err(
+                code @ (RDKafkaErrorCode::InvalidConfig
+                | RDKafkaErrorCode::PolicyViolation
+                | RDKafkaErrorCode::InvalidTopic),
+            ) => Err(Error::Cursors(format!("{} can't be created: {code}", self.topic))),
+            Err(code) => Err(Error::Retry(format!("create {}: {code}", self.topic))),
+        }
+    }
+
+    fn appeared(&self, cluster: &Cluster) -> Result<State, Error> {
+        let until = Instant::now() + APPEARS_WITHIN;
+        loop {
+            let state = cluster.state(&self.topic, ASK_MAX)?;
+            if matches!(state, State::Exists(_)) {
+                return Ok(state);
+            }
+            if Instant::now() > until {
+                return Err(Error::Retry(format!("{} was created but isn't there yet", self.topic)));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn verify_partitions(&self, state: State) -> Result<(), Error> {
+        let lanes = usize::from(self.lanes);
+        match state {
+            State::Exists(partitions) | State::Leaderless(partitions) if partitions != lanes => {
+                Err(Error::Cursors(format!(
+                    "{} has {partitions} partitions, and there are {lanes} lanes, one partition each",
+                    self.topic
+                )))
+            }
+            State::Exists(_) | State::Leaderless(_) => Ok(()),
+            State::Missing => Err(Error::Retry(format!("{} is missing again", self.topic))),
+            State::Refused(code) if code == RDKafkaErrorCode::TopicAuthorizationFailed => {
+                Err(Error::Denied(format!("ask about {}: {code}", self.topic)))
+            }
+            State::Refused(code) => Err(Error::Retry(format!("ask about {}: {code}", self.topic))),
+        }
+    }
+
+    fn verify_settings(&self, cluster: &Cluster) -> Result<(), Error> {
+        let found = cluster.settings(&self.topic)?;
+        for (name, wanted) in SETTINGS {
+            let found = found.get(name).map_or("nothing", String::as_str);
+            if found != wanted {
+                let topic = &self.topic;
+                return Err(Error::Cursors(format!("{topic} has {name}={found}, and must have {wanted}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_with(
+        &self,
+        reader: &BaseConsumer<Watch>,
+        partition: i32,
+        until: Instant,
+    ) -> Result<KnownCursors, Error> {
+        // A leader that is new in office answers this only once it knows what was committed before,
+        // and what follows never ends below that. It also spares reading an empty partition.
+        let (low, high) = reader
+            .fetch_watermarks(&self.topic, partition, left(until))
+            .map_err(|error| self.unread(&error, reader.context()))?;
+        let mut cursors = KnownCursors::new();
+        if low == high {
+            return Ok(cursors);
+        }
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(&self.topic, partition, Offset::Beginning)
+            .and_then(|()| reader.assign(&all))
+            .map_err(|error| self.unread(&error, reader.context()))?;
+        let mut trouble = KafkaError::NoMessageReceived;
+        while Instant::now() < until {
+            match reader.poll(left(until)) {
+                Some(Ok(message)) => self.note(&message, &mut cursors)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(cursors),
+                Some(Err(error)) => trouble = error,
+                None => {}
+            }
+        }
+        Err(self.unread(&trouble, reader.context()))
+    }
+
+    fn note(&self, message: &BorrowedMessage<'_>, cursors: &mut KnownCursors) -> Result<(), Error> {
+        let (whose, cursor) = record::cursor(message.key(), message.payload()).map_err(|wrong| {
+            let (partition, offset) = (message.partition(), message.offset());
+            Error::Cursors(format!("{} has a stray record at {partition}/{offset}: {wrong}", self.topic))
+        })?;
+        match cursor {
+            Some(cursor) => cursors.insert(whose, cursor),
+            None => cursors.remove(&whose),
+        };
+        Ok(())
+    }
+
+    fn unread(&self, error: &KafkaError, watch: &Watch) -> Error {
+        if refusal::code(error) == RDKafkaErrorCode::TopicAuthorizationFailed {
+            return Error::Denied(format!("read {}: {error}", self.topic));
+        }
+        refusal::of_call(&format!("read {}", self.topic), error, watch)
+    }
+}

@@ -1,0 +1,170 @@
+//! Kafka's and librdkafka's error codes, by what the gateway does about them.
+//!
+//! Fed by every call of this adapter; feeds the port's closed `Error`. What isn't known to be a
+//! refusal is `Retry`: nothing is ever parked for an error that might pass.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use super::watch::{Refused, Watch};
+use crate::broker::Error;
+use crate::domain::topic::Topic;
+
+/// What a code says about a record, from the one that decides most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Fenced,
+    Denied,
+    Topic,
+    Record,
+    Passing,
+}
+
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Kind::Fenced,
+        Code::Authentication
+        | Code::SSL
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState
+        | Code::ClusterAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => Kind::Denied,
+        Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicOrPartition
+        | Code::TopicAuthorizationFailed
+        | Code::InvalidTopic => Kind::Topic,
+        Code::MessageSizeTooLarge
+        | Code::MessageBatchTooLarge
+        | Code::InvalidMessageSize
+        | Code::InvalidRecord
+        | Code::InvalidTimestamp
+        | Code::PolicyViolation => Kind::Record,
+        _ => Kind::Passing,
+    }
+}
+
+/// Whether the cluster refuses the gateway itself.
+pub(super) fn denies(code: Code) -> bool {
+    kind(code) == Kind::Denied
+}
+
+/// The code of any error.
+pub(super) fn code(error: &KafkaError) -> Code {
+    match error {
+        KafkaError::AdminOp(code) => *code,
+        other => other.rdkafka_error_code().unwrap_or(Code::Unknown),
+    }
+}
+
+/// Why a call failed that no topic and no record of a page can be blamed for. What the client told
+/// meanwhile says more than "timed out".
+pub(super) fn of_call(call: &str, error: &KafkaError, watch: &Watch) -> Error {
+    let trouble = watch.trouble();
+    let said = error.to_string();
+    let why = match &trouble {
+        Some(trouble) if !said.contains(&trouble.reason) => format!("{call}: {said}: {}", trouble.reason),
+        _ => format!("{call}: {said}"),
+    };
+    match kind(code(error)) {
+        Kind::Fenced => Error::Fenced(why),
+        Kind::Denied => Error::Denied(why),
+        _ if trouble.is_some_and(|trouble| denies(trouble.code)) => Error::Denied(why),
+        _ => Error::Retry(why),
+    }
+}
+
+/// Why a topic was refused that was asked for by name.
+pub(super) fn of_topic(call: &str, topic: &Topic, code: Code) -> Error {
+    match code {
+        Code::TopicAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::InvalidTopic
+        | Code::InvalidPartitions
+        | Code::InvalidConfig
+        | Code::InvalidRequest
+        | Code::PolicyViolation => Error::Topic(topic.clone(), format!("{call}: {code}")),
+        // Too few brokers for the replication factor too: some may just be away.
+        _ => Error::Retry(format!("{call} {topic}: {code}")),
+    }
+}
+
+/// Why a page failed. `whole` is what the transaction as a whole says, `topics` are the page's:
+/// librdkafka blames the innocent records of a batch too, and purges a page without a reason.
+pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic]) -> Error {
+    let named = refused.iter().map(|r| (kind(r.code), r.code, Some(r.topic.as_str())));
+    let all = named.chain(whole.map(|code| (kind(code), code, None)));
+    let Some((kind, code, blamed)) = all.min_by_key(|(kind, ..)| *kind) else {
+        return Error::Retry("a page failed for no reason that librdkafka tells".to_owned());
+    };
+    let topic = topics.iter().find(|topic| Some(topic.as_str()) == blamed);
+    let why = format!("publish{}: {code}", blamed.map(|name| format!(" to {name}")).unwrap_or_default());
+    match kind {
+        Kind::Fenced => Error::Fenced(why),
+        Kind::Denied => Error::Denied(why),
+        Kind::Record => Error::Isolate(why),
+        Kind::Topic => match (topic, topics) {
+            (Some(topic), _) => Error::Topic((*topic).clone(), why),
+            // Named, but none of the page's: the cursors topic.
+            (None, _) if blamed.is_some() => of_cursors(code, why),
+            (None, []) => of_cursors(code, why),
+            // It was deleted: whoever ensures the page's topics again makes it anew.
+            (None, _) if code != Code::TopicAuthorizationFailed && code != Code::InvalidTopic => {
+                Error::Retry(why)
+            }
+            (None, [only]) => Error::Topic((*only).clone(), why),
+            (None, _) => Error::Isolate(why),
+        },
+        Kind::Passing => Error::Retry(why),
+    }
+}
+
+/// A cursors topic that is missing is made anew by the next fence.
+fn of_cursors(code: Code, why: String) -> Error {
+    if code == Code::TopicAuthorizationFailed { Error::Denied(why) } else { Error::Retry(why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Error, Refused, Topic, of_page};
+
+    fn refused(topic: &str, code: Code) -> Refused {
+        Refused { topic: topic.to_owned(), code }
+    }
+
+    #[test]
+    fn the_code_that_decides_most_wins_over_what_follows_from_it() {
+        let (a, b) = (Topic::parse("a").unwrap(), Topic::parse("b").unwrap());
+        let page = [&a, &b];
+        let all = [
+            refused("a", Code::PurgeQueue),
+            refused("a", Code::MessageSizeTooLarge),
+            refused("b", Code::UnknownTopic),
+        ];
+        assert!(matches!(of_page(&all, None, &page), Error::Topic(t, _) if t == b));
+        assert!(matches!(of_page(&all[..2], None, &page), Error::Isolate(_)));
+        assert!(matches!(of_page(&all[..1], None, &page), Error::Retry(_)));
+        assert!(matches!(of_page(&all, Some(Code::Fenced), &page), Error::Fenced(_)));
+        assert!(matches!(of_page(&[], None, &page), Error::Retry(_)));
+    }
+
+    #[test]
+    fn a_refused_topic_that_nobody_names_is_isolated_until_it_is_alone() {
+        let (a, b) = (Topic::parse("a").unwrap(), Topic::parse("b").unwrap());
+        let all = [refused("a", Code::PurgeQueue)];
+        let denied = Some(Code::TopicAuthorizationFailed);
+        assert!(matches!(of_page(&all, denied, &[&a, &b]), Error::Isolate(_)));
+        assert!(matches!(of_page(&all, denied, &[&a]), Error::Topic(t, _) if t == a));
+        assert!(matches!(of_page(&all, Some(Code::UnknownTopicOrPartition), &[&a]), Error::Retry(_)));
+    }
+
+    #[test]
+    fn a_cursors_topic_that_went_is_no_topic_of_the_page() {
+        let a = Topic::parse("a").unwrap();
+        let gone = [refused("cursors", Code::UnknownTopic)];
+        assert!(matches!(of_page(&gone, None, &[&a]), Error::Retry(_)));
+        let closed = [refused("cursors", Code::TopicAuthorizationFailed)];
+        assert!(matches!(of_page(&closed, None, &[&a]), Error::Denied(_)));
+    }
+}

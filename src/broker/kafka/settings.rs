@@ -1,0 +1,158 @@
+//! The settings of each kind of client: the operator's on top of good defaults, and on top of both
+//! what the promises rest on.
+//!
+//! Fed by `Config`; feeds every client that this adapter makes. The values may be secrets: no error
+//! shows one.
+
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::BaseProducer;
+
+use super::Config;
+use super::watch::Watch;
+use crate::broker::Error;
+use crate::domain::lane::Lane;
+
+/// How long an open transaction hides others' records at the most, when nobody takes over.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// librdkafka's default, unless the cluster takes less.
+const BATCH_BYTES: usize = 1_000_000;
+/// librdkafka's own bounds of `message.max.bytes`.
+const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
+
+/// Only asks about the cluster: never creates a topic by asking, as a producer's client would.
+pub(super) fn asking(config: &Config) -> ClientConfig {
+    let mut client = base(config, &[]);
+    client.set("allow.auto.create.topics", "false");
+    client
+}
+
+/// Creates topics.
+pub(super) fn admin(config: &Config) -> ClientConfig {
+    base(config, &[])
+}
+
+/// Reads the cursors topic to its end, quickly: an empty answer at the end comes after 5 ms.
+pub(super) fn reader(config: &Config) -> ClientConfig {
+    let mut client = base(config, &[("fetch.wait.max.ms", "5"), ("fetch.error.backoff.ms", "20")]);
+    let group = config.naming.own("cursors");
+    for (name, value) in [
+        // Only a name: nothing is committed, nobody joins.
+        ("group.id", group.as_str()),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("allow.auto.create.topics", "false"),
+        ("isolation.level", "read_committed"),
+        ("auto.offset.reset", "earliest"),
+        ("enable.partition.eof", "true"),
+    ] {
+        client.set(name, value);
+    }
+    client
+}
+
+/// A lane's producer. The client's own limit on a record lies above `Envelope::record_bytes`, and a
+/// batch is no larger than a record may be, since that is what the cluster's limit counts.
+pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
+    let batch = BATCH_BYTES.min(config.max_request_bytes).max(1).to_string();
+    let mut client = base(
+        config,
+        &[
+            ("linger.ms", "0"),
+            ("retry.backoff.ms", "5"),
+            ("retry.backoff.max.ms", "200"),
+            // A topic that isn't there is told while the page still waits, but not before a new one
+            // has come round.
+            ("topic.metadata.propagation.max.ms", "3000"),
+            ("batch.size", &batch),
+        ],
+    );
+    let message = config.max_request_bytes.clamp(*MESSAGE_BYTES.start(), *MESSAGE_BYTES.end());
+    for (name, value) in [
+        ("transactional.id", config.naming.own(&lane.to_string()).as_str()),
+        ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+        ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("partitioner", "murmur2_random"),
+        ("message.max.bytes", message.to_string().as_str()),
+    ] {
+        client.set(name, value);
+    }
+    client
+}
+
+/// Finds out, without a cluster, whether librdkafka takes the settings.
+pub(super) fn verify(config: &Config) -> Result<(), Error> {
+    let producer: BaseProducer<Watch> = create(&producer(config, Lane::new(0)))?;
+    let reader: BaseConsumer<Watch> = create(&reader(config))?;
+    super::discard((producer, reader));
+    Ok(())
+}
+
+/// Makes a client; it connects by itself, later.
+pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig) -> Result<C, Error> {
+    client.create_with_context(Watch::default()).map_err(|error| match error {
+        KafkaError::ClientConfig(_, why, name, value) => {
+            let why = if value.is_empty() { why } else { why.replace(&value, "…") };
+            Error::Denied(format!("librdkafka refuses the setting {name}: {}", why.trim()))
+        }
+        other => Error::Denied(format!("librdkafka refuses its settings: {other}")),
+    })
+}
+
+fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("client.id", "event-gateway");
+    client.set("socket.connection.setup.timeout.ms", "5000");
+    client.set("reconnect.backoff.max.ms", "1000");
+    for (name, value) in defaults {
+        client.set(*name, *value);
+    }
+    let mut level = RDKafkaLogLevel::Warning;
+    for (name, value) in &config.settings {
+        client.set(name, value);
+        if name == "debug" {
+            level = RDKafkaLogLevel::Debug;
+        }
+    }
+    client.set("bootstrap.servers", &config.bootstrap);
+    client.set_log_level(level);
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Error, Lane, producer, verify};
+    use crate::domain::topic::Naming;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        Config {
+            bootstrap: "127.0.0.1:1".to_owned(),
+            settings: settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            naming: Naming::new(Some("folio"), None).unwrap(),
+            lanes: 8,
+            replication_factor: 1,
+            max_request_bytes: 1_048_576,
+        }
+    }
+
+    #[test]
+    fn a_lane_s_transactional_id_follows_from_its_number_alone() {
+        let client = producer(&config(&[("transactional.id", "mine")]), Lane::new(3));
+        assert_eq!(client.get("transactional.id"), Some("folio.event-gateway.lane-3"));
+    }
+
+    #[test]
+    fn settings_that_librdkafka_refuses_are_named_without_their_value() {
+        verify(&config(&[("linger.ms", "7"), ("compression.type", "gzip")])).unwrap();
+        for (name, value) in
+            [("no.such.thing", "hush"), ("security.protocol", "hush"), ("ssl.key.pem", "hush")]
+        {
+            let refused = verify(&config(&[("security.protocol", "ssl"), (name, value)])).unwrap_err();
+            assert!(matches!(refused, Error::Denied(_)), "{refused}");
+            assert!(!refused.to_string().contains("hush"), "{refused}");
+        }
+    }
+}

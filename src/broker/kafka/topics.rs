@@ -1,0 +1,109 @@
+//! Topics for events: created when they are missing, otherwise left as they are.
+//!
+//! Fed by lanes before each page; feeds the cluster. What was seen in the last 5 s isn't asked
+//! again, unless a page has failed since.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::TopicResult;
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::cluster::{Cluster, State};
+use super::refusal;
+use crate::broker::Error;
+use crate::domain::topic::{Topic, TopicSpec};
+
+const SEEN_FOR: Duration = Duration::from_secs(5);
+
+/// The topics that were there a moment ago.
+#[derive(Default)]
+pub(super) struct Topics(Mutex<HashMap<Topic, Instant>>);
+
+impl Topics {
+    /// Those that must be asked about, each once.
+    pub(super) fn unseen(&self, wanted: &[TopicSpec]) -> Vec<TopicSpec> {
+        let mut seen = self.seen();
+        seen.retain(|_, at| at.elapsed() < SEEN_FOR);
+        let mut unseen: HashMap<&Topic, &TopicSpec> = HashMap::new();
+        for spec in wanted.iter().filter(|spec| !seen.contains_key(&spec.topic)) {
+            unseen.entry(&spec.topic).or_insert(spec);
+        }
+        unseen.into_values().cloned().collect()
+    }
+
+    /// Asks about all of them again.
+    pub(super) fn forget(&self) {
+        self.seen().clear();
+    }
+
+    /// Creates what is missing. If a topic is refused, the others are created none the less.
+    pub(super) fn ensure(&self, cluster: &Cluster, wanted: &[TopicSpec]) -> Result<(), Error> {
+        let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
+        let states = cluster.states(&names)?;
+        let (mut missing, mut refused) = (Vec::new(), None);
+        for spec in wanted {
+            match states.get(spec.topic.as_str()) {
+                Some(State::Exists(_) | State::Leaderless(_)) => self.saw(&spec.topic),
+                Some(State::Refused(code)) => {
+                    refused = refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
+                }
+                Some(State::Missing) | None => missing.push(spec),
+            }
+        }
+        self.create(cluster, &missing)?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn create(&self, cluster: &Cluster, missing: &[&TopicSpec]) -> Result<(), Error> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let retentions: Vec<String> = missing.iter().map(|spec| spec.retention_ms.to_string()).collect();
+        let topics: Vec<_> = missing
+            .iter()
+            .zip(&retentions)
+            .map(|(spec, retention)| {
+                let policy = if spec.compacted { "compact" } else { "delete" };
+                let settings = [("cleanup.policy", policy), ("retention.ms", retention.as_str())];
+                cluster.topic(spec.topic.as_str(), spec.partitions, &settings)
+            })
+            .collect();
+        let results = cluster.create(&topics)?;
+        let refusals: Vec<Error> = missing.iter().filter_map(|spec| self.created(spec, &results)).collect();
+        refusals.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    fn created(&self, spec: &TopicSpec, results: &[TopicResult]) -> Option<Error> {
+        match result_of(spec.topic.as_str(), results) {
+            Ok(()) => {
+                tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a topic");
+            }
+            Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
+            Err(code) => return Some(refusal::of_topic("create it", &spec.topic, code)),
+        }
+        self.saw(&spec.topic);
+        None
+    }
+
+    fn saw(&self, topic: &Topic) {
+        self.seen().insert(topic.clone(), Instant::now());
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<Topic, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of one topic's creation.
+pub(super) fn result_of(topic: &str, results: &[TopicResult]) -> Result<(), RDKafkaErrorCode> {
+    for result in results {
+        match result {
+            Ok(name) if name == topic => return Ok(()),
+            Err((name, code)) if name == topic => return Err(*code),
+            _ => {}
+        }
+    }
+    Err(RDKafkaErrorCode::Unknown)
+}

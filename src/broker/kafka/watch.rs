@@ -1,0 +1,108 @@
+//! What a client tells beside its answers: its log, why it can't reach the cluster, and which
+//! records were refused.
+//!
+//! Fed by librdkafka's callbacks, which run while a client is polled; feeds `tracing` and the
+//! errors that callers make. Connections that fail are told once, by whoever wanted them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::ProducerContext;
+
+/// Connections and transactions that failed, and settings that are for another kind of client.
+const TOLD_BY_CALLS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
+
+/// The context of every client.
+#[derive(Default)]
+pub(super) struct Watch(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    trouble: Option<Trouble>,
+    refused: Vec<Refused>,
+}
+
+/// Why a client can't reach the cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) reason: String,
+}
+
+/// A record that wasn't delivered.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    pub(super) topic: String,
+    pub(super) code: RDKafkaErrorCode,
+}
+
+impl Watch {
+    /// The last trouble, which librdkafka tells once and not with each try.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.told().trouble.clone()
+    }
+
+    /// All is well again.
+    pub(super) fn forget_trouble(&self) {
+        self.told().trouble = None;
+    }
+
+    /// The records that were refused since this was asked.
+    pub(super) fn take_refused(&self) -> Vec<Refused> {
+        std::mem::take(&mut self.told().refused)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Watch {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        use RDKafkaLogLevel as L;
+        match level {
+            // Calls that fail say so themselves, and whoever makes them tells it once.
+            _ if TOLD_BY_CALLS.contains(&facility) => {
+                tracing::debug!(target: "librdkafka", facility, "{message}");
+            }
+            L::Emerg | L::Alert | L::Critical => {
+                tracing::error!(target: "librdkafka", facility, "{message}");
+            }
+            L::Error | L::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+            L::Notice | L::Info => tracing::debug!(target: "librdkafka", facility, "{message}"),
+            L::Debug => tracing::trace!(target: "librdkafka", facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut told = self.told();
+        match code {
+            // The end of a partition is told here too.
+            RDKafkaErrorCode::PartitionEOF => {}
+            // This follows the reason why, again and again.
+            RDKafkaErrorCode::AllBrokersDown if told.trouble.is_some() => {}
+            _ => {
+                tracing::debug!(target: "librdkafka", %error, "{reason}");
+                told.trouble = Some(Trouble { code, reason: reason.to_owned() });
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Watch {}
+
+impl ProducerContext for Watch {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = delivery {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            self.told().refused.push(Refused { topic: message.topic().to_owned(), code });
+        }
+    }
+}

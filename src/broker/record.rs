@@ -1,0 +1,114 @@
+//! What stands on Kafka: an event as a record, and a cursor as a record of the cursors topic.
+//!
+//! Fed by the adapters with envelopes and cursors, and by the cursors topic with what was written
+//! before; feeds librdkafka. Stored bytes are sent bytes: nothing is serialised here but cursors.
+
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::position::{LogId, Position};
+
+/// The record of an event: its key, bytes, time and headers.
+pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
+    let headers = envelope.record_headers();
+    let empty = OwnedHeaders::new_with_capacity(headers.iter().count());
+    let headers =
+        headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+    BaseRecord::to(envelope.topic.as_str())
+        .key(envelope.key.as_str())
+        .payload(envelope.payload.as_ref())
+        .timestamp(envelope.time.as_ms())
+        .headers(headers)
+}
+
+/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`.
+pub(super) struct CursorRecord {
+    key: String,
+    value: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CursorValue {
+    position: u64,
+    event_id: String,
+}
+
+impl CursorRecord {
+    /// Where `follower` stands.
+    pub(super) fn new(follower: &Follower, cursor: &Cursor) -> Self {
+        let value = CursorValue { position: cursor.position.number(), event_id: cursor.event_id.to_string() };
+        Self {
+            key: format!("{}/{follower}", cursor.log_id),
+            value: serde_json::to_string(&value).expect("a number and a string are JSON"),
+        }
+    }
+
+    /// For that partition of the cursors topic.
+    pub(super) fn to<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, str> {
+        BaseRecord::to(topic).partition(partition).key(self.key.as_str()).payload(self.value.as_str())
+    }
+}
+
+/// Reads a cursor's record back; without a value the cursor is gone. An error says what is wrong.
+pub(super) fn cursor(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Result<((LogId, Follower), Option<Cursor>), String> {
+    let key =
+        std::str::from_utf8(key.unwrap_or_default()).map_err(|e| format!("its key is unreadable: {e}"))?;
+    let (log_id, follower) =
+        key.split_once('/').ok_or_else(|| format!("its key `{key}` isn't log_id/follower"))?;
+    let log_id = LogId::parse(log_id).map_err(|e| e.to_string())?;
+    let follower = Follower::parse(follower).map_err(|e| e.to_string())?;
+    let Some(value) = value else { return Ok(((log_id, follower), None)) };
+    let value: CursorValue =
+        serde_json::from_slice(value).map_err(|e| format!("its value is unreadable: {e}"))?;
+    let position = Position::new(value.position).map_err(|e| e.to_string())?;
+    let event_id = EventId::parse(&value.event_id).map_err(|e| e.to_string())?;
+    Ok(((log_id, follower), Some(Cursor { log_id, position, event_id })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursor, CursorRecord, EventId, Follower, LogId, Position, cursor};
+
+    const LOG: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
+    const EVENT: &str = "0b2a0a39-8cca-4d9c-82e4-5bf370e05170";
+
+    fn at_seven() -> Cursor {
+        Cursor {
+            log_id: LogId::parse(LOG).unwrap(),
+            position: Position::new(7).unwrap(),
+            event_id: EventId::parse(EVENT).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_cursor_s_record_is_as_designed_and_reads_back() {
+        let record = CursorRecord::new(&Follower::relay(), &at_seven());
+        assert_eq!(record.key, format!("{LOG}/relay"));
+        assert_eq!(record.value, format!(r#"{{"position":7,"event_id":"{EVENT}"}}"#));
+        let read = cursor(Some(record.key.as_bytes()), Some(record.value.as_bytes())).unwrap();
+        assert_eq!(read, ((at_seven().log_id, Follower::relay()), Some(at_seven())));
+        assert_eq!(cursor(Some(record.key.as_bytes()), None).unwrap().1, None);
+    }
+
+    #[test]
+    fn an_unreadable_record_says_what_is_wrong() {
+        let key = format!("{LOG}/relay");
+        for (key, value, wrong) in [
+            ("relay", "{}", "log_id/follower"),
+            ("x/relay", "{}", "log_id"),
+            (key.as_str(), "7", "value"),
+            (key.as_str(), r#"{"position":-1,"event_id":""}"#, "value"),
+            (key.as_str(), r#"{"position":1,"event_id":"x"}"#, "eventId"),
+        ] {
+            let said = cursor(Some(key.as_bytes()), Some(value.as_bytes())).unwrap_err();
+            assert!(said.contains(wrong), "{said}");
+        }
+    }
+}
