@@ -19,4 +19,6 @@ pub mod intake;
 
 pub mod store;
 
+pub mod follow;
+
 pub mod broker;

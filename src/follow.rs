@@ -1,0 +1,129 @@
+//! Out: those who follow the logs.
+//!
+//! Fed by the store's logs and by wake-ups that carry no data; feeds the broker. Every follower
+//! has a name, a filter and a cursor, and goes on from its cursor whatever happened before.
+
+pub mod health;
+mod lane;
+mod mirror;
+pub mod published;
+mod relay;
+mod topics;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Opened;
+use crate::domain::lane::Lane;
+use crate::domain::settings::Settings;
+use crate::store::Store;
+
+use health::Health;
+
+/// The bells: one for each lane, and one for the mirror. Ringing says "look", and nothing else.
+#[derive(Clone)]
+pub struct Bells {
+    lanes: Arc<[Notify]>,
+    mirror: Arc<Notify>,
+}
+
+impl Bells {
+    /// For that many lanes.
+    pub fn new(lanes: u16) -> Self {
+        Self { lanes: (0..lanes).map(|_| Notify::new()).collect(), mirror: Arc::default() }
+    }
+
+    /// A tenant of that lane has new events.
+    pub fn ring(&self, lane: Lane) {
+        if let Some(bell) = self.lanes.get(usize::from(lane.number())) {
+            bell.notify_one();
+        }
+        self.mirror.notify_one();
+    }
+
+    fn count(&self) -> u16 {
+        u16::try_from(self.lanes.len()).expect("made from a u16")
+    }
+
+    async fn rung(&self, lane: Lane) {
+        self.lanes[usize::from(lane.number())].notified().await;
+    }
+}
+
+/// What all followers are made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The logs.
+    pub store: Arc<dyn Store>,
+    /// What topics are created with.
+    pub settings: Arc<Settings>,
+    /// Who wakes them.
+    pub bells: Bells,
+    /// Where they tell their troubles.
+    pub health: Arc<Health>,
+    /// Ticks after each page that a lane of this replica commits.
+    pub pages: watch::Sender<()>,
+    /// This replica, for the leases.
+    pub replica: String,
+}
+
+/// The running followers.
+pub struct Followers {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Followers {
+    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the mirror for
+    /// the embedded broker, nothing for none.
+    pub fn start(parts: &Parts, broker: &Opened) -> Self {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        match broker {
+            Opened::None => {}
+            Opened::Embedded(mirror) => {
+                tasks.spawn(mirror::run(parts.clone(), mirror.clone(), stop.clone()));
+            }
+            Opened::Kafka(kafka) => {
+                tasks.spawn(topics::run(parts.clone(), kafka.clone(), stop.clone()));
+                for lane in Lane::all(parts.bells.count()) {
+                    tasks.spawn(lane::run(parts.clone(), kafka.clone(), lane, stop.clone()));
+                }
+            }
+        }
+        Self { tasks, stop }
+    }
+
+    /// Lets every follower finish its page, and waits until all have.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Waits that double from `first` up to `most`, until they are reset.
+struct Backoff {
+    first: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    fn new(first: Duration, most: Duration) -> Self {
+        Self { first, most, next: first }
+    }
+
+    fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// Sleeps for the next wait, or until `stop`.
+    async fn sleep(&mut self, stop: &CancellationToken) {
+        let wait = self.next;
+        self.next = self.most.min(wait * 2);
+        let _ = tokio::time::timeout(wait, stop.cancelled()).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! The relay: the live run that brings every event to its topic, in order.
+//!
+//! Fed by the store (whose logs have grown, and the events behind each cursor); offers pages to its
+//! lane. Its state is only as old as the fence: after any error it is thrown away with the producer.
+//! A page packs several tenants fairly, so that many tenants don't cost as many transactions.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::Parts;
+use crate::broker::{KnownCursors, Page, PageSlice};
+use crate::domain::filter::Filter;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::store::{self, Head, Mark, Scan, Slice};
+
+const PAGE_EVENTS_MAX: usize = 500;
+const PAGE_BYTES_MAX: usize = 4 << 20;
+const PAGE_TENANTS_MAX: usize = 50;
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Only an operator can set it right.
+    #[error(
+        "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was \
+         lost; bring it back from a backup of Kafka, or point the gateway at the right Kafka and ENV"
+    )]
+    CursorLost(TenantId, Position),
+}
+
+/// Where the relay stands in one tenant's log.
+struct Progress {
+    log_id: LogId,
+    cursor: Option<Cursor>,
+    queued: bool,
+}
+
+impl Progress {
+    fn new(log_id: LogId, cursor: Option<Cursor>) -> Self {
+        Self { log_id, cursor, queued: false }
+    }
+
+    fn position(&self) -> Position {
+        self.cursor.map_or(Position::START, |c| c.position)
+    }
+}
+
+/// The relay of one lane, since its last fence.
+pub(super) struct Relay {
+    lane: Lane,
+    mark: Mark,
+    progress: HashMap<TenantId, Progress>,
+    /// Tenants with events behind their cursor, each once; who was served goes to the end.
+    queue: VecDeque<TenantId>,
+    /// Tenants whose log isn't the one that Kafka's cursor names.
+    stopped: HashSet<TenantId>,
+}
+
+impl Relay {
+    /// Goes on where Kafka's cursors say, once they are verified: a cursor that only the store knows
+    /// means that the cursors topic was lost, and stops the lane; a cursor that names another event
+    /// than the log does means that the store went back in time, and stops that tenant.
+    pub(super) async fn resume(parts: &Parts, lane: Lane, known: &KnownCursors) -> Result<Self, Error> {
+        let changed = parts.store.changed(lane, Mark::START).await?;
+        let noted: HashMap<_, _> =
+            parts.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
+        let mut relay = Self {
+            lane,
+            mark: Mark::START,
+            progress: HashMap::new(),
+            queue: VecDeque::new(),
+            stopped: HashSet::new(),
+        };
+        for Head { tenant, log_id, .. } in changed.heads {
+            let cursor = known.get(&(log_id, Follower::relay())).copied();
+            if let (None, Some(noted)) = (cursor, noted.get(&tenant).filter(|n| n.log_id == log_id)) {
+                return Err(Error::CursorLost(tenant, noted.position));
+            }
+            relay.progress.insert(tenant, Progress::new(log_id, cursor));
+        }
+        relay.verify(parts).await?;
+        Ok(relay)
+    }
+
+    /// Every tenant's cursor.
+    pub(super) fn cursors(&self) -> Vec<(TenantId, Cursor)> {
+        let running = self.progress.iter().filter(|(tenant, _)| !self.stopped.contains(*tenant));
+        running.filter_map(|(tenant, progress)| Some((tenant.clone(), progress.cursor?))).collect()
+    }
+
+    /// The next page, if any log has events behind its cursor.
+    pub(super) async fn offer(&mut self, parts: &Parts) -> Result<Option<Page>, Error> {
+        self.look(parts).await?;
+        let tenants = PAGE_TENANTS_MAX.min(self.queue.len());
+        if tenants == 0 {
+            return Ok(None);
+        }
+        let from = self.dequeue(tenants);
+        let read = parts.store.read(&from, &page_scan(PAGE_EVENTS_MAX / tenants)).await?;
+        let (served, unserved): (Vec<_>, Vec<_>) = read.into_iter().partition(|s| !s.events.is_empty());
+        // Whom the page's limits left out comes first in the next one.
+        let done: HashSet<_> =
+            unserved.iter().filter(|s| !s.more).chain(&served).map(|s| s.tenant.clone()).collect();
+        let left_out = from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
+        left_out.for_each(|tenant| self.enqueue(tenant));
+        let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice)).collect();
+        Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
+    }
+
+    /// Asks whose logs have grown, and queues them.
+    async fn look(&mut self, parts: &Parts) -> Result<(), Error> {
+        let changed = parts.store.changed(self.lane, self.mark).await?;
+        self.mark = changed.mark;
+        for Head { tenant, log_id, position } in changed.heads {
+            let progress = self.progress.entry(tenant.clone()).or_insert(Progress::new(log_id, None));
+            if progress.log_id != log_id {
+                *progress = Progress { queued: progress.queued, ..Progress::new(log_id, None) };
+            }
+            if progress.position() < position && !self.stopped.contains(&tenant) {
+                self.enqueue(tenant);
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, tenant: TenantId) {
+        if let Some(progress) = self.progress.get_mut(&tenant).filter(|p| !p.queued) {
+            progress.queued = true;
+            self.queue.push_back(tenant);
+        }
+    }
+
+    /// The first `count` tenants of the queue, and where the relay stands in their logs.
+    fn dequeue(&mut self, count: usize) -> Vec<(TenantId, Position)> {
+        let mut from = Vec::with_capacity(count);
+        for tenant in self.queue.drain(..count) {
+            let progress = self.progress.get_mut(&tenant).expect("who is queued has progress");
+            progress.queued = false;
+            from.push((tenant, progress.position()));
+        }
+        from
+    }
+
+    /// Moves the tenant's cursor over the slice. The page that carries it is committed, or else the
+    /// whole relay is thrown away.
+    fn pass(&mut self, slice: Slice) -> Option<PageSlice> {
+        let last = slice.events.last()?;
+        let cursor = Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
+        let progress = self.progress.get_mut(&slice.tenant)?;
+        progress.cursor = Some(cursor);
+        if slice.more {
+            self.enqueue(slice.tenant.clone());
+        }
+        Some(PageSlice { tenant: slice.tenant, events: slice.events, cursor })
+    }
+
+    /// Checks of every cursor that the log has the event that it names, where it names it.
+    async fn verify(&mut self, parts: &Parts) -> Result<(), Error> {
+        let cursors = self.cursors();
+        for chunk in cursors.chunks(PAGE_TENANTS_MAX) {
+            let from: Vec<_> = chunk.iter().map(|(t, c)| (t.clone(), c.position.back(1))).collect();
+            let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
+            let slices = parts.store.read(&from, &scan).await?;
+            for (tenant, cursor) in chunk {
+                let found = slices.iter().find(|s| s.tenant == *tenant).and_then(|s| s.events.first());
+                let who = format!("tenant {tenant}");
+                if found.is_some_and(|e| e.position == cursor.position && e.event_id == cursor.event_id) {
+                    parts.health.well(&who);
+                    continue;
+                }
+                let why = went_back(cursor);
+                tracing::error!(%tenant, position = %cursor.position, "publishing is stopped: {why}");
+                parts.health.trouble(&who, why);
+                self.stopped.insert(tenant.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn page_scan(events_each_max: usize) -> Scan {
+    Scan {
+        filter: Filter::default(),
+        from: None,
+        to: None,
+        events_each_max,
+        events_max: PAGE_EVENTS_MAX,
+        bytes_max: PAGE_BYTES_MAX,
+        rows_max: events_each_max,
+    }
+}
+
+fn went_back(cursor: &Cursor) -> String {
+    format!(
+        "Kafka has the event {} at position {}, and the log has not: the store went back in time; \
+         bring its newest backup back",
+        cursor.event_id, cursor.position
+    )
+}
