@@ -15,6 +15,8 @@ pub mod domain;
 
 pub mod clock;
 
+pub mod http;
+
 pub mod intake;
 
 pub mod store;

@@ -1,0 +1,100 @@
+//! A posted batch: the pieces that a body holds, and where each of them stands.
+//!
+//! Fed by `body`; feeds `domain` with one raw object at a time, and `problem` with JSON pointers.
+//! Syntax comes before sense, and all that makes no sense is named, up to a bound.
+
+use bytes::Bytes;
+
+use super::media_type::Form;
+use super::problem::Problem;
+use crate::domain::json::{Raw, Shape};
+use crate::domain::violation::{self, Violation};
+
+/// How the pieces lie in the body: it tells their pointers, and the form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// The body is the one piece.
+    One,
+    /// The body is a list of pieces.
+    List,
+}
+
+impl Layout {
+    /// The JSON pointer to a piece.
+    pub(super) fn pointer(self, index: usize) -> String {
+        match self {
+            Self::One => String::new(),
+            Self::List => format!("/{index}"),
+        }
+    }
+}
+
+/// Pieces whose syntax is right: at least one, and not too many.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) layout: Layout,
+    pieces: Vec<Raw>,
+}
+
+impl Batch {
+    /// Takes a body apart.
+    pub(super) fn parse(form: Form, body: &Bytes, changes_max: usize) -> Result<Self, Problem> {
+        let batch = match form {
+            Form::Json => json(body, changes_max)?,
+            Form::Lines => Self { layout: Layout::List, pieces: lines(body, changes_max)? },
+        };
+        match batch.pieces.len() {
+            0 => Err(Problem::EmptyBatch),
+            n if n > changes_max => Err(Problem::BatchTooLarge { changes_max }),
+            _ => Ok(batch),
+        }
+    }
+
+    /// What `parse` makes of each piece and the pointer to it.
+    pub(super) fn each<T>(
+        &self,
+        parse: impl Fn(&Raw, &str) -> Result<T, Vec<Violation>>,
+    ) -> Result<Vec<T>, Problem> {
+        let (mut legal, mut illegal) = (Vec::with_capacity(self.pieces.len()), Vec::new());
+        for (index, piece) in self.pieces.iter().enumerate() {
+            match parse(piece, &self.layout.pointer(index)) {
+                Ok(item) => legal.push(item),
+                Err(violations) => illegal.extend(violations),
+            }
+            if illegal.len() >= violation::MAX {
+                break;
+            }
+        }
+        if illegal.is_empty() { Ok(legal) } else { Err(Problem::Illegal(illegal)) }
+    }
+}
+
+fn json(body: &Bytes, changes_max: usize) -> Result<Batch, Problem> {
+    let raw = Raw::parse(body).map_err(|e| Problem::syntax(None, String::new(), e))?;
+    match raw.shape() {
+        Shape::Array => {
+            let pieces = raw.elements().take(changes_max + 1).collect();
+            Ok(Batch { layout: Layout::List, pieces })
+        }
+        _ => Ok(Batch { layout: Layout::One, pieces: vec![raw] }),
+    }
+}
+
+/// One piece a line; blank lines are none.
+fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
+    let lines = body.split(|b| *b == b'\n').enumerate();
+    let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).take(changes_max + 1).collect();
+    if lines.len() > changes_max {
+        return Err(Problem::BatchTooLarge { changes_max });
+    }
+    let piece = |(index, (number, line)): (usize, (usize, &[u8]))| {
+        let place = || format!("line {} of the body: ", number + 1);
+        let pointer = || Some(Layout::List.pointer(index));
+        Raw::parse(&body.slice_ref(line)).map_err(|e| Problem::syntax(pointer(), place(), e))
+    };
+    lines.into_iter().enumerate().map(piece).collect()
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r'))
+}

@@ -1,0 +1,124 @@
+//! The context of a request that is about a tenant's log: whose it is, and what its events inherit.
+//!
+//! Fed by Okapi's headers; comes first in the type of every handler that touches a log, and feeds
+//! drafts with their origin. The token is not part of it.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use uuid::{Uuid, Variant};
+
+use super::Shared;
+use super::header;
+use super::problem::Problem;
+use crate::clock::Clock;
+use crate::domain::draft::Origin;
+use crate::domain::headers::Headers;
+use crate::domain::tenant::TenantId;
+
+/// Whose log, and the headers that the request gives to its events.
+pub(super) struct TenantContext {
+    pub(super) origin: Origin,
+}
+
+impl TenantContext {
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.origin.tenant
+    }
+}
+
+impl FromRequest for TenantContext {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(context(request))
+    }
+}
+
+fn context(request: &HttpRequest) -> Result<TenantContext, Problem> {
+    let gateway = request.app_data::<Shared>().expect("the app is built with it");
+    let caller = gateway.parts.config.auth.caller(request)?;
+    request.extensions_mut().insert(caller.tenant.clone());
+    let headers = Arc::new(inherited(request, gateway.parts.clock.as_ref())?);
+    Ok(TenantContext { origin: Origin { tenant: caller.tenant, headers } })
+}
+
+/// The headers of every event of this request, lower case, in this order.
+fn inherited(request: &HttpRequest, clock: &dyn Clock) -> Result<Headers, Problem> {
+    let mut headers = Headers::default();
+    let forwarded = [
+        ("x-okapi-url", "X-Okapi-Url"),
+        ("x-okapi-user-id", "X-Okapi-User-Id"),
+        ("x-okapi-request-id", "X-Okapi-Request-Id"),
+    ];
+    for (out, name) in forwarded {
+        if let Some(value) = header::single(request, name)? {
+            headers.push(out, value);
+        }
+    }
+    headers.push("correlation_id", correlation_id(request, clock)?.to_string());
+    if let Some(trace) = trace_parent(request)? {
+        headers.push("traceparent", trace);
+    }
+    Ok(headers)
+}
+
+fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Problem> {
+    const NAME: &str = "X-Correlation-ID";
+    let Some(text) = header::single(request, NAME)? else { return Ok(clock.new_id()) };
+    let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
+    Uuid::try_parse(text)
+        .ok()
+        .filter(|id| hyphenated && id.get_version_num() == 4 && id.get_variant() == Variant::RFC4122)
+        .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
+}
+
+fn trace_parent(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+    const NAME: &str = "traceparent";
+    let Some(text) = header::single(request, NAME)? else { return Ok(None) };
+    if !is_trace_parent(text) {
+        return Err(header::bad(NAME, "must have the form 00-{32}-{16}-{2} of lower-case hex digits"));
+    }
+    Ok(Some(text))
+}
+
+/// The form of W3C's version 00; an id of zeros alone is none, and there is no version `ff`.
+fn is_trace_parent(text: &str) -> bool {
+    let hex = |part: &str, len: usize| {
+        part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let zeros = |part: &str| part.bytes().all(|b| b == b'0');
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, parent, flags] = parts[..] else { return false };
+    hex(version, 2)
+        && version != "ff"
+        && hex(trace, 32)
+        && !zeros(trace)
+        && hex(parent, 16)
+        && !zeros(parent)
+        && hex(flags, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_trace_parent;
+
+    #[test]
+    fn only_w3c_s_form_is_a_trace_parent() {
+        assert!(is_trace_parent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        for text in [
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "x",
+        ] {
+            assert!(!is_trace_parent(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `POST /domain-events/{producer}/{entity}/delete-all`: every record of an entity is gone.
+//!
+//! Fed by tenant admins; feeds `receipts` with one draft. The body is optional.
+
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+
+use super::Shared;
+use super::batch::Layout;
+use super::context::TenantContext;
+use super::problem::Problem;
+use super::receipts::{Posted, submit};
+use super::{body, media_type, path, prefer};
+use crate::domain::delete_all;
+use crate::domain::draft::Draft;
+use crate::domain::event::EventId;
+use crate::domain::json::Raw;
+
+pub(super) async fn post(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let parts = &gateway.parts;
+    let [producer, entity] = path::segments(&request, 1)?;
+    let named = parts.settings.entity(context.tenant(), &producer, &entity);
+    let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
+    let prefer = prefer::prefer(&request)?;
+    let body = body::read(&request, &parts.config, &gateway.bodies).await?;
+    let given = given_id(&request, &body.bytes)?;
+    let event_id = given.unwrap_or_else(|| EventId::new(parts.clock.new_id()));
+    let draft = Draft::delete_all(topic, entity.wire_form, event_id, &context.origin);
+    let tenant = context.origin.tenant.clone();
+    submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer }).await
+}
+
+/// The event id of a body that isn't empty; an empty one needs no content type.
+fn given_id(request: &HttpRequest, body: &Bytes) -> Result<Option<EventId>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    media_type::json(request)?;
+    let raw = Raw::parse(body).map_err(|e| Problem::syntax(None, String::new(), e))?;
+    delete_all::parse(&raw).map_err(Problem::Illegal)
+}

@@ -1,0 +1,36 @@
+//! `POST /domain-events/{producer}/{entity}`: changes of one entity's records.
+//!
+//! Fed by modules; feeds `receipts` with drafts. A batch is accepted whole or not at all.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Shared;
+use super::batch::Batch;
+use super::context::TenantContext;
+use super::problem::Problem;
+use super::receipts::{Posted, submit};
+use super::{body, media_type, path, prefer};
+use crate::domain::change::Change;
+use crate::domain::event::EventId;
+
+pub(super) async fn post(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let parts = &gateway.parts;
+    let [producer, entity] = path::segments(&request, 1)?;
+    let named = parts.settings.entity(context.tenant(), &producer, &entity);
+    let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
+    let prefer = prefer::prefer(&request)?;
+    let form = media_type::form(&request)?;
+    let body = body::read(&request, &parts.config, &gateway.bodies).await?;
+    let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
+    let changes = batch.each(|raw, at| Change::parse(raw, entity, at))?;
+    let draft = |change: Change| {
+        change.draft(topic.clone(), entity, EventId::new(parts.clock.new_id()), &context.origin)
+    };
+    let drafts = changes.into_iter().map(draft).collect();
+    let tenant = context.origin.tenant.clone();
+    submit(&gateway, Posted { tenant, layout: batch.layout, drafts, body, prefer }).await
+}

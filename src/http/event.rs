@@ -1,0 +1,51 @@
+//! A sealed event as a reader sees it.
+//!
+//! Fed by `log` with envelopes; the payload goes out byte for byte as it was stored.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::problem::Problem;
+use crate::domain::envelope::Envelope;
+use crate::domain::headers::Headers;
+use crate::follow::published::Horizon;
+use crate::store;
+
+/// One event of the log.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Event<'a> {
+    position: u64,
+    event_id: String,
+    topic: &'a str,
+    key: &'a str,
+    r#type: &'a str,
+    time: String,
+    #[serde(serialize_with = "object")]
+    headers: Headers,
+    payload: &'a RawValue,
+    published: Option<bool>,
+}
+
+impl<'a> Event<'a> {
+    /// The event, and whether it is published.
+    pub(super) fn new(envelope: &'a Envelope, horizon: &Horizon) -> Result<Self, Problem> {
+        let payload = serde_json::from_slice(&envelope.payload)
+            .map_err(|e| store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position)))?;
+        Ok(Self {
+            position: envelope.position.number(),
+            event_id: envelope.event_id.to_string(),
+            topic: envelope.topic.as_str(),
+            key: envelope.key.as_str(),
+            r#type: envelope.event_type.as_str(),
+            time: envelope.time.to_string(),
+            headers: envelope.record_headers(),
+            payload,
+            published: horizon.has(envelope.log_id, envelope.position),
+        })
+    }
+}
+
+fn object<S: Serializer>(headers: &Headers, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter())
+}

@@ -1,0 +1,51 @@
+//! `/livez`, `/admin/health` and `/readyz`: how it is, for probes; no tenant is asked for.
+//!
+//! Fed by the store's check and by what `follow` says of itself. Kafka down is degraded, and ready;
+//! store down is not ready.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{Gateway, Shared};
+use crate::store::Error;
+
+/// How long the store may think about how it is.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct State {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    troubles: BTreeMap<String, String>,
+}
+
+/// It runs.
+pub(super) async fn up() -> HttpResponse {
+    HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
+}
+
+/// Whether it takes changes.
+pub(super) async fn ready(gateway: Shared) -> HttpResponse {
+    if let Err(why) = check(&gateway).await {
+        let troubles = BTreeMap::from([("store".to_owned(), why.to_owned())]);
+        return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
+    }
+    let troubles = gateway.parts.health.troubles();
+    let status = if troubles.is_empty() { "ready" } else { "degraded" };
+    HttpResponse::Ok().json(State { status, troubles })
+}
+
+/// Why the store takes no changes, in words of ours alone.
+async fn check(gateway: &Gateway) -> Result<(), &'static str> {
+    match timeout(CHECK_TIMEOUT, gateway.parts.store.check()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Error::Unavailable(_) | Error::Unknown(_))) => Err("is unavailable"),
+        Ok(Err(Error::Refused(_))) => Err("is refused"),
+        Ok(Err(Error::Corrupt(_))) => Err("is unreadable"),
+        Err(_) => Err("did not answer in time"),
+    }
+}

@@ -1,0 +1,110 @@
+//! `GET /domain-events` and `GET /domain-events/{eventId}`: a tenant's log, page by page or by id.
+//!
+//! Fed by the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
+//! bytes and rows looked at, so one that is empty may still have a next.
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::context::TenantContext;
+use super::event::Event;
+use super::path;
+use super::problem::Problem;
+use super::query::Query;
+use super::{Gateway, Shared};
+use crate::domain::Invalid;
+use crate::domain::entity::EventName;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::key::Key;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::Scan;
+
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+const PAGE_BYTES_MAX: usize = 4 << 20;
+const PAGE_ROWS_MAX: usize = 10_000;
+const PARAMETERS: [&str; 8] = ["producer", "entity", "key", "type", "from", "to", "after", "limit"];
+
+/// A page; `next` is what to ask `after` next, `null` at the log's end.
+#[derive(Serialize)]
+struct Page<'a> {
+    events: Vec<Event<'a>>,
+    next: Option<u64>,
+}
+
+pub(super) async fn page(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let tenant = context.tenant();
+    let scan = scan(&gateway, tenant, &query)?;
+    let after = query.parsed("after", Position::parse)?.unwrap_or_default();
+    // Asked first: an event that is published meanwhile is told late, not early.
+    let horizon = gateway.parts.published.horizon(tenant).await?;
+    let slices = gateway.parts.store.read(&[(tenant.clone(), after)], &scan).await?;
+    let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
+    let events = slice.events.iter().map(|e| Event::new(e, &horizon)).collect::<Result<_, _>>()?;
+    let next = slice.more.then(|| slice.scanned.number());
+    Ok(HttpResponse::Ok().json(Page { events, next }))
+}
+
+pub(super) async fn one(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let [segment] = path::segments(&request, 1)?;
+    let id = EventId::parse(&segment)
+        .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
+    let tenant = context.tenant();
+    let horizon = gateway.parts.published.horizon(tenant).await?;
+    let found = gateway.parts.store.find(tenant, id).await?;
+    let envelope = found.ok_or(Problem::UnknownEvent(id))?;
+    Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))
+}
+
+fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {
+    let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
+    Ok(Scan {
+        filter: Filter {
+            topics: topics(gateway, tenant, query)?,
+            keys: query.parsed("key", Key::parse)?.into_iter().collect(),
+            types: query.parsed("type", event_type)?.into_iter().collect(),
+            headers: Vec::new(),
+        },
+        from: query.parsed("from", Time::parse)?,
+        to: query.parsed("to", Time::parse)?,
+        events_each_max: limit,
+        events_max: limit,
+        bytes_max: PAGE_BYTES_MAX,
+        rows_max: PAGE_ROWS_MAX,
+    })
+}
+
+/// The topics of the entities that are asked for; none is any, process events included.
+fn topics(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Vec<TopicPattern>, Problem> {
+    let (producer, entity) = (query.value("producer"), query.value("entity"));
+    if producer.is_none() && entity.is_none() {
+        return Ok(Vec::new());
+    }
+    let topics = gateway.parts.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
+    Ok(topics.iter().map(TopicPattern::exact).collect())
+}
+
+fn limit(text: &str) -> Result<usize, &'static str> {
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+/// One of the four types of domain events, or a process event's name.
+fn event_type(text: &str) -> Result<String, Invalid> {
+    if let EventType::Process(name) = EventType::from_column(text) {
+        EventName::parse(&name)?;
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,60 @@
+//! What a body is written in: its content type and content encoding.
+//!
+//! Fed by a request's headers; feeds `batch` with the form to read. JSON is always UTF-8.
+
+use actix_web::HttpRequest;
+
+use super::header;
+use super::problem::Problem;
+
+/// How a body holds its changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `application/json`: an object, or an array of them.
+    Json,
+    /// `application/x-ndjson`: an object a line.
+    Lines,
+}
+
+/// The form of a body of changes.
+pub(super) fn form(request: &HttpRequest) -> Result<Form, Problem> {
+    const ACCEPTED: &str = "application/json or application/x-ndjson";
+    refuse_encodings(request)?;
+    match essence(request, ACCEPTED)?.as_str() {
+        "application/json" => Ok(Form::Json),
+        "application/x-ndjson" => Ok(Form::Lines),
+        _ => Err(Problem::UnsupportedMediaType { accepted: ACCEPTED }),
+    }
+}
+
+/// Refuses a body that isn't one JSON text.
+pub(super) fn json(request: &HttpRequest) -> Result<(), Problem> {
+    const ACCEPTED: &str = "application/json";
+    refuse_encodings(request)?;
+    match essence(request, ACCEPTED)?.as_str() {
+        "application/json" => Ok(()),
+        _ => Err(Problem::UnsupportedMediaType { accepted: ACCEPTED }),
+    }
+}
+
+/// The type without its parameters, in lower case; a charset other than UTF-8 is refused.
+fn essence(request: &HttpRequest, accepted: &'static str) -> Result<String, Problem> {
+    let unsupported = Problem::UnsupportedMediaType { accepted };
+    let Some(text) = header::single(request, "Content-Type")? else { return Err(unsupported) };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let other_charset = parts.filter_map(|p| p.split_once('=')).any(|(name, value)| {
+        let charset = name.trim().eq_ignore_ascii_case("charset");
+        charset && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if other_charset { Err(unsupported) } else { Ok(essence) }
+}
+
+fn refuse_encodings(request: &HttpRequest) -> Result<(), Problem> {
+    let identity = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let mut values = request.headers().get_all("Content-Encoding");
+    if values.all(|value| value.as_bytes().split(|b| *b == b',').all(identity)) {
+        return Ok(());
+    }
+    Err(Problem::UnsupportedMediaType { accepted: "the content encoding identity" })
+}

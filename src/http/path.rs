@@ -1,0 +1,20 @@
+//! The segments of a request's path, decoded strictly.
+//!
+//! Fed with the raw target, since actix decodes lossily; feeds the handlers, which look names up.
+
+use actix_web::HttpRequest;
+
+use super::percent;
+use super::problem::Problem;
+
+/// The segments from `first` on (the one behind the leading slash is 0), as many as are asked for.
+pub(super) fn segments<const N: usize>(request: &HttpRequest, first: usize) -> Result<[String; N], Problem> {
+    let mut raw = request.uri().path().split('/').skip(1 + first);
+    let mut decoded: [String; N] = std::array::from_fn(|_| String::new());
+    for slot in &mut decoded {
+        let segment = raw.next().unwrap_or_default();
+        *slot = percent::decode(segment)
+            .ok_or_else(|| Problem::bad_path(segment, "must be percent-encoded UTF-8"))?;
+    }
+    Ok(decoded)
+}

@@ -1,0 +1,109 @@
+//! How a problem is written: RFC 9457's members, and FOLIO's `errors` beside them.
+//!
+//! Fed by `problem`; feeds the client. Every text in it is bounded, whatever was sent.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use serde::Serialize;
+
+use super::{Problem, clip};
+use crate::domain::violation::{self, Violation};
+
+/// The most names that are listed.
+pub(super) const LISTED_MAX: usize = 100;
+/// When to try again what was refused for want of room, or while the store is away.
+const RETRY_AFTER_SECS: u64 = 1;
+
+#[derive(Serialize)]
+struct Body {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    errors: Vec<Error>,
+    total_records: usize,
+}
+
+#[derive(Serialize)]
+struct Error {
+    message: String,
+    r#type: &'static str,
+    code: &'static str,
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Serialize)]
+struct Parameter {
+    key: &'static str,
+    value: String,
+}
+
+/// The answer to a request that has this problem.
+pub(super) fn answer(problem: &Problem) -> HttpResponse {
+    let (code, status, title) = problem.facts();
+    let errors = errors(problem);
+    let body = Body {
+        r#type: format!("/problems/{code}"),
+        title,
+        status: status.as_u16(),
+        detail: clip(&problem.to_string()),
+        total_records: errors.len(),
+        errors,
+    };
+    let json = serde_json::to_string(&body).expect("texts and numbers are JSON");
+    let mut response = HttpResponse::build(status);
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response.insert_header((RETRY_AFTER, RETRY_AFTER_SECS));
+    }
+    if let Problem::MethodNotAllowed { allow } = problem {
+        response.insert_header((ALLOW, *allow));
+    }
+    if let Problem::BodyTimeout = problem {
+        response.force_close();
+    }
+    response.content_type("application/problem+json").body(json)
+}
+
+fn errors(problem: &Problem) -> Vec<Error> {
+    if let Problem::Illegal(violations) = problem {
+        return violations.iter().take(violation::MAX).map(of_violation).collect();
+    }
+    let message = clip(&problem.to_string());
+    vec![Error { message, r#type: "error", code: problem.code(), parameters: parameters(problem) }]
+}
+
+fn of_violation(violation: &Violation) -> Error {
+    let parameters = vec![parameter("pointer", &violation.pointer)];
+    Error { message: clip(&violation.message), r#type: "error", code: violation.code, parameters }
+}
+
+/// What a program may want to know without reading the message.
+fn parameters(problem: &Problem) -> Vec<Parameter> {
+    match problem {
+        Problem::BadTenant(invalid) => vec![parameter("X-Okapi-Tenant", &invalid.value)],
+        Problem::BadHeader { name, .. } => vec![parameter("header", name)],
+        Problem::BadPath { segment, .. } => vec![parameter("segment", segment)],
+        Problem::BadQuery { parameter: name, .. } => vec![parameter("parameter", name)],
+        Problem::Syntax { pointer: Some(pointer), .. } => vec![parameter("pointer", pointer)],
+        Problem::UnknownEntity(unknown) | Problem::UnknownProcessEvent(unknown) => {
+            unknown.known.iter().take(LISTED_MAX).map(|name| parameter("known", name)).collect()
+        }
+        Problem::EventIdConflict { pointer, position } => {
+            vec![parameter("pointer", pointer), parameter("position", &position.to_string())]
+        }
+        Problem::BodyTooLarge { bytes_max } => vec![parameter("bytesMax", &bytes_max.to_string())],
+        Problem::BatchTooLarge { changes_max } => vec![parameter("changesMax", &changes_max.to_string())],
+        Problem::RecordTooLarge { pointer, bytes_max } => {
+            vec![parameter("pointer", pointer), parameter("bytesMax", &bytes_max.to_string())]
+        }
+        Problem::OutcomeUnknown { event_ids, .. } => {
+            event_ids.iter().map(|id| parameter("eventId", &id.to_string())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn parameter(key: &'static str, value: &str) -> Parameter {
+    Parameter { key, value: clip(value) }
+}

@@ -1,0 +1,36 @@
+//! `POST /process-events/{producer}/{event}`: news that is not about one entity's record.
+//!
+//! Fed by modules; feeds `receipts` with drafts. The same forms and answers as for changes.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Shared;
+use super::batch::Batch;
+use super::context::TenantContext;
+use super::problem::Problem;
+use super::receipts::{Posted, submit};
+use super::{body, media_type, path, prefer};
+use crate::domain::event::EventId;
+use crate::domain::process_event::ProcessEvent;
+
+pub(super) async fn post(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let parts = &gateway.parts;
+    let [producer, event] = path::segments(&request, 1)?;
+    let named = parts.settings.process_event(context.tenant(), &producer, &event);
+    let (event, topic) = named.map_err(Problem::UnknownProcessEvent)?;
+    let prefer = prefer::prefer(&request)?;
+    let form = media_type::form(&request)?;
+    let body = body::read(&request, &parts.config, &gateway.bodies).await?;
+    let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
+    let events = batch.each(ProcessEvent::parse)?;
+    let draft = |news: ProcessEvent| {
+        news.draft(topic.clone(), event, EventId::new(parts.clock.new_id()), &context.origin)
+    };
+    let drafts = events.into_iter().map(draft).collect();
+    let tenant = context.origin.tenant.clone();
+    submit(&gateway, Posted { tenant, layout: batch.layout, drafts, body, prefer }).await
+}

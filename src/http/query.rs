@@ -1,0 +1,77 @@
+//! A request's query: known parameters, each at most once, none of them empty.
+//!
+//! Fed with the raw query string; feeds `log`. Form encoding: `+` is a space.
+
+use std::fmt::Display;
+
+use super::percent;
+use super::problem::Problem;
+
+/// Decoded names and values.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(&'static str, String)>);
+
+impl Query {
+    /// Refuses names that aren't `known`, doubled ones, and what is not percent-encoded UTF-8.
+    pub(super) fn parse(raw: &str, known: &[&'static str]) -> Result<Self, Problem> {
+        let mut query = Self(Vec::new());
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = match (decode(name), decode(value)) {
+                (Some(name), Some(value)) => (name, value),
+                _ => return Err(bad(name, "must be percent-encoded UTF-8")),
+            };
+            let Some(name) = known.iter().find(|k| **k == name) else {
+                return Err(bad(&name, format!("is not known; known are {}", known.join(", "))));
+            };
+            if query.value(name).is_some() {
+                return Err(bad(name, "is given twice"));
+            }
+            if value.is_empty() {
+                return Err(bad(name, "is empty"));
+            }
+            query.0.push((name, value));
+        }
+        Ok(query)
+    }
+
+    /// One parameter's text.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// One parameter, parsed.
+    pub(super) fn parsed<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Problem> {
+        self.value(name).map(parse).transpose().map_err(|e| bad(name, e))
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    percent::decode(&text.replace('+', " "))
+}
+
+fn bad(parameter: &str, why: impl Display) -> Problem {
+    Problem::BadQuery { parameter: parameter.to_owned(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Query;
+
+    #[test]
+    fn values_are_decoded() {
+        let query = Query::parse("key=a%26b+c&&type=X", &["key", "type"]).unwrap();
+        assert_eq!((query.value("key"), query.value("type")), (Some("a&b c"), Some("X")));
+    }
+
+    #[test]
+    fn unknown_doubled_empty_and_broken_ones_are_refused() {
+        for raw in ["a=1", "key=1&key=1", "key=1&%6bey=2", "key=", "key", "key=%zz", "=1", "key=%ff"] {
+            assert!(Query::parse(raw, &["key"]).is_err(), "{raw}");
+        }
+    }
+}

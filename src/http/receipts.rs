@@ -1,0 +1,135 @@
+//! From drafts to receipts: what is the same for all that is posted.
+//!
+//! Fed by the posting handlers; feeds `intake`, and answers once it is durable. The append runs in
+//! a task of its own: a handler is dropped when its client leaves, but what was posted whole is
+//! appended all the same, and its body counts until then.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+
+use super::Gateway;
+use super::batch::Layout;
+use super::body::Body;
+use super::prefer::Prefer;
+use super::problem::Problem;
+use crate::domain::draft::Draft;
+use crate::domain::event::EventId;
+use crate::domain::tenant::TenantId;
+use crate::follow::published::Horizon;
+use crate::intake::{self, Accepted, Intake};
+use crate::store::{self, Batch};
+
+/// What a request posts, checked.
+pub(super) struct Posted {
+    pub(super) tenant: TenantId,
+    pub(super) layout: Layout,
+    /// At least one.
+    pub(super) drafts: Vec<Draft>,
+    /// Where they were read from; its memory is counted until they are in the log.
+    pub(super) body: Body,
+    pub(super) prefer: Prefer,
+}
+
+/// What the client gets for each draft.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    event_id: String,
+    topic: String,
+    key: String,
+    r#type: String,
+    position: u64,
+    time: String,
+    published: Option<bool>,
+}
+
+/// Appends all of it or nothing, and answers with the receipts.
+pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResponse, Problem> {
+    let Posted { tenant, layout, drafts, body, prefer } = posted;
+    refuse_too_large(&drafts, layout, gateway.parts.config.record_bytes_max)?;
+    let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
+    let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
+    let batch = Batch { tenant: tenant.clone(), drafts };
+    let appended = append(gateway.parts.intake.clone(), batch, body).await;
+    let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids))?;
+    let horizon = horizon(gateway, &tenant, &accepted, prefer).await;
+    for (receipt, place) in receipts.iter_mut().zip(&accepted.receipts) {
+        receipt.position = place.position.number();
+        receipt.time = place.time.to_string();
+        receipt.published = horizon.has(accepted.log_id, place.position);
+    }
+    Ok(answer(layout, &receipts, prefer))
+}
+
+async fn append(intake: Arc<Intake>, batch: Batch, body: Body) -> Result<Accepted, intake::Error> {
+    let task = tokio::spawn(async move {
+        let appended = intake.submit(batch).await;
+        drop(body);
+        appended
+    });
+    let lost = |e| store::Error::Unknown(format!("the task is gone: {e}"));
+    task.await.map_err(lost)?
+}
+
+fn refuse_too_large(drafts: &[Draft], layout: Layout, bytes_max: usize) -> Result<(), Problem> {
+    match drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
+        Some(index) => Err(Problem::RecordTooLarge { pointer: layout.pointer(index), bytes_max }),
+        None => Ok(()),
+    }
+}
+
+/// All that is known before the draft has its place.
+fn receipt(draft: &Draft) -> Receipt {
+    Receipt {
+        event_id: draft.event_id.to_string(),
+        topic: draft.topic.to_string(),
+        key: draft.key.to_string(),
+        r#type: draft.event_type().to_string(),
+        position: 0,
+        time: String::new(),
+        published: None,
+    }
+}
+
+fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: Vec<EventId>) -> Problem {
+    match error {
+        intake::Error::Full => Problem::QueueFull,
+        intake::Error::TenantFull(_) => Problem::TenantQueueFull,
+        intake::Error::Conflict { index, position } => {
+            Problem::EventIdConflict { pointer: format!("{}/eventId", layout.pointer(index)), position }
+        }
+        intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
+        intake::Error::Store(source @ store::Error::Unknown(_)) => {
+            Problem::OutcomeUnknown { event_ids, source }
+        }
+        intake::Error::Store(source) => source.into(),
+    }
+}
+
+/// How far the log is published, after the wait that the client asked for. The batch is durable:
+/// a store that can't tell now doesn't make a failure of it.
+async fn horizon(gateway: &Gateway, tenant: &TenantId, accepted: &Accepted, prefer: Prefer) -> Horizon {
+    let published = &gateway.parts.published;
+    let last = accepted.receipts.iter().map(|receipt| receipt.position).max().unwrap_or_default();
+    let told = match prefer.wait {
+        Some(patience) => published.wait(tenant, accepted.log_id, last, patience).await,
+        None => published.horizon(tenant).await,
+    };
+    told.unwrap_or_else(|error| {
+        tracing::warn!(%tenant, %error, "failed to read how far the log is published");
+        Horizon::Relay(None)
+    })
+}
+
+fn answer(layout: Layout, receipts: &[Receipt], prefer: Prefer) -> HttpResponse {
+    let mut response = HttpResponse::Created();
+    if let Some(wait) = prefer.wait {
+        response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
+    }
+    match (layout, receipts) {
+        (Layout::One, [receipt]) => response.json(receipt),
+        _ => response.json(receipts),
+    }
+}
