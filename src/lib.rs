@@ -10,7 +10,6 @@
 //! The log of a tenant is the truth, and everyone else follows it. Arrows between the rooms point
 //! one way: `app, cli → http → follow, intake → store, broker → domain`.
 
-
 pub mod domain;
 
 pub mod clock;
@@ -24,3 +23,11 @@ pub mod store;
 pub mod follow;
 
 pub mod broker;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;
+
+pub mod telemetry;

@@ -1,0 +1,118 @@
+//! The parts, built once, and how they run and stop.
+//!
+//! Fed by `config`; wires every room to the next. Stopping goes the way of the data: no new
+//! requests, then what was accepted, then the page under way.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{self, Opened};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::position::LogId;
+use crate::follow::health::Health;
+use crate::follow::published::Published;
+use crate::follow::{self, Bells, Followers};
+use crate::http;
+use crate::intake::{Intake, Wake, Writers};
+use crate::store::{self, Access, Store};
+
+/// How long all of a stop may take.
+const STOP: Duration = Duration::from_millis(9500);
+
+/// The gateway, ready to run.
+pub struct App {
+    http: http::Parts,
+    follow: follow::Parts,
+    broker: Opened,
+    writers: Writers,
+}
+
+/// Opens the store and the broker, and enables the tenants that have a file and that the store has
+/// never seen. A broker that is away is no error.
+pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+    let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
+    build_on(config, store, clock).await
+}
+
+/// The same on a store that is open.
+pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+    refuse_other_lanes(&*store, config.lanes).await?;
+    for tenant in config.settings.tenants() {
+        store.introduce(tenant, LogId::new(clock.new_id())).await?;
+    }
+    let broker = broker::open(&config.broker)?;
+    if matches!(broker, Opened::Kafka(_)) && config.settings.naming().env().is_none() {
+        tracing::warn!(
+            "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as `folio`"
+        );
+    }
+    let bells = Bells::new(config.lanes);
+    let wake: Wake = Arc::new({
+        let bells = bells.clone();
+        move |lane| bells.ring(lane)
+    });
+    let (intake, writers) = Intake::start(&config.intake, &store, &wake);
+    let (pages, ticks) = watch::channel(());
+    let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
+    let health = Arc::new(Health::default());
+    let http = http::Parts {
+        config: config.http.clone(),
+        settings: config.settings.clone(),
+        store: store.clone(),
+        intake: Arc::new(intake),
+        published: Arc::new(Published::new(store.clone(), relayed)),
+        health: health.clone(),
+        clock: clock.clone(),
+    };
+    let replica = clock.new_id().to_string();
+    let follow = follow::Parts { store, settings: config.settings.clone(), bells, health, pages, replica };
+    Ok(App { http, follow, broker, writers })
+}
+
+impl App {
+    /// The embedded broker's `host:port`, if that is the broker.
+    pub fn embedded_broker(&self) -> Option<&str> {
+        match &self.broker {
+            Opened::Embedded(mirror) => Some(mirror.address()),
+            Opened::None | Opened::Kafka(_) => None,
+        }
+    }
+
+    /// Serves on that listener until `shutdown`; then answers what was asked, appends what was
+    /// accepted, finishes the page, and returns within 10 s.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let followers = Followers::start(&self.follow, &self.broker);
+        let server = http::server(self.http, listener).context("failed to serve HTTP")?;
+        let handle = server.handle();
+        let mut serving = tokio::spawn(server);
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            ended = &mut serving => bail!("the HTTP server ended by itself: {ended:?}"),
+        }
+        tracing::info!("stopping");
+        let stopping = async {
+            handle.stop(true).await;
+            let ended = serving.await;
+            self.writers.finish().await;
+            followers.stop().await;
+            ended
+        };
+        let ended = tokio::time::timeout(STOP, stopping).await.context("failed to stop in time")?;
+        ended?.context("failed to serve HTTP")
+    }
+}
+
+/// The number of lanes is the store's: a tenant that changed lanes would not be fenced.
+async fn refuse_other_lanes(store: &dyn Store, wanted: u16) -> anyhow::Result<()> {
+    let lanes = store.lanes(wanted).await?;
+    if lanes != wanted {
+        bail!("LANES is {wanted}, but the store was created with {lanes} lanes: set LANES={lanes}");
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The verbs of the command line, one file each.
+//!
+//! Called by `main` with parts that are open; what they print on stdout is for pipes.
+
+pub mod serve;
+pub mod tenants;
+pub mod topics;

@@ -1,0 +1,146 @@
+//! Kafka's settings, from FOLIO's variables and librdkafka's own.
+//!
+//! Read from the options and the environment; feeds `broker`. What the promises of the gateway rest
+//! on can't be set from outside.
+
+use anyhow::{Context, bail};
+
+use super::Options;
+use super::options::BrokerChoice;
+use crate::broker::{Config, KafkaConfig};
+use crate::domain::topic::Naming;
+
+/// Settings that are the gateway's own, with their aliases.
+const REFUSED: [&str; 19] = [
+    "transactional.id",
+    "transaction.timeout.ms",
+    "partitioner",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "message.max.bytes",
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "isolation.level",
+    "fetch.wait.max.ms",
+    "allow.auto.create.topics",
+    "group.id",
+    "enable.auto.commit",
+];
+
+/// The broker that the options name.
+pub(super) fn broker(
+    options: &Options,
+    naming: Naming,
+    environment: &[(String, String)],
+) -> anyhow::Result<Config> {
+    let default = if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
+    Ok(match options.broker.unwrap_or(default) {
+        BrokerChoice::Embedded => Config::Embedded,
+        BrokerChoice::None => Config::None,
+        BrokerChoice::Kafka => Config::Kafka(KafkaConfig {
+            bootstrap: bootstrap(options),
+            settings: settings(options, environment)?,
+            naming,
+            lanes: options.lanes,
+            replication_factor: options.replication_factor,
+            max_request_bytes: options.max_request_size,
+        }),
+    })
+}
+
+fn bootstrap(options: &Options) -> String {
+    let hosts = options.kafka_host.as_deref().unwrap_or("localhost").split(',').map(str::trim);
+    let with_port = hosts.map(|host| match host.rsplit_once(':') {
+        Some((_, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_owned(),
+        _ => format!("{host}:{}", options.kafka_port),
+    });
+    with_port.collect::<Vec<_>>().join(",")
+}
+
+fn settings(options: &Options, environment: &[(String, String)]) -> anyhow::Result<Vec<(String, String)>> {
+    let mut all = security(options)?;
+    for (variable, value) in environment {
+        if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
+            let name = name.to_ascii_lowercase().replace('_', ".");
+            all.push((allowed(name, variable)?, value.clone()));
+        }
+    }
+    for setting in &options.kafka_config {
+        let (name, value) = setting.split_once('=').context("--kafka-config must be name=value")?;
+        all.push((allowed(name.to_owned(), "--kafka-config")?, value.to_owned()));
+    }
+    Ok(all)
+}
+
+fn security(options: &Options) -> anyhow::Result<Vec<(String, String)>> {
+    let protocol = options.kafka_security_protocol.to_ascii_uppercase();
+    if !["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str()) {
+        bail!(
+            "KAFKA_SECURITY_PROTOCOL is `{protocol}`; it must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+        );
+    }
+    let truststore = options.kafka_ssl_truststore_location.as_deref().unwrap_or_default();
+    if [".jks", ".p12", ".pfx"].iter().any(|ending| truststore.ends_with(ending)) {
+        bail!(
+            "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with `keytool -exportcert -rfc`"
+        );
+    }
+    let given = [
+        ("security.protocol", Some(&protocol)),
+        ("ssl.ca.location", options.kafka_ssl_truststore_location.as_ref()),
+        ("ssl.keystore.location", options.kafka_ssl_keystore_location.as_ref()),
+        ("ssl.keystore.password", options.kafka_ssl_keystore_password.as_ref()),
+        ("sasl.mechanism", options.kafka_sasl_mechanism.as_ref()),
+        ("sasl.username", options.kafka_sasl_username.as_ref()),
+        ("sasl.password", options.kafka_sasl_password.as_ref()),
+    ];
+    Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect())
+}
+
+fn allowed(name: String, source: &str) -> anyhow::Result<String> {
+    if REFUSED.contains(&name.as_str()) {
+        bail!("{source} sets `{name}`, which is the gateway's own: exactly-once and order rest on it");
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::Line;
+    use super::{bootstrap, settings};
+
+    fn options(args: &[&str]) -> super::Options {
+        Line::parse_from([&["event-gateway", "serve"], args].concat()).options
+    }
+
+    #[test]
+    fn variables_become_librdkafka_s_settings() {
+        let environment = [("KAFKA_CONFIG_LINGER_MS".to_owned(), "5".to_owned())];
+        let all = settings(&options(&[]), &environment).unwrap();
+        assert!(all.contains(&("linger.ms".to_owned(), "5".to_owned())));
+    }
+
+    #[test]
+    fn what_the_promises_rest_on_is_refused() {
+        for name in ["acks", "partitioner", "transactional.id", "enable.idempotence", "message.timeout.ms"] {
+            let variable = format!("KAFKA_CONFIG_{}", name.to_ascii_uppercase().replace('.', "_"));
+            let error =
+                settings(&options(&[]), &[(variable.clone(), "1".to_owned())]).unwrap_err().to_string();
+            assert!(error.contains(&variable) && error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn hosts_without_a_port_get_kafka_port() {
+        let options = options(&["--kafka-host", "a, b:1,c", "--kafka-port", "7"]);
+        assert_eq!(bootstrap(&options), "a:7,b:1,c:7");
+    }
+}
