@@ -1,0 +1,119 @@
+//! The Kafka adapter against a real Kafka: what the port promises, as consumers see it.
+//!
+//! Each test has an `ENV` of its own on the shared cluster; those that kill have a private one.
+
+mod cursors;
+mod outage;
+mod pages;
+mod topics;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::broker::{Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open};
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::topic::{Naming, TopicSpec};
+
+use crate::kafka::envelopes::{Log, topic};
+use crate::kafka::{Record, address, consume_at_least, env};
+
+const LANE: Lane = Lane::new(1);
+const LANES: u16 = 2;
+const REQUEST_BYTES_MAX: usize = 1_048_576;
+
+/// The port on a cluster, under an `ENV` that nobody else has.
+struct World {
+    broker: Arc<dyn Broker>,
+    address: String,
+    env: String,
+}
+
+impl World {
+    /// On the shared cluster.
+    fn new() -> Self {
+        Self::at(address(), REQUEST_BYTES_MAX)
+    }
+
+    fn at(address: String, max_request_bytes: usize) -> Self {
+        let env = env();
+        let config = Config::Kafka(KafkaConfig {
+            bootstrap: address.clone(),
+            settings: Vec::new(),
+            naming: Naming::new(Some(&env), None).unwrap(),
+            lanes: LANES,
+            replication_factor: 1,
+            max_request_bytes,
+        });
+        let Opened::Kafka(broker) = open(&config).unwrap() else { panic!("another broker") };
+        Self { broker, address, env }
+    }
+
+    /// A topic's name under this `ENV`.
+    fn name(&self, entity: &str) -> String {
+        format!("{}.diku.inventory.{entity}", self.env)
+    }
+
+    fn cursors_topic(&self) -> String {
+        format!("{}.event-gateway.cursors", self.env)
+    }
+
+    fn spec(&self, entity: &str, partitions: u16) -> TopicSpec {
+        TopicSpec { topic: topic(&self.name(entity)), partitions, retention_ms: -1, compacted: false }
+    }
+
+    /// Topics of one partition each.
+    async fn with_topics(self, entities: &[&str]) -> Self {
+        let specs: Vec<_> = entities.iter().map(|entity| self.spec(entity, 1)).collect();
+        self.broker.ensure(&specs).await.unwrap();
+        self
+    }
+
+    async fn fence(&self) -> Box<dyn Producer> {
+        self.broker.fence(LANE).await.unwrap().producer
+    }
+
+    /// `count` events of about `bytes` bytes each.
+    fn events(&self, log: &mut Log, entity: &str, count: usize, bytes: usize) -> Vec<Envelope> {
+        let payload = format!("{{\"n\":\"{}\"}}", "x".repeat(bytes));
+        let name = self.name(entity);
+        (0..count).map(|n| log.event(&name, &format!("key-{}", n % 7), payload.clone())).collect()
+    }
+
+    /// A slice of such events.
+    fn slice(&self, log: &mut Log, entity: &str, count: usize, bytes: usize) -> PageSlice {
+        let events = self.events(log, entity, count, bytes);
+        log.slice(events)
+    }
+
+    /// The committed records of a topic, once there are so many.
+    fn committed(&self, entity: &str, count: usize) -> Vec<Record> {
+        let records = consume_at_least(&self.address, &self.name(entity), count, Duration::from_secs(10));
+        assert_eq!(records.len(), count, "{records:?}");
+        records
+    }
+
+    /// Publishes one more event of each topic, and fails unless exactly `count` records are seen with
+    /// it: whatever is not committed by now never will be.
+    async fn assert_committed(&self, log: &mut Log, entities: &[&str], count: usize) {
+        let events = entities.iter().flat_map(|entity| self.events(log, entity, 1, 10)).collect();
+        self.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+        for entity in entities {
+            self.committed(entity, count + 1);
+        }
+    }
+}
+
+/// A page of the relay.
+fn page(slices: Vec<PageSlice>) -> Page {
+    Page { follower: Follower::relay(), slices }
+}
+
+/// The error of a publish that must fail.
+async fn refusal(producer: Box<dyn Producer>, page: Page) -> Error {
+    match producer.publish(page).await {
+        Ok(_) => panic!("the page was published"),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,130 @@
+//! Cursors: what a fence reads is what the last committed page said.
+
+use event_gateway::broker::{Error, Fenced, KnownCursors};
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+
+use super::{LANE, LANES, World, page};
+use crate::kafka::envelopes::Log;
+use crate::kafka::{Isolation, TestTopic, consume, create_topic, delete_topic, partitions, settings};
+
+async fn cursors(world: &World) -> KnownCursors {
+    world.broker.fence(LANE).await.unwrap().cursors
+}
+
+async fn fence_error(world: &World) -> Error {
+    match world.broker.fence(LANE).await {
+        Ok(_) => panic!("the fence passed"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
+    let world = World::new().with_topics(&["item"]).await;
+    let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
+    let replay = Follower::parse("replay-1").unwrap();
+    let Fenced { mut producer, cursors: none } = world.broker.fence(LANE).await.unwrap();
+    assert!(none.is_empty());
+    for _ in 0..3 {
+        let slices = vec![world.slice(&mut diku, "item", 2, 10), world.slice(&mut college, "item", 1, 10)];
+        producer = producer.publish(page(slices)).await.unwrap();
+    }
+    // A page that sends nothing still moves its cursor.
+    let scanned = world.events(&mut college, "item", 4, 10).len();
+    producer = producer.publish(page(vec![college.slice(Vec::new())])).await.unwrap();
+    let mut of_replay = page(vec![diku.slice(Vec::new())]);
+    of_replay.follower = replay.clone();
+    producer.publish(of_replay).await.unwrap();
+    let expected = KnownCursors::from([
+        ((diku.id, Follower::relay()), diku.cursor()),
+        ((college.id, Follower::relay()), college.cursor()),
+        ((diku.id, replay), diku.cursor()),
+    ]);
+    assert_eq!(college.cursor().position.number(), 3 + scanned as u64);
+    assert_eq!(cursors(&world).await, expected);
+    assert_eq!(cursors(&world).await, expected, "fences leave no mark");
+    let other = world.broker.fence(Lane::new(0)).await.unwrap();
+    assert!(other.cursors.is_empty(), "each lane has its own");
+}
+
+#[tokio::test]
+async fn many_cursors_are_read_whole() {
+    let world = World::new();
+    let logs: Vec<_> = (0..50).map(|_| Log::new("diku")).collect();
+    let mut producer = world.fence().await;
+    for _ in 0..40 {
+        let slices = logs.iter().map(|log| log.slice(Vec::new())).collect();
+        producer = producer.publish(page(slices)).await.unwrap();
+    }
+    assert_eq!(cursors(&world).await.len(), 50);
+}
+
+#[tokio::test]
+async fn the_cursors_topic_has_its_settings() {
+    let world = World::new();
+    world.fence().await;
+    assert_eq!(partitions(&world.address, &world.cursors_topic()), Some(usize::from(LANES)));
+    let settings = settings(&world.address, &world.cursors_topic()).await;
+    for (name, value) in
+        [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")]
+    {
+        assert_eq!(settings.get(name).map(String::as_str), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
+    let compact: &[_] =
+        &[("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
+    for (partitions, settings, wrong) in [
+        (3, compact, "3 partitions"),
+        (2, &[("cleanup.policy", "delete")], "cleanup.policy=delete"),
+        (2, &compact[..1], "segment.bytes=1073741824"),
+    ] {
+        let world = World::new();
+        let name = world.cursors_topic();
+        create_topic(&world.address, TestTopic { name: &name, partitions, settings }).await;
+        let error = fence_error(&world).await;
+        let Error::Cursors(why) = &error else { panic!("{error:?}") };
+        assert!(why.contains(&name) && why.contains(wrong), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
+    let world = World::new();
+    world.fence().await;
+    crate::kafka::produce(&world.address, &world.cursors_topic(), i32::from(LANE.number()), "stray");
+    let records = consume(&world.address, &world.cursors_topic(), Isolation::ReadCommitted);
+    let [stray] = records.as_slice() else { panic!("{records:?}") };
+    let error = fence_error(&world).await;
+    let Error::Cursors(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains(&stray.topic) && why.contains(&format!("1/{}", stray.offset)), "{why}");
+}
+
+#[tokio::test]
+async fn a_cursors_topic_that_was_deleted_is_made_anew_by_the_next_fence() {
+    let world = World::new();
+    let log = Log::new("diku");
+    let producer = world.fence().await.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
+    delete_topic(&world.address, &world.cursors_topic()).await;
+    let error = super::refusal(producer, page(vec![log.slice(Vec::new())])).await;
+    assert!(matches!(error, Error::Retry(_)), "{error:?}");
+    assert!(cursors(&world).await.is_empty());
+    assert_eq!(settings(&world.address, &world.cursors_topic()).await["cleanup.policy"], "compact");
+}
+
+#[tokio::test]
+async fn a_cursors_topic_that_was_replaced_by_a_wrong_one_is_refused_after_the_first_failure() {
+    let world = World::new();
+    let log = Log::new("diku");
+    let producer = world.fence().await;
+    delete_topic(&world.address, &world.cursors_topic()).await;
+    let error = super::refusal(producer, page(vec![log.slice(Vec::new())])).await;
+    assert!(matches!(error, Error::Retry(_)), "{error:?}");
+    let name = world.cursors_topic();
+    create_topic(&world.address, TestTopic { name: &name, partitions: 2, settings: &[] }).await;
+    let error = fence_error(&world).await;
+    assert!(matches!(&error, Error::Cursors(why) if why.contains("cleanup.policy=delete")), "{error:?}");
+}

@@ -1,0 +1,63 @@
+//! Topics: created as they are asked for, and never touched again.
+
+use event_gateway::broker::Error;
+
+use super::World;
+use crate::kafka::{TestTopic, assert_partitions, create_topic, settings};
+
+#[tokio::test]
+async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
+    let world = World::new();
+    let mut compacted = world.spec("loan", 3);
+    (compacted.compacted, compacted.retention_ms) = (true, 86_400_000);
+    let specs = [world.spec("item", 1), compacted];
+    let again = World { env: world.env.clone(), ..World::new() };
+    for broker in [&world.broker, &world.broker, &again.broker] {
+        broker.ensure(&specs).await.unwrap();
+    }
+    for (entity, wanted, policy, retention) in
+        [("item", 1, "delete", "-1"), ("loan", 3, "compact", "86400000")]
+    {
+        let name = world.name(entity);
+        assert_partitions(&world.address, &[(name.clone(), wanted)]);
+        let settings = settings(&world.address, &name).await;
+        assert_eq!(
+            (settings["cleanup.policy"].as_str(), settings["retention.ms"].as_str()),
+            (policy, retention)
+        );
+    }
+}
+
+#[tokio::test]
+async fn ensure_leaves_an_existing_topic_as_it_is() {
+    let world = World::new();
+    let name = world.name("item");
+    create_topic(
+        &world.address,
+        TestTopic { name: &name, partitions: 5, settings: &[("retention.ms", "1000")] },
+    )
+    .await;
+    world.broker.ensure(&[world.spec("item", 2)]).await.unwrap();
+    assert_partitions(&world.address, &[(name.clone(), 5)]);
+    assert_eq!(settings(&world.address, &name).await["retention.ms"], "1000");
+}
+
+#[tokio::test]
+async fn hundreds_of_topics_are_ensured_at_once() {
+    let world = World::new();
+    let specs: Vec<_> = (0..200).map(|n| world.spec(&format!("entity-{n}"), 1)).collect();
+    world.broker.ensure(&specs[..150]).await.unwrap();
+    world.broker.ensure(&specs).await.unwrap();
+    let all: Vec<_> = specs.iter().map(|spec| (spec.topic.to_string(), 1)).collect();
+    assert_partitions(&world.address, &all);
+}
+
+#[tokio::test]
+async fn a_topic_that_the_cluster_refuses_is_named_and_the_others_are_created() {
+    let world = World::new();
+    let mut refused = world.spec("refused", 1);
+    refused.retention_ms = -7;
+    let error = world.broker.ensure(&[refused.clone(), world.spec("item", 1)]).await.unwrap_err();
+    assert!(matches!(&error, Error::Topic(t, _) if *t == refused.topic), "{error:?}");
+    assert_partitions(&world.address, &[(world.name("item"), 1)]);
+}

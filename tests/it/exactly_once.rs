@@ -1,0 +1,135 @@
+//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte.
+
+use std::time::Duration;
+
+use crate::checker::{self, Logged};
+use crate::kafka::{self, Isolation};
+use crate::load::{Acknowledged, Load};
+use crate::serve::Setup;
+
+/// A commit is decided before its markers stand in every partition: readers see it a moment later.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
+const TENANTS: [&str; 3] = ["diku", "college", "university"];
+
+/// A gateway on the real Kafka, with topics of its own.
+fn setup(env: &str) -> Setup {
+    let address = kafka::address();
+    let (host, port) = address.split_once(':').unwrap();
+    let setup = Setup::new(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let several = ["instance", "holdings-record", "item"];
+    let several = several.map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
+    setup.for_each_tenant(&several.concat())
+}
+
+/// Holds each tenant's log, and its topics, to what was acknowledged.
+async fn check(url: &str, broker: &str, env: &str, acknowledged: &[Acknowledged]) {
+    for tenant in TENANTS {
+        let of_tenant: Vec<_> = acknowledged.iter().filter(|a| a.tenant == tenant).cloned().collect();
+        let log = checker::log(url, tenant).await;
+        checker::published(url, tenant, log.len() as u64, Duration::from_secs(60)).await;
+        none(tenant, "log", checker::check_log(&of_tenant, &log));
+        let topics = format!("{env}.{tenant}.*");
+        let records = kafka::consume_at_least(broker, &topics, log.len(), VISIBLE_WITHIN);
+        none(tenant, "topics", checker::check_topics(&log, &records));
+        newest_is_last(&log, &kafka::consume(broker, &topics, Isolation::ReadUncommitted));
+    }
+}
+
+fn none(tenant: &str, place: &str, wrong: Vec<String>) {
+    assert!(
+        wrong.is_empty(),
+        "{} wrong in the {place} of {tenant}: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(5)]
+    );
+}
+
+/// The weaker promise: a read_uncommitted consumer may see a page twice, but the last record of a
+/// key is its newest.
+fn newest_is_last(log: &[Logged], records: &[kafka::Record]) {
+    let newest = |key: &str| log.iter().rev().find(|e| e.key == key).map(|e| e.position.to_string());
+    let last: std::collections::HashMap<_, _> =
+        records.iter().map(|r| (r.key(), r.header("position"))).collect();
+    assert!(last.iter().all(|(key, position)| newest(key).as_deref() == *position));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_sees_a_mixed_load_once_in_order_and_byte_for_byte() {
+    let env = kafka::env();
+    let setup = setup(&env);
+    let serve = setup.serve();
+    let load = Load::start(&serve.url, &TENANTS, 5);
+    load.more(3000).await;
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+    assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_kills_under_load_lose_nothing_and_repeat_nothing() {
+    let env = kafka::env();
+    let setup = setup(&env);
+    let mut serve = setup.serve();
+    let load = Load::start(&setup.url(), &TENANTS, 5);
+    let mut published = 0;
+    for kill in 1..=20 {
+        // Not in step with anything: some kills hit an append, some a page, some a takeover.
+        load.more(kill * 17 % 97 + 20).await;
+        if kill % 4 > 0 {
+            published = checker::published_beyond(&setup.url(), TENANTS[0], published).await;
+        }
+        serve.kill();
+        serve = setup.serve();
+    }
+    load.more(100).await;
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_mid_load_finishes_what_it_began() {
+    let env = kafka::env();
+    let setup = setup(&env);
+    let load = Load::start(&setup.url(), &TENANTS, 5);
+    for _ in 0..3 {
+        let serve = setup.serve();
+        load.more(200).await;
+        assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+    }
+    let serve = setup.serve();
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_post_is_answered_once_its_event_is_in_kafka() {
+    let env = kafka::env();
+    let setup = setup(&env);
+    let serve = setup.serve();
+    let client = reqwest::Client::new();
+    let post =
+        client.post(format!("{}/domain-events/inventory/item", serve.url)).header("X-Okapi-Tenant", "diku");
+    let post = post.header("Content-Type", "application/json").header("Prefer", "wait=30");
+    let receipt: serde_json::Value =
+        post.body(r#"{"new":{"id":"a"}}"#).send().await.unwrap().json().await.unwrap();
+    assert_eq!(receipt["published"], true, "{receipt}");
+    let records =
+        kafka::consume(&kafka::address(), &format!("{env}.diku.inventory.item"), Isolation::ReadCommitted);
+    assert_eq!(records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_the_embedded_days_flows_to_kafka_in_order() {
+    let env = kafka::env();
+    let setup = Setup::new(&TENANTS).with("ENV", &env);
+    let serve = setup.serve();
+    let load = Load::start(&serve.url, &TENANTS, 5);
+    load.more(1500).await;
+    let acknowledged = load.finish().await;
+    serve.terminate();
+    let address = kafka::address();
+    let (host, port) = address.split_once(':').unwrap();
+    let setup = setup.with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let serve = setup.serve();
+    check(&serve.url, &address, &env, &acknowledged).await;
+}

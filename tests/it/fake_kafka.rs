@@ -1,0 +1,106 @@
+//! A Kafka that keeps its promises in memory, and breaks any call that a test asks it to.
+//!
+//! It fences, and commits a page with its cursors or not at all, as the real one does: so a story
+//! can fail at each call in turn, which takes too long with processes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer};
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::topic::TopicSpec;
+
+/// How a call breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing happens, and an error is told.
+    Before,
+    /// It happens, and an error is told all the same.
+    After,
+}
+
+/// What such a Kafka holds.
+#[derive(Default)]
+pub struct State {
+    /// Calls of fence, ensure and publish so far.
+    pub calls: usize,
+    /// Which call breaks, from 1, and how.
+    pub fault: Option<(usize, Fault)>,
+    /// Committed records, in order.
+    pub records: Vec<Envelope>,
+    /// Committed cursors.
+    pub cursors: KnownCursors,
+    /// How many tenants, events and payload bytes each committed page had.
+    pub pages: Vec<(usize, usize, usize)>,
+    fences: HashMap<Lane, u64>,
+}
+
+/// The handle.
+#[derive(Clone, Default)]
+pub struct FakeKafka(Arc<Mutex<State>>);
+
+impl FakeKafka {
+    /// Looks into it, or changes it.
+    pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    fn call<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
+        self.state(|state| {
+            state.calls += 1;
+            let broken = || Error::Retry("broken by the test".to_owned());
+            match state.fault.filter(|(call, _)| *call == state.calls) {
+                Some((_, Fault::Before)) => Err(broken()),
+                Some((_, Fault::After)) => act(state).and(Err(broken())),
+                None => act(state),
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Broker for FakeKafka {
+    async fn fence(&self, lane: Lane) -> Result<Fenced, Error> {
+        self.call(|state| {
+            let fence = state.fences.entry(lane).or_default();
+            *fence += 1;
+            let producer = FakeProducer { kafka: self.clone(), lane, fence: *fence };
+            Ok(Fenced { producer: Box::new(producer), cursors: state.cursors.clone() })
+        })
+    }
+
+    async fn ensure(&self, _: &[TopicSpec]) -> Result<(), Error> {
+        self.call(|_| Ok(()))
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct FakeProducer {
+    kafka: FakeKafka,
+    lane: Lane,
+    fence: u64,
+}
+
+#[async_trait]
+impl Producer for FakeProducer {
+    async fn publish(self: Box<Self>, page: Page) -> Result<Box<dyn Producer>, Error> {
+        self.kafka.clone().call(|state| {
+            if state.fences[&self.lane] != self.fence {
+                return Err(Error::Fenced("another producer has the lane".to_owned()));
+            }
+            let events = page.slices.iter().flat_map(|slice| &slice.events);
+            let bytes = events.clone().map(|event| event.payload.len()).sum();
+            state.pages.push((page.slices.len(), events.clone().count(), bytes));
+            state.records.extend(events.cloned());
+            for slice in &page.slices {
+                state.cursors.insert((slice.cursor.log_id, page.follower.clone()), slice.cursor);
+            }
+            Ok(self as Box<dyn Producer>)
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! The stories and the contracts, in one binary.
+//!
+//! Actors (`gateway`, …) tell the stories; a contract runs against every adapter of its port.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod broker_embedded;
+#[cfg(feature = "services")]
+mod broker_kafka;
+#[cfg(feature = "services")]
+mod checker;
+#[cfg(feature = "services")]
+mod exactly_once;
+mod fake_kafka;
+mod gateway;
+mod http_bad_bodies;
+mod http_bad_input;
+mod http_bad_requests;
+mod http_post;
+mod http_read;
+mod http_trouble;
+mod intake;
+mod kafka;
+#[cfg(feature = "services")]
+mod load;
+mod main_job;
+mod moody_store;
+#[cfg(feature = "services")]
+mod outage;
+mod relay;
+mod serve;
+mod store_contract;
+mod tidy;

@@ -1,0 +1,182 @@
+//! A store with moods, in front of a real one: it holds appends back, fails, or breaks one call.
+//!
+//! Used by the stories about full queues, failing stores, and whatever a single failed call may do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::event::EventId;
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::store::*;
+use tokio::sync::watch;
+
+use crate::fake_kafka::Fault;
+
+/// What it does when it is asked.
+#[derive(Clone)]
+pub enum Mood {
+    /// What the real one does.
+    Well,
+    /// Appends and checks wait until the mood is another.
+    Holding,
+    /// Everything fails like this.
+    Failing(Error),
+    /// Only cursors fail like this.
+    Forgetful(Error),
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Append,
+    Cursor,
+    Check,
+    Other,
+}
+
+pub struct Moody {
+    inner: Arc<dyn Store>,
+    mood: watch::Sender<Mood>,
+    /// Which call breaks, from 1, and how.
+    fault: Option<(usize, Fault)>,
+    calls: AtomicUsize,
+    /// How many appends have been begun.
+    pub begun: AtomicUsize,
+}
+
+impl Moody {
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let (calls, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { inner, mood: watch::Sender::new(Mood::Well), fault: None, calls, begun }
+    }
+
+    /// One whose call of that number breaks.
+    pub fn broken(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
+        Self { fault, ..Self::new(inner) }
+    }
+
+    pub fn is(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn through<T>(&self, call: Call, act: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.willing(call).await?;
+        let broken = "broken by the test".to_owned();
+        match self.fault.filter(|(call, _)| *call == number) {
+            Some((_, Fault::Before)) => Err(Error::Unavailable(broken)),
+            Some((_, Fault::After)) => act.await.and(Err(Error::Unknown(broken))),
+            None => act.await,
+        }
+    }
+
+    async fn willing(&self, call: Call) -> Result<(), Error> {
+        if call == Call::Append {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut mood = self.mood.subscribe();
+        let waits = |mood: &Mood| matches!(mood, Mood::Holding) && matches!(call, Call::Append | Call::Check);
+        let mood = mood.wait_for(|mood| !waits(mood)).await.unwrap().clone();
+        match mood {
+            Mood::Failing(error) => Err(error),
+            Mood::Forgetful(error) if call == Call::Cursor => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Log for Moody {
+    async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
+        self.through(Call::Append, self.inner.append(batches)).await
+    }
+
+    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+        self.through(Call::Other, self.inner.read(from, scan)).await
+    }
+
+    async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
+        self.through(Call::Other, self.inner.find(tenant, event_id)).await
+    }
+
+    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+        self.through(Call::Other, self.inner.changed(lane, since)).await
+    }
+}
+
+#[async_trait]
+impl Cursors for Moody {
+    async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
+        self.through(Call::Cursor, self.inner.load(tenant, follower)).await
+    }
+
+    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+        self.through(Call::Cursor, self.inner.load_lane(lane, follower)).await
+    }
+
+    async fn advance(
+        &self,
+        tenant: &TenantId,
+        follower: &Follower,
+        seen: Option<&Cursor>,
+        to: &Cursor,
+    ) -> Result<Moved, Error> {
+        self.through(Call::Cursor, self.inner.advance(tenant, follower, seen, to)).await
+    }
+
+    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
+        self.through(Call::Cursor, self.inner.note(follower, cursors)).await
+    }
+}
+
+#[async_trait]
+impl Tenants for Moody {
+    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.introduce(tenant, log_id)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+        self.through(Call::Other, self.inner.list()).await
+    }
+}
+
+#[async_trait]
+impl Leases for Moody {
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
+        self.through(Call::Other, self.inner.lanes(wanted)).await
+    }
+
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        self.through(Call::Other, self.inner.take(lane, by, ttl)).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        self.through(Call::Other, self.inner.renew(lease, ttl)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    fn writers(&self) -> usize {
+        self.inner.writers()
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.through(Call::Check, self.inner.check()).await
+    }
+}

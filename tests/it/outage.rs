@@ -1,0 +1,57 @@
+//! Kafka away: at the start, in the middle, for a minute. Accepting goes on, and all of it is
+//! published in order afterwards.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::checker;
+use crate::kafka::{self, PrivateBroker};
+use crate::load::Load;
+use crate::serve::{Setup, until};
+
+const OUTAGE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
+    let mut broker = PrivateBroker::start();
+    broker.kill();
+    let address = broker.address();
+    let (host, port) = address.split_once(':').unwrap();
+    let setup = Setup::new(&["diku"]).with("ENV", "folio").with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let serve = setup.serve();
+    let load = Load::start(&serve.url, &["diku"], 5);
+    load.more(200).await;
+    let ready = format!("{}/readyz", serve.url);
+    until(&ready, PATIENCE, is("degraded")).await;
+
+    broker.restart();
+    until(&ready, PATIENCE, is("ready")).await;
+    load.more(200).await;
+    let before = checker::log(&serve.url, "diku").await.len() as u64;
+    checker::published(&serve.url, "diku", before, PATIENCE).await;
+
+    broker.kill();
+    until(&ready, PATIENCE, is("degraded")).await;
+    let accepted = load.acknowledged();
+    sleep(OUTAGE).await;
+    assert!(load.acknowledged() > accepted, "nothing was accepted while Kafka was away");
+    until(&ready, PATIENCE, is("degraded")).await;
+    broker.restart();
+    until(&ready, PATIENCE, is("ready")).await;
+    load.more(100).await;
+
+    let acknowledged = load.finish().await;
+    let log = checker::log(&serve.url, "diku").await;
+    checker::published(&serve.url, "diku", log.len() as u64, Duration::from_secs(120)).await;
+    assert_eq!(checker::check_log(&acknowledged, &log), Vec::<String>::new());
+    let records = kafka::consume_at_least(&address, "folio.diku.*", log.len(), PATIENCE);
+    assert_eq!(checker::check_topics(&log, &records), Vec::<String>::new());
+    assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+}
+
+fn is(status: &'static str) -> impl Fn(&Value) -> bool {
+    move |answer| answer["status"] == status
+}

@@ -1,0 +1,293 @@
+//! What the lane and the relay promise, whatever fails: on a real store, with a Kafka that breaks
+//! when it is told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::broker::Opened;
+use event_gateway::clock::System;
+use event_gateway::domain::draft::Draft;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::settings::Settings;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::follow::health::Health;
+use event_gateway::follow::{Bells, Followers, Parts};
+use event_gateway::store::{Access, Batch, Config, Store, open};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::fake_kafka::{FakeKafka, Fault};
+use crate::moody_store::Moody;
+use crate::store_contract::bench::{all, log_id, tenant};
+use crate::store_contract::drafts::{create_in, created, event_id, key};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One replica on a store of its own.
+struct Stage {
+    _folder: TempDir,
+    store: Arc<dyn Store>,
+    kafka: FakeKafka,
+    parts: Parts,
+}
+
+impl Stage {
+    async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { url: format!("sqlite://{}/store.db", folder.path().display()) };
+        let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+        store.lanes(lanes).await.unwrap();
+        for (number, tenant) in tenants.iter().enumerate() {
+            store.introduce(tenant, log_id(number as u128 + 1)).await.unwrap();
+        }
+        let parts = Parts {
+            store: store.clone(),
+            settings: Arc::new(Settings::default()),
+            bells: Bells::new(lanes),
+            health: Arc::new(Health::default()),
+            pages: watch::channel(()).0,
+            replica: "one".to_owned(),
+        };
+        Self { _folder: folder, store, kafka: FakeKafka::default(), parts }
+    }
+
+    fn follow(&self) -> Followers {
+        Followers::start(&self.parts, &Opened::Kafka(Arc::new(self.kafka.clone())))
+    }
+
+    async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
+        self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
+        let enabled = self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+        self.parts.bells.ring(enabled.lane);
+    }
+
+    /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
+    async fn published(&self, tenants: &[TenantId]) {
+        for tenant in tenants {
+            let head = self.log(tenant).await.len() as u64;
+            self.until(|cursor| cursor == Some(head), tenant).await;
+        }
+    }
+
+    async fn until(&self, wanted: impl Fn(Option<u64>) -> bool, tenant: &TenantId) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let cursor = self.store.load(tenant, &Follower::relay()).await.unwrap();
+            if wanted(cursor.map(|c| c.position.number())) {
+                return;
+            }
+            let troubles = self.parts.health.troubles();
+            assert!(tokio::time::Instant::now() < deadline, "{tenant} stands at {cursor:?}: {troubles:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
+        self.store.read(&[(tenant.clone(), Position::START)], &all()).await.unwrap()[0].events.clone()
+    }
+
+    /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
+    async fn assert_same(&self, tenants: &[TenantId]) {
+        for tenant in tenants {
+            let records = self.kafka.state(|state| state.records.clone());
+            let records: Vec<_> = records.into_iter().filter(|r| r.tenant == *tenant).collect();
+            assert_eq!(records, self.log(tenant).await, "{tenant}");
+        }
+    }
+}
+
+fn tenants(count: usize) -> Vec<TenantId> {
+    (0..count).map(|n| tenant(&format!("t{n}"))).collect()
+}
+
+fn drafts(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
+    ids.map(|id| Draft { key: key(&format!("k{}", id % 3)), ..create_in(tenant, id) }).collect()
+}
+
+/// Which call breaks, of whom.
+#[derive(Clone, Copy)]
+enum Broken {
+    Kafka(usize, Fault),
+    Store(usize, Fault),
+}
+
+/// Two waves of events for three tenants; returns the number of calls that Kafka and the store got.
+async fn story(broken: Broken) -> (usize, usize) {
+    let tenants = tenants(3);
+    let mut stage = Stage::new(2, &tenants).await;
+    let mut store_fault = None;
+    match broken {
+        Broken::Kafka(call, fault) => stage.kafka.state(|state| state.fault = Some((call, fault))),
+        Broken::Store(call, fault) => store_fault = Some((call, fault)),
+    }
+    let moody = Arc::new(Moody::broken(stage.store.clone(), store_fault));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    for wave in 0..2 {
+        for tenant in &tenants {
+            stage.append(tenant, drafts(tenant, wave * 20..wave * 20 + 20)).await;
+        }
+        stage.published(&tenants).await;
+    }
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    (stage.kafka.state(|state| state.calls), moody.calls())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_kafka_fails_nothing_is_lost_repeated_or_reordered() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut call = 1;
+        while story(Broken::Kafka(call, fault)).await.0 >= call {
+            call += 1;
+        }
+        assert!(call > 6, "a story of {call} calls tells nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_fails_nothing_is_lost_repeated_or_reordered() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut call = 1;
+        while story(Broken::Store(call, fault)).await.1 >= call {
+            call += 1;
+        }
+        assert!(call > 20, "a story of {call} calls tells nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..30)).await;
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    // The store's note is older than Kafka's commit, as after a crash between the two.
+    let mut older = stage.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
+    (older.position, older.event_id) = (Position::new(7).unwrap(), event_id(6));
+    stage.store.note(&Follower::relay(), &[(tenants[0].clone(), older)]).await.unwrap();
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 30..40)).await;
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_packs_tenants_so_that_a_loud_one_holds_up_nobody() {
+    let tenants = tenants(10);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..2000)).await;
+    for tenant in &tenants[1..] {
+        stage.append(tenant, drafts(tenant, 0..10)).await;
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    let pages = stage.kafka.state(|state| state.pages.clone());
+    assert_eq!(pages[0], (10, 50 + 9 * 10, pages[0].2), "the first page has a part of everyone's");
+    assert!(pages.iter().all(|(_, events, _)| *events <= 500), "{pages:?}");
+    assert!(pages.len() <= 6, "{} pages for 2,090 events", pages.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_has_at_most_4_mib_but_at_least_one_event() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    for tenant in &tenants {
+        for (id, bytes) in [(1, 5 << 20), (2, 3 << 20), (3, 3 << 20), (4, 10)] {
+            let body = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(bytes)));
+            stage.append(tenant, vec![Draft { body, ..create_in(tenant, id) }]).await;
+        }
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    let pages = stage.kafka.state(|state| state.pages.clone());
+    assert!(pages.iter().all(|(_, events, bytes)| *bytes <= 4 << 20 || *events == 1), "{pages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.kafka.state(|state| state.cursors.clear());
+    stage.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
+    let followers = stage.follow();
+    let trouble = stage.trouble("lane-0").await;
+    assert!(trouble.contains("cursors topic") && trouble.contains("t0"), "{trouble}");
+    followers.stop().await;
+    assert_eq!(stage.kafka.state(|state| state.records.len()), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 0..5)).await;
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    // Kafka knows an event at that position which the log has not.
+    stage.kafka.state(|state| {
+        let cursor = state.cursors.get_mut(&(log_id(1), Follower::relay())).unwrap();
+        cursor.event_id = event_id(777);
+    });
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 5..9)).await;
+    }
+    let followers = stage.follow();
+    let trouble = stage.trouble("tenant t0").await;
+    assert!(trouble.contains("position 5"), "{trouble}");
+    stage.until(|cursor| cursor == Some(9), &tenants[1]).await;
+    followers.stop().await;
+    let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    assert_eq!(of_first, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_another_replica_holds_is_left_alone() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let lane = stage.store.list().await.unwrap()[0].lane;
+    let theirs = stage.store.take(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = stage.follow();
+    // Long enough for many tries to take the lane.
+    for _ in 0..20 {
+        stage.parts.bells.ring(lane);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(stage.kafka.state(|state| state.records.len()), 0);
+    stage.store.release(&theirs).await.unwrap();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+impl Stage {
+    /// Waits until somebody is in trouble, and returns why.
+    async fn trouble(&self, who: &str) -> String {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(why) = self.parts.health.troubles().remove(who) {
+                return why;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{who} is in no trouble");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

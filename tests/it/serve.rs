@@ -1,0 +1,147 @@
+//! The actor `Serve`: the real binary in a process of its own, that can be killed and restarted.
+//!
+//! Used by the stories that need a real death or a real Kafka; its store is a folder that outlives
+//! the process.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+#[cfg(feature = "services")]
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How one gateway is set up, whatever happens to its processes.
+pub struct Setup {
+    folder: TempDir,
+    port: u16,
+    env: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// On a data folder of its own, with the project's entities for these tenants.
+    pub fn new(tenants: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("tenants");
+        std::fs::create_dir(&files).unwrap();
+        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("tenants/_default.toml");
+        std::fs::copy(default, files.join("_default.toml")).unwrap();
+        for tenant in tenants {
+            std::fs::write(files.join(format!("{tenant}.toml")), "").unwrap();
+        }
+        // A port that was free a moment ago, so that clients find the restarted process again.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { folder, port, env: Vec::new() }
+    }
+
+    /// Adds a variable to the environment of all its processes.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Writes this into each tenant's own file.
+    #[cfg(feature = "services")]
+    pub fn for_each_tenant(self, text: &str) -> Self {
+        for entry in std::fs::read_dir(self.folder.path().join("tenants")).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.ends_with("_default.toml") {
+                std::fs::write(path, text).unwrap();
+            }
+        }
+        self
+    }
+
+    /// Where it serves.
+    #[cfg(feature = "services")]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What its processes have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// The binary with that verb, on this data folder.
+    pub fn command(&self, verb: &[&str]) -> Command {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_event-gateway"));
+        command.args(verb).current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
+        command
+            .env("HTTP_PORT", self.port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        command
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn serve(&self) -> Serve {
+        let mut child = self.command(&["serve"]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let Some(Ok(url)) = lines.next() else { panic!("serve did not start: {}", self.log()) };
+        let embedded = self.env.iter().all(|(name, _)| name != "KAFKA_HOST" && name != "BROKER");
+        let broker = embedded.then(|| lines.next().unwrap().unwrap());
+        Serve { child, url, broker }
+    }
+}
+
+/// One running process.
+pub struct Serve {
+    child: Child,
+    /// The first line that it printed.
+    pub url: String,
+    /// The second line: the embedded broker's address.
+    pub broker: Option<String>,
+}
+
+impl Serve {
+    /// SIGKILL, and waits for the death.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the exit.
+    pub fn terminate(mut self) -> ExitStatus {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(kill.success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One GET as a tenant; panics unless it is a 200.
+pub async fn get(url: &str, tenant: &str) -> Value {
+    let client = reqwest::Client::new();
+    let answer = client.get(url).header("X-Okapi-Tenant", tenant).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{url}");
+    answer.json().await.unwrap()
+}
+
+#[cfg(feature = "services")]
+/// Asks until `wanted` says yes, at most for that long; returns the last answer.
+pub async fn until(url: &str, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let answer = get(url, "diku").await;
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{url} still says {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,119 @@
+//! The store's contract: one suite of sentences that every adapter keeps.
+//!
+//! An adapter joins with a [`bench::Bench`] of its own and a few lines: `contract!(name, bench)`,
+//! and `clock_contract!(name, bench)` where its clock can be turned. Each sentence gets a store of
+//! its own, opened as the gateway opens it.
+
+mod append;
+pub mod bench;
+mod cursors;
+pub mod drafts;
+mod epochs;
+mod follow;
+mod idempotency;
+mod leases;
+mod read;
+mod sqlite;
+mod tenants;
+
+/// Makes a test of each sentence, for one bench.
+macro_rules! sentences {
+    ($module:ident, $bench:ty, $($room:ident: $($sentence:ident)*;)*) => {
+        mod $module {
+            $(mod $room { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $sentence() {
+                    crate::store_contract::$room::$sentence::<$bench>().await;
+                }
+            )* })*
+        }
+    };
+}
+
+/// What every store promises.
+macro_rules! contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            append:
+                positions_are_dense_and_in_the_order_given
+                batches_of_several_tenants_share_a_call
+                a_batch_of_nothing_gets_no_receipts
+                a_call_of_nothing_has_no_outcomes
+                a_tenant_that_is_not_enabled_gets_nothing_and_spoils_nothing
+                a_receipt_tells_the_event_s_own_place_and_time
+                a_long_batch_is_appended_whole
+                an_append_survives_reopening
+                payloads_and_headers_come_back_byte_for_byte
+                an_event_is_found_by_its_id_in_its_own_tenant_only
+                a_store_that_works_passes_its_check;
+            idempotency:
+                the_same_content_gets_its_first_receipt_again
+                a_repeated_event_keeps_its_first_headers
+                twins_in_a_batch_share_one_place
+                twins_across_batches_of_a_call_share_one_place
+                a_half_repeated_batch_leaves_no_holes
+                any_other_content_is_a_conflict
+                a_conflict_drops_its_own_batch_alone
+                a_dropped_batch_leaves_no_trace
+                twins_of_other_content_in_a_batch_conflict_and_stand_nowhere
+                tenants_share_no_event_ids
+                receipts_survive_reopening
+                of_many_who_post_one_event_at_once_all_get_one_receipt;
+            epochs:
+                what_follows_a_delete_all_carries_its_position
+                an_epoch_holds_within_a_batch_and_across_batches
+                topics_and_tenants_have_epochs_of_their_own
+                an_epoch_survives_reopening
+                a_dropped_delete_all_begins_no_epoch;
+            read:
+                a_log_is_read_page_by_page
+                every_filter_gives_what_a_look_at_every_event_gives
+                every_limit_gives_the_same_events_in_the_end
+                from_is_inclusive_and_to_is_exclusive
+                rows_that_do_not_fit_are_passed_over_within_the_limit
+                the_first_event_is_given_whatever_its_size
+                a_full_read_ends_without_slices_for_the_rest
+                a_tenant_s_own_limit_leaves_room_for_the_others
+                a_tenant_that_the_store_does_not_know_has_no_slice
+                at_the_head_there_is_nothing_more;
+            follow:
+                a_reader_never_misses_a_commit
+                a_change_is_never_missed
+                only_what_changed_in_the_lane_is_named;
+            cursors:
+                a_cursor_moves_only_from_where_it_was_seen
+                a_first_cursor_is_set_only_where_none_stands
+                of_many_who_move_a_cursor_one_wins
+                a_noted_cursor_stands_whatever_stood_there
+                a_lane_s_cursors_are_those_of_its_tenants_and_follower
+                cursors_survive_reopening;
+            tenants:
+                a_tenant_is_introduced_once
+                tenants_are_spread_over_the_lanes
+                tenants_are_listed_in_order_with_their_heads
+                the_number_of_lanes_is_fixed_at_first
+                no_tenant_comes_before_the_lanes;
+            leases:
+                a_held_lane_is_taken_by_nobody_else
+                a_lease_that_ran_out_is_taken
+                a_renewed_lease_holds_longer
+                a_lease_that_ran_out_is_renewed_unless_it_was_taken
+                a_released_lane_is_free_at_once
+                whoever_holds_a_lane_may_take_it_again
+                epochs_rise_with_every_taking
+                of_many_who_take_a_lane_one_gets_it;
+        }
+    };
+}
+
+/// What a store promises besides, when its clock is turned.
+macro_rules! clock_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            append: time_never_goes_back_within_a_tenant;
+        }
+    };
+}
+
+contract!(on_sqlite, crate::store_contract::sqlite::Folder);
+clock_contract!(on_sqlite_s_clock, crate::store_contract::sqlite::Folder);

@@ -1,0 +1,107 @@
+//! Following: what is committed while one looks is never missed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::store::{Batch, Mark, Store};
+use tokio::task::JoinSet;
+
+use super::bench::{Bench, LANES, Stage, all, college, diku, log_id, receipts, tenant};
+use super::drafts::{create, create_in};
+
+const WRITERS: u128 = 4;
+const APPENDS: u128 = 250;
+
+/// Writers that append to tenants by turns, all at once.
+fn writers(store: &Arc<dyn Store>, tenants: &[TenantId]) -> JoinSet<()> {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (store, tenants) = (Arc::clone(store), tenants.to_vec());
+        writers.spawn(async move {
+            for append in 0..APPENDS {
+                let tenant = tenants[(append % tenants.len() as u128) as usize].clone();
+                let id = 1 + (writer * APPENDS + append) * 2;
+                let drafts = vec![create_in(&tenant, id), create_in(&tenant, id + 1)];
+                receipts(&store.append(&[Batch { tenant, drafts }]).await.unwrap()[0]);
+            }
+        });
+    }
+    writers
+}
+
+pub async fn a_reader_never_misses_a_commit<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let mut writers = writers(&stage.store, &[diku()]);
+    let (mut seen, mut after) = (0, Position::START);
+    while seen < (WRITERS * APPENDS * 2) as u64 {
+        let done = writers.is_empty();
+        let page = stage.read(&diku(), after, &all()).await;
+        assert!(!done || !page.events.is_empty(), "all is written, but not all was read: {seen}");
+        let positions: Vec<_> = page.events.iter().map(|event| event.position.number()).collect();
+        assert!(positions.iter().copied().eq((seen + 1..).take(positions.len())), "{seen}: {positions:?}");
+        seen += positions.len() as u64;
+        after = page.scanned;
+        assert_eq!(after.number(), seen);
+        finished(&mut writers);
+    }
+    assert!(!stage.read(&diku(), after, &all()).await.more);
+}
+
+/// Fails if one of the writers that have ended has failed.
+fn finished(writers: &mut JoinSet<()>) {
+    while let Some(writer) = writers.try_join_next() {
+        writer.unwrap();
+    }
+}
+
+pub async fn a_change_is_never_missed<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let mut tenants = vec![diku(), college()];
+    for number in 0..5 {
+        tenants.push(tenant(&format!("t{number}")));
+        stage.store.introduce(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
+    }
+    let mut writers = writers(&stage.store, &tenants);
+    let mut marks = vec![Mark::START; LANES.into()];
+    let mut known = BTreeMap::new();
+    let sum = |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
+    while sum(&known) < (WRITERS * APPENDS * 2) as u64 {
+        let done = writers.is_empty();
+        let before = sum(&known);
+        for lane in Lane::all(LANES) {
+            let changed = stage.store.changed(lane, marks[usize::from(lane.number())]).await.unwrap();
+            marks[usize::from(lane.number())] = changed.mark;
+            known.extend(changed.heads.into_iter().map(|head| (head.tenant, head.position)));
+        }
+        assert!(!done || sum(&known) > before, "all is written, but not all was told: {known:?}");
+        finished(&mut writers);
+    }
+    let heads = stage.store.list().await.unwrap().into_iter().map(|e| (e.tenant, e.head));
+    assert!(heads.eq(known));
+}
+
+pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let enabled = stage.store.list().await.unwrap();
+    let lane = |id| enabled.iter().find(|e| e.tenant == id).unwrap().lane;
+    let (ours, theirs) = (lane(diku()), lane(college()));
+    assert_ne!(ours, theirs);
+    let none = stage.store.changed(ours, Mark::START).await.unwrap();
+    assert!(none.heads.is_empty());
+    stage.post(&[create(1), create(2)]).await;
+    let changed = stage.store.changed(ours, none.mark).await.unwrap();
+    let told: Vec<_> =
+        changed.heads.iter().map(|h| (h.tenant.clone(), h.log_id, h.position.number())).collect();
+    assert_eq!(told, [(diku(), log_id(1), 2)]);
+    assert!(stage.store.changed(theirs, Mark::START).await.unwrap().heads.is_empty());
+    stage.post(&[create(1)]).await;
+    let stage = stage.reopen().await;
+    let again = stage.store.changed(ours, changed.mark).await.unwrap();
+    assert!(again.heads.is_empty() && again.mark >= changed.mark);
+    stage.post(&[create(3)]).await;
+    assert_eq!(stage.store.changed(ours, again.mark).await.unwrap().heads.len(), 1);
+    assert_eq!(stage.store.changed(ours, Mark::START).await.unwrap().heads.len(), 1);
+}

@@ -1,0 +1,107 @@
+//! Leases: who works on a lane, on the store's own clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Lease, Renewed, Store};
+use tokio::task::JoinSet;
+
+use super::bench::{Bench, Stage};
+
+const LANE: Lane = Lane::new(1);
+/// Long enough that a slow machine doesn't outlast it in a few calls.
+const TTL: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_millis(5_001);
+const SHORT: Duration = Duration::from_millis(1);
+
+async fn take(store: &Arc<dyn Store>, by: &str) -> Option<Lease> {
+    store.take(LANE, by, TTL).await.unwrap()
+}
+
+async fn renew(store: &Arc<dyn Store>, lease: &Lease) -> Renewed {
+    store.renew(lease, TTL).await.unwrap()
+}
+
+pub async fn a_held_lane_is_taken_by_nobody_else<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    assert_eq!(take(&store, "one").await.unwrap().lane, LANE);
+    assert_eq!(take(&store, "two").await, None);
+    assert!(store.take(Lane::new(2), "two", TTL).await.unwrap().is_some());
+}
+
+pub async fn a_lease_that_ran_out_is_taken<B: Bench>() {
+    let Stage { store, bench } = Stage::<B>::new().await;
+    let old = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
+    bench.elapse(SHORT).await;
+    let new = take(&store, "two").await.unwrap();
+    assert!(new.epoch > old.epoch);
+    assert_eq!(renew(&store, &old).await, Renewed::Lost);
+    store.release(&old).await.unwrap();
+    assert_eq!(take(&store, "three").await, None);
+    assert_eq!(renew(&store, &new).await, Renewed::Held);
+}
+
+pub async fn a_renewed_lease_holds_longer<B: Bench>() {
+    let Stage { store, bench } = Stage::<B>::new().await;
+    let lease = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
+    assert_eq!(renew(&store, &lease).await, Renewed::Held);
+    bench.elapse(SHORT).await;
+    assert_eq!(take(&store, "two").await, None);
+    bench.elapse(LONG).await;
+    assert!(take(&store, "two").await.is_some());
+}
+
+pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_taken<B: Bench>() {
+    let Stage { store, bench } = Stage::<B>::new().await;
+    let lease = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
+    bench.elapse(SHORT).await;
+    assert_eq!(renew(&store, &lease).await, Renewed::Held);
+    assert_eq!(take(&store, "two").await, None);
+}
+
+pub async fn a_released_lane_is_free_at_once<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let old = take(&store, "one").await.unwrap();
+    store.release(&old).await.unwrap();
+    assert_eq!(renew(&store, &old).await, Renewed::Lost);
+    let new = take(&store, "two").await.unwrap();
+    assert!(new.epoch > old.epoch);
+}
+
+pub async fn whoever_holds_a_lane_may_take_it_again<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let old = take(&store, "one").await.unwrap();
+    let new = take(&store, "one").await.unwrap();
+    assert!(new.epoch > old.epoch);
+    assert_eq!(renew(&store, &old).await, Renewed::Lost);
+    assert_eq!(renew(&store, &new).await, Renewed::Held);
+}
+
+pub async fn epochs_rise_with_every_taking<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let mut last = 0;
+    for by in ["one", "one", "two", "one", "two"] {
+        let lease = take(&store, by).await.unwrap();
+        assert!(lease.epoch > last);
+        last = lease.epoch;
+        assert_eq!(renew(&store, &lease).await, Renewed::Held);
+        if by == "one" {
+            store.release(&lease).await.unwrap();
+        } else {
+            store.take(LANE, by, Duration::ZERO).await.unwrap().unwrap();
+            last += 1;
+        }
+    }
+}
+
+pub async fn of_many_who_take_a_lane_one_gets_it<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let mut racers = JoinSet::new();
+    for racer in 0..8 {
+        let store = Arc::clone(&store);
+        racers.spawn(async move { take(&store, &format!("racer {racer}")).await });
+    }
+    let taken = racers.join_all().await;
+    assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
+}

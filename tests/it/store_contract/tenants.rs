@@ -1,0 +1,57 @@
+//! Tenants and lanes: who is enabled, and where each belongs.
+
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::Position;
+use event_gateway::store::Error;
+
+use super::bench::{Bench, LANES, Stage, college, diku, log_id, tenant};
+use super::drafts::create;
+
+pub async fn a_tenant_is_introduced_once<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    stage.post(&[create(1)]).await;
+    let before = stage.store.list().await.unwrap();
+    stage.store.introduce(&diku(), log_id(99)).await.unwrap();
+    assert_eq!(stage.store.list().await.unwrap(), before);
+    let stage = stage.reopen().await;
+    stage.store.introduce(&diku(), log_id(98)).await.unwrap();
+    assert_eq!(stage.store.list().await.unwrap(), before);
+}
+
+pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let ids = ["diku", "college", "zeta", "alpha", "mid", "beta", "omega"];
+    for (number, id) in (10..).zip(ids) {
+        store.introduce(&tenant(id), log_id(number)).await.unwrap();
+    }
+    let enabled = store.list().await.unwrap();
+    let lanes = ids.map(|id| enabled.iter().find(|e| e.tenant.as_str() == id).unwrap().lane.number());
+    assert_eq!(lanes, [0, 1, 2, 0, 1, 2, 0]);
+}
+
+pub async fn tenants_are_listed_in_order_with_their_heads<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    stage.post(&[create(1), create(2)]).await;
+    let enabled = stage.store.list().await.unwrap();
+    let told: Vec<_> = enabled.iter().map(|e| (e.tenant.clone(), e.log_id, e.head.number())).collect();
+    assert_eq!(told, [(college(), log_id(2), 0), (diku(), log_id(1), 2)]);
+}
+
+pub async fn the_number_of_lanes_is_fixed_at_first<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    assert_eq!(stage.store.lanes(LANES + 5).await.unwrap(), LANES);
+    let stage = stage.reopen().await;
+    assert_eq!(stage.store.lanes(1).await.unwrap(), LANES);
+}
+
+pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
+    let bench = B::new().await;
+    let store = bench.open().await;
+    let early = store.introduce(&diku(), log_id(1)).await;
+    assert!(matches!(early, Err(Error::Refused(_))), "{early:?}");
+    assert!(matches!(store.lanes(0).await, Err(Error::Refused(_))));
+    assert_eq!(store.lanes(2).await.unwrap(), 2);
+    store.introduce(&diku(), log_id(1)).await.unwrap();
+    let enabled = store.list().await.unwrap();
+    assert_eq!((enabled[0].lane, enabled[0].head), (Lane::new(0), Position::START));
+}
