@@ -113,7 +113,8 @@ impl Settings {
         Ok((name, topic.template.topic(&self.naming, tenant, producer, name.as_str())))
     }
 
-    /// The topics of a tenant's known entities by that producer and of that name; `None` is any.
+    /// The topics of a tenant's known entities and process events, by that producer and of that name;
+    /// `None` is any.
     /// Nothing fits: the ones that are known.
     pub fn topics(
         &self,
@@ -127,14 +128,12 @@ impl Settings {
                 Producer::of_module(text, &settings.producers).is_ok_and(|named| named == *p)
             })
         };
-        let fits = settings
-            .entities
-            .iter()
-            .filter(|((p, e), _)| producer_is(p) && entity.is_none_or(|n| n == e.as_str()));
+        let fits =
+            settings.topics().filter(|(p, name, _)| producer_is(p) && entity.is_none_or(|e| e == *name));
         let topics: Vec<Topic> =
-            fits.map(|((p, e), set)| set.topic.template.topic(&self.naming, tenant, p, e.as_str())).collect();
+            fits.map(|(p, name, set)| set.template.topic(&self.naming, tenant, p, name)).collect();
         if topics.is_empty() {
-            let known = settings.entities.keys().map(|(p, e)| format!("{p}.{e}")).collect();
+            let known = settings.topics().map(|(p, name, _)| format!("{p}.{name}")).collect();
             let asked = format!("{}.{}", producer.unwrap_or("*"), entity.unwrap_or("*"));
             return Err(Unknown { asked, known });
         }

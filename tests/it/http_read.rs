@@ -56,7 +56,7 @@ async fn pages_follow_each_other_until_next_is_null() {
 async fn filters_choose_events() {
     let gateway = Gateway::start().await;
     some_events(&gateway).await;
-    let cases: [(&str, &[u64]); 13] = [
+    let cases: [(&str, &[u64]); 14] = [
         ("producer=inventory", &[1, 2, 3, 4]),
         ("producer=mod-inventory-storage-28.0.1&entity=instance", &[1, 2, 3]),
         ("entity=item", &[4]),
@@ -67,6 +67,7 @@ async fn filters_choose_events() {
         ("type=CREATE", &[1, 2, 4, 5]),
         ("type=DI_COMPLETED", &[6]),
         ("type=DELETE", &[]),
+        ("producer=data-import", &[6]),
         ("type=CREATE&after=2&limit=1", &[4]),
         ("entity=holdings-record", &[]),
         ("&&key=j&", &[6]),
