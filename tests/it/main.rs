@@ -29,4 +29,5 @@ mod outage;
 mod relay;
 mod serve;
 mod store_contract;
+mod store_faults;
 mod tidy;
