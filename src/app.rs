@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Opened};
@@ -22,8 +23,10 @@ use crate::http;
 use crate::intake::{Intake, Wake, Writers};
 use crate::store::{self, Access, Store};
 
-/// How long all of a stop may take.
-const STOP: Duration = Duration::from_millis(9500);
+/// How long it may take to answer what was asked, and to append what was accepted.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long it may take to finish the pages under way.
+const FINISH_PAGE: Duration = Duration::from_secs(4);
 
 /// The gateway, ready to run.
 pub struct App {
@@ -31,6 +34,7 @@ pub struct App {
     follow: follow::Parts,
     broker: Opened,
     writers: Writers,
+    closing: CancellationToken,
 }
 
 /// Opens the store and the broker, and enables the tenants that have a file and that the store has
@@ -60,19 +64,19 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
     let (intake, writers) = Intake::start(&config.intake, &store, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
-    let health = Arc::new(Health::default());
+    let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
     let http = http::Parts {
         config: config.http.clone(),
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),
-        published: Arc::new(Published::new(store.clone(), relayed)),
+        published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         health: health.clone(),
         clock: clock.clone(),
     };
     let replica = clock.new_id().to_string();
     let follow = follow::Parts { store, settings: config.settings.clone(), bells, health, pages, replica };
-    Ok(App { http, follow, broker, writers })
+    Ok(App { http, follow, broker, writers, closing })
 }
 
 impl App {
@@ -96,14 +100,18 @@ impl App {
             ended = &mut serving => bail!("the HTTP server ended by itself: {ended:?}"),
         }
         tracing::info!("stopping");
-        let stopping = async {
+        self.closing.cancel();
+        let answering = async {
             handle.stop(true).await;
             let ended = serving.await;
             self.writers.finish().await;
-            followers.stop().await;
             ended
         };
-        let ended = tokio::time::timeout(STOP, stopping).await.context("failed to stop in time")?;
+        let ended = timeout(ANSWER, answering).await.context("failed to answer in time")?;
+        // A page that Kafka doesn't answer is as safe to leave as to be killed in.
+        if timeout(FINISH_PAGE, followers.stop()).await.is_err() {
+            tracing::warn!("left a page that Kafka did not answer; the next start takes over");
+        }
         ended?.context("failed to serve HTTP")
     }
 }

@@ -46,11 +46,8 @@ impl Config {
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &Options) -> anyhow::Result<Self> {
         let environment = environment()?;
-        let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
-        let settings =
-            tenants::read(&options.tenants_dir, naming.clone(), &environment).with_context(|| {
-                format!("failed to read the tenants folder `{}`", options.tenants_dir.display())
-            })?;
+        let settings = settings_of(options, &environment)?;
+        let naming = settings.naming().clone();
         Ok(Self {
             listen: SocketAddr::new(options.http_host, options.http_port),
             lanes: options.lanes,
@@ -61,6 +58,18 @@ impl Config {
             broker: kafka::broker(options, naming, &environment)?,
         })
     }
+}
+
+/// The tenants' settings, for verbs that need nothing else.
+pub fn settings(options: &Options) -> anyhow::Result<Settings> {
+    settings_of(options, &environment()?)
+}
+
+fn settings_of(options: &Options, environment: &[(String, String)]) -> anyhow::Result<Settings> {
+    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
+    let folder = &options.tenants_dir;
+    tenants::read(folder, naming, environment)
+        .with_context(|| format!("failed to read the tenants folder `{}`", folder.display()))
 }
 
 /// Which store the options name.
@@ -91,6 +100,7 @@ fn http_config(options: &Options) -> anyhow::Result<http::Config> {
         body_timeout: Duration::from_secs(options.body_timeout_s),
         batch_changes_max: 1000,
         record_bytes_max: options.max_request_size,
+        reads_max: 2,
         connections_max: options.connections_max,
         shutdown_timeout: Duration::from_secs(4),
     })

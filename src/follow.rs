@@ -17,12 +17,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Opened;
+use crate::broker::{self, Opened};
+use crate::domain::filter::Filter;
 use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
-use crate::store::Store;
+use crate::store::{self, Scan, Store};
 
 use health::Health;
+
+const PAGE_EVENTS_MAX: usize = 500;
+const PAGE_BYTES_MAX: usize = 4 << 20;
+/// How long a follower sleeps at the most before it looks: other replicas ring no bell here.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The bells: one for each lane, and one for the mirror. Ringing says "look", and nothing else.
 #[derive(Clone)]
@@ -101,6 +107,28 @@ impl Followers {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Why a follower can't go on just now.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Broker(#[from] broker::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The limits of a page, for any follower: everything, `events_each_max` of one tenant.
+fn page_scan(events_each_max: usize) -> Scan {
+    Scan {
+        filter: Filter::default(),
+        from: None,
+        to: None,
+        events_each_max,
+        events_max: PAGE_EVENTS_MAX,
+        bytes_max: PAGE_BYTES_MAX,
+        rows_max: events_each_max,
     }
 }
 

@@ -35,6 +35,8 @@ use actix_web::dev::Server;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, middleware, web};
 
+use tokio::sync::Semaphore;
+
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
 use crate::follow::health::Health;
@@ -67,6 +69,8 @@ pub struct Config {
     pub batch_changes_max: usize,
     /// A sealed record, in bytes: Kafka's `MAX_REQUEST_SIZE`.
     pub record_bytes_max: usize,
+    /// Reads of the log at once: the store's other readers are for those who follow it.
+    pub reads_max: usize,
     /// Connections at once.
     pub connections_max: usize,
     /// How long open requests may take once it stops.
@@ -96,6 +100,8 @@ pub struct Parts {
 struct Gateway {
     parts: Parts,
     bodies: Arc<Budget>,
+    reads: Semaphore,
+    health: health::Last,
 }
 
 /// Handlers' view of it.
@@ -103,9 +109,11 @@ type Shared = web::Data<Gateway>;
 
 /// The server on that listener; it runs when it is awaited, and stops by its handle alone.
 pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
-    let Config { connections_max, bodies_bytes_max, shutdown_timeout, .. } = parts.config;
+    let Config { connections_max, bodies_bytes_max, reads_max, shutdown_timeout, .. } = parts.config;
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-    let gateway = Shared::new(Gateway { parts, bodies: Arc::new(Budget::new(bodies_bytes_max)) });
+    let bodies = Arc::new(Budget::new(bodies_bytes_max));
+    let (reads, health) = (Semaphore::new(reads_max), health::Last::default());
+    let gateway = Shared::new(Gateway { parts, bodies, reads, health });
     let app = move || {
         App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
     };

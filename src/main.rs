@@ -1,16 +1,35 @@
 //! One binary, one verb per subcommand: options, telemetry, configuration, parts, run.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
-use event_gateway::config::{self, Config, ListVerb, Options, Verb};
+use event_gateway::config::{self, Config, Line, ListVerb, Options, Verb};
 use event_gateway::store::{self, Access, Store};
 use event_gateway::{app, cli, telemetry};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+/// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
+const THREADS_END: Duration = Duration::from_millis(300);
+
+fn main() -> anyhow::Result<()> {
     let line = config::parse();
     telemetry::start(&line.options.log_level)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run(line));
+    runtime.shutdown_timeout(THREADS_END);
+    match ended {
+        // Whoever read our output has had enough of it.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn run(line: Line) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     match line.verb {
         Verb::Serve => {
@@ -20,8 +39,8 @@ async fn main() -> anyhow::Result<()> {
         }
         Verb::Tenants(ListVerb::List) => cli::tenants::list(&*open_beside(&line.options, clock).await?).await,
         Verb::Topics(ListVerb::List) => {
-            let config = Config::new(&line.options)?;
-            cli::topics::list(&*open_beside(&line.options, clock).await?, &config.settings).await
+            let settings = config::settings(&line.options)?;
+            cli::topics::list(&*open_beside(&line.options, clock).await?, &settings).await
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Prints the gateway's address on the first line of stdout, and the embedded broker's on the
 //! second, once both can be connected to.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
@@ -26,9 +27,9 @@ pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
             shutdown.cancel();
         }
     });
-    println!("http://{}", listener.local_addr()?);
+    writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
     if let Some(address) = app.embedded_broker() {
-        println!("{address}");
+        writeln!(std::io::stdout(), "{address}")?;
     }
     app.run(listener, shutdown).await
 }

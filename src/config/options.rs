@@ -62,7 +62,7 @@ pub enum BrokerChoice {
 #[command(next_display_order = None)]
 pub struct Options {
     /// Address to listen on.
-    #[arg(long, env = "HTTP_HOST", default_value = "127.0.0.1", global = true)]
+    #[arg(long, env = "HTTP_HOST", default_value = "127.0.0.1", value_parser = host, global = true)]
     pub http_host: IpAddr,
     /// Port to listen on; 0 takes a free one.
     #[arg(long, env = "HTTP_PORT", default_value_t = 8081, global = true)]
@@ -139,6 +139,13 @@ pub struct Options {
     /// What to log: `info`, `debug`, or directives such as `info,event_gateway=debug`.
     #[arg(long, env = "LOG_LEVEL", default_value = "info", global = true)]
     pub log_level: String,
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        address => address.parse().map_err(|_| "must be an IP address, or localhost".to_owned()),
+    }
 }
 
 /// Reads the command line and the environment; what is illegal ends the process with a message.

@@ -180,7 +180,8 @@ impl Draft {
             Body::DeleteAll { .. } => 0,
             Body::Process { payload, .. } => payload.as_bytes().len(),
         };
-        body + 512
+        let own = self.own_headers.iter().map(|(name, value)| name.len() + value.len() + 64);
+        512 + body + self.key.as_str().len() + own.sum::<usize>()
     }
 }
 

@@ -29,7 +29,7 @@ impl Headers {
         if raw.shape() != Shape::Object {
             return Err(vec![violation(at.to_owned(), "headers must be an object of strings")]);
         }
-        let members = raw.members();
+        let members: Vec<_> = raw.members().into_iter().take(OWN_MAX + 1).collect();
         if members.len() > OWN_MAX {
             return Err(vec![violation(at.to_owned(), "at most 32 headers")]);
         }

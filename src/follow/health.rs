@@ -5,14 +5,25 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+/// Whether a trouble was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is new, or for another reason than before.
+    New,
+    /// It lasts.
+    Old,
+}
+
 /// What is wrong just now, by who says so.
 #[derive(Debug, Default)]
 pub struct Health(Mutex<BTreeMap<String, String>>);
 
 impl Health {
-    /// `who` is in trouble, for that reason.
-    pub fn trouble(&self, who: &str, why: impl ToString) {
-        self.0.lock().expect("no holder panics").insert(who.to_owned(), why.to_string());
+    /// `who` is in trouble, for that reason. Returns whether that is new: what lasts is logged once.
+    pub fn trouble(&self, who: &str, why: impl ToString) -> News {
+        let why = why.to_string();
+        let before = self.0.lock().expect("no holder panics").insert(who.to_owned(), why.clone());
+        if before.is_some_and(|before| before == why) { News::Old } else { News::New }
     }
 
     /// `who` works.

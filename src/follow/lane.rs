@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::health::News;
 use super::relay::{self, Relay};
-use super::{Backoff, Parts};
+use super::{Backoff, LOOK_AGAIN, Parts};
 use crate::broker::{self, Broker, Page, Producer};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
@@ -23,8 +24,6 @@ use crate::store::{self, Lease, Renewed};
 
 const LEASE: Duration = Duration::from_secs(5);
 const RENEW_AFTER: Duration = Duration::from_millis(1500);
-/// How long a lane sleeps at the most before it looks: other replicas ring no bell here.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How long a lane stands that only an operator can set right.
 const STAND: Duration = Duration::from_secs(30);
 
@@ -97,7 +96,7 @@ impl Worker {
             return Ok(());
         }
         let fenced = self.broker.fence(self.lane).await?;
-        let mut relay = Relay::resume(&self.parts, self.lane, &fenced.cursors).await?;
+        let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
         self.note(&relay.cursors()).await?;
         self.parts.health.well(&self.who);
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
@@ -116,6 +115,7 @@ impl Worker {
     /// A lane without events needs no producer. `false` at `stop`.
     async fn wait_for_first_event(&self, held: &mut Held) -> Result<bool, End> {
         while self.parts.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
+            self.parts.health.well(&self.who);
             self.rest().await;
             if self.stop.is_cancelled() {
                 return Ok(false);
@@ -173,11 +173,12 @@ impl Worker {
     }
 
     fn complain(&self, end: &End) {
-        match end.is_for_an_operator() {
-            true => tracing::error!(lane = %self.lane, error = %end, "the lane is stopped"),
-            false => tracing::warn!(lane = %self.lane, error = %end, "the lane is let go"),
+        let lane = self.lane;
+        match (self.parts.health.trouble(&self.who, end), end.is_for_an_operator()) {
+            (News::Old, _) => tracing::debug!(%lane, error = %end, "the lane is let go again"),
+            (News::New, false) => tracing::warn!(%lane, error = %end, "the lane is let go"),
+            (News::New, true) => tracing::error!(%lane, error = %end, "the lane is stopped"),
         }
-        self.parts.health.trouble(&self.who, end);
     }
 }
 

@@ -10,65 +10,63 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Backoff, Parts};
-use crate::broker::{self, Mirror};
-use crate::domain::filter::Filter;
+use super::health::News;
+use super::{Backoff, Error, LOOK_AGAIN, PAGE_EVENTS_MAX, Parts, page_scan};
+use crate::broker::Mirror;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{self, Head, Mark, Scan};
+use crate::store::{Head, Mark};
 
 const REFILL_POSITIONS: u64 = 10_000;
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const WHO: &str = "embedded broker";
-
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Broker(#[from] broker::Error),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
 
 /// Follows all tenants until `stop`.
 pub(super) async fn run(parts: Parts, mirror: Arc<dyn Mirror>, stop: CancellationToken) {
     let lanes = Lane::all(parts.bells.count()).map(|lane| (lane, Mark::START)).collect();
-    let mut follower = Follower { parts, mirror, lanes, cursors: HashMap::new() };
+    let mut worker = Worker { parts, mirror, lanes, cursors: HashMap::new() };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
-        match follower.catch_up(&stop).await {
+        match worker.catch_up(&stop).await {
             Ok(()) => {
                 backoff.reset();
-                follower.parts.health.well(WHO);
-                follower.rest(&stop).await;
+                worker.parts.health.well(WHO);
+                worker.rest(&stop).await;
             }
             Err(error) => {
-                tracing::warn!(%error, "failed to mirror");
-                follower.parts.health.trouble(WHO, error);
+                if worker.parts.health.trouble(WHO, &error) == News::New {
+                    tracing::warn!(%error, "failed to mirror");
+                }
                 backoff.sleep(&stop).await;
             }
         }
     }
 }
 
-struct Follower {
+struct Worker {
     parts: Parts,
     mirror: Arc<dyn Mirror>,
     lanes: Vec<(Lane, Mark)>,
     cursors: HashMap<TenantId, Position>,
 }
 
-impl Follower {
+impl Worker {
+    /// Follows whoever has new events; who fails holds up nobody, and is tried again.
     async fn catch_up(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        let mut outcome = Ok(());
         for index in 0..self.lanes.len() {
             let (lane, mark) = self.lanes[index];
             let changed = self.parts.store.changed(lane, mark).await?;
+            let mut followed = Ok(());
             for head in changed.heads {
-                self.follow(head, stop).await?;
+                followed = followed.and(self.follow(head, stop).await);
             }
-            self.lanes[index].1 = changed.mark;
+            if followed.is_ok() {
+                self.lanes[index].1 = changed.mark;
+            }
+            outcome = outcome.and(followed);
         }
-        Ok(())
+        outcome
     }
 
     /// Sends page after page of one tenant, up to its head.
@@ -77,7 +75,9 @@ impl Follower {
         let refill = || position.back(REFILL_POSITIONS);
         let mut cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);
         while cursor < position && !stop.is_cancelled() {
-            let Some(slice) = self.parts.store.read(&[(tenant.clone(), cursor)], &scan()).await?.pop() else {
+            let Some(slice) =
+                self.parts.store.read(&[(tenant.clone(), cursor)], &page_scan(PAGE_EVENTS_MAX)).await?.pop()
+            else {
                 return Ok(());
             };
             let topics: std::collections::BTreeSet<_> = slice.events.iter().map(|e| &e.topic).collect();
@@ -96,17 +96,5 @@ impl Follower {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
-    }
-}
-
-fn scan() -> Scan {
-    Scan {
-        filter: Filter::default(),
-        from: None,
-        to: None,
-        events_each_max: 500,
-        events_max: 500,
-        bytes_max: 4 << 20,
-        rows_max: 500,
     }
 }

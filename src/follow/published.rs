@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::position::{LogId, Position};
@@ -41,12 +42,18 @@ impl Horizon {
 pub struct Published {
     store: Arc<dyn Store>,
     pages: Option<watch::Receiver<()>>,
+    closing: CancellationToken,
 }
 
 impl Published {
-    /// `pages` ticks after each page that this replica's lanes commit; `None` without a relay.
-    pub fn new(store: Arc<dyn Store>, pages: Option<watch::Receiver<()>>) -> Self {
-        Self { store, pages }
+    /// `pages` ticks after each page that this replica's lanes commit; `None` without a relay. Once it is
+    /// `closing`, nobody waits any more.
+    pub fn new(
+        store: Arc<dyn Store>,
+        pages: Option<watch::Receiver<()>>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { store, pages, closing }
     }
 
     /// How far a tenant's log is published.
@@ -70,12 +77,14 @@ impl Published {
         let mut pages = self.pages.clone();
         loop {
             let horizon = self.horizon(tenant).await?;
-            let waits = horizon.has(log_id, position) == Some(false) && Instant::now() < deadline;
+            let over = Instant::now() >= deadline || self.closing.is_cancelled();
+            let waits = horizon.has(log_id, position) == Some(false) && !over;
             let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(horizon) };
             let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
-            // Ticked, timed out or shut down: in each case the store is asked once more.
-            if let Ok(Err(_)) = timeout_at(look_again, pages.changed()).await {
-                return Ok(horizon);
+            // Ticked, timed out or closing: in each case the store is asked once more.
+            tokio::select! {
+                _ = timeout_at(look_again, pages.changed()) => {}
+                () = self.closing.cancelled() => {}
             }
         }
     }

@@ -6,17 +6,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::Parts;
+use super::health::News;
+use super::{PAGE_EVENTS_MAX, Parts, page_scan};
 use crate::broker::{KnownCursors, Page, PageSlice};
-use crate::domain::filter::Filter;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{self, Head, Mark, Scan, Slice};
 
-const PAGE_EVENTS_MAX: usize = 500;
-const PAGE_BYTES_MAX: usize = 4 << 20;
 const PAGE_TENANTS_MAX: usize = 50;
 
 /// Why there is no page.
@@ -41,10 +39,6 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(log_id: LogId, cursor: Option<Cursor>) -> Self {
-        Self { log_id, cursor, queued: false }
-    }
-
     fn position(&self) -> Position {
         self.cursor.map_or(Position::START, |c| c.position)
     }
@@ -54,6 +48,8 @@ impl Progress {
 pub(super) struct Relay {
     lane: Lane,
     mark: Mark,
+    /// Kafka's cursors, as the fence read them.
+    known: KnownCursors,
     progress: HashMap<TenantId, Progress>,
     /// Tenants with events behind their cursor, each once; who was served goes to the end.
     queue: VecDeque<TenantId>,
@@ -65,25 +61,19 @@ impl Relay {
     /// Goes on where Kafka's cursors say, once they are verified: a cursor that only the store knows
     /// means that the cursors topic was lost, and stops the lane; a cursor that names another event
     /// than the log does means that the store went back in time, and stops that tenant.
-    pub(super) async fn resume(parts: &Parts, lane: Lane, known: &KnownCursors) -> Result<Self, Error> {
+    pub(super) async fn resume(parts: &Parts, lane: Lane, known: KnownCursors) -> Result<Self, Error> {
         let changed = parts.store.changed(lane, Mark::START).await?;
         let noted: HashMap<_, _> =
             parts.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
-        let mut relay = Self {
-            lane,
-            mark: Mark::START,
-            progress: HashMap::new(),
-            queue: VecDeque::new(),
-            stopped: HashSet::new(),
-        };
-        for Head { tenant, log_id, .. } in changed.heads {
-            let cursor = known.get(&(log_id, Follower::relay())).copied();
-            if let (None, Some(noted)) = (cursor, noted.get(&tenant).filter(|n| n.log_id == log_id)) {
-                return Err(Error::CursorLost(tenant, noted.position));
+        for Head { tenant, log_id, .. } in &changed.heads {
+            let noted = noted.get(tenant).filter(|noted| noted.log_id == *log_id);
+            if let (None, Some(noted)) = (known.get(&(*log_id, Follower::relay())), noted) {
+                return Err(Error::CursorLost(tenant.clone(), noted.position));
             }
-            relay.progress.insert(tenant, Progress::new(log_id, cursor));
         }
-        relay.verify(parts).await?;
+        let (progress, queue, stopped) = (HashMap::new(), VecDeque::new(), HashSet::new());
+        let mut relay = Self { lane, mark: changed.mark, known, progress, queue, stopped };
+        relay.take_up(parts, changed.heads).await?;
         Ok(relay)
     }
 
@@ -116,12 +106,25 @@ impl Relay {
     async fn look(&mut self, parts: &Parts) -> Result<(), Error> {
         let changed = parts.store.changed(self.lane, self.mark).await?;
         self.mark = changed.mark;
-        for Head { tenant, log_id, position } in changed.heads {
-            let progress = self.progress.entry(tenant.clone()).or_insert(Progress::new(log_id, None));
-            if progress.log_id != log_id {
-                *progress = Progress { queued: progress.queued, ..Progress::new(log_id, None) };
+        self.take_up(parts, changed.heads).await
+    }
+
+    /// Verifies the logs that it sees for the first time, and queues those that have grown.
+    async fn take_up(&mut self, parts: &Parts, heads: Vec<Head>) -> Result<(), Error> {
+        let mut met = Vec::new();
+        for Head { tenant, log_id, .. } in &heads {
+            if self.progress.get(tenant).is_some_and(|progress| progress.log_id == *log_id) {
+                continue;
             }
-            if progress.position() < position && !self.stopped.contains(&tenant) {
+            let cursor = self.known.get(&(*log_id, Follower::relay())).copied();
+            met.extend(cursor.map(|cursor| (tenant.clone(), cursor)));
+            self.stopped.remove(tenant);
+            let queued = self.progress.get(tenant).is_some_and(|progress| progress.queued);
+            self.progress.insert(tenant.clone(), Progress { log_id: *log_id, cursor, queued });
+        }
+        self.verify(parts, &met).await?;
+        for Head { tenant, position, .. } in heads {
+            if self.progress[&tenant].position() < position && !self.stopped.contains(&tenant) {
                 self.enqueue(tenant);
             }
         }
@@ -160,8 +163,7 @@ impl Relay {
     }
 
     /// Checks of every cursor that the log has the event that it names, where it names it.
-    async fn verify(&mut self, parts: &Parts) -> Result<(), Error> {
-        let cursors = self.cursors();
+    async fn verify(&mut self, parts: &Parts, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
         for chunk in cursors.chunks(PAGE_TENANTS_MAX) {
             let from: Vec<_> = chunk.iter().map(|(t, c)| (t.clone(), c.position.back(1))).collect();
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
@@ -174,24 +176,13 @@ impl Relay {
                     continue;
                 }
                 let why = went_back(cursor);
-                tracing::error!(%tenant, position = %cursor.position, "publishing is stopped: {why}");
-                parts.health.trouble(&who, why);
+                if parts.health.trouble(&who, &why) == News::New {
+                    tracing::error!(%tenant, position = %cursor.position, "publishing is stopped: {why}");
+                }
                 self.stopped.insert(tenant.clone());
             }
         }
         Ok(())
-    }
-}
-
-fn page_scan(events_each_max: usize) -> Scan {
-    Scan {
-        filter: Filter::default(),
-        from: None,
-        to: None,
-        events_each_max,
-        events_max: PAGE_EVENTS_MAX,
-        bytes_max: PAGE_BYTES_MAX,
-        rows_max: events_each_max,
     }
 }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Backoff, Parts};
-use crate::broker::{self, Broker};
+use super::health::News;
+use super::{Backoff, Error, Parts};
+use crate::broker::Broker;
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// Topics of one request to the broker: more may not be created in time.
+const ENSURE_MAX: usize = 200;
 const WHO: &str = "kafka";
 
 /// Probes the broker until `stop`; each time that it comes up, and when tenants have come, creates
@@ -19,28 +22,31 @@ const WHO: &str = "kafka";
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
     let mut ensured = 0;
     while !stop.is_cancelled() {
-        match keep(&parts, &broker, ensured).await {
-            Ok(tenants) => {
-                ensured = tenants;
-                parts.health.well(WHO);
-            }
-            Err(error) => {
+        match keep(&parts, &broker, &mut ensured).await {
+            Ok(()) => parts.health.well(WHO),
+            // The store tells of itself whoever asks.
+            Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
+            Err(Error::Broker(error)) => {
                 ensured = 0;
-                tracing::warn!(%error, "failed to keep the tenants' topics");
-                parts.health.trouble(WHO, error);
+                if parts.health.trouble(WHO, &error) == News::New {
+                    tracing::warn!(%error, "failed to keep the tenants' topics");
+                }
             }
         }
         Backoff::new(PROBE_EVERY, PROBE_EVERY).sleep(&stop).await;
     }
 }
 
-/// Returns how many tenants have their topics; `ensured` is what it returned the last time.
-async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: usize) -> Result<usize, broker::Error> {
+/// `ensured` is how many tenants have their topics.
+async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) -> Result<(), Error> {
     broker.check().await?;
-    let tenants = parts.store.list().await.map_err(|e| broker::Error::Retry(e.to_string()))?;
-    if tenants.len() != ensured {
+    let tenants = parts.store.list().await?;
+    if tenants.len() != *ensured {
         let specs: Vec<_> = tenants.iter().flat_map(|t| parts.settings.specs(&t.tenant)).collect();
-        broker.ensure(&specs).await?;
+        for some in specs.chunks(ENSURE_MAX) {
+            broker.ensure(some).await?;
+        }
+        *ensured = tenants.len();
     }
-    Ok(tenants.len())
+    Ok(())
 }

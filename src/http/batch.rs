@@ -10,6 +10,9 @@ use super::problem::Problem;
 use crate::domain::json::{Raw, Shape};
 use crate::domain::violation::{self, Violation};
 
+/// What a piece may have beside what goes into its record: names, white space.
+const PIECE_FRAME_BYTES_MAX: usize = 64 << 10;
+
 /// How the pieces lie in the body: it tells their pointers, and the form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -50,14 +53,21 @@ impl Batch {
         }
     }
 
-    /// What `parse` makes of each piece and the pointer to it.
+    /// What `parse` makes of each piece and the pointer to it. The pieces are gone with it: they would
+    /// keep the body's memory for as long as the client waits. One that is longer than any record may
+    /// be is refused before it is looked into.
     pub(super) fn each<T>(
-        &self,
+        self,
+        record_bytes_max: usize,
         parse: impl Fn(&Raw, &str) -> Result<T, Vec<Violation>>,
     ) -> Result<Vec<T>, Problem> {
         let (mut legal, mut illegal) = (Vec::with_capacity(self.pieces.len()), Vec::new());
         for (index, piece) in self.pieces.iter().enumerate() {
-            match parse(piece, &self.layout.pointer(index)) {
+            let pointer = self.layout.pointer(index);
+            if piece.as_bytes().len() > record_bytes_max + PIECE_FRAME_BYTES_MAX {
+                return Err(Problem::RecordTooLarge { pointer, bytes_max: record_bytes_max });
+            }
+            match parse(piece, &pointer) {
                 Ok(item) => legal.push(item),
                 Err(violations) => illegal.extend(violations),
             }

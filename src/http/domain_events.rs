@@ -26,11 +26,12 @@ pub(super) async fn post(
     let form = media_type::form(&request)?;
     let body = body::read(&request, &parts.config, &gateway.bodies).await?;
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
-    let changes = batch.each(|raw, at| Change::parse(raw, entity, at))?;
+    let layout = batch.layout;
+    let changes = batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
     let draft = |change: Change| {
         change.draft(topic.clone(), entity, EventId::new(parts.clock.new_id()), &context.origin)
     };
     let drafts = changes.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
-    submit(&gateway, Posted { tenant, layout: batch.layout, drafts, body, prefer }).await
+    submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await
 }

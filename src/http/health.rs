@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::{Gateway, Shared};
 use crate::store::Error;
 
 /// How long the store may think about how it is.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long its answer holds.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct State {
@@ -28,9 +31,25 @@ pub(super) async fn up() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
 
+/// What the store said last, and when: probes share it, since each check is a durable write.
+#[derive(Default)]
+pub(super) struct Last(Mutex<Option<(Instant, Result<(), &'static str>)>>);
+
+impl Last {
+    async fn check(&self, gateway: &Gateway) -> Result<(), &'static str> {
+        let mut last = self.0.lock().await;
+        if let Some((_, said)) = last.filter(|(at, _)| at.elapsed() < CHECK_EVERY) {
+            return said;
+        }
+        let said = check(gateway).await;
+        *last = Some((Instant::now(), said));
+        said
+    }
+}
+
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
-    if let Err(why) = check(&gateway).await {
+    if let Err(why) = gateway.health.check(&gateway).await {
         let troubles = BTreeMap::from([("store".to_owned(), why.to_owned())]);
         return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
     }

@@ -3,8 +3,12 @@
 //! Fed by the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
 //! bytes and rows looked at, so one that is empty may still have a next.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use super::context::TenantContext;
 use super::event::Event;
@@ -25,7 +29,8 @@ use crate::store::Scan;
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 const PAGE_BYTES_MAX: usize = 4 << 20;
-const PAGE_ROWS_MAX: usize = 10_000;
+const PAGE_ROWS_MAX: usize = 2_000;
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 const PARAMETERS: [&str; 8] = ["producer", "entity", "key", "type", "from", "to", "after", "limit"];
 
 /// A page; `next` is what to ask `after` next, `null` at the log's end.
@@ -44,6 +49,7 @@ pub(super) async fn page(
     let tenant = context.tenant();
     let scan = scan(&gateway, tenant, &query)?;
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
+    let _turn = turn(&gateway).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
     let horizon = gateway.parts.published.horizon(tenant).await?;
     let slices = gateway.parts.store.read(&[(tenant.clone(), after)], &scan).await?;
@@ -62,10 +68,19 @@ pub(super) async fn one(
     let id = EventId::parse(&segment)
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
+    let _turn = turn(&gateway).await?;
     let horizon = gateway.parts.published.horizon(tenant).await?;
     let found = gateway.parts.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))
+}
+
+/// Waits for its turn to read, but not for long.
+async fn turn(gateway: &Gateway) -> Result<SemaphorePermit<'_>, Problem> {
+    match timeout(TURN_WITHIN, gateway.reads.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => Err(Problem::ReadsFull),
+    }
 }
 
 fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {

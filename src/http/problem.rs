@@ -71,6 +71,8 @@ pub(super) enum Problem {
     QueueFull,
     #[error("too many bodies are in flight")]
     BodiesFull,
+    #[error("too many reads of the log wait")]
+    ReadsFull,
     #[error("the store is unavailable; nothing was written")]
     StoreUnavailable(#[source] store::Error),
     #[error("the store did not say whether it committed; retry with the same eventId in each change")]
@@ -133,6 +135,7 @@ impl Problem {
             Self::TenantQueueFull => ("tenant-queue-full", S::TOO_MANY_REQUESTS, "Tenant's queue full"),
             Self::QueueFull => ("queue-full", S::SERVICE_UNAVAILABLE, "Queue full"),
             Self::BodiesFull => ("bodies-full", S::SERVICE_UNAVAILABLE, "Too many bodies"),
+            Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
             Self::StoreUnavailable(_) => ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable"),
             Self::OutcomeUnknown { .. } => ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown"),
             Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),

@@ -26,11 +26,12 @@ pub(super) async fn post(
     let form = media_type::form(&request)?;
     let body = body::read(&request, &parts.config, &gateway.bodies).await?;
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
-    let events = batch.each(ProcessEvent::parse)?;
+    let layout = batch.layout;
+    let events = batch.each(parts.config.record_bytes_max, ProcessEvent::parse)?;
     let draft = |news: ProcessEvent| {
         news.draft(topic.clone(), event, EventId::new(parts.clock.new_id()), &context.origin)
     };
     let drafts = events.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
-    submit(&gateway, Posted { tenant, layout: batch.layout, drafts, body, prefer }).await
+    submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await
 }

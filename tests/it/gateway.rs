@@ -31,6 +31,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::fake_kafka::FakeKafka;
 
@@ -56,6 +57,7 @@ impl Setup {
             body_timeout: PATIENCE,
             batch_changes_max: 1000,
             record_bytes_max: 64 << 10,
+            reads_max: 2,
             connections_max: 1000,
             shutdown_timeout: Duration::from_secs(1),
         };
@@ -91,7 +93,7 @@ impl Setup {
             settings: Arc::new(settings()),
             store: seen.clone(),
             intake: Arc::new(intake),
-            published: Arc::new(Published::new(seen, self.relay.then_some(ticks))),
+            published: Arc::new(Published::new(seen, self.relay.then_some(ticks), CancellationToken::new())),
             health: health.clone(),
             clock,
         };

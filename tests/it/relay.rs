@@ -8,18 +8,18 @@ use event_gateway::broker::Opened;
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
-use event_gateway::domain::follower::Follower;
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::health::Health;
 use event_gateway::follow::{Bells, Followers, Parts};
-use event_gateway::store::{Access, Batch, Config, Store, open};
+use event_gateway::store::{self, Access, Batch, Config, Store, open};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::fake_kafka::{FakeKafka, Fault};
-use crate::moody_store::Moody;
+use crate::moody_store::{Mood, Moody};
 use crate::store_contract::bench::{all, log_id, tenant};
 use crate::store_contract::drafts::{create_in, created, event_id, key};
 
@@ -256,6 +256,38 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     followers.stop().await;
     let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    let cursor = Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    stage.kafka.state(|state| state.cursors.insert((log_id(1), Follower::relay()), cursor));
+    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    let followers = stage.follow();
+    stage.published(&tenants[1..]).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    stage.trouble("tenant t0").await;
+    followers.stop().await;
+    assert!(stage.kafka.state(|state| state.records.iter().all(|r| r.tenant == tenants[1])));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_without_events_forgets_a_trouble_that_is_over() {
+    let mut stage = Stage::new(1, &tenants(1)).await;
+    let moody = Arc::new(Moody::new(stage.store.clone()));
+    moody.is(Mood::Failing(store::Error::Unavailable("away".to_owned())));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    stage.trouble("lane-0").await;
+    moody.is(Mood::Well);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !stage.parts.health.troubles().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", stage.parts.health.troubles());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    followers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,9 @@ use crate::broker::Error;
 /// How long a question may take.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
 const CREATE_MAX: Duration = Duration::from_secs(5);
+/// What a broker takes by default in a record, without the frame of its batch.
+const BROKER_RECORD_BYTES: usize = 1 << 20;
+const BATCH_FRAME_BYTES: usize = 1024;
 /// From here on, one question about all topics is quicker than one about each.
 const MANY: usize = 10;
 
@@ -40,13 +43,21 @@ pub(super) struct Cluster {
     asking: BaseConsumer<Watch>,
     admin: ClientConfig,
     replication_factor: i32,
+    record_limit: Option<String>,
 }
 
 impl Cluster {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let asking = settings::create(&settings::asking(config))?;
         let admin = settings::admin(config);
-        Ok(Self { asking, admin, replication_factor: config.replication_factor })
+        let larger = config.max_request_bytes > BROKER_RECORD_BYTES;
+        let record_limit = larger.then(|| (config.max_request_bytes + BATCH_FRAME_BYTES).to_string());
+        Ok(Self { asking, admin, replication_factor: config.replication_factor, record_limit })
+    }
+
+    /// `max.message.bytes` of new topics, where records may be larger than brokers take by default.
+    pub(super) fn record_limit(&self) -> Option<&str> {
+        self.record_limit.as_deref()
     }
 
     /// What there is of one topic.

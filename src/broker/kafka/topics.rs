@@ -66,7 +66,8 @@ impl Topics {
             .zip(&retentions)
             .map(|(spec, retention)| {
                 let policy = if spec.compacted { "compact" } else { "delete" };
-                let settings = [("cleanup.policy", policy), ("retention.ms", retention.as_str())];
+                let mut settings = vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
+                settings.extend(cluster.record_limit().map(|bytes| ("max.message.bytes", bytes)));
                 cluster.topic(spec.topic.as_str(), spec.partitions, &settings)
             })
             .collect();

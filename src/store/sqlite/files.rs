@@ -35,7 +35,7 @@ pub(super) struct Files {
 
 /// Opens the database at `path`.
 pub(super) async fn open(path: &str, access: Access) -> Result<Files, Error> {
-    if path.is_empty() || path.starts_with([':', '?']) || path.starts_with("file:") {
+    if path.is_empty() || path.starts_with(':') || path.contains('?') || path.starts_with("file:") {
         return Err(Error::Refused(
             "STORE_URL must name a file, such as sqlite://data/event-gateway.db".into(),
         ));
