@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use event_gateway::broker::Error;
 
 use super::{REQUEST_BYTES_MAX, World, page, refusal};
-use crate::kafka::consume_at_least;
 use crate::kafka::envelopes::{Log, assert_same, topic};
+use crate::kafka::{TestTopic, consume_at_least, create_topic};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -78,7 +78,13 @@ async fn a_fenced_producer_publishes_nothing() {
 
 #[tokio::test]
 async fn a_record_that_is_too_large_fails_its_page_and_innocent_records_stay_invisible() {
-    let world = World::at(crate::kafka::address(), 3_000_000).with_topics(&["item", "instance"]).await;
+    let world = World::at(crate::kafka::address(), 3_000_000);
+    for name in ["item", "instance"] {
+        // Somebody else's topics, which take less than the gateway does.
+        let settings = &[("max.message.bytes", "1000000")];
+        let topic = TestTopic { name: &world.name(name), partitions: 1, settings };
+        create_topic(&crate::kafka::address(), topic).await;
+    }
     let mut log = Log::new("diku");
     let mut events = world.events(&mut log, "instance", 3, 100);
     events.extend(world.events(&mut log, "item", 2, 100));
@@ -86,6 +92,15 @@ async fn a_record_that_is_too_large_fails_its_page_and_innocent_records_stay_inv
     let error = refusal(world.fence().await, page(vec![log.slice(events)])).await;
     assert!(matches!(error, Error::Isolate(_)), "{error:?}");
     world.assert_committed(&mut log, &["instance", "item"], 0).await;
+}
+
+#[tokio::test]
+async fn a_topic_of_the_gateway_s_takes_records_as_large_as_the_gateway_does() {
+    let world = World::at(crate::kafka::address(), 3_000_000).with_topics(&["item"]).await;
+    let mut log = Log::new("diku");
+    let events = world.events(&mut log, "item", 1, 2_900_000);
+    world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    world.assert_committed(&mut log, &["item"], 1).await;
 }
 
 #[tokio::test]
