@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::{Collections, Rows};
@@ -132,10 +132,10 @@ impl Body for Append<'_> {
 
     async fn run(&self, session: &mut ClientSession) -> Result<Vec<Outcome>, Failed> {
         self.lock(session).await?;
+        self.collections.appends.end(session).await?;
         let (tails, now) = self.tails(session).await?;
         let verdict = judge(&self.offers, tails, now);
         self.insert(&verdict, session).await?;
-        self.collections.appends.end(session).await?;
         Ok(verdict.outcomes)
     }
 }
@@ -143,7 +143,7 @@ impl Body for Append<'_> {
 /// The rows of these ids.
 async fn found<T>(rows: &Rows, ids: &[T], session: &mut ClientSession) -> Result<Vec<RawDocumentBuf>, Failed>
 where
-    T: Clone + Into<::mongodb::bson::Bson>,
+    T: Clone + Into<Bson>,
 {
     Ok(many::find(rows, doc! { "_id": { "$in": ids } }, session).await?)
 }

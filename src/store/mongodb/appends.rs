@@ -47,12 +47,17 @@ impl Appends {
         Ok(())
     }
 
-    /// Unsays it, in the transaction that appends.
+    /// Unsays it, in the transaction that appends. Now and then the transaction's snapshot lies before
+    /// its row, and it must begin again.
     pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let mut open = id(session);
         open.insert("open", true);
         let end = self.0.update_one(open, doc! { "$set": { "open": false } }).session(session).await?;
-        if end.matched_count == 1 { Ok(()) } else { Err(Failed::Again("it took too long".to_owned())) }
+        if end.matched_count == 1 {
+            Ok(())
+        } else {
+            Err(Failed::Again("it was not said to be under way".to_owned()))
+        }
     }
 
     /// Ends what has been under way for longer: its transaction is aborted, its row removed.

@@ -74,7 +74,9 @@ async fn insist(store: Arc<dyn Store>, tenant: TenantId, stop: Arc<AtomicBool>) 
             break;
         }
         let drafts: [Draft; 2] = [create_in(&tenant, id), create_in(&tenant, id + 1)];
+        let since = Instant::now();
         outcomes.push(loop {
+            assert!(since.elapsed() < Duration::from_secs(60), "{tenant}: never appended");
             match append(&store, &tenant, &drafts).await {
                 Ok(outcome) => break outcome,
                 Err(Error::Unavailable(_) | Error::Unknown(_)) => failures += 1,

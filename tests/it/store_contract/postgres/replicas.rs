@@ -133,6 +133,28 @@ async fn heads_are_updated_on_their_page() {
     assert!(hot * 100 >= updates * 95, "{hot} of {updates}");
 }
 
+/// A replica's append may commit after one that began later.
+#[tokio::test]
+async fn what_commits_late_is_named_all_the_same() {
+    let stage = Stage::<Schema>::new().await;
+    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut late = stage.bench.outside().await;
+    late.execute("BEGIN").await.unwrap();
+    let raise =
+        "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
+    late.execute(raise).await.unwrap();
+    let mut mark = Mark::START;
+    for id in 1..=20 {
+        stage.post(&[create_in(&college(), id)]).await;
+        let changed = stage.store.changed(lane, mark).await.unwrap();
+        assert!(changed.heads.is_empty() && changed.mark >= mark);
+        mark = changed.mark;
+    }
+    late.execute("COMMIT").await.unwrap();
+    let changed = stage.store.changed(lane, mark).await.unwrap();
+    assert_eq!(changed.heads[0].tenant, diku());
+}
+
 /// Marks are the server's transactions; another server has others.
 #[tokio::test]
 async fn a_store_that_came_to_another_server_names_what_changes_there() {
