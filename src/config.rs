@@ -5,7 +5,6 @@
 
 mod kafka;
 mod options;
-mod store;
 mod tenants;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +18,7 @@ use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
+use crate::store;
 
 pub use options::{Line, ListVerb, Options, Verb, parse};
 
@@ -29,8 +29,6 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The number of lanes, fixed when the store is created.
     pub lanes: u16,
-    /// This replica's name; `None`: a new one at each start.
-    pub replica: Option<String>,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// Limits of the way in.
@@ -38,7 +36,7 @@ pub struct Config {
     /// Limits of the queue.
     pub intake: intake::Config,
     /// Which store.
-    pub store: crate::store::Config,
+    pub store: store::Config,
     /// Which broker.
     pub broker: broker::Config,
 }
@@ -53,11 +51,10 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::new(options.http_host, options.http_port),
             lanes: options.lanes,
-            replica: options.replica.clone(),
             settings: Arc::new(settings),
             http: http_config(options)?,
             intake: intake::Config { queue_bytes_max: options.queue_bytes_max, ..intake::Config::default() },
-            store: store::store(options, &naming)?,
+            store: store_config(options),
             broker: kafka::broker(options, naming, &environment)?,
         })
     }
@@ -75,10 +72,9 @@ fn settings_of(options: &Options, environment: &[(String, String)]) -> anyhow::R
         .with_context(|| format!("failed to read the tenants folder `{}`", folder.display()))
 }
 
-/// Which store the options name, for verbs that need nothing else.
-pub fn store_config(options: &Options) -> anyhow::Result<crate::store::Config> {
-    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
-    store::store(options, &naming)
+/// Which store the options name.
+pub fn store_config(options: &Options) -> store::Config {
+    store::Config { url: options.store_url.clone() }
 }
 
 /// The environment's names and values; one that is no UTF-8 is refused by name.

@@ -50,8 +50,7 @@ impl Last {
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     if let Err(why) = gateway.health.check(&gateway).await {
-        let why = format!("{} {why}", gateway.parts.store.name());
-        let troubles = BTreeMap::from([("store".to_owned(), why)]);
+        let troubles = BTreeMap::from([("store".to_owned(), why.to_owned())]);
         return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
     }
     let troubles = gateway.parts.health.troubles();

@@ -1,2 +1,0 @@
--- The number of lanes; 0 before they were made.
-SELECT count(*) AS lanes FROM leases

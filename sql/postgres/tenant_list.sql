@@ -1,4 +1,0 @@
--- All enabled tenants.
-SELECT tenant, log_id::text AS log_id, tenants.lane, position
-FROM tenants JOIN heads USING (tenant)
-ORDER BY tenant
