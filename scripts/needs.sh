@@ -36,6 +36,12 @@ install_needs() {
 
   apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+    # The package would make a cluster of its own, and start it.
+    "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' |
+      "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/event-gateway.conf >/dev/null
+  fi
   install=("${apt[@]}" install --no-install-recommends "${missing[@]}")
   # A bare machine has no package lists, or old ones.
   { "${install[@]}" || { "${apt[@]}" update && "${install[@]}"; }; } >&2 ||

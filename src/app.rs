@@ -74,7 +74,7 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
         health: health.clone(),
         clock: clock.clone(),
     };
-    let replica = clock.new_id().to_string();
+    let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
     let follow = follow::Parts { store, settings: config.settings.clone(), bells, health, pages, replica };
     Ok(App { http, follow, broker, writers, closing })
 }

@@ -5,6 +5,7 @@
 
 mod kafka;
 mod options;
+mod store;
 mod tenants;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +19,6 @@ use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
-use crate::store;
 
 pub use options::{Line, ListVerb, Options, Verb, parse};
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The number of lanes, fixed when the store is created.
     pub lanes: u16,
+    /// This replica's name; `None`: a new one at each start.
+    pub replica: Option<String>,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// Limits of the way in.
@@ -36,7 +38,7 @@ pub struct Config {
     /// Limits of the queue.
     pub intake: intake::Config,
     /// Which store.
-    pub store: store::Config,
+    pub store: crate::store::Config,
     /// Which broker.
     pub broker: broker::Config,
 }
@@ -51,10 +53,11 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::new(options.http_host, options.http_port),
             lanes: options.lanes,
+            replica: options.replica.clone(),
             settings: Arc::new(settings),
             http: http_config(options)?,
             intake: intake::Config { queue_bytes_max: options.queue_bytes_max, ..intake::Config::default() },
-            store: store_config(options),
+            store: store::store(options, &naming)?,
             broker: kafka::broker(options, naming, &environment)?,
         })
     }
@@ -72,9 +75,10 @@ fn settings_of(options: &Options, environment: &[(String, String)]) -> anyhow::R
         .with_context(|| format!("failed to read the tenants folder `{}`", folder.display()))
 }
 
-/// Which store the options name.
-pub fn store_config(options: &Options) -> store::Config {
-    store::Config { url: options.store_url.clone() }
+/// Which store the options name, for verbs that need nothing else.
+pub fn store_config(options: &Options) -> anyhow::Result<crate::store::Config> {
+    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
+    store::store(options, &naming)
 }
 
 /// The environment's names and values; one that is no UTF-8 is refused by name.

@@ -46,5 +46,5 @@ async fn run(line: Line) -> anyhow::Result<()> {
 }
 
 async fn open_beside(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(store::open(&config::store_config(options), Access::Beside, clock).await?)
+    Ok(store::open(&config::store_config(options)?, Access::Beside, clock).await?)
 }

@@ -5,10 +5,16 @@
 //! tenant are dense when given and visible in their order; a store's time never goes back within
 //! a tenant.
 
+#[macro_use]
+mod sql;
+
 mod gather;
 mod judge;
+mod mongodb;
+mod postgres;
 mod sqlite;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +30,9 @@ use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+
+pub use mongodb::Config as MongodbConfig;
+pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 
 /// Why a store did not do what it was asked. Display never contains credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -257,6 +266,9 @@ pub trait Leases: Send + Sync {
 /// All of it, behind one name.
 #[async_trait]
 pub trait Store: Log + Cursors + Tenants + Leases {
+    /// Which store it is, for a reader.
+    fn name(&self) -> &'static str;
+
     /// How many appends it likes at once; a tenant's always go to the same one.
     fn writers(&self) -> usize;
 
@@ -265,10 +277,17 @@ pub trait Store: Log + Cursors + Tenants + Leases {
 }
 
 /// Which store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// `sqlite://path`; never shown, since other stores' have credentials.
-    pub url: String,
+#[derive(Debug, Clone)]
+pub enum Config {
+    /// A file in a folder of its own.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    Postgres(PostgresConfig),
+    /// A MongoDB replica set.
+    Mongodb(MongodbConfig),
 }
 
 /// Who opens it.
@@ -280,10 +299,11 @@ pub enum Access {
     Beside,
 }
 
-/// Opens the store that the URL names, with its tables as this version needs them.
+/// Opens the store, with its tables as this version needs them.
 pub async fn open(config: &Config, access: Access, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
-    match config.url.split_once("://") {
-        Some(("sqlite", path)) => Ok(Arc::new(sqlite::Sqlite::open(path, access, clock).await?)),
-        _ => Err(Error::Refused("STORE_URL must begin with sqlite://".to_owned())),
-    }
+    Ok(match config {
+        Config::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path, access, clock).await?),
+        Config::Postgres(config) => Arc::new(postgres::Postgres::open(config).await?),
+        Config::Mongodb(config) => Arc::new(mongodb::Mongodb::open(config).await?),
+    })
 }

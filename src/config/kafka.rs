@@ -4,6 +4,7 @@
 //! on can't be set from outside.
 
 use anyhow::{Context, bail};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Options;
 use super::options::BrokerChoice;
@@ -91,14 +92,17 @@ fn security(options: &Options) -> anyhow::Result<Vec<(String, String)>> {
             "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with `keytool -exportcert -rfc`"
         );
     }
+    let secret = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+    let (keystore, sasl) =
+        (secret(&options.kafka_ssl_keystore_password), secret(&options.kafka_sasl_password));
     let given = [
         ("security.protocol", Some(&protocol)),
         ("ssl.ca.location", options.kafka_ssl_truststore_location.as_ref()),
         ("ssl.keystore.location", options.kafka_ssl_keystore_location.as_ref()),
-        ("ssl.keystore.password", options.kafka_ssl_keystore_password.as_ref()),
+        ("ssl.keystore.password", keystore.as_ref()),
         ("sasl.mechanism", options.kafka_sasl_mechanism.as_ref()),
         ("sasl.username", options.kafka_sasl_username.as_ref()),
-        ("sasl.password", options.kafka_sasl_password.as_ref()),
+        ("sasl.password", sasl.as_ref()),
     ];
     Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect())
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 /// A multi-tenant, FOLIO-style domain-event gateway.
 #[derive(Debug, Parser)]
@@ -82,9 +83,40 @@ pub struct Options {
     /// Who checks tokens; must be said unless the gateway listens on loopback.
     #[arg(long, env = "AUTH_MODE", global = true)]
     pub auth_mode: Option<AuthMode>,
-    /// The store, such as `sqlite://data/event-gateway.db`.
-    #[arg(long, env = "STORE_URL", default_value = "sqlite://data/event-gateway.db", global = true)]
-    pub store_url: String,
+    /// The store: `sqlite://path`, `postgres://…` or `mongodb://…/database`; when unset, PostgreSQL by
+    /// DB_HOST if that is set, else `sqlite://data/event-gateway.db`.
+    #[arg(long, env = "STORE_URL", global = true)]
+    pub store_url: Option<SecretString>,
+    /// PostgreSQL's host, when STORE_URL is unset.
+    #[arg(long, env = "DB_HOST", global = true)]
+    pub db_host: Option<String>,
+    /// PostgreSQL's port.
+    #[arg(long, env = "DB_PORT", default_value_t = 5432, global = true)]
+    pub db_port: u16,
+    /// User at PostgreSQL.
+    #[arg(long, env = "DB_USERNAME", default_value = "folio_admin", global = true)]
+    pub db_username: String,
+    /// Password at PostgreSQL.
+    #[arg(
+        long,
+        env = "DB_PASSWORD",
+        default_value = "folio_admin",
+        hide_default_value = true,
+        global = true
+    )]
+    pub db_password: SecretString,
+    /// Database of PostgreSQL.
+    #[arg(long, env = "DB_DATABASE", default_value = "okapi_modules", global = true)]
+    pub db_database: String,
+    /// Connections to PostgreSQL at once.
+    #[arg(long, env = "DB_MAXPOOLSIZE", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=200), global = true)]
+    pub db_maxpoolsize: u32,
+    /// Milliseconds that a statement of PostgreSQL may take.
+    #[arg(long, env = "DB_QUERYTIMEOUT", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..), global = true)]
+    pub db_querytimeout: u64,
+    /// PostgreSQL's certificate or its authority's, as PEM or the path of a PEM file; requires TLS.
+    #[arg(long, env = "DB_SERVER_PEM", global = true)]
+    pub db_server_pem: Option<String>,
     /// Folder with a file for each tenant.
     #[arg(long, env = "TENANTS_DIR", default_value = "tenants", global = true)]
     pub tenants_dir: PathBuf,
@@ -97,6 +129,10 @@ pub struct Options {
     /// Lanes to Kafka; fixed when the store is created.
     #[arg(long, env = "LANES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64), global = true)]
     pub lanes: u16,
+    /// This replica's name among others on the same store. With one that lasts, such as a pod's in a
+    /// StatefulSet, a restarted replica takes its lanes back at once; by default it is new at each start.
+    #[arg(long, env = "REPLICA", global = true)]
+    pub replica: Option<String>,
     /// Where records go; `kafka` if KAFKA_HOST is set, else `embedded`.
     #[arg(long, env = "BROKER", global = true)]
     pub broker: Option<BrokerChoice>,
@@ -117,7 +153,7 @@ pub struct Options {
     pub kafka_ssl_keystore_location: Option<String>,
     /// Password of the keystore.
     #[arg(long, env = "KAFKA_SSL_KEYSTORE_PASSWORD", global = true)]
-    pub kafka_ssl_keystore_password: Option<String>,
+    pub kafka_ssl_keystore_password: Option<SecretString>,
     /// PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
     #[arg(long, env = "KAFKA_SASL_MECHANISM", global = true)]
     pub kafka_sasl_mechanism: Option<String>,
@@ -126,7 +162,7 @@ pub struct Options {
     pub kafka_sasl_username: Option<String>,
     /// Password at Kafka.
     #[arg(long, env = "KAFKA_SASL_PASSWORD", global = true)]
-    pub kafka_sasl_password: Option<String>,
+    pub kafka_sasl_password: Option<SecretString>,
     /// A setting of librdkafka, `name=value`; as a variable `KAFKA_CONFIG_LINGER_MS=5`.
     #[arg(long, global = true)]
     pub kafka_config: Vec<String>,

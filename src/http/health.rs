@@ -50,7 +50,8 @@ impl Last {
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     if let Err(why) = gateway.health.check(&gateway).await {
-        let troubles = BTreeMap::from([("store".to_owned(), why.to_owned())]);
+        let why = format!("{} {why}", gateway.parts.store.name());
+        let troubles = BTreeMap::from([("store".to_owned(), why)]);
         return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
     }
     let troubles = gateway.parts.health.troubles();

@@ -5,13 +5,6 @@
 //! state of the file. The SQL stands in `sql/sqlite`, one statement a file. The store's clock is
 //! the clock that it is opened with.
 
-/// The text of a statement, by its file's path under `sql`.
-macro_rules! sql {
-    ($path:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $path))
-    };
-}
-
 mod append;
 mod cursors;
 mod fault;
@@ -24,6 +17,7 @@ mod tenants;
 mod writer;
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -44,8 +38,8 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file at `path`, which is what stands behind `sqlite://`.
-    pub(super) async fn open(path: &str, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    /// Opens the file at `path`.
+    pub(super) async fn open(path: &Path, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let files = files::open(path, access).await?;
         Ok(Self { writer: files.writer, readers: files.readers, clock, _lock: files.lock })
     }
@@ -53,6 +47,10 @@ impl Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
+    fn name(&self) -> &'static str {
+        "SQLite"
+    }
+
     fn writers(&self) -> usize {
         1
     }

@@ -1,4 +1,5 @@
-//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte.
+//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
+//! on each store, with the same stories.
 
 use std::time::Duration;
 
@@ -11,11 +12,43 @@ use crate::serve::Setup;
 const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 const TENANTS: [&str; 3] = ["diku", "college", "university"];
 
-/// A gateway on the real Kafka, with topics of its own.
-fn setup(env: &str) -> Setup {
+/// The stories, on one store.
+macro_rules! stories {
+    ($store:ident, $url:expr) => {
+        mod $store {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_consumer_sees_a_mixed_load_once_in_order_and_byte_for_byte() {
+                super::a_mixed_load($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn twenty_kills_under_load_lose_nothing_and_repeat_nothing() {
+                super::twenty_kills($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_stop_in_mid_load_finishes_what_it_began() {
+                super::stops($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_waiting_post_is_answered_once_its_event_is_in_kafka() {
+                super::a_waiting_post($url).await;
+            }
+        }
+    };
+}
+
+stories!(on_sqlite, "sqlite://data/event-gateway.db");
+stories!(on_postgres, &crate::postgres::url());
+stories!(on_mongodb, &crate::mongodb::url());
+
+/// A gateway on the real Kafka, with topics, and where the store is shared, tables of its own.
+fn setup(env: &str, store: &str) -> Setup {
     let address = kafka::address();
     let (host, port) = address.split_once(':').unwrap();
     let setup = Setup::new(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup = setup.with("STORE_URL", store).with("REPLICA", "one");
     let several = ["instance", "holdings-record", "item"];
     let several = several.map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
     setup.for_each_tenant(&several.concat())
@@ -53,10 +86,9 @@ fn newest_is_last(log: &[Logged], records: &[kafka::Record]) {
     assert!(last.iter().all(|(key, position)| newest(key).as_deref() == *position));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_sees_a_mixed_load_once_in_order_and_byte_for_byte() {
+async fn a_mixed_load(store: &str) {
     let env = kafka::env();
-    let setup = setup(&env);
+    let setup = setup(&env, store);
     let serve = setup.serve();
     let load = Load::start(&serve.url, &TENANTS, 5);
     load.more(3000).await;
@@ -65,10 +97,9 @@ async fn a_consumer_sees_a_mixed_load_once_in_order_and_byte_for_byte() {
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_kills_under_load_lose_nothing_and_repeat_nothing() {
+async fn twenty_kills(store: &str) {
     let env = kafka::env();
-    let setup = setup(&env);
+    let setup = setup(&env, store);
     let mut serve = setup.serve();
     let load = Load::start(&setup.url(), &TENANTS, 5);
     let mut published = 0;
@@ -86,10 +117,9 @@ async fn twenty_kills_under_load_lose_nothing_and_repeat_nothing() {
     check(&serve.url, &kafka::address(), &env, &acknowledged).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_in_mid_load_finishes_what_it_began() {
+async fn stops(store: &str) {
     let env = kafka::env();
-    let setup = setup(&env);
+    let setup = setup(&env, store);
     let load = Load::start(&setup.url(), &TENANTS, 5);
     for _ in 0..3 {
         let serve = setup.serve();
@@ -101,10 +131,9 @@ async fn a_stop_in_mid_load_finishes_what_it_began() {
     check(&serve.url, &kafka::address(), &env, &acknowledged).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_waiting_post_is_answered_once_its_event_is_in_kafka() {
+async fn a_waiting_post(store: &str) {
     let env = kafka::env();
-    let setup = setup(&env);
+    let setup = setup(&env, store);
     let serve = setup.serve();
     let client = reqwest::Client::new();
     let post =

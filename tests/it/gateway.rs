@@ -76,9 +76,9 @@ impl Setup {
 
     pub async fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/gateway.db", folder.path().display());
+        let config = store::Config::Sqlite { path: folder.path().join("gateway.db") };
         let clock: Arc<dyn Clock> = Arc::new(System);
-        let store = store::open(&store::Config { url }, Access::Serve, clock.clone()).await.unwrap();
+        let store = store::open(&config, Access::Serve, clock.clone()).await.unwrap();
         store.lanes(2).await.unwrap();
         for tenant in ["diku", "college"] {
             store.introduce(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();

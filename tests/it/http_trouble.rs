@@ -239,12 +239,12 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     assert_eq!((ready().await.status, ready().await.json()), (200, degraded));
     gateway.health.well("lane-1");
     store.is(Mood::Failing(Error::Unavailable("secret".to_owned())));
-    let down = json!({"status": "DOWN", "troubles": {"store": "is unavailable"}});
+    let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});
     // What the store said last holds for a moment.
     until("down", async || ready().await.status == 503).await;
     assert_eq!(ready().await.json(), down);
     store.is(Mood::Holding);
-    let late = json!({"status": "DOWN", "troubles": {"store": "did not answer in time"}});
+    let late = json!({"status": "DOWN", "troubles": {"store": "SQLite did not answer in time"}});
     until("late", async || ready().await.json() == late).await;
     for path in ["/livez", "/admin/health"] {
         let answer = gateway.exchange(&request("GET", path, &[], b"")).await;

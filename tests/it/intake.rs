@@ -25,8 +25,8 @@ struct Stage {
 impl Stage {
     async fn new(fault: Option<(usize, Fault)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/store.db", folder.path().display());
-        let inner = store::open(&store::Config { url }, Access::Serve, Arc::new(System)).await.unwrap();
+        let config = store::Config::Sqlite { path: folder.path().join("store.db") };
+        let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         inner.lanes(1).await.unwrap();
         inner.introduce(&diku(), log_id(1)).await.unwrap();
         let store = Arc::new(Moody::broken(inner, fault));

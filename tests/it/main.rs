@@ -23,9 +23,13 @@ mod kafka;
 #[cfg(feature = "services")]
 mod load;
 mod main_job;
+#[cfg(feature = "services")]
+mod mongodb;
 mod moody_store;
 #[cfg(feature = "services")]
 mod outage;
+#[cfg(feature = "services")]
+mod postgres;
 mod relay;
 mod serve;
 mod store_contract;

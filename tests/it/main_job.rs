@@ -81,6 +81,22 @@ fn credentials_in_the_environment_are_not_shown_by_help() {
 }
 
 #[test]
+fn credentials_of_a_store_are_in_no_message() {
+    let urls =
+        ["postgres://folio:s3cret@127.0.0.1:1/db", "mongodb://folio:s3cret@127.0.0.1:1/db?replicaSet=rs0"];
+    let parts = |name: &str| Setup::new(&["diku"]).with(name, "127.0.0.1").with("DB_PORT", "1");
+    let of_urls = urls.map(|url| Setup::new(&["diku"]).with("STORE_URL", url));
+    for setup in of_urls.into_iter().chain([parts("DB_HOST").with("DB_PASSWORD", "s3cret")]) {
+        let help = setup.command(&["serve", "--help"]).output().unwrap();
+        let tried = setup.command(&["serve", "--log-level", "debug"]).output().unwrap();
+        assert!(help.status.success() && !tried.status.success());
+        let said = [help.stdout, tried.stdout, setup.log().into_bytes()].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("s3cret"), "{}", setup.log());
+        assert!(setup.log().contains("store"), "{}", setup.log());
+    }
+}
+
+#[test]
 fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
     let cases: [(&str, &str, &str); 8] = [
         ("HTTP_HOST", "0.0.0.0", "AUTH_MODE"),

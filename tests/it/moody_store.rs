@@ -172,6 +172,10 @@ impl Leases for Moody {
 
 #[async_trait]
 impl Store for Moody {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
     fn writers(&self) -> usize {
         self.inner.writers()
     }

@@ -36,7 +36,7 @@ struct Stage {
 impl Stage {
     async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { url: format!("sqlite://{}/store.db", folder.path().display()) };
+        let config = Config::Sqlite { path: folder.path().join("store.db") };
         let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         store.lanes(lanes).await.unwrap();
         for (number, tenant) in tenants.iter().enumerate() {

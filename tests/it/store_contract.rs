@@ -12,6 +12,10 @@ mod epochs;
 mod follow;
 mod idempotency;
 mod leases;
+#[cfg(feature = "services")]
+mod mongodb;
+#[cfg(feature = "services")]
+mod postgres;
 mod read;
 mod sqlite;
 mod tenants;
@@ -117,3 +121,9 @@ macro_rules! clock_contract {
 
 contract!(on_sqlite, crate::store_contract::sqlite::Folder);
 clock_contract!(on_sqlite_s_clock, crate::store_contract::sqlite::Folder);
+
+#[cfg(feature = "services")]
+contract!(on_postgres, crate::store_contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+contract!(on_mongodb, crate::store_contract::mongodb::OwnDatabase);

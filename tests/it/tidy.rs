@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 
 /// The one place where each foreign crate is spoken.
 const SPOKEN: [(&str, &[&str]); 9] = [
-    ("sqlx::", &["store/sqlite"]),
+    ("sqlx::", &["store/sqlite", "store/postgres"]),
     ("rdkafka::", &["broker/"]),
     ("actix_web::", &["http"]),
     ("clap::", &["config/"]),

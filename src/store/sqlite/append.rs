@@ -8,14 +8,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::rows::{self, column};
+use super::rows;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::judge::{Entry, Known, Offer, Tail, Verdict, judge};
-use crate::store::{Batch, Error, Outcome, Receipt};
+use crate::store::{Batch, Error, Outcome, sql};
 
 /// Appends the batches in one transaction; writes nothing where nothing is new.
 pub(super) async fn append(
@@ -45,8 +45,8 @@ async fn tails(
     let tenants = Vec::from_iter(tenants);
     let mut tails = heads(connection, &tenants).await?;
     for row in rows::of_tenants(connection, sql!("sqlite/epoch_find.sql"), &tenants).await? {
-        if let Some(tail) = tails.get_mut(&rows::tenant(&row)?) {
-            tail.epochs.insert(rows::topic(&row)?, rows::position(&row)?);
+        if let Some(tail) = tails.get_mut(&sql::tenant(&row)?) {
+            tail.epochs.insert(sql::topic(&row)?, sql::position(&row)?);
         }
     }
     let asked: Vec<_> =
@@ -64,18 +64,7 @@ async fn heads(
     tenants: &[&TenantId],
 ) -> Result<HashMap<TenantId, Tail>, Error> {
     let found = rows::of_tenants(connection, sql!("sqlite/head_lock.sql"), tenants).await?;
-    let tail = |row| {
-        let tail = Tail {
-            log_id: rows::log_id(row)?,
-            lane: rows::lane(row)?,
-            position: rows::position(row)?,
-            time: rows::time(row)?,
-            epochs: HashMap::new(),
-            known: HashMap::new(),
-        };
-        Ok((rows::tenant(row)?, tail))
-    };
-    found.iter().map(tail).collect()
+    found.iter().map(sql::tail).collect()
 }
 
 async fn known(
@@ -86,15 +75,7 @@ async fn known(
         rows::find(connection, sql!("sqlite/idempotency_find.sql"), asked, |s, (tenant, event_id)| {
             s.bind(tenant.as_str()).bind(&event_id.as_bytes()[..])
         });
-    let known = |row| {
-        let (tenant, event_id) = (rows::tenant(row)?, rows::event_id(row)?);
-        let receipt = Receipt { position: rows::position(row)?, time: rows::time(row)? };
-        let fingerprint = column::<&[u8]>(row, "fingerprint")?.try_into().map_err(|_| {
-            Error::Corrupt(format!("table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"))
-        })?;
-        Ok((tenant, event_id, Known { receipt, fingerprint }))
-    };
-    found.await?.iter().map(known).collect()
+    found.await?.iter().map(sql::known).collect()
 }
 
 async fn insert(connection: &mut SqliteConnection, verdict: &Verdict) -> Result<(), Error> {

@@ -10,20 +10,20 @@ use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Moved};
+use crate::store::{Cursors, Error, Moved, sql};
 
 #[async_trait]
 impl Cursors for Sqlite {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
         let row = find(tenant, follower).fetch_optional(&self.readers).await.map_err(fault)?;
-        row.as_ref().map(rows::cursor).transpose()
+        row.as_ref().map(sql::cursor).transpose()
     }
 
     async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
         let find =
             sqlx::query(sql!("sqlite/cursor_find_lane.sql")).bind(lane.number()).bind(follower.as_str());
         let found = find.fetch_all(&self.readers).await.map_err(fault)?;
-        found.iter().map(|row| Ok((rows::tenant(row)?, rows::cursor(row)?))).collect()
+        found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
     }
 
     async fn advance(
@@ -47,7 +47,7 @@ impl Cursors for Sqlite {
         }
         let row = find(tenant, follower).fetch_optional(writing.connection()).await.map_err(fault)?;
         writing.rollback().await?;
-        Ok(Moved::Stale(row.as_ref().map(rows::cursor).transpose()?))
+        Ok(Moved::Stale(row.as_ref().map(sql::cursor).transpose()?))
     }
 
     async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The files: the folder, its lock, the database with its tables as this version needs them.
 //!
-//! Fed with what stands behind `sqlite://`; feeds the adapter's writer and readers. Always true:
+//! Fed with the database's path; feeds the adapter's writer and readers. Always true:
 //! at most one `serve` has a folder, and no connection writes whose commits aren't durable.
 
 use std::fs::{self, File, TryLockError};
@@ -34,13 +34,7 @@ pub(super) struct Files {
 }
 
 /// Opens the database at `path`.
-pub(super) async fn open(path: &str, access: Access) -> Result<Files, Error> {
-    if path.is_empty() || path.starts_with(':') || path.contains('?') || path.starts_with("file:") {
-        return Err(Error::Refused(
-            "STORE_URL must name a file, such as sqlite://data/event-gateway.db".into(),
-        ));
-    }
-    let path = Path::new(path);
+pub(super) async fn open(path: &Path, access: Access) -> Result<Files, Error> {
     let (lock, writer) = match access {
         Access::Serve => serve(path).await?,
         Access::Beside => (None, beside(path).await?),

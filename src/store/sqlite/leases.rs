@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::fault::fault;
 use super::{Sqlite, rows};
 use crate::domain::lane::Lane;
+use crate::store::sql::{self, Columns};
 use crate::store::{Error, Lease, Leases, Renewed};
 
 #[async_trait]
@@ -42,7 +43,7 @@ impl Leases for Sqlite {
             return Ok(None);
         };
         writing.commit().await?;
-        Ok(Some(Lease { lane, epoch: rows::column::<i64>(&row, "epoch")?.unsigned_abs() }))
+        Ok(Some(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() }))
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
@@ -64,8 +65,7 @@ impl Leases for Sqlite {
 /// The number of lanes; 0 before it is set.
 pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u16, Error> {
     let row = sqlx::query(sql!("sqlite/lease_count.sql")).fetch_one(connection).await.map_err(fault)?;
-    let lanes: i64 = rows::column(&row, "lanes")?;
-    u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
+    sql::lanes(&row)
 }
 
 /// Binds which taking of which lane.

@@ -11,7 +11,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;
 
 use super::fault::fault;
-use super::rows::{self, Statement, column};
+use super::rows::{self, Statement};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
@@ -19,6 +19,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::gather::{Gathering, Room};
+use crate::store::sql::{self, Columns};
 use crate::store::{Changed, Error, Head, Mark, Scan, Slice};
 
 /// Reads on behind each position, as far as there is room.
@@ -51,7 +52,7 @@ pub(super) async fn find(
     let find =
         sqlx::query(sql!("sqlite/event_find.sql")).bind(tenant.as_str()).bind(&event_id.as_bytes()[..]);
     let row = find.fetch_optional(readers).await.map_err(fault)?;
-    row.map(|row| rows::envelope(&row, tenant, rows::log_id(&row)?)).transpose()
+    row.map(|row| sql::envelope(&row, tenant, sql::log_id(&row)?)).transpose()
 }
 
 /// The heads of a lane that have changed since.
@@ -59,8 +60,8 @@ pub(super) async fn changed(readers: &SqlitePool, lane: Lane, since: Mark) -> Re
     let changed = sqlx::query(sql!("sqlite/head_changed.sql")).bind(lane.number()).bind(since.0);
     let (mut heads, mut mark) = (Vec::new(), since);
     for row in changed.fetch_all(readers).await.map_err(fault)? {
-        heads.push(rows::head(&row)?);
-        mark = mark.max(Mark(column(&row, "mark")?));
+        heads.push(sql::head(&row)?);
+        mark = mark.max(Mark(row.integer("mark")?));
     }
     Ok(Changed { heads, mark })
 }
@@ -72,7 +73,7 @@ async fn heads(
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant).collect();
     let tenants = Vec::from_iter(tenants);
     let found = rows::of_tenants(connection, sql!("sqlite/head_find.sql"), &tenants).await?;
-    found.iter().map(|row| Ok((rows::tenant(row)?, rows::head(row)?))).collect()
+    found.iter().map(|row| Ok((sql::tenant(row)?, sql::head(row)?))).collect()
 }
 
 /// Behind what to read: what lies before the time is passed over.
@@ -85,7 +86,7 @@ async fn start(
     let Some(from) = from.filter(|_| after < head.position) else { return Ok(after) };
     let first = sqlx::query(sql!("sqlite/position_find.sql")).bind(head.tenant.as_str()).bind(from.as_ms());
     let before = match first.fetch_optional(connection).await.map_err(fault)? {
-        Some(row) => rows::position(&row)?.back(1),
+        Some(row) => sql::position(&row)?.back(1),
         None => head.position,
     };
     Ok(after.max(before))
@@ -102,7 +103,7 @@ async fn slice(
     if after < head.position {
         let mut rows = statement(head, after, scan).fetch(connection);
         while let Some(row) = rows.try_next().await.map_err(fault)? {
-            let event = rows::envelope(&row, &head.tenant, head.log_id)?;
+            let event = sql::envelope(&row, &head.tenant, head.log_id)?;
             if gathering.look(event, room).is_break() {
                 return Ok(gathering.enough());
             }

@@ -5,10 +5,10 @@
 use async_trait::async_trait;
 
 use super::fault::fault;
-use super::{Sqlite, leases, rows};
+use super::{Sqlite, leases};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::store::{Enabled, Error, Tenants};
+use crate::store::{Enabled, Error, Tenants, sql};
 
 #[async_trait]
 impl Tenants for Sqlite {
@@ -28,14 +28,6 @@ impl Tenants for Sqlite {
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         let found =
             sqlx::query(sql!("sqlite/tenant_list.sql")).fetch_all(&self.readers).await.map_err(fault)?;
-        let enabled = |row| {
-            Ok(Enabled {
-                tenant: rows::tenant(row)?,
-                log_id: rows::log_id(row)?,
-                lane: rows::lane(row)?,
-                head: rows::position(row)?,
-            })
-        };
-        found.iter().map(enabled).collect()
+        found.iter().map(sql::enabled).collect()
     }
 }

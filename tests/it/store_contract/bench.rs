@@ -1,6 +1,9 @@
 //! The bench: a store of a test's own, and the words that tests tell their stories in.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use event_gateway::domain::draft::Draft;
@@ -126,4 +129,18 @@ pub fn receipts(outcome: &Outcome) -> Vec<Receipt> {
 /// The positions of a batch that was appended.
 pub fn positions(outcome: &Outcome) -> Vec<u64> {
     receipts(outcome).iter().map(|receipt| receipt.position.number()).collect()
+}
+
+/// Polls a future that many times and drops it, unless it is ready before.
+pub async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        times -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if times == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

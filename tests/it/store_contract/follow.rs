@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, Mark, Store};
+use event_gateway::store::{Batch, Changed, Mark, Store};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, LANES, Stage, all, college, diku, log_id, receipts, tenant};
@@ -83,6 +84,22 @@ pub async fn a_change_is_never_missed<B: Bench>() {
     assert!(heads.eq(known));
 }
 
+/// The first answer that names nobody. Now and then one is named again (where transactions of others
+/// are under way on the server): with the same head, and not for long.
+async fn settled(store: &Arc<dyn Store>, lane: Lane, mut told: Changed) -> Changed {
+    for _ in 0..1_000 {
+        let again = store.changed(lane, told.mark).await.unwrap();
+        assert!(again.mark >= told.mark);
+        if again.heads.is_empty() {
+            return again;
+        }
+        assert_eq!(again.heads, told.heads);
+        told = again;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("named again and again: {told:?}");
+}
+
 pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let enabled = stage.store.list().await.unwrap();
@@ -99,8 +116,7 @@ pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
     assert!(stage.store.changed(theirs, Mark::START).await.unwrap().heads.is_empty());
     stage.post(&[create(1)]).await;
     let stage = stage.reopen().await;
-    let again = stage.store.changed(ours, changed.mark).await.unwrap();
-    assert!(again.heads.is_empty() && again.mark >= changed.mark);
+    let again = settled(&stage.store, ours, changed).await;
     stage.post(&[create(3)]).await;
     assert_eq!(stage.store.changed(ours, again.mark).await.unwrap().heads.len(), 1);
     assert_eq!(stage.store.changed(ours, Mark::START).await.unwrap().heads.len(), 1);

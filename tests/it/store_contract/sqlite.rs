@@ -1,10 +1,7 @@
 //! SQLite's bench, and what SQLite promises besides the contract.
 
-use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, Manual};
@@ -17,7 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, LANES, Rewind, Stage, all, college, diku, log_id, position, positions};
+use super::bench::{Bench, LANES, Rewind, Stage, all, college, diku, log_id, polled, position, positions};
 use super::drafts::{create, create_in, delete_all, event_id};
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -46,7 +43,7 @@ impl Folder {
 }
 
 async fn open_at(path: &Path, access: Access, clock: Arc<Manual>) -> Result<Arc<dyn Store>, Error> {
-    open(&Config { url: format!("sqlite://{}", path.display()) }, access, clock).await
+    open(&Config::Sqlite { path: path.to_owned() }, access, clock).await
 }
 
 impl Bench for Folder {
@@ -152,11 +149,6 @@ async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serv
 
 #[tokio::test]
 async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
-    for url in ["sqlite://", "sqlite://:memory:", "sqlite://file:x.db", "mysql://x"] {
-        let opened =
-            open(&Config { url: url.into() }, Access::Serve, Arc::new(Manual::new(Time::ZERO))).await;
-        refusal(opened);
-    }
     let Stage { bench, store } = Stage::<Folder>::new().await;
     drop(store);
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -216,20 +208,6 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
         stage.store.check().await.unwrap();
     }
     assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
-}
-
-/// Polls a future that many times and drops it, unless it is ready before.
-async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        times -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if times == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,17 @@
+-- The heads of a lane that changed since a mark, and the mark to ask with next: the oldest
+-- transaction that has not ended. Without heads one row tells the mark alone. What lies ahead of
+-- this server's transactions was given by another, before a failover or a restore: a mark to ask
+-- with, then all heads are named; a head's, then it has not changed here.
+SELECT horizon.mark, head.tenant, head.log_id, head.position
+FROM (
+    SELECT pg_snapshot_xmin(now)::text::bigint AS mark,
+        pg_snapshot_xmax(now)::text::bigint AS ahead,
+        CASE WHEN $2 <= pg_snapshot_xmax(now)::text::bigint THEN $2 ELSE 0 END AS since
+    FROM pg_current_snapshot() AS now
+) AS horizon
+LEFT JOIN LATERAL (
+    SELECT tenant, log_id::text AS log_id, position
+    FROM heads JOIN tenants USING (tenant)
+    WHERE heads.lane = $1 AND heads.span >= since >> 10 AND heads.mark >= since
+        AND (heads.mark < ahead OR since = 0)
+) AS head ON true

@@ -1,0 +1,101 @@
+-- The store: one log per tenant, the cursors of who follows it, and the leases of the lanes.
+-- Words are those of the code. Positions, times (epoch milliseconds), epochs and lanes are 64-bit
+-- integers; ids are UUIDs; names compare by their bytes.
+
+-- The store's clock. Of the moment, not of the transaction's begin.
+CREATE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+    'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
+
+-- Who is enabled.
+CREATE TABLE tenants (
+    tenant text COLLATE "C" NOT NULL PRIMARY KEY,
+    log_id uuid   NOT NULL,
+    lane   bigint NOT NULL
+);
+
+CREATE INDEX tenants_lane ON tenants (lane, tenant);
+
+-- The end of each log: narrow, since every append writes it, with room beside each row for its
+-- next versions. Only `lane` and `span` are indexed, and `span` rises once in 1,024 of the server's
+-- transactions: all other updates stay on their page (HOT). See store/postgres/read.rs.
+CREATE TABLE heads (
+    tenant   text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
+    lane     bigint NOT NULL,
+    position bigint NOT NULL,
+    time_ms  bigint NOT NULL,
+    mark     bigint,
+    span     bigint GENERATED ALWAYS AS (mark >> 10) STORED
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+CREATE INDEX heads_span ON heads (lane, span);
+
+-- The logs. One table: no partition could be dropped whole, since retention is per topic and a row
+-- at a cursor stays. What is appended goes to the right ends of each tenant's stretch of the indexes
+-- (of keys alone: anywhere). Vacuum comes every few per cent, not every fifth, of 10^8 rows.
+CREATE TABLE events (
+    tenant   text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    time_ms  bigint NOT NULL,
+    epoch    bigint,
+    event_id uuid   NOT NULL,
+    topic    text COLLATE "C" NOT NULL,
+    key      text COLLATE "C" NOT NULL,
+    type     text COLLATE "C" NOT NULL,
+    headers  text   NOT NULL,
+    payload  bytea  NOT NULL,
+    PRIMARY KEY (tenant, position)
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);
+
+CREATE INDEX events_key ON events (tenant, key, position);
+
+CREATE INDEX events_time ON events (tenant, time_ms, position);
+
+-- Which event ids were given, and for what content: also the only way to an event by its id.
+CREATE TABLE idempotency (
+    tenant      text COLLATE "C" NOT NULL,
+    event_id    uuid   NOT NULL,
+    position    bigint NOT NULL,
+    time_ms     bigint NOT NULL,
+    fingerprint bytea  NOT NULL,
+    PRIMARY KEY (tenant, event_id)
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);
+
+-- The position of each topic's last DELETE_ALL.
+CREATE TABLE epochs (
+    tenant   text COLLATE "C" NOT NULL,
+    topic    text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (tenant, topic)
+);
+
+-- How far followers have come.
+CREATE TABLE cursors (
+    tenant   text COLLATE "C" NOT NULL,
+    follower text COLLATE "C" NOT NULL,
+    log_id   uuid   NOT NULL,
+    position bigint NOT NULL,
+    event_id uuid   NOT NULL,
+    PRIMARY KEY (tenant, follower)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- One row per lane, all made at once when the store is new: their number is the number of lanes.
+CREATE TABLE leases (
+    lane       bigint NOT NULL PRIMARY KEY,
+    holder     text,
+    epoch      bigint NOT NULL,
+    expires_ms bigint NOT NULL
+) WITH (fillfactor = 50);
+
+-- One row that is written to learn whether the store takes writes.
+CREATE TABLE checks (
+    one     bigint NOT NULL PRIMARY KEY CHECK (one = 1),
+    time_ms bigint NOT NULL
+) WITH (fillfactor = 50);

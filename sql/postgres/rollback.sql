@@ -1,0 +1,2 @@
+-- Ends a transaction that has written nothing.
+ROLLBACK

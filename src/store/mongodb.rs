@@ -1,0 +1,80 @@
+//! The MongoDB store: a replica set, one multi-document transaction per append.
+//!
+//! Fed and asked through the port alone. Every write waits for a majority's journals, every read
+//! sees what a majority has, on the primary. The store's clock is the primary's. Always true:
+//! whoever appends to a log raises its head first, so of two at once one loses, writes nothing and
+//! tries again; and in `appends` it says so before it begins, so that nobody overlooks it.
+
+mod append;
+mod appends;
+mod changed;
+mod collections;
+mod connect;
+mod cursors;
+mod fault;
+mod leases;
+mod log;
+mod many;
+mod read;
+mod rows;
+mod tenants;
+mod transaction;
+
+use ::mongodb::bson::doc;
+use ::mongodb::{Client, ClientSession};
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::{Error, Store};
+use collections::Collections;
+use fault::{fault, writing};
+
+/// How to reach MongoDB.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `mongodb://…/database?replicaSet=…`
+    pub url: SecretString,
+    /// The database, unless the URL names one: `event_gateway`, or `{env}_event_gateway`.
+    pub database: String,
+}
+
+/// An open store.
+pub(super) struct Mongodb {
+    client: Client,
+    collections: Collections,
+}
+
+impl Mongodb {
+    /// Connects, refuses what is set up unsafely, makes what is missing.
+    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
+        let database = connect::connect(config).await?;
+        let collections = Collections::new(&database);
+        collections.make(&database).await?;
+        collections.appends.tidy().await?;
+        Ok(Self { client: database.client().clone(), collections })
+    }
+
+    /// A session whose reads see its earlier reads and writes, even on another primary.
+    async fn session(&self) -> Result<ClientSession, Error> {
+        self.client.start_session().await.map_err(fault)
+    }
+}
+
+#[async_trait]
+impl Store for Mongodb {
+    /// Tenants of several writers never conflict, and a writer spends most of its time waiting for
+    /// the server and its journal.
+    fn name(&self) -> &'static str {
+        "MongoDB"
+    }
+
+    fn writers(&self) -> usize {
+        4
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        let now = vec![doc! { "$set": { "time": "$$NOW" } }];
+        writing(self.collections.checks.update_one(doc! { "_id": 1 }, now).upsert(true)).await?;
+        Ok(())
+    }
+}

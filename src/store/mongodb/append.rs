@@ -1,0 +1,208 @@
+//! Append: the one way into the logs.
+//!
+//! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
+//! and the store with its verdict. The heads are raised first, which locks them: whoever else
+//! appends to one of these tenants meanwhile loses. So the transaction's snapshot, taken with the
+//! first of them, holds all that was committed there, and what was read before the verdict still
+//! holds when it is written.
+//!
+//! What is only known already is committed too, though it writes nothing but the heads' lock: it
+//! may have been read before a majority had it, and must not be answered before it does.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
+use async_trait::async_trait;
+
+use super::collections::{Collections, Rows};
+use super::transaction::{Body, Failed};
+use super::{many, rows};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::store::judge::{Entry, Known, Offer, Tail, Verdict, judge};
+use crate::store::{Batch, Error, Outcome, Receipt};
+
+/// When an append that always loses looks for others that have been under way for too long.
+const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
+const TOO_LONG: Duration = Duration::from_secs(5);
+/// What MongoDB takes as one document.
+const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// One call, to be run in a transaction.
+pub(super) struct Append<'a> {
+    collections: &'a Collections,
+    batches: &'a [Batch],
+    offers: Vec<Offer<'a>>,
+    /// In the order in which they are locked.
+    tenants: Vec<&'a str>,
+}
+
+impl<'a> Append<'a> {
+    /// Of these batches.
+    pub(super) fn new(collections: &'a Collections, batches: &'a [Batch]) -> Self {
+        let tenants: BTreeSet<_> = batches.iter().map(|batch| batch.tenant.as_str()).collect();
+        let offers = batches.iter().map(Offer::new).collect();
+        Self { collections, batches, offers, tenants: Vec::from_iter(tenants) }
+    }
+
+    /// Raises the heads' locks, by the order of their ids, and notes the server's clock there.
+    async fn lock(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let lock = vec![doc! { "$set": { "locks": { "$add": ["$locks", 1] }, "clock": "$$NOW" } }];
+        let ours = doc! { "_id": { "$in": &self.tenants } };
+        self.collections.heads.update_many(ours, lock).session(session).await?;
+        Ok(())
+    }
+
+    /// What the store holds of the batches' tenants and event ids, and what time it is there.
+    async fn tails(&self, session: &mut ClientSession) -> Result<(HashMap<TenantId, Tail>, Time), Failed> {
+        let (mut tails, mut now) = (HashMap::new(), Time::ZERO);
+        for row in found(&self.collections.heads, &self.tenants, session).await? {
+            now = now.max(clock(&row)?);
+            tails.insert(rows::tenant(&row)?, tail(&row)?);
+        }
+        for row in found(&self.collections.epochs, &self.topics(), session).await? {
+            let id = rows::document(&row, "_id")?;
+            if let Some(tail) = tails.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
+                tail.epochs.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(&row)?);
+            }
+        }
+        for row in found(&self.collections.idempotency, &self.event_ids(), session).await? {
+            let id = rows::document(&row, "_id")?;
+            if let Some(tail) = tails.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
+                tail.known.insert(rows::event_id(id)?, known(&row)?);
+            }
+        }
+        Ok((tails, now))
+    }
+
+    fn topics(&self) -> Vec<Document> {
+        let topics: BTreeSet<_> = self
+            .batches
+            .iter()
+            .flat_map(|batch| batch.drafts.iter().map(|draft| (&batch.tenant, &draft.topic)))
+            .collect();
+        topics.into_iter().map(|(tenant, topic)| on(tenant, topic)).collect()
+    }
+
+    fn event_ids(&self) -> Vec<Document> {
+        let ids = self.batches.iter().flat_map(|batch| {
+            let tenant = batch.tenant.as_str();
+            batch.drafts.iter().map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
+        });
+        ids.collect()
+    }
+
+    async fn insert(&self, verdict: &Verdict, session: &mut ClientSession) -> Result<(), Failed> {
+        let Verdict { entries, heads, epochs, .. } = verdict;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let events = entries.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        self.collections.events.insert_many(events).session(&mut *session).await?;
+        let idempotency = entries.iter().map(idempotency);
+        self.collections.idempotency.insert_many(idempotency).session(&mut *session).await?;
+        for ((tenant, topic), position) in epochs {
+            let (ours, raise) =
+                (doc! { "_id": on(tenant, topic) }, doc! { "$set": { "position": position.as_column() } });
+            self.collections.epochs.update_one(ours, raise).upsert(true).session(&mut *session).await?;
+        }
+        let heads: Vec<_> = heads.iter().map(|(tenant, receipt)| raise(tenant, *receipt)).collect();
+        many::update(&self.collections.heads, heads, session).await
+    }
+}
+
+#[async_trait]
+impl Body for Append<'_> {
+    type Done = Vec<Outcome>;
+
+    async fn before(&self, session: &mut ClientSession, waited: Option<Duration>) -> Result<(), Failed> {
+        let appends = &self.collections.appends;
+        match waited {
+            None => appends.begin(session).await,
+            Some(waited) if waited > SUSPICIOUS_AFTER => {
+                appends.end_others(TOO_LONG).await?;
+                appends.begin(session).await
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn run(&self, session: &mut ClientSession) -> Result<Vec<Outcome>, Failed> {
+        self.lock(session).await?;
+        self.collections.appends.end(session).await?;
+        let (tails, now) = self.tails(session).await?;
+        let verdict = judge(&self.offers, tails, now);
+        self.insert(&verdict, session).await?;
+        Ok(verdict.outcomes)
+    }
+}
+
+/// The rows of these ids.
+async fn found<T>(rows: &Rows, ids: &[T], session: &mut ClientSession) -> Result<Vec<RawDocumentBuf>, Failed>
+where
+    T: Clone + Into<Bson>,
+{
+    Ok(many::find(rows, doc! { "_id": { "$in": ids } }, session).await?)
+}
+
+fn tail(row: &RawDocumentBuf) -> Result<Tail, Error> {
+    Ok(Tail {
+        log_id: rows::log_id(row)?,
+        lane: rows::lane(row)?,
+        position: rows::position(row)?,
+        time: rows::time(row)?,
+        epochs: HashMap::new(),
+        known: HashMap::new(),
+    })
+}
+
+/// The server's clock, as the lock has noted it.
+fn clock(row: &RawDocumentBuf) -> Result<Time, Error> {
+    let clock = rows::field(row, "clock")?.as_datetime();
+    let clock = clock.ok_or_else(|| Error::Corrupt("field clock: is no date".to_owned()))?;
+    Ok(Time::from_ms(clock.timestamp_millis()))
+}
+
+fn known(row: &RawDocumentBuf) -> Result<Known, Error> {
+    let receipt = Receipt { position: rows::position(row)?, time: rows::time(row)? };
+    let fingerprint = rows::bytes(row, "fingerprint")?.try_into().map_err(|_| {
+        let position = receipt.position;
+        Error::Corrupt(format!("collection idempotency, position {position}: no fingerprint"))
+    })?;
+    Ok(Known { receipt, fingerprint })
+}
+
+/// The id of a topic's epoch.
+fn on(tenant: &TenantId, topic: &Topic) -> Document {
+    doc! { "tenant": tenant.as_str(), "topic": topic.as_str() }
+}
+
+fn event(entry: &Entry) -> Result<RawDocumentBuf, Error> {
+    let row = rows::event(&entry.envelope);
+    let bytes = row.as_bytes().len();
+    if bytes > DOCUMENT_BYTES_MAX {
+        let id = entry.envelope.event_id;
+        return Err(Error::Refused(format!("event {id} makes {bytes} bytes, MongoDB takes 16 MiB")));
+    }
+    Ok(row)
+}
+
+fn idempotency(entry: &Entry) -> RawDocumentBuf {
+    let event = &entry.envelope;
+    rawdoc! {
+        "_id": { "tenant": event.tenant.as_str(), "event_id": rows::uuid(event.event_id) },
+        "position": event.position.as_column(),
+        "time_ms": event.time.as_ms(),
+        "fingerprint": rows::binary(&entry.fingerprint),
+    }
+}
+
+/// A head's new end; its mark lies above the time at which the append was said to begin.
+fn raise(tenant: &TenantId, end: Receipt) -> Document {
+    let Receipt { position, time } = end;
+    let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "mark": "$$CLUSTER_TIME" };
+    doc! { "q": { "_id": tenant.as_str() }, "u": [{ "$set": end }] }
+}

@@ -1,0 +1,94 @@
+//! The appends that are under way: said before a transaction begins, unsaid by its commit.
+//!
+//! Fed by `append`; feeds `changed`, which must know what may still be committed behind it. A
+//! session has one row, and at most one append at a time. A replica that is killed leaves its
+//! transaction, and with it the heads that it has locked, to the server, which would keep it for a
+//! minute (`transactionLifetimeLimitSeconds`): the row names the session, so that another replica
+//! ends it after a few seconds. Always true: an append whose row was taken away can't commit, since
+//! its commit would unsay what is not there.
+
+use std::time::Duration;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{Document, doc};
+use ::mongodb::options::{Acknowledgment, WriteConcern};
+use futures_util::TryStreamExt;
+
+use super::collections::Rows;
+use super::fault::{reading, writing};
+use super::rows;
+use super::transaction::Failed;
+use crate::store::Error;
+
+/// No session lives that long without being used.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+
+/// The rows of all sessions that append.
+pub(super) struct Appends(Rows);
+
+impl Appends {
+    /// In that collection.
+    pub(super) fn new(rows: Rows) -> Self {
+        Self(rows)
+    }
+
+    /// The collection.
+    pub(super) fn rows(&self) -> &Rows {
+        &self.0
+    }
+
+    /// Says that an append begins. It needn't outlive the primary, which no open transaction does;
+    /// nor, when it is committed, can it be lost without what the transaction has written after it.
+    pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let row = vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
+        let one = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
+        let begin = self.0.update_one(id(session), row).upsert(true).write_concern(one);
+        begin.session(session).await?;
+        Ok(())
+    }
+
+    /// Unsays it, in the transaction that appends. Now and then the transaction's snapshot lies before
+    /// its row, and it must begin again.
+    pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let mut open = id(session);
+        open.insert("open", true);
+        let end = self.0.update_one(open, doc! { "$set": { "open": false } }).session(session).await?;
+        if end.matched_count == 1 {
+            Ok(())
+        } else {
+            Err(Failed::Again("it was not said to be under way".to_owned()))
+        }
+    }
+
+    /// Ends what has been under way for longer: its transaction is aborted, its row removed.
+    pub(super) async fn end_others(&self, longer_than: Duration) -> Result<(), Error> {
+        let mut late = older(longer_than);
+        late.insert("open", true);
+        let late: Vec<_> = reading(async { self.0.find(late).await?.try_collect().await }).await?;
+        for row in late {
+            let (session, begun) = (rows::field(&row, "_id")?, rows::field(&row, "begun")?);
+            let kill = doc! { "killSessions": [{ "id": rows::owned(session)? }] };
+            reading(self.0.client().database("admin").run_command(kill)).await?;
+            let row = doc! { "_id": rows::owned(session)?, "begun": rows::owned(begun)? };
+            writing(self.0.delete_one(row)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what processes have left that ended long ago.
+    pub(super) async fn tidy(&self) -> Result<(), Error> {
+        self.end_others(FORGOTTEN_AFTER).await?;
+        writing(self.0.delete_many(older(FORGOTTEN_AFTER))).await?;
+        Ok(())
+    }
+}
+
+/// The row of a session: its id is a UUID.
+fn id(session: &ClientSession) -> Document {
+    doc! { "_id": session.id().get("id").cloned() }
+}
+
+fn older(than: Duration) -> Document {
+    let ms = rows::ms(than);
+    doc! { "$expr": { "$lt": ["$time", { "$subtract": ["$$NOW", ms] }] } }
+}

@@ -1,0 +1,86 @@
+//! Whose logs have grown: the heads whose mark lies behind the one that was given.
+//!
+//! Asked by every lane of every replica, all the time; the index by (lane, mark) leads to what
+//! changed alone, so idle tenants cost nothing.
+//!
+//! A head's mark is the cluster's time when it was raised, which is before its commit: two appends
+//! may commit in the other order, and a mark that was given away in between would pass over the
+//! one that commits later. So every append has a row in `appends` from before its transaction
+//! begins until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
+//! an append that this snapshot shows neither committed nor under way begins after T, and its
+//! mark lies behind T. The mark that is given is therefore T, or lies before the oldest append under
+//! way. A tenant that was raised behind such an append is named again, until that one has ended.
+
+use std::time::Duration;
+
+use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
+use ::mongodb::options::{ReadConcern, SessionOptions};
+use futures_util::TryStreamExt;
+
+use super::fault::{fault, reading};
+use super::{Mongodb, rows};
+use crate::domain::lane::Lane;
+use crate::store::{Changed, Error, Mark};
+
+/// How long an append may hold the marks back: longer than any takes that somebody still awaits.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
+/// Cluster times of seconds since 1970 in 32 bits would fill the sign of a mark in 2038.
+const YEAR_2004_S: u32 = 1 << 30;
+
+impl Mongodb {
+    /// The heads of a lane that have changed since.
+    pub(super) async fn changed_since(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+        let snapshot = SessionOptions::builder().snapshot(true).build();
+        let mut session = self.client.start_session().with_options(snapshot).await.map_err(fault)?;
+        let under_way = vec![
+            doc! { "$match": { "open": true } },
+            doc! { "$project": { "begun": 1, "for_ms": { "$subtract": ["$$NOW", "$time"] } } },
+        ];
+        let ours = doc! { "lane": i32::from(lane.number()), "mark": { "$gt": timestamp(since) } };
+        let all = vec![
+            doc! { "$match": ours },
+            doc! { "$project": { "log_id": 1, "position": 1 } },
+            doc! { "$unionWith": { "coll": self.collections.appends.rows().name(), "pipeline": under_way } },
+        ];
+        let heads = &self.collections.heads;
+        let found: Vec<_> = reading(async {
+            // Said here too, since what the client says of all reads would be stronger.
+            let heads = heads.aggregate(all).read_concern(ReadConcern::snapshot());
+            let mut rows = heads.with_type::<RawDocumentBuf>().session(&mut session).await?;
+            rows.stream(&mut session).try_collect().await
+        })
+        .await?;
+        let now = session.snapshot_time();
+        let now = now.ok_or_else(|| Error::Unavailable("a snapshot told no time".to_owned()))?;
+        self.told(found, since, mark(now)).await
+    }
+
+    async fn told(&self, found: Vec<RawDocumentBuf>, since: Mark, now: Mark) -> Result<Changed, Error> {
+        let (mut heads, mut until, mut longest_ms) = (Vec::new(), now, 0);
+        for row in found {
+            match rows::field(&row, "begun") {
+                Ok(begun) => {
+                    let begun = begun.as_timestamp().map_or(Mark::START, mark);
+                    until = until.min(Mark(begun.0 - 1));
+                    longest_ms = longest_ms.max(rows::number(&row, "for_ms")?);
+                }
+                Err(_) => heads.push(rows::head(&row)?),
+            }
+        }
+        if longest_ms > rows::ms(UNDER_WAY_MAX) {
+            self.collections.appends.end_others(UNDER_WAY_MAX).await?;
+        }
+        Ok(Changed { heads, mark: until.max(since) })
+    }
+}
+
+fn mark(time: Timestamp) -> Mark {
+    let seconds = i64::from(time.time.saturating_sub(YEAR_2004_S));
+    Mark((seconds << 32) | i64::from(time.increment))
+}
+
+fn timestamp(mark: Mark) -> Timestamp {
+    let [seconds, increment] = [mark.0 >> 32, mark.0 & i64::from(u32::MAX)];
+    let [time, increment] = [seconds, increment].map(|n| u32::try_from(n).unwrap_or(0));
+    Timestamp { time: if mark == Mark::START { 0 } else { time.saturating_add(YEAR_2004_S) }, increment }
+}

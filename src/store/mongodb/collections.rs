@@ -1,0 +1,97 @@
+//! The collections, named like the tables of the SQL stores, and their indexes.
+//!
+//! Made at start, by several replicas at once where it happens so; feeds every file of this
+//! adapter. Words are those of the code; positions and epochs are 64-bit integers, times are epoch
+//! milliseconds, event ids are UUIDs of subtype 4, log ids are hyphenated text.
+//!
+//! | collection    | `_id`                | fields                                                       |
+//! |---------------|----------------------|--------------------------------------------------------------|
+//! | `tenants`     | tenant               | log_id, lane                                                 |
+//! | `heads`       | tenant               | log_id, lane, position, time_ms, mark, locks, clock          |
+//! | `events`      | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
+//! | `idempotency` | {tenant, event_id}   | position, time_ms, fingerprint                               |
+//! | `epochs`      | {tenant, topic}      | position                                                     |
+//! | `cursors`     | {tenant, follower}   | log_id, position, event_id                                   |
+//! | `leases`      | lane                 | holder, epoch, expires, tenants (how many are in the lane)   |
+//! | `appends`     | session              | begun, time, open                                            |
+//! | `checks`      | 1                    | time                                                         |
+//!
+//! A tenant's log id and lane stand in its head too: they change with it or never.
+
+use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::options::IndexOptions;
+use ::mongodb::{Collection, Database, IndexModel};
+
+use super::appends::Appends;
+use super::fault::{is_there, writing};
+use crate::store::Error;
+
+/// Documents that are read field by field.
+pub(super) type Rows = Collection<RawDocumentBuf>;
+
+/// All of them.
+pub(super) struct Collections {
+    pub(super) tenants: Rows,
+    pub(super) heads: Rows,
+    pub(super) events: Rows,
+    pub(super) idempotency: Rows,
+    pub(super) epochs: Rows,
+    pub(super) cursors: Rows,
+    pub(super) leases: Rows,
+    pub(super) appends: Appends,
+    pub(super) checks: Rows,
+}
+
+impl Collections {
+    /// Of one database.
+    pub(super) fn new(database: &Database) -> Self {
+        let rows = |name| database.collection(name);
+        Self {
+            tenants: rows("tenants"),
+            heads: rows("heads"),
+            events: rows("events"),
+            idempotency: rows("idempotency"),
+            epochs: rows("epochs"),
+            cursors: rows("cursors"),
+            leases: rows("leases"),
+            appends: Appends::new(rows("appends")),
+            checks: rows("checks"),
+        }
+    }
+
+    /// Makes those that are missing, and their indexes: a transaction makes none of them.
+    pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
+        let appends = self.appends.rows();
+        for rows in [&self.idempotency, &self.epochs, &self.cursors, &self.leases, appends, &self.checks] {
+            let name = rows.name();
+            let create = async {
+                match database.create_collection(name).await {
+                    Err(error) if is_there(&error) => Ok(()),
+                    other => other,
+                }
+            };
+            writing(create).await?;
+        }
+        let indexes: [(&Rows, &[(&str, Document)]); 3] = [
+            (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
+            (&self.heads, &[("mark", doc! { "lane": 1, "mark": 1 })]),
+            (
+                &self.events,
+                &[
+                    ("key", doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
+                    ("time", doc! { "_id.tenant": 1, "time_ms": 1, "_id.position": 1 }),
+                ],
+            ),
+        ];
+        for (rows, indexes) in indexes {
+            let models = indexes.iter().map(|(name, keys)| index(name, keys.clone()));
+            writing(rows.create_indexes(models)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn index(name: &str, keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}

@@ -1,0 +1,184 @@
+//! Connecting: the client's settings, and what is refused before anything is written.
+//!
+//! Fed with the configuration; feeds the adapter with its database. Always true: no commit is
+//! answered before a majority has it in its journals, nor any read before that; no message shows
+//! the URL's credentials.
+
+use std::time::Duration;
+
+use ::mongodb::bson::{Document, doc};
+use ::mongodb::options::{
+    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria,
+    WriteConcern,
+};
+use ::mongodb::{Client, Database};
+use secrecy::ExposeSecret;
+
+use super::Config;
+use super::fault::reading;
+use crate::store::Error;
+
+const APP_NAME: &str = "event-gateway";
+/// Before a majority that is not there is no longer awaited.
+const MAJORITY_WITHIN: Duration = Duration::from_secs(5);
+const SERVER_WITHIN: Duration = Duration::from_secs(3);
+const CONNECTIONS_MAX: u32 = 32;
+/// MongoDB 5.0, which reads snapshots outside transactions.
+const WIRE_VERSION_MIN: i32 = 13;
+
+/// The database of a replica set that keeps what it has acknowledged.
+pub(super) async fn connect(config: &Config) -> Result<Database, Error> {
+    let options = options(config).await?;
+    let name = options.default_database.clone().unwrap_or_else(|| config.database.clone());
+    let seeds = options.clone();
+    let client = Client::with_options(options).map_err(|e| illegal(config, &e.to_string()))?;
+    let admin = client.database("admin");
+    let hello = match reading(admin.run_command(doc! { "hello": 1 })).await {
+        Ok(hello) => hello,
+        Err(error) => return Err(diagnosed(seeds, error).await),
+    };
+    replica_set(&hello)?;
+    journaled(&admin).await?;
+    Ok(client.database(&name))
+}
+
+async fn options(config: &Config) -> Result<ClientOptions, Error> {
+    let parsed = ClientOptions::parse(config.url.expose_secret()).await;
+    let mut options = parsed.map_err(|e| illegal(config, &e.to_string()))?;
+    safe(&options)?;
+    let wtimeout = options.write_concern.as_ref().and_then(|concern| concern.w_timeout);
+    let majority = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .w_timeout(wtimeout.filter(|wait| !wait.is_zero()).unwrap_or(MAJORITY_WITHIN))
+        .build();
+    options.write_concern = Some(majority);
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.retry_writes = Some(true);
+    options.app_name.get_or_insert_with(|| APP_NAME.to_owned());
+    options.server_selection_timeout.get_or_insert(SERVER_WITHIN);
+    options.connect_timeout.get_or_insert(SERVER_WITHIN);
+    options.max_pool_size.get_or_insert(CONNECTIONS_MAX);
+    Ok(options)
+}
+
+/// Refuses what the URL says against durability; what it doesn't say is set.
+fn safe(options: &ClientOptions) -> Result<(), Error> {
+    let concern = options.write_concern.clone().unwrap_or_default();
+    let unsafe_because = if concern.w.is_some_and(|w| w != Acknowledgment::Majority) {
+        "`w` must be `majority`"
+    } else if concern.journal == Some(false) {
+        "`journal` must be `true`"
+    } else if options.read_concern.as_ref().is_some_and(|read| read.level != ReadConcernLevel::Majority) {
+        "`readConcernLevel` must be `majority`"
+    } else if options.selection_criteria.as_ref().is_some_and(|from| !from_primary(from)) {
+        "`readPreference` must be `primary`"
+    } else if options.retry_writes == Some(false) {
+        "`retryWrites` must be `true`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Refused(format!("STORE_URL: {unsafe_because}: leave it out, or set it so")))
+}
+
+fn from_primary(from: &SelectionCriteria) -> bool {
+    matches!(from, SelectionCriteria::ReadPreference(ReadPreference::Primary))
+}
+
+/// Refuses what is no replica set of a version that does.
+fn replica_set(hello: &Document) -> Result<(), Error> {
+    if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+        let why = "STORE_URL leads to a mongos: name the members of a replica set";
+        return Err(Error::Refused(why.to_owned()));
+    }
+    if !hello.contains_key("setName") {
+        return Err(no_replica_set(hello));
+    }
+    match hello.get_i32("maxWireVersion") {
+        Ok(version) if version >= WIRE_VERSION_MIN => Ok(()),
+        _ => Err(Error::Refused("MongoDB must be 5.0 or newer".to_owned())),
+    }
+}
+
+fn no_replica_set(hello: &Document) -> Error {
+    let initiate = "run `rs.initiate()` once in mongosh";
+    Error::Refused(if hello.contains_key("isreplicaset") {
+        format!("the replica set of this MongoDB was never initiated: {initiate}")
+    } else {
+        let why = "this MongoDB is a standalone server, which has no transactions";
+        format!("{why}: start it with `--replSet rs0` (replication.replSetName) and {initiate}")
+    })
+}
+
+/// Refuses what acknowledges before it is on disk, as far as we may ask.
+async fn journaled(admin: &Database) -> Result<(), Error> {
+    let asked = |command: Document| async move { reading(admin.run_command(command)).await.ok() };
+    if let Some(answer) = asked(doc! { "replSetGetConfig": 1 }).await {
+        let config = answer.get_document("config");
+        if config.and_then(|c| c.get_bool("writeConcernMajorityJournalDefault")).is_ok_and(|on| !on) {
+            let why = "`writeConcernMajorityJournalDefault` of the replica set must be `true`";
+            return Err(Error::Refused(why.to_owned()));
+        }
+    }
+    if let Some(answer) = asked(doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0 }).await {
+        let engine = answer.get_document("storageEngine");
+        if let Ok(engine) = engine
+            && engine.get_bool("persistent").is_ok_and(|on| !on)
+        {
+            let name = engine.get_str("name").unwrap_or("in memory");
+            return Err(Error::Refused(format!(
+                "`storage.engine` `{name}` keeps nothing: must be `wiredTiger`"
+            )));
+        }
+    }
+    if let Some(answer) = asked(doc! { "getCmdLineOpts": 1 }).await {
+        let journal = answer.get_document("parsed").and_then(|parsed| parsed.get_document("storage"));
+        let journal = journal.and_then(|storage| storage.get_document("journal"));
+        if journal.and_then(|journal| journal.get_bool("enabled")).is_ok_and(|on| !on) {
+            return Err(Error::Refused(
+                "`storage.journal.enabled` must be `true` (no `--nojournal`)".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A driver that looks for a primary only says that there is none: asks each host what it is.
+async fn diagnosed(options: ClientOptions, error: Error) -> Error {
+    let Error::Unavailable(_) = error else { return error };
+    for host in &options.hosts {
+        let mut alone = options.clone();
+        alone.hosts = vec![host.clone()];
+        alone.direct_connection = Some(true);
+        let wanted = alone.repl_set_name.take();
+        alone.credential = None;
+        let Ok(client) = Client::with_options(alone) else { continue };
+        let hello = reading(client.database("admin").run_command(doc! { "hello": 1 })).await;
+        client.shutdown().immediate(true).await;
+        match (hello, wanted) {
+            (Ok(hello), _) if !hello.contains_key("setName") => return no_replica_set(&hello),
+            (Ok(hello), Some(wanted)) if hello.get_str("setName").is_ok_and(|name| name != wanted) => {
+                let name = hello.get_str("setName").unwrap_or_default();
+                return Error::Refused(format!(
+                    "STORE_URL: `replicaSet` is `{wanted}`, but {host} is of `{name}`"
+                ));
+            }
+            _ => {}
+        }
+    }
+    error
+}
+
+/// What the driver has against the URL, unless it cites what must not be shown.
+fn illegal(config: &Config, why: &str) -> Error {
+    let url = config.url.expose_secret();
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let credentials = rest.rsplit_once('@').map(|(credentials, _)| credentials).unwrap_or_default();
+    let cites = credentials.split(':').any(|part| !part.is_empty() && why.contains(part));
+    Error::Refused(if cites {
+        "STORE_URL is no MongoDB address".to_owned()
+    } else {
+        format!("STORE_URL: {why}")
+    })
+}

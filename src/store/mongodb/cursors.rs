@@ -1,0 +1,102 @@
+//! The port's `Cursors`: how far followers have come.
+//!
+//! Fed by the sinks that keep their cursor in the store, and by lanes that note Kafka's; feeds
+//! them when they go on, and everyone who asks what is published.
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{Document, doc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::fault::{reading, writing};
+use super::transaction::{self, Body, Failed};
+use super::{Mongodb, many, rows};
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
+use crate::store::{Cursors, Error, Moved};
+
+#[async_trait]
+impl Cursors for Mongodb {
+    async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
+        let row = reading(self.collections.cursors.find_one(doc! { "_id": id(tenant, follower) })).await?;
+        row.map(|row| rows::cursor(&row)).transpose()
+    }
+
+    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+        let mut session = self.session().await?;
+        let ours = doc! { "lane": i32::from(lane.number()) };
+        let tenants = reading(many::find(&self.collections.tenants, ours, &mut session)).await?;
+        let tenants = tenants.iter().map(|row| rows::tenant(row)).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<_> = tenants.iter().map(|tenant| id(tenant, follower)).collect();
+        let ours = doc! { "_id": { "$in": ids } };
+        let found = reading(many::find(&self.collections.cursors, ours, &mut session)).await?;
+        let cursor = |row| {
+            let tenant = rows::noun(rows::document(row, "_id")?, "tenant", TenantId::parse)?;
+            Ok((tenant, rows::cursor(row)?))
+        };
+        found.iter().map(|row| cursor(row)).collect()
+    }
+
+    async fn advance(
+        &self,
+        tenant: &TenantId,
+        follower: &Follower,
+        seen: Option<&Cursor>,
+        to: &Cursor,
+    ) -> Result<Moved, Error> {
+        let (cursors, mut session) = (&self.collections.cursors, self.session().await?);
+        let id = doc! { "_id": id(tenant, follower) };
+        let stood = match seen {
+            None => {
+                let insert = cursors.find_one_and_update(id, doc! { "$setOnInsert": rows::stands(to) });
+                let Some(stood) = writing(insert.upsert(true).session(&mut session)).await? else {
+                    return Ok(Moved::Moved);
+                };
+                Some(stood)
+            }
+            Some(seen) => {
+                let mut stands = rows::stands(seen);
+                stands.extend(id.clone());
+                let advance = cursors.update_one(stands, doc! { "$set": rows::stands(to) });
+                if writing(advance.session(&mut session)).await?.matched_count == 1 {
+                    return Ok(Moved::Moved);
+                }
+                reading(cursors.find_one(id).session(&mut session)).await?
+            }
+        };
+        Ok(Moved::Stale(stood.map(|row| rows::cursor(&row)).transpose()?))
+    }
+
+    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        let note = Note { collections: &self.collections, follower, cursors };
+        transaction::commit(&self.client, &note).await
+    }
+}
+
+struct Note<'a> {
+    collections: &'a Collections,
+    follower: &'a Follower,
+    cursors: &'a [(TenantId, Cursor)],
+}
+
+#[async_trait]
+impl Body for Note<'_> {
+    type Done = ();
+
+    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let note = |(tenant, cursor): &(TenantId, Cursor)| {
+            let id = id(tenant, self.follower);
+            doc! { "q": { "_id": id }, "u": { "$set": rows::stands(cursor) }, "upsert": true }
+        };
+        let notes = self.cursors.iter().map(note).collect();
+        many::update(&self.collections.cursors, notes, session).await
+    }
+}
+
+fn id(tenant: &TenantId, follower: &Follower) -> Document {
+    doc! { "tenant": tenant.as_str(), "follower": follower.as_str() }
+}

@@ -1,0 +1,96 @@
+//! What MongoDB's errors mean to a caller, by their kinds, codes and labels; never by their text.
+//!
+//! Fed by every call of this adapter; feeds the port's errors. Always true: no call outlasts its
+//! bound, even when the server has stopped answering.
+
+use std::time::Duration;
+
+use ::mongodb::error::{Error as Cause, ErrorKind, WriteFailure};
+use tokio::time::timeout;
+
+use crate::store::Error;
+
+/// How long a call that is one command may take, and how long a server may wait for its majority.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+// Source: github.com/mongodb/mongo, src/mongo/base/error_codes.yml
+const UNAUTHORIZED: i32 = 13;
+const AUTHENTICATION_FAILED: i32 = 18;
+const DUPLICATE_KEY: i32 = 11000;
+const NAMESPACE_EXISTS: i32 = 48;
+const DOCUMENT_TOO_LARGE: i32 = 10334;
+
+/// Of anything but a write or a commit: nothing was written.
+pub(super) fn fault(cause: Cause) -> Error {
+    let why = text(&cause);
+    match (&*cause.kind, code(&cause)) {
+        (ErrorKind::Bson(_), _) | (_, Some(DUPLICATE_KEY)) => Error::Corrupt(why),
+        (ErrorKind::Authentication { .. }, _)
+        | (_, Some(UNAUTHORIZED | AUTHENTICATION_FAILED | DOCUMENT_TOO_LARGE)) => Error::Refused(why),
+        _ => Error::Unavailable(why),
+    }
+}
+
+/// Of a write that is no transaction: it may have happened when the answer was lost on the way, or
+/// told that the majority was not awaited.
+pub(super) fn write_fault(cause: Cause) -> Error {
+    match &*cause.kind {
+        ErrorKind::Io(_)
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => Error::Unknown(text(&cause)),
+        _ => fault(cause),
+    }
+}
+
+/// Whether something of that id is there already.
+pub(super) fn is_there(cause: &Cause) -> bool {
+    matches!(code(cause), Some(DUPLICATE_KEY | NAMESPACE_EXISTS))
+}
+
+/// Awaits what only reads.
+pub(super) async fn reading<T>(
+    call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
+) -> Result<T, Error> {
+    match timeout(ANSWERS_WITHIN, call.into_future()).await {
+        Ok(answer) => answer.map_err(fault),
+        Err(_) => Err(Error::Unavailable(no_answer())),
+    }
+}
+
+/// Awaits what writes one document.
+pub(super) async fn writing<T>(
+    call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
+) -> Result<T, Error> {
+    match timeout(ANSWERS_WITHIN, call.into_future()).await {
+        Ok(answer) => answer.map_err(write_fault),
+        Err(_) => Err(Error::Unknown(no_answer())),
+    }
+}
+
+/// Says how long nothing was said.
+pub(super) fn no_answer() -> String {
+    format!("no answer within {} s", ANSWERS_WITHIN.as_secs())
+}
+
+/// What the driver says, without the ids of all that was to be inserted.
+pub(super) fn text(cause: &Cause) -> String {
+    match &*cause.kind {
+        ErrorKind::InsertMany(failed) => {
+            let first = failed.write_errors.iter().flatten().next().map(|error| error.message.clone());
+            let majority = failed.write_concern_error.as_ref().map(|error| error.message.clone());
+            first.or(majority).unwrap_or_else(|| "failed to insert".to_owned())
+        }
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.message.clone(),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => error.message.clone(),
+        kind => kind.to_string(),
+    }
+}
+
+fn code(cause: &Cause) -> Option<i32> {
+    match &*cause.kind {
+        ErrorKind::Command(error) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        ErrorKind::InsertMany(failed) => failed.write_errors.iter().flatten().next().map(|error| error.code),
+        _ => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! The port's `Leases`: who works on which lane, by the server's clock.
+//!
+//! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
+//! ever; its epoch only rises. Rows are compared and set by the server in one step.
+
+use std::time::Duration;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{Document, doc, rawdoc};
+use ::mongodb::options::ReturnDocument;
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::fault::writing;
+use super::transaction::{self, Body, Failed};
+use super::{Mongodb, rows};
+use crate::domain::lane::Lane;
+use crate::store::{Error, Lease, Leases, Renewed};
+
+#[async_trait]
+impl Leases for Mongodb {
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
+        if wanted == 0 {
+            return Err(Error::Refused("LANES must be at least 1".to_owned()));
+        }
+        transaction::commit(&self.client, &Lanes { collections: &self.collections, wanted }).await
+    }
+
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        let free = doc! {
+            "_id": i32::from(lane.number()),
+            "$or": [
+                { "holder": null },
+                { "holder": by },
+                { "$expr": { "$lte": ["$expires", "$$NOW"] } },
+            ],
+        };
+        let row = doc! {
+            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl)
+        };
+        let take = self.collections.leases.find_one_and_update(free, vec![doc! { "$set": row }]);
+        let row = writing(take.return_document(ReturnDocument::After)).await?;
+        row.map(|row| Ok(Lease { lane, epoch: rows::number(&row, "epoch")?.unsigned_abs() })).transpose()
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        let mut held = of(lease);
+        held.insert("holder", doc! { "$ne": null });
+        let longer = vec![doc! { "$set": { "expires": expires(ttl) } }];
+        let renewed = writing(self.collections.leases.update_one(held, longer)).await?;
+        Ok(if renewed.matched_count == 1 { Renewed::Held } else { Renewed::Lost })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        let free = doc! { "$set": { "holder": null } };
+        writing(self.collections.leases.update_one(of(lease), free)).await?;
+        Ok(())
+    }
+}
+
+struct Lanes<'a> {
+    collections: &'a Collections,
+    wanted: u16,
+}
+
+#[async_trait]
+impl Body for Lanes<'_> {
+    type Done = u16;
+
+    async fn run(&self, session: &mut ClientSession) -> Result<u16, Failed> {
+        let leases = &self.collections.leases;
+        let there = leases.count_documents(doc! {}).session(&mut *session).await?;
+        if there > 0 {
+            let lanes = u16::try_from(there);
+            return lanes.map_err(|_| Error::Corrupt(format!("collection leases: {there} lanes")).into());
+        }
+        let lease = |lane: Lane| {
+            rawdoc! { "_id": i32::from(lane.number()), "holder": null, "epoch": 0_i64, "tenants": 0_i64 }
+        };
+        leases.insert_many(Lane::all(self.wanted).map(lease)).session(session).await?;
+        Ok(self.wanted)
+    }
+}
+
+/// Which taking of which lane.
+fn of(lease: &Lease) -> Document {
+    doc! { "_id": i32::from(lease.lane.number()), "epoch": lease.epoch.cast_signed() }
+}
+
+/// So long from now, by the server's clock.
+fn expires(ttl: Duration) -> Document {
+    doc! { "$add": ["$$NOW", rows::ms(ttl)] }
+}

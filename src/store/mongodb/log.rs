@@ -1,0 +1,36 @@
+//! The port's `Log`, as MongoDB does it.
+//!
+//! Fed by `intake`, `follow` and `http`; feeds them from `append`, `read` and `changed`.
+
+use async_trait::async_trait;
+
+use super::append::Append;
+use super::{Mongodb, read, transaction};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::lane::Lane;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
+
+#[async_trait]
+impl Log for Mongodb {
+    async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        transaction::commit(&self.client, &Append::new(&self.collections, batches)).await
+    }
+
+    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+        read::read(&self.collections, self.session().await?, from, scan).await
+    }
+
+    async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
+        read::find(&self.collections, self.session().await?, tenant, event_id).await
+    }
+
+    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+        self.changed_since(lane, since).await
+    }
+}

@@ -1,0 +1,78 @@
+//! The port's `Tenants`: who is enabled, and in which lane.
+//!
+//! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
+
+use std::collections::HashMap;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{doc, rawdoc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::fault::reading;
+use super::transaction::{self, Body, Failed};
+use super::{Mongodb, many, rows};
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::store::{Enabled, Error, Tenants};
+
+#[async_trait]
+impl Tenants for Mongodb {
+    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+        let introduction = Introduction { collections: &self.collections, tenant, log_id };
+        transaction::commit(&self.client, &introduction).await
+    }
+
+    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+        let mut session = self.session().await?;
+        let tenants = reading(many::find(&self.collections.tenants, doc! {}, &mut session)).await?;
+        let heads = reading(many::find(&self.collections.heads, doc! {}, &mut session)).await?;
+        let heads = heads.iter().map(|row| Ok((rows::tenant(row)?, rows::position(row)?)));
+        let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
+        let enabled = tenants.iter().map(|row| {
+            let (tenant, log_id, lane) = (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row)?);
+            let head = heads.get(&tenant).copied();
+            let head = head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
+            Ok(Enabled { tenant, log_id, lane, head })
+        });
+        let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
+        enabled.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
+        Ok(enabled)
+    }
+}
+
+struct Introduction<'a> {
+    collections: &'a Collections,
+    tenant: &'a TenantId,
+    log_id: LogId,
+}
+
+#[async_trait]
+impl Body for Introduction<'_> {
+    type Done = ();
+
+    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let Introduction { collections, tenant, log_id } = self;
+        let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
+        let seen = collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *session).await?;
+        if seen.is_some() {
+            return Ok(());
+        }
+        // The lane's row is written first: of several tenants at once each gets its own turn.
+        let emptiest = collections.leases.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
+        let emptiest = emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *session).await?;
+        let Some(lane) = emptiest else {
+            let why = format!("tenant `{tenant}` comes before the number of lanes is set");
+            return Err(Error::Refused(why).into());
+        };
+        let lane = rows::number(&lane, "_id")?;
+        let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
+        collections.tenants.insert_one(row).session(&mut *session).await?;
+        // Without a mark: nothing has changed yet.
+        let head = rawdoc! {
+            "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64, "locks": 0_i64
+        };
+        collections.heads.insert_one(head).session(session).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Transactions: a body that runs until it commits, fails for good, or patience ends.
+//!
+//! Fed by whatever writes several documents at once. The body is repeated from its start when it
+//! lost against another transaction, or the primary changed; what it writes depends on what it
+//! reads there, so that it may run any number of times. Always true: an error before the commit
+//! says that nothing was written; an error of the commit says so only if the server did.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use ::mongodb::bson::doc;
+use ::mongodb::error::{Error as Cause, TRANSIENT_TRANSACTION_ERROR};
+use ::mongodb::options::ReadConcern;
+use ::mongodb::{Client, ClientSession};
+use async_trait::async_trait;
+use tokio::time::{sleep, timeout};
+
+use super::fault::{ANSWERS_WITHIN, fault, no_answer, text};
+use crate::store::Error;
+
+/// How long a body is repeated: longer than it takes until a dead replica's locks are broken.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How often a commit of unknown outcome is asked for.
+const COMMITS_MAX: u32 = 3;
+/// A few times as long as a transaction takes.
+const PAUSE_MS_MAX: u64 = 16;
+
+/// Why a body came to nothing.
+pub(super) enum Failed {
+    /// Nobody is to blame: run it again.
+    Again(String),
+    /// It would fail again.
+    Over(Error),
+}
+
+impl From<Cause> for Failed {
+    fn from(cause: Cause) -> Self {
+        if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+            return Self::Again(text(&cause));
+        }
+        Self::Over(fault(cause))
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Over(error)
+    }
+}
+
+/// What is done in a transaction.
+#[async_trait]
+pub(super) trait Body: Sync {
+    /// What comes of it, true once it is committed.
+    type Done: Send;
+
+    /// Runs before each attempt, on the session of the transaction; `waited` since the first one.
+    async fn before(&self, _session: &mut ClientSession, _waited: Option<Duration>) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// Runs in the transaction.
+    async fn run(&self, session: &mut ClientSession) -> Result<Self::Done, Failed>;
+}
+
+/// Runs a body and commits it.
+pub(super) async fn commit<B: Body>(client: &Client, body: &B) -> Result<B::Done, Error> {
+    let (since, mut session) = (Instant::now(), begin(client).await?);
+    for attempt in 0.. {
+        let why = match attempted(body, &mut session, (attempt > 0).then(|| since.elapsed())).await {
+            Ok(done) => match committed(&mut session).await {
+                Ok(()) => return Ok(done),
+                Err(failed) => failed,
+            },
+            Err(failed) => {
+                // It may be aborted already; if not, the locks are not to wait for the next attempt.
+                drop(timeout(ANSWERS_WITHIN, session.abort_transaction()).await);
+                failed
+            }
+        };
+        match why {
+            Failed::Over(error) => return Err(error),
+            Failed::Again(why) if since.elapsed() > PATIENCE => return Err(Error::Unavailable(why)),
+            Failed::Again(_) => sleep(pause(attempt)).await,
+        }
+    }
+    unreachable!("an endless loop ends by returning")
+}
+
+/// Without causal consistency: a transaction would wait until its snapshot holds what its session did
+/// before, which takes as long as the rest of it. What must hold is checked in it.
+async fn begin(client: &Client) -> Result<ClientSession, Error> {
+    client.start_session().causal_consistency(false).await.map_err(fault)
+}
+
+async fn attempted<B: Body>(
+    body: &B,
+    session: &mut ClientSession,
+    waited: Option<Duration>,
+) -> Result<B::Done, Failed> {
+    let attempt = async {
+        body.before(session, waited).await?;
+        session.start_transaction().read_concern(ReadConcern::snapshot()).await?;
+        body.run(session).await
+    };
+    timeout(ANSWERS_WITHIN, attempt).await.map_err(|_| Error::Unavailable(no_answer()))?
+}
+
+/// A server that did not say whether it committed is asked again, which changes nothing if it did.
+async fn committed(session: &mut ClientSession) -> Result<(), Failed> {
+    let mut last = no_answer();
+    for _ in 0..COMMITS_MAX {
+        match timeout(ANSWERS_WITHIN, session.commit_transaction()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(cause)) if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) => return Err(cause.into()),
+            Ok(Err(cause)) => last = text(&cause),
+            Err(_) => break,
+        }
+    }
+    let admin = session.client().database("admin");
+    // If it isn't committed it never will be, and its locks are not to wait for that.
+    let end = admin.run_command(doc! { "killSessions": [session.id()] });
+    drop(timeout(ANSWERS_WITHIN, end).await);
+    Err(Error::Unknown(last).into())
+}
+
+/// Longer with each attempt, and never the same for two that wait for one another.
+fn pause(attempt: u32) -> Duration {
+    let most_us = 1_000 * PAUSE_MS_MAX.min(2 << attempt.min(8));
+    Duration::from_micros(RandomState::new().hash_one(attempt) % most_us)
+}

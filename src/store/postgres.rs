@@ -1,0 +1,100 @@
+//! The PostgreSQL store: one schema of one database, shared by all replicas.
+//!
+//! Fed and asked through the port alone. Every call has a connection of the pool to itself, and
+//! gives it back with nothing open on it: no lock, no snapshot. The SQL stands in `sql/postgres`,
+//! one statement a file. The store's clock is the server's.
+
+mod append;
+mod cursors;
+mod fault;
+mod leases;
+mod log;
+mod migrate;
+mod options;
+mod read;
+mod rows;
+mod session;
+mod tenants;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::{Error, Store};
+use session::Sessions;
+
+/// Appends at once, at most: PostgreSQL gains little from more, and locks wait for locks.
+const WRITERS_MAX: usize = 4;
+/// Connections that appends leave to the lanes and to who reads.
+const OTHERS: usize = 2;
+
+/// How to reach PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it is, and as whom.
+    pub server: Server,
+    /// Connections at once (`DB_MAXPOOLSIZE`).
+    pub connections_max: u32,
+    /// How long a statement may take (`DB_QUERYTIMEOUT`); zero: as long as it likes.
+    pub statement_timeout: Duration,
+    /// The server's certificate or its authority's, as PEM (`DB_SERVER_PEM`: the text itself, or a
+    /// path); TLS is required when it is set.
+    pub server_pem: Option<String>,
+    /// The schema that holds the tables: `event_gateway`, or `{env}_event_gateway`.
+    pub schema: String,
+}
+
+/// Where a PostgreSQL is, and as whom.
+#[derive(Debug, Clone)]
+pub enum Server {
+    /// `postgres://…`, with `sslmode` and so on.
+    Url(SecretString),
+    /// FOLIO's `DB_*`.
+    Parts {
+        /// `DB_HOST`
+        host: String,
+        /// `DB_PORT`
+        port: u16,
+        /// `DB_USERNAME`
+        username: String,
+        /// `DB_PASSWORD`
+        password: SecretString,
+        /// `DB_DATABASE`
+        database: String,
+    },
+}
+
+/// An open store.
+pub(super) struct Postgres {
+    sessions: Sessions,
+    writers: usize,
+}
+
+impl Postgres {
+    /// Opens the schema, and makes what is missing there.
+    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
+        let options = options::of(config)?;
+        let durable = migrate::migrate(&options, &config.schema).await?;
+        let sessions = Sessions::new(config, options, &durable);
+        let connections = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
+        let writers = connections.saturating_sub(OTHERS).clamp(1, WRITERS_MAX);
+        Ok(Self { sessions, writers })
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    fn name(&self) -> &'static str {
+        "PostgreSQL"
+    }
+
+    fn writers(&self) -> usize {
+        self.writers
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        let check = sqlx::query(sql!("postgres/check_write.sql"));
+        self.sessions.one().await?.write(check).await.map(drop)
+    }
+}

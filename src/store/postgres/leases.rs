@@ -1,0 +1,69 @@
+//! The port's `Leases`: who works on which lane, by the server's clock.
+//!
+//! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
+//! ever; its epoch only rises.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Postgres;
+use super::rows::Statement;
+use super::session::Session;
+use crate::domain::lane::Lane;
+use crate::store::sql::{self, Columns};
+use crate::store::{Error, Lease, Leases, Renewed};
+
+#[async_trait]
+impl Leases for Postgres {
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
+        if wanted == 0 {
+            return Err(Error::Refused("LANES must be at least 1".to_owned()));
+        }
+        let mut session = self.sessions.begin().await?;
+        session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
+        let lanes = count(&mut session).await?;
+        if lanes > 0 {
+            session.rollback().await?;
+            return Ok(lanes);
+        }
+        let insert = sqlx::query(sql!("postgres/lease_insert.sql")).bind(i64::from(wanted));
+        session.insert(insert, wanted.into()).await?;
+        session.commit().await?;
+        Ok(wanted)
+    }
+
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        let take = sqlx::query(sql!("postgres/lease_take.sql"));
+        let take = take.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
+        let taken = self.sessions.one().await?.write_one(take).await?;
+        taken.map(|row| Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() })).transpose()
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        let renew = of(sqlx::query(sql!("postgres/lease_renew.sql")), lease).bind(ms(ttl));
+        let renewed = self.sessions.one().await?.write(renew).await?;
+        Ok(if renewed == 1 { Renewed::Held } else { Renewed::Lost })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        let release = of(sqlx::query(sql!("postgres/lease_release.sql")), lease);
+        self.sessions.one().await?.write(release).await.map(drop)
+    }
+}
+
+/// The number of lanes; 0 before it is set.
+pub(super) async fn count(session: &mut Session) -> Result<u16, Error> {
+    let rows = session.find(sqlx::query(sql!("postgres/lease_count.sql"))).await?;
+    rows.first().map_or(Ok(0), sql::lanes)
+}
+
+/// Binds which taking of which lane.
+fn of(statement: Statement, lease: &Lease) -> Statement {
+    statement.bind(i64::from(lease.lane.number())).bind(lease.epoch.cast_signed())
+}
+
+/// Half of all time at most: it is added to now.
+fn ms(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 2)
+}

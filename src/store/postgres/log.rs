@@ -1,0 +1,32 @@
+//! The port's `Log`, as PostgreSQL does it: one method, one transaction.
+//!
+//! Fed by `intake`, `follow` and `http`; feeds them from `append` and `read`.
+
+use async_trait::async_trait;
+
+use super::{Postgres, append, read};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::lane::Lane;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
+
+#[async_trait]
+impl Log for Postgres {
+    async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
+        append::append(&self.sessions, batches).await
+    }
+
+    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+        read::read(&self.sessions, from, scan).await
+    }
+
+    async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
+        read::find(&self.sessions, tenant, event_id).await
+    }
+
+    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+        read::changed(&self.sessions, lane, since).await
+    }
+}

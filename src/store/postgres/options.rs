@@ -1,0 +1,127 @@
+//! Options: how the configuration says to connect, and how every session is set.
+//!
+//! Fed with the configuration, and with what `migrate` found; feeds every connection. Nothing here
+//! tells a secret: what can't be understood is refused without being repeated.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use super::fault::refusal;
+use super::{Config, Server};
+use crate::store::Error;
+
+const APPLICATION: &str = "event-gateway";
+/// PostgreSQL cuts longer names, and two could become one.
+const SCHEMA_BYTES_MAX: usize = 63;
+/// How long an append waits for a tenant.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+/// How long the server lets a session that froze in a transaction hold its locks.
+const IDLE_WITHIN: Duration = Duration::from_secs(15);
+/// What a URL may say behind its `?`. (sqlx logs the name and value of whatever else it finds.)
+const PARAMETERS: [&str; 13] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// The level of `synchronous_commit` that commits are durable at.
+pub(super) struct Durable(pub(super) String);
+
+/// How to connect.
+pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
+    if config.schema.len() > SCHEMA_BYTES_MAX {
+        let schema = &config.schema;
+        return Err(Error::Refused(format!("the schema `{schema}` has more than 63 bytes: ENV is too long")));
+    }
+    let options = server(&config.server)?.disable_statement_logging();
+    let options = match options.get_application_name() {
+        None => options.application_name(APPLICATION),
+        Some(_) => options,
+    };
+    let options = options.options([("search_path", format!("\"{}\"", config.schema))]);
+    match &config.server_pem {
+        None => Ok(options),
+        Some(pem) => verified(options, pem),
+    }
+}
+
+/// How the pool's connections connect. `synchronous_commit` stays as it was found durable, whatever
+/// the server's default becomes. A plan that was made when a table or a tenant was small is kept
+/// until the table is analyzed again: so none may read a table from end to end, or sort what an
+/// index gives in order.
+pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &Durable) -> PgConnectOptions {
+    let ms = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).to_string();
+    options.options([
+        ("synchronous_commit", durable.0.clone()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("statement_timeout", ms(config.statement_timeout)),
+        ("lock_timeout", ms(LOCK_WITHIN)),
+        ("idle_in_transaction_session_timeout", ms(IDLE_WITHIN)),
+        ("enable_seqscan", "off".to_owned()),
+        ("enable_bitmapscan", "off".to_owned()),
+        ("jit", "off".to_owned()),
+    ])
+}
+
+fn server(server: &Server) -> Result<PgConnectOptions, Error> {
+    match server {
+        Server::Url(url) => parse(url.expose_secret()),
+        Server::Parts { host, port, username, password, database } => {
+            Ok(PgConnectOptions::new_without_pgpass()
+                .host(host)
+                .port(*port)
+                .username(username)
+                .password(password.expose_secret())
+                .database(database))
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, Error> {
+    let parameters = url.split('#').next().and_then(|url| Some(url.split_once('?')?.1)).unwrap_or_default();
+    let names = parameters.split('&').filter(|p| !p.is_empty()).map(|p| p.split('=').next().unwrap_or(p));
+    for name in names {
+        if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
+            let known = PARAMETERS.join(", ");
+            return Err(Error::Refused(format!("STORE_URL has a parameter that is none of {known}")));
+        }
+    }
+    PgConnectOptions::from_str(url).map_err(refusal)
+}
+
+/// With TLS, and the server's certificate checked against the PEM: its name too, unless the URL
+/// says otherwise.
+fn verified(options: PgConnectOptions, pem: &str) -> Result<PgConnectOptions, Error> {
+    let mode = match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow => {
+            let why = "DB_SERVER_PEM asks for TLS, but sslmode in STORE_URL for none";
+            return Err(Error::Refused(why.to_owned()));
+        }
+        PgSslMode::Require | PgSslMode::VerifyCa => PgSslMode::VerifyCa,
+        PgSslMode::Prefer | PgSslMode::VerifyFull => PgSslMode::VerifyFull,
+    };
+    let options = options.ssl_mode(mode);
+    if pem.contains("-----BEGIN ") {
+        return Ok(options.ssl_root_cert_from_pem(pem.as_bytes().to_vec()));
+    }
+    if !Path::new(pem).is_file() {
+        let why = "DB_SERVER_PEM is neither PEM text nor the path of a file";
+        return Err(Error::Refused(why.to_owned()));
+    }
+    Ok(options.ssl_root_cert(pem))
+}

@@ -1,0 +1,168 @@
+//! Reading the logs: behind a position, by an event's id, and whose have grown.
+//!
+//! Fed through the port by those who follow; feeds `gather` with rows. A call sees one state of the
+//! store and keeps nothing open behind it. Positions are committed in their order, so the head that
+//! a call sees tells that every position below it is there.
+//!
+//! **Whose logs have grown.** A head's mark is the transaction that raised it last. Those commit out
+//! of order, so a call gives as the next mark not the newest that it saw, but the oldest transaction
+//! that had not ended then: whatever was not yet to be seen has that mark or a later one, and is
+//! named next time. While another program's transaction is long under way, what changed since it
+//! began is named again and again; a follower knows it by its position. Marks change with every
+//! append, so an index on them would cost heads their HOT updates; it is on `span`, the mark without
+//! its last ten bits, and a lane looks at the heads of the last two spans or so, however many
+//! tenants are idle.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::rows::{self, Statement};
+use super::session::{Session, Sessions};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::filter::Filter;
+use crate::domain::lane::Lane;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::gather::{Gathering, Room};
+use crate::store::sql::{self, Columns};
+use crate::store::{Changed, Error, Head, Mark, Scan, Slice};
+
+/// Rows and payload bytes that are fetched at once, at most: what a page has no room for was
+/// fetched in vain.
+const FETCH_ROWS_MAX: usize = 500;
+const FETCH_BYTES_MAX: usize = 4 << 20;
+
+/// Reads on behind each position, as far as there is room.
+pub(super) async fn read(
+    sessions: &Sessions,
+    from: &[(TenantId, Position)],
+    scan: &Scan,
+) -> Result<Vec<Slice>, Error> {
+    let mut session = sessions.begin_read().await?;
+    let heads = heads(&mut session, from).await?;
+    let (mut slices, mut room) = (Vec::new(), Room::new(scan));
+    for (tenant, after) in from {
+        let Some(head) = heads.get(tenant) else { continue };
+        if room.is_full() {
+            break;
+        }
+        let after = start(&mut session, head, *after, scan.from).await?;
+        slices.push(slice(&mut session, head, after, scan, &mut room).await?);
+    }
+    session.rollback().await?;
+    Ok(slices)
+}
+
+/// The event of that id.
+pub(super) async fn find(
+    sessions: &Sessions,
+    tenant: &TenantId,
+    event_id: EventId,
+) -> Result<Option<Envelope>, Error> {
+    let find = sqlx::query(sql!("postgres/event_find.sql")).bind(tenant.as_str()).bind(event_id.to_string());
+    let row = sessions.one().await?.find_one(find).await?;
+    row.map(|row| sql::envelope(&row, tenant, sql::log_id(&row)?)).transpose()
+}
+
+/// The heads of a lane that have changed since.
+pub(super) async fn changed(sessions: &Sessions, lane: Lane, since: Mark) -> Result<Changed, Error> {
+    let changed = sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since.0);
+    let (mut heads, mut mark) = (Vec::new(), since);
+    for row in sessions.one().await?.find_all(changed).await? {
+        mark = Mark(row.integer("mark")?);
+        if row.integer_if_any("position")?.is_some() {
+            heads.push(sql::head(&row)?);
+        }
+    }
+    Ok(Changed { heads, mark })
+}
+
+async fn heads(
+    session: &mut Session,
+    from: &[(TenantId, Position)],
+) -> Result<HashMap<TenantId, Head>, Error> {
+    let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant).collect();
+    let find = rows::of_tenants(sql!("postgres/head_find.sql"), &Vec::from_iter(tenants));
+    let found = session.find(find).await?;
+    found.iter().map(|row| Ok((sql::tenant(row)?, sql::head(row)?))).collect()
+}
+
+/// Behind what to read: what lies before the time is passed over.
+async fn start(
+    session: &mut Session,
+    head: &Head,
+    after: Position,
+    from: Option<Time>,
+) -> Result<Position, Error> {
+    let Some(from) = from.filter(|_| after < head.position) else { return Ok(after) };
+    let first =
+        sqlx::query(sql!("postgres/position_find.sql")).bind(head.tenant.to_string()).bind(from.as_ms());
+    let before = match session.find(first).await?.first() {
+        Some(row) => sql::position(row)?.back(1),
+        None => head.position,
+    };
+    Ok(after.max(before))
+}
+
+async fn slice(
+    session: &mut Session,
+    head: &Head,
+    after: Position,
+    scan: &Scan,
+    room: &mut Room<'_>,
+) -> Result<Slice, Error> {
+    let (mut gathering, mut after) = (Gathering::new(head, after), after);
+    let fetch = Fetch::new(scan);
+    while after < head.position {
+        let rows = session.find(fetch.behind(head, after, &scan.filter)).await?;
+        let mut bytes = 0;
+        for row in &rows {
+            let event = sql::envelope(row, &head.tenant, head.log_id)?;
+            (after, bytes) = (event.position, bytes + event.payload.len());
+            if gathering.look(event, room).is_break() {
+                return Ok(gathering.enough());
+            }
+        }
+        if rows.len() < fetch.rows && bytes < fetch.bytes {
+            break;
+        }
+    }
+    Ok(gathering.exhausted())
+}
+
+/// How much is fetched at once.
+struct Fetch {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Fetch {
+    /// Every row counts where none is filtered out: then not one more than the page takes.
+    fn new(scan: &Scan) -> Self {
+        let rows = FETCH_ROWS_MAX.min(scan.rows_max);
+        if scan.filter != Filter::default() {
+            return Self { rows: rows.max(1), bytes: FETCH_BYTES_MAX };
+        }
+        let rows = rows.min(scan.events_each_max).min(scan.events_max);
+        Self { rows: rows.max(1), bytes: scan.bytes_max.clamp(1, FETCH_BYTES_MAX) }
+    }
+
+    /// One key has an index of its own; every other filter looks at all rows.
+    fn behind(&self, head: &Head, after: Position, filter: &Filter) -> Statement {
+        let key = match filter.keys.as_slice() {
+            [key] => Some(key),
+            _ => None,
+        };
+        let sql = key.map_or(sql!("postgres/event_read.sql"), |_| sql!("postgres/event_read_key.sql"));
+        let statement = sqlx::query(sql)
+            .bind(head.tenant.to_string())
+            .bind(after.as_column())
+            .bind(i64::try_from(self.rows).unwrap_or(i64::MAX))
+            .bind(i64::try_from(self.bytes).unwrap_or(i64::MAX));
+        match key {
+            Some(key) => statement.bind(key.to_string()),
+            None => statement,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Rows: what comes back as columns.
+//!
+//! Between this adapter's statements and the nouns of `store::sql`.
+
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+
+use super::fault::fault;
+use crate::domain::tenant::TenantId;
+use crate::store::Error;
+use crate::store::sql::Columns;
+
+/// A statement with what was bound to it.
+pub(super) type Statement = Query<'static, sqlx::Postgres, PgArguments>;
+
+/// A statement of some tenants: an array of them.
+pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement {
+    sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
+}
+
+impl Columns for PgRow {
+    fn integer(&self, name: &str) -> Result<i64, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn text(&self, name: &str) -> Result<&str, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+        self.try_get(name).map_err(fault)
+    }
+}

@@ -1,0 +1,186 @@
+//! Sessions: a connection of the pool for the length of one call, and the transaction on it.
+//!
+//! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
+//! after a call that ended as it should; after an error, or when a caller's future is dropped half
+//! way, it is closed, which rolls back. No answer within the time that a statement may take, and
+//! then some, is a lost connection (a server that vanished sends no word of it).
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use tokio::time::timeout;
+
+use super::Config;
+use super::fault::{commit_fault, fault, is_victim, lone_fault};
+use super::options::{self, Durable};
+use super::rows::Statement;
+use crate::store::Error;
+
+/// How long a call waits for a connection.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How much longer than a statement may take its answer is waited for.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where sessions come from.
+pub(super) struct Sessions {
+    pool: PgPool,
+    answer_within: Duration,
+}
+
+impl Sessions {
+    /// Of a server whose commits are durable at that level.
+    pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(config.connections_max.max(1))
+            .acquire_timeout(WAIT_MAX)
+            .connect_lazy_with(options::of_sessions(options, config, durable));
+        let answer_within = match config.statement_timeout {
+            Duration::ZERO => Duration::MAX,
+            timeout => timeout.saturating_add(GRACE),
+        };
+        Self { pool, answer_within }
+    }
+
+    /// For statements that each stand alone.
+    pub(super) async fn one(&self) -> Result<Session, Error> {
+        let connection = self.pool.acquire().await.map_err(fault)?;
+        Ok(Session { connection: Some(connection), answer_within: self.answer_within, victim: false })
+    }
+
+    /// With a transaction that writes.
+    pub(super) async fn begin(&self) -> Result<Session, Error> {
+        self.begin_with(sql!("postgres/begin.sql")).await
+    }
+
+    /// With a transaction that sees one state of the store.
+    pub(super) async fn begin_read(&self) -> Result<Session, Error> {
+        self.begin_with(sql!("postgres/begin_read.sql")).await
+    }
+
+    async fn begin_with(&self, begin: &'static str) -> Result<Session, Error> {
+        let mut session = self.one().await?;
+        session.turn(begin).await.map_err(fault)?;
+        Ok(session)
+    }
+}
+
+/// A connection of one's own.
+pub(super) struct Session {
+    /// `None` once it went back.
+    connection: Option<PoolConnection<sqlx::Postgres>>,
+    answer_within: Duration,
+    victim: bool,
+}
+
+impl Session {
+    /// The rows that a statement finds.
+    pub(super) async fn find(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
+        let found = self.fetch(statement).await;
+        found.map_err(|error| self.noted(error))
+    }
+
+    /// The rows that a statement finds, when there is nothing else to ask.
+    pub(super) async fn find_all(mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
+        let rows = self.find(statement).await?;
+        self.end();
+        Ok(rows)
+    }
+
+    /// The one row that a statement finds, if any, when there is nothing else to ask.
+    pub(super) async fn find_one(self, statement: Statement) -> Result<Option<PgRow>, Error> {
+        Ok(self.find_all(statement).await?.pop())
+    }
+
+    /// Writes exactly that many rows, within a transaction.
+    pub(super) async fn insert(&mut self, statement: Statement, rows: usize) -> Result<(), Error> {
+        match self.execute(statement).await {
+            Ok(written) if written == rows as u64 => Ok(()),
+            Ok(written) => Err(Error::Corrupt(format!("{written} of {rows} rows could be written"))),
+            Err(error) => Err(self.noted(error)),
+        }
+    }
+
+    /// Runs a statement whose rows don't count, within a transaction.
+    pub(super) async fn run(&mut self, statement: Statement) -> Result<(), Error> {
+        self.execute(statement).await.map(drop).map_err(|error| self.noted(error))
+    }
+
+    /// Writes by a statement that is a transaction by itself; tells how many rows.
+    pub(super) async fn write(mut self, statement: Statement) -> Result<u64, Error> {
+        let written = self.execute(statement).await.map_err(lone_fault)?;
+        self.end();
+        Ok(written)
+    }
+
+    /// Writes by a statement that is a transaction by itself, and gives the row back, if any.
+    pub(super) async fn write_one(mut self, statement: Statement) -> Result<Option<PgRow>, Error> {
+        let row = self.fetch(statement).await.map_err(lone_fault)?.pop();
+        self.end();
+        Ok(row)
+    }
+
+    /// Makes the transaction durable.
+    pub(super) async fn commit(mut self) -> Result<(), Error> {
+        self.turn(sql!("postgres/commit.sql")).await.map_err(commit_fault)?;
+        self.end();
+        Ok(())
+    }
+
+    /// Ends a transaction where there was nothing to write.
+    pub(super) async fn rollback(mut self) -> Result<(), Error> {
+        self.turn(sql!("postgres/rollback.sql")).await.map_err(fault)?;
+        self.end();
+        Ok(())
+    }
+
+    /// Whether the transaction failed for another's sake, and may be run again.
+    pub(super) fn is_victim(&self) -> bool {
+        self.victim
+    }
+
+    /// Begins or ends a transaction.
+    async fn turn(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let within = self.answer_within;
+        timeout(within, sqlx::raw_sql(statement).execute(self.connection()))
+            .await
+            .unwrap_or_else(|_| Err(no_answer()))
+            .map(drop)
+    }
+
+    async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+        let within = self.answer_within;
+        timeout(within, statement.fetch_all(self.connection())).await.unwrap_or_else(|_| Err(no_answer()))
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        let within = self.answer_within;
+        let done = timeout(within, statement.execute(self.connection())).await;
+        done.unwrap_or_else(|_| Err(no_answer())).map(|done| done.rows_affected())
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("it goes back at the end")
+    }
+
+    fn noted(&mut self, error: sqlx::Error) -> Error {
+        self.victim = is_victim(&error);
+        fault(error)
+    }
+
+    fn end(&mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.close_on_drop();
+        }
+    }
+}
+
+fn no_answer() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}

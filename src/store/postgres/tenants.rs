@@ -1,0 +1,35 @@
+//! The port's `Tenants`: who is enabled, and in which lane.
+//!
+//! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
+
+use async_trait::async_trait;
+
+use super::{Postgres, leases, rows};
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::store::{Enabled, Error, Tenants, sql};
+
+#[async_trait]
+impl Tenants for Postgres {
+    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+        let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
+        if self.sessions.one().await?.find_one(find).await?.is_some() {
+            return Ok(());
+        }
+        let mut session = self.sessions.begin().await?;
+        if leases::count(&mut session).await? == 0 {
+            return Err(Error::Refused(format!("tenant `{tenant}` comes before the number of lanes is set")));
+        }
+        session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
+        let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
+        session.run(insert.bind(tenant.to_string()).bind(log_id.to_string())).await?;
+        session.run(sqlx::query(sql!("postgres/head_insert.sql")).bind(tenant.to_string())).await?;
+        session.commit().await
+    }
+
+    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+        let found =
+            self.sessions.one().await?.find_all(sqlx::query(sql!("postgres/tenant_list.sql"))).await?;
+        found.iter().map(sql::enabled).collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! What the SQL adapters share: statements by the names of their files, columns turned into nouns.
+//!
+//! Between an adapter's rows and `domain`; speaks no database's dialect. A row that can't be read
+//! is named.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use bytes::Bytes;
+
+use super::judge::{Known, Tail};
+use super::{Enabled, Error, Head, Receipt};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::follower::Cursor;
+use crate::domain::headers::Headers;
+use crate::domain::key::Key;
+use crate::domain::lane::Lane;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+/// The text of a statement, by its file's path under `sql`.
+macro_rules! sql {
+    ($path:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $path))
+    };
+}
+
+/// A row's columns, by name, as every adapter's statements give them: numbers of 64 bits, log ids
+/// as hyphenated text, event ids as 16 bytes.
+pub(super) trait Columns {
+    /// A number.
+    fn integer(&self, name: &str) -> Result<i64, Error>;
+    /// A number, or null.
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error>;
+    /// Text.
+    fn text(&self, name: &str) -> Result<&str, Error>;
+    /// Bytes.
+    fn bytes(&self, name: &str) -> Result<&[u8], Error>;
+}
+
+/// A column's text, turned into a noun by `parse`.
+fn noun<T, E: Display>(
+    row: &impl Columns,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Error> {
+    parse(row.text(name)?).map_err(|e| Error::Corrupt(format!("column {name}: {e}")))
+}
+
+/// The column `tenant`.
+pub(super) fn tenant(row: &impl Columns) -> Result<TenantId, Error> {
+    noun(row, "tenant", TenantId::parse)
+}
+
+/// The column `log_id`.
+pub(super) fn log_id(row: &impl Columns) -> Result<LogId, Error> {
+    noun(row, "log_id", LogId::parse)
+}
+
+/// The column `topic`.
+pub(super) fn topic(row: &impl Columns) -> Result<Topic, Error> {
+    noun(row, "topic", Topic::parse)
+}
+
+/// The column `lane`.
+pub(super) fn lane(row: &impl Columns) -> Result<Lane, Error> {
+    let number = row.integer("lane")?;
+    u16::try_from(number).map(Lane::new).map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
+}
+
+/// The column `lanes`: how many there are.
+pub(super) fn lanes(row: &impl Columns) -> Result<u16, Error> {
+    let lanes = row.integer("lanes")?;
+    u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
+}
+
+/// The column `position`.
+pub(super) fn position(row: &impl Columns) -> Result<Position, Error> {
+    Ok(Position::from_column(row.integer("position")?))
+}
+
+/// The column `time_ms`.
+pub(super) fn time(row: &impl Columns) -> Result<Time, Error> {
+    Ok(Time::from_ms(row.integer("time_ms")?))
+}
+
+/// The column `event_id`.
+pub(super) fn event_id(row: &impl Columns) -> Result<EventId, Error> {
+    EventId::from_bytes(row.bytes("event_id")?)
+        .ok_or_else(|| Error::Corrupt("column event_id: must have 16 bytes".to_owned()))
+}
+
+/// A head's columns.
+pub(super) fn head(row: &impl Columns) -> Result<Head, Error> {
+    Ok(Head { tenant: tenant(row)?, log_id: log_id(row)?, position: position(row)? })
+}
+
+/// An enabled tenant's columns.
+pub(super) fn enabled(row: &impl Columns) -> Result<Enabled, Error> {
+    Ok(Enabled { tenant: tenant(row)?, log_id: log_id(row)?, lane: lane(row)?, head: position(row)? })
+}
+
+/// A cursor's columns.
+pub(super) fn cursor(row: &impl Columns) -> Result<Cursor, Error> {
+    Ok(Cursor { log_id: log_id(row)?, position: position(row)?, event_id: event_id(row)? })
+}
+
+/// A locked head's columns: the tenant's tail, as far as they tell.
+pub(super) fn tail(row: &impl Columns) -> Result<(TenantId, Tail), Error> {
+    let tail = Tail {
+        log_id: log_id(row)?,
+        lane: lane(row)?,
+        position: position(row)?,
+        time: time(row)?,
+        epochs: HashMap::new(),
+        known: HashMap::new(),
+    };
+    Ok((tenant(row)?, tail))
+}
+
+/// An idempotency row's columns.
+pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Error> {
+    let (tenant, event_id) = (tenant(row)?, event_id(row)?);
+    let receipt = Receipt { position: position(row)?, time: time(row)? };
+    let fingerprint = row.bytes("fingerprint")?.try_into().map_err(|_| {
+        Error::Corrupt(format!("table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"))
+    })?;
+    Ok((tenant, event_id, Known { receipt, fingerprint }))
+}
+
+/// An event's columns; the tenant is the one that was asked for.
+pub(super) fn envelope(row: &impl Columns, tenant: &TenantId, log_id: LogId) -> Result<Envelope, Error> {
+    let position = position(row)?;
+    let named = |e| match e {
+        Error::Corrupt(why) => {
+            Error::Corrupt(format!("table events, tenant `{tenant}`, position {position}: {why}"))
+        }
+        e => e,
+    };
+    event(row, tenant, log_id, position).map_err(named)
+}
+
+fn event(
+    row: &impl Columns,
+    tenant: &TenantId,
+    log_id: LogId,
+    position: Position,
+) -> Result<Envelope, Error> {
+    Ok(Envelope {
+        log_id,
+        tenant: tenant.clone(),
+        position,
+        time: time(row)?,
+        epoch: row.integer_if_any("epoch")?.map(Position::from_column),
+        event_id: event_id(row)?,
+        topic: topic(row)?,
+        key: noun(row, "key", Key::parse)?,
+        event_type: EventType::from_column(row.text("type")?),
+        headers: noun(row, "headers", Headers::from_column)?,
+        payload: Bytes::copy_from_slice(row.bytes("payload")?),
+    })
+}

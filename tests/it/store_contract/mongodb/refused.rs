@@ -1,0 +1,108 @@
+//! What is refused at start, and that no message tells a secret.
+
+use event_gateway::store::{Error, MongodbConfig};
+use mongodb::bson::doc;
+
+use super::super::bench::{LANES, diku};
+use super::together::dead_replicas_let_go;
+use super::{append, open_at, stage};
+use crate::mongodb::{PrivateMongodb, client, database, url};
+use crate::store_contract::drafts::create;
+
+const PASSWORD: &str = "s3cr%2Ft-horse";
+const PASSWORD_IN_CLEAR: &str = "s3cr/t-horse";
+
+/// The message of a refusal.
+async fn refusal(url: &str) -> String {
+    match open_at(url, &database()).await.map(|_| ()) {
+        Err(Error::Refused(message)) => message,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_replica_set_is_told_to_become_one() {
+    let standalone = PrivateMongodb::start_with(&["--quiet"]).await;
+    for url in [standalone.url(), format!("mongodb://{}", standalone.host())] {
+        let message = refusal(&url).await;
+        assert!(message.contains("standalone") && message.contains("--replSet"), "{message}");
+        assert!(message.contains("rs.initiate()"), "{message}");
+    }
+    let member = PrivateMongodb::start_alone().await;
+    let message = refusal(&member.url()).await;
+    assert!(message.contains("never initiated") && message.contains("rs.initiate()"), "{message}");
+    member.initiate(doc! {}).await;
+    open_at(&member.url(), &database()).await.unwrap();
+    let message = refusal(&member.url().replace("rs0", "rs1")).await;
+    assert!(message.contains("`rs1`") && message.contains("`rs0`"), "{message}");
+}
+
+#[tokio::test]
+async fn what_the_url_says_against_durability_is_refused_by_name() {
+    let unsafe_settings = [
+        ("w=1", "`w`"),
+        ("w=2", "`w`"),
+        ("w=0&journal=false", "`w`"),
+        ("w=majority&journal=false", "`journal`"),
+        ("readConcernLevel=local", "`readConcernLevel`"),
+        ("readPreference=secondaryPreferred", "`readPreference`"),
+        ("retryWrites=false", "`retryWrites`"),
+    ];
+    for (setting, name) in unsafe_settings {
+        let message = refusal(&format!("{}&{setting}", url())).await;
+        assert!(message.contains(name), "{setting}: {message}");
+    }
+    let (safe, database) = ("w=majority&journal=true&wtimeoutMS=9000&readPreference=primary", database());
+    open_at(&format!("{}&{safe}", url()), &database).await.unwrap();
+    client(&url()).await.database(&database).drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_set_that_acknowledges_before_its_journals_is_refused() {
+    let server = PrivateMongodb::start_alone().await;
+    server.initiate(doc! { "writeConcernMajorityJournalDefault": false }).await;
+    let message = refusal(&server.url()).await;
+    assert!(message.contains("writeConcernMajorityJournalDefault"), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_nothing_is_refused() {
+    let engine = ["--replSet", "rs0", "--storageEngine", "ephemeralForTest"];
+    let server = PrivateMongodb::start_with(&engine).await;
+    server.initiate(doc! {}).await;
+    let message = refusal(&server.url()).await;
+    assert!(message.contains("ephemeralForTest"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = PrivateMongodb::start_closed(folder.path()).await;
+    // Its own database is all that the gateway must be let into.
+    let role = doc! { "role": "readWrite", "db": "own" };
+    let user = doc! { "createUser": "gateway", "pwd": PASSWORD_IN_CLEAR, "roles": [role] };
+    let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
+    server.admin(root).await.unwrap();
+    let root = client(&format!("mongodb://root:root@{}/?replicaSet=rs0", server.host())).await;
+    root.database("admin").run_command(user).await.unwrap();
+    let url =
+        |password| format!("mongodb://gateway:{password}@{}/?replicaSet=rs0&authSource=admin", server.host());
+    let store = stage(&url(PASSWORD), "own", &[diku()]).await;
+    append(&store, &diku(), &[create(1)]).await.unwrap();
+    assert_eq!(store.lanes(9).await.unwrap(), LANES);
+    dead_replicas_let_go(&url(PASSWORD), "own").await;
+
+    let wrong = format!("{PASSWORD}-not");
+    let unreachable = format!("mongodb://gateway:{PASSWORD}@127.0.0.1:1/?replicaSet=rs0");
+    let illegal = url(PASSWORD).replace("authSource=admin", "w=-3");
+    let odd = format!("mongodb://gateway:{PASSWORD}@{PASSWORD}@host/?x");
+    for url in [url(&wrong), unreachable, illegal, odd, format!("mongodb://gate/way:{PASSWORD}@host")] {
+        let config = MongodbConfig { url: url.clone().into(), database: "own".to_owned() };
+        let error = open_at(&url, "own").await.map(|_| ()).unwrap_err();
+        for told in [error.to_string(), format!("{error:?}"), format!("{config:?}")] {
+            assert!(!told.contains(PASSWORD) && !told.contains(PASSWORD_IN_CLEAR), "{told}");
+        }
+    }
+    let denied = open_at(&url(&wrong), "own").await.map(|_| ()).unwrap_err();
+    assert!(matches!(&denied, Error::Refused(why) if why.contains("uthentication")), "{denied:?}");
+}

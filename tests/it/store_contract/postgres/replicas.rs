@@ -1,0 +1,174 @@
+//! Replicas: several pools on one schema, as several processes have them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use event_gateway::domain::position::Position;
+use event_gateway::store::{Batch, Mark, Scan, Store};
+use sqlx::{Executor, Row};
+use tokio::task::JoinSet;
+
+use super::Schema;
+use crate::store_contract::bench::{Bench, Stage, all, college, diku, log_id, receipts, tenant};
+use crate::store_contract::drafts::{create, create_in};
+
+const WRITERS: u128 = 4;
+
+/// Two replicas.
+async fn replicas() -> (Stage<Schema>, [Arc<dyn Store>; 2]) {
+    let stage = Stage::<Schema>::new().await;
+    let stores = [Arc::clone(&stage.store), stage.bench.open().await];
+    (stage, stores)
+}
+
+/// Every append names all tenants, each writer's in an order of its own, and one event that the
+/// writers share.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_append_to_the_same_tenants_at_once() {
+    const APPENDS: u128 = 100;
+    let (stage, stores) = replicas().await;
+    let tenants: Vec<_> =
+        ["zeta", "alpha", "mid"].into_iter().map(tenant).chain([diku(), college()]).collect();
+    for (number, tenant) in (10..).zip(&tenants[..3]) {
+        stage.store.introduce(tenant, log_id(number)).await.unwrap();
+    }
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (store, mut tenants) = (Arc::clone(&stores[writer as usize % 2]), tenants.clone());
+        tenants.rotate_left(writer as usize);
+        writers.spawn(async move {
+            let mut shared = BTreeMap::new();
+            for append in 0..APPENDS {
+                let ids = [1_000_000 + append, writer * APPENDS + append];
+                let drafts = |tenant| ids.iter().map(|id| create_in(tenant, *id)).collect();
+                let batches: Vec<_> =
+                    tenants.iter().map(|t| Batch { tenant: t.clone(), drafts: drafts(t) }).collect();
+                let outcomes = store.append(&batches).await.unwrap();
+                for (batch, outcome) in batches.iter().zip(&outcomes) {
+                    shared.insert((batch.tenant.clone(), append), receipts(outcome)[0].position);
+                }
+            }
+            shared
+        });
+    }
+    let shared = writers.join_all().await;
+    assert!(shared.iter().all(|receipts| *receipts == shared[0]));
+    for tenant in &tenants {
+        let log = stage.log(tenant).await;
+        assert!(log.iter().map(|e| e.position.number()).eq(1..=((WRITERS + 1) * APPENDS) as u64));
+        assert!(log.is_sorted_by_key(|event| event.time));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_while_four_append_50_000_events_misses_none() {
+    const APPENDS: u128 = 500;
+    const EVENTS: u128 = 25;
+    let (stage, stores) = replicas().await;
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = Arc::clone(&stores[writer as usize % 2]);
+        writers.spawn(async move {
+            for append in 0..APPENDS {
+                let first = 1 + (writer * APPENDS + append) * EVENTS;
+                let drafts = (first..first + EVENTS).map(create).collect();
+                receipts(&store.append(&[Batch { tenant: diku(), drafts }]).await.unwrap()[0]);
+            }
+        });
+    }
+    let scan = Scan { rows_max: 1_000, ..all() };
+    let (mut seen, mut after) = (0, Position::START);
+    while seen < (WRITERS * APPENDS * EVENTS) as u64 {
+        let page = stage.read(&diku(), after, &scan).await;
+        for event in &page.events {
+            seen += 1;
+            assert_eq!(event.position.number(), seen);
+        }
+        assert!(page.more || page.scanned.number() == seen);
+        assert!(page.scanned > after || !writers.is_empty());
+        after = page.scanned;
+        while let Some(writer) = writers.try_join_next() {
+            writer.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
+    let stage = Stage::<Schema>::new().await;
+    let mut other = stage.bench.outside().await;
+    let lock = "SELECT FROM heads WHERE tenant = 'diku' FOR UPDATE";
+    let lock_first = "SELECT FROM heads WHERE tenant = 'college' FOR UPDATE";
+    other.execute("SET deadlock_timeout = '1min'").await.unwrap();
+    other.execute("BEGIN").await.unwrap();
+    other.execute(lock).await.unwrap();
+    let batches = [diku(), college()].map(|t| Batch { drafts: vec![create_in(&t, 1)], tenant: t });
+    let store = Arc::clone(&stage.store);
+    let appending = tokio::spawn(async move { store.append(&batches).await });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'heads'::regclass";
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
+        AND transactionid = pg_current_xact_id()::xid";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0
+        && sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0
+    {}
+    other.execute(lock_first).await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+    let outcomes = appending.await.unwrap().unwrap();
+    assert!(outcomes.iter().all(|outcome| receipts(outcome)[0].position.number() == 1));
+}
+
+#[tokio::test]
+async fn heads_are_updated_on_their_page() {
+    let stage = Stage::<Schema>::new().await;
+    for id in 1..=500 {
+        stage.post(&[create(id)]).await;
+    }
+    let mut outside = stage.bench.outside().await;
+    let stats = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'heads'::regclass";
+    let (mut updates, mut hot) = (0_i64, 0_i64);
+    while updates < 500 {
+        let row = outside.fetch_one(stats).await.unwrap();
+        (updates, hot) = (row.get("n_tup_upd"), row.get("n_tup_hot_upd"));
+    }
+    assert!(hot * 100 >= updates * 95, "{hot} of {updates}");
+}
+
+/// A replica's append may commit after one that began later.
+#[tokio::test]
+async fn what_commits_late_is_named_all_the_same() {
+    let stage = Stage::<Schema>::new().await;
+    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut late = stage.bench.outside().await;
+    late.execute("BEGIN").await.unwrap();
+    let raise =
+        "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
+    late.execute(raise).await.unwrap();
+    let mut mark = Mark::START;
+    for id in 1..=20 {
+        stage.post(&[create_in(&college(), id)]).await;
+        let changed = stage.store.changed(lane, mark).await.unwrap();
+        assert!(changed.heads.is_empty() && changed.mark >= mark);
+        mark = changed.mark;
+    }
+    late.execute("COMMIT").await.unwrap();
+    let changed = stage.store.changed(lane, mark).await.unwrap();
+    assert_eq!(changed.heads[0].tenant, diku());
+}
+
+/// Marks are the server's transactions; another server has others.
+#[tokio::test]
+async fn a_store_that_came_to_another_server_names_what_changes_there() {
+    let stage = Stage::<Schema>::new().await;
+    stage.post(&[create(1)]).await;
+    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut outside = stage.bench.outside().await;
+    outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
+    let all = stage.store.changed(lane, Mark::START).await.unwrap();
+    assert_eq!(all.heads.len(), 1);
+    assert!(stage.store.changed(lane, all.mark).await.unwrap().heads.is_empty());
+    let of_old = stage.store.changed(lane, Mark(all.mark.0 + 1_000_000_000_000)).await.unwrap();
+    assert_eq!(of_old.heads, all.heads);
+    stage.post(&[create(2)]).await;
+    let changed = stage.store.changed(lane, of_old.mark).await.unwrap();
+    assert_eq!(changed.heads[0].position.number(), 2);
+}
