@@ -201,7 +201,8 @@ pub trait Cursors: Send + Sync {
         to: &Cursor,
     ) -> Result<Moved, Error>;
 
-    /// Notes cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there.
+    /// Notes cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there. Each is
+    /// noted for itself: when this fails, some may be.
     async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error>;
 }
 

@@ -3,10 +3,10 @@
 //! Fed and asked through the port alone. Every write waits for a majority's journals, every read
 //! sees what a majority has, on the primary. The store's clock is the primary's. Always true:
 //! whoever appends to a log raises its head first, so of two at once one loses, writes nothing and
-//! tries again; and in `appends` it says so before it begins, so that nobody overlooks it.
+//! tries again; and every transaction is said to be under way before it begins, so that nobody
+//! overlooks it, and nobody waits for one whose replica is dead.
 
 mod append;
-mod appends;
 mod changed;
 mod collections;
 mod connect;
@@ -19,6 +19,7 @@ mod read;
 mod rows;
 mod tenants;
 mod transaction;
+mod under_way;
 
 use ::mongodb::bson::doc;
 use ::mongodb::{Client, ClientSession};
@@ -50,7 +51,7 @@ impl Mongodb {
         let database = connect::connect(config).await?;
         let collections = Collections::new(&database);
         collections.make(&database).await?;
-        collections.appends.tidy().await?;
+        collections.under_way.tidy().await?;
         Ok(Self { client: database.client().clone(), collections })
     }
 
@@ -62,12 +63,12 @@ impl Mongodb {
 
 #[async_trait]
 impl Store for Mongodb {
-    /// Tenants of several writers never conflict, and a writer spends most of its time waiting for
-    /// the server and its journal.
     fn name(&self) -> &'static str {
         "MongoDB"
     }
 
+    /// Tenants of several writers never conflict, and a writer spends most of its time waiting for
+    /// the server and its journal.
     fn writers(&self) -> usize {
         4
     }

@@ -10,7 +10,6 @@
 //! may have been read before a majority had it, and must not be answered before it does.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use ::mongodb::ClientSession;
 use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
@@ -25,9 +24,6 @@ use crate::domain::topic::Topic;
 use crate::store::judge::{Entry, Known, Offer, Tail, Verdict, judge};
 use crate::store::{Batch, Error, Outcome, Receipt};
 
-/// When an append that always loses looks for others that have been under way for too long.
-const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
-const TOO_LONG: Duration = Duration::from_secs(5);
 /// What MongoDB takes as one document.
 const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -118,21 +114,8 @@ impl<'a> Append<'a> {
 impl Body for Append<'_> {
     type Done = Vec<Outcome>;
 
-    async fn before(&self, session: &mut ClientSession, waited: Option<Duration>) -> Result<(), Failed> {
-        let appends = &self.collections.appends;
-        match waited {
-            None => appends.begin(session).await,
-            Some(waited) if waited > SUSPICIOUS_AFTER => {
-                appends.end_others(TOO_LONG).await?;
-                appends.begin(session).await
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
     async fn run(&self, session: &mut ClientSession) -> Result<Vec<Outcome>, Failed> {
         self.lock(session).await?;
-        self.collections.appends.end(session).await?;
         let (tails, now) = self.tails(session).await?;
         let verdict = judge(&self.offers, tails, now);
         self.insert(&verdict, session).await?;

@@ -5,8 +5,8 @@
 //!
 //! A head's mark is the cluster's time when it was raised, which is before its commit: two appends
 //! may commit in the other order, and a mark that was given away in between would pass over the
-//! one that commits later. So every append has a row in `appends` from before its transaction
-//! begins until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
+//! one that commits later. So every transaction has a row in `transactions` from before it begins
+//! until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
 //! an append that this snapshot shows neither committed nor under way begins after T, and its
 //! mark lies behind T. The mark that is given is therefore T, or lies before the oldest append under
 //! way. A tenant that was raised behind such an append is named again, until that one has ended.
@@ -40,7 +40,7 @@ impl Mongodb {
         let all = vec![
             doc! { "$match": ours },
             doc! { "$project": { "log_id": 1, "position": 1 } },
-            doc! { "$unionWith": { "coll": self.collections.appends.rows().name(), "pipeline": under_way } },
+            doc! { "$unionWith": { "coll": self.collections.under_way.rows().name(), "pipeline": under_way } },
         ];
         let heads = &self.collections.heads;
         let found: Vec<_> = reading(async {
@@ -68,7 +68,7 @@ impl Mongodb {
             }
         }
         if longest_ms > rows::ms(UNDER_WAY_MAX) {
-            self.collections.appends.end_others(UNDER_WAY_MAX).await?;
+            self.collections.under_way.end_others(UNDER_WAY_MAX).await?;
         }
         Ok(Changed { heads, mark: until.max(since) })
     }

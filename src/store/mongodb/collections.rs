@@ -4,17 +4,17 @@
 //! adapter. Words are those of the code; positions and epochs are 64-bit integers, times are epoch
 //! milliseconds, event ids are UUIDs of subtype 4, log ids are hyphenated text.
 //!
-//! | collection    | `_id`                | fields                                                       |
-//! |---------------|----------------------|--------------------------------------------------------------|
-//! | `tenants`     | tenant               | log_id, lane                                                 |
-//! | `heads`       | tenant               | log_id, lane, position, time_ms, mark, locks, clock          |
-//! | `events`      | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
-//! | `idempotency` | {tenant, event_id}   | position, time_ms, fingerprint                               |
-//! | `epochs`      | {tenant, topic}      | position                                                     |
-//! | `cursors`     | {tenant, follower}   | log_id, position, event_id                                   |
-//! | `leases`      | lane                 | holder, epoch, expires, tenants (how many are in the lane)   |
-//! | `appends`     | session              | begun, time, open                                            |
-//! | `checks`      | 1                    | time                                                         |
+//! | collection     | `_id`                | fields                                                       |
+//! |----------------|----------------------|--------------------------------------------------------------|
+//! | `tenants`      | tenant               | log_id, lane                                                 |
+//! | `heads`        | tenant               | log_id, lane, position, time_ms, mark, locks, clock          |
+//! | `events`       | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
+//! | `idempotency`  | {tenant, event_id}   | position, time_ms, fingerprint                               |
+//! | `epochs`       | {tenant, topic}      | position                                                     |
+//! | `cursors`      | {tenant, follower}   | log_id, position, event_id                                   |
+//! | `leases`       | lane                 | holder, epoch, expires, tenants (how many are in the lane)   |
+//! | `transactions` | session              | begun, time, open                                            |
+//! | `checks`       | 1                    | time                                                         |
 //!
 //! A tenant's log id and lane stand in its head too: they change with it or never.
 
@@ -22,8 +22,8 @@ use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;
 use ::mongodb::{Collection, Database, IndexModel};
 
-use super::appends::Appends;
 use super::fault::{is_there, writing};
+use super::under_way::UnderWay;
 use crate::store::Error;
 
 /// Documents that are read field by field.
@@ -38,7 +38,7 @@ pub(super) struct Collections {
     pub(super) epochs: Rows,
     pub(super) cursors: Rows,
     pub(super) leases: Rows,
-    pub(super) appends: Appends,
+    pub(super) under_way: UnderWay,
     pub(super) checks: Rows,
 }
 
@@ -54,15 +54,15 @@ impl Collections {
             epochs: rows("epochs"),
             cursors: rows("cursors"),
             leases: rows("leases"),
-            appends: Appends::new(rows("appends")),
+            under_way: UnderWay::new(rows("transactions")),
             checks: rows("checks"),
         }
     }
 
     /// Makes those that are missing, and their indexes: a transaction makes none of them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
-        let appends = self.appends.rows();
-        for rows in [&self.idempotency, &self.epochs, &self.cursors, &self.leases, appends, &self.checks] {
+        let under_way = self.under_way.rows();
+        for rows in [&self.idempotency, &self.epochs, &self.cursors, &self.leases, under_way, &self.checks] {
             let name = rows.name();
             let create = async {
                 match database.create_collection(name).await {

@@ -3,13 +3,10 @@
 //! Fed by the sinks that keep their cursor in the store, and by lanes that note Kafka's; feeds
 //! them when they go on, and everyone who asks what is published.
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 
-use super::collections::Collections;
 use super::fault::{reading, writing};
-use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
@@ -69,31 +66,10 @@ impl Cursors for Mongodb {
     }
 
     async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        if cursors.is_empty() {
-            return Ok(());
-        }
-        let note = Note { collections: &self.collections, follower, cursors };
-        transaction::commit(&self.client, &note).await
-    }
-}
-
-struct Note<'a> {
-    collections: &'a Collections,
-    follower: &'a Follower,
-    cursors: &'a [(TenantId, Cursor)],
-}
-
-#[async_trait]
-impl Body for Note<'_> {
-    type Done = ();
-
-    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let note = |(tenant, cursor): &(TenantId, Cursor)| {
-            let id = id(tenant, self.follower);
-            doc! { "q": { "_id": id }, "u": { "$set": rows::stands(cursor) }, "upsert": true }
+            doc! { "q": { "_id": id(tenant, follower) }, "u": { "$set": rows::stands(cursor) }, "upsert": true }
         };
-        let notes = self.cursors.iter().map(note).collect();
-        many::update(&self.collections.cursors, notes, session).await
+        many::upsert(&self.collections.cursors, cursors.iter().map(note).collect()).await
     }
 }
 

@@ -23,7 +23,8 @@ impl Leases for Mongodb {
         if wanted == 0 {
             return Err(Error::Refused("LANES must be at least 1".to_owned()));
         }
-        transaction::commit(&self.client, &Lanes { collections: &self.collections, wanted }).await
+        transaction::commit(&self.collections.under_way, &Lanes { collections: &self.collections, wanted })
+            .await
     }
 
     async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {

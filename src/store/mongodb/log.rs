@@ -19,7 +19,7 @@ impl Log for Mongodb {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
-        transaction::commit(&self.client, &Append::new(&self.collections, batches)).await
+        transaction::commit(&self.collections.under_way, &Append::new(&self.collections, batches)).await
     }
 
     async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {

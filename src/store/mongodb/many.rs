@@ -3,12 +3,14 @@
 //! Fed by every file of this adapter that reads or writes more than one; feeds the server with as
 //! few calls as may be.
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::error::Error as Cause;
+use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
+use super::fault::{ANSWERS_WITHIN, writing};
+use super::rows;
 use super::transaction::Failed;
 use crate::store::Error;
 
@@ -31,17 +33,47 @@ pub(super) async fn update(
     statements: Vec<Document>,
     session: &mut ClientSession,
 ) -> Result<(), Failed> {
-    let database = rows.client().database(&rows.namespace().db);
     for statements in statements.chunks(STATEMENTS_MAX) {
-        let update = doc! { "update": rows.name(), "updates": statements };
-        let answer = database.run_command(update).session(&mut *session).await?;
-        let errors = answer.get_array("writeErrors").ok().and_then(|errors| errors.first());
-        let updated = answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok());
-        if errors.is_some() || updated != Some(statements.len()) {
-            let (name, all) = (rows.name(), statements.len());
-            let why = format!("collection {name}: {updated:?} of {all} rows could be updated, {errors:?}");
-            return Err(Error::Corrupt(why).into());
-        }
+        let answer = database(rows).run_command(command(rows, statements)).session(&mut *session).await?;
+        all_done(rows, statements, &answer)?;
     }
     Ok(())
+}
+
+/// Updates or inserts rows, each by a statement `{q, u, upsert}` and each for itself; done once a
+/// majority has them in its journals.
+pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<(), Error> {
+    for statements in statements.chunks(STATEMENTS_MAX) {
+        let mut command = command(rows, statements);
+        // What the client says of all writes is not said of commands.
+        command.insert(
+            "writeConcern",
+            doc! { "w": "majority", "j": true, "wtimeout": rows::ms(ANSWERS_WITHIN) },
+        );
+        let answer = writing(database(rows).run_command(command)).await?;
+        if let Some(failed) = answer.get("writeConcernError") {
+            return Err(Error::Unknown(failed.to_string()));
+        }
+        all_done(rows, statements, &answer)?;
+    }
+    Ok(())
+}
+
+fn database(rows: &Rows) -> Database {
+    rows.client().database(&rows.namespace().db)
+}
+
+fn command(rows: &Rows, statements: &[Document]) -> Document {
+    doc! { "update": rows.name(), "updates": statements }
+}
+
+fn all_done(rows: &Rows, statements: &[Document], answer: &Document) -> Result<(), Error> {
+    let (name, all) = (rows.name(), statements.len());
+    if let Some(failed) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+        return Err(Error::Unavailable(format!("collection {name}: a row can't be updated: {failed}")));
+    }
+    match answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok()) {
+        Some(done) if done == all => Ok(()),
+        done => Err(Error::Corrupt(format!("collection {name}: {done:?} of {all} rows could be updated"))),
+    }
 }

@@ -20,7 +20,7 @@ use crate::store::{Enabled, Error, Tenants};
 impl Tenants for Mongodb {
     async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let introduction = Introduction { collections: &self.collections, tenant, log_id };
-        transaction::commit(&self.client, &introduction).await
+        transaction::commit(&self.collections.under_way, &introduction).await
     }
 
     async fn list(&self) -> Result<Vec<Enabled>, Error> {

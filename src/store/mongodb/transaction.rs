@@ -16,10 +16,14 @@ use async_trait::async_trait;
 use tokio::time::{sleep, timeout};
 
 use super::fault::{ANSWERS_WITHIN, fault, no_answer, text};
+use super::under_way::UnderWay;
 use crate::store::Error;
 
 /// How long a body is repeated: longer than it takes until a dead replica's locks are broken.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// When one that always loses looks for others that have been under way for too long.
+const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
+const TOO_LONG: Duration = Duration::from_secs(5);
 /// How often a commit of unknown outcome is asked for.
 const COMMITS_MAX: u32 = 3;
 /// A few times as long as a transaction takes.
@@ -54,20 +58,16 @@ pub(super) trait Body: Sync {
     /// What comes of it, true once it is committed.
     type Done: Send;
 
-    /// Runs before each attempt, on the session of the transaction; `waited` since the first one.
-    async fn before(&self, _session: &mut ClientSession, _waited: Option<Duration>) -> Result<(), Failed> {
-        Ok(())
-    }
-
     /// Runs in the transaction.
     async fn run(&self, session: &mut ClientSession) -> Result<Self::Done, Failed>;
 }
 
 /// Runs a body and commits it.
-pub(super) async fn commit<B: Body>(client: &Client, body: &B) -> Result<B::Done, Error> {
-    let (since, mut session) = (Instant::now(), begin(client).await?);
+pub(super) async fn commit<B: Body>(under_way: &UnderWay, body: &B) -> Result<B::Done, Error> {
+    let (since, mut session) = (Instant::now(), begin(under_way.client()).await?);
     for attempt in 0.. {
-        let why = match attempted(body, &mut session, (attempt > 0).then(|| since.elapsed())).await {
+        let waited = (attempt > 0).then(|| since.elapsed());
+        let why = match attempted(under_way, body, &mut session, waited).await {
             Ok(done) => match committed(&mut session).await {
                 Ok(()) => return Ok(done),
                 Err(failed) => failed,
@@ -93,14 +93,24 @@ async fn begin(client: &Client) -> Result<ClientSession, Error> {
     client.start_session().causal_consistency(false).await.map_err(fault)
 }
 
+/// `waited` since the first attempt.
 async fn attempted<B: Body>(
+    under_way: &UnderWay,
     body: &B,
     session: &mut ClientSession,
     waited: Option<Duration>,
 ) -> Result<B::Done, Failed> {
     let attempt = async {
-        body.before(session, waited).await?;
+        match waited {
+            None => under_way.begin(session).await?,
+            Some(waited) if waited > SUSPICIOUS_AFTER => {
+                under_way.end_others(TOO_LONG).await?;
+                under_way.begin(session).await?;
+            }
+            Some(_) => {}
+        }
         session.start_transaction().read_concern(ReadConcern::snapshot()).await?;
+        under_way.end(session).await?;
         body.run(session).await
     };
     timeout(ANSWERS_WITHIN, attempt).await.map_err(|_| Error::Unavailable(no_answer()))?

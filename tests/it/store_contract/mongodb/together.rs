@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, Outcome, Store};
 use mongodb::bson::{Document, doc};
 
-use super::super::bench::{Bench, college, diku, log_id, receipts, tenant};
+use super::super::bench::{Bench, college, diku, log_id, position, receipts, tenant};
 use super::{OwnDatabase, append, log, open_at, stage};
 use crate::mongodb::client;
 use crate::store_contract::drafts::{create_in, event_id};
@@ -66,7 +67,15 @@ async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
     }
 }
 
-/// A replica that appends to four tenants at once until it is gone from one moment to the next.
+/// Notes the relay's cursors of four tenants.
+async fn note(store: &Arc<dyn Store>) {
+    let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
+    store.note(&Follower::relay(), &cursors).await.unwrap();
+}
+
+/// A replica that appends to four tenants at once, and notes their cursors, until it is gone from one
+/// moment to the next.
 fn dying_replica(url: String, database: String) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(open_at(&url, &database)).unwrap();
@@ -79,6 +88,11 @@ fn dying_replica(url: String, database: String) {
             }
         });
     }
+    runtime.spawn(async move {
+        loop {
+            note(&store).await;
+        }
+    });
     std::thread::sleep(Duration::from_millis(400));
     runtime.shutdown_background();
 }
@@ -87,9 +101,9 @@ fn dying_replica(url: String, database: String) {
 pub async fn dead_replicas_let_go(url: &str, database: &str) {
     let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
     let store = stage(url, database, &tenants).await;
-    let appends = client(url).await.database(database).collection::<Document>("appends");
+    let begun = client(url).await.database(database).collection::<Document>("transactions");
     let mut died = 0;
-    while died < 10 && appends.count_documents(doc! { "open": true }).await.unwrap() == 0 {
+    while died < 10 && begun.count_documents(doc! { "open": true }).await.unwrap() == 0 {
         let (url, database) = (url.to_owned(), database.to_owned());
         tokio::task::spawn_blocking(move || dying_replica(url, database)).await.unwrap();
         died += 1;
@@ -101,6 +115,7 @@ pub async fn dead_replicas_let_go(url: &str, database: &str) {
         receipts(&append(&store, tenant, &[create_in(tenant, id)]).await.unwrap());
         assert_eq!(log(&store, tenant).await.last(), Some(&event_id(id).to_string()));
     }
+    note(&store).await;
     assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
 }
 

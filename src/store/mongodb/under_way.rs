@@ -1,17 +1,17 @@
-//! The appends that are under way: said before a transaction begins, unsaid by its commit.
+//! The transactions that are under way: said before one begins, unsaid by its commit.
 //!
-//! Fed by `append`; feeds `changed`, which must know what may still be committed behind it. A
-//! session has one row, and at most one append at a time. A replica that is killed leaves its
-//! transaction, and with it the heads that it has locked, to the server, which would keep it for a
-//! minute (`transactionLifetimeLimitSeconds`): the row names the session, so that another replica
-//! ends it after a few seconds. Always true: an append whose row was taken away can't commit, since
-//! its commit would unsay what is not there.
+//! Fed by `transaction`; feeds `changed`, which must know what may still be committed behind it. A
+//! session has one row, and at most one transaction at a time. A replica that is killed leaves its
+//! transaction, and with it whatever it has locked, to the server, which would keep it for a minute
+//! (`transactionLifetimeLimitSeconds`): the row names the session, so that another replica ends it
+//! after a few seconds. Always true: a transaction whose row was taken away can't commit, since it
+//! unsays what is not there.
 
 use std::time::Duration;
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Acknowledgment, WriteConcern};
+use ::mongodb::{Client, ClientSession};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
@@ -23,13 +23,18 @@ use crate::store::Error;
 /// No session lives that long without being used.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
-/// The rows of all sessions that append.
-pub(super) struct Appends(Rows);
+/// The rows of all sessions that have begun a transaction.
+pub(super) struct UnderWay(Rows);
 
-impl Appends {
+impl UnderWay {
     /// In that collection.
     pub(super) fn new(rows: Rows) -> Self {
         Self(rows)
+    }
+
+    /// Whose sessions they are.
+    pub(super) fn client(&self) -> &Client {
+        self.0.client()
     }
 
     /// The collection.
@@ -37,7 +42,7 @@ impl Appends {
         &self.0
     }
 
-    /// Says that an append begins. It needn't outlive the primary, which no open transaction does;
+    /// Says that a transaction begins. It needn't outlive the primary, which no open transaction does;
     /// nor, when it is committed, can it be lost without what the transaction has written after it.
     pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let row = vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
@@ -47,8 +52,8 @@ impl Appends {
         Ok(())
     }
 
-    /// Unsays it, in the transaction that appends. Now and then the transaction's snapshot lies before
-    /// its row, and it must begin again.
+    /// Unsays it, in the transaction itself. Now and then the transaction's snapshot lies before its row,
+    /// and it must begin again.
     pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let mut open = id(session);
         open.insert("open", true);
@@ -68,7 +73,7 @@ impl Appends {
         for row in late {
             let (session, begun) = (rows::field(&row, "_id")?, rows::field(&row, "begun")?);
             let kill = doc! { "killSessions": [{ "id": rows::owned(session)? }] };
-            reading(self.0.client().database("admin").run_command(kill)).await?;
+            reading(self.client().database("admin").run_command(kill)).await?;
             let row = doc! { "_id": rows::owned(session)?, "begun": rows::owned(begun)? };
             writing(self.0.delete_one(row)).await?;
         }
