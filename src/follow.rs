@@ -5,9 +5,11 @@
 
 pub mod health;
 mod lane;
+mod lanes;
 mod mirror;
 pub mod published;
 mod relay;
+mod spread;
 mod topics;
 
 use std::sync::Arc;
@@ -95,9 +97,7 @@ impl Followers {
             }
             Opened::Kafka(kafka) => {
                 tasks.spawn(topics::run(parts.clone(), kafka.clone(), stop.clone()));
-                for lane in Lane::all(parts.bells.count()) {
-                    tasks.spawn(lane::run(parts.clone(), kafka.clone(), lane, stop.clone()));
-                }
+                tasks.spawn(lanes::run(parts.clone(), kafka.clone(), stop.clone()));
             }
         }
         Self { tasks, stop }

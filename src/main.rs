@@ -38,6 +38,7 @@ async fn run(line: Line) -> anyhow::Result<()> {
             cli::serve::run(app, config.listen).await
         }
         Verb::Tenants(ListVerb::List) => cli::tenants::list(&*open_beside(&line.options, clock).await?).await,
+        Verb::Lanes(ListVerb::List) => cli::lanes::list(&*open_beside(&line.options, clock).await?).await,
         Verb::Topics(ListVerb::List) => {
             let settings = config::settings(&line.options)?;
             cli::topics::list(&*open_beside(&line.options, clock).await?, &settings).await

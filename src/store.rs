@@ -248,6 +248,26 @@ pub enum Renewed {
     Lost,
 }
 
+/// A lane's lease as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which lane.
+    pub lane: Lane,
+    /// Which replica holds it; `None` when its lease has run out too.
+    pub holder: Option<String>,
+    /// Of its last taking.
+    pub epoch: u64,
+}
+
+/// Who is there, and who works on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The replicas that attend, in order of their names.
+    pub replicas: Vec<String>,
+    /// Every lane, in order.
+    pub lanes: Vec<Standing>,
+}
+
 /// Who works on which lane, by the store's clock.
 #[async_trait]
 pub trait Leases: Send + Sync {
@@ -262,6 +282,15 @@ pub trait Leases: Send + Sync {
 
     /// Gives it back at once; nothing happens if it was taken since.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// Says that this replica is there to share the lanes, for another `ttl` from now.
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error>;
+
+    /// Says that it is not.
+    async fn leave(&self, replica: &str) -> Result<(), Error>;
+
+    /// Who is there, and who works on what.
+    async fn roster(&self) -> Result<Roster, Error>;
 }
 
 /// All of it, behind one name.

@@ -31,9 +31,12 @@ pub enum Verb {
     /// Topics of the enabled tenants.
     #[command(subcommand)]
     Topics(ListVerb),
+    /// Lanes, and which replica works on each.
+    #[command(subcommand)]
+    Lanes(ListVerb),
 }
 
-/// What to do with tenants or topics.
+/// What to do with tenants, topics or lanes.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ListVerb {
     /// Print one line for each.

@@ -31,6 +31,11 @@ impl Health {
         self.0.lock().expect("no holder panics").remove(who);
     }
 
+    /// Whether `who` is in trouble.
+    pub fn is_in_trouble(&self, who: &str) -> bool {
+        self.0.lock().expect("no holder panics").contains_key(who)
+    }
+
     /// Who is in trouble, and why; empty when all is well.
     pub fn troubles(&self) -> BTreeMap<String, String> {
         self.0.lock().expect("no holder panics").clone()

@@ -22,7 +22,8 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
 use crate::store::{self, Lease, Renewed};
 
-const LEASE: Duration = Duration::from_secs(5);
+/// How long a lane is held by who says nothing.
+pub(super) const LEASE: Duration = Duration::from_secs(5);
 const RENEW_AFTER: Duration = Duration::from_millis(1500);
 /// How long a lane stands that only an operator can set right.
 const STAND: Duration = Duration::from_secs(30);
@@ -48,17 +49,14 @@ impl End {
     }
 }
 
-/// Works on one lane whenever no other replica does, until `stop`.
+/// Works on one lane until `stop`, or until another replica holds it.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop: CancellationToken) {
     let worker = Worker { who: lane.to_string(), parts, broker, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !worker.stop.is_cancelled() {
         let end = match worker.parts.store.take(lane, &worker.parts.replica, LEASE).await {
             Ok(Some(lease)) => worker.hold(lease, &mut backoff).await,
-            Ok(None) => {
-                worker.parts.health.well(&worker.who);
-                Ok(())
-            }
+            Ok(None) => break,
             Err(error) => Err(error.into()),
         };
         if let Err(end) = end {
@@ -69,6 +67,7 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop:
         }
         backoff.sleep(&worker.stop).await;
     }
+    worker.parts.health.well(&worker.who);
 }
 
 struct Worker {
@@ -80,19 +79,37 @@ struct Worker {
 }
 
 impl Worker {
-    /// Holds the lane under one lease, and gives it back in the end.
+    /// Holds the lane under one lease, and gives it back in the end. A page that is under way when the
+    /// lease is lost is left to Kafka, which knows whose lane it is.
     async fn hold(&self, lease: Lease, backoff: &mut Backoff) -> Result<(), End> {
-        let mut held = Held { lease, renewed: Instant::now() };
-        let end = self.follow(&mut held, backoff).await;
-        if let Err(error) = self.parts.store.release(&held.lease).await {
+        let end = tokio::select! {
+            end = self.follow(backoff) => end,
+            lost = self.keep(&lease) => Err(lost),
+        };
+        if let Err(error) = self.parts.store.release(&lease).await {
             tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run out");
         }
         end
     }
 
+    /// Keeps the lease, however long a page or a fence takes; returns when it is lost.
+    async fn keep(&self, lease: &Lease) -> End {
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(RENEW_AFTER).await;
+            let asked = Instant::now();
+            match self.parts.store.renew(lease, LEASE).await {
+                Ok(Renewed::Held) => renewed = asked,
+                Ok(Renewed::Lost) => return End::LeaseLost,
+                Err(error) if renewed.elapsed() > LEASE => return error.into(),
+                Err(error) => tracing::debug!(lane = %self.lane, %error, "failed to renew the lease"),
+            }
+        }
+    }
+
     /// Takes the lane over and publishes page after page, until `stop` or an error.
-    async fn follow(&self, held: &mut Held, backoff: &mut Backoff) -> Result<(), End> {
-        if !self.wait_for_first_event(held).await? {
+    async fn follow(&self, backoff: &mut Backoff) -> Result<(), End> {
+        if !self.wait_for_first_event().await? {
             return Ok(());
         }
         let fenced = self.broker.fence(self.lane).await?;
@@ -102,7 +119,6 @@ impl Worker {
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         let mut producer = fenced.producer;
         while !self.stop.is_cancelled() {
-            self.renew(held).await?;
             match relay.offer(&self.parts).await? {
                 Some(page) => producer = self.publish(producer, page).await?,
                 None => self.rest().await,
@@ -113,14 +129,13 @@ impl Worker {
     }
 
     /// A lane without events needs no producer. `false` at `stop`.
-    async fn wait_for_first_event(&self, held: &mut Held) -> Result<bool, End> {
+    async fn wait_for_first_event(&self) -> Result<bool, End> {
         while self.parts.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
             self.parts.health.well(&self.who);
             self.rest().await;
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
-            self.renew(held).await?;
         }
         Ok(true)
     }
@@ -161,17 +176,6 @@ impl Worker {
         }
     }
 
-    async fn renew(&self, held: &mut Held) -> Result<(), End> {
-        if held.renewed.elapsed() < RENEW_AFTER {
-            return Ok(());
-        }
-        match self.parts.store.renew(&held.lease, LEASE).await? {
-            Renewed::Held => held.renewed = Instant::now(),
-            Renewed::Lost => return Err(End::LeaseLost),
-        }
-        Ok(())
-    }
-
     fn complain(&self, end: &End) {
         let lane = self.lane;
         match (self.parts.health.trouble(&self.who, end), end.is_for_an_operator()) {
@@ -180,9 +184,4 @@ impl Worker {
             (News::New, true) => tracing::error!(%lane, error = %end, "the lane is stopped"),
         }
     }
-}
-
-struct Held {
-    lease: Lease,
-    renewed: Instant,
 }

@@ -15,7 +15,8 @@ use crate::broker::Broker;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
 const ENSURE_MAX: usize = 200;
-const WHO: &str = "kafka";
+/// Who is in trouble when Kafka is.
+pub(super) const WHO: &str = "kafka";
 
 /// Probes the broker until `stop`; each time that it comes up, and when tenants have come, creates
 /// what topics are missing.

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 
 use super::judge::{Known, Tail};
-use super::{Enabled, Error, Head, Receipt};
+use super::{Enabled, Error, Head, Receipt, Standing};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
@@ -75,6 +75,17 @@ pub(super) fn lane(row: &impl Columns) -> Result<Lane, Error> {
 pub(super) fn lanes(row: &impl Columns) -> Result<u16, Error> {
     let lanes = row.integer("lanes")?;
     u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
+}
+
+/// A lane's standing; nobody's holder is an empty name.
+pub(super) fn standing(row: &impl Columns) -> Result<Standing, Error> {
+    let holder = Some(row.text("holder")?.to_owned()).filter(|holder| !holder.is_empty());
+    Ok(Standing { lane: lane(row)?, holder, epoch: row.integer("epoch")?.unsigned_abs() })
+}
+
+/// The column `replica`.
+pub(super) fn replica(row: &impl Columns) -> Result<String, Error> {
+    row.text("replica").map(str::to_owned)
 }
 
 /// The column `position`.

@@ -55,7 +55,7 @@ fn setup(env: &str, store: &str) -> Setup {
 }
 
 /// Holds each tenant's log, and its topics, to what was acknowledged.
-async fn check(url: &str, broker: &str, env: &str, acknowledged: &[Acknowledged]) {
+pub async fn check(url: &str, broker: &str, env: &str, acknowledged: &[Acknowledged]) {
     for tenant in TENANTS {
         let of_tenant: Vec<_> = acknowledged.iter().filter(|a| a.tenant == tenant).cloned().collect();
         let log = checker::log(url, tenant).await;

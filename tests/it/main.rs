@@ -31,6 +31,8 @@ mod outage;
 #[cfg(feature = "services")]
 mod postgres;
 mod relay;
+#[cfg(feature = "services")]
+mod replicas;
 mod serve;
 mod store_contract;
 mod store_faults;

@@ -168,6 +168,18 @@ impl Leases for Moody {
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
         self.through(Call::Other, self.inner.release(lease)).await
     }
+
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.attend(replica, ttl)).await
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.leave(replica)).await
+    }
+
+    async fn roster(&self) -> Result<Roster, Error> {
+        self.through(Call::Other, self.inner.roster()).await
+    }
 }
 
 #[async_trait]

@@ -274,13 +274,13 @@ async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lane_without_events_forgets_a_trouble_that_is_over() {
+async fn a_trouble_that_is_over_is_forgotten_without_events() {
     let mut stage = Stage::new(1, &tenants(1)).await;
     let moody = Arc::new(Moody::new(stage.store.clone()));
     moody.is(Mood::Failing(store::Error::Unavailable("away".to_owned())));
     stage.parts.store = moody.clone();
     let followers = stage.follow();
-    stage.trouble("lane-0").await;
+    stage.trouble("lanes").await;
     moody.is(Mood::Well);
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !stage.parts.health.troubles().is_empty() {

@@ -105,7 +105,8 @@ macro_rules! contract {
                 a_released_lane_is_free_at_once
                 whoever_holds_a_lane_may_take_it_again
                 epochs_rise_with_every_taking
-                of_many_who_take_a_lane_one_gets_it;
+                of_many_who_take_a_lane_one_gets_it
+                the_roster_tells_who_is_there_and_who_holds_what;
         }
     };
 }

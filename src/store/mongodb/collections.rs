@@ -13,6 +13,7 @@
 //! | `epochs`       | {tenant, topic}      | position                                                     |
 //! | `cursors`      | {tenant, follower}   | log_id, position, event_id                                   |
 //! | `leases`       | lane                 | holder, epoch, expires, tenants (how many are in the lane)   |
+//! | `replicas`     | replica              | expires                                                      |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |
 //!
@@ -38,6 +39,7 @@ pub(super) struct Collections {
     pub(super) epochs: Rows,
     pub(super) cursors: Rows,
     pub(super) leases: Rows,
+    pub(super) replicas: Rows,
     pub(super) under_way: UnderWay,
     pub(super) checks: Rows,
 }
@@ -54,6 +56,7 @@ impl Collections {
             epochs: rows("epochs"),
             cursors: rows("cursors"),
             leases: rows("leases"),
+            replicas: rows("replicas"),
             under_way: UnderWay::new(rows("transactions")),
             checks: rows("checks"),
         }
@@ -62,7 +65,15 @@ impl Collections {
     /// Makes those that are missing, and their indexes: a transaction makes none of them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
         let under_way = self.under_way.rows();
-        for rows in [&self.idempotency, &self.epochs, &self.cursors, &self.leases, under_way, &self.checks] {
+        for rows in [
+            &self.idempotency,
+            &self.epochs,
+            &self.cursors,
+            &self.leases,
+            &self.replicas,
+            under_way,
+            &self.checks,
+        ] {
             let name = rows.name();
             let create = async {
                 match database.create_collection(name).await {

@@ -3,19 +3,23 @@
 //! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
 //! ever; its epoch only rises. Rows are compared and set by the server in one step.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Document, doc, rawdoc};
+use ::mongodb::bson::{Document, RawDocument, doc, rawdoc};
 use ::mongodb::options::ReturnDocument;
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::fault::writing;
+use super::fault::{reading, writing};
 use super::transaction::{self, Body, Failed};
-use super::{Mongodb, rows};
+use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
-use crate::store::{Error, Lease, Leases, Renewed};
+use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing};
+
+/// When a replica that left without a word is not listed any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 #[async_trait]
 impl Leases for Mongodb {
@@ -57,6 +61,42 @@ impl Leases for Mongodb {
         writing(self.collections.leases.update_one(of(lease), free)).await?;
         Ok(())
     }
+
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
+        let replicas = &self.collections.replicas;
+        let attend = vec![doc! { "$set": { "expires": expires(ttl) } }];
+        writing(replicas.update_one(doc! { "_id": replica }, attend).upsert(true)).await?;
+        let ago = doc! { "$subtract": ["$$NOW", rows::ms(FORGOTTEN_AFTER)] };
+        let forgotten = doc! { "_id": { "$ne": replica }, "$expr": { "$lt": ["$expires", ago] } };
+        writing(replicas.delete_many(forgotten)).await?;
+        Ok(())
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), Error> {
+        writing(self.collections.replicas.delete_one(doc! { "_id": replica })).await?;
+        Ok(())
+    }
+
+    async fn roster(&self) -> Result<Roster, Error> {
+        let Collections { replicas, leases, .. } = &self.collections;
+        let mut session = self.session().await?;
+        let there = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] } };
+        let there = reading(many::find(replicas, there, &mut session)).await?;
+        let held = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] }, "holder": { "$ne": null } };
+        let held = reading(many::find(leases, held, &mut session)).await?;
+        let all = reading(many::find(leases, doc! {}, &mut session)).await?;
+        let held =
+            held.iter().map(|row| Ok((rows::number(row, "_id")?, rows::text(row, "holder")?.to_owned())));
+        let held = held.collect::<Result<HashMap<_, _>, Error>>()?;
+        let mut replicas = there
+            .iter()
+            .map(|row| Ok(rows::text(row, "_id")?.to_owned()))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let mut lanes = all.iter().map(|row| standing(row, &held)).collect::<Result<Vec<_>, Error>>()?;
+        replicas.sort_unstable();
+        lanes.sort_unstable_by_key(|standing| standing.lane);
+        Ok(Roster { replicas, lanes })
+    }
 }
 
 struct Lanes<'a> {
@@ -81,6 +121,14 @@ impl Body for Lanes<'_> {
         leases.insert_many(Lane::all(self.wanted).map(lease)).session(session).await?;
         Ok(self.wanted)
     }
+}
+
+fn standing(row: &RawDocument, held: &HashMap<i64, String>) -> Result<Standing, Error> {
+    let number = rows::number(row, "_id")?;
+    let lane = u16::try_from(number).map(Lane::new);
+    let lane = lane.map_err(|_| Error::Corrupt(format!("there is no lane {number}")))?;
+    let epoch = rows::number(row, "epoch")?.unsigned_abs();
+    Ok(Standing { lane, holder: held.get(&number).cloned(), epoch })
 }
 
 /// Which taking of which lane.

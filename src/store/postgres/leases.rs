@@ -12,7 +12,7 @@ use super::rows::Statement;
 use super::session::Session;
 use crate::domain::lane::Lane;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed};
+use crate::store::{Error, Lease, Leases, Renewed, Roster};
 
 #[async_trait]
 impl Leases for Postgres {
@@ -49,6 +49,26 @@ impl Leases for Postgres {
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
         let release = of(sqlx::query(sql!("postgres/lease_release.sql")), lease);
         self.sessions.one().await?.write(release).await.map(drop)
+    }
+
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
+        let attend = sqlx::query(sql!("postgres/replica_attend.sql")).bind(replica.to_owned()).bind(ms(ttl));
+        self.sessions.one().await?.write(attend).await.map(drop)
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), Error> {
+        let leave = sqlx::query(sql!("postgres/replica_leave.sql")).bind(replica.to_owned());
+        self.sessions.one().await?.write(leave).await.map(drop)
+    }
+
+    async fn roster(&self) -> Result<Roster, Error> {
+        let mut session = self.sessions.one().await?;
+        let replicas = session.find(sqlx::query(sql!("postgres/replica_list.sql"))).await?;
+        let lanes = session.find_all(sqlx::query(sql!("postgres/lease_list.sql"))).await?;
+        Ok(Roster {
+            replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(sql::standing).collect::<Result<_, _>>()?,
+        })
     }
 }
 

@@ -58,6 +58,7 @@ async fn serve(path: &Path) -> Result<(Option<File>, Writer), Error> {
     let mut connection = writer::connect(&options).await?;
     MIGRATOR.run(&mut connection).await.map_err(|e| migration(path, e))?;
     sqlx::query(sql!("sqlite/lease_clear.sql")).execute(&mut connection).await.map_err(fault)?;
+    sqlx::query(sql!("sqlite/replica_clear.sql")).execute(&mut connection).await.map_err(fault)?;
     Ok((Some(lock), Writer::new(options, connection)))
 }
 

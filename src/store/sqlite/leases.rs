@@ -12,7 +12,10 @@ use super::fault::fault;
 use super::{Sqlite, rows};
 use crate::domain::lane::Lane;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed};
+use crate::store::{Error, Lease, Leases, Renewed, Roster};
+
+/// When a replica that left without a word is not listed any more.
+const FORGOTTEN_AFTER_MS: i64 = 60_000;
 
 #[async_trait]
 impl Leases for Sqlite {
@@ -59,6 +62,35 @@ impl Leases for Sqlite {
         let release = of(sqlx::query(sql!("sqlite/lease_release.sql")), lease);
         release.execute(writing.connection()).await.map_err(fault)?;
         writing.commit().await
+    }
+
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
+        let mut writing = self.writer.begin().await?;
+        let now = self.clock.now().as_ms();
+        let attend = sqlx::query(sql!("sqlite/replica_attend.sql")).bind(replica).bind(end(now, ttl));
+        attend.execute(writing.connection()).await.map_err(fault)?;
+        let forget = sqlx::query(sql!("sqlite/replica_forget.sql")).bind(now - FORGOTTEN_AFTER_MS);
+        forget.execute(writing.connection()).await.map_err(fault)?;
+        writing.commit().await
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), Error> {
+        let mut writing = self.writer.begin().await?;
+        let leave = sqlx::query(sql!("sqlite/replica_leave.sql")).bind(replica);
+        leave.execute(writing.connection()).await.map_err(fault)?;
+        writing.commit().await
+    }
+
+    async fn roster(&self) -> Result<Roster, Error> {
+        let now = self.clock.now().as_ms();
+        let replicas = sqlx::query(sql!("sqlite/replica_list.sql")).bind(now);
+        let replicas = replicas.fetch_all(&self.readers).await.map_err(fault)?;
+        let lanes = sqlx::query(sql!("sqlite/lease_list.sql")).bind(now);
+        let lanes = lanes.fetch_all(&self.readers).await.map_err(fault)?;
+        Ok(Roster {
+            replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(sql::standing).collect::<Result<_, _>>()?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Lease, Renewed, Store};
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, Stage};
+use super::bench::{Bench, LANES, Stage};
 
 const LANE: Lane = Lane::new(1);
 /// Long enough that a slow machine doesn't outlast it in a few calls.
@@ -104,4 +104,30 @@ pub async fn of_many_who_take_a_lane_one_gets_it<B: Bench>() {
     }
     let taken = racers.join_all().await;
     assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
+}
+
+pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
+    let Stage { store, bench } = Stage::<B>::new().await;
+    let roster = store.roster().await.unwrap();
+    assert!(roster.replicas.is_empty(), "{roster:?}");
+    assert!(roster.lanes.iter().map(|standing| standing.lane).eq(Lane::all(LANES)), "{roster:?}");
+    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+    for replica in ["two", "one", "three"] {
+        store.attend(replica, TTL).await.unwrap();
+    }
+    store.attend("four", SHORT).await.unwrap();
+    store.attend("three", SHORT).await.unwrap();
+    let (held, ran_out) = (take(&store, "one").await.unwrap(), Lane::new(2));
+    store.take(ran_out, "two", SHORT).await.unwrap().unwrap();
+    bench.elapse(SHORT).await;
+    let roster = store.roster().await.unwrap();
+    assert_eq!(roster.replicas, ["one", "two"]);
+    let holders: Vec<_> = roster.lanes.iter().map(|standing| standing.holder.as_deref()).collect();
+    assert_eq!(holders, [None, Some("one"), None]);
+    assert_eq!(roster.lanes[1].epoch, held.epoch);
+    store.leave("one").await.unwrap();
+    store.release(&held).await.unwrap();
+    let roster = store.roster().await.unwrap();
+    assert_eq!(roster.replicas, ["two"]);
+    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
 }

@@ -1,0 +1,2 @@
+-- Who begins to serve a folder is alone there.
+DELETE FROM replicas

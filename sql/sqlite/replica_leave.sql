@@ -1,0 +1,3 @@
+-- A replica that goes.
+DELETE FROM replicas
+WHERE replica = ?

@@ -1,0 +1,24 @@
+//! `lanes list`: which replica works on which lane, and for how many tenants.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use crate::store::Store;
+
+/// Prints a line for each lane, then one with the replicas that attend.
+pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
+    let mut tenants = BTreeMap::new();
+    for enabled in store.list().await? {
+        *tenants.entry(enabled.lane).or_insert(0) += 1;
+    }
+    let roster = store.roster().await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "EPOCH", "TENANTS")?;
+    for standing in roster.lanes {
+        let holder = standing.holder.as_deref().unwrap_or("-");
+        let tenants = tenants.get(&standing.lane).unwrap_or(&0);
+        writeln!(out, "{:>4}{:>8}{tenants:>8}  {holder}", standing.lane.number(), standing.epoch)?;
+    }
+    writeln!(out, "replicas: {}", roster.replicas.join(" "))?;
+    Ok(())
+}

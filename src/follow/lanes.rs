@@ -1,0 +1,119 @@
+//! The lanes of this replica: starts workers for those that it is to have, and ends those that
+//! another is to have.
+//!
+//! Fed by the store's roster; feeds `lane`. A replica attends as long as it reaches Kafka; replicas
+//! share the lanes by the `spread` that each of them works out alone. What they do meanwhile is
+//! never in doubt: a lane has one lease, and one producer that isn't fenced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::health::News;
+use super::spread::{Plan, plan};
+use super::{Parts, lane, topics};
+use crate::broker::Broker;
+use crate::domain::lane::Lane;
+use crate::store;
+
+/// How often the roster is looked at: a lane that is given up is taken so soon.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+const ATTEND_EVERY: Duration = Duration::from_secs(1);
+/// How long a replica that says nothing counts as being there: as long as its leases hold.
+const ATTENDS_FOR: Duration = lane::LEASE;
+const WHO: &str = "lanes";
+
+/// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and leaves.
+pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
+    let mut share =
+        Share { parts, broker, workers: JoinSet::new(), running: BTreeMap::new(), attended: None };
+    while !stop.is_cancelled() {
+        match share.look().await {
+            Ok(()) => share.parts.health.well(WHO),
+            Err(error) => {
+                if share.parts.health.trouble(WHO, &error) == News::New {
+                    tracing::warn!(%error, "failed to share the lanes");
+                }
+            }
+        }
+        share.rest(&stop).await;
+    }
+    share.give(&share.running.keys().copied().collect());
+    while share.workers.join_next().await.is_some() {}
+    share.leave().await;
+}
+
+struct Share {
+    parts: Parts,
+    broker: Arc<dyn Broker>,
+    /// Each returns its lane.
+    workers: JoinSet<Lane>,
+    running: BTreeMap<Lane, CancellationToken>,
+    attended: Option<Instant>,
+}
+
+impl Share {
+    /// Attends, looks who else does, and takes and gives what is to be.
+    async fn look(&mut self) -> Result<(), store::Error> {
+        if self.parts.health.is_in_trouble(topics::WHO) {
+            // Others may reach Kafka; what this replica holds it gives up by itself when it fails.
+            self.leave().await;
+            return Ok(());
+        }
+        if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
+            self.parts.store.attend(&self.parts.replica, ATTENDS_FOR).await?;
+            self.attended = Some(Instant::now());
+        }
+        let roster = self.parts.store.roster().await?;
+        let Plan { take, give } = plan(&roster, &self.parts.replica);
+        self.give(&give);
+        // A lane that the last run of this replica held is its own still.
+        let mine = roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.parts.replica));
+        let kept: BTreeSet<_> = mine.map(|standing| standing.lane).filter(|l| !give.contains(l)).collect();
+        take.union(&kept).for_each(|lane| self.start(*lane));
+        Ok(())
+    }
+
+    fn start(&mut self, lane: Lane) {
+        if self.running.contains_key(&lane) {
+            return;
+        }
+        let stop = CancellationToken::new();
+        self.running.insert(lane, stop.clone());
+        let worker = lane::run(self.parts.clone(), self.broker.clone(), lane, stop);
+        self.workers.spawn(async move {
+            worker.await;
+            lane
+        });
+    }
+
+    fn give(&self, lanes: &BTreeSet<Lane>) {
+        lanes.iter().filter_map(|lane| self.running.get(lane)).for_each(CancellationToken::cancel);
+    }
+
+    async fn rest(&mut self, stop: &CancellationToken) {
+        let look_again = tokio::time::sleep(LOOK_EVERY);
+        tokio::pin!(look_again);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = &mut look_again => return,
+                Some(ended) = self.workers.join_next() => {
+                    self.running.remove(&ended.expect("a worker doesn't panic"));
+                }
+            }
+        }
+    }
+
+    async fn leave(&mut self) {
+        if self.attended.take().is_some()
+            && let Err(error) = self.parts.store.leave(&self.parts.replica).await
+        {
+            tracing::debug!(%error, "failed to leave; the others will notice");
+        }
+    }
+}

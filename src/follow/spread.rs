@@ -1,0 +1,128 @@
+//! The spread of the lanes over the replicas: who takes which, and who gives some up.
+//!
+//! Fed by the store's roster; feeds `lanes`. No I/O, no clock, no chance: replicas that see the same
+//! roster come to the same spread, so that no two reach for one lane and none is given back and
+//! forth. Always true: when all have done as planned, no replica has two lanes more than another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::lane::Lane;
+use crate::store::Roster;
+
+/// What one replica is to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Lanes to work on that it doesn't hold.
+    pub(super) take: BTreeSet<Lane>,
+    /// Lanes that it holds and that are another's turn.
+    pub(super) give: BTreeSet<Lane>,
+}
+
+/// What `me` is to do: a free lane goes to who has the fewest, and who has the most gives one up as
+/// long as another has two less, who takes it once it is free. A lane is left to who holds it, though
+/// that one no longer attends.
+pub(super) fn plan(roster: &Roster, me: &str) -> Plan {
+    let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
+    held.extend(roster.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
+    let mut free = BTreeSet::new();
+    for standing in &roster.lanes {
+        match &standing.holder {
+            None => {
+                free.insert(standing.lane);
+            }
+            Some(holder) => {
+                held.entry(holder).and_modify(|lanes| lanes.push(standing.lane));
+            }
+        }
+    }
+    let mine: BTreeSet<Lane> = held[me].iter().copied().collect();
+    free.iter().for_each(|lane| give_to_fewest(&mut held, *lane));
+    while let Some(lane) = surplus(&mut held) {
+        give_to_fewest(&mut held, lane);
+    }
+    let wanted: BTreeSet<Lane> = held[me].iter().copied().collect();
+    Plan { take: &wanted & &free, give: &mine - &wanted }
+}
+
+fn give_to_fewest(held: &mut BTreeMap<&str, Vec<Lane>>, lane: Lane) {
+    held.values_mut().min_by_key(|lanes| lanes.len()).expect("I am one of them").push(lane);
+}
+
+/// A lane of who has the most, if another has two less.
+fn surplus(held: &mut BTreeMap<&str, Vec<Lane>>) -> Option<Lane> {
+    let fewest = held.values().map(Vec::len).min()?;
+    held.values_mut().max_by_key(|lanes| lanes.len()).filter(|lanes| lanes.len() >= fewest + 2)?.pop()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::plan;
+    use crate::domain::lane::Lane;
+    use crate::store::{Roster, Standing};
+
+    /// A roster of these replicas, with each lane's holder; `-` is nobody.
+    fn roster(replicas: &str, holders: &str) -> Roster {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lanes = Lane::all(64).zip(names(holders)).map(|(lane, holder)| {
+            let holder = Some(holder).filter(|holder| holder != "-");
+            Standing { lane, holder, epoch: 1 }
+        });
+        Roster { replicas: names(replicas), lanes: lanes.collect() }
+    }
+
+    /// Lets every replica do as planned, given ups first, until nobody has anything to do.
+    fn settled(mut roster: Roster) -> (BTreeMap<String, usize>, usize) {
+        for round in 0..10 {
+            let plans: Vec<_> = roster.replicas.iter().map(|me| (me.clone(), plan(&roster, me))).collect();
+            if plans.iter().all(|(_, plan)| plan.take.is_empty() && plan.give.is_empty()) {
+                let mut loads: BTreeMap<_, _> = roster.replicas.iter().map(|r| (r.clone(), 0)).collect();
+                let holders = roster.lanes.iter().filter_map(|standing| standing.holder.clone());
+                holders.for_each(|holder| *loads.entry(holder).or_default() += 1);
+                return (loads, round);
+            }
+            for (me, plan) in plans {
+                for lane in &plan.give {
+                    let standing = &mut roster.lanes[usize::from(lane.number())];
+                    assert_eq!(standing.holder.as_ref(), Some(&me), "gives what is its own");
+                    standing.holder = None;
+                }
+                for lane in &plan.take {
+                    let standing = &mut roster.lanes[usize::from(lane.number())];
+                    assert_eq!(standing.holder.replace(me.clone()), None, "two reach for {lane}");
+                }
+            }
+        }
+        panic!("never settled: {roster:?}");
+    }
+
+    #[test]
+    fn lanes_are_spread_evenly_over_replicas_that_come_and_go() {
+        for (replicas, holders, loads) in [
+            ("a", "- - - - - - - -", vec![8]),
+            ("a b", "- - - - - - - -", vec![4, 4]),
+            ("a b", "a a a a a a a a", vec![4, 4]),
+            ("a b c", "a a a a b b b b", vec![2, 3, 3]),
+            ("b c", "- - - b b b c c", vec![4, 4]),
+            ("a b c", "a a b b", vec![1, 1, 2]),
+            ("a b c d", "- b -", vec![0, 1, 1, 1]),
+            ("a b", "x x a a", vec![1, 1]),
+        ] {
+            let (spread, rounds) = settled(roster(replicas, holders));
+            let mut counts: Vec<_> =
+                spread.iter().filter(|(replica, _)| *replica != "x").map(|(_, count)| *count).collect();
+            counts.sort_unstable();
+            assert_eq!(counts, loads, "{replicas}: {holders}");
+            assert!(rounds <= 3, "{rounds} rounds for {replicas}: {holders}");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_is_not_listed_yet_plans_as_if_it_were() {
+        let all = plan(&roster("", "- -"), "a");
+        assert_eq!(all.take.len(), 2);
+        assert_eq!(plan(&roster("b", "b b -"), "a").take.len(), 1);
+        assert_eq!(plan(&roster("b", "b b b"), "a"), plan(&roster("a b", "b b b"), "a"));
+    }
+}

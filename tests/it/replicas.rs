@@ -1,0 +1,107 @@
+//! Several replicas of the real binary on one store and one Kafka: they share the lanes, and take over
+//! from each other.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::checker;
+use crate::exactly_once::check;
+use crate::kafka;
+use crate::load::Load;
+use crate::serve::{Serve, Setup};
+
+const TENANTS: [&str; 3] = ["diku", "college", "university"];
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a lane may stand still after its replica was killed, and after it was stopped. What a test
+/// holds them to leaves room for a slow machine.
+const AFTER_A_DEATH: Duration = Duration::from_secs(10);
+const AFTER_A_STOP: Duration = Duration::from_secs(1);
+const SLOWNESS: u32 = 3;
+
+/// The stories, on one store.
+macro_rules! stories {
+    ($store:ident, $url:expr) => {
+        mod $store {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn lanes_are_shared_by_replicas_that_come_and_go() {
+                super::come_and_go($url).await;
+            }
+        }
+    };
+}
+
+stories!(on_postgres, &crate::postgres::url());
+stories!(on_mongodb, &crate::mongodb::url());
+
+/// Replicas of one gateway, on the real Kafka.
+struct Replicas {
+    env: String,
+    setups: BTreeMap<&'static str, Setup>,
+}
+
+impl Replicas {
+    fn new(store: &str, names: &[&'static str]) -> Self {
+        let (env, address) = (kafka::env(), kafka::address());
+        let (host, port) = address.split_once(':').unwrap();
+        let setup = |name: &str| {
+            Setup::new(&TENANTS)
+                .with("ENV", &env)
+                .with("KAFKA_HOST", host)
+                .with("KAFKA_PORT", port)
+                .with("STORE_URL", store)
+                .with("REPLICA", name)
+        };
+        let setups = names.iter().map(|name| (*name, setup(name))).collect();
+        Self { env, setups }
+    }
+
+    fn serve(&self, name: &str) -> Serve {
+        self.setups[name].serve()
+    }
+
+    /// Which replica holds each lane, as `lanes list` tells.
+    fn lanes(&self) -> Vec<String> {
+        let setup = self.setups.values().next().unwrap();
+        let output = setup.command(&["lanes", "list"]).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let rows = told.lines().skip(1).filter(|line| !line.starts_with("replicas"));
+        rows.map(|row| row.split_whitespace().nth(3).unwrap().to_owned()).collect()
+    }
+
+    /// Waits until these replicas hold that many lanes each, and no other does.
+    async fn until(&self, wanted: &[(&str, usize)]) -> Duration {
+        let since = Instant::now();
+        loop {
+            let lanes = self.lanes();
+            let held = |name: &str| lanes.iter().filter(|holder| *holder == name).count();
+            if lanes.len() == 8 && wanted.iter().all(|(name, count)| held(name) == *count) {
+                return since.elapsed();
+            }
+            assert!(since.elapsed() < PATIENCE, "{wanted:?} never came to be: {lanes:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn come_and_go(store: &str) {
+    let replicas = Replicas::new(store, &["one", "two", "three"]);
+    let one = replicas.serve("one");
+    replicas.until(&[("one", 8)]).await;
+    let load = Load::start(&one.url, &TENANTS, 3);
+    let two = replicas.serve("two");
+    replicas.until(&[("one", 4), ("two", 4)]).await;
+    let three = replicas.serve("three");
+    replicas.until(&[("one", 3), ("two", 3), ("three", 2)]).await;
+    load.more(100).await;
+    two.kill();
+    let death = replicas.until(&[("one", 4), ("three", 4)]).await;
+    load.more(100).await;
+    assert_eq!(three.terminate().code(), Some(0));
+    let stop = replicas.until(&[("one", 8)]).await;
+    println!("lanes moved {death:?} after a death, {stop:?} after a stop");
+    assert!(death < AFTER_A_DEATH * SLOWNESS && stop < AFTER_A_STOP * SLOWNESS, "{death:?} {stop:?}");
+    load.more(100).await;
+    let acknowledged = load.finish().await;
+    check(&one.url, &kafka::address(), &replicas.env, &acknowledged).await;
+    checker::published(&one.url, "diku", 1, PATIENCE).await;
+}
