@@ -65,8 +65,9 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
     let (pages, ticks) = watch::channel(());
     let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
+    let record_bytes_max = config.http.record_bytes_max.min(store.event_bytes_max());
     let http = http::Parts {
-        config: config.http.clone(),
+        config: http::Config { record_bytes_max, ..config.http.clone() },
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),

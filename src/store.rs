@@ -127,13 +127,24 @@ pub struct Slice {
     pub more: bool,
 }
 
-/// A point in the history of all heads, for [`Log::changed`].
+/// A point in the history of all heads, for [`Log::changed`]; the store that gave it can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(pub i64);
+pub struct Mark {
+    /// Which run of the server it is of: another run may be another server, whose logs end earlier. A
+    /// store that can't lose what it once told has one run.
+    pub run: u64,
+    /// Rises within a run.
+    pub at: i64,
+}
 
 impl Mark {
     /// Before everything.
-    pub const START: Mark = Mark(0);
+    pub const START: Mark = Mark::new(0);
+
+    /// Of a store that has one run.
+    pub const fn new(at: i64) -> Self {
+        Self { run: 0, at }
+    }
 }
 
 /// The newest position of a tenant's log.
@@ -170,7 +181,8 @@ pub trait Log: Send + Sync {
     /// The event of that id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Which tenants of a lane have new events since the mark was given: never too few.
+    /// Which tenants of a lane have new events since the mark was given: never too few; all that ever
+    /// had one, when the mark is of another run.
     async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error>;
 }
 
@@ -301,6 +313,11 @@ pub trait Store: Log + Cursors + Tenants + Leases {
 
     /// How many appends it likes at once; a tenant's always go to the same one.
     fn writers(&self) -> usize;
+
+    /// The largest sealed event that it takes, in bytes, headers included.
+    fn event_bytes_max(&self) -> usize {
+        usize::MAX
+    }
 
     /// Whether it answers and takes writes.
     async fn check(&self) -> Result<(), Error>;

@@ -12,13 +12,15 @@ use super::Options;
 use crate::domain::topic::Naming;
 use crate::store::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 
+/// What PostgreSQL takes as the name of a schema, and MongoDB as that of a database.
+const NAME_BYTES_MAX: usize = 63;
 const DEFAULT: &str = "sqlite://data/event-gateway.db";
 
 /// The store that the options name.
 pub(super) fn store(options: &Options, naming: &Naming) -> anyhow::Result<Config> {
     let Some(url) = options.store_url.clone() else {
         return match &options.db_host {
-            Some(host) => Ok(postgres(options, naming, parts(options, host))),
+            Some(host) => postgres(options, naming, parts(options, host)),
             None => of_url(options, naming, &DEFAULT.into()),
         };
     };
@@ -28,11 +30,9 @@ pub(super) fn store(options: &Options, naming: &Naming) -> anyhow::Result<Config
 fn of_url(options: &Options, naming: &Naming, url: &SecretString) -> anyhow::Result<Config> {
     match url.expose_secret().split_once("://") {
         Some(("sqlite", path)) => Ok(Config::Sqlite { path: file(path)? }),
-        Some(("postgres" | "postgresql", _)) => {
-            Ok(postgres(options, naming, PostgresServer::Url(url.clone())))
-        }
+        Some(("postgres" | "postgresql", _)) => postgres(options, naming, PostgresServer::Url(url.clone())),
         Some(("mongodb", _)) => {
-            Ok(Config::Mongodb(MongodbConfig { url: url.clone(), database: own_name(naming) }))
+            Ok(Config::Mongodb(MongodbConfig { url: url.clone(), database: own_name(naming)? }))
         }
         Some(("mongodb+srv", _)) => {
             bail!("STORE_URL begins with mongodb+srv://: name the hosts, with mongodb://")
@@ -57,18 +57,21 @@ fn parts(options: &Options, host: &str) -> PostgresServer {
     }
 }
 
-fn postgres(options: &Options, naming: &Naming, server: PostgresServer) -> Config {
-    Config::Postgres(PostgresConfig {
+fn postgres(options: &Options, naming: &Naming, server: PostgresServer) -> anyhow::Result<Config> {
+    Ok(Config::Postgres(PostgresConfig {
         server,
         connections_max: options.db_maxpoolsize,
         statement_timeout: Duration::from_millis(options.db_querytimeout),
         server_pem: options.db_server_pem.clone(),
-        schema: own_name(naming),
-    })
+        schema: own_name(naming)?,
+    }))
 }
 
-/// The schema's or database's name: one for each `ENV`, so that two may share a server.
-fn own_name(naming: &Naming) -> String {
-    let env = naming.env().map(|env| format!("{}_", env.to_ascii_lowercase().replace('-', "_")));
-    format!("{}event_gateway", env.unwrap_or_default())
+/// The schema's or database's name: one for each `ENV`, letter by letter, so that several may share a
+/// server.
+fn own_name(naming: &Naming) -> anyhow::Result<String> {
+    let env = naming.env().map(|env| format!("{env}_")).unwrap_or_default();
+    let name = format!("{env}event_gateway");
+    ensure!(name.len() <= NAME_BYTES_MAX, "ENV is too long: the store's `{name}` has more than 63 bytes");
+    Ok(name)
 }

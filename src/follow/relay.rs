@@ -105,15 +105,21 @@ impl Relay {
     /// Asks whose logs have grown, and queues them.
     async fn look(&mut self, parts: &Parts) -> Result<(), Error> {
         let changed = parts.store.changed(self.lane, self.mark).await?;
+        if changed.mark.run != self.mark.run {
+            self.verify(parts, &self.cursors()).await?;
+        }
         self.mark = changed.mark;
         self.take_up(parts, changed.heads).await
     }
 
-    /// Verifies the logs that it sees for the first time, and queues those that have grown.
+    /// Verifies the logs that it sees for the first time, or that end before their cursor, and queues
+    /// those that have grown.
     async fn take_up(&mut self, parts: &Parts, heads: Vec<Head>) -> Result<(), Error> {
         let mut met = Vec::new();
-        for Head { tenant, log_id, .. } in &heads {
-            if self.progress.get(tenant).is_some_and(|progress| progress.log_id == *log_id) {
+        for Head { tenant, log_id, position } in &heads {
+            if let Some(progress) = self.progress.get(tenant).filter(|p| p.log_id == *log_id) {
+                let ahead = progress.cursor.filter(|cursor| cursor.position > *position);
+                met.extend(ahead.map(|cursor| (tenant.clone(), cursor)));
                 continue;
             }
             let cursor = self.known.get(&(*log_id, Follower::relay())).copied();
@@ -179,6 +185,8 @@ impl Relay {
                 if parts.health.trouble(&who, &why) == News::New {
                     tracing::error!(%tenant, position = %cursor.position, "publishing is stopped: {why}");
                 }
+                self.queue.retain(|queued| queued != tenant);
+                self.progress.entry(tenant.clone()).and_modify(|progress| progress.queued = false);
                 self.stopped.insert(tenant.clone());
             }
         }

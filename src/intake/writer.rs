@@ -90,8 +90,8 @@ async fn append(batches: &[Batch], store: &Arc<dyn Store>) -> Result<Vec<Outcome
         after *= 2;
         outcome = match store.append(batches).await {
             // The first commit may still have happened: only an answer ends the asking.
-            Err(Error::Unavailable(why)) => Err(Error::Unknown(why)),
-            other => other,
+            Err(error) => Err(Error::Unknown(error.to_string())),
+            answer => answer,
         };
     }
     outcome

@@ -73,6 +73,11 @@ impl Store for Mongodb {
         4
     }
 
+    /// A row has the topic, which is no header, and quotes what headers quote.
+    fn event_bytes_max(&self) -> usize {
+        append::DOCUMENT_BYTES_MAX - (64 << 10)
+    }
+
     async fn check(&self) -> Result<(), Error> {
         let now = vec![doc! { "$set": { "time": "$$NOW" } }];
         writing(self.collections.checks.update_one(doc! { "_id": 1 }, now).upsert(true)).await?;

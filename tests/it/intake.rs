@@ -83,6 +83,16 @@ async fn a_commit_of_unknown_outcome_is_asked_for_and_answered_once() {
 }
 
 #[tokio::test]
+async fn an_unknown_outcome_stays_unknown_whatever_is_said_when_it_is_asked_for() {
+    for other in [store::Error::Refused, store::Error::Corrupt] {
+        let stage = Stage::new(Some((1, Fault::After))).await;
+        stage.store.is(Mood::FailingFrom(2, other("something else".to_owned())));
+        let told = stage.submit(1).await.unwrap();
+        assert!(matches!(told, Err(Error::Store(store::Error::Unknown(_)))), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_is_away_refuses_and_the_next_try_works() {
     let stage = Stage::new(Some((1, Fault::Before))).await;
     let refused = stage.submit(1).await.unwrap();

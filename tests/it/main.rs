@@ -36,4 +36,6 @@ mod replicas;
 mod serve;
 mod store_contract;
 mod store_faults;
+#[cfg(feature = "services")]
+mod store_outage;
 mod tidy;

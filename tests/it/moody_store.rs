@@ -29,6 +29,8 @@ pub enum Mood {
     Failing(Error),
     /// Only cursors fail like this.
     Forgetful(Error),
+    /// Every call from that number on fails like this.
+    FailingFrom(usize, Error),
 }
 
 /// What a call is for.
@@ -72,7 +74,7 @@ impl Moody {
 
     async fn through<T>(&self, call: Call, act: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        self.willing(call).await?;
+        self.willing(call, number).await?;
         let broken = "broken by the test".to_owned();
         match self.fault.filter(|(call, _)| *call == number) {
             Some((_, Fault::Before)) => Err(Error::Unavailable(broken)),
@@ -81,7 +83,7 @@ impl Moody {
         }
     }
 
-    async fn willing(&self, call: Call) -> Result<(), Error> {
+    async fn willing(&self, call: Call, number: usize) -> Result<(), Error> {
         if call == Call::Append {
             self.begun.fetch_add(1, Ordering::SeqCst);
         }
@@ -91,6 +93,7 @@ impl Moody {
         match mood {
             Mood::Failing(error) => Err(error),
             Mood::Forgetful(error) if call == Call::Cursor => Err(error),
+            Mood::FailingFrom(first, error) if number >= first => Err(error),
             _ => Ok(()),
         }
     }
@@ -190,6 +193,10 @@ impl Store for Moody {
 
     fn writers(&self) -> usize {
         self.inner.writers()
+    }
+
+    fn event_bytes_max(&self) -> usize {
+        self.inner.event_bytes_max()
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -68,13 +68,18 @@ impl PrivatePostgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Lets every process of it stand still, or go on.
+    pub fn signal(&self, name: &str) {
+        let pid = self.running.as_ref().unwrap().id();
+        signal(name, &[&[pid], &children(pid)[..]].concat());
+    }
+
     /// SIGKILL to every process of it at once, and waits for their deaths.
     pub fn kill(&mut self) {
         let Some(mut postmaster) = self.running.take() else { return };
         let pid = postmaster.id();
         signal("STOP", &[pid]);
-        let children: Vec<_> =
-            processes().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect();
+        let children = children(pid);
         signal("KILL", &[&[pid], &children[..]].concat());
         postmaster.wait().unwrap();
         let until = Instant::now() + READY_WITHIN;
@@ -121,6 +126,10 @@ fn signal(name: &str, pids: &[u32]) {
     let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
     // One that ended meanwhile makes it fail; the waiting tells.
     let _ = Command::new("kill").arg(format!("-{name}")).args(pids).stderr(Stdio::null()).status().unwrap();
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    processes().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect()
 }
 
 /// All processes that are not dead, and their parents.

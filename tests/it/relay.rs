@@ -15,6 +15,8 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::health::Health;
 use event_gateway::follow::{Bells, Followers, Parts};
 use event_gateway::store::{self, Access, Batch, Config, Store, open};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One replica on a store of its own.
 struct Stage {
-    _folder: TempDir,
+    folder: TempDir,
     store: Arc<dyn Store>,
     kafka: FakeKafka,
     parts: Parts,
@@ -50,7 +52,7 @@ impl Stage {
             pages: watch::channel(()).0,
             replica: "one".to_owned(),
         };
-        Self { _folder: folder, store, kafka: FakeKafka::default(), parts }
+        Self { folder, store, kafka: FakeKafka::default(), parts }
     }
 
     fn follow(&self) -> Followers {
@@ -253,6 +255,35 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     let trouble = stage.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
     stage.until(|cursor| cursor == Some(9), &tenants[1]).await;
+    followers.stop().await;
+    let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    assert_eq!(of_first, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_other() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 0..5)).await;
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    // As if another server had taken over that never got the last events.
+    let path = stage.folder.path().join("store.db");
+    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    for sql in [
+        "DELETE FROM events WHERE tenant = 't0' AND position > 2",
+        "UPDATE heads SET position = 2, mark = mark + 1000 WHERE tenant = 't0'",
+    ] {
+        outside.execute(sql).await.unwrap();
+    }
+    stage.append(&tenants[0], drafts(&tenants[0], 20..22)).await;
+    let trouble = stage.trouble("tenant t0").await;
+    assert!(trouble.contains("position 5"), "{trouble}");
+    stage.append(&tenants[0], drafts(&tenants[0], 22..40)).await;
+    stage.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
+    stage.published(&tenants[1..]).await;
     followers.stop().await;
     let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);

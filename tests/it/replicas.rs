@@ -92,7 +92,11 @@ async fn come_and_go(store: &str) {
     replicas.until(&[("one", 4), ("two", 4)]).await;
     let three = replicas.serve("three");
     replicas.until(&[("one", 3), ("two", 3), ("three", 2)]).await;
-    load.more(100).await;
+    // Two processes append to the same logs.
+    let other_load = Load::start(&three.url, &TENANTS, 3);
+    load.more(300).await;
+    other_load.more(300).await;
+    let mut acknowledged = other_load.finish().await;
     two.kill();
     let death = replicas.until(&[("one", 4), ("three", 4)]).await;
     load.more(100).await;
@@ -101,7 +105,7 @@ async fn come_and_go(store: &str) {
     println!("lanes moved {death:?} after a death, {stop:?} after a stop");
     assert!(death < AFTER_A_DEATH * SLOWNESS && stop < AFTER_A_STOP * SLOWNESS, "{death:?} {stop:?}");
     load.more(100).await;
-    let acknowledged = load.finish().await;
+    acknowledged.extend(load.finish().await);
     check(&one.url, &kafka::address(), &replicas.env, &acknowledged).await;
     checker::published(&one.url, "diku", 1, PATIENCE).await;
 }

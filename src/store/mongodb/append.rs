@@ -25,7 +25,7 @@ use crate::store::judge::{Entry, Known, Offer, Tail, Verdict, judge};
 use crate::store::{Batch, Error, Outcome, Receipt};
 
 /// What MongoDB takes as one document.
-const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// One call, to be run in a transaction.
 pub(super) struct Append<'a> {

@@ -61,7 +61,7 @@ impl Mongodb {
             match rows::field(&row, "begun") {
                 Ok(begun) => {
                     let begun = begun.as_timestamp().map_or(Mark::START, mark);
-                    until = until.min(Mark(begun.0 - 1));
+                    until = until.min(Mark::new(begun.at - 1));
                     longest_ms = longest_ms.max(rows::number(&row, "for_ms")?);
                 }
                 Err(_) => heads.push(rows::head(&row)?),
@@ -76,11 +76,11 @@ impl Mongodb {
 
 fn mark(time: Timestamp) -> Mark {
     let seconds = i64::from(time.time.saturating_sub(YEAR_2004_S));
-    Mark((seconds << 32) | i64::from(time.increment))
+    Mark::new((seconds << 32) | i64::from(time.increment))
 }
 
 fn timestamp(mark: Mark) -> Timestamp {
-    let [seconds, increment] = [mark.0 >> 32, mark.0 & i64::from(u32::MAX)];
+    let [seconds, increment] = [mark.at >> 32, mark.at & i64::from(u32::MAX)];
     let [time, increment] = [seconds, increment].map(|n| u32::try_from(n).unwrap_or(0));
     Timestamp { time: if mark == Mark::START { 0 } else { time.saturating_add(YEAR_2004_S) }, increment }
 }

@@ -18,7 +18,7 @@ use crate::store::{Batch, Error, Outcome, sql};
 /// How often an append is run that another's lock undoes.
 const TRIES_MAX: u32 = 3;
 
-/// Appends the batches in one transaction; writes nothing where nothing is new.
+/// Appends the batches in one transaction.
 pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
     let mut tries = 0;
@@ -29,11 +29,9 @@ pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec
             Err(_) if session.is_victim() && tries < TRIES_MAX => continue,
             verdict => verdict?,
         };
-        if verdict.entries.is_empty() {
-            session.rollback().await?;
-        } else {
-            session.commit().await?;
-        }
+        // What was only found is answered after a commit too: a server that lost its standby may show
+        // what no standby has, and its commit waits for that.
+        session.commit().await?;
         return Ok(verdict.outcomes);
     }
 }

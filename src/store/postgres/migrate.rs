@@ -20,22 +20,30 @@ static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
 /// The oldest that tells transactions by 64 bits: PostgreSQL 13.
 const VERSION_MIN: u32 = 130_000;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a replica waits for another's migration.
+/// How long a replica waits for another's migration, and how long that and its own may take.
 const TURN_WITHIN_MS: &str = "300000";
+const READY_WITHIN: Duration = Duration::from_secs(600);
 
 /// Makes the schema as this version needs it.
 pub(super) async fn migrate(options: &PgConnectOptions, schema: &str) -> Result<Durable, Error> {
     let at = |error| named(options, error);
     let connecting = options.clone().options([("lock_timeout", TURN_WITHIN_MS)]);
     let connecting = timeout(CONNECT_WITHIN, connecting.connect()).await;
-    let mut connection = match connecting {
+    let connection = match connecting {
         Ok(connected) => connected.map_err(refusal).map_err(at)?,
         Err(_) => return Err(at(Error::Unavailable("no answer".to_owned()))),
     };
-    let durable = durable(&mut connection).await.map_err(at)?;
-    let migrator = migrator(&mut connection, schema).await.map_err(at)?;
-    migrator.run_direct(None, &mut connection, false).await.map_err(|e| at(failed(schema, e)))?;
-    connection.close().await.map_err(fault).map_err(at)?;
+    match timeout(READY_WITHIN, prepare(connection, schema)).await {
+        Ok(prepared) => prepared.map_err(at),
+        Err(_) => Err(at(Error::Unavailable("no answer".to_owned()))),
+    }
+}
+
+async fn prepare(mut connection: PgConnection, schema: &str) -> Result<Durable, Error> {
+    let durable = durable(&mut connection).await?;
+    let migrator = migrator(&mut connection, schema).await?;
+    migrator.run_direct(None, &mut connection, false).await.map_err(|e| failed(schema, e))?;
+    connection.close().await.map_err(fault)?;
     Ok(durable)
 }
 

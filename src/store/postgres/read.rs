@@ -11,7 +11,8 @@
 //! began is named again and again; a follower knows it by its position. Marks change with every
 //! append, so an index on them would cost heads their HOT updates; it is on `span`, the mark without
 //! its last ten bits, and a lane looks at the heads of the last two spans or so, however many
-//! tenants are idle.
+//! tenants are idle. Transactions are counted by each server anew, and one that takes over may not
+//! have all that the one before it had: so a mark counts for as long as no connection was made since.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -67,10 +68,13 @@ pub(super) async fn find(
 
 /// The heads of a lane that have changed since.
 pub(super) async fn changed(sessions: &Sessions, lane: Lane, since: Mark) -> Result<Changed, Error> {
-    let changed = sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since.0);
-    let (mut heads, mut mark) = (Vec::new(), since);
-    for row in sessions.one().await?.find_all(changed).await? {
-        mark = Mark(row.integer("mark")?);
+    let session = sessions.one().await?;
+    let run = sessions.run();
+    let since = if since.run == run { since.at } else { Mark::START.at };
+    let changed = sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
+    let (mut heads, mut mark) = (Vec::new(), Mark { run, at: since });
+    for row in session.find_all(changed).await? {
+        mark.at = row.integer("mark")?;
         if row.integer_if_any("position")?.is_some() {
             heads.push(sql::head(&row)?);
         }

@@ -2,9 +2,11 @@
 //!
 //! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
 //! after a call that ended as it should; after an error, or when a caller's future is dropped half
-//! way, it is closed, which rolls back. No answer within the time that a statement may take, and
-//! then some, is a lost connection (a server that vanished sends no word of it).
+//! way, it is closed, which rolls back. No answer in time is a lost connection (a server that vanished
+//! sends no word of it).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -22,45 +24,65 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How much longer than a statement may take its answer is waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long an answer is awaited but of a read, which may be long: whoever waits is told that the
+/// store is unavailable.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Where sessions come from.
 pub(super) struct Sessions {
     pool: PgPool,
-    answer_within: Duration,
+    /// How many connections were made.
+    connected: Arc<AtomicU64>,
+    reads_within: Duration,
 }
 
 impl Sessions {
     /// Of a server whose commits are durable at that level.
     pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
+        let connected = Arc::<AtomicU64>::default();
+        let count = connected.clone();
         let pool = PgPoolOptions::new()
+            .after_connect(move |_, _| {
+                count.fetch_add(1, Ordering::SeqCst);
+                Box::pin(async { Ok(()) })
+            })
             .max_connections(config.connections_max.max(1))
             .acquire_timeout(WAIT_MAX)
             .connect_lazy_with(options::of_sessions(options, config, durable));
-        let answer_within = match config.statement_timeout {
+        let reads_within = match config.statement_timeout {
             Duration::ZERO => Duration::MAX,
             timeout => timeout.saturating_add(GRACE),
         };
-        Self { pool, answer_within }
+        Self { pool, connected, reads_within }
+    }
+
+    /// Another number than before once a connection was made: it may be to another server, or to one
+    /// that was down meanwhile.
+    pub(super) fn run(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// For statements that each stand alone.
     pub(super) async fn one(&self) -> Result<Session, Error> {
+        self.within(ANSWERS_WITHIN.min(self.reads_within)).await
+    }
+
+    async fn within(&self, answer_within: Duration) -> Result<Session, Error> {
         let connection = self.pool.acquire().await.map_err(fault)?;
-        Ok(Session { connection: Some(connection), answer_within: self.answer_within, victim: false })
+        Ok(Session { connection: Some(connection), answer_within, victim: false })
     }
 
     /// With a transaction that writes.
     pub(super) async fn begin(&self) -> Result<Session, Error> {
-        self.begin_with(sql!("postgres/begin.sql")).await
+        let mut session = self.one().await?;
+        session.turn(sql!("postgres/begin.sql")).await.map_err(fault)?;
+        Ok(session)
     }
 
     /// With a transaction that sees one state of the store.
     pub(super) async fn begin_read(&self) -> Result<Session, Error> {
-        self.begin_with(sql!("postgres/begin_read.sql")).await
-    }
-
-    async fn begin_with(&self, begin: &'static str) -> Result<Session, Error> {
-        let mut session = self.one().await?;
-        session.turn(begin).await.map_err(fault)?;
+        let mut session = self.within(self.reads_within).await?;
+        session.turn(sql!("postgres/begin_read.sql")).await.map_err(fault)?;
         Ok(session)
     }
 }

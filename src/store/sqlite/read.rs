@@ -57,11 +57,11 @@ pub(super) async fn find(
 
 /// The heads of a lane that have changed since.
 pub(super) async fn changed(readers: &SqlitePool, lane: Lane, since: Mark) -> Result<Changed, Error> {
-    let changed = sqlx::query(sql!("sqlite/head_changed.sql")).bind(lane.number()).bind(since.0);
+    let changed = sqlx::query(sql!("sqlite/head_changed.sql")).bind(lane.number()).bind(since.at);
     let (mut heads, mut mark) = (Vec::new(), since);
     for row in changed.fetch_all(readers).await.map_err(fault)? {
         heads.push(sql::head(&row)?);
-        mark = mark.max(Mark(row.integer("mark")?));
+        mark = mark.max(Mark::new(row.integer("mark")?));
     }
     Ok(Changed { heads, mark })
 }

@@ -7,6 +7,7 @@ mod plans;
 mod proxy;
 mod replicas;
 mod tls;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Calls that are dropped half way: whole or nothing, and nobody else's trouble.
 
+use std::time::{Duration, Instant};
+
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, Moved};
 use sqlx::Connection;
@@ -50,6 +52,9 @@ async fn whatever_is_dropped_half_way_leaves_nothing_open() {
     let mut outside = stage.bench.outside().await;
     let open = "SELECT count(*) FROM pg_locks
         WHERE relation IN ('heads'::regclass, 'events'::regclass, 'cursors'::regclass, 'checks'::regclass)";
-    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut outside).await.unwrap() > 0 {}
+    let until = Instant::now() + Duration::from_secs(60);
+    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut outside).await.unwrap() > 0 {
+        assert!(Instant::now() < until, "something is left open");
+    }
     outside.close().await.unwrap();
 }

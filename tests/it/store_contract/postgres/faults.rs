@@ -21,7 +21,7 @@ use crate::store_contract::drafts::{create, create_in, delete_all, event_id};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store on a private server, with `diku` and `college` enabled.
-async fn stage_on(server: &PrivatePostgres) -> Stage<Schema> {
+pub async fn stage_on(server: &PrivatePostgres) -> Stage<Schema> {
     let bench = Schema::on(server.url());
     let store = bench.open().await;
     assert_eq!(store.lanes(LANES).await.unwrap(), LANES);

@@ -68,6 +68,19 @@ const STATEMENTS: &[Planned] = &[
         "heads_pkey"
     ),
     planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_span"),
+    planned!(
+        "epoch_find.sql",
+        "text[], text[]",
+        "array['big', 'small3'], array['topic 7', 'topic 8']",
+        "epochs_pkey"
+    ),
+    planned!(
+        "cursor_advance.sql",
+        "text, text, text, bigint, text, text, bigint, text",
+        "'big', 'relay', '00000000-0000-0000-0000-000000000001', 2, '00000000-0000-0000-0000-000000000002',
+         '00000000-0000-0000-0000-000000000003', 1, '00000000-0000-0000-0000-000000000004'",
+        "cursors_pkey"
+    ),
     planned!("cursor_find.sql", "text, text", "'big', 'relay'", "cursors_pkey"),
 ];
 
@@ -77,6 +90,7 @@ const ROWS: &str = "
     INSERT INTO tenants SELECT 'small' || n, gen_random_uuid(), 1 FROM generate_series(0, 3) AS n;
     INSERT INTO tenants VALUES ('big', gen_random_uuid(), 1);
     INSERT INTO heads SELECT tenant, lane, 0, 0 FROM tenants;
+    INSERT INTO epochs SELECT tenant, 'topic ' || n, n FROM tenants, generate_series(1, 10) AS n;
     INSERT INTO cursors SELECT tenant, 'relay', log_id, 1, log_id FROM tenants;
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
     SELECT CASE WHEN n % 10 = 0 THEN 'small' || n / 10 % 4 ELSE 'big' END, n,
@@ -117,7 +131,7 @@ async fn no_statement_reads_a_log_from_end_to_end() {
         for statement in STATEMENTS {
             let plan = plan(&mut outside, statement, mode).await;
             let told = format!("{settings}; {mode}\n{}\n{plan}", statement.sql);
-            for table in ["events", "idempotency", "heads", "cursors"] {
+            for table in ["events", "idempotency", "heads", "cursors", "epochs"] {
                 assert!(!plan.contains(&format!("Seq Scan on {table}")), "{told}");
             }
             assert!(plan.contains(statement.index), "not by {}: {told}", statement.index);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use event_gateway::domain::position::Position;
 use event_gateway::store::{Batch, Mark, Scan, Store};
@@ -13,6 +14,7 @@ use crate::store_contract::bench::{Bench, Stage, all, college, diku, log_id, rec
 use crate::store_contract::drafts::{create, create_in};
 
 const WRITERS: u128 = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two replicas.
 async fn replicas() -> (Stage<Schema>, [Arc<dyn Store>; 2]) {
@@ -108,9 +110,12 @@ async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'heads'::regclass";
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
         AND transactionid = pg_current_xact_id()::xid";
+    let until = Instant::now() + PATIENCE;
     while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0
         && sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0
-    {}
+    {
+        assert!(Instant::now() < until, "it doesn't wait");
+    }
     other.execute(lock_first).await.unwrap();
     other.execute("COMMIT").await.unwrap();
     let outcomes = appending.await.unwrap().unwrap();
@@ -126,7 +131,9 @@ async fn heads_are_updated_on_their_page() {
     let mut outside = stage.bench.outside().await;
     let stats = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'heads'::regclass";
     let (mut updates, mut hot) = (0_i64, 0_i64);
+    let until = Instant::now() + PATIENCE;
     while updates < 500 {
+        assert!(Instant::now() < until, "{updates} updates");
         let row = outside.fetch_one(stats).await.unwrap();
         (updates, hot) = (row.get("n_tup_upd"), row.get("n_tup_hot_upd"));
     }
@@ -166,7 +173,8 @@ async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let all = stage.store.changed(lane, Mark::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
     assert!(stage.store.changed(lane, all.mark).await.unwrap().heads.is_empty());
-    let of_old = stage.store.changed(lane, Mark(all.mark.0 + 1_000_000_000_000)).await.unwrap();
+    let of_old =
+        stage.store.changed(lane, Mark { at: all.mark.at + 1_000_000_000_000, ..all.mark }).await.unwrap();
     assert_eq!(of_old.heads, all.heads);
     stage.post(&[create(2)]).await;
     let changed = stage.store.changed(lane, of_old.mark).await.unwrap();
