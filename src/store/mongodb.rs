@@ -3,8 +3,9 @@
 //! Fed and asked through the port alone. Every write waits for a majority's journals, every read
 //! sees what a majority has, on the primary. The store's clock is the primary's. Always true:
 //! whoever appends to a log raises its head first, so of two at once one loses, writes nothing and
-//! tries again; and every transaction is said to be under way before it begins, so that nobody
-//! overlooks it, and nobody waits for one whose replica is dead.
+//! tries again; every transaction is said to be under way before it begins, so that nobody overlooks
+//! it, and another one ends it if its replica is dead; and no write outside transactions (cursors,
+//! leases) needs a row that a transaction may have locked, so that none waits for a dead replica.
 
 mod append;
 mod changed;

@@ -12,12 +12,15 @@
 //! | `idempotency`  | {tenant, event_id}   | position, time_ms, fingerprint                               |
 //! | `epochs`       | {tenant, topic}      | position                                                     |
 //! | `cursors`      | {tenant, follower}   | log_id, position, event_id                                   |
-//! | `leases`       | lane                 | holder, epoch, expires, tenants (how many are in the lane)   |
+//! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
+//! | `leases`       | lane                 | holder, epoch, expires                                       |
 //! | `replicas`     | replica              | expires                                                      |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |
 //!
-//! A tenant's log id and lane stand in its head too: they change with it or never.
+//! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
+//! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a transaction,
+//! which would hold such writes up for as long as it lasts.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;
@@ -38,6 +41,7 @@ pub(super) struct Collections {
     pub(super) idempotency: Rows,
     pub(super) epochs: Rows,
     pub(super) cursors: Rows,
+    pub(super) lanes: Rows,
     pub(super) leases: Rows,
     pub(super) replicas: Rows,
     pub(super) under_way: UnderWay,
@@ -55,6 +59,7 @@ impl Collections {
             idempotency: rows("idempotency"),
             epochs: rows("epochs"),
             cursors: rows("cursors"),
+            lanes: rows("lanes"),
             leases: rows("leases"),
             replicas: rows("replicas"),
             under_way: UnderWay::new(rows("transactions")),
@@ -69,6 +74,7 @@ impl Collections {
             &self.idempotency,
             &self.epochs,
             &self.cursors,
+            &self.lanes,
             &self.leases,
             &self.replicas,
             under_way,

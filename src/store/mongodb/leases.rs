@@ -1,7 +1,8 @@
 //! The port's `Leases`: who works on which lane, by the server's clock.
 //!
-//! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
-//! ever; its epoch only rises. Rows are compared and set by the server in one step.
+//! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
+//! together when the store is new and are there for ever; its epoch only rises. Leases are compared
+//! and set by the server in one step, and no transaction touches them after that.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -109,16 +110,17 @@ impl Body for Lanes<'_> {
     type Done = u16;
 
     async fn run(&self, session: &mut ClientSession) -> Result<u16, Failed> {
-        let leases = &self.collections.leases;
-        let there = leases.count_documents(doc! {}).session(&mut *session).await?;
+        let Collections { lanes, leases, .. } = self.collections;
+        let there = lanes.count_documents(doc! {}).session(&mut *session).await?;
         if there > 0 {
-            let lanes = u16::try_from(there);
-            return lanes.map_err(|_| Error::Corrupt(format!("collection leases: {there} lanes")).into());
+            let there = u16::try_from(there).map_err(|_| Error::Corrupt(format!("there are {there} lanes")));
+            return Ok(there?);
         }
-        let lease = |lane: Lane| {
-            rawdoc! { "_id": i32::from(lane.number()), "holder": null, "epoch": 0_i64, "tenants": 0_i64 }
-        };
-        leases.insert_many(Lane::all(self.wanted).map(lease)).session(session).await?;
+        let id = |lane: Lane| i32::from(lane.number());
+        let empty = Lane::all(self.wanted).map(|lane| rawdoc! { "_id": id(lane), "tenants": 0_i64 });
+        lanes.insert_many(empty).session(&mut *session).await?;
+        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": 0_i64 };
+        leases.insert_many(Lane::all(self.wanted).map(free)).session(session).await?;
         Ok(self.wanted)
     }
 }

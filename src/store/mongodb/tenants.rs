@@ -59,7 +59,7 @@ impl Body for Introduction<'_> {
             return Ok(());
         }
         // The lane's row is written first: of several tenants at once each gets its own turn.
-        let emptiest = collections.leases.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
+        let emptiest = collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
         let emptiest = emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *session).await?;
         let Some(lane) = emptiest else {
             let why = format!("tenant `{tenant}` comes before the number of lanes is set");

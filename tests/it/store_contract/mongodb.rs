@@ -1,6 +1,7 @@
 //! MongoDB's bench, and what MongoDB promises besides the contract.
 
 mod faults;
+mod killed;
 mod plans;
 mod refused;
 mod together;
