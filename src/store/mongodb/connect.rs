@@ -113,33 +113,51 @@ fn no_replica_set(hello: &Document) -> Error {
 
 /// Refuses what acknowledges before it is on disk, as far as we may ask.
 async fn journaled(admin: &Database) -> Result<(), Error> {
-    let asked = |command: Document| async move { reading(admin.run_command(command)).await.ok() };
-    if let Some(answer) = asked(doc! { "replSetGetConfig": 1 }).await {
-        let config = answer.get_document("config");
-        if config.and_then(|c| c.get_bool("writeConcernMajorityJournalDefault")).is_ok_and(|on| !on) {
-            let why = "`writeConcernMajorityJournalDefault` of the replica set must be `true`";
-            return Err(Error::Refused(why.to_owned()));
+    let checks: [(Document, fn(&Document) -> Result<(), Error>); 3] = [
+        (doc! { "replSetGetConfig": 1 }, majority_journaled),
+        (doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0 }, persistent),
+        (doc! { "getCmdLineOpts": 1 }, with_journal),
+    ];
+    for (command, check) in checks {
+        let name = command.keys().next().cloned().unwrap_or_default();
+        match reading(admin.run_command(command)).await {
+            Ok(answer) => check(&answer)?,
+            Err(error) => tracing::warn!(
+                command = name,
+                %error,
+                "failed to check that MongoDB keeps what it acknowledges: \
+                 give the user of STORE_URL the role clusterMonitor, or see to it yourself"
+            ),
         }
     }
-    if let Some(answer) = asked(doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0 }).await {
-        let engine = answer.get_document("storageEngine");
-        if let Ok(engine) = engine
-            && engine.get_bool("persistent").is_ok_and(|on| !on)
-        {
-            let name = engine.get_str("name").unwrap_or("in memory");
-            return Err(Error::Refused(format!(
-                "`storage.engine` `{name}` keeps nothing: must be `wiredTiger`"
-            )));
-        }
+    Ok(())
+}
+
+fn majority_journaled(answer: &Document) -> Result<(), Error> {
+    let config = answer.get_document("config");
+    if config.and_then(|c| c.get_bool("writeConcernMajorityJournalDefault")).is_ok_and(|on| !on) {
+        let why = "`writeConcernMajorityJournalDefault` of the replica set must be `true`";
+        return Err(Error::Refused(why.to_owned()));
     }
-    if let Some(answer) = asked(doc! { "getCmdLineOpts": 1 }).await {
-        let journal = answer.get_document("parsed").and_then(|parsed| parsed.get_document("storage"));
-        let journal = journal.and_then(|storage| storage.get_document("journal"));
-        if journal.and_then(|journal| journal.get_bool("enabled")).is_ok_and(|on| !on) {
-            return Err(Error::Refused(
-                "`storage.journal.enabled` must be `true` (no `--nojournal`)".to_owned(),
-            ));
-        }
+    Ok(())
+}
+
+fn persistent(answer: &Document) -> Result<(), Error> {
+    let Ok(engine) = answer.get_document("storageEngine") else { return Ok(()) };
+    if engine.get_bool("persistent").is_ok_and(|on| !on) {
+        let name = engine.get_str("name").unwrap_or("in memory");
+        let why = format!("`storage.engine` `{name}` keeps nothing: must be `wiredTiger`");
+        return Err(Error::Refused(why));
+    }
+    Ok(())
+}
+
+fn with_journal(answer: &Document) -> Result<(), Error> {
+    let storage = answer.get_document("parsed").and_then(|parsed| parsed.get_document("storage"));
+    let journal = storage.and_then(|storage| storage.get_document("journal"));
+    if journal.and_then(|journal| journal.get_bool("enabled")).is_ok_and(|on| !on) {
+        let why = "`storage.journal.enabled` must be `true` (no `--nojournal`)";
+        return Err(Error::Refused(why.to_owned()));
     }
     Ok(())
 }
@@ -170,14 +188,12 @@ async fn diagnosed(options: ClientOptions, error: Error) -> Error {
     error
 }
 
-/// What the driver has against the URL, unless it cites what must not be shown.
+/// What the driver has against the URL, unless it may cite what must not be shown: an odd URL is cut
+/// at odd places, and any piece of it may be one of a password.
 fn illegal(config: &Config, why: &str) -> Error {
-    let url = config.url.expose_secret();
-    let (_, rest) = url.split_once("://").unwrap_or_default();
-    let credentials = rest.rsplit_once('@').map(|(credentials, _)| credentials).unwrap_or_default();
-    let cites = credentials.split(':').any(|part| !part.is_empty() && why.contains(part));
-    Error::Refused(if cites {
-        "STORE_URL is no MongoDB address".to_owned()
+    let url = config.url.expose_secret().to_ascii_lowercase();
+    Error::Refused(if ["@", "%40", "password"].iter().any(|sign| url.contains(sign)) {
+        "STORE_URL is no MongoDB address, or has settings that MongoDB doesn't know".to_owned()
     } else {
         format!("STORE_URL: {why}")
     })

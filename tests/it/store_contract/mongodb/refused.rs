@@ -1,5 +1,9 @@
 //! What is refused at start, and that no message tells a secret.
 
+use std::fs::{File, read_to_string};
+use std::path::Path;
+use std::sync::Arc;
+
 use event_gateway::store::{Error, MongodbConfig};
 use mongodb::bson::doc;
 
@@ -74,6 +78,12 @@ async fn a_server_that_keeps_nothing_is_refused() {
     assert!(message.contains("ephemeralForTest"), "{message}");
 }
 
+/// Collects this thread's log in a file.
+fn logged(to: &Path) -> tracing::subscriber::DefaultGuard {
+    let file = Arc::new(File::create(to).unwrap());
+    tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).with_writer(file).finish())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     let folder = tempfile::tempdir().unwrap();
@@ -87,7 +97,14 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     root.database("admin").run_command(user).await.unwrap();
     let url =
         |password| format!("mongodb://gateway:{password}@{}/?replicaSet=rs0&authSource=admin", server.host());
+    let log = folder.path().join("log");
+    let logging = logged(&log);
     let store = stage(&url(PASSWORD), "own", &[diku()]).await;
+    drop(logging);
+    let warned = read_to_string(log).unwrap();
+    for word in ["replSetGetConfig", "serverStatus", "getCmdLineOpts", "clusterMonitor"] {
+        assert!(warned.contains(word), "{word}: {warned}");
+    }
     append(&store, &diku(), &[create(1)]).await.unwrap();
     assert_eq!(store.lanes(9).await.unwrap(), LANES);
     dead_replicas_let_go(&url(PASSWORD), "own").await;
@@ -95,13 +112,18 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     let wrong = format!("{PASSWORD}-not");
     let unreachable = format!("mongodb://gateway:{PASSWORD}@127.0.0.1:1/?replicaSet=rs0");
     let illegal = url(PASSWORD).replace("authSource=admin", "w=-3");
-    let odd = format!("mongodb://gateway:{PASSWORD}@{PASSWORD}@host/?x");
-    for url in [url(&wrong), unreachable, illegal, odd, format!("mongodb://gate/way:{PASSWORD}@host")] {
+    let odd = |cut: &str| format!("mongodb://gateway:{cut}{PASSWORD}@{PASSWORD}@host/?x");
+    let slash = format!("mongodb://gate/way:{PASSWORD}@host");
+    for url in [url(&wrong), unreachable, illegal, odd(""), odd("12?"), odd("1/?w=-3&"), slash] {
         let config = MongodbConfig { url: url.clone().into(), database: "own".to_owned() };
         let error = open_at(&url, "own").await.map(|_| ()).unwrap_err();
         for told in [error.to_string(), format!("{error:?}"), format!("{config:?}")] {
             assert!(!told.contains(PASSWORD) && !told.contains(PASSWORD_IN_CLEAR), "{told}");
         }
+    }
+    for cut in ["mongodb://gateway:12?secret@host/db", "mongodb://gateway:secret%40host/db"] {
+        let message = refusal(cut).await;
+        assert!(!message.contains("secret") && message.contains("STORE_URL"), "{message}");
     }
     let denied = open_at(&url(&wrong), "own").await.map(|_| ()).unwrap_err();
     assert!(matches!(&denied, Error::Refused(why) if why.contains("uthentication")), "{denied:?}");
