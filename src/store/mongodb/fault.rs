@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::mongodb::error::{Error as Cause, ErrorKind, WriteFailure};
+use ::mongodb::error::{Error as Cause, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 use tokio::time::timeout;
 
 use crate::store::Error;
@@ -19,6 +19,9 @@ const AUTHENTICATION_FAILED: i32 = 18;
 const DUPLICATE_KEY: i32 = 11000;
 const NAMESPACE_EXISTS: i32 = 48;
 const DOCUMENT_TOO_LARGE: i32 = 10334;
+/// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the category
+/// `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
+const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 
 /// Of anything but a write or a commit: nothing was written.
 pub(super) fn fault(cause: Cause) -> Error {
@@ -31,15 +34,23 @@ pub(super) fn fault(cause: Cause) -> Error {
     }
 }
 
-/// Of a write that is no transaction: it may have happened when the answer was lost on the way, or
-/// told that the majority was not awaited.
+/// Of a write that is no transaction: it may have happened when the answer was lost on the way or
+/// can't be read, told that the majority was not awaited, or that the server was interrupted, at this
+/// attempt or (the driver repeats a write once) at the one before.
 pub(super) fn write_fault(cause: Cause) -> Error {
-    match &*cause.kind {
+    let lost = matches!(
+        &*cause.kind,
         ErrorKind::Io(_)
-        | ErrorKind::ConnectionPoolCleared { .. }
-        | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => Error::Unknown(text(&cause)),
-        _ => fault(cause),
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::InvalidResponse { .. }
+            | ErrorKind::BsonDeserialization(_)
+            | ErrorKind::Write(WriteFailure::WriteConcernError(_))
+    );
+    let interrupted = code(&cause).is_some_and(|code| INTERRUPTIONS.contains(&code));
+    if lost || interrupted || cause.contains_label(RETRYABLE_WRITE_ERROR) {
+        return Error::Unknown(text(&cause));
     }
+    fault(cause)
 }
 
 /// Whether something of that id is there already.

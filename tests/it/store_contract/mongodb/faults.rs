@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use event_gateway::domain::draft::Draft;
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Error, Outcome, Store};
 use mongodb::bson::{Document, doc};
 use tokio::task::JoinSet;
 
-use super::super::bench::{college, diku, position, positions, receipts, tenant};
+use super::super::bench::{college, diku, log_id, position, positions, receipts, tenant};
 use super::{append, log, stage};
 use crate::mongodb::PrivateMongodb;
 use crate::store_contract::drafts::{create, create_in, created, event_id};
@@ -58,7 +60,10 @@ async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
         let unknown = append(&store, &diku(), &[create(id)]).await;
         assert!(matches!(unknown, Err(Error::Unknown(_))), "{unknown:?}");
         server.admin(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
-        while log(&store, &diku()).await.len() < done {}
+        let since = Instant::now();
+        while log(&store, &diku()).await.len() < done {
+            assert!(since.elapsed() < Duration::from_secs(30), "its majority is never there");
+        }
         let since = Instant::now();
         assert_eq!(positions(&append(&store, &diku(), &[create(id)]).await.unwrap()), [id as u64]);
         assert!(since.elapsed() < Duration::from_secs(3), "it left its locks behind: {:?}", since.elapsed());
@@ -66,25 +71,47 @@ async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
     assert_eq!(log(&store, &diku()).await.len(), 2);
 }
 
+/// What was appended, from when to when.
+pub struct Appended {
+    pub outcome: Outcome,
+    begun: Instant,
+    ended: Instant,
+}
+
 /// Appends until it is told to stop; what fails is asked for again with the same ids.
-async fn insist(store: Arc<dyn Store>, tenant: TenantId, stop: Arc<AtomicBool>) -> (Vec<Outcome>, u32) {
-    let (mut outcomes, mut failures) = (Vec::new(), 0);
+pub async fn insist(store: Arc<dyn Store>, tenant: TenantId, stop: Arc<AtomicBool>) -> Vec<Appended> {
+    let mut appended = Vec::new();
     for id in (1..).step_by(2) {
         if stop.load(Ordering::SeqCst) {
             break;
         }
         let drafts: [Draft; 2] = [create_in(&tenant, id), create_in(&tenant, id + 1)];
-        let since = Instant::now();
-        outcomes.push(loop {
-            assert!(since.elapsed() < Duration::from_secs(60), "{tenant}: never appended");
+        let begun = Instant::now();
+        let outcome = loop {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{tenant}: never appended");
             match append(&store, &tenant, &drafts).await {
                 Ok(outcome) => break outcome,
-                Err(Error::Unavailable(_) | Error::Unknown(_)) => failures += 1,
+                Err(Error::Unavailable(_) | Error::Unknown(_)) => {}
                 Err(other) => panic!("{other:?}"),
             }
-        });
+        };
+        appended.push(Appended { outcome, begun, ended: Instant::now() });
     }
-    (outcomes, failures)
+    appended
+}
+
+/// Kills the server a few times; tells from when to when it was gone.
+async fn kill_at_times(server: &mut PrivateMongodb) -> Vec<(Instant, Instant)> {
+    let mut gone = Vec::new();
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let from = Instant::now();
+        server.kill();
+        gone.push((from, Instant::now()));
+        server.restart().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gone
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,21 +125,45 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
         let insist = insist(Arc::clone(&store), tenant.clone(), Arc::clone(&stop));
         writers.spawn(async move { (tenant, insist.await) });
     }
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        server.kill();
-        server.restart().await;
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let gone = kill_at_times(&mut server).await;
     stop.store(true, Ordering::SeqCst);
-    for (tenant, (outcomes, _)) in writers.join_all().await {
-        let places: Vec<_> = outcomes.iter().flat_map(positions).collect();
+    let mut met = vec![0; gone.len()];
+    for (tenant, appended) in writers.join_all().await {
+        let places: Vec<_> = appended.iter().flat_map(|append| positions(&append.outcome)).collect();
         assert!(places.len() > 10, "{tenant}: only {}", places.len());
         assert!(places.iter().copied().eq(1..=places.len() as u64), "{tenant}: {places:?}");
         let ids: Vec<_> = (1..=places.len() as u128).map(|id| event_id(id).to_string()).collect();
         assert_eq!(log(&store, &tenant).await, ids);
+        for (met, (from, to)) in met.iter_mut().zip(&gone) {
+            *met += u32::from(appended.iter().any(|append| append.begun < *from && append.ended > *to));
+        }
     }
+    // Failures wouldn't show it: an append outlasts the server's restart, and is run again.
+    assert!(met.iter().all(|&appends| appends > 0), "kills met so many appends: {met:?}");
     store.check().await.unwrap();
+}
+
+/// What the server says of a write that it broke off, and the driver has repeated in vain.
+#[tokio::test]
+async fn a_write_that_was_interrupted_is_unknown() {
+    let server = PrivateMongodb::start().await;
+    let store = stage(&server.url(), "own", &[diku()]).await;
+    let lease = store.take(Lane::new(0), "one", Duration::from_secs(60)).await.unwrap().unwrap();
+    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    fail(&server, "update", 1, doc! { "errorCode": 11601 }).await;
+    let noted = store.note(&Follower::relay(), &[(diku(), cursor)]).await;
+    assert!(matches!(noted, Err(Error::Unknown(_))), "{noted:?}");
+    fail(&server, "update", 1, doc! { "errorCode": 14031 }).await;
+    let noted = store.note(&Follower::relay(), &[(diku(), cursor)]).await;
+    assert!(matches!(noted, Err(Error::Unavailable(_))), "{noted:?}");
+    store.note(&Follower::relay(), &[(diku(), cursor)]).await.unwrap();
+    // After the last one the driver waits until the server says that it is another.
+    for code in [262, 89, 9001, 11602] {
+        let labelled = doc! { "errorCode": code, "errorLabels": ["RetryableWriteError"] };
+        fail(&server, "update", 2, labelled).await;
+        let renewed = store.renew(&lease, Duration::from_secs(60)).await;
+        assert!(matches!(renewed, Err(Error::Unknown(_))), "{code}: {renewed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
