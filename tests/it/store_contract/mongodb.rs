@@ -2,6 +2,7 @@
 
 mod faults;
 mod killed;
+mod late;
 mod plans;
 mod refused;
 mod together;
