@@ -30,6 +30,8 @@ mod moody_store;
 mod outage;
 #[cfg(feature = "services")]
 mod postgres;
+#[cfg(feature = "services")]
+mod proxy;
 mod relay;
 #[cfg(feature = "services")]
 mod replicas;

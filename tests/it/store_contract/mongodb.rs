@@ -1,5 +1,6 @@
 //! MongoDB's bench, and what MongoDB promises besides the contract.
 
+mod cut;
 mod faults;
 mod killed;
 mod late;

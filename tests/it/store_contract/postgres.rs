@@ -4,7 +4,6 @@ mod dropped;
 mod faults;
 mod opening;
 mod plans;
-mod proxy;
 mod replicas;
 mod tls;
 mod waits;
