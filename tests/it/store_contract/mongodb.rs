@@ -5,6 +5,7 @@ mod faults;
 mod killed;
 mod late;
 mod plans;
+mod recovery;
 mod refused;
 mod together;
 
