@@ -7,25 +7,39 @@ use std::time::Duration;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, Changed, Mark, Store};
+use event_gateway::store::{Batch, Changed, Mark, Scan, Store};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, LANES, Stage, all, college, diku, log_id, receipts, tenant};
 use super::drafts::{create, create_in};
 
 const WRITERS: u128 = 4;
-const APPENDS: u128 = 250;
+
+/// How much each of the writers writes.
+#[derive(Clone, Copy)]
+struct Load {
+    appends: u128,
+    /// In each of them.
+    events: u128,
+}
+
+impl Load {
+    /// How many events all of them write.
+    fn total(self) -> u64 {
+        (WRITERS * self.appends * self.events) as u64
+    }
+}
 
 /// Writers that append to tenants by turns, all at once.
-fn writers(store: &Arc<dyn Store>, tenants: &[TenantId]) -> JoinSet<()> {
+fn writers(store: &Arc<dyn Store>, tenants: &[TenantId], load: Load) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let (store, tenants) = (Arc::clone(store), tenants.to_vec());
         writers.spawn(async move {
-            for append in 0..APPENDS {
+            for append in 0..load.appends {
                 let tenant = tenants[(append % tenants.len() as u128) as usize].clone();
-                let id = 1 + (writer * APPENDS + append) * 2;
-                let drafts = vec![create_in(&tenant, id), create_in(&tenant, id + 1)];
+                let id = 1 + (writer * load.appends + append) * load.events;
+                let drafts = (id..id + load.events).map(|id| create_in(&tenant, id)).collect();
                 receipts(&store.append(&[Batch { tenant, drafts }]).await.unwrap()[0]);
             }
         });
@@ -35,11 +49,13 @@ fn writers(store: &Arc<dyn Store>, tenants: &[TenantId]) -> JoinSet<()> {
 
 pub async fn a_reader_never_misses_a_commit<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    let mut writers = writers(&stage.store, &[diku()]);
+    let load = Load { appends: 125, events: 100 };
+    let scan = Scan { rows_max: 1_000, ..all() };
+    let mut writers = writers(&stage.store, &[diku()], load);
     let (mut seen, mut after) = (0, Position::START);
-    while seen < (WRITERS * APPENDS * 2) as u64 {
+    while seen < load.total() {
         let done = writers.is_empty();
-        let page = stage.read(&diku(), after, &all()).await;
+        let page = stage.read(&diku(), after, &scan).await;
         assert!(!done || !page.events.is_empty(), "all is written, but not all was read: {seen}");
         let positions: Vec<_> = page.events.iter().map(|event| event.position.number()).collect();
         assert!(positions.iter().copied().eq((seen + 1..).take(positions.len())), "{seen}: {positions:?}");
@@ -65,11 +81,12 @@ pub async fn a_change_is_never_missed<B: Bench>() {
         tenants.push(tenant(&format!("t{number}")));
         stage.store.introduce(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
     }
-    let mut writers = writers(&stage.store, &tenants);
+    let load = Load { appends: 250, events: 2 };
+    let mut writers = writers(&stage.store, &tenants, load);
     let mut marks = vec![Mark::START; LANES.into()];
     let mut known = BTreeMap::new();
     let sum = |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
-    while sum(&known) < (WRITERS * APPENDS * 2) as u64 {
+    while sum(&known) < load.total() {
         let done = writers.is_empty();
         let before = sum(&known);
         for lane in Lane::all(LANES) {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_gateway::domain::position::Position;
-use event_gateway::store::{Batch, Mark, Scan, Store};
+use event_gateway::store::{Batch, Mark, Store};
 use sqlx::{Executor, Row};
 use tokio::task::JoinSet;
 
 use super::Schema;
-use crate::store_contract::bench::{Bench, Stage, all, college, diku, log_id, receipts, tenant};
+use crate::store_contract::bench::{Bench, Stage, college, diku, log_id, receipts, tenant};
 use crate::store_contract::drafts::{create, create_in};
 
 const WRITERS: u128 = 4;
@@ -59,39 +58,6 @@ async fn replicas_append_to_the_same_tenants_at_once() {
         let log = stage.log(tenant).await;
         assert!(log.iter().map(|e| e.position.number()).eq(1..=((WRITERS + 1) * APPENDS) as u64));
         assert!(log.is_sorted_by_key(|event| event.time));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_follows_while_four_append_50_000_events_misses_none() {
-    const APPENDS: u128 = 500;
-    const EVENTS: u128 = 25;
-    let (stage, stores) = replicas().await;
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let store = Arc::clone(&stores[writer as usize % 2]);
-        writers.spawn(async move {
-            for append in 0..APPENDS {
-                let first = 1 + (writer * APPENDS + append) * EVENTS;
-                let drafts = (first..first + EVENTS).map(create).collect();
-                receipts(&store.append(&[Batch { tenant: diku(), drafts }]).await.unwrap()[0]);
-            }
-        });
-    }
-    let scan = Scan { rows_max: 1_000, ..all() };
-    let (mut seen, mut after) = (0, Position::START);
-    while seen < (WRITERS * APPENDS * EVENTS) as u64 {
-        let page = stage.read(&diku(), after, &scan).await;
-        for event in &page.events {
-            seen += 1;
-            assert_eq!(event.position.number(), seen);
-        }
-        assert!(page.more || page.scanned.number() == seen);
-        assert!(page.scanned > after || !writers.is_empty());
-        after = page.scanned;
-        while let Some(writer) = writers.try_join_next() {
-            writer.unwrap();
-        }
     }
 }
 
