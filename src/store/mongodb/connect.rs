@@ -111,9 +111,12 @@ fn no_replica_set(hello: &Document) -> Error {
     })
 }
 
+/// Refuses an answer.
+type Check = fn(&Document) -> Result<(), Error>;
+
 /// Refuses what acknowledges before it is on disk, as far as we may ask.
 async fn journaled(admin: &Database) -> Result<(), Error> {
-    let checks: [(Document, fn(&Document) -> Result<(), Error>); 3] = [
+    let checks: [(Document, Check); 3] = [
         (doc! { "replSetGetConfig": 1 }, majority_journaled),
         (doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0 }, persistent),
         (doc! { "getCmdLineOpts": 1 }, with_journal),
