@@ -49,7 +49,7 @@ pub enum Error {
 pub struct PageSlice {
     /// Whose log.
     pub tenant: TenantId,
-    /// Records to send, in order of position; may be none.
+    /// Records to send, in order of position; may be none: the cursor moves all the same.
     pub events: Vec<Envelope>,
     /// Where the follower stands once the page is committed.
     pub cursor: Cursor,
@@ -95,7 +95,7 @@ pub trait Broker: Send + Sync {
 pub trait Producer: Send {
     /// Publishes a page in one transaction: all records and cursors, or none. An error takes the
     /// producer with it: after one, its state can't be trusted.
-    async fn publish(self: Box<Self>, page: Page) -> Result<Box<dyn Producer>, Error>;
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error>;
 }
 
 /// The embedded broker: memory only, for trying and for tests.

@@ -6,10 +6,13 @@
 pub mod health;
 mod lane;
 mod lanes;
+mod lot;
 mod mirror;
+mod parking;
 pub mod published;
 mod relay;
 mod spread;
+mod suspects;
 mod topics;
 
 use std::sync::Arc;

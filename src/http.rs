@@ -17,6 +17,7 @@ mod header;
 mod health;
 mod log;
 mod media_type;
+mod parked;
 mod path;
 mod percent;
 mod prefer;
@@ -135,6 +136,9 @@ fn routes(app: &mut web::ServiceConfig) {
         .service(post("/process-events/{producer}/{event}", process_events::post))
         .service(read("/domain-events", log::page))
         .service(read("/domain-events/{eventId}", log::one))
+        .service(read("/parked", parked::all))
+        .service(post("/parked/{id}/release", parked::release))
+        .service(post("/parked/{id}/discard", parked::discard))
         .service(read("/livez", health::up))
         .service(read("/admin/health", health::up))
         .service(read("/readyz", health::ready))

@@ -27,6 +27,7 @@ use crate::domain::event::EventId;
 use crate::domain::filter::Filter;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
+use crate::domain::parked::{Asked, Parked};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -305,9 +306,33 @@ pub trait Leases: Send + Sync {
     async fn roster(&self) -> Result<Roster, Error>;
 }
 
+/// What stays behind.
+#[async_trait]
+pub trait Parking: Send + Sync {
+    /// All that a tenant ever parked, in order of position.
+    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error>;
+
+    /// What is parked in a lane and not over, in order of tenant and position.
+    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error>;
+
+    /// Writes these as the lane's holder has them, all or none, unless the lane was taken since. What is
+    /// new gets the time of now; what was asked for stays asked until the state is another.
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error>;
+
+    /// Asks for what is parked to be released or discarded; `false` if there is none of that id whose
+    /// state is `parked`.
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        event_id: EventId,
+        asked: Asked,
+        reason: Option<&str>,
+    ) -> Result<bool, Error>;
+}
+
 /// All of it, behind one name.
 #[async_trait]
-pub trait Store: Log + Cursors + Tenants + Leases {
+pub trait Store: Log + Cursors + Tenants + Leases + Parking {
     /// Which store it is, for a reader.
     fn name(&self) -> &'static str;
 

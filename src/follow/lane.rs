@@ -13,11 +13,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::health::News;
+use super::parking::Whole;
 use super::relay::{self, Relay};
+use super::suspects::{self, Suspects};
 use super::{Backoff, LOOK_AGAIN, Parts};
 use crate::broker::{self, Broker, Page, Producer};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
+use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
 use crate::store::{self, Lease, Renewed};
@@ -53,9 +56,10 @@ impl End {
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop: CancellationToken) {
     let worker = Worker { who: lane.to_string(), parts, broker, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    let mut suspects = Suspects::default();
     while !worker.stop.is_cancelled() {
         let end = match worker.parts.store.take(lane, &worker.parts.replica, LEASE).await {
-            Ok(Some(lease)) => worker.hold(lease, &mut backoff).await,
+            Ok(Some(lease)) => worker.hold(lease, &mut suspects, &mut backoff).await,
             Ok(None) => break,
             Err(error) => Err(error.into()),
         };
@@ -70,6 +74,32 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop:
     worker.parts.health.well(&worker.who);
 }
 
+/// What follows a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next one.
+    GoOn,
+    /// A takeover: what is known of the lane may not be true any more.
+    TakeOver,
+}
+
+/// Why a page was not published, and by which call.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Ensure(broker::Error),
+    #[error(transparent)]
+    Publish(broker::Error),
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ensure(error) | Refusal::Publish(error) => Self::Broker(error),
+        }
+    }
+}
+
 struct Worker {
     who: String,
     parts: Parts,
@@ -81,9 +111,13 @@ struct Worker {
 impl Worker {
     /// Holds the lane under one lease, and gives it back in the end. A page that is under way when the
     /// lease is lost is left to Kafka, which knows whose lane it is.
-    async fn hold(&self, lease: Lease, backoff: &mut Backoff) -> Result<(), End> {
+    async fn hold(&self, lease: Lease, suspects: &mut Suspects, backoff: &mut Backoff) -> Result<(), End> {
+        let follow = async {
+            while self.follow(&lease, suspects, backoff).await? == Next::TakeOver {}
+            Ok(())
+        };
         let end = tokio::select! {
-            end = self.follow(backoff) => end,
+            end = follow => end,
             lost = self.keep(&lease) => Err(lost),
         };
         if let Err(error) = self.parts.store.release(&lease).await {
@@ -108,24 +142,52 @@ impl Worker {
     }
 
     /// Takes the lane over and publishes page after page, until `stop` or an error.
-    async fn follow(&self, backoff: &mut Backoff) -> Result<(), End> {
+    async fn follow(
+        &self,
+        lease: &Lease,
+        suspects: &mut Suspects,
+        backoff: &mut Backoff,
+    ) -> Result<Next, End> {
         if !self.wait_for_first_event().await? {
-            return Ok(());
+            return Ok(Next::GoOn);
         }
         let fenced = self.broker.fence(self.lane).await?;
         let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
+        self.settle(lease, &mut relay).await?;
         self.note(&relay.cursors()).await?;
         self.parts.health.well(&self.who);
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         let mut producer = fenced.producer;
         while !self.stop.is_cancelled() {
-            match relay.offer(&self.parts).await? {
-                Some(page) => producer = self.publish(producer, page).await?,
-                None => self.rest().await,
+            let live = relay.offer(&self.parts, suspects).await?.map(Arc::new);
+            if let Some(page) = &live {
+                producer = match self.publish(producer, page, suspects).await {
+                    Ok(producer) => producer,
+                    Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
+                };
+                self.note(&cursors(page)).await?;
+                self.settle(lease, &mut relay).await?;
+            }
+            relay.hear(&self.parts).await?;
+            self.settle(lease, &mut relay).await?;
+            let release = relay.release(&self.parts, suspects).await?;
+            if let Some(release) = &release {
+                producer = match self.publish(producer, &release.page, suspects).await {
+                    Ok(producer) => producer,
+                    Err(error) => return self.refused(lease, &relay, suspects, &release.page, error).await,
+                };
+                let next = relay.released(release);
+                self.settle(lease, &mut relay).await?;
+                if next == Next::TakeOver {
+                    return Ok(next);
+                }
             }
             backoff.reset();
+            if live.is_none() && release.is_none() {
+                self.rest().await;
+            }
         }
-        Ok(())
+        Ok(Next::GoOn)
     }
 
     /// A lane without events needs no producer. `false` at `stop`.
@@ -140,13 +202,65 @@ impl Worker {
         Ok(true)
     }
 
-    async fn publish(&self, producer: Box<dyn Producer>, page: Page) -> Result<Box<dyn Producer>, End> {
-        self.broker.ensure(&self.specs(&page)).await?;
-        let cursors =
-            page.slices.iter().map(|slice| (slice.tenant.clone(), slice.cursor)).collect::<Vec<_>>();
-        let producer = producer.publish(page).await?;
-        self.note(&cursors).await?;
+    async fn publish(
+        &self,
+        producer: Box<dyn Producer>,
+        page: &Arc<Page>,
+        suspects: &mut Suspects,
+    ) -> Result<Box<dyn Producer>, Refusal> {
+        self.broker.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
+        let producer = producer.publish(page.clone()).await.map_err(Refusal::Publish)?;
+        suspects.clear(page);
         Ok(producer)
+    }
+
+    /// What to do about a page that was not published. Its producer is gone: the lane is taken over again,
+    /// without what is parked by then, or with less at a time.
+    async fn refused(
+        &self,
+        lease: &Lease,
+        relay: &Relay,
+        suspects: &mut Suspects,
+        page: &Page,
+        refusal: Refusal,
+    ) -> Result<Next, End> {
+        let (refused, whole) = match &refusal {
+            Refusal::Publish(broker::Error::Isolate(_)) => {
+                (suspects.narrow(page).into_iter().collect(), Whole::Key)
+            }
+            Refusal::Publish(broker::Error::Topic(topic, _)) => (suspects.doubt(topic, page), Whole::Topic),
+            Refusal::Ensure(broker::Error::Topic(topic, _)) => {
+                (suspects::first_of(topic, page), Whole::Topic)
+            }
+            Refusal::Publish(broker::Error::Retry(_)) => {
+                suspects.too_slow(page);
+                return Err(refusal.into());
+            }
+            Refusal::Publish(_) | Refusal::Ensure(_) => return Err(refusal.into()),
+        };
+        let cause = refusal.to_string();
+        let parked: Vec<_> = refused.iter().map(|e| relay.parked_by(page, e, whole, &cause)).collect();
+        for Parked { tenant, topic, key, position, .. } in &parked {
+            let key = key.as_ref().map_or("all", |key| key.as_str());
+            tracing::error!(lane = %self.lane, %tenant, %topic, key, %position, cause, "parked");
+        }
+        self.park(lease, &parked).await?;
+        Ok(Next::TakeOver)
+    }
+
+    /// Writes what has changed of what is parked.
+    async fn settle(&self, lease: &Lease, relay: &mut Relay) -> Result<(), End> {
+        self.park(lease, &relay.take_changed()).await
+    }
+
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<(), End> {
+        if parked.is_empty() {
+            return Ok(());
+        }
+        match self.parts.store.park(lease, parked).await? {
+            Renewed::Held => Ok(()),
+            Renewed::Lost => Err(End::LeaseLost),
+        }
     }
 
     /// Tells the store, then whoever waits, what Kafka has committed.
@@ -184,4 +298,8 @@ impl Worker {
             (News::New, true) => tracing::error!(%lane, error = %end, "the lane is stopped"),
         }
     }
+}
+
+fn cursors(page: &Page) -> Vec<(TenantId, Cursor)> {
+    page.slices.iter().map(|slice| (slice.tenant.clone(), slice.cursor)).collect()
 }

@@ -1,7 +1,7 @@
-//! What is published: derived from the relay's cursor, as the store knows it.
+//! What is published: derived from the relay's cursor and from what is parked, as the store knows them.
 //!
 //! Asked by `http`. May be late, never early: the lane notes its cursor in the store only after
-//! Kafka's commit, and every replica reads it there.
+//! Kafka's commit, and what it passes over is written there before; every replica reads both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::follower::{Cursor, Follower};
+use crate::domain::key::Key;
+use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::{Error, Store};
 
 /// How long a waiter sleeps at the most before it looks again: a lane of another replica rings no
@@ -20,20 +23,31 @@ use crate::store::{Error, Store};
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How far a tenant's log is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Horizon {
     /// There is no relay: nobody can say.
     NoRelay,
-    /// The relay's cursor, if it has ever come by.
-    Relay(Option<Cursor>),
+    /// The relay's cursor, if it has ever come by, and what stays behind it.
+    Relay(Option<Cursor>, Vec<Parked>),
 }
 
 impl Horizon {
-    /// Whether the event at that position is published; `None` without a relay.
-    pub fn has(&self, log_id: LogId, position: Position) -> Option<bool> {
+    /// Whether an event is published; `None` without a relay.
+    pub fn has(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> Option<bool> {
         match self {
             Self::NoRelay => None,
-            Self::Relay(cursor) => Some(cursor.is_some_and(|c| c.log_id == log_id && c.position >= position)),
+            Self::Relay(cursor, parked) => {
+                let passed = cursor.is_some_and(|c| c.log_id == log_id && c.position >= position);
+                Some(passed && !parked.iter().any(|parked| parked.holds(log_id, topic, key, position)))
+            }
+        }
+    }
+
+    /// Whether the relay has passed a position, or nobody can say.
+    fn is_past(&self, log_id: LogId, position: Position) -> bool {
+        match self {
+            Self::NoRelay => true,
+            Self::Relay(cursor, _) => cursor.is_some_and(|c| c.log_id == log_id && c.position >= position),
         }
     }
 }
@@ -56,29 +70,36 @@ impl Published {
         Self { store, pages, closing }
     }
 
-    /// How far a tenant's log is published.
-    pub async fn horizon(&self, tenant: &TenantId) -> Result<Horizon, Error> {
-        match self.pages {
-            None => Ok(Horizon::NoRelay),
-            Some(_) => Ok(Horizon::Relay(self.store.load(tenant, &Follower::relay()).await?)),
+    /// How far a tenant's log is published, for events from `first` on.
+    pub async fn horizon(&self, tenant: &TenantId, first: Position) -> Result<Horizon, Error> {
+        if self.pages.is_none() {
+            return Ok(Horizon::NoRelay);
         }
+        // In this order: what the relay has passed over was written before its cursor.
+        let cursor = self.store.load(tenant, &Follower::relay()).await?;
+        let parked = match cursor {
+            Some(cursor) if cursor.position >= first => self.store.parked(tenant).await?,
+            _ => Vec::new(),
+        };
+        Ok(Horizon::Relay(cursor, parked))
     }
 
-    /// Waits until the event at that position is published, or `patience` is over; without a relay
-    /// it answers at once.
+    /// Waits until the relay has passed that position, or `patience` is over; without a relay it answers
+    /// at once. What is parked is not waited for.
     pub async fn wait(
         &self,
         tenant: &TenantId,
         log_id: LogId,
-        position: Position,
+        first: Position,
+        last: Position,
         patience: Duration,
     ) -> Result<Horizon, Error> {
         let deadline = Instant::now() + patience;
         let mut pages = self.pages.clone();
         loop {
-            let horizon = self.horizon(tenant).await?;
+            let horizon = self.horizon(tenant, first).await?;
             let over = Instant::now() >= deadline || self.closing.is_cancelled();
-            let waits = horizon.has(log_id, position) == Some(false) && !over;
+            let waits = !horizon.is_past(log_id, last) && !over;
             let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(horizon) };
             let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
             // Ticked, timed out or closing: in each case the store is asked once more.

@@ -2,12 +2,15 @@
 //!
 //! Fed by the store (whose logs have grown, and the events behind each cursor); offers pages to its
 //! lane. Its state is only as old as the fence: after any error it is thrown away with the producer.
-//! A page packs several tenants fairly, so that many tenants don't cost as many transactions.
+//! A page packs several tenants fairly, so that many tenants don't cost as many transactions. What is
+//! parked is passed over, and counted in its tenant's lot.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::health::News;
-use super::{PAGE_EVENTS_MAX, Parts, page_scan};
+use super::lot::{Lot, Verdict};
+use super::suspects::Suspects;
+use super::{Parts, page_scan};
 use crate::broker::{KnownCursors, Page, PageSlice};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
@@ -32,25 +35,29 @@ pub(super) enum Error {
 }
 
 /// Where the relay stands in one tenant's log.
-struct Progress {
-    log_id: LogId,
-    cursor: Option<Cursor>,
+pub(super) struct Progress {
+    pub(super) log_id: LogId,
+    pub(super) cursor: Option<Cursor>,
+    /// The log's end, as it was last told.
+    pub(super) head: Position,
     queued: bool,
 }
 
 impl Progress {
-    fn position(&self) -> Position {
+    pub(super) fn position(&self) -> Position {
         self.cursor.map_or(Position::START, |c| c.position)
     }
 }
 
 /// The relay of one lane, since its last fence.
 pub(super) struct Relay {
-    lane: Lane,
+    pub(super) lane: Lane,
     mark: Mark,
     /// Kafka's cursors, as the fence read them.
-    known: KnownCursors,
-    progress: HashMap<TenantId, Progress>,
+    pub(super) known: KnownCursors,
+    pub(super) progress: HashMap<TenantId, Progress>,
+    /// Of those who have something parked.
+    pub(super) lots: HashMap<TenantId, Lot>,
     /// Tenants with events behind their cursor, each once; who was served goes to the end.
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
@@ -71,9 +78,11 @@ impl Relay {
                 return Err(Error::CursorLost(tenant.clone(), noted.position));
             }
         }
-        let (progress, queue, stopped) = (HashMap::new(), VecDeque::new(), HashSet::new());
-        let mut relay = Self { lane, mark: changed.mark, known, progress, queue, stopped };
+        let (progress, lots) = (HashMap::new(), HashMap::new());
+        let (queue, stopped) = (VecDeque::new(), HashSet::new());
+        let mut relay = Self { lane, mark: changed.mark, known, progress, lots, queue, stopped };
         relay.take_up(parts, changed.heads).await?;
+        relay.take_stock(parts).await?;
         Ok(relay)
     }
 
@@ -84,14 +93,14 @@ impl Relay {
     }
 
     /// The next page, if any log has events behind its cursor.
-    pub(super) async fn offer(&mut self, parts: &Parts) -> Result<Option<Page>, Error> {
+    pub(super) async fn offer(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         self.look(parts).await?;
-        let tenants = PAGE_TENANTS_MAX.min(self.queue.len());
-        if tenants == 0 {
+        let (tenants, events_each_max) = self.turn(suspects);
+        if tenants.is_empty() {
             return Ok(None);
         }
         let from = self.dequeue(tenants);
-        let read = parts.store.read(&from, &page_scan(PAGE_EVENTS_MAX / tenants)).await?;
+        let read = parts.store.read(&from, &page_scan(events_each_max)).await?;
         let (served, unserved): (Vec<_>, Vec<_>) = read.into_iter().partition(|s| !s.events.is_empty());
         // Whom the page's limits left out comes first in the next one.
         let done: HashSet<_> =
@@ -100,6 +109,19 @@ impl Relay {
         left_out.for_each(|tenant| self.enqueue(tenant));
         let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice)).collect();
         Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
+    }
+
+    /// Whose turn it is, and for how many events each: a suspect alone, or several that are none.
+    fn turn(&self, suspects: &Suspects) -> (Vec<TenantId>, usize) {
+        let relay = Follower::relay();
+        let Some(first) = self.queue.front() else { return (Vec::new(), 0) };
+        if let Some(events_max) = suspects.alone(&relay, first) {
+            return (vec![first.clone()], events_max.min(suspects.events_max()));
+        }
+        let others = self.queue.iter().filter(|tenant| suspects.alone(&relay, tenant).is_none());
+        let others: Vec<_> = others.take(PAGE_TENANTS_MAX).cloned().collect();
+        let each = (suspects.events_max() / others.len()).max(1);
+        (others, each)
     }
 
     /// Asks whose logs have grown, and queues them.
@@ -126,11 +148,15 @@ impl Relay {
             met.extend(cursor.map(|cursor| (tenant.clone(), cursor)));
             self.stopped.remove(tenant);
             let queued = self.progress.get(tenant).is_some_and(|progress| progress.queued);
-            self.progress.insert(tenant.clone(), Progress { log_id: *log_id, cursor, queued });
+            let progress = Progress { log_id: *log_id, cursor, head: *position, queued };
+            self.progress.insert(tenant.clone(), progress);
+            self.lots.remove(tenant);
         }
         self.verify(parts, &met).await?;
         for Head { tenant, position, .. } in heads {
-            if self.progress[&tenant].position() < position && !self.stopped.contains(&tenant) {
+            let progress = self.progress.get_mut(&tenant).expect("it was taken up above");
+            progress.head = position;
+            if progress.position() < position && !self.stopped.contains(&tenant) {
                 self.enqueue(tenant);
             }
         }
@@ -144,10 +170,12 @@ impl Relay {
         }
     }
 
-    /// The first `count` tenants of the queue, and where the relay stands in their logs.
-    fn dequeue(&mut self, count: usize) -> Vec<(TenantId, Position)> {
-        let mut from = Vec::with_capacity(count);
-        for tenant in self.queue.drain(..count) {
+    /// Takes these tenants out of the queue, and tells where the relay stands in their logs.
+    fn dequeue(&mut self, tenants: Vec<TenantId>) -> Vec<(TenantId, Position)> {
+        let taken: HashSet<_> = tenants.iter().collect();
+        self.queue.retain(|tenant| !taken.contains(tenant));
+        let mut from = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
             let progress = self.progress.get_mut(&tenant).expect("who is queued has progress");
             progress.queued = false;
             from.push((tenant, progress.position()));
@@ -165,7 +193,12 @@ impl Relay {
         if slice.more {
             self.enqueue(slice.tenant.clone());
         }
-        Some(PageSlice { tenant: slice.tenant, events: slice.events, cursor })
+        let mut events = slice.events;
+        if let Some(lot) = self.lots.get_mut(&slice.tenant) {
+            events.retain(|event| lot.pass(event) == Verdict::Send);
+            lot.passed(cursor.position);
+        }
+        Some(PageSlice { tenant: slice.tenant, events, cursor })
     }
 
     /// Checks of every cursor that the log has the event that it names, where it names it.

@@ -41,7 +41,7 @@ impl<'a> Event<'a> {
             time: envelope.time.to_string(),
             headers: envelope.record_headers(),
             payload,
-            published: horizon.has(envelope.log_id, envelope.position),
+            published: horizon.has(envelope.log_id, &envelope.topic, &envelope.key, envelope.position),
         })
     }
 }

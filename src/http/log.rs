@@ -51,7 +51,7 @@ pub(super) async fn page(
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
     let _turn = turn(&gateway).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
-    let horizon = gateway.parts.published.horizon(tenant).await?;
+    let horizon = gateway.parts.published.horizon(tenant, after.next()).await?;
     let slices = gateway.parts.store.read(&[(tenant.clone(), after)], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
     let events = slice.events.iter().map(|e| Event::new(e, &horizon)).collect::<Result<_, _>>()?;
@@ -69,7 +69,7 @@ pub(super) async fn one(
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
     let _turn = turn(&gateway).await?;
-    let horizon = gateway.parts.published.horizon(tenant).await?;
+    let horizon = gateway.parts.published.horizon(tenant, Position::START).await?;
     let found = gateway.parts.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))

@@ -13,9 +13,11 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::domain::Invalid;
 use crate::domain::event::EventId;
 use crate::domain::json::SyntaxError;
+use crate::domain::parked::State;
 use crate::domain::position::Position;
 use crate::domain::settings::Unknown;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::store;
 
@@ -46,6 +48,12 @@ pub(super) enum Problem {
     TenantNotEnabled(TenantId),
     #[error("the tenant's log has no event `{0}`")]
     UnknownEvent(EventId),
+    #[error("the tenant has nothing parked of the id `{0}`")]
+    UnknownParked(EventId),
+    #[error("`{id}` is {state}, and only what is parked can be released or discarded")]
+    NotParked { id: EventId, state: State },
+    #[error("the topic `{topic}` is parked as a whole: release it first")]
+    TopicParked { topic: Topic },
     #[error("this route takes {allow}")]
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]
@@ -119,6 +127,9 @@ impl Problem {
             Self::UnknownProcessEvent(_) => ("unknown-process-event", S::NOT_FOUND, "Unknown process event"),
             Self::TenantNotEnabled(_) => ("tenant-not-enabled", S::NOT_FOUND, "Tenant not enabled"),
             Self::UnknownEvent(_) => ("unknown-event", S::NOT_FOUND, "Unknown event"),
+            Self::UnknownParked(_) => ("unknown-parked", S::NOT_FOUND, "Nothing parked"),
+            Self::NotParked { .. } => ("not-parked", S::CONFLICT, "Not parked"),
+            Self::TopicParked { .. } => ("topic-parked", S::CONFLICT, "Topic parked"),
             Self::MethodNotAllowed { .. } => {
                 ("method-not-allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
             }

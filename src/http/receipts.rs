@@ -51,14 +51,15 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     refuse_too_large(&drafts, layout, gateway.parts.config.record_bytes_max)?;
     let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
     let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
+    let scopes: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
     let batch = Batch { tenant: tenant.clone(), drafts };
     let appended = append(gateway.parts.intake.clone(), batch, body).await;
     let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids))?;
     let horizon = horizon(gateway, &tenant, &accepted, prefer).await;
-    for (receipt, place) in receipts.iter_mut().zip(&accepted.receipts) {
+    for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes) {
         receipt.position = place.position.number();
         receipt.time = place.time.to_string();
-        receipt.published = horizon.has(accepted.log_id, place.position);
+        receipt.published = horizon.has(accepted.log_id, topic, key, place.position);
     }
     Ok(answer(layout, &receipts, prefer))
 }
@@ -112,14 +113,15 @@ fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: V
 /// a store that can't tell now doesn't make a failure of it.
 async fn horizon(gateway: &Gateway, tenant: &TenantId, accepted: &Accepted, prefer: Prefer) -> Horizon {
     let published = &gateway.parts.published;
-    let last = accepted.receipts.iter().map(|receipt| receipt.position).max().unwrap_or_default();
+    let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
+    let (first, last) = (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
     let told = match prefer.wait {
-        Some(patience) => published.wait(tenant, accepted.log_id, last, patience).await,
-        None => published.horizon(tenant).await,
+        Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
+        None => published.horizon(tenant, first).await,
     };
     told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
-        Horizon::Relay(None)
+        Horizon::Relay(None, Vec::new())
     })
 }
 

@@ -16,6 +16,7 @@ mod fault;
 mod leases;
 mod log;
 mod many;
+mod parking;
 mod read;
 mod rows;
 mod tenants;

@@ -11,6 +11,7 @@ mod leases;
 mod log;
 mod migrate;
 mod options;
+mod parking;
 mod read;
 mod rows;
 mod session;

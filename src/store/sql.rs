@@ -16,6 +16,7 @@ use crate::domain::follower::Cursor;
 use crate::domain::headers::Headers;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
+use crate::domain::parked::{Asked, Parked, State};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -37,6 +38,8 @@ pub(super) trait Columns {
     fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error>;
     /// Text.
     fn text(&self, name: &str) -> Result<&str, Error>;
+    /// Text, or null.
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error>;
     /// Bytes.
     fn bytes(&self, name: &str) -> Result<&[u8], Error>;
 }
@@ -140,6 +143,31 @@ pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Er
         Error::Corrupt(format!("table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"))
     })?;
     Ok((tenant, event_id, Known { receipt, fingerprint }))
+}
+
+/// The columns of what is parked.
+pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
+    let corrupt = |what: &str| Error::Corrupt(format!("table parked: unknown {what}"));
+    let ended = row.integer_if_any("ended")?.map(Position::from_column);
+    let asked = row.text_if_any("asked")?;
+    let asked = asked.map(|word| Asked::from_column(word).ok_or_else(|| corrupt(word))).transpose()?;
+    let key = row.text_if_any("key")?.map(Key::parse).transpose();
+    Ok(Parked {
+        event_id: event_id(row)?,
+        tenant: tenant(row)?,
+        log_id: log_id(row)?,
+        position: position(row)?,
+        topic: topic(row)?,
+        key: key.map_err(|e| Error::Corrupt(format!("column key: {e}")))?,
+        cause: row.text("cause")?.to_owned(),
+        time: time(row)?,
+        state: State::from_columns(row.text("state")?, ended).ok_or_else(|| corrupt("state"))?,
+        behind: Position::from_column(row.integer("behind")?),
+        counted: Position::from_column(row.integer("counted")?),
+        events: row.integer("events")?.unsigned_abs(),
+        asked,
+        reason: row.text_if_any("reason")?.map(str::to_owned),
+    })
 }
 
 /// An event's columns; the tenant is the one that was asked for.

@@ -11,6 +11,7 @@ mod fault;
 mod files;
 mod leases;
 mod log;
+mod parking;
 mod read;
 mod rows;
 mod tenants;

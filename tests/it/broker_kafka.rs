@@ -106,12 +106,12 @@ impl World {
 }
 
 /// A page of the relay.
-fn page(slices: Vec<PageSlice>) -> Page {
-    Page { follower: Follower::relay(), slices }
+fn page(slices: Vec<PageSlice>) -> Arc<Page> {
+    Arc::new(Page { follower: Follower::relay(), slices })
 }
 
 /// The error of a publish that must fail.
-async fn refusal(producer: Box<dyn Producer>, page: Page) -> Error {
+async fn refusal(producer: Box<dyn Producer>, page: Arc<Page>) -> Error {
     match producer.publish(page).await {
         Ok(_) => panic!("the page was published"),
         Err(error) => error,

@@ -3,14 +3,15 @@
 //! It fences, and commits a page with its cursors or not at all, as the real one does: so a story
 //! can fail at each call in turn, which takes too long with processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer};
 use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::topic::TopicSpec;
+use event_gateway::domain::topic::{Topic, TopicSpec};
 
 /// How a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct State {
     pub calls: usize,
     /// Which call breaks, from 1, and how.
     pub fault: Option<(usize, Fault)>,
+    /// Keys whose records are refused: too large, say.
+    pub refused_keys: HashSet<(Topic, Key)>,
+    /// Topics that are refused: to publish to, or to be created.
+    pub refused_topics: HashSet<Topic>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
     /// Committed cursors.
@@ -71,8 +76,11 @@ impl Broker for FakeKafka {
         })
     }
 
-    async fn ensure(&self, _: &[TopicSpec]) -> Result<(), Error> {
-        self.call(|_| Ok(()))
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
+        self.call(|state| match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
+            Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
+            None => Ok(()),
+        })
     }
 
     async fn check(&self) -> Result<(), Error> {
@@ -88,12 +96,16 @@ struct FakeProducer {
 
 #[async_trait]
 impl Producer for FakeProducer {
-    async fn publish(self: Box<Self>, page: Page) -> Result<Box<dyn Producer>, Error> {
+    /// What is refused is told of the page as a whole, as librdkafka does.
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
         self.kafka.clone().call(|state| {
             if state.fences[&self.lane] != self.fence {
                 return Err(Error::Fenced("another producer has the lane".to_owned()));
             }
             let events = page.slices.iter().flat_map(|slice| &slice.events);
+            if events.clone().any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone()))) {
+                return Err(Error::Isolate("a record is too large".to_owned()));
+            }
             let bytes = events.clone().map(|event| event.payload.len()).sum();
             state.pages.push((page.slices.len(), events.clone().count(), bytes));
             state.records.extend(events.cloned());

@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 #[cfg(feature = "services")]
 pub use cluster::{
-    PrivateBroker, TestTopic, address, create_topic, delete_topic, env, leave_open, produce, settings,
+    PrivateBroker, TestTopic, address, create_topic, delete_topic, env, leave_open, produce, set, settings,
 };
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);

@@ -29,6 +29,9 @@ mod moody_store;
 #[cfg(feature = "services")]
 mod outage;
 #[cfg(feature = "services")]
+mod parked;
+mod parking;
+#[cfg(feature = "services")]
 mod postgres;
 #[cfg(feature = "services")]
 mod proxy;

@@ -11,6 +11,7 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::{Asked, Parked};
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::*;
@@ -182,6 +183,31 @@ impl Leases for Moody {
 
     async fn roster(&self) -> Result<Roster, Error> {
         self.through(Call::Other, self.inner.roster()).await
+    }
+}
+
+#[async_trait]
+impl Parking for Moody {
+    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked(tenant)).await
+    }
+
+    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked_lane(lane)).await
+    }
+
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+        self.through(Call::Other, self.inner.park(lease, parked)).await
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        event_id: EventId,
+        asked: Asked,
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.ask(tenant, event_id, asked, reason)).await
     }
 }
 

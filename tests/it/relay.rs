@@ -28,15 +28,15 @@ use crate::store_contract::drafts::{create_in, created, event_id, key};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One replica on a store of its own.
-struct Stage {
+pub struct Stage {
     folder: TempDir,
-    store: Arc<dyn Store>,
-    kafka: FakeKafka,
-    parts: Parts,
+    pub store: Arc<dyn Store>,
+    pub kafka: FakeKafka,
+    pub parts: Parts,
 }
 
 impl Stage {
-    async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
+    pub async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::Sqlite { path: folder.path().join("store.db") };
         let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
@@ -55,18 +55,18 @@ impl Stage {
         Self { folder, store, kafka: FakeKafka::default(), parts }
     }
 
-    fn follow(&self) -> Followers {
+    pub fn follow(&self) -> Followers {
         Followers::start(&self.parts, &Opened::Kafka(Arc::new(self.kafka.clone())))
     }
 
-    async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
+    pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
         self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
         let enabled = self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
         self.parts.bells.ring(enabled.lane);
     }
 
     /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
-    async fn published(&self, tenants: &[TenantId]) {
+    pub async fn published(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let head = self.log(tenant).await.len() as u64;
             self.until(|cursor| cursor == Some(head), tenant).await;
@@ -86,7 +86,7 @@ impl Stage {
         }
     }
 
-    async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
+    pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
         self.store.read(&[(tenant.clone(), Position::START)], &all()).await.unwrap()[0].events.clone()
     }
 
@@ -100,7 +100,7 @@ impl Stage {
     }
 }
 
-fn tenants(count: usize) -> Vec<TenantId> {
+pub fn tenants(count: usize) -> Vec<TenantId> {
     (0..count).map(|n| tenant(&format!("t{n}"))).collect()
 }
 

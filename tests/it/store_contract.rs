@@ -14,6 +14,7 @@ mod idempotency;
 mod leases;
 #[cfg(feature = "services")]
 mod mongodb;
+mod parking;
 #[cfg(feature = "services")]
 mod postgres;
 mod read;
@@ -97,6 +98,11 @@ macro_rules! contract {
                 tenants_are_listed_in_order_with_their_heads
                 the_number_of_lanes_is_fixed_at_first
                 no_tenant_comes_before_the_lanes;
+            parking:
+                what_is_parked_is_kept_as_it_was_written
+                nobody_parks_whose_lane_was_taken
+                what_was_asked_for_stays_asked_until_it_is_begun
+                a_lane_s_parked_are_those_that_are_not_over;
             leases:
                 a_held_lane_is_taken_by_nobody_else
                 a_lease_that_ran_out_is_taken

@@ -186,7 +186,7 @@ impl LaneProducer {
 
 #[async_trait]
 impl Producer for LaneProducer {
-    async fn publish(self: Box<Self>, page: Page) -> Result<Box<dyn Producer>, Error> {
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
         blocking(move || match self.transact(&page) {
             Ok(()) => Ok(self as Box<dyn Producer>),
             Err(error) => {

@@ -144,9 +144,7 @@ fn tail(row: &RawDocumentBuf) -> Result<Tail, Error> {
 
 /// The server's clock, as the lock has noted it.
 fn clock(row: &RawDocumentBuf) -> Result<Time, Error> {
-    let clock = rows::field(row, "clock")?.as_datetime();
-    let clock = clock.ok_or_else(|| Error::Corrupt("field clock: is no date".to_owned()))?;
-    Ok(Time::from_ms(clock.timestamp_millis()))
+    rows::date(row, "clock")
 }
 
 fn known(row: &RawDocumentBuf) -> Result<Known, Error> {

@@ -13,7 +13,9 @@
 //! | `epochs`       | {tenant, topic}      | position                                                     |
 //! | `cursors`      | {tenant, follower}   | log_id, position, event_id                                   |
 //! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
-//! | `leases`       | lane                 | holder, epoch, expires                                       |
+//! | `leases`       | lane                 | holder, epoch, expires, parkings (how many were written)     |
+//! | `parked`       | {tenant, event_id}   | lane, log_id, position, topic, key, cause, time, state,      |
+//! |                |                      | ended, behind, counted, events, asked, reason                |
 //! | `replicas`     | replica              | expires                                                      |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |
@@ -43,6 +45,7 @@ pub(super) struct Collections {
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
     pub(super) leases: Rows,
+    pub(super) parked: Rows,
     pub(super) replicas: Rows,
     pub(super) under_way: UnderWay,
     pub(super) checks: Rows,
@@ -61,6 +64,7 @@ impl Collections {
             cursors: rows("cursors"),
             lanes: rows("lanes"),
             leases: rows("leases"),
+            parked: rows("parked"),
             replicas: rows("replicas"),
             under_way: UnderWay::new(rows("transactions")),
             checks: rows("checks"),
@@ -89,8 +93,9 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 3] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 4] = [
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
+            (&self.parked, &[("tenant", doc! { "_id.tenant": 1 }), ("lane", doc! { "lane": 1, "state": 1 })]),
             (&self.heads, &[("mark", doc! { "lane": 1, "mark": 1 })]),
             (
                 &self.events,

@@ -90,6 +90,25 @@ pub(super) fn text<'r>(row: &'r RawDocument, name: &str) -> Result<&'r str, Erro
     of_type(row, name, RawBsonRef::as_str)
 }
 
+/// A field's text, unless it is null or missing.
+pub(super) fn text_if_any<'r>(row: &'r RawDocument, name: &str) -> Result<Option<&'r str>, Error> {
+    if is_null(row, name) { Ok(None) } else { text(row, name).map(Some) }
+}
+
+/// A field's whole number, unless it is null or missing.
+pub(super) fn number_if_any(row: &RawDocument, name: &str) -> Result<Option<i64>, Error> {
+    if is_null(row, name) { Ok(None) } else { number(row, name).map(Some) }
+}
+
+fn is_null(row: &RawDocument, name: &str) -> bool {
+    matches!(row.get(name), Ok(None | Some(RawBsonRef::Null)))
+}
+
+/// A field's date.
+pub(super) fn date(row: &RawDocument, name: &str) -> Result<Time, Error> {
+    of_type(row, name, RawBsonRef::as_datetime).map(|date| Time::from_ms(date.timestamp_millis()))
+}
+
 /// A field's whole number.
 pub(super) fn number(row: &RawDocument, name: &str) -> Result<i64, Error> {
     of_type(row, name, |value| value.as_i64().or_else(|| value.as_i32().map(i64::from)))
@@ -174,8 +193,7 @@ fn fields(
     log_id: LogId,
     position: Position,
 ) -> Result<Envelope, Error> {
-    let has_epoch = row.get("epoch").is_ok_and(|epoch| epoch.is_some());
-    let epoch = has_epoch.then(|| number(row, "epoch")).transpose()?;
+    let epoch = number_if_any(row, "epoch")?;
     Ok(Envelope {
         log_id,
         tenant: tenant.clone(),

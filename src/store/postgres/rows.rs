@@ -32,6 +32,10 @@ impl Columns for PgRow {
         self.try_get(name).map_err(fault)
     }
 
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
     fn bytes(&self, name: &str) -> Result<&[u8], Error> {
         self.try_get(name).map_err(fault)
     }

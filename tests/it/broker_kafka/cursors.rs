@@ -1,6 +1,8 @@
 //! Cursors: what a fence reads is what the last committed page said.
 
-use event_gateway::broker::{Error, Fenced, KnownCursors};
+use std::sync::Arc;
+
+use event_gateway::broker::{Error, Fenced, KnownCursors, Page};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 
@@ -33,9 +35,8 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     // A page that sends nothing still moves its cursor.
     let scanned = world.events(&mut college, "item", 4, 10).len();
     producer = producer.publish(page(vec![college.slice(Vec::new())])).await.unwrap();
-    let mut of_replay = page(vec![diku.slice(Vec::new())]);
-    of_replay.follower = replay.clone();
-    producer.publish(of_replay).await.unwrap();
+    let of_replay = Page { follower: replay.clone(), slices: vec![diku.slice(Vec::new())] };
+    producer.publish(Arc::new(of_replay)).await.unwrap();
     let expected = KnownCursors::from([
         ((diku.id, Follower::relay()), diku.cursor()),
         ((college.id, Follower::relay()), college.cursor()),

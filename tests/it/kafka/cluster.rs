@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -58,6 +58,13 @@ pub async fn settings(address: &str, topic: &str) -> HashMap<String, String> {
     let mut answers = admin(address).describe_configs(&asked, &options()).await.unwrap();
     let entries = answers.remove(0).unwrap().entries;
     entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}
+
+/// Sets one setting of a topic.
+pub async fn set(address: &str, topic: &str, name: &str, value: &str) {
+    let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    let done = admin(address).alter_configs(&[config], &options()).await.unwrap();
+    assert!(done[0].is_ok(), "{done:?}");
 }
 
 /// Puts a record of that text into a partition.

@@ -1,0 +1,6 @@
+-- What a tenant has parked.
+SELECT tenant, event_id, log_id, position, topic, key, cause, time_ms, state, ended, behind, counted, events,
+    asked, reason
+FROM parked
+WHERE tenant = ?
+ORDER BY position

@@ -1,0 +1,236 @@
+//! What stays behind since Kafka refuses it: a key of a topic, or the whole topic.
+//!
+//! Made by the lane that meets the refusal; kept by the store, so that whoever holds the lane next,
+//! and whoever asks what is published, knows of it. The rest of the log goes on.
+
+use std::fmt;
+
+use super::change::Members;
+use super::event::EventId;
+use super::json::Raw;
+use super::key::Key;
+use super::position::{LogId, Position};
+use super::tenant::TenantId;
+use super::time::Time;
+use super::topic::Topic;
+use super::violation::Violation;
+
+const REASON_BYTES_MAX: usize = 1_000;
+
+/// How it stands with what is parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It stays behind, and what is appended to it joins it there.
+    Parked,
+    /// It is being published, from its first event on.
+    Releasing,
+    /// It was published up to here, and goes on with the rest.
+    Joined(Position),
+    /// The DELETE_ALL at this position made it void.
+    Superseded(Position),
+    /// It was given up, up to here.
+    Discarded(Position),
+}
+
+impl State {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parked => "parked",
+            Self::Releasing => "releasing",
+            Self::Joined(_) => "joined",
+            Self::Superseded(_) => "superseded",
+            Self::Discarded(_) => "discarded",
+        }
+    }
+
+    /// Where it ended, if it has.
+    pub const fn ended(self) -> Option<Position> {
+        match self {
+            Self::Parked | Self::Releasing => None,
+            Self::Joined(at) | Self::Superseded(at) | Self::Discarded(at) => Some(at),
+        }
+    }
+
+    /// From a store's columns.
+    pub fn from_columns(word: &str, ended: Option<Position>) -> Option<Self> {
+        match (word, ended) {
+            ("parked", None) => Some(Self::Parked),
+            ("releasing", None) => Some(Self::Releasing),
+            ("joined", Some(at)) => Some(Self::Joined(at)),
+            ("superseded", Some(at)) => Some(Self::Superseded(at)),
+            ("discarded", Some(at)) => Some(Self::Discarded(at)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What somebody wants done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Publish it: what stood in its way is gone.
+    Release,
+    /// Give it up.
+    Discard,
+}
+
+impl Asked {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// From a store's column.
+    pub fn from_column(word: &str) -> Option<Self> {
+        match word {
+            "release" => Some(Self::Release),
+            "discard" => Some(Self::Discard),
+            _ => None,
+        }
+    }
+}
+
+/// A key of a topic, or a whole topic, that stays behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The event that was refused: it names what is parked.
+    pub event_id: EventId,
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Which life of it.
+    pub log_id: LogId,
+    /// Where that event stands: the first that stays behind.
+    pub position: Position,
+    /// Of which topic.
+    pub topic: Topic,
+    /// Of which key; `None`: of all of them.
+    pub key: Option<Key>,
+    /// What Kafka had against it.
+    pub cause: String,
+    /// When it was parked, by the store's clock.
+    pub time: Time,
+    /// How it stands.
+    pub state: State,
+    /// Up to here it is published, by its release.
+    pub behind: Position,
+    /// Up to here its events are counted.
+    pub counted: Position,
+    /// How many of them stay behind, or stayed when it ended.
+    pub events: u64,
+    /// What somebody wants done, until it is begun.
+    pub asked: Option<Asked>,
+    /// Why they want it.
+    pub reason: Option<String>,
+}
+
+impl Parked {
+    /// Whether it is not over.
+    pub fn is_open(&self) -> bool {
+        self.state.ended().is_none()
+    }
+
+    /// Whether an event at that place is not published, though the relay has passed it.
+    pub fn holds(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> bool {
+        let its = self.log_id == log_id
+            && self.topic == *topic
+            && self.key.as_ref().is_none_or(|its| its == key)
+            && position >= self.position
+            && position > self.behind;
+        its && match self.state {
+            State::Parked | State::Releasing => true,
+            State::Joined(_) => false,
+            State::Superseded(at) => position < at,
+            State::Discarded(at) => position <= at,
+        }
+    }
+}
+
+/// Why somebody wants something done with it: `{reason?}`; who gives something up says why.
+pub fn reason(raw: &Raw, asked: Asked) -> Result<Option<String>, Vec<Violation>> {
+    let members = Members::parse(raw, &["reason"], "")?;
+    match members.string("reason")? {
+        None if asked == Asked::Discard => {
+            Err(members.violation("reason", "missing-reason", "must say why it is given up"))
+        }
+        Some(reason) if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.contains('\0') => {
+            Err(members.violation("reason", "illegal-reason", "must have 1 to 1,000 bytes and no NUL"))
+        }
+        reason => Ok(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::{Asked, EventId, Key, LogId, Parked, Position, Raw, State, TenantId, Time, Topic, reason};
+
+    fn parked(state: State) -> Parked {
+        Parked {
+            event_id: EventId::new(Uuid::nil()),
+            tenant: TenantId::parse("diku").unwrap(),
+            log_id: LogId::new(Uuid::nil()),
+            position: Position::from_column(5),
+            topic: Topic::parse("a").unwrap(),
+            key: Some(Key::parse("k").unwrap()),
+            cause: String::new(),
+            time: Time::ZERO,
+            state,
+            behind: Position::from_column(4),
+            counted: Position::from_column(9),
+            events: 3,
+            asked: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn what_stays_behind_begins_with_its_first_event_and_ends_where_it_was_dealt_with() {
+        let at = Position::from_column;
+        for (state, held) in [
+            (State::Parked, vec![5, 7, 8, 9]),
+            (State::Releasing, vec![5, 7, 8, 9]),
+            (State::Joined(at(7)), vec![]),
+            (State::Superseded(at(8)), vec![5, 7]),
+            (State::Discarded(at(8)), vec![5, 7, 8]),
+        ] {
+            let parked = parked(state);
+            let holds = |position: &i64| {
+                parked.holds(parked.log_id, &parked.topic, &Key::parse("k").unwrap(), at(*position))
+            };
+            assert_eq!([1, 4, 5, 7, 8, 9].into_iter().filter(holds).collect::<Vec<_>>(), held, "{state}");
+        }
+        let half = Parked { behind: at(7), ..parked(State::Releasing) };
+        let (key, other) = (Key::parse("k").unwrap(), Key::parse("other").unwrap());
+        assert!(half.holds(half.log_id, &half.topic, &key, at(8)));
+        assert!(!half.holds(half.log_id, &half.topic, &key, at(7)));
+        assert!(!half.holds(half.log_id, &half.topic, &other, at(8)));
+        assert!(!half.holds(half.log_id, &Topic::parse("b").unwrap(), &key, at(8)));
+        assert!(!half.holds(LogId::new(Uuid::max()), &half.topic, &key, at(8)));
+        assert!(Parked { key: None, ..half.clone() }.holds(half.log_id, &half.topic, &other, at(8)));
+    }
+
+    #[test]
+    fn who_gives_something_up_says_why() {
+        let asked = |text: &'static str, asked| {
+            let raw = Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap();
+            reason(&raw, asked).map_err(|violations| violations[0].code)
+        };
+        assert_eq!(asked(r#"{"reason":"test data"}"#, Asked::Discard), Ok(Some("test data".to_owned())));
+        assert_eq!(asked("{}", Asked::Discard), Err("missing-reason"));
+        assert_eq!(asked("{}", Asked::Release), Ok(None));
+        assert_eq!(asked(r#"{"reason":""}"#, Asked::Release), Err("illegal-reason"));
+        assert_eq!(asked(r#"{"reason":7}"#, Asked::Discard), Err("not-a-string"));
+        assert_eq!(asked(r#"{"why":"x"}"#, Asked::Discard), Err("unknown-member"));
+    }
+}

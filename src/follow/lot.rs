@@ -1,0 +1,174 @@
+//! A lot: what one tenant has parked, as the relay passes over its log.
+//!
+//! Fed with the store's rows and then with event after event, in order; tells of each whether it is
+//! sent or stays. No I/O. Always true: an event counts for the one scope that holds it, and each is
+//! sent, stays, was superseded or was discarded: one of the four.
+
+use crate::domain::envelope::Envelope;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::follower::Follower;
+use crate::domain::parked::{Parked, State};
+use crate::domain::position::Position;
+use crate::domain::topic::Topic;
+
+/// With more keys than these, the topic is parked.
+const KEYS_MAX: usize = 100;
+
+/// What becomes of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is published.
+    Send,
+    /// It stays behind.
+    Stay,
+}
+
+/// All that one log has parked, what is over included.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lot {
+    all: Vec<Parked>,
+    changed: Vec<EventId>,
+}
+
+impl Lot {
+    /// As the store has it.
+    pub(super) fn new(all: Vec<Parked>) -> Self {
+        Self { all, changed: Vec::new() }
+    }
+
+    /// What is not over.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Parked> {
+        self.all.iter().filter(|parked| parked.is_open())
+    }
+
+    /// The one of that id.
+    pub(super) fn get(&self, id: EventId) -> Option<&Parked> {
+        self.all.iter().find(|parked| parked.event_id == id)
+    }
+
+    /// What is being released.
+    pub(super) fn releasing(&self) -> Option<&Parked> {
+        self.open().find(|parked| parked.state == State::Releasing)
+    }
+
+    /// Passes the next event of the live run.
+    pub(super) fn pass(&mut self, event: &Envelope) -> Verdict {
+        let topic = self.holder(event, |parked| parked.key.is_none());
+        if event.event_type == EventType::DeleteAll && topic.is_none() {
+            self.supersede(event);
+            return Verdict::Send;
+        }
+        let Some(index) = self.holder(event, |parked| parked.key.is_some()).or(topic) else {
+            return Verdict::Send;
+        };
+        let parked = &mut self.all[index];
+        if event.position > parked.counted {
+            (parked.counted, parked.events) = (event.position, parked.events + 1);
+            self.changed.push(parked.event_id);
+        }
+        Verdict::Stay
+    }
+
+    /// Everything up to there was passed.
+    pub(super) fn passed(&mut self, position: Position) {
+        for parked in self.all.iter_mut().filter(|parked| parked.is_open()) {
+            parked.counted = parked.counted.max(position);
+        }
+    }
+
+    /// What an event that is released with its topic belongs to besides: a key that is parked by itself,
+    /// or was dealt with so far.
+    pub(super) fn is_apart(&self, event: &Envelope) -> bool {
+        self.all.iter().any(|parked| {
+            let its = parked.topic == event.topic
+                && parked.key.as_ref() == Some(&event.key)
+                && parked.position <= event.position;
+            its && match parked.state {
+                State::Parked | State::Releasing => true,
+                State::Joined(at) | State::Discarded(at) => event.position <= at,
+                State::Superseded(at) => event.position < at,
+            }
+        })
+    }
+
+    /// Whether a DELETE_ALL that is released with its topic makes keys void that are parked by themselves.
+    pub(super) fn supersedes(&self, event: &Envelope) -> bool {
+        event.event_type == EventType::DeleteAll
+            && self.open().any(|p| p.topic == event.topic && p.key.is_some() && p.position < event.position)
+    }
+
+    /// Whether so many keys of a topic are parked that the topic is to be.
+    pub(super) fn is_crowded(&self, topic: &Topic) -> bool {
+        self.open().filter(|parked| parked.topic == *topic && parked.key.is_some()).count() >= KEYS_MAX
+    }
+
+    /// Changes one, and remembers that it is to be written.
+    pub(super) fn change(&mut self, id: EventId, change: impl FnOnce(&mut Parked)) {
+        if let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) {
+            change(parked);
+            self.changed.push(id);
+        }
+    }
+
+    /// What has changed since this was asked, to be written.
+    pub(super) fn take_changed(&mut self) -> Vec<Parked> {
+        let changed = std::mem::take(&mut self.changed);
+        self.all.iter().filter(|parked| changed.contains(&parked.event_id)).cloned().collect()
+    }
+
+    /// Counts anew what stays behind of what is being released: `events` are its topic's, from its first
+    /// one on. A DELETE_ALL that was released already has made keys void; their later events go with
+    /// the topic.
+    pub(super) fn recount(&mut self, id: EventId, events: &[Envelope]) {
+        let Some(releasing) = self.get(id).cloned() else { return };
+        for event in events.iter().filter(|event| event.position <= releasing.behind) {
+            if releasing.key.is_none() && self.supersedes(event) {
+                self.supersede(event);
+                let later = events.iter().filter(|later| later.position > event.position);
+                self.uncount(&releasing.topic, event.position, later);
+            }
+        }
+        let stays = |event: &&Envelope| {
+            releasing.holds(event.log_id, &event.topic, &event.key, event.position)
+                && (releasing.key.is_some() || !self.is_apart(event))
+        };
+        let count = events.iter().filter(stays).count() as u64;
+        self.change(id, |parked| parked.events = count);
+    }
+
+    fn uncount<'e>(
+        &mut self,
+        topic: &Topic,
+        at: Position,
+        later: impl Iterator<Item = &'e Envelope> + Clone,
+    ) {
+        let superseded = |p: &&mut Parked| p.topic == *topic && p.state == State::Superseded(at);
+        for parked in self.all.iter_mut().filter(superseded) {
+            let its = |e: &&Envelope| Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted;
+            parked.events = parked.events.saturating_sub(later.clone().filter(its).count() as u64);
+        }
+    }
+
+    fn holder(&self, event: &Envelope, scope: impl Fn(&Parked) -> bool) -> Option<usize> {
+        self.all.iter().position(|parked| {
+            parked.is_open()
+                && scope(parked)
+                && parked.topic == event.topic
+                && parked.key.as_ref().is_none_or(|key| *key == event.key)
+                && parked.position <= event.position
+        })
+    }
+
+    fn supersede(&mut self, event: &Envelope) {
+        let keys = |p: &&mut Parked| p.is_open() && p.key.is_some() && p.topic == event.topic;
+        for parked in self.all.iter_mut().filter(keys).filter(|parked| parked.position < event.position) {
+            parked.state = State::Superseded(event.position);
+            self.changed.push(parked.event_id);
+        }
+    }
+}
+
+/// Who releases what is parked: its cursor is in Kafka, like the relay's.
+pub(super) fn follower(parked: &Parked) -> Follower {
+    Follower::parse(&format!("parked-{}", parked.event_id)).expect("a UUID has no other characters")
+}

@@ -1,0 +1,94 @@
+//! Suspects: whom a page that was refused has to answer for, until the one record is found.
+//!
+//! Fed with pages that passed and pages that didn't; feeds the relay with who is to be alone, and
+//! with how many events. Kept over takeovers: without it the search only begins anew. librdkafka
+//! blames innocent records of a batch, so nobody is believed guilty that is not alone.
+
+use std::collections::{HashMap, HashSet};
+
+use super::PAGE_EVENTS_MAX;
+use crate::broker::Page;
+use crate::domain::envelope::Envelope;
+use crate::domain::follower::Follower;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+
+/// A follower of a tenant's log that is alone in its pages.
+struct Suspect {
+    events_max: usize,
+    /// Up to here: where the page that was refused would have ended.
+    until: Position,
+}
+
+/// All of them, of one lane.
+#[derive(Default)]
+pub(super) struct Suspects {
+    alone: HashMap<(Follower, TenantId), Suspect>,
+    /// Topics that a page was refused for once: it may be that they were too new.
+    topics: HashSet<Topic>,
+    /// Events of a page, at most, since some were too slow; `None`: as many as there may be.
+    slow: Option<usize>,
+}
+
+impl Suspects {
+    /// How many events of a tenant to send, alone; `None` if it needn't be.
+    pub(super) fn alone(&self, follower: &Follower, tenant: &TenantId) -> Option<usize> {
+        self.alone.get(&(follower.clone(), tenant.clone())).map(|suspect| suspect.events_max)
+    }
+
+    /// How many events a page may have.
+    pub(super) fn events_max(&self) -> usize {
+        self.slow.unwrap_or(PAGE_EVENTS_MAX)
+    }
+
+    /// A page was published.
+    pub(super) fn clear(&mut self, page: &Page) {
+        self.slow = self.slow.map(|events| events * 2).filter(|events| *events < PAGE_EVENTS_MAX);
+        for slice in &page.slices {
+            let whose = (page.follower.clone(), slice.tenant.clone());
+            if self.alone.get(&whose).is_some_and(|suspect| slice.cursor.position >= suspect.until) {
+                self.alone.remove(&whose);
+            }
+            slice.events.iter().for_each(|event| {
+                self.topics.remove(&event.topic);
+            });
+        }
+    }
+
+    /// A page was not answered in time: the next one is smaller.
+    pub(super) fn too_slow(&mut self, page: &Page) {
+        let events: usize = page.slices.iter().map(|slice| slice.events.len()).sum();
+        self.slow = Some((events / 2).max(1));
+    }
+
+    /// A record of the page was refused: the one, if it was alone; else less is sent next time.
+    pub(super) fn narrow<'p>(&mut self, page: &'p Page) -> Option<&'p Envelope> {
+        let sent: Vec<_> = page.slices.iter().filter(|slice| !slice.events.is_empty()).collect();
+        if let [slice] = sent.as_slice()
+            && let [event] = slice.events.as_slice()
+        {
+            return Some(event);
+        }
+        for slice in &sent {
+            let events_max = if sent.len() > 1 { PAGE_EVENTS_MAX } else { slice.events.len() / 2 };
+            let suspect = Suspect { events_max, until: slice.cursor.position };
+            self.alone.insert((page.follower.clone(), slice.tenant.clone()), suspect);
+        }
+        None
+    }
+
+    /// A topic of the page was refused: its first event in each log, if it was the second time.
+    pub(super) fn doubt<'p>(&mut self, topic: &Topic, page: &'p Page) -> Vec<&'p Envelope> {
+        if self.topics.insert(topic.clone()) {
+            return Vec::new();
+        }
+        first_of(topic, page)
+    }
+}
+
+/// The first event of a topic in each log of a page.
+pub(super) fn first_of<'p>(topic: &Topic, page: &'p Page) -> Vec<&'p Envelope> {
+    let first = |events: &'p [Envelope]| events.iter().find(|event| event.topic == *topic);
+    page.slices.iter().filter_map(|slice| first(&slice.events)).collect()
+}

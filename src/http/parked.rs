@@ -1,0 +1,114 @@
+//! `GET /parked`, and what an operator asks for what stays behind: to release it, or to discard it.
+//!
+//! Fed by the store's rows; feeds the store with what is asked, which the lane that has it begins within
+//! a second, whichever replica that is on.
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::Shared;
+use super::context::TenantContext;
+use super::problem::Problem;
+use super::{body, media_type, path};
+use crate::domain::event::EventId;
+use crate::domain::json::Raw;
+use crate::domain::parked::{self, Asked};
+use crate::domain::position::Position;
+
+/// What a tenant has parked, in order of position.
+#[derive(Serialize)]
+struct All {
+    parked: Vec<Parked>,
+}
+
+/// A key of a topic that stays behind, or with `key` null the whole topic.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parked {
+    id: String,
+    topic: String,
+    key: Option<String>,
+    position: u64,
+    state: &'static str,
+    events: u64,
+    cause: String,
+    time: String,
+    ended: Option<u64>,
+    asked: Option<&'static str>,
+    reason: Option<String>,
+}
+
+impl From<parked::Parked> for Parked {
+    fn from(parked: parked::Parked) -> Self {
+        Self {
+            id: parked.event_id.to_string(),
+            topic: parked.topic.to_string(),
+            key: parked.key.map(|key| key.to_string()),
+            position: parked.position.number(),
+            state: parked.state.as_str(),
+            events: parked.events,
+            cause: parked.cause,
+            time: parked.time.to_string(),
+            ended: parked.state.ended().map(Position::number),
+            asked: parked.asked.map(Asked::as_str),
+            reason: parked.reason,
+        }
+    }
+}
+
+pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+    let parked = gateway.parts.store.parked(context.tenant()).await?;
+    Ok(HttpResponse::Ok().json(All { parked: parked.into_iter().map(Parked::from).collect() }))
+}
+
+pub(super) async fn release(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    ask(&context, &request, &gateway, Asked::Release).await
+}
+
+pub(super) async fn discard(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    ask(&context, &request, &gateway, Asked::Discard).await
+}
+
+async fn ask(
+    context: &TenantContext,
+    request: &HttpRequest,
+    gateway: &Shared,
+    asked: Asked,
+) -> Result<HttpResponse, Problem> {
+    let [segment] = path::segments(request, 1)?;
+    let id = EventId::parse(&segment)
+        .map_err(|_| Problem::bad_path(&segment, "must be the id of what is parked: a hyphenated UUID"))?;
+    let body = body::read(request, &gateway.parts.config, &gateway.bodies).await?;
+    let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
+    if !body.bytes.is_empty() {
+        media_type::json(request)?;
+    }
+    let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
+    let reason = parked::reason(&raw, asked).map_err(Problem::Illegal)?;
+    let (store, tenant) = (&gateway.parts.store, context.tenant());
+    let all = store.parked(tenant).await?;
+    let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
+    if asked == Asked::Release && within_topic(wanted, &all) {
+        return Err(Problem::TopicParked { topic: wanted.topic.clone() });
+    }
+    if !store.ask(tenant, id, asked, reason.as_deref()).await? {
+        return Err(Problem::NotParked { id, state: wanted.state });
+    }
+    tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is parked");
+    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
+    Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
+}
+
+/// A key is released with its topic, in order with what else stays behind there.
+fn within_topic(wanted: &parked::Parked, all: &[parked::Parked]) -> bool {
+    let topics = |parked: &&parked::Parked| parked.key.is_none() && parked.topic == wanted.topic;
+    wanted.key.is_some() && all.iter().filter(topics).any(parked::Parked::is_open)
+}

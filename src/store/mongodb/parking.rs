@@ -1,0 +1,139 @@
+//! The port's `Parking`: what stays behind.
+//!
+//! Fed by lanes, under their leases, and by whoever wants something parked to be released or
+//! discarded; feeds lanes, and everyone who asks what is published.
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{Document, RawDocument, doc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::fault::{reading, writing};
+use super::transaction::{self, Body, Failed};
+use super::{Mongodb, many, rows};
+use crate::domain::event::EventId;
+use crate::domain::key::Key;
+use crate::domain::lane::Lane;
+use crate::domain::parked::{Asked, Parked, State};
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::{Error, Lease, Parking, Renewed};
+
+#[async_trait]
+impl Parking for Mongodb {
+    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
+        self.find_parked(doc! { "_id.tenant": tenant.as_str() }).await
+    }
+
+    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
+        let open = doc! { "$in": ["parked", "releasing"] };
+        self.find_parked(doc! { "lane": i32::from(lane.number()), "state": open }).await
+    }
+
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+        let park = Park { collections: &self.collections, lease, parked };
+        transaction::commit(&self.collections.under_way, &park).await
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        event_id: EventId,
+        asked: Asked,
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        let parked = doc! { "_id": id(tenant, event_id), "state": "parked" };
+        let ask = doc! { "$set": { "asked": asked.as_str(), "reason": reason } };
+        Ok(writing(self.collections.parked.update_one(parked, ask)).await?.matched_count == 1)
+    }
+}
+
+impl Mongodb {
+    async fn find_parked(&self, filter: Document) -> Result<Vec<Parked>, Error> {
+        let mut session = self.session().await?;
+        let found = reading(many::find(&self.collections.parked, filter, &mut session)).await?;
+        let mut parked = found.iter().map(|row| parked(row)).collect::<Result<Vec<_>, _>>()?;
+        parked.sort_by(|one, other| (&one.tenant, one.position).cmp(&(&other.tenant, other.position)));
+        Ok(parked)
+    }
+}
+
+struct Park<'a> {
+    collections: &'a Collections,
+    lease: &'a Lease,
+    parked: &'a [Parked],
+}
+
+#[async_trait]
+impl Body for Park<'_> {
+    type Done = Renewed;
+
+    async fn run(&self, session: &mut ClientSession) -> Result<Renewed, Failed> {
+        let Collections { leases, parked: rows, .. } = self.collections;
+        let lane = i32::from(self.lease.lane.number());
+        let epoch = self.lease.epoch.cast_signed();
+        // Written, so that of this and a taking of the lane one loses.
+        let held = doc! { "_id": lane, "epoch": epoch, "holder": { "$ne": null } };
+        let held = leases.update_one(held, doc! { "$inc": { "parkings": 1_i64 } });
+        if held.session(&mut *session).await?.matched_count == 0 {
+            return Ok(Renewed::Lost);
+        }
+        for parked in self.parked {
+            let whose = doc! { "_id": id(&parked.tenant, parked.event_id) };
+            rows.update_one(whose, write(parked, lane)).upsert(true).session(&mut *session).await?;
+        }
+        Ok(Renewed::Held)
+    }
+}
+
+fn id(tenant: &TenantId, event_id: EventId) -> Document {
+    doc! { "tenant": tenant.as_str(), "event_id": rows::uuid(event_id) }
+}
+
+/// What was asked for is done once the state is another.
+fn write(parked: &Parked, lane: i32) -> Vec<Document> {
+    let state = parked.state.as_str();
+    let same = doc! { "$eq": ["$state", state] };
+    vec![doc! { "$set": {
+        "lane": lane,
+        "log_id": parked.log_id.to_string(),
+        "position": parked.position.as_column(),
+        "topic": { "$literal": parked.topic.as_str() },
+        "key": { "$literal": parked.key.as_ref().map(Key::as_str) },
+        "cause": { "$literal": parked.cause.as_str() },
+        "time": { "$ifNull": ["$time", "$$NOW"] },
+        "asked": { "$cond": [same, { "$ifNull": ["$asked", null] }, null] },
+        "state": state,
+        "ended": parked.state.ended().map(Position::as_column),
+        "behind": parked.behind.as_column(),
+        "counted": parked.counted.as_column(),
+        "events": parked.events.cast_signed(),
+    } }]
+}
+
+fn parked(row: &RawDocument) -> Result<Parked, Error> {
+    let corrupt = |what: &str| Error::Corrupt(format!("collection parked: unknown {what}"));
+    let text = |name| Ok::<_, Error>(rows::text_if_any(row, name)?.map(str::to_owned));
+    let whose = rows::document(row, "_id")?;
+    let ended = rows::number_if_any(row, "ended")?.map(Position::from_column);
+    let asked = text("asked")?;
+    let asked = asked.map(|word| Asked::from_column(&word).ok_or_else(|| corrupt(&word))).transpose()?;
+    let key = text("key")?.map(|key| Key::parse(&key)).transpose();
+    Ok(Parked {
+        event_id: rows::event_id(whose)?,
+        tenant: rows::noun(whose, "tenant", TenantId::parse)?,
+        log_id: rows::log_id(row)?,
+        position: rows::position(row)?,
+        topic: rows::noun(row, "topic", Topic::parse)?,
+        key: key.map_err(|e| Error::Corrupt(format!("field key: {e}")))?,
+        cause: rows::text(row, "cause")?.to_owned(),
+        time: rows::date(row, "time")?,
+        state: State::from_columns(rows::text(row, "state")?, ended).ok_or_else(|| corrupt("state"))?,
+        behind: Position::from_column(rows::number(row, "behind")?),
+        counted: Position::from_column(rows::number(row, "counted")?),
+        events: rows::number(row, "events")?.unsigned_abs(),
+        asked,
+        reason: text("reason")?,
+    })
+}

@@ -1,0 +1,72 @@
+//! The port's `Parking`: what stays behind.
+//!
+//! Fed by lanes, under their leases, and by whoever wants something parked to be released or
+//! discarded; feeds lanes, and everyone who asks what is published.
+
+use async_trait::async_trait;
+
+use super::Postgres;
+use super::rows::Statement;
+use crate::domain::event::EventId;
+use crate::domain::key::Key;
+use crate::domain::lane::Lane;
+use crate::domain::parked::{Asked, Parked};
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::store::{Error, Lease, Parking, Renewed, sql};
+
+#[async_trait]
+impl Parking for Postgres {
+    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
+        let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
+        self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+    }
+
+    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
+        let find = sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
+        self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+    }
+
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+        let mut session = self.sessions.begin().await?;
+        let held = sqlx::query(sql!("postgres/lease_find.sql")).bind(i64::from(lease.lane.number()));
+        if session.find(held.bind(lease.epoch.cast_signed())).await?.is_empty() {
+            session.rollback().await?;
+            return Ok(Renewed::Lost);
+        }
+        for parked in parked {
+            session.insert(columns(sqlx::query(sql!("postgres/parked_write.sql")), parked), 1).await?;
+        }
+        session.commit().await?;
+        Ok(Renewed::Held)
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        event_id: EventId,
+        asked: Asked,
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        let ask = sqlx::query(sql!("postgres/parked_ask.sql"));
+        let ask = ask.bind(asked.as_str()).bind(reason.map(str::to_owned));
+        let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
+        Ok(self.sessions.one().await?.write(ask).await? == 1)
+    }
+}
+
+fn columns(statement: Statement, parked: &Parked) -> Statement {
+    statement
+        .bind(parked.tenant.to_string())
+        .bind(parked.event_id.to_string())
+        .bind(parked.log_id.to_string())
+        .bind(parked.position.as_column())
+        .bind(parked.topic.to_string())
+        .bind(parked.key.as_ref().map(Key::to_string))
+        .bind(parked.cause.clone())
+        .bind(parked.state.as_str())
+        .bind(parked.state.ended().map(Position::as_column))
+        .bind(parked.behind.as_column())
+        .bind(parked.counted.as_column())
+        .bind(parked.events.cast_signed())
+}

@@ -1,0 +1,127 @@
+//! Parking: what stays behind is kept as its lane has it, and nobody else changes it.
+
+use std::time::Duration;
+
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Lease, Renewed};
+
+use super::bench::{Bench, Stage, college, diku, log_id, position};
+use super::drafts::{event_id, key, topic};
+
+const TTL: Duration = Duration::from_secs(5);
+
+/// A key of a tenant's topic, parked at a position.
+fn parked(tenant: &TenantId, at: u64) -> Parked {
+    Parked {
+        event_id: event_id(at.into()),
+        tenant: tenant.clone(),
+        log_id: log_id(1),
+        position: position(at),
+        topic: topic("folio.diku.inventory.item"),
+        key: Some(key("$k: \"ü\"")),
+        cause: "$too large: 'x'".to_owned(),
+        time: Time::ZERO,
+        state: State::Parked,
+        behind: position(at - 1),
+        counted: position(at + 2),
+        events: 3,
+        asked: None,
+        reason: None,
+    }
+}
+
+async fn hold<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Lease {
+    let enabled = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+    stage.store.take(enabled.lane, "one", TTL).await.unwrap().unwrap()
+}
+
+/// All but the time, which is the store's.
+async fn found<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Vec<Parked> {
+    let found = stage.store.parked(tenant).await.unwrap();
+    assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
+    found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
+}
+
+pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let whole = Parked { key: None, ..parked(&diku(), 2) };
+    let both = [parked(&diku(), 7), whole.clone()];
+    assert_eq!(stage.store.park(&lease, &both).await.unwrap(), Renewed::Held);
+    assert_eq!(found(&stage, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
+    assert!(found(&stage, &college()).await.is_empty());
+    let time = stage.store.parked(&diku()).await.unwrap()[0].time;
+    let ends = [State::Releasing, State::Joined(position(9)), State::Superseded(position(9))];
+    for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
+        let later = Parked {
+            state,
+            cause: "another".to_owned(),
+            behind: position(8),
+            counted: position(11),
+            events: 5,
+            ..whole.clone()
+        };
+        stage.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
+        assert_eq!(found(&stage, &diku()).await, [later, parked(&diku(), 7)]);
+    }
+    assert_eq!(stage.store.parked(&diku()).await.unwrap()[0].time, time);
+    let stage = stage.reopen().await;
+    assert_eq!(found(&stage, &diku()).await.len(), 2);
+}
+
+pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let old = hold(&stage, &diku()).await;
+    let new = hold(&stage, &diku()).await;
+    assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), Renewed::Lost);
+    assert!(found(&stage, &diku()).await.is_empty());
+    stage.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
+    let zombie = Parked { state: State::Joined(position(8)), ..parked(&diku(), 7) };
+    assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), Renewed::Lost);
+    assert_eq!(found(&stage, &diku()).await, [parked(&diku(), 7)]);
+    stage.store.release(&new).await.unwrap();
+    assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), Renewed::Lost);
+    assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), Renewed::Lost);
+}
+
+pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (lease, one) = (hold(&stage, &diku()).await, parked(&diku(), 7));
+    let ask = async |asked, reason| stage.store.ask(&diku(), one.event_id, asked, reason).await.unwrap();
+    assert!(!ask(Asked::Release, None).await);
+    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert!(!stage.store.ask(&college(), one.event_id, Asked::Release, None).await.unwrap());
+    assert!(ask(Asked::Discard, Some("it's \"test\" data")).await);
+    let counted = Parked { events: 4, counted: position(12), ..one.clone() };
+    stage.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
+    let found_one = found(&stage, &diku()).await.remove(0);
+    assert_eq!((found_one.asked, found_one.events), (Some(Asked::Discard), 4));
+    assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
+    let begun = Parked { state: State::Releasing, ..one.clone() };
+    stage.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
+    assert_eq!(found(&stage, &diku()).await[0].asked, None);
+    assert!(!ask(Asked::Release, None).await, "it is being released");
+    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert_eq!(found(&stage, &diku()).await[0].asked, None);
+    assert!(ask(Asked::Release, None).await);
+    assert_eq!(found(&stage, &diku()).await[0].asked, Some(Asked::Release));
+}
+
+pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+    let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
+    let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
+    stage.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
+    stage.store.park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }]).await.unwrap();
+    let positions = async |lane: Lane| {
+        let found = stage.store.parked_lane(lane).await.unwrap();
+        found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(ours.lane).await, [5, 7]);
+    assert_eq!(positions(theirs.lane).await, [1]);
+    assert!(positions(Lane::new(2)).await.is_empty());
+}
