@@ -2,6 +2,7 @@
 //! from each other.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::checker;
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const AFTER_A_DEATH: Duration = Duration::from_secs(10);
 const AFTER_A_STOP: Duration = Duration::from_secs(1);
 const SLOWNESS: u32 = 3;
+/// Kafka aborts a page that nobody goes on with after 10 s.
+const FROZEN_FOR: Duration = Duration::from_secs(12);
+const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// The stories, on one store.
 macro_rules! stories {
@@ -25,6 +29,11 @@ macro_rules! stories {
             #[tokio::test(flavor = "multi_thread")]
             async fn lanes_are_shared_by_replicas_that_come_and_go() {
                 super::come_and_go($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_schedule_of_deaths_loses_nothing_and_repeats_nothing() {
+                super::schedule($url).await;
             }
         }
     };
@@ -84,7 +93,7 @@ impl Replicas {
 }
 
 async fn come_and_go(store: &str) {
-    let replicas = Replicas::new(store, &["one", "two", "three"]);
+    let replicas = Replicas::new(store, &NAMES);
     let one = replicas.serve("one");
     replicas.until(&[("one", 8)]).await;
     let load = Load::start(&one.url, &TENANTS, 3);
@@ -108,4 +117,65 @@ async fn come_and_go(store: &str) {
     acknowledged.extend(load.finish().await);
     check(&one.url, &kafka::address(), &replicas.env, &acknowledged).await;
     checker::published(&one.url, "diku", 1, PATIENCE).await;
+}
+
+/// What a replica may meet.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// SIGKILL, and a new start.
+    Killed,
+    /// SIGTERM, and a new start.
+    Stopped,
+    /// SIGSTOP for longer than its leases, and than Kafka waits for its page; then SIGCONT.
+    Frozen,
+}
+
+/// The faults that follow from a seed, and how many changes come between them. As many as
+/// EVENT_GATEWAY_TEST_FAULTS says, of the seed that EVENT_GATEWAY_TEST_SEED says.
+fn faults() -> impl Iterator<Item = (&'static str, Fault, usize)> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seed = number("EVENT_GATEWAY_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one("seed"));
+    let count = number("EVENT_GATEWAY_TEST_FAULTS").unwrap_or(12);
+    println!("EVENT_GATEWAY_TEST_SEED={seed} EVENT_GATEWAY_TEST_FAULTS={count}");
+    (0..count).scan(seed, |state, _| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let random = usize::try_from(*state >> 33).unwrap();
+        let fault = [Fault::Killed, Fault::Killed, Fault::Killed, Fault::Stopped, Fault::Frozen];
+        Some((NAMES[random % 3], fault[random / 3 % 12 % 5], random / 36 % 60))
+    })
+}
+
+async fn schedule(store: &str) {
+    let replicas = Replicas::new(store, &NAMES);
+    let mut running: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, replicas.serve(name))).collect();
+    let loads: BTreeMap<_, _> =
+        running.iter().map(|(name, serve)| (*name, Load::start(&serve.url, &TENANTS, 2))).collect();
+    for (name, fault, changes) in faults() {
+        loads[name].more(changes).await;
+        let serve = running.remove(name).unwrap();
+        let serve = match fault {
+            Fault::Killed => {
+                serve.kill();
+                replicas.serve(name)
+            }
+            Fault::Stopped => {
+                assert_eq!(serve.terminate().code(), Some(0), "{}", replicas.setups[name].log());
+                replicas.serve(name)
+            }
+            Fault::Frozen => {
+                serve.signal("STOP");
+                tokio::time::sleep(FROZEN_FOR).await;
+                serve.signal("CONT");
+                serve
+            }
+        };
+        running.insert(name, serve);
+    }
+    let mut acknowledged = Vec::new();
+    for (name, load) in loads {
+        load.more(10).await;
+        println!("{name}: {} changes", load.acknowledged());
+        acknowledged.extend(load.finish().await);
+    }
+    check(&running[NAMES[0]].url, &kafka::address(), &replicas.env, &acknowledged).await;
 }

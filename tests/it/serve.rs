@@ -111,9 +111,14 @@ impl Serve {
 
     /// SIGTERM, and waits for the exit.
     pub fn terminate(mut self) -> ExitStatus {
-        let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(kill.success());
+        self.signal("TERM");
         self.child.wait().unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 }
 
