@@ -21,6 +21,7 @@ use crate::follow::published::Published;
 use crate::follow::{self, Bells, Followers};
 use crate::http;
 use crate::intake::{Intake, Wake, Writers};
+use crate::metrics::Metrics;
 use crate::store::{self, Access, Store};
 
 /// How long it may take to answer what was asked, and to append what was accepted.
@@ -64,7 +65,8 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
     let (intake, writers) = Intake::start(&config.intake, &store, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
-    let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
+    let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
+    let closing = CancellationToken::new();
     let record_bytes_max = config.http.record_bytes_max.min(store.event_bytes_max());
     let http = http::Parts {
         config: http::Config { record_bytes_max, ..config.http.clone() },
@@ -73,10 +75,12 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
         intake: Arc::new(intake),
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         health: health.clone(),
+        metrics: metrics.clone(),
         clock: clock.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
-    let follow = follow::Parts { store, settings: config.settings.clone(), bells, health, pages, replica };
+    let settings = config.settings.clone();
+    let follow = follow::Parts { store, settings, bells, health, metrics, pages, replica };
     Ok(App { http, follow, broker, writers, closing })
 }
 

@@ -26,6 +26,7 @@ use crate::broker::{self, Opened};
 use crate::domain::filter::Filter;
 use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
+use crate::metrics::Metrics;
 use crate::store::{self, Scan, Store};
 
 use health::Health;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub bells: Bells,
     /// Where they tell their troubles.
     pub health: Arc<Health>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Ticks after each page that a lane of this replica commits.
     pub pages: watch::Sender<()>,
     /// This replica, for the leases.

@@ -17,6 +17,7 @@ mod header;
 mod health;
 mod log;
 mod media_type;
+mod metrics;
 mod parked;
 mod path;
 mod percent;
@@ -43,6 +44,7 @@ use crate::domain::settings::Settings;
 use crate::follow::health::Health;
 use crate::follow::published::Published;
 use crate::intake::Intake;
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 use budget::Budget;
@@ -93,6 +95,8 @@ pub struct Parts {
     pub published: Arc<Published>,
     /// How the ways out are.
     pub health: Arc<Health>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Makes ids.
     pub clock: Arc<dyn Clock>,
 }
@@ -103,6 +107,7 @@ struct Gateway {
     bodies: Arc<Budget>,
     reads: Semaphore,
     health: health::Last,
+    tally: metrics::Last,
 }
 
 /// Handlers' view of it.
@@ -114,7 +119,7 @@ pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let bodies = Arc::new(Budget::new(bodies_bytes_max));
     let (reads, health) = (Semaphore::new(reads_max), health::Last::default());
-    let gateway = Shared::new(Gateway { parts, bodies, reads, health });
+    let gateway = Shared::new(Gateway { parts, bodies, reads, health, tally: metrics::Last::default() });
     let app = move || {
         App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
     };
@@ -142,6 +147,7 @@ fn routes(app: &mut web::ServiceConfig) {
         .service(read("/livez", health::up))
         .service(read("/admin/health", health::up))
         .service(read("/readyz", health::ready))
+        .service(read("/metrics", metrics::all))
         .default_service(web::to(no_route));
 }
 

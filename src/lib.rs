@@ -30,4 +30,6 @@ pub mod app;
 
 pub mod cli;
 
+pub mod metrics;
+
 pub mod telemetry;

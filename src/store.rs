@@ -13,6 +13,7 @@ mod judge;
 mod mongodb;
 mod postgres;
 mod sqlite;
+mod tally;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::domain::time::Time;
 
 pub use mongodb::Config as MongodbConfig;
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
+pub use tally::Tally;
 
 /// Why a store did not do what it was asked. Display never contains credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -320,7 +322,7 @@ pub trait Parking: Send + Sync {
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error>;
 
     /// Asks for what is parked to be released or discarded; `false` if there is none of that id whose
-    /// state is `parked`.
+    /// state is `parked`, or something was asked for it already.
     async fn ask(
         &self,
         tenant: &TenantId,
@@ -328,6 +330,9 @@ pub trait Parking: Send + Sync {
         asked: Asked,
         reason: Option<&str>,
     ) -> Result<bool, Error>;
+
+    /// What became of all events.
+    async fn tally(&self) -> Result<Tally, Error>;
 }
 
 /// All of it, behind one name.

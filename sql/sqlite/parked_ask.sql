@@ -1,4 +1,4 @@
--- What is to become of something that is parked: what, why, whose.
+-- What is to become of something that is parked, unless that was said already: what, why, whose.
 UPDATE parked
 SET asked = ?, reason = ?
-WHERE tenant = ? AND event_id = ? AND state = 'parked'
+WHERE tenant = ? AND event_id = ? AND state = 'parked' AND asked IS NULL

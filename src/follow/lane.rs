@@ -92,6 +92,21 @@ enum Refusal {
     Publish(broker::Error),
 }
 
+impl Refusal {
+    /// A word for what is done about it.
+    fn cause(&self) -> &'static str {
+        let (Self::Ensure(error) | Self::Publish(error)) = self;
+        match error {
+            broker::Error::Retry(_) => "retry",
+            broker::Error::Isolate(_) => "isolate",
+            broker::Error::Topic(..) => "topic",
+            broker::Error::Fenced(_) => "fenced",
+            broker::Error::Denied(_) => "denied",
+            broker::Error::Cursors(_) => "cursors",
+        }
+    }
+}
+
 impl From<Refusal> for End {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -116,10 +131,12 @@ impl Worker {
             while self.follow(&lease, suspects, backoff).await? == Next::TakeOver {}
             Ok(())
         };
+        self.parts.metrics.lane_taken();
         let end = tokio::select! {
             end = follow => end,
             lost = self.keep(&lease) => Err(lost),
         };
+        self.parts.metrics.lane_left();
         if let Err(error) = self.parts.store.release(&lease).await {
             tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run out");
         }
@@ -156,6 +173,7 @@ impl Worker {
         self.settle(lease, &mut relay).await?;
         self.note(&relay.cursors()).await?;
         self.parts.health.well(&self.who);
+        self.parts.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         let mut producer = fenced.producer;
         while !self.stop.is_cancelled() {
@@ -165,8 +183,9 @@ impl Worker {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
                 };
-                self.note(&cursors(page)).await?;
+                // Late at worst: what stays behind is counted before the cursor has passed it.
                 self.settle(lease, &mut relay).await?;
+                self.note(&cursors(page)).await?;
             }
             relay.hear(&self.parts).await?;
             self.settle(lease, &mut relay).await?;
@@ -224,6 +243,7 @@ impl Worker {
         page: &Page,
         refusal: Refusal,
     ) -> Result<Next, End> {
+        self.parts.metrics.page_failed(refusal.cause());
         let (refused, whole) = match &refusal {
             Refusal::Publish(broker::Error::Isolate(_)) => {
                 (suspects.narrow(page).into_iter().collect(), Whole::Key)

@@ -13,6 +13,8 @@ use crate::domain::topic::Topic;
 
 /// With more keys than these, the topic is parked.
 const KEYS_MAX: usize = 100;
+/// Positions after which it is written that all is counted: a takeover counts on from there.
+const COUNTED_EVERY: u64 = 10_000;
 
 /// What becomes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,11 @@ impl Lot {
     pub(super) fn pass(&mut self, event: &Envelope) -> Verdict {
         let topic = self.holder(event, |parked| parked.key.is_none());
         if event.event_type == EventType::DeleteAll && topic.is_none() {
+            // One that was given up with its topic was never published: it makes nothing void.
+            let is_held = |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
+            if self.all.iter().any(is_held) {
+                return Verdict::Stay;
+            }
             self.supersede(event);
             return Verdict::Send;
         }
@@ -72,7 +79,11 @@ impl Lot {
     /// Everything up to there was passed.
     pub(super) fn passed(&mut self, position: Position) {
         for parked in self.all.iter_mut().filter(|parked| parked.is_open()) {
+            let written = parked.counted.number() / COUNTED_EVERY;
             parked.counted = parked.counted.max(position);
+            if parked.counted.number() / COUNTED_EVERY > written {
+                self.changed.push(parked.event_id);
+            }
         }
     }
 

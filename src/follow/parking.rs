@@ -7,6 +7,7 @@
 //! something joined before anything that comes after is sent.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,7 +57,10 @@ impl Relay {
         let open = parts.store.parked_lane(self.lane).await?;
         let tenants: BTreeSet<_> = open.into_iter().map(|parked| parked.tenant).collect();
         for tenant in tenants {
-            let Some(progress) = self.progress.get(&tenant) else { continue };
+            let Some(progress) = self.progress.get(&tenant).filter(|_| !self.stopped.contains(&tenant))
+            else {
+                continue;
+            };
             let (log_id, at) = (progress.log_id, progress.position());
             let all = parts.store.parked(&tenant).await?;
             let mut lot = Lot::new(all.into_iter().filter(|parked| parked.log_id == log_id).collect());
@@ -75,21 +79,25 @@ impl Relay {
     ) -> Result<(), Error> {
         let counted = lot.open().map(|parked| parked.counted).min().unwrap_or(at);
         let filter = Filter { topics: topics(lot.open()), ..Filter::default() };
-        for event in bare(parts, tenant, counted, at, filter).await? {
+        each(parts, tenant, counted..at, filter, |event| {
             lot.pass(&event);
-        }
+        })
+        .await?;
         lot.passed(at);
         let releasing: Vec<_> = lot.open().filter(|p| p.state == State::Releasing).cloned().collect();
         for parked in releasing {
             let known = self.known.get(&(parked.log_id, lot::follower(&parked)));
             let behind = parked.behind.max(known.map_or(Position::START, |cursor| cursor.position));
             lot.change(parked.event_id, |parked| parked.behind = behind);
+            let mut events = Vec::new();
+            each(parts, tenant, parked.position.back(1)..at, scope(&parked), |event| events.push(event))
+                .await?;
+            lot.recount(parked.event_id, &events);
             if behind >= at {
                 lot.change(parked.event_id, |parked| joined(parked, at));
-                continue;
+            } else if is_within_topic(lot, &parked) {
+                lot.change(parked.event_id, |parked| parked.state = State::Parked);
             }
-            let events = bare(parts, tenant, parked.position.back(1), at, scope(&parked)).await?;
-            lot.recount(parked.event_id, &events);
         }
         Ok(())
     }
@@ -185,7 +193,10 @@ impl Relay {
         let crowded = lot.is_some_and(|lot| lot.is_crowded(&refused.topic));
         let whole = whole == Whole::Topic || deletes_all || crowded;
         let before = refused.position.back(1);
-        if let Some(released) = released.filter(|released| released.key.is_some() || whole) {
+        // The event that names what is parked can't name one of its keys too.
+        let again =
+            |released: &&Parked| released.key.is_some() || whole || released.event_id == refused.event_id;
+        if let Some(released) = released.filter(again) {
             let behind = released.behind.max(before);
             return Parked { state: State::Parked, cause: cause.to_owned(), behind, ..released.clone() };
         }
@@ -283,23 +294,24 @@ async fn read(parts: &Parts, tenant: &TenantId, after: Position, scan: &Scan) ->
     slice.ok_or_else(|| store::Error::Corrupt(format!("tenant `{tenant}` has no log")).into())
 }
 
-/// The events behind `after` and up to `at`, without what can be large.
-async fn bare(
+/// Looks at the events behind the range's start and up to its end, without what can be large.
+async fn each(
     parts: &Parts,
     tenant: &TenantId,
-    mut after: Position,
-    at: Position,
+    range: Range<Position>,
     filter: Filter,
-) -> Result<Vec<Envelope>, Error> {
-    let (scan, mut all) = (scan(filter, ROWS_MAX), Vec::new());
-    while after < at {
+    mut look: impl FnMut(Envelope),
+) -> Result<(), Error> {
+    let (scan, mut after) = (scan(filter, ROWS_MAX), range.start);
+    while after < range.end {
         let slice = read(parts, tenant, after, &scan).await?;
-        let events = slice.events.into_iter().take_while(|event| event.position <= at);
-        all.extend(events.map(|e| Envelope { payload: Bytes::new(), headers: Headers::default(), ..e }));
+        for event in slice.events.into_iter().take_while(|event| event.position <= range.end) {
+            look(Envelope { payload: Bytes::new(), headers: Headers::default(), ..event });
+        }
         if !slice.more {
             break;
         }
         after = slice.scanned;
     }
-    Ok(all)
+    Ok(())
 }

@@ -70,9 +70,14 @@ impl Published {
         Self { store, pages, closing }
     }
 
+    /// Whether there is a relay, so that it can be told.
+    pub fn has_relay(&self) -> bool {
+        self.pages.is_some()
+    }
+
     /// How far a tenant's log is published, for events from `first` on.
     pub async fn horizon(&self, tenant: &TenantId, first: Position) -> Result<Horizon, Error> {
-        if self.pages.is_none() {
+        if !self.has_relay() {
             return Ok(Horizon::NoRelay);
         }
         // In this order: what the relay has passed over was written before its cursor.

@@ -61,7 +61,7 @@ pub(super) struct Relay {
     /// Tenants with events behind their cursor, each once; who was served goes to the end.
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
-    stopped: HashSet<TenantId>,
+    pub(super) stopped: HashSet<TenantId>,
 }
 
 impl Relay {
@@ -220,6 +220,7 @@ impl Relay {
                 }
                 self.queue.retain(|queued| queued != tenant);
                 self.progress.entry(tenant.clone()).and_modify(|progress| progress.queued = false);
+                self.lots.remove(tenant);
                 self.stopped.insert(tenant.clone());
             }
         }

@@ -99,11 +99,12 @@ async fn ask(
     if asked == Asked::Release && within_topic(wanted, &all) {
         return Err(Problem::TopicParked { topic: wanted.topic.clone() });
     }
-    if !store.ask(tenant, id, asked, reason.as_deref()).await? {
-        return Err(Problem::NotParked { id, state: wanted.state });
+    let taken = store.ask(tenant, id, asked, reason.as_deref()).await?;
+    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
+    if !taken {
+        return Err(Problem::NotParked { id, state: now.map_or(wanted.state, |parked| parked.state) });
     }
     tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is parked");
-    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
 }
 

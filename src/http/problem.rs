@@ -50,7 +50,7 @@ pub(super) enum Problem {
     UnknownEvent(EventId),
     #[error("the tenant has nothing parked of the id `{0}`")]
     UnknownParked(EventId),
-    #[error("`{id}` is {state}, and only what is parked can be released or discarded")]
+    #[error("`{id}` is {state}: only what is parked, and not asked for yet, can be released or discarded")]
     NotParked { id: EventId, state: State },
     #[error("the topic `{topic}` is parked as a whole: release it first")]
     TopicParked { topic: Topic },

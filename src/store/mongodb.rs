@@ -19,11 +19,13 @@ mod many;
 mod parking;
 mod read;
 mod rows;
+mod tally;
 mod tenants;
 mod transaction;
 mod under_way;
 
 use ::mongodb::bson::doc;
+use ::mongodb::options::SessionOptions;
 use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -55,6 +57,12 @@ impl Mongodb {
         collections.make(&database).await?;
         collections.under_way.tidy().await?;
         Ok(Self { client: database.client().clone(), collections })
+    }
+
+    /// A session whose reads all see one state.
+    async fn snapshot(&self) -> Result<ClientSession, Error> {
+        let snapshot = SessionOptions::builder().snapshot(true).build();
+        self.client.start_session().with_options(snapshot).await.map_err(fault)
     }
 
     /// A session whose reads see its earlier reads and writes, even on another primary.

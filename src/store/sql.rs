@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::judge::{Known, Tail};
+use super::tally::{Stays, Tally};
 use super::{Enabled, Error, Head, Receipt, Standing};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -143,6 +145,20 @@ pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Er
         Error::Corrupt(format!("table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"))
     })?;
     Ok((tenant, event_id, Known { receipt, fingerprint }))
+}
+
+/// The columns of a tally, at that time.
+pub(super) fn tally(row: &impl Columns, now: Time) -> Result<Tally, Error> {
+    let count = |name| row.integer(name).map(i64::unsigned_abs);
+    let stays = Stays {
+        parked: count("parked")?,
+        superseded: count("superseded")?,
+        discarded: count("discarded")?,
+        scopes: count("scopes")?,
+    };
+    let waits_ms = row.integer_if_any("oldest_ms")?.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
+    let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
+    Ok(Tally::new(count("head")?, count("passed")?, stays, oldest))
 }
 
 /// The columns of what is parked.

@@ -95,6 +95,7 @@ impl Setup {
             intake: Arc::new(intake),
             published: Arc::new(Published::new(seen, self.relay.then_some(ticks), CancellationToken::new())),
             health: health.clone(),
+            metrics: Arc::default(),
             clock,
         };
         let (address, handle) = serve(parts);
@@ -171,6 +172,7 @@ impl Gateway {
             settings: Arc::new(settings()),
             bells: Bells::new(2),
             health: self.health.clone(),
+            metrics: Arc::default(),
             pages: self.pages.clone(),
             replica: "one".to_owned(),
         };

@@ -31,6 +31,7 @@ mod outage;
 #[cfg(feature = "services")]
 mod parked;
 mod parking;
+mod parking_topics;
 #[cfg(feature = "services")]
 mod postgres;
 #[cfg(feature = "services")]

@@ -209,6 +209,10 @@ impl Parking for Moody {
     ) -> Result<bool, Error> {
         self.through(Call::Other, self.inner.ask(tenant, event_id, asked, reason)).await
     }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        self.through(Call::Other, self.inner.tally()).await
+    }
 }
 
 #[async_trait]

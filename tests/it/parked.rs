@@ -30,6 +30,12 @@ async fn published(serve: &Serve) -> Vec<bool> {
     log["events"].as_array().unwrap().iter().map(|event| event["published"].as_bool().unwrap()).collect()
 }
 
+async fn metrics(serve: &Serve) -> String {
+    // What the store counted a moment ago is told again for a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    reqwest::get(format!("{}/metrics", serve.url)).await.unwrap().text().await.unwrap()
+}
+
 /// The positions of a topic's records, in their order.
 fn records(topic: &str, count: usize) -> Vec<String> {
     let records = kafka::consume_at_least(&kafka::address(), topic, count, PATIENCE);
@@ -71,6 +77,20 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     until(&format!("{}/parked", serve.url), PATIENCE, |told| told["parked"][0]["events"] == 2).await;
     assert_eq!(published(&serve).await, [true, false, true, true, false]);
     assert_eq!(records(&topic, 2), ["1", "3"]);
+    let told = metrics(&serve).await;
+    for line in [
+        "event_gateway_log_events 5",
+        "event_gateway_events{state=\"published\"} 3",
+        "event_gateway_events{state=\"pending\"} 0",
+        "event_gateway_events{state=\"parked\"} 2",
+        "event_gateway_parked_scopes 1",
+        "event_gateway_lanes_held 8",
+        "event_gateway_store_up 1",
+        "event_gateway_oldest_pending_seconds 0.0",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
+    }
+    assert!(told.contains("event_gateway_page_failures_total{cause=\"isolate\"}"), "{told}");
 
     kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
     let id = parked["id"].as_str().unwrap().to_owned();

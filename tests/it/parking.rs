@@ -7,11 +7,11 @@ use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::key::Key;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
 use event_gateway::follow::Followers;
+use event_gateway::store::Tally;
 use tokio::time::Instant;
 
 use crate::fake_kafka::Fault;
@@ -21,29 +21,29 @@ use crate::store_contract::bench::position;
 use crate::store_contract::drafts::{create_in, delete_all, key, origin, topic};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const ITEM: &str = "folio.diku.inventory.item";
-const LOAN: &str = "folio.diku.circulation.loan";
+pub const ITEM: &str = "folio.diku.inventory.item";
+pub const LOAN: &str = "folio.diku.circulation.loan";
 
 /// One event of a key.
-fn draft(tenant: &TenantId, on: &str, of: &str, id: u128) -> Draft {
+pub fn draft(tenant: &TenantId, on: &str, of: &str, id: u128) -> Draft {
     Draft { topic: topic(on), key: key(of), ..create_in(tenant, id) }
 }
 
 /// Events of ten keys on two topics.
-fn mixed(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
+pub fn mixed(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
     ids.map(|id| draft(tenant, if id % 3 == 0 { LOAN } else { ITEM }, &format!("k{}", id % 10), id)).collect()
 }
 
-fn delete_all_of(tenant: &TenantId, on: &str, id: u128) -> Draft {
+pub fn delete_all_of(tenant: &TenantId, on: &str, id: u128) -> Draft {
     Draft { origin: origin(tenant.clone(), &[]), ..delete_all(on, id) }
 }
 
 impl Stage {
-    fn refuse(&self, on: &str, of: &str) {
+    pub fn refuse(&self, on: &str, of: &str) {
         self.kafka.state(|state| state.refused_keys.insert((topic(on), key(of))));
     }
 
-    fn allow_all(&self) {
+    pub fn allow_all(&self) {
         self.kafka.state(|state| {
             state.refused_keys.clear();
             state.refused_topics.clear();
@@ -51,19 +51,19 @@ impl Stage {
     }
 
     /// Wakes the lanes, which would look by themselves in a while.
-    async fn ring(&self) {
+    pub async fn ring(&self) {
         for enabled in self.store.list().await.unwrap() {
             self.parts.bells.ring(enabled.lane);
         }
     }
 
-    async fn ask(&self, parked: &Parked, asked: Asked) {
+    pub async fn ask(&self, parked: &Parked, asked: Asked) {
         assert!(self.store.ask(&parked.tenant, parked.event_id, asked, Some("a test")).await.unwrap());
         self.ring().await;
     }
 
     /// Waits until what a tenant has parked is as wanted.
-    async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&[Parked]) -> bool) -> Vec<Parked> {
+    pub async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&[Parked]) -> bool) -> Vec<Parked> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let parked = self.store.parked(tenant).await.unwrap();
@@ -79,7 +79,7 @@ impl Stage {
 
     /// Every event of the logs was sent once, in order of its key, or is held by one that is parked; and
     /// the counts say so.
-    async fn assert_accounted(&self, tenants: &[TenantId]) {
+    pub async fn assert_accounted(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let (log, parked) = (self.log(tenant).await, self.store.parked(tenant).await.unwrap());
             let records = self.kafka.state(|state| state.records.clone());
@@ -98,6 +98,10 @@ impl Stage {
             assert_eq!(counted as usize, log.len() - records.len(), "{tenant}: {parked:#?}");
             in_order(&records);
         }
+        let tally = self.store.tally().await.unwrap();
+        let Tally { head, published, pending, parked, superseded, discarded, .. } = tally;
+        assert_eq!(head, published + pending + parked + superseded + discarded, "{tally:?}");
+        assert_eq!(published as usize, self.kafka.state(|state| state.records.len()), "{tally:?}");
     }
 }
 
@@ -114,7 +118,7 @@ fn in_order(records: &[Envelope]) {
     }
 }
 
-fn ended(parked: &[Parked]) -> bool {
+pub fn ended(parked: &[Parked]) -> bool {
     parked.iter().all(|parked| !parked.is_open())
 }
 
@@ -226,83 +230,9 @@ async fn a_delete_all_makes_void_what_stays_behind_and_frees_its_key() {
     stage.assert_accounted(&tenants).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_refused_stays_behind_and_the_others_go_on() {
-    let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
-    stage.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
-    for tenant in &tenants {
-        stage.append(tenant, mixed(tenant, 0..300)).await;
-    }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    for tenant in &tenants {
-        let parked = stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 200)).await;
-        assert_eq!((parked.len(), &parked[0].key), (1, &None::<Key>));
-    }
-    stage.assert_accounted(&tenants).await;
-    stage.allow_all();
-    let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-    stage.ask(&parked, Asked::Release).await;
-    stage.parked(&tenants[0], ended).await;
-    stage.append(&tenants[0], mixed(&tenants[0], 300..400)).await;
-    stage.published(&tenants).await;
-    followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delete_all_that_is_refused_parks_its_topic() {
-    let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.refuse(ITEM, Key::DELETE_ALL);
-    let mut drafts = mixed(&tenants[0], 0..50);
-    drafts.push(delete_all_of(&tenants[0], ITEM, 50));
-    drafts.extend(mixed(&tenants[0], 51..100));
-    stage.append(&tenants[0], drafts).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    let parked = stage.parked(&tenants[0], |parked| parked.iter().any(|p| p.events > 30)).await;
-    assert_eq!((parked.len(), &parked[0].key, parked[0].position), (1, &None, position(51)));
-    stage.assert_accounted(&tenants).await;
-    stage.allow_all();
-    stage.ask(&parked[0], Asked::Release).await;
-    stage.parked(&tenants[0], ended).await;
-    followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_too_many_keys_the_topic_is_parked() {
-    let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let drafts: Vec<_> = (0..130).map(|id| draft(&tenants[0], ITEM, &format!("key{id}"), id)).collect();
-    stage.kafka.state(|state| {
-        let keys = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone()));
-        state.refused_keys.extend(keys);
-    });
-    stage.append(&tenants[0], drafts).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    let parked = stage.parked(&tenants[0], |p| p.iter().map(|p| p.events).sum::<u64>() == 130).await;
-    assert_eq!(parked.iter().filter(|parked| parked.key.is_some()).count(), 100);
-    assert_eq!(parked.iter().filter(|parked| parked.key.is_none()).count(), 1);
-    stage.allow_all();
-    let whole = parked.iter().find(|parked| parked.key.is_none()).unwrap();
-    stage.ask(whole, Asked::Release).await;
-    stage.parked(&tenants[0], |parked| parked.iter().all(|p| p.key.is_some() || !p.is_open())).await;
-    for parked in parked.iter().filter(|parked| parked.key.is_some()) {
-        stage.ask(parked, Asked::Release).await;
-    }
-    stage.parked(&tenants[0], ended).await;
-    followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 130);
-}
-
 /// A key is parked, then its topic, which has a DELETE_ALL; the topic is released, and the DELETE_ALL
 /// makes void what the key had before, and nothing that it had after.
-async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
+pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
     stage.refuse(ITEM, "k7");
     stage.append(tenant, mixed(tenant, 0..50)).await;
     let followers = stage.follow();
@@ -324,17 +254,6 @@ async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
     stage.append(tenant, mixed(tenant, 150..170)).await;
     stage.published(std::slice::from_ref(tenant)).await;
     followers
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_released_deals_with_its_keys_in_order() {
-    let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    topic_over_key(&stage, &tenants[0]).await.stop().await;
-    stage.assert_accounted(&tenants).await;
-    let parked = stage.store.parked(&tenants[0]).await.unwrap();
-    let key = parked.iter().find(|parked| parked.key.is_some()).unwrap();
-    assert_eq!((key.state, key.events), (State::Superseded(position(101)), 7));
 }
 
 /// Whatever call fails; returns how many were made.

@@ -49,6 +49,7 @@ impl Stage {
             settings: Arc::new(Settings::default()),
             bells: Bells::new(lanes),
             health: Arc::new(Health::default()),
+            metrics: Arc::default(),
             pages: watch::channel(()).0,
             replica: "one".to_owned(),
         };

@@ -102,7 +102,8 @@ macro_rules! contract {
                 what_is_parked_is_kept_as_it_was_written
                 nobody_parks_whose_lane_was_taken
                 what_was_asked_for_stays_asked_until_it_is_begun
-                a_lane_s_parked_are_those_that_are_not_over;
+                a_lane_s_parked_are_those_that_are_not_over
+                the_tally_accounts_for_every_event;
             leases:
                 a_held_lane_is_taken_by_nobody_else
                 a_lease_that_ran_out_is_taken

@@ -7,22 +7,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may name whom: arrows point one way.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("clock", &["domain"]),
     ("store", &["domain", "clock"]),
     ("broker", &["domain"]),
     ("intake", &["domain", "store"]),
-    ("follow", &["domain", "store", "broker"]),
-    ("http", &["domain", "clock", "store", "intake", "follow"]),
+    ("metrics", &["store"]),
+    ("follow", &["domain", "store", "broker", "metrics"]),
+    ("http", &["domain", "clock", "store", "intake", "follow", "metrics"]),
     ("config", &["domain", "store", "broker", "intake", "http"]),
-    ("app", &["domain", "clock", "store", "broker", "intake", "follow", "http", "config"]),
+    ("app", &["domain", "clock", "store", "broker", "intake", "follow", "metrics", "http", "config"]),
     ("cli", &["domain", "store", "app"]),
     ("telemetry", &[]),
 ];
 
 /// The one place where each foreign crate is spoken.
-const SPOKEN: [(&str, &[&str]); 9] = [
+const SPOKEN: [(&str, &[&str]); 11] = [
     ("sqlx::", &["store/sqlite", "store/postgres"]),
     ("rdkafka::", &["broker/"]),
     ("actix_web::", &["http"]),
@@ -32,6 +33,8 @@ const SPOKEN: [(&str, &[&str]); 9] = [
     ("tracing_subscriber::", &["telemetry"]),
     ("anyhow", &["main", "app", "cli", "config", "telemetry"]),
     ("chrono::", &["domain/time"]),
+    ("::mongodb::", &["store/mongodb"]),
+    ("prometheus_client::", &["metrics"]),
 ];
 
 fn root() -> &'static Path {

@@ -14,10 +14,10 @@
 use std::time::Duration;
 
 use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
-use ::mongodb::options::{ReadConcern, SessionOptions};
+use ::mongodb::options::ReadConcern;
 use futures_util::TryStreamExt;
 
-use super::fault::{fault, reading};
+use super::fault::reading;
 use super::{Mongodb, rows};
 use crate::domain::lane::Lane;
 use crate::store::{Changed, Error, Mark};
@@ -30,8 +30,7 @@ const YEAR_2004_S: u32 = 1 << 30;
 impl Mongodb {
     /// The heads of a lane that have changed since.
     pub(super) async fn changed_since(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        let snapshot = SessionOptions::builder().snapshot(true).build();
-        let mut session = self.client.start_session().with_options(snapshot).await.map_err(fault)?;
+        let mut session = self.snapshot().await?;
         let under_way = vec![
             doc! { "$match": { "open": true } },
             doc! { "$project": { "begun": 1, "for_ms": { "$subtract": ["$$NOW", "$time"] } } },

@@ -45,7 +45,12 @@ impl Leases for Mongodb {
             "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl)
         };
         let take = self.collections.leases.find_one_and_update(free, vec![doc! { "$set": row }]);
-        let row = writing(take.return_document(ReturnDocument::After)).await?;
+        let taken = writing(take.return_document(ReturnDocument::After)).await;
+        if let Err(Error::Unknown(_)) = taken {
+            // Whoever parked something when it died has locked the row.
+            self.collections.under_way.end_others(transaction::TOO_LONG).await?;
+        }
+        let row = taken?;
         row.map(|row| Ok(Lease { lane, epoch: rows::number(&row, "epoch")?.unsigned_abs() })).transpose()
     }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::fault::{reading, writing};
 use super::transaction::{self, Body, Failed};
-use super::{Mongodb, many, rows};
+use super::{Mongodb, many, rows, tally};
 use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
@@ -18,7 +18,7 @@ use crate::domain::parked::{Asked, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{Error, Lease, Parking, Renewed};
+use crate::store::{Error, Lease, Parking, Renewed, Tally};
 
 #[async_trait]
 impl Parking for Mongodb {
@@ -43,9 +43,13 @@ impl Parking for Mongodb {
         asked: Asked,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let parked = doc! { "_id": id(tenant, event_id), "state": "parked" };
+        let parked = doc! { "_id": id(tenant, event_id), "state": "parked", "asked": null };
         let ask = doc! { "$set": { "asked": asked.as_str(), "reason": reason } };
         Ok(writing(self.collections.parked.update_one(parked, ask)).await?.matched_count == 1)
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        tally::tally(&self.collections, &mut self.snapshot().await?).await
     }
 }
 

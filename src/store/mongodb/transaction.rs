@@ -23,7 +23,7 @@ use crate::store::Error;
 const PATIENCE: Duration = Duration::from_secs(12);
 /// When one that always loses looks for others that have been under way for too long.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
-const TOO_LONG: Duration = Duration::from_secs(5);
+pub(super) const TOO_LONG: Duration = Duration::from_secs(5);
 /// How often a commit of unknown outcome is asked for.
 const COMMITS_MAX: u32 = 3;
 /// A few times as long as a transaction takes.

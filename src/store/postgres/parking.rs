@@ -13,7 +13,9 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, Parking, Renewed, sql};
+use crate::domain::time::Time;
+use crate::store::sql::{self, Columns};
+use crate::store::{Error, Lease, Parking, Renewed, Tally};
 
 #[async_trait]
 impl Parking for Postgres {
@@ -52,6 +54,12 @@ impl Parking for Postgres {
         let ask = ask.bind(asked.as_str()).bind(reason.map(str::to_owned));
         let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
         Ok(self.sessions.one().await?.write(ask).await? == 1)
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        let row = self.sessions.one().await?.find_one(sqlx::query(sql!("postgres/tally.sql"))).await?;
+        let row = row.ok_or_else(|| Error::Corrupt("the tally tells nothing".to_owned()))?;
+        sql::tally(&row, Time::from_ms(row.integer("now_ms")?))
     }
 }
 

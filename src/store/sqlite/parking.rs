@@ -13,7 +13,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, Parking, Renewed, sql};
+use crate::store::{Error, Lease, Parking, Renewed, Tally, sql};
 
 #[async_trait]
 impl Parking for Sqlite {
@@ -58,6 +58,11 @@ impl Parking for Sqlite {
         let found = ask.execute(writing.connection()).await.map_err(fault)?.rows_affected() == 1;
         writing.commit().await?;
         Ok(found)
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        let row = sqlx::query(sql!("sqlite/tally.sql")).fetch_one(&self.readers).await.map_err(fault)?;
+        sql::tally(&row, self.clock.now())
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Lease, Renewed};
+use event_gateway::store::{Lease, Renewed, Tally};
 
 use super::bench::{Bench, Stage, college, diku, log_id, position};
-use super::drafts::{event_id, key, topic};
+use super::drafts::{create, create_in, event_id, key, topic};
 
 const TTL: Duration = Duration::from_secs(5);
 
@@ -95,6 +96,7 @@ pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
     stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
     assert!(!stage.store.ask(&college(), one.event_id, Asked::Release, None).await.unwrap());
     assert!(ask(Asked::Discard, Some("it's \"test\" data")).await);
+    assert!(!ask(Asked::Release, None).await, "something is asked already");
     let counted = Parked { events: 4, counted: position(12), ..one.clone() };
     stage.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
     let found_one = found(&stage, &diku()).await.remove(0);
@@ -124,4 +126,43 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
     assert_eq!(positions(ours.lane).await, [5, 7]);
     assert_eq!(positions(theirs.lane).await, [1]);
     assert!(positions(Lane::new(2)).await.is_empty());
+}
+
+pub async fn the_tally_accounts_for_every_event<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    assert_eq!(stage.store.tally().await.unwrap(), Tally::default());
+    stage.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
+    stage.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    stage.bench.elapse(Duration::from_millis(20)).await;
+    let tally = stage.store.tally().await.unwrap();
+    assert_eq!((tally.head, tally.pending, tally.published), (25, 25, 0));
+    assert!(tally.oldest_pending >= Duration::from_millis(20), "{tally:?}");
+    let at = |number: u64, log: u128| Cursor {
+        log_id: log_id(log),
+        position: position(number),
+        event_id: event_id(number.into()),
+    };
+    // Of another life of the log, a cursor tells nothing.
+    stage.store.note(&Follower::relay(), &[(diku(), at(15, 1)), (college(), at(5, 9))]).await.unwrap();
+    let lease = hold(&stage, &diku()).await;
+    let over = |state, at| Parked { state, ..parked(&diku(), at) };
+    let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
+    let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
+    let joined = Parked { events: 0, ..over(State::Joined(position(9)), 3) };
+    stage.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
+    let tally = Tally { oldest_pending: Duration::ZERO, ..stage.store.tally().await.unwrap() };
+    let expected = Tally {
+        head: 25,
+        published: 9,
+        pending: 10,
+        parked: 3,
+        superseded: 2,
+        discarded: 1,
+        scopes: 1,
+        ..tally
+    };
+    assert_eq!(tally, expected);
+    stage.store.note(&Follower::relay(), &[(diku(), at(20, 1)), (college(), at(5, 2))]).await.unwrap();
+    let tally = stage.store.tally().await.unwrap();
+    assert_eq!((tally.published, tally.pending, tally.oldest_pending), (19, 0, Duration::ZERO));
 }

@@ -1,0 +1,125 @@
+//! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
+//!
+//! Fed by `follow` as things happen, and by `http` with the store's tally when it is asked; docs/reliability.md
+//! lists them. Counters and `lanes_held` are this replica's; what the store tells is the same on all.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::store::Tally;
+
+/// The media type of what is scraped.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, &'static str); 1];
+
+/// All of them.
+pub struct Metrics {
+    registry: Registry,
+    lanes_held: Gauge,
+    takeovers: Counter,
+    page_failures: Family<Label, Counter>,
+    troubles: Gauge,
+    store_up: Gauge,
+    log_events: Gauge,
+    events: Family<Label, Gauge>,
+    parked_scopes: Gauge,
+    oldest_pending: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("event_gateway");
+        let metrics = Self {
+            registry: Registry::default(),
+            lanes_held: Gauge::default(),
+            takeovers: Counter::default(),
+            page_failures: Family::default(),
+            troubles: Gauge::default(),
+            store_up: Gauge::default(),
+            log_events: Gauge::default(),
+            events: Family::default(),
+            parked_scopes: Gauge::default(),
+            oldest_pending: Gauge::default(),
+        };
+        registry.register("lanes_held", "Lanes that this replica works on", metrics.lanes_held.clone());
+        registry.register("takeovers", "Lanes that this replica took over", metrics.takeovers.clone());
+        let help = "Pages that were not published, by what is done about it";
+        registry.register("page_failures", help, metrics.page_failures.clone());
+        registry.register("troubles", "What /readyz names as troubles", metrics.troubles.clone());
+        registry.register("store_up", "Whether the store answers", metrics.store_up.clone());
+        registry.register("log_events", "All events that were ever appended", metrics.log_events.clone());
+        registry.register(
+            "events",
+            "Those events, by what became of them; nobody can say without a relay",
+            metrics.events.clone(),
+        );
+        registry.register("parked_scopes", "Keys and topics that are parked", metrics.parked_scopes.clone());
+        let help = "How long the oldest event has waited that the relay has not come to";
+        registry.register("oldest_pending_seconds", help, metrics.oldest_pending.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// This replica has taken a lane.
+    pub fn lane_taken(&self) {
+        self.lanes_held.inc();
+    }
+
+    /// This replica has let a lane go.
+    pub fn lane_left(&self) {
+        self.lanes_held.dec();
+    }
+
+    /// A lane was fenced and verified: its pages come from here.
+    pub fn taken_over(&self) {
+        self.takeovers.inc();
+    }
+
+    /// A page was not published; `cause` is a word for what is done about it.
+    pub fn page_failed(&self, cause: &'static str) {
+        self.page_failures.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// This many troubles there are.
+    pub fn troubled(&self, troubles: usize) {
+        self.troubles.set(i64::try_from(troubles).unwrap_or(i64::MAX));
+    }
+
+    /// The store tells this, or does not answer.
+    pub fn counted(&self, tally: Option<&Tally>) {
+        self.store_up.set(i64::from(tally.is_some()));
+        self.log_events.set(tally.map_or(0, |tally| tally.head.cast_signed()));
+        self.events.clear();
+        self.parked_scopes.set(0);
+        self.oldest_pending.set(0.0);
+    }
+
+    /// The relay's part of what the store tells.
+    pub fn relayed(&self, tally: &Tally) {
+        for (state, count) in [
+            ("published", tally.published),
+            ("pending", tally.pending),
+            ("parked", tally.parked),
+            ("superseded", tally.superseded),
+            ("discarded", tally.discarded),
+        ] {
+            self.events.get_or_create(&[("state", state)]).set(count.cast_signed());
+        }
+        self.parked_scopes.set(tally.scopes.cast_signed());
+        self.oldest_pending.set(tally.oldest_pending.as_secs_f64());
+    }
+
+    /// What is told to who asks.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes all that is written");
+        text
+    }
+}

@@ -1,0 +1,45 @@
+//! The tally: what became of all events, and that it adds up.
+//!
+//! Made by the adapters of what they count in one state of the store; feeds `http::metrics`.
+
+use std::time::Duration;
+
+/// What became of all events, as the store knows it: of each one thing, so that the sum is the heads'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// All that were ever appended.
+    pub head: u64,
+    /// Those that are in Kafka; a moment late at worst.
+    pub published: u64,
+    /// Those that the relay has not come to.
+    pub pending: u64,
+    /// Those that stay behind.
+    pub parked: u64,
+    /// Those that a DELETE_ALL made void before they were published.
+    pub superseded: u64,
+    /// Those that were given up.
+    pub discarded: u64,
+    /// How many keys and topics are parked.
+    pub scopes: u64,
+    /// How long the oldest of the pending has waited.
+    pub oldest_pending: Duration,
+}
+
+impl Tally {
+    /// From the sums of a store. What stays behind is counted before the relay's cursor is noted.
+    pub(super) fn new(head: u64, passed: u64, stays: Stays, oldest_pending: Duration) -> Self {
+        let Stays { parked, superseded, discarded, scopes } = stays;
+        let published = passed.saturating_sub(parked + superseded + discarded);
+        let pending = head.saturating_sub(published + parked + superseded + discarded);
+        Self { head, published, pending, parked, superseded, discarded, scopes, oldest_pending }
+    }
+}
+
+/// The part of a tally that is parked, or was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stays {
+    pub(super) parked: u64,
+    pub(super) superseded: u64,
+    pub(super) discarded: u64,
+    pub(super) scopes: u64,
+}
