@@ -15,6 +15,7 @@ mod domain_events;
 mod event;
 mod header;
 mod health;
+mod last;
 mod log;
 mod media_type;
 mod metrics;
@@ -45,9 +46,10 @@ use crate::follow::health::Health;
 use crate::follow::published::Published;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Store, Tally};
 
 use budget::Budget;
+use last::Last;
 use problem::Problem;
 
 pub use token::Auth;
@@ -106,8 +108,8 @@ struct Gateway {
     parts: Parts,
     bodies: Arc<Budget>,
     reads: Semaphore,
-    health: health::Last,
-    tally: metrics::Last,
+    said: Last<health::Said>,
+    tally: Last<Option<Tally>>,
 }
 
 /// Handlers' view of it.
@@ -118,8 +120,9 @@ pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
     let Config { connections_max, bodies_bytes_max, reads_max, shutdown_timeout, .. } = parts.config;
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let bodies = Arc::new(Budget::new(bodies_bytes_max));
-    let (reads, health) = (Semaphore::new(reads_max), health::Last::default());
-    let gateway = Shared::new(Gateway { parts, bodies, reads, health, tally: metrics::Last::default() });
+    let (said, tally) = (Last::default(), Last::default());
+    let reads = Semaphore::new(reads_max);
+    let gateway = Shared::new(Gateway { parts, bodies, reads, said, tally });
     let app = move || {
         App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
     };

@@ -138,13 +138,21 @@ impl Parked {
         self.state.ended().is_none()
     }
 
+    /// Whether an event at that place is one of its, from the first on, wherever it ended.
+    pub fn concerns(&self, topic: &Topic, key: &Key, position: Position) -> bool {
+        self.topic == *topic && self.key.as_ref().is_none_or(|its| its == key) && position >= self.position
+    }
+
+    /// Whether it is a key that waits for its topic, which is among `all` and parked as a whole: there a
+    /// DELETE_ALL may stand before it.
+    pub fn waits_for_topic<'a>(&self, mut all: impl Iterator<Item = &'a Parked>) -> bool {
+        self.key.is_some()
+            && all.any(|other| other.is_open() && other.key.is_none() && other.topic == self.topic)
+    }
+
     /// Whether an event at that place is not published, though the relay has passed it.
     pub fn holds(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> bool {
-        let its = self.log_id == log_id
-            && self.topic == *topic
-            && self.key.as_ref().is_none_or(|its| its == key)
-            && position >= self.position
-            && position > self.behind;
+        let its = self.log_id == log_id && self.concerns(topic, key, position) && position > self.behind;
         its && match self.state {
             State::Parked | State::Releasing => true,
             State::Joined(_) => false,

@@ -91,9 +91,7 @@ impl Lot {
     /// or was dealt with so far.
     pub(super) fn is_apart(&self, event: &Envelope) -> bool {
         self.all.iter().any(|parked| {
-            let its = parked.topic == event.topic
-                && parked.key.as_ref() == Some(&event.key)
-                && parked.position <= event.position;
+            let its = parked.key.is_some() && parked.concerns(&event.topic, &event.key, event.position);
             its && match parked.state {
                 State::Parked | State::Releasing => true,
                 State::Joined(at) | State::Discarded(at) => event.position <= at,
@@ -162,11 +160,7 @@ impl Lot {
 
     fn holder(&self, event: &Envelope, scope: impl Fn(&Parked) -> bool) -> Option<usize> {
         self.all.iter().position(|parked| {
-            parked.is_open()
-                && scope(parked)
-                && parked.topic == event.topic
-                && parked.key.as_ref().is_none_or(|key| *key == event.key)
-                && parked.position <= event.position
+            parked.is_open() && scope(parked) && parked.concerns(&event.topic, &event.key, event.position)
         })
     }
 

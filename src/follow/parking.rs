@@ -16,7 +16,7 @@ use super::lane::Next;
 use super::lot::{self, Lot};
 use super::relay::{Error, Relay};
 use super::suspects::Suspects;
-use super::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Parts};
+use super::{PAGE_EVENTS_MAX, Parts, page_scan};
 use crate::broker::{Page, PageSlice};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -95,7 +95,7 @@ impl Relay {
             lot.recount(parked.event_id, &events);
             if behind >= at {
                 lot.change(parked.event_id, |parked| joined(parked, at));
-            } else if is_within_topic(lot, &parked) {
+            } else if parked.waits_for_topic(lot.open()) {
                 lot.change(parked.event_id, |parked| parked.state = State::Parked);
             }
         }
@@ -116,7 +116,7 @@ impl Relay {
             let at = progress.position();
             let ready = lot.get(asked.event_id).is_some_and(|p| p.state == State::Parked && at >= p.position);
             match asked.asked.filter(|_| ready) {
-                Some(Asked::Release) if !is_within_topic(lot, &asked) => {
+                Some(Asked::Release) if !asked.waits_for_topic(lot.open()) => {
                     lot.change(asked.event_id, |parked| parked.state = State::Releasing);
                 }
                 Some(Asked::Discard) => {
@@ -261,11 +261,6 @@ fn joined(parked: &mut Parked, at: Position) {
     (parked.state, parked.behind, parked.events) = (State::Joined(at), at, 0);
 }
 
-/// A key waits for its topic: a DELETE_ALL may stand before it there.
-fn is_within_topic(lot: &Lot, asked: &Parked) -> bool {
-    asked.key.is_some() && lot.open().any(|parked| parked.key.is_none() && parked.topic == asked.topic)
-}
-
 fn scope(parked: &Parked) -> Filter {
     let topics = vec![TopicPattern::exact(&parked.topic)];
     Filter { topics, keys: parked.key.clone().into_iter().collect(), ..Filter::default() }
@@ -277,15 +272,7 @@ fn topics<'p>(parked: impl Iterator<Item = &'p Parked>) -> Vec<TopicPattern> {
 }
 
 fn scan(filter: Filter, events_max: usize) -> Scan {
-    Scan {
-        filter,
-        from: None,
-        to: None,
-        events_each_max: events_max,
-        events_max,
-        bytes_max: PAGE_BYTES_MAX,
-        rows_max: ROWS_MAX,
-    }
+    Scan { filter, events_max, rows_max: ROWS_MAX, ..page_scan(events_max) }
 }
 
 async fn read(parts: &Parts, tenant: &TenantId, after: Position, scan: &Scan) -> Result<Slice, Error> {

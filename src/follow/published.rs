@@ -36,9 +36,9 @@ impl Horizon {
     pub fn has(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> Option<bool> {
         match self {
             Self::NoRelay => None,
-            Self::Relay(cursor, parked) => {
-                let passed = cursor.is_some_and(|c| c.log_id == log_id && c.position >= position);
-                Some(passed && !parked.iter().any(|parked| parked.holds(log_id, topic, key, position)))
+            Self::Relay(_, parked) => {
+                let stays = parked.iter().any(|parked| parked.holds(log_id, topic, key, position));
+                Some(self.is_past(log_id, position) && !stays)
             }
         }
     }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{Gateway, Shared};
 use crate::store::Error;
@@ -31,25 +30,12 @@ pub(super) async fn up() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
 
-/// What the store said last, and when: probes share it, since each check is a durable write.
-#[derive(Default)]
-pub(super) struct Last(Mutex<Option<(Instant, Result<(), &'static str>)>>);
-
-impl Last {
-    async fn check(&self, gateway: &Gateway) -> Result<(), &'static str> {
-        let mut last = self.0.lock().await;
-        if let Some((_, said)) = last.filter(|(at, _)| at.elapsed() < CHECK_EVERY) {
-            return said;
-        }
-        let said = check(gateway).await;
-        *last = Some((Instant::now(), said));
-        said
-    }
-}
+/// What the store says, in words of ours alone; probes share it, since each check is a durable write.
+pub(super) type Said = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
-    if let Err(why) = gateway.health.check(&gateway).await {
+    if let Err(why) = gateway.said.ask(CHECK_EVERY, check(&gateway)).await {
         let why = format!("{} {why}", gateway.parts.store.name());
         let troubles = BTreeMap::from([("store".to_owned(), why)]);
         return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
@@ -60,7 +46,7 @@ pub(super) async fn ready(gateway: Shared) -> HttpResponse {
 }
 
 /// Why the store takes no changes, in words of ours alone.
-async fn check(gateway: &Gateway) -> Result<(), &'static str> {
+async fn check(gateway: &Gateway) -> Said {
     match timeout(CHECK_TIMEOUT, gateway.parts.store.check()).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(Error::Unavailable(_) | Error::Unknown(_))) => Err("is unavailable"),

@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{Gateway, Shared};
 use crate::metrics::MEDIA_TYPE;
@@ -17,25 +16,9 @@ const TALLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what it counted holds.
 const TALLY_EVERY: Duration = Duration::from_secs(1);
 
-/// What the store counted last, and when.
-#[derive(Default)]
-pub(super) struct Last(Mutex<Option<(Instant, Option<Tally>)>>);
-
-impl Last {
-    async fn tally(&self, gateway: &Gateway) -> Option<Tally> {
-        let mut last = self.0.lock().await;
-        if let Some((_, tally)) = last.filter(|(at, _)| at.elapsed() < TALLY_EVERY) {
-            return tally;
-        }
-        let tally = timeout(TALLY_TIMEOUT, gateway.parts.store.tally()).await.ok().and_then(Result::ok);
-        *last = Some((Instant::now(), tally));
-        tally
-    }
-}
-
 /// All metrics.
 pub(super) async fn all(gateway: Shared) -> HttpResponse {
-    let tally = gateway.tally.tally(&gateway).await;
+    let tally = gateway.tally.ask(TALLY_EVERY, tally(&gateway)).await;
     let metrics = &gateway.parts.metrics;
     metrics.troubled(gateway.parts.health.troubles().len());
     metrics.counted(tally.as_ref());
@@ -43,4 +26,9 @@ pub(super) async fn all(gateway: Shared) -> HttpResponse {
         metrics.relayed(&tally);
     }
     HttpResponse::Ok().content_type(MEDIA_TYPE).body(metrics.text())
+}
+
+/// What the store counts, if it does in time.
+async fn tally(gateway: &Gateway) -> Option<Tally> {
+    timeout(TALLY_TIMEOUT, gateway.parts.store.tally()).await.ok().and_then(Result::ok)
 }

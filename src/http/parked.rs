@@ -96,7 +96,7 @@ async fn ask(
     let (store, tenant) = (&gateway.parts.store, context.tenant());
     let all = store.parked(tenant).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
-    if asked == Asked::Release && within_topic(wanted, &all) {
+    if asked == Asked::Release && wanted.waits_for_topic(all.iter()) {
         return Err(Problem::TopicParked { topic: wanted.topic.clone() });
     }
     let taken = store.ask(tenant, id, asked, reason.as_deref()).await?;
@@ -106,10 +106,4 @@ async fn ask(
     }
     tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is parked");
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
-}
-
-/// A key is released with its topic, in order with what else stays behind there.
-fn within_topic(wanted: &parked::Parked, all: &[parked::Parked]) -> bool {
-    let topics = |parked: &&parked::Parked| parked.key.is_none() && parked.topic == wanted.topic;
-    wanted.key.is_some() && all.iter().filter(topics).any(parked::Parked::is_open)
 }

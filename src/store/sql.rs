@@ -46,6 +46,33 @@ pub(super) trait Columns {
     fn bytes(&self, name: &str) -> Result<&[u8], Error>;
 }
 
+/// An adapter's row, whose columns are all read alike: with `Row` and the adapter's `fault` in scope.
+macro_rules! columns {
+    ($row:ty) => {
+        impl Columns for $row {
+            fn integer(&self, name: &str) -> Result<i64, Error> {
+                self.try_get(name).map_err(fault)
+            }
+
+            fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
+                self.try_get(name).map_err(fault)
+            }
+
+            fn text(&self, name: &str) -> Result<&str, Error> {
+                self.try_get(name).map_err(fault)
+            }
+
+            fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
+                self.try_get(name).map_err(fault)
+            }
+
+            fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+                self.try_get(name).map_err(fault)
+            }
+        }
+    };
+}
+
 /// A column's text, turned into a noun by `parse`.
 fn noun<T, E: Display>(
     row: &impl Columns,

@@ -9,7 +9,6 @@ use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::domain::topic::Topic;
 use event_gateway::follow::Followers;
 use event_gateway::store::Tally;
 use tokio::time::Instant;
@@ -230,26 +229,47 @@ async fn a_delete_all_makes_void_what_stays_behind_and_frees_its_key() {
     stage.assert_accounted(&tenants).await;
 }
 
-/// A key is parked, then its topic, which has a DELETE_ALL; the topic is released, and the DELETE_ALL
-/// makes void what the key had before, and nothing that it had after.
-pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
+/// A key is parked; then its topic is refused, as these are appended to it, until it is parked with more
+/// events than that.
+pub async fn key_then_topic(
+    stage: &Stage,
+    tenant: &TenantId,
+    drafts: Vec<Draft>,
+    more_than: u64,
+) -> (Followers, Vec<Parked>) {
     stage.refuse(ITEM, "k7");
     stage.append(tenant, mixed(tenant, 0..50)).await;
     let followers = stage.follow();
     stage.published(std::slice::from_ref(tenant)).await;
-    let refused: Topic = topic(ITEM);
-    stage.kafka.state(|state| state.refused_topics.insert(refused));
+    stage.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
+    stage.append(tenant, drafts).await;
+    stage.published(std::slice::from_ref(tenant)).await;
+    let parked = |p: &[Parked]| p.iter().any(|p| p.key.is_none() && p.events > more_than);
+    let parked = stage.parked(tenant, parked).await;
+    assert_eq!(parked.len(), 2, "{parked:#?}");
+    (followers, parked)
+}
+
+/// The topic that is among them as a whole.
+pub fn whole(parked: &[Parked]) -> &Parked {
+    parked.iter().find(|parked| parked.key.is_none()).unwrap()
+}
+
+/// The key that is among them.
+pub fn of_key(parked: &[Parked]) -> &Parked {
+    parked.iter().find(|parked| parked.key.is_some()).unwrap()
+}
+
+/// A key is parked, then its topic, which has a DELETE_ALL; the topic is released, and the DELETE_ALL
+/// makes void what the key had before, and nothing that it had after.
+pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
     let mut drafts = mixed(tenant, 50..100);
     drafts.push(delete_all_of(tenant, ITEM, 100));
     drafts.extend(mixed(tenant, 101..150));
-    stage.append(tenant, drafts).await;
-    stage.published(std::slice::from_ref(tenant)).await;
-    let parked = stage.parked(tenant, |p| p.iter().any(|p| p.key.is_none() && p.events > 40)).await;
-    assert_eq!(parked.len(), 2, "{parked:#?}");
+    let (followers, parked) = key_then_topic(stage, tenant, drafts, 40).await;
     stage.assert_accounted(std::slice::from_ref(tenant)).await;
     stage.allow_all();
-    let whole = parked.iter().find(|parked| parked.key.is_none()).unwrap();
-    stage.ask(whole, Asked::Release).await;
+    stage.ask(whole(&parked), Asked::Release).await;
     stage.parked(tenant, ended).await;
     stage.append(tenant, mixed(tenant, 150..170)).await;
     stage.published(std::slice::from_ref(tenant)).await;

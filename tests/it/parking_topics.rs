@@ -3,7 +3,9 @@
 use event_gateway::domain::key::Key;
 use event_gateway::domain::parked::{Asked, Parked, State};
 
-use crate::parking::{ITEM, delete_all_of, draft, ended, mixed, topic_over_key};
+use crate::parking::{
+    ITEM, delete_all_of, draft, ended, key_then_topic, mixed, of_key, topic_over_key, whole,
+};
 use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::position;
 use crate::store_contract::drafts::topic;
@@ -70,8 +72,7 @@ async fn with_too_many_keys_the_topic_is_parked() {
     assert_eq!(parked.iter().filter(|parked| parked.key.is_some()).count(), 100);
     assert_eq!(parked.iter().filter(|parked| parked.key.is_none()).count(), 1);
     stage.allow_all();
-    let whole = parked.iter().find(|parked| parked.key.is_none()).unwrap();
-    stage.ask(whole, Asked::Release).await;
+    stage.ask(whole(&parked), Asked::Release).await;
     stage.parked(&tenants[0], |parked| parked.iter().all(|p| p.key.is_some() || !p.is_open())).await;
     for parked in parked.iter().filter(|parked| parked.key.is_some()) {
         stage.ask(parked, Asked::Release).await;
@@ -89,7 +90,7 @@ async fn a_topic_that_is_released_deals_with_its_keys_in_order() {
     topic_over_key(&stage, &tenants[0]).await.stop().await;
     stage.assert_accounted(&tenants).await;
     let parked = stage.store.parked(&tenants[0]).await.unwrap();
-    let key = parked.iter().find(|parked| parked.key.is_some()).unwrap();
+    let key = of_key(&parked);
     assert_eq!((key.state, key.events), (State::Superseded(position(101)), 7));
 }
 
@@ -97,20 +98,13 @@ async fn a_topic_that_is_released_deals_with_its_keys_in_order() {
 async fn a_delete_all_that_is_released_last_makes_void_what_stays_behind_besides() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
-    stage.refuse(ITEM, "k7");
-    stage.append(&tenants[0], mixed(&tenants[0], 0..50)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    stage.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
     let mut drafts = mixed(&tenants[0], 50..100);
     drafts.push(delete_all_of(&tenants[0], ITEM, 100));
-    stage.append(&tenants[0], drafts).await;
-    let parked = stage.parked(&tenants[0], |p| p.iter().any(|p| p.key.is_none() && p.events > 20)).await;
+    let (followers, parked) = key_then_topic(&stage, &tenants[0], drafts, 20).await;
     stage.allow_all();
-    stage.ask(parked.iter().find(|parked| parked.key.is_none()).unwrap(), Asked::Release).await;
+    stage.ask(whole(&parked), Asked::Release).await;
     let parked = stage.parked(&tenants[0], ended).await;
-    let of_key = parked.iter().find(|parked| parked.key.is_some()).unwrap();
-    assert_eq!(of_key.state, State::Superseded(position(101)));
+    assert_eq!(of_key(&parked).state, State::Superseded(position(101)));
     followers.stop().await;
     stage.assert_accounted(&tenants).await;
 }
@@ -119,16 +113,11 @@ async fn a_delete_all_that_is_released_last_makes_void_what_stays_behind_besides
 async fn a_delete_all_that_was_given_up_makes_nothing_void() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
-    stage.refuse(ITEM, "k7");
-    stage.append(&tenants[0], mixed(&tenants[0], 0..50)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    stage.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
     let one = |id| draft(&tenants[0], ITEM, "k1", id);
     let drafts = vec![one(60), delete_all_of(&tenants[0], ITEM, 61), one(62)];
-    stage.append(&tenants[0], drafts).await;
-    let parked = stage.parked(&tenants[0], |p| p.iter().any(|p| p.key.is_none() && p.events == 3)).await;
-    stage.ask(parked.iter().find(|parked| parked.key.is_none()).unwrap(), Asked::Discard).await;
+    let (followers, parked) = key_then_topic(&stage, &tenants[0], drafts, 2).await;
+    assert_eq!(whole(&parked).events, 3);
+    stage.ask(whole(&parked), Asked::Discard).await;
     let over = |p: &[Parked]| p.iter().any(|p| matches!(p.state, State::Discarded(_)));
     stage.parked(&tenants[0], over).await;
     // Another takes over, and counts again.
@@ -138,10 +127,9 @@ async fn a_delete_all_that_was_given_up_makes_nothing_void() {
     stage.append(&tenants[0], vec![one(63)]).await;
     stage.published(&tenants).await;
     stage.assert_accounted(&tenants).await;
-    let of_key =
-        stage.store.parked(&tenants[0]).await.unwrap().into_iter().find(|p| p.key.is_some()).unwrap();
-    assert_eq!(of_key.state, State::Parked);
-    stage.ask(&of_key, Asked::Release).await;
+    let parked = stage.store.parked(&tenants[0]).await.unwrap();
+    assert_eq!(of_key(&parked).state, State::Parked);
+    stage.ask(of_key(&parked), Asked::Release).await;
     stage.parked(&tenants[0], ended).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;

@@ -134,7 +134,7 @@ where
 fn tail(row: &RawDocumentBuf) -> Result<Tail, Error> {
     Ok(Tail {
         log_id: rows::log_id(row)?,
-        lane: rows::lane(row)?,
+        lane: rows::lane(row, "lane")?,
         position: rows::position(row)?,
         time: rows::time(row)?,
         epochs: HashMap::new(),

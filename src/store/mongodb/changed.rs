@@ -14,11 +14,8 @@
 use std::time::Duration;
 
 use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
-use ::mongodb::options::ReadConcern;
-use futures_util::TryStreamExt;
 
-use super::fault::reading;
-use super::{Mongodb, rows};
+use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
 use crate::store::{Changed, Error, Mark};
 
@@ -41,14 +38,7 @@ impl Mongodb {
             doc! { "$project": { "log_id": 1, "position": 1 } },
             doc! { "$unionWith": { "coll": self.collections.under_way.rows().name(), "pipeline": under_way } },
         ];
-        let heads = &self.collections.heads;
-        let found: Vec<_> = reading(async {
-            // Said here too, since what the client says of all reads would be stronger.
-            let heads = heads.aggregate(all).read_concern(ReadConcern::snapshot());
-            let mut rows = heads.with_type::<RawDocumentBuf>().session(&mut session).await?;
-            rows.stream(&mut session).try_collect().await
-        })
-        .await?;
+        let found = many::aggregate(&self.collections.heads, all, &mut session).await?;
         let now = session.snapshot_time();
         let now = now.ok_or_else(|| Error::Unavailable("a snapshot told no time".to_owned()))?;
         self.told(found, since, mark(now)).await

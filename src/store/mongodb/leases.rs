@@ -4,7 +4,6 @@
 //! together when the store is new and are there for ever; its epoch only rises. Leases are compared
 //! and set by the server in one step, and no transaction touches them after that.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
@@ -13,7 +12,7 @@ use ::mongodb::options::ReturnDocument;
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::fault::{reading, writing};
+use super::fault::writing;
 use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
@@ -84,24 +83,20 @@ impl Leases for Mongodb {
     }
 
     async fn roster(&self) -> Result<Roster, Error> {
-        let Collections { replicas, leases, .. } = &self.collections;
-        let mut session = self.session().await?;
-        let there = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] } };
-        let there = reading(many::find(replicas, there, &mut session)).await?;
-        let held = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] }, "holder": { "$ne": null } };
-        let held = reading(many::find(leases, held, &mut session)).await?;
-        let all = reading(many::find(leases, doc! {}, &mut session)).await?;
-        let held =
-            held.iter().map(|row| Ok((rows::number(row, "_id")?, rows::text(row, "holder")?.to_owned())));
-        let held = held.collect::<Result<HashMap<_, _>, Error>>()?;
-        let mut replicas = there
-            .iter()
-            .map(|row| Ok(rows::text(row, "_id")?.to_owned()))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let mut lanes = all.iter().map(|row| standing(row, &held)).collect::<Result<Vec<_>, Error>>()?;
-        replicas.sort_unstable();
-        lanes.sort_unstable_by_key(|standing| standing.lane);
-        Ok(Roster { replicas, lanes })
+        let mut session = self.snapshot().await?;
+        let lasts = || doc! { "$gt": ["$expires", "$$NOW"] };
+        let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
+        let there = many::aggregate(&self.collections.replicas, there, &mut session).await?;
+        let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
+        let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
+        let lanes = many::aggregate(&self.collections.leases, lanes, &mut session).await?;
+        Ok(Roster {
+            replicas: there
+                .iter()
+                .map(|row| Ok(rows::text(row, "_id")?.to_owned()))
+                .collect::<Result<_, Error>>()?,
+            lanes: lanes.iter().map(|row| standing(row)).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -130,12 +125,9 @@ impl Body for Lanes<'_> {
     }
 }
 
-fn standing(row: &RawDocument, held: &HashMap<i64, String>) -> Result<Standing, Error> {
-    let number = rows::number(row, "_id")?;
-    let lane = u16::try_from(number).map(Lane::new);
-    let lane = lane.map_err(|_| Error::Corrupt(format!("there is no lane {number}")))?;
-    let epoch = rows::number(row, "epoch")?.unsigned_abs();
-    Ok(Standing { lane, holder: held.get(&number).cloned(), epoch })
+fn standing(row: &RawDocument) -> Result<Standing, Error> {
+    let holder = rows::text_if_any(row, "holder")?.map(str::to_owned);
+    Ok(Standing { lane: rows::lane(row, "_id")?, holder, epoch: rows::number(row, "epoch")?.unsigned_abs() })
 }
 
 /// Which taking of which lane.

@@ -5,11 +5,12 @@
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::error::Error as Cause;
+use ::mongodb::options::ReadConcern;
 use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
-use super::fault::{ANSWERS_WITHIN, writing};
+use super::fault::{ANSWERS_WITHIN, reading, writing};
 use super::rows;
 use super::transaction::Failed;
 use crate::store::Error;
@@ -25,6 +26,21 @@ pub(super) async fn find(
 ) -> Result<Vec<RawDocumentBuf>, Cause> {
     let mut found = rows.find(filter).session(&mut *session).await?;
     found.stream(session).try_collect().await
+}
+
+/// What a pipeline makes of the rows, in a session that reads one snapshot.
+pub(super) async fn aggregate(
+    rows: &Rows,
+    pipeline: Vec<Document>,
+    session: &mut ClientSession,
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    reading(async {
+        // Said here too, since what the client says of all reads would be stronger.
+        let rows = rows.aggregate(pipeline).read_concern(ReadConcern::snapshot());
+        let mut found = rows.with_type::<RawDocumentBuf>().session(&mut *session).await?;
+        found.stream(session).try_collect().await
+    })
+    .await
 }
 
 /// Updates rows, each by a statement `{q, u}`, in a transaction; each statement finds its row.

@@ -143,9 +143,9 @@ pub(super) fn log_id(row: &RawDocument) -> Result<LogId, Error> {
     noun(row, "log_id", LogId::parse)
 }
 
-/// The field `lane`.
-pub(super) fn lane(row: &RawDocument) -> Result<Lane, Error> {
-    let number = number(row, "lane")?;
+/// A field's lane.
+pub(super) fn lane(row: &RawDocument, name: &str) -> Result<Lane, Error> {
+    let number = number(row, name)?;
     u16::try_from(number).map(Lane::new).map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
 }
 

@@ -7,13 +7,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
-use ::mongodb::options::ReadConcern;
-use futures_util::TryStreamExt;
+use ::mongodb::bson::{Document, doc};
 
 use super::collections::{Collections, Rows};
-use super::fault::reading;
-use super::rows;
+use super::{many, rows};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::tally::{Stays, Tally};
@@ -24,11 +21,11 @@ const NEXT_MAX: usize = 1_000;
 
 /// Counts, in a session that reads one snapshot.
 pub(super) async fn tally(collections: &Collections, session: &mut ClientSession) -> Result<Tally, Error> {
-    let heads = all(&collections.heads, vec![], session).await?;
+    let heads = many::aggregate(&collections.heads, vec![], session).await?;
     let heads = heads.iter().map(|row| rows::head(row)).collect::<Result<Vec<_>, _>>()?;
     let relay = vec![doc! { "$match": { "_id.follower": "relay" } }];
     let mut cursors = HashMap::new();
-    for row in all(&collections.cursors, relay, session).await? {
+    for row in many::aggregate(&collections.cursors, relay, session).await? {
         let tenant = rows::noun(rows::document(&row, "_id")?, "tenant", TenantId::parse)?;
         cursors.insert(tenant, rows::cursor(&row)?);
     }
@@ -51,19 +48,6 @@ pub(super) async fn tally(collections: &Collections, session: &mut ClientSession
     ))
 }
 
-async fn all(
-    rows: &Rows,
-    pipeline: Vec<Document>,
-    session: &mut ClientSession,
-) -> Result<Vec<RawDocumentBuf>, Error> {
-    reading(async {
-        let rows = rows.aggregate(pipeline).read_concern(ReadConcern::snapshot());
-        let mut rows = rows.with_type::<RawDocumentBuf>().session(&mut *session).await?;
-        rows.stream(session).try_collect().await
-    })
-    .await
-}
-
 /// How long the oldest of these events has waited.
 async fn oldest(events: &Rows, places: &[Document], session: &mut ClientSession) -> Result<Duration, Error> {
     let mut longest = Duration::ZERO;
@@ -73,7 +57,7 @@ async fn oldest(events: &Rows, places: &[Document], session: &mut ClientSession)
             doc! { "$match": { "_id": { "$in": places } } },
             doc! { "$group": { "_id": null, "waits_ms": { "$max": waits } } },
         ];
-        for row in all(events, pipeline, session).await? {
+        for row in many::aggregate(events, pipeline, session).await? {
             let waits_ms = u64::try_from(rows::number(&row, "waits_ms")?).unwrap_or_default();
             longest = longest.max(Duration::from_millis(waits_ms));
         }
@@ -84,7 +68,7 @@ async fn oldest(events: &Rows, places: &[Document], session: &mut ClientSession)
 async fn stays(parked: &Rows, session: &mut ClientSession) -> Result<Stays, Error> {
     let group = doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
     let mut stays = Stays::default();
-    for row in all(parked, vec![doc! { "$group": group }], session).await? {
+    for row in many::aggregate(parked, vec![doc! { "$group": group }], session).await? {
         let count = |name| rows::number(&row, name).map(i64::unsigned_abs);
         match rows::text(&row, "_id")? {
             "parked" | "releasing" => {

@@ -30,7 +30,7 @@ impl Tenants for Mongodb {
         let heads = heads.iter().map(|row| Ok((rows::tenant(row)?, rows::position(row)?)));
         let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
         let enabled = tenants.iter().map(|row| {
-            let (tenant, log_id, lane) = (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row)?);
+            let (tenant, log_id, lane) = (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row, "lane")?);
             let head = heads.get(&tenant).copied();
             let head = head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
             Ok(Enabled { tenant, log_id, lane, head })

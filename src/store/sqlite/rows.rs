@@ -67,24 +67,4 @@ fn repeated(sql: &str, times: usize) -> Statement {
     sqlx::query(AssertSqlSafe(format!("{}{more}{}", &sql[..end], &sql[end..])))
 }
 
-impl Columns for SqliteRow {
-    fn integer(&self, name: &str) -> Result<i64, Error> {
-        self.try_get(name).map_err(fault)
-    }
-
-    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
-        self.try_get(name).map_err(fault)
-    }
-
-    fn text(&self, name: &str) -> Result<&str, Error> {
-        self.try_get(name).map_err(fault)
-    }
-
-    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-        self.try_get(name).map_err(fault)
-    }
-
-    fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-        self.try_get(name).map_err(fault)
-    }
-}
+columns!(SqliteRow);
