@@ -1,0 +1,73 @@
+//! The port's leases: who works on which lane, and how many lanes there are.
+//!
+//! Asked by `follow`, by the store's clock. A lease is no fence: Kafka's transactional id is.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Error;
+use crate::domain::lane::Lane;
+
+/// The right to work on a lane, for a while. It is no fence: Kafka's transactional id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Which lane.
+    pub lane: Lane,
+    /// Rises with every taking of this lane.
+    pub epoch: u64,
+}
+
+/// Whether a lease is still held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// For another while.
+    Held,
+    /// Somebody took the lane, or it was released.
+    Lost,
+}
+
+/// A lane's lease as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which lane.
+    pub lane: Lane,
+    /// Which replica holds it; `None` when its lease has run out too.
+    pub holder: Option<String>,
+    /// Of its last taking.
+    pub epoch: u64,
+}
+
+/// Who is there, and who works on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The replicas that attend, in order of their names.
+    pub replicas: Vec<String>,
+    /// Every lane, in order.
+    pub lanes: Vec<Standing>,
+}
+
+/// Who works on which lane, by the store's clock.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// The number of lanes: `wanted` when the store is new, else what it was created with.
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error>;
+
+    /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
+
+    /// Holds it for another `ttl` from now, unless it was taken since, even if it had run out.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error>;
+
+    /// Gives it back at once; nothing happens if it was taken since.
+    async fn release(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// Says that this replica is there to share the lanes, for another `ttl` from now.
+    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error>;
+
+    /// Says that it is not.
+    async fn leave(&self, replica: &str) -> Result<(), Error>;
+
+    /// Who is there, and who works on what.
+    async fn roster(&self) -> Result<Roster, Error>;
+}
