@@ -125,7 +125,10 @@ impl App {
 async fn refuse_other_lanes(store: &dyn Store, wanted: u16) -> anyhow::Result<()> {
     let lanes = store.lanes(wanted).await?;
     if lanes != wanted {
-        bail!("LANES is {wanted}, but the store was created with {lanes} lanes: set LANES={lanes}");
+        bail!(
+            "LANES is {wanted}, but the store has {lanes} lanes: set LANES={lanes}, or stop every replica and run \
+             `event-gateway lanes resize {wanted}`"
+        );
     }
     Ok(())
 }

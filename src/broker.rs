@@ -86,6 +86,9 @@ pub trait Broker: Send + Sync {
     /// the last 5 s isn't asked again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
 
+    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
+    async fn widen(&self, lanes: u16) -> Result<(), Error>;
+
     /// Whether it answers.
     async fn check(&self) -> Result<(), Error>;
 }
@@ -96,6 +99,9 @@ pub trait Producer: Send {
     /// Publishes a page in one transaction: all records and cursors, or none. An error takes the
     /// producer with it: after one, its state can't be trusted.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error>;
+
+    /// Removes cursors from the lane's partition, all or none.
+    async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
 }
 
 /// The embedded broker: memory only, for trying and for tests.

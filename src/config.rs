@@ -20,7 +20,7 @@ use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
 
-pub use options::{Line, ListVerb, Options, Verb, parse};
+pub use options::{LanesVerb, Line, ListVerb, Options, Verb, parse};
 
 /// Everything that the gateway is built from.
 #[derive(Debug, Clone)]
@@ -61,6 +61,12 @@ impl Config {
             broker: kafka::broker(options, naming, &environment)?,
         })
     }
+}
+
+/// Which broker the options name, for so many lanes, for verbs that need nothing else.
+pub fn broker_config(options: &Options, lanes: u16) -> anyhow::Result<broker::Config> {
+    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
+    kafka::broker(&Options { lanes, ..options.clone() }, naming, &environment()?)
 }
 
 /// The tenants' settings, for verbs that need nothing else.

@@ -11,6 +11,7 @@ mod mirror;
 mod parking;
 pub mod published;
 mod relay;
+pub mod resize;
 mod spread;
 mod suspects;
 mod topics;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
-use event_gateway::config::{self, Config, Line, ListVerb, Options, Verb};
+use event_gateway::config::{self, Config, LanesVerb, Line, ListVerb, Options, Verb};
 use event_gateway::store::{self, Access, Store};
-use event_gateway::{app, cli, telemetry};
+use event_gateway::{app, broker, cli, telemetry};
 
 /// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
 const THREADS_END: Duration = Duration::from_millis(300);
@@ -38,7 +38,15 @@ async fn run(line: Line) -> anyhow::Result<()> {
             cli::serve::run(app, config.listen).await
         }
         Verb::Tenants(ListVerb::List) => cli::tenants::list(&*open_beside(&line.options, clock).await?).await,
-        Verb::Lanes(ListVerb::List) => cli::lanes::list(&*open_beside(&line.options, clock).await?).await,
+        Verb::Lanes(LanesVerb::List) => cli::lanes::list(&*open_beside(&line.options, clock).await?).await,
+        Verb::Lanes(LanesVerb::Resize { count }) => {
+            let by = clock.new_id().to_string();
+            // Alone on its folder, where the store is one.
+            let store = store::open(&config::store_config(&line.options)?, Access::Serve, clock).await?;
+            let lanes = count.max(u16::try_from(store.roster().await?.lanes.len())?);
+            let broker = broker::open(&config::broker_config(&line.options, lanes)?)?;
+            cli::lanes::resize(&*store, &broker, &by, count).await
+        }
         Verb::Topics(ListVerb::List) => {
             let settings = config::settings(&line.options)?;
             cli::topics::list(&*open_beside(&line.options, clock).await?, &settings).await

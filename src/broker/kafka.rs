@@ -38,7 +38,7 @@ pub struct Config {
     pub settings: Vec<(String, String)>,
     /// Names the cursors topic and the transactional ids.
     pub naming: Naming,
-    /// Partitions of the cursors topic.
+    /// Partitions of the cursors topic, at least.
     pub lanes: u16,
     /// Of topics that the gateway creates.
     pub replication_factor: i32,
@@ -95,6 +95,10 @@ impl Broker for Kafka {
             return Ok(());
         }
         self.blocking(move |kafka| kafka.topics.ensure(&kafka.cluster, &unseen)).await
+    }
+
+    async fn widen(&self, lanes: u16) -> Result<(), Error> {
+        self.blocking(move |kafka| kafka.cursors.widen(&kafka.cluster, lanes)).await
     }
 
     async fn check(&self) -> Result<(), Error> {

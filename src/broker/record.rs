@@ -25,10 +25,11 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
         .headers(headers)
 }
 
-/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`.
+/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`; no value
+/// says that it is gone.
 pub(super) struct CursorRecord {
     key: String,
-    value: String,
+    value: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,15 +42,19 @@ impl CursorRecord {
     /// Where `follower` stands.
     pub(super) fn new(follower: &Follower, cursor: &Cursor) -> Self {
         let value = CursorValue { position: cursor.position.number(), event_id: cursor.event_id.to_string() };
-        Self {
-            key: format!("{}/{follower}", cursor.log_id),
-            value: serde_json::to_string(&value).expect("a number and a string are JSON"),
-        }
+        let value = serde_json::to_string(&value).expect("a number and a string are JSON");
+        Self { value: Some(value), ..Self::gone(cursor.log_id, follower) }
+    }
+
+    /// `follower` stands nowhere any more.
+    pub(super) fn gone(log_id: LogId, follower: &Follower) -> Self {
+        Self { key: format!("{log_id}/{follower}"), value: None }
     }
 
     /// For that partition of the cursors topic.
     pub(super) fn to<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, str> {
-        BaseRecord::to(topic).partition(partition).key(self.key.as_str()).payload(self.value.as_str())
+        let record = BaseRecord::to(topic).partition(partition).key(self.key.as_str());
+        BaseRecord { payload: self.value.as_deref(), ..record }
     }
 }
 
@@ -91,10 +96,13 @@ mod tests {
     fn a_cursor_s_record_is_as_designed_and_reads_back() {
         let record = CursorRecord::new(&Follower::relay(), &at_seven());
         assert_eq!(record.key, format!("{LOG}/relay"));
-        assert_eq!(record.value, format!(r#"{{"position":7,"event_id":"{EVENT}"}}"#));
-        let read = cursor(Some(record.key.as_bytes()), Some(record.value.as_bytes())).unwrap();
-        assert_eq!(read, ((at_seven().log_id, Follower::relay()), Some(at_seven())));
-        assert_eq!(cursor(Some(record.key.as_bytes()), None).unwrap().1, None);
+        assert_eq!(record.value, Some(format!(r#"{{"position":7,"event_id":"{EVENT}"}}"#)));
+        let read = |record: &CursorRecord| {
+            cursor(Some(record.key.as_bytes()), record.value.as_deref().map(str::as_bytes)).unwrap()
+        };
+        assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(at_seven())));
+        let gone = CursorRecord::gone(at_seven().log_id, &Follower::relay());
+        assert_eq!(read(&gone), ((at_seven().log_id, Follower::relay()), None));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! `lanes list`: which replica works on which lane, and for how many tenants.
+//! `lanes list`: which replica works on which lane, and for how many tenants. `lanes resize`: how many there are.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use crate::broker::Opened;
+use crate::follow::resize;
 use crate::store::Store;
 
 /// Prints a line for each lane, then one with the replicas that attend.
@@ -20,5 +22,20 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
         writeln!(out, "{:>4}{:>8}{tenants:>8}  {holder}", standing.lane.number(), standing.epoch)?;
     }
     writeln!(out, "replicas: {}", roster.replicas.join(" "))?;
+    Ok(())
+}
+
+/// Makes it `lanes` lanes, and prints what was done; `by` names who does it.
+pub async fn resize(store: &dyn Store, broker: &Opened, by: &str, lanes: u16) -> anyhow::Result<()> {
+    let kafka = match broker {
+        Opened::Kafka(kafka) => Some(&**kafka),
+        Opened::Embedded(_) | Opened::None => None,
+    };
+    let resize::Resized { from, moved } = resize::resize(store, kafka, by, lanes).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{from} lanes are {lanes} now, and {moved} tenants have another: start with LANES={lanes}"
+    )?;
     Ok(())
 }

@@ -3,10 +3,14 @@
 //! Read by `main`; feeds `config`. Values of variables are never shown by `--help`.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+
+/// How many lanes there may be.
+const LANES: RangeInclusive<i64> = 1..=64;
 
 /// A multi-tenant, FOLIO-style domain-event gateway.
 #[derive(Debug, Parser)]
@@ -33,10 +37,23 @@ pub enum Verb {
     Topics(ListVerb),
     /// Lanes, and which replica works on each.
     #[command(subcommand)]
-    Lanes(ListVerb),
+    Lanes(LanesVerb),
 }
 
-/// What to do with tenants, topics or lanes.
+/// What to do with lanes.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum LanesVerb {
+    /// Print one line for each.
+    List,
+    /// Change how many there are, while no replica runs; then start them with LANES set to it.
+    Resize {
+        /// How many.
+        #[arg(value_parser = clap::value_parser!(u16).range(LANES))]
+        count: u16,
+    },
+}
+
+/// What to do with tenants or topics.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ListVerb {
     /// Print one line for each.
@@ -130,7 +147,7 @@ pub struct Options {
     #[arg(long = "tenant-collection", env = "KAFKA_PRODUCER_TENANT_COLLECTION", global = true)]
     pub collection: Option<String>,
     /// Lanes to Kafka; fixed when the store is created.
-    #[arg(long, env = "LANES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64), global = true)]
+    #[arg(long, env = "LANES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(LANES), global = true)]
     pub lanes: u16,
     /// This replica's name among others on the same store. With one that lasts, such as a pod's in a
     /// StatefulSet, a restarted replica takes its lanes back at once; by default it is new at each start.

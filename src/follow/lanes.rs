@@ -47,6 +47,16 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
     share.leave().await;
 }
 
+/// Why there is nothing to share.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// It stood still while somebody resized the lanes.
+    #[error("the store has {0} lanes now: stop, and start with LANES={0}")]
+    Resized(usize),
+}
+
 struct Share {
     parts: Parts,
     broker: Arc<dyn Broker>,
@@ -58,7 +68,7 @@ struct Share {
 
 impl Share {
     /// Attends, looks who else does, and takes and gives what is to be.
-    async fn look(&mut self) -> Result<(), store::Error> {
+    async fn look(&mut self) -> Result<(), Error> {
         if self.parts.health.is_in_trouble(topics::WHO) {
             // Others may reach Kafka; what this replica holds it gives up by itself when it fails.
             self.leave().await;
@@ -69,6 +79,9 @@ impl Share {
             self.attended = Some(Instant::now());
         }
         let roster = self.parts.store.roster().await?;
+        if roster.lanes.len() != usize::from(self.parts.bells.count()) {
+            return Err(Error::Resized(roster.lanes.len()));
+        }
         let Plan { take, give } = plan(&roster, &self.parts.replica);
         self.give(&give);
         // A lane that the last run of this replica held is its own still.

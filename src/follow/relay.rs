@@ -27,12 +27,18 @@ pub(super) enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// Only an operator can set it right.
-    #[error(
-        "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was \
-         lost; bring it back from a backup of Kafka, or point the gateway at the right Kafka and ENV"
-    )]
-    CursorLost(TenantId, Position),
+    #[error(transparent)]
+    CursorLost(#[from] CursorLost),
 }
+
+/// The store knows that a tenant was published, and Kafka has no cursor of it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was lost; \
+     point the gateway at the right Kafka and ENV, bring the topic back from a backup, or run `event-gateway \
+     restore {0}`"
+)]
+pub struct CursorLost(pub(super) TenantId, pub(super) Position);
 
 /// Where the relay stands in one tenant's log.
 pub(super) struct Progress {
@@ -75,7 +81,7 @@ impl Relay {
         for Head { tenant, log_id, .. } in &changed.heads {
             let noted = noted.get(tenant).filter(|noted| noted.log_id == *log_id);
             if let (None, Some(noted)) = (known.get(&(*log_id, Follower::relay())), noted) {
-                return Err(Error::CursorLost(tenant.clone(), noted.position));
+                return Err(CursorLost(tenant.clone(), noted.position).into());
             }
         }
         let (progress, lots) = (HashMap::new(), HashMap::new());

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::Error;
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 
 /// The right to work on a lane, for a while. It is no fence: Kafka's transactional id is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,16 @@ pub enum Renewed {
     Held,
     /// Somebody took the lane, or it was released.
     Lost,
+}
+
+/// Why the lanes can't be resized now: they are in use.
+pub(super) fn in_use(others: i64) -> Error {
+    Error::Refused(format!("the lanes are in use: {others} replicas attend or lanes are held by others"))
+}
+
+/// Why the lanes can't be resized like this: the tenants are others than those that were asked for.
+pub(super) fn left_out(tenants: i64) -> Error {
+    Error::Refused(format!("{tenants} tenants would have no lane: they were enabled meanwhile"))
 }
 
 /// A lane's lease as it stands.
@@ -70,4 +81,9 @@ pub trait Leases: Send + Sync {
 
     /// Who is there, and who works on what.
     async fn roster(&self) -> Result<Roster, Error>;
+
+    /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or nothing.
+    /// Refused unless `by` holds every lane and no replica attends, and when a tenant would be left without
+    /// a lane. Epochs go on above all that were ever given.
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error>;
 }

@@ -18,6 +18,7 @@ mod log;
 mod many;
 mod parking;
 mod read;
+mod resize;
 mod rows;
 mod tally;
 mod tenants;

@@ -109,6 +109,14 @@ pub(super) fn lanes(row: &impl Columns) -> Result<u16, Error> {
     u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
 }
 
+/// Refuses by `why` unless what is counted in that column is none.
+pub(super) fn none<R: Columns>(rows: &[R], name: &str, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
+    match rows.first().map_or(Ok(0), |row| row.integer(name))? {
+        0 => Ok(()),
+        some => Err(why(some)),
+    }
+}
+
 /// A lane's standing; nobody's holder is an empty name.
 pub(super) fn standing(row: &impl Columns) -> Result<Standing, Error> {
     let holder = Some(row.text("holder")?.to_owned()).filter(|holder| !holder.is_empty());

@@ -10,7 +10,7 @@ use crate::serve::Setup;
 
 /// A commit is decided before its markers stand in every partition: readers see it a moment later.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
-const TENANTS: [&str; 3] = ["diku", "college", "university"];
+pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
 
 /// The stories, on one store.
 macro_rules! stories {
@@ -44,7 +44,7 @@ stories!(on_postgres, &crate::postgres::url());
 stories!(on_mongodb, &crate::mongodb::url());
 
 /// A gateway on the real Kafka, with topics, and where the store is shared, tables of its own.
-fn setup(env: &str, store: &str) -> Setup {
+pub fn setup(env: &str, store: &str) -> Setup {
     let address = kafka::address();
     let (host, port) = address.split_once(':').unwrap();
     let setup = Setup::new(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);

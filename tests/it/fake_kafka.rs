@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer};
 use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::LogId;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 
 /// How a call breaks.
@@ -35,8 +37,8 @@ pub struct State {
     pub refused_topics: HashSet<Topic>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
-    /// Committed cursors.
-    pub cursors: KnownCursors,
+    /// Committed cursors of each lane.
+    pub cursors: HashMap<Lane, KnownCursors>,
     /// How many tenants, events and payload bytes each committed page had.
     pub pages: Vec<(usize, usize, usize)>,
     fences: HashMap<Lane, u64>,
@@ -72,7 +74,10 @@ impl Broker for FakeKafka {
             let fence = state.fences.entry(lane).or_default();
             *fence += 1;
             let producer = FakeProducer { kafka: self.clone(), lane, fence: *fence };
-            Ok(Fenced { producer: Box::new(producer), cursors: state.cursors.clone() })
+            Ok(Fenced {
+                producer: Box::new(producer),
+                cursors: state.cursors.get(&lane).cloned().unwrap_or_default(),
+            })
         })
     }
 
@@ -81,6 +86,10 @@ impl Broker for FakeKafka {
             Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
             None => Ok(()),
         })
+    }
+
+    async fn widen(&self, _: u16) -> Result<(), Error> {
+        self.call(|_| Ok(()))
     }
 
     async fn check(&self) -> Result<(), Error> {
@@ -94,14 +103,21 @@ struct FakeProducer {
     fence: u64,
 }
 
+impl FakeProducer {
+    fn refuse_fenced(&self, state: &State) -> Result<(), Error> {
+        if state.fences[&self.lane] == self.fence {
+            return Ok(());
+        }
+        Err(Error::Fenced("another producer has the lane".to_owned()))
+    }
+}
+
 #[async_trait]
 impl Producer for FakeProducer {
     /// What is refused is told of the page as a whole, as librdkafka does.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
         self.kafka.clone().call(|state| {
-            if state.fences[&self.lane] != self.fence {
-                return Err(Error::Fenced("another producer has the lane".to_owned()));
-            }
+            self.refuse_fenced(state)?;
             let events = page.slices.iter().flat_map(|slice| &slice.events);
             if events.clone().any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone()))) {
                 return Err(Error::Isolate("a record is too large".to_owned()));
@@ -109,10 +125,20 @@ impl Producer for FakeProducer {
             let bytes = events.clone().map(|event| event.payload.len()).sum();
             state.pages.push((page.slices.len(), events.clone().count(), bytes));
             state.records.extend(events.cloned());
+            let cursors = state.cursors.entry(self.lane).or_default();
             for slice in &page.slices {
-                state.cursors.insert((slice.cursor.log_id, page.follower.clone()), slice.cursor);
+                cursors.insert((slice.cursor.log_id, page.follower.clone()), slice.cursor);
             }
             Ok(self as Box<dyn Producer>)
+        })
+    }
+
+    async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
+        self.kafka.clone().call(|state| {
+            self.refuse_fenced(state)?;
+            let known = state.cursors.entry(self.lane).or_default();
+            known.retain(|whose, _| !cursors.contains(whose));
+            Ok(())
         })
     }
 }

@@ -20,6 +20,7 @@ mod http_read;
 mod http_trouble;
 mod intake;
 mod kafka;
+mod lanes;
 #[cfg(feature = "services")]
 mod load;
 mod main_job;

@@ -184,6 +184,10 @@ impl Leases for Moody {
     async fn roster(&self) -> Result<Roster, Error> {
         self.through(Call::Other, self.inner.roster()).await
     }
+
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.resize(by, lanes, moves)).await
+    }
 }
 
 #[async_trait]

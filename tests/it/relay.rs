@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::Opened;
+use event_gateway::broker::{KnownCursors, Opened};
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
@@ -92,7 +93,7 @@ impl Stage {
     }
 
     /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
-    async fn assert_same(&self, tenants: &[TenantId]) {
+    pub async fn assert_same(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let records = self.kafka.state(|state| state.records.clone());
             let records: Vec<_> = records.into_iter().filter(|r| r.tenant == *tenant).collect();
@@ -105,7 +106,7 @@ pub fn tenants(count: usize) -> Vec<TenantId> {
     (0..count).map(|n| tenant(&format!("t{n}"))).collect()
 }
 
-fn drafts(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
+pub fn drafts(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
     ids.map(|id| Draft { key: key(&format!("k{}", id % 3)), ..create_in(tenant, id) }).collect()
 }
 
@@ -246,7 +247,8 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     followers.stop().await;
     // Kafka knows an event at that position which the log has not.
     stage.kafka.state(|state| {
-        let cursor = state.cursors.get_mut(&(log_id(1), Follower::relay())).unwrap();
+        let cursor =
+            state.cursors.get_mut(&Lane::new(0)).unwrap().get_mut(&(log_id(1), Follower::relay())).unwrap();
         cursor.event_id = event_id(777);
     });
     for tenant in &tenants {
@@ -295,7 +297,8 @@ async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     let tenants = tenants(2);
     let stage = Stage::new(1, &tenants).await;
     let cursor = Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
-    stage.kafka.state(|state| state.cursors.insert((log_id(1), Follower::relay()), cursor));
+    let cursors = KnownCursors::from([((log_id(1), Follower::relay()), cursor)]);
+    stage.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
     stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
     let followers = stage.follow();
     stage.published(&tenants[1..]).await;
@@ -344,7 +347,7 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
 
 impl Stage {
     /// Waits until somebody is in trouble, and returns why.
-    async fn trouble(&self, who: &str) -> String {
+    pub async fn trouble(&self, who: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(why) = self.parts.health.troubles().remove(who) {

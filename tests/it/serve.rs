@@ -84,7 +84,17 @@ impl Setup {
 
     /// Starts it, and waits until it listens.
     pub fn serve(&self) -> Serve {
-        let mut child = self.command(&["serve"]).spawn().unwrap();
+        self.start(&mut self.command(&["serve"]))
+    }
+
+    /// The same with another variable.
+    #[cfg(feature = "services")]
+    pub fn serve_with(&self, name: &str, value: &str) -> Serve {
+        self.start(self.command(&["serve"]).env(name, value))
+    }
+
+    fn start(&self, command: &mut Command) -> Serve {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(Ok(url)) = lines.next() else { panic!("serve did not start: {}", self.log()) };
         let embedded = self.env.iter().all(|(name, _)| name != "KAFKA_HOST" && name != "BROKER");

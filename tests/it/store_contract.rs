@@ -113,7 +113,9 @@ macro_rules! contract {
                 whoever_holds_a_lane_may_take_it_again
                 epochs_rise_with_every_taking
                 of_many_who_take_a_lane_one_gets_it
-                the_roster_tells_who_is_there_and_who_holds_what;
+                the_roster_tells_who_is_there_and_who_holds_what
+                lanes_are_resized_by_who_holds_them_all_or_not_at_all
+                who_is_moved_to_another_lane_is_found_there;
         }
     };
 }

@@ -4,9 +4,9 @@
 //! nothing. Every call blocks, for a few seconds at the most.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicResult};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicResult};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
@@ -93,6 +93,24 @@ impl Cluster {
         self.administer("create topics", async |admin, options| {
             admin.create_topics(topics, &options.operation_timeout(Some(CREATE_MAX))).await
         })
+    }
+
+    /// Gives a topic more partitions; waits until it has them.
+    pub(super) fn widen(&self, topic: &str, partitions: u16) -> Result<(), Error> {
+        let wider = NewPartitions::new(topic, usize::from(partitions));
+        let results = self.administer("add partitions", async |admin, options| {
+            admin.create_partitions(&[wider], &options.operation_timeout(Some(CREATE_MAX))).await
+        })?;
+        super::topics::result_of(topic, &results)
+            .map_err(|code| Error::Cursors(format!("{topic} can't get {partitions} partitions: {code}")))?;
+        let until = Instant::now() + CREATE_MAX;
+        while self.state(topic, ASK_MAX)? != State::Exists(usize::from(partitions)) {
+            if Instant::now() > until {
+                return Err(Error::Retry(format!("{topic} got partitions that aren't there yet")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     /// A topic's settings.

@@ -58,6 +58,19 @@ impl Cursors {
         Ok(())
     }
 
+    /// Gives it a partition for each of so many lanes, if it is there and has fewer.
+    pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<(), Error> {
+        match cluster.state(&self.topic, ASK_MAX)? {
+            State::Exists(partitions) | State::Leaderless(partitions) if partitions < usize::from(lanes) => {
+                cluster.widen(&self.topic, lanes)?;
+                tracing::info!(topic = self.topic, partitions = lanes, "widened the cursors topic");
+                Ok(())
+            }
+            State::Exists(_) | State::Leaderless(_) | State::Missing => Ok(()),
+            refused @ State::Refused(_) => self.verify_partitions(refused),
+        }
+    }
+
     /// Has the next fence verify the topic again: it may have been replaced.
     pub(super) fn doubt(&self) {
         self.verified.store(false, Ordering::Relaxed);
@@ -119,9 +132,9 @@ impl Cursors {
     fn verify_partitions(&self, state: State) -> Result<(), Error> {
         let lanes = usize::from(self.lanes);
         match state {
-            State::Exists(partitions) | State::Leaderless(partitions) if partitions != lanes => {
+            State::Exists(partitions) | State::Leaderless(partitions) if partitions < lanes => {
                 Err(Error::Cursors(format!(
-                    "{} has {partitions} partitions, and there are {lanes} lanes, one partition each",
+                    "{} has {partitions} partitions, too few for {lanes} lanes with one partition each",
                     self.topic
                 )))
             }

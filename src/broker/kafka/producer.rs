@@ -17,7 +17,9 @@ use super::watch::{Refused, Watch};
 use super::{Config, blocking, discard, left, refusal, settings};
 use crate::broker::record::{self, CursorRecord};
 use crate::broker::{Error, Page, Producer};
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
+use crate::domain::position::LogId;
 use crate::domain::topic::Topic;
 
 /// How long the brokers may take for a page's records. Below `message.timeout.ms`, so that no record
@@ -82,18 +84,35 @@ impl LaneProducer {
         })
     }
 
-    fn transact(&self, page: &Page) -> Result<(), Error> {
-        let (topics, until) = (topics(page), Instant::now() + DRAIN_MAX);
-        let producer = self.producer();
-        producer.begin_transaction().map_err(|error| self.failed("begin", &error, &topics))?;
-        let sent = self.send(page, &topics, until);
-        let drained = self.drain(&topics, until);
+    fn transact(
+        &self,
+        topics: &[&Topic],
+        send: impl FnOnce(Instant) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (producer, until) = (self.producer(), Instant::now() + DRAIN_MAX);
+        producer.begin_transaction().map_err(|error| self.failed("begin", &error, topics))?;
+        let sent = send(until);
+        let drained = self.drain(topics, until);
         if let Err(error) = sent.and(drained) {
             self.abort();
             return Err(error);
         }
         // Whether a commit that failed took place, only the cursors tell.
-        producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, &topics))
+        producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, topics))
+    }
+
+    fn publish_page(&self, page: &Page) -> Result<(), Error> {
+        let topics = topics(page);
+        self.transact(&topics, |until| self.send(page, &topics, until))
+    }
+
+    fn remove(&self, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
+        self.transact(&[], |until| {
+            cursors.iter().try_for_each(|(log_id, follower)| {
+                let gone = CursorRecord::gone(*log_id, follower);
+                self.enqueue(gone.to(self.cursors.topic(), self.partition), &[], until)
+            })
+        })
     }
 
     fn send(&self, page: &Page, topics: &[&Topic], until: Instant) -> Result<(), Error> {
@@ -187,7 +206,7 @@ impl LaneProducer {
 #[async_trait]
 impl Producer for LaneProducer {
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
-        blocking(move || match self.transact(&page) {
+        blocking(move || match self.publish_page(&page) {
             Ok(()) => Ok(self as Box<dyn Producer>),
             Err(error) => {
                 self.topics.forget();
@@ -198,6 +217,11 @@ impl Producer for LaneProducer {
             }
         })
         .await
+    }
+
+    async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
+        let cursors = cursors.to_vec();
+        blocking(move || self.remove(&cursors)).await
     }
 }
 

@@ -22,7 +22,8 @@
 //!
 //! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
 //! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a transaction,
-//! which would hold such writes up for as long as it lasts.
+//! which would hold such writes up for as long as it lasts; but leases are when lanes are resized, and
+//! nobody works on any.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;

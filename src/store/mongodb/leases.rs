@@ -13,9 +13,11 @@ use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::fault::writing;
+use super::resize::Resize;
 use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing};
 
 /// When a replica that left without a word is not listed any more.
@@ -97,6 +99,11 @@ impl Leases for Mongodb {
                 .collect::<Result<_, Error>>()?,
             lanes: lanes.iter().map(|row| standing(row)).collect::<Result<_, _>>()?,
         })
+    }
+
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
+        let resize = Resize { collections: &self.collections, by, lanes, moves };
+        transaction::commit(&self.collections.under_way, &resize).await
     }
 }
 

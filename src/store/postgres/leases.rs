@@ -11,8 +11,9 @@ use super::Postgres;
 use super::rows::Statement;
 use super::session::Session;
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed, Roster};
+use crate::store::{Error, Lease, Leases, Renewed, Roster, leases};
 
 #[async_trait]
 impl Leases for Postgres {
@@ -69,6 +70,25 @@ impl Leases for Postgres {
             replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
             lanes: lanes.iter().map(sql::standing).collect::<Result<_, _>>()?,
         })
+    }
+
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
+        let (count, mut session) = (i64::from(lanes), self.sessions.begin().await?);
+        session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
+        session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
+        let others = sqlx::query(sql!("postgres/lease_others.sql")).bind(by.to_owned());
+        sql::none(&session.find(others).await?, "others", leases::in_use)?;
+        let tenants: Vec<_> = moves.iter().map(|(tenant, _)| tenant.to_string()).collect();
+        let targets: Vec<_> = moves.iter().map(|(_, lane)| i64::from(lane.number())).collect();
+        let moved = sqlx::query(sql!("postgres/tenant_move.sql")).bind(tenants).bind(targets);
+        session.insert(moved, moves.len()).await?;
+        session.run(sqlx::query(sql!("postgres/head_move.sql"))).await?;
+        let beyond = sqlx::query(sql!("postgres/tenant_beyond.sql")).bind(count);
+        sql::none(&session.find(beyond).await?, "beyond", leases::left_out)?;
+        session.run(sqlx::query(sql!("postgres/lease_free.sql"))).await?;
+        session.run(sqlx::query(sql!("postgres/lease_drop.sql")).bind(count)).await?;
+        session.run(sqlx::query(sql!("postgres/lease_add.sql")).bind(count)).await?;
+        session.commit().await
     }
 }
 

@@ -11,8 +11,9 @@ use sqlx::sqlite::SqliteConnection;
 use super::fault::fault;
 use super::{Sqlite, rows};
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed, Roster};
+use crate::store::{Error, Lease, Leases, Renewed, Roster, leases};
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER_MS: i64 = 60_000;
@@ -91,6 +92,29 @@ impl Leases for Sqlite {
             replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
             lanes: lanes.iter().map(sql::standing).collect::<Result<_, _>>()?,
         })
+    }
+
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
+        let mut writing = self.writer.begin().await?;
+        let connection = writing.connection();
+        let others = sqlx::query(sql!("sqlite/lease_others.sql")).bind(self.clock.now().as_ms()).bind(by);
+        let others = others.fetch_all(&mut *connection).await.map_err(fault)?;
+        sql::none(&others, "others", leases::in_use)?;
+        let moved = |s: rows::Statement, (tenant, lane): &(TenantId, Lane)| {
+            s.bind(tenant.to_string()).bind(lane.number())
+        };
+        rows::write(&mut *connection, sql!("sqlite/tenant_move.sql"), moves, moved).await?;
+        let heads = sqlx::query(sql!("sqlite/head_move.sql"));
+        heads.execute(&mut *connection).await.map_err(fault)?;
+        let beyond = sqlx::query(sql!("sqlite/tenant_beyond.sql")).bind(lanes);
+        let beyond = beyond.fetch_all(&mut *connection).await.map_err(fault)?;
+        sql::none(&beyond, "beyond", leases::left_out)?;
+        let free = sqlx::query(sql!("sqlite/lease_free.sql"));
+        free.execute(&mut *connection).await.map_err(fault)?;
+        for statement in [sql!("sqlite/lease_drop.sql"), sql!("sqlite/lease_add.sql")] {
+            sqlx::query(statement).bind(lanes).execute(&mut *connection).await.map_err(fault)?;
+        }
+        writing.commit().await
     }
 }
 

@@ -79,7 +79,7 @@ async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
     let compact: &[_] =
         &[("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
     for (partitions, settings, wrong) in [
-        (3, compact, "3 partitions"),
+        (1, compact, "1 partitions"),
         (2, &[("cleanup.policy", "delete")], "cleanup.policy=delete"),
         (2, &compact[..1], "segment.bytes=1073741824"),
     ] {

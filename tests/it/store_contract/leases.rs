@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Lease, Renewed, Store};
+use event_gateway::store::{Error, Lease, Mark, Outcome, Renewed, Store};
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, LANES, Stage};
+use super::bench::{Bench, LANES, Stage, diku, log_id, tenant};
+use super::drafts::create;
+use super::parking::parked;
 
 const LANE: Lane = Lane::new(1);
 /// Long enough that a slow machine doesn't outlast it in a few calls.
@@ -130,4 +132,56 @@ pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
     let roster = store.roster().await.unwrap();
     assert_eq!(roster.replicas, ["two"]);
     assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+}
+
+pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
+    let Stage { store, bench } = Stage::<B>::new().await;
+    let (held, far) = (take(&store, "tool").await.unwrap(), [(diku(), Lane::new(4))]);
+    let refused = |resized| assert!(matches!(resized, Err(Error::Refused(_))), "{resized:?}");
+    refused(store.resize("tool", 5, &far).await);
+    store.take(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
+    store.take(Lane::new(2), "one", SHORT).await.unwrap().unwrap();
+    refused(store.resize("tool", 5, &far).await);
+    bench.elapse(SHORT).await;
+    store.take(Lane::new(2), "tool", TTL).await.unwrap().unwrap();
+    store.attend("one", TTL).await.unwrap();
+    refused(store.resize("tool", 5, &far).await);
+    store.leave("one").await.unwrap();
+    // `college` is in lane 1: it would have none.
+    refused(store.resize("tool", 1, &[]).await);
+    let before = store.list().await.unwrap();
+    assert_eq!(before.iter().map(|e| e.lane.number()).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(store.roster().await.unwrap().lanes.len(), usize::from(LANES));
+
+    store.resize("tool", 5, &far).await.unwrap();
+    let after = store.list().await.unwrap();
+    assert_eq!(after.iter().map(|e| e.lane.number()).collect::<Vec<_>>(), [1, 4]);
+    let lanes = store.roster().await.unwrap().lanes;
+    assert!(lanes.iter().map(|standing| standing.lane).eq(Lane::all(5)), "{lanes:?}");
+    assert!(lanes.iter().all(|s| s.holder.is_none() && s.epoch > held.epoch), "{lanes:?}");
+    assert_eq!(store.lanes(LANES).await.unwrap(), 5);
+    assert_eq!(renew(&store, &held).await, Renewed::Lost);
+    // A newcomer goes to the lane that has the fewest.
+    store.introduce(&tenant("zeta"), log_id(3)).await.unwrap();
+    assert_eq!(store.list().await.unwrap()[2].lane, Lane::new(0));
+}
+
+pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    stage.post(&[create(1)]).await;
+    let store = &stage.store;
+    let lease = store.take(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
+    store.park(&lease, &[parked(&diku(), 1)]).await.unwrap();
+    for lane in Lane::all(LANES) {
+        store.take(lane, "tool", TTL).await.unwrap().unwrap();
+    }
+    store.resize("tool", LANES, &[(diku(), Lane::new(2))]).await.unwrap();
+    for lane in Lane::all(LANES) {
+        let there = usize::from(lane == Lane::new(2));
+        let heads = store.changed(lane, Mark::START).await.unwrap().heads;
+        assert_eq!(heads.iter().filter(|head| head.tenant == diku()).count(), there, "{lane}");
+        assert_eq!(store.parked_lane(lane).await.unwrap().len(), there, "{lane}");
+    }
+    let outcome = &stage.append(&[&[create(2)]]).await[0];
+    assert!(matches!(outcome, Outcome::Appended { lane, .. } if *lane == Lane::new(2)), "{outcome:?}");
 }

@@ -15,7 +15,7 @@ use super::drafts::{create, create_in, event_id, key, topic};
 const TTL: Duration = Duration::from_secs(5);
 
 /// A key of a tenant's topic, parked at a position.
-fn parked(tenant: &TenantId, at: u64) -> Parked {
+pub fn parked(tenant: &TenantId, at: u64) -> Parked {
     Parked {
         event_id: event_id(at.into()),
         tenant: tenant.clone(),

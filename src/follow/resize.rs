@@ -1,0 +1,201 @@
+//! Another number of lanes, while no replica runs: what the relay knows of each tenant goes with it.
+//!
+//! Fed by the store's roster and tenants; feeds Kafka's cursors topic, then the store. A tenant that
+//! changes lane isn't fenced by its new one, so every lane is, the old ones and the new ones, and held
+//! by lease until the store has changed. Cursors are copied before that, and what they leave behind is
+//! removed after it: whenever this ends, the lane that the store names has the newest cursors, and it
+//! may be done again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::relay::CursorLost;
+use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice};
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::{Lane, respread};
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::store::{self, Enabled, Roster, Store};
+
+/// How long the lanes are held for it: longer than it takes, as long as others wait when it is killed.
+const LEASE: Duration = Duration::from_secs(60);
+/// Cursors of one page.
+const CURSORS_MAX: usize = 1_000;
+
+/// Why the lanes are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Kafka failed.
+    #[error(transparent)]
+    Broker(#[from] broker::Error),
+    /// A cursor that must go along is not where it should be.
+    #[error(transparent)]
+    CursorLost(#[from] CursorLost),
+    /// The store is new.
+    #[error("the store has no lanes yet: start the gateway with LANES set to how many there are to be")]
+    NoLanes,
+    /// Replicas run.
+    #[error("these replicas run: {}; stop them first (a killed one counts for 5 s)", .0.join(", "))]
+    Attended(Vec<String>),
+    /// Somebody works on a lane, or did until a moment ago.
+    #[error("{0} is held; stop whoever holds it (after a kill it runs out within a minute)")]
+    Held(Lane),
+    /// There are cursors in Kafka, and it is not known where that is.
+    #[error("tenant {0} was published to Kafka: set KAFKA_HOST, so that its cursor goes along")]
+    NoKafka(TenantId),
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resized {
+    /// How many lanes there were.
+    pub from: u16,
+    /// How many tenants have another lane now.
+    pub moved: usize,
+}
+
+/// Makes it `lanes` lanes, and spreads the tenants over them; `by` names who does it. `kafka` must be the
+/// one that the gateway publishes to.
+pub async fn resize(
+    store: &dyn Store,
+    kafka: Option<&dyn Broker>,
+    by: &str,
+    lanes: u16,
+) -> Result<Resized, Error> {
+    let Roster { replicas, lanes: standings } = store.roster().await?;
+    if !replicas.is_empty() {
+        return Err(Error::Attended(replicas));
+    }
+    if standings.is_empty() {
+        return Err(Error::NoLanes);
+    }
+    let from = u16::try_from(standings.len()).unwrap_or(u16::MAX);
+    let done = async {
+        for lane in Lane::all(from) {
+            store.take(lane, by, LEASE).await?.ok_or(Error::Held(lane))?;
+        }
+        Resize { store, by, from, to: lanes }.run(kafka).await
+    }
+    .await;
+    if done.is_err() {
+        for lane in Lane::all(from) {
+            if let Err(error) = release(store, lane, by).await {
+                tracing::warn!(%lane, %error, "failed to release the lease; it will run out");
+            }
+        }
+    }
+    done
+}
+
+/// Taken once more first: it may be held by a call that did not say so.
+async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::Error> {
+    match store.take(lane, by, LEASE).await? {
+        Some(lease) => store.release(&lease).await,
+        None => Ok(()),
+    }
+}
+
+struct Resize<'a> {
+    store: &'a dyn Store,
+    by: &'a str,
+    from: u16,
+    to: u16,
+}
+
+impl Resize<'_> {
+    async fn run(&self, kafka: Option<&dyn Broker>) -> Result<Resized, Error> {
+        let mut tenants = self.store.list().await?;
+        let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
+        let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
+        let noted = self.noted(&tenants).await?;
+        let mut lanes = match (kafka, noted.keys().next()) {
+            (Some(kafka), _) => self.fence(kafka).await?,
+            (None, Some(tenant)) => return Err(Error::NoKafka(tenant.clone())),
+            (None, None) => BTreeMap::new(),
+        };
+        copy(&mut lanes, &tenants, &moves, &noted).await?;
+        let changed: Vec<_> = moves.iter().map(|(tenant, lane)| (tenant.clone(), *lane)).collect();
+        self.store.resize(self.by, self.to, &changed).await?;
+        for tenant in &mut tenants {
+            tenant.lane = moves.get(&tenant.tenant).copied().unwrap_or(tenant.lane);
+        }
+        if let Err(error) = remove_stale(lanes, &tenants).await {
+            tracing::warn!(%error, "failed to remove old cursors, which are read by nobody; resize again to do it");
+        }
+        Ok(Resized { from: self.from, moved: moves.len() })
+    }
+
+    /// How far each log is published, as the store was told.
+    async fn noted(&self, tenants: &[Enabled]) -> Result<HashMap<TenantId, Cursor>, Error> {
+        let mut noted = HashMap::new();
+        for lane in Lane::all(self.from) {
+            noted.extend(self.store.load_lane(lane, &Follower::relay()).await?);
+        }
+        let log_of: HashMap<_, _> = tenants.iter().map(|t| (&t.tenant, t.log_id)).collect();
+        noted.retain(|tenant, cursor| log_of.get(tenant) == Some(&cursor.log_id));
+        Ok(noted)
+    }
+
+    /// Fences the lanes that there are, and those that are to be.
+    async fn fence(&self, kafka: &dyn Broker) -> Result<BTreeMap<Lane, Fenced>, Error> {
+        let most = self.from.max(self.to);
+        kafka.widen(most).await?;
+        let mut lanes = BTreeMap::new();
+        for lane in Lane::all(most) {
+            lanes.insert(lane, kafka.fence(lane).await?);
+        }
+        Ok(lanes)
+    }
+}
+
+/// Writes the cursors of those who move into their new lanes.
+async fn copy(
+    lanes: &mut BTreeMap<Lane, Fenced>,
+    tenants: &[Enabled],
+    moves: &BTreeMap<TenantId, Lane>,
+    noted: &HashMap<TenantId, Cursor>,
+) -> Result<(), Error> {
+    let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
+    for Enabled { tenant, log_id, lane, .. } in tenants {
+        let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
+        if let (Some(noted), None) = (noted.get(tenant), from.cursors.get(&(*log_id, Follower::relay()))) {
+            return Err(CursorLost(tenant.clone(), noted.position).into());
+        }
+        for (follower, cursor) in of(&from.cursors, *log_id) {
+            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor };
+            copies.entry((*to, follower)).or_default().push(slice);
+        }
+    }
+    for ((lane, follower), slices) in copies {
+        let Fenced { mut producer, cursors } = lanes.remove(&lane).expect("every lane is fenced");
+        for slices in slices.chunks(CURSORS_MAX) {
+            let page = Page { follower: follower.clone(), slices: slices.to_vec() };
+            producer = producer.publish(Arc::new(page)).await?;
+        }
+        lanes.insert(lane, Fenced { producer, cursors });
+    }
+    Ok(())
+}
+
+/// A log's cursors.
+fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, Cursor)> {
+    let its = cursors.iter().filter(move |((log, _), _)| *log == log_id);
+    its.map(|((_, follower), cursor)| (follower.clone(), *cursor))
+}
+
+/// Removes the cursors that stand in another lane than their tenant's: should the store ever go back in
+/// time to where that was its lane, nobody must go on from there.
+async fn remove_stale(lanes: BTreeMap<Lane, Fenced>, tenants: &[Enabled]) -> Result<(), broker::Error> {
+    for (lane, Fenced { producer, cursors }) in lanes {
+        let elsewhere: BTreeSet<_> = tenants.iter().filter(|t| t.lane != lane).map(|t| t.log_id).collect();
+        let stale: Vec<_> = cursors.into_keys().filter(|(log_id, _)| elsewhere.contains(log_id)).collect();
+        if !stale.is_empty() {
+            producer.forget(&stale).await?;
+        }
+    }
+    Ok(())
+}

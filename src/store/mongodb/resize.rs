@@ -1,0 +1,94 @@
+//! Another number of lanes, and other lanes for tenants: in one transaction, while nobody works on any.
+//!
+//! Fed by the port's `Leases`. The one transaction that writes leases after they were made: whoever
+//! asks for it holds them all, so that it holds up nobody.
+
+use std::collections::BTreeMap;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::{doc, rawdoc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::transaction::{Body, Failed};
+use super::{many, rows};
+use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
+use crate::store::{Error, leases};
+
+/// What is asked for.
+pub(super) struct Resize<'a> {
+    pub(super) collections: &'a Collections,
+    pub(super) by: &'a str,
+    pub(super) lanes: u16,
+    pub(super) moves: &'a [(TenantId, Lane)],
+}
+
+#[async_trait]
+impl Body for Resize<'_> {
+    type Done = ();
+
+    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        self.refuse_others(session).await?;
+        self.change_tenants(session).await?;
+        self.change_lanes(session).await
+    }
+}
+
+impl Resize<'_> {
+    async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let Collections { leases, replicas, .. } = self.collections;
+        let there = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] } };
+        let not_held = doc! {
+            "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$lte": ["$expires", "$$NOW"] } }]
+        };
+        let others = replicas.count_documents(there).session(&mut *session).await?
+            + leases.count_documents(not_held).session(session).await?;
+        refuse(others, leases::in_use)
+    }
+
+    async fn change_tenants(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let Collections { tenants, heads, parked, .. } = self.collections;
+        let mut by_lane: BTreeMap<Lane, Vec<&str>> = BTreeMap::new();
+        for (tenant, lane) in self.moves {
+            by_lane.entry(*lane).or_default().push(tenant.as_str());
+        }
+        for (lane, moved) in by_lane {
+            let to = || doc! { "$set": { "lane": id(lane) } };
+            let ids = doc! { "$in": moved };
+            tenants.update_many(doc! { "_id": &ids }, to()).session(&mut *session).await?;
+            heads.update_many(doc! { "_id": &ids }, to()).session(&mut *session).await?;
+            parked.update_many(doc! { "_id.tenant": ids }, to()).session(&mut *session).await?;
+        }
+        let beyond = doc! { "lane": { "$gte": i32::from(self.lanes) } };
+        refuse(tenants.count_documents(beyond).session(session).await?, leases::left_out)
+    }
+
+    async fn change_lanes(&self, session: &mut ClientSession) -> Result<(), Failed> {
+        let Collections { tenants, lanes, leases, .. } = self.collections;
+        let mut epoch = 0;
+        for row in many::find(leases, doc! {}, session).await? {
+            epoch = epoch.max(rows::number(&row, "epoch")?);
+        }
+        let mut counts: BTreeMap<Lane, i64> = Lane::all(self.lanes).map(|lane| (lane, 0)).collect();
+        for row in many::find(tenants, doc! {}, session).await? {
+            *counts.entry(rows::lane(&row, "lane")?).or_default() += 1;
+        }
+        lanes.delete_many(doc! {}).session(&mut *session).await?;
+        leases.delete_many(doc! {}).session(&mut *session).await?;
+        let of_lanes = counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
+        lanes.insert_many(of_lanes).session(&mut *session).await?;
+        // Above all that were given: what goes and comes again is not mistaken.
+        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": epoch + 1 };
+        leases.insert_many(Lane::all(self.lanes).map(free)).session(session).await?;
+        Ok(())
+    }
+}
+
+fn refuse(some: u64, why: impl FnOnce(i64) -> Error) -> Result<(), Failed> {
+    if some == 0 { Ok(()) } else { Err(why(some.cast_signed()).into()) }
+}
+
+fn id(lane: Lane) -> i32 {
+    i32::from(lane.number())
+}

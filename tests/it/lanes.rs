@@ -1,0 +1,201 @@
+//! Another number of lanes: what was published stays published once, and all else goes on in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::follow::Bells;
+use event_gateway::follow::resize::{self, Error, Resized};
+use event_gateway::store::Store;
+
+use crate::fake_kafka::Fault;
+use crate::moody_store::Moody;
+use crate::relay::{Stage, drafts, tenants};
+
+const TTL: Duration = Duration::from_secs(60);
+
+/// Which call of a resizing breaks, of whom.
+#[derive(Clone, Copy)]
+enum Broken {
+    Kafka(usize, Fault),
+    Store(usize, Fault),
+}
+
+async fn resized(stage: &Stage, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
+    resize::resize(store, Some(&stage.kafka), "tool", lanes).await
+}
+
+/// Publishes what is new, as a replica that was started with so many lanes.
+async fn publish(stage: &mut Stage, tenants: &[TenantId], lanes: u16, ids: std::ops::Range<u128>) {
+    stage.parts.bells = Bells::new(lanes);
+    let followers = stage.follow();
+    for tenant in tenants {
+        stage.append(tenant, drafts(tenant, ids.clone())).await;
+    }
+    stage.published(tenants).await;
+    followers.stop().await;
+}
+
+/// From 2 lanes to 5 and back to 1, where one call of the first resizing breaks, and it is done again.
+/// Returns the number of calls that it made to Kafka and the store.
+async fn story(broken: Broken) -> (usize, usize) {
+    let tenants = tenants(7);
+    let mut stage = Stage::new(2, &tenants).await;
+    publish(&mut stage, &tenants, 2, 0..20).await;
+    let before = stage.kafka.state(|state| state.calls);
+    let mut store_fault = None;
+    match broken {
+        Broken::Kafka(call, fault) => stage.kafka.state(|state| state.fault = Some((before + call, fault))),
+        Broken::Store(call, fault) => store_fault = Some((call, fault)),
+    }
+    let moody = Moody::broken(stage.store.clone(), store_fault);
+    let first = resized(&stage, &moody, 5).await;
+    let calls = (stage.kafka.state(|state| state.calls) - before, moody.calls());
+    stage.kafka.state(|state| state.fault = None);
+    if first.is_err() {
+        // Whether it was before or after the store changed, its lanes go on.
+        let lanes = u16::try_from(stage.store.roster().await.unwrap().lanes.len()).unwrap();
+        publish(&mut stage, &tenants, lanes, 20..25).await;
+        resized(&stage, &*stage.store.clone(), 5).await.unwrap();
+    }
+    publish(&mut stage, &tenants, 5, 25..40).await;
+    resized(&stage, &*stage.store.clone(), 1).await.unwrap();
+    publish(&mut stage, &tenants, 1, 40..50).await;
+    stage.assert_same(&tenants).await;
+    calls
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_of_a_resizing_fails_nothing_is_lost_repeated_or_reordered() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut call = 1;
+        while story(Broken::Kafka(call, fault)).await.0 >= call {
+            call += 1;
+        }
+        assert!(call > 10, "a resizing of {call} calls to Kafka tells nothing");
+        let mut call = 1;
+        while story(Broken::Store(call, fault)).await.1 >= call {
+            call += 1;
+        }
+        assert!(call > 6, "a resizing of {call} calls to the store tells nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_stands_in_its_tenant_s_lane_alone() {
+    let tenants = tenants(7);
+    let mut stage = Stage::new(2, &tenants).await;
+    publish(&mut stage, &tenants, 2, 0..20).await;
+    let store = stage.store.clone();
+    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 2, moved: 3 });
+    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 5, moved: 0 });
+    let enabled = stage.store.list().await.unwrap();
+    for lane in Lane::all(5) {
+        let known = stage.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
+        let mut logs: Vec<_> = known.into_keys().map(|(log_id, _)| log_id).collect();
+        logs.sort();
+        let mut its: Vec<_> = enabled.iter().filter(|e| e.lane == lane).map(|e| e.log_id).collect();
+        its.sort();
+        assert_eq!(logs, its, "{lane}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_are_not_resized_while_somebody_works_on_them() {
+    let tenants = tenants(2);
+    let mut stage = Stage::new(2, &tenants).await;
+    let store = stage.store.clone();
+    store.attend("one", TTL).await.unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(&error, Error::Attended(who) if *who == ["one"]), "{error}");
+    store.leave("one").await.unwrap();
+    let lease = store.take(Lane::new(1), "one", TTL).await.unwrap().unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(error, Error::Held(lane) if lane == Lane::new(1)), "{error}");
+    store.release(&lease).await.unwrap();
+    let holders = store.roster().await.unwrap().lanes.into_iter().map(|standing| standing.holder);
+    assert!(holders.eq([None, None]), "what it took before it was refused is free again");
+    publish(&mut stage, &tenants, 2, 0..3).await;
+    let error = resize::resize(&*store, None, "tool", 3).await.unwrap_err();
+    assert!(matches!(&error, Error::NoKafka(tenant) if *tenant == tenants[0]), "{error}");
+    stage.kafka.state(|state| state.cursors.clear());
+    let error = resized(&stage, &*store, 1).await.unwrap_err();
+    assert!(matches!(error, Error::CursorLost(_)), "{error}");
+    assert_eq!(store.roster().await.unwrap().lanes.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
+    let tenants = tenants(4);
+    let mut stage = Stage::new(2, &tenants).await;
+    let store = stage.store.clone();
+    let done = resize::resize(&*store, None, "tool", 4).await.unwrap();
+    assert_eq!(done, Resized { from: 2, moved: 2 });
+    publish(&mut stage, &tenants, 4, 0..3).await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() {
+    let tenants = tenants(2);
+    let mut stage = Stage::new(2, &tenants).await;
+    resized(&stage, &*stage.store.clone(), 4).await.unwrap();
+    stage.parts.bells = Bells::new(2);
+    let followers = stage.follow();
+    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    let trouble = stage.trouble("lanes").await;
+    assert!(trouble.contains("LANES=4"), "{trouble}");
+    assert_eq!(stage.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
+    assert!(stage.store.roster().await.unwrap().lanes.iter().all(|standing| standing.holder.is_none()));
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_store_has_no_lanes_to_resize() {
+    let stage = Stage::new(2, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = event_gateway::store::Config::Sqlite { path: folder.path().join("store.db") };
+    let access = event_gateway::store::Access::Serve;
+    let clock = Arc::new(event_gateway::clock::System);
+    let store = event_gateway::store::open(&config, access, clock).await.unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(error, Error::NoLanes), "{error}");
+}
+
+#[cfg(feature = "services")]
+mod real {
+    use crate::exactly_once::{TENANTS, check, setup};
+    use crate::kafka;
+    use crate::load::Load;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_gateway_goes_on_with_other_lanes_where_it_stopped() {
+        let env = kafka::env();
+        let setup = setup(&env, &crate::postgres::url());
+        let resize = |count: &str| {
+            let done = setup.command(&["lanes", "resize", count]).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
+        let serve = setup.serve();
+        let load = Load::start(&setup.url(), &TENANTS, 3);
+        load.more(200).await;
+        assert!(!resize("3").0);
+        assert!(setup.log().contains("these replicas run: one"), "{}", setup.log());
+        serve.terminate();
+        for (count, said) in [("3", "8 lanes are 3 now"), ("12", "3 lanes are 12 now")] {
+            let (ok, told) = resize(count);
+            assert!(ok && told.starts_with(said), "{told} {}", setup.log());
+            assert!(!setup.command(&["serve"]).output().unwrap().status.success());
+            assert!(setup.log().contains(&format!("lanes: set LANES={count}")), "{}", setup.log());
+            let serve = setup.serve_with("LANES", count);
+            load.more(200).await;
+            serve.terminate();
+        }
+        let serve = setup.serve_with("LANES", "12");
+        load.more(50).await;
+        let acknowledged = load.finish().await;
+        check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+    }
+}
