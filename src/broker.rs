@@ -13,9 +13,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
-use crate::domain::position::LogId;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 
@@ -67,6 +68,23 @@ pub struct Page {
 /// The cursors of a lane, as its partition of the cursors topic tells them.
 pub type KnownCursors = HashMap<(LogId, Follower), Cursor>;
 
+/// A record that stands in a topic, and the event that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Which topic.
+    pub topic: Topic,
+    /// Which partition of it.
+    pub partition: i32,
+    /// Its place there.
+    pub offset: i64,
+    /// The record's key, as text.
+    pub key: String,
+    /// The event's place in its log.
+    pub position: Position,
+    /// The event's id.
+    pub event_id: EventId,
+}
+
 /// A lane that nobody else can publish on any more.
 pub struct Fenced {
     /// The only producer of this lane.
@@ -85,6 +103,18 @@ pub trait Broker: Send + Sync {
     /// Creates the topics that are missing; existing ones stay as they are. What was seen within
     /// the last 5 s isn't asked again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
+
+    /// A lane's cursors, as they are just now: without a fence, a page that is under way may change them.
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
+
+    /// What these topics have of a log behind a position, committed, by partition in order. A topic that
+    /// is missing has nothing.
+    async fn history(
+        &self,
+        topics: &[Topic],
+        log_id: LogId,
+        behind: Position,
+    ) -> Result<Vec<Published>, Error>;
 
     /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
     async fn widen(&self, lanes: u16) -> Result<(), Error>;

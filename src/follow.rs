@@ -12,6 +12,7 @@ mod parking;
 pub mod published;
 mod relay;
 pub mod resize;
+pub mod restore;
 mod spread;
 mod suspects;
 mod topics;

@@ -47,6 +47,15 @@ async fn run(line: Line) -> anyhow::Result<()> {
             let broker = broker::open(&config::broker_config(&line.options, lanes)?)?;
             cli::lanes::resize(&*store, &broker, &by, count).await
         }
+        Verb::Restore { tenant, accept } => {
+            let settings = config::settings(&line.options)?;
+            let store = open_beside(&line.options, clock.clone()).await?;
+            let lanes = u16::try_from(store.roster().await?.lanes.len())?;
+            let broker = broker::open(&config::broker_config(&line.options, lanes)?)?;
+            let parts =
+                cli::restore::Parts { store: &*store, broker: &broker, settings: &settings, clock: &*clock };
+            cli::restore::run(&parts, tenant.as_deref(), accept).await
+        }
         Verb::Topics(ListVerb::List) => {
             let settings = config::settings(&line.options)?;
             cli::topics::list(&*open_beside(&line.options, clock).await?, &settings).await

@@ -244,6 +244,12 @@ pub trait Tenants: Send + Sync {
 
     /// All enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<Enabled>, Error>;
+
+    /// Begins another life of a tenant's log, with the same events: another id. What was parked up to `at`
+    /// goes along, what was parked behind it is forgotten. `false`, and nothing done, if the log's id isn't
+    /// `old` any more.
+    async fn renew_log(&self, tenant: &TenantId, old: LogId, new: LogId, at: Position)
+    -> Result<bool, Error>;
 }
 
 /// What stays behind.

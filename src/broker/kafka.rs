@@ -6,6 +6,7 @@
 
 mod cluster;
 mod cursors;
+mod history;
 mod producer;
 mod refusal;
 mod settings;
@@ -21,9 +22,10 @@ use self::cluster::Cluster;
 use self::cursors::Cursors;
 use self::producer::LaneProducer;
 use self::topics::Topics;
-use super::{Broker, Error, Fenced};
+use super::{Broker, Error, Fenced, KnownCursors, Published};
 use crate::domain::lane::Lane;
-use crate::domain::topic::{Naming, TopicSpec};
+use crate::domain::position::{LogId, Position};
+use crate::domain::topic::{Naming, Topic, TopicSpec};
 
 /// How long a fence may take, from the first question to the last cursor.
 const FENCE_MAX: Duration = Duration::from_secs(9);
@@ -95,6 +97,31 @@ impl Broker for Kafka {
             return Ok(());
         }
         self.blocking(move |kafka| kafka.topics.ensure(&kafka.cluster, &unseen)).await
+    }
+
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
+        self.blocking(move |kafka| {
+            kafka.cursors.establish(&kafka.cluster)?;
+            kafka.cursors.read(&kafka.config, lane, Instant::now() + FENCE_MAX)
+        })
+        .await
+    }
+
+    async fn history(
+        &self,
+        topics: &[Topic],
+        log_id: LogId,
+        behind: Position,
+    ) -> Result<Vec<Published>, Error> {
+        let topics = topics.to_vec();
+        self.blocking(move |kafka| {
+            let mut found = Vec::new();
+            for topic in &topics {
+                found.extend(history::read(kafka, topic, log_id, behind)?);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn widen(&self, lanes: u16) -> Result<(), Error> {

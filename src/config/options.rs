@@ -25,7 +25,7 @@ pub struct Line {
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
     /// Run the gateway: the first line of stdout is its address, the second the embedded broker's.
     Serve,
@@ -38,6 +38,15 @@ pub enum Verb {
     /// Lanes, and which replica works on each.
     #[command(subcommand)]
     Lanes(LanesVerb),
+    /// After the store went back in time, or Kafka's cursors topic was lost: show where logs and Kafka part.
+    /// May be done while replicas run.
+    Restore {
+        /// Whose; all tenants' when it is left out.
+        tenant: Option<String>,
+        /// Go on behind what both have: the log gets a new id, and nothing of it is passed over.
+        #[arg(long)]
+        accept: bool,
+    },
 }
 
 /// What to do with lanes.

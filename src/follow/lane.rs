@@ -177,7 +177,10 @@ impl Worker {
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         let mut producer = fenced.producer;
         while !self.stop.is_cancelled() {
-            let live = relay.offer(&self.parts, suspects).await?.map(Arc::new);
+            let live = match relay.offer(&self.parts, suspects).await {
+                Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
+                live => live?.map(Arc::new),
+            };
             if let Some(page) = &live {
                 producer = match self.publish(producer, page, suspects).await {
                     Ok(producer) => producer,

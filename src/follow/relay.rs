@@ -26,6 +26,9 @@ pub(super) enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The cursors that the fence read are of a life of the log that is over.
+    #[error("tenant {0} has a new log")]
+    Renewed(TenantId),
     /// Only an operator can set it right.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
@@ -150,13 +153,16 @@ impl Relay {
                 met.extend(ahead.map(|cursor| (tenant.clone(), cursor)));
                 continue;
             }
+            if self.progress.contains_key(tenant) {
+                return Err(Error::Renewed(tenant.clone()));
+            }
             let cursor = self.known.get(&(*log_id, Follower::relay())).copied();
-            met.extend(cursor.map(|cursor| (tenant.clone(), cursor)));
-            self.stopped.remove(tenant);
-            let queued = self.progress.get(tenant).is_some_and(|progress| progress.queued);
-            let progress = Progress { log_id: *log_id, cursor, head: *position, queued };
+            match cursor {
+                Some(cursor) => met.push((tenant.clone(), cursor)),
+                None => parts.health.well(&who(tenant)),
+            }
+            let progress = Progress { log_id: *log_id, cursor, head: *position, queued: false };
             self.progress.insert(tenant.clone(), progress);
-            self.lots.remove(tenant);
         }
         self.verify(parts, &met).await?;
         for Head { tenant, position, .. } in heads {
@@ -215,7 +221,7 @@ impl Relay {
             let slices = parts.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
                 let found = slices.iter().find(|s| s.tenant == *tenant).and_then(|s| s.events.first());
-                let who = format!("tenant {tenant}");
+                let who = who(tenant);
                 if found.is_some_and(|e| e.position == cursor.position && e.event_id == cursor.event_id) {
                     parts.health.well(&who);
                     continue;
@@ -234,10 +240,15 @@ impl Relay {
     }
 }
 
+/// Who is in trouble when a tenant's log is.
+pub fn who(tenant: &TenantId) -> String {
+    format!("tenant {tenant}")
+}
+
 fn went_back(cursor: &Cursor) -> String {
     format!(
         "Kafka has the event {} at position {}, and the log has not: the store went back in time; \
-         bring its newest backup back",
+         bring its newest backup back, or run `event-gateway restore`",
         cursor.event_id, cursor.position
     )
 }

@@ -7,12 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer};
+use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer, Published};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::position::LogId;
+use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::topic::{Topic, TopicSpec};
 
 /// How a call breaks.
@@ -85,6 +85,31 @@ impl Broker for FakeKafka {
         self.call(|state| match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
             Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
             None => Ok(()),
+        })
+    }
+
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
+        self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
+    }
+
+    async fn history(
+        &self,
+        topics: &[Topic],
+        log_id: LogId,
+        behind: Position,
+    ) -> Result<Vec<Published>, Error> {
+        self.call(|state| {
+            let wanted =
+                |e: &&Envelope| e.log_id == log_id && e.position > behind && topics.contains(&e.topic);
+            let records = state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| Published {
+                topic: event.topic.clone(),
+                partition: 0,
+                offset,
+                key: event.key.to_string(),
+                position: event.position,
+                event_id: event.event_id,
+            });
+            Ok(records.collect())
         })
     }
 

@@ -40,6 +40,7 @@ mod proxy;
 mod relay;
 #[cfg(feature = "services")]
 mod replicas;
+mod restore;
 mod serve;
 mod store_contract;
 mod store_faults;

@@ -153,6 +153,16 @@ impl Tenants for Moody {
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         self.through(Call::Other, self.inner.list()).await
     }
+
+    async fn renew_log(
+        &self,
+        tenant: &TenantId,
+        old: LogId,
+        new: LogId,
+        at: Position,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.renew_log(tenant, old, new, at)).await
+    }
 }
 
 #[async_trait]

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One replica on a store of its own.
 pub struct Stage {
-    folder: TempDir,
+    pub folder: TempDir,
     pub store: Arc<dyn Store>,
     pub kafka: FakeKafka,
     pub parts: Parts,

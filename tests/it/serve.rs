@@ -60,6 +60,12 @@ impl Setup {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its folder.
+    #[cfg(feature = "services")]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What its processes have logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()

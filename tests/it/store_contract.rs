@@ -97,7 +97,8 @@ macro_rules! contract {
                 tenants_are_spread_over_the_lanes
                 tenants_are_listed_in_order_with_their_heads
                 the_number_of_lanes_is_fixed_at_first
-                no_tenant_comes_before_the_lanes;
+                no_tenant_comes_before_the_lanes
+                a_renewed_log_has_its_events_and_goes_on;
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 nobody_parks_whose_lane_was_taken

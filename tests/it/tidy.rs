@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("http", &["domain", "clock", "store", "intake", "follow", "metrics"]),
     ("config", &["domain", "store", "broker", "intake", "http"]),
     ("app", &["domain", "clock", "store", "broker", "intake", "follow", "metrics", "http", "config"]),
-    ("cli", &["domain", "store", "broker", "follow", "app"]),
+    ("cli", &["domain", "clock", "store", "broker", "follow", "app"]),
     ("telemetry", &[]),
 ];
 

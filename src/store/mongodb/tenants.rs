@@ -12,7 +12,7 @@ use super::collections::Collections;
 use super::fault::reading;
 use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
-use crate::domain::position::LogId;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{Enabled, Error, Tenants};
 
@@ -38,6 +38,18 @@ impl Tenants for Mongodb {
         let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
         enabled.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
         Ok(enabled)
+    }
+
+    async fn renew_log(
+        &self,
+        tenant: &TenantId,
+        old: LogId,
+        new: LogId,
+        at: Position,
+    ) -> Result<bool, Error> {
+        let [old, new] = [old, new].map(|id| id.to_string());
+        let renewal = Renewal { collections: &self.collections, tenant, old, new, at };
+        transaction::commit(&self.collections.under_way, &renewal).await
     }
 }
 
@@ -74,5 +86,38 @@ impl Body for Introduction<'_> {
         };
         collections.heads.insert_one(head).session(session).await?;
         Ok(())
+    }
+}
+
+struct Renewal<'a> {
+    collections: &'a Collections,
+    tenant: &'a TenantId,
+    old: String,
+    new: String,
+    at: Position,
+}
+
+#[async_trait]
+impl Body for Renewal<'_> {
+    type Done = bool;
+
+    async fn run(&self, session: &mut ClientSession) -> Result<bool, Failed> {
+        let Collections { heads, tenants, parked, .. } = self.collections;
+        let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
+        let renew = || doc! { "$set": { "log_id": &self.new } };
+        let named = doc! {
+            "log_id": &self.new, "mark": "$$CLUSTER_TIME", "locks": { "$add": ["$locks", 1] }
+        };
+        let head = heads.update_one(whose.clone(), vec![doc! { "$set": named }]);
+        if head.session(&mut *session).await?.matched_count == 0 {
+            return Ok(false);
+        }
+        tenants.update_one(whose, renew()).session(&mut *session).await?;
+        let its = doc! { "_id.tenant": self.tenant.as_str(), "log_id": &self.old };
+        let mut along = its.clone();
+        along.insert("position", doc! { "$lte": self.at.as_column() });
+        parked.update_many(along, renew()).session(&mut *session).await?;
+        parked.delete_many(its).session(session).await?;
+        Ok(true)
     }
 }

@@ -125,7 +125,12 @@ impl Session {
 
     /// Runs a statement whose rows don't count, within a transaction.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<(), Error> {
-        self.execute(statement).await.map(drop).map_err(|error| self.noted(error))
+        self.change(statement).await.map(drop)
+    }
+
+    /// Changes what it finds, within a transaction; tells how many rows.
+    pub(super) async fn change(&mut self, statement: Statement) -> Result<u64, Error> {
+        self.execute(statement).await.map_err(|error| self.noted(error))
     }
 
     /// Writes by a statement that is a transaction by itself; tells how many rows.

@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 
 use super::{Postgres, leases, rows};
-use crate::domain::position::LogId;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{Enabled, Error, Tenants, sql};
 
@@ -31,5 +31,28 @@ impl Tenants for Postgres {
         let found =
             self.sessions.one().await?.find_all(sqlx::query(sql!("postgres/tenant_list.sql"))).await?;
         found.iter().map(sql::enabled).collect()
+    }
+
+    async fn renew_log(
+        &self,
+        tenant: &TenantId,
+        old: LogId,
+        new: LogId,
+        at: Position,
+    ) -> Result<bool, Error> {
+        let [old, new] = [old, new].map(|id| id.to_string());
+        let of = |sql| sqlx::query(sql).bind(tenant.to_string()).bind(old.clone());
+        let mut session = self.sessions.begin().await?;
+        session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
+        let renew = of(sql!("postgres/tenant_renew.sql")).bind(new.clone());
+        if session.change(renew).await? == 0 {
+            session.rollback().await?;
+            return Ok(false);
+        }
+        session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
+        session.run(of(sql!("postgres/parked_renew.sql")).bind(new).bind(at.as_column())).await?;
+        session.run(of(sql!("postgres/parked_drop.sql"))).await?;
+        session.commit().await?;
+        Ok(true)
     }
 }

@@ -1,11 +1,14 @@
 //! Tenants and lanes: who is enabled, and where each belongs.
 
+use std::time::Duration;
+
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
-use event_gateway::store::Error;
+use event_gateway::store::{Error, Head, Mark};
 
-use super::bench::{Bench, LANES, Stage, college, diku, log_id, tenant};
+use super::bench::{Bench, LANES, Stage, college, diku, log_id, position, tenant};
 use super::drafts::create;
+use super::parking::parked;
 
 pub async fn a_tenant_is_introduced_once<B: Bench>() {
     let stage = Stage::<B>::new().await;
@@ -54,4 +57,28 @@ pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
     store.introduce(&diku(), log_id(1)).await.unwrap();
     let enabled = store.list().await.unwrap();
     assert_eq!((enabled[0].lane, enabled[0].head), (Lane::new(0), Position::START));
+}
+
+pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    stage.post(&[create(1), create(2)]).await;
+    let store = &stage.store;
+    let lane = store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mark = store.changed(lane, Mark::START).await.unwrap().mark;
+    assert!(!store.renew_log(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
+    assert_eq!(stage.log(&diku()).await[0].log_id, log_id(1));
+    let lease = store.take(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
+    store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
+    assert!(store.renew_log(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
+    let heads = store.changed(lane, mark).await.unwrap().heads;
+    let head = Head { tenant: diku(), log_id: log_id(5), position: position(2) };
+    assert!(heads.contains(&head), "{heads:?}");
+    stage.post(&[create(3)]).await;
+    let log = stage.log(&diku()).await;
+    assert!(log.iter().all(|event| event.log_id == log_id(5)), "{log:?}");
+    assert_eq!(log.iter().map(|event| event.position.number()).collect::<Vec<_>>(), [1, 2, 3]);
+    let kept = store.parked(&diku()).await.unwrap();
+    assert_eq!(kept.iter().map(|p| (p.log_id, p.position)).collect::<Vec<_>>(), [(log_id(5), position(1))]);
+    let enabled = store.list().await.unwrap();
+    assert_eq!(enabled.iter().map(|e| e.log_id).collect::<Vec<_>>(), [log_id(2), log_id(5)]);
 }

@@ -1,0 +1,95 @@
+//! What stands in a topic: its committed records, from the first that is left to the end.
+//!
+//! Fed by the cluster; feeds whoever compares a log with what was published of it. Records that are
+//! no event of that log are passed over.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::cluster::{ASK_MAX, State};
+use super::watch::Watch;
+use super::{Inner, discard, left, refusal, settings};
+use crate::broker::{Error, Published};
+use crate::domain::event::EventId;
+use crate::domain::position::{LogId, Position};
+use crate::domain::topic::Topic;
+
+/// How long the cluster may give nothing at all.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// The records of a log behind a position.
+pub(super) fn read(
+    kafka: &Inner,
+    topic: &Topic,
+    log_id: LogId,
+    behind: Position,
+) -> Result<Vec<Published>, Error> {
+    let partitions = match kafka.cluster.state(topic.as_str(), ASK_MAX)? {
+        State::Exists(partitions) | State::Leaderless(partitions) => partitions,
+        State::Missing => return Ok(Vec::new()),
+        State::Refused(code) => return Err(refusal::of_topic("ask about it", topic, code)),
+    };
+    let reader: BaseConsumer<Watch> = settings::create(&settings::reader(&kafka.config))?;
+    let mut found = Vec::new();
+    let read = each(&reader, topic, partitions, |message| {
+        found.extend(event(topic, message, log_id).filter(|record| record.position > behind));
+    });
+    discard(reader);
+    read.map(|()| found)
+}
+
+fn each(
+    reader: &BaseConsumer<Watch>,
+    topic: &Topic,
+    partitions: usize,
+    mut look: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<(), Error> {
+    let failed = |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
+    let mut all = TopicPartitionList::new();
+    for partition in &open {
+        all.add_partition_offset(topic.as_str(), *partition, Offset::Beginning).map_err(|e| failed(&e))?;
+    }
+    reader.assign(&all).map_err(|e| failed(&e))?;
+    let (mut until, mut trouble) = (Instant::now() + SILENCE_MAX, KafkaError::NoMessageReceived);
+    while !open.is_empty() {
+        match reader.poll(left(until)) {
+            Some(Ok(message)) => {
+                until = Instant::now() + SILENCE_MAX;
+                look(&message);
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) => trouble = error,
+            None => {}
+        }
+        if Instant::now() >= until {
+            return Err(failed(&trouble));
+        }
+    }
+    Ok(())
+}
+
+/// The event that a record is of, if it is one of that log.
+fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<Published> {
+    let headers = message.headers()?;
+    let value = |name| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
+    let text = |name| value(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    if LogId::parse(text("log_id")?).ok()? != log_id {
+        return None;
+    }
+    Some(Published {
+        topic: topic.clone(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+        position: Position::parse(text("position")?).ok()?,
+        event_id: EventId::parse(text("event_id")?).ok()?,
+    })
+}

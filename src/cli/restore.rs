@@ -1,0 +1,90 @@
+//! `restore`: after a store went back in time, or the cursors topic was lost, shows where each tenant's log
+//! and Kafka part, and has its relay go on from there when that is accepted.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+
+use crate::broker::{Broker, Opened, Published};
+use crate::clock::Clock;
+use crate::domain::follower::Cursor;
+use crate::domain::position::LogId;
+use crate::domain::settings::Settings;
+use crate::follow::restore::{self, Difference};
+use crate::store::{Enabled, Store};
+
+/// What it works on.
+pub struct Parts<'a> {
+    /// The logs.
+    pub store: &'a dyn Store,
+    /// What they were published to.
+    pub broker: &'a Opened,
+    /// Which topics each tenant has.
+    pub settings: &'a Settings,
+    /// Gives new logs their ids.
+    pub clock: &'a dyn Clock,
+}
+
+/// Looks at that tenant, or at all; an error if histories differ and that was not accepted.
+pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
+    let Opened::Kafka(kafka) = parts.broker else {
+        bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
+    };
+    let mut enabled = parts.store.list().await?;
+    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
+    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
+        bail!("tenant `{tenant}` is not enabled");
+    }
+    let mut different = 0;
+    for enabled in &enabled {
+        let looked = look(parts, &**kafka, enabled, accept).await;
+        different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
+    }
+    if different > 0 && !accept {
+        bail!("{different} tenants differ, and nothing was changed: --accept goes on as it is shown above");
+    }
+    Ok(())
+}
+
+/// Whether the tenant's histories differ.
+async fn look(
+    parts: &Parts<'_>,
+    kafka: &dyn Broker,
+    enabled: &Enabled,
+    accept: bool,
+) -> anyhow::Result<bool> {
+    let Some(difference) = restore::compare(parts.store, kafka, parts.settings, enabled).await? else {
+        writeln!(std::io::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
+        return Ok(false);
+    };
+    print(&difference)?;
+    if accept {
+        let new = LogId::new(parts.clock.new_id());
+        restore::accept(parts.store, kafka, &difference, new).await?;
+        writeln!(std::io::stdout(), "  accepted: its log is {new} from now on")?;
+    }
+    Ok(true)
+}
+
+fn print(difference: &Difference) -> std::io::Result<()> {
+    let Difference { enabled, kafka, common, again, pending, only_in_kafka } = difference;
+    let place = |cursor: &Option<Cursor>| match cursor {
+        Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
+        None => "nowhere".to_owned(),
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: Kafka and log {} differ", enabled.tenant, enabled.log_id)?;
+    writeln!(out, "  the relay stands at     {}", place(kafka))?;
+    writeln!(out, "  the log ends at         position {}", enabled.head)?;
+    writeln!(out, "  both are the same up to {}", place(common))?;
+    writeln!(out, "  only in the log         {pending} events, to be published")?;
+    writeln!(out, "  in both behind that     {again} events, to be published again")?;
+    writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
+    if !only_in_kafka.is_empty() {
+        writeln!(out, "    {:>9} {:>9} {:>9}  EVENT_ID, TOPIC, KEY", "PARTITION", "OFFSET", "POSITION")?;
+    }
+    for Published { topic, partition, offset, key, position, event_id } in only_in_kafka {
+        writeln!(out, "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! A store that went back in time: what Kafka has and the log has not is told, and the relay goes on
+//! without passing over anything once somebody accepts that.
+
+use std::collections::BTreeMap;
+
+use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::key::Pointer;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::LogId;
+use event_gateway::domain::producer::Producer;
+use event_gateway::domain::settings::{Settings, TenantSettings};
+use event_gateway::domain::topic::Naming;
+use event_gateway::domain::wire_form::WireForm;
+use event_gateway::follow::restore::{self, Difference, Error};
+use event_gateway::store::Enabled;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Executor};
+
+use crate::parking::{ITEM, draft};
+use crate::relay::{Stage, tenants};
+use crate::store_contract::bench::{diku, log_id, position};
+use crate::store_contract::drafts::event_id;
+
+const NEW: u128 = 99;
+
+/// One topic, which all events of these stories go to.
+fn settings() -> Settings {
+    let entity = Entity {
+        key: Pointer::parse("/id").unwrap(),
+        wire_form: WireForm::Convention,
+        topic: TopicSettings::default(),
+    };
+    let name = (Producer::parse("inventory").unwrap(), EntityName::parse("item").unwrap());
+    let default = TenantSettings {
+        producers: BTreeMap::default(),
+        entities: [(name, entity)].into(),
+        process_events: BTreeMap::default(),
+    };
+    Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
+}
+
+async fn enabled(stage: &Stage) -> Enabled {
+    stage.store.list().await.unwrap().remove(0)
+}
+
+async fn compared(stage: &Stage) -> Option<Difference> {
+    let enabled = enabled(stage).await;
+    restore::compare(&*stage.store, &stage.kafka, &settings(), &enabled).await.unwrap()
+}
+
+async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
+    restore::accept(&*stage.store, &stage.kafka, difference, log_id(NEW)).await
+}
+
+async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
+    let drafts = ids.map(|id| draft(&diku(), ITEM, &format!("k{}", id % 3), id)).collect();
+    stage.append(&diku(), drafts).await;
+}
+
+/// Publishes all there is.
+async fn publish(stage: &Stage) {
+    let followers = stage.follow();
+    stage.published(&[diku()]).await;
+    followers.stop().await;
+}
+
+/// As if a backup of a while ago were back, in which the log ended there.
+async fn go_back(stage: &Stage, head: u64, noted: u64) {
+    let path = stage.folder.path().join("store.db");
+    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    for sql in [
+        format!("DELETE FROM events WHERE position > {head}"),
+        format!("DELETE FROM idempotency WHERE position > {head}"),
+        format!("UPDATE heads SET position = {head}"),
+        format!("DELETE FROM cursors WHERE {noted} = 0"),
+        format!(
+            "UPDATE cursors SET position = {noted}, event_id = (SELECT event_id FROM events WHERE position = {noted})"
+        ),
+    ] {
+        outside.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+    }
+}
+
+/// Where each event of the topic stood, by log, in order.
+fn published(stage: &Stage) -> Vec<(LogId, u64)> {
+    stage.kafka.state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
+}
+
+/// Positions of one log.
+fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
+    published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
+}
+
+async fn stage() -> Stage {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_new_id() {
+    let stage = stage().await;
+    assert_eq!(compared(&stage).await, None);
+    go_back(&stage, 12, 5).await;
+    append(&stage, 100..104).await;
+    let followers = stage.follow();
+    stage.trouble("tenant diku").await;
+    let difference = compared(&stage).await.unwrap();
+    let common = difference.common.unwrap();
+    assert_eq!((common.position, common.event_id), (position(12), event_id(11)));
+    assert_eq!((difference.again, difference.pending), (0, 4));
+    assert_eq!(difference.kafka.unwrap().position, position(20));
+    let only: Vec<_> = difference.only_in_kafka.iter().map(|r| (r.position.number(), r.event_id)).collect();
+    assert_eq!(only, (13..=20).map(|n| (n, event_id(u128::from(n) - 1))).collect::<Vec<_>>());
+    assert!(of(&published(&stage), NEW).is_empty(), "nothing is changed by looking");
+    accepted(&stage, &difference).await.unwrap();
+    stage.ring().await;
+    stage.published(&[diku()]).await;
+    followers.stop().await;
+    assert_eq!(of(&published(&stage), NEW), [13, 14, 15, 16]);
+    assert_eq!(of(&published(&stage), 1), (1..=20).collect::<Vec<_>>());
+    assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
+    assert_eq!(enabled(&stage).await.log_id, log_id(NEW));
+    assert_eq!(compared(&stage).await, None);
+    let error = accepted(&stage, &difference).await.unwrap_err();
+    assert!(matches!(error, Error::Changed(tenant) if tenant == diku()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follows() {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    // Events 7, 10, … of key `k0` stay behind; the backup does not know it.
+    stage.refuse(ITEM, "k0");
+    append(&stage, 6..20).await;
+    publish(&stage).await;
+    assert_eq!(stage.store.parked(&diku()).await.unwrap().len(), 1);
+    go_back(&stage, 15, 6).await;
+    let path = stage.folder.path().join("store.db");
+    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    outside.execute("DELETE FROM parked").await.unwrap();
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(difference.common.unwrap().position, position(6));
+    assert_eq!((difference.again, difference.pending), (6, 3));
+    accepted(&stage, &difference).await.unwrap();
+    stage.allow_all();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), (7..=15).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stayed_behind_before_goes_on_to_stay_behind() {
+    let stage = Stage::new(1, &[diku()]).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    let before = stage.store.parked(&diku()).await.unwrap();
+    go_back(&stage, 14, 14).await;
+    append(&stage, 100..103).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(difference.common.unwrap().position, position(14));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    // Of 100, 101 and 102 the key of 102 is `k0`.
+    assert_eq!(of(&published(&stage), NEW), [15, 16]);
+    let parked = stage.store.parked(&diku()).await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert_eq!((parked[0].event_id, parked[0].log_id), (before[0].event_id, log_id(NEW)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_cursors_topic_is_made_up_from_what_the_topics_have() {
+    let stage = stage().await;
+    append(&stage, 20..25).await;
+    stage.kafka.state(|state| state.cursors.clear());
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.kafka, difference.common.unwrap().position), (None, position(20)));
+    assert_eq!((difference.again, difference.pending), (0, 5));
+    assert!(difference.only_in_kafka.is_empty());
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [21, 22, 23, 24, 25]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_that_have_nothing_in_common_are_published_from_the_first_event() {
+    let stage = stage().await;
+    go_back(&stage, 0, 0).await;
+    append(&stage, 200..203).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.common, difference.only_in_kafka.len()), (None, 20));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
+    let stage = Stage::new(1, &tenants(1)).await;
+    assert_eq!(compared(&stage).await, None);
+    let cursors = stage.kafka.state(|state| state.cursors.get(&Lane::new(0)).cloned());
+    assert!(cursors.is_none_or(|known| !known.contains_key(&(log_id(1), Follower::relay()))));
+}
+
+#[cfg(feature = "services")]
+mod real {
+    use std::time::Duration;
+
+    use crate::checker;
+    use crate::exactly_once::{TENANTS, setup};
+    use crate::kafka::{self, consume_at_least};
+    use crate::load::Load;
+    use crate::serve::until;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backup_that_is_brought_back_is_gone_on_from_while_the_gateway_runs() {
+        let env = kafka::env();
+        let setup = setup(&env, "sqlite://data/event-gateway.db");
+        let restore = |arguments: &[&str]| {
+            let done = setup.command(&[&["restore"], arguments].concat()).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
+        let (data, backup) = (setup.path().join("data"), setup.path().join("backup"));
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(200).await;
+        load.finish().await;
+        serve.terminate();
+        copy(&data, &backup);
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(200).await;
+        load.finish().await;
+        for tenant in TENANTS {
+            let head = checker::log(&serve.url, tenant).await.len() as u64;
+            checker::published(&serve.url, tenant, head, PATIENCE).await;
+        }
+        serve.terminate();
+        std::fs::remove_dir_all(&data).unwrap();
+        copy(&backup, &data);
+
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(100).await;
+        load.finish().await;
+        let ready = format!("{}/readyz", serve.url);
+        until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_string()).await;
+        let (ok, told) = restore(&[]);
+        assert!(!ok && told.contains("diku: Kafka and log"), "{told}");
+        let (ok, told) = restore(&["diku", "--accept"]);
+        assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
+        until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_null()).await;
+        let (ok, told) = restore(&["--accept"]);
+        assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
+        for tenant in TENANTS {
+            let log = checker::log(&serve.url, tenant).await;
+            checker::published(&serve.url, tenant, log.len() as u64, PATIENCE).await;
+            let topics = format!("{env}.{tenant}.*");
+            let records = consume_at_least(&kafka::address(), &topics, log.len(), PATIENCE);
+            for event in &log {
+                let times = records.iter().filter(|r| r.header("event_id") == Some(&event.event_id)).count();
+                assert_eq!(times, 1, "{tenant}: {event:?}");
+            }
+        }
+        let (ok, told) = restore(&["nobody"]);
+        assert!(!ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"), "{told}");
+    }
+
+    fn copy(from: &std::path::Path, to: &std::path::Path) {
+        std::fs::create_dir(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
