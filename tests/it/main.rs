@@ -7,8 +7,6 @@ mod broker_embedded;
 #[cfg(feature = "services")]
 mod broker_kafka;
 #[cfg(feature = "services")]
-mod checker;
-#[cfg(feature = "services")]
 mod exactly_once;
 mod fake_kafka;
 mod gateway;
@@ -20,8 +18,6 @@ mod http_read;
 mod http_trouble;
 mod intake;
 mod kafka;
-#[cfg(feature = "services")]
-mod load;
 mod main_job;
 #[cfg(feature = "services")]
 mod mongodb;
@@ -34,8 +30,6 @@ mod parking;
 mod parking_topics;
 #[cfg(feature = "services")]
 mod postgres;
-#[cfg(feature = "services")]
-mod proxy;
 mod relay;
 #[cfg(feature = "services")]
 mod replicas;
