@@ -1,15 +1,13 @@
 //! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
 //! on each store, with the same stories.
 
-use std::time::Duration;
+use crash::load::{self, Acknowledged, Load};
+use crash::serve::Setup;
+use crash::{checker, story};
 
-use crate::checker::{self, Logged};
 use crate::kafka::{self, Isolation};
-use crate::load::{Acknowledged, Load};
-use crate::serve::Setup;
+use crate::serve;
 
-/// A commit is decided before its markers stand in every partition: readers see it a moment later.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
 
 /// The stories, on one store.
@@ -47,43 +45,18 @@ stories!(on_mongodb, &crate::mongodb::url());
 pub fn setup(env: &str, store: &str) -> Setup {
     let address = kafka::address();
     let (host, port) = address.split_once(':').unwrap();
-    let setup = Setup::new(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup = serve::setup(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let setup = setup.with("STORE_URL", store).with("REPLICA", "one");
-    let several = ["instance", "holdings-record", "item"];
-    let several = several.map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
+    let several =
+        load::entities().map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
     setup.for_each_tenant(&several.concat())
 }
 
-/// Holds each tenant's log, and its topics, to what was acknowledged.
-pub async fn check(url: &str, broker: &str, env: &str, acknowledged: &[Acknowledged]) {
-    for tenant in TENANTS {
-        let of_tenant: Vec<_> = acknowledged.iter().filter(|a| a.tenant == tenant).cloned().collect();
-        let log = checker::log(url, tenant).await;
-        checker::published(url, tenant, log.len() as u64, Duration::from_secs(60)).await;
-        none(tenant, "log", checker::check_log(&of_tenant, &log));
-        let topics = format!("{env}.{tenant}.*");
-        let records = kafka::consume_at_least(broker, &topics, log.len(), VISIBLE_WITHIN);
-        none(tenant, "topics", checker::check_topics(&log, &records));
-        newest_is_last(&log, &kafka::consume(broker, &topics, Isolation::ReadUncommitted));
-    }
-}
-
-fn none(tenant: &str, place: &str, wrong: Vec<String>) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong in the {place} of {tenant}: {:#?}",
-        wrong.len(),
-        &wrong[..wrong.len().min(5)]
-    );
-}
-
-/// The weaker promise: a read_uncommitted consumer may see a page twice, but the last record of a
-/// key is its newest.
-fn newest_is_last(log: &[Logged], records: &[kafka::Record]) {
-    let newest = |key: &str| log.iter().rev().find(|e| e.key == key).map(|e| e.position.to_string());
-    let last: std::collections::HashMap<_, _> =
-        records.iter().map(|r| (r.key(), r.header("position"))).collect();
-    assert!(last.iter().all(|(key, position)| newest(key).as_deref() == *position));
+/// Holds the gateway to what was acknowledged.
+pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
+    let place = story::Place { url, broker, env, tenants: &TENANTS };
+    let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
+    assert!(findings.is_empty(), "{} findings: {:#?}", findings.len(), &findings[..findings.len().min(5)]);
 }
 
 async fn a_mixed_load(store: &str) {
@@ -93,7 +66,7 @@ async fn a_mixed_load(store: &str) {
     let load = Load::start(&serve.url, &TENANTS, 5);
     load.more(3000).await;
     let acknowledged = load.finish().await;
-    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 
@@ -107,14 +80,14 @@ async fn twenty_kills(store: &str) {
         // Not in step with anything: some kills hit an append, some a page, some a takeover.
         load.more(kill * 17 % 97 + 20).await;
         if kill % 4 > 0 {
-            published = checker::published_beyond(&setup.url(), TENANTS[0], published).await;
+            published = story::published_beyond(&setup.url(), TENANTS[0], published).await;
         }
         serve.kill();
         serve = setup.serve();
     }
     load.more(100).await;
     let acknowledged = load.finish().await;
-    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
 }
 
 async fn stops(store: &str) {
@@ -128,7 +101,7 @@ async fn stops(store: &str) {
     }
     let serve = setup.serve();
     let acknowledged = load.finish().await;
-    check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
 }
 
 async fn a_waiting_post(store: &str) {
@@ -150,7 +123,7 @@ async fn a_waiting_post(store: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_of_the_embedded_days_flows_to_kafka_in_order() {
     let env = kafka::env();
-    let setup = Setup::new(&TENANTS).with("ENV", &env);
+    let setup = serve::setup(&TENANTS).with("ENV", &env);
     let serve = setup.serve();
     let load = Load::start(&serve.url, &TENANTS, 5);
     load.more(1500).await;
@@ -160,5 +133,5 @@ async fn a_backlog_of_the_embedded_days_flows_to_kafka_in_order() {
     let (host, port) = address.split_once(':').unwrap();
     let setup = setup.with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let serve = setup.serve();
-    check(&serve.url, &address, &env, &acknowledged).await;
+    check(&serve.url, &address, &env, acknowledged).await;
 }

@@ -166,9 +166,10 @@ async fn a_new_store_has_no_lanes_to_resize() {
 
 #[cfg(feature = "services")]
 mod real {
+    use crash::load::Load;
+
     use crate::exactly_once::{TENANTS, check, setup};
     use crate::kafka;
-    use crate::load::Load;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_gateway_goes_on_with_other_lanes_where_it_stopped() {
@@ -189,13 +190,13 @@ mod real {
             assert!(ok && told.starts_with(said), "{told} {}", setup.log());
             assert!(!setup.command(&["serve"]).output().unwrap().status.success());
             assert!(setup.log().contains(&format!("lanes: set LANES={count}")), "{}", setup.log());
-            let serve = setup.serve_with("LANES", count);
+            let serve = setup.serve_with(&[("LANES", count)]);
             load.more(200).await;
             serve.terminate();
         }
-        let serve = setup.serve_with("LANES", "12");
+        let serve = setup.serve_with(&[("LANES", "12")]);
         load.more(50).await;
         let acknowledged = load.finish().await;
-        check(&serve.url, &kafka::address(), &env, &acknowledged).await;
+        check(&serve.url, &kafka::address(), &env, acknowledged).await;
     }
 }

@@ -7,8 +7,6 @@ mod broker_embedded;
 #[cfg(feature = "services")]
 mod broker_kafka;
 #[cfg(feature = "services")]
-mod checker;
-#[cfg(feature = "services")]
 mod exactly_once;
 mod fake_kafka;
 mod gateway;
@@ -21,8 +19,6 @@ mod http_trouble;
 mod intake;
 mod kafka;
 mod lanes;
-#[cfg(feature = "services")]
-mod load;
 mod main_job;
 #[cfg(feature = "services")]
 mod mongodb;
@@ -35,8 +31,6 @@ mod parking;
 mod parking_topics;
 #[cfg(feature = "services")]
 mod postgres;
-#[cfg(feature = "services")]
-mod proxy;
 mod relay;
 #[cfg(feature = "services")]
 mod replicas;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::serve::{Setup, get};
+use crash::serve::{Setup, get};
+
+use crate::serve;
 
 const ITEM: &str = r#"{"new":{"id":"0b96a642-5e7f-452d-9cae-9cee66c9a892", "price": 1.10}}"#;
 
@@ -17,7 +19,7 @@ async fn post(url: &str, tenant: &str, body: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn a_posted_change_is_read_back_after_a_kill_and_leaves_at_sigterm() {
-    let setup = Setup::new(&["diku"]).with("ENV", "folio");
+    let setup = serve::setup(&["diku"]).with("ENV", "folio");
     let serve = setup.serve();
     let (status, receipt) = post(&serve.url, "diku", ITEM).await;
     assert_eq!((status, &receipt["position"], &receipt["type"]), (201, &json!(1), &json!("CREATE")));
@@ -36,7 +38,7 @@ async fn a_posted_change_is_read_back_after_a_kill_and_leaves_at_sigterm() {
 
 #[tokio::test]
 async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_start() {
-    let setup = Setup::new(&["diku"]).with("ENV", "folio");
+    let setup = serve::setup(&["diku"]).with("ENV", "folio");
     let serve = setup.serve();
     post(&serve.url, "diku", ITEM).await;
     refused(&setup);
@@ -61,7 +63,7 @@ fn refused(setup: &Setup) {
 
 #[tokio::test]
 async fn verbs_work_beside_a_running_serve() {
-    let setup = Setup::new(&["diku", "college"]).with("ENV", "folio");
+    let setup = serve::setup(&["diku", "college"]).with("ENV", "folio");
     let serve = setup.serve();
     post(&serve.url, "college", ITEM).await;
     let print = |verb: &[&str]| String::from_utf8(setup.command(verb).output().unwrap().stdout).unwrap();
@@ -74,7 +76,7 @@ async fn verbs_work_beside_a_running_serve() {
 
 #[test]
 fn credentials_in_the_environment_are_not_shown_by_help() {
-    let setup = Setup::new(&["diku"]).with("KAFKA_SASL_PASSWORD", "s3cret").with("KAFKA_HOST", "kafka");
+    let setup = serve::setup(&["diku"]).with("KAFKA_SASL_PASSWORD", "s3cret").with("KAFKA_HOST", "kafka");
     let help = setup.command(&["serve", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(help.contains("KAFKA_SASL_PASSWORD") && !help.contains("s3cret"), "{help}");
@@ -84,8 +86,8 @@ fn credentials_in_the_environment_are_not_shown_by_help() {
 fn credentials_of_a_store_are_in_no_message() {
     let urls =
         ["postgres://folio:s3cret@127.0.0.1:1/db", "mongodb://folio:s3cret@127.0.0.1:1/db?replicaSet=rs0"];
-    let parts = |name: &str| Setup::new(&["diku"]).with(name, "127.0.0.1").with("DB_PORT", "1");
-    let of_urls = urls.map(|url| Setup::new(&["diku"]).with("STORE_URL", url));
+    let parts = |name: &str| serve::setup(&["diku"]).with(name, "127.0.0.1").with("DB_PORT", "1");
+    let of_urls = urls.map(|url| serve::setup(&["diku"]).with("STORE_URL", url));
     for setup in of_urls.into_iter().chain([parts("DB_HOST").with("DB_PASSWORD", "s3cret")]) {
         let help = setup.command(&["serve", "--help"]).output().unwrap();
         let tried = setup.command(&["serve", "--log-level", "debug"]).output().unwrap();
@@ -109,7 +111,7 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL"),
     ];
     for (name, value, named) in cases {
-        let setup = Setup::new(&["diku"]).with("BROKER", "kafka").with(name, value);
+        let setup = serve::setup(&["diku"]).with("BROKER", "kafka").with(name, value);
         let status = setup.command(&["serve"]).status().unwrap();
         assert!(!status.success() && setup.log().contains(named), "{name}={value}: {}", setup.log());
     }
@@ -117,7 +119,7 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
 
 #[tokio::test]
 async fn another_number_of_lanes_is_refused_with_the_right_one() {
-    let setup = Setup::new(&["diku"]);
+    let setup = serve::setup(&["diku"]);
     setup.serve().kill();
     let status = setup.command(&["serve", "--lanes", "4"]).status().unwrap();
     assert!(!status.success() && setup.log().contains("LANES=8"), "{}", setup.log());

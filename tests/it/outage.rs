@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::checker;
-use crate::kafka::{self, PrivateBroker};
-use crate::load::Load;
-use crate::serve::{Setup, until};
+use crash::kafka::PrivateBroker;
+use crash::load::Load;
+use crash::serve::until;
+use crash::{checker, story};
+
+use crate::serve;
 
 const OUTAGE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +22,8 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     broker.kill();
     let address = broker.address();
     let (host, port) = address.split_once(':').unwrap();
-    let setup = Setup::new(&["diku"]).with("ENV", "folio").with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup =
+        serve::setup(&["diku"]).with("ENV", "folio").with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let serve = setup.serve();
     let load = Load::start(&serve.url, &["diku"], 5);
     load.more(200).await;
@@ -30,8 +33,8 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     broker.restart();
     until(&ready, PATIENCE, is("ready")).await;
     load.more(200).await;
-    let before = checker::log(&serve.url, "diku").await.len() as u64;
-    checker::published(&serve.url, "diku", before, PATIENCE).await;
+    let before = story::log(&serve.url, "diku").await.len() as u64;
+    story::published(&serve.url, "diku", before, PATIENCE).await;
 
     broker.kill();
     until(&ready, PATIENCE, is("degraded")).await;
@@ -44,11 +47,9 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     load.more(100).await;
 
     let acknowledged = load.finish().await;
-    let log = checker::log(&serve.url, "diku").await;
-    checker::published(&serve.url, "diku", log.len() as u64, Duration::from_secs(120)).await;
-    assert_eq!(checker::check_log(&acknowledged, &log), Vec::<String>::new());
-    let records = kafka::consume_at_least(&address, "folio.diku.*", log.len(), PATIENCE);
-    assert_eq!(checker::check_topics(&log, &records), Vec::<String>::new());
+    let place = story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &["diku"] };
+    let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
+    assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 

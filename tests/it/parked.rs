@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::checker;
 use crate::kafka::{self, TestTopic, create_topic};
-use crate::serve::{Serve, Setup, get, until};
+use crate::serve;
+use crash::serve::{Serve, Setup, get, until};
+use crash::story;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
@@ -54,7 +55,7 @@ async fn narrow() -> (Setup, Serve, String) {
     let settings = [("max.message.bytes", "2000")];
     create_topic(&address, TestTopic { name: &topic, partitions: 1, settings: &settings }).await;
     let (host, port) = address.split_once(':').unwrap();
-    let setup = Setup::new(&["diku"]).with("ENV", &env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup = serve::setup(&["diku"]).with("ENV", &env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let serve = setup.serve();
     (setup, serve, topic)
 }
@@ -73,7 +74,7 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     }
     let parked = state(&serve, "parked").await;
     assert_eq!((&parked["key"], &parked["position"]), (&json!("b"), &json!(2)), "{parked}");
-    checker::published(&serve.url, "diku", 4, PATIENCE).await;
+    story::published(&serve.url, "diku", 4, PATIENCE).await;
     until(&format!("{}/parked", serve.url), PATIENCE, |told| told["parked"][0]["events"] == 2).await;
     assert_eq!(published(&serve).await, [true, false, true, true, false]);
     assert_eq!(records(&topic, 2), ["1", "3"]);
@@ -99,7 +100,7 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     let joined = state(&serve, "joined").await;
     assert_eq!((&joined["events"], &joined["ended"]), (&json!(0), &json!(5)), "{joined}");
     posted(&serve, "item", "b", 1).await;
-    checker::published(&serve.url, "diku", 6, PATIENCE).await;
+    story::published(&serve.url, "diku", 6, PATIENCE).await;
     assert_eq!(published(&serve).await, [true; 6]);
     assert_eq!(records(&topic, 5), ["1", "3", "2", "5", "6"]);
     let (status, refused) = post(&serve, &format!("/parked/{id}/release"), "").await;
@@ -127,7 +128,7 @@ async fn what_is_given_up_is_never_published_and_says_why() {
     let over = state(&serve, "discarded").await;
     assert_eq!((&over["events"], &over["reason"]), (&json!(1), &json!("test data")), "{over}");
     posted(&serve, "item", "b", 1).await;
-    checker::published(&serve.url, "diku", 2, PATIENCE).await;
+    story::published(&serve.url, "diku", 2, PATIENCE).await;
     assert_eq!(published(&serve).await, [false, true]);
     assert_eq!(records(&topic, 1), ["2"]);
 }

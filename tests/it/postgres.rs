@@ -1,21 +1,11 @@
-//! Real PostgreSQL servers: the shared one that `scripts/services` started, and private ones to be
-//! set otherwise, killed and started again.
+//! The shared PostgreSQL that `scripts/services` started.
 //!
-//! Tests share a server by giving each its own schema. A service that is missing is a failure.
+//! Tests share it by giving each its own schema. A service that is missing is a failure.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use event_gateway::store::{PostgresConfig, PostgresServer};
-use sqlx::{Connection, PgConnection};
-use tempfile::TempDir;
-
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// As scripts/postgres/home.sh has them.
-const USER: &str = "postgres:only-for-tests";
 
 /// The shared server's URL.
 pub fn url() -> String {
@@ -38,106 +28,4 @@ pub fn config(url: &str, schema: &str) -> PostgresConfig {
         server_pem: None,
         schema: schema.to_owned(),
     }
-}
-
-/// A PostgreSQL of one test's own: it may be killed, and goes on with the same port and data.
-pub struct PrivatePostgres {
-    folder: TempDir,
-    port: u16,
-    settings: Vec<String>,
-    running: Option<Child>,
-}
-
-impl PrivatePostgres {
-    /// Starts it on a free port with such settings, and waits until it is ready.
-    pub async fn start(settings: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), settings).await
-    }
-
-    /// Starts it in a folder that may hold files for it.
-    pub async fn start_in(folder: TempDir, settings: &[&str]) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut server = Self { folder, port, settings, running: None };
-        server.restart().await;
-        server
-    }
-
-    /// Its URL.
-    pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
-    }
-
-    /// Lets every process of it stand still, or go on.
-    pub fn signal(&self, name: &str) {
-        let pid = self.running.as_ref().unwrap().id();
-        signal(name, &[&[pid], &children(pid)[..]].concat());
-    }
-
-    /// SIGKILL to every process of it at once, and waits for their deaths.
-    pub fn kill(&mut self) {
-        let Some(mut postmaster) = self.running.take() else { return };
-        let pid = postmaster.id();
-        signal("STOP", &[pid]);
-        let children = children(pid);
-        signal("KILL", &[&[pid], &children[..]].concat());
-        postmaster.wait().unwrap();
-        let until = Instant::now() + READY_WITHIN;
-        while processes().any(|(process, _)| children.contains(&process)) {
-            assert!(Instant::now() < until, "its children live on");
-            std::thread::yield_now();
-        }
-    }
-
-    /// Starts it again with the same port and data, and waits until it is ready.
-    pub async fn restart(&mut self) {
-        assert!(self.running.is_none(), "it runs");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres/server");
-        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(script);
-        command.arg(self.folder.path()).arg(self.port.to_string()).args(&self.settings);
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.running = Some(command.spawn().unwrap());
-        let until = Instant::now() + READY_WITHIN;
-        while PgConnection::connect(&self.url()).await.is_err() {
-            let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
-            if ended || Instant::now() > until {
-                panic!(
-                    "PostgreSQL didn't start: {}",
-                    std::fs::read_to_string(self.log()).unwrap_or_default()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn log(&self) -> std::path::PathBuf {
-        self.folder.path().join("log")
-    }
-}
-
-impl Drop for PrivatePostgres {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn signal(name: &str, pids: &[u32]) {
-    let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
-    // One that ended meanwhile makes it fail; the waiting tells.
-    let _ = Command::new("kill").arg(format!("-{name}")).args(pids).stderr(Stdio::null()).status().unwrap();
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    processes().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect()
-}
-
-/// All processes that are not dead, and their parents.
-fn processes() -> impl Iterator<Item = (u32, u32)> {
-    std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        (fields.next()? != "Z").then_some((pid, fields.next()?.parse().ok()?))
-    })
 }

@@ -2,14 +2,15 @@
 //! from each other.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::checker;
+use crash::load::Load;
+use crash::run::{Options, run};
+use crash::serve::{Serve, Setup};
+use crash::{schedule, store, story};
+
 use crate::exactly_once::check;
-use crate::kafka;
-use crate::load::Load;
-use crate::serve::{Serve, Setup};
+use crate::{kafka, serve};
 
 const TENANTS: [&str; 3] = ["diku", "college", "university"];
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,13 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const AFTER_A_DEATH: Duration = Duration::from_secs(10);
 const AFTER_A_STOP: Duration = Duration::from_secs(1);
 const SLOWNESS: u32 = 3;
-/// Kafka aborts a page that nobody goes on with after 10 s.
-const FROZEN_FOR: Duration = Duration::from_secs(12);
 const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// The stories, on one store.
 macro_rules! stories {
-    ($store:ident, $url:expr) => {
+    ($store:ident, $url:expr, $kind:expr) => {
         mod $store {
             #[tokio::test(flavor = "multi_thread")]
             async fn lanes_are_shared_by_replicas_that_come_and_go() {
@@ -32,15 +31,15 @@ macro_rules! stories {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn a_schedule_of_deaths_loses_nothing_and_repeats_nothing() {
-                super::schedule($url).await;
+            async fn a_schedule_of_faults_loses_nothing_and_repeats_nothing() {
+                super::faults($kind).await;
             }
         }
     };
 }
 
-stories!(on_postgres, &crate::postgres::url());
-stories!(on_mongodb, &crate::mongodb::url());
+stories!(on_postgres, &crate::postgres::url(), crash::store::Kind::Postgres);
+stories!(on_mongodb, &crate::mongodb::url(), crash::store::Kind::Mongodb);
 
 /// Replicas of one gateway, on the real Kafka.
 struct Replicas {
@@ -53,7 +52,7 @@ impl Replicas {
         let (env, address) = (kafka::env(), kafka::address());
         let (host, port) = address.split_once(':').unwrap();
         let setup = |name: &str| {
-            Setup::new(&TENANTS)
+            serve::setup(&TENANTS)
                 .with("ENV", &env)
                 .with("KAFKA_HOST", host)
                 .with("KAFKA_PORT", port)
@@ -115,67 +114,14 @@ async fn come_and_go(store: &str) {
     assert!(death < AFTER_A_DEATH * SLOWNESS && stop < AFTER_A_STOP * SLOWNESS, "{death:?} {stop:?}");
     load.more(100).await;
     acknowledged.extend(load.finish().await);
-    check(&one.url, &kafka::address(), &replicas.env, &acknowledged).await;
-    checker::published(&one.url, "diku", 1, PATIENCE).await;
+    check(&one.url, &kafka::address(), &replicas.env, acknowledged).await;
+    story::published(&one.url, "diku", 1, PATIENCE).await;
 }
 
-/// What a replica may meet.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    /// SIGKILL, and a new start.
-    Killed,
-    /// SIGTERM, and a new start.
-    Stopped,
-    /// SIGSTOP for longer than its leases, and than Kafka waits for its page; then SIGCONT.
-    Frozen,
-}
-
-/// The faults that follow from a seed, and how many changes come between them. As many as
-/// EVENT_GATEWAY_TEST_FAULTS says, of the seed that EVENT_GATEWAY_TEST_SEED says.
-fn faults() -> impl Iterator<Item = (&'static str, Fault, usize)> {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed = number("EVENT_GATEWAY_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one("seed"));
-    let count = number("EVENT_GATEWAY_TEST_FAULTS").unwrap_or(12);
-    println!("EVENT_GATEWAY_TEST_SEED={seed} EVENT_GATEWAY_TEST_FAULTS={count}");
-    (0..count).scan(seed, |state, _| {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let random = usize::try_from(*state >> 33).unwrap();
-        let fault = [Fault::Killed, Fault::Killed, Fault::Killed, Fault::Stopped, Fault::Frozen];
-        Some((NAMES[random % 3], fault[random / 3 % 12 % 5], random / 36 % 60))
-    })
-}
-
-async fn schedule(store: &str) {
-    let replicas = Replicas::new(store, &NAMES);
-    let mut running: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, replicas.serve(name))).collect();
-    let loads: BTreeMap<_, _> =
-        running.iter().map(|(name, serve)| (*name, Load::start(&serve.url, &TENANTS, 2))).collect();
-    for (name, fault, changes) in faults() {
-        loads[name].more(changes).await;
-        let serve = running.remove(name).unwrap();
-        let serve = match fault {
-            Fault::Killed => {
-                serve.kill();
-                replicas.serve(name)
-            }
-            Fault::Stopped => {
-                assert_eq!(serve.terminate().code(), Some(0), "{}", replicas.setups[name].log());
-                replicas.serve(name)
-            }
-            Fault::Frozen => {
-                serve.signal("STOP");
-                tokio::time::sleep(FROZEN_FOR).await;
-                serve.signal("CONT");
-                serve
-            }
-        };
-        running.insert(name, serve);
-    }
-    let mut acknowledged = Vec::new();
-    for (name, load) in loads {
-        load.more(10).await;
-        println!("{name}: {} changes", load.acknowledged());
-        acknowledged.extend(load.finish().await);
-    }
-    check(&running[NAMES[0]].url, &kafka::address(), &replicas.env, &acknowledged).await;
+/// Faults of each kind, on a Kafka and a store of their own; the seed is printed.
+async fn faults(store: store::Kind) {
+    let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
+    let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len());
+    let verdict = run(&Options { gateway, store, faults, kills: 0, seed, folder: None }).await;
+    assert_eq!(verdict.findings, []);
 }

@@ -209,11 +209,12 @@ async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
 mod real {
     use std::time::Duration;
 
-    use crate::checker;
+    use crash::load::Load;
+    use crash::serve::until;
+    use crash::story;
+
     use crate::exactly_once::{TENANTS, setup};
     use crate::kafka::{self, consume_at_least};
-    use crate::load::Load;
-    use crate::serve::until;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -237,8 +238,8 @@ mod real {
         load.more(200).await;
         load.finish().await;
         for tenant in TENANTS {
-            let head = checker::log(&serve.url, tenant).await.len() as u64;
-            checker::published(&serve.url, tenant, head, PATIENCE).await;
+            let head = story::log(&serve.url, tenant).await.len() as u64;
+            story::published(&serve.url, tenant, head, PATIENCE).await;
         }
         serve.terminate();
         std::fs::remove_dir_all(&data).unwrap();
@@ -258,8 +259,8 @@ mod real {
         let (ok, told) = restore(&["--accept"]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
         for tenant in TENANTS {
-            let log = checker::log(&serve.url, tenant).await;
-            checker::published(&serve.url, tenant, log.len() as u64, PATIENCE).await;
+            let log = story::log(&serve.url, tenant).await;
+            story::published(&serve.url, tenant, log.len() as u64, PATIENCE).await;
             let topics = format!("{env}.{tenant}.*");
             let records = consume_at_least(&kafka::address(), &topics, log.len(), PATIENCE);
             for event in &log {

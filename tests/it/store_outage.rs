@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use mongodb::bson::doc;
 use serde_json::Value;
 
-use crate::mongodb::{self as mongo, PrivateMongodb};
-use crate::postgres::{self, PrivatePostgres};
-use crate::serve::{Setup, get};
+use crash::mongodb::PrivateMongodb;
+use crash::postgres::PrivatePostgres;
+use crash::serve::{Setup, get};
+use crash::store::Server;
+
+use crate::{mongodb as mongo, postgres, serve};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "only-for-tests";
@@ -33,32 +36,11 @@ async fn readyz(url: &str) -> Answer {
     Answer { status: answer.status().as_u16(), retry_after: false, text: answer.text().await.unwrap() }
 }
 
-enum Server {
-    Postgres(PrivatePostgres),
-    Mongodb(PrivateMongodb),
-}
-
-impl Server {
-    fn kill(&mut self) {
-        match self {
-            Self::Postgres(server) => server.kill(),
-            Self::Mongodb(server) => server.kill(),
-        }
-    }
-
-    async fn restart(&mut self) {
-        match self {
-            Self::Postgres(server) => server.restart().await,
-            Self::Mongodb(server) => server.restart().await,
-        }
-    }
-}
-
 /// The server is killed twice; each time the answers say so, and say no secret.
 async fn killed(mut server: Server, url: &str, name: &str) {
     assert!(url.contains(PASSWORD), "{url}");
     let setup =
-        Setup::new(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("LOG_LEVEL", "debug");
+        serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("LOG_LEVEL", "debug");
     let serve = setup.serve();
     let mut said = Vec::new();
     assert_eq!(post(&serve.url, r#"{"new":{"id":"a"}}"#.to_owned()).await.status, 201);
@@ -110,7 +92,7 @@ async fn a_mongodb_that_is_killed_is_a_503_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_for_a_document_of_mongodb_is_a_413() {
-    let setup = Setup::new(&["diku"]).with("BROKER", "none").with("STORE_URL", mongo::url());
+    let setup = serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", mongo::url());
     let setup = setup.with("ENV", mongo::database()).with("MAX_REQUEST_SIZE", 32 << 20);
     let serve = setup.serve();
     let body = |bytes| format!(r#"{{"new":{{"id":"a","x":"{}"}}}}"#, "x".repeat(bytes));
@@ -126,8 +108,8 @@ async fn what_is_too_large_for_a_document_of_mongodb_is_a_413() {
 async fn two_envs(url: &str) {
     let name = postgres::schema();
     let envs = [format!("{name}-x"), format!("{name}_x")];
-    let setups =
-        envs.map(|env| Setup::new(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("ENV", env));
+    let setups = envs
+        .map(|env| serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("ENV", env));
     let [one, other] = [&setups[0], &setups[1]].map(Setup::serve);
     assert_eq!(post(&one.url, r#"{"new":{"id":"a"}}"#.to_owned()).await.status, 201);
     let events = async |url: &str| {

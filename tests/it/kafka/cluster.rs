@@ -1,20 +1,15 @@
-//! Real clusters: the shared one that `scripts/services` started, and private ones to be killed.
+//! The shared cluster that `scripts/services` started, and what is written to any.
 //!
-//! Tests share a cluster by giving each its own `ENV`. A service that is missing is a failure.
+//! Tests share it by giving each its own `ENV`. A service that is missing is a failure.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tempfile::TempDir;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -94,77 +89,4 @@ fn admin(address: &str) -> AdminClient<DefaultClientContext> {
 fn options() -> AdminOptions {
     let patience = Some(Duration::from_secs(20));
     AdminOptions::new().operation_timeout(patience).request_timeout(patience)
-}
-
-/// A Kafka of one test's own: it may be killed, and goes on with the same ports and data.
-pub struct PrivateBroker {
-    folder: TempDir,
-    port: u16,
-    controller_port: u16,
-    running: Option<Child>,
-}
-
-impl PrivateBroker {
-    /// Starts it on free ports, and waits until it is ready.
-    pub fn start() -> Self {
-        let [port, controller_port] = free_ports();
-        let folder = tempfile::tempdir().unwrap();
-        let mut broker = Self { folder, port, controller_port, running: None };
-        broker.restart();
-        broker
-    }
-
-    /// Its `host:port`.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    /// SIGKILL, and waits for the death.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    /// Starts it again with the same ports and data, and waits until it is ready.
-    pub fn restart(&mut self) {
-        assert!(self.running.is_none(), "it runs");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka/broker");
-        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(script);
-        command.arg(self.folder.path().join("kafka"));
-        command.args([self.port, self.controller_port].map(|port| port.to_string()));
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.running = Some(command.spawn().unwrap());
-        self.await_ready();
-    }
-
-    fn await_ready(&mut self) {
-        let until = Instant::now() + READY_WITHIN;
-        let asking: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
-        while !asking.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|m| m.brokers().len() == 1) {
-            let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
-            if ended || Instant::now() > until {
-                panic!("Kafka didn't start: {}", std::fs::read_to_string(self.log()).unwrap_or_default());
-            }
-        }
-    }
-
-    fn log(&self) -> std::path::PathBuf {
-        self.folder.path().join("log")
-    }
-}
-
-impl Drop for PrivateBroker {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Different ones: both sockets are open at once.
-fn free_ports() -> [u16; 2] {
-    let sockets = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
-    sockets.map(|socket| socket.local_addr().unwrap().port())
 }

@@ -19,7 +19,8 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Access, Batch, Config, Error, MongodbConfig, Outcome, Store, open};
 
 use super::bench::{Bench, LANES, all, log_id};
-use crate::mongodb::{client, database, url};
+use crate::mongodb::{database, url};
+use crash::mongodb::client;
 
 /// A database of its own on the shared server.
 pub struct OwnDatabase {

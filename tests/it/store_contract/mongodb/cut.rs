@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 
 use super::super::bench::{Bench, college, diku, log_id, position, positions};
 use super::{OwnDatabase, append, log, open_at, stage};
-use crate::proxy::{Cut, Proxy};
 use crate::store_contract::drafts::{create, event_id};
+use crash::proxy::{Cut, Proxy};
 
 /// Commands as they begin in a message: the type and the name of a document's first field.
 const UPDATE: &[u8] = b"\x02update\0";

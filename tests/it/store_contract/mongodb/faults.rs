@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::super::bench::{college, diku, log_id, position, positions, receipts, tenant};
 use super::{append, log, stage};
-use crate::mongodb::PrivateMongodb;
 use crate::store_contract::drafts::{create, create_in, created, event_id};
+use crash::mongodb::PrivateMongodb;
 
 /// Lets a command of the gateway fail so often.
 async fn fail(server: &PrivateMongodb, command: &str, times: i32, how: Document) {

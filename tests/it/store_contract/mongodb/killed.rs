@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::super::bench::{Bench, LANES, diku, log_id, polled, tenant};
 use super::{OwnDatabase, open_at, stage};
-use crate::mongodb::client;
+use crash::mongodb::client;
 
 const TTL: Duration = Duration::from_secs(60);
 /// Far below the half minute and more that a dead replica's transaction may stay open.

@@ -10,8 +10,8 @@ use mongodb::{ClientSession, Database};
 
 use super::super::bench::{Bench, college, diku, log_id};
 use super::{OwnDatabase, append};
-use crate::mongodb::client;
 use crate::store_contract::drafts::create_in;
+use crash::mongodb::client;
 
 const WITHIN: Duration = Duration::from_secs(20);
 

@@ -12,8 +12,8 @@ use mongodb::bson::{Document, doc};
 
 use super::super::bench::{Bench, all, college, diku, position, tenant};
 use super::{OwnDatabase, append, stage};
-use crate::mongodb::client;
 use crate::store_contract::drafts::{create_in, event_id, key};
+use crash::mongodb::client;
 
 const EVENTS: u128 = 2_000;
 

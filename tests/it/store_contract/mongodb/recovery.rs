@@ -12,8 +12,8 @@ use mongodb::bson::doc;
 use super::super::bench::{college, diku, positions};
 use super::faults::insist;
 use super::{append, log, stage};
-use crate::mongodb::PrivateMongodb;
 use crate::store_contract::drafts::{create, create_in, delete_all};
+use crash::mongodb::PrivateMongodb;
 
 const OUT_OF_DISK_SPACE: i32 = 14031;
 const WITHIN: Duration = Duration::from_secs(30);

@@ -10,8 +10,9 @@ use mongodb::bson::doc;
 use super::super::bench::{LANES, diku};
 use super::together::dead_replicas_let_go;
 use super::{append, open_at, stage};
-use crate::mongodb::{PrivateMongodb, client, database, url};
+use crate::mongodb::{database, url};
 use crate::store_contract::drafts::create;
+use crash::mongodb::{PrivateMongodb, client};
 
 const PASSWORD: &str = "s3cr%2Ft-horse";
 const PASSWORD_IN_CLEAR: &str = "s3cr/t-horse";

@@ -10,8 +10,8 @@ use mongodb::bson::{Document, doc};
 
 use super::super::bench::{Bench, college, diku, log_id, position, receipts, tenant};
 use super::{OwnDatabase, append, log, open_at, stage};
-use crate::mongodb::client;
 use crate::store_contract::drafts::{create_in, event_id};
+use crash::mongodb::client;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_start_together_make_one_store() {

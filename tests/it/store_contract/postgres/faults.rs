@@ -11,12 +11,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use super::{Schema, open_as};
-use crate::postgres::{self, PrivatePostgres};
-use crate::proxy::{Cut, Proxy};
+use crate::postgres;
 use crate::store_contract::bench::{
     Bench, LANES, Stage, all, college, diku, log_id, position, positions, receipts,
 };
 use crate::store_contract::drafts::{create, create_in, delete_all, event_id};
+use crash::postgres::PrivatePostgres;
+use crash::proxy::{Cut, Proxy};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

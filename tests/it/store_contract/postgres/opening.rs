@@ -9,8 +9,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use super::{Schema, open_as};
-use crate::postgres::{self, PrivatePostgres};
+use crate::postgres;
 use crate::store_contract::bench::{Bench, LANES, Stage, log_id, tenant};
+use crash::postgres::PrivatePostgres;
 
 const PASSWORD: &str = "only-for-tests";
 

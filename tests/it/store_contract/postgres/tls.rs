@@ -9,7 +9,8 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::{Schema, open_as};
-use crate::postgres::PrivatePostgres;
+use crash::folder::Folder;
+use crash::postgres::PrivatePostgres;
 
 /// Makes a certificate of that name that signs itself, and its key.
 fn certificate(folder: &Path, name: &str, subject: &str) -> String {
@@ -48,7 +49,7 @@ async fn a_server_is_known_by_its_certificate() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let files = [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
     let pem_path = path("own.pem");
-    let server = PrivatePostgres::start_in(folder, &["ssl=on", &files[0], &files[1]]).await;
+    let server = PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
     let schema = Schema::on(server.url());
     let config = |pem: &str| PostgresConfig { server_pem: Some(pem.to_owned()), ..schema.config() };
     for pem in [&own, &pem_path] {
@@ -70,7 +71,7 @@ async fn a_server_s_name_is_checked_unless_the_url_says_otherwise() {
     let pem = certificate(folder.path(), "own", "DNS:elsewhere");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let files = [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
-    let server = PrivatePostgres::start_in(folder, &["ssl=on", &files[0], &files[1]]).await;
+    let server = PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
     let open_with = async |sslmode: &str| {
         let schema = Schema::on(format!("{}{sslmode}", server.url()));
         open_as(PostgresConfig { server_pem: Some(pem.clone()), ..schema.config() }).await

@@ -8,9 +8,10 @@ use sqlx::Executor;
 
 use super::faults::stage_on;
 use super::{Schema, open_as};
-use crate::postgres::{self, PrivatePostgres};
+use crate::postgres;
 use crate::store_contract::bench::{Bench, LANES, Stage, all, diku, log_id, position, positions};
 use crate::store_contract::drafts::{create, event_id};
+use crash::postgres::PrivatePostgres;
 
 /// Longer than a call may take, and no more than that on a slow machine.
 const IN_TIME: Duration = Duration::from_secs(25);

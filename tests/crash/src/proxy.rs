@@ -1,11 +1,12 @@
-//! A proxy before a server, which cuts connections where a test says so.
+//! A proxy before a server, which cuts connections where it is told to, or holds them.
 //!
-//! Counts what clients write at once: a message, or a few that belong together.
+//! Counts what clients write at once: a message, or a few that belong together. The server may be down.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// The message by which PostgreSQL's clients take their leave: it comes when it likes, and doesn't count.
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
@@ -46,26 +47,69 @@ impl Plan {
     }
 }
 
+/// What becomes of all connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// What comes is passed.
+    Passes,
+    /// It waits.
+    Held,
+}
+
 /// A running one.
 pub struct Proxy {
     port: u16,
     plan: Arc<Mutex<Option<Plan>>>,
+    flow: watch::Sender<Flow>,
+    /// Each value ends the connections that are open.
+    cuts: watch::Sender<()>,
 }
 
 impl Proxy {
-    /// Before the server of that URL; lets everything pass.
+    /// Before the server of that URL, or `host:port`; lets everything pass.
     pub async fn start(url: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan = Arc::new(Mutex::new(None));
-        let (server, theirs) = (address(url).to_owned(), Arc::clone(&plan));
+        let (flow, theirs) = watch::channel(Flow::Passes);
+        let (cuts, cut) = watch::channel(());
+        let (server, plans) = (address(url).to_owned(), Arc::clone(&plan));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(pass(client, server, Arc::clone(&theirs)));
+                let Ok(server) = TcpStream::connect(&server).await else { continue };
+                // Of the cuts, it is to see those from now on.
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
+                let passing = pass(client, server, Arc::clone(&plans), theirs.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = passing => {}
+                        _ = cut.changed() => {}
+                    }
+                });
             }
         });
-        Self { port, plan }
+        Self { port, plan, flow, cuts }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends all connections at once; new ones are welcome.
+    pub fn cut_all(&self) {
+        self.cuts.send_replace(());
+    }
+
+    /// Lets nothing pass any more, in open connections and in new ones.
+    pub fn hold(&self) {
+        self.flow.send_replace(Flow::Held);
+    }
+
+    /// Lets what was held go on.
+    pub fn go_on(&self) {
+        self.flow.send_replace(Flow::Passes);
     }
 
     /// The URL with the proxy's address in place of the server's.
@@ -95,24 +139,35 @@ impl Proxy {
 }
 
 fn address(url: &str) -> &str {
-    let (_, rest) = url.split_once("://").unwrap();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap();
     authority.rsplit('@').next().unwrap()
 }
 
 /// Passes what comes until one side ends or it is time to cut: both sockets are closed then.
-async fn pass(mut client: TcpStream, mut server: TcpStream, plan: Arc<Mutex<Option<Plan>>>) {
+async fn pass(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    plan: Arc<Mutex<Option<Plan>>>,
+    mut flow: watch::Receiver<Flow>,
+) {
     let (mut from_client, mut from_server) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     loop {
+        if *flow.borrow_and_update() == Flow::Held {
+            let Ok(()) = flow.changed().await else { return };
+            continue;
+        }
         tokio::select! {
+            changed = flow.changed() => {
+                let Ok(()) = changed else { return };
+            }
             read = client.read(&mut from_client) => {
                 let Ok(bytes @ 1..) = read else { return };
                 let message = &from_client[..bytes];
                 let cut = plan.lock().unwrap().as_mut().and_then(|plan| plan.due(message));
-                if cut == Some(Cut::Before) {
+                if cut == Some(Cut::Before) || server.write_all(message).await.is_err() {
                     return;
                 }
-                server.write_all(message).await.unwrap();
                 if cut == Some(Cut::After) {
                     let _ = server.read(&mut from_server).await;
                     return;

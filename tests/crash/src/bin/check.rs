@@ -1,0 +1,51 @@
+//! The checker as a program: holds a running gateway, and its topics, to what a run acknowledged.
+//!
+//! Nobody may write meanwhile. Ends with 1 when anything is wrong.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use crash::load::Acknowledged;
+use crash::{checker, story};
+use serde::de::DeserializeOwned;
+
+/// Whether what was acknowledged, the log and the topics are one story.
+#[derive(Parser)]
+struct Line {
+    /// The folder of a run, or its acknowledged.ndjson.
+    acknowledged: PathBuf,
+    /// A gateway's URL.
+    #[arg(long)]
+    url: String,
+    /// Kafka's host:port.
+    #[arg(long)]
+    kafka: String,
+    /// The gateway's ENV.
+    #[arg(long)]
+    env: String,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<ExitCode> {
+    let line = Line::parse();
+    let folder = line.acknowledged.is_dir();
+    let file = if folder { line.acknowledged.join("acknowledged.ndjson") } else { line.acknowledged };
+    let acknowledged: Vec<Acknowledged> = lines(&file)?;
+    let told = file.with_file_name("told.ndjson");
+    let told = if told.is_file() { lines(&told)? } else { Vec::new() };
+    let tenants: BTreeSet<_> = acknowledged.iter().map(|change| change.tenant.clone()).collect();
+    let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
+    let place = story::Place { url: &line.url, broker: &line.kafka, env: &line.env, tenants: &tenants };
+    let findings = checker::check(&story::read(&place, acknowledged, told).await);
+    findings.iter().for_each(|finding| println!("{finding}"));
+    println!("{} findings", findings.len());
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn lines<T: DeserializeOwned>(file: &Path) -> std::io::Result<Vec<T>> {
+    let text = fs::read_to_string(file)?;
+    text.lines().map(|line| serde_json::from_str(line).map_err(std::io::Error::from)).collect()
+}

@@ -1,0 +1,81 @@
+//! The checker: what was acknowledged, the log, the topics, what was told and what was counted must be one
+//! story.
+//!
+//! Pure: fed with a `Story`; what is wrong with it comes back by name.
+
+mod finding;
+mod log;
+mod topics;
+
+use std::collections::HashMap;
+
+pub use finding::{Finding, Kind};
+
+use crate::kafka::Record;
+use crate::story::{Logged, Story};
+
+/// All that is wrong.
+pub fn check(story: &Story) -> Vec<Finding> {
+    let index = Index::new(story);
+    let mut findings = log::check(story, &index);
+    findings.extend(topics::committed(story, &index));
+    findings.extend(topics::uncommitted(story, &index));
+    findings.extend(told(story));
+    findings.extend(sums(story));
+    findings
+}
+
+/// Where to find things in a story.
+struct Index<'a> {
+    /// Each event of the logs, and whose it is.
+    by_id: HashMap<&'a str, (&'a str, &'a Logged)>,
+    /// What each tenant's topics begin with.
+    prefixes: Vec<(&'a str, String)>,
+}
+
+impl<'a> Index<'a> {
+    fn new(story: &'a Story) -> Self {
+        let events =
+            story.logs.iter().flat_map(|(tenant, log)| log.iter().map(move |e| (tenant.as_str(), e)));
+        let by_id = events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
+        let prefix = |tenant: &'a String| (tenant.as_str(), format!("{}.{tenant}.", story.env));
+        Self { by_id, prefixes: story.logs.keys().map(prefix).collect() }
+    }
+
+    /// Whose topic it is.
+    fn tenant_of(&self, topic: &str) -> Option<&'a str> {
+        self.prefixes.iter().find(|(_, prefix)| topic.starts_with(prefix)).map(|(tenant, _)| *tenant)
+    }
+}
+
+/// Who was told that an event is published must find its committed record before the end that was asked
+/// for afterwards.
+fn told(story: &Story) -> Vec<Finding> {
+    let place = |record: &Record| (record.partition, record.offset);
+    let by_position: HashMap<(&str, &str), (i32, i64)> = story
+        .committed
+        .iter()
+        .filter_map(|record| Some(((record.topic.as_str(), record.header("position")?), place(record))))
+        .collect();
+    let mut findings = Vec::new();
+    for told in &story.told {
+        let position = told.position.to_string();
+        let place = by_position.get(&(told.topic.as_str(), position.as_str()));
+        let end = place.and_then(|(partition, _)| told.ends.get(usize::try_from(*partition).ok()?));
+        if end.zip(place).is_none_or(|(end, (_, offset))| offset >= end) {
+            findings.push(Kind::Published.of(format!("too early: {told:?}, but it stands at {place:?}")));
+        }
+    }
+    findings
+}
+
+/// The metrics must count what the logs hold, and all of it must be published.
+fn sums(story: &Story) -> Vec<Finding> {
+    let sums = &story.sums;
+    let (events, told) = (story.logs.values().map(Vec::len).sum::<usize>() as u64, sums.log_events);
+    let by_state: u64 = sums.states.values().sum();
+    if (told, by_state, sums.of("published")) == (events, events, events) {
+        return Vec::new();
+    }
+    vec![Kind::Sums.of(format!("the logs hold {events} events, /metrics says {sums:?}"))]
+}

@@ -1,0 +1,85 @@
+//! Findings: what may be wrong, by name.
+
+use std::fmt;
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Acknowledged and not in the log, or in the log and not in its topic.
+    Lost,
+    /// In the log and never acknowledged, or in a topic and not in the log.
+    Phantom,
+    /// In the log twice, or seen twice by a read_committed consumer.
+    Duplicate,
+    /// Changes of one key are not in the order in which they were made.
+    Reordered,
+    /// The last record of a key is not its newest, for a read_uncommitted consumer.
+    Stale,
+    /// Not what was posted: payload, key, headers, time or topic.
+    Bytes,
+    /// In another tenant's log or topic.
+    Tenant,
+    /// Positions of a log are not 1, 2, 3, ….
+    Gap,
+    /// Told published too early, or not at all.
+    Published,
+    /// The metrics do not add up.
+    Sums,
+    /// The receipt told another position than the log.
+    Receipt,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Lost,
+        Self::Phantom,
+        Self::Duplicate,
+        Self::Reordered,
+        Self::Stale,
+        Self::Bytes,
+        Self::Tenant,
+        Self::Gap,
+        Self::Published,
+        Self::Sums,
+        Self::Receipt,
+    ];
+
+    /// Found, with what tells more.
+    pub(super) fn of(self, what: impl Into<String>) -> Finding {
+        Finding { kind: self, what: what.into() }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Lost => "lost",
+            Self::Phantom => "phantom",
+            Self::Duplicate => "duplicate",
+            Self::Reordered => "reordered",
+            Self::Stale => "stale last record",
+            Self::Bytes => "wrong bytes",
+            Self::Tenant => "wrong tenant",
+            Self::Gap => "gap in positions",
+            Self::Published => "wrong published",
+            Self::Sums => "wrong sums",
+            Self::Receipt => "wrong receipt",
+        })
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its name.
+    pub kind: Kind,
+    /// Which event it is, and what was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.what)
+    }
+}

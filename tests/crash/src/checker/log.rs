@@ -1,0 +1,89 @@
+//! Acknowledged changes against the logs.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Finding, Index, Kind};
+use crate::load::Acknowledged;
+use crate::story::{Logged, Story};
+
+/// What is wrong in the logs.
+pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
+    let owners: HashMap<_, _> =
+        story.acknowledged.iter().map(|change| (change.event_id.as_str(), change.tenant.as_str())).collect();
+    let mut findings = Vec::new();
+    for (tenant, log) in &story.logs {
+        let mut seen = HashSet::new();
+        for (event, place) in log.iter().zip(1..) {
+            if event.position != place {
+                findings
+                    .push(Kind::Gap.of(format!("{} stands in place {place} of {tenant}", event.position)));
+            }
+            if !seen.insert(event.event_id.as_str()) {
+                findings.push(Kind::Duplicate.of(format!("{tenant}'s log has {} twice", event.event_id)));
+            }
+            if event.published != Some(true) {
+                findings.push(Kind::Published.of(format!("{} of {tenant} never was", event.position)));
+            }
+            match owners.get(event.event_id.as_str()) {
+                None => findings.push(Kind::Phantom.of(format!("in {tenant}'s log: {event:?}"))),
+                Some(owner) if !is_of(event, tenant, owner, index) => {
+                    findings.push(Kind::Tenant.of(format!("{owner}'s, in {tenant}'s log: {event:?}")));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    findings.extend(changes(&story.acknowledged, index));
+    findings
+}
+
+/// Whether the event is that tenant's, whoever says so.
+fn is_of(event: &Logged, tenant: &str, owner: &str, index: &Index<'_>) -> bool {
+    let header = event.headers.get("x-okapi-tenant").map(String::as_str);
+    owner == tenant && header == Some(tenant) && index.tenant_of(&event.topic) == Some(tenant)
+}
+
+/// What became of what was acknowledged.
+fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut last: HashMap<(&str, &str, &str), (usize, u64)> = HashMap::new();
+    for change in acknowledged {
+        let Some((tenant, event)) = index.by_id.get(change.event_id.as_str()) else {
+            findings.push(Kind::Lost.of(format!("acknowledged, and not in the log: {change:?}")));
+            continue;
+        };
+        if *tenant != change.tenant {
+            // It is named where it stands.
+            continue;
+        }
+        if event.position != change.position {
+            findings.push(Kind::Receipt.of(format!("{change:?} stands at {}", event.position)));
+        }
+        if !is_as_posted(event, change) {
+            findings.push(Kind::Bytes.of(format!("{change:?} is {event:?}")));
+        }
+        let key = (*tenant, change.entity.as_str(), change.key.as_str());
+        let (seq, position) = last.insert(key, (change.seq, event.position)).unwrap_or_default();
+        if change.seq <= seq || event.position <= position {
+            findings.push(Kind::Reordered.of(format!("{change:?} stands behind change {seq} at {position}")));
+        }
+    }
+    findings
+}
+
+/// Whether the payload is the wire form around exactly the states that were posted.
+fn is_as_posted(event: &Logged, change: &Acknowledged) -> bool {
+    let state = |name: &str, state: &Option<String>| {
+        state.as_ref().map(|s| format!("\"{name}\":{s},")).unwrap_or_default()
+    };
+    let event_type = match (&change.old, &change.new) {
+        (None, _) => "CREATE",
+        (_, None) => "DELETE",
+        _ => "UPDATE",
+    };
+    let states = state("old", &change.old) + &state("new", &change.new);
+    let start = format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{}\",\"ts\":\"", change.tenant);
+    let ts = event.payload.get().strip_prefix(&start).and_then(|rest| rest.strip_suffix("\"}"));
+    let ts_is_millis = ts.is_some_and(|ts| ts.len() == 13 && ts.bytes().all(|b| b.is_ascii_digit()));
+    ts_is_millis && event.key == change.key && event.topic.ends_with(&format!(".{}", change.entity))
+}

@@ -1,0 +1,101 @@
+//! The logs against the topics, as each kind of consumer reads them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use event_gateway::domain::time::Time;
+
+use super::{Finding, Index, Kind};
+use crate::kafka::Record;
+use crate::story::{Logged, Story};
+
+/// What is wrong for a read_committed consumer: it sees each event once, and a key's in order.
+pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
+    let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
+    for record in &story.committed {
+        let event = match place(record, index) {
+            Ok(event) => event,
+            Err(finding) => {
+                findings.push(finding);
+                continue;
+            }
+        };
+        if !seen.insert(event.event_id.as_str()) {
+            findings.push(Kind::Duplicate.of(format!("committed, {}", name(record))));
+        }
+        let before = last.insert((&record.topic, &record.key), event.position).unwrap_or_default();
+        if before > event.position {
+            findings.push(Kind::Reordered.of(format!("position {before}, then {}", name(record))));
+        }
+        findings.extend(differences(event, record));
+    }
+    findings.extend(lost(story, &seen, "committed"));
+    findings
+}
+
+/// What is wrong for a read_uncommitted consumer: it may see pages twice, but the last record of a key is
+/// its newest.
+pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
+    let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
+    for record in &story.uncommitted {
+        match place(record, index) {
+            Ok(event) => {
+                seen.insert(event.event_id.as_str());
+                last.insert((record.topic.as_str(), record.key.as_slice()), event.position);
+                findings.extend(differences(event, record));
+            }
+            Err(finding) => findings.push(finding),
+        }
+    }
+    let newest: HashMap<_, _> =
+        story.logs.values().flatten().map(|e| ((e.topic.as_str(), e.key.as_bytes()), e)).collect();
+    for (place, position) in last {
+        if let Some(newest) = newest.get(&place).filter(|newest| newest.position != position) {
+            findings.push(Kind::Stale.of(format!("{position}, and the newest is {newest:?}")));
+        }
+    }
+    findings.extend(lost(story, &seen, "uncommitted"));
+    findings
+}
+
+/// The event that the record is of, unless it is nobody's or in another tenant's topic.
+fn place<'a>(record: &Record, index: &Index<'a>) -> Result<&'a Logged, Finding> {
+    let found = record.header("event_id").and_then(|id| index.by_id.get(id));
+    let Some((tenant, event)) = found else {
+        return Err(Kind::Phantom.of(format!("not in the log: {record:?}")));
+    };
+    if index.tenant_of(&record.topic) != Some(tenant) {
+        return Err(Kind::Tenant.of(format!("{tenant}'s: {}", name(record))));
+    }
+    Ok(event)
+}
+
+fn lost<'a>(story: &'a Story, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
+    let events = story.logs.values().flatten().filter(|event| !seen.contains(event.event_id.as_str()));
+    let find = |event: &'a Logged| {
+        Kind::Lost.of(format!("not among the {reader} records of {}: {}", event.topic, event.position))
+    };
+    events.map(find).collect()
+}
+
+fn differences(event: &Logged, record: &Record) -> Option<Finding> {
+    let headers: BTreeMap<String, String> = record.headers.iter().cloned().collect();
+    let same_headers = headers == event.headers && headers.len() == record.headers.len();
+    let wrong: Vec<&str> = [
+        ("topic", record.topic == event.topic),
+        ("key", record.key == event.key.as_bytes()),
+        ("payload", record.value == event.payload.get().as_bytes()),
+        ("headers", same_headers),
+        ("time", Time::from_ms(record.timestamp_ms).to_string() == event.time),
+        ("position", record.header("position") == Some(event.position.to_string().as_str())),
+    ]
+    .into_iter()
+    .filter_map(|(what, same)| (!same).then_some(what))
+    .collect();
+    (!wrong.is_empty()).then(|| Kind::Bytes.of(format!("{wrong:?} of {record:?}, which is {event:?}")))
+}
+
+fn name(record: &Record) -> String {
+    let (position, key) = (record.header("position").unwrap_or("-"), String::from_utf8_lossy(&record.key));
+    let Record { topic, partition, offset, .. } = record;
+    format!("position {position} of key {key} in {topic}, partition {partition}, offset {offset}")
+}

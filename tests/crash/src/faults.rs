@@ -1,0 +1,97 @@
+//! The faults, and how each happens to the stage.
+//!
+//! Fed by the schedule. After each of them everything is up again, though perhaps not yet at work.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use crate::schedule::{Before, Fault, Kind};
+use crate::stage::Stage;
+
+impl Stage {
+    /// Waits until it is time for the fault.
+    pub async fn wait(&self, before: Before) {
+        let (Before::Changes(changes) | Before::ChangesAndPublished(changes)) = before;
+        self.load.more(changes).await;
+        if let Before::ChangesAndPublished(_) = before {
+            self.witness.more().await;
+        }
+    }
+
+    /// Lets it happen.
+    pub async fn suffer(&mut self, fault: &Fault) {
+        *self.figures.faults.entry(fault.kind).or_default() += 1;
+        let of = fault.replica;
+        match fault.kind {
+            Kind::Killed => {
+                self.kill(of);
+                self.replicas[of].start();
+            }
+            Kind::KilledForLong => self.kill_until_taken_over(of).await,
+            Kind::Frozen => {
+                self.replicas[of].signal("STOP");
+                sleep(Duration::from_secs(fault.seconds)).await;
+                self.replicas[of].signal("CONT");
+            }
+            Kind::Stopped => self.restart(of),
+            Kind::Rolled => (0..self.replicas.len()).for_each(|of| self.restart(of)),
+            Kind::Cut => self.replicas[of].proxy.cut_all(),
+            Kind::Held => {
+                self.replicas[of].proxy.hold();
+                self.meanwhile(fault).await;
+                self.replicas[of].proxy.go_on();
+            }
+            Kind::ClockOff => {
+                self.replicas[of].stop();
+                self.replicas[of].start_with_clock(&self.clock, fault.clock_off_s).await;
+            }
+            Kind::KafkaKilled => {
+                self.readers.kafka_down();
+                self.kafka.kill();
+                self.meanwhile(fault).await;
+                block_in_place(|| self.kafka.restart());
+                self.readers.kafka_up();
+            }
+            Kind::StoreKilled => {
+                block_in_place(|| self.store.kill());
+                self.meanwhile(fault).await;
+                self.store.restart().await;
+            }
+        }
+        if let Some(dead) = fault.meanwhile {
+            self.replicas[dead].start();
+        }
+    }
+
+    fn kill(&mut self, of: usize) {
+        self.figures.kills += 1;
+        self.replicas[of].kill();
+    }
+
+    fn restart(&mut self, of: usize) {
+        self.replicas[of].stop();
+        self.replicas[of].start();
+    }
+
+    /// The one death whose takeover is measured: everything else is up.
+    async fn kill_until_taken_over(&mut self, of: usize) {
+        self.lanes.until_shared(self.replicas.len()).await;
+        let lost = self.lanes.held_by(self.replicas[of].name).await;
+        let since = Instant::now();
+        self.kill(of);
+        self.figures.takeovers.extend(self.lanes.taken_over(&lost, since).await);
+        self.replicas[of].start();
+    }
+
+    /// What is away stays away; in the middle of that a replica may be killed.
+    async fn meanwhile(&mut self, fault: &Fault) {
+        let half = Duration::from_secs(fault.seconds) / 2;
+        sleep(half).await;
+        if let Some(of) = fault.meanwhile {
+            self.kill(of);
+        }
+        sleep(half).await;
+    }
+}

@@ -1,0 +1,171 @@
+//! Kafka as a plain consumer sees it.
+//!
+//! Speaks to any address, the embedded broker's too. A read ends at the end of every partition. A
+//! transaction is visible some time after its commit has returned, once its markers are written:
+//! read it with `consume_at_least`; what must stay invisible is told by a later record that isn't.
+
+mod broker;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+pub use broker::{Listener, PrivateBroker};
+
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A record as a consumer saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The topic.
+    pub topic: String,
+    /// Of the topic.
+    pub partition: i32,
+    /// In the partition.
+    pub offset: i64,
+    /// Empty when there is none.
+    pub key: Vec<u8>,
+    /// Empty when there is none.
+    pub value: Vec<u8>,
+    /// In their order.
+    pub headers: Vec<(String, String)>,
+    /// Of the record itself, not of the broker.
+    pub timestamp_ms: i64,
+}
+
+impl Record {
+    /// The value of that header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The key as text.
+    pub fn key(&self) -> &str {
+        std::str::from_utf8(&self.key).unwrap()
+    }
+}
+
+/// Which records a consumer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed transactions, up to the first open one.
+    ReadCommitted,
+    /// All, as Java's consumer does by default.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
+/// All records of a topic, or of all topics that begin with what stands before a final `*`: by
+/// topic, partition and offset.
+pub fn consume(address: &str, topics: &str, isolation: Isolation) -> Vec<Record> {
+    let wanted = |name: &str| match topics.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == topics,
+    };
+    let mut records = Vec::new();
+    for (topic, partitions) in self::topics(address).into_iter().filter(|(name, _)| wanted(name)) {
+        records.extend(read(&consumer(address, isolation), &topic, partitions));
+    }
+    records.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
+    records
+}
+
+/// Committed records of such topics, once there are so many; panics when patience ends.
+pub fn consume_at_least(address: &str, topics: &str, count: usize, patience: Duration) -> Vec<Record> {
+    let until = Instant::now() + patience;
+    loop {
+        let records = consume(address, topics, Isolation::ReadCommitted);
+        if records.len() >= count {
+            return records;
+        }
+        assert!(Instant::now() < until, "{topics} has {} records, not {count}: {records:?}", records.len());
+    }
+}
+
+/// How many partitions a topic has; `None` when there is none of that name.
+pub fn partitions(address: &str, topic: &str) -> Option<usize> {
+    topics(address).remove(topic)
+}
+
+/// Waits until these topics are there with so many partitions each: a creation takes a moment to
+/// come round.
+pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
+    let until = Instant::now() + ANSWERS_WITHIN;
+    loop {
+        let topics = topics(address);
+        let wrong: Vec<_> = wanted.iter().filter(|(name, n)| topics.get(name) != Some(n)).collect();
+        if wrong.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < until, "not there, or with other partitions: {wrong:?}");
+    }
+}
+
+/// All topics, and how many partitions each has.
+pub fn topics(address: &str) -> HashMap<String, usize> {
+    let metadata = consumer(address, Isolation::ReadCommitted).fetch_metadata(None, ANSWERS_WITHIN).unwrap();
+    metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
+}
+
+/// A consumer that belongs to no group, and is still to be assigned what it reads.
+pub fn consumer(address: &str, isolation: Isolation) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", address)
+        .set("group.id", "nobody")
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "5")
+        .set("isolation.level", isolation.as_str())
+        .create()
+        .unwrap()
+}
+
+/// One topic with each consumer: the end of a partition doesn't tell of which topic.
+fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> {
+    let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
+    let mut all = TopicPartitionList::new();
+    for partition in &open {
+        all.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let mut records = Vec::new();
+    let until = Instant::now() + ANSWERS_WITHIN;
+    while !open.is_empty() {
+        assert!(Instant::now() < until, "{topic} has no end: {} records so far", records.len());
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => records.push(record(&message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
+            Some(Err(_)) | None => {}
+        }
+    }
+    records
+}
+
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+    let headers = message.headers().map(|headers| headers.iter().map(|h| (h.key.to_owned(), text(h.value))));
+    Record {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().unwrap_or_default().to_vec(),
+        headers: headers.map(Iterator::collect).unwrap_or_default(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+    }
+}

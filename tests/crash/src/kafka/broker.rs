@@ -1,0 +1,95 @@
+//! A Kafka of one's own: it may be killed, and goes on with the same ports and data.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::folder::Folder;
+use crate::{ports, root};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// One more way in, for clients behind a proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    /// Where Kafka listens.
+    pub port: u16,
+    /// Which port it tells those who come that way: the proxy's.
+    pub told: u16,
+}
+
+/// A Kafka of one's own: it may be killed, and goes on with the same ports and data.
+pub struct PrivateBroker {
+    folder: Folder,
+    port: u16,
+    controller_port: u16,
+    listeners: Vec<Listener>,
+    running: Option<Child>,
+}
+
+impl PrivateBroker {
+    /// Starts it on free ports, and waits until it is ready.
+    pub fn start() -> Self {
+        Self::start_in(Folder::own(), &[])
+    }
+
+    /// The same, in that folder, with more ways in.
+    pub fn start_in(folder: Folder, listeners: &[Listener]) -> Self {
+        let [port, controller_port] = ports::free();
+        let listeners = listeners.to_vec();
+        let mut broker = Self { folder, port, controller_port, listeners, running: None };
+        broker.restart();
+        broker
+    }
+
+    /// Its `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL, and waits for the death.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it again with the same ports and data, and waits until it is ready.
+    pub fn restart(&mut self) {
+        assert!(self.running.is_none(), "it runs");
+        let script = root().join("scripts/kafka/broker");
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(script);
+        command.arg(self.folder.path().join("kafka"));
+        command.args([self.port, self.controller_port].map(|port| port.to_string()));
+        command.args(self.listeners.iter().map(|listener| format!("{}:{}", listener.port, listener.told)));
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.running = Some(command.spawn().unwrap());
+        self.await_ready();
+    }
+
+    fn await_ready(&mut self) {
+        let until = Instant::now() + READY_WITHIN;
+        let asking: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
+        while !asking.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|m| m.brokers().len() == 1) {
+            let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+            if ended || Instant::now() > until {
+                panic!("Kafka didn't start: {}", std::fs::read_to_string(self.log()).unwrap_or_default());
+            }
+        }
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for PrivateBroker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,42 @@
+//! The crash loop: replicas of the real gateway under load and under faults, and the checker that
+//! holds them to their promises.
+//!
+//! ```text
+//! schedule ──► stage ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
+//!              faults    load, witness, readers ──► acknowledged, told ──┘
+//! ```
+//!
+//! The actors are the integration tests' too. Nothing here is part of the gateway.
+#![allow(clippy::unwrap_used, reason = "a run that can't go on has failed")]
+
+use std::path::{Path, PathBuf};
+
+pub mod folder;
+pub mod ports;
+
+pub mod kafka;
+pub mod mongodb;
+pub mod postgres;
+pub mod store;
+
+pub mod proxy;
+pub mod serve;
+
+pub mod load;
+pub mod readers;
+pub mod witness;
+
+pub mod checker;
+pub mod story;
+
+pub mod faults;
+pub mod figures;
+pub mod lanes;
+pub mod run;
+pub mod schedule;
+pub mod stage;
+
+/// Where the project lies: its scripts start the servers.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -1,0 +1,248 @@
+//! The actors of a mixed load: writers that change records one after another, whatever happens to
+//! the gateway meanwhile.
+//!
+//! Each writer owns the records it changes, and goes on only when a change is acknowledged: it asks
+//! again with the same event id, at the next replica if there are several, until it is. What was
+//! acknowledged is what the checker holds the gateway to.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use event_gateway::clock::{Clock, System};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::witness::Heard;
+
+/// The entities of the load, and their records.
+const RECORDS: [(&str, &str); 3] = [
+    ("instance", include_str!("data/instance.ndjson")),
+    ("holdings-record", include_str!("data/holdings-record.ndjson")),
+    ("item", include_str!("data/item.ndjson")),
+];
+/// How many of the changes of a load with an ear ask to be answered once they are published: one in so many.
+const WAITS_EACH: usize = 10;
+/// Longer than anything may stop all writers.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The names of the entities.
+pub fn entities() -> [&'static str; 3] {
+    RECORDS.map(|(entity, _)| entity)
+}
+
+/// A change that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Whose.
+    pub tenant: String,
+    /// Of what kind the record is.
+    pub entity: String,
+    /// The record's id.
+    pub key: String,
+    /// As it was posted.
+    pub event_id: String,
+    /// As the receipt has it.
+    pub position: u64,
+    /// The state before, as it was posted.
+    pub old: Option<String>,
+    /// The state after, as it was posted.
+    pub new: Option<String>,
+    /// Rises with each change of a key.
+    pub seq: usize,
+}
+
+/// What a load consists of.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// Of the replicas.
+    pub urls: Vec<String>,
+    /// Each has a writer for each entity.
+    pub tenants: Vec<String>,
+    /// So many records has each of these writers.
+    pub keys: usize,
+    /// So long it rests after each change.
+    pub pause: Duration,
+    /// So many writers more of each tenant change one record each, as fast as they can.
+    pub hot: usize,
+    /// Where each change is noted that was acknowledged.
+    pub journal: Option<Arc<Mutex<File>>>,
+    /// Who hears what was told to be published.
+    pub ear: Option<UnboundedSender<Heard>>,
+}
+
+/// Running writers.
+pub struct Load {
+    tasks: JoinSet<Vec<Acknowledged>>,
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Load {
+    /// One writer for each tenant and entity, each with `keys` records, at one gateway.
+    pub fn start(url: &str, tenants: &[&str], keys: usize) -> Self {
+        let tenants = tenants.iter().map(|&tenant| tenant.to_owned()).collect();
+        Self::of(&Plan { urls: vec![url.to_owned()], tenants, keys, ..Plan::default() })
+    }
+
+    /// As planned.
+    pub fn of(plan: &Plan) -> Self {
+        let mut load = Self { tasks: JoinSet::new(), stop: Arc::default(), count: Arc::default() };
+        for tenant in &plan.tenants {
+            for entity in RECORDS {
+                load.write(plan, tenant, entity);
+            }
+            let hot = Plan { keys: 1, pause: Duration::ZERO, ..plan.clone() };
+            RECORDS.into_iter().cycle().take(plan.hot).for_each(|entity| load.write(&hot, tenant, entity));
+        }
+        load
+    }
+
+    fn write(&mut self, plan: &Plan, tenant: &str, (entity, records): (&'static str, &'static str)) {
+        let writer = Writer {
+            client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
+            plan: plan.clone(),
+            // The writers spread over the replicas.
+            at: self.tasks.len(),
+            tenant: tenant.to_owned(),
+            entity,
+            records: records.lines().collect(),
+            stop: self.stop.clone(),
+            count: self.count.clone(),
+        };
+        self.tasks.spawn(writer.run());
+    }
+
+    /// Changes acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Waits until that many changes more are acknowledged; panics when they stand still.
+    pub async fn more(&self, count: usize) {
+        let (wanted, until) = (self.acknowledged() + count, Instant::now() + PATIENCE);
+        while self.acknowledged() < wanted {
+            assert!(Instant::now() < until, "{} of {wanted} changes were acknowledged", self.acknowledged());
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets each writer finish its change, and returns what was acknowledged.
+    pub async fn finish(mut self) -> Vec<Acknowledged> {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut all = Vec::new();
+        while let Some(acknowledged) = self.tasks.join_next().await {
+            all.extend(acknowledged.unwrap());
+        }
+        all
+    }
+}
+
+struct Writer {
+    client: reqwest::Client,
+    plan: Plan,
+    /// Which of the replicas it speaks to.
+    at: usize,
+    tenant: String,
+    entity: &'static str,
+    records: Vec<&'static str>,
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+}
+
+/// A record that a writer owns, and its state as it was last acknowledged.
+#[derive(Clone)]
+struct Record {
+    key: String,
+    state: Option<String>,
+    seq: usize,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    topic: String,
+    position: u64,
+    published: Option<bool>,
+}
+
+impl Writer {
+    async fn run(mut self) -> Vec<Acknowledged> {
+        let new_key = |_| Record { key: System.new_id().to_string(), state: None, seq: 0 };
+        let mut records: Vec<Record> = (0..self.plan.keys).map(new_key).collect();
+        let mut all = Vec::new();
+        for turn in 0.. {
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let record = &mut records[turn % self.plan.keys];
+            all.push(self.change(record).await);
+            self.count.fetch_add(1, Ordering::SeqCst);
+            sleep(self.plan.pause).await;
+        }
+        all
+    }
+
+    /// Creates, updates five times, deletes, creates again, and so on.
+    async fn change(&mut self, record: &mut Record) -> Acknowledged {
+        record.seq += 1;
+        let text = self.records[record.seq % self.records.len()];
+        let deletes = record.seq.is_multiple_of(7);
+        let new =
+            (!deletes).then(|| text.replace("{id}", &record.key).replace("{seq}", &record.seq.to_string()));
+        let old = std::mem::replace(&mut record.state, new.clone());
+        let event_id = System.new_id().to_string();
+        let states = [("old", &old), ("new", &new)];
+        let states =
+            states.iter().filter_map(|(name, state)| Some(format!("\"{name}\":{},", (*state).as_ref()?)));
+        let body = format!(
+            "{{{}\"eventId\":\"{event_id}\",\"headers\":{{\"seq\":\"{}\"}}}}",
+            states.collect::<String>(),
+            record.seq
+        );
+        let position = self.post(body, record.seq).await;
+        let (tenant, entity, key) = (self.tenant.clone(), self.entity.to_owned(), record.key.clone());
+        let change = Acknowledged { tenant, entity, key, event_id, position, old, new, seq: record.seq };
+        if let Some(journal) = &self.plan.journal {
+            let line = serde_json::to_string(&change).unwrap() + "\n";
+            journal.lock().unwrap().write_all(line.as_bytes()).unwrap();
+        }
+        change
+    }
+
+    /// Posts until it is acknowledged: no answer and 5xx mean "again", anything else is a defect.
+    async fn post(&mut self, body: String, seq: usize) -> u64 {
+        loop {
+            let url = &self.plan.urls[self.at % self.plan.urls.len()];
+            let url = format!("{url}/domain-events/mod-inventory-storage-29.0.1/{}", self.entity);
+            let request = self.client.post(url).body(body.clone());
+            let mut request =
+                request.header("X-Okapi-Tenant", &self.tenant).header("Content-Type", "application/json");
+            if self.plan.ear.is_some() && seq.is_multiple_of(WAITS_EACH) {
+                request = request.header("Prefer", "wait=5");
+            }
+            if let Ok(answer) = request.send().await {
+                let status = answer.status().as_u16();
+                if let (201, Ok(receipt)) = (status, answer.json::<Receipt>().await) {
+                    return self.acknowledged(receipt);
+                }
+                // A server that stood still gives up on the body that it was getting.
+                assert!(status == 201 || status == 408 || status >= 500, "{status} for {body}");
+            }
+            self.at += 1;
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn acknowledged(&self, receipt: Receipt) -> u64 {
+        let Receipt { topic, position, published } = receipt;
+        if let (Some(true), Some(ear)) = (published, &self.plan.ear) {
+            // Nobody hears any more when the run ends.
+            let _ = ear.send(Heard { tenant: self.tenant.clone(), topic, position });
+        }
+        position
+    }
+}

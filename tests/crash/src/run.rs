@@ -1,0 +1,114 @@
+//! The crash loop: a load, faults by a schedule, and the checker's verdict.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::checker;
+use crate::figures::Verdict;
+use crate::schedule::{Fault, Kind, Schedule};
+use crate::stage::{ENV, Stage, TENANTS};
+use crate::{store, story};
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The gateway's binary.
+    pub gateway: PathBuf,
+    /// On which store.
+    pub store: store::Kind,
+    /// So many faults at least.
+    pub faults: usize,
+    /// So many kills of replicas at least.
+    pub kills: usize,
+    /// The schedule follows from it.
+    pub seed: u64,
+    /// Where everything is kept; when unset, in a folder that goes when nothing was wrong.
+    pub folder: Option<PathBuf>,
+}
+
+/// Runs the loop, and tells what it came to; prints what happens. A run that can't go on panics, and keeps
+/// its folder.
+pub async fn run(options: &Options) -> Verdict {
+    let started = Instant::now();
+    let folder = options.folder.clone().unwrap_or_else(new_folder);
+    fs::create_dir_all(&folder).unwrap();
+    println!("seed {}, {} faults; to repeat its schedule:", options.seed, options.faults);
+    println!("  {}", command(options));
+    println!("everything is kept in {}", folder.display());
+    let mut stage = Stage::start(&options.gateway, options.store, &folder).await;
+    let mut count = 0;
+    for fault in Schedule::new(options.seed, stage.replicas.len()) {
+        if count >= options.faults && stage.figures.kills >= options.kills {
+            break;
+        }
+        stage.wait(fault.before).await;
+        count += 1;
+        println!("{:7.1} s  {count:>3}  {}", started.elapsed().as_secs_f64(), tell(&fault, &stage));
+        stage.suffer(&fault).await;
+    }
+    stage.load.more(100).await;
+    let verdict = settle(stage, &folder, started).await;
+    print!("{verdict}");
+    verdict.findings.iter().take(20).for_each(|finding| println!("{finding}"));
+    if verdict.findings.is_empty() && options.folder.is_none() {
+        fs::remove_dir_all(&folder).unwrap();
+    } else {
+        println!("logs, data and acknowledged.ndjson are in {}", folder.display());
+    }
+    verdict
+}
+
+/// Ends the load, and checks the story.
+async fn settle(stage: Stage, folder: &Path, started: Instant) -> Verdict {
+    let (quiet, acknowledged, told) = stage.quiet().await;
+    let lines: Vec<_> = told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
+    fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
+    let (url, broker) = (quiet.url(), quiet.kafka.address());
+    let place = story::Place { url: &url, broker: &broker, env: ENV, tenants: &TENANTS };
+    let story = story::read(&place, acknowledged, told).await;
+    Verdict {
+        elapsed: started.elapsed(),
+        acknowledged: story.acknowledged.len(),
+        told: story.told.len(),
+        aborted: story.uncommitted.len().saturating_sub(story.committed.len()),
+        held_back: quiet.held_back,
+        findings: checker::check(&story),
+        figures: quiet.figures,
+    }
+}
+
+fn command(options: &Options) -> String {
+    let (store, Options { faults, kills, seed, .. }) = (options.store.as_str(), options);
+    let kills = if *kills > 0 { format!(" --kills {kills}") } else { String::new() };
+    format!("cargo run -p crash -- --store {store} --faults {faults}{kills} --seed {seed}")
+}
+
+/// What happens, to whom, and for how long.
+fn tell(fault: &Fault, stage: &Stage) -> String {
+    let name = |replica: usize| stage.replicas[replica].name;
+    let kind = fault.kind;
+    let mut text = match kind {
+        Kind::Rolled | Kind::KafkaKilled | Kind::StoreKilled => kind.to_string(),
+        _ => format!("{kind}: {}", name(fault.replica)),
+    };
+    match kind {
+        Kind::Frozen | Kind::Held | Kind::KafkaKilled | Kind::StoreKilled => {
+            text += &format!(", for {} s", fault.seconds);
+        }
+        Kind::ClockOff => text += &format!(", by {} s", fault.clock_off_s),
+        _ => {}
+    }
+    if let Some(dead) = fault.meanwhile {
+        text += &format!("; killed meanwhile: {}", name(dead));
+    }
+    text
+}
+
+/// A new one, which others may enter.
+fn new_folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("crash-").tempdir().unwrap().keep();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}

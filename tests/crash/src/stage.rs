@@ -1,0 +1,210 @@
+//! The stage: Kafka and the store, three replicas on them, each behind a proxy of its own, and whoever
+//! writes, reads along and watches.
+//!
+//! Built once for a run; `faults` happen to it.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::block_in_place;
+
+use crate::figures::Figures;
+use crate::folder::Folder;
+use crate::kafka::{self, Listener, PrivateBroker};
+use crate::lanes::Lanes;
+use crate::load::{self, Acknowledged, Load, Plan};
+use crate::proxy::Proxy;
+use crate::readers::{HeldBack, Readers};
+use crate::serve::{Serve, Setup};
+use crate::story::Told;
+use crate::witness::Witness;
+use crate::{ports, store};
+
+/// The `ENV` of a run.
+pub const ENV: &str = "crash";
+/// The tenants of a run.
+pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
+const NAMES: [&str; 3] = ["one", "two", "three"];
+/// Of each topic.
+const PARTITIONS: i32 = 3;
+/// Records of each writer that rests.
+const KEYS: usize = 4;
+/// So that Kafka and the store have time to come back on a small machine, and hours fit into memory.
+const PAUSE: Duration = Duration::from_millis(60);
+
+/// One replica of the gateway.
+pub struct Replica {
+    /// Its name in the roster.
+    pub name: &'static str,
+    /// Its way to Kafka.
+    pub proxy: Proxy,
+    setup: Setup,
+    running: Option<Serve>,
+}
+
+impl Replica {
+    /// Starts it, and waits until it listens.
+    pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    fn start_with(&mut self, env: &[(&str, &str)]) {
+        self.running = Some(block_in_place(|| self.setup.serve_with(env)));
+    }
+
+    /// Starts it with a clock that is so far off.
+    pub async fn start_with_clock(&mut self, library: &Path, off_s: i64) {
+        let off = off_s.to_string();
+        self.start_with(&[("LD_PRELOAD", library.to_str().unwrap()), ("CLOCK_OFF_S", &off)]);
+        let answer = reqwest::get(format!("{}/livez", self.setup.url())).await.unwrap();
+        let told = httpdate::parse_http_date(answer.headers()["Date"].to_str().unwrap()).unwrap();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what is asked is how far another clock is from this one"
+        )]
+        let now = SystemTime::now();
+        let seconds =
+            told.duration_since(now).map_or_else(|e| -e.duration().as_secs_f64(), |d| d.as_secs_f64());
+        assert!((seconds - off_s as f64).abs() < 10.0, "its clock is {seconds} s off, not {off_s} s");
+    }
+
+    /// SIGKILL, unless it is dead.
+    pub fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    /// SIGTERM; it must end well.
+    pub fn stop(&mut self) {
+        let status = block_in_place(|| self.running.take().unwrap().terminate());
+        assert_eq!(status.code(), Some(0), "{} ended: {}", self.name, self.setup.log());
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        self.running.as_ref().unwrap().signal(name);
+    }
+}
+
+/// All of it.
+pub struct Stage {
+    /// Kafka.
+    pub kafka: PrivateBroker,
+    /// The store's server.
+    pub store: store::Server,
+    /// All of them run, except within a fault.
+    pub replicas: Vec<Replica>,
+    /// The lanes.
+    pub lanes: Lanes,
+    /// The consumers.
+    pub readers: Readers,
+    /// The writers.
+    pub load: Load,
+    /// Who hears what is told to be published.
+    pub witness: Witness,
+    /// Sets the clock of a process off.
+    pub clock: std::path::PathBuf,
+    /// What is counted.
+    pub figures: Figures,
+}
+
+impl Stage {
+    /// Starts everything, in a folder that others may enter: the store may not run as this user.
+    pub async fn start(gateway: &Path, store: store::Kind, folder: &Path) -> Self {
+        let part = |name: &str| Folder::given(folder.join(name));
+        let clock = clock_library(folder);
+        let store = store::Server::start(store, part("store")).await;
+        let (mut listeners, mut proxies) = (Vec::new(), Vec::new());
+        for port in ports::free::<{ NAMES.len() }>() {
+            let proxy = Proxy::start(&format!("127.0.0.1:{port}")).await;
+            listeners.push(Listener { port, told: proxy.port() });
+            proxies.push(proxy);
+        }
+        let kafka = block_in_place(|| PrivateBroker::start_in(part("kafka"), &listeners));
+        let replica = |(name, proxy): (&'static str, Proxy)| {
+            let setup = Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
+            let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
+            let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&several_partitions());
+            Replica { name, proxy, setup, running: None }
+        };
+        let mut replicas: Vec<_> = NAMES.into_iter().zip(proxies).map(replica).collect();
+        replicas.iter_mut().for_each(Replica::start);
+        let lanes = Lanes::of(store.open(ENV).await);
+
+        let (broker, urls) = (kafka.address(), replicas.iter().map(|r| r.setup.url()).collect::<Vec<_>>());
+        let topics = topics();
+        let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS as usize)).collect();
+        block_in_place(|| kafka::assert_partitions(&broker, &counts));
+        let readers = Readers::start(&broker, &topics, PARTITIONS);
+        let witness = Witness::start(&urls, &broker, &TENANTS, PARTITIONS);
+        let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
+        let load = Load::of(&Plan {
+            urls,
+            tenants: TENANTS.map(str::to_owned).into(),
+            keys: KEYS,
+            pause: PAUSE,
+            hot: 1,
+            journal: Some(Arc::new(Mutex::new(journal))),
+            ear: Some(witness.ear()),
+        });
+        let figures = Figures::default();
+        Self { kafka, store, replicas, lanes, readers, load, witness, clock, figures }
+    }
+
+    /// A gateway's URL.
+    pub fn url(&self) -> String {
+        self.replicas[0].setup.url()
+    }
+
+    /// Ends the writing and the reading along; the servers and the replicas go on.
+    pub async fn quiet(self) -> (Quiet, Vec<Acknowledged>, Vec<Told>) {
+        let acknowledged = self.load.finish().await;
+        let told = self.witness.finish().await;
+        let held_back = block_in_place(|| self.readers.finish());
+        let Self { kafka, store, replicas, figures, .. } = self;
+        (Quiet { kafka, replicas, held_back, figures, _store: store }, acknowledged, told)
+    }
+}
+
+/// The stage when nobody writes any more.
+pub struct Quiet {
+    /// Kafka.
+    pub kafka: PrivateBroker,
+    /// All of them run.
+    pub replicas: Vec<Replica>,
+    /// What the readers saw.
+    pub held_back: HeldBack,
+    /// What was counted.
+    pub figures: Figures,
+    _store: store::Server,
+}
+
+impl Quiet {
+    /// A gateway's URL.
+    pub fn url(&self) -> String {
+        self.replicas[0].setup.url()
+    }
+}
+
+fn several_partitions() -> String {
+    let of = |entity| format!("[entities.\"inventory.{entity}\"]\npartitions = {PARTITIONS}\n");
+    load::entities().map(of).concat()
+}
+
+fn topics() -> Vec<String> {
+    let of = |tenant| load::entities().map(|entity| format!("{ENV}.{tenant}.inventory.{entity}"));
+    TENANTS.into_iter().flat_map(of).collect()
+}
+
+/// Compiles what sets a clock off: the machine has a compiler, since librdkafka needs one.
+fn clock_library(folder: &Path) -> std::path::PathBuf {
+    let library = folder.join("clock.so");
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library);
+    let status = compiler.arg(crate::root().join("tests/crash/src/clock.c")).status().unwrap();
+    assert!(status.success(), "clock.c doesn't compile");
+    library
+}

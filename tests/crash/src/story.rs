@@ -1,0 +1,208 @@
+//! The story of a run, as it is told by those who were there: the writers, the log, the topics' readers
+//! and the metrics.
+//!
+//! Read from a gateway that is no longer written to; feeds the checker.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep};
+
+use crate::kafka::{self, Isolation, Record};
+use crate::load::Acknowledged;
+use crate::serve;
+
+/// How long what was accepted may take to be published, once nothing is down.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
+/// A commit is decided before its markers stand in every partition: readers see it a moment later. The
+/// metrics too tell what was true a moment ago.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Where it took place.
+pub struct Place<'a> {
+    /// Of a gateway.
+    pub url: &'a str,
+    /// Kafka's `host:port`.
+    pub broker: &'a str,
+    /// The gateway's `ENV`.
+    pub env: &'a str,
+    /// All of them.
+    pub tenants: &'a [&'a str],
+}
+
+/// All that is known of a run.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The gateway's `ENV`.
+    pub env: String,
+    /// What writers were told to be durable, for each key in their order.
+    pub acknowledged: Vec<Acknowledged>,
+    /// Each tenant's whole log.
+    pub logs: BTreeMap<String, Vec<Logged>>,
+    /// What a read_committed consumer sees: by topic, partition and offset.
+    pub committed: Vec<Record>,
+    /// What a read_uncommitted consumer sees, in the same order.
+    pub uncommitted: Vec<Record>,
+    /// Events that somebody was told to be published.
+    pub told: Vec<Told>,
+    /// What the metrics say in the end.
+    pub sums: Sums,
+}
+
+/// One event of the log, as `GET /domain-events` tells it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Logged {
+    /// In its tenant's log.
+    pub position: u64,
+    /// Its id.
+    pub event_id: String,
+    /// Where it is published.
+    pub topic: String,
+    /// The record's id.
+    pub key: String,
+    /// As RFC 3339 has it.
+    pub time: String,
+    /// As consumers see them.
+    pub headers: BTreeMap<String, String>,
+    /// As it was stored.
+    pub payload: Box<RawValue>,
+    /// Whether it is in Kafka.
+    pub published: Option<bool>,
+}
+
+/// An event that somebody was told to be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Whose.
+    pub tenant: String,
+    /// Where to.
+    pub topic: String,
+    /// In the tenant's log.
+    pub position: u64,
+    /// Where each partition of the topic ended for a read_uncommitted consumer, asked for after it was told.
+    pub ends: Vec<i64>,
+}
+
+/// What `/metrics` counts of the store: all events, and those by what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// `event_gateway_log_events`.
+    pub log_events: u64,
+    /// `event_gateway_events{state}`.
+    pub states: BTreeMap<String, u64>,
+}
+
+impl Sums {
+    /// Of that state.
+    pub fn of(&self, state: &str) -> u64 {
+        self.states.get(state).copied().unwrap_or_default()
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut sums = Self::default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
+            let state =
+                name.strip_prefix("event_gateway_events{state=\"").and_then(|rest| rest.strip_suffix("\"}"));
+            match (name, state) {
+                ("event_gateway_log_events", _) => sums.log_events = value.parse().unwrap(),
+                (_, Some(state)) => drop(sums.states.insert(state.to_owned(), value.parse().unwrap())),
+                _ => {}
+            }
+        }
+        sums
+    }
+}
+
+/// Waits until all is published, and reads everything.
+pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<Told>) -> Story {
+    let mut logs = BTreeMap::new();
+    for tenant in place.tenants {
+        if let Some(last) = log(place.url, tenant).await.last() {
+            published(place.url, tenant, last.position, PUBLISHED_WITHIN).await;
+        }
+        // Once more: what it says of each event is to be true by now.
+        logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
+    }
+    let count = logs.values().map(Vec::len).sum();
+    let sums = sums(place.url).await;
+    let [committed, uncommitted] = block_in_place(|| records(place, count));
+    Story { env: place.env.to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
+}
+
+/// What both readers see, once there are as many committed records as there are to be, or patience ends.
+fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
+    let consume = |isolation| {
+        let of =
+            |tenant: &&str| kafka::consume(place.broker, &format!("{}.{tenant}.*", place.env), isolation);
+        place.tenants.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let until = Instant::now() + VISIBLE_WITHIN;
+    let mut committed = consume(Isolation::ReadCommitted);
+    while committed.len() < count && Instant::now() < until {
+        committed = consume(Isolation::ReadCommitted);
+    }
+    [committed, consume(Isolation::ReadUncommitted)]
+}
+
+/// The metrics, once they say that nothing is pending, or patience ends.
+async fn sums(url: &str) -> Sums {
+    let until = Instant::now() + VISIBLE_WITHIN;
+    loop {
+        let answer = reqwest::get(format!("{url}/metrics")).await.unwrap();
+        let sums = Sums::parse(&answer.text().await.unwrap());
+        let settled = sums.states.contains_key("pending") && sums.of("pending") == 0;
+        if settled || Instant::now() > until {
+            return sums;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+#[derive(Deserialize)]
+struct LogPage {
+    events: Vec<Logged>,
+    next: Option<u64>,
+}
+
+/// A tenant's whole log.
+pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
+    let (client, mut all, mut after) = (reqwest::Client::new(), Vec::new(), 0);
+    loop {
+        let page = client
+            .get(format!("{url}/domain-events?limit=1000&after={after}"))
+            .header("X-Okapi-Tenant", tenant);
+        let page: LogPage = page.send().await.unwrap().json().await.unwrap();
+        all.extend(page.events);
+        match page.next {
+            Some(next) => after = next,
+            None => return all,
+        }
+    }
+}
+
+/// Waits until the event at that position is published.
+pub async fn published(url: &str, tenant: &str, position: u64, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    loop {
+        let page = serve::get(&format!("{url}/domain-events?limit=1&after={}", position - 1), tenant).await;
+        if page["events"][0]["published"] == Value::Bool(true) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "position {position} of {tenant} is still not published");
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Waits until more than those positions of a tenant's log are published; returns how many are.
+pub async fn published_beyond(url: &str, tenant: &str, position: u64) -> u64 {
+    published(url, tenant, position + 1, Duration::from_secs(60)).await;
+    let page = serve::get(&format!("{url}/domain-events?after={position}&limit=1000"), tenant).await;
+    let events = page["events"].as_array().unwrap().iter();
+    position + events.take_while(|event| event["published"] == Value::Bool(true)).count() as u64
+}

@@ -1,0 +1,146 @@
+//! The witness: hears what is told to be published, and asks Kafka at once where the topic ends.
+//!
+//! Fed by writers whose receipts say so, and by looking into the log himself, at one replica after the
+//! other; feeds the checker. The record of what was told must stand before that end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep};
+
+use crate::kafka::{self, Isolation};
+use crate::story::{Logged, Told};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Longer than anything may keep all from being published.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Somebody was told that an event is published.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Whose.
+    pub tenant: String,
+    /// Where to.
+    pub topic: String,
+    /// In the tenant's log.
+    pub position: u64,
+}
+
+/// A witness at work.
+pub struct Witness {
+    ear: UnboundedSender<Heard>,
+    looking: JoinSet<()>,
+    asking: JoinHandle<Vec<Told>>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Witness {
+    /// Looks into these tenants' logs; each topic has that many partitions.
+    pub fn start(urls: &[String], broker: &str, tenants: &[&str], partitions: i32) -> Self {
+        let (ear, heard) = unbounded_channel();
+        let count = Arc::<AtomicUsize>::default();
+        let mut looking = JoinSet::new();
+        for tenant in tenants {
+            looking.spawn(look(urls.to_vec(), (*tenant).to_owned(), ear.downgrade()));
+        }
+        let ends = Ends { consumer: kafka::consumer(broker, Isolation::ReadUncommitted), partitions };
+        let asking = tokio::spawn(ask(heard, Arc::new(ends), count.clone()));
+        Self { ear, looking, asking, count }
+    }
+
+    /// Where writers tell what they were told.
+    pub fn ear(&self) -> UnboundedSender<Heard> {
+        self.ear.clone()
+    }
+
+    /// How many events were told so far.
+    pub fn told(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Waits until something more is told to be published; panics when nothing is.
+    pub async fn more(&self) {
+        let (before, until) = (self.told(), Instant::now() + PATIENCE);
+        while self.told() == before {
+            assert!(Instant::now() < until, "nothing was published for {PATIENCE:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Listens no more, and returns what was told. Writers must have ended.
+    pub async fn finish(mut self) -> Vec<Told> {
+        self.looking.shutdown().await;
+        drop(self.ear);
+        self.asking.await.unwrap()
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Page {
+    events: Vec<Logged>,
+}
+
+/// Follows what is published of one log.
+async fn look(urls: Vec<String>, tenant: String, ear: WeakUnboundedSender<Heard>) {
+    let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
+    let mut after = 0;
+    for url in urls.iter().cycle() {
+        sleep(LOOK_EVERY).await;
+        let Some(ear) = ear.upgrade() else { return };
+        let page = client.get(format!("{url}/domain-events?after={after}")).header("X-Okapi-Tenant", &tenant);
+        // One that is down or stands still is passed over.
+        let Ok(answer) = page.send().await else { continue };
+        let Ok(page) = answer.json::<Page>().await else { continue };
+        for event in page.events.into_iter().take_while(|event| event.published == Some(true)) {
+            after = event.position;
+            let _ = ear.send(Heard { tenant: tenant.clone(), topic: event.topic, position: after });
+        }
+    }
+}
+
+/// Asks for the ends of what was heard, until nobody speaks any more.
+async fn ask(mut heard: UnboundedReceiver<Heard>, ends: Arc<Ends>, count: Arc<AtomicUsize>) -> Vec<Told> {
+    let mut all = Vec::new();
+    let mut together = Vec::new();
+    while heard.recv_many(&mut together, 1000).await > 0 {
+        let mut by_topic: BTreeMap<String, Vec<Heard>> = BTreeMap::new();
+        for heard in together.drain(..) {
+            by_topic.entry(heard.topic.clone()).or_default().push(heard);
+        }
+        for (topic, heard) in by_topic {
+            let (asked, of) = (ends.clone(), topic.clone());
+            let ends = spawn_blocking(move || asked.of(&of)).await.unwrap();
+            count.fetch_add(heard.len(), Ordering::SeqCst);
+            all.extend(heard.into_iter().map(|Heard { tenant, topic, position }| Told {
+                tenant,
+                topic,
+                position,
+                ends: ends.clone(),
+            }));
+        }
+    }
+    all
+}
+
+struct Ends {
+    consumer: BaseConsumer,
+    partitions: i32,
+}
+
+impl Ends {
+    /// Where the partitions of a topic end; asks until Kafka answers.
+    fn of(&self, topic: &str) -> Vec<i64> {
+        let end = |partition| loop {
+            if let Ok((_, end)) = self.consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
+                return end;
+            }
+        };
+        (0..self.partitions).map(end).collect()
+    }
+}
