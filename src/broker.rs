@@ -68,6 +68,17 @@ pub struct Page {
 /// The cursors of a lane, as its partition of the cursors topic tells them.
 pub type KnownCursors = HashMap<(LogId, Follower), Cursor>;
 
+/// A topic that somebody gave more partitions: its keys may stand in others than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Widened {
+    /// Which.
+    pub topic: Topic,
+    /// How many partitions it had when it was first seen.
+    pub before: usize,
+    /// How many it has.
+    pub now: usize,
+}
+
 /// A record that stands in a topic, and the event that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -103,6 +114,10 @@ pub trait Broker: Send + Sync {
     /// Creates the topics that are missing; existing ones stay as they are. What was seen within
     /// the last 5 s isn't asked again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
+
+    /// Topics that have more partitions than when they were first seen. They are looked at when they are
+    /// ensured.
+    fn widened(&self) -> Vec<Widened>;
 
     /// A lane's cursors, as they are just now: without a fence, a page that is under way may change them.
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;

@@ -22,7 +22,7 @@ use self::cluster::Cluster;
 use self::cursors::Cursors;
 use self::producer::LaneProducer;
 use self::topics::Topics;
-use super::{Broker, Error, Fenced, KnownCursors, Published};
+use super::{Broker, Error, Fenced, KnownCursors, Published, Widened};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::{Naming, Topic, TopicSpec};
@@ -97,6 +97,10 @@ impl Broker for Kafka {
             return Ok(());
         }
         self.blocking(move |kafka| kafka.topics.ensure(&kafka.cluster, &unseen)).await
+    }
+
+    fn widened(&self) -> Vec<Widened> {
+        self.0.topics.widened()
     }
 
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::News;
 use super::{Backoff, Error, Parts};
-use crate::broker::Broker;
+use crate::broker::{Broker, Widened};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
@@ -24,7 +24,10 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
     let mut ensured = 0;
     while !stop.is_cancelled() {
         match keep(&parts, &broker, &mut ensured).await {
-            Ok(()) => parts.health.well(WHO),
+            Ok(()) => {
+                parts.health.well(WHO);
+                tell_widened(&parts, &*broker);
+            }
             // The store tells of itself whoever asks.
             Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
             Err(Error::Broker(error)) => {
@@ -50,4 +53,18 @@ async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) -> R
         *ensured = tenants.len();
     }
     Ok(())
+}
+
+/// A key's newer events may stand in another partition than its older ones, and be read before them. Nothing
+/// can be done about it here, so it is told until the gateway is restarted.
+fn tell_widened(parts: &Parts, broker: &dyn Broker) {
+    for Widened { topic, before, now } in broker.widened() {
+        let why = format!(
+            "it has {now} partitions, and had {before}: keys may have moved, so let consumers read what was there \
+             before, then restart the gateway"
+        );
+        if parts.health.trouble(&format!("topic {topic}"), &why) == News::New {
+            tracing::error!(%topic, before, now, "somebody added partitions: {why}");
+        }
+    }
 }

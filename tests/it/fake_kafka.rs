@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer, Published};
+use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer, Published, Widened};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
@@ -35,6 +35,8 @@ pub struct State {
     pub refused_keys: HashSet<(Topic, Key)>,
     /// Topics that are refused: to publish to, or to be created.
     pub refused_topics: HashSet<Topic>,
+    /// Topics that somebody gave more partitions.
+    pub widened: Vec<Widened>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
     /// Committed cursors of each lane.
@@ -86,6 +88,10 @@ impl Broker for FakeKafka {
             Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
             None => Ok(()),
         })
+    }
+
+    fn widened(&self) -> Vec<Widened> {
+        self.state(|state| state.widened.clone())
     }
 
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {

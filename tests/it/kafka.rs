@@ -8,4 +8,6 @@ pub mod envelopes;
 pub use crash::kafka::*;
 
 #[cfg(feature = "services")]
-pub use cluster::{TestTopic, address, create_topic, delete_topic, env, leave_open, produce, set, settings};
+pub use cluster::{
+    TestTopic, address, create_topic, delete_topic, env, leave_open, produce, set, settings, widen,
+};

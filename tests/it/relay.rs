@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::{KnownCursors, Opened};
+use event_gateway::broker::{KnownCursors, Opened, Widened};
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
@@ -343,6 +343,20 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
     stage.published(&tenants).await;
     followers.stop().await;
     stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let topic = create_in(&tenants[0], 1).topic;
+    stage.kafka.state(|state| state.widened.push(Widened { topic: topic.clone(), before: 1, now: 3 }));
+    let followers = stage.follow();
+    let trouble = stage.trouble(&format!("topic {topic}")).await;
+    assert!(trouble.contains("3 partitions, and had 1"), "{trouble}");
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    stage.published(&tenants).await;
+    followers.stop().await;
 }
 
 impl Stage {

@@ -12,19 +12,27 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::{Cluster, State};
 use super::refusal;
-use crate::broker::Error;
+use crate::broker::{Error, Widened};
 use crate::domain::topic::{Topic, TopicSpec};
 
 const SEEN_FOR: Duration = Duration::from_secs(5);
 
-/// The topics that were there a moment ago.
+/// What is known of topics.
 #[derive(Default)]
-pub(super) struct Topics(Mutex<HashMap<Topic, Instant>>);
+pub(super) struct Topics(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Those that were there a moment ago.
+    seen: HashMap<Topic, Instant>,
+    /// How many partitions each had when it was first seen, and when it was last.
+    partitions: HashMap<Topic, (usize, usize)>,
+}
 
 impl Topics {
     /// Those that must be asked about, each once.
     pub(super) fn unseen(&self, wanted: &[TopicSpec]) -> Vec<TopicSpec> {
-        let mut seen = self.seen();
+        let seen = &mut self.known().seen;
         seen.retain(|_, at| at.elapsed() < SEEN_FOR);
         let mut unseen: HashMap<&Topic, &TopicSpec> = HashMap::new();
         for spec in wanted.iter().filter(|spec| !seen.contains_key(&spec.topic)) {
@@ -35,7 +43,16 @@ impl Topics {
 
     /// Asks about all of them again.
     pub(super) fn forget(&self) {
-        self.seen().clear();
+        self.known().seen.clear();
+    }
+
+    /// Those that have more partitions than at first.
+    pub(super) fn widened(&self) -> Vec<Widened> {
+        let known = self.known();
+        let wider = known.partitions.iter().filter(|(_, (before, now))| now > before);
+        wider
+            .map(|(topic, (before, now))| Widened { topic: topic.clone(), before: *before, now: *now })
+            .collect()
     }
 
     /// Creates what is missing. If a topic is refused, the others are created none the less.
@@ -45,7 +62,10 @@ impl Topics {
         let (mut missing, mut refused) = (Vec::new(), None);
         for spec in wanted {
             match states.get(spec.topic.as_str()) {
-                Some(State::Exists(_) | State::Leaderless(_)) => self.saw(&spec.topic),
+                Some(State::Exists(partitions) | State::Leaderless(partitions)) => {
+                    self.saw(&spec.topic);
+                    self.count(&spec.topic, *partitions);
+                }
                 Some(State::Refused(code)) => {
                     refused = refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
                 }
@@ -80,6 +100,7 @@ impl Topics {
         match result_of(spec.topic.as_str(), results) {
             Ok(()) => {
                 tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a topic");
+                self.count(&spec.topic, spec.partitions.into());
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
             Err(code) => return Some(refusal::of_topic("create it", &spec.topic, code)),
@@ -89,10 +110,17 @@ impl Topics {
     }
 
     fn saw(&self, topic: &Topic) {
-        self.seen().insert(topic.clone(), Instant::now());
+        self.known().seen.insert(topic.clone(), Instant::now());
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<Topic, Instant>> {
+    fn count(&self, topic: &Topic, partitions: usize) {
+        let mut known = self.known();
+        let (before, now) = known.partitions.entry(topic.clone()).or_insert((partitions, partitions));
+        // With fewer it is another topic of that name.
+        (*before, *now) = (partitions.min(*before), partitions);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

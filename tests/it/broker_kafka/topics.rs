@@ -1,9 +1,9 @@
 //! Topics: created as they are asked for, and never touched again.
 
-use event_gateway::broker::Error;
+use event_gateway::broker::{Error, Widened};
 
 use super::World;
-use crate::kafka::{TestTopic, assert_partitions, create_topic, settings};
+use crate::kafka::{TestTopic, assert_partitions, create_topic, settings, widen};
 
 #[tokio::test]
 async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
@@ -26,6 +26,25 @@ async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
             (policy, retention)
         );
     }
+}
+
+#[tokio::test]
+async fn a_topic_that_got_partitions_from_outside_is_told() {
+    let world = World::new();
+    let (item, loan) = (world.spec("item", 2), world.spec("loan", 1));
+    let name = world.name("loan");
+    create_topic(&world.address, TestTopic { name: &name, partitions: 3, settings: &[] }).await;
+    let both = [item.clone(), loan];
+    world.broker.ensure(&both).await.unwrap();
+    assert_eq!(world.broker.widened(), [], "other partitions than the settings say are nobody's doing");
+    widen(&world.address, &world.name("item"), 5).await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    while world.broker.widened().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "nobody noticed");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        world.broker.ensure(&both).await.unwrap();
+    }
+    assert_eq!(world.broker.widened(), [Widened { topic: item.topic, before: 2, now: 5 }]);
 }
 
 #[tokio::test]

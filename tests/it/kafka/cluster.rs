@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -45,6 +47,14 @@ pub async fn create_topic(address: &str, topic: TestTopic<'_>) {
 pub async fn delete_topic(address: &str, topic: &str) {
     let deleted = admin(address).delete_topics(&[topic], &options()).await.unwrap();
     assert_eq!(deleted, [Ok(topic.to_owned())]);
+}
+
+/// Gives a topic so many partitions.
+pub async fn widen(address: &str, topic: &str, partitions: usize) {
+    let wider = NewPartitions::new(topic, partitions);
+    let done = admin(address).create_partitions(&[wider], &options()).await.unwrap();
+    assert_eq!(done, [Ok(topic.to_owned())]);
+    super::assert_partitions(address, &[(topic.to_owned(), partitions)]);
 }
 
 /// A topic's settings.
