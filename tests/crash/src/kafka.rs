@@ -75,9 +75,10 @@ pub fn consume(address: &str, topics: &str, isolation: Isolation) -> Vec<Record>
         Some(prefix) => name.starts_with(prefix),
         None => name == topics,
     };
+    let reader = consumer(address, isolation);
     let mut records = Vec::new();
-    for (topic, partitions) in self::topics(address).into_iter().filter(|(name, _)| wanted(name)) {
-        records.extend(read(&consumer(address, isolation), &topic, partitions));
+    for (topic, partitions) in topics_of(&reader).into_iter().filter(|(name, _)| wanted(name)) {
+        records.extend(read(&reader, &topic, partitions));
     }
     records.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     records
@@ -116,7 +117,11 @@ pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
 
 /// All topics, and how many partitions each has.
 pub fn topics(address: &str) -> HashMap<String, usize> {
-    let metadata = consumer(address, Isolation::ReadCommitted).fetch_metadata(None, ANSWERS_WITHIN).unwrap();
+    topics_of(&consumer(address, Isolation::ReadCommitted))
+}
+
+fn topics_of(consumer: &BaseConsumer) -> HashMap<String, usize> {
+    let metadata = consumer.fetch_metadata(None, ANSWERS_WITHIN).unwrap();
     metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
 }
 
@@ -135,7 +140,7 @@ pub fn consumer(address: &str, isolation: Isolation) -> BaseConsumer {
         .unwrap()
 }
 
-/// One topic with each consumer: the end of a partition doesn't tell of which topic.
+/// One topic at a time: the end of a partition doesn't tell of which topic.
 fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> {
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
     let mut all = TopicPartitionList::new();

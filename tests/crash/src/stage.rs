@@ -25,14 +25,16 @@ use crate::{ports, store};
 /// The `ENV` of a run.
 pub const ENV: &str = "crash";
 /// The tenants of a run.
-pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
+pub const TENANTS: [&str; 4] = ["diku", "college", "university", "consortium"];
+/// As many as tenants, so that every lane has work.
+const LANES: usize = TENANTS.len();
 const NAMES: [&str; 3] = ["one", "two", "three"];
 /// Of each topic.
 const PARTITIONS: i32 = 3;
 /// Records of each writer that rests.
 const KEYS: usize = 4;
 /// So that Kafka and the store have time to come back on a small machine, and hours fit into memory.
-const PAUSE: Duration = Duration::from_millis(60);
+const PAUSE: Duration = Duration::from_millis(80);
 
 /// One replica of the gateway.
 pub struct Replica {
@@ -126,6 +128,7 @@ impl Stage {
         let kafka = block_in_place(|| PrivateBroker::start_in(part("kafka"), &listeners));
         let replica = |(name, proxy): (&'static str, Proxy)| {
             let setup = Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
+            let setup = setup.with("LANES", LANES);
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
             let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&several_partitions());
             Replica { name, proxy, setup, running: None }

@@ -12,14 +12,16 @@ use crate::story::{Logged, Story};
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in &story.committed {
-        let event = match place(record, index) {
-            Ok(event) => event,
-            Err(finding) => {
-                findings.push(finding);
-                continue;
-            }
+        let Some((tenant, event)) = event_of(record, index) else {
+            findings.push(phantom(record));
+            continue;
         };
-        if !seen.insert(event.event_id.as_str()) {
+        let is_new = seen.insert(event.event_id.as_str());
+        if index.tenant_of(&record.topic) != Some(tenant) {
+            findings.push(misplaced(record, tenant));
+            continue;
+        }
+        if !is_new {
             findings.push(Kind::Duplicate.of(format!("committed, {}", name(record))));
         }
         let before = last.insert((&record.topic, &record.key), event.position).unwrap_or_default();
@@ -37,14 +39,17 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in &story.uncommitted {
-        match place(record, index) {
-            Ok(event) => {
-                seen.insert(event.event_id.as_str());
-                last.insert((record.topic.as_str(), record.key.as_slice()), event.position);
-                findings.extend(differences(event, record));
-            }
-            Err(finding) => findings.push(finding),
+        let Some((tenant, event)) = event_of(record, index) else {
+            findings.push(phantom(record));
+            continue;
+        };
+        seen.insert(event.event_id.as_str());
+        if index.tenant_of(&record.topic) != Some(tenant) {
+            findings.push(misplaced(record, tenant));
+            continue;
         }
+        last.insert((record.topic.as_str(), record.key.as_slice()), event.position);
+        findings.extend(differences(event, record));
     }
     let newest: HashMap<_, _> =
         story.logs.values().flatten().map(|e| ((e.topic.as_str(), e.key.as_bytes()), e)).collect();
@@ -57,16 +62,17 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The event that the record is of, unless it is nobody's or in another tenant's topic.
-fn place<'a>(record: &Record, index: &Index<'a>) -> Result<&'a Logged, Finding> {
-    let found = record.header("event_id").and_then(|id| index.by_id.get(id));
-    let Some((tenant, event)) = found else {
-        return Err(Kind::Phantom.of(format!("not in the log: {record:?}")));
-    };
-    if index.tenant_of(&record.topic) != Some(tenant) {
-        return Err(Kind::Tenant.of(format!("{tenant}'s: {}", name(record))));
-    }
-    Ok(event)
+/// The event that the record is of, and whose it is.
+fn event_of<'a>(record: &Record, index: &Index<'a>) -> Option<(&'a str, &'a Logged)> {
+    record.header("event_id").and_then(|id| index.by_id.get(id)).copied()
+}
+
+fn phantom(record: &Record) -> Finding {
+    Kind::Phantom.of(format!("not in the log: {record:?}"))
+}
+
+fn misplaced(record: &Record, tenant: &str) -> Finding {
+    Kind::Tenant.of(format!("{tenant}'s: {}", name(record)))
 }
 
 fn lost<'a>(story: &'a Story, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {

@@ -1,0 +1,217 @@
+//! The checker's own tests: a right story has no findings, and each small corruption gives exactly the
+//! finding that names it.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crash::checker::{Kind, check};
+use crash::kafka::Record;
+use crash::load::Acknowledged;
+use crash::story::{Logged, Story, Sums, Told};
+use serde_json::value::RawValue;
+
+const TIME: &str = "2026-01-31T12:00:00.000Z";
+const TIME_MS: i64 = 1_769_860_800_000;
+
+/// A tenant whose two keys take turns: created, then updated.
+fn changes(tenant: &str) -> Vec<Acknowledged> {
+    let state = |key: &str, seq: usize| format!(r#"{{"id":"{key}","seq":{seq}}}"#);
+    let change = |position: u64| {
+        let (key, seq) = (if position.is_multiple_of(2) { "b" } else { "a" }, position.div_ceil(2) as usize);
+        Acknowledged {
+            tenant: tenant.to_owned(),
+            entity: "item".to_owned(),
+            key: key.to_owned(),
+            event_id: format!("{tenant}-{position}"),
+            position,
+            old: (seq > 1).then(|| state(key, seq - 1)),
+            new: Some(state(key, seq)),
+            seq,
+        }
+    };
+    (1..=6).map(change).collect()
+}
+
+fn logged(change: &Acknowledged) -> Logged {
+    let Acknowledged { tenant, old, new, position, event_id, key, .. } = change;
+    let state = |name: &str, state: &Option<String>| {
+        state.as_ref().map(|state| format!("\"{name}\":{state},")).unwrap_or_default()
+    };
+    let event_type = if old.is_none() { "CREATE" } else { "UPDATE" };
+    let states = state("old", old) + &state("new", new);
+    let payload =
+        format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{tenant}\",\"ts\":\"{TIME_MS}\"}}");
+    let headers = [("event_id", event_id), ("position", &position.to_string()), ("x-okapi-tenant", tenant)];
+    Logged {
+        position: *position,
+        event_id: event_id.clone(),
+        topic: format!("test.{tenant}.inventory.item"),
+        key: key.clone(),
+        time: TIME.to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+        payload: RawValue::from_string(payload).unwrap(),
+        published: Some(true),
+    }
+}
+
+fn record(event: &Logged, offset: i64) -> Record {
+    Record {
+        topic: event.topic.clone(),
+        partition: 0,
+        offset,
+        key: event.key.clone().into_bytes(),
+        value: event.payload.get().as_bytes().to_vec(),
+        headers: event.headers.clone().into_iter().collect(),
+        timestamp_ms: TIME_MS,
+    }
+}
+
+/// Two tenants with six events each; the first two records of each were aborted, and came again.
+fn story() -> Story {
+    let acknowledged = [changes("college"), changes("diku")].concat();
+    let mut logs: BTreeMap<String, Vec<Logged>> = BTreeMap::new();
+    for change in &acknowledged {
+        logs.entry(change.tenant.clone()).or_default().push(logged(change));
+    }
+    let (mut committed, mut uncommitted) = (Vec::new(), Vec::new());
+    for log in logs.values() {
+        uncommitted.extend(log[..2].iter().zip(0..).map(|(event, offset)| record(event, offset)));
+        let records: Vec<_> = log.iter().zip(3..).map(|(event, offset)| record(event, offset)).collect();
+        uncommitted.extend(records.clone());
+        committed.extend(records);
+    }
+    let topic = logs["diku"][0].topic.clone();
+    let told = vec![Told { tenant: "diku".to_owned(), topic, position: 1, ends: vec![4] }];
+    let sums =
+        Sums { log_events: 12, states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into() };
+    Story { env: "test".to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
+}
+
+/// Diku's last event: of the key `b`.
+const LAST: usize = 5;
+
+fn diku(story: &mut Story) -> &mut Vec<Logged> {
+    story.logs.get_mut("diku").unwrap()
+}
+
+/// Does it to what each reader sees last, which is diku's last record.
+fn to_last_records(story: &mut Story, change: impl Fn(&mut Record)) {
+    change(story.committed.last_mut().unwrap());
+    change(story.uncommitted.last_mut().unwrap());
+}
+
+fn set_header(headers: &mut [(String, String)], name: &str, value: &str) {
+    headers.iter_mut().find(|(n, _)| n == name).unwrap().1 = value.to_owned();
+}
+
+/// What makes a story wrong, how it is called, and what it is.
+type Corruption = (Kind, &'static str, fn(&mut Story));
+
+const CORRUPTIONS: [Corruption; 22] = [
+    (Kind::Lost, "an acknowledged change is not in the log", |story| {
+        diku(story).pop();
+        story.committed.pop();
+        story.uncommitted.pop();
+        story.sums = Sums { log_events: 11, states: [("published".to_owned(), 11)].into() };
+    }),
+    (Kind::Lost, "an event is not in its topic", |story| {
+        story.committed.pop();
+    }),
+    (Kind::Lost, "a read_uncommitted consumer does not see an event", |story| {
+        let older = |record: &Record| record.header("event_id") == Some("diku-4");
+        story.uncommitted.retain(|record| !older(record));
+    }),
+    (Kind::Phantom, "nobody posted an event of the log", |story| {
+        story.acknowledged.pop();
+    }),
+    (Kind::Phantom, "a record is of no event", |story| {
+        let mut stranger = story.committed[0].clone();
+        set_header(&mut stranger.headers, "event_id", "nobody's");
+        story.committed.push(stranger);
+    }),
+    (Kind::Phantom, "an aborted record is of no event", |story| {
+        let mut stranger = story.uncommitted[0].clone();
+        set_header(&mut stranger.headers, "event_id", "nobody's");
+        story.uncommitted.push(stranger);
+    }),
+    (Kind::Duplicate, "a read_committed consumer sees an event twice", |story| {
+        story.committed.extend(story.committed.last().cloned());
+    }),
+    (Kind::Reordered, "records of a key are not in their order", |story| {
+        let last = story.committed.len() - 1;
+        story.committed.swap(last - 2, last);
+    }),
+    (Kind::Reordered, "changes of a key are not in the order in which they were acknowledged", |story| {
+        let last = story.acknowledged.len() - 1;
+        story.acknowledged.swap(last - 2, last);
+    }),
+    (Kind::Stale, "an aborted page of old records comes last", |story| {
+        let old = story.uncommitted[story.uncommitted.len() - 3].clone();
+        story.uncommitted.push(old);
+    }),
+    (Kind::Bytes, "the log has not what was posted", |story| {
+        story.acknowledged[0].new = Some(r#"{"id":"a", "seq":1}"#.to_owned());
+    }),
+    (Kind::Bytes, "a record has not what is in the log", |story| {
+        story.committed[0].value.push(b' ');
+    }),
+    (Kind::Bytes, "an aborted record has other headers", |story| {
+        story.uncommitted[0].headers.push(("more".to_owned(), String::new()));
+    }),
+    (Kind::Bytes, "a record has another time", |story| {
+        story.committed[0].timestamp_ms += 1;
+    }),
+    (Kind::Tenant, "a committed record stands in another tenant's topic", |story| {
+        let record = story.committed.last_mut().unwrap();
+        record.topic = record.topic.replace("diku", "college");
+    }),
+    (Kind::Tenant, "an aborted record stands in another tenant's topic", |story| {
+        let mut stray = story.uncommitted[0].clone();
+        stray.topic = stray.topic.replace("college", "diku");
+        story.uncommitted.push(stray);
+    }),
+    (Kind::Tenant, "an event says that it is another tenant's", |story| {
+        diku(story)[LAST].headers.insert("x-okapi-tenant".to_owned(), "college".to_owned());
+        to_last_records(story, |record| set_header(&mut record.headers, "x-okapi-tenant", "college"));
+    }),
+    (Kind::Gap, "a log leaves a position out", |story| {
+        diku(story)[LAST].position = 7;
+        diku(story)[LAST].headers.insert("position".to_owned(), "7".to_owned());
+        story.acknowledged.last_mut().unwrap().position = 7;
+        to_last_records(story, |record| set_header(&mut record.headers, "position", "7"));
+    }),
+    (Kind::Published, "an event is never published", |story| {
+        diku(story)[LAST].published = Some(false);
+    }),
+    (Kind::Published, "an event was told before its record stood in Kafka", |story| {
+        story.told[0].ends = vec![3];
+    }),
+    (Kind::Sums, "the metrics count an event twice", |story| {
+        story.sums.states.insert("parked".to_owned(), 1);
+    }),
+    (Kind::Receipt, "a receipt told another position", |story| {
+        story.acknowledged[0].position = 9;
+    }),
+];
+
+#[test]
+fn a_right_story_has_no_findings() {
+    assert_eq!(check(&story()), []);
+}
+
+#[test]
+fn each_corruption_is_named_and_nothing_else_is() {
+    for (kind, what, corrupt) in CORRUPTIONS {
+        let mut story = story();
+        corrupt(&mut story);
+        let findings = check(&story);
+        let kinds: BTreeSet<_> = findings.iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, [kind].into(), "{what}: {findings:#?}");
+    }
+}
+
+#[test]
+fn every_kind_of_finding_is_tried() {
+    let tried: BTreeSet<_> = CORRUPTIONS.iter().map(|(kind, _, _)| *kind).collect();
+    assert_eq!(tried, Kind::ALL.into());
+}
