@@ -33,6 +33,7 @@ mod outage;
 mod parked;
 mod parking;
 mod parking_topics;
+mod parking_truth;
 #[cfg(feature = "services")]
 mod postgres;
 #[cfg(feature = "services")]
