@@ -163,3 +163,22 @@ impl Backoff {
         let _ = tokio::time::timeout(wait, stop.cancelled()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Bells;
+    use crate::domain::lane::Lane;
+
+    #[tokio::test]
+    async fn a_bell_that_rings_while_nobody_listens_is_heard_later() {
+        let bells = Bells::new(2);
+        bells.ring(Lane::new(1));
+        let heard = async |lane| {
+            tokio::time::timeout(Duration::from_millis(20), bells.rung(Lane::new(lane))).await.is_ok()
+        };
+        assert!(heard(1).await, "it must look again");
+        assert!(!heard(1).await && !heard(0).await);
+    }
+}

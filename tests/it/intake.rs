@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::fake_kafka::Fault;
 use crate::moody_store::{Mood, Moody};
-use crate::store_contract::bench::{diku, log_id};
-use crate::store_contract::drafts::{create, created};
+use crate::store_contract::bench::{college, diku, log_id};
+use crate::store_contract::drafts::{create, create_in, created};
 
 struct Stage {
     _folder: TempDir,
@@ -24,10 +24,14 @@ struct Stage {
 
 impl Stage {
     async fn new(fault: Option<(usize, Fault)>) -> Self {
+        Self::with_lanes(1, fault).await
+    }
+
+    async fn with_lanes(lanes: u16, fault: Option<(usize, Fault)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
         let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
-        inner.lanes(1).await.unwrap();
+        inner.lanes(lanes).await.unwrap();
         inner.introduce(&diku(), log_id(1)).await.unwrap();
         let store = Arc::new(Moody::broken(inner, fault));
         let woken = Arc::<Mutex<Vec<Lane>>>::default();
@@ -72,6 +76,28 @@ async fn what_comes_during_a_commit_shares_the_next_one() {
     assert!(positions.into_iter().eq(2..=50));
     assert_eq!(stage.store.begun.load(Ordering::SeqCst), 2, "49 requests didn't share one commit");
     assert_eq!(*stage.woken.lock().unwrap(), [Lane::new(0); 2]);
+}
+
+#[tokio::test]
+async fn every_lane_of_a_commit_is_woken() {
+    let stage = Stage::with_lanes(2, None).await;
+    stage.store.introduce(&college(), log_id(2)).await.unwrap();
+    stage.store.is(Mood::Holding);
+    let first = stage.submit(1);
+    stage.begun(1).await;
+    let others = [diku(), college()].map(|tenant| {
+        let (intake, drafts) = (stage.intake.clone(), vec![create_in(&tenant, 2)]);
+        tokio::spawn(async move { intake.submit(Batch { tenant, drafts }).await })
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stage.store.is(Mood::Well);
+    first.await.unwrap().unwrap();
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(*stage.woken.lock().unwrap(), [0, 0, 1].map(Lane::new));
 }
 
 #[tokio::test]

@@ -28,7 +28,9 @@ mod outage;
 #[cfg(feature = "services")]
 mod parked;
 mod parking;
+mod parking_release;
 mod parking_topics;
+mod parking_truth;
 #[cfg(feature = "services")]
 mod postgres;
 mod relay;

@@ -1,10 +1,12 @@
 //! Cursors: what a fence reads is what the last committed page said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_gateway::broker::{Error, Fenced, KnownCursors, Page};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::time::Time;
 
 use super::{LANE, LANES, World, page};
 use crate::kafka::envelopes::Log;
@@ -47,6 +49,58 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     assert_eq!(cursors(&world).await, expected, "fences leave no mark");
     let other = world.broker.fence(Lane::new(0)).await.unwrap();
     assert!(other.cursors.is_empty(), "each lane has its own");
+}
+
+#[tokio::test]
+async fn a_page_that_is_refused_moves_no_cursor() {
+    let world = World::new().with_topics(&["item"]).await;
+    let mut log = Log::new("diku");
+    let mut events = world.events(&mut log, "item", 1, 10);
+    // In the year 3000: Kafka takes no such record.
+    events[0].time = Time::from_ms(32_503_680_000_000);
+    let error = super::refusal(world.fence().await, page(vec![log.slice(events)])).await;
+    assert!(matches!(error, Error::Isolate(_)), "{error:?}");
+    assert!(cursors(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn records_whose_cursors_can_t_be_written_are_not_committed() {
+    let world = World::new().with_topics(&["item"]).await;
+    let mut log = Log::new("diku");
+    let producer = world.fence().await;
+    delete_topic(&world.address, &world.cursors_topic()).await;
+    let slice = world.slice(&mut log, "item", 3, 10);
+    let error = super::refusal(producer, page(vec![slice])).await;
+    assert!(matches!(error, Error::Retry(_)), "{error:?}");
+    world.assert_committed(&mut log, &["item"], 0).await;
+}
+
+/// Somebody publishes page after page while the lane is taken over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
+    let world = World::new().with_topics(&["item"]).await;
+    let mut log = Log::new("diku");
+    for _ in 0..3 {
+        let mut producer = world.fence().await;
+        let pages: Vec<_> = (0..2_000).map(|_| page(vec![world.slice(&mut log, "item", 1, 10)])).collect();
+        let first = pages[0].slices[0].cursor.position.number();
+        let publishing = tokio::spawn(async move {
+            for page in pages {
+                producer = producer.publish(page).await?;
+            }
+            Ok::<_, Error>(producer)
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let known = cursors(&world).await;
+        assert!(publishing.await.unwrap().is_err(), "nobody publishes after the fence");
+        let position = known.get(&(log.id, Follower::relay())).map(|cursor| cursor.position.number());
+        let id = log.id.to_string();
+        let seen = consume(&world.address, &world.name("item"), Isolation::ReadCommitted);
+        let last = seen.iter().rev().find(|record| record.header("log_id") == Some(&id));
+        let last = last.and_then(|record| record.header("position")?.parse().ok());
+        assert!(position >= Some(first), "{position:?}: nothing was published before the fence");
+        assert_eq!(position, last);
+    }
 }
 
 #[tokio::test]

@@ -137,6 +137,21 @@ async fn a_full_page_of_large_records_is_published() {
     world.committed("item", 500);
 }
 
+/// Of a commit that has records to wait for, librdkafka looks for its end every 100 ms.
+#[tokio::test]
+async fn a_small_page_is_published_in_much_less_than_a_tenth_of_a_second() {
+    let world = World::new().with_topics(&["item"]).await;
+    let (mut log, mut producer) = (Log::new("diku"), world.fence().await);
+    let mut fastest = PATIENCE;
+    for _ in 0..30 {
+        let page = page(vec![world.slice(&mut log, "item", 5, 100)]);
+        let started = Instant::now();
+        producer = producer.publish(page).await.unwrap();
+        fastest = fastest.min(started.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(60), "{fastest:?}");
+}
+
 #[tokio::test]
 async fn a_topic_that_nobody_created_fails_its_page_by_name() {
     let world = World::new().with_topics(&["item"]).await;

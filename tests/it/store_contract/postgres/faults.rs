@@ -198,6 +198,32 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
     assert!(stage.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..id));
 }
 
+/// A server that lost its standby shows what no standby has: only a commit waits for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_posted_before_is_answered_after_a_commit_too() {
+    let stage = Stage::<Schema>::new().await;
+    let batch = [Batch { tenant: diku(), drafts: vec![create(1)] }];
+    let first = stage.store.append(&batch).await.unwrap();
+    let proxy = Proxy::start(&postgres::url()).await;
+    let mut unknown = 0;
+    for message in 1.. {
+        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name)).await.unwrap();
+        proxy.cut_at(message, Cut::Before);
+        let again = store.append(&batch).await;
+        let untouched = proxy.let_pass() == 1;
+        match again {
+            Ok(again) => assert_eq!(again, first),
+            Err(Error::Unavailable(_)) => {}
+            Err(Error::Unknown(_)) => unknown += 1,
+            Err(other) => panic!("neither unavailable nor unknown: {other:?}"),
+        }
+        if untouched {
+            break;
+        }
+    }
+    assert_eq!(unknown, 1, "there is one commit");
+}
+
 /// A cursor's write commits itself: when the answer is lost, nobody knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_told_as_unknown() {

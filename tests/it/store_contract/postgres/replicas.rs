@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Batch, Mark, Store};
 use sqlx::{Executor, Row};
 use tokio::task::JoinSet;
@@ -86,6 +87,43 @@ async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
     other.execute("COMMIT").await.unwrap();
     let outcomes = appending.await.unwrap().unwrap();
     assert!(outcomes.iter().all(|outcome| receipts(outcome)[0].position.number() == 1));
+}
+
+/// Else two appends that name the same tenants lock each other out.
+#[tokio::test]
+async fn heads_are_locked_in_the_order_of_their_tenants() {
+    let stage = Stage::<Schema>::new().await;
+    let mut other = stage.bench.outside().await;
+    other.execute("BEGIN").await.unwrap();
+    other.execute("SELECT FROM heads WHERE tenant = 'college' FOR UPDATE").await.unwrap();
+    let batches = [diku(), college()].map(|t| Batch { drafts: vec![create_in(&t, 1)], tenant: t });
+    let store = Arc::clone(&stage.store);
+    let appending = tokio::spawn(async move { store.append(&batches).await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
+        AND transactionid = pg_current_xact_id()::xid";
+    let until = Instant::now() + PATIENCE;
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
+        assert!(Instant::now() < until, "it doesn't wait");
+    }
+    other.execute("SELECT FROM heads WHERE tenant = 'diku' FOR UPDATE NOWAIT").await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+    assert_eq!(appending.await.unwrap().unwrap().len(), 2);
+}
+
+/// A replica's own clock may be wrong.
+#[tokio::test]
+async fn leases_and_times_are_told_by_the_server_s_clock() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let stage = Stage::<Schema>::new().await;
+    let before = stage.post(&[create(1)]).await[0];
+    assert!(stage.store.take(Lane::new(0), "one", HOUR / 2).await.unwrap().is_some());
+    assert!(stage.store.take(Lane::new(0), "two", HOUR / 2).await.unwrap().is_none());
+    let turn = "CREATE OR REPLACE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+        'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + 3600000'";
+    stage.bench.outside().await.execute(turn).await.unwrap();
+    let after = stage.post(&[create(2)]).await[0];
+    assert!(after.time.as_ms() >= before.time.as_ms() + 3_600_000, "{before:?} {after:?}");
+    assert!(stage.store.take(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -1,0 +1,47 @@
+//! What is released while the relay goes on, whatever fails: it joins once.
+
+use std::sync::Arc;
+
+use event_gateway::domain::parked::{Asked, Parked, State};
+
+use crate::fake_kafka::Fault;
+use crate::moody_store::Moody;
+use crate::parking::{ITEM, mixed};
+use crate::relay::{Stage, tenants};
+
+/// A key is released while pages of its tenant follow one another, and a call to the store fails;
+/// returns how many were made.
+async fn story(fault: (usize, Fault)) -> usize {
+    let tenants = tenants(1);
+    let mut stage = Stage::new(1, &tenants).await;
+    let tenant = &tenants[0];
+    stage.refuse(ITEM, "k7");
+    stage.append(tenant, mixed(tenant, 0..60)).await;
+    let followers = stage.follow();
+    let parked = stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
+    followers.stop().await;
+
+    stage.allow_all();
+    stage.ask(&parked, Asked::Release).await;
+    stage.append(tenant, mixed(tenant, 60..1_160)).await;
+    let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    let joined = |parked: &[Parked]| matches!(parked[0].state, State::Joined(_));
+    stage.parked(tenant, joined).await;
+    followers.stop().await;
+    stage.assert_accounted(&tenants).await;
+    moody.calls()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_joins_once() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut call = 1;
+        while story((call, fault)).await >= call {
+            call += 1;
+        }
+        assert!(call > 20, "a story of {call} calls tells nothing");
+    }
+}
