@@ -131,8 +131,9 @@ pub trait Broker: Send + Sync {
         behind: Position,
     ) -> Result<Vec<Published>, Error>;
 
-    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
-    async fn widen(&self, lanes: u16) -> Result<(), Error>;
+    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer. Tells how
+    /// many it has then, or is to have.
+    async fn widen(&self, lanes: u16) -> Result<u16, Error>;
 
     /// Whether it answers.
     async fn check(&self) -> Result<(), Error>;

@@ -27,7 +27,7 @@ pub use options::{LanesVerb, Line, ListVerb, Options, Verb, parse};
 pub struct Config {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The number of lanes, fixed when the store is created.
+    /// The number of lanes, which is the store's.
     pub lanes: u16,
     /// This replica's name; `None`: a new one at each start.
     pub replica: Option<String>,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::cluster::Cluster;
+use self::cluster::{ASK_MAX, Cluster, State};
 use self::cursors::Cursors;
 use self::producer::LaneProducer;
 use self::topics::Topics;
@@ -105,6 +105,9 @@ impl Broker for Kafka {
 
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
         self.blocking(move |kafka| {
+            if kafka.cluster.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
+                return Ok(KnownCursors::new());
+            }
             kafka.cursors.establish(&kafka.cluster)?;
             kafka.cursors.read(&kafka.config, lane, Instant::now() + FENCE_MAX)
         })
@@ -128,7 +131,7 @@ impl Broker for Kafka {
         .await
     }
 
-    async fn widen(&self, lanes: u16) -> Result<(), Error> {
+    async fn widen(&self, lanes: u16) -> Result<u16, Error> {
         self.blocking(move |kafka| kafka.cursors.widen(&kafka.cluster, lanes)).await
     }
 

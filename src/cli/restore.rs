@@ -60,7 +60,7 @@ async fn look(
     print(&difference)?;
     if accept {
         let new = LogId::new(parts.clock.new_id());
-        restore::accept(parts.store, kafka, &difference, new).await?;
+        restore::accept(parts.store, kafka, parts.settings, &difference, new).await?;
         writeln!(std::io::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)
@@ -77,7 +77,7 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     writeln!(out, "  the relay stands at     {}", place(kafka))?;
     writeln!(out, "  the log ends at         position {}", enabled.head)?;
     writeln!(out, "  both are the same up to {}", place(common))?;
-    writeln!(out, "  only in the log         {pending} events, to be published")?;
+    writeln!(out, "  not found in Kafka      {pending} events of the log, to be published")?;
     writeln!(out, "  in both behind that     {again} events, to be published again")?;
     writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
     if !only_in_kafka.is_empty() {

@@ -155,7 +155,7 @@ pub struct Options {
     /// Stands for the tenant in all topic names, such as `ALL`.
     #[arg(long = "tenant-collection", env = "KAFKA_PRODUCER_TENANT_COLLECTION", global = true)]
     pub collection: Option<String>,
-    /// Lanes to Kafka; fixed when the store is created.
+    /// Lanes to Kafka: as many as the store has, or is to have when it is new; `lanes resize` changes it.
     #[arg(long, env = "LANES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(LANES), global = true)]
     pub lanes: u16,
     /// This replica's name among others on the same store. With one that lasts, such as a pod's in a

@@ -74,13 +74,17 @@ impl Share {
             self.leave().await;
             return Ok(());
         }
+        let mut roster = self.parts.store.roster().await?;
+        if roster.lanes.len() != usize::from(self.parts.bells.count()) {
+            // Who attends is left a share by the others.
+            self.give(&self.running.keys().copied().collect());
+            self.leave().await;
+            return Err(Error::Resized(roster.lanes.len()));
+        }
         if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
             self.parts.store.attend(&self.parts.replica, ATTENDS_FOR).await?;
             self.attended = Some(Instant::now());
-        }
-        let roster = self.parts.store.roster().await?;
-        if roster.lanes.len() != usize::from(self.parts.bells.count()) {
-            return Err(Error::Resized(roster.lanes.len()));
+            roster = self.parts.store.roster().await?;
         }
         let Plan { take, give } = plan(&roster, &self.parts.replica);
         self.give(&give);

@@ -39,7 +39,7 @@ pub(super) enum Error {
 #[error(
     "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was lost; \
      point the gateway at the right Kafka and ENV, bring the topic back from a backup, or run `event-gateway \
-     restore {0}`"
+     restore`"
 )]
 pub struct CursorLost(pub(super) TenantId, pub(super) Position);
 

@@ -140,10 +140,9 @@ impl Resize<'_> {
         Ok(noted)
     }
 
-    /// Fences the lanes that there are, and those that are to be.
+    /// Fences the lanes that there are, those that are to be, and those that ever were.
     async fn fence(&self, kafka: &dyn Broker) -> Result<BTreeMap<Lane, Fenced>, Error> {
-        let most = self.from.max(self.to);
-        kafka.widen(most).await?;
+        let most = kafka.widen(self.from.max(self.to)).await?;
         let mut lanes = BTreeMap::new();
         for lane in Lane::all(most) {
             lanes.insert(lane, kafka.fence(lane).await?);

@@ -6,14 +6,14 @@
 //! everything is in Kafka or stays behind: what follows is published, some of it again, and nothing is
 //! passed over. Until somebody accepts that, nothing is changed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::lot;
 use super::page_scan;
 use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice, Published};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventId;
+use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
@@ -67,7 +67,7 @@ pub async fn compare(
         Some(cursor) => has(store, tenant, &cursor).await?,
         None => noted.is_none(),
     };
-    if whole {
+    if whole && noted == known {
         return Ok(None);
     }
     // What the store knew to be published before it went back needs no second look.
@@ -76,11 +76,18 @@ pub async fn compare(
         _ => None,
     };
     let behind = start.map_or(Position::START, |cursor| cursor.position);
-    let topics: Vec<Topic> = settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
-    let published = kafka.history(&topics, log_id, behind).await?;
+    let mut topics: BTreeSet<Topic> = settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
+    each(store, tenant, behind, |event| {
+        topics.insert(event.topic.clone());
+    })
+    .await?;
+    let published = kafka.history(&Vec::from_iter(topics), log_id, behind).await?;
     let mut walk = Walk::new(start, published, store.parked(tenant).await?);
     each(store, tenant, behind, |event| walk.pass(event)).await?;
-    Ok(Some(walk.end(enabled.clone(), known)))
+    let difference = walk.end(enabled.clone(), known);
+    // What the relay has passed over is known to the store, though its note is late.
+    let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
+    Ok((!whole || !difference.common.is_some_and(passed)).then_some(difference))
 }
 
 /// Has the relay of that tenant go on behind what the histories have in common: its log is called `new` from
@@ -88,12 +95,16 @@ pub async fn compare(
 pub async fn accept(
     store: &dyn Store,
     kafka: &dyn Broker,
+    settings: &Settings,
     difference: &Difference,
     new: LogId,
 ) -> Result<(), Error> {
-    let Difference { enabled: Enabled { tenant, log_id, lane, .. }, common, .. } = difference;
+    let Difference { enabled, common, .. } = difference;
+    let Enabled { tenant, log_id, lane, .. } = enabled;
     let Fenced { mut producer, cursors } = kafka.fence(*lane).await?;
-    if cursors.get(&(*log_id, Follower::relay())) != difference.kafka.as_ref() {
+    // Now that nobody publishes it any more, it must still be as it was shown.
+    let now = compare(store, kafka, settings, enabled).await?;
+    if !now.is_some_and(|now| now.is_as_shown(difference)) {
         return Err(Error::Changed(tenant.clone()));
     }
     if let Some(common) = common {
@@ -104,10 +115,19 @@ pub async fn accept(
         }
     }
     let at = common.map_or(Position::START, |cursor| cursor.position);
-    if store.renew_log(tenant, *log_id, new, at).await? {
-        Ok(())
-    } else {
-        Err(Error::Changed(tenant.clone()))
+    if !store.renew_log(tenant, *log_id, new, at).await? {
+        return Err(Error::Changed(tenant.clone()));
+    }
+    // A Kafka that isn't the right one shows by lacking what the store knows.
+    let noted = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
+    Ok(store.note(&Follower::relay(), noted.as_slice()).await?)
+}
+
+impl Difference {
+    /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
+    fn is_as_shown(&self, shown: &Difference) -> bool {
+        let seen = |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.common, it.again);
+        seen(self) == seen(shown) && self.only_in_kafka == shown.only_in_kafka
     }
 }
 
@@ -155,6 +175,10 @@ impl Walk {
         }
         let stays = || self.parked.iter().any(|parked| parked.holds(*log_id, topic, key, *position));
         self.parted = self.parted || !(is_published || stays());
+        if is_published && event.event_type == EventType::DeleteAll {
+            // It has made void what a key had before it.
+            self.parked.retain(|parked| !parked.is_open() || parked.topic != *topic);
+        }
         if !self.parted {
             self.common = Some(Cursor { log_id: *log_id, position: *position, event_id: *event_id });
         } else if is_published {

@@ -39,6 +39,8 @@ pub struct State {
     pub widened: Vec<Widened>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
+    /// Of the cursors topic, since it was widened.
+    pub partitions: u16,
     /// Committed cursors of each lane.
     pub cursors: HashMap<Lane, KnownCursors>,
     /// How many tenants, events and payload bytes each committed page had.
@@ -119,8 +121,11 @@ impl Broker for FakeKafka {
         })
     }
 
-    async fn widen(&self, _: u16) -> Result<(), Error> {
-        self.call(|_| Ok(()))
+    async fn widen(&self, lanes: u16) -> Result<u16, Error> {
+        self.call(|state| {
+            state.partitions = state.partitions.max(lanes);
+            Ok(state.partitions)
+        })
     }
 
     async fn check(&self) -> Result<(), Error> {

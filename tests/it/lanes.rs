@@ -148,7 +148,9 @@ async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() 
     let trouble = stage.trouble("lanes").await;
     assert!(trouble.contains("LANES=4"), "{trouble}");
     assert_eq!(stage.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
-    assert!(stage.store.roster().await.unwrap().lanes.iter().all(|standing| standing.holder.is_none()));
+    let roster = stage.store.roster().await.unwrap();
+    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+    assert!(roster.replicas.is_empty(), "the others leave it no share: {roster:?}");
     followers.stop().await;
 }
 

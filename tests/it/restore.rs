@@ -2,6 +2,7 @@
 //! without passing over anything once somebody accepts that.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
 use event_gateway::domain::follower::Follower;
@@ -17,7 +18,7 @@ use event_gateway::store::Enabled;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 
-use crate::parking::{ITEM, draft};
+use crate::parking::{ITEM, delete_all_of, draft};
 use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::{diku, log_id, position};
 use crate::store_contract::drafts::event_id;
@@ -50,7 +51,7 @@ async fn compared(stage: &Stage) -> Option<Difference> {
 }
 
 async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
-    restore::accept(&*stage.store, &stage.kafka, difference, log_id(NEW)).await
+    restore::accept(&*stage.store, &stage.kafka, &settings(), difference, log_id(NEW)).await
 }
 
 async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
@@ -139,9 +140,7 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     publish(&stage).await;
     assert_eq!(stage.store.parked(&diku()).await.unwrap().len(), 1);
     go_back(&stage, 15, 6).await;
-    let path = stage.folder.path().join("store.db");
-    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    outside.execute("DELETE FROM parked").await.unwrap();
+    forget_parked(&stage).await;
     let difference = compared(&stage).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(6));
     assert_eq!((difference.again, difference.pending), (6, 3));
@@ -149,6 +148,61 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     stage.allow_all();
     publish(&stage).await;
     assert_eq!(of(&published(&stage), NEW), (7..=15).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 6..20).await;
+    publish(&stage).await;
+    go_back(&stage, 20, 6).await;
+    assert_eq!(compared(&stage).await, None, "a note that is late is no difference");
+    forget_parked(&stage).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.common.unwrap().position, difference.only_in_kafka.len()), (position(6), 0));
+    accepted(&stage, &difference).await.unwrap();
+    let noted = stage.store.load(&diku(), &Follower::relay()).await.unwrap().unwrap();
+    assert_eq!(
+        (noted.log_id, noted.position),
+        (log_id(NEW), position(6)),
+        "a Kafka that lacks it is the wrong one"
+    );
+    stage.allow_all();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), (7..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_published_delete_all_made_void_holds_nothing_back() {
+    let stage = Stage::new(1, &[diku()]).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    let before = stage.store.parked(&diku()).await.unwrap();
+    stage.allow_all();
+    stage.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
+    append(&stage, 7..10).await;
+    publish(&stage).await;
+    go_back(&stage, 8, 6).await;
+    let lease = stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
+    forget_parked(&stage).await;
+    stage.store.park(&lease, &before).await.unwrap();
+    stage.store.release(&lease).await.unwrap();
+    append(&stage, 102..103).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [9], "its key is `k0`, which was free again");
+}
+
+async fn forget_parked(stage: &Stage) {
+    let path = stage.folder.path().join("store.db");
+    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    outside.execute("DELETE FROM parked").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

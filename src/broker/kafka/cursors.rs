@@ -58,16 +58,19 @@ impl Cursors {
         Ok(())
     }
 
-    /// Gives it a partition for each of so many lanes, if it is there and has fewer.
-    pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<(), Error> {
+    /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many it has.
+    pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<u16, Error> {
         match cluster.state(&self.topic, ASK_MAX)? {
-            State::Exists(partitions) | State::Leaderless(partitions) if partitions < usize::from(lanes) => {
+            State::Exists(partitions) | State::Leaderless(partitions) if partitions >= usize::from(lanes) => {
+                Ok(u16::try_from(partitions).unwrap_or(u16::MAX))
+            }
+            State::Exists(_) | State::Leaderless(_) => {
                 cluster.widen(&self.topic, lanes)?;
                 tracing::info!(topic = self.topic, partitions = lanes, "widened the cursors topic");
-                Ok(())
+                Ok(lanes)
             }
-            State::Exists(_) | State::Leaderless(_) | State::Missing => Ok(()),
-            refused @ State::Refused(_) => self.verify_partitions(refused),
+            State::Missing => Ok(lanes),
+            refused @ State::Refused(_) => self.verify_partitions(refused).map(|()| lanes),
         }
     }
 

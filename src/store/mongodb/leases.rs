@@ -1,8 +1,8 @@
 //! The port's `Leases`: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
-//! together when the store is new and are there for ever; its epoch only rises. Leases are compared
-//! and set by the server in one step, and no transaction touches them after that.
+//! together when the store is new or the lanes are resized; epochs only rise. Leases are compared and set
+//! by the server in one step, and no other transaction touches them.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The port's `Leases`: who works on which lane, by the clock that the store was opened with.
 //!
-//! Fed by the lanes of every replica. A lane's row is made when the store is new and is there for
-//! ever; its epoch only rises.
+//! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
+//! lanes are resized; epochs only rise.
 
 use std::time::Duration;
 
