@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use crate::domain::tenant::TenantId;
+
 /// Whether a trouble was told before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
@@ -12,6 +14,11 @@ pub enum News {
     New,
     /// It lasts.
     Old,
+}
+
+/// Who is in trouble when a tenant's log went back in time.
+pub fn log_of(tenant: &TenantId) -> String {
+    format!("tenant {tenant}")
 }
 
 /// What is wrong just now, by who says so.
@@ -33,7 +40,12 @@ impl Health {
 
     /// Whether `who` is in trouble.
     pub fn is_in_trouble(&self, who: &str) -> bool {
-        self.0.lock().expect("no holder panics").contains_key(who)
+        self.trouble_of(who).is_some()
+    }
+
+    /// Why `who` is in trouble, if it is.
+    pub fn trouble_of(&self, who: &str) -> Option<String> {
+        self.0.lock().expect("no holder panics").get(who).cloned()
     }
 
     /// Who is in trouble, and why; empty when all is well.

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::health::News;
+use super::health::{self, News};
 use super::lot::{Lot, Verdict};
 use super::suspects::Suspects;
 use super::{Parts, page_scan};
@@ -159,7 +159,7 @@ impl Relay {
             let cursor = self.known.get(&(*log_id, Follower::relay())).copied();
             match cursor {
                 Some(cursor) => met.push((tenant.clone(), cursor)),
-                None => parts.health.well(&who(tenant)),
+                None => parts.health.well(&health::log_of(tenant)),
             }
             let progress = Progress { log_id: *log_id, cursor, head: *position, queued: false };
             self.progress.insert(tenant.clone(), progress);
@@ -221,7 +221,7 @@ impl Relay {
             let slices = parts.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
                 let found = slices.iter().find(|s| s.tenant == *tenant).and_then(|s| s.events.first());
-                let who = who(tenant);
+                let who = health::log_of(tenant);
                 if found.is_some_and(|e| e.position == cursor.position && e.event_id == cursor.event_id) {
                     parts.health.well(&who);
                     continue;
@@ -238,11 +238,6 @@ impl Relay {
         }
         Ok(())
     }
-}
-
-/// Who is in trouble when a tenant's log is.
-pub fn who(tenant: &TenantId) -> String {
-    format!("tenant {tenant}")
 }
 
 fn went_back(cursor: &Cursor) -> String {

@@ -130,8 +130,8 @@ impl Resize<'_> {
     }
 
     /// How far each log is published, as the store was told.
-    async fn noted(&self, tenants: &[Enabled]) -> Result<HashMap<TenantId, Cursor>, Error> {
-        let mut noted = HashMap::new();
+    async fn noted(&self, tenants: &[Enabled]) -> Result<BTreeMap<TenantId, Cursor>, Error> {
+        let mut noted = BTreeMap::new();
         for lane in Lane::all(self.from) {
             noted.extend(self.store.load_lane(lane, &Follower::relay()).await?);
         }
@@ -156,7 +156,7 @@ async fn copy(
     lanes: &mut BTreeMap<Lane, Fenced>,
     tenants: &[Enabled],
     moves: &BTreeMap<TenantId, Lane>,
-    noted: &HashMap<TenantId, Cursor>,
+    noted: &BTreeMap<TenantId, Cursor>,
 ) -> Result<(), Error> {
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for Enabled { tenant, log_id, lane, .. } in tenants {

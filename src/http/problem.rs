@@ -54,6 +54,8 @@ pub(super) enum Problem {
     NotParked { id: EventId, state: State },
     #[error("the topic `{topic}` is parked as a whole: release it first")]
     TopicParked { topic: Topic },
+    #[error("publishing is stopped for this tenant: {why}")]
+    RelayStopped { why: String },
     #[error("this route takes {allow}")]
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]
@@ -130,6 +132,7 @@ impl Problem {
             Self::UnknownParked(_) => ("unknown-parked", S::NOT_FOUND, "Nothing parked"),
             Self::NotParked { .. } => ("not-parked", S::CONFLICT, "Not parked"),
             Self::TopicParked { .. } => ("topic-parked", S::CONFLICT, "Topic parked"),
+            Self::RelayStopped { .. } => ("relay-stopped", S::CONFLICT, "Publishing is stopped"),
             Self::MethodNotAllowed { .. } => {
                 ("method-not-allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
             }

@@ -305,6 +305,11 @@ mod real {
         load.finish().await;
         let ready = format!("{}/readyz", serve.url);
         until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_string()).await;
+        let release = format!("{}/parked/5bf370e0-8cca-4d9c-82e4-5170ab2a0a31/release", serve.url);
+        let release = reqwest::Client::new().post(release).header("X-Okapi-Tenant", "diku");
+        let answer = release.send().await.unwrap();
+        assert_eq!(answer.status(), 409);
+        assert!(answer.text().await.unwrap().contains("/problems/relay-stopped"));
         let (ok, told) = restore(&[]);
         assert!(!ok && told.contains("diku: Kafka and log"), "{told}");
         let (ok, told) = restore(&["diku", "--accept"]);
