@@ -3,13 +3,14 @@
 //! Starts a Kafka and a store of its own, through the project's scripts; ends with 1 when anything is
 //! wrong.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use crash::run::{Options, run};
 use crash::store::Kind;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Replicas of the gateway under load and under faults, and whether anything came of it.
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     let gateway = line.gateway.unwrap_or_else(beside);
     if !gateway.is_file() {
         eprintln!(
-            "there is no {}: build it with `cargo build`, or name it with --gateway",
+            "there is no {}: build it with `cargo build --workspace`, or name it with --gateway",
             gateway.display()
         );
         return ExitCode::FAILURE;
@@ -53,11 +54,15 @@ fn main() -> ExitCode {
         seed: line.seed.unwrap_or_else(|| fastrand::u64(..)),
         folder: line.folder,
     };
+    let Ok(runtime) = Runtime::new() else { return ExitCode::FAILURE };
     // A panic has told what is wrong, and what the run started has ended with it.
-    catch_unwind(|| live(&options)).unwrap_or(ExitCode::FAILURE)
+    let run = AssertUnwindSafe(|| runtime.block_on(live(&options)));
+    let ended = catch_unwind(run).unwrap_or(ExitCode::FAILURE);
+    // Who reads what the topics hold reads on for as long as nobody stops it.
+    runtime.shutdown_background();
+    ended
 }
 
-#[tokio::main]
 async fn live(options: &Options) -> ExitCode {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return ExitCode::FAILURE };
     tokio::select! {

@@ -12,7 +12,7 @@ use mongodb::bson::{Document, doc};
 use crate::folder::Folder;
 use crate::{ports, root};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 const MEMBER: [&str; 2] = ["--replSet", "rs0"];
 
 /// A client of any server.

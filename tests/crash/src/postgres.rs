@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use crate::folder::Folder;
 use crate::{ports, root};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 /// As scripts/postgres/home.sh has them.
 const USER: &str = "postgres:only-for-tests";
 

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use crate::folder::Folder;
 use crate::{ports, root};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// One more way in, for clients behind a proxy.
 #[derive(Debug, Clone, Copy)]
