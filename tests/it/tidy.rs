@@ -59,7 +59,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 fn rust_files() -> Vec<(String, String)> {
-    let all = files("src", ".rs").into_iter().chain(files("tests", ".rs"));
+    let all = ["src", "tests", "benches"].into_iter().flat_map(|folder| files(folder, ".rs"));
     all.map(|path| (name(&path), fs::read_to_string(path).unwrap())).collect()
 }
 

@@ -117,6 +117,11 @@ pub struct Serve {
 }
 
 impl Serve {
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and waits for the death.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,0 +1,224 @@
+//! The load generator: connections that post one body after another and check every answer.
+//!
+//! In a closed loop each connection posts as fast as it is answered: that tells the most that goes
+//! through. At a fixed rate each request has its time; when all connections are busy then, its latency
+//! counts from that time all the same (no coordinated omission).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::records::{Body, PATH, Records};
+
+/// How the load comes.
+#[derive(Clone)]
+pub struct Plan {
+    /// Where to.
+    pub address: SocketAddr,
+    /// Whose changes; requests take turns.
+    pub tenants: Arc<Vec<String>>,
+    /// Connections at once.
+    pub connections: usize,
+    /// Changes in a request.
+    pub changes: usize,
+    /// Not measured.
+    pub warm_up: Duration,
+    /// Measured.
+    pub time: Duration,
+    /// Requests per second; as fast as they are answered when it is left out.
+    pub rate: Option<f64>,
+    /// Whether answers are receipts that name our keys; a bare handler knows none.
+    pub receipts: bool,
+    /// No more changes than these, warm-up included.
+    pub limit: Option<u64>,
+    /// Whether it may be refused; what is counts for nothing.
+    pub refusals: bool,
+    /// Changes that may be accepted and not yet gone on; who waits for room posts nothing.
+    pub room: Option<Arc<Room>>,
+}
+
+/// How much was accepted, and how much of that has gone on.
+#[derive(Default)]
+pub struct Room {
+    /// Changes accepted so far.
+    pub accepted: AtomicU64,
+    /// Changes gone on so far.
+    pub gone: AtomicU64,
+    /// How many may be between.
+    pub max: u64,
+}
+
+/// What came of it.
+pub struct Done {
+    /// Changes acknowledged while it was measured.
+    pub changes: u64,
+    /// All that were acknowledged, warm-up included.
+    pub acknowledged: u64,
+    /// How long it was measured.
+    pub time: Duration,
+    /// Of each request that was measured, in ms.
+    pub latencies_ms: Vec<f64>,
+}
+
+impl Done {
+    /// Changes per second.
+    #[allow(clippy::cast_precision_loss, reason = "nobody posts 2^52 changes")]
+    pub fn rate(&self) -> f64 {
+        self.changes as f64 / self.time.as_secs_f64()
+    }
+}
+
+/// Posts as planned; panics at an answer that is wrong.
+pub async fn load(plan: &Plan) -> Done {
+    let (begin, turn) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    let measured = begin + plan.warm_up;
+    let mut tasks = JoinSet::new();
+    for _ in 0..plan.connections {
+        let connection = Connection {
+            poster: Poster::connect(plan.address).await,
+            plan: plan.clone(),
+            records: Records::default(),
+            turn: turn.clone(),
+            begin,
+        };
+        tasks.spawn(connection.run(measured, measured + plan.time));
+    }
+    let mut done = Done { changes: 0, acknowledged: 0, time: plan.time, latencies_ms: Vec::new() };
+    let mut last = measured;
+    while let Some(one) = tasks.join_next().await {
+        let (one, ended) = one.unwrap();
+        done.changes += one.changes;
+        done.acknowledged += one.acknowledged;
+        done.latencies_ms.extend(one.latencies_ms);
+        last = last.max(ended);
+    }
+    if plan.limit.is_some() {
+        done.time = last - measured;
+    }
+    done
+}
+
+struct Connection {
+    poster: Poster,
+    plan: Plan,
+    records: Records,
+    turn: Arc<AtomicUsize>,
+    begin: Instant,
+}
+
+impl Connection {
+    async fn run(mut self, from: Instant, until: Instant) -> (Done, Instant) {
+        let changes = self.plan.changes as u64;
+        let mut done = Done { changes: 0, acknowledged: 0, time: self.plan.time, latencies_ms: Vec::new() };
+        loop {
+            let body = self.records.body(self.plan.changes);
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let over = self.plan.limit.is_some_and(|limit| (turn as u64 + 1) * changes > limit);
+            let Some(start) = self.until_its_turn(turn, until).await.filter(|_| !over) else {
+                return (done, Instant::now());
+            };
+            let tenant = &self.plan.tenants[turn % self.plan.tenants.len()];
+            let answered = self.poster.post(tenant, &body, self.plan.receipts).await;
+            assert!(self.plan.refusals || answered.is_ok(), "{answered:?}");
+            let changes = if answered.is_ok() { changes } else { 0 };
+            let now = Instant::now();
+            done.acknowledged += changes;
+            if let Some(room) = &self.plan.room {
+                room.accepted.fetch_add(changes, Ordering::Relaxed);
+            }
+            if now >= from && (now < until || self.plan.limit.is_some()) {
+                done.changes += changes;
+                done.latencies_ms.push((now - start).as_secs_f64() * 1e3);
+            }
+        }
+    }
+
+    /// When the request's latency begins; `None` when time is up. The generator's own lateness, which
+    /// comes of the timer's grain, is not the server's.
+    async fn until_its_turn(&self, turn: usize, until: Instant) -> Option<Instant> {
+        if let Some(room) = &self.plan.room {
+            let between =
+                || room.accepted.load(Ordering::Relaxed).saturating_sub(room.gone.load(Ordering::Relaxed));
+            while between() > room.max && Instant::now() < until {
+                sleep(Duration::from_millis(2)).await;
+            }
+        }
+        let now = Instant::now();
+        let Some(rate) = self.plan.rate else { return (now < until).then_some(now) };
+        #[allow(clippy::cast_precision_loss, reason = "nobody posts 2^52 times")]
+        let due = self.begin + Duration::from_secs_f64(turn as f64 / rate);
+        if due >= until {
+            return None;
+        }
+        if due <= now {
+            return Some(due);
+        }
+        sleep(due - now).await;
+        Some(Instant::now())
+    }
+}
+
+/// One connection.
+pub struct Poster(SendRequest<Full<Bytes>>);
+
+impl Poster {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    /// Posts a body; an error says what was answered instead of a 201, with a receipt for each key where
+    /// there are to be receipts.
+    pub async fn post(&mut self, tenant: &str, body: &Body, receipts: bool) -> Result<(), String> {
+        let request = Request::post(PATH)
+            .header(HOST, "127.0.0.1")
+            .header(CONTENT_TYPE, "application/json")
+            .header("X-Okapi-Tenant", tenant)
+            .body(Full::new(body.text.clone()))
+            .unwrap();
+        let answer = self.0.send_request(request).await.unwrap();
+        let status = answer.status();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        self.0.ready().await.unwrap();
+        let right = status == StatusCode::CREATED && (!receipts || is_of(&text, &body.keys));
+        right.then_some(()).ok_or_else(|| format!("{status}: {}", String::from_utf8_lossy(&text)))
+    }
+}
+
+/// Whether there is a receipt for each key, in order.
+fn is_of(answer: &[u8], keys: &[String]) -> bool {
+    let mut rest = std::str::from_utf8(answer).unwrap_or_default();
+    keys.iter().all(|key| {
+        let found = rest.find("\"key\":\"").map(|at| &rest[at + 7..]);
+        rest = found.unwrap_or_default();
+        rest.starts_with(key.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn receipts_must_name_every_key_in_order() {
+        let keys = ["a".to_owned(), "b".to_owned()];
+        assert!(is_of(br#"[{"key":"a"},{"key":"b"}]"#, &keys));
+        assert!(!is_of(br#"[{"key":"b"},{"key":"a"}]"#, &keys));
+        assert!(!is_of(br#"[{"key":"a"}]"#, &keys));
+    }
+}

@@ -1,0 +1,130 @@
+//! Figures of several sides, measured by turns in one run: medians, extremes, ratios.
+//!
+//! Fed by the benchmarks, round after round; a table goes to stderr, a line of JSON to stdout. A
+//! ratio is the median of the rounds' ratios: what disturbs a round disturbs both of its sides.
+
+use serde::Serialize;
+
+/// What is measured.
+pub struct Contest {
+    what: String,
+    unit: &'static str,
+    sides: Vec<Side>,
+}
+
+/// One of those measured; the first is ours.
+struct Side {
+    name: String,
+    rounds: Vec<f64>,
+}
+
+/// A side in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Line<'a> {
+    what: &'a str,
+    unit: &'a str,
+    side: &'a str,
+    median: f64,
+    min: f64,
+    max: f64,
+    /// Ours to this one.
+    ratio: f64,
+    rounds: usize,
+}
+
+impl Contest {
+    /// Without rounds yet.
+    pub fn new(what: impl Into<String>, unit: &'static str) -> Self {
+        Self { what: what.into(), unit, sides: Vec::new() }
+    }
+
+    /// A side's figure of the next round.
+    pub fn add(&mut self, side: &str, figure: f64) {
+        eprintln!("  {}: {side}: {} {}", self.what, readable(figure), self.unit);
+        match self.sides.iter_mut().find(|s| s.name == side) {
+            Some(side) => side.rounds.push(figure),
+            None => self.sides.push(Side { name: side.to_owned(), rounds: vec![figure] }),
+        }
+    }
+
+    /// Prints what came out.
+    pub fn tell(&self) {
+        eprintln!("\n{} ({})", self.what, self.unit);
+        eprintln!("{:<42} {:>10} {:>10} {:>10} {:>8}", "", "median", "min", "max", "ours to");
+        for line in self.lines() {
+            eprintln!(
+                "{:<42} {:>10} {:>10} {:>10} {:>8.2}",
+                line.side,
+                readable(line.median),
+                readable(line.min),
+                readable(line.max),
+                line.ratio
+            );
+            println!("{}", serde_json::to_string(&line).unwrap());
+        }
+    }
+
+    fn lines(&self) -> Vec<Line<'_>> {
+        let Some(ours) = self.sides.first() else { return Vec::new() };
+        let line = |side: &'_ Side| {
+            let ratios = ours.rounds.iter().zip(&side.rounds).map(|(ours, other)| ours / other).collect();
+            (median(ratios), median(side.rounds.clone()))
+        };
+        self.sides
+            .iter()
+            .map(|side| {
+                let (ratio, median) = line(side);
+                let min = side.rounds.iter().copied().fold(f64::INFINITY, f64::min);
+                let max = side.rounds.iter().copied().fold(0.0, f64::max);
+                let (what, unit, rounds) = (self.what.as_str(), self.unit, side.rounds.len());
+                Line { what, unit, side: &side.name, median, min, max, ratio, rounds }
+            })
+            .collect()
+    }
+}
+
+/// The middle one, or the mean of both.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    quantile(&mut figures, 0.5)
+}
+
+/// The figure that this part of them does not exceed.
+pub fn quantile(figures: &mut [f64], part: f64) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    if figures.is_empty() {
+        return f64::NAN;
+    }
+    #[allow(clippy::cast_precision_loss, reason = "nobody measures 2^52 times")]
+    let at = part * (figures.len() - 1) as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an index")]
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    f64::midpoint(figures[low], figures[high])
+}
+
+fn readable(figure: f64) -> String {
+    if figure.abs() < 100.0 { format!("{figure:.2}") } else { format!("{figure:.0}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Contest, median, quantile};
+
+    #[test]
+    fn a_ratio_is_that_of_the_rounds_not_of_the_medians() {
+        let mut contest = Contest::new("x", "1/s");
+        for (ours, other) in [(10.0, 20.0), (100.0, 200.0), (4.0, 2.0)] {
+            contest.add("ours", ours);
+            contest.add("other", other);
+        }
+        let lines = contest.lines();
+        assert_eq!((lines[0].median, lines[0].ratio), (10.0, 1.0));
+        assert_eq!((lines[1].median, lines[1].min, lines[1].max, lines[1].ratio), (20.0, 2.0, 200.0, 0.5));
+    }
+
+    #[test]
+    fn quantiles_are_of_the_sorted() {
+        assert_eq!(median(vec![3.0, 1.0]), 2.0);
+        assert_eq!(quantile(&mut [5.0, 1.0, 3.0], 1.0), 5.0);
+        assert!(median(Vec::new()).is_nan());
+    }
+}

@@ -1,0 +1,95 @@
+//! The side that is ours: the release build in a process of its own, each time on a new store.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crash::root;
+use crash::serve::{Serve, Setup};
+
+use crate::stores::Place;
+
+/// Partitions of a topic.
+pub const PARTITIONS: usize = 4;
+
+/// A gateway that runs.
+pub struct Gateway {
+    setup: Setup,
+    serve: Option<Serve>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    env: String,
+}
+
+impl Gateway {
+    /// Starts one on a new store, with these tenants; its Kafka is at that address, or away.
+    pub fn start(place: &Place, kafka: Option<&str>, tenants: &[String]) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let env = format!("bench{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
+        let entity = format!("[entities.\"inventory.instance\"]\npartitions = {PARTITIONS}\n");
+        let mut setup = Setup::new(&program(), &tenants)
+            .for_each_tenant(&entity)
+            .with("ENV", &env)
+            .with("LOG_LEVEL", "warn")
+            // Nobody listens there.
+            .with("KAFKA_HOST", kafka.unwrap_or("127.0.0.1:9"));
+        if let Place::Server(server) = place {
+            setup = setup.with("STORE_URL", server.url());
+        }
+        let serve = setup.serve();
+        let address = serve.url.trim_start_matches("http://").parse().unwrap();
+        Self { setup, serve: Some(serve), address, env }
+    }
+
+    /// Stops it, and starts it on the same store with its Kafka at that address.
+    pub fn restart_with(&mut self, kafka: &str) {
+        assert!(self.serve.take().is_some_and(|serve| serve.terminate().success()));
+        self.serve = Some(self.setup.serve_with(&[("KAFKA_HOST", kafka)]));
+    }
+
+    /// A tenant's topic.
+    pub fn topic(&self, tenant: &str) -> String {
+        format!("{}.{tenant}.inventory.instance", self.env)
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.serve.as_ref().map_or(0, Serve::pid)
+    }
+
+    /// How many events are published, as it says itself.
+    pub async fn published(&self) -> u64 {
+        let metrics = reqwest::get(format!("http://{}/metrics", self.address)).await.unwrap();
+        let text = metrics.text().await.unwrap();
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("event_gateway_events{state=\"published\"} "));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// Waits until so many are published.
+    pub async fn until_published(&self, events: u64) {
+        while self.published().await < events {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Names of so many tenants.
+pub fn tenants(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("t{n}")).collect()
+}
+
+/// Builds what is measured, so that it is what the sources say.
+pub fn build() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--bin", "event-gateway"]).current_dir(root());
+    assert!(build.status().unwrap().success(), "the gateway does not build");
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name("event-gateway")
+}

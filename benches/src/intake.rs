@@ -1,0 +1,42 @@
+//! Accepting alone, Kafka away: ours, a bare actix handler, and the raw store.
+
+use std::sync::Arc;
+
+use crate::bare::Bare;
+use crate::client::{Plan, load};
+use crate::contest::Contest;
+use crate::gateway::{Gateway, tenants};
+use crate::options::{Load, Rounds};
+use crate::raw;
+use crate::stores::Store;
+
+/// Runs the rounds.
+pub async fn run(store: Store, shape: &Load, rounds: &Rounds) {
+    let place = store.start().await;
+    let (bare, names) = (Bare::start(), tenants(shape.tenants));
+    let what = format!("intake, {}, {}", store.name(), shape.what());
+    let mut contest = Contest::new(what, "changes/s");
+    for _ in 0..rounds.rounds {
+        let ours = Gateway::start(&place, None, &names);
+        let plan = Plan {
+            address: ours.address,
+            tenants: Arc::new(names.clone()),
+            connections: shape.connections(),
+            changes: shape.changes,
+            warm_up: rounds.warm_up(),
+            time: rounds.time(),
+            rate: None,
+            receipts: true,
+            limit: None,
+            refusals: false,
+            room: None,
+        };
+        contest.add("ours", load(&plan).await.rate());
+        drop(ours);
+        let plan = Plan { address: bare.address, receipts: false, ..plan };
+        contest.add("a bare actix handler", load(&plan).await.rate());
+        let raw = raw::insert(&place, shape.commit_rows(), rounds.warm_up(), rounds.time()).await;
+        contest.add(&format!("raw, commits of {}", shape.commit_rows()), raw.rate());
+    }
+    contest.tell();
+}

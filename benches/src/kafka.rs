@@ -1,0 +1,121 @@
+//! The baseline of the relay: a bare transactional producer; and how much a topic holds.
+
+use std::time::{Duration, Instant};
+
+use crash::kafka::{Isolation, consumer};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::gateway::PARTITIONS;
+use crate::records::Records;
+
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const NAP: Duration = Duration::from_micros(200);
+
+/// Publishes so many records in transactions of `page`, each drained before its commit; tells events/s.
+#[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 records")]
+pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", address)
+        .set("transactional.id", topic)
+        .set("linger.ms", "0")
+        .set("partitioner", "murmur2_random")
+        .create()
+        .unwrap();
+    producer.init_transactions(ANSWERS_WITHIN).unwrap();
+    let mut records = Records::default();
+    let payloads: Vec<_> = (0..page).map(|_| records.record()).collect();
+    let publish = || {
+        producer.begin_transaction().unwrap();
+        for (key, payload) in &payloads {
+            let record = BaseRecord::to(topic).key(key.as_str()).payload(payload.as_str());
+            producer.send(record.headers(headers(key))).map_err(|(error, _)| error).unwrap();
+        }
+        while producer.in_flight_count() > 0 {
+            let unanswered = producer.in_flight_count();
+            producer.poll(Duration::ZERO);
+            if producer.in_flight_count() == unanswered {
+                std::thread::sleep(NAP);
+            }
+        }
+        producer.commit_transaction(ANSWERS_WITHIN).unwrap();
+    };
+    // The first ones find leaders and coordinators.
+    (0..3).for_each(|_| publish());
+    let (pages, begin) = (events / page, Instant::now());
+    (0..pages).for_each(|_| publish());
+    (pages * page) as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// As many, and as long, as the gateway's.
+fn headers(key: &str) -> OwnedHeaders {
+    let all = [
+        ("correlation_id", key),
+        ("x-okapi-tenant", "t0"),
+        ("folio.tenantId", "t0"),
+        ("type", "CREATE"),
+        ("event_id", key),
+        ("log_id", key),
+        ("position", "100000"),
+    ];
+    let empty = OwnedHeaders::new_with_capacity(all.len());
+    all.into_iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+}
+
+/// Makes a topic by asking for it.
+pub async fn make_topic(address: &str, topic: &str) {
+    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+    use rdkafka::client::DefaultClientContext;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let partitions = i32::try_from(PARTITIONS).unwrap();
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let made = admin.create_topics(&[new], &AdminOptions::new()).await.unwrap();
+    made.into_iter().for_each(|made| drop(made.unwrap()));
+}
+
+/// Watches how far a topic has grown.
+pub struct Ends {
+    consumer: BaseConsumer,
+    topic: String,
+}
+
+impl Ends {
+    /// Of a topic.
+    pub fn of(address: &str, topic: &str) -> Self {
+        Self { consumer: consumer(address, Isolation::ReadCommitted), topic: topic.to_owned() }
+    }
+
+    /// The sum of its partitions' ends: records, and a few marks of transactions.
+    pub fn sum(&self) -> u64 {
+        let end = |partition| {
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition, ANSWERS_WITHIN);
+            marks.map_or(0, |(_, end)| end.unsigned_abs())
+        };
+        (0..i32::try_from(PARTITIONS).unwrap()).map(end).sum()
+    }
+}
+
+/// How many committed records a topic holds.
+pub fn count(address: &str, topic: &str) -> u64 {
+    let consumer = consumer(address, Isolation::ReadCommitted);
+    let mut all = TopicPartitionList::new();
+    for partition in 0..i32::try_from(PARTITIONS).unwrap() {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let (mut open, mut count) = (PARTITIONS, 0);
+    while open > 0 {
+        match consumer.poll(ANSWERS_WITHIN) {
+            Some(Ok(_)) => count += 1,
+            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(error)) => panic!("{topic}: {error}"),
+            None => panic!("{topic} has no end: {count} records so far"),
+        }
+    }
+    count
+}

@@ -1,0 +1,111 @@
+//! How long one change takes, unloaded: until it is accepted, and until a consumer has it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crash::kafka::{Isolation, PrivateBroker, consumer};
+use rdkafka::consumer::Consumer;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::time::sleep;
+
+use crate::bare::Bare;
+use crate::client::{Plan, Poster, load};
+use crate::contest::{Contest, median, quantile};
+use crate::gateway::{Gateway, PARTITIONS, tenants};
+use crate::options::Rounds;
+use crate::raw;
+use crate::records::Records;
+use crate::stores::Store;
+
+/// Until it is accepted, over one connection: against a raw insert and a bare round trip together.
+pub async fn accept(store: Store, rounds: &Rounds) {
+    let (place, bare, names) = (store.start().await, Bare::start(), tenants(1));
+    let mut contest = Contest::new(format!("accepting one change, {}, p50", store.name()), "ms");
+    for _ in 0..rounds.rounds {
+        let ours = Gateway::start(&place, None, &names);
+        let plan = Plan {
+            address: ours.address,
+            tenants: Arc::new(names.clone()),
+            connections: 1,
+            changes: 1,
+            warm_up: rounds.warm_up(),
+            time: rounds.time(),
+            rate: None,
+            receipts: true,
+            limit: None,
+            refusals: false,
+            room: None,
+        };
+        contest.add("ours", median(load(&plan).await.latencies_ms));
+        drop(ours);
+        let plan = Plan { address: bare.address, receipts: false, ..plan };
+        let trip = median(load(&plan).await.latencies_ms);
+        let insert = median(raw::insert(&place, 1, rounds.warm_up(), rounds.time()).await.latencies_ms);
+        contest.add("a raw insert and a bare round trip", insert + trip);
+        contest.add("a raw insert", insert);
+        contest.add("a bare round trip", trip);
+    }
+    contest.tell();
+}
+
+/// From the POST until a read_committed consumer has the record, at so many changes per second.
+pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
+    let (place, broker, names) = (store.start().await, PrivateBroker::start(), tenants(1));
+    let kafka = broker.address();
+    let mut p50 = Contest::new(format!("accept to consumed, {}, {rate}/s, p50", store.name()), "ms");
+    let mut p99 = Contest::new(format!("accept to consumed, {}, {rate}/s, p99", store.name()), "ms");
+    for _ in 0..rounds.rounds {
+        let ours = Gateway::start(&place, Some(&kafka), &names);
+        let mut latencies = arrivals(&ours, &kafka, rate, rounds).await;
+        p50.add("ours", quantile(&mut latencies, 0.5));
+        p99.add("ours", quantile(&mut latencies, 0.99));
+    }
+    p50.tell();
+    p99.tell();
+}
+
+async fn arrivals(ours: &Gateway, kafka: &str, rate: u32, rounds: &Rounds) -> Vec<f64> {
+    let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);
+    // The first one waits for its topic.
+    assert!(poster.post("t0", &records.body(1), true).await.is_ok());
+    ours.until_published(1).await;
+    let stop = Instant::now() + rounds.warm_up() + rounds.time() + Duration::from_secs(3);
+    let (address, topic) = (kafka.to_owned(), ours.topic("t0"));
+    let seen = tokio::task::spawn_blocking(move || consume(&address, &topic, stop));
+    sleep(Duration::from_secs(1)).await;
+    let (begin, mut posted) = (Instant::now(), Vec::new());
+    for n in 0.. {
+        let due = Duration::from_secs(n) / rate;
+        if due >= rounds.warm_up() + rounds.time() {
+            break;
+        }
+        sleep((begin + due).saturating_duration_since(Instant::now())).await;
+        let body = records.body(1);
+        let at = Instant::now();
+        poster.post("t0", &body, true).await.unwrap();
+        posted.extend(body.keys.into_iter().map(|key| (key, at)));
+    }
+    let seen = seen.await.unwrap();
+    let measured = posted.into_iter().filter(|(_, at)| *at >= begin + rounds.warm_up());
+    measured.map(|(key, at)| (seen[&key] - at).as_secs_f64() * 1e3).collect()
+}
+
+/// When each key came, until it is time to stop.
+fn consume(address: &str, topic: &str, stop: Instant) -> HashMap<String, Instant> {
+    let consumer = consumer(address, Isolation::ReadCommitted);
+    let mut all = TopicPartitionList::new();
+    for partition in 0..i32::try_from(PARTITIONS).unwrap() {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    let mut seen = HashMap::new();
+    while Instant::now() < stop {
+        if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            let key = std::str::from_utf8(record.key().unwrap()).unwrap();
+            seen.insert(key.to_owned(), Instant::now());
+        }
+    }
+    seen
+}

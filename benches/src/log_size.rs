@@ -1,0 +1,142 @@
+//! A long log and a short one: what an append, a page and a look-up by key cost in each.
+//!
+//! Through the store's port, with small records, so that 10^7 of them have room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crash::folder::Folder;
+use event_gateway::clock::{Clock, System};
+use event_gateway::domain::draft::{Body, Draft, Origin};
+use event_gateway::domain::event::EventId;
+use event_gateway::domain::filter::Filter;
+use event_gateway::domain::headers::Headers;
+use event_gateway::domain::json::Raw;
+use event_gateway::domain::key::Key;
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::states::States;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::topic::Topic;
+use event_gateway::domain::wire_form::WireForm;
+use event_gateway::store::{self, Access, Batch, MongodbConfig, PostgresConfig, PostgresServer, Scan};
+
+use crate::contest::{Contest, median};
+use crate::stores::{Place, Store};
+
+const SHORT: usize = 10_000;
+/// Drafts in an append while a log grows, and while it is measured.
+const FILL: usize = 1_000;
+const APPEND: usize = 64;
+/// Events in a page.
+const PAGE: usize = 500;
+const TIMES: usize = 300;
+
+/// Measures the short one first, then lets the log grow.
+pub async fn run(kind: Store, events: usize) {
+    let (place, folder) = (kind.start().await, Folder::own());
+    let store = store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
+    store.lanes(8).await.unwrap();
+    let tenant = TenantId::parse("t0").unwrap();
+    store.introduce(&tenant, LogId::new(System.new_id())).await.unwrap();
+    let mut log = Log { store, tenant, keys: Vec::new(), events: 0 };
+    let mut figures = Vec::new();
+    for size in [SHORT, events] {
+        log.fill(size).await;
+        figures.push(log.measure().await);
+    }
+    let (long, short) = (figures.pop().unwrap(), figures.pop().unwrap());
+    for (index, what) in ["an append of 64", "a page of 500", "a look-up by key"].into_iter().enumerate() {
+        let mut contest = Contest::new(format!("log size, {}, {what}, p50", kind.name()), "ms");
+        contest.add(&format!("{events} events"), long[index]);
+        contest.add(&format!("{SHORT} events"), short[index]);
+        contest.tell();
+    }
+}
+
+fn config(place: &Place, folder: &Folder) -> store::Config {
+    let url = match place {
+        Place::Sqlite => return store::Config::Sqlite { path: folder.path().join("log.db") },
+        Place::Server(server) => server.url(),
+    };
+    if url.starts_with("mongodb") {
+        return store::Config::Mongodb(MongodbConfig { url: url.into(), database: "log_size".to_owned() });
+    }
+    store::Config::Postgres(PostgresConfig {
+        server: PostgresServer::Url(url.into()),
+        connections_max: 5,
+        statement_timeout: Duration::from_secs(60),
+        server_pem: None,
+        schema: "log_size".to_owned(),
+    })
+}
+
+struct Log {
+    store: Arc<dyn store::Store>,
+    tenant: TenantId,
+    /// Of some events.
+    keys: Vec<Key>,
+    events: usize,
+}
+
+impl Log {
+    async fn fill(&mut self, size: usize) {
+        while self.events < size {
+            self.append(FILL.min(size - self.events)).await;
+        }
+    }
+
+    async fn append(&mut self, drafts: usize) {
+        let drafts: Vec<_> = (0..drafts).map(|_| draft(&self.tenant)).collect();
+        self.events += drafts.len();
+        // One in a hundred or so is looked up later.
+        self.keys.extend(drafts.iter().step_by(100).map(|draft| draft.key.clone()));
+        self.store.append(&[Batch { tenant: self.tenant.clone(), drafts }]).await.unwrap();
+    }
+
+    /// Appends, pages and look-ups by key, in ms.
+    async fn measure(&mut self) -> [f64; 3] {
+        let (mut appends, mut pages, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TIMES {
+            let begin = Instant::now();
+            self.append(APPEND).await;
+            appends.push(begin.elapsed().as_secs_f64() * 1e3);
+            let at = fastrand::usize(..self.events - PAGE);
+            pages.push(self.read(at, Filter::default(), PAGE).await);
+            let key = self.keys[fastrand::usize(..self.keys.len())].clone();
+            keys.push(self.read(0, Filter { keys: vec![key], ..Filter::default() }, 1).await);
+        }
+        [appends, pages, keys].map(median)
+    }
+
+    async fn read(&self, after: usize, filter: Filter, events: usize) -> f64 {
+        let scan = Scan {
+            filter,
+            from: None,
+            to: None,
+            events_each_max: events,
+            events_max: events,
+            bytes_max: usize::MAX,
+            rows_max: events,
+        };
+        let after = Position::new(after as u64).unwrap_or(Position::START);
+        let begin = Instant::now();
+        let slices = self.store.read(&[(self.tenant.clone(), after)], &scan).await.unwrap();
+        let time = begin.elapsed().as_secs_f64() * 1e3;
+        assert_eq!(slices[0].events.len(), events);
+        time
+    }
+}
+
+fn draft(tenant: &TenantId) -> Draft {
+    let id = System.new_id().to_string();
+    let new = Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
+    Draft {
+        event_id: EventId::new(System.new_id()),
+        topic: Topic::parse(&crate::records::topic("t0")).unwrap(),
+        key: Key::parse(&id).unwrap(),
+        body: Body::Change { states: States::Create { new }, wire_form: WireForm::Convention },
+        own_headers: Headers::default(),
+        origin: Origin { tenant: tenant.clone(), headers: Arc::default() },
+    }
+}

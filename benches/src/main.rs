@@ -1,0 +1,150 @@
+//! The gateway's benchmarks: `cargo run --release -p bench -- intake --store sqlite`.
+//!
+//! ```text
+//! records ──► client ──► gateway, bare ──► contest ──► table, JSON
+//!         └─► raw, kafka ────────────────────┘
+//! ```
+//!
+//! Each benchmark starts what it needs, and runs ours and the baselines by turns. The table goes to
+//! stderr, a line of JSON for each side to stdout; what the figures were is in docs/performance.md.
+#![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
+
+mod bare;
+mod client;
+mod contest;
+mod gateway;
+mod intake;
+mod kafka;
+mod latency;
+mod log_size;
+mod memory;
+mod options;
+mod peers;
+mod process;
+mod raw;
+mod records;
+mod relay;
+mod stores;
+mod sustained;
+mod tenants;
+
+use clap::{Parser, Subcommand};
+
+use options::{Load, Rounds};
+use stores::Store;
+
+/// The gateway's benchmarks.
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Accepting alone, Kafka away: ours, a bare actix handler, the raw store.
+    Intake(OfLoad),
+    /// Accepted and published at the same rate.
+    Sustained {
+        #[command(flatten)]
+        of: OfLoad,
+        /// By turns with the peers, as `benches/peers/run` measures them.
+        #[arg(long)]
+        peers: bool,
+    },
+    /// The relay alone, draining a backlog: ours, a bare transactional producer.
+    Relay {
+        #[arg(long)]
+        store: Store,
+        /// Events in the backlog.
+        #[arg(long, default_value_t = 200_000)]
+        events: usize,
+        /// Whose they are, in equal parts.
+        #[arg(long, default_value_t = 1)]
+        tenants: usize,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Accepting one change over one connection: ours, a raw insert and a bare round trip.
+    Accept {
+        #[arg(long)]
+        store: Store,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
+    /// From a POST to a read_committed consumer.
+    Consumed {
+        #[arg(long)]
+        store: Store,
+        /// Changes per second.
+        #[arg(long, default_value_t = 20)]
+        rate: u32,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
+    /// Many tenants and one: accepting, and the CPU time of idle ones.
+    Tenants {
+        #[command(flatten)]
+        of: OfLoad,
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        many: usize,
+    },
+    /// A long log and a short one: appends, pages, look-ups by key.
+    LogSize {
+        #[arg(long)]
+        store: Store,
+        /// Events of the long one.
+        #[arg(long, default_value_t = 10_000_000)]
+        events: usize,
+    },
+    /// Memory, while a backlog builds up and drains, and under large bodies.
+    Memory {
+        #[arg(long)]
+        store: Store,
+        /// Events in the backlog.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+    },
+    /// A bare actix handler, as the others start it.
+    #[command(hide = true)]
+    Bare,
+}
+
+#[derive(clap::Args)]
+struct OfLoad {
+    #[arg(long)]
+    store: Store,
+    #[command(flatten)]
+    load: Load,
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+fn main() {
+    let line = Line::parse();
+    if matches!(line.what, What::Bare) {
+        return bare::serve();
+    }
+    gateway::build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(line.what));
+}
+
+async fn run(what: What) {
+    match what {
+        What::Intake(OfLoad { store, load, rounds }) => intake::run(store, &load, &rounds).await,
+        What::Sustained { of: OfLoad { store, load, rounds }, peers } => {
+            sustained::run(store, &load, peers, &rounds).await;
+        }
+        What::Relay { store, events, tenants, rounds } => relay::run(store, events, tenants, rounds).await,
+        What::Accept { store, rounds } => latency::accept(store, &rounds).await,
+        What::Consumed { store, rate, rounds } => latency::consumed(store, rate, &rounds).await,
+        What::Tenants { of: OfLoad { store, load, rounds }, many } => {
+            tenants::run(store, many, &load, &rounds).await;
+        }
+        What::LogSize { store, events } => log_size::run(store, events).await,
+        What::Memory { store, events } => memory::run(store, events).await,
+        What::Bare => bare::serve(),
+    }
+}

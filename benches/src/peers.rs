@@ -1,0 +1,32 @@
+//! The peers: `benches/peers/run` installs them, and tells what they did in a round.
+
+use std::process::{Command, Stdio};
+
+use crash::root;
+use serde::Deserialize;
+
+use crate::options::Rounds;
+
+/// What it says of a peer and a workload; one that can't be had has no figures.
+#[derive(Deserialize)]
+struct Line {
+    peer: String,
+    workload: Option<String>,
+    events_per_s: Option<f64>,
+}
+
+/// One round of each peer that can be had: those that take batches with them, the others one by one.
+pub fn round(batches: bool, rounds: &Rounds) -> Vec<(String, f64)> {
+    let mut run = Command::new(root().join("benches/peers/run"));
+    run.args(["--rounds", "1", "--seconds", &rounds.time().as_secs().to_string()]);
+    let done = run.stderr(Stdio::inherit()).output().unwrap();
+    assert!(done.status.success(), "the peers could not be measured");
+    let lines = String::from_utf8(done.stdout).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
+    let figures = lines.filter_map(|line| Some((line.peer, line.workload?, line.events_per_s?)));
+    let wanted = figures.filter(|(peer, workload, _)| match workload.as_str() {
+        "batch" => batches,
+        _ => !batches || peer.starts_with("hexkit"),
+    });
+    wanted.map(|(peer, workload, rate)| (format!("{peer}, {workload}"), rate)).collect()
+}

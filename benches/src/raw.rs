@@ -1,0 +1,93 @@
+//! The baseline of the stores: the same bytes into one table, in commits of so many rows, as
+//! durable as the gateway has them, and nothing else.
+
+mod mongodb;
+mod postgres;
+mod sqlite;
+
+use std::time::{Duration, Instant};
+
+use event_gateway::clock::{Clock, System};
+
+use crate::records::Records;
+use crate::stores::Place;
+
+/// As an event is stored.
+pub struct Row {
+    position: i64,
+    event_id: [u8; 16],
+    topic: String,
+    key: String,
+    time_ms: i64,
+    headers: String,
+    payload: String,
+}
+
+/// What a raw run did.
+pub struct Done {
+    /// Rows that were committed while it was measured.
+    pub rows: u64,
+    /// How long that took.
+    pub time: Duration,
+    /// Of each commit, in ms.
+    pub latencies_ms: Vec<f64>,
+}
+
+impl Done {
+    /// Rows per second.
+    #[allow(clippy::cast_precision_loss, reason = "nobody inserts 2^52 rows")]
+    pub fn rate(&self) -> f64 {
+        self.rows as f64 / self.time.as_secs_f64()
+    }
+}
+
+/// One table of one store.
+enum Table {
+    Sqlite(sqlite::Table),
+    Postgres(postgres::Table),
+    Mongodb(mongodb::Table),
+}
+
+/// Inserts on one connection, in commits of `each` rows, for that long after a warm-up.
+pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duration) -> Done {
+    let mut table = match place {
+        Place::Sqlite => Table::Sqlite(sqlite::Table::make().await),
+        Place::Server(server) => match server.url() {
+            url if url.starts_with("postgres") => Table::Postgres(postgres::Table::make(&url).await),
+            url => Table::Mongodb(mongodb::Table::make(&url).await),
+        },
+    };
+    let (mut records, mut next) = (Records::default(), 0);
+    let (from, mut done) = (Instant::now() + warm_up, Done { rows: 0, time, latencies_ms: Vec::new() });
+    let mut spent = Duration::ZERO;
+    while spent < time {
+        let rows = rows(&mut records, &mut next, each);
+        let begin = Instant::now();
+        match &mut table {
+            Table::Sqlite(table) => table.insert(&rows).await,
+            Table::Postgres(table) => table.insert(&rows).await,
+            Table::Mongodb(table) => table.insert(&rows).await,
+        }
+        if begin >= from {
+            // Making rows is not the store's.
+            spent += begin.elapsed();
+            done.rows += each as u64;
+            done.latencies_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    done.time = spent;
+    done
+}
+
+fn rows(records: &mut Records, next: &mut i64, each: usize) -> Vec<Row> {
+    let row = |_| {
+        let (key, record) = records.record();
+        *next += 1;
+        let headers = format!(r#"[["correlation_id","{}"]]"#, System.new_id());
+        let time_ms = System.now().as_ms();
+        let payload = format!(r#"{{"new":{record},"type":"CREATE","tenant":"t0","ts":"{time_ms}"}}"#);
+        let event_id = *System.new_id().as_bytes();
+        Row { position: *next, event_id, topic: crate::records::topic("t0"), key, time_ms, headers, payload }
+    };
+    (0..each).map(row).collect()
+}
