@@ -41,7 +41,9 @@ pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyho
         different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
     }
     if different > 0 && !accept {
-        bail!("{different} tenants differ, and nothing was changed: --accept goes on as it is shown above");
+        bail!(
+            "{different} tenants differ, and nothing was changed: TENANT --accept goes on as it is shown above"
+        );
     }
     Ok(())
 }

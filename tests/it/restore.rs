@@ -321,7 +321,7 @@ mod real {
         let (ok, told) = restore(&["diku", "--accept"]);
         assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
         until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_null()).await;
-        let (ok, told) = restore(&["--accept"]);
+        let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
         for tenant in TENANTS {
             let log = story::log(&serve.url, tenant).await;
