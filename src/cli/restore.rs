@@ -41,7 +41,9 @@ pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyho
         different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
     }
     if different > 0 && !accept {
-        bail!("{different} tenants differ, and nothing was changed: --accept goes on as it is shown above");
+        bail!(
+            "{different} tenants differ, and nothing was changed: TENANT --accept goes on as it is shown above"
+        );
     }
     Ok(())
 }
@@ -67,7 +69,7 @@ async fn look(
 }
 
 fn print(difference: &Difference) -> std::io::Result<()> {
-    let Difference { enabled, kafka, common, again, pending, only_in_kafka } = difference;
+    let Difference { enabled, kafka, common, again, pending, released, only_in_kafka } = difference;
     let place = |cursor: &Option<Cursor>| match cursor {
         Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
         None => "nowhere".to_owned(),
@@ -79,6 +81,9 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     writeln!(out, "  both are the same up to {}", place(common))?;
     writeln!(out, "  not found in Kafka      {pending} events of the log, to be published")?;
     writeln!(out, "  in both behind that     {again} events, to be published again")?;
+    if !released.is_empty() {
+        writeln!(out, "  parked by the store     {} scopes whose release Kafka has: over", released.len())?;
+    }
     writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
     if !only_in_kafka.is_empty() {
         writeln!(out, "    {:>9} {:>9} {:>9}  EVENT_ID, TOPIC, KEY", "PARTITION", "OFFSET", "POSITION")?;

@@ -41,10 +41,10 @@ pub enum Verb {
     /// After the store went back in time, or Kafka's cursors topic was lost: show where logs and Kafka part.
     /// May be done while replicas run.
     Restore {
-        /// Whose; all tenants' when it is left out.
+        /// Whose; all tenants' when it is left out, to look.
         tenant: Option<String>,
         /// Go on behind what both have: the log gets a new id, and nothing of it is passed over.
-        #[arg(long)]
+        #[arg(long, requires = "tenant")]
         accept: bool,
     },
 }

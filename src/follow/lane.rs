@@ -27,7 +27,8 @@ use crate::store::{self, Lease, Renewed};
 
 /// How long a lane is held by who says nothing.
 pub(super) const LEASE: Duration = Duration::from_secs(5);
-const RENEW_AFTER: Duration = Duration::from_millis(1500);
+/// How often it says something.
+pub(super) const RENEW_AFTER: Duration = Duration::from_millis(1500);
 /// How long a lane stands that only an operator can set right.
 const STAND: Duration = Duration::from_secs(30);
 

@@ -4,6 +4,7 @@
 //! sent or stays. No I/O. Always true: an event counts for the one scope that holds it, and each is
 //! sent, stays, was superseded or was discarded: one of the four.
 
+use crate::broker::KnownCursors;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Follower;
@@ -36,6 +37,13 @@ impl Lot {
     /// As the store has it.
     pub(super) fn new(all: Vec<Parked>) -> Self {
         Self { all, changed: Vec::new() }
+    }
+
+    /// Raises what is open to where its release stands in Kafka, and names what that has changed.
+    pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
+        let raised = raise(&mut self.all, known);
+        self.changed.extend(&raised);
+        raised
     }
 
     /// What is not over.
@@ -166,11 +174,26 @@ impl Lot {
 
     fn supersede(&mut self, event: &Envelope) {
         let keys = |p: &&mut Parked| p.is_open() && p.key.is_some() && p.topic == event.topic;
-        for parked in self.all.iter_mut().filter(keys).filter(|parked| parked.position < event.position) {
+        let before = |parked: &&mut Parked| parked.position.max(parked.behind) < event.position;
+        for parked in self.all.iter_mut().filter(keys).filter(before) {
             parked.state = State::Superseded(event.position);
             self.changed.push(parked.event_id);
         }
     }
+}
+
+/// Raises what is open to where its release stands in Kafka, and names what that has changed. A row is older
+/// than that after a crash, and in a backup.
+pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
+    let mut raised = Vec::new();
+    for parked in parked.iter_mut().filter(|parked| parked.is_open()) {
+        let cursor = known.get(&(parked.log_id, follower(parked)));
+        if let Some(cursor) = cursor.filter(|cursor| cursor.position > parked.behind) {
+            parked.behind = cursor.position;
+            raised.push(parked.event_id);
+        }
+    }
+    raised
 }
 
 /// Who releases what is parked: its cursor is in Kafka, like the relay's.

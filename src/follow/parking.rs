@@ -79,21 +79,20 @@ impl Relay {
     ) -> Result<(), Error> {
         let counted = lot.open().map(|parked| parked.counted).min().unwrap_or(at);
         let filter = Filter { topics: topics(lot.open()), ..Filter::default() };
+        let raised = lot.raise(&self.known);
         each(parts, tenant, counted..at, filter, |event| {
             lot.pass(&event);
         })
         .await?;
         lot.passed(at);
-        let releasing: Vec<_> = lot.open().filter(|p| p.state == State::Releasing).cloned().collect();
-        for parked in releasing {
-            let known = self.known.get(&(parked.log_id, lot::follower(&parked)));
-            let behind = parked.behind.max(known.map_or(Position::START, |cursor| cursor.position));
-            lot.change(parked.event_id, |parked| parked.behind = behind);
+        let is_begun = |p: &&Parked| p.state == State::Releasing || raised.contains(&p.event_id);
+        let begun: Vec<_> = lot.open().filter(is_begun).cloned().collect();
+        for parked in begun {
             let mut events = Vec::new();
             each(parts, tenant, parked.position.back(1)..at, scope(&parked), |event| events.push(event))
                 .await?;
             lot.recount(parked.event_id, &events);
-            if behind >= at {
+            if parked.behind >= at && at >= parked.position {
                 lot.change(parked.event_id, |parked| joined(parked, at));
             } else if parked.waits_for_topic(lot.open()) {
                 lot.change(parked.event_id, |parked| parked.state = State::Parked);

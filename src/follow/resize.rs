@@ -8,18 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::lane::{LEASE, RENEW_AFTER};
 use super::relay::CursorLost;
 use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::store::{self, Enabled, Roster, Store};
+use crate::store::{self, Enabled, Lease, Renewed, Roster, Store};
 
-/// How long the lanes are held for it: longer than it takes, as long as others wait when it is killed.
-const LEASE: Duration = Duration::from_secs(60);
 /// Cursors of one page.
 const CURSORS_MAX: usize = 1_000;
 
@@ -42,7 +40,7 @@ pub enum Error {
     #[error("these replicas run: {}; stop them first (a killed one counts for 5 s)", .0.join(", "))]
     Attended(Vec<String>),
     /// Somebody works on a lane, or did until a moment ago.
-    #[error("{0} is held; stop whoever holds it (after a kill it runs out within a minute)")]
+    #[error("{0} is held; stop whoever holds it (a killed one counts for 5 s)")]
     Held(Lane),
     /// There are cursors in Kafka, and it is not known where that is.
     #[error("tenant {0} was published to Kafka: set KAFKA_HOST, so that its cursor goes along")]
@@ -75,10 +73,16 @@ pub async fn resize(
     }
     let from = u16::try_from(standings.len()).unwrap_or(u16::MAX);
     let done = async {
+        let mut leases = Vec::new();
         for lane in Lane::all(from) {
-            store.take(lane, by, LEASE).await?.ok_or(Error::Held(lane))?;
+            leases.push(store.take(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
         }
-        Resize { store, by, from, to: lanes }.run(kafka).await
+        let resize = Resize { store, by, from, to: lanes };
+        let copied = tokio::select! {
+            copied = resize.copy(kafka) => copied?,
+            lost = keep(store, &leases) => return Err(lost),
+        };
+        resize.end(copied).await
     }
     .await;
     if done.is_err() {
@@ -91,12 +95,34 @@ pub async fn resize(
     done
 }
 
+/// Holds the lanes, however long Kafka takes; returns when one is lost. A store that does not answer says so
+/// when the lanes are to change.
+async fn keep(store: &dyn Store, leases: &[Lease]) -> Error {
+    loop {
+        tokio::time::sleep(RENEW_AFTER).await;
+        for lease in leases {
+            match store.renew(lease, LEASE).await {
+                Ok(Renewed::Held) => {}
+                Ok(Renewed::Lost) => return Error::Held(lease.lane),
+                Err(error) => tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease"),
+            }
+        }
+    }
+}
+
 /// Taken once more first: it may be held by a call that did not say so.
 async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::Error> {
     match store.take(lane, by, LEASE).await? {
         Some(lease) => store.release(&lease).await,
         None => Ok(()),
     }
+}
+
+/// What is true once every cursor stands in its tenant's new lane too.
+struct Copied {
+    tenants: Vec<Enabled>,
+    moves: BTreeMap<TenantId, Lane>,
+    lanes: BTreeMap<Lane, Fenced>,
 }
 
 struct Resize<'a> {
@@ -107,8 +133,8 @@ struct Resize<'a> {
 }
 
 impl Resize<'_> {
-    async fn run(&self, kafka: Option<&dyn Broker>) -> Result<Resized, Error> {
-        let mut tenants = self.store.list().await?;
+    async fn copy(&self, kafka: Option<&dyn Broker>) -> Result<Copied, Error> {
+        let tenants = self.store.list().await?;
         let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
         let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
         let noted = self.noted(&tenants).await?;
@@ -118,6 +144,11 @@ impl Resize<'_> {
             (None, None) => BTreeMap::new(),
         };
         copy(&mut lanes, &tenants, &moves, &noted).await?;
+        Ok(Copied { tenants, moves, lanes })
+    }
+
+    async fn end(&self, copied: Copied) -> Result<Resized, Error> {
+        let Copied { mut tenants, moves, lanes } = copied;
         let changed: Vec<_> = moves.iter().map(|(tenant, lane)| (tenant.clone(), *lane)).collect();
         self.store.resize(self.by, self.to, &changed).await?;
         for tenant in &mut tenants {

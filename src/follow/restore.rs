@@ -6,14 +6,17 @@
 //! everything is in Kafka or stays behind: what follows is published, some of it again, and nothing is
 //! passed over. Until somebody accepts that, nothing is changed.
 
-use std::collections::{BTreeSet, HashSet};
+mod walk;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::walk::Walk;
 use super::lot;
 use super::page_scan;
 use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice, Published};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::{EventId, EventType};
+use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
@@ -49,6 +52,8 @@ pub struct Difference {
     pub again: u64,
     /// How many events behind that Kafka has not: they are published.
     pub pending: u64,
+    /// What is parked by the store, and was released since, by Kafka.
+    pub released: BTreeSet<EventId>,
     /// What Kafka has and the log has not, in order of topic, partition and offset.
     pub only_in_kafka: Vec<Published>,
 }
@@ -62,7 +67,8 @@ pub async fn compare(
 ) -> Result<Option<Difference>, Error> {
     let (tenant, log_id) = (&enabled.tenant, enabled.log_id);
     let noted = store.load(tenant, &Follower::relay()).await?.filter(|cursor| cursor.log_id == log_id);
-    let known = kafka.cursors(enabled.lane).await?.get(&(log_id, Follower::relay())).copied();
+    let cursors = kafka.cursors(enabled.lane).await?;
+    let known = cursors.get(&(log_id, Follower::relay())).copied();
     let whole = match known {
         Some(cursor) => has(store, tenant, &cursor).await?,
         None => noted.is_none(),
@@ -82,12 +88,15 @@ pub async fn compare(
     })
     .await?;
     let published = kafka.history(&Vec::from_iter(topics), log_id, behind).await?;
-    let mut walk = Walk::new(start, published, store.parked(tenant).await?);
+    let mut parked = store.parked(tenant).await?;
+    lot::raise(&mut parked, &cursors);
+    let mut walk = Walk::new(start, published, parked);
     each(store, tenant, behind, |event| walk.pass(event)).await?;
     let difference = walk.end(enabled.clone(), known);
     // What the relay has passed over is known to the store, though its note is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
-    Ok((!whole || !difference.common.is_some_and(passed)).then_some(difference))
+    let agree = whole && difference.released.is_empty() && difference.common.is_some_and(passed);
+    Ok((!agree).then_some(difference))
 }
 
 /// Has the relay of that tenant go on behind what the histories have in common: its log is called `new` from
@@ -108,7 +117,8 @@ pub async fn accept(
         return Err(Error::Changed(tenant.clone()));
     }
     if let Some(common) = common {
-        for (follower, cursor) in renewed(&cursors, &store.parked(tenant).await?, *log_id, *common) {
+        let parked = store.parked(tenant).await?;
+        for (follower, cursor) in renewed(&cursors, &parked, difference, *common) {
             let cursor = Cursor { log_id: new, ..cursor };
             let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor };
             producer = producer.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
@@ -127,76 +137,32 @@ impl Difference {
     /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
     fn is_as_shown(&self, shown: &Difference) -> bool {
         let seen = |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.common, it.again);
-        seen(self) == seen(shown) && self.only_in_kafka == shown.only_in_kafka
+        let lists = |it: &Difference| (it.released.clone(), it.only_in_kafka.clone());
+        seen(self) == seen(shown) && lists(self) == lists(shown)
     }
 }
 
-/// The cursors of the renewed log: the relay's, and those of what is being released, none of them further.
+/// The cursors of the renewed log: the relay's, and those of releases, none of them further. A release that is
+/// over has come as far as the relay.
 fn renewed(
     cursors: &KnownCursors,
     parked: &[Parked],
-    log_id: LogId,
+    difference: &Difference,
     common: Cursor,
 ) -> Vec<(Follower, Cursor)> {
-    let releases = parked.iter().filter(|parked| parked.log_id == log_id).map(lot::follower);
-    let released = releases.filter_map(|follower| {
+    let log_id = difference.enabled.log_id;
+    let its = parked.iter().filter(|parked| parked.log_id == log_id);
+    let released = its.filter_map(|parked| {
+        let follower = lot::follower(parked);
+        if difference.released.contains(&parked.event_id) {
+            return Some((follower, common));
+        }
         let cursor = cursors.get(&(log_id, follower.clone()))?;
         Some((follower, if cursor.position < common.position { *cursor } else { common }))
     });
     let mut all = vec![(Follower::relay(), common)];
     all.extend(released);
     all
-}
-
-/// Along a log, beside what Kafka has of it.
-struct Walk {
-    published: HashSet<(Position, EventId)>,
-    records: Vec<Published>,
-    parked: Vec<Parked>,
-    common: Option<Cursor>,
-    parted: bool,
-    again: u64,
-    pending: u64,
-    met: HashSet<(Position, EventId)>,
-}
-
-impl Walk {
-    fn new(start: Option<Cursor>, records: Vec<Published>, parked: Vec<Parked>) -> Self {
-        let published = records.iter().map(|record| (record.position, record.event_id)).collect();
-        let (common, met) = (start, HashSet::new());
-        Self { published, records, parked, common, parted: false, again: 0, pending: 0, met }
-    }
-
-    fn pass(&mut self, event: &Envelope) {
-        let Envelope { log_id, topic, key, position, event_id, .. } = event;
-        let is_published = self.published.contains(&(*position, *event_id));
-        if is_published {
-            self.met.insert((*position, *event_id));
-        }
-        let stays = || self.parked.iter().any(|parked| parked.holds(*log_id, topic, key, *position));
-        self.parted = self.parted || !(is_published || stays());
-        if is_published && event.event_type == EventType::DeleteAll {
-            // It has made void what a key had before it.
-            self.parked.retain(|parked| !parked.is_open() || parked.topic != *topic);
-        }
-        if !self.parted {
-            self.common = Some(Cursor { log_id: *log_id, position: *position, event_id: *event_id });
-        } else if is_published {
-            self.again += 1;
-        } else {
-            self.pending += 1;
-        }
-    }
-
-    fn end(self, enabled: Enabled, kafka: Option<Cursor>) -> Difference {
-        let Self { records, common, again, pending, met, .. } = self;
-        let only = |record: &Published| !met.contains(&(record.position, record.event_id));
-        let mut only_in_kafka: Vec<_> = records.into_iter().filter(only).collect();
-        only_in_kafka.sort_by(|one, other| {
-            (&one.topic, one.partition, one.offset).cmp(&(&other.topic, other.partition, other.offset))
-        });
-        Difference { enabled, kafka, common, again, pending, only_in_kafka }
-    }
 }
 
 /// Whether the log has the event that a cursor names, where it names it.

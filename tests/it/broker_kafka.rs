@@ -3,6 +3,7 @@
 //! Each test has an `ENV` of its own on the shared cluster; those that kill have a private one.
 
 mod cursors;
+mod history;
 mod outage;
 mod pages;
 mod topics;

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer, Published, Widened};
@@ -39,6 +40,8 @@ pub struct State {
     pub widened: Vec<Widened>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
+    /// Whether widening the cursors topic goes on for as long as this is.
+    pub widens_slowly: bool,
     /// Of the cursors topic, since it was widened.
     pub partitions: u16,
     /// Committed cursors of each lane.
@@ -122,10 +125,14 @@ impl Broker for FakeKafka {
     }
 
     async fn widen(&self, lanes: u16) -> Result<u16, Error> {
-        self.call(|state| {
+        let partitions = self.call(|state| {
             state.partitions = state.partitions.max(lanes);
             Ok(state.partitions)
-        })
+        });
+        while self.state(|state| state.widens_slowly) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        partitions
     }
 
     async fn check(&self) -> Result<(), Error> {

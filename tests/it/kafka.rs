@@ -9,5 +9,6 @@ pub use crash::kafka::*;
 
 #[cfg(feature = "services")]
 pub use cluster::{
-    TestTopic, address, create_topic, delete_topic, env, leave_open, produce, set, settings, widen,
+    TestTopic, abort_open, address, create_topic, delete_topic, env, leave_open, produce, set, settings,
+    widen,
 };

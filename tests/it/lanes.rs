@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::clock::{Manual, System};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
 use event_gateway::follow::Bells;
 use event_gateway::follow::resize::{self, Error, Resized};
-use event_gateway::store::Store;
+use event_gateway::store::{Access, Config, Store, open};
 
 use crate::fake_kafka::Fault;
 use crate::moody_store::Moody;
@@ -127,6 +129,37 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_are_held_however_long_a_resizing_takes() {
+    let stage = Stage::new(2, &tenants(2)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::Sqlite { path: folder.path().join("store.db") };
+    let clock = Arc::new(Manual::new(Time::from_ms(0)));
+    let store = open(&config, Access::Serve, clock.clone()).await.unwrap();
+    store.lanes(2).await.unwrap();
+    stage.kafka.state(|state| state.widens_slowly = true);
+    let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
+    let (slow, tool) = (moody.clone(), kafka.clone());
+    let resizing = tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
+    until(|| kafka.state(|state| state.calls) == 1).await;
+    for seconds in [4, 8] {
+        let told = moody.calls();
+        until(|| moody.calls() > told + 1).await;
+        clock.set(Time::from_ms(seconds * 1_000));
+    }
+    assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
+    kafka.state(|state| state.widens_slowly = false);
+    assert_eq!(resizing.await.unwrap().unwrap(), Resized { from: 2, moved: 0 });
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + TTL;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     let tenants = tenants(4);
     let mut stage = Stage::new(2, &tenants).await;
@@ -158,10 +191,8 @@ async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() 
 async fn a_new_store_has_no_lanes_to_resize() {
     let stage = Stage::new(2, &[]).await;
     let folder = tempfile::tempdir().unwrap();
-    let config = event_gateway::store::Config::Sqlite { path: folder.path().join("store.db") };
-    let access = event_gateway::store::Access::Serve;
-    let clock = Arc::new(event_gateway::clock::System);
-    let store = event_gateway::store::open(&config, access, clock).await.unwrap();
+    let config = Config::Sqlite { path: folder.path().join("store.db") };
+    let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
     let error = resized(&stage, &*store, 3).await.unwrap_err();
     assert!(matches!(error, Error::NoLanes), "{error}");
 }

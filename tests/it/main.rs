@@ -37,6 +37,7 @@ mod relay;
 #[cfg(feature = "services")]
 mod replicas;
 mod restore;
+mod restore_parked;
 mod serve;
 mod store_contract;
 mod store_faults;

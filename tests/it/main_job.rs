@@ -117,6 +117,13 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
     }
 }
 
+#[test]
+fn nothing_is_accepted_for_all_tenants_at_once() {
+    let setup = serve::setup(&["diku"]);
+    let done = setup.command(&["restore", "--accept"]).output().unwrap();
+    assert!(!done.status.success() && setup.log().contains("<TENANT>"), "{}", setup.log());
+}
+
 #[tokio::test]
 async fn another_number_of_lanes_is_refused_with_the_right_one() {
     let setup = serve::setup(&["diku"]);

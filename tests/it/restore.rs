@@ -8,6 +8,7 @@ use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::Parked;
 use event_gateway::domain::position::LogId;
 use event_gateway::domain::producer::Producer;
 use event_gateway::domain::settings::{Settings, TenantSettings};
@@ -23,7 +24,7 @@ use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::{diku, log_id, position};
 use crate::store_contract::drafts::event_id;
 
-const NEW: u128 = 99;
+pub const NEW: u128 = 99;
 
 /// One topic, which all events of these stories go to.
 fn settings() -> Settings {
@@ -45,29 +46,29 @@ async fn enabled(stage: &Stage) -> Enabled {
     stage.store.list().await.unwrap().remove(0)
 }
 
-async fn compared(stage: &Stage) -> Option<Difference> {
+pub async fn compared(stage: &Stage) -> Option<Difference> {
     let enabled = enabled(stage).await;
     restore::compare(&*stage.store, &stage.kafka, &settings(), &enabled).await.unwrap()
 }
 
-async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
+pub async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
     restore::accept(&*stage.store, &stage.kafka, &settings(), difference, log_id(NEW)).await
 }
 
-async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
+pub async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
     let drafts = ids.map(|id| draft(&diku(), ITEM, &format!("k{}", id % 3), id)).collect();
     stage.append(&diku(), drafts).await;
 }
 
 /// Publishes all there is.
-async fn publish(stage: &Stage) {
+pub async fn publish(stage: &Stage) {
     let followers = stage.follow();
     stage.published(&[diku()]).await;
     followers.stop().await;
 }
 
 /// As if a backup of a while ago were back, in which the log ended there.
-async fn go_back(stage: &Stage, head: u64, noted: u64) {
+pub async fn go_back(stage: &Stage, head: u64, noted: u64) {
     let path = stage.folder.path().join("store.db");
     let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     for sql in [
@@ -84,12 +85,12 @@ async fn go_back(stage: &Stage, head: u64, noted: u64) {
 }
 
 /// Where each event of the topic stood, by log, in order.
-fn published(stage: &Stage) -> Vec<(LogId, u64)> {
+pub fn published(stage: &Stage) -> Vec<(LogId, u64)> {
     stage.kafka.state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
 }
 
 /// Positions of one log.
-fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
+pub fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
     published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
 }
 
@@ -187,16 +188,21 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
     append(&stage, 7..10).await;
     publish(&stage).await;
     go_back(&stage, 8, 6).await;
-    let lease = stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
-    forget_parked(&stage).await;
-    stage.store.park(&lease, &before).await.unwrap();
-    stage.store.release(&lease).await.unwrap();
+    put_back(&stage, &before).await;
     append(&stage, 102..103).await;
     let difference = compared(&stage).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
     accepted(&stage, &difference).await.unwrap();
     publish(&stage).await;
     assert_eq!(of(&published(&stage), NEW), [9], "its key is `k0`, which was free again");
+}
+
+/// As if a backup of a while ago were back, in which that was parked.
+pub async fn put_back(stage: &Stage, parked: &[Parked]) {
+    let lease = stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
+    forget_parked(stage).await;
+    stage.store.park(&lease, parked).await.unwrap();
+    stage.store.release(&lease).await.unwrap();
 }
 
 async fn forget_parked(stage: &Stage) {
@@ -315,7 +321,7 @@ mod real {
         let (ok, told) = restore(&["diku", "--accept"]);
         assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
         until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_null()).await;
-        let (ok, told) = restore(&["--accept"]);
+        let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
         for tenant in TENANTS {
             let log = story::log(&serve.url, tenant).await;

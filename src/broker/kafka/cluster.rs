@@ -76,6 +76,15 @@ impl Cluster {
         Ok(topics.iter().map(|topic| (*topic, all.get(topic).copied().unwrap_or(State::Missing))).collect())
     }
 
+    /// Behind which offset nothing stands, committed or not.
+    pub(super) fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
+        let answer = self.asking.fetch_watermarks(topic, partition, ASK_MAX);
+        self.serve();
+        let failed =
+            |error| refusal::of_call(&format!("ask for the end of {topic}"), &error, self.asking.context());
+        answer.map(|(_, end)| end).map_err(failed)
+    }
+
     /// A topic as it is to be created, with the cluster's replication factor.
     pub(super) fn topic<'a>(
         &self,

@@ -21,6 +21,9 @@ use crate::domain::topic::Topic;
 
 /// How long the cluster may give nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// How long an open transaction may hide what stands behind it: longer than one that a lane left open.
+const HIDDEN_MAX: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The records of a log behind a position.
 pub(super) fn read(
@@ -36,11 +39,44 @@ pub(super) fn read(
     };
     let reader: BaseConsumer<Watch> = settings::create(&settings::reader(&kafka.config))?;
     let mut found = Vec::new();
-    let read = each(&reader, topic, partitions, |message| {
-        found.extend(event(topic, message, log_id).filter(|record| record.position > behind));
+    let read = uncover(kafka, &reader, topic, partitions).and_then(|()| {
+        each(&reader, topic, partitions, |message| {
+            found.extend(event(topic, message, log_id).filter(|record| record.position > behind));
+        })
     });
     discard(reader);
     read.map(|()| found)
+}
+
+/// Waits until no transaction that is open now hides what is committed behind it: whose ever, others write to
+/// a collection's topic too.
+fn uncover(
+    kafka: &Inner,
+    reader: &BaseConsumer<Watch>,
+    topic: &Topic,
+    partitions: usize,
+) -> Result<(), Error> {
+    let failed = |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let until = Instant::now() + HIDDEN_MAX;
+    for partition in (0..).take(partitions) {
+        let end = kafka.cluster.end(topic.as_str(), partition)?;
+        loop {
+            // As a reader of what is committed is told it: up to the first open transaction.
+            let (_, told) =
+                reader.fetch_watermarks(topic.as_str(), partition, ASK_MAX).map_err(|e| failed(&e))?;
+            if told >= end {
+                break;
+            }
+            if Instant::now() > until {
+                return Err(Error::Retry(format!(
+                    "a transaction is open at offset {told} of partition {partition} of {topic}, and hides what \
+                     is committed behind it; look again when it has ended"
+                )));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+    Ok(())
 }
 
 fn each(

@@ -21,10 +21,11 @@ const BATCH_BYTES: usize = 1_000_000;
 /// librdkafka's own bounds of `message.max.bytes`.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
-/// Only asks about the cluster: never creates a topic by asking, as a producer's client would.
+/// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and is told where
+/// topics end, whatever is committed.
 pub(super) fn asking(config: &Config) -> ClientConfig {
     let mut client = base(config, &[]);
-    client.set("allow.auto.create.topics", "false");
+    client.set("allow.auto.create.topics", "false").set("isolation.level", "read_uncommitted");
     client
 }
 

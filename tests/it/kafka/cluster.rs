@@ -79,14 +79,20 @@ pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
     producer.flush(READY_WITHIN).unwrap();
 }
 
-/// Begins a page under that transactional id, has its one record written, and ends there.
-pub fn leave_open(address: &str, transactional_id: &str, topic: &str) {
+/// Ends what was left open under that transactional id: nothing of it was ever committed.
+pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
         .set("transactional.id", transactional_id)
         .create()
         .unwrap();
     producer.init_transactions(READY_WITHIN).unwrap();
+    producer
+}
+
+/// Begins a page under that transactional id, has its one record written, and ends there.
+pub fn leave_open(address: &str, transactional_id: &str, topic: &str) {
+    let producer = abort_open(address, transactional_id);
     producer.begin_transaction().unwrap();
     producer.send(BaseRecord::to(topic).partition(0).key("open").payload("open")).unwrap();
     producer.flush(READY_WITHIN).unwrap();
