@@ -1,15 +1,19 @@
 -- wrk's script: posts records, no two alike, and counts the answers that name an offset for each.
--- Arguments: FILE_OF_RECORDS EVENTS_EACH WARM_UP_S SECONDS; one thread.
+-- Arguments: FILE_OF_RECORDS EVENTS_EACH CONNECTIONS WARM_UP_S SECONDS; one thread.
 --
+-- The warm-up begins with as many answers as there are connections: the bridge makes a producer for each.
 -- wrk alone would leave requests unanswered at its end, and nobody would know whether they arrived:
--- here each connection rests when the time is over, and the thread stops when all are answered.
+-- here each connection rests when the time is over, and wrk ends when all are answered.
 
 local ffi = require("ffi")
 ffi.cdef [[
   struct span { long s; long ns; };
   int clock_gettime(int, struct span *);
+  int getpid(void);
+  int kill(int, int);
 ]]
 local MONOTONIC = 1
+local SIGINT = 2
 local FOR_EVER_MS = 3600 * 1000
 local HEX = "%08x-%04x-4%03x-%04x-%06x%06x"
 
@@ -24,9 +28,11 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
-local records, each, warm_up, begins, ends = {}, nil, nil, nil, nil
--- Of requests; the first of them wrk makes for itself before it connects.
-local under_way, made = 0, 0
+local records, each, connections, warm_up = {}, nil, nil, nil
+-- Not known before the warm-up.
+local begins, ends = math.huge, math.huge
+-- The first request wrk makes for itself before it connects.
+local connected, under_way, answered, made = false, 0, 0, 0
 -- Of events; global for `done`.
 acknowledged, measured, wrong, unanswered = 0, 0, 0, 0
 
@@ -34,7 +40,7 @@ function init(args)
   for line in io.lines(args[1]) do
     table.insert(records, line)
   end
-  each, warm_up, seconds = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  each, connections, warm_up, seconds = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   wrk.headers["Content-Type"] = "application/vnd.kafka.json.v2+json"
   math.randomseed(now() * 1000)
 end
@@ -45,17 +51,17 @@ local function id()
     random(0, 0xffffff), random(0, 0xffffff))
 end
 
+-- As Ctrl-C does: wrk ends in order.
 local function stop_if_answered()
   if under_way == 0 and now() >= ends then
-    wrk.thread:stop()
+    ffi.C.kill(ffi.C.getpid(), SIGINT)
   end
 end
 
 -- Asked before each request, the first too.
 function delay()
-  if not begins then
-    begins, under_way = now() + warm_up, 0
-    ends = begins + seconds
+  if not connected then
+    connected, under_way = true, 0
   end
   if now() < ends then
     return 0
@@ -81,6 +87,11 @@ end
 function response(status, _, body)
   under_way = under_way - 1
   unanswered = under_way
+  answered = answered + 1
+  if answered == connections then
+    begins = now() + warm_up
+    ends = begins + seconds
+  end
   local _, stored = body:gsub('"offset":', "")
   if status ~= 200 or stored ~= each then
     wrong = wrong + 1

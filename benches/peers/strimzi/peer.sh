@@ -9,11 +9,13 @@ strimzi_version=1.0.0
 strimzi_source=${STRIMZI_SOURCE:-https://github.com/strimzi/strimzi-kafka-bridge}
 strimzi_java=21
 strimzi_ready_within_s=60
+# For the first answers, and the last.
+strimzi_patience_s=60
 
 strimzi_need() {
   need wrk command -v wrk
   need curl command -v curl
-  [[ ! -d $home/bridge ]] || return 0
+  [[ ! -d $home/bridge-$strimzi_version ]] || return 0
   need git command -v git
   need maven command -v mvn
   need default-jdk-headless strimzi_jdk
@@ -22,7 +24,7 @@ strimzi_need() {
 # The first JDK that is new enough; Debian's newest may be too old.
 strimzi_jdk() {
   local jdk
-  for jdk in "${JAVA_HOME-}" /usr/lib/jvm/*; do
+  for jdk in ${JAVA_HOME:+"$JAVA_HOME"} /usr/lib/jvm/*; do
     [[ -x $jdk/bin/javac ]] || continue
     (($("$jdk/bin/javac" -version 2>&1 | sed 's/[^0-9]*\([0-9]*\).*/\1/') >= strimzi_java)) || continue
     echo "$jdk"
@@ -39,7 +41,7 @@ strimzi_install() {
     return 1
   fi
   strimzi_home=$jdk
-  [[ ! -d $home/bridge ]] || return 0
+  [[ ! -d $home/bridge-$strimzi_version ]] || return 0
   rm -rf "$home/source"
   if ! GIT_TERMINAL_PROMPT=0 timeout 300 git -c advice.detachedHead=false clone -q --depth 1 \
     --branch "$strimzi_version" "$strimzi_source" "$home/source" >&2; then
@@ -49,16 +51,17 @@ strimzi_install() {
   echo "building the Strimzi Kafka Bridge $strimzi_version" >&2
   # Without its tests, and without what only they need.
   perl -0pi -e 's{<dependency>(?:(?!</dependency>).)*<scope>test</scope>.*?</dependency>}{}gs' "$home/source/pom.xml"
-  if ! JAVA_HOME=$jdk mvn -q -B -f "$home/source/pom.xml" -Dcheckstyle.skip -Dspotbugs.skip \
+  if ! JAVA_HOME=$jdk mvn -q -B -Dstyle.color=never -f "$home/source/pom.xml" -Dcheckstyle.skip -Dspotbugs.skip \
     compile dependency:copy-dependencies -DincludeScope=runtime >&2; then
     skipped_because="failed to build $home/source"
     return 1
   fi
-  mv "$home/source/target" "$home/bridge"
+  mv "$home/source/target" "$home/bridge-$strimzi_version"
+  rm -rf "$home/source"
 }
 
 strimzi_start() {
-  local management until=$((SECONDS + strimzi_ready_within_s))
+  local bridge=$home/bridge-$strimzi_version management until=$((SECONDS + strimzi_ready_within_s))
   read -r strimzi_port management < <(python3 -c 'import socket
 sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
 print(*(s.getsockname()[1] for s in sockets))')
@@ -75,7 +78,7 @@ END
   printf '%s\n' 'rootLogger.level=warn' 'rootLogger.appenderRefs=out' 'rootLogger.appenderRef.out.ref=out' \
     'appender.out.type=Console' 'appender.out.name=out' >"$home/log4j2.properties"
   "$strimzi_home/bin/java" -Xmx1g "-Dlog4j2.configurationFile=file:$home/log4j2.properties" \
-    "-Dvertx.cacheDirBase=$home/vertx" -cp "$home/bridge/classes:$home/bridge/dependency/*" \
+    "-Dvertx.cacheDirBase=$home/vertx" -cp "$bridge/classes:$bridge/dependency/*" \
     io.strimzi.kafka.bridge.Application "--config-file=$home/application.properties" >"$home/log" 2>&1 &
   strimzi_pid=$!
   running=strimzi
@@ -96,9 +99,10 @@ strimzi_stop() {
 strimzi_round() {
   local connections each
   read -r connections each < <(awk -v name="$1" '$1 == name { print $2, $3 }' <<<"${workloads[strimzi]}")
-  # It has some time left to answer what is under way at the end.
-  wrk -t 1 -c "$connections" -d "$((warm_up + seconds + 5))" --timeout 30 -s "$here/strimzi/load.lua" \
-    "http://127.0.0.1:$strimzi_port/topics/$2" -- "$records" "$each" "$warm_up" "$seconds" >"$home/wrk.log"
+  # It ends before that, when everything is answered.
+  wrk -t 1 -c "$connections" -d "$((warm_up + seconds + strimzi_patience_s))" --timeout 30 -s "$here/strimzi/load.lua" \
+    "http://127.0.0.1:$strimzi_port/topics/$2" -- \
+    "$records" "$each" "$connections" "$warm_up" "$seconds" >"$home/wrk.log"
   if grep -E '^(wrong|unanswered) ' "$home/wrk.log" >&2; then cat "$home/wrk.log" >&2; fi
   sed -n 's/^result //p' "$home/wrk.log"
 }
