@@ -151,8 +151,9 @@ impl Cluster {
         let answer = self.asking.fetch_metadata(topic, within);
         self.serve();
         let watch = self.asking.context();
-        if answer.is_ok() {
-            watch.forget_trouble();
+        match answer {
+            Ok(_) => watch.forget_trouble(),
+            Err(_) => watch.hear_trouble(|each| drop(self.asking.poll(each))),
         }
         answer.map_err(|error| refusal::of_call("ask about topics", &error, watch))
     }

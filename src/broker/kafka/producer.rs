@@ -60,7 +60,7 @@ impl LaneProducer {
         let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
         let asked = ask().and_then(|_| ask());
         asked.and_then(|_| producer.init_transactions(left(until))).map_err(|error| {
-            producer.poll(Duration::from_millis(1));
+            producer.context().hear_trouble(|each| producer.poll(each));
             refusal::of_call(&format!("fence {lane}"), &error, producer.context())
         })?;
         Ok(lane_producer)

@@ -5,6 +5,7 @@
 //! errors that callers make. Connections that fail are told once, by whoever wanted them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,6 +16,10 @@ use rdkafka::producer::ProducerContext;
 
 /// Connections and transactions that failed, and settings that are for another kind of client.
 const TOLD_BY_CALLS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
+
+/// How often, and how long each time, a client is polled for why a call has failed.
+const HEAR_TIMES: u32 = 10;
+const HEAR_EACH: Duration = Duration::from_millis(5);
 
 /// The context of every client.
 #[derive(Default)]
@@ -44,6 +49,17 @@ impl Watch {
     /// The last trouble, which librdkafka tells once and not with each try.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.told().trouble.clone()
+    }
+
+    /// Polls the client until it has told its trouble, or has had the time to: a call fails with less than the
+    /// client knows, and on a busy host the callback comes later.
+    pub(super) fn hear_trouble(&self, poll: impl Fn(Duration)) {
+        for _ in 0..HEAR_TIMES {
+            if self.told().trouble.is_some() {
+                return;
+            }
+            poll(HEAR_EACH);
+        }
     }
 
     /// All is well again.
