@@ -318,8 +318,10 @@ mod real {
         assert!(answer.text().await.unwrap().contains("/problems/relay-stopped"));
         let (ok, told) = restore(&[]);
         assert!(!ok && told.contains("diku: Kafka and log"), "{told}");
-        let (ok, told) = restore(&["diku", "--accept"]);
-        assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
+        for tenant in TENANTS {
+            let (ok, told) = restore(&[tenant, "--accept"]);
+            assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
+        }
         until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_null()).await;
         let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
