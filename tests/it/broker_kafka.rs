@@ -9,7 +9,7 @@ mod pages;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_gateway::broker::{Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open};
 use event_gateway::domain::envelope::Envelope;
@@ -67,12 +67,12 @@ impl World {
     /// Topics of one partition each.
     async fn with_topics(self, entities: &[&str]) -> Self {
         let specs: Vec<_> = entities.iter().map(|entity| self.spec(entity, 1)).collect();
-        self.broker.ensure(&specs).await.unwrap();
+        eventually(|| self.broker.ensure(&specs)).await;
         self
     }
 
     async fn fence(&self) -> Box<dyn Producer> {
-        self.broker.fence(LANE).await.unwrap().producer
+        eventually(|| self.broker.fence(LANE)).await.producer
     }
 
     /// `count` events of about `bytes` bytes each.
@@ -102,6 +102,17 @@ impl World {
         self.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
         for entity in entities {
             self.committed(entity, count + 1);
+        }
+    }
+}
+
+/// A Kafka that has just started, or is busy, isn't ready for everything.
+async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> F) -> T {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match call().await {
+            Ok(done) => return done,
+            Err(error) => assert!(Instant::now() < until && matches!(error, Error::Retry(_)), "{error:?}"),
         }
     }
 }

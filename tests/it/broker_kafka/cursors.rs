@@ -84,8 +84,9 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
         let mut producer = world.fence().await;
         let pages: Vec<_> = (0..2_000).map(|_| page(vec![world.slice(&mut log, "item", 1, 10)])).collect();
         let first = pages[0].slices[0].cursor.position.number();
+        producer = producer.publish(pages[0].clone()).await.unwrap();
         let publishing = tokio::spawn(async move {
-            for page in pages {
+            for page in pages.into_iter().skip(1) {
                 producer = producer.publish(page).await?;
             }
             Ok::<_, Error>(producer)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use event_gateway::broker::Error;
 
-use super::{LANE, REQUEST_BYTES_MAX, World, page, refusal};
+use super::{LANE, REQUEST_BYTES_MAX, World, eventually, page, refusal};
 use crate::kafka::envelopes::Log;
 use crate::kafka::{Isolation, PrivateBroker, address, consume};
 
@@ -39,17 +39,6 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     world.broker.ensure(&[world.spec("item", 1)]).await.unwrap();
     fenced.producer.publish(page(vec![log.slice(lost)])).await.unwrap();
     world.committed("item", 20);
-}
-
-/// A Kafka that has just started isn't ready for everything.
-async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> F) -> T {
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        match call().await {
-            Ok(done) => return done,
-            Err(error) => assert!(Instant::now() < until && matches!(error, Error::Retry(_)), "{error:?}"),
-        }
-    }
 }
 
 #[tokio::test]

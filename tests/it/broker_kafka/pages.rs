@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use event_gateway::broker::Error;
 
-use super::{REQUEST_BYTES_MAX, World, page, refusal};
+use super::{REQUEST_BYTES_MAX, World, eventually, page, refusal};
 use crate::kafka::envelopes::{Log, assert_same, topic};
 use crate::kafka::{TestTopic, consume_at_least, create_topic};
 
@@ -132,8 +132,10 @@ async fn the_largest_record_that_the_gateway_takes_is_published() {
 async fn a_full_page_of_large_records_is_published() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let events = world.events(&mut log, "item", 500, 100_000);
-    world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    // Twice as much as the relay puts into a page.
+    let events = world.events(&mut log, "item", 500, 16_000);
+    let page = page(vec![log.slice(events)]);
+    eventually(|| async { world.fence().await.publish(page.clone()).await }).await;
     world.committed("item", 500);
 }
 
