@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::broker::{self, Opened};
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{self, Config, LanesVerb, Line, ListVerb, Options, Verb};
 use event_gateway::store::{self, Access, Store};
-use event_gateway::{app, broker, cli, telemetry};
+use event_gateway::{app, cli, telemetry};
 
 /// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
 const THREADS_END: Duration = Duration::from_millis(300);
@@ -43,15 +44,13 @@ async fn run(line: Line) -> anyhow::Result<()> {
             let by = clock.new_id().to_string();
             // Alone on its folder, where the store is one.
             let store = store::open(&config::store_config(&line.options)?, Access::Serve, clock).await?;
-            let lanes = count.max(u16::try_from(store.roster().await?.lanes.len())?);
-            let broker = broker::open(&config::broker_config(&line.options, lanes)?)?;
+            let broker = open_broker(&line.options, &*store, count).await?;
             cli::lanes::resize(&*store, &broker, &by, count).await
         }
         Verb::Restore { tenant, accept } => {
             let settings = config::settings(&line.options)?;
             let store = open_beside(&line.options, clock.clone()).await?;
-            let lanes = u16::try_from(store.roster().await?.lanes.len())?;
-            let broker = broker::open(&config::broker_config(&line.options, lanes)?)?;
+            let broker = open_broker(&line.options, &*store, 0).await?;
             let parts =
                 cli::restore::Parts { store: &*store, broker: &broker, settings: &settings, clock: &*clock };
             cli::restore::run(&parts, tenant.as_deref(), accept).await
@@ -65,4 +64,10 @@ async fn run(line: Line) -> anyhow::Result<()> {
 
 async fn open_beside(options: &Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
     Ok(store::open(&config::store_config(options)?, Access::Beside, clock).await?)
+}
+
+/// With as many lanes as the store has, but at least so many.
+async fn open_broker(options: &Options, store: &dyn Store, lanes_min: u16) -> anyhow::Result<Opened> {
+    let lanes = u16::try_from(store.roster().await?.lanes.len())?;
+    Ok(broker::open(&config::broker_config(options, lanes.max(lanes_min))?)?)
 }

@@ -137,8 +137,9 @@ impl Difference {
     /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
     fn is_as_shown(&self, shown: &Difference) -> bool {
         let seen = |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.common, it.again);
-        let lists = |it: &Difference| (it.released.clone(), it.only_in_kafka.clone());
-        seen(self) == seen(shown) && lists(self) == lists(shown)
+        seen(self) == seen(shown)
+            && self.released == shown.released
+            && self.only_in_kafka == shown.only_in_kafka
     }
 }
 

@@ -79,10 +79,7 @@ impl Cluster {
     /// Behind which offset nothing stands, committed or not.
     pub(super) fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
         let answer = self.asking.fetch_watermarks(topic, partition, ASK_MAX);
-        self.serve();
-        let failed =
-            |error| refusal::of_call(&format!("ask for the end of {topic}"), &error, self.asking.context());
-        answer.map(|(_, end)| end).map_err(failed)
+        self.told(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
 
     /// A topic as it is to be created, with the cluster's replication factor.
@@ -148,14 +145,18 @@ impl Cluster {
     }
 
     fn metadata(&self, topic: Option<&str>, within: Duration) -> Result<Metadata, Error> {
-        let answer = self.asking.fetch_metadata(topic, within);
+        self.told("ask about topics", self.asking.fetch_metadata(topic, within))
+    }
+
+    /// What the client was answered, or why it was not.
+    fn told<T>(&self, call: &str, answer: KafkaResult<T>) -> Result<T, Error> {
         self.serve();
         let watch = self.asking.context();
         match answer {
             Ok(_) => watch.forget_trouble(),
             Err(_) => watch.hear_trouble(|each| drop(self.asking.poll(each))),
         }
-        answer.map_err(|error| refusal::of_call("ask about topics", &error, watch))
+        answer.map_err(|error| refusal::of_call(call, &error, watch))
     }
 
     /// Lets the client tell its log and its troubles.
