@@ -9,8 +9,9 @@ mod pages;
 mod topics;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crash::PATIENCE;
 use event_gateway::broker::{Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
@@ -90,7 +91,7 @@ impl World {
 
     /// The committed records of a topic, once there are so many.
     fn committed(&self, entity: &str, count: usize) -> Vec<Record> {
-        let records = consume_at_least(&self.address, &self.name(entity), count, Duration::from_secs(10));
+        let records = consume_at_least(&self.address, &self.name(entity), count);
         assert_eq!(records.len(), count, "{records:?}");
         records
     }
@@ -108,7 +109,7 @@ impl World {
 
 /// A Kafka that has just started, or is busy, isn't ready for everything.
 async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> F) -> T {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     loop {
         match call().await {
             Ok(done) => return done,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use crash::PATIENCE;
 use event_gateway::broker::Opened;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
@@ -34,9 +35,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::fake_kafka::FakeKafka;
-
-/// Longer than anything here takes: a story that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 

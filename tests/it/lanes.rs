@@ -199,14 +199,13 @@ async fn a_new_store_has_no_lanes_to_resize() {
 
 #[cfg(feature = "services")]
 mod real {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
+    use crash::PATIENCE;
     use crash::load::Load;
 
     use crate::exactly_once::{TENANTS, check, setup};
     use crate::kafka;
-
-    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_gateway_goes_on_with_other_lanes_where_it_stopped() {

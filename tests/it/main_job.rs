@@ -1,7 +1,5 @@
 //! The main job as a newcomer runs it: the binary, SQLite and the embedded broker, nothing else.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crash::serve::{Setup, get};
@@ -45,8 +43,7 @@ async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_star
     serve.terminate();
     let serve = setup.serve();
     let broker = serve.broker.clone().unwrap();
-    let records =
-        crate::kafka::consume_at_least(&broker, "folio.diku.inventory.item", 1, Duration::from_secs(20));
+    let records = crate::kafka::consume_at_least(&broker, "folio.diku.inventory.item", 1);
     assert_eq!(records[0].key, b"0b96a642-5e7f-452d-9cae-9cee66c9a892");
     assert!(
         String::from_utf8_lossy(&records[0].value)

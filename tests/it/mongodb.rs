@@ -3,6 +3,10 @@
 //! Tests share it by giving each its own database. A service that is missing is a failure.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// How long MongoDB keeps a dead client's transaction, and its locks.
+pub const TRANSACTION_MAX: Duration = Duration::from_secs(60);
 
 /// The shared server's URL, without a database.
 pub fn url() -> String {

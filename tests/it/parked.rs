@@ -8,8 +8,6 @@ use crate::kafka::{self, TestTopic, create_topic};
 use crate::serve;
 use crash::serve::{Serve, Setup, get, until};
 use crash::story;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
 /// Posts as `diku`; the status and the answer.
@@ -39,13 +37,13 @@ async fn metrics(serve: &Serve) -> String {
 
 /// The positions of a topic's records, in their order.
 fn records(topic: &str, count: usize) -> Vec<String> {
-    let records = kafka::consume_at_least(&kafka::address(), topic, count, PATIENCE);
+    let records = kafka::consume_at_least(&kafka::address(), topic, count);
     records.iter().map(|record| record.header("position").unwrap().to_owned()).collect()
 }
 
 async fn state(serve: &Serve, wanted: &'static str) -> Value {
     let is = |told: &Value| told["parked"][0]["state"] == wanted;
-    until(&format!("{}/parked", serve.url), PATIENCE, is).await["parked"][0].clone()
+    until(&format!("{}/parked", serve.url), is).await["parked"][0].clone()
 }
 
 /// A gateway whose topic of items takes no record of more than 2 kB.
@@ -74,8 +72,8 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     }
     let parked = state(&serve, "parked").await;
     assert_eq!((&parked["key"], &parked["position"]), (&json!("b"), &json!(2)), "{parked}");
-    story::published(&serve.url, "diku", 4, PATIENCE).await;
-    until(&format!("{}/parked", serve.url), PATIENCE, |told| told["parked"][0]["events"] == 2).await;
+    story::published(&serve.url, "diku", 4).await;
+    until(&format!("{}/parked", serve.url), |told| told["parked"][0]["events"] == 2).await;
     assert_eq!(published(&serve).await, [true, false, true, true, false]);
     assert_eq!(records(&topic, 2), ["1", "3"]);
     let told = metrics(&serve).await;
@@ -100,7 +98,7 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     let joined = state(&serve, "joined").await;
     assert_eq!((&joined["events"], &joined["ended"]), (&json!(0), &json!(5)), "{joined}");
     posted(&serve, "item", "b", 1).await;
-    story::published(&serve.url, "diku", 6, PATIENCE).await;
+    story::published(&serve.url, "diku", 6).await;
     assert_eq!(published(&serve).await, [true; 6]);
     assert_eq!(records(&topic, 5), ["1", "3", "2", "5", "6"]);
     let (status, refused) = post(&serve, &format!("/parked/{id}/release"), "").await;
@@ -128,7 +126,7 @@ async fn what_is_given_up_is_never_published_and_says_why() {
     let over = state(&serve, "discarded").await;
     assert_eq!((&over["events"], &over["reason"]), (&json!(1), &json!("test data")), "{over}");
     posted(&serve, "item", "b", 1).await;
-    story::published(&serve.url, "diku", 2, PATIENCE).await;
+    story::published(&serve.url, "diku", 2).await;
     assert_eq!(published(&serve).await, [false, true]);
     assert_eq!(records(&topic, 1), ["2"]);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventType;
@@ -18,8 +19,6 @@ use crate::moody_store::Moody;
 use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::position;
 use crate::store_contract::drafts::{create_in, delete_all, key, origin, topic};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 pub const ITEM: &str = "folio.diku.inventory.item";
 pub const LOAN: &str = "folio.diku.circulation.loan";
 

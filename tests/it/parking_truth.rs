@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
@@ -15,8 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::moody_store::{Mood, Moody};
 use crate::parking::{ITEM, mixed};
 use crate::relay::{Stage, tenants};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A stage whose followers find no store any more from a call on.
 struct Mortal {

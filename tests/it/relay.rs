@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::broker::{KnownCursors, Opened, Widened};
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
@@ -25,8 +26,6 @@ use crate::fake_kafka::{FakeKafka, Fault};
 use crate::moody_store::{Mood, Moody};
 use crate::store_contract::bench::{all, log_id, tenant};
 use crate::store_contract::drafts::{create_in, created, event_id, key};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One replica on a store of its own.
 pub struct Stage {

@@ -267,16 +267,12 @@ async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
 
 #[cfg(feature = "services")]
 mod real {
-    use std::time::Duration;
-
     use crash::load::Load;
     use crash::serve::until;
     use crash::story;
 
     use crate::exactly_once::{TENANTS, setup};
     use crate::kafka::{self, consume_at_least};
-
-    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_backup_that_is_brought_back_is_gone_on_from_while_the_gateway_runs() {
@@ -299,7 +295,7 @@ mod real {
         load.finish().await;
         for tenant in TENANTS {
             let head = story::log(&serve.url, tenant).await.len() as u64;
-            story::published(&serve.url, tenant, head, PATIENCE).await;
+            story::published(&serve.url, tenant, head).await;
         }
         serve.terminate();
         std::fs::remove_dir_all(&data).unwrap();
@@ -310,7 +306,7 @@ mod real {
         load.more(100).await;
         load.finish().await;
         let ready = format!("{}/readyz", serve.url);
-        until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_string()).await;
+        until(&ready, |answer| answer["troubles"]["tenant diku"].is_string()).await;
         let release = format!("{}/parked/5bf370e0-8cca-4d9c-82e4-5170ab2a0a31/release", serve.url);
         let release = reqwest::Client::new().post(release).header("X-Okapi-Tenant", "diku");
         let answer = release.send().await.unwrap();
@@ -322,14 +318,14 @@ mod real {
             let (ok, told) = restore(&[tenant, "--accept"]);
             assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
         }
-        until(&ready, PATIENCE, |answer| answer["troubles"]["tenant diku"].is_null()).await;
+        until(&ready, |answer| answer["troubles"]["tenant diku"].is_null()).await;
         let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
         for tenant in TENANTS {
             let log = story::log(&serve.url, tenant).await;
-            story::published(&serve.url, tenant, log.len() as u64, PATIENCE).await;
+            story::published(&serve.url, tenant, log.len() as u64).await;
             let topics = format!("{env}.{tenant}.*");
-            let records = consume_at_least(&kafka::address(), &topics, log.len(), PATIENCE);
+            let records = consume_at_least(&kafka::address(), &topics, log.len());
             for event in &log {
                 let times = records.iter().filter(|r| r.header("event_id") == Some(&event.event_id)).count();
                 assert_eq!(times, 1, "{tenant}: {event:?}");

@@ -1,10 +1,11 @@
 //! A store that goes and comes back under a running gateway, and what the answers tell of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mongodb::bson::doc;
 use serde_json::Value;
 
+use crash::PATIENCE;
 use crash::mongodb::PrivateMongodb;
 use crash::postgres::PrivatePostgres;
 use crash::serve::{Setup, get};
@@ -12,7 +13,6 @@ use crash::store::Server;
 
 use crate::{mongodb as mongo, postgres, serve};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "only-for-tests";
 const EVENT_ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
@@ -24,7 +24,7 @@ struct Answer {
 }
 
 async fn post(url: &str, body: String) -> Answer {
-    let client = reqwest::Client::builder().timeout(PATIENCE * 2).build().unwrap();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
     let post = client.post(format!("{url}/domain-events/inventory/item")).header("X-Okapi-Tenant", "diku");
     let answer = post.header("Content-Type", "application/json").body(body).send().await.unwrap();
     let (status, retry_after) = (answer.status().as_u16(), answer.headers().contains_key("Retry-After"));

@@ -15,9 +15,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub use broker::{Listener, PrivateBroker};
+use crate::PATIENCE;
 
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+pub use broker::{Listener, PrivateBroker};
 
 /// A record as a consumer saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +85,8 @@ pub fn consume(address: &str, topics: &str, isolation: Isolation) -> Vec<Record>
 }
 
 /// Committed records of such topics, once there are so many; panics when patience ends.
-pub fn consume_at_least(address: &str, topics: &str, count: usize, patience: Duration) -> Vec<Record> {
-    let until = Instant::now() + patience;
+pub fn consume_at_least(address: &str, topics: &str, count: usize) -> Vec<Record> {
+    let until = Instant::now() + PATIENCE;
     loop {
         let records = consume(address, topics, Isolation::ReadCommitted);
         if records.len() >= count {
@@ -104,7 +104,7 @@ pub fn partitions(address: &str, topic: &str) -> Option<usize> {
 /// Waits until these topics are there with so many partitions each: a creation takes a moment to
 /// come round.
 pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
-    let until = Instant::now() + ANSWERS_WITHIN;
+    let until = Instant::now() + PATIENCE;
     loop {
         let topics = topics(address);
         let wrong: Vec<_> = wanted.iter().filter(|(name, n)| topics.get(name) != Some(n)).collect();
@@ -121,7 +121,7 @@ pub fn topics(address: &str) -> HashMap<String, usize> {
 }
 
 fn topics_of(consumer: &BaseConsumer) -> HashMap<String, usize> {
-    let metadata = consumer.fetch_metadata(None, ANSWERS_WITHIN).unwrap();
+    let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
     metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
 }
 
@@ -140,16 +140,23 @@ pub fn consumer(address: &str, isolation: Isolation) -> BaseConsumer {
         .unwrap()
 }
 
+/// Has it read these topics, each of that many partitions, from the first record that is left.
+pub fn assign_all(consumer: &BaseConsumer, topics: &[impl AsRef<str>], partitions: usize) {
+    let mut all = TopicPartitionList::new();
+    for topic in topics {
+        for partition in (0..).take(partitions) {
+            all.add_partition_offset(topic.as_ref(), partition, Offset::Beginning).unwrap();
+        }
+    }
+    consumer.assign(&all).unwrap();
+}
+
 /// One topic at a time: the end of a partition doesn't tell of which topic.
 fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> {
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
-    let mut all = TopicPartitionList::new();
-    for partition in &open {
-        all.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&all).unwrap();
+    assign_all(consumer, &[topic], partitions);
     let mut records = Vec::new();
-    let until = Instant::now() + ANSWERS_WITHIN;
+    let until = Instant::now() + PATIENCE;
     while !open.is_empty() {
         assert!(Instant::now() < until, "{topic} has no end: {} records so far", records.len());
         match consumer.poll(Duration::from_millis(100)) {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use event_gateway::store::{Roster, Standing, Store};
 use tokio::time::sleep;
 
+use crate::PATIENCE;
+
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Longer than any takeover may last.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks the store.
 pub struct Lanes {

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a run that can't go on has failed")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub mod folder;
 pub mod ports;
@@ -35,6 +36,9 @@ pub mod lanes;
 pub mod run;
 pub mod schedule;
 pub mod stage;
+
+/// How long a run waits for what must come: only one that fails waits so long, however slow the machine.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the project lies: its scripts start the servers.
 pub fn root() -> PathBuf {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::PATIENCE;
 use crate::witness::Heard;
 
 /// The entities of the load, and their records.
@@ -27,8 +28,6 @@ const RECORDS: [(&str, &str); 3] = [
 ];
 /// How many of the changes of a load with an ear ask to be answered once they are published: one in so many.
 const WAITS_EACH: usize = 10;
-/// Longer than anything may stop all writers.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The names of the entities.
 pub fn entities() -> [&'static str; 3] {

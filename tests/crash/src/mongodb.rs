@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
+use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
-const READY_WITHIN: Duration = Duration::from_secs(180);
 const MEMBER: [&str; 2] = ["--replSet", "rs0"];
 
 /// A client of any server.
@@ -126,7 +126,7 @@ impl PrivateMongodb {
     }
 
     async fn until(&self, ready: impl Fn(&Document) -> bool) {
-        let until = Instant::now() + READY_WITHIN;
+        let until = Instant::now() + PATIENCE;
         while !self.admin(doc! { "hello": 1 }).await.is_ok_and(|hello| ready(&hello)) {
             let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
             assert!(Instant::now() < until, "MongoDB didn't start: {}", log());

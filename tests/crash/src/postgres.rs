@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 
+use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
-const READY_WITHIN: Duration = Duration::from_secs(180);
 /// As scripts/postgres/home.sh has them.
 const USER: &str = "postgres:only-for-tests";
 
@@ -54,7 +54,7 @@ impl PrivatePostgres {
         let children = children(pid);
         signal("KILL", &[&[pid], &children[..]].concat());
         postmaster.wait().unwrap();
-        let until = Instant::now() + READY_WITHIN;
+        let until = Instant::now() + PATIENCE;
         while processes().any(|(process, _)| children.contains(&process)) {
             assert!(Instant::now() < until, "its children live on");
             std::thread::yield_now();
@@ -70,7 +70,7 @@ impl PrivatePostgres {
         command.arg(self.folder.path()).arg(self.port.to_string()).args(&self.settings);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running = Some(command.spawn().unwrap());
-        let until = Instant::now() + READY_WITHIN;
+        let until = Instant::now() + PATIENCE;
         while PgConnection::connect(&self.url()).await.is_err() {
             let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
             if ended || Instant::now() > until {

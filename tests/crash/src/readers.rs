@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::{self, Isolation};
 
@@ -46,7 +44,7 @@ pub struct Readers {
 
 impl Readers {
     /// Reads these topics along, each of that many partitions.
-    pub fn start(broker: &str, topics: &[String], partitions: i32) -> Self {
+    pub fn start(broker: &str, topics: &[String], partitions: usize) -> Self {
         let arrivals = Arc::new(Mutex::new(Arrivals {
             waiting: HashMap::new(),
             ahead: HashSet::new(),
@@ -54,15 +52,9 @@ impl Readers {
             held_back: HeldBack::default(),
         }));
         let stop = Arc::<AtomicBool>::default();
-        let mut all = TopicPartitionList::new();
-        for topic in topics {
-            for partition in 0..partitions {
-                all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-            }
-        }
         let read = |isolation| {
             let consumer = kafka::consumer(broker, isolation);
-            consumer.assign(&all).unwrap();
+            kafka::assign_all(&consumer, topics, partitions);
             let (arrivals, stop) = (arrivals.clone(), stop.clone());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {

@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
-
-/// How long a gateway may take to stop: it promises 10 s.
-const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How one gateway is set up, whatever happens to its processes.
 pub struct Setup {
@@ -131,7 +129,7 @@ impl Serve {
     /// SIGTERM, and waits for the exit; panics when it does not come.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal("TERM");
-        let until = Instant::now() + STOPPED_WITHIN;
+        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
@@ -163,9 +161,9 @@ pub async fn get(url: &str, tenant: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-/// Asks until `wanted` says yes, at most for that long; returns the last answer.
-pub async fn until(url: &str, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = tokio::time::Instant::now() + patience;
+/// Asks until `wanted` says yes; panics when patience ends, and returns the last answer.
+pub async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let answer = get(url, "diku").await;
         if wanted(&answer) {

@@ -30,7 +30,7 @@ pub const TENANTS: [&str; 4] = ["diku", "college", "university", "consortium"];
 const LANES: usize = TENANTS.len();
 const NAMES: [&str; 3] = ["one", "two", "three"];
 /// Of each topic.
-const PARTITIONS: i32 = 3;
+const PARTITIONS: usize = 3;
 /// Records of each writer that rests.
 const KEYS: usize = 4;
 /// So that Kafka and the store have time to come back on a small machine, and hours fit into memory.
@@ -139,7 +139,7 @@ impl Stage {
 
         let (broker, urls) = (kafka.address(), replicas.iter().map(|r| r.setup.url()).collect::<Vec<_>>());
         let topics = topics();
-        let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS as usize)).collect();
+        let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
         let readers = Readers::start(&broker, &topics, PARTITIONS);
         let witness = Witness::start(&urls, &broker, &TENANTS, PARTITIONS);

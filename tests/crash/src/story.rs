@@ -12,15 +12,11 @@ use serde_json::value::RawValue;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
+use crate::PATIENCE;
 use crate::kafka::{self, Isolation, Record};
 use crate::load::Acknowledged;
 use crate::serve;
 
-/// How long what was accepted may take to be published, once nothing is down.
-const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
-/// A commit is decided before its markers stand in every partition: readers see it a moment later. The
-/// metrics too tell what was true a moment ago.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where it took place.
@@ -104,6 +100,11 @@ impl Sums {
         self.states.get(state).copied().unwrap_or_default()
     }
 
+    /// As a gateway tells them now.
+    pub async fn read(url: &str) -> Self {
+        Self::parse(&reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap())
+    }
+
     fn parse(text: &str) -> Self {
         let mut sums = Self::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
@@ -124,7 +125,7 @@ pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<
     let mut logs = BTreeMap::new();
     for tenant in place.tenants {
         if let Some(last) = log(place.url, tenant).await.last() {
-            published(place.url, tenant, last.position, PUBLISHED_WITHIN).await;
+            published(place.url, tenant, last.position).await;
         }
         // Once more: what it says of each event is to be true by now.
         logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
@@ -142,7 +143,7 @@ fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
             |tenant: &&str| kafka::consume(place.broker, &format!("{}.{tenant}.*", place.env), isolation);
         place.tenants.iter().flat_map(of).collect::<Vec<_>>()
     };
-    let until = Instant::now() + VISIBLE_WITHIN;
+    let until = Instant::now() + PATIENCE;
     let mut committed = consume(Isolation::ReadCommitted);
     while committed.len() < count && Instant::now() < until {
         committed = consume(Isolation::ReadCommitted);
@@ -152,10 +153,9 @@ fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
 
 /// The metrics, once they say that nothing is pending, or patience ends.
 async fn sums(url: &str) -> Sums {
-    let until = Instant::now() + VISIBLE_WITHIN;
+    let until = Instant::now() + PATIENCE;
     loop {
-        let answer = reqwest::get(format!("{url}/metrics")).await.unwrap();
-        let sums = Sums::parse(&answer.text().await.unwrap());
+        let sums = Sums::read(url).await;
         let settled = sums.states.contains_key("pending") && sums.of("pending") == 0;
         if settled || Instant::now() > until {
             return sums;
@@ -187,8 +187,8 @@ pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
 }
 
 /// Waits until the event at that position is published.
-pub async fn published(url: &str, tenant: &str, position: u64, patience: Duration) {
-    let deadline = Instant::now() + patience;
+pub async fn published(url: &str, tenant: &str, position: u64) {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let page = serve::get(&format!("{url}/domain-events?limit=1&after={}", position - 1), tenant).await;
         if page["events"][0]["published"] == Value::Bool(true) {
@@ -201,7 +201,7 @@ pub async fn published(url: &str, tenant: &str, position: u64, patience: Duratio
 
 /// Waits until more than those positions of a tenant's log are published; returns how many are.
 pub async fn published_beyond(url: &str, tenant: &str, position: u64) -> u64 {
-    published(url, tenant, position + 1, Duration::from_secs(60)).await;
+    published(url, tenant, position + 1).await;
     let page = serve::get(&format!("{url}/domain-events?after={position}&limit=1000"), tenant).await;
     let events = page["events"].as_array().unwrap().iter();
     position + events.take_while(|event| event["published"] == Value::Bool(true)).count() as u64

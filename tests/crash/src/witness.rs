@@ -13,13 +13,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender,
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
+use crate::PATIENCE;
 use crate::kafka::{self, Isolation};
 use crate::story::{Logged, Told};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// Longer than anything may keep all from being published.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Somebody was told that an event is published.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ pub struct Witness {
 
 impl Witness {
     /// Looks into these tenants' logs; each topic has that many partitions.
-    pub fn start(urls: &[String], broker: &str, tenants: &[&str], partitions: i32) -> Self {
+    pub fn start(urls: &[String], broker: &str, tenants: &[&str], partitions: usize) -> Self {
         let (ear, heard) = unbounded_channel();
         let count = Arc::<AtomicUsize>::default();
         let mut looking = JoinSet::new();
@@ -130,7 +129,7 @@ async fn ask(mut heard: UnboundedReceiver<Heard>, ends: Arc<Ends>, count: Arc<At
 
 struct Ends {
     consumer: BaseConsumer,
-    partitions: i32,
+    partitions: usize,
 }
 
 impl Ends {
@@ -141,6 +140,6 @@ impl Ends {
                 return end;
             }
         };
-        (0..self.partitions).map(end).collect()
+        (0..).take(self.partitions).map(end).collect()
     }
 }

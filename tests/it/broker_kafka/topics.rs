@@ -1,5 +1,6 @@
 //! Topics: created as they are asked for, and never touched again.
 
+use crash::PATIENCE;
 use event_gateway::broker::{Error, Widened};
 
 use super::World;
@@ -38,7 +39,7 @@ async fn a_topic_that_got_partitions_from_outside_is_told() {
     world.broker.ensure(&both).await.unwrap();
     assert_eq!(world.broker.widened(), [], "other partitions than the settings say are nobody's doing");
     widen(&world.address, &world.name("item"), 5).await;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while world.broker.widened().is_empty() {
         assert!(tokio::time::Instant::now() < deadline, "nobody noticed");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -4,16 +4,14 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
 
+use crash::PATIENCE;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-
-const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The shared cluster's `host:port`.
 pub fn address() -> String {
@@ -76,7 +74,7 @@ pub async fn set(address: &str, topic: &str, name: &str, value: &str) {
 pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     producer.send(BaseRecord::to(topic).partition(partition).key(text).payload(text)).unwrap();
-    producer.flush(READY_WITHIN).unwrap();
+    producer.flush(PATIENCE).unwrap();
 }
 
 /// Ends what was left open under that transactional id: nothing of it was ever committed.
@@ -86,7 +84,7 @@ pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
         .set("transactional.id", transactional_id)
         .create()
         .unwrap();
-    producer.init_transactions(READY_WITHIN).unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
     producer
 }
 
@@ -95,7 +93,7 @@ pub fn leave_open(address: &str, transactional_id: &str, topic: &str) {
     let producer = abort_open(address, transactional_id);
     producer.begin_transaction().unwrap();
     producer.send(BaseRecord::to(topic).partition(0).key("open").payload("open")).unwrap();
-    producer.flush(READY_WITHIN).unwrap();
+    producer.flush(PATIENCE).unwrap();
 }
 
 fn admin(address: &str) -> AdminClient<DefaultClientContext> {
@@ -103,6 +101,5 @@ fn admin(address: &str) -> AdminClient<DefaultClientContext> {
 }
 
 fn options() -> AdminOptions {
-    let patience = Some(Duration::from_secs(20));
-    AdminOptions::new().operation_timeout(patience).request_timeout(patience)
+    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
 }

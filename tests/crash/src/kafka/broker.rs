@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
-
-const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// One more way in, for clients behind a proxy.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +71,7 @@ impl PrivateBroker {
     }
 
     fn await_ready(&mut self) {
-        let until = Instant::now() + READY_WITHIN;
+        let until = Instant::now() + PATIENCE;
         let asking: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
         while !asking.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|m| m.brokers().len() == 1) {

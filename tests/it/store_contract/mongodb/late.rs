@@ -1,7 +1,8 @@
 //! An append that commits behind one that was begun after it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::Mark;
 use mongodb::bson::{Document, doc};
@@ -12,8 +13,6 @@ use super::super::bench::{Bench, college, diku, log_id};
 use super::{OwnDatabase, append};
 use crate::store_contract::drafts::create_in;
 use crash::mongodb::client;
-
-const WITHIN: Duration = Duration::from_secs(20);
 
 /// Says that a transaction of this session begins, and raises diku's head in it, as an append does.
 async fn raise(database: &Database, session: &mut ClientSession) {
@@ -40,7 +39,7 @@ async fn what_commits_late_is_named_all_the_same() {
     let mut late = outside.start_session().causal_consistency(false).await.unwrap();
     raise(&outside.database(&bench.database), &mut late).await;
 
-    let (mut mark, until) = (Mark::START, Instant::now() + WITHIN);
+    let (mut mark, until) = (Mark::START, Instant::now() + PATIENCE);
     for id in 1..=5 {
         append(&store, &college(), &[create_in(&college(), id)]).await.unwrap();
         let named = loop {

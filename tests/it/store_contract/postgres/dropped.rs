@@ -1,7 +1,8 @@
 //! Calls that are dropped half way: whole or nothing, and nobody else's trouble.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crash::PATIENCE;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, Moved};
 use sqlx::Connection;
@@ -52,7 +53,7 @@ async fn whatever_is_dropped_half_way_leaves_nothing_open() {
     let mut outside = stage.bench.outside().await;
     let open = "SELECT count(*) FROM pg_locks
         WHERE relation IN ('heads'::regclass, 'events'::regclass, 'cursors'::regclass, 'checks'::regclass)";
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut outside).await.unwrap() > 0 {
         assert!(Instant::now() < until, "something is left open");
     }

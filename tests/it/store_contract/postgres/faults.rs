@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crash::PATIENCE;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, Error, Moved, Receipt, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -18,8 +19,6 @@ use crate::store_contract::bench::{
 use crate::store_contract::drafts::{create, create_in, delete_all, event_id};
 use crash::postgres::PrivatePostgres;
 use crash::proxy::{Cut, Proxy};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store on a private server, with `diku` and `college` enabled.
 pub async fn stage_on(server: &PrivatePostgres) -> Stage<Schema> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Batch, Mark, Store};
 use sqlx::{Executor, Row};
@@ -14,7 +15,6 @@ use crate::store_contract::bench::{Bench, Stage, college, diku, log_id, receipts
 use crate::store_contract::drafts::{create, create_in};
 
 const WRITERS: u128 = 4;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two replicas.
 async fn replicas() -> (Stage<Schema>, [Arc<dyn Store>; 2]) {
