@@ -19,7 +19,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::contest::per_second;
+use crate::options::Rounds;
 use crate::records::{Body, PATH, Records};
+
+/// Longer than any backlog takes.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// How the load comes.
 #[derive(Clone)]
@@ -48,6 +53,35 @@ pub struct Plan {
     pub room: Option<Arc<Room>>,
 }
 
+impl Plan {
+    /// A closed loop whose answers are receipts.
+    pub fn new(address: SocketAddr, tenants: &[String], connections: usize, changes: usize) -> Self {
+        Self {
+            address,
+            tenants: Arc::new(tenants.to_vec()),
+            connections,
+            changes,
+            warm_up: Duration::ZERO,
+            time: Duration::ZERO,
+            rate: None,
+            receipts: true,
+            limit: None,
+            refusals: false,
+            room: None,
+        }
+    }
+
+    /// For as long as a round takes.
+    pub fn during(self, rounds: &Rounds) -> Self {
+        Self { warm_up: rounds.warm_up(), time: rounds.time(), ..self }
+    }
+
+    /// Batches until there are so many changes, however long it takes.
+    pub fn backlog(address: SocketAddr, tenants: &[String], events: u64) -> Self {
+        Self { time: LONG, limit: Some(events), ..Self::new(address, tenants, 8, 100) }
+    }
+}
+
 /// How much was accepted, and how much of that has gone on.
 #[derive(Default)]
 pub struct Room {
@@ -73,9 +107,8 @@ pub struct Done {
 
 impl Done {
     /// Changes per second.
-    #[allow(clippy::cast_precision_loss, reason = "nobody posts 2^52 changes")]
     pub fn rate(&self) -> f64 {
-        self.changes as f64 / self.time.as_secs_f64()
+        per_second(self.changes, self.time)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Fed by the benchmarks, round after round; a table goes to stderr, a line of JSON to stdout. A
 //! ratio is the median of the rounds' ratios: what disturbs a round disturbs both of its sides.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// What is measured.
@@ -81,6 +83,12 @@ impl Contest {
             })
             .collect()
     }
+}
+
+/// How many in a second.
+#[allow(clippy::cast_precision_loss, reason = "nobody counts to 2^52")]
+pub fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
 }
 
 /// The middle one, or the mean of both.

@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use crash::root;
 use crash::serve::{Serve, Setup};
+use crash::story::Sums;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
+use crate::kafka::count;
+use crate::records::topic;
 use crate::stores::Place;
 
 /// Partitions of a topic.
@@ -52,7 +57,7 @@ impl Gateway {
 
     /// A tenant's topic.
     pub fn topic(&self, tenant: &str) -> String {
-        format!("{}.{tenant}.inventory.instance", self.env)
+        topic(&self.env, tenant)
     }
 
     /// The id of its process.
@@ -62,18 +67,23 @@ impl Gateway {
 
     /// How many events are published, as it says itself.
     pub async fn published(&self) -> u64 {
-        let metrics = reqwest::get(format!("http://{}/metrics", self.address)).await.unwrap();
-        let text = metrics.text().await.unwrap();
-        let line =
-            text.lines().find_map(|line| line.strip_prefix("event_gateway_events{state=\"published\"} "));
-        line.map_or(0, |count| count.parse().unwrap())
+        Sums::read(&format!("http://{}", self.address)).await.of("published")
     }
 
     /// Waits until so many are published.
     pub async fn until_published(&self, events: u64) {
         while self.published().await < events {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Waits until so many are published, and counts them in these tenants' topics.
+    pub async fn assert_arrived(&self, kafka: &str, tenants: &[String], events: u64) {
+        self.until_published(events).await;
+        let topics: Vec<_> = tenants.iter().map(|tenant| self.topic(tenant)).collect();
+        let address = kafka.to_owned();
+        let count = move || topics.iter().map(|topic| count(&address, topic)).sum::<u64>();
+        assert_eq!(spawn_blocking(count).await.unwrap(), events, "acknowledged, and not in Kafka");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Accepting alone, Kafka away: ours, a bare actix handler, and the raw store.
 
-use std::sync::Arc;
-
 use crate::bare::Bare;
 use crate::client::{Plan, load};
 use crate::contest::Contest;
@@ -18,19 +16,7 @@ pub async fn run(store: Store, shape: &Load, rounds: &Rounds) {
     let mut contest = Contest::new(what, "changes/s");
     for _ in 0..rounds.rounds {
         let ours = Gateway::start(&place, None, &names);
-        let plan = Plan {
-            address: ours.address,
-            tenants: Arc::new(names.clone()),
-            connections: shape.connections(),
-            changes: shape.changes,
-            warm_up: rounds.warm_up(),
-            time: rounds.time(),
-            rate: None,
-            receipts: true,
-            limit: None,
-            refusals: false,
-            room: None,
-        };
+        let plan = Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
         contest.add("ours", load(&plan).await.rate());
         drop(ours);
         let plan = Plan { address: bare.address, receipts: false, ..plan };

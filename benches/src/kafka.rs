@@ -2,22 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use crash::kafka::{Isolation, consumer};
+use crash::PATIENCE;
+use crash::kafka::{Isolation, assign_all, consumer};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::contest::per_second;
 use crate::gateway::PARTITIONS;
 use crate::records::Records;
 
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 const NAP: Duration = Duration::from_micros(200);
 
 /// Publishes so many records in transactions of `page`, each drained before its commit; tells events/s.
-#[allow(clippy::cast_precision_loss, reason = "nobody sends 2^52 records")]
 pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
@@ -26,7 +25,7 @@ pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
         .set("partitioner", "murmur2_random")
         .create()
         .unwrap();
-    producer.init_transactions(ANSWERS_WITHIN).unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
     let mut records = Records::default();
     let payloads: Vec<_> = (0..page).map(|_| records.record()).collect();
     let publish = || {
@@ -42,13 +41,13 @@ pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
                 std::thread::sleep(NAP);
             }
         }
-        producer.commit_transaction(ANSWERS_WITHIN).unwrap();
+        producer.commit_transaction(PATIENCE).unwrap();
     };
     // The first ones find leaders and coordinators.
     (0..3).for_each(|_| publish());
     let (pages, begin) = (events / page, Instant::now());
     (0..pages).for_each(|_| publish());
-    (pages * page) as f64 / begin.elapsed().as_secs_f64()
+    per_second((pages * page) as u64, begin.elapsed())
 }
 
 /// As many, and as long, as the gateway's.
@@ -93,7 +92,7 @@ impl Ends {
     /// The sum of its partitions' ends: records, and a few marks of transactions.
     pub fn sum(&self) -> u64 {
         let end = |partition| {
-            let marks = self.consumer.fetch_watermarks(&self.topic, partition, ANSWERS_WITHIN);
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE);
             marks.map_or(0, |(_, end)| end.unsigned_abs())
         };
         (0..i32::try_from(PARTITIONS).unwrap()).map(end).sum()
@@ -102,15 +101,10 @@ impl Ends {
 
 /// How many committed records a topic holds.
 pub fn count(address: &str, topic: &str) -> u64 {
-    let consumer = consumer(address, Isolation::ReadCommitted);
-    let mut all = TopicPartitionList::new();
-    for partition in 0..i32::try_from(PARTITIONS).unwrap() {
-        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&all).unwrap();
+    let consumer = committed(address, topic);
     let (mut open, mut count) = (PARTITIONS, 0);
     while open > 0 {
-        match consumer.poll(ANSWERS_WITHIN) {
+        match consumer.poll(PATIENCE) {
             Some(Ok(_)) => count += 1,
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
             Some(Err(error)) => panic!("{topic}: {error}"),
@@ -118,4 +112,11 @@ pub fn count(address: &str, topic: &str) -> u64 {
         }
     }
     count
+}
+
+/// A read_committed consumer of a topic, from its first record on.
+pub fn committed(address: &str, topic: &str) -> BaseConsumer {
+    let consumer = consumer(address, Isolation::ReadCommitted);
+    assign_all(&consumer, &[topic], PARTITIONS);
+    consumer
 }

@@ -1,19 +1,17 @@
 //! How long one change takes, unloaded: until it is accepted, and until a consumer has it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crash::kafka::{Isolation, PrivateBroker, consumer};
-use rdkafka::consumer::Consumer;
+use crash::kafka::PrivateBroker;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::sleep;
 
 use crate::bare::Bare;
 use crate::client::{Plan, Poster, load};
 use crate::contest::{Contest, median, quantile};
-use crate::gateway::{Gateway, PARTITIONS, tenants};
+use crate::gateway::{Gateway, tenants};
+use crate::kafka::committed;
 use crate::options::Rounds;
 use crate::raw;
 use crate::records::Records;
@@ -25,19 +23,7 @@ pub async fn accept(store: Store, rounds: &Rounds) {
     let mut contest = Contest::new(format!("accepting one change, {}, p50", store.name()), "ms");
     for _ in 0..rounds.rounds {
         let ours = Gateway::start(&place, None, &names);
-        let plan = Plan {
-            address: ours.address,
-            tenants: Arc::new(names.clone()),
-            connections: 1,
-            changes: 1,
-            warm_up: rounds.warm_up(),
-            time: rounds.time(),
-            rate: None,
-            receipts: true,
-            limit: None,
-            refusals: false,
-            room: None,
-        };
+        let plan = Plan::new(ours.address, &names, 1, 1).during(rounds);
         contest.add("ours", median(load(&plan).await.latencies_ms));
         drop(ours);
         let plan = Plan { address: bare.address, receipts: false, ..plan };
@@ -94,12 +80,7 @@ async fn arrivals(ours: &Gateway, kafka: &str, rate: u32, rounds: &Rounds) -> Ve
 
 /// When each key came, until it is time to stop.
 fn consume(address: &str, topic: &str, stop: Instant) -> HashMap<String, Instant> {
-    let consumer = consumer(address, Isolation::ReadCommitted);
-    let mut all = TopicPartitionList::new();
-    for partition in 0..i32::try_from(PARTITIONS).unwrap() {
-        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&all).unwrap();
+    let consumer = committed(address, topic);
     let mut seen = HashMap::new();
     while Instant::now() < stop {
         if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crash::folder::Folder;
+use crash::store::Server;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::draft::{Body, Draft, Origin};
 use event_gateway::domain::event::EventId;
@@ -55,20 +56,20 @@ pub async fn run(kind: Store, events: usize) {
 }
 
 fn config(place: &Place, folder: &Folder) -> store::Config {
-    let url = match place {
-        Place::Sqlite => return store::Config::Sqlite { path: folder.path().join("log.db") },
-        Place::Server(server) => server.url(),
-    };
-    if url.starts_with("mongodb") {
-        return store::Config::Mongodb(MongodbConfig { url: url.into(), database: "log_size".to_owned() });
+    let own_name = "log_size".to_owned();
+    match place {
+        Place::Sqlite => store::Config::Sqlite { path: folder.path().join("log.db") },
+        Place::Server(Server::Mongodb(server)) => {
+            store::Config::Mongodb(MongodbConfig { url: server.url().into(), database: own_name })
+        }
+        Place::Server(Server::Postgres(server)) => store::Config::Postgres(PostgresConfig {
+            server: PostgresServer::Url(server.url().into()),
+            connections_max: 5,
+            statement_timeout: Duration::from_secs(60),
+            server_pem: None,
+            schema: own_name,
+        }),
     }
-    store::Config::Postgres(PostgresConfig {
-        server: PostgresServer::Url(url.into()),
-        connections_max: 5,
-        statement_timeout: Duration::from_secs(60),
-        server_pem: None,
-        schema: "log_size".to_owned(),
-    })
 }
 
 struct Log {
@@ -133,7 +134,7 @@ fn draft(tenant: &TenantId) -> Draft {
     let new = Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
     Draft {
         event_id: EventId::new(System.new_id()),
-        topic: Topic::parse(&crate::records::topic("t0")).unwrap(),
+        topic: Topic::parse(&crate::records::topic("bench", "t0")).unwrap(),
         key: Key::parse(&id).unwrap(),
         body: Body::Change { states: States::Create { new }, wire_form: WireForm::Convention },
         own_headers: Headers::default(),

@@ -1,6 +1,5 @@
 //! Memory: while a backlog builds up and drains, and under many large bodies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crash::kafka::PrivateBroker;
@@ -21,19 +20,7 @@ pub async fn run(store: Store, events: u64) {
     let (place, broker, names) = (store.start().await, PrivateBroker::start(), tenants(1));
     let mut contest = Contest::new(format!("memory, {}", store.name()), "MiB");
     let mut ours = Gateway::start(&place, None, &names);
-    let plan = Plan {
-        address: ours.address,
-        tenants: Arc::new(names),
-        connections: 8,
-        changes: 100,
-        warm_up: Duration::ZERO,
-        time: Duration::from_secs(3600),
-        rate: None,
-        receipts: true,
-        limit: Some(events / 10),
-        refusals: false,
-        room: None,
-    };
+    let plan = Plan::backlog(ours.address, &names, events / 10);
     for tenth in 1..=10 {
         load(&plan).await;
         contest.add(&format!("backlog of {}", events / 10 * tenth), Process(ours.pid()).resident_mib());
@@ -48,16 +35,9 @@ pub async fn run(store: Store, events: u64) {
         }
     }
     drop(ours);
-    let ours = Gateway::start(&place, None, &plan.tenants);
-    let large = Plan {
-        address: ours.address,
-        connections: 1000,
-        changes: MEBIBYTE,
-        time: LARGE_BODIES,
-        limit: None,
-        refusals: true,
-        ..plan
-    };
+    let ours = Gateway::start(&place, None, &names);
+    let plan = Plan::new(ours.address, &names, 1000, MEBIBYTE);
+    let large = Plan { time: LARGE_BODIES, refusals: true, ..plan };
     let process = Process(ours.pid());
     let peak = async {
         let mut peak = 0.0_f64;

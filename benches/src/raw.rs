@@ -7,8 +7,10 @@ mod sqlite;
 
 use std::time::{Duration, Instant};
 
+use crash::store::Server;
 use event_gateway::clock::{Clock, System};
 
+use crate::contest::per_second;
 use crate::records::Records;
 use crate::stores::Place;
 
@@ -35,9 +37,8 @@ pub struct Done {
 
 impl Done {
     /// Rows per second.
-    #[allow(clippy::cast_precision_loss, reason = "nobody inserts 2^52 rows")]
     pub fn rate(&self) -> f64 {
-        self.rows as f64 / self.time.as_secs_f64()
+        per_second(self.rows, self.time)
     }
 }
 
@@ -52,10 +53,10 @@ enum Table {
 pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duration) -> Done {
     let mut table = match place {
         Place::Sqlite => Table::Sqlite(sqlite::Table::make().await),
-        Place::Server(server) => match server.url() {
-            url if url.starts_with("postgres") => Table::Postgres(postgres::Table::make(&url).await),
-            url => Table::Mongodb(mongodb::Table::make(&url).await),
-        },
+        Place::Server(Server::Postgres(server)) => {
+            Table::Postgres(postgres::Table::make(&server.url()).await)
+        }
+        Place::Server(Server::Mongodb(server)) => Table::Mongodb(mongodb::Table::make(&server.url()).await),
     };
     let (mut records, mut next) = (Records::default(), 0);
     let (from, mut done) = (Instant::now() + warm_up, Done { rows: 0, time, latencies_ms: Vec::new() });
@@ -87,7 +88,15 @@ fn rows(records: &mut Records, next: &mut i64, each: usize) -> Vec<Row> {
         let time_ms = System.now().as_ms();
         let payload = format!(r#"{{"new":{record},"type":"CREATE","tenant":"t0","ts":"{time_ms}"}}"#);
         let event_id = *System.new_id().as_bytes();
-        Row { position: *next, event_id, topic: crate::records::topic("t0"), key, time_ms, headers, payload }
+        Row {
+            position: *next,
+            event_id,
+            topic: crate::records::topic("bench", "t0"),
+            key,
+            time_ms,
+            headers,
+            payload,
+        }
     };
     (0..each).map(row).collect()
 }

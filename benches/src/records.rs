@@ -9,9 +9,10 @@ use event_gateway::clock::{Clock, System};
 const TEMPLATES: &str = include_str!("data/instance.ndjson");
 /// Where the changes go.
 pub const PATH: &str = "/domain-events/inventory/instance";
-/// The topic of a tenant's records, in the environment `bench`.
-pub fn topic(tenant: &str) -> String {
-    format!("bench.{tenant}.inventory.instance")
+
+/// The topic of a tenant's records.
+pub fn topic(env: &str, tenant: &str) -> String {
+    format!("{env}.{tenant}.inventory.instance")
 }
 
 /// A change to post, and its key.

@@ -11,9 +11,8 @@ use crash::kafka::PrivateBroker;
 use tokio::time::sleep;
 
 use crate::client::{Plan, Room, load};
-use crate::contest::Contest;
+use crate::contest::{Contest, per_second};
 use crate::gateway::{Gateway, tenants};
-use crate::kafka;
 use crate::options::{Load, Rounds};
 use crate::peers;
 use crate::process::Process;
@@ -47,19 +46,8 @@ async fn round(place: &Place, kafka: &str, shape: &Load, rounds: &Rounds) -> (f6
     let names = tenants(shape.tenants);
     let ours = Gateway::start(place, Some(kafka), &names);
     let room = Arc::new(Room { max: WAITING_MAX, ..Room::default() });
-    let plan = Plan {
-        address: ours.address,
-        tenants: Arc::new(names.clone()),
-        connections: shape.connections(),
-        changes: shape.changes,
-        warm_up: rounds.warm_up(),
-        time: rounds.time(),
-        rate: None,
-        receipts: true,
-        limit: None,
-        refusals: false,
-        room: Some(room.clone()),
-    };
+    let plan = Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
+    let plan = Plan { room: Some(room.clone()), ..plan };
     let begin = Instant::now();
     let watch = async {
         let mut samples = Vec::new();
@@ -72,18 +60,15 @@ async fn round(place: &Place, kafka: &str, shape: &Load, rounds: &Rounds) -> (f6
         samples
     };
     let (done, samples) = tokio::join!(load(&plan), watch);
-    ours.until_published(done.acknowledged).await;
-    let counted: u64 = names.iter().map(|tenant| kafka::count(kafka, &ours.topic(tenant))).sum();
-    assert_eq!(counted, done.acknowledged, "what was acknowledged is not what the topics hold");
-    #[allow(clippy::cast_precision_loss, reason = "nobody posts 2^52 changes")]
-    let cpu_ms = Process(ours.pid()).cpu_ms() / done.acknowledged as f64 * 1e3;
+    ours.assert_arrived(kafka, &names, done.acknowledged).await;
+    let cpu = Duration::from_secs_f64(Process(ours.pid()).cpu_ms() / 1e3);
+    let cpu_ms = 1e6 / per_second(done.acknowledged, cpu);
     (done.rate().min(published_rate(&samples, rounds.warm_up())), cpu_ms)
 }
 
 /// Events per second since the warm-up.
-#[allow(clippy::cast_precision_loss, reason = "nobody publishes 2^52 events")]
 fn published_rate(samples: &[(Duration, u64)], warm_up: Duration) -> f64 {
     let from = samples.iter().find(|(at, _)| *at >= warm_up);
     let (Some((from, before)), Some((to, after))) = (from, samples.last()) else { return f64::NAN };
-    (after - before) as f64 / (*to - *from).as_secs_f64()
+    per_second(after - before, *to - *from)
 }

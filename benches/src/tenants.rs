@@ -1,7 +1,5 @@
 //! Many tenants: what an event costs more, and what idle ones cost.
 
-use std::sync::Arc;
-
 use crash::kafka::PrivateBroker;
 use tokio::time::sleep;
 
@@ -22,19 +20,7 @@ pub async fn run(store: Store, many: usize, shape: &Load, rounds: &Rounds) {
         for count in [many, 1] {
             let (side, names) = (format!("tenants: {count}"), tenants(count));
             let ours = Gateway::start(&place, None, &names);
-            let plan = Plan {
-                address: ours.address,
-                tenants: Arc::new(names.clone()),
-                connections: shape.connections(),
-                changes: shape.changes,
-                warm_up: rounds.warm_up(),
-                time: rounds.time(),
-                rate: None,
-                receipts: true,
-                limit: None,
-                refusals: false,
-                room: None,
-            };
+            let plan = Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
             rates.add(&side, load(&plan).await.rate());
             drop(ours);
             let ours = Gateway::start(&place, Some(&kafka), &names);
