@@ -16,6 +16,9 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::topic::{Topic, TopicSpec};
 
+/// Longer than what stays in this process takes, on any machine: a story that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use crash::PATIENCE;
 use event_gateway::broker::Opened;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
@@ -34,7 +33,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::fake_kafka::FakeKafka;
+use crate::fake_kafka::{FakeKafka, PATIENCE};
 
 type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventType;
@@ -14,7 +13,7 @@ use event_gateway::follow::Followers;
 use event_gateway::store::Tally;
 use tokio::time::Instant;
 
-use crate::fake_kafka::Fault;
+use crate::fake_kafka::{Fault, PATIENCE};
 use crate::moody_store::Moody;
 use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::position;

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crash::PATIENCE;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
@@ -13,6 +12,7 @@ use event_gateway::store::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::fake_kafka::PATIENCE;
 use crate::moody_store::{Mood, Moody};
 use crate::parking::{ITEM, mixed};
 use crate::relay::{Stage, tenants};

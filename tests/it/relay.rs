@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crash::PATIENCE;
 use event_gateway::broker::{KnownCursors, Opened, Widened};
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
@@ -22,7 +21,7 @@ use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::fake_kafka::{FakeKafka, Fault};
+use crate::fake_kafka::{FakeKafka, Fault, PATIENCE};
 use crate::moody_store::{Mood, Moody};
 use crate::store_contract::bench::{all, log_id, tenant};
 use crate::store_contract::drafts::{create_in, created, event_id, key};
