@@ -26,9 +26,35 @@ pub struct Defect {
     pub pointer: String,
 }
 
+/// So many names are sooner compared than hashed.
+const FEW: usize = 32;
+
 enum Level<'a> {
-    Object { names: HashSet<Name<'a>>, name: Option<Name<'a>> },
+    Object { names: Names<'a>, name: Option<Name<'a>> },
     Array { index: usize },
+}
+
+/// The names of one object.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Name<'a>>,
+    /// All of them, once they are more than a few.
+    many: HashSet<Name<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// Whether it wasn't there before.
+    fn insert(&mut self, name: Name<'a>) -> bool {
+        if self.few.len() < FEW {
+            let fresh = !self.few.contains(&name);
+            self.few.push(name);
+            return fresh;
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few.iter().cloned());
+        }
+        self.many.insert(name)
+    }
 }
 
 /// Refuses brackets nested deeper than `depth_max` (the text's own count 1) and duplicate names.
@@ -62,7 +88,7 @@ pub fn check(raw: &Raw, depth_max: usize) -> Result<(), Defect> {
 
 fn level<'a>(bracket: u8) -> Level<'a> {
     match bracket {
-        b'{' => Level::Object { names: HashSet::new(), name: None },
+        b'{' => Level::Object { names: Names::default(), name: None },
         _ => Level::Array { index: 0 },
     }
 }
@@ -107,7 +133,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::Raw;
-    use super::{Defect, Flaw, check};
+    use super::{Defect, FEW, Flaw, check};
 
     fn checked(text: &str, depth_max: usize) -> Result<(), (Flaw, String)> {
         let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
@@ -130,6 +156,23 @@ mod tests {
         assert_eq!(checked(r#"{ "a" : 1 , "a" : 1 }"#, 64), twice);
         let deep = checked(r#"[{"x":{"a":"b"}},{"x/y":{"~":1,"~":2}}]"#, 64);
         assert_eq!(deep, Err((Flaw::DuplicateName, "/1/x~1y/~0".to_owned())));
+    }
+
+    #[test]
+    fn duplicates_are_found_among_many_names() {
+        let object = |names: &[usize]| {
+            let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":0"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let names: Vec<_> = (0..100).collect();
+        assert_eq!(checked(&object(&names), 1), Ok(()));
+        for (at, twin) in [(1, 0), (FEW - 1, 0), (FEW, 0), (FEW, FEW - 1), (FEW + 1, FEW), (99, 0), (99, 98)]
+        {
+            let mut names = names.clone();
+            names[at] = twin;
+            let twice = Err((Flaw::DuplicateName, format!("/{twin}")));
+            assert_eq!(checked(&object(&names), 1), twice, "{twin} again at {at}");
+        }
     }
 
     #[test]

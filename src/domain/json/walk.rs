@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr2;
+
 /// A member's name, unescaped. Lone surrogates are kept apart (as WTF-8), so that names are equal
 /// exactly when JSON says so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,10 +61,10 @@ pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
 pub(super) fn string_end(text: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;
     loop {
+        at += memchr2(b'"', b'\\', &text[at..]).expect("every string has an end");
         match text[at] {
             b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
 }
