@@ -81,6 +81,8 @@ pub struct Accepted {
     pub log_id: LogId,
     /// One per draft, in order.
     pub receipts: Vec<Receipt>,
+    /// Whether any of the drafts was there before.
+    pub repeated: bool,
 }
 
 /// Called with the lane of every tenant that has new events.
@@ -123,7 +125,9 @@ impl Intake {
         queue.try_send(Job { batch, reply, share }).map_err(|_| Error::Full)?;
         let lost = || store::Error::Unknown("the writer is gone".to_owned());
         match answer.await.map_err(|_| lost())?? {
-            Outcome::Appended { log_id, receipts, .. } => Ok(Accepted { log_id, receipts }),
+            Outcome::Appended { log_id, receipts, repeated, .. } => {
+                Ok(Accepted { log_id, receipts, repeated })
+            }
             Outcome::Conflict { index, position } => Err(Error::Conflict { index, position }),
             Outcome::NotEnabled => Err(Error::NotEnabled),
         }

@@ -85,6 +85,8 @@ pub enum Outcome {
         /// One per draft, in order. A draft whose event id and content were there before gets the
         /// receipt of then.
         receipts: Vec<Receipt>,
+        /// Whether any of the drafts was there before.
+        repeated: bool,
     },
     /// Nothing of it was written: an event id is there, or stands in the batch twice, with other content.
     Conflict {

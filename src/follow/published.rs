@@ -75,6 +75,11 @@ impl Published {
         self.pages.is_some()
     }
 
+    /// How far a log is published before the relay has come by.
+    pub fn before(&self) -> Horizon {
+        if self.has_relay() { Horizon::Relay(None, Vec::new()) } else { Horizon::NoRelay }
+    }
+
     /// How far a tenant's log is published, for events from `first` on.
     pub async fn horizon(&self, tenant: &TenantId, first: Position) -> Result<Horizon, Error> {
         if !self.has_relay() {

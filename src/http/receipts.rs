@@ -109,15 +109,16 @@ fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: V
     }
 }
 
-/// How far the log is published, after the wait that the client asked for. The batch is durable:
-/// a store that can't tell now doesn't make a failure of it.
+/// How far the log is published, after the wait that the client asked for; nothing of what is new by now is.
+/// The batch is durable: a store that can't tell now doesn't make a failure of it.
 async fn horizon(gateway: &Gateway, tenant: &TenantId, accepted: &Accepted, prefer: Prefer) -> Horizon {
     let published = &gateway.parts.published;
     let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
     let (first, last) = (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
     let told = match prefer.wait {
         Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
-        None => published.horizon(tenant, first).await,
+        None if accepted.repeated => published.horizon(tenant, first).await,
+        None => Ok(published.before()),
     };
     told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
