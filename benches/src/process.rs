@@ -13,6 +13,12 @@ impl Process {
         fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
     }
 
+    /// CPU time so far for each thousand of these, in ms.
+    #[allow(clippy::cast_precision_loss, reason = "nobody counts to 2^52")]
+    pub fn cpu_ms_per_thousand(self, count: u64) -> f64 {
+        self.cpu_ms() * 1e3 / count as f64
+    }
+
     /// Resident memory, in MiB.
     pub fn resident_mib(self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();

@@ -61,8 +61,7 @@ async fn round(place: &Place, kafka: &str, shape: &Load, rounds: &Rounds) -> (f6
     };
     let (done, samples) = tokio::join!(load(&plan), watch);
     ours.assert_arrived(kafka, &names, done.acknowledged).await;
-    let cpu = Duration::from_secs_f64(Process(ours.pid()).cpu_ms() / 1e3);
-    let cpu_ms = 1e6 / per_second(done.acknowledged, cpu);
+    let cpu_ms = Process(ours.pid()).cpu_ms_per_thousand(done.acknowledged);
     (done.rate().min(published_rate(&samples, rounds.warm_up())), cpu_ms)
 }
 
