@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
+use crate::domain::event::EventId;
 use crate::domain::time::Time;
 
 /// Where time and ids come from.
@@ -16,6 +17,9 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
     /// A new random UUID (version 4).
     fn new_id(&self) -> Uuid;
+    /// A new event id: a UUID in the order of time (version 7). Those that are made one after the other
+    /// stand side by side in a store's index.
+    fn new_event_id(&self) -> EventId;
 }
 
 /// The host's clock and random source.
@@ -32,6 +36,11 @@ impl Clock for System {
     #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
     fn new_id(&self) -> Uuid {
         Uuid::new_v4()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+    fn new_event_id(&self) -> EventId {
+        EventId::new(Uuid::now_v7())
     }
 }
 
@@ -63,5 +72,9 @@ impl Clock for Manual {
         let mut last = self.ids.lock().expect("no holder panics");
         *last += 1;
         uuid::Builder::from_random_bytes(last.to_be_bytes()).into_uuid()
+    }
+
+    fn new_event_id(&self) -> EventId {
+        EventId::new(self.new_id())
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn post(
     let prefer = prefer::prefer(&request)?;
     let body = body::read(&request, &parts.config, &gateway.bodies).await?;
     let given = given_id(&request, &body.bytes)?;
-    let event_id = given.unwrap_or_else(|| EventId::new(parts.clock.new_id()));
+    let event_id = given.unwrap_or_else(|| parts.clock.new_event_id());
     let draft = Draft::delete_all(topic, entity.wire_form, event_id, &context.origin);
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer }).await

@@ -11,7 +11,6 @@ use super::problem::Problem;
 use super::receipts::{Posted, submit};
 use super::{body, media_type, path, prefer};
 use crate::domain::change::Change;
-use crate::domain::event::EventId;
 
 pub(super) async fn post(
     context: TenantContext,
@@ -28,9 +27,8 @@ pub(super) async fn post(
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
     let layout = batch.layout;
     let changes = batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
-    let draft = |change: Change| {
-        change.draft(topic.clone(), entity, EventId::new(parts.clock.new_id()), &context.origin)
-    };
+    let draft =
+        |change: Change| change.draft(topic.clone(), entity, parts.clock.new_event_id(), &context.origin);
     let drafts = changes.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await

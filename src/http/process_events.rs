@@ -10,7 +10,6 @@ use super::context::TenantContext;
 use super::problem::Problem;
 use super::receipts::{Posted, submit};
 use super::{body, media_type, path, prefer};
-use crate::domain::event::EventId;
 use crate::domain::process_event::ProcessEvent;
 
 pub(super) async fn post(
@@ -28,9 +27,8 @@ pub(super) async fn post(
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
     let layout = batch.layout;
     let events = batch.each(parts.config.record_bytes_max, ProcessEvent::parse)?;
-    let draft = |news: ProcessEvent| {
-        news.draft(topic.clone(), event, EventId::new(parts.clock.new_id()), &context.origin)
-    };
+    let draft =
+        |news: ProcessEvent| news.draft(topic.clone(), event, parts.clock.new_event_id(), &context.origin);
     let drafts = events.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await
