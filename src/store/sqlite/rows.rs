@@ -11,8 +11,8 @@ use crate::domain::tenant::TenantId;
 use crate::store::Error;
 use crate::store::sql::Columns;
 
-/// Tuples in one statement, at most: 10 columns of them stay far below SQLite's 32,766 variables.
-const TUPLES_MAX: usize = 256;
+/// Tuples in one statement, at most. Each number of them is a statement of its own, which is kept prepared.
+pub(super) const TUPLES_MAX: usize = 64;
 
 /// A statement with what was bound to it.
 pub(super) type Statement = Query<'static, sqlx::Sqlite, SqliteArguments>;

@@ -10,10 +10,13 @@ use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::fault::{commit_fault, fault};
+use super::rows::TUPLES_MAX;
 use crate::store::Error;
 
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
+/// Statements that stay prepared: what an append finds and writes, in each number of tuples, and all others.
+const STATEMENTS: usize = 5 * TUPLES_MAX;
 
 /// Where transactions that write queue up, first come, first served.
 pub(super) struct Writer {
@@ -68,6 +71,8 @@ impl Writing<'_> {
 
 /// Opens a connection that writes, and refuses it unless its commits are durable.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
+    // A statement of many rows notes the pages that it changes, to take itself back: in memory, not in a file.
+    let options = options.clone().statement_cache_capacity(STATEMENTS).pragma("temp_store", "MEMORY");
     let mut connection = options.connect().await.map_err(fault)?;
     let mode =
         sqlx::query(sql!("sqlite/journal_mode.sql")).fetch_one(&mut connection).await.map_err(fault)?;
