@@ -26,6 +26,10 @@ pub async fn the_same_content_gets_its_first_receipt_again<B: Bench>() {
     stage.bench.elapse(Duration::from_millis(20)).await;
     assert_eq!(stage.post(&[create(2), create(1)]).await, [first[1], first[0]]);
     assert_eq!(stage.log(&diku()).await.len(), 3);
+    let outcomes =
+        stage.append(&[&[create(4), create(4)], &[create(5), create(1)], &[create(4)], &[create(6)]]).await;
+    let repeated = |outcome: &Outcome| matches!(outcome, Outcome::Appended { repeated: true, .. });
+    assert_eq!(outcomes.iter().map(repeated).collect::<Vec<_>>(), [false, true, true, false]);
 }
 
 pub async fn a_repeated_event_keeps_its_first_headers<B: Bench>() {
