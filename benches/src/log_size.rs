@@ -10,7 +10,6 @@ use crash::folder::Folder;
 use crash::store::Server;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::draft::{Body, Draft, Origin};
-use event_gateway::domain::event::EventId;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::Raw;
@@ -133,7 +132,7 @@ fn draft(tenant: &TenantId) -> Draft {
     let id = System.new_id().to_string();
     let new = Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
     Draft {
-        event_id: EventId::new(System.new_id()),
+        event_id: System.new_event_id(),
         topic: Topic::parse(&crate::records::topic("bench", "t0")).unwrap(),
         key: Key::parse(&id).unwrap(),
         body: Body::Change { states: States::Create { new }, wire_form: WireForm::Convention },

@@ -122,7 +122,7 @@ async fn horizon(gateway: &Gateway, tenant: &TenantId, accepted: &Accepted, pref
     };
     told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
-        Horizon::Relay(None, Vec::new())
+        published.before()
     })
 }
 

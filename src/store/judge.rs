@@ -126,7 +126,7 @@ fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
 impl Tail {
     /// Gives each draft its receipt; nothing can fail any more.
     fn append(&mut self, offer: &Offer, now: Time, entries: &mut Vec<Entry>) -> Outcome {
-        let repeated = offer.drafts().any(|(draft, _)| self.known.contains_key(&draft.event_id));
+        let end = self.position;
         let receipts = offer.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
             Some(known) => known.receipt,
             None => {
@@ -137,7 +137,8 @@ impl Tail {
                 receipt
             }
         });
-        let receipts = receipts.collect();
+        let receipts: Vec<_> = receipts.collect();
+        let repeated = receipts.iter().any(|receipt| receipt.position <= end);
         Outcome::Appended { log_id: self.log_id, lane: self.lane, receipts, repeated }
     }
 
