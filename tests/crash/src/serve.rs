@@ -13,6 +13,9 @@ use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
+/// How long a gateway may take to stop: it promises 10 s.
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+
 /// How one gateway is set up, whatever happens to its processes.
 pub struct Setup {
     folder: Folder,
@@ -129,7 +132,7 @@ impl Serve {
     /// SIGTERM, and waits for the exit; panics when it does not come.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal("TERM");
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + STOPPED_WITHIN;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;

@@ -180,7 +180,7 @@ async fn a_server_that_stands_still_is_not_awaited_for_ever() {
         tokio::join!(append(&store, &diku, &drafts), store.check(), store.find(&diku, event_id(1)));
     assert!(matches!(appended, Err(Error::Unavailable(_) | Error::Unknown(_))), "{appended:?}");
     assert!(checked.is_err() && found.is_err());
-    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(25), "{:?}", since.elapsed());
     server.signal("CONT");
     assert_eq!(positions(&append(&store, &diku, &drafts).await.unwrap()), [2]);
     store.check().await.unwrap();
