@@ -52,7 +52,7 @@ enum Table {
 /// Inserts on one connection, in commits of `each` rows, for that long after a warm-up.
 pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duration) -> Done {
     let mut table = match place {
-        Place::Sqlite => Table::Sqlite(sqlite::Table::make().await),
+        Place::Sqlite => Table::Sqlite(sqlite::Table::make()),
         Place::Server(Server::Postgres(server)) => {
             Table::Postgres(postgres::Table::make(&server.url()).await)
         }
@@ -65,7 +65,7 @@ pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duratio
         let rows = rows(&mut records, &mut next, each);
         let begin = Instant::now();
         match &mut table {
-            Table::Sqlite(table) => table.insert(&rows).await,
+            Table::Sqlite(table) => table.insert(&rows),
             Table::Postgres(table) => table.insert(&rows).await,
             Table::Mongodb(table) => table.insert(&rows).await,
         }

@@ -1,4 +1,4 @@
--- Cursors whose truth is kept elsewhere; one tuple per cursor.
+-- A cursor whose truth is kept elsewhere.
 INSERT INTO cursors (tenant, follower, log_id, position, event_id)
 VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (tenant, follower)

@@ -1,4 +1,4 @@
--- The last DELETE_ALL of each topic of some tenants; one tuple per tenant.
-SELECT tenant, topic, position
+-- The last DELETE_ALL of each topic of a tenant.
+SELECT topic, position
 FROM epochs
-WHERE tenant IN (VALUES (?))
+WHERE tenant = ?

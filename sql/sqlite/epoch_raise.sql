@@ -1,4 +1,4 @@
--- Topics' newest DELETE_ALL; one tuple per topic.
+-- A topic's newest DELETE_ALL.
 INSERT INTO epochs (tenant, topic, position)
 VALUES (?, ?, ?)
 ON CONFLICT (tenant, topic) DO UPDATE SET position = excluded.position

@@ -1,4 +1,4 @@
--- The ends of some tenants' logs, before a read; one tuple per tenant.
+-- The end of a tenant's log, before a read.
 SELECT tenant, log_id, position
 FROM heads JOIN tenants USING (tenant)
-WHERE tenant IN (VALUES (?))
+WHERE tenant = ?

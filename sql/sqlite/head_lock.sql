@@ -1,4 +1,4 @@
--- The ends of some tenants' logs, before an append; one tuple per tenant. BEGIN IMMEDIATE has locked them.
+-- The end of a tenant's log, before an append. The transaction has locked it.
 SELECT tenant, log_id, tenants.lane, position, time_ms
 FROM heads JOIN tenants USING (tenant)
-WHERE tenant IN (VALUES (?))
+WHERE tenant = ?

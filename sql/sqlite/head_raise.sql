@@ -1,8 +1,6 @@
--- The new ends of some tenants' logs; one tuple per tenant. The mark rises above all of its lane.
-WITH raised (tenant, position, time_ms) AS (VALUES (?, ?, ?))
+-- The new end of a tenant's log: position, time, tenant. The mark rises above all of its lane.
 UPDATE heads
-SET position = raised.position,
-    time_ms = raised.time_ms,
+SET position = ?,
+    time_ms = ?,
     mark = (SELECT max(others.mark) + 1 FROM heads AS others WHERE others.lane = heads.lane)
-FROM raised
-WHERE heads.tenant = raised.tenant
+WHERE tenant = ?

@@ -1,4 +1,4 @@
--- Which event ids were given; one tuple per event id.
-WITH asked (tenant, event_id) AS (VALUES (?, ?))
+-- Whether an event id was given.
 SELECT tenant, event_id, position, time_ms, fingerprint
-FROM asked CROSS JOIN idempotency USING (tenant, event_id)
+FROM idempotency
+WHERE tenant = ? AND event_id = ?

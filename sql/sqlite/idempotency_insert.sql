@@ -1,3 +1,3 @@
--- Event ids that are given now; one tuple per event.
+-- An event id that is given now.
 INSERT INTO idempotency (tenant, event_id, position, time_ms, fingerprint)
 VALUES (?, ?, ?, ?, ?)

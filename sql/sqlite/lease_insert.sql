@@ -1,3 +1,3 @@
--- The lanes of a new store, held by nobody; one tuple per lane.
+-- A lane of a new store, held by nobody.
 INSERT INTO leases (lane, epoch, expires_ms)
 VALUES (?, 0, 0)

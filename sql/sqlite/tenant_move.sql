@@ -1,6 +1,4 @@
--- Gives tenants other lanes; one tuple per tenant.
-WITH moved (tenant, lane) AS (VALUES (?, ?))
+-- Gives a tenant another lane: lane, tenant.
 UPDATE tenants
-SET lane = moved.lane
-FROM moved
-WHERE tenants.tenant = moved.tenant
+SET lane = ?
+WHERE tenant = ?

@@ -46,33 +46,6 @@ pub(super) trait Columns {
     fn bytes(&self, name: &str) -> Result<&[u8], Error>;
 }
 
-/// An adapter's row, whose columns are all read alike: with `Row` and the adapter's `fault` in scope.
-macro_rules! columns {
-    ($row:ty) => {
-        impl Columns for $row {
-            fn integer(&self, name: &str) -> Result<i64, Error> {
-                self.try_get(name).map_err(fault)
-            }
-
-            fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
-                self.try_get(name).map_err(fault)
-            }
-
-            fn text(&self, name: &str) -> Result<&str, Error> {
-                self.try_get(name).map_err(fault)
-            }
-
-            fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-                self.try_get(name).map_err(fault)
-            }
-
-            fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-                self.try_get(name).map_err(fault)
-            }
-        }
-    };
-}
-
 /// A column's text, turned into a noun by `parse`.
 fn noun<T, E: Display>(
     row: &impl Columns,
@@ -109,9 +82,9 @@ pub(super) fn lanes(row: &impl Columns) -> Result<u16, Error> {
     u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
 }
 
-/// Refuses by `why` unless what is counted in that column is none.
-pub(super) fn none<R: Columns>(rows: &[R], name: &str, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
-    match rows.first().map_or(Ok(0), |row| row.integer(name))? {
+/// Refuses by `why` unless there are none.
+pub(super) fn none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
+    match count {
         0 => Ok(()),
         some => Err(why(some)),
     }

@@ -16,8 +16,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::health::Health;
 use event_gateway::follow::{Bells, Followers, Parts};
 use event_gateway::store::{self, Access, Batch, Config, Store, open};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -272,12 +271,12 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     stage.published(&tenants).await;
     // As if another server had taken over that never got the last events.
     let path = stage.folder.path().join("store.db");
-    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let outside = Connection::open(path).unwrap();
     for sql in [
         "DELETE FROM events WHERE tenant = 't0' AND position > 2",
         "UPDATE heads SET position = 2, mark = mark + 1000 WHERE tenant = 't0'",
     ] {
-        outside.execute(sql).await.unwrap();
+        outside.execute(sql, []).unwrap();
     }
     stage.append(&tenants[0], drafts(&tenants[0], 20..22)).await;
     let trouble = stage.trouble("tenant t0").await;

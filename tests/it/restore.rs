@@ -16,8 +16,7 @@ use event_gateway::domain::topic::Naming;
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::restore::{self, Difference, Error};
 use event_gateway::store::Enabled;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor};
+use rusqlite::Connection;
 
 use crate::parking::{ITEM, delete_all_of, draft};
 use crate::relay::{Stage, tenants};
@@ -68,9 +67,9 @@ pub async fn publish(stage: &Stage) {
 }
 
 /// As if a backup of a while ago were back, in which the log ended there.
-pub async fn go_back(stage: &Stage, head: u64, noted: u64) {
+pub fn go_back(stage: &Stage, head: u64, noted: u64) {
     let path = stage.folder.path().join("store.db");
-    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+    let outside = Connection::open(path).unwrap();
     for sql in [
         format!("DELETE FROM events WHERE position > {head}"),
         format!("DELETE FROM idempotency WHERE position > {head}"),
@@ -80,7 +79,7 @@ pub async fn go_back(stage: &Stage, head: u64, noted: u64) {
             "UPDATE cursors SET position = {noted}, event_id = (SELECT event_id FROM events WHERE position = {noted})"
         ),
     ] {
-        outside.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        outside.execute(&sql, []).unwrap();
     }
 }
 
@@ -105,7 +104,7 @@ async fn stage() -> Stage {
 async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_new_id() {
     let stage = stage().await;
     assert_eq!(compared(&stage).await, None);
-    go_back(&stage, 12, 5).await;
+    go_back(&stage, 12, 5);
     append(&stage, 100..104).await;
     let followers = stage.follow();
     stage.trouble("tenant diku").await;
@@ -140,8 +139,8 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     append(&stage, 6..20).await;
     publish(&stage).await;
     assert_eq!(stage.store.parked(&diku()).await.unwrap().len(), 1);
-    go_back(&stage, 15, 6).await;
-    forget_parked(&stage).await;
+    go_back(&stage, 15, 6);
+    forget_parked(&stage);
     let difference = compared(&stage).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(6));
     assert_eq!((difference.again, difference.pending), (6, 3));
@@ -159,9 +158,9 @@ async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
     stage.refuse(ITEM, "k0");
     append(&stage, 6..20).await;
     publish(&stage).await;
-    go_back(&stage, 20, 6).await;
+    go_back(&stage, 20, 6);
     assert_eq!(compared(&stage).await, None, "a note that is late is no difference");
-    forget_parked(&stage).await;
+    forget_parked(&stage);
     let difference = compared(&stage).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.only_in_kafka.len()), (position(6), 0));
     accepted(&stage, &difference).await.unwrap();
@@ -187,7 +186,7 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
     stage.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
     append(&stage, 7..10).await;
     publish(&stage).await;
-    go_back(&stage, 8, 6).await;
+    go_back(&stage, 8, 6);
     put_back(&stage, &before).await;
     append(&stage, 102..103).await;
     let difference = compared(&stage).await.unwrap();
@@ -200,15 +199,15 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
 /// As if a backup of a while ago were back, in which that was parked.
 pub async fn put_back(stage: &Stage, parked: &[Parked]) {
     let lease = stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
-    forget_parked(stage).await;
+    forget_parked(stage);
     stage.store.park(&lease, parked).await.unwrap();
     stage.store.release(&lease).await.unwrap();
 }
 
-async fn forget_parked(stage: &Stage) {
+fn forget_parked(stage: &Stage) {
     let path = stage.folder.path().join("store.db");
-    let mut outside = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    outside.execute("DELETE FROM parked").await.unwrap();
+    let outside = Connection::open(path).unwrap();
+    outside.execute("DELETE FROM parked", []).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,7 +217,7 @@ async fn what_stayed_behind_before_goes_on_to_stay_behind() {
     append(&stage, 0..20).await;
     publish(&stage).await;
     let before = stage.store.parked(&diku()).await.unwrap();
-    go_back(&stage, 14, 14).await;
+    go_back(&stage, 14, 14);
     append(&stage, 100..103).await;
     let difference = compared(&stage).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(14));
@@ -248,7 +247,7 @@ async fn a_lost_cursors_topic_is_made_up_from_what_the_topics_have() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_that_have_nothing_in_common_are_published_from_the_first_event() {
     let stage = stage().await;
-    go_back(&stage, 0, 0).await;
+    go_back(&stage, 0, 0);
     append(&stage, 200..203).await;
     let difference = compared(&stage).await.unwrap();
     assert_eq!((difference.common, difference.only_in_kafka.len()), (None, 20));

@@ -36,7 +36,7 @@ async fn row(stage: &Stage) -> Parked {
 async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
     for (head, noted) in [(6, 6), (8, 6), (15, 6), (20, 6)] {
         let (stage, before) = dealt_with(Asked::Release).await;
-        go_back(&stage, head, noted).await;
+        go_back(&stage, head, noted);
         put_back(&stage, &before).await;
         let difference = compared(&stage).await.unwrap();
         assert_eq!(difference.common.unwrap().position, position(head));
@@ -55,7 +55,7 @@ async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_log_has_anew_where_a_release_once_ended_is_published() {
     let (stage, before) = dealt_with(Asked::Release).await;
-    go_back(&stage, 6, 6).await;
+    go_back(&stage, 6, 6);
     put_back(&stage, &before).await;
     // Position 7 is of `k0`, as it was when the release passed it.
     append(&stage, 102..106).await;
@@ -91,7 +91,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_given_up_meanwhile_is_not_taken_for_released() {
     let (stage, before) = dealt_with(Asked::Discard).await;
-    go_back(&stage, 15, 6).await;
+    go_back(&stage, 15, 6);
     put_back(&stage, &before).await;
     let difference = compared(&stage).await.unwrap();
     assert!(difference.released.is_empty(), "{difference:?}");

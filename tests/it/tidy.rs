@@ -24,8 +24,9 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// The one place where each foreign crate is spoken.
-const SPOKEN: [(&str, &[&str]); 11] = [
-    ("sqlx::", &["store/sqlite", "store/postgres"]),
+const SPOKEN: [(&str, &[&str]); 12] = [
+    ("sqlx::", &["store/postgres"]),
+    ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["broker/"]),
     ("actix_web::", &["http"]),
     ("clap::", &["config/"]),

@@ -19,4 +19,24 @@ pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement 
     sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
 }
 
-columns!(PgRow);
+impl Columns for PgRow {
+    fn integer(&self, name: &str) -> Result<i64, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn text(&self, name: &str) -> Result<&str, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
+        self.try_get(name).map_err(fault)
+    }
+
+    fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+        self.try_get(name).map_err(fault)
+    }
+}

@@ -4,8 +4,8 @@
 //! them when they go on, and everyone who asks what is published.
 
 use async_trait::async_trait;
+use rusqlite::{Connection, params};
 
-use super::fault::fault;
 use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
@@ -15,15 +15,19 @@ use crate::store::{Cursors, Error, Moved, sql};
 #[async_trait]
 impl Cursors for Sqlite {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
-        let row = find(tenant, follower).fetch_optional(&self.readers).await.map_err(fault)?;
-        row.as_ref().map(sql::cursor).transpose()
+        let (tenant, follower) = (tenant.clone(), follower.clone());
+        self.readers.read(move |reading| find(reading, &tenant, &follower)).await
     }
 
     async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
-        let find =
-            sqlx::query(sql!("sqlite/cursor_find_lane.sql")).bind(lane.number()).bind(follower.as_str());
-        let found = find.fetch_all(&self.readers).await.map_err(fault)?;
-        found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
+        let follower = follower.clone();
+        self.readers
+            .read(move |reading| {
+                let of = params![lane.number(), follower.as_str()];
+                let cursor = |row: &rusqlite::Row| Ok((sql::tenant(row)?, sql::cursor(row)?));
+                rows::find(reading, sql!("sqlite/cursor_find_lane.sql"), of, cursor)
+            })
+            .await
     }
 
     async fn advance(
@@ -33,47 +37,75 @@ impl Cursors for Sqlite {
         seen: Option<&Cursor>,
         to: &Cursor,
     ) -> Result<Moved, Error> {
-        let mut writing = self.writer.begin().await?;
-        let advance = match seen {
-            None => place(sqlx::query(sql!("sqlite/cursor_insert.sql")), tenant, follower, to),
-            Some(seen) => {
-                let advance = stands(sqlx::query(sql!("sqlite/cursor_advance.sql")), to);
-                stands(advance.bind(tenant.as_str()).bind(follower.as_str()), seen)
-            }
-        };
-        if advance.execute(writing.connection()).await.map_err(fault)?.rows_affected() == 1 {
-            writing.commit().await?;
-            return Ok(Moved::Moved);
-        }
-        let row = find(tenant, follower).fetch_optional(writing.connection()).await.map_err(fault)?;
-        writing.rollback().await?;
-        Ok(Moved::Stale(row.as_ref().map(sql::cursor).transpose()?))
+        let (tenant, follower, seen, to) = (tenant.clone(), follower.clone(), seen.copied(), *to);
+        self.writer
+            .write(move |writing| {
+                let moved = match &seen {
+                    None => place(writing, sql!("sqlite/cursor_insert.sql"), &tenant, &follower, &to)?,
+                    Some(seen) => step(writing, &tenant, &follower, seen, &to)?,
+                };
+                match moved {
+                    1 => Ok(Moved::Moved),
+                    _ => Ok(Moved::Stale(find(writing, &tenant, &follower)?)),
+                }
+            })
+            .await
     }
 
     async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        let mut writing = self.writer.begin().await?;
-        let note = |s, (tenant, cursor): &(TenantId, Cursor)| place(s, tenant, follower, cursor);
-        rows::write(writing.connection(), sql!("sqlite/cursor_note.sql"), cursors, note).await?;
-        writing.commit().await
+        let (follower, cursors) = (follower.clone(), cursors.to_vec());
+        self.writer
+            .write(move |writing| {
+                for (tenant, cursor) in &cursors {
+                    place(writing, sql!("sqlite/cursor_note.sql"), tenant, &follower, cursor)?;
+                }
+                Ok(())
+            })
+            .await
     }
 }
 
-fn find(tenant: &TenantId, follower: &Follower) -> rows::Statement {
-    sqlx::query(sql!("sqlite/cursor_find.sql")).bind(tenant.as_str()).bind(follower.as_str())
+fn find(connection: &Connection, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
+    let of = params![tenant.as_str(), follower.as_str()];
+    rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| sql::cursor(row))
 }
 
-/// Binds a whole row.
+/// Writes a whole row, unless the statement leaves what is there; how many were written.
 fn place(
-    statement: rows::Statement,
+    writing: &Connection,
+    sql: &str,
     tenant: &TenantId,
     follower: &Follower,
     cursor: &Cursor,
-) -> rows::Statement {
-    stands(statement.bind(tenant.as_str()).bind(follower.as_str()), cursor)
+) -> Result<usize, Error> {
+    let Cursor { log_id, position, event_id } = cursor;
+    let place = params![
+        tenant.as_str(),
+        follower.as_str(),
+        log_id.to_string(),
+        position.as_column(),
+        event_id.as_bytes(),
+    ];
+    rows::change(writing, sql, place)
 }
 
-/// Binds where a cursor stands.
-fn stands(statement: rows::Statement, cursor: &Cursor) -> rows::Statement {
-    let Cursor { log_id, position, event_id } = cursor;
-    statement.bind(log_id.to_string()).bind(position.as_column()).bind(&event_id.as_bytes()[..])
+/// Moves a cursor that stands where it was seen; how many were moved.
+fn step(
+    writing: &Connection,
+    tenant: &TenantId,
+    follower: &Follower,
+    seen: &Cursor,
+    to: &Cursor,
+) -> Result<usize, Error> {
+    let step = params![
+        to.log_id.to_string(),
+        to.position.as_column(),
+        to.event_id.as_bytes(),
+        tenant.as_str(),
+        follower.as_str(),
+        seen.log_id.to_string(),
+        seen.position.as_column(),
+        seen.event_id.as_bytes(),
+    ];
+    rows::change(writing, sql!("sqlite/cursor_advance.sql"), step)
 }

@@ -2,6 +2,8 @@
 //!
 //! Fed by every statement of this adapter; feeds the port's errors.
 
+use rusqlite::types::FromSqlError;
+
 use crate::store::Error;
 
 // Primary result codes. Source: sqlite.org/rescode.html
@@ -14,30 +16,30 @@ const MISMATCH: i32 = 20;
 const NOTADB: i32 = 26;
 
 /// Of anything but a commit: nothing was written. What our statements can't fail by in a file of
-/// ours (no such table, a place taken twice) tells that the file isn't as it must be.
-pub(super) fn fault(error: sqlx::Error) -> Error {
-    match error {
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
-            Error::Corrupt(error.to_string())
-        }
-        _ => match code(&error) {
-            Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => Error::Corrupt(error.to_string()),
-            _ => Error::Unavailable(error.to_string()),
-        },
+/// ours (no such table, a place taken twice, a column of another type) tells that the file isn't as
+/// it must be.
+pub(super) fn fault(error: rusqlite::Error) -> Error {
+    match code(&error) {
+        None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => Error::Corrupt(error.to_string()),
+        Some(_) => Error::Unavailable(error.to_string()),
     }
 }
 
 /// Of a commit. Busy and full are told before the commit's last page stands in the WAL; after any
 /// other error a crash may find it there.
-pub(super) fn commit_fault(error: sqlx::Error) -> Error {
+pub(super) fn commit_fault(error: rusqlite::Error) -> Error {
     match code(&error) {
         Some(BUSY | FULL) => Error::Unavailable(error.to_string()),
         _ => Error::Unknown(error.to_string()),
     }
 }
 
+/// Of a column that holds something else.
+pub(super) fn unreadable(column: &str, error: &FromSqlError) -> Error {
+    Error::Corrupt(format!("column {column}: {error}"))
+}
+
 /// The primary code of an error of SQLite itself.
-fn code(error: &sqlx::Error) -> Option<i32> {
-    let extended: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+fn code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code & 0xff)
 }

@@ -5,91 +5,101 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
-use std::time::Duration;
 
-use sqlx::ConnectOptions;
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
 
+use super::connections::{Readers, WAIT_MAX, Writer};
 use super::fault::fault;
-use super::writer::{self, Writer};
+use super::rows;
 use crate::store::{Access, Error};
 
-static MIGRATOR: Migrator = sqlx::migrate!("sql/sqlite/migrations");
-/// Where sqlx notes which migrations were applied.
-const APPLIED: &str = "_sqlx_migrations";
+const VERSIONS: &[M] = &[
+    M::up(sql!("sqlite/migrations/0001_store.sql")),
+    M::up(sql!("sqlite/migrations/0002_replicas.sql")),
+    M::up(sql!("sqlite/migrations/0003_parked.sql")),
+];
+static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
-const READERS_MAX: u32 = 4;
-/// How long a statement waits for another process, and a read for a reader.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+const READERS: usize = 4;
+/// Statements that each connection keeps prepared: more than there are.
+const STATEMENTS: usize = 64;
+/// Pages of the WAL, of 4 KiB each, that a commit copies into the database when there are so many. A page
+/// that many commits change is copied once.
+const CHECKPOINT_PAGES: u32 = 16_000;
+/// SQLite's number for `synchronous=FULL`.
+const FULL: i64 = 2;
 
 /// What an open store stands on.
 pub(super) struct Files {
     pub(super) writer: Writer,
-    pub(super) readers: SqlitePool,
+    pub(super) readers: Readers,
     pub(super) lock: Option<File>,
 }
 
 /// Opens the database at `path`.
-pub(super) async fn open(path: &Path, access: Access) -> Result<Files, Error> {
+pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
     let (lock, writer) = match access {
-        Access::Serve => serve(path).await?,
-        Access::Beside => (None, beside(path).await?),
+        Access::Serve => serve(path)?,
+        Access::Beside => (None, beside(path)?),
     };
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS_MAX)
-        .acquire_timeout(WAIT_MAX)
-        .test_before_acquire(false)
-        .connect_with(options(path).read_only(true))
-        .await
-        .map_err(fault)?;
-    Ok(Files { writer, readers, lock })
+    let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
+    let readers = Readers::new(readers.collect::<Result<_, _>>()?);
+    Ok(Files { writer: Writer::new(writer), readers, lock })
 }
 
 /// Takes the folder, makes what is missing, brings the tables up to date.
-async fn serve(path: &Path) -> Result<(Option<File>, Writer), Error> {
+fn serve(path: &Path) -> Result<(Option<File>, Connection), Error> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     make(folder).map_err(|e| refused("create the folder", folder, &e))?;
     let lock = lock(folder)?;
-    let options = options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-    let mut connection = writer::connect(&options).await?;
-    MIGRATOR.run(&mut connection).await.map_err(|e| migration(path, e))?;
-    sqlx::query(sql!("sqlite/lease_clear.sql")).execute(&mut connection).await.map_err(fault)?;
-    sqlx::query(sql!("sqlite/replica_clear.sql")).execute(&mut connection).await.map_err(fault)?;
-    Ok((Some(lock), Writer::new(options, connection)))
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
+    durable(&writer)?;
+    MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
+    rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
+    rows::change(&writer, sql!("sqlite/replica_clear.sql"), [])?;
+    Ok((Some(lock), writer))
 }
 
 /// Opens what a `serve` of this version has made.
-async fn beside(path: &Path) -> Result<Writer, Error> {
+fn beside(path: &Path) -> Result<Connection, Error> {
     if !path.exists() {
         let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
         return Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())));
     }
-    let options = options(path);
-    let mut connection = writer::connect(&options).await?;
-    up_to_date(path, &mut connection).await?;
-    Ok(Writer::new(options, connection))
-}
-
-async fn up_to_date(path: &Path, connection: &mut SqliteConnection) -> Result<(), Error> {
-    let applied = connection.list_applied_migrations(APPLIED).await.map_err(|e| migration(path, e))?;
-    if applied.iter().map(|m| m.version).ne(MIGRATOR.iter().map(|m| m.version)) {
+    let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    durable(&writer)?;
+    if MIGRATIONS.pending_migrations(&writer).map_err(|e| migration(path, e))? != 0 {
         let hint = "use the version of event-gateway that serves it";
         return Err(Error::Refused(format!("`{}` was made by another version: {hint}", path.display())));
     }
-    Ok(())
+    Ok(writer)
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(WAIT_MAX)
-        .disable_statement_logging()
+/// Opens a connection, for its turns on one thread after another.
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let connection = connection.map_err(fault)?;
+    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", true).map_err(fault)?;
+    connection.pragma_update(None, "synchronous", FULL).map_err(fault)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fault)?;
+    Ok(connection)
+}
+
+/// Refuses a connection whose commits would not be durable.
+fn durable(writer: &Connection) -> Result<(), Error> {
+    let mode: String = writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fault)?;
+    if mode != "wal" {
+        return Err(Error::Refused(format!("journal_mode is `{mode}`, but must be `wal`")));
+    }
+    let level: i64 = writer.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(fault)?;
+    if level < FULL {
+        return Err(Error::Refused(format!("synchronous is {level}, but must be 2 (FULL) or 3 (EXTRA)")));
+    }
+    Ok(())
 }
 
 /// Makes a folder that survives a power cut; what it will hold is SQLite's to sync.
@@ -118,9 +128,9 @@ fn refused(what: &str, folder: &Path, error: &std::io::Error) -> Error {
     Error::Refused(format!("failed to {what} `{}`: {error}", folder.display()))
 }
 
-fn migration(path: &Path, error: MigrateError) -> Error {
+fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
+        rusqlite_migration::Error::RusqliteError { err, .. } => fault(err),
         error => Error::Refused(format!("`{}` was made by another version: {error}", path.display())),
     }
 }

@@ -15,18 +15,21 @@ use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
 #[async_trait]
 impl Log for Sqlite {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        append::append(&self.writer, &*self.clock, batches).await
+        let (clock, batches) = (self.clock.clone(), batches.to_vec());
+        self.writer.write(move |writing| append::append(writing, &*clock, &batches)).await
     }
 
     async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
-        read::read(&self.readers, from, scan).await
+        let (from, scan) = (from.to_vec(), scan.clone());
+        self.readers.read(move |reading| read::read(reading, &from, &scan)).await
     }
 
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
-        read::find(&self.readers, tenant, event_id).await
+        let tenant = tenant.clone();
+        self.readers.read(move |reading| read::find(reading, &tenant, event_id)).await
     }
 
     async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        read::changed(&self.readers, lane, since).await
+        self.readers.read(move |reading| read::changed(reading, lane, since)).await
     }
 }

@@ -4,8 +4,8 @@
 //! discarded; feeds lanes, and everyone who asks what is published.
 
 use async_trait::async_trait;
+use rusqlite::{Connection, params};
 
-use super::fault::fault;
 use super::{Sqlite, rows};
 use crate::domain::event::EventId;
 use crate::domain::key::Key;
@@ -18,30 +18,35 @@ use crate::store::{Error, Lease, Parking, Renewed, Tally, sql};
 #[async_trait]
 impl Parking for Sqlite {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
-        let find = sqlx::query(sql!("sqlite/parked_find.sql")).bind(tenant.as_str());
-        let found = find.fetch_all(&self.readers).await.map_err(fault)?;
-        found.iter().map(sql::parked).collect()
+        let tenant = tenant.clone();
+        self.readers
+            .read(move |reading| {
+                rows::find(reading, sql!("sqlite/parked_find.sql"), [tenant.as_str()], |r| sql::parked(r))
+            })
+            .await
     }
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
-        let find = sqlx::query(sql!("sqlite/parked_find_lane.sql")).bind(lane.number());
-        let found = find.fetch_all(&self.readers).await.map_err(fault)?;
-        found.iter().map(sql::parked).collect()
+        self.readers
+            .read(move |reading| {
+                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), [lane.number()], |r| sql::parked(r))
+            })
+            .await
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
-        let mut writing = self.writer.begin().await?;
-        let held = sqlx::query(sql!("sqlite/lease_find.sql")).bind(lease.lane.number());
-        let held = held.bind(lease.epoch.cast_signed()).fetch_optional(writing.connection()).await;
-        if held.map_err(fault)?.is_none() {
-            writing.rollback().await?;
-            return Ok(Renewed::Lost);
-        }
-        let now = self.clock.now().as_ms();
-        let bind = |s, parked: &Parked| columns(s, parked, now);
-        rows::write(writing.connection(), sql!("sqlite/parked_write.sql"), parked, bind).await?;
-        writing.commit().await?;
-        Ok(Renewed::Held)
+        let (Lease { lane, epoch }, parked, clock) = (*lease, parked.to_vec(), self.clock.clone());
+        self.writer
+            .write(move |writing| {
+                let of = params![lane.number(), epoch.cast_signed()];
+                if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none() {
+                    return Ok(Renewed::Lost);
+                }
+                let now = clock.now().as_ms();
+                parked.iter().try_for_each(|parked| write(writing, parked, now))?;
+                Ok(Renewed::Held)
+            })
+            .await
     }
 
     async fn ask(
@@ -51,34 +56,38 @@ impl Parking for Sqlite {
         asked: Asked,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let mut writing = self.writer.begin().await?;
-        let ask =
-            sqlx::query(sql!("sqlite/parked_ask.sql")).bind(asked.as_str()).bind(reason.map(str::to_owned));
-        let ask = ask.bind(tenant.as_str()).bind(&event_id.as_bytes()[..]);
-        let found = ask.execute(writing.connection()).await.map_err(fault)?.rows_affected() == 1;
-        writing.commit().await?;
-        Ok(found)
+        let (tenant, reason) = (tenant.clone(), reason.map(str::to_owned));
+        self.writer
+            .write(move |writing| {
+                let ask = params![asked.as_str(), reason, tenant.as_str(), event_id.as_bytes()];
+                Ok(rows::change(writing, sql!("sqlite/parked_ask.sql"), ask)? == 1)
+            })
+            .await
     }
 
     async fn tally(&self) -> Result<Tally, Error> {
-        let row = sqlx::query(sql!("sqlite/tally.sql")).fetch_one(&self.readers).await.map_err(fault)?;
-        sql::tally(&row, self.clock.now())
+        let now = self.clock.now();
+        self.readers
+            .read(move |reading| rows::get(reading, sql!("sqlite/tally.sql"), [], |row| sql::tally(row, now)))
+            .await
     }
 }
 
-fn columns(statement: rows::Statement, parked: &Parked, now_ms: i64) -> rows::Statement {
-    statement
-        .bind(parked.tenant.to_string())
-        .bind(parked.event_id.as_bytes().to_vec())
-        .bind(parked.log_id.to_string())
-        .bind(parked.position.as_column())
-        .bind(parked.topic.to_string())
-        .bind(parked.key.as_ref().map(Key::to_string))
-        .bind(parked.cause.clone())
-        .bind(now_ms)
-        .bind(parked.state.as_str())
-        .bind(parked.state.ended().map(Position::as_column))
-        .bind(parked.behind.as_column())
-        .bind(parked.counted.as_column())
-        .bind(parked.events.cast_signed())
+fn write(writing: &Connection, parked: &Parked, now_ms: i64) -> Result<(), Error> {
+    let columns = params![
+        parked.tenant.as_str(),
+        parked.event_id.as_bytes(),
+        parked.log_id.to_string(),
+        parked.position.as_column(),
+        parked.topic.as_str(),
+        parked.key.as_ref().map(Key::as_str),
+        parked.cause,
+        now_ms,
+        parked.state.as_str(),
+        parked.state.ended().map(Position::as_column),
+        parked.behind.as_column(),
+        parked.counted.as_column(),
+        parked.events.cast_signed(),
+    ];
+    rows::write(writing, sql!("sqlite/parked_write.sql"), columns)
 }

@@ -1,70 +1,83 @@
-//! Rows: tuples repeated in statements, and what comes back as columns.
+//! Rows: what statements find and change, and what comes back as columns.
 //!
-//! Between this adapter's statements and the nouns of `store::sql`.
+//! Between this adapter's statements, which stay prepared, and the nouns of `store::sql`.
 
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
+use rusqlite::{Connection, Params, Row};
 
-use super::fault::fault;
-use crate::domain::tenant::TenantId;
+use super::fault::{fault, unreadable};
 use crate::store::Error;
 use crate::store::sql::Columns;
 
-/// Tuples in one statement, at most. Each number of them is a statement of its own, which is kept prepared.
-pub(super) const TUPLES_MAX: usize = 64;
-
-/// A statement with what was bound to it.
-pub(super) type Statement = Query<'static, sqlx::Sqlite, SqliteArguments>;
-
-/// The rows that a statement of one tuple finds for many, in as few statements as may be.
-pub(super) async fn find<T>(
-    connection: &mut SqliteConnection,
+/// What a statement finds, each row turned into a noun.
+pub(super) fn find<T>(
+    connection: &Connection,
     sql: &str,
-    tuples: &[T],
-    bind: impl Fn(Statement, &T) -> Statement,
-) -> Result<Vec<SqliteRow>, Error> {
-    let mut rows = Vec::new();
-    for chunk in tuples.chunks(TUPLES_MAX) {
-        let statement = chunk.iter().fold(repeated(sql, chunk.len()), &bind);
-        rows.extend(statement.fetch_all(&mut *connection).await.map_err(fault)?);
+    params: impl Params,
+    mut noun: impl FnMut(&Row) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let mut rows = statement.query(params).map_err(fault)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        found.push(noun(row)?);
     }
-    Ok(rows)
+    Ok(found)
 }
 
-/// The rows that a statement finds of some tenants.
-pub(super) async fn of_tenants(
-    connection: &mut SqliteConnection,
+/// The first row that a statement finds.
+pub(super) fn find_one<T>(
+    connection: &Connection,
     sql: &str,
-    tenants: &[&TenantId],
-) -> Result<Vec<SqliteRow>, Error> {
-    find(connection, sql, tenants, |statement, tenant| statement.bind(tenant.as_str())).await
+    params: impl Params,
+    noun: impl FnOnce(&Row) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let mut rows = statement.query(params).map_err(fault)?;
+    rows.next().map_err(fault)?.map(noun).transpose()
 }
 
-/// Writes a row for each tuple by a statement of one.
-pub(super) async fn write<T>(
-    connection: &mut SqliteConnection,
+/// The one row that a statement always finds.
+pub(super) fn get<T>(
+    connection: &Connection,
     sql: &str,
-    tuples: &[T],
-    bind: impl Fn(Statement, &T) -> Statement,
-) -> Result<(), Error> {
-    for chunk in tuples.chunks(TUPLES_MAX) {
-        let statement = chunk.iter().fold(repeated(sql, chunk.len()), &bind);
-        let written = statement.execute(&mut *connection).await.map_err(fault)?.rows_affected();
-        if written != chunk.len() as u64 {
-            let rows = chunk.len();
-            return Err(Error::Corrupt(format!("{written} of {rows} rows could be written by: {sql}")));
-        }
+    params: impl Params,
+    noun: impl FnOnce(&Row) -> Result<T, Error>,
+) -> Result<T, Error> {
+    find_one(connection, sql, params, noun)?
+        .ok_or_else(|| Error::Corrupt(format!("no row was found by: {sql}")))
+}
+
+/// How many rows a statement changes.
+pub(super) fn change(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, Error> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(fault)
+}
+
+/// Changes one row.
+pub(super) fn write(connection: &Connection, sql: &str, params: impl Params) -> Result<(), Error> {
+    match change(connection, sql, params)? {
+        1 => Ok(()),
+        changed => Err(Error::Corrupt(format!("{changed} rows and not one were changed by: {sql}"))),
     }
-    Ok(())
 }
 
-/// The statement with its tuple `(?, …)` as many times.
-fn repeated(sql: &str, times: usize) -> Statement {
-    let start = sql.find("(?").expect("a statement of tuples has one");
-    let end = start + sql[start..].find(')').expect("a tuple ends") + 1;
-    let more = format!(", {}", &sql[start..end]).repeat(times - 1);
-    sqlx::query(AssertSqlSafe(format!("{}{more}{}", &sql[..end], &sql[end..])))
-}
+impl Columns for Row<'_> {
+    fn integer(&self, name: &str) -> Result<i64, Error> {
+        self.get(name).map_err(fault)
+    }
 
-columns!(SqliteRow);
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.get(name).map_err(fault)
+    }
+
+    fn text(&self, name: &str) -> Result<&str, Error> {
+        self.get_ref(name).map_err(fault)?.as_str().map_err(|e| unreadable(name, &e))
+    }
+
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
+        self.get_ref(name).map_err(fault)?.as_str_or_null().map_err(|e| unreadable(name, &e))
+    }
+
+    fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+        self.get_ref(name).map_err(fault)?.as_blob().map_err(|e| unreadable(name, &e))
+    }
+}

@@ -3,9 +3,9 @@
 //! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
 
 use async_trait::async_trait;
+use rusqlite::params;
 
-use super::fault::fault;
-use super::{Sqlite, leases};
+use super::{Sqlite, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{Enabled, Error, Tenants, sql};
@@ -13,22 +13,24 @@ use crate::store::{Enabled, Error, Tenants, sql};
 #[async_trait]
 impl Tenants for Sqlite {
     async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        let mut writing = self.writer.begin().await?;
-        if leases::count(writing.connection()).await? == 0 {
-            return Err(Error::Refused(format!("tenant `{tenant}` comes before the number of lanes is set")));
-        }
-        let insert =
-            sqlx::query(sql!("sqlite/tenant_insert.sql")).bind(tenant.as_str()).bind(log_id.to_string());
-        insert.execute(writing.connection()).await.map_err(fault)?;
-        let insert = sqlx::query(sql!("sqlite/head_insert.sql")).bind(tenant.as_str());
-        insert.execute(writing.connection()).await.map_err(fault)?;
-        writing.commit().await
+        let tenant = tenant.clone();
+        self.writer
+            .write(move |writing| {
+                if leases::count(writing)? == 0 {
+                    let why = format!("tenant `{tenant}` comes before the number of lanes is set");
+                    return Err(Error::Refused(why));
+                }
+                let enabled = params![tenant.as_str(), log_id.to_string()];
+                rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)?;
+                rows::change(writing, sql!("sqlite/head_insert.sql"), [tenant.as_str()]).map(drop)
+            })
+            .await
     }
 
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
-        let found =
-            sqlx::query(sql!("sqlite/tenant_list.sql")).fetch_all(&self.readers).await.map_err(fault)?;
-        found.iter().map(sql::enabled).collect()
+        self.readers
+            .read(|reading| rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row)))
+            .await
     }
 
     async fn renew_log(
@@ -38,22 +40,18 @@ impl Tenants for Sqlite {
         new: LogId,
         at: Position,
     ) -> Result<bool, Error> {
-        let [old, new] = [old, new].map(|id| id.to_string());
-        let of = |sql| sqlx::query(sql).bind(tenant.to_string()).bind(old.clone());
-        let mut writing = self.writer.begin().await?;
-        let renew = of(sql!("sqlite/tenant_renew.sql")).bind(new.clone());
-        if renew.execute(writing.connection()).await.map_err(fault)?.rows_affected() == 0 {
-            writing.rollback().await?;
-            return Ok(false);
-        }
-        for statement in [
-            sqlx::query(sql!("sqlite/head_touch.sql")).bind(tenant.to_string()),
-            of(sql!("sqlite/parked_renew.sql")).bind(new).bind(at.as_column()),
-            of(sql!("sqlite/parked_drop.sql")),
-        ] {
-            statement.execute(writing.connection()).await.map_err(fault)?;
-        }
-        writing.commit().await?;
-        Ok(true)
+        let (tenant, old, new) = (tenant.to_string(), old.to_string(), new.to_string());
+        self.writer
+            .write(move |writing| {
+                if rows::change(writing, sql!("sqlite/tenant_renew.sql"), params![tenant, old, new])? == 0 {
+                    return Ok(false);
+                }
+                rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                let parked = params![tenant, old, new, at.as_column()];
+                rows::change(writing, sql!("sqlite/parked_renew.sql"), parked)?;
+                rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
+                Ok(true)
+            })
+            .await
     }
 }

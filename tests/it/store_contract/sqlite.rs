@@ -9,8 +9,7 @@ use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Access, Batch, Config, Error, Moved, Renewed, Store, open};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqliteConnection};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -33,8 +32,8 @@ impl Folder {
     }
 
     /// Another program's connection to the file.
-    async fn outside(&self) -> SqliteConnection {
-        SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap()
+    fn outside(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
     }
 
     fn turn(&self, by_ms: i64) {
@@ -134,12 +133,7 @@ async fn a_verb_without_a_store_is_told_to_serve_first() {
 async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serve() {
     let Stage { bench, store } = Stage::<Folder>::new().await;
     drop(store);
-    let otherwise =
-        SqliteConnectOptions::new().filename(bench.path()).journal_mode(SqliteJournalMode::Delete);
-    // The file can be turned once the store's own threads have let go of it.
-    while otherwise.connect().await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    bench.outside().pragma_update(None, "journal_mode", "delete").unwrap();
     let message = refusal(bench.open_as(Access::Beside).await);
     assert!(message.contains("journal_mode"), "{message}");
     let store = bench.open().await;
@@ -151,9 +145,7 @@ async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serv
 async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
     let Stage { bench, store } = Stage::<Folder>::new().await;
     drop(store);
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-        VALUES (9999, 'newer', true, x'00', 0)";
-    bench.outside().await.execute(newer).await.unwrap();
+    bench.outside().pragma_update(None, "user_version", 9999).unwrap();
     for access in [Access::Serve, Access::Beside] {
         let message = refusal(bench.open_as(access).await);
         assert!(message.contains("another version"), "{message}");
@@ -179,8 +171,8 @@ async fn a_folder_that_is_served_anew_has_no_leases() {
 async fn a_row_that_cannot_be_read_is_named() {
     let stage = Stage::<Folder>::new().await;
     stage.post(&[create(1), create(2)]).await;
-    let mut outside = stage.bench.outside().await;
-    outside.execute("UPDATE events SET headers = 'none' WHERE position = 2").await.unwrap();
+    let outside = stage.bench.outside();
+    outside.execute("UPDATE events SET headers = 'none' WHERE position = 2", []).unwrap();
     let read = stage.store.read(&[(diku(), position(0))], &all()).await;
     let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
     assert!(message.contains("tenant `diku`, position 2"), "{message}");
@@ -192,19 +184,19 @@ async fn a_row_that_cannot_be_read_is_named() {
 async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
     let writes = [("events", "INSERT"), ("idempotency", "INSERT"), ("epochs", "INSERT"), ("heads", "UPDATE")];
     let stage = Stage::<Folder>::new().await;
-    let mut outside = stage.bench.outside().await;
+    let outside = stage.bench.outside();
     let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
     let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
     for (table, write) in writes {
         let trigger =
             format!("CREATE TRIGGER fails BEFORE {write} ON {table} BEGIN SELECT RAISE(ROLLBACK, 'x'); END");
-        outside.execute(AssertSqlSafe(trigger)).await.unwrap();
+        outside.execute(&trigger, []).unwrap();
         for _ in 0..2 {
             assert!(stage.store.append(std::slice::from_ref(&batch)).await.is_err(), "{table}");
         }
         assert!(stage.log(&diku()).await.is_empty());
         assert!(stage.store.find(&diku(), event_id(1)).await.unwrap().is_none());
-        outside.execute("DROP TRIGGER fails").await.unwrap();
+        outside.execute("DROP TRIGGER fails", []).unwrap();
         stage.store.check().await.unwrap();
     }
     assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
@@ -248,8 +240,7 @@ async fn whatever_is_dropped_half_way_blocks_nobody() {
     }
     let stands = stage.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
     assert_eq!(stands, Moved::Stale(Some(cursor)));
-    let mut outside = stage.bench.outside().await;
-    let busy: i64 =
-        sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut outside).await.unwrap();
+    let outside = stage.bench.outside();
+    let busy: i64 = outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
     assert_eq!(busy, 0, "a reader keeps a snapshot open");
 }

@@ -1,2 +1,0 @@
--- How changes are journaled: must be `wal`.
-PRAGMA journal_mode

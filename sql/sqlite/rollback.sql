@@ -1,2 +1,0 @@
--- Ends a transaction that has written nothing.
-ROLLBACK
