@@ -13,6 +13,9 @@ use event_gateway::{app, cli, telemetry};
 /// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
 const THREADS_END: Duration = Duration::from_millis(300);
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let line = config::parse();
     telemetry::start(&line.options.log_level)?;
