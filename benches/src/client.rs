@@ -202,35 +202,49 @@ impl Connection {
     }
 }
 
-/// One connection.
-pub struct Poster(SendRequest<Full<Bytes>>);
+/// One connection, and another in its place once the server has closed it.
+pub struct Poster {
+    address: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
+}
 
 impl Poster {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        Self(sender)
+        Self { address, sender: sender(address).await }
     }
 
     /// Posts a body; an error says what was answered instead of a 201, with a receipt for each key where
     /// there are to be receipts.
     pub async fn post(&mut self, tenant: &str, body: &Body, receipts: bool) -> Result<(), String> {
+        let posted = self.try_post(tenant, body, receipts).await;
+        if self.sender.ready().await.is_err() {
+            self.sender = sender(self.address).await;
+        }
+        posted
+    }
+
+    async fn try_post(&mut self, tenant: &str, body: &Body, receipts: bool) -> Result<(), String> {
         let request = Request::post(PATH)
             .header(HOST, "127.0.0.1")
             .header(CONTENT_TYPE, "application/json")
             .header("X-Okapi-Tenant", tenant)
             .body(Full::new(body.text.clone()))
             .unwrap();
-        let answer = self.0.send_request(request).await.unwrap();
+        let answer = self.sender.send_request(request).await.map_err(|e| e.to_string())?;
         let status = answer.status();
-        let text = answer.into_body().collect().await.unwrap().to_bytes();
-        self.0.ready().await.unwrap();
+        let text = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
         let right = status == StatusCode::CREATED && (!receipts || is_of(&text, &body.keys));
         right.then_some(()).ok_or_else(|| format!("{status}: {}", String::from_utf8_lossy(&text)))
     }
+}
+
+async fn sender(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
 }
 
 /// Whether there is a receipt for each key, in order.

@@ -1,4 +1,5 @@
-//! A table of PostgreSQL, as the server is set: `fsync` and `synchronous_commit` on.
+//! A table of PostgreSQL, as the server is set: `fsync` and `synchronous_commit` on; payloads compressed as the
+//! gateway has them.
 
 use sqlx::{Connection, PgConnection};
 
@@ -12,8 +13,8 @@ impl Table {
     pub(super) async fn make(url: &str) -> Self {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let make = "DROP TABLE IF EXISTS raw; CREATE TABLE raw (tenant text, position bigint, event_id bytea, \
-                    topic text, key text, type text, time_ms bigint, headers text, payload bytea, \
-                    PRIMARY KEY (tenant, position))";
+                    topic text, key text, type text, time_ms bigint, headers text, payload bytea \
+                    COMPRESSION lz4, PRIMARY KEY (tenant, position))";
         sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
         Self { connection }
     }
