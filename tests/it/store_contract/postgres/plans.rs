@@ -14,7 +14,7 @@ struct Planned {
 }
 
 macro_rules! planned {
-    ($file:literal, $types:literal, $values:literal, $index:literal) => {
+    ($file:literal, $types:literal, $values:expr, $index:literal) => {
         Planned {
             sql: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres/", $file)),
             types: $types,
@@ -23,6 +23,10 @@ macro_rules! planned {
         }
     };
 }
+
+/// Topics and event ids of two tenants.
+const ASKED: &str = "array['big', 'small3'], array['topic 7', 'topic 8'], array['big', 'big'],
+    array['00000000-0000-0000-0000-000000000077', '00000000-0000-0000-0000-0000000000aa']";
 
 const STATEMENTS: &[Planned] = &[
     planned!("event_read.sql", "text, bigint, bigint, bigint", "'big', 9000, 500, 4000000", "events_pkey"),
@@ -41,12 +45,8 @@ const STATEMENTS: &[Planned] = &[
         "idempotency_pkey"
     ),
     planned!("position_find.sql", "text, bigint", "'big', 1700000005000", "events_time"),
-    planned!(
-        "idempotency_find.sql",
-        "text[], text[]",
-        "array['big', 'big'], array['00000000-0000-0000-0000-000000000077', '00000000-0000-0000-0000-0000000000aa']",
-        "idempotency_pkey"
-    ),
+    planned!("append_find.sql", "text[], text[], text[], text[]", ASKED, "idempotency_pkey"),
+    planned!("append_find.sql", "text[], text[], text[], text[]", ASKED, "epochs_pkey"),
     Planned {
         sql: "DELETE FROM events WHERE tenant = $1 AND position > $2 AND position <= $3 RETURNING event_id",
         types: "text, bigint, bigint",
@@ -62,18 +62,14 @@ const STATEMENTS: &[Planned] = &[
     planned!("head_lock.sql", "text[]", "array['big', 'small3']", "heads_pkey"),
     planned!("head_find.sql", "text[]", "array['big', 'small3']", "heads_pkey"),
     planned!(
-        "head_raise.sql",
-        "text[], bigint[], bigint[]",
-        "array['big'], array[1], array[1]",
+        "append_write.sql",
+        "text[], bigint[], text[], text[], text[], text[], bigint[], bigint[], text[], bytea[], bytea[],
+         text[], text[], bigint[], text[], bigint[], bigint[]",
+        "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+         array['big'], array[1], array[1]",
         "heads_pkey"
     ),
     planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_span"),
-    planned!(
-        "epoch_find.sql",
-        "text[], text[]",
-        "array['big', 'small3'], array['topic 7', 'topic 8']",
-        "epochs_pkey"
-    ),
     planned!(
         "cursor_advance.sql",
         "text, text, text, bigint, text, text, bigint, text",
