@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, error::PayloadError};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::budget::{Budget, Share};
 use super::problem::Problem;
 use super::{Config, boundary};
+
+/// What is set aside at first for a body that is larger.
+const FIRST_BYTES_MAX: usize = 64 << 10;
 
 /// A whole body; its share of the budget is given back when it is dropped.
 pub(super) struct Body {
@@ -33,12 +36,10 @@ pub(super) async fn read(
         return Err(Problem::BodyTooLarge { bytes_max });
     }
     let mut payload = boundary::take(request);
-    let mut share = Budget::share(bodies);
-    // The system gives memory as it is written to, so that only what arrived counts.
-    let mut bytes = BytesMut::with_capacity(declared);
-    let filled = timeout(config.body_timeout, fill(&mut bytes, &mut payload, &mut share, bytes_max)).await;
+    let mut filling = Filling { bytes: Vec::new(), share: Budget::share(bodies), declared, bytes_max };
+    let filled = timeout(config.body_timeout, filling.fill(&mut payload)).await;
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
-        Ok(()) => Ok(Body { bytes: bytes.freeze(), _share: share }),
+        Ok(()) => Ok(Body { bytes: filling.bytes.into(), _share: filling.share }),
         Err(problem) => {
             boundary::leave(request, payload);
             Err(problem)
@@ -46,21 +47,39 @@ pub(super) async fn read(
     }
 }
 
-async fn fill(
-    bytes: &mut BytesMut,
-    payload: &mut Payload,
-    share: &mut Share,
+/// A body as it arrives.
+struct Filling {
+    bytes: Vec<u8>,
+    share: Share,
+    declared: usize,
     bytes_max: usize,
-) -> Result<(), Problem> {
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| broken(&e))?;
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(Problem::BodyTooLarge { bytes_max });
+}
+
+impl Filling {
+    async fn fill(&mut self, payload: &mut Payload) -> Result<(), Problem> {
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|e| broken(&e))?;
+            let bytes = self.bytes.len() + chunk.len();
+            if bytes > self.bytes_max {
+                return Err(Problem::BodyTooLarge { bytes_max: self.bytes_max });
+            }
+            if bytes > self.bytes.capacity() {
+                self.make_room(bytes)?;
+            }
+            self.bytes.extend_from_slice(&chunk);
         }
-        share.grow(chunk.len()).map_err(|_| Problem::BodiesFull)?;
-        bytes.extend_from_slice(&chunk);
+        Ok(())
     }
-    Ok(())
+
+    /// Room for so many bytes at least: for all that was declared, if it is little, else for twice as much
+    /// as there was. What is set aside counts, not what has arrived: it may be memory that was used before.
+    fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
+        let before = self.bytes.capacity();
+        let room = FIRST_BYTES_MAX.max(2 * before).min(self.declared).max(bytes);
+        self.share.grow(room - before).map_err(|_| Problem::BodiesFull)?;
+        self.bytes.reserve_exact(room - self.bytes.len());
+        Ok(())
+    }
 }
 
 fn broken(error: &PayloadError) -> Problem {
