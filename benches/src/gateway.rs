@@ -12,7 +12,7 @@ use crash::story::Sums;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::kafka::count;
+use crate::kafka::{count, topics};
 use crate::records::topic;
 use crate::stores::Place;
 
@@ -74,6 +74,17 @@ impl Gateway {
     pub async fn until_published(&self, events: u64) {
         while self.published().await < events {
             sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until so many topics are made.
+    pub async fn until_topics(&self, kafka: &str, count: usize) {
+        let made = || {
+            let (address, env) = (kafka.to_owned(), self.env.clone());
+            spawn_blocking(move || topics(&address, &env))
+        };
+        while made().await.unwrap() < count {
+            sleep(Duration::from_secs(1)).await;
         }
     }
 

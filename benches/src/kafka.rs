@@ -99,6 +99,12 @@ impl Ends {
     }
 }
 
+/// How many topics of that environment there are.
+pub fn topics(address: &str, env: &str) -> usize {
+    let all = consumer(address, Isolation::ReadCommitted).fetch_metadata(None, PATIENCE).unwrap();
+    all.topics().iter().filter(|topic| topic.name().split('.').next() == Some(env)).count()
+}
+
 /// How many committed records a topic holds.
 pub fn count(address: &str, topic: &str) -> u64 {
     let consumer = committed(address, topic);

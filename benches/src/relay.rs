@@ -8,6 +8,7 @@ use crate::client::{Plan, load};
 use crate::contest::{Contest, per_second};
 use crate::gateway::{Gateway, tenants};
 use crate::kafka::{self, Ends};
+use crate::process::Process;
 use crate::stores::{Place, Store};
 
 /// As many as the gateway puts into a page.
@@ -17,9 +18,13 @@ const PAGE: usize = 500;
 pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
     let (place, broker) = (store.start().await, PrivateBroker::start());
     let kafka = broker.address();
-    let mut contest = Contest::new(format!("relay, {}, backlog of {events}", store.name()), "events/s");
+    let what = format!("relay, {}, backlog of {events}", store.name());
+    let mut contest = Contest::new(what.clone(), "events/s");
+    let mut cpu = Contest::new(what, "ms of CPU per 1,000 events");
     for round in 0..rounds {
-        contest.add("ours", drain(&place, &kafka, events as u64, &tenants(names)).await);
+        let (rate, cpu_ms) = drain(&place, &kafka, events as u64, &tenants(names)).await;
+        contest.add("ours", rate);
+        cpu.add("the gateway's", cpu_ms);
         let topic = format!("raw{round}");
         kafka::make_topic(&kafka, &topic).await;
         let address = kafka.clone();
@@ -27,10 +32,12 @@ pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
         contest.add("a bare producer, pages of 500", rate.await.unwrap());
     }
     contest.tell();
+    cpu.tell();
 }
 
-/// Its middle eight tenths: without start and takeover.
-async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> f64 {
+/// Events per second over the middle eight tenths, without start and takeover; what a thousand of all cost the
+/// gateway.
+async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> (f64, f64) {
     let mut ours = Gateway::start(place, None, names);
     let plan = Plan::backlog(ours.address, names, events);
     let acknowledged = load(&plan).await.acknowledged;
@@ -51,5 +58,5 @@ async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> f64
     });
     let rate = rate.await.unwrap();
     ours.assert_arrived(kafka, names, acknowledged).await;
-    rate
+    (rate, Process(ours.pid()).cpu_ms_per_thousand(acknowledged))
 }
