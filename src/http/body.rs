@@ -15,7 +15,7 @@ use super::budget::{Budget, Share};
 use super::problem::Problem;
 use super::{Config, boundary};
 
-/// What is set aside at first for a body that is larger.
+/// What is set aside at first for a body that was declared to be larger.
 const FIRST_BYTES_MAX: usize = 64 << 10;
 
 /// A whole body; its share of the budget is given back when it is dropped.
@@ -71,15 +71,22 @@ impl Filling {
         Ok(())
     }
 
-    /// Room for so many bytes at least: for all that was declared, if it is little, else for twice as much
-    /// as there was. What is set aside counts, not what has arrived: it may be memory that was used before.
+    /// Makes room for so many bytes at least. What is set aside counts, not what has arrived: it may be memory
+    /// that was used before.
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
-        let room = FIRST_BYTES_MAX.max(2 * before).min(self.declared).max(bytes);
+        let room = room(before, bytes, self.declared, self.bytes_max);
         self.share.grow(room - before).map_err(|_| Problem::BodiesFull)?;
         self.bytes.reserve_exact(room - self.bytes.len());
         Ok(())
     }
+}
+
+/// What to set aside for a body of so many bytes by now: at first what was declared, if that is little; then
+/// twice as much each time, so that no byte is copied often.
+fn room(before: usize, bytes: usize, declared: usize, bytes_max: usize) -> usize {
+    let whole = if declared == 0 { bytes_max } else { declared };
+    declared.min(FIRST_BYTES_MAX).max(2 * before).min(whole).max(bytes)
 }
 
 fn broken(error: &PayloadError) -> Problem {
@@ -90,4 +97,26 @@ fn broken(error: &PayloadError) -> Problem {
 fn declared_bytes(request: &HttpRequest) -> usize {
     let length = request.headers().get("Content-Length").and_then(|v| v.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::room;
+
+    const MAX: usize = 4 << 20;
+
+    #[test]
+    fn a_small_body_has_room_at_once_and_a_large_one_twice_as_much_each_time() {
+        assert_eq!(room(0, 1, 2_000, MAX), 2_000);
+        assert_eq!(room(0, 1, 1 << 20, MAX), 64 << 10);
+        assert_eq!(room(64 << 10, (64 << 10) + 1, 1 << 20, MAX), 128 << 10);
+        assert_eq!(room(640 << 10, (640 << 10) + 1, 1 << 20, MAX), 1 << 20);
+    }
+
+    #[test]
+    fn an_undeclared_body_has_what_has_come_then_twice_as_much_each_time() {
+        assert_eq!(room(0, 300, 0, MAX), 300);
+        assert_eq!(room(300, 301, 0, MAX), 600);
+        assert_eq!(room(3 << 20, (3 << 20) + 1, 0, MAX), MAX);
+    }
 }

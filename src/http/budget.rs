@@ -1,6 +1,6 @@
 //! The bytes that all bodies of requests in flight may hold together.
 //!
-//! Fed by `body` as bytes arrive, so that a slow client holds no more than twice what it has sent; a
+//! Fed by `body` as bytes arrive, so that a slow client holds 64 KiB, or twice what it has sent; a
 //! share is given back when it is dropped, whatever became of its request.
 
 use std::sync::Arc;
