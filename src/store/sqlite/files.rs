@@ -3,11 +3,12 @@
 //! Fed with the database's path; feeds the adapter's writer and readers. Always true:
 //! at most one `serve` has a folder, and no connection writes whose commits aren't durable.
 
+use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::connections::{Readers, WAIT_MAX, Writer};
 use super::fault::fault;
@@ -56,6 +57,10 @@ fn serve(path: &Path) -> Result<(Option<File>, Connection), Error> {
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     durable(&writer)?;
+    let version = MIGRATIONS.current_version(&writer).map_err(|e| migration(path, e))?;
+    if version == SchemaVersion::NoneSet && writer.table_exists(None, "tenants").map_err(fault)? {
+        return Err(another_version(path, "its tables are not counted by `user_version`"));
+    }
     MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
     rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
     rows::change(&writer, sql!("sqlite/replica_clear.sql"), [])?;
@@ -71,8 +76,7 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     durable(&writer)?;
     if MIGRATIONS.pending_migrations(&writer).map_err(|e| migration(path, e))? != 0 {
-        let hint = "use the version of event-gateway that serves it";
-        return Err(Error::Refused(format!("`{}` was made by another version: {hint}", path.display())));
+        return Err(another_version(path, "use the version of event-gateway that serves it"));
     }
     Ok(writer)
 }
@@ -131,6 +135,10 @@ fn refused(what: &str, folder: &Path, error: &std::io::Error) -> Error {
 fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
     match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => fault(err),
-        error => Error::Refused(format!("`{}` was made by another version: {error}", path.display())),
+        error => another_version(path, error),
     }
+}
+
+fn another_version(path: &Path, why: impl Display) -> Error {
+    Error::Refused(format!("`{}` was made by another version: {why}", path.display()))
 }

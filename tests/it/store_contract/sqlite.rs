@@ -145,10 +145,12 @@ async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serv
 async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
     let Stage { bench, store } = Stage::<Folder>::new().await;
     drop(store);
-    bench.outside().pragma_update(None, "user_version", 9999).unwrap();
-    for access in [Access::Serve, Access::Beside] {
-        let message = refusal(bench.open_as(access).await);
-        assert!(message.contains("another version"), "{message}");
+    for version in [0, 9999] {
+        bench.outside().pragma_update(None, "user_version", version).unwrap();
+        for access in [Access::Serve, Access::Beside] {
+            let message = refusal(bench.open_as(access).await);
+            assert!(message.contains("another version"), "{version}: {message}");
+        }
     }
     let other = Folder::new().await;
     std::fs::create_dir_all(other.path().parent().unwrap()).unwrap();
