@@ -5,6 +5,7 @@
 //! input gives the same verdict, so that a transaction may be run again. Always true: positions
 //! are dense, time never goes back within a tenant, and a batch that conflicts leaves no trace.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Batch, Outcome, Receipt};
@@ -22,17 +23,28 @@ pub(super) type Fingerprint = [u8; 32];
 
 /// A batch with its drafts' fingerprints, which are made before anything is locked.
 pub(super) struct Offer<'a> {
-    batch: &'a Batch,
+    batch: Cow<'a, Batch>,
     fingerprints: Vec<Fingerprint>,
 }
 
 impl<'a> Offer<'a> {
     /// Of one batch.
     pub(super) fn new(batch: &'a Batch) -> Self {
-        Self { batch, fingerprints: batch.drafts.iter().map(Draft::fingerprint).collect() }
+        let fingerprints = batch.drafts.iter().map(Draft::fingerprint).collect();
+        Self { batch: Cow::Borrowed(batch), fingerprints }
     }
 
-    fn drafts(&self) -> impl Iterator<Item = (&'a Draft, &Fingerprint)> {
+    /// With a batch of its own, so that another thread may have it.
+    pub(super) fn into_owned(self) -> Offer<'static> {
+        Offer { batch: Cow::Owned(self.batch.into_owned()), fingerprints: self.fingerprints }
+    }
+
+    /// What is offered.
+    pub(super) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    fn drafts(&self) -> impl Iterator<Item = (&Draft, &Fingerprint)> {
         self.batch.drafts.iter().zip(&self.fingerprints)
     }
 }

@@ -15,29 +15,28 @@ use crate::domain::tenant::TenantId;
 use crate::store::judge::{Entry, Offer, Tail, Verdict, judge};
 use crate::store::{Batch, Error, Outcome, sql};
 
-/// Appends the batches in this transaction; writes nothing where nothing is new.
+/// Appends what is offered in this transaction; writes nothing where nothing is new.
 pub(super) fn append(
     writing: &Connection,
     clock: &dyn Clock,
-    batches: &[Batch],
+    offers: &[Offer],
 ) -> Result<Vec<Outcome>, Error> {
-    let offers: Vec<_> = batches.iter().map(Offer::new).collect();
-    let verdict = judge(&offers, tails(writing, batches)?, clock.now());
+    let verdict = judge(offers, tails(writing, offers)?, clock.now());
     insert(writing, &verdict)?;
     Ok(verdict.outcomes)
 }
 
 /// What the store holds of the batches' tenants and event ids.
-fn tails(writing: &Connection, batches: &[Batch]) -> Result<HashMap<TenantId, Tail>, Error> {
+fn tails(writing: &Connection, offers: &[Offer]) -> Result<HashMap<TenantId, Tail>, Error> {
     let mut tails = HashMap::new();
-    for tenant in batches.iter().map(|batch| &batch.tenant).collect::<BTreeSet<_>>() {
+    for tenant in offers.iter().map(|offer| &offer.batch().tenant).collect::<BTreeSet<_>>() {
         let head = rows::find_one(writing, sql!("sqlite/head_lock.sql"), [tenant.as_str()], |r| sql::tail(r));
         let Some((tenant, mut tail)) = head? else { continue };
         let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
         tail.epochs.extend(rows::find(writing, sql!("sqlite/epoch_find.sql"), [tenant.as_str()], epoch)?);
         tails.insert(tenant, tail);
     }
-    for Batch { tenant, drafts } in batches {
+    for Batch { tenant, drafts } in offers.iter().map(Offer::batch) {
         let Some(tail) = tails.get_mut(tenant) else { continue };
         for event_id in drafts.iter().map(|draft| draft.event_id) {
             let asked = params![tenant.as_str(), event_id.as_bytes()];

@@ -10,13 +10,15 @@ use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::store::judge::Offer;
 use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
 
 #[async_trait]
 impl Log for Sqlite {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        let (clock, batches) = (self.clock.clone(), batches.to_vec());
-        self.writer.write(move |writing| append::append(writing, &*clock, &batches)).await
+        let clock = self.clock.clone();
+        let offers: Vec<_> = batches.iter().map(|batch| Offer::new(batch).into_owned()).collect();
+        self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await
     }
 
     async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
