@@ -5,7 +5,7 @@
 //! end: it is whole or nothing. An error, or a panic, rolls back.
 
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -84,7 +84,7 @@ impl Pool {
 
     async fn turn(&self) -> Turn {
         let permit = self.turns.clone().acquire_owned().await.expect("nobody closes it");
-        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = self.idle.lock().expect("no holder panics").pop();
         Turn { connection, idle: self.idle.clone(), _permit: permit }
     }
 }
@@ -104,7 +104,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
+        self.idle.lock().expect("no holder panics").extend(self.connection.take());
     }
 }
 
