@@ -30,7 +30,7 @@ pub(super) fn append(
 fn tails(writing: &Connection, offers: &[Offer]) -> Result<HashMap<TenantId, Tail>, Error> {
     let mut tails = HashMap::new();
     for tenant in offers.iter().map(|offer| &offer.batch().tenant).collect::<BTreeSet<_>>() {
-        let head = rows::find_one(writing, sql!("sqlite/head_lock.sql"), [tenant.as_str()], |r| sql::tail(r));
+        let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| sql::tail(r));
         let Some((tenant, mut tail)) = head? else { continue };
         let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
         tail.epochs.extend(rows::find(writing, sql!("sqlite/epoch_find.sql"), [tenant.as_str()], epoch)?);

@@ -6,9 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
-use super::fault::fault;
 use super::rows;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -93,23 +92,14 @@ fn slice(
     }
     let (tenant, after) = (head.tenant.as_str(), after.as_column());
     let rows_max = i64::try_from(scan.rows_max.max(1)).unwrap_or(i64::MAX);
+    let look = |row: &Row| Ok(gathering.look(sql::envelope(row, &head.tenant, head.log_id)?, room));
     // One key has an index of its own; every other filter looks at all rows.
-    let key = match scan.filter.keys.as_slice() {
-        [key] => Some(key.as_str()),
-        _ => None,
-    };
-    let statement = key.map_or(sql!("sqlite/event_read.sql"), |_| sql!("sqlite/event_read_key.sql"));
-    let mut statement = reading.prepare_cached(statement).map_err(fault)?;
-    let mut rows = match key {
-        Some(key) => statement.query(params![tenant, key, after, rows_max]),
-        None => statement.query(params![tenant, after, rows_max]),
-    }
-    .map_err(fault)?;
-    while let Some(row) = rows.next().map_err(fault)? {
-        let event = sql::envelope(row, &head.tenant, head.log_id)?;
-        if gathering.look(event, room).is_break() {
-            return Ok(gathering.enough());
+    let enough = match scan.filter.keys.as_slice() {
+        [key] => {
+            let asked = params![tenant, key.as_str(), after, rows_max];
+            rows::each(reading, sql!("sqlite/event_read_key.sql"), asked, look)?
         }
-    }
-    Ok(gathering.exhausted())
+        _ => rows::each(reading, sql!("sqlite/event_read.sql"), params![tenant, after, rows_max], look)?,
+    };
+    Ok(if enough.is_some() { gathering.enough() } else { gathering.exhausted() })
 }

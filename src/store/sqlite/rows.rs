@@ -2,11 +2,30 @@
 //!
 //! Between this adapter's statements, which stay prepared, and the nouns of `store::sql`.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{Connection, Params, Row};
 
 use super::fault::{fault, unreadable};
 use crate::store::Error;
 use crate::store::sql::Columns;
+
+/// Looks at each row that a statement finds, until `look` breaks with what it was looking for.
+pub(super) fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    mut look: impl FnMut(&Row) -> Result<ControlFlow<T>, Error>,
+) -> Result<Option<T>, Error> {
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let mut rows = statement.query(params).map_err(fault)?;
+    while let Some(row) = rows.next().map_err(fault)? {
+        if let ControlFlow::Break(found) = look(row)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
 
 /// What a statement finds, each row turned into a noun.
 pub(super) fn find<T>(
@@ -15,12 +34,11 @@ pub(super) fn find<T>(
     params: impl Params,
     mut noun: impl FnMut(&Row) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let mut rows = statement.query(params).map_err(fault)?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(fault)? {
+    each::<()>(connection, sql, params, |row| {
         found.push(noun(row)?);
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(found)
 }
 
@@ -29,11 +47,9 @@ pub(super) fn find_one<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
-    noun: impl FnOnce(&Row) -> Result<T, Error>,
+    mut noun: impl FnMut(&Row) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let mut rows = statement.query(params).map_err(fault)?;
-    rows.next().map_err(fault)?.map(noun).transpose()
+    each(connection, sql, params, |row| noun(row).map(ControlFlow::Break))
 }
 
 /// The one row that a statement always finds.
@@ -41,7 +57,7 @@ pub(super) fn get<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
-    noun: impl FnOnce(&Row) -> Result<T, Error>,
+    noun: impl FnMut(&Row) -> Result<T, Error>,
 ) -> Result<T, Error> {
     find_one(connection, sql, params, noun)?
         .ok_or_else(|| Error::Corrupt(format!("no row was found by: {sql}")))
