@@ -106,9 +106,6 @@ async fn insert(session: &mut Session, verdict: &Verdict) -> Result<(), Error> {
         .bind(heads.values().map(|receipt| receipt.position.as_column()).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>());
     let rows = 2 * entries.len() + epochs.len() + heads.len();
-    let written = session.find(write).await?.first().map_or(Ok(0), |row| row.integer("written"))?;
-    if written.unsigned_abs() != rows as u64 {
-        return Err(Error::Corrupt(format!("{written} of {rows} rows could be written")));
-    }
-    Ok(())
+    let written = rows::count_in(&session.find(write).await?, "written")?;
+    rows::whole(written.unsigned_abs(), rows)
 }

@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::rows::Statement;
+use super::rows::{self, Statement};
 use super::session::Session;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
@@ -78,14 +77,14 @@ impl Leases for Postgres {
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
         let others = sqlx::query(sql!("postgres/lease_others.sql")).bind(by.to_owned());
-        sql::none(count_in(&session.find(others).await?, "others")?, leases::in_use)?;
+        sql::none(rows::count_in(&session.find(others).await?, "others")?, leases::in_use)?;
         let tenants: Vec<_> = moves.iter().map(|(tenant, _)| tenant.to_string()).collect();
         let targets: Vec<_> = moves.iter().map(|(_, lane)| i64::from(lane.number())).collect();
         let moved = sqlx::query(sql!("postgres/tenant_move.sql")).bind(tenants).bind(targets);
         session.insert(moved, moves.len()).await?;
         session.run(sqlx::query(sql!("postgres/head_move.sql"))).await?;
         let beyond = sqlx::query(sql!("postgres/tenant_beyond.sql")).bind(count);
-        sql::none(count_in(&session.find(beyond).await?, "beyond")?, leases::left_out)?;
+        sql::none(rows::count_in(&session.find(beyond).await?, "beyond")?, leases::left_out)?;
         session.run(sqlx::query(sql!("postgres/lease_free.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_drop.sql")).bind(count)).await?;
         session.run(sqlx::query(sql!("postgres/lease_add.sql")).bind(count)).await?;
@@ -107,9 +106,4 @@ fn of(statement: Statement, lease: &Lease) -> Statement {
 /// Half of all time at most: it is added to now.
 fn ms(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 2)
-}
-
-/// What is counted in that column.
-fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
-    rows.first().map_or(Ok(0), |row| row.integer(name))
 }

@@ -19,6 +19,19 @@ pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement 
     sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
 }
 
+/// What is counted in that column of the one row, if there is one.
+pub(super) fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
+    rows.first().map_or(Ok(0), |row| row.integer(name))
+}
+
+/// Nothing unless all of these rows were written.
+pub(super) fn whole(written: u64, rows: usize) -> Result<(), Error> {
+    if written == rows as u64 {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!("{written} of {rows} rows could be written")))
+}
+
 impl Columns for PgRow {
     fn integer(&self, name: &str) -> Result<i64, Error> {
         self.try_get(name).map_err(fault)

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Config;
 use super::fault::{commit_fault, fault, is_victim, lone_fault};
 use super::options::{self, Durable};
-use super::rows::Statement;
+use super::rows::{self, Statement};
 use crate::store::Error;
 
 /// How long a call waits for a connection.
@@ -116,11 +116,7 @@ impl Session {
 
     /// Writes exactly that many rows, within a transaction.
     pub(super) async fn insert(&mut self, statement: Statement, rows: usize) -> Result<(), Error> {
-        match self.execute(statement).await {
-            Ok(written) if written == rows as u64 => Ok(()),
-            Ok(written) => Err(Error::Corrupt(format!("{written} of {rows} rows could be written"))),
-            Err(error) => Err(self.noted(error)),
-        }
+        rows::whole(self.change(statement).await?, rows)
     }
 
     /// Runs a statement whose rows don't count, within a transaction.
