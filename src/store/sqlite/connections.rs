@@ -1,16 +1,17 @@
 //! Connections, and the turns that transactions take on them.
 //!
-//! Fed by every method of this adapter with what it does in a transaction, which blocks and so runs
-//! on a thread of its own kind; feeds it what that gave. Whose caller is gone meanwhile runs to its
-//! end: it is whole or nothing. An error, or a panic, rolls back.
+//! Fed by every method of this adapter with what it does in a transaction, which blocks; feeds it
+//! what that gave. It runs to its end, whether its caller is still there or not: it is whole or
+//! nothing. An error, or a panic, rolls back.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
 use super::fault::{commit_fault, fault};
@@ -108,10 +109,14 @@ impl Drop for Turn {
     }
 }
 
-/// Runs what blocks where it may.
+/// Runs what blocks where it may: on this thread, if others take its tasks over meanwhile; else on one
+/// that is there for it, which costs two changes of thread.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return block_in_place(work);
+    }
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

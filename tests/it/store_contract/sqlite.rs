@@ -204,7 +204,8 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
     assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// As HTTP's workers ask, on a runtime of one thread: the work is done on another, and may be left.
+#[tokio::test]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
     let stage = Stage::<Folder>::new().await;
     let batch = |id: u128| {
@@ -226,7 +227,7 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
     assert!(stage.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn whatever_is_dropped_half_way_blocks_nobody() {
     let stage = Stage::<Folder>::new().await;
     stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
