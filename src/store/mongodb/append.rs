@@ -1,18 +1,18 @@
 //! Append: the one way into the logs.
 //!
 //! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
-//! and the store with its verdict. The heads are raised first, which locks them: whoever else
-//! appends to one of these tenants meanwhile loses. So the transaction's snapshot, taken with the
-//! first of them, holds all that was committed there, and what was read before the verdict still
-//! holds when it is written.
+//! and the store with its verdict. The heads are raised before anything else is written: whoever
+//! else has raised one of them since the transaction's snapshot was taken, or tries to meanwhile,
+//! lets one of both lose. So what was read before the verdict still holds when it is written.
 //!
-//! What is only known already is committed too, though it writes nothing but the heads' lock: it
-//! may have been read before a majority had it, and must not be answered before it does.
+//! What is only known already is committed too, though it writes nothing but that it is no longer
+//! under way: it may have been read before a majority had it, and must not be answered before it
+//! does.
 
 use std::collections::{BTreeSet, HashMap};
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::{Collections, Rows};
@@ -32,7 +32,6 @@ pub(super) struct Append<'a> {
     collections: &'a Collections,
     batches: &'a [Batch],
     offers: Vec<Offer<'a>>,
-    /// In the order in which they are locked.
     tenants: Vec<&'a str>,
 }
 
@@ -44,34 +43,37 @@ impl<'a> Append<'a> {
         Self { collections, batches, offers, tenants: Vec::from_iter(tenants) }
     }
 
-    /// Raises the heads' locks, by the order of their ids, and notes the server's clock there.
-    async fn lock(&self, session: &mut ClientSession) -> Result<(), Failed> {
-        let lock = vec![doc! { "$set": { "locks": { "$add": ["$locks", 1] }, "clock": "$$NOW" } }];
-        let ours = doc! { "_id": { "$in": &self.tenants } };
-        self.collections.heads.update_many(ours, lock).session(session).await?;
-        Ok(())
-    }
-
     /// What the store holds of the batches' tenants and event ids, and what time it is there.
     async fn tails(&self, session: &mut ClientSession) -> Result<(HashMap<TenantId, Tail>, Time), Failed> {
-        let (mut tails, mut now) = (HashMap::new(), Time::ZERO);
-        for row in found(&self.collections.heads, &self.tenants, session).await? {
-            now = now.max(clock(&row)?);
-            tails.insert(rows::tenant(&row)?, tail(&row)?);
+        let Collections { heads, epochs, idempotency, .. } = self.collections;
+        // All in one row: a transaction takes no union of collections.
+        let found = vec![
+            of(&self.tenants),
+            doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
+            doc! { "$set": { "now": "$$NOW" } },
+            with(epochs, "epochs", &self.topics()),
+            with(idempotency, "known", &self.event_ids()),
+        ];
+        let Some(found) = many::join(heads, found, session).await?.pop() else {
+            return Ok((HashMap::new(), Time::ZERO));
+        };
+        let mut tails = HashMap::new();
+        for row in rows::documents(&found, "heads")? {
+            tails.insert(rows::tenant(row)?, tail(row)?);
         }
-        for row in found(&self.collections.epochs, &self.topics(), session).await? {
-            let id = rows::document(&row, "_id")?;
+        for row in rows::documents(&found, "epochs")? {
+            let id = rows::document(row, "_id")?;
             if let Some(tail) = tails.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-                tail.epochs.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(&row)?);
+                tail.epochs.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(row)?);
             }
         }
-        for row in found(&self.collections.idempotency, &self.event_ids(), session).await? {
-            let id = rows::document(&row, "_id")?;
+        for row in rows::documents(&found, "known")? {
+            let id = rows::document(row, "_id")?;
             if let Some(tail) = tails.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-                tail.known.insert(rows::event_id(id)?, known(&row)?);
+                tail.known.insert(rows::event_id(id)?, known(row)?);
             }
         }
-        Ok((tails, now))
+        Ok((tails, rows::date(&found, "now")?))
     }
 
     fn topics(&self) -> Vec<Document> {
@@ -97,6 +99,8 @@ impl<'a> Append<'a> {
             return Ok(());
         }
         let events = entries.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let heads: Vec<_> = heads.iter().map(|(tenant, receipt)| raise(tenant, *receipt)).collect();
+        many::update(&self.collections.heads, heads, session).await?;
         self.collections.events.insert_many(events).session(&mut *session).await?;
         let idempotency = entries.iter().map(idempotency);
         self.collections.idempotency.insert_many(idempotency).session(&mut *session).await?;
@@ -105,8 +109,7 @@ impl<'a> Append<'a> {
                 (doc! { "_id": on(tenant, topic) }, doc! { "$set": { "position": position.as_column() } });
             self.collections.epochs.update_one(ours, raise).upsert(true).session(&mut *session).await?;
         }
-        let heads: Vec<_> = heads.iter().map(|(tenant, receipt)| raise(tenant, *receipt)).collect();
-        many::update(&self.collections.heads, heads, session).await
+        Ok(())
     }
 }
 
@@ -115,7 +118,6 @@ impl Body for Append<'_> {
     type Done = Vec<Outcome>;
 
     async fn run(&self, session: &mut ClientSession) -> Result<Vec<Outcome>, Failed> {
-        self.lock(session).await?;
         let (tails, now) = self.tails(session).await?;
         let verdict = judge(&self.offers, tails, now);
         self.insert(&verdict, session).await?;
@@ -124,14 +126,16 @@ impl Body for Append<'_> {
 }
 
 /// The rows of these ids.
-async fn found<T>(rows: &Rows, ids: &[T], session: &mut ClientSession) -> Result<Vec<RawDocumentBuf>, Failed>
-where
-    T: Clone + Into<Bson>,
-{
-    Ok(many::find(rows, doc! { "_id": { "$in": ids } }, session).await?)
+fn of<T: Clone + Into<Bson>>(ids: &[T]) -> Document {
+    doc! { "$match": { "_id": { "$in": ids } } }
 }
 
-fn tail(row: &RawDocumentBuf) -> Result<Tail, Error> {
+/// And those of another collection, as a field.
+fn with(rows: &Rows, field: &str, ids: &[Document]) -> Document {
+    doc! { "$lookup": { "from": rows.name(), "pipeline": [of(ids)], "as": field } }
+}
+
+fn tail(row: &RawDocument) -> Result<Tail, Error> {
     Ok(Tail {
         log_id: rows::log_id(row)?,
         lane: rows::lane(row, "lane")?,
@@ -142,12 +146,7 @@ fn tail(row: &RawDocumentBuf) -> Result<Tail, Error> {
     })
 }
 
-/// The server's clock, as the lock has noted it.
-fn clock(row: &RawDocumentBuf) -> Result<Time, Error> {
-    rows::date(row, "clock")
-}
-
-fn known(row: &RawDocumentBuf) -> Result<Known, Error> {
+fn known(row: &RawDocument) -> Result<Known, Error> {
     let receipt = Receipt { position: rows::position(row)?, time: rows::time(row)? };
     let fingerprint = rows::bytes(row, "fingerprint")?.try_into().map_err(|_| {
         let position = receipt.position;

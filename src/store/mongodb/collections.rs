@@ -7,7 +7,7 @@
 //! | collection     | `_id`                | fields                                                       |
 //! |----------------|----------------------|--------------------------------------------------------------|
 //! | `tenants`      | tenant               | log_id, lane                                                 |
-//! | `heads`        | tenant               | log_id, lane, position, time_ms, mark, locks, clock          |
+//! | `heads`        | tenant               | log_id, lane, position, time_ms, mark                        |
 //! | `events`       | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
 //! | `idempotency`  | {tenant, event_id}   | position, time_ms, fingerprint                               |
 //! | `epochs`       | {tenant, topic}      | position                                                     |

@@ -28,6 +28,17 @@ pub(super) async fn find(
     found.stream(session).try_collect().await
 }
 
+/// What a pipeline makes of the rows, in a transaction.
+pub(super) async fn join(
+    rows: &Rows,
+    pipeline: Vec<Document>,
+    session: &mut ClientSession,
+) -> Result<Vec<RawDocumentBuf>, Cause> {
+    let rows = rows.aggregate(pipeline).with_type::<RawDocumentBuf>();
+    let mut found = rows.session(&mut *session).await?;
+    found.stream(session).try_collect().await
+}
+
 /// What a pipeline makes of the rows, in a session that reads one snapshot.
 pub(super) async fn aggregate(
     rows: &Rows,

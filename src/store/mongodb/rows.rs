@@ -124,6 +124,11 @@ pub(super) fn document<'r>(row: &'r RawDocument, name: &str) -> Result<&'r RawDo
     of_type(row, name, RawBsonRef::as_document)
 }
 
+/// A field's rows.
+pub(super) fn documents<'r>(row: &'r RawDocument, name: &str) -> Result<Vec<&'r RawDocument>, Error> {
+    of_type(row, name, |rows| rows.as_array()?.into_iter().map(|row| row.ok()?.as_document()).collect())
+}
+
 /// A field's text, turned into a noun by `parse`.
 pub(super) fn noun<T, E: Display>(
     row: &RawDocument,

@@ -81,9 +81,8 @@ impl Body for Introduction<'_> {
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *session).await?;
         // Without a mark: nothing has changed yet.
-        let head = rawdoc! {
-            "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64, "locks": 0_i64
-        };
+        let head =
+            rawdoc! { "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64 };
         collections.heads.insert_one(head).session(session).await?;
         Ok(())
     }
@@ -105,9 +104,7 @@ impl Body for Renewal<'_> {
         let Collections { heads, tenants, parked, .. } = self.collections;
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
         let renew = || doc! { "$set": { "log_id": &self.new } };
-        let named = doc! {
-            "log_id": &self.new, "mark": "$$CLUSTER_TIME", "locks": { "$add": ["$locks", 1] }
-        };
+        let named = doc! { "log_id": &self.new, "mark": "$$CLUSTER_TIME" };
         let head = heads.update_one(whose.clone(), vec![doc! { "$set": named }]);
         if head.session(&mut *session).await?.matched_count == 0 {
             return Ok(false);

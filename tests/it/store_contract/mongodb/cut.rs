@@ -12,7 +12,7 @@ use crash::proxy::{Cut, Proxy};
 
 /// Commands as they begin in a message: the type and the name of a document's first field.
 const UPDATE: &[u8] = b"\x02update\0";
-const FIND: &[u8] = b"\x02find\0";
+const AGGREGATE: &[u8] = b"\x02aggregate\0";
 const INSERT: &[u8] = b"\x02insert\0";
 const COMMIT: &[u8] = b"\x10commitTransaction\0";
 const FIND_AND_MODIFY: &[u8] = b"\x02findAndModify\0";
@@ -55,7 +55,7 @@ async fn lands_once(command: &[u8], cut: Cut, times: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_connection_is_cut_an_append_lands_once() {
     let mut cases = Vec::new();
-    for command in [UPDATE, FIND, INSERT, COMMIT] {
+    for command in [UPDATE, AGGREGATE, INSERT, COMMIT] {
         for cut in [Cut::Before, Cut::After] {
             for times in [ONCE, ALWAYS] {
                 cases.push(lands_once(command, cut, times));
