@@ -176,8 +176,8 @@ pub struct Changed {
 /// The logs.
 #[async_trait]
 pub trait Log: Send + Sync {
-    /// Appends the batches in their order, in one transaction: locks the tenants' heads in sorted
-    /// order, then looks for event ids, judges, seals, inserts, commits. One outcome per batch.
+    /// Appends the batches in their order, in one transaction: what it looks up (heads, event ids) and
+    /// goes by still holds when what was sealed is committed. One outcome per batch.
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
 
     /// Reads on behind each given position. One slice per tenant that the store knows, in the order

@@ -1,17 +1,23 @@
--- What an append goes by, once its heads are locked: arrays of tenants and topics, of tenants and event ids.
--- Each row is one of these: the store's clock, the last DELETE_ALL of a topic, an event id that was given.
+-- What an append goes by, in one state: arrays of tenants, of tenants and topics, of tenants and event ids.
+-- Each row is one of these: the store's clock, the end of a tenant's log, the last DELETE_ALL of a topic,
+-- an event id that was given.
 SELECT
-    now_ms() AS now_ms, NULL AS tenant, NULL AS topic, NULL::bytea AS event_id,
-    NULL::bigint AS position, NULL::bigint AS time_ms, NULL::bytea AS fingerprint
+    now_ms() AS now_ms, NULL AS tenant, NULL AS log_id, NULL::bigint AS lane, NULL::bigint AS mark,
+    NULL AS topic, NULL::bytea AS event_id, NULL::bigint AS position, NULL::bigint AS time_ms,
+    NULL::bytea AS fingerprint
 UNION ALL
-SELECT NULL, tenant, topic, NULL, position, NULL, NULL
-FROM unnest($1::text[], $2::text[]) AS asked (tenant, topic)
+SELECT NULL, tenant, log_id::text, heads.lane, mark, NULL, NULL, position, time_ms, NULL
+FROM heads JOIN tenants USING (tenant)
+WHERE tenant = ANY($1)
+UNION ALL
+SELECT NULL, tenant, NULL, NULL, NULL, topic, NULL, position, NULL, NULL
+FROM unnest($2::text[], $3::text[]) AS asked (tenant, topic)
 CROSS JOIN LATERAL (
     SELECT position FROM epochs WHERE epochs.tenant = asked.tenant AND epochs.topic = asked.topic LIMIT 1
 ) AS found
 UNION ALL
-SELECT NULL, tenant, NULL, uuid_send(event_id), position, time_ms, fingerprint
-FROM unnest($3::text[], $4::text[]::uuid[]) AS asked (tenant, event_id)
+SELECT NULL, tenant, NULL, NULL, NULL, NULL, uuid_send(event_id), position, time_ms, fingerprint
+FROM unnest($4::text[], $5::text[]::uuid[]) AS asked (tenant, event_id)
 CROSS JOIN LATERAL (
     SELECT position, time_ms, fingerprint
     FROM idempotency

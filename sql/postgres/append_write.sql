@@ -1,10 +1,19 @@
 -- What an append writes, an array of each column: sealed events with the fingerprints of their contents,
--- topics' newest DELETE_ALL, the new ends of the logs. Tells how many rows that were. The heads' mark is
--- this transaction.
-WITH new_events AS (
+-- topics' newest DELETE_ALL, the new ends of the logs with the marks that they were found with. Tells how
+-- many rows that were: none if a head has changed since, which is known once all are locked, in the order
+-- of their tenants. The heads' mark is this transaction.
+WITH unchanged AS MATERIALIZED (
+    SELECT FROM heads JOIN unnest($15::text[], $18::bigint[]) AS found (tenant, mark)
+        ON heads.tenant = found.tenant
+    WHERE heads.mark IS NOT DISTINCT FROM found.mark
+    ORDER BY heads.tenant
+    FOR UPDATE OF heads
+), still AS MATERIALIZED (
+    SELECT FROM unchanged HAVING count(*) = cardinality($15)
+), new_events AS (
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, epoch, headers, payload)
     SELECT tenant, position, event_id::uuid, topic, key, type, time_ms, epoch, headers, payload
-    FROM unnest(
+    FROM still CROSS JOIN unnest(
         $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[]
     ) AS new (tenant, position, event_id, topic, key, type, time_ms, epoch, headers, payload)
@@ -12,12 +21,12 @@ WITH new_events AS (
 ), given AS (
     INSERT INTO idempotency (tenant, event_id, position, time_ms, fingerprint)
     SELECT tenant, event_id::uuid, position, time_ms, fingerprint
-    FROM unnest($1::text[], $3::text[], $2::bigint[], $7::bigint[], $11::bytea[])
+    FROM still CROSS JOIN unnest($1::text[], $3::text[], $2::bigint[], $7::bigint[], $11::bytea[])
         AS new (tenant, event_id, position, time_ms, fingerprint)
     RETURNING 1
 ), raised_epochs AS (
     INSERT INTO epochs (tenant, topic, position)
-    SELECT * FROM unnest($12::text[], $13::text[], $14::bigint[])
+    SELECT raised.* FROM still CROSS JOIN unnest($12::text[], $13::text[], $14::bigint[]) AS raised
     ON CONFLICT (tenant, topic) DO UPDATE SET position = excluded.position
     RETURNING 1
 ), raised_heads AS (
@@ -25,7 +34,7 @@ WITH new_events AS (
     SET position = raised.position,
         time_ms = raised.time_ms,
         mark = pg_current_xact_id()::text::bigint
-    FROM unnest($15::text[], $16::bigint[], $17::bigint[]) AS raised (tenant, position, time_ms)
+    FROM still CROSS JOIN unnest($15::text[], $16::bigint[], $17::bigint[]) AS raised (tenant, position, time_ms)
     WHERE heads.tenant = raised.tenant
     RETURNING 1
 )

@@ -1,9 +1,10 @@
 //! The judging of an append: what is new, what was there before, what conflicts, and where the new stands.
 //!
-//! Fed by an adapter's `append`, under the tenants' locks, with the batches and what the store
-//! holds of their tenants and event ids; feeds it the rows to write. No I/O, no clock: the same
-//! input gives the same verdict, so that a transaction may be run again. Always true: positions
-//! are dense, time never goes back within a tenant, and a batch that conflicts leaves no trace.
+//! Fed by an adapter's `append` with the batches and what the store holds of their tenants and event
+//! ids, in a state that nobody changes before the verdict is written; feeds it the rows to write. No
+//! I/O, no clock: the same input gives the same verdict, so that a transaction may be run again.
+//! Always true: positions are dense, time never goes back within a tenant, and a batch that conflicts
+//! leaves no trace.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -58,7 +59,7 @@ pub(super) struct Known {
     pub(super) fingerprint: Fingerprint,
 }
 
-/// The end of a tenant's log, as the store holds it under the tenant's lock.
+/// The end of a tenant's log.
 #[derive(Debug, Clone)]
 pub(super) struct Tail {
     /// The log.

@@ -1,9 +1,9 @@
 //! Append: the one way into the logs.
 //!
 //! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
-//! and the store with its verdict. The tenants' heads are locked first, in their order, by a
-//! statement of its own: what later statements read of these tenants is what was committed before,
-//! and holds until this commit.
+//! and the store with its verdict. What is read is one state; what is written is one statement, and
+//! writes nothing if a head has changed since: then another replica appends to the same log, and it
+//! is done again with the heads locked before they are read, so that it isn't in vain.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,73 +21,131 @@ use crate::store::{Batch, Error, Outcome};
 /// How often an append is run that another's lock undoes.
 const TRIES_MAX: u32 = 3;
 
-/// Appends the batches in one transaction.
+/// Appends the batches, all or none of them.
 pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
+    if let Some(outcomes) = unlocked(sessions, batches, &offers).await? {
+        return Ok(outcomes);
+    }
     let mut tries = 0;
     loop {
         tries += 1;
         let mut session = sessions.begin().await?;
-        let verdict = match write(&mut session, batches, &offers).await {
-            Err(_) if session.is_victim() && tries < TRIES_MAX => continue,
-            verdict => verdict?,
-        };
-        // What was only found is answered after a commit too: a server that lost its standby may show
-        // what no standby has, and its commit waits for that.
-        session.commit().await?;
-        return Ok(verdict.outcomes);
+        match locked(&mut session, batches, &offers).await {
+            Err(_) if session.is_victim() && tries < TRIES_MAX => {}
+            outcomes => {
+                let outcomes = outcomes?;
+                session.commit().await?;
+                return Ok(outcomes);
+            }
+        }
     }
 }
 
-/// All but the commit.
-async fn write(session: &mut Session, batches: &[Batch], offers: &[Offer<'_>]) -> Result<Verdict, Error> {
-    let tenants: BTreeSet<_> = batches.iter().map(|batch| &batch.tenant).collect();
-    let lock = rows::of_tenants(sql!("postgres/head_lock.sql"), &Vec::from_iter(tenants));
-    let locked = session.find(lock).await?;
-    let mut tails: HashMap<_, _> = locked.iter().map(sql::tail).collect::<Result<_, _>>()?;
-    let now = complete(&mut tails, &session.find(asked(batches)).await?)?;
+/// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
+async fn unlocked(
+    sessions: &Sessions,
+    batches: &[Batch],
+    offers: &[Offer<'_>],
+) -> Result<Option<Vec<Outcome>>, Error> {
+    let mut session = sessions.one().await?;
+    let State { tails, marks, now } = state(&session.find(asked(batches)).await?)?;
+    let verdict = judge(offers, tails, now);
+    if verdict.entries.is_empty() {
+        // A commit all the same: a server that lost its standby may show what no standby has, and a
+        // commit waits for that.
+        session.write(lock(batches)).await?;
+        return Ok(Some(verdict.outcomes));
+    }
+    let written = match session.write_rows(new_rows(&verdict, &marks)).await {
+        Err(_) if session.is_victim() => return Ok(None),
+        written => rows::count_in(&written?, "written")?,
+    };
+    session.end();
+    match written {
+        0 => Ok(None),
+        written => whole(&verdict, written).map(|()| Some(verdict.outcomes)),
+    }
+}
+
+/// All but the commit of a transaction.
+async fn locked(
+    session: &mut Session,
+    batches: &[Batch],
+    offers: &[Offer<'_>],
+) -> Result<Vec<Outcome>, Error> {
+    session.run(lock(batches)).await?;
+    let State { tails, marks, now } = state(&session.find(asked(batches)).await?)?;
     let verdict = judge(offers, tails, now);
     if !verdict.entries.is_empty() {
-        insert(session, &verdict).await?;
+        let written = session.find(new_rows(&verdict, &marks)).await?;
+        whole(&verdict, rows::count_in(&written, "written")?)?;
     }
-    Ok(verdict)
+    Ok(verdict.outcomes)
 }
 
-/// What is asked once the heads are locked: of each topic and of each event id of the batches.
+/// The heads' marks: null in those that never changed.
+type Marks = HashMap<TenantId, Option<i64>>;
+
+/// The store's, as far as the batches go.
+struct State {
+    tails: HashMap<TenantId, Tail>,
+    marks: Marks,
+    now: Time,
+}
+
+fn tenants(batches: &[Batch]) -> Vec<&TenantId> {
+    Vec::from_iter(batches.iter().map(|batch| &batch.tenant).collect::<BTreeSet<_>>())
+}
+
+fn lock(batches: &[Batch]) -> Statement {
+    rows::of_tenants(sql!("postgres/head_lock.sql"), &tenants(batches))
+}
+
+/// What is asked: of each tenant, of each topic and of each event id of the batches.
 fn asked(batches: &[Batch]) -> Statement {
     let drafts = || batches.iter().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
     let topics: BTreeSet<_> = drafts().map(|(tenant, draft)| (tenant, draft.topic.as_str())).collect();
     let (of_topics, topics): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
     let (of_ids, event_ids): (Vec<_>, Vec<_>) =
         drafts().map(|(tenant, draft)| (tenant, draft.event_id.to_string())).unzip();
-    let find = sqlx::query(sql!("postgres/append_find.sql")).bind(of_topics).bind(topics);
-    find.bind(of_ids).bind(event_ids)
+    let find = rows::of_tenants(sql!("postgres/append_find.sql"), &tenants(batches));
+    find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 
-/// Gives the tails what was found; the server's time, now that all locks are held.
-fn complete(tails: &mut HashMap<TenantId, Tail>, found: &[PgRow]) -> Result<Time, Error> {
-    let mut now = None;
+/// What was found.
+fn state(found: &[PgRow]) -> Result<State, Error> {
+    let (mut tails, mut marks, mut now, mut details) =
+        (HashMap::<_, Tail>::new(), HashMap::new(), None, vec![]);
     for row in found {
         if let Some(now_ms) = row.integer_if_any("now_ms")? {
             now = Some(Time::from_ms(now_ms));
-        } else if row.text_if_any("topic")?.is_some() {
-            if let Some(tail) = tails.get_mut(&sql::tenant(row)?) {
-                tail.epochs.insert(sql::topic(row)?, sql::position(row)?);
-            }
+        } else if row.text_if_any("log_id")?.is_some() {
+            let (tenant, tail) = sql::tail(row)?;
+            marks.insert(tenant.clone(), row.integer_if_any("mark")?);
+            tails.insert(tenant, tail);
         } else {
-            let (tenant, event_id, known) = sql::known(row)?;
-            if let Some(tail) = tails.get_mut(&tenant) {
-                tail.known.insert(event_id, known);
-            }
+            details.push(row);
         }
     }
-    now.ok_or_else(|| Error::Corrupt("the clock tells nothing".to_owned()))
+    for row in details {
+        let Some(tail) = tails.get_mut(&sql::tenant(row)?) else { continue };
+        if row.text_if_any("topic")?.is_some() {
+            tail.epochs.insert(sql::topic(row)?, sql::position(row)?);
+        } else {
+            let (_, event_id, known) = sql::known(row)?;
+            tail.known.insert(event_id, known);
+        }
+    }
+    let now = now.ok_or_else(|| Error::Corrupt("the clock tells nothing".to_owned()))?;
+    Ok(State { tails, marks, now })
 }
 
-async fn insert(session: &mut Session, verdict: &Verdict) -> Result<(), Error> {
+/// What is written, unless a head has another mark.
+fn new_rows(verdict: &Verdict, marks: &Marks) -> Statement {
     let Verdict { entries, heads, epochs, .. } = verdict;
     let events = || entries.iter().map(|entry| &entry.envelope);
-    let write = sqlx::query(sql!("postgres/append_write.sql"))
+    sqlx::query(sql!("postgres/append_write.sql"))
         .bind(events().map(|e| e.tenant.as_str()).collect::<Vec<_>>())
         .bind(events().map(|e| e.position.as_column()).collect::<Vec<_>>())
         .bind(events().map(|e| e.event_id.to_string()).collect::<Vec<_>>())
@@ -104,8 +162,12 @@ async fn insert(session: &mut Session, verdict: &Verdict) -> Result<(), Error> {
         .bind(epochs.values().map(|position| position.as_column()).collect::<Vec<_>>())
         .bind(heads.keys().map(TenantId::as_str).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.position.as_column()).collect::<Vec<_>>())
-        .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>());
-    let rows = 2 * entries.len() + epochs.len() + heads.len();
-    let written = rows::count_in(&session.find(write).await?, "written")?;
-    rows::whole(written.unsigned_abs(), rows)
+        .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>())
+        .bind(heads.keys().map(|tenant| marks[tenant]).collect::<Vec<_>>())
+}
+
+/// All of it, or it is not as it must be.
+fn whole(verdict: &Verdict, written: i64) -> Result<(), Error> {
+    let Verdict { entries, heads, epochs, .. } = verdict;
+    rows::whole(written.unsigned_abs(), 2 * entries.len() + epochs.len() + heads.len())
 }

@@ -61,9 +61,10 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
 }
 
 /// How the pool's connections connect. `synchronous_commit` stays as it was found durable, whatever
-/// the server's default becomes. A plan that was made when a table or a tenant was small is kept
-/// until the table is analyzed again: so none may read a table from end to end, or sort what an
-/// index gives in order.
+/// the server's default becomes. A statement is planned once, not each time, which takes longer than
+/// most take to run. A plan that was made when a table or a tenant was small is kept until the
+/// table is analyzed again: so none may read a table from end to end, or sort what an index gives in
+/// order.
 pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &Durable) -> PgConnectOptions {
     let ms = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).to_string();
     options.options([
@@ -72,6 +73,7 @@ pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &
         ("statement_timeout", ms(config.statement_timeout)),
         ("lock_timeout", ms(LOCK_WITHIN)),
         ("idle_in_transaction_session_timeout", ms(IDLE_WITHIN)),
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
         ("enable_seqscan", "off".to_owned()),
         ("enable_bitmapscan", "off".to_owned()),
         ("jit", "off".to_owned()),

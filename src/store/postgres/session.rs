@@ -136,9 +136,18 @@ impl Session {
         Ok(written)
     }
 
-    /// Writes by a statement that is a transaction by itself, and gives the row back, if any.
+    /// Writes by a statement that is a transaction by itself, and gives the rows back.
+    pub(super) async fn write_rows(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
+        let rows = self.fetch(statement).await;
+        rows.map_err(|error| {
+            self.victim = is_victim(&error);
+            lone_fault(error)
+        })
+    }
+
+    /// The same where there is one row, if any, and nothing else to ask.
     pub(super) async fn write_one(mut self, statement: Statement) -> Result<Option<PgRow>, Error> {
-        let row = self.fetch(statement).await.map_err(lone_fault)?.pop();
+        let row = self.write_rows(statement).await?.pop();
         self.end();
         Ok(row)
     }
@@ -191,7 +200,8 @@ impl Session {
         fault(error)
     }
 
-    fn end(&mut self) {
+    /// Gives the connection back: nothing is open on it.
+    pub(super) fn end(&mut self) {
         self.connection = None;
     }
 }

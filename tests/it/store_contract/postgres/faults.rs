@@ -220,7 +220,8 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
             break;
         }
     }
-    assert_eq!(unknown, 1, "there is one commit");
+    // The statement that commits is prepared before, at its first time.
+    assert!((1..=2).contains(&unknown), "{unknown} commits");
 }
 
 /// A cursor's write commits itself: when the answer is lost, nobody knows.

@@ -24,8 +24,9 @@ macro_rules! planned {
     };
 }
 
-/// Topics and event ids of two tenants.
-const ASKED: &str = "array['big', 'small3'], array['topic 7', 'topic 8'], array['big', 'big'],
+/// Two tenants, topics and event ids of theirs.
+const ASKED: &str =
+    "array['big', 'small3'], array['big', 'small3'], array['topic 7', 'topic 8'], array['big', 'big'],
     array['00000000-0000-0000-0000-000000000077', '00000000-0000-0000-0000-0000000000aa']";
 
 const STATEMENTS: &[Planned] = &[
@@ -45,8 +46,9 @@ const STATEMENTS: &[Planned] = &[
         "idempotency_pkey"
     ),
     planned!("position_find.sql", "text, bigint", "'big', 1700000005000", "events_time"),
-    planned!("append_find.sql", "text[], text[], text[], text[]", ASKED, "idempotency_pkey"),
-    planned!("append_find.sql", "text[], text[], text[], text[]", ASKED, "epochs_pkey"),
+    planned!("append_find.sql", "text[], text[], text[], text[], text[]", ASKED, "heads_pkey"),
+    planned!("append_find.sql", "text[], text[], text[], text[], text[]", ASKED, "idempotency_pkey"),
+    planned!("append_find.sql", "text[], text[], text[], text[], text[]", ASKED, "epochs_pkey"),
     Planned {
         sql: "DELETE FROM events WHERE tenant = $1 AND position > $2 AND position <= $3 RETURNING event_id",
         types: "text, bigint, bigint",
@@ -64,9 +66,9 @@ const STATEMENTS: &[Planned] = &[
     planned!(
         "append_write.sql",
         "text[], bigint[], text[], text[], text[], text[], bigint[], bigint[], text[], bytea[], bytea[],
-         text[], text[], bigint[], text[], bigint[], bigint[]",
+         text[], text[], bigint[], text[], bigint[], bigint[], bigint[]",
         "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-         array['big'], array[1], array[1]",
+         array['big'], array[1], array[1], array[900000]",
         "heads_pkey"
     ),
     planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_span"),
