@@ -20,7 +20,7 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
         [Batch { tenant: diku(), drafts }, Batch { tenant: college(), drafts: vec![theirs] }]
     };
     let (mut id, mut dropped, mut untouched) = (1, 0, 0);
-    for polls in (1..=60).flat_map(|polls| [polls; 3]) {
+    for polls in (1..=12).flat_map(|polls| [polls; 15]) {
         let outcome = polled(stage.store.append(&batch(id)), polls).await;
         dropped += u32::from(outcome.is_none());
         untouched += u32::from(outcome.is_some());
