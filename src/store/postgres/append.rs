@@ -33,8 +33,11 @@ pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec
         let mut session = sessions.begin().await?;
         match locked(&mut session, batches, &offers).await {
             Err(_) if session.is_victim() && tries < TRIES_MAX => {}
+            // A tenant that was introduced after the others were locked.
+            Ok(None) if tries < TRIES_MAX => {}
             outcomes => {
-                let outcomes = outcomes?;
+                let others = || Error::Unavailable("others append to the same logs".to_owned());
+                let outcomes = outcomes?.ok_or_else(others)?;
                 session.commit().await?;
                 return Ok(outcomes);
             }
@@ -59,29 +62,24 @@ async fn unlocked(
     }
     let written = match session.write_rows(new_rows(&verdict, &marks)).await {
         Err(_) if session.is_victim() => return Ok(None),
-        written => rows::count_in(&written?, "written")?,
+        written => is_whole(&verdict, &written?)?,
     };
     session.end();
-    match written {
-        0 => Ok(None),
-        written => whole(&verdict, written).map(|()| Some(verdict.outcomes)),
-    }
+    Ok(written.then_some(verdict.outcomes))
 }
 
-/// All but the commit of a transaction.
+/// All but the commit of a transaction; `None` as above.
 async fn locked(
     session: &mut Session,
     batches: &[Batch],
     offers: &[Offer<'_>],
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Option<Vec<Outcome>>, Error> {
     session.run(lock(batches)).await?;
     let State { tails, marks, now } = state(&session.find(asked(batches)).await?)?;
     let verdict = judge(offers, tails, now);
-    if !verdict.entries.is_empty() {
-        let written = session.find(new_rows(&verdict, &marks)).await?;
-        whole(&verdict, rows::count_in(&written, "written")?)?;
-    }
-    Ok(verdict.outcomes)
+    let written =
+        verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &marks)).await?)?;
+    Ok(written.then_some(verdict.outcomes))
 }
 
 /// The heads' marks: null in those that never changed.
@@ -166,8 +164,13 @@ fn new_rows(verdict: &Verdict, marks: &Marks) -> Statement {
         .bind(heads.keys().map(|tenant| marks[tenant]).collect::<Vec<_>>())
 }
 
-/// All of it, or it is not as it must be.
-fn whole(verdict: &Verdict, written: i64) -> Result<(), Error> {
+/// Whether all of it was written, or nothing.
+fn is_whole(verdict: &Verdict, told: &[PgRow]) -> Result<bool, Error> {
     let Verdict { entries, heads, epochs, .. } = verdict;
-    rows::whole(written.unsigned_abs(), 2 * entries.len() + epochs.len() + heads.len())
+    match rows::count_in(told, "written")? {
+        0 => Ok(false),
+        written => {
+            rows::whole(written.unsigned_abs(), 2 * entries.len() + epochs.len() + heads.len()).map(|()| true)
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
     rows.first().map_or(Ok(0), |row| row.integer(name))
 }
 
-/// Nothing unless all of these rows were written.
+/// An error unless all of these rows were written.
 pub(super) fn whole(written: u64, rows: usize) -> Result<(), Error> {
     if written == rows as u64 {
         return Ok(());

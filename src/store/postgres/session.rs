@@ -2,8 +2,8 @@
 //!
 //! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
 //! after a call that ended as it should; after an error, or when a caller's future is dropped half
-//! way, it is closed, which rolls back. No answer in time is a lost connection (a server that vanished
-//! sends no word of it).
+//! way, it is closed, which rolls back what was not to commit itself. No answer in time is a lost
+//! connection (a server that vanished sends no word of it).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

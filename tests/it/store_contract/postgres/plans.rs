@@ -133,6 +133,9 @@ async fn no_statement_reads_a_log_from_end_to_end() {
                 assert!(!plan.contains(&format!("Seq Scan on {table}")), "{told}");
             }
             assert!(plan.contains(statement.index), "not by {}: {told}", statement.index);
+            // As the store's sessions have it, joins don't either: by the other table's index, row by row.
+            let joins = ["Hash Join", "Merge Join"].iter().any(|join| plan.contains(join));
+            assert!(!joins || settings == SETTINGS[0], "{told}");
             let sorts = plan.contains("Sort") && statement.index.starts_with("events");
             assert!(!sorts || settings == SETTINGS[0], "{told}");
         }
