@@ -30,17 +30,13 @@ pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One call, to be run in a transaction.
 pub(super) struct Append<'a> {
     collections: &'a Collections,
-    batches: &'a [Batch],
     offers: Vec<Offer<'a>>,
-    tenants: Vec<&'a str>,
 }
 
 impl<'a> Append<'a> {
     /// Of these batches.
     pub(super) fn new(collections: &'a Collections, batches: &'a [Batch]) -> Self {
-        let tenants: BTreeSet<_> = batches.iter().map(|batch| batch.tenant.as_str()).collect();
-        let offers = batches.iter().map(Offer::new).collect();
-        Self { collections, batches, offers, tenants: Vec::from_iter(tenants) }
+        Self { collections, offers: batches.iter().map(Offer::new).collect() }
     }
 
     /// What the store holds of the batches' tenants and event ids, and what time it is there.
@@ -48,7 +44,7 @@ impl<'a> Append<'a> {
         let Collections { heads, epochs, idempotency, .. } = self.collections;
         // All in one row: a transaction takes no union of collections.
         let found = vec![
-            of(&self.tenants),
+            of(&self.tenants()),
             doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
             doc! { "$set": { "now": "$$NOW" } },
             with(epochs, "epochs", &self.topics()),
@@ -76,17 +72,24 @@ impl<'a> Append<'a> {
         Ok((tails, rows::date(&found, "now")?))
     }
 
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.offers.iter().map(Offer::batch)
+    }
+
+    fn tenants(&self) -> Vec<&str> {
+        Vec::from_iter(self.batches().map(|batch| batch.tenant.as_str()).collect::<BTreeSet<_>>())
+    }
+
     fn topics(&self) -> Vec<Document> {
         let topics: BTreeSet<_> = self
-            .batches
-            .iter()
+            .batches()
             .flat_map(|batch| batch.drafts.iter().map(|draft| (&batch.tenant, &draft.topic)))
             .collect();
         topics.into_iter().map(|(tenant, topic)| on(tenant, topic)).collect()
     }
 
     fn event_ids(&self) -> Vec<Document> {
-        let ids = self.batches.iter().flat_map(|batch| {
+        let ids = self.batches().flat_map(|batch| {
             let tenant = batch.tenant.as_str();
             batch.drafts.iter().map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
         });

@@ -3,6 +3,7 @@
 //! Fed by every file of this adapter that reads or writes more than one; feeds the server with as
 //! few calls as may be.
 
+use ::mongodb::action::Aggregate;
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::error::Error as Cause;
 use ::mongodb::options::ReadConcern;
@@ -34,9 +35,7 @@ pub(super) async fn join(
     pipeline: Vec<Document>,
     session: &mut ClientSession,
 ) -> Result<Vec<RawDocumentBuf>, Cause> {
-    let rows = rows.aggregate(pipeline).with_type::<RawDocumentBuf>();
-    let mut found = rows.session(&mut *session).await?;
-    found.stream(session).try_collect().await
+    collect(rows.aggregate(pipeline), session).await
 }
 
 /// What a pipeline makes of the rows, in a session that reads one snapshot.
@@ -45,13 +44,13 @@ pub(super) async fn aggregate(
     pipeline: Vec<Document>,
     session: &mut ClientSession,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
-    reading(async {
-        // Said here too, since what the client says of all reads would be stronger.
-        let rows = rows.aggregate(pipeline).read_concern(ReadConcern::snapshot());
-        let mut found = rows.with_type::<RawDocumentBuf>().session(&mut *session).await?;
-        found.stream(session).try_collect().await
-    })
-    .await
+    // Said here too, since what the client says of all reads would be stronger.
+    reading(collect(rows.aggregate(pipeline).read_concern(ReadConcern::snapshot()), session)).await
+}
+
+async fn collect(pipeline: Aggregate<'_>, session: &mut ClientSession) -> Result<Vec<RawDocumentBuf>, Cause> {
+    let mut found = pipeline.with_type::<RawDocumentBuf>().session(&mut *session).await?;
+    found.stream(session).try_collect().await
 }
 
 /// Updates rows, each by a statement `{q, u}`, in a transaction; each statement finds its row.
