@@ -24,14 +24,14 @@ const TRIES_MAX: u32 = 3;
 /// Appends the batches, all or none of them.
 pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
-    if let Some(outcomes) = unlocked(sessions, batches, &offers).await? {
+    if let Some(outcomes) = unlocked(sessions, &offers).await? {
         return Ok(outcomes);
     }
     let mut tries = 0;
     loop {
         tries += 1;
         let mut session = sessions.begin().await?;
-        match locked(&mut session, batches, &offers).await {
+        match locked(&mut session, &offers).await {
             Err(_) if session.is_victim() && tries < TRIES_MAX => {}
             // A tenant that was introduced after the others were locked.
             Ok(None) if tries < TRIES_MAX => {}
@@ -46,18 +46,13 @@ pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec
 }
 
 /// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
-async fn unlocked(
-    sessions: &Sessions,
-    batches: &[Batch],
-    offers: &[Offer<'_>],
-) -> Result<Option<Vec<Outcome>>, Error> {
+async fn unlocked(sessions: &Sessions, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
     let mut session = sessions.one().await?;
-    let State { tails, marks, now } = state(&session.find(asked(batches)).await?)?;
-    let verdict = judge(offers, tails, now);
+    let (verdict, marks) = judged(&mut session, offers).await?;
     if verdict.entries.is_empty() {
         // A commit all the same: a server that lost its standby may show what no standby has, and a
         // commit waits for that.
-        session.write(lock(batches)).await?;
+        session.write(lock(offers)).await?;
         return Ok(Some(verdict.outcomes));
     }
     let written = match session.write_rows(new_rows(&verdict, &marks)).await {
@@ -69,17 +64,18 @@ async fn unlocked(
 }
 
 /// All but the commit of a transaction; `None` as above.
-async fn locked(
-    session: &mut Session,
-    batches: &[Batch],
-    offers: &[Offer<'_>],
-) -> Result<Option<Vec<Outcome>>, Error> {
-    session.run(lock(batches)).await?;
-    let State { tails, marks, now } = state(&session.find(asked(batches)).await?)?;
-    let verdict = judge(offers, tails, now);
+async fn locked(session: &mut Session, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
+    session.run(lock(offers)).await?;
+    let (verdict, marks) = judged(session, offers).await?;
     let written =
         verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &marks)).await?)?;
     Ok(written.then_some(verdict.outcomes))
+}
+
+/// The verdict by what the store holds now, and the marks that it goes by.
+async fn judged(session: &mut Session, offers: &[Offer<'_>]) -> Result<(Verdict, Marks), Error> {
+    let State { tails, marks, now } = state(&session.find(asked(offers)).await?)?;
+    Ok((judge(offers, tails, now), marks))
 }
 
 /// The heads' marks: null in those that never changed.
@@ -92,22 +88,23 @@ struct State {
     now: Time,
 }
 
-fn tenants(batches: &[Batch]) -> Vec<&TenantId> {
-    Vec::from_iter(batches.iter().map(|batch| &batch.tenant).collect::<BTreeSet<_>>())
+fn tenants<'a>(offers: &'a [Offer]) -> Vec<&'a TenantId> {
+    Vec::from_iter(offers.iter().map(|offer| &offer.batch().tenant).collect::<BTreeSet<_>>())
 }
 
-fn lock(batches: &[Batch]) -> Statement {
-    rows::of_tenants(sql!("postgres/head_lock.sql"), &tenants(batches))
+fn lock(offers: &[Offer]) -> Statement {
+    rows::of_tenants(sql!("postgres/head_lock.sql"), &tenants(offers))
 }
 
 /// What is asked: of each tenant, of each topic and of each event id of the batches.
-fn asked(batches: &[Batch]) -> Statement {
-    let drafts = || batches.iter().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
+fn asked(offers: &[Offer]) -> Statement {
+    let batches = || offers.iter().map(Offer::batch);
+    let drafts = || batches().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
     let topics: BTreeSet<_> = drafts().map(|(tenant, draft)| (tenant, draft.topic.as_str())).collect();
     let (of_topics, topics): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
     let (of_ids, event_ids): (Vec<_>, Vec<_>) =
         drafts().map(|(tenant, draft)| (tenant, draft.event_id.to_string())).unzip();
-    let find = rows::of_tenants(sql!("postgres/append_find.sql"), &tenants(batches));
+    let find = rows::of_tenants(sql!("postgres/append_find.sql"), &tenants(offers));
     find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 

@@ -99,7 +99,7 @@ impl Session {
     /// The rows that a statement finds.
     pub(super) async fn find(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let found = self.fetch(statement).await;
-        found.map_err(|error| self.noted(error))
+        found.map_err(|error| self.noted(error, fault))
     }
 
     /// The rows that a statement finds, when there is nothing else to ask.
@@ -126,7 +126,7 @@ impl Session {
 
     /// Changes what it finds, within a transaction; tells how many rows.
     pub(super) async fn change(&mut self, statement: Statement) -> Result<u64, Error> {
-        self.execute(statement).await.map_err(|error| self.noted(error))
+        self.execute(statement).await.map_err(|error| self.noted(error, fault))
     }
 
     /// Writes by a statement that is a transaction by itself; tells how many rows.
@@ -139,10 +139,7 @@ impl Session {
     /// Writes by a statement that is a transaction by itself, and gives the rows back.
     pub(super) async fn write_rows(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let rows = self.fetch(statement).await;
-        rows.map_err(|error| {
-            self.victim = is_victim(&error);
-            lone_fault(error)
-        })
+        rows.map_err(|error| self.noted(error, lone_fault))
     }
 
     /// The same where there is one row, if any, and nothing else to ask.
@@ -195,9 +192,9 @@ impl Session {
         self.connection.as_mut().expect("it goes back at the end")
     }
 
-    fn noted(&mut self, error: sqlx::Error) -> Error {
+    fn noted(&mut self, error: sqlx::Error, meaning: fn(sqlx::Error) -> Error) -> Error {
         self.victim = is_victim(&error);
-        fault(error)
+        meaning(error)
     }
 
     /// Gives the connection back: nothing is open on it.
