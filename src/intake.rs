@@ -5,6 +5,7 @@
 //! still waits or not. Memory is bounded: what doesn't fit is refused at once, and nothing of it
 //! was written.
 
+mod queue;
 mod quota;
 mod writer;
 
@@ -19,8 +20,8 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{self, Batch, Outcome, Receipt, Store};
 
+use queue::{Job, Queue};
 use quota::Quota;
-use writer::Job;
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +112,8 @@ impl Intake {
         for _ in 0..store.writers() {
             let (sender, jobs) = mpsc::channel(config.queue_batches_max);
             queues.push(sender);
-            tasks.spawn(writer::run(config.clone(), jobs, store.clone(), wake.clone()));
+            let queue = Queue::new(config, jobs, store);
+            tasks.spawn(writer::run(queue, store.clone(), wake.clone()));
         }
         let quota = Arc::new(Quota::new(config.queue_bytes_max, config.tenant_bytes_max));
         (Self { queues, quota }, Writers(tasks))

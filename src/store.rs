@@ -290,6 +290,12 @@ pub trait Store: Log + Cursors + Tenants + Leases + Parking {
     /// How many appends it likes at once; a tenant's always go to the same one.
     fn writers(&self) -> usize;
 
+    /// How many drafts it likes in one append: fewer take about as long, so it is worth a moment to wait
+    /// for more.
+    fn group_drafts_min(&self) -> usize {
+        1
+    }
+
     /// The largest sealed event that it takes, in bytes, headers included.
     fn event_bytes_max(&self) -> usize {
         usize::MAX

@@ -1,58 +1,24 @@
-//! One writer: takes what waits, appends it in one commit, answers, wakes.
+//! One writer: appends what waits in one commit, answers, wakes.
 //!
-//! Fed by the queue of `Intake`; feeds the store. The next commit takes all that came while the
-//! last one was under way, up to the limits of a group.
+//! Fed by its `queue` with a group of batches after the other; feeds the store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-
-use super::quota::Share;
-use super::{Config, Wake};
+use super::Wake;
+use super::queue::{Job, Queue};
 use crate::store::{Batch, Error, Outcome, Store};
 
 /// How often a commit of unknown outcome is asked for again, and how long before the first time.
 const ASK_AGAIN_MAX: u32 = 6;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-pub(super) struct Job {
-    pub(super) batch: Batch,
-    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
-    pub(super) share: Share,
-}
-
 /// Runs until the queue is closed and empty.
-pub(super) async fn run(config: Config, mut jobs: mpsc::Receiver<Job>, store: Arc<dyn Store>, wake: Wake) {
-    let mut waiting = None;
-    while let Some(first) = next(&mut waiting, &mut jobs).await {
-        let group = group(&config, first, &mut jobs, &mut waiting);
+pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
+    while let Some(group) = queue.group().await {
         commit(group, &store, &wake).await;
     }
-}
-
-async fn next(waiting: &mut Option<Job>, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    match waiting.take() {
-        Some(job) => Some(job),
-        None => jobs.recv().await,
-    }
-}
-
-/// The first job and those that wait behind it; the one that no longer fits is left in `waiting`.
-fn group(config: &Config, first: Job, jobs: &mut mpsc::Receiver<Job>, waiting: &mut Option<Job>) -> Vec<Job> {
-    let (mut drafts, mut bytes) = (first.batch.drafts.len(), first.share.bytes());
-    let mut group = vec![first];
-    while let Ok(job) = jobs.try_recv() {
-        drafts += job.batch.drafts.len();
-        bytes += job.share.bytes();
-        if drafts > config.group_drafts_max || bytes > config.group_bytes_max {
-            *waiting = Some(job);
-            break;
-        }
-        group.push(job);
-    }
-    group
 }
 
 async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {

@@ -84,6 +84,11 @@ impl Store for Mongodb {
         4
     }
 
+    /// Its round trips take what 90 drafts take: an append of 32 lasts 6 ms, one of 400 lasts 23 ms.
+    fn group_drafts_min(&self) -> usize {
+        100
+    }
+
     /// A row has the topic, which is no header, and quotes what headers quote.
     fn event_bytes_max(&self) -> usize {
         append::DOCUMENT_BYTES_MAX - (64 << 10)

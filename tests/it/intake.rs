@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use event_gateway::clock::System;
 use event_gateway::domain::lane::Lane;
 use event_gateway::intake::{Accepted, Config, Error, Intake, Wake, Writers};
 use event_gateway::store::{self, Access, Batch, Store, Tenants};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::fake_kafka::Fault;
 use crate::moody_store::{Mood, Moody};
@@ -28,12 +30,16 @@ impl Stage {
     }
 
     async fn with_lanes(lanes: u16, fault: Option<(usize, Fault)>) -> Self {
+        Self::over(lanes, |inner| Moody::broken(inner, fault)).await
+    }
+
+    async fn over(lanes: u16, moody: impl FnOnce(Arc<dyn Store>) -> Moody) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
         let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         inner.lanes(lanes).await.unwrap();
         inner.introduce(&diku(), log_id(1)).await.unwrap();
-        let store = Arc::new(Moody::broken(inner, fault));
+        let store = Arc::new(moody(inner));
         let woken = Arc::<Mutex<Vec<Lane>>>::default();
         let wake: Wake = Arc::new({
             let woken = woken.clone();
@@ -76,6 +82,50 @@ async fn what_comes_during_a_commit_shares_the_next_one() {
     assert!(positions.into_iter().eq(2..=50));
     assert_eq!(stage.store.begun.load(Ordering::SeqCst), 2, "49 requests didn't share one commit");
     assert_eq!(*stage.woken.lock().unwrap(), [Lane::new(0); 2]);
+}
+
+/// Two clients, of whom the first is answered, while the second's change waits for the next commit.
+async fn two_by_turns(group_drafts_min: usize) -> (Stage, impl Future<Output = u64>) {
+    let stage = Stage::over(1, |inner| Moody::sociable(inner, group_drafts_min)).await;
+    stage.store.is(Mood::Holding);
+    let first = stage.submit(1);
+    stage.begun(1).await;
+    let second = stage.submit(2);
+    tokio::task::yield_now().await;
+    stage.store.is(Mood::Well);
+    first.await.unwrap().unwrap();
+    (stage, async { second.await.unwrap().unwrap().receipts[0].position.number() })
+}
+
+// Time stands still in these while anybody has something to do.
+
+#[tokio::test(start_paused = true)]
+async fn who_was_just_answered_joins_the_next_commit_where_the_store_likes_that() {
+    for (group_drafts_min, appends) in [(100, 2), (2, 2), (1, 3)] {
+        let (stage, second) = two_by_turns(group_drafts_min).await;
+        let third = stage.submit(3).await.unwrap().unwrap();
+        assert_eq!((second.await, third.receipts[0].position.number()), (2, 3));
+        assert_eq!(stage.store.begun.load(Ordering::SeqCst), appends, "{group_drafts_min}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_long_for_a_client_that_does_not_come_back() {
+    let since = Instant::now();
+    let (_stage, second) = two_by_turns(100).await;
+    assert_eq!(second.await, 2);
+    let waited = since.elapsed();
+    assert!((3..=5).contains(&waited.as_millis()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_alone_waits_for_nobody() {
+    let stage = Stage::over(1, |inner| Moody::sociable(inner, 100)).await;
+    let since = Instant::now();
+    for id in 1..=10 {
+        stage.submit(id).await.unwrap().unwrap();
+    }
+    assert_eq!(since.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]

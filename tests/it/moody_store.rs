@@ -48,6 +48,7 @@ pub struct Moody {
     mood: watch::Sender<Mood>,
     /// Which call breaks, from 1, and how.
     fault: Option<(usize, Fault)>,
+    group_drafts_min: Option<usize>,
     calls: AtomicUsize,
     /// How many appends have been begun.
     pub begun: AtomicUsize,
@@ -56,12 +57,24 @@ pub struct Moody {
 impl Moody {
     pub fn new(inner: Arc<dyn Store>) -> Self {
         let (calls, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { inner, mood: watch::Sender::new(Mood::Well), fault: None, calls, begun }
+        Self {
+            inner,
+            mood: watch::Sender::new(Mood::Well),
+            fault: None,
+            group_drafts_min: None,
+            calls,
+            begun,
+        }
     }
 
     /// One whose call of that number breaks.
     pub fn broken(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
         Self { fault, ..Self::new(inner) }
+    }
+
+    /// One that likes so many drafts in an append.
+    pub fn sociable(inner: Arc<dyn Store>, group_drafts_min: usize) -> Self {
+        Self { group_drafts_min: Some(group_drafts_min), ..Self::new(inner) }
     }
 
     pub fn is(&self, mood: Mood) {
@@ -237,6 +250,10 @@ impl Store for Moody {
 
     fn writers(&self) -> usize {
         self.inner.writers()
+    }
+
+    fn group_drafts_min(&self) -> usize {
+        self.group_drafts_min.unwrap_or(self.inner.group_drafts_min())
     }
 
     fn event_bytes_max(&self) -> usize {
