@@ -32,8 +32,8 @@ const APPEND: usize = 64;
 const PAGE: usize = 500;
 const TIMES: usize = 300;
 
-/// Measures the short one first, then lets the log grow.
-pub async fn run(kind: Store, events: usize) {
+/// Measures the short one first, then lets the log grow; each rests before it is measured.
+pub async fn run(kind: Store, events: usize, rest: Duration) {
     let (place, folder) = (kind.start().await, Folder::own());
     let store = store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
     store.lanes(8).await.unwrap();
@@ -43,6 +43,7 @@ pub async fn run(kind: Store, events: usize) {
     let mut figures = Vec::new();
     for size in [SHORT, events] {
         log.fill(size).await;
+        tokio::time::sleep(rest).await;
         figures.push(log.measure().await);
     }
     let (long, short) = (figures.pop().unwrap(), figures.pop().unwrap());

@@ -28,6 +28,8 @@ mod stores;
 mod sustained;
 mod tenants;
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
 
 use options::{Load, Rounds};
@@ -97,6 +99,9 @@ enum What {
         /// Events of the long one.
         #[arg(long, default_value_t = 10_000_000)]
         events: usize,
+        /// How long a log rests after it was filled, before it is measured.
+        #[arg(long, default_value_t = 0)]
+        rest_s: u64,
     },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
@@ -143,7 +148,9 @@ async fn run(what: What) {
         What::Tenants { of: OfLoad { store, load, rounds }, many } => {
             tenants::run(store, many, &load, &rounds).await;
         }
-        What::LogSize { store, events } => log_size::run(store, events).await,
+        What::LogSize { store, events, rest_s } => {
+            log_size::run(store, events, Duration::from_secs(rest_s)).await;
+        }
         What::Memory { store, events } => memory::run(store, events).await,
         What::Bare => bare::serve(),
     }
