@@ -25,9 +25,12 @@ const LOCK: &str = "event-gateway.lock";
 const READERS: usize = 4;
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
-/// Pages of the WAL, of 4 KiB each, that a commit copies into the database when there are so many. A page
-/// that many commits change is copied once.
-const CHECKPOINT_PAGES: u32 = 16_000;
+/// Bytes of a page of a new database. An event's row of 2 kB fills one, and so does what its random key
+/// changes in an index; in one of 4 KiB either would leave half of what is written empty.
+const PAGE_BYTES: u32 = 2_048;
+/// Bytes of the WAL that a commit copies into the database when there are so many. A page that many commits
+/// change is copied once.
+const CHECKPOINT_BYTES: u32 = 64 << 20;
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
 
@@ -44,6 +47,8 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
         Access::Serve => serve(path)?,
         Access::Beside => (None, beside(path)?),
     };
+    let page_bytes: u32 = writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_bytes).map_err(fault)?;
     let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let readers = Readers::new(readers.collect::<Result<_, _>>()?);
     Ok(Files { writer: Writer::new(writer), readers, lock })
@@ -55,6 +60,7 @@ fn serve(path: &Path) -> Result<(Option<File>, Connection), Error> {
     make(folder).map_err(|e| refused("create the folder", folder, &e))?;
     let lock = lock(folder)?;
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(fault)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     durable(&writer)?;
     let version = MIGRATIONS.current_version(&writer).map_err(|e| migration(path, e))?;
@@ -89,7 +95,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true).map_err(fault)?;
     connection.pragma_update(None, "synchronous", FULL).map_err(fault)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fault)?;
     Ok(connection)
 }
 
