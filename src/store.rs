@@ -8,6 +8,7 @@
 #[macro_use]
 mod sql;
 
+mod ends;
 mod gather;
 mod judge;
 mod leases;

@@ -1,7 +1,7 @@
 -- What an append writes, an array of each column: sealed events with the fingerprints of their contents,
 -- topics' newest DELETE_ALL, the new ends of the logs with the marks that they were found with. Tells how
 -- many rows that were: none if a head has changed since, which is known once all are locked, in the order
--- of their tenants. The heads' mark is this transaction.
+-- of their tenants, or if an event id was given before; and the heads' new mark, which is this transaction.
 WITH unchanged AS MATERIALIZED (
     SELECT FROM heads JOIN unnest($15::text[], $18::bigint[]) AS found (tenant, mark)
         ON heads.tenant = found.tenant
@@ -9,7 +9,14 @@ WITH unchanged AS MATERIALIZED (
     ORDER BY heads.tenant
     FOR UPDATE OF heads
 ), still AS MATERIALIZED (
-    SELECT FROM unchanged HAVING count(*) = cardinality($15)
+    SELECT FROM unchanged HAVING count(*) = cardinality($15) AND NOT EXISTS (
+        SELECT FROM unnest($1::text[], $3::text[]::uuid[]) AS new (tenant, event_id)
+        CROSS JOIN LATERAL (
+            SELECT FROM idempotency
+            WHERE idempotency.tenant = new.tenant AND idempotency.event_id = new.event_id
+            LIMIT 1
+        ) AS known
+    )
 ), new_events AS (
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, epoch, headers, payload)
     SELECT tenant, position, event_id::uuid, topic, key, type, time_ms, epoch, headers, payload
@@ -36,8 +43,9 @@ WITH unchanged AS MATERIALIZED (
         mark = pg_current_xact_id()::text::bigint
     FROM still CROSS JOIN unnest($15::text[], $16::bigint[], $17::bigint[]) AS raised (tenant, position, time_ms)
     WHERE heads.tenant = raised.tenant
-    RETURNING 1
+    RETURNING heads.mark
 )
 SELECT
     (SELECT count(*) FROM new_events) + (SELECT count(*) FROM given)
-    + (SELECT count(*) FROM raised_epochs) + (SELECT count(*) FROM raised_heads) AS written
+    + (SELECT count(*) FROM raised_epochs) + (SELECT count(*) FROM raised_heads) AS written,
+    (SELECT max(mark) FROM raised_heads) AS mark

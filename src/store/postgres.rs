@@ -22,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::ends::Ends;
 use super::{Error, Store};
 use session::Sessions;
 
@@ -69,6 +70,7 @@ pub enum Server {
 /// An open store.
 pub(super) struct Postgres {
     sessions: Sessions,
+    ends: Ends<append::Mark>,
     writers: usize,
 }
 
@@ -80,7 +82,7 @@ impl Postgres {
         let sessions = Sessions::new(config, options, &durable);
         let connections = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
         let writers = connections.saturating_sub(OTHERS).clamp(1, WRITERS_MAX);
-        Ok(Self { sessions, writers })
+        Ok(Self { sessions, ends: Ends::new(), writers })
     }
 }
 

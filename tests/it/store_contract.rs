@@ -1,8 +1,8 @@
 //! The store's contract: one suite of sentences that every adapter keeps.
 //!
 //! An adapter joins with a [`bench::Bench`] of its own and a few lines: `contract!(name, bench)`,
-//! and `clock_contract!(name, bench)` where its clock can be turned. Each sentence gets a store of
-//! its own, opened as the gateway opens it.
+//! `clock_contract!(name, bench)` where its clock can be turned, and `shared_contract!(name, bench)`
+//! where replicas share it. Each sentence gets a store of its own, opened as the gateway opens it.
 
 mod append;
 pub mod bench;
@@ -18,6 +18,8 @@ mod parking;
 #[cfg(feature = "services")]
 mod postgres;
 mod read;
+#[cfg(feature = "services")]
+mod shared;
 mod sqlite;
 mod tenants;
 
@@ -57,6 +59,7 @@ macro_rules! contract {
                 twins_in_a_batch_share_one_place
                 twins_across_batches_of_a_call_share_one_place
                 a_half_repeated_batch_leaves_no_holes
+                an_event_is_known_however_long_nobody_else_appended
                 any_other_content_is_a_conflict
                 a_conflict_drops_its_own_batch_alone
                 a_dropped_batch_leaves_no_trace
@@ -69,6 +72,7 @@ macro_rules! contract {
                 an_epoch_holds_within_a_batch_and_across_batches
                 topics_and_tenants_have_epochs_of_their_own
                 an_epoch_survives_reopening
+                an_epoch_is_found_however_long_its_topic_was_silent
                 a_dropped_delete_all_begins_no_epoch;
             read:
                 a_log_is_read_page_by_page
@@ -130,6 +134,19 @@ macro_rules! clock_contract {
     };
 }
 
+/// What a store promises besides, when several replicas share it.
+#[cfg(feature = "services")]
+macro_rules! shared_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            shared:
+                what_a_replica_appends_stands_behind_what_others_did
+                what_a_replica_appended_is_known_to_the_others
+                a_log_that_a_replica_renewed_is_renewed_for_the_others;
+        }
+    };
+}
+
 contract!(on_sqlite, crate::store_contract::sqlite::Folder);
 clock_contract!(on_sqlite_s_clock, crate::store_contract::sqlite::Folder);
 
@@ -137,4 +154,10 @@ clock_contract!(on_sqlite_s_clock, crate::store_contract::sqlite::Folder);
 contract!(on_postgres, crate::store_contract::postgres::Schema);
 
 #[cfg(feature = "services")]
+shared_contract!(on_postgres_shared, crate::store_contract::postgres::Schema);
+
+#[cfg(feature = "services")]
 contract!(on_mongodb, crate::store_contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+shared_contract!(on_mongodb_shared, crate::store_contract::mongodb::OwnDatabase);

@@ -1,9 +1,10 @@
 //! Append: the one way into the logs.
 //!
 //! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
-//! and the store with its verdict. What is read is one state; what is written is one statement, and
-//! writes nothing if a head has changed since: then another replica appends to the same log, and it
-//! is done again with the heads locked before they are read, so that it isn't in vain.
+//! and the store with its verdict. What is gone by is one state, as `ends` remembers it or as it is
+//! found; what is written is one statement, and writes nothing if a head has changed since, or if an
+//! event id was given before. If it was found and has changed, another replica appends to the same
+//! log, and it is done again with the heads locked before they are read, so that it isn't in vain.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,6 +15,7 @@ use super::session::{Session, Sessions};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::store::ends::{Ends, State};
 use crate::store::judge::{Offer, Tail, Verdict, judge};
 use crate::store::sql::{self, Columns};
 use crate::store::{Batch, Error, Outcome};
@@ -21,12 +23,29 @@ use crate::store::{Batch, Error, Outcome};
 /// How often an append is run that another's lock undoes.
 const TRIES_MAX: u32 = 3;
 
+/// A head's mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The transaction that changed it last; null in one that never changed.
+    at: Option<i64>,
+    /// The run of the server whose transaction it is.
+    run: u64,
+}
+
 /// Appends the batches, all or none of them.
-pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
+pub(super) async fn append(
+    sessions: &Sessions,
+    ends: &Ends<Mark>,
+    batches: &[Batch],
+) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
-    if let Some(outcomes) = unlocked(sessions, &offers).await? {
+    if let Some(outcomes) = expected(sessions, ends, &offers).await? {
         return Ok(outcomes);
     }
+    if let Some(outcomes) = found(sessions, ends, &offers).await? {
+        return Ok(outcomes);
+    }
+    ends.forget(&offers);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -45,47 +64,76 @@ pub(super) async fn append(sessions: &Sessions, batches: &[Batch]) -> Result<Vec
     }
 }
 
-/// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
-async fn unlocked(sessions: &Sessions, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
+/// By one statement; `None`: nothing was written, since it is not known what the store holds.
+async fn expected(
+    sessions: &Sessions,
+    ends: &Ends<Mark>,
+    offers: &[Offer<'_>],
+) -> Result<Option<Vec<Outcome>>, Error> {
+    let Some(State { tails, marks, now }) = ends.expected(offers) else { return Ok(None) };
+    let verdict = judge(offers, tails, now);
+    let all_new = verdict.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended { .. }));
+    if all_new && !verdict.entries.is_empty() {
+        let mut session = sessions.one().await?;
+        if marks.values().any(|mark| mark.run != sessions.run()) {
+            session.end();
+        } else if write(session, ends, &verdict, &marks).await? {
+            return Ok(Some(verdict.outcomes));
+        }
+    }
+    ends.forget(offers);
+    Ok(None)
+}
+
+/// By two statements that each stand alone; `None`: nothing was written, since somebody else was there.
+async fn found(
+    sessions: &Sessions,
+    ends: &Ends<Mark>,
+    offers: &[Offer<'_>],
+) -> Result<Option<Vec<Outcome>>, Error> {
+    let run = sessions.run();
     let mut session = sessions.one().await?;
-    let (verdict, marks) = judged(&mut session, offers).await?;
+    let state = state(&session.find(asked(offers)).await?, run)?;
+    ends.found(offers, &state);
+    let verdict = judge(offers, state.tails, state.now);
     if verdict.entries.is_empty() {
         // A commit all the same: a server that lost its standby may show what no standby has, and a
         // commit waits for that.
         session.write(lock(offers)).await?;
         return Ok(Some(verdict.outcomes));
     }
-    let written = match session.write_rows(new_rows(&verdict, &marks)).await {
-        Err(_) if session.is_victim() => return Ok(None),
-        written => is_whole(&verdict, &written?)?,
-    };
-    session.end();
+    let written = write(session, ends, &verdict, &state.marks).await?;
     Ok(written.then_some(verdict.outcomes))
+}
+
+/// Whether the verdict still held, and was written.
+async fn write(
+    mut session: Session,
+    ends: &Ends<Mark>,
+    verdict: &Verdict,
+    marks: &HashMap<TenantId, Mark>,
+) -> Result<bool, Error> {
+    let told = match session.write_rows(new_rows(verdict, marks)).await {
+        Err(_) if session.is_victim() => return Ok(false),
+        told => told?,
+    };
+    let whole = is_whole(verdict, &told)?;
+    if let Some(row) = told.first().filter(|_| whole) {
+        let at = row.integer_if_any("mark")?;
+        ends.written(marks, verdict, |tenant, _| Mark { at, ..marks[tenant] });
+    }
+    session.end();
+    Ok(whole)
 }
 
 /// All but the commit of a transaction; `None` as above.
 async fn locked(session: &mut Session, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
     session.run(lock(offers)).await?;
-    let (verdict, marks) = judged(session, offers).await?;
+    let State { tails, marks, now } = state(&session.find(asked(offers)).await?, 0)?;
+    let verdict = judge(offers, tails, now);
     let written =
         verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &marks)).await?)?;
     Ok(written.then_some(verdict.outcomes))
-}
-
-/// The verdict by what the store holds now, and the marks that it goes by.
-async fn judged(session: &mut Session, offers: &[Offer<'_>]) -> Result<(Verdict, Marks), Error> {
-    let State { tails, marks, now } = state(&session.find(asked(offers)).await?)?;
-    Ok((judge(offers, tails, now), marks))
-}
-
-/// The heads' marks: null in those that never changed.
-type Marks = HashMap<TenantId, Option<i64>>;
-
-/// The store's, as far as the batches go.
-struct State {
-    tails: HashMap<TenantId, Tail>,
-    marks: Marks,
-    now: Time,
 }
 
 fn tenants<'a>(offers: &'a [Offer]) -> Vec<&'a TenantId> {
@@ -108,8 +156,8 @@ fn asked(offers: &[Offer]) -> Statement {
     find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 
-/// What was found.
-fn state(found: &[PgRow]) -> Result<State, Error> {
+/// What was found in that run of the server.
+fn state(found: &[PgRow], run: u64) -> Result<State<Mark>, Error> {
     let (mut tails, mut marks, mut now, mut details) =
         (HashMap::<_, Tail>::new(), HashMap::new(), None, vec![]);
     for row in found {
@@ -117,7 +165,7 @@ fn state(found: &[PgRow]) -> Result<State, Error> {
             now = Some(Time::from_ms(now_ms));
         } else if row.text_if_any("log_id")?.is_some() {
             let (tenant, tail) = sql::tail(row)?;
-            marks.insert(tenant.clone(), row.integer_if_any("mark")?);
+            marks.insert(tenant.clone(), Mark { at: row.integer_if_any("mark")?, run });
             tails.insert(tenant, tail);
         } else {
             details.push(row);
@@ -136,8 +184,8 @@ fn state(found: &[PgRow]) -> Result<State, Error> {
     Ok(State { tails, marks, now })
 }
 
-/// What is written, unless a head has another mark.
-fn new_rows(verdict: &Verdict, marks: &Marks) -> Statement {
+/// What is written, unless a head has another mark or an event id was given before.
+fn new_rows(verdict: &Verdict, marks: &HashMap<TenantId, Mark>) -> Statement {
     let Verdict { entries, heads, epochs, .. } = verdict;
     let events = || entries.iter().map(|entry| &entry.envelope);
     sqlx::query(sql!("postgres/append_write.sql"))
@@ -158,7 +206,7 @@ fn new_rows(verdict: &Verdict, marks: &Marks) -> Statement {
         .bind(heads.keys().map(TenantId::as_str).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.position.as_column()).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>())
-        .bind(heads.keys().map(|tenant| marks[tenant]).collect::<Vec<_>>())
+        .bind(heads.keys().map(|tenant| marks[tenant].at).collect::<Vec<_>>())
 }
 
 /// Whether all of it was written, or nothing.

@@ -15,7 +15,7 @@ use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
 #[async_trait]
 impl Log for Postgres {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        append::append(&self.sessions, batches).await
+        append::append(&self.sessions, &self.ends, batches).await
     }
 
     async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {

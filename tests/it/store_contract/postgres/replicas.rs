@@ -124,6 +124,11 @@ async fn leases_and_times_are_told_by_the_server_s_clock() {
     let after = stage.post(&[create(2)]).await[0];
     assert!(after.time.as_ms() >= before.time.as_ms() + 3_600_000, "{before:?} {after:?}");
     assert!(stage.store.take(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
+    let store = stage.bench.open().await;
+    for id in 3..=6 {
+        let outcomes = store.append(&[Batch { tenant: diku(), drafts: vec![create(id)] }]).await.unwrap();
+        assert!(receipts(&outcomes[0])[0].time >= after.time);
+    }
 }
 
 #[tokio::test]
