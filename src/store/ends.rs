@@ -1,11 +1,13 @@
 //! The ends of the logs as this process left them, so that an append needn't ask for them first.
 //!
-//! Fed by an adapter's `append` with what it found in the store and with what it then wrote; feeds its next
-//! append of the same tenants. What is remembered may have changed since: whoever goes by it writes nothing
-//! unless each head still has its mark, nor if the store knows an event id. Where others were found to append
-//! to the same log, nothing is expected until it was found once as this process left it.
+//! Asked by an adapter's `append` before it asks the store, and fed with what it wrote once that is
+//! committed; an append takes out what it goes by, so that nothing is remembered of one that failed. What
+//! is remembered may have changed since: whoever goes by it writes nothing unless each head still has its
+//! mark, nor if the store knows an event id. Where others were found to append to the same log, nothing is
+//! expected until it was found once as this process left it.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -30,11 +32,13 @@ pub(super) struct State<M> {
     pub(super) now: Time,
 }
 
-/// What is remembered.
+/// What is remembered of all tenants.
 pub(super) struct Ends<M>(Mutex<Memory<M>>);
 
-struct Memory<M> {
+/// What is remembered of the tenants of one append.
+pub(super) struct Memory<M> {
     ends: HashMap<TenantId, End<M>>,
+    /// What time it was in the store, and when.
     clock: Option<(Time, Instant)>,
 }
 
@@ -47,21 +51,56 @@ struct End<M> {
     alone: bool,
 }
 
-impl<M: Clone + PartialEq> Ends<M> {
+impl<M> Ends<M> {
     /// Of no log.
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Memory { ends: HashMap::new(), clock: None }))
+        Self(Mutex::default())
     }
 
+    /// Takes out what is remembered of the batches' tenants.
+    pub(super) fn take(&self, offers: &[Offer]) -> Memory<M> {
+        let mut all = self.all();
+        let take = |tenant: &TenantId| all.ends.remove_entry(tenant);
+        let ends = topics(offers).into_keys().filter_map(take).collect();
+        Memory { ends, clock: all.clock }
+    }
+
+    /// Remembers how the logs end behind what was written, and the marks that their heads have got.
+    pub(super) fn put(&self, memory: Memory<M>, verdict: &Verdict, mark: impl Fn(&M, Receipt) -> M) {
+        let Memory { mut ends, clock } = memory;
+        for (tenant, last) in &verdict.heads {
+            if let Some(end) = ends.get_mut(tenant) {
+                end.mark = mark(&end.mark, *last);
+                (end.tail.position, end.tail.time) = (last.position, last.time);
+            }
+        }
+        for ((tenant, topic), position) in &verdict.epochs {
+            if let Some(end) = ends.get_mut(tenant) {
+                end.tail.epochs.insert(topic.clone(), *position);
+            }
+        }
+        let mut all = self.all();
+        if all.ends.len() >= TENANTS_MAX {
+            all.ends.clear();
+        }
+        all.ends.extend(ends);
+        all.clock = clock;
+    }
+
+    fn all(&self) -> MutexGuard<'_, Memory<M>> {
+        self.0.lock().expect("no holder panics")
+    }
+}
+
+impl<M: Clone + PartialEq> Memory<M> {
     /// What the store is expected to hold, but for event ids: none is known.
     pub(super) fn expected(&self, offers: &[Offer]) -> Option<State<M>> {
-        let memory = self.memory();
-        let (told, at) = memory.clock?;
+        let (told, at) = self.clock?;
         let since = Some(at.elapsed()).filter(|since| *since < CLOCK_MAX)?;
         let now = Time::from_ms(told.as_ms() + i64::try_from(since.as_millis()).ok()?);
         let (mut tails, mut marks) = (HashMap::new(), HashMap::new());
-        for (tenant, topics) in asked(offers) {
-            let end = memory.ends.get(tenant)?;
+        for (tenant, topics) in topics(offers) {
+            let end = self.ends.get(tenant)?;
             if !end.alone || !topics.into_iter().all(|topic| end.topics.contains(topic)) {
                 return None;
             }
@@ -71,67 +110,34 @@ impl<M: Clone + PartialEq> Ends<M> {
         Some(State { tails, marks, now })
     }
 
-    /// Somebody else was there.
-    pub(super) fn forget(&self, offers: &[Offer]) {
-        let mut memory = self.memory();
-        for tenant in asked(offers).keys() {
-            memory.ends.remove(*tenant);
-        }
-    }
-
-    /// What was found, before anything is written.
-    pub(super) fn found(&self, offers: &[Offer], found: &State<M>) {
-        let mut memory = self.memory();
-        memory.clock = Some((found.now, Instant::now()));
-        if memory.ends.len() > TENANTS_MAX {
-            memory.ends.clear();
-        }
-        for (tenant, topics) in asked(offers) {
-            let before = memory.ends.remove(tenant);
-            let (Some(tail), Some(mark)) = (found.tails.get(tenant), found.marks.get(tenant)) else {
-                continue;
-            };
-            let before = before.filter(|before| before.mark == *mark);
+    /// What was found instead.
+    pub(super) fn find(&mut self, offers: &[Offer], State { tails, marks, now }: &State<M>) {
+        self.clock = Some((*now, Instant::now()));
+        let mut before = mem::take(&mut self.ends);
+        for (tenant, topics) in topics(offers) {
+            let (Some(tail), Some(mark)) = (tails.get(tenant), marks.get(tenant)) else { continue };
+            let before = before.remove(tenant).filter(|before| before.mark == *mark);
             let alone = before.is_some();
             let (mut epochs, mut all) = before.map(|end| (end.tail.epochs, end.topics)).unwrap_or_default();
             epochs.extend(tail.epochs.clone());
             all.extend(topics.into_iter().cloned());
             let tail = Tail { epochs, known: HashMap::new(), ..*tail };
-            memory.ends.insert(tenant.clone(), End { tail, mark: mark.clone(), topics: all, alone });
+            self.ends.insert(tenant.clone(), End { tail, mark: mark.clone(), topics: all, alone });
         }
     }
+}
 
-    /// What was written by one who went by those marks, and the mark that a head has got.
-    pub(super) fn written(
-        &self,
-        marks: &HashMap<TenantId, M>,
-        verdict: &Verdict,
-        mark: impl Fn(&TenantId, Receipt) -> M,
-    ) {
-        let mut memory = self.memory();
-        for (tenant, last) in &verdict.heads {
-            // Another append of this process may have come between.
-            let Some(end) = memory.ends.get_mut(tenant).filter(|end| marks.get(tenant) == Some(&end.mark))
-            else {
-                continue;
-            };
-            let epochs = verdict.epochs.iter().filter(|((of, _), _)| of == tenant);
-            end.tail.epochs.extend(epochs.map(|((_, topic), position)| (topic.clone(), *position)));
-            (end.tail.position, end.tail.time) = (last.position, last.time);
-            end.mark = mark(tenant, *last);
-        }
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory<M>> {
-        self.0.lock().expect("no holder panics")
+impl<M> Default for Memory<M> {
+    fn default() -> Self {
+        Self { ends: HashMap::new(), clock: None }
     }
 }
 
 /// The tenants of the batches, and their topics.
-fn asked<'a>(offers: &'a [Offer]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
-    let mut asked = HashMap::<_, HashSet<_>>::new();
+fn topics<'a>(offers: &'a [Offer]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
+    let mut topics = HashMap::<_, HashSet<_>>::new();
     for batch in offers.iter().map(Offer::batch) {
-        asked.entry(&batch.tenant).or_default().extend(batch.drafts.iter().map(|draft| &draft.topic));
+        topics.entry(&batch.tenant).or_default().extend(batch.drafts.iter().map(|draft| &draft.topic));
     }
-    asked
+    topics
 }

@@ -98,6 +98,14 @@ pub(super) struct Verdict {
     pub(super) epochs: BTreeMap<(TenantId, Topic), Position>,
 }
 
+impl Verdict {
+    /// Whether every batch is appended, and something is: what was known before had no part in it.
+    pub(super) fn is_all_new(&self) -> bool {
+        let appended = |outcome: &Outcome| matches!(outcome, Outcome::Appended { .. });
+        !self.entries.is_empty() && self.outcomes.iter().all(appended)
+    }
+}
+
 /// Judges the batches in their order, each against the store and what the batches before it were given.
 /// A tenant without a tail is not enabled.
 pub(super) fn judge(offers: &[Offer], mut tails: HashMap<TenantId, Tail>, now: Time) -> Verdict {

@@ -31,6 +31,7 @@ use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::ends::Ends;
 use super::{Error, Store};
 use collections::Collections;
 use fault::{fault, writing};
@@ -48,6 +49,7 @@ pub struct Config {
 pub(super) struct Mongodb {
     client: Client,
     collections: Collections,
+    ends: Ends<append::Mark>,
 }
 
 impl Mongodb {
@@ -57,7 +59,7 @@ impl Mongodb {
         let collections = Collections::new(&database);
         collections.make(&database).await?;
         collections.under_way.tidy().await?;
-        Ok(Self { client: database.client().clone(), collections })
+        Ok(Self { client: database.client().clone(), collections, ends: Ends::new() })
     }
 
     /// A session whose reads all see one state.

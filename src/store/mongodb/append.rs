@@ -1,9 +1,11 @@
 //! Append: the one way into the logs.
 //!
-//! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
-//! and the store with its verdict. The heads are raised before anything else is written: whoever
-//! else has raised one of them since the transaction's snapshot was taken, or tries to meanwhile,
-//! lets one of both lose. So what was read before the verdict still holds when it is written.
+//! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them, as
+//! `ends` remembers it or as it is found, and the store with its verdict. The heads are raised before
+//! anything else is written, if they still end where they did: whoever else has raised one of them
+//! since the transaction's snapshot was taken, or tries to meanwhile, lets one of both lose. So what
+//! the verdict goes by still holds when it is written. That no event id was given before is
+//! remembered of none: the key of its row tells, and then it is run again by what is found.
 //!
 //! What is only known already is committed too, though it writes nothing but that it is no longer
 //! under way: it may have been read before a majority had it, and must not be answered before it
@@ -18,29 +20,47 @@ use async_trait::async_trait;
 use super::collections::{Collections, Rows};
 use super::transaction::{Body, Failed};
 use super::{many, rows};
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::store::ends::{Ends, Memory, State};
 use crate::store::judge::{Entry, Known, Offer, Tail, Verdict, judge};
 use crate::store::{Batch, Error, Outcome, Receipt};
 
 /// What MongoDB takes as one document.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Where a log ends, and which log that is: a head that is raised or renewed has another.
+pub(super) type Mark = (LogId, Position);
+
 /// One call, to be run in a transaction.
 pub(super) struct Append<'a> {
     collections: &'a Collections,
+    ends: &'a Ends<Mark>,
     offers: Vec<Offer<'a>>,
+}
+
+/// What is true once it is committed, and what is to be remembered then.
+pub(super) struct Judged {
+    verdict: Verdict,
+    memory: Memory<Mark>,
 }
 
 impl<'a> Append<'a> {
     /// Of these batches.
-    pub(super) fn new(collections: &'a Collections, batches: &'a [Batch]) -> Self {
-        Self { collections, offers: batches.iter().map(Offer::new).collect() }
+    pub(super) fn new(collections: &'a Collections, ends: &'a Ends<Mark>, batches: &'a [Batch]) -> Self {
+        Self { collections, ends, offers: batches.iter().map(Offer::new).collect() }
+    }
+
+    /// What to answer, now that it is committed.
+    pub(super) fn committed(&self, Judged { verdict, memory }: Judged) -> Vec<Outcome> {
+        self.ends.put(memory, &verdict, |(log_id, _), last| (*log_id, last.position));
+        verdict.outcomes
     }
 
     /// What the store holds of the batches' tenants and event ids, and what time it is there.
-    async fn tails(&self, session: &mut ClientSession) -> Result<(HashMap<TenantId, Tail>, Time), Failed> {
+    async fn state(&self, session: &mut ClientSession) -> Result<State<Mark>, Failed> {
         let Collections { heads, epochs, idempotency, .. } = self.collections;
         // All in one row: a transaction takes no union of collections.
         let found = vec![
@@ -51,11 +71,13 @@ impl<'a> Append<'a> {
             with(idempotency, "known", &self.event_ids()),
         ];
         let Some(found) = many::join(heads, found, session).await?.pop() else {
-            return Ok((HashMap::new(), Time::ZERO));
+            return Ok(State { tails: HashMap::new(), marks: HashMap::new(), now: Time::ZERO });
         };
-        let mut tails = HashMap::new();
+        let (mut tails, mut marks) = (HashMap::new(), HashMap::new());
         for row in rows::documents(&found, "heads")? {
-            tails.insert(rows::tenant(row)?, tail(row)?);
+            let (tenant, tail) = (rows::tenant(row)?, tail(row)?);
+            marks.insert(tenant.clone(), (tail.log_id, tail.position));
+            tails.insert(tenant, tail);
         }
         for row in rows::documents(&found, "epochs")? {
             let id = rows::document(row, "_id")?;
@@ -69,7 +91,7 @@ impl<'a> Append<'a> {
                 tail.known.insert(rows::event_id(id)?, known(row)?);
             }
         }
-        Ok((tails, rows::date(&found, "now")?))
+        Ok(State { tails, marks, now: rows::date(&found, "now")? })
     }
 
     fn batches(&self) -> impl Iterator<Item = &Batch> {
@@ -96,13 +118,18 @@ impl<'a> Append<'a> {
         ids.collect()
     }
 
-    async fn insert(&self, verdict: &Verdict, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn insert(
+        &self,
+        verdict: &Verdict,
+        marks: &HashMap<TenantId, Mark>,
+        session: &mut ClientSession,
+    ) -> Result<(), Failed> {
         let Verdict { entries, heads, epochs, .. } = verdict;
         if entries.is_empty() {
             return Ok(());
         }
         let events = entries.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let heads: Vec<_> = heads.iter().map(|(tenant, receipt)| raise(tenant, *receipt)).collect();
+        let heads = heads.iter().map(|(tenant, end)| raise(tenant, marks[tenant], *end)).collect();
         many::update(&self.collections.heads, heads, session).await?;
         self.collections.events.insert_many(events).session(&mut *session).await?;
         let idempotency = entries.iter().map(idempotency);
@@ -118,13 +145,27 @@ impl<'a> Append<'a> {
 
 #[async_trait]
 impl Body for Append<'_> {
-    type Done = Vec<Outcome>;
+    type Done = Judged;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<Vec<Outcome>, Failed> {
-        let (tails, now) = self.tails(session).await?;
+    async fn run(&self, session: &mut ClientSession) -> Result<Judged, Failed> {
+        let mut memory = self.ends.take(&self.offers);
+        if let Some(State { tails, marks, now }) = memory.expected(&self.offers) {
+            let verdict = judge(&self.offers, tails, now);
+            if verdict.is_all_new() {
+                return match self.insert(&verdict, &marks, session).await {
+                    Ok(()) => Ok(Judged { verdict, memory }),
+                    // A head ends elsewhere, or an event id was given before.
+                    Err(Failed::Over(Error::Corrupt(why))) => Err(Failed::Again(why)),
+                    Err(failed) => Err(failed),
+                };
+            }
+        }
+        let state = self.state(session).await?;
+        memory.find(&self.offers, &state);
+        let State { tails, marks, now } = state;
         let verdict = judge(&self.offers, tails, now);
-        self.insert(&verdict, session).await?;
-        Ok(verdict.outcomes)
+        self.insert(&verdict, &marks, session).await?;
+        Ok(Judged { verdict, memory })
     }
 }
 
@@ -183,9 +224,11 @@ fn idempotency(entry: &Entry) -> RawDocumentBuf {
     }
 }
 
-/// A head's new end; its mark lies above the time at which the append was said to begin.
-fn raise(tenant: &TenantId, end: Receipt) -> Document {
+/// A head's new end, if it ends where it did; its mark lies above the time at which the append was said to
+/// begin.
+fn raise(tenant: &TenantId, (log_id, before): Mark, end: Receipt) -> Document {
+    let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
     let Receipt { position, time } = end;
     let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "mark": "$$CLUSTER_TIME" };
-    doc! { "q": { "_id": tenant.as_str() }, "u": [{ "$set": end }] }
+    doc! { "q": head, "u": [{ "$set": end }] }
 }

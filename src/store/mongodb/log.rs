@@ -19,7 +19,9 @@ impl Log for Mongodb {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
-        transaction::commit(&self.collections.under_way, &Append::new(&self.collections, batches)).await
+        let append = Append::new(&self.collections, &self.ends, batches);
+        let judged = transaction::commit(&self.collections.under_way, &append).await?;
+        Ok(append.committed(judged))
     }
 
     async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {

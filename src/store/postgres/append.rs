@@ -15,7 +15,7 @@ use super::session::{Session, Sessions};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::ends::{Ends, State};
+use crate::store::ends::{Ends, Memory, State};
 use crate::store::judge::{Offer, Tail, Verdict, judge};
 use crate::store::sql::{self, Columns};
 use crate::store::{Batch, Error, Outcome};
@@ -39,13 +39,9 @@ pub(super) async fn append(
     batches: &[Batch],
 ) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
-    if let Some(outcomes) = expected(sessions, ends, &offers).await? {
+    if let Some(outcomes) = unlocked(sessions, ends, &offers).await? {
         return Ok(outcomes);
     }
-    if let Some(outcomes) = found(sessions, ends, &offers).await? {
-        return Ok(outcomes);
-    }
-    ends.forget(&offers);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -64,66 +60,54 @@ pub(super) async fn append(
     }
 }
 
-/// By one statement; `None`: nothing was written, since it is not known what the store holds.
-async fn expected(
+/// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
+async fn unlocked(
     sessions: &Sessions,
     ends: &Ends<Mark>,
     offers: &[Offer<'_>],
 ) -> Result<Option<Vec<Outcome>>, Error> {
-    let Some(State { tails, marks, now }) = ends.expected(offers) else { return Ok(None) };
-    let verdict = judge(offers, tails, now);
-    let all_new = verdict.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Appended { .. }));
-    if all_new && !verdict.entries.is_empty() {
-        let mut session = sessions.one().await?;
-        if marks.values().any(|mark| mark.run != sessions.run()) {
-            session.end();
-        } else if write(session, ends, &verdict, &marks).await? {
-            return Ok(Some(verdict.outcomes));
-        }
-    }
-    ends.forget(offers);
-    Ok(None)
-}
-
-/// By two statements that each stand alone; `None`: nothing was written, since somebody else was there.
-async fn found(
-    sessions: &Sessions,
-    ends: &Ends<Mark>,
-    offers: &[Offer<'_>],
-) -> Result<Option<Vec<Outcome>>, Error> {
+    let mut memory = ends.take(offers);
     let run = sessions.run();
     let mut session = sessions.one().await?;
+    if let Some(State { tails, marks, now }) = memory.expected(offers) {
+        let verdict = judge(offers, tails, now);
+        if verdict.is_all_new() && marks.values().all(|mark| mark.run == sessions.run()) {
+            if let Some(at) = write(&mut session, &verdict, &marks).await? {
+                session.end();
+                ends.put(memory, &verdict, |mark, _| Mark { at: Some(at), ..*mark });
+                return Ok(Some(verdict.outcomes));
+            }
+            memory = Memory::default();
+        }
+    }
     let state = state(&session.find(asked(offers)).await?, run)?;
-    ends.found(offers, &state);
-    let verdict = judge(offers, state.tails, state.now);
+    memory.find(offers, &state);
+    let State { tails, marks, now } = state;
+    let verdict = judge(offers, tails, now);
     if verdict.entries.is_empty() {
         // A commit all the same: a server that lost its standby may show what no standby has, and a
         // commit waits for that.
         session.write(lock(offers)).await?;
         return Ok(Some(verdict.outcomes));
     }
-    let written = write(session, ends, &verdict, &state.marks).await?;
-    Ok(written.then_some(verdict.outcomes))
+    let Some(at) = write(&mut session, &verdict, &marks).await? else { return Ok(None) };
+    session.end();
+    ends.put(memory, &verdict, |mark, _| Mark { at: Some(at), ..*mark });
+    Ok(Some(verdict.outcomes))
 }
 
-/// Whether the verdict still held, and was written.
+/// Writes what still holds; tells the heads' new mark, `None` if nothing was written.
 async fn write(
-    mut session: Session,
-    ends: &Ends<Mark>,
+    session: &mut Session,
     verdict: &Verdict,
     marks: &HashMap<TenantId, Mark>,
-) -> Result<bool, Error> {
+) -> Result<Option<i64>, Error> {
     let told = match session.write_rows(new_rows(verdict, marks)).await {
-        Err(_) if session.is_victim() => return Ok(false),
+        Err(_) if session.is_victim() => return Ok(None),
         told => told?,
     };
     let whole = is_whole(verdict, &told)?;
-    if let Some(row) = told.first().filter(|_| whole) {
-        let at = row.integer_if_any("mark")?;
-        ends.written(marks, verdict, |tenant, _| Mark { at, ..marks[tenant] });
-    }
-    session.end();
-    Ok(whole)
+    told.first().filter(|_| whole).map(|row| row.integer("mark")).transpose()
 }
 
 /// All but the commit of a transaction; `None` as above.
