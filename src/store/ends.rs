@@ -141,3 +141,114 @@ fn topics<'a>(offers: &'a [Offer]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> 
     }
     topics
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::{Ends, Memory, State};
+    use crate::domain::draft::{Draft, Origin};
+    use crate::domain::event::EventId;
+    use crate::domain::headers::Headers;
+    use crate::domain::lane::Lane;
+    use crate::domain::position::{LogId, Position};
+    use crate::domain::tenant::TenantId;
+    use crate::domain::time::Time;
+    use crate::domain::topic::Topic;
+    use crate::domain::wire_form::WireForm;
+    use crate::store::Batch;
+    use crate::store::judge::{Offer, Tail, judge};
+
+    fn diku() -> TenantId {
+        TenantId::parse("diku").unwrap()
+    }
+
+    /// A batch of one DELETE_ALL of a topic.
+    fn batch(topic: &str) -> Batch {
+        let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
+        let id = EventId::new(Uuid::from_u128(1));
+        let draft = Draft::delete_all(Topic::parse(topic).unwrap(), WireForm::Convention, id, &origin);
+        Batch { tenant: diku(), drafts: vec![draft] }
+    }
+
+    /// A store whose log of `diku` ends at a position, its mark.
+    fn state(end: i64) -> State<i64> {
+        let tail = Tail {
+            log_id: LogId::new(Uuid::nil()),
+            lane: Lane::new(3),
+            position: Position::from_column(end),
+            time: Time::from_ms(1_000),
+            epochs: HashMap::new(),
+            known: HashMap::new(),
+        };
+        State {
+            tails: HashMap::from([(diku(), tail)]),
+            marks: HashMap::from([(diku(), end)]),
+            now: Time::from_ms(2_000),
+        }
+    }
+
+    /// Appends a batch to a log that ends there; tells whether it was found and not expected.
+    fn append(ends: &Ends<i64>, topic: &str, end: i64) -> bool {
+        let batch = batch(topic);
+        let offers = [Offer::new(&batch)];
+        let mut memory = ends.take(&offers);
+        let expected = memory.expected(&offers);
+        let found = expected.is_none();
+        let State { tails, marks, now } = expected.unwrap_or_else(|| {
+            let state = state(end);
+            memory.find(&offers, &state);
+            state
+        });
+        assert_eq!((tails[&diku()].position.as_column(), marks[&diku()]), (end, end));
+        assert!(now >= Time::from_ms(2_000));
+        let verdict = judge(&offers, tails, now);
+        ends.put(memory, &verdict, |_, last| last.position.as_column());
+        found
+    }
+
+    const ITEM: &str = "diku.inventory.item";
+    const OTHER: &str = "diku.inventory.other";
+
+    #[test]
+    fn an_end_is_expected_once_it_was_found_as_it_was_left() {
+        let ends = Ends::new();
+        let found: Vec<_> = (1..=5).map(|end| append(&ends, ITEM, end)).collect();
+        assert_eq!(found, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_topic_s_epoch_is_expected_once_it_was_asked_for() {
+        let ends = Ends::new();
+        let topics = [ITEM, ITEM, ITEM, OTHER, OTHER, ITEM];
+        let found: Vec<_> = (1..).zip(topics).map(|(end, topic)| append(&ends, topic, end)).collect();
+        assert_eq!(found, [true, true, false, true, false, false]);
+        let [item, other] = [batch(ITEM), batch(OTHER)];
+        let offers = [Offer::new(&item), Offer::new(&other)];
+        let state = ends.take(&offers).expected(&offers).unwrap();
+        let epochs = &state.tails[&diku()].epochs;
+        let of = |topic| epochs[&Topic::parse(topic).unwrap()].number();
+        assert_eq!((of(ITEM), of(OTHER)), (7, 6));
+    }
+
+    #[test]
+    fn nothing_is_expected_where_others_append_too() {
+        let ends = Ends::new();
+        let found = [1, 5, 9, 13, 17].map(|end| append(&ends, ITEM, end));
+        assert_eq!(found, [true; 5]);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_an_append_that_came_to_nothing() {
+        let ends = Ends::new();
+        (1..=3).for_each(|end| drop(append(&ends, ITEM, end)));
+        let batch = batch(ITEM);
+        let offers = [Offer::new(&batch)];
+        let Memory { ends: taken, .. } = ends.take(&offers);
+        assert_eq!(taken.len(), 1);
+        assert!(ends.take(&offers).expected(&offers).is_none());
+    }
+}
