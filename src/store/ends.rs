@@ -2,9 +2,10 @@
 //!
 //! Asked by an adapter's `append` before it asks the store, and fed with what it wrote once that is
 //! committed; an append takes out what it goes by, so that nothing is remembered of one that failed. What
-//! is remembered may have changed since: whoever goes by it writes nothing unless each head still has its
-//! mark, nor if the store knows an event id. Where others were found to append to the same log, nothing is
-//! expected until it was found once as this process left it.
+//! is remembered may have changed since: whoever goes by it writes nothing unless each head still shows what
+//! was seen of it, nor if the store knows an event id. Where others were found to append to the same log, nothing is
+//! expected until it was found once as this process left it. A lane may be remembered from before a resize:
+//! then another lane is woken, and the right one finds the events at its next look.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -19,58 +20,58 @@ use crate::domain::topic::Topic;
 
 /// How long the store's clock is counted on by this machine's, which may run faster or slower.
 const CLOCK_MAX: Duration = Duration::from_secs(10);
-/// Tenants that are remembered: a few hundred bytes each.
+/// Tenants that are remembered: a few hundred bytes each, and their topics.
 const TENANTS_MAX: usize = 10_000;
 
 /// What an append goes by.
-pub(super) struct State<M> {
+pub(super) struct State<S> {
     /// The ends of the batches' tenants.
     pub(super) tails: HashMap<TenantId, Tail>,
-    /// Their heads' marks: another one tells that a head has changed.
-    pub(super) marks: HashMap<TenantId, M>,
-    /// What time it is in the store.
+    /// What was seen of their heads: a head that has changed shows something else.
+    pub(super) seen: HashMap<TenantId, S>,
+    /// What time it is in the store; of no tenant: any.
     pub(super) now: Time,
 }
 
 /// What is remembered of all tenants.
-pub(super) struct Ends<M>(Mutex<Memory<M>>);
+pub(super) struct Ends<S>(Mutex<Memory<S>>);
 
 /// What is remembered of the tenants of one append.
-pub(super) struct Memory<M> {
-    ends: HashMap<TenantId, End<M>>,
-    /// What time it was in the store, and when.
-    clock: Option<(Time, Instant)>,
+pub(super) struct Memory<S> {
+    ends: HashMap<TenantId, End<S>>,
+    /// When it was what time in the store.
+    clock: Option<(Instant, Time)>,
 }
 
-struct End<M> {
+struct End<S> {
     tail: Tail,
-    mark: M,
+    seen: S,
     /// Of which topics the last DELETE_ALL is known, if there was one.
     topics: HashSet<Topic>,
     /// Whether it was found once as it had been left.
     alone: bool,
 }
 
-impl<M> Ends<M> {
+impl<S> Ends<S> {
     /// Of no log.
     pub(super) fn new() -> Self {
         Self(Mutex::default())
     }
 
     /// Takes out what is remembered of the batches' tenants.
-    pub(super) fn take(&self, offers: &[Offer]) -> Memory<M> {
+    pub(super) fn take(&self, offers: &[Offer]) -> Memory<S> {
         let mut all = self.all();
         let take = |tenant: &TenantId| all.ends.remove_entry(tenant);
         let ends = topics(offers).into_keys().filter_map(take).collect();
         Memory { ends, clock: all.clock }
     }
 
-    /// Remembers how the logs end behind what was written, and the marks that their heads have got.
-    pub(super) fn put(&self, memory: Memory<M>, verdict: &Verdict, mark: impl Fn(&M, Receipt) -> M) {
+    /// Remembers how the logs end behind what was written, and what is then seen of their heads.
+    pub(super) fn put(&self, memory: Memory<S>, verdict: &Verdict, seen: impl Fn(&S, Receipt) -> S) {
         let Memory { mut ends, clock } = memory;
         for (tenant, last) in &verdict.heads {
             if let Some(end) = ends.get_mut(tenant) {
-                end.mark = mark(&end.mark, *last);
+                end.seen = seen(&end.seen, *last);
                 (end.tail.position, end.tail.time) = (last.position, last.time);
             }
         }
@@ -84,50 +85,52 @@ impl<M> Ends<M> {
             all.ends.clear();
         }
         all.ends.extend(ends);
-        all.clock = clock;
+        all.clock = all.clock.max(clock);
     }
 
-    fn all(&self) -> MutexGuard<'_, Memory<M>> {
+    fn all(&self) -> MutexGuard<'_, Memory<S>> {
         self.0.lock().expect("no holder panics")
     }
 }
 
-impl<M: Clone + PartialEq> Memory<M> {
+impl<S: Clone + PartialEq> Memory<S> {
     /// What the store is expected to hold, but for event ids: none is known.
-    pub(super) fn expected(&self, offers: &[Offer]) -> Option<State<M>> {
-        let (told, at) = self.clock?;
+    pub(super) fn expected(&self, offers: &[Offer]) -> Option<State<S>> {
+        let (at, told) = self.clock?;
         let since = Some(at.elapsed()).filter(|since| *since < CLOCK_MAX)?;
         let now = Time::from_ms(told.as_ms() + i64::try_from(since.as_millis()).ok()?);
-        let (mut tails, mut marks) = (HashMap::new(), HashMap::new());
+        let (mut tails, mut seen) = (HashMap::new(), HashMap::new());
         for (tenant, topics) in topics(offers) {
             let end = self.ends.get(tenant)?;
             if !end.alone || !topics.into_iter().all(|topic| end.topics.contains(topic)) {
                 return None;
             }
             tails.insert(tenant.clone(), end.tail.clone());
-            marks.insert(tenant.clone(), end.mark.clone());
+            seen.insert(tenant.clone(), end.seen.clone());
         }
-        Some(State { tails, marks, now })
+        Some(State { tails, seen, now })
     }
 
     /// What was found instead.
-    pub(super) fn find(&mut self, offers: &[Offer], State { tails, marks, now }: &State<M>) {
-        self.clock = Some((*now, Instant::now()));
+    pub(super) fn find(&mut self, offers: &[Offer], State { tails, seen, now }: &State<S>) {
+        if !tails.is_empty() {
+            self.clock = Some((Instant::now(), *now));
+        }
         let mut before = mem::take(&mut self.ends);
         for (tenant, topics) in topics(offers) {
-            let (Some(tail), Some(mark)) = (tails.get(tenant), marks.get(tenant)) else { continue };
-            let before = before.remove(tenant).filter(|before| before.mark == *mark);
+            let (Some(tail), Some(seen)) = (tails.get(tenant), seen.get(tenant)) else { continue };
+            let before = before.remove(tenant).filter(|before| before.seen == *seen);
             let alone = before.is_some();
             let (mut epochs, mut all) = before.map(|end| (end.tail.epochs, end.topics)).unwrap_or_default();
             epochs.extend(tail.epochs.clone());
             all.extend(topics.into_iter().cloned());
             let tail = Tail { epochs, known: HashMap::new(), ..*tail };
-            self.ends.insert(tenant.clone(), End { tail, mark: mark.clone(), topics: all, alone });
+            self.ends.insert(tenant.clone(), End { tail, seen: seen.clone(), topics: all, alone });
         }
     }
 }
 
-impl<M> Default for Memory<M> {
+impl<S> Default for Memory<S> {
     fn default() -> Self {
         Self { ends: HashMap::new(), clock: None }
     }
@@ -174,7 +177,7 @@ mod tests {
         Batch { tenant: diku(), drafts: vec![draft] }
     }
 
-    /// A store whose log of `diku` ends at a position, its mark.
+    /// A store whose log of `diku` ends at a position, which is all that is seen of it.
     fn state(end: i64) -> State<i64> {
         let tail = Tail {
             log_id: LogId::new(Uuid::nil()),
@@ -186,7 +189,7 @@ mod tests {
         };
         State {
             tails: HashMap::from([(diku(), tail)]),
-            marks: HashMap::from([(diku(), end)]),
+            seen: HashMap::from([(diku(), end)]),
             now: Time::from_ms(2_000),
         }
     }
@@ -198,12 +201,12 @@ mod tests {
         let mut memory = ends.take(&offers);
         let expected = memory.expected(&offers);
         let found = expected.is_none();
-        let State { tails, marks, now } = expected.unwrap_or_else(|| {
+        let State { tails, seen, now } = expected.unwrap_or_else(|| {
             let state = state(end);
             memory.find(&offers, &state);
             state
         });
-        assert_eq!((tails[&diku()].position.as_column(), marks[&diku()]), (end, end));
+        assert_eq!((tails[&diku()].position.as_column(), seen[&diku()]), (end, end));
         assert!(now >= Time::from_ms(2_000));
         let verdict = judge(&offers, tails, now);
         ends.put(memory, &verdict, |_, last| last.position.as_column());
@@ -242,9 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_enabled_tells_no_time() {
+        let ends = Ends::new();
+        assert_eq!([1, 2].map(|end| append(&ends, ITEM, end)), [true; 2]);
+        let nobody = Batch { tenant: TenantId::parse("nobody").unwrap(), drafts: vec![] };
+        let offers = [Offer::new(&nobody)];
+        let mut memory = ends.take(&offers);
+        let nothing = State { tails: HashMap::new(), seen: HashMap::new(), now: Time::ZERO };
+        memory.find(&offers, &nothing);
+        ends.put(memory, &judge(&offers, nothing.tails, nothing.now), |_, last| last.position.as_column());
+        assert!(!append(&ends, ITEM, 3));
+    }
+
+    #[test]
     fn nothing_is_remembered_of_an_append_that_came_to_nothing() {
         let ends = Ends::new();
-        (1..=3).for_each(|end| drop(append(&ends, ITEM, end)));
+        let found = [1, 2, 3].map(|end| append(&ends, ITEM, end));
+        assert_eq!(found, [true, true, false]);
         let batch = batch(ITEM);
         let offers = [Offer::new(&batch)];
         let Memory { ends: taken, .. } = ends.take(&offers);

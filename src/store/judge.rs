@@ -1,7 +1,7 @@
 //! The judging of an append: what is new, what was there before, what conflicts, and where the new stands.
 //!
 //! Fed by an adapter's `append` with the batches and what the store holds of their tenants and event
-//! ids, in a state that nobody changes before the verdict is written; feeds it the rows to write. No
+//! ids, in a state that still holds when the verdict is written, or it isn't; feeds it the rows to write. No
 //! I/O, no clock: the same input gives the same verdict, so that a transaction may be run again.
 //! Always true: positions are dense, time never goes back within a tenant, and a batch that conflicts
 //! leaves no trace.

@@ -49,7 +49,7 @@ pub struct Config {
 pub(super) struct Mongodb {
     client: Client,
     collections: Collections,
-    ends: Ends<append::Mark>,
+    ends: Ends<append::Seen>,
 }
 
 impl Mongodb {

@@ -70,7 +70,7 @@ pub enum Server {
 /// An open store.
 pub(super) struct Postgres {
     sessions: Sessions,
-    ends: Ends<append::Mark>,
+    ends: Ends<append::Seen>,
     writers: usize,
 }
 

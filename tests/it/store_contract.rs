@@ -142,7 +142,8 @@ macro_rules! shared_contract {
             shared:
                 what_a_replica_appends_stands_behind_what_others_did
                 what_a_replica_appended_is_known_to_the_others
-                a_log_that_a_replica_renewed_is_renewed_for_the_others;
+                a_log_that_a_replica_renewed_is_renewed_for_the_others
+                time_goes_on_for_a_replica_that_is_alone;
         }
     };
 }

@@ -31,25 +31,25 @@ use crate::store::{Batch, Error, Outcome, Receipt};
 /// What MongoDB takes as one document.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Where a log ends, and which log that is: a head that is raised or renewed has another.
-pub(super) type Mark = (LogId, Position);
+/// What is seen of a head, which is raised or renewed: where its log ends, and which log that is.
+pub(super) type Seen = (LogId, Position);
 
 /// One call, to be run in a transaction.
 pub(super) struct Append<'a> {
     collections: &'a Collections,
-    ends: &'a Ends<Mark>,
+    ends: &'a Ends<Seen>,
     offers: Vec<Offer<'a>>,
 }
 
 /// What is true once it is committed, and what is to be remembered then.
 pub(super) struct Judged {
     verdict: Verdict,
-    memory: Memory<Mark>,
+    memory: Memory<Seen>,
 }
 
 impl<'a> Append<'a> {
     /// Of these batches.
-    pub(super) fn new(collections: &'a Collections, ends: &'a Ends<Mark>, batches: &'a [Batch]) -> Self {
+    pub(super) fn new(collections: &'a Collections, ends: &'a Ends<Seen>, batches: &'a [Batch]) -> Self {
         Self { collections, ends, offers: batches.iter().map(Offer::new).collect() }
     }
 
@@ -60,7 +60,7 @@ impl<'a> Append<'a> {
     }
 
     /// What the store holds of the batches' tenants and event ids, and what time it is there.
-    async fn state(&self, session: &mut ClientSession) -> Result<State<Mark>, Failed> {
+    async fn state(&self, session: &mut ClientSession) -> Result<State<Seen>, Failed> {
         let Collections { heads, epochs, idempotency, .. } = self.collections;
         // All in one row: a transaction takes no union of collections.
         let found = vec![
@@ -71,12 +71,12 @@ impl<'a> Append<'a> {
             with(idempotency, "known", &self.event_ids()),
         ];
         let Some(found) = many::join(heads, found, session).await?.pop() else {
-            return Ok(State { tails: HashMap::new(), marks: HashMap::new(), now: Time::ZERO });
+            return Ok(State { tails: HashMap::new(), seen: HashMap::new(), now: Time::ZERO });
         };
-        let (mut tails, mut marks) = (HashMap::new(), HashMap::new());
+        let (mut tails, mut seen) = (HashMap::new(), HashMap::new());
         for row in rows::documents(&found, "heads")? {
             let (tenant, tail) = (rows::tenant(row)?, tail(row)?);
-            marks.insert(tenant.clone(), (tail.log_id, tail.position));
+            seen.insert(tenant.clone(), (tail.log_id, tail.position));
             tails.insert(tenant, tail);
         }
         for row in rows::documents(&found, "epochs")? {
@@ -91,7 +91,7 @@ impl<'a> Append<'a> {
                 tail.known.insert(rows::event_id(id)?, known(row)?);
             }
         }
-        Ok(State { tails, marks, now: rows::date(&found, "now")? })
+        Ok(State { tails, seen, now: rows::date(&found, "now")? })
     }
 
     fn batches(&self) -> impl Iterator<Item = &Batch> {
@@ -121,7 +121,7 @@ impl<'a> Append<'a> {
     async fn insert(
         &self,
         verdict: &Verdict,
-        marks: &HashMap<TenantId, Mark>,
+        seen: &HashMap<TenantId, Seen>,
         session: &mut ClientSession,
     ) -> Result<(), Failed> {
         let Verdict { entries, heads, epochs, .. } = verdict;
@@ -129,7 +129,7 @@ impl<'a> Append<'a> {
             return Ok(());
         }
         let events = entries.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let heads = heads.iter().map(|(tenant, end)| raise(tenant, marks[tenant], *end)).collect();
+        let heads = heads.iter().map(|(tenant, end)| raise(tenant, seen[tenant], *end)).collect();
         many::update(&self.collections.heads, heads, session).await?;
         self.collections.events.insert_many(events).session(&mut *session).await?;
         let idempotency = entries.iter().map(idempotency);
@@ -149,10 +149,10 @@ impl Body for Append<'_> {
 
     async fn run(&self, session: &mut ClientSession) -> Result<Judged, Failed> {
         let mut memory = self.ends.take(&self.offers);
-        if let Some(State { tails, marks, now }) = memory.expected(&self.offers) {
+        if let Some(State { tails, seen, now }) = memory.expected(&self.offers) {
             let verdict = judge(&self.offers, tails, now);
             if verdict.is_all_new() {
-                return match self.insert(&verdict, &marks, session).await {
+                return match self.insert(&verdict, &seen, session).await {
                     Ok(()) => Ok(Judged { verdict, memory }),
                     // A head ends elsewhere, or an event id was given before.
                     Err(Failed::Over(Error::Corrupt(why))) => Err(Failed::Again(why)),
@@ -162,9 +162,9 @@ impl Body for Append<'_> {
         }
         let state = self.state(session).await?;
         memory.find(&self.offers, &state);
-        let State { tails, marks, now } = state;
+        let State { tails, seen, now } = state;
         let verdict = judge(&self.offers, tails, now);
-        self.insert(&verdict, &marks, session).await?;
+        self.insert(&verdict, &seen, session).await?;
         Ok(Judged { verdict, memory })
     }
 }
@@ -226,7 +226,7 @@ fn idempotency(entry: &Entry) -> RawDocumentBuf {
 
 /// A head's new end, if it ends where it did; its mark lies above the time at which the append was said to
 /// begin.
-fn raise(tenant: &TenantId, (log_id, before): Mark, end: Receipt) -> Document {
+fn raise(tenant: &TenantId, (log_id, before): Seen, end: Receipt) -> Document {
     let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
     let Receipt { position, time } = end;
     let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "mark": "$$CLUSTER_TIME" };

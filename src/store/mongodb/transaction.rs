@@ -1,8 +1,8 @@
 //! Transactions: a body that runs until it commits, fails for good, or patience ends.
 //!
 //! Fed by whatever writes several documents at once. The body is repeated from its start when it
-//! lost against another transaction, or the primary changed; what it writes depends on what it
-//! reads there, so that it may run any number of times. Always true: an error before the commit
+//! lost against another transaction, or the primary changed; what it writes still holds there when
+//! it is written, so that it may run any number of times. Always true: an error before the commit
 //! says that nothing was written; an error of the commit says so only if the server did.
 
 use std::hash::{BuildHasher, RandomState};

@@ -15,7 +15,7 @@ use super::session::{Session, Sessions};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::ends::{Ends, Memory, State};
+use crate::store::ends::{Ends, State};
 use crate::store::judge::{Offer, Tail, Verdict, judge};
 use crate::store::sql::{self, Columns};
 use crate::store::{Batch, Error, Outcome};
@@ -23,11 +23,11 @@ use crate::store::{Batch, Error, Outcome};
 /// How often an append is run that another's lock undoes.
 const TRIES_MAX: u32 = 3;
 
-/// A head's mark.
+/// What is seen of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct Seen {
     /// The transaction that changed it last; null in one that never changed.
-    at: Option<i64>,
+    mark: Option<i64>,
     /// The run of the server whose transaction it is.
     run: u64,
 }
@@ -35,7 +35,7 @@ pub(super) struct Mark {
 /// Appends the batches, all or none of them.
 pub(super) async fn append(
     sessions: &Sessions,
-    ends: &Ends<Mark>,
+    ends: &Ends<Seen>,
     batches: &[Batch],
 ) -> Result<Vec<Outcome>, Error> {
     let offers: Vec<_> = batches.iter().map(Offer::new).collect();
@@ -63,36 +63,38 @@ pub(super) async fn append(
 /// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
 async fn unlocked(
     sessions: &Sessions,
-    ends: &Ends<Mark>,
+    ends: &Ends<Seen>,
     offers: &[Offer<'_>],
 ) -> Result<Option<Vec<Outcome>>, Error> {
     let mut memory = ends.take(offers);
     let run = sessions.run();
     let mut session = sessions.one().await?;
-    if let Some(State { tails, marks, now }) = memory.expected(offers) {
+    if let Some(State { tails, seen, now }) = memory.expected(offers) {
         let verdict = judge(offers, tails, now);
-        if verdict.is_all_new() && marks.values().all(|mark| mark.run == sessions.run()) {
-            if let Some(at) = write(&mut session, &verdict, &marks).await? {
-                session.end();
-                ends.put(memory, &verdict, |mark, _| Mark { at: Some(at), ..*mark });
-                return Ok(Some(verdict.outcomes));
-            }
-            memory = Memory::default();
+        if verdict.is_all_new()
+            && seen.values().all(|seen| seen.run == sessions.run())
+            && let Some(mark) = write(&mut session, &verdict, &seen).await?
+        {
+            session.end();
+            ends.put(memory, &verdict, |seen, _| Seen { mark: Some(mark), ..*seen });
+            return Ok(Some(verdict.outcomes));
         }
     }
     let state = state(&session.find(asked(offers)).await?, run)?;
     memory.find(offers, &state);
-    let State { tails, marks, now } = state;
+    let State { tails, seen, now } = state;
     let verdict = judge(offers, tails, now);
     if verdict.entries.is_empty() {
         // A commit all the same: a server that lost its standby may show what no standby has, and a
         // commit waits for that.
         session.write(lock(offers)).await?;
+        ends.put(memory, &verdict, |seen, _| *seen);
         return Ok(Some(verdict.outcomes));
     }
-    let Some(at) = write(&mut session, &verdict, &marks).await? else { return Ok(None) };
+    let written = write(&mut session, &verdict, &seen).await?;
     session.end();
-    ends.put(memory, &verdict, |mark, _| Mark { at: Some(at), ..*mark });
+    let Some(mark) = written else { return Ok(None) };
+    ends.put(memory, &verdict, |seen, _| Seen { mark: Some(mark), ..*seen });
     Ok(Some(verdict.outcomes))
 }
 
@@ -100,9 +102,9 @@ async fn unlocked(
 async fn write(
     session: &mut Session,
     verdict: &Verdict,
-    marks: &HashMap<TenantId, Mark>,
+    seen: &HashMap<TenantId, Seen>,
 ) -> Result<Option<i64>, Error> {
-    let told = match session.write_rows(new_rows(verdict, marks)).await {
+    let told = match session.write_rows(new_rows(verdict, seen)).await {
         Err(_) if session.is_victim() => return Ok(None),
         told => told?,
     };
@@ -113,10 +115,10 @@ async fn write(
 /// All but the commit of a transaction; `None` as above.
 async fn locked(session: &mut Session, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
     session.run(lock(offers)).await?;
-    let State { tails, marks, now } = state(&session.find(asked(offers)).await?, 0)?;
+    let State { tails, seen, now } = state(&session.find(asked(offers)).await?, 0)?;
     let verdict = judge(offers, tails, now);
     let written =
-        verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &marks)).await?)?;
+        verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &seen)).await?)?;
     Ok(written.then_some(verdict.outcomes))
 }
 
@@ -141,15 +143,15 @@ fn asked(offers: &[Offer]) -> Statement {
 }
 
 /// What was found in that run of the server.
-fn state(found: &[PgRow], run: u64) -> Result<State<Mark>, Error> {
-    let (mut tails, mut marks, mut now, mut details) =
+fn state(found: &[PgRow], run: u64) -> Result<State<Seen>, Error> {
+    let (mut tails, mut seen, mut now, mut details) =
         (HashMap::<_, Tail>::new(), HashMap::new(), None, vec![]);
     for row in found {
         if let Some(now_ms) = row.integer_if_any("now_ms")? {
             now = Some(Time::from_ms(now_ms));
         } else if row.text_if_any("log_id")?.is_some() {
             let (tenant, tail) = sql::tail(row)?;
-            marks.insert(tenant.clone(), Mark { at: row.integer_if_any("mark")?, run });
+            seen.insert(tenant.clone(), Seen { mark: row.integer_if_any("mark")?, run });
             tails.insert(tenant, tail);
         } else {
             details.push(row);
@@ -165,11 +167,11 @@ fn state(found: &[PgRow], run: u64) -> Result<State<Mark>, Error> {
         }
     }
     let now = now.ok_or_else(|| Error::Corrupt("the clock tells nothing".to_owned()))?;
-    Ok(State { tails, marks, now })
+    Ok(State { tails, seen, now })
 }
 
 /// What is written, unless a head has another mark or an event id was given before.
-fn new_rows(verdict: &Verdict, marks: &HashMap<TenantId, Mark>) -> Statement {
+fn new_rows(verdict: &Verdict, seen: &HashMap<TenantId, Seen>) -> Statement {
     let Verdict { entries, heads, epochs, .. } = verdict;
     let events = || entries.iter().map(|entry| &entry.envelope);
     sqlx::query(sql!("postgres/append_write.sql"))
@@ -190,7 +192,7 @@ fn new_rows(verdict: &Verdict, marks: &HashMap<TenantId, Mark>) -> Statement {
         .bind(heads.keys().map(TenantId::as_str).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.position.as_column()).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>())
-        .bind(heads.keys().map(|tenant| marks[tenant].at).collect::<Vec<_>>())
+        .bind(heads.keys().map(|tenant| seen[tenant].mark).collect::<Vec<_>>())
 }
 
 /// Whether all of it was written, or nothing.

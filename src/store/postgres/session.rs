@@ -1,8 +1,8 @@
 //! Sessions: a connection of the pool for the length of one call, and the transaction on it.
 //!
 //! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
-//! after a call that ended as it should; after an error, or when a caller's future is dropped half
-//! way, it is closed, which rolls back what was not to commit itself. No answer in time is a lost
+//! after a call that ended as it should; after an error that is told, or when a caller's future is dropped
+//! half way, it is closed, which rolls back what was not to commit itself. No answer in time is a lost
 //! connection (a server that vanished sends no word of it).
 
 use std::sync::Arc;

@@ -25,8 +25,8 @@ const LOCK: &str = "event-gateway.lock";
 const READERS: usize = 4;
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
-/// Bytes of a page of a new database. An event's row of 2 kB fills one, and so does what its random key
-/// changes in an index; in one of 4 KiB either would leave half of what is written empty.
+/// Bytes of a page of a new database: what an event changes anywhere, its random key in an index, is written
+/// as a page, and so is the end of a row that is longer.
 const PAGE_BYTES: u32 = 2_048;
 /// Bytes of the WAL that a commit copies into the database when there are so many. A page that many commits
 /// change is copied once.

@@ -14,8 +14,14 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
 use uuid::Uuid;
 
+use super::drafts::create;
+
 /// How many lanes every store of the suite has.
 pub const LANES: u16 = 3;
+
+/// After so many appends a store surely goes by what it wrote last, if it does so at all: each of the pool's
+/// connections begins anew.
+pub const SETTLED: u128 = 20;
 
 /// What an adapter brings to the suite.
 pub trait Bench: Send + Sync + Sized {
@@ -104,6 +110,15 @@ impl<B: Bench> Stage<B> {
     /// Appends one batch that has nothing against it.
     pub async fn post(&self, drafts: &[Draft]) -> Vec<Receipt> {
         receipts(&self.append(&[drafts]).await[0])
+    }
+
+    /// Appends events one by one until the store has settled; tells the receipts.
+    pub async fn settle(&self, first: u128) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        for id in first..first + SETTLED {
+            receipts.extend(self.post(&[create(id)]).await);
+        }
+        receipts
     }
 
     /// Reads one tenant's log.

@@ -71,6 +71,14 @@ const STATEMENTS: &[Planned] = &[
          array['big'], array[1], array[1], array[900000]",
         "heads_pkey"
     ),
+    planned!(
+        "append_write.sql",
+        "text[], bigint[], text[], text[], text[], text[], bigint[], bigint[], text[], bytea[], bytea[],
+         text[], text[], bigint[], text[], bigint[], bigint[], bigint[]",
+        "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+         array['big'], array[1], array[1], array[900000]",
+        "idempotency_pkey"
+    ),
     planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_span"),
     planned!(
         "cursor_advance.sql",
