@@ -2,10 +2,10 @@
 //!
 //! Asked by an adapter's `append` before it asks the store, and fed with what it wrote once that is
 //! committed; an append takes out what it goes by, so that nothing is remembered of one that failed. What
-//! is remembered may have changed since: whoever goes by it writes nothing unless each head still shows what
-//! was seen of it, nor if the store knows an event id. Where others were found to append to the same log, nothing is
-//! expected until it was found once as this process left it. A lane may be remembered from before a resize:
-//! then another lane is woken, and the right one finds the events at its next look.
+//! is remembered may have changed since: whoever goes by it writes nothing unless each head still shows
+//! what was seen of it, nor if the store knows an event id. Where others were found to append to the same
+//! log, nothing is expected until it was found once as this process left it. A lane may be remembered
+//! from before a resize: then another lane is woken, and the right one finds the events at its next look.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;

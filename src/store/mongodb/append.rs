@@ -4,8 +4,8 @@
 //! `ends` remembers it or as it is found, and the store with its verdict. The heads are raised before
 //! anything else is written, if they still end where they did: whoever else has raised one of them
 //! since the transaction's snapshot was taken, or tries to meanwhile, lets one of both lose. So what
-//! the verdict goes by still holds when it is written. That no event id was given before is
-//! remembered of none: the key of its row tells, and then it is run again by what is found.
+//! the verdict goes by still holds when it is written. Event ids are not remembered: if one was given
+//! before, its row's key tells, and the append is run again by what is found.
 //!
 //! What is only known already is committed too, though it writes nothing but that it is no longer
 //! under way: it may have been read before a majority had it, and must not be answered before it
@@ -224,8 +224,8 @@ fn idempotency(entry: &Entry) -> RawDocumentBuf {
     }
 }
 
-/// A head's new end, if it ends where it did; its mark lies above the time at which the append was said to
-/// begin.
+/// A head's new end, if it still is as it was seen; its mark lies above the time at which the append was
+/// said to begin.
 fn raise(tenant: &TenantId, (log_id, before): Seen, end: Receipt) -> Document {
     let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
     let Receipt { position, time } = end;
