@@ -61,8 +61,7 @@ impl<S> Ends<S> {
     /// Takes out what is remembered of the batches' tenants.
     pub(super) fn take(&self, offers: &[Offer]) -> Memory<S> {
         let mut all = self.all();
-        let take = |tenant: &TenantId| all.ends.remove_entry(tenant);
-        let ends = topics(offers).into_keys().filter_map(take).collect();
+        let ends = offers.iter().filter_map(|offer| all.ends.remove_entry(&offer.batch().tenant)).collect();
         Memory { ends, clock: all.clock }
     }
 
