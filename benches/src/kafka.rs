@@ -21,7 +21,7 @@ pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
         .set("transactional.id", topic)
-        .set("linger.ms", "0")
+        .set("linger.ms", "1")
         .set("partitioner", "murmur2_random")
         .create()
         .unwrap();

@@ -101,9 +101,19 @@ impl LaneProducer {
         producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, topics))
     }
 
+    /// All records are made before the first is sent: while librdkafka waits for more of a partition, all
+    /// of the page's come together, and go as one batch.
     fn publish_page(&self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
-        self.transact(&topics, |until| self.send(page, &topics, until))
+        let slices = page.slices.iter();
+        let records: Vec<_> = slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
+        let cursors: Vec<_> = slices.map(|slice| CursorRecord::new(&page.follower, &slice.cursor)).collect();
+        self.transact(&topics, |until| {
+            records.into_iter().try_for_each(|record| self.enqueue(record, &topics, until))?;
+            cursors.iter().try_for_each(|cursor| {
+                self.enqueue(cursor.to(self.cursors.topic(), self.partition), &topics, until)
+            })
+        })
     }
 
     fn remove(&self, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
@@ -113,17 +123,6 @@ impl LaneProducer {
                 self.enqueue(gone.to(self.cursors.topic(), self.partition), &[], until)
             })
         })
-    }
-
-    fn send(&self, page: &Page, topics: &[&Topic], until: Instant) -> Result<(), Error> {
-        for slice in &page.slices {
-            for event in &slice.events {
-                self.enqueue(record::event(event), topics, until)?;
-            }
-            let cursor = CursorRecord::new(&page.follower, &slice.cursor);
-            self.enqueue(cursor.to(self.cursors.topic(), self.partition), topics, until)?;
-        }
-        Ok(())
     }
 
     fn enqueue<P: ToBytes + ?Sized>(

@@ -60,7 +60,8 @@ pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
     let mut client = base(
         config,
         &[
-            ("linger.ms", "0"),
+            // A page's records of a partition come within this, and go as one batch.
+            ("linger.ms", "1"),
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
             // A topic that isn't there is told while the page still waits, but not before a new one
