@@ -177,28 +177,37 @@ impl Worker {
         self.parts.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         let mut producer = fenced.producer;
+        let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
             let live = match relay.offer(&self.parts, suspects).await {
                 Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
                 live => live?.map(Arc::new),
             };
             if let Some(page) = &live {
-                producer = match self.publish(producer, page, suspects).await {
+                let (published, meanwhile) = tokio::join!(
+                    self.publish(producer, page),
+                    self.meanwhile(&mut relay, &committed, suspects)
+                );
+                producer = match published {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
                 };
-                // Late at worst: what stays behind is counted before the cursor has passed it.
-                self.settle(lease, &mut relay).await?;
-                self.note(&cursors(page)).await?;
+                meanwhile?;
+                suspects.clear(page);
+                committed = cursors(page);
+            } else {
+                self.note(&std::mem::take(&mut committed)).await?;
             }
             relay.hear(&self.parts).await?;
+            // Late at worst: what stays behind is counted before the store's cursor has passed it.
             self.settle(lease, &mut relay).await?;
             let release = relay.release(&self.parts, suspects).await?;
             if let Some(release) = &release {
-                producer = match self.publish(producer, &release.page, suspects).await {
+                producer = match self.publish(producer, &release.page).await {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, &release.page, error).await,
                 };
+                suspects.clear(&release.page);
                 let next = relay.released(release);
                 self.settle(lease, &mut relay).await?;
                 if next == Next::TakeOver {
@@ -210,7 +219,20 @@ impl Worker {
                 self.rest().await;
             }
         }
+        self.note(&committed).await?;
         Ok(Next::GoOn)
+    }
+
+    /// What needn't wait until a page is published: notes what was before it, and reads what comes next.
+    async fn meanwhile(
+        &self,
+        relay: &mut Relay,
+        committed: &[(TenantId, Cursor)],
+        suspects: &Suspects,
+    ) -> Result<(), End> {
+        self.note(committed).await?;
+        relay.read_ahead(&self.parts, suspects).await;
+        Ok(())
     }
 
     /// A lane without events needs no producer. `false` at `stop`.
@@ -229,12 +251,9 @@ impl Worker {
         &self,
         producer: Box<dyn Producer>,
         page: &Arc<Page>,
-        suspects: &mut Suspects,
     ) -> Result<Box<dyn Producer>, Refusal> {
         self.broker.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
-        let producer = producer.publish(page.clone()).await.map_err(Refusal::Publish)?;
-        suspects.clear(page);
-        Ok(producer)
+        producer.publish(page.clone()).await.map_err(Refusal::Publish)
     }
 
     /// What to do about a page that was not published. Its producer is gone: the lane is taken over again,

@@ -103,7 +103,7 @@ impl Relay {
 
     /// Begins what somebody has asked for. What the relay has not passed yet waits until it has.
     pub(super) async fn hear(&mut self, parts: &Parts) -> Result<(), Error> {
-        if self.lots.values().all(|lot| lot.open().next().is_none()) {
+        if !self.has_parked() {
             return Ok(());
         }
         for asked in parts.store.parked_lane(self.lane).await? {

@@ -71,6 +71,8 @@ pub(super) struct Relay {
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
     pub(super) stopped: HashSet<TenantId>,
+    /// What was read ahead of its turn.
+    ahead: Option<Result<Option<Page>, Error>>,
 }
 
 impl Relay {
@@ -88,8 +90,8 @@ impl Relay {
             }
         }
         let (progress, lots) = (HashMap::new(), HashMap::new());
-        let (queue, stopped) = (VecDeque::new(), HashSet::new());
-        let mut relay = Self { lane, mark: changed.mark, known, progress, lots, queue, stopped };
+        let (queue, stopped, ahead) = (VecDeque::new(), HashSet::new(), None);
+        let mut relay = Self { lane, mark: changed.mark, known, progress, lots, queue, stopped, ahead };
         relay.take_up(parts, changed.heads).await?;
         relay.take_stock(parts).await?;
         Ok(relay)
@@ -103,6 +105,22 @@ impl Relay {
 
     /// The next page, if any log has events behind its cursor.
     pub(super) async fn offer(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
+        match self.ahead.take() {
+            Some(read) => read,
+            None => self.read(parts, suspects).await,
+        }
+    }
+
+    /// Reads the page that is offered next while the last one is published, if that one left events
+    /// behind; where there is no backlog, what is appended meanwhile makes a larger page later. Where
+    /// something is parked, what is written of it follows from pages that are published.
+    pub(super) async fn read_ahead(&mut self, parts: &Parts, suspects: &Suspects) {
+        if !self.queue.is_empty() && !self.has_parked() {
+            self.ahead = Some(self.read(parts, suspects).await);
+        }
+    }
+
+    async fn read(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         self.look(parts).await?;
         let (tenants, events_each_max) = self.turn(suspects);
         if tenants.is_empty() {
@@ -118,6 +136,11 @@ impl Relay {
         left_out.for_each(|tenant| self.enqueue(tenant));
         let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice)).collect();
         Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
+    }
+
+    /// Whether anything stays behind.
+    pub(super) fn has_parked(&self) -> bool {
+        self.lots.values().any(|lot| lot.open().next().is_some())
     }
 
     /// Whose turn it is, and for how many events each: a suspect alone, or several that are none.

@@ -114,7 +114,7 @@ enum Broken {
     Store(usize, Fault),
 }
 
-/// Two waves of events for three tenants; returns the number of calls that Kafka and the store got.
+/// Two waves of events for three tenants, the second of more than a page; returns the number of calls that Kafka and the store got.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(3);
     let mut stage = Stage::new(2, &tenants).await;
@@ -126,9 +126,9 @@ async fn story(broken: Broken) -> (usize, usize) {
     let moody = Arc::new(Moody::broken(stage.store.clone(), store_fault));
     stage.parts.store = moody.clone();
     let followers = stage.follow();
-    for wave in 0..2 {
+    for wave in [0..20, 20..620] {
         for tenant in &tenants {
-            stage.append(tenant, drafts(tenant, wave * 20..wave * 20 + 20)).await;
+            stage.append(tenant, drafts(tenant, wave.clone())).await;
         }
         stage.published(&tenants).await;
     }
