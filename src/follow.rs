@@ -81,7 +81,7 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Ticks after each page that a lane of this replica commits.
+    /// Ticks after the store knows of a page that a lane of this replica has committed.
     pub pages: watch::Sender<()>,
     /// This replica, for the leases.
     pub replica: String,

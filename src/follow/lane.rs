@@ -192,17 +192,19 @@ impl Worker {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
                 };
-                meanwhile?;
                 suspects.clear(page);
+                meanwhile?;
                 committed = cursors(page);
             } else {
                 self.note(&std::mem::take(&mut committed)).await?;
             }
             relay.hear(&self.parts).await?;
-            // Late at worst: what stays behind is counted before the store's cursor has passed it.
-            self.settle(lease, &mut relay).await?;
             let release = relay.release(&self.parts, suspects).await?;
+            // What stays behind is counted before the store's cursor has passed it, and what has joined
+            // the rest is written down before the rest goes on.
+            self.settle(lease, &mut relay).await?;
             if let Some(release) = &release {
+                self.note(&std::mem::take(&mut committed)).await?;
                 producer = match self.publish(producer, &release.page).await {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, &release.page, error).await,

@@ -60,7 +60,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// `pages` ticks after each page that this replica's lanes commit; `None` without a relay. Once it is
+    /// `pages` ticks after the store knows of a page of this replica's lanes; `None` without a relay. Once it is
     /// `closing`, nobody waits any more.
     pub fn new(
         store: Arc<dyn Store>,

@@ -113,7 +113,7 @@ impl Relay {
 
     /// Reads the page that is offered next while the last one is published, if that one left events
     /// behind; where there is no backlog, what is appended meanwhile makes a larger page later. Where
-    /// something is parked, what is written of it follows from pages that are published.
+    /// something is parked, what is written down of it must be true once the last page is published.
     pub(super) async fn read_ahead(&mut self, parts: &Parts, suspects: &Suspects) {
         if !self.queue.is_empty() && !self.has_parked() {
             self.ahead = Some(self.read(parts, suspects).await);

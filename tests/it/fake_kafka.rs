@@ -162,6 +162,8 @@ impl FakeProducer {
 impl Producer for FakeProducer {
     /// What is refused is told of the page as a whole, as librdkafka does.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
+        // Whatever else is done meanwhile has begun.
+        tokio::task::yield_now().await;
         self.kafka.clone().call(|state| {
             self.refuse_fenced(state)?;
             let events = page.slices.iter().flat_map(|slice| &slice.events);

@@ -114,7 +114,8 @@ enum Broken {
     Store(usize, Fault),
 }
 
-/// Two waves of events for three tenants, the second of more than a page; returns the number of calls that Kafka and the store got.
+/// Two waves of events for three tenants, the second of more than a page; returns the number of calls
+/// that Kafka and the store got.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(3);
     let mut stage = Stage::new(2, &tenants).await;

@@ -101,8 +101,8 @@ impl LaneProducer {
         producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, topics))
     }
 
-    /// All records are made before the first is sent: while librdkafka waits for more of a partition, all
-    /// of the page's come together, and go as one batch.
+    /// All records are made before the first is sent: they come while librdkafka waits for more of their
+    /// partition, and go together.
     fn publish_page(&self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
         let slices = page.slices.iter();

@@ -60,7 +60,8 @@ pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
     let mut client = base(
         config,
         &[
-            // A page's records of a partition come within this, and go as one batch.
+            // A page's records of a partition come within this, and go together. A page of one record
+            // waits as long.
             ("linger.ms", "1"),
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
