@@ -28,6 +28,18 @@ pub enum Fault {
     After,
 }
 
+/// Tells a story again and again, with a fault at each of its calls in turn, before and after. The story
+/// returns how many calls were made; not more than so many tell nothing.
+pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) -> usize) {
+    for fault in [Fault::Before, Fault::After] {
+        let mut call = 1;
+        while story((call, fault)).await >= call {
+            call += 1;
+        }
+        assert!(call > more_than, "a story of {call} calls tells nothing");
+    }
+}
+
 /// What such a Kafka holds.
 #[derive(Default)]
 pub struct State {

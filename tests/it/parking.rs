@@ -13,7 +13,7 @@ use event_gateway::follow::Followers;
 use event_gateway::store::Tally;
 use tokio::time::Instant;
 
-use crate::fake_kafka::{Fault, PATIENCE};
+use crate::fake_kafka::{Fault, PATIENCE, at_each_call};
 use crate::moody_store::Moody;
 use crate::relay::{Stage, tenants};
 use crate::store_contract::bench::position;
@@ -304,22 +304,10 @@ async fn parked_and_released(stage: &Stage, tenant: &TenantId) -> Followers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_kafka_fails_everything_is_accounted_for() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while broken(Some((call, fault)), None).await.0 >= call {
-            call += 1;
-        }
-        assert!(call > 15, "a story of {call} calls tells nothing");
-    }
+    at_each_call(15, async |fault| broken(Some(fault), None).await.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_the_store_fails_everything_is_accounted_for() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while broken(None, Some((call, fault))).await.1 >= call {
-            call += 1;
-        }
-        assert!(call > 30, "a story of {call} calls tells nothing");
-    }
+    at_each_call(30, async |fault| broken(None, Some(fault)).await.1).await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::store::Batch;
 
-use crate::fake_kafka::Fault;
+use crate::fake_kafka::{Fault, at_each_call};
 use crate::moody_store::Moody;
 use crate::parking::{ITEM, draft, mixed};
 use crate::relay::{Stage, tenants};
@@ -71,22 +71,10 @@ async fn story(fault: (usize, Fault)) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_joins_once() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while story((call, fault)).await >= call {
-            call += 1;
-        }
-        assert!(call > 20, "a story of {call} calls tells nothing");
-    }
+    at_each_call(20, story).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_the_store_fails_what_joins_without_a_page_joins_once() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while story_by_ones((call, fault)).await >= call {
-            call += 1;
-        }
-        assert!(call > 20, "a story of {call} calls tells nothing");
-    }
+    at_each_call(20, story_by_ones).await;
 }

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::fake_kafka::{FakeKafka, Fault, PATIENCE};
+use crate::fake_kafka::{FakeKafka, Fault, PATIENCE, at_each_call};
 use crate::moody_store::{Mood, Moody};
 use crate::store_contract::bench::{all, log_id, tenant};
 use crate::store_contract::drafts::{create_in, created, event_id, key};
@@ -140,24 +140,12 @@ async fn story(broken: Broken) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_kafka_fails_nothing_is_lost_repeated_or_reordered() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while story(Broken::Kafka(call, fault)).await.0 >= call {
-            call += 1;
-        }
-        assert!(call > 6, "a story of {call} calls tells nothing");
-    }
+    at_each_call(6, async |(call, fault)| story(Broken::Kafka(call, fault)).await.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_to_the_store_fails_nothing_is_lost_repeated_or_reordered() {
-    for fault in [Fault::Before, Fault::After] {
-        let mut call = 1;
-        while story(Broken::Store(call, fault)).await.1 >= call {
-            call += 1;
-        }
-        assert!(call > 20, "a story of {call} calls tells nothing");
-    }
+    at_each_call(20, async |(call, fault)| story(Broken::Store(call, fault)).await.1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -146,20 +146,21 @@ async fn heads_are_updated_on_their_page() {
     assert!(hot * 100 >= updates * 95, "{hot} of {updates}");
 }
 
-/// Asking what the store holds reads the tenants, appending does not. Whoever has a new connection asks,
-/// or has not asked for long: so one of several appends must do without.
+/// Asking what the store holds reads the tenants, appending does not. Who has a new connection asks, and
+/// who hasn't asked for long: so one of several appends must do without.
 #[tokio::test]
 async fn who_appends_alone_asks_for_nothing_before() {
     let stage = Stage::<Schema>::new().await;
     let mut outside = stage.bench.outside().await;
     for first in (1..).step_by(100).take(5) {
-        stage.settle(first).await;
+        let before = stage.settle(first).await[19].position;
         outside.execute("BEGIN").await.unwrap();
         outside.execute("LOCK TABLE tenants IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let batch = Batch { tenant: diku(), drafts: vec![create(first + 99)] };
         let appended = stage.store.append(&[batch]).await;
         outside.execute("ROLLBACK").await.unwrap();
-        if appended.is_ok() {
+        if let Ok(outcomes) = appended {
+            assert_eq!(receipts(&outcomes[0])[0].position, before.next());
             return;
         }
     }
