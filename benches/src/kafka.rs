@@ -1,4 +1,5 @@
-//! The baseline of the relay: a bare transactional producer; and how much a topic holds.
+//! The baseline of the relay, and of what reaches consumers: a bare transactional producer; and how much a topic
+//! holds.
 
 use std::time::{Duration, Instant};
 
@@ -16,37 +17,53 @@ use crate::records::Records;
 
 const NAP: Duration = Duration::from_micros(200);
 
-/// Publishes so many records in transactions of `page`, each drained before its commit; tells events/s.
-pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", address)
-        .set("transactional.id", topic)
-        .set("linger.ms", "1")
-        .set("partitioner", "murmur2_random")
-        .create()
-        .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
-    let mut records = Records::default();
-    let payloads: Vec<_> = (0..page).map(|_| records.record()).collect();
-    let publish = || {
-        producer.begin_transaction().unwrap();
-        for (key, payload) in &payloads {
-            let record = BaseRecord::to(topic).key(key.as_str()).payload(payload.as_str());
-            producer.send(record.headers(headers(key))).map_err(|(error, _)| error).unwrap();
+/// A bare transactional producer, of one topic.
+pub struct BareProducer {
+    producer: BaseProducer,
+    topic: String,
+}
+
+impl BareProducer {
+    /// Ready for its first transaction.
+    pub fn of(address: &str, topic: &str) -> Self {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", address)
+            .set("transactional.id", topic)
+            .set("linger.ms", "1")
+            .set("partitioner", "murmur2_random")
+            .create()
+            .unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        Self { producer, topic: topic.to_owned() }
+    }
+
+    /// Publishes records, each a key and a payload, in one transaction, drained before its commit.
+    pub fn publish(&self, records: &[(String, String)]) {
+        self.producer.begin_transaction().unwrap();
+        for (key, payload) in records {
+            let record = BaseRecord::to(&self.topic).key(key.as_str()).payload(payload.as_str());
+            self.producer.send(record.headers(headers(key))).map_err(|(error, _)| error).unwrap();
         }
-        while producer.in_flight_count() > 0 {
-            let unanswered = producer.in_flight_count();
-            producer.poll(Duration::ZERO);
-            if producer.in_flight_count() == unanswered {
+        while self.producer.in_flight_count() > 0 {
+            let unanswered = self.producer.in_flight_count();
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() == unanswered {
                 std::thread::sleep(NAP);
             }
         }
-        producer.commit_transaction(PATIENCE).unwrap();
-    };
+        self.producer.commit_transaction(PATIENCE).unwrap();
+    }
+}
+
+/// Publishes so many records in transactions of `page`; tells events/s.
+pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
+    let producer = BareProducer::of(address, topic);
+    let mut records = Records::default();
+    let records: Vec<_> = (0..page).map(|_| records.record()).collect();
     // The first ones find leaders and coordinators.
-    (0..3).for_each(|_| publish());
+    (0..3).for_each(|_| producer.publish(&records));
     let (pages, begin) = (events / page, Instant::now());
-    (0..pages).for_each(|_| publish());
+    (0..pages).for_each(|_| producer.publish(&records));
     per_second((pages * page) as u64, begin.elapsed())
 }
 

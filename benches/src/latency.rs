@@ -11,7 +11,7 @@ use crate::bare::Bare;
 use crate::client::{Plan, Poster, load};
 use crate::contest::{Contest, median, quantile};
 use crate::gateway::{Gateway, tenants};
-use crate::kafka::committed;
+use crate::kafka::{self, BareProducer, committed};
 use crate::options::Rounds;
 use crate::raw;
 use crate::records::Records;
@@ -36,45 +36,68 @@ pub async fn accept(store: Store, rounds: &Rounds) {
     contest.tell();
 }
 
-/// From the POST until a read_committed consumer has the record, at so many changes per second.
+/// From the POST until a read_committed consumer has the record, at so many changes per second: against a bare
+/// producer's transactions of one record.
 pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     let (place, broker, names) = (store.start().await, PrivateBroker::start(), tenants(1));
     let kafka = broker.address();
     let mut p50 = Contest::new(format!("accept to consumed, {}, {rate}/s, p50", store.name()), "ms");
     let mut p99 = Contest::new(format!("accept to consumed, {}, {rate}/s, p99", store.name()), "ms");
-    for _ in 0..rounds.rounds {
+    let mut add = |side, mut latencies: Vec<f64>| {
+        p50.add(side, quantile(&mut latencies, 0.5));
+        p99.add(side, quantile(&mut latencies, 0.99));
+    };
+    for round in 0..rounds.rounds {
         let ours = Gateway::start(&place, Some(&kafka), &names);
-        let mut latencies = arrivals(&ours, &kafka, rate, rounds).await;
-        p50.add("ours", quantile(&mut latencies, 0.5));
-        p99.add("ours", quantile(&mut latencies, 0.99));
+        let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);
+        let mut post = async || {
+            let body = records.body(1);
+            poster.post(&names[0], &body, true).await.unwrap();
+            body.keys[0].clone()
+        };
+        // The first one waits for its topic.
+        post().await;
+        ours.until_published(1).await;
+        add("ours", arrivals(&kafka, &ours.topic(&names[0]), rate, rounds, post).await);
+        drop(ours);
+        let topic = format!("raw{round}");
+        kafka::make_topic(&kafka, &topic).await;
+        let (mut records, producer) = (Records::default(), BareProducer::of(&kafka, &topic));
+        let publish = async || {
+            let record = records.record();
+            producer.publish(std::slice::from_ref(&record));
+            record.0
+        };
+        add("a bare producer, transactions of one", arrivals(&kafka, &topic, rate, rounds, publish).await);
     }
     p50.tell();
     p99.tell();
 }
 
-async fn arrivals(ours: &Gateway, kafka: &str, rate: u32, rounds: &Rounds) -> Vec<f64> {
-    let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);
-    // The first one waits for its topic.
-    assert!(poster.post("t0", &records.body(1), true).await.is_ok());
-    ours.until_published(1).await;
+/// How long each record took from the begin of `send`, which tells its key, until it was consumed, in ms.
+async fn arrivals(
+    kafka: &str,
+    topic: &str,
+    rate: u32,
+    rounds: &Rounds,
+    mut send: impl AsyncFnMut() -> String,
+) -> Vec<f64> {
     let stop = Instant::now() + rounds.warm_up() + rounds.time() + Duration::from_secs(3);
-    let (address, topic) = (kafka.to_owned(), ours.topic("t0"));
-    let seen = tokio::task::spawn_blocking(move || consume(&address, &topic, stop));
+    let (address, name) = (kafka.to_owned(), topic.to_owned());
+    let seen = tokio::task::spawn_blocking(move || consume(&address, &name, stop));
     sleep(Duration::from_secs(1)).await;
-    let (begin, mut posted) = (Instant::now(), Vec::new());
+    let (begin, mut sent) = (Instant::now(), Vec::new());
     for n in 0.. {
         let due = Duration::from_secs(n) / rate;
         if due >= rounds.warm_up() + rounds.time() {
             break;
         }
         sleep((begin + due).saturating_duration_since(Instant::now())).await;
-        let body = records.body(1);
         let at = Instant::now();
-        poster.post("t0", &body, true).await.unwrap();
-        posted.extend(body.keys.into_iter().map(|key| (key, at)));
+        sent.push((send().await, at));
     }
     let seen = seen.await.unwrap();
-    let measured = posted.into_iter().filter(|(_, at)| *at >= begin + rounds.warm_up());
+    let measured = sent.into_iter().filter(|(_, at)| *at >= begin + rounds.warm_up());
     measured.map(|(key, at)| (seen[&key] - at).as_secs_f64() * 1e3).collect()
 }
 

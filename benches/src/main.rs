@@ -74,7 +74,7 @@ enum What {
         #[command(flatten)]
         rounds: Rounds,
     },
-    /// From a POST to a read_committed consumer.
+    /// From a POST to a read_committed consumer: ours, a bare producer's transactions of one record.
     Consumed {
         #[arg(long)]
         store: Store,
