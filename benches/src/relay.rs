@@ -21,18 +21,23 @@ pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
     let what = format!("relay, {}, backlog of {events}", store.name());
     let mut contest = Contest::new(what.clone(), "events/s");
     let mut cpu = Contest::new(what, "ms of CPU per 1,000 events");
+    // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
+    bare(&kafka, "warmup", events).await;
     for round in 0..rounds {
         let (rate, cpu_ms) = drain(&place, &kafka, events as u64, &tenants(names)).await;
         contest.add("ours", rate);
         cpu.add("the gateway's", cpu_ms);
-        let topic = format!("raw{round}");
-        kafka::make_topic(&kafka, &topic).await;
-        let address = kafka.clone();
-        let rate = tokio::task::spawn_blocking(move || kafka::produce(&address, &topic, events, PAGE));
-        contest.add("a bare producer, pages of 500", rate.await.unwrap());
+        contest.add("a bare producer, pages of 500", bare(&kafka, &format!("raw{round}"), events).await);
     }
     contest.tell();
     cpu.tell();
+}
+
+/// Events per second of a bare producer, to a topic of its own.
+async fn bare(kafka: &str, topic: &str, events: usize) -> f64 {
+    kafka::make_topic(kafka, topic).await;
+    let (kafka, topic) = (kafka.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || kafka::produce(&kafka, &topic, events, PAGE)).await.unwrap()
 }
 
 /// Events per second over the middle eight tenths, without start and takeover; what a thousand of all cost the
