@@ -1,8 +1,6 @@
 //! The load generator: connections that post one body after another and check every answer.
 //!
-//! In a closed loop each connection posts as fast as it is answered: that tells the most that goes
-//! through. At a fixed rate each request has its time; when all connections are busy then, its latency
-//! counts from that time all the same (no coordinated omission).
+//! A closed loop: each connection posts as fast as it is answered, which tells the most that goes through.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,8 +39,6 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Measured.
     pub time: Duration,
-    /// Requests per second; as fast as they are answered when it is left out.
-    pub rate: Option<f64>,
     /// Whether answers are receipts that name our keys; a bare handler knows none.
     pub receipts: bool,
     /// No more changes than these, warm-up included.
@@ -63,7 +59,6 @@ impl Plan {
             changes,
             warm_up: Duration::ZERO,
             time: Duration::ZERO,
-            rate: None,
             receipts: true,
             limit: None,
             refusals: false,
@@ -74,6 +69,11 @@ impl Plan {
     /// For as long as a round takes.
     pub fn during(self, rounds: &Rounds) -> Self {
         Self { warm_up: rounds.warm_up(), time: rounds.time(), ..self }
+    }
+
+    /// One change of each of these tenants.
+    pub fn each_once(address: SocketAddr, tenants: &[String]) -> Self {
+        Self { time: LONG, limit: Some(tenants.len() as u64), ..Self::new(address, tenants, 8, 1) }
     }
 
     /// Batches until there are so many changes, however long it takes.
@@ -90,7 +90,18 @@ pub struct Room {
     /// Changes gone on so far.
     pub gone: AtomicU64,
     /// How many may be between.
-    pub max: u64,
+    pub max: AtomicU64,
+}
+
+impl Room {
+    /// How many are between.
+    pub fn waiting(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed).saturating_sub(self.gone.load(Ordering::Relaxed))
+    }
+
+    fn is_left(&self) -> bool {
+        self.waiting() <= self.max.load(Ordering::Relaxed)
+    }
 }
 
 /// What came of it.
@@ -114,8 +125,7 @@ impl Done {
 
 /// Posts as planned; panics at an answer that is wrong.
 pub async fn load(plan: &Plan) -> Done {
-    let (begin, turn) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
-    let measured = begin + plan.warm_up;
+    let (measured, turn) = (Instant::now() + plan.warm_up, Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
     for _ in 0..plan.connections {
         let connection = Connection {
@@ -123,7 +133,6 @@ pub async fn load(plan: &Plan) -> Done {
             plan: plan.clone(),
             records: Records::default(),
             turn: turn.clone(),
-            begin,
         };
         tasks.spawn(connection.run(measured, measured + plan.time));
     }
@@ -147,7 +156,6 @@ struct Connection {
     plan: Plan,
     records: Records,
     turn: Arc<AtomicUsize>,
-    begin: Instant,
 }
 
 impl Connection {
@@ -158,9 +166,11 @@ impl Connection {
             let body = self.records.body(self.plan.changes);
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             let over = self.plan.limit.is_some_and(|limit| (turn as u64 + 1) * changes > limit);
-            let Some(start) = self.until_its_turn(turn, until).await.filter(|_| !over) else {
-                return (done, Instant::now());
-            };
+            self.until_there_is_room(until).await;
+            let start = Instant::now();
+            if over || start >= until {
+                return (done, start);
+            }
             let tenant = &self.plan.tenants[turn % self.plan.tenants.len()];
             let answered = self.poster.post(tenant, &body, self.plan.receipts).await;
             assert!(self.plan.refusals || answered.is_ok(), "{answered:?}");
@@ -177,28 +187,11 @@ impl Connection {
         }
     }
 
-    /// When the request's latency begins; `None` when time is up. The generator's own lateness, which
-    /// comes of the timer's grain, is not the server's.
-    async fn until_its_turn(&self, turn: usize, until: Instant) -> Option<Instant> {
-        if let Some(room) = &self.plan.room {
-            let between =
-                || room.accepted.load(Ordering::Relaxed).saturating_sub(room.gone.load(Ordering::Relaxed));
-            while between() > room.max && Instant::now() < until {
-                sleep(Duration::from_millis(2)).await;
-            }
+    async fn until_there_is_room(&self, until: Instant) {
+        let Some(room) = &self.plan.room else { return };
+        while !room.is_left() && Instant::now() < until {
+            sleep(Duration::from_millis(2)).await;
         }
-        let now = Instant::now();
-        let Some(rate) = self.plan.rate else { return (now < until).then_some(now) };
-        #[allow(clippy::cast_precision_loss, reason = "nobody posts 2^52 times")]
-        let due = self.begin + Duration::from_secs_f64(turn as f64 / rate);
-        if due >= until {
-            return None;
-        }
-        if due <= now {
-            return Some(due);
-        }
-        sleep(due - now).await;
-        Some(Instant::now())
     }
 }
 

@@ -96,7 +96,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     quantile(&mut figures, 0.5)
 }
 
-/// The figure that this part of them does not exceed.
+/// The figure that this part of them does not exceed; between two, in proportion.
 pub fn quantile(figures: &mut [f64], part: f64) -> f64 {
     figures.sort_by(f64::total_cmp);
     if figures.is_empty() {
@@ -106,7 +106,7 @@ pub fn quantile(figures: &mut [f64], part: f64) -> f64 {
     let at = part * (figures.len() - 1) as f64;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an index")]
     let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    f64::midpoint(figures[low], figures[high])
+    figures[low] + (figures[high] - figures[low]) * at.fract()
 }
 
 fn readable(figure: f64) -> String {
@@ -133,6 +133,7 @@ mod tests {
     fn quantiles_are_of_the_sorted() {
         assert_eq!(median(vec![3.0, 1.0]), 2.0);
         assert_eq!(quantile(&mut [5.0, 1.0, 3.0], 1.0), 5.0);
+        assert_eq!(quantile(&mut [1.0, 2.0, 4.0], 0.75), 3.0);
         assert!(median(Vec::new()).is_nan());
     }
 }

@@ -36,7 +36,7 @@ impl Gateway {
         let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
         let entity = format!("[entities.\"inventory.instance\"]\npartitions = {PARTITIONS}\n");
         let mut setup = Setup::new(&program(), &tenants)
-            .for_each_tenant(&entity)
+            .for_all_tenants(&entity)
             .with("ENV", &env)
             .with("LOG_LEVEL", "warn")
             // Nobody listens there.
@@ -77,7 +77,7 @@ impl Gateway {
         }
     }
 
-    /// Waits until so many topics are made.
+    /// Waits until so many topics are made, as many as its tenants are.
     pub async fn until_topics(&self, kafka: &str, count: usize) {
         let made = || {
             let (address, env) = (kafka.to_owned(), self.env.clone());

@@ -1,6 +1,7 @@
 //! The baseline of the relay, and of what reaches consumers: a bare transactional producer; and how much a topic
 //! holds.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
@@ -8,7 +9,7 @@ use crash::kafka::{Isolation, assign_all, consumer};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::contest::per_second;
@@ -124,19 +125,22 @@ pub fn topics(address: &str, env: &str) -> usize {
     all.map_or(0, |all| all.topics().iter().filter(|topic| is_ours(topic.name())).count())
 }
 
-/// How many committed records a topic holds.
+/// How many committed records a topic holds, each with a key of its own.
 pub fn count(address: &str, topic: &str) -> u64 {
     let consumer = committed(address, topic);
-    let (mut open, mut count) = (PARTITIONS, 0);
+    let (mut open, mut keys) = (PARTITIONS, HashSet::new());
     while open > 0 {
         match consumer.poll(PATIENCE) {
-            Some(Ok(_)) => count += 1,
+            Some(Ok(record)) => {
+                let key = record.key().unwrap().to_vec();
+                assert!(keys.insert(key), "{topic} has two records of a key: {record:?}");
+            }
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
             Some(Err(error)) => panic!("{topic}: {error}"),
-            None => panic!("{topic} has no end: {count} records so far"),
+            None => panic!("{topic} has no end: {} records so far", keys.len()),
         }
     }
-    count
+    keys.len() as u64
 }
 
 /// A read_committed consumer of a topic, from its first record on.

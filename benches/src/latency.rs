@@ -1,6 +1,8 @@
 //! How long one change takes, unloaded: until it is accepted, and until a consumer has it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crash::kafka::PrivateBroker;
@@ -16,6 +18,11 @@ use crate::options::Rounds;
 use crate::raw;
 use crate::records::Records;
 use crate::stores::Store;
+
+/// Transactions that make Kafka's JVM warm.
+const WARM_UP: usize = 1_000;
+/// When nothing has come for so long, nothing comes.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Until it is accepted, over one connection: against a raw insert and a bare round trip together.
 pub async fn accept(store: Store, rounds: &Rounds) {
@@ -47,6 +54,10 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
         p50.add(side, quantile(&mut latencies, 0.5));
         p99.add(side, quantile(&mut latencies, 0.99));
     };
+    // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
+    kafka::make_topic(&kafka, "warmup").await;
+    let address = kafka.clone();
+    tokio::task::spawn_blocking(move || kafka::produce(&address, "warmup", WARM_UP, 1)).await.unwrap();
     for round in 0..rounds.rounds {
         let ours = Gateway::start(&place, Some(&kafka), &names);
         let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);
@@ -74,7 +85,9 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     p99.tell();
 }
 
-/// How long each record took from the begin of `send`, which tells its key, until it was consumed, in ms.
+/// How long each record took from the begin of `send`, which tells its key, until it was consumed, in ms. Each
+/// is sent at its time; if the one before wasn't done by then, it counts from that time all the same (no
+/// coordinated omission).
 async fn arrivals(
     kafka: &str,
     topic: &str,
@@ -82,9 +95,9 @@ async fn arrivals(
     rounds: &Rounds,
     mut send: impl AsyncFnMut() -> String,
 ) -> Vec<f64> {
-    let stop = Instant::now() + rounds.warm_up() + rounds.time() + Duration::from_secs(3);
-    let (address, name) = (kafka.to_owned(), topic.to_owned());
-    let seen = tokio::task::spawn_blocking(move || consume(&address, &name, stop));
+    let sent_all = Arc::new(AtomicBool::new(false));
+    let (address, name, all) = (kafka.to_owned(), topic.to_owned(), sent_all.clone());
+    let seen = tokio::task::spawn_blocking(move || consume(&address, &name, &all));
     sleep(Duration::from_secs(1)).await;
     let (begin, mut sent) = (Instant::now(), Vec::new());
     for n in 0.. {
@@ -92,23 +105,29 @@ async fn arrivals(
         if due >= rounds.warm_up() + rounds.time() {
             break;
         }
-        sleep((begin + due).saturating_duration_since(Instant::now())).await;
-        let at = Instant::now();
+        let due = begin + due;
+        let late = Instant::now() > due;
+        sleep(due.saturating_duration_since(Instant::now())).await;
+        // A timer's own lateness is nobody's.
+        let at = if late { due } else { Instant::now() };
         sent.push((send().await, at));
     }
+    sent_all.store(true, Ordering::Relaxed);
     let seen = seen.await.unwrap();
     let measured = sent.into_iter().filter(|(_, at)| *at >= begin + rounds.warm_up());
-    measured.map(|(key, at)| (seen[&key] - at).as_secs_f64() * 1e3).collect()
+    let arrival = |key: &str| *seen.get(key).unwrap_or_else(|| panic!("{key} was not consumed"));
+    measured.map(|(key, at)| (arrival(&key) - at).as_secs_f64() * 1e3).collect()
 }
 
-/// When each key came, until it is time to stop.
-fn consume(address: &str, topic: &str, stop: Instant) -> HashMap<String, Instant> {
+/// When each key came, until all are sent and nothing comes any more.
+fn consume(address: &str, topic: &str, sent_all: &AtomicBool) -> HashMap<String, Instant> {
     let consumer = committed(address, topic);
-    let mut seen = HashMap::new();
-    while Instant::now() < stop {
+    let (mut seen, mut last) = (HashMap::new(), Instant::now());
+    while !sent_all.load(Ordering::Relaxed) || last.elapsed() < QUIET {
         if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            last = Instant::now();
             let key = std::str::from_utf8(record.key().unwrap()).unwrap();
-            seen.insert(key.to_owned(), Instant::now());
+            seen.insert(key.to_owned(), last);
         }
     }
     seen

@@ -3,9 +3,11 @@
 use std::process::{Command, Stdio};
 
 use crash::root;
+use crash::store::Server;
 use serde::Deserialize;
 
 use crate::options::Rounds;
+use crate::stores::{Place, Store};
 
 /// What it says of a peer and a workload; one that can't be had has no figures.
 #[derive(Deserialize)]
@@ -15,18 +17,40 @@ struct Line {
     events_per_s: Option<f64>,
 }
 
-/// One round of each peer that can be had: those that take batches with them, the others one by one.
-pub fn round(batches: bool, rounds: &Rounds) -> Vec<(String, f64)> {
-    let mut run = Command::new(root().join("benches/peers/run"));
-    run.args(["--rounds", "1", "--seconds", &rounds.time().as_secs().to_string()]);
-    let done = run.stderr(Stdio::inherit()).output().unwrap();
-    assert!(done.status.success(), "the peers could not be measured");
-    let lines = String::from_utf8(done.stdout).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
-    let figures = lines.filter_map(|line| Some((line.peer, line.workload?, line.events_per_s?)));
-    let wanted = figures.filter(|(peer, workload, _)| match workload.as_str() {
-        "batch" => batches,
-        _ => !batches || peer.starts_with("hexkit"),
-    });
-    wanted.map(|(peer, workload, rate)| (format!("{peer}, {workload}"), rate)).collect()
+/// The peers, and the servers that they share with ours.
+pub struct Peers {
+    kafka: String,
+    mongodb: String,
+    /// Where ours needs none.
+    _own: Option<Place>,
+}
+
+impl Peers {
+    /// Starts what ours hasn't.
+    pub async fn start(ours: &Place, kafka: String) -> Self {
+        if let Place::Server(Server::Mongodb(server)) = ours {
+            return Self { kafka, mongodb: server.url(), _own: None };
+        }
+        let own = Store::Mongodb.start().await;
+        let Place::Server(server) = &own else { unreachable!("MongoDB is a server") };
+        Self { kafka, mongodb: server.url(), _own: Some(own) }
+    }
+
+    /// One round of each that can be had: those that take batches with them, the others one by one.
+    pub fn round(&self, batches: bool, rounds: &Rounds) -> Vec<(String, f64)> {
+        let mut run = Command::new(root().join("benches/peers/run"));
+        run.env("EVENT_GATEWAY_TEST_KAFKA", &self.kafka).env("EVENT_GATEWAY_TEST_MONGODB", &self.mongodb);
+        run.args(["--rounds", "1", "--seconds", &rounds.time().as_secs().to_string()]);
+        run.args(["--warm-up", &rounds.warm_up().as_secs().to_string()]);
+        let done = run.stderr(Stdio::inherit()).output().unwrap();
+        assert!(done.status.success(), "the peers could not be measured");
+        let lines = String::from_utf8(done.stdout).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
+        let figures = lines.filter_map(|line| Some((line.peer, line.workload?, line.events_per_s?)));
+        let wanted = figures.filter(|(peer, workload, _)| match workload.as_str() {
+            "batch" => batches,
+            _ => !batches || peer.starts_with("hexkit"),
+        });
+        wanted.map(|(peer, workload, rate)| (format!("{peer}, {workload}"), rate)).collect()
+    }
 }

@@ -21,8 +21,17 @@ impl Process {
 
     /// Resident memory, in MiB.
     pub fn resident_mib(self) -> f64 {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most that it ever was, in MiB.
+    pub fn peak_mib(self) -> f64 {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
     }
 }

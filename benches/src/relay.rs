@@ -56,7 +56,7 @@ async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> (f6
             if sum >= acknowledged * part / 10 {
                 return (Instant::now(), sum);
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(50));
         };
         let ((begin, first), (end, last)) = (until(1), until(9));
         per_second(last - first, end - begin)

@@ -27,6 +27,9 @@ pub async fn run(store: Store, many: usize, shape: &Load, rounds: &Rounds) {
     for names in [tenants(many), tenants(1)] {
         let ours = Gateway::start(&place, Some(&broker.address()), &names);
         ours.until_topics(&broker.address(), names.len()).await;
+        // Each has been published once: it has a cursor, and its lane a producer.
+        let once = Plan::each_once(ours.address, &names);
+        ours.until_published(load(&once).await.acknowledged).await;
         let process = Process(ours.pid());
         for _ in 0..rounds.rounds {
             let before = process.cpu_ms();

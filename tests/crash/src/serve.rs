@@ -49,6 +49,12 @@ impl Setup {
         self
     }
 
+    /// Gives every tenant this, and not the project's entities.
+    pub fn for_all_tenants(self, text: &str) -> Self {
+        std::fs::write(self.folder.path().join("tenants/_default.toml"), text).unwrap();
+        self
+    }
+
     /// Writes this into each tenant's own file.
     pub fn for_each_tenant(self, text: &str) -> Self {
         for entry in std::fs::read_dir(self.folder.path().join("tenants")).unwrap() {
