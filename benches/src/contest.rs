@@ -29,8 +29,10 @@ struct Line<'a> {
     median: f64,
     min: f64,
     max: f64,
-    /// Ours to this one.
+    /// Ours to this one, in the rounds' middle.
     ratio: f64,
+    ratio_min: f64,
+    ratio_max: f64,
     rounds: usize,
 }
 
@@ -52,15 +54,18 @@ impl Contest {
     /// Prints what came out.
     pub fn tell(&self) {
         eprintln!("\n{} ({})", self.what, self.unit);
-        eprintln!("{:<42} {:>10} {:>10} {:>10} {:>8}", "", "median", "min", "max", "ours to");
+        let [median, min, max] = ["median", "min", "max"];
+        eprintln!("{:<42} {median:>10} {min:>10} {max:>10} {:>8} {min:>6} {max:>6}", "", "ours to");
         for line in self.lines() {
             eprintln!(
-                "{:<42} {:>10} {:>10} {:>10} {:>8.2}",
+                "{:<42} {:>10} {:>10} {:>10} {:>8.2} {:>6.2} {:>6.2}",
                 line.side,
                 readable(line.median),
                 readable(line.min),
                 readable(line.max),
-                line.ratio
+                line.ratio,
+                line.ratio_min,
+                line.ratio_max
             );
             println!("{}", serde_json::to_string(&line).unwrap());
         }
@@ -69,20 +74,19 @@ impl Contest {
     fn lines(&self) -> Vec<Line<'_>> {
         let Some(ours) = self.sides.first() else { return Vec::new() };
         let line = |side: &'_ Side| {
-            let ratios = ours.rounds.iter().zip(&side.rounds).map(|(ours, other)| ours / other).collect();
-            (median(ratios), median(side.rounds.clone()))
+            let ratios: Vec<_> =
+                ours.rounds.iter().zip(&side.rounds).map(|(ours, other)| ours / other).collect();
+            let ([min, max], [ratio_min, ratio_max]) = (extremes(&side.rounds), extremes(&ratios));
+            let (ratio, median) = (median(ratios), median(side.rounds.clone()));
+            let (what, unit, rounds) = (self.what.as_str(), self.unit, side.rounds.len());
+            Line { what, unit, side: &side.name, median, min, max, ratio, ratio_min, ratio_max, rounds }
         };
-        self.sides
-            .iter()
-            .map(|side| {
-                let (ratio, median) = line(side);
-                let min = side.rounds.iter().copied().fold(f64::INFINITY, f64::min);
-                let max = side.rounds.iter().copied().fold(0.0, f64::max);
-                let (what, unit, rounds) = (self.what.as_str(), self.unit, side.rounds.len());
-                Line { what, unit, side: &side.name, median, min, max, ratio, rounds }
-            })
-            .collect()
+        self.sides.iter().map(line).collect()
     }
+}
+
+fn extremes(figures: &[f64]) -> [f64; 2] {
+    [figures.iter().copied().fold(f64::INFINITY, f64::min), figures.iter().copied().fold(0.0, f64::max)]
 }
 
 /// How many in a second.
@@ -127,6 +131,7 @@ mod tests {
         let lines = contest.lines();
         assert_eq!((lines[0].median, lines[0].ratio), (10.0, 1.0));
         assert_eq!((lines[1].median, lines[1].min, lines[1].max, lines[1].ratio), (20.0, 2.0, 200.0, 0.5));
+        assert_eq!((lines[1].ratio_min, lines[1].ratio_max), (0.5, 2.0));
     }
 
     #[test]
