@@ -73,15 +73,16 @@ impl Contest {
 
     fn lines(&self) -> Vec<Line<'_>> {
         let Some(ours) = self.sides.first() else { return Vec::new() };
-        let line = |side: &'_ Side| {
-            let ratios: Vec<_> =
-                ours.rounds.iter().zip(&side.rounds).map(|(ours, other)| ours / other).collect();
-            let ([min, max], [ratio_min, ratio_max]) = (extremes(&side.rounds), extremes(&ratios));
-            let (ratio, median) = (median(ratios), median(side.rounds.clone()));
-            let (what, unit, rounds) = (self.what.as_str(), self.unit, side.rounds.len());
-            Line { what, unit, side: &side.name, median, min, max, ratio, ratio_min, ratio_max, rounds }
-        };
-        self.sides.iter().map(line).collect()
+        self.sides.iter().map(|side| self.line(ours, side)).collect()
+    }
+
+    fn line<'a>(&'a self, ours: &Side, side: &'a Side) -> Line<'a> {
+        let ratios = ours.rounds.iter().zip(&side.rounds).map(|(ours, other)| ours / other);
+        let ratios: Vec<_> = ratios.collect();
+        let ([min, max], [ratio_min, ratio_max]) = (extremes(&side.rounds), extremes(&ratios));
+        let (ratio, median) = (median(ratios), median(side.rounds.clone()));
+        let (what, unit, rounds) = (self.what.as_str(), self.unit, side.rounds.len());
+        Line { what, unit, side: &side.name, median, min, max, ratio, ratio_min, ratio_max, rounds }
     }
 }
 
