@@ -245,6 +245,9 @@ pub trait Tenants: Send + Sync {
     /// fewest tenants; a tenant that it has seen stays as it is. Refused before the lanes are made.
     async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
+    /// How many are enabled.
+    async fn count(&self) -> Result<usize, Error>;
+
     /// All enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<Enabled>, Error>;
 

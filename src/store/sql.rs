@@ -82,6 +82,12 @@ pub(super) fn lanes(row: &impl Columns) -> Result<u16, Error> {
     u16::try_from(lanes).map_err(|_| Error::Corrupt(format!("table leases: {lanes} lanes")))
 }
 
+/// The column `tenants`: how many are enabled.
+pub(super) fn tenants(row: &impl Columns) -> Result<usize, Error> {
+    let tenants = row.integer("tenants")?;
+    usize::try_from(tenants).map_err(|_| Error::Corrupt(format!("table tenants: {tenants} rows")))
+}
+
 /// Refuses by `why` unless there are none.
 pub(super) fn none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
     match count {

@@ -163,6 +163,10 @@ impl Tenants for Moody {
         self.through(Call::Other, self.inner.introduce(tenant, log_id)).await
     }
 
+    async fn count(&self) -> Result<usize, Error> {
+        self.through(Call::Other, self.inner.count()).await
+    }
+
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         self.through(Call::Other, self.inner.list()).await
     }

@@ -99,7 +99,7 @@ macro_rules! contract {
             tenants:
                 a_tenant_is_introduced_once
                 tenants_are_spread_over_the_lanes
-                tenants_are_listed_in_order_with_their_heads
+                tenants_are_counted_and_listed_in_order_with_their_heads
                 the_number_of_lanes_is_fixed_at_first
                 no_tenant_comes_before_the_lanes
                 a_renewed_log_has_its_events_and_goes_on;

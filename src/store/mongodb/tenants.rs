@@ -23,6 +23,14 @@ impl Tenants for Mongodb {
         transaction::commit(&self.collections.under_way, &introduction).await
     }
 
+    async fn count(&self) -> Result<usize, Error> {
+        let mut session = self.session().await?;
+        let tenants =
+            reading(self.collections.tenants.count_documents(doc! {}).session(&mut session)).await?;
+        usize::try_from(tenants)
+            .map_err(|_| Error::Corrupt(format!("collection tenants: {tenants} documents")))
+    }
+
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         let mut session = self.session().await?;
         let tenants = reading(many::find(&self.collections.tenants, doc! {}, &mut session)).await?;

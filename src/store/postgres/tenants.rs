@@ -27,6 +27,11 @@ impl Tenants for Postgres {
         session.commit().await
     }
 
+    async fn count(&self) -> Result<usize, Error> {
+        let count = sqlx::query(sql!("postgres/tenant_count.sql"));
+        self.sessions.one().await?.find_one(count).await?.as_ref().map_or(Ok(0), sql::tenants)
+    }
+
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         let found =
             self.sessions.one().await?.find_all(sqlx::query(sql!("postgres/tenant_list.sql"))).await?;

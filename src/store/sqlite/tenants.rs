@@ -27,6 +27,12 @@ impl Tenants for Sqlite {
             .await
     }
 
+    async fn count(&self) -> Result<usize, Error> {
+        self.readers
+            .read(|reading| rows::get(reading, sql!("sqlite/tenant_count.sql"), [], |row| sql::tenants(row)))
+            .await
+    }
+
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         self.readers
             .read(|reading| rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row)))

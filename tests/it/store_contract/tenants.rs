@@ -32,10 +32,11 @@ pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
     assert_eq!(lanes, [0, 1, 2, 0, 1, 2, 0]);
 }
 
-pub async fn tenants_are_listed_in_order_with_their_heads<B: Bench>() {
+pub async fn tenants_are_counted_and_listed_in_order_with_their_heads<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1), create(2)]).await;
     let enabled = stage.store.list().await.unwrap();
+    assert_eq!(stage.store.count().await.unwrap(), 2);
     let told: Vec<_> = enabled.iter().map(|e| (e.tenant.clone(), e.log_id, e.head.number())).collect();
     assert_eq!(told, [(college(), log_id(2), 0), (diku(), log_id(1), 2)]);
 }
@@ -50,6 +51,7 @@ pub async fn the_number_of_lanes_is_fixed_at_first<B: Bench>() {
 pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
     let bench = B::new().await;
     let store = bench.open().await;
+    assert_eq!(store.count().await.unwrap(), 0);
     let early = store.introduce(&diku(), log_id(1)).await;
     assert!(matches!(early, Err(Error::Refused(_))), "{early:?}");
     assert!(matches!(store.lanes(0).await, Err(Error::Refused(_))));

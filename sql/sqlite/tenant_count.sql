@@ -1,0 +1,2 @@
+-- How many tenants are enabled.
+SELECT count(*) AS tenants FROM tenants
