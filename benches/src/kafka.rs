@@ -56,8 +56,14 @@ impl BareProducer {
     }
 }
 
-/// Publishes so many records in transactions of `page`; tells events/s.
-pub fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
+/// Publishes so many records, in transactions of `page`, to a topic that it makes; tells events/s.
+pub async fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
+    make_topic(address, topic).await;
+    let (address, topic) = (address.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || produce_all(&address, &topic, events, page)).await.unwrap()
+}
+
+fn produce_all(address: &str, topic: &str, events: usize, page: usize) -> f64 {
     let producer = BareProducer::of(address, topic);
     let mut records = Records::default();
     let records: Vec<_> = (0..page).map(|_| records.record()).collect();

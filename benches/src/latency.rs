@@ -55,9 +55,7 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
         p99.add(side, quantile(&mut latencies, 0.99));
     };
     // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
-    kafka::make_topic(&kafka, "warmup").await;
-    let address = kafka.clone();
-    tokio::task::spawn_blocking(move || kafka::produce(&address, "warmup", WARM_UP, 1)).await.unwrap();
+    kafka::produce(&kafka, "warmup", WARM_UP, 1).await;
     for round in 0..rounds.rounds {
         let ours = Gateway::start(&place, Some(&kafka), &names);
         let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);

@@ -22,22 +22,18 @@ pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
     let mut contest = Contest::new(what.clone(), "events/s");
     let mut cpu = Contest::new(what, "ms of CPU per 1,000 events");
     // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
-    bare(&kafka, "warmup", events).await;
+    kafka::produce(&kafka, "warmup", events, PAGE).await;
     for round in 0..rounds {
         let (rate, cpu_ms) = drain(&place, &kafka, events as u64, &tenants(names)).await;
         contest.add("ours", rate);
         cpu.add("the gateway's", cpu_ms);
-        contest.add("a bare producer, pages of 500", bare(&kafka, &format!("raw{round}"), events).await);
+        contest.add(
+            "a bare producer, pages of 500",
+            kafka::produce(&kafka, &format!("raw{round}"), events, PAGE).await,
+        );
     }
     contest.tell();
     cpu.tell();
-}
-
-/// Events per second of a bare producer, to a topic of its own.
-async fn bare(kafka: &str, topic: &str, events: usize) -> f64 {
-    kafka::make_topic(kafka, topic).await;
-    let (kafka, topic) = (kafka.to_owned(), topic.to_owned());
-    tokio::task::spawn_blocking(move || kafka::produce(&kafka, &topic, events, PAGE)).await.unwrap()
 }
 
 /// Events per second over the middle eight tenths, without start and takeover; what a thousand of all cost the
