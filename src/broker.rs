@@ -148,6 +148,10 @@ pub trait Producer: Send {
 
     /// Removes cursors from the lane's partition, all or none.
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
+
+    /// Whether a new one would cost less: this one carries too much of what it has sent long ago. It works
+    /// none the less.
+    fn is_worn(&mut self) -> bool;
 }
 
 /// The embedded broker: memory only, for trying and for tests.

@@ -91,6 +91,9 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 10_000)]
         many: usize,
+        /// How long they have been idle before that is measured: in 10 minutes their topics are forgotten.
+        #[arg(long, default_value_t = 0)]
+        rest_s: u64,
     },
     /// A long log and a short one: appends, pages, look-ups by key.
     LogSize {
@@ -145,8 +148,8 @@ async fn run(what: What) {
         What::Relay { store, events, tenants, rounds } => relay::run(store, events, tenants, rounds).await,
         What::Accept { store, rounds } => latency::accept(store, &rounds).await,
         What::Consumed { store, rate, rounds } => latency::consumed(store, rate, &rounds).await,
-        What::Tenants { of: OfLoad { store, load, rounds }, many } => {
-            tenants::run(store, many, &load, &rounds).await;
+        What::Tenants { of: OfLoad { store, load, rounds }, many, rest_s } => {
+            tenants::run(store, many, &load, &rounds, Duration::from_secs(rest_s)).await;
         }
         What::LogSize { store, events, rest_s } => {
             log_size::run(store, events, Duration::from_secs(rest_s)).await;

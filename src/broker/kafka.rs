@@ -11,6 +11,7 @@ mod producer;
 mod refusal;
 mod settings;
 mod topics;
+mod used;
 mod watch;
 
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Config {
     pub replication_factor: i32,
     /// `message.max.bytes`.
     pub max_request_bytes: usize,
+    /// A topic that a lane hasn't sent to for so long is idle.
+    pub topics_idle_after: Duration,
 }
 
 /// The cluster, which may well be away.

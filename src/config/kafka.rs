@@ -3,6 +3,8 @@
 //! Read from the options and the environment; feeds `broker`. What the promises of the gateway rest
 //! on can't be set from outside.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -10,6 +12,9 @@ use super::Options;
 use super::options::BrokerChoice;
 use crate::broker::{Config, KafkaConfig};
 use crate::domain::topic::Naming;
+
+/// As often as librdkafka asks about the topics that it knows.
+const TOPICS_IDLE_AFTER: Duration = Duration::from_secs(300);
 
 /// Settings that are the gateway's own, with their aliases.
 const REFUSED: [&str; 19] = [
@@ -51,6 +56,7 @@ pub(super) fn broker(
             lanes: options.lanes,
             replication_factor: options.replication_factor,
             max_request_bytes: options.max_request_size,
+            topics_idle_after: TOPICS_IDLE_AFTER,
         }),
     })
 }

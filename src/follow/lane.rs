@@ -80,7 +80,7 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop:
 pub(super) enum Next {
     /// The next one.
     GoOn,
-    /// A takeover: what is known of the lane may not be true any more.
+    /// A takeover: what is known of the lane may not be true any more, or its producer is worn.
     TakeOver,
 }
 
@@ -169,14 +169,7 @@ impl Worker {
         if !self.wait_for_first_event().await? {
             return Ok(Next::GoOn);
         }
-        let fenced = self.broker.fence(self.lane).await?;
-        let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
-        self.settle(lease, &mut relay).await?;
-        self.note(&relay.cursors()).await?;
-        self.parts.health.well(&self.who);
-        self.parts.metrics.taken_over();
-        tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
-        let mut producer = fenced.producer;
+        let (mut producer, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
             let live = match relay.offer(&self.parts, suspects).await {
@@ -218,11 +211,27 @@ impl Worker {
             }
             backoff.reset();
             if live.is_none() && release.is_none() {
+                if producer.is_worn() {
+                    tracing::info!(lane = %self.lane, "lets a producer go, most of whose topics are idle");
+                    return Ok(Next::TakeOver);
+                }
                 self.rest().await;
             }
         }
         self.note(&committed).await?;
         Ok(Next::GoOn)
+    }
+
+    /// Fences whoever had the lane, and goes on from its cursors.
+    async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Producer>, Relay), End> {
+        let fenced = self.broker.fence(self.lane).await?;
+        let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
+        self.settle(lease, &mut relay).await?;
+        self.note(&relay.cursors()).await?;
+        self.parts.health.well(&self.who);
+        self.parts.metrics.taken_over();
+        tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
+        Ok((fenced.producer, relay))
     }
 
     /// What needn't wait until a page is published: notes what was before it, and reads what comes next.

@@ -9,7 +9,7 @@ mod pages;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use event_gateway::broker::{Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open};
@@ -24,6 +24,7 @@ use crate::kafka::{Record, address, consume_at_least, env};
 const LANE: Lane = Lane::new(1);
 const LANES: u16 = 2;
 const REQUEST_BYTES_MAX: usize = 1_048_576;
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The port on a cluster, under an `ENV` that nobody else has.
 struct World {
@@ -47,6 +48,7 @@ impl World {
             lanes: LANES,
             replication_factor: 1,
             max_request_bytes,
+            topics_idle_after: IDLE_AFTER,
         });
         let Opened::Kafka(broker) = open(&config).unwrap() else { panic!("another broker") };
         Self { broker, address, env }

@@ -63,6 +63,8 @@ pub struct State {
     pub cursors: HashMap<Lane, KnownCursors>,
     /// How many tenants, events and payload bytes each committed page had.
     pub pages: Vec<(usize, usize, usize)>,
+    /// The next producer that is asked says that it is worn.
+    pub worn: bool,
     fences: HashMap<Lane, u64>,
 }
 
@@ -74,6 +76,11 @@ impl FakeKafka {
     /// Looks into it, or changes it.
     pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.0.lock().unwrap())
+    }
+
+    /// How often lanes were taken over.
+    pub fn fences(&self) -> u64 {
+        self.state(|state| state.fences.values().sum())
     }
 
     fn call<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
@@ -200,5 +207,9 @@ impl Producer for FakeProducer {
             known.retain(|whose, _| !cursors.contains(whose));
             Ok(())
         })
+    }
+
+    fn is_worn(&mut self) -> bool {
+        self.kafka.state(|state| std::mem::take(&mut state.worn))
     }
 }

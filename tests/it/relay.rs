@@ -85,6 +85,18 @@ impl Stage {
         }
     }
 
+    /// Waits until a lane has another producer, since the one that it had said that it is worn.
+    async fn wear_out(&self) {
+        let fences = self.kafka.fences();
+        self.kafka.state(|state| state.worn = true);
+        self.store.list().await.unwrap().iter().for_each(|enabled| self.parts.bells.ring(enabled.lane));
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.kafka.fences() == fences {
+            assert!(tokio::time::Instant::now() < deadline, "a worn producer stays");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
         self.store.read(&[(tenant.clone(), Position::START)], &all()).await.unwrap()[0].events.clone()
     }
@@ -114,8 +126,8 @@ enum Broken {
     Store(usize, Fault),
 }
 
-/// Two waves of events for three tenants, the second of more than a page; returns the number of calls
-/// that Kafka and the store got.
+/// Two waves of events for three tenants, the second of more than a page; after each, a producer is worn. Returns
+/// the number of calls that Kafka and the store got.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(3);
     let mut stage = Stage::new(2, &tenants).await;
@@ -132,6 +144,7 @@ async fn story(broken: Broken) -> (usize, usize) {
             stage.append(tenant, drafts(tenant, wave.clone())).await;
         }
         stage.published(&tenants).await;
+        stage.wear_out().await;
     }
     followers.stop().await;
     stage.assert_same(&tenants).await;
@@ -164,6 +177,21 @@ async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
     stage.published(&tenants).await;
     stage.append(&tenants[0], drafts(&tenants[0], 30..40)).await;
     stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_whose_producer_is_worn_gets_another_and_goes_on() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let followers = stage.follow();
+    for (fence, wave) in [0..10, 10..20, 20..30].into_iter().enumerate() {
+        stage.append(&tenants[0], drafts(&tenants[0], wave)).await;
+        stage.published(&tenants).await;
+        assert_eq!(stage.kafka.fences(), fence as u64 + 1);
+        stage.wear_out().await;
+    }
     followers.stop().await;
     stage.assert_same(&tenants).await;
 }

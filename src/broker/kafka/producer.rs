@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::cursors::Cursors;
 use super::topics::Topics;
+use super::used::Used;
 use super::watch::{Refused, Watch};
 use super::{Config, blocking, discard, left, refusal, settings};
 use crate::broker::record::{self, CursorRecord};
@@ -39,6 +40,7 @@ pub(super) struct LaneProducer {
     partition: i32,
     cursors: Arc<Cursors>,
     topics: Arc<Topics>,
+    used: Used,
 }
 
 impl LaneProducer {
@@ -51,8 +53,9 @@ impl LaneProducer {
         until: Instant,
     ) -> Result<Self, Error> {
         let producer: BaseProducer<Watch> = settings::create(&settings::producer(config, lane))?;
-        let lane_producer =
-            Self { producer: Some(producer), partition: i32::from(lane.number()), cursors, topics };
+        let partition = i32::from(lane.number());
+        let used = Used::new(config.topics_idle_after, Instant::now());
+        let lane_producer = Self { producer: Some(producer), partition, cursors, topics, used };
         let (producer, cursors_topic) = (lane_producer.producer(), lane_producer.cursors.topic());
         // librdkafka naps for 500 ms when it looks for its coordinator while no connection is up, and
         // the first answer about the cluster ends the one that asked: the second comes over one that
@@ -103,8 +106,9 @@ impl LaneProducer {
 
     /// All records are made before the first is sent: they come while librdkafka waits for more of their
     /// partition, and go together.
-    fn publish_page(&self, page: &Page) -> Result<(), Error> {
+    fn publish_page(&mut self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
+        self.used.note(&topics, Instant::now());
         let slices = page.slices.iter();
         let records: Vec<_> = slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
         let cursors: Vec<_> = slices.map(|slice| CursorRecord::new(&page.follower, &slice.cursor)).collect();
@@ -204,7 +208,7 @@ impl LaneProducer {
 
 #[async_trait]
 impl Producer for LaneProducer {
-    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
+    async fn publish(mut self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
         blocking(move || match self.publish_page(&page) {
             Ok(()) => Ok(self as Box<dyn Producer>),
             Err(error) => {
@@ -221,6 +225,10 @@ impl Producer for LaneProducer {
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
         let cursors = cursors.to_vec();
         blocking(move || self.remove(&cursors)).await
+    }
+
+    fn is_worn(&mut self) -> bool {
+        self.used.are_mostly_idle(Instant::now())
     }
 }
 

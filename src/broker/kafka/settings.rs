@@ -138,6 +138,7 @@ mod tests {
             lanes: 8,
             replication_factor: 1,
             max_request_bytes: 1_048_576,
+            topics_idle_after: std::time::Duration::MAX,
         }
     }
 

@@ -60,6 +60,25 @@ async fn partitions_are_those_that_java_gives() {
 }
 
 #[tokio::test]
+async fn a_producer_is_worn_once_a_hundred_topics_of_it_are_idle() {
+    let names: Vec<String> = (0..100).map(|n| format!("e{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::new().with_topics(&names).await;
+    let mut log = Log::new("diku");
+    let events = names.iter().flat_map(|name| world.events(&mut log, name, 1, 10)).collect();
+    let mut producer = world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    assert!(!producer.is_worn(), "they were used in its first period");
+    let until = Instant::now() + PATIENCE;
+    while !producer.is_worn() {
+        assert!(Instant::now() < until, "100 idle topics are nothing to it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // It works none the less.
+    producer.publish(page(vec![world.slice(&mut log, names[0], 1, 10)])).await.unwrap();
+    world.committed(names[0], 2);
+}
+
+#[tokio::test]
 async fn a_fenced_producer_publishes_nothing() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
