@@ -4,7 +4,7 @@
 //! looks at each once a second: what a thousand tenants have published long ago would cost CPU and memory
 //! for ever.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::topic::Topic;
@@ -14,9 +14,10 @@ const IDLE_MIN: usize = 100;
 
 /// The topics of one producer.
 pub(super) struct Used {
-    all: HashSet<Topic>,
-    in_period: HashSet<Topic>,
+    /// When each was last sent to.
+    last: HashMap<Topic, Instant>,
     period: Duration,
+    /// When this period began.
     since: Instant,
     mostly_idle: bool,
 }
@@ -24,16 +25,16 @@ pub(super) struct Used {
 impl Used {
     /// None so far. A topic is idle that wasn't sent to for a whole period.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
-        Self { all: HashSet::new(), in_period: HashSet::new(), period, since: now, mostly_idle: false }
+        Self { last: HashMap::new(), period, since: now, mostly_idle: false }
     }
 
     /// These are sent to.
     pub(super) fn note(&mut self, topics: &[&Topic], now: Instant) {
         self.go_on(now);
         for topic in topics {
-            if !self.in_period.contains(*topic) {
-                self.in_period.insert((*topic).clone());
-                self.all.insert((*topic).clone());
+            match self.last.get_mut(*topic) {
+                Some(last) => *last = now,
+                None => drop(self.last.insert((*topic).clone(), now)),
             }
         }
     }
@@ -49,9 +50,8 @@ impl Used {
         if now.saturating_duration_since(self.since) < self.period {
             return;
         }
-        let (used, idle) = (self.in_period.len(), self.all.len() - self.in_period.len());
-        self.mostly_idle = idle >= IDLE_MIN && idle > used;
-        self.in_period.clear();
+        let idle = self.last.values().filter(|last| **last < self.since).count();
+        self.mostly_idle = idle >= IDLE_MIN && idle > self.last.len() - idle;
         self.since = now;
     }
 }
