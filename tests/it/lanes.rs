@@ -13,6 +13,7 @@ use event_gateway::follow::resize::{self, Error, Resized};
 use event_gateway::store::{Access, Config, Store, open};
 
 use crate::fake_kafka::{Fault, at_each_call};
+use crate::gateway::until;
 use crate::moody_store::Moody;
 use crate::relay::{Stage, drafts, tenants};
 
@@ -130,23 +131,15 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
     let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
     let (slow, tool) = (moody.clone(), kafka.clone());
     let resizing = tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
-    until(|| kafka.state(|state| state.calls) == 1).await;
+    until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
     for seconds in [4, 8] {
         let told = moody.calls();
-        until(|| moody.calls() > told + 1).await;
+        until("the lanes are held on", async || moody.calls() > told + 1).await;
         clock.set(Time::from_ms(seconds * 1_000));
     }
     assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
     kafka.state(|state| state.widens_slowly = false);
     assert_eq!(resizing.await.unwrap().unwrap(), Resized { from: 2, moved: 0 });
-}
-
-async fn until(is_so: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + TTL;
-    while !is_so() {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::fake_kafka::{FakeKafka, Fault, PATIENCE, at_each_call};
+use crate::gateway::until;
 use crate::moody_store::{Mood, Moody};
 use crate::store_contract::bench::{all, log_id, tenant};
 use crate::store_contract::drafts::{create_in, created, event_id, key};
@@ -90,11 +91,7 @@ impl Stage {
         let fences = self.kafka.fences();
         self.kafka.state(|state| state.worn = true);
         self.store.list().await.unwrap().iter().for_each(|enabled| self.parts.bells.ring(enabled.lane));
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.kafka.fences() == fences {
-            assert!(tokio::time::Instant::now() < deadline, "a worn producer stays");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a worn producer is replaced", async || self.kafka.fences() > fences).await;
     }
 
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {

@@ -6,6 +6,7 @@ use crash::PATIENCE;
 use event_gateway::broker::Error;
 
 use super::{REQUEST_BYTES_MAX, World, eventually, page, refusal};
+use crate::gateway::until;
 use crate::kafka::envelopes::{Log, assert_same, topic};
 use crate::kafka::{TestTopic, consume_at_least, create_topic};
 
@@ -68,11 +69,7 @@ async fn a_producer_is_worn_once_a_hundred_topics_of_it_are_idle() {
     let events = names.iter().flat_map(|name| world.events(&mut log, name, 1, 10)).collect();
     let mut producer = world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
     assert!(!producer.is_worn(), "they were used in its first period");
-    let until = Instant::now() + PATIENCE;
-    while !producer.is_worn() {
-        assert!(Instant::now() < until, "100 idle topics are nothing to it");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("100 idle topics are too many for it", async || producer.is_worn()).await;
     // It works none the less.
     producer.publish(page(vec![world.slice(&mut log, names[0], 1, 10)])).await.unwrap();
     world.committed(names[0], 2);
