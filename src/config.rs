@@ -3,12 +3,13 @@
 //!
 //! Feeds `main` and `app`. What is illegal is refused before anything starts.
 
+mod environment;
 mod kafka;
 mod options;
 mod store;
 mod tenants;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,11 @@ use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
 
-pub use options::{LanesVerb, Line, ListVerb, Options, Verb, parse};
+pub use options::{
+    KafkaOptions, LanesVerb, Line, ServeOptions, StoreOptions, TenantsOptions, TenantsVerb, TopicsVerb, Verb,
+    parse,
+};
+use options::{LimitsOptions, ListenerOptions};
 
 /// Everything that the gateway is built from.
 #[derive(Debug, Clone)]
@@ -46,89 +51,70 @@ pub struct Config {
 impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
-    pub fn new(options: &Options) -> anyhow::Result<Self> {
-        let environment = environment()?;
-        let settings = settings_of(options, &environment)?;
-        let naming = settings.naming().clone();
+    pub fn new(options: &ServeOptions) -> anyhow::Result<Self> {
+        let ServeOptions { listener, store, tenants, kafka, replica, limits } = options;
         Ok(Self {
-            listen: SocketAddr::new(options.http_host, options.http_port),
-            lanes: options.lanes,
-            replica: options.replica.clone(),
-            settings: Arc::new(settings),
-            http: http_config(options)?,
-            intake: intake::Config { queue_bytes_max: options.queue_bytes_max, ..intake::Config::default() },
-            store: store::store(options, &naming)?,
-            broker: kafka::broker(options, naming, &environment)?,
+            listen: SocketAddr::new(listener.http_host, listener.http_port),
+            lanes: replica.lanes,
+            replica: replica.replica.clone(),
+            settings: Arc::new(settings(tenants, store)?),
+            http: http_config(listener, limits, kafka)?,
+            intake: intake::Config { queue_bytes_max: limits.queue_bytes_max, ..intake::Config::default() },
+            store: store_config(store)?,
+            broker: broker_config(kafka, store, replica.lanes)?,
         })
     }
 }
 
-/// Which broker the options name, for so many lanes, for verbs that need nothing else.
-pub fn broker_config(options: &Options, lanes: u16) -> anyhow::Result<broker::Config> {
-    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
-    kafka::broker(&Options { lanes, ..options.clone() }, naming, &environment()?)
+/// Which broker the options name, for so many lanes; the names at Kafka begin with `ENV`.
+pub fn broker_config(
+    options: &KafkaOptions,
+    store: &StoreOptions,
+    lanes: u16,
+) -> anyhow::Result<broker::Config> {
+    let naming = Naming::new(store.env.as_deref(), None)?;
+    kafka::broker(options, naming, lanes, &environment::variables()?)
 }
 
-/// The tenants' settings, for verbs that need nothing else.
-pub fn settings(options: &Options) -> anyhow::Result<Settings> {
-    settings_of(options, &environment()?)
-}
-
-fn settings_of(options: &Options, environment: &[(String, String)]) -> anyhow::Result<Settings> {
-    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
+/// The tenants' settings; the names of topics begin with `ENV`.
+pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Result<Settings> {
+    let naming = Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
     let folder = &options.tenants_dir;
-    tenants::read(folder, naming, environment)
+    tenants::read(folder, naming, &environment::variables()?)
         .with_context(|| format!("failed to read the tenants folder `{}`", folder.display()))
 }
 
-/// Which store the options name, for verbs that need nothing else.
-pub fn store_config(options: &Options) -> anyhow::Result<crate::store::Config> {
-    let naming = Naming::new(options.env.as_deref(), options.collection.as_deref())?;
-    store::store(options, &naming)
+/// Which store the options name.
+pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Config> {
+    store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
 
-/// The environment's names and values; one that is no UTF-8 is refused by name.
-fn environment() -> anyhow::Result<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Ok(name) = name.into_string() else { continue };
-        match value.into_string() {
-            Ok(value) => all.push((name, value)),
-            Err(_) if name.starts_with("KAFKA_") => bail!("the variable {name} is not UTF-8"),
-            Err(_) => {}
-        }
-    }
-    all.sort();
-    Ok(all)
-}
-
-fn http_config(options: &Options) -> anyhow::Result<http::Config> {
+fn http_config(
+    listener: &ListenerOptions,
+    limits: &LimitsOptions,
+    kafka: &KafkaOptions,
+) -> anyhow::Result<http::Config> {
     Ok(http::Config {
-        auth: auth(options)?,
-        body_bytes_max: 16 << 20,
-        bodies_bytes_max: options.bodies_bytes_max,
-        body_timeout: Duration::from_secs(options.body_timeout_s),
+        auth: auth(listener)?,
+        body_bytes_max: options::BODY_BYTES,
+        bodies_bytes_max: limits.http_bodies_bytes_max,
+        body_timeout: Duration::from_secs(limits.http_body_timeout_s),
         batch_changes_max: 1000,
-        record_bytes_max: options.max_request_size,
+        record_bytes_max: kafka.max_request_size,
         reads_max: 2,
-        connections_max: options.connections_max,
+        connections_max: limits.http_connections_max,
         shutdown_timeout: Duration::from_secs(4),
     })
 }
 
 /// `perimeter` trusts who stands before the gateway, so beyond loopback it must be said.
-fn auth(options: &Options) -> anyhow::Result<http::Auth> {
-    let said = options.auth_mode.is_some();
-    if !said && !is_loopback(options.http_host) {
-        let host = options.http_host;
+fn auth(options: &ListenerOptions) -> anyhow::Result<http::Auth> {
+    let host = options.http_host;
+    if options.auth_mode.is_none() && !host.to_canonical().is_loopback() {
         bail!(
             "HTTP_HOST is {host}, which is not a loopback address: say AUTH_MODE=perimeter if Okapi or a \
              sidecar checks every token before it comes here"
         );
     }
     Ok(http::Auth::Perimeter)
-}
-
-fn is_loopback(host: IpAddr) -> bool {
-    host.to_canonical().is_loopback()
 }

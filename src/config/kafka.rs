@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Options;
+use super::KafkaOptions;
 use super::options::BrokerChoice;
 use crate::broker::{Config, KafkaConfig};
 use crate::domain::topic::Naming;
@@ -41,8 +41,9 @@ const REFUSED: [&str; 19] = [
 
 /// The broker that the options name.
 pub(super) fn broker(
-    options: &Options,
+    options: &KafkaOptions,
     naming: Naming,
+    lanes: u16,
     environment: &[(String, String)],
 ) -> anyhow::Result<Config> {
     let default = if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
@@ -53,7 +54,7 @@ pub(super) fn broker(
             bootstrap: bootstrap(options),
             settings: settings(options, environment)?,
             naming,
-            lanes: options.lanes,
+            lanes,
             replication_factor: options.replication_factor,
             max_request_bytes: options.max_request_size,
             topics_idle_after: TOPICS_IDLE_AFTER,
@@ -61,7 +62,7 @@ pub(super) fn broker(
     })
 }
 
-fn bootstrap(options: &Options) -> String {
+fn bootstrap(options: &KafkaOptions) -> String {
     let hosts = options.kafka_host.as_deref().unwrap_or("localhost").split(',').map(str::trim);
     let with_port = hosts.map(|host| match host.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_owned(),
@@ -70,7 +71,10 @@ fn bootstrap(options: &Options) -> String {
     with_port.collect::<Vec<_>>().join(",")
 }
 
-fn settings(options: &Options, environment: &[(String, String)]) -> anyhow::Result<Vec<(String, String)>> {
+fn settings(
+    options: &KafkaOptions,
+    environment: &[(String, String)],
+) -> anyhow::Result<Vec<(String, String)>> {
     let mut all = security(options)?;
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
@@ -85,7 +89,7 @@ fn settings(options: &Options, environment: &[(String, String)]) -> anyhow::Resu
     Ok(all)
 }
 
-fn security(options: &Options) -> anyhow::Result<Vec<(String, String)>> {
+fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
     let protocol = options.kafka_security_protocol.to_ascii_uppercase();
     if !["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str()) {
         bail!(
@@ -124,11 +128,14 @@ fn allowed(name: String, source: &str) -> anyhow::Result<String> {
 mod tests {
     use clap::Parser;
 
-    use super::super::Line;
+    use super::super::{Line, Verb};
     use super::{bootstrap, settings};
 
-    fn options(args: &[&str]) -> super::Options {
-        Line::parse_from([&["event-gateway", "serve"], args].concat()).options
+    fn options(args: &[&str]) -> super::KafkaOptions {
+        match Line::parse_from([&["event-gateway", "serve"], args].concat()).verb {
+            Verb::Serve(options) => options.kafka,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Options;
+use super::StoreOptions;
+use super::options::PostgresOptions;
 use crate::domain::topic::Naming;
 use crate::store::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 
@@ -17,17 +18,18 @@ const NAME_BYTES_MAX: usize = 63;
 const DEFAULT: &str = "sqlite://data/event-gateway.db";
 
 /// The store that the options name.
-pub(super) fn store(options: &Options, naming: &Naming) -> anyhow::Result<Config> {
-    let Some(url) = options.store_url.clone() else {
+pub(super) fn store(options: &StoreOptions, naming: &Naming) -> anyhow::Result<Config> {
+    let Some(url) = &options.store_url else {
+        let options = &options.postgres;
         return match &options.db_host {
             Some(host) => postgres(options, naming, parts(options, host)),
             None => of_url(options, naming, &DEFAULT.into()),
         };
     };
-    of_url(options, naming, &url)
+    of_url(&options.postgres, naming, url)
 }
 
-fn of_url(options: &Options, naming: &Naming, url: &SecretString) -> anyhow::Result<Config> {
+fn of_url(options: &PostgresOptions, naming: &Naming, url: &SecretString) -> anyhow::Result<Config> {
     match url.expose_secret().split_once("://") {
         Some(("sqlite", path)) => Ok(Config::Sqlite { path: file(path)? }),
         Some(("postgres" | "postgresql", _)) => postgres(options, naming, PostgresServer::Url(url.clone())),
@@ -47,7 +49,7 @@ fn file(path: &str) -> anyhow::Result<PathBuf> {
     Ok(path.into())
 }
 
-fn parts(options: &Options, host: &str) -> PostgresServer {
+fn parts(options: &PostgresOptions, host: &str) -> PostgresServer {
     PostgresServer::Parts {
         host: host.to_owned(),
         port: options.db_port,
@@ -57,7 +59,7 @@ fn parts(options: &Options, host: &str) -> PostgresServer {
     }
 }
 
-fn postgres(options: &Options, naming: &Naming, server: PostgresServer) -> anyhow::Result<Config> {
+fn postgres(options: &PostgresOptions, naming: &Naming, server: PostgresServer) -> anyhow::Result<Config> {
     Ok(Config::Postgres(PostgresConfig {
         server,
         connections_max: options.db_maxpoolsize,

@@ -1,0 +1,111 @@
+//! Options of `serve`: who may come, how much at once, and which replica it is.
+
+use std::net::IpAddr;
+
+use clap::{Args, ValueEnum};
+
+use super::{KafkaOptions, LANES, StoreOptions, TenantsOptions};
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeOptions {
+    /// The way in.
+    #[command(flatten)]
+    pub listener: ListenerOptions,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+    /// The broker.
+    #[command(flatten)]
+    pub kafka: KafkaOptions,
+    /// Lanes and replicas.
+    #[command(flatten)]
+    pub replica: ReplicaOptions,
+    /// How much at once.
+    #[command(flatten)]
+    pub limits: LimitsOptions,
+}
+
+/// Where the gateway listens, and to whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Listener")]
+pub struct ListenerOptions {
+    /// The address to listen on: an IP address, or localhost.
+    #[arg(long, env, default_value = "127.0.0.1", value_parser = address)]
+    pub http_host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, env, default_value_t = 8081)]
+    pub http_port: u16,
+    /// Who checks tokens; it must be said unless HTTP_HOST is a loopback address.
+    #[arg(long, env)]
+    pub auth_mode: Option<AuthMode>,
+}
+
+/// Who checks tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Okapi or a sidecar before the gateway.
+    Perimeter,
+}
+
+/// How much at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitsOptions {
+    /// How many connections may be open.
+    #[arg(long, env, default_value_t = 4096, value_parser = usize_in::<1, 1_000_000>)]
+    pub http_connections_max: usize,
+    /// How many seconds a request's body may take to arrive.
+    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub http_body_timeout_s: u64,
+    /// How many bytes the bodies of all requests in flight may take; one body may have 16777216.
+    #[arg(long, env, default_value_t = 256 << 20, value_parser = usize_in::<BODY_BYTES, BYTES_MAX>)]
+    pub http_bodies_bytes_max: usize,
+    /// How many bytes of changes may wait for the store.
+    #[arg(long, env, default_value_t = 128 << 20, value_parser = usize_in::<BODY_BYTES, BYTES_MAX>)]
+    pub queue_bytes_max: usize,
+}
+
+/// Which replica of the gateway this is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Replicas")]
+pub struct ReplicaOptions {
+    /// How many lanes lead to Kafka: as many as the store has, or as a new store gets. `lanes resize` changes it.
+    #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u16).range(LANES))]
+    pub lanes: u16,
+    /// This replica's name among others on the same store. A restarted replica whose name lasts, such as
+    /// that of a pod in a StatefulSet, takes its lanes back at once. By default the name is new at each start.
+    #[arg(long, env, value_parser = replica)]
+    pub replica: Option<String>,
+}
+
+/// The largest body.
+pub const BODY_BYTES: usize = 16 << 20;
+/// More than any machine has.
+const BYTES_MAX: usize = 1 << 44;
+
+pub(super) fn usize_in<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (MIN..=MAX).contains(&number) => Ok(number),
+        _ => Err(format!("it must be a whole number from {MIN} to {MAX}")),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match bare {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        address => address.parse().map_err(|_| "it must be an IP address, or localhost".to_owned()),
+    }
+}
+
+fn replica(text: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(legal) {
+        return Err("it must have 1 to 100 of a-z A-Z 0-9 . _ -".to_owned());
+    }
+    Ok(text.to_owned())
+}

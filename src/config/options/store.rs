@@ -1,0 +1,65 @@
+//! Options of the log and of the tenants' files, which almost every verb reads.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use secrecy::SecretString;
+
+/// Which store.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store")]
+pub struct StoreOptions {
+    /// The log: sqlite://PATH, postgres://USER@HOST/DATABASE or mongodb://HOST/DATABASE. When it is unset,
+    /// PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
+    #[arg(long, env)]
+    pub store_url: Option<SecretString>,
+    /// The first part of the names of topics, and of the store's schema or database. Consumers of FOLIO expect
+    /// one, such as folio.
+    #[arg(long, env)]
+    pub env: Option<String>,
+    /// FOLIO's variables.
+    #[command(flatten)]
+    pub postgres: PostgresOptions,
+}
+
+/// Which PostgreSQL, by FOLIO's variables.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "PostgreSQL")]
+pub struct PostgresOptions {
+    /// The server's host, when STORE_URL is unset.
+    #[arg(long, env)]
+    pub db_host: Option<String>,
+    /// The server's port, when STORE_URL is unset.
+    #[arg(long, env, default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
+    pub db_port: u16,
+    /// The user, when STORE_URL is unset.
+    #[arg(long, env, default_value = "folio_admin")]
+    pub db_username: String,
+    /// The user's password, when STORE_URL is unset.
+    #[arg(long, env, default_value = "folio_admin", hide_default_value = true)]
+    pub db_password: SecretString,
+    /// The database, when STORE_URL is unset.
+    #[arg(long, env, default_value = "okapi_modules")]
+    pub db_database: String,
+    /// How many connections there are at most.
+    #[arg(long, env, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=200))]
+    pub db_maxpoolsize: u32,
+    /// How many milliseconds a statement may take.
+    #[arg(long, env, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=2_147_483_647))]
+    pub db_querytimeout: u64,
+    /// The server's certificate or its authority's, as PEM or as the path of a PEM file. It requires TLS.
+    #[arg(long, env)]
+    pub db_server_pem: Option<String>,
+}
+
+/// The tenants' files.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Tenants")]
+pub struct TenantsOptions {
+    /// The folder that has a file for each tenant.
+    #[arg(long, env, default_value = "tenants")]
+    pub tenants_dir: PathBuf,
+    /// The name that stands in the tenant's place in the names of topics, such as ALL.
+    #[arg(long, env)]
+    pub kafka_producer_tenant_collection: Option<String>,
+}
