@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::http;
 use crate::intake::{Intake, Wake, Writers};
 use crate::metrics::Metrics;
 use crate::store::{self, Access, Store};
+use crate::tasks::Tasks;
 
 /// How long it may take to answer what was asked, and to append what was accepted.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -40,13 +41,18 @@ pub struct App {
 
 /// Opens the store and the broker, and enables the tenants that have a file and that the store has
 /// never seen. A broker that is away is no error.
-pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+pub async fn build(config: &Config, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> anyhow::Result<App> {
     let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
-    build_on(config, store, clock).await
+    build_on(config, store, clock, metrics).await
 }
 
 /// The same on a store that is open.
-pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+pub async fn build_on(
+    config: &Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<App> {
     refuse_other_lanes(&*store, config.lanes).await?;
     for tenant in config.settings.tenants() {
         store.introduce(tenant, LogId::new(clock.new_id())).await?;
@@ -65,7 +71,7 @@ pub async fn build_on(config: &Config, store: Arc<dyn Store>, clock: Arc<dyn Clo
     let (intake, writers) = Intake::start(&config.intake, &store, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
-    let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
+    let health = Arc::new(Health::default());
     let closing = CancellationToken::new();
     let record_bytes_max = config.http.record_bytes_max.min(store.event_bytes_max());
     let http = http::Parts {
@@ -94,30 +100,39 @@ impl App {
     }
 
     /// Serves on that listener until `shutdown`; then answers what was asked, appends what was
-    /// accepted, finishes the page, and returns within 10 s.
-    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let followers = Followers::start(&self.follow, &self.broker);
+    /// accepted, finishes the page, and returns within 10 s. It does the same, and returns an error,
+    /// when one of its long-lived tasks ends unasked.
+    pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut followers = Followers::start(&self.follow, &self.broker);
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
-        let handle = server.handle();
-        let mut serving = tokio::spawn(server);
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            ended = &mut serving => bail!("the HTTP server ended by itself: {ended:?}"),
+        let (handle, mut serving) = (server.handle(), Tasks::default());
+        serving.spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
+        let unasked = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = serving.ended() => Some(ended),
+            ended = self.writers.ended() => Some(ended),
+            ended = followers.ended() => Some(ended),
+        };
+        match &unasked {
+            None => tracing::info!("stopping"),
+            Some(ended) => tracing::error!("stopping, since {ended}"),
         }
-        tracing::info!("stopping");
         self.closing.cancel();
         let answering = async {
             handle.stop(true).await;
-            let ended = serving.await;
-            self.writers.finish().await;
-            ended
+            let served = serving.finish().await;
+            served.or(self.writers.finish().await)
         };
-        let ended = timeout(ANSWER, answering).await.context("failed to answer in time")?;
+        let answered = timeout(ANSWER, answering).await.map_err(|_| anyhow!("failed to answer in time"));
         // A page that Kafka doesn't answer is as safe to leave as to be killed in.
-        if timeout(FINISH_PAGE, followers.stop()).await.is_err() {
+        let followed = timeout(FINISH_PAGE, followers.stop()).await.unwrap_or_else(|_| {
             tracing::warn!("left a page that Kafka did not answer; the next start takes over");
+            None
+        });
+        if let Some(ended) = unasked {
+            bail!("{ended}");
         }
-        ended?.context("failed to serve HTTP")
+        answered?.or(followed).map_or(Ok(()), |ended| bail!("{ended}"))
     }
 }
 

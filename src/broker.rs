@@ -165,6 +165,9 @@ pub trait Mirror: Send + Sync {
 
     /// Sends records in order, and returns once the broker has them.
     async fn send(&self, events: Vec<Envelope>) -> Result<(), Error>;
+
+    /// Returns when the broker has ended, which it does not unasked.
+    async fn ended(&self);
 }
 
 /// Which broker.

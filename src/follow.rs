@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Opened};
@@ -30,6 +29,7 @@ use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
 use crate::metrics::Metrics;
 use crate::store::{self, Scan, Store};
+use crate::tasks::{Ended, Tasks};
 
 use health::Health;
 
@@ -89,7 +89,7 @@ pub struct Parts {
 
 /// The running followers.
 pub struct Followers {
-    tasks: JoinSet<()>,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -97,24 +97,33 @@ impl Followers {
     /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the mirror for
     /// the embedded broker, nothing for none.
     pub fn start(parts: &Parts, broker: &Opened) -> Self {
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         match broker {
             Opened::None => {}
             Opened::Embedded(mirror) => {
-                tasks.spawn(mirror::run(parts.clone(), mirror.clone(), stop.clone()));
+                tasks.spawn("embedded mirror", mirror::run(parts.clone(), mirror.clone(), stop.clone()));
+                let (mirror, stop) = (mirror.clone(), stop.clone());
+                tasks.spawn("embedded broker", async move {
+                    stop.run_until_cancelled(mirror.ended()).await;
+                });
             }
             Opened::Kafka(kafka) => {
-                tasks.spawn(topics::run(parts.clone(), kafka.clone(), stop.clone()));
-                tasks.spawn(lanes::run(parts.clone(), kafka.clone(), stop.clone()));
+                tasks.spawn("keeper of topics", topics::run(parts.clone(), kafka.clone(), stop.clone()));
+                tasks.spawn("lanes", lanes::run(parts.clone(), kafka.clone(), stop.clone()));
             }
         }
         Self { tasks, stop }
     }
 
-    /// Lets every follower finish its page, and waits until all have.
-    pub async fn stop(mut self) {
+    /// The next one to end, which none does unasked; never, if there is none.
+    pub async fn ended(&mut self) -> Ended {
+        self.tasks.ended().await
+    }
+
+    /// Lets every follower finish its page, and waits until all have. Returns one that panicked, if one did.
+    pub async fn stop(self) -> Option<Ended> {
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        self.tasks.finish().await
     }
 }
 

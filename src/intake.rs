@@ -13,12 +13,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{self, Batch, Outcome, Receipt, Store};
+use crate::tasks::{Ended, Tasks};
 
 use queue::{Job, Queue};
 use quota::Quota;
@@ -96,24 +96,29 @@ pub struct Intake {
 }
 
 /// The tasks that append; they end once every [`Intake`] is gone and the queues are empty.
-pub struct Writers(JoinSet<()>);
+pub struct Writers(Tasks);
 
 impl Writers {
-    /// Waits until all that was queued is in the log or refused.
-    pub async fn finish(mut self) {
-        while self.0.join_next().await.is_some() {}
+    /// The next one to end, which none does while there is an [`Intake`].
+    pub async fn ended(&mut self) -> Ended {
+        self.0.ended().await
+    }
+
+    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked, if one did.
+    pub async fn finish(self) -> Option<Ended> {
+        self.0.finish().await
     }
 }
 
 impl Intake {
     /// Starts as many writers as the store likes.
     pub fn start(config: &Config, store: &Arc<dyn Store>, wake: &Wake) -> (Self, Writers) {
-        let (mut queues, mut tasks) = (Vec::new(), JoinSet::new());
-        for _ in 0..store.writers() {
+        let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
+        for writer in 0..store.writers() {
             let (sender, jobs) = mpsc::channel(config.queue_batches_max);
             queues.push(sender);
             let queue = Queue::new(config, jobs, store);
-            tasks.spawn(writer::run(queue, store.clone(), wake.clone()));
+            tasks.spawn(format!("intake writer {writer}"), writer::run(queue, store.clone(), wake.clone()));
         }
         let quota = Arc::new(Quota::new(config.queue_bytes_max, config.tenant_bytes_max));
         (Self { queues, quota }, Writers(tasks))

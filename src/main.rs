@@ -1,6 +1,7 @@
 //! One binary, one verb per subcommand: options, telemetry, configuration, parts, run.
 
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, Config, KafkaOptions, LanesVerb, Line, StoreOptions, TenantsVerb, TopicsVerb, Verb,
 };
+use event_gateway::metrics::Metrics;
 use event_gateway::store::{self, Access, Store};
 use event_gateway::{app, cli, telemetry};
 
@@ -18,29 +20,41 @@ const THREADS_END: Duration = Duration::from_millis(300);
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let line = config::parse();
-    telemetry::start(&line.logs.log_level)?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(run(line));
-    runtime.shutdown_timeout(THREADS_END);
-    match ended {
+    let metrics = Arc::new(Metrics::default());
+    let (logs, understood) = telemetry::start(&line.logs.log_level, &metrics);
+    let ended = understood.and_then(|()| run(line, metrics));
+    let code = match &ended {
+        Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it.
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        ended => ended,
-    }
+        Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
+        Err(error) => {
+            logs.fatal(error);
+            ExitCode::FAILURE
+        }
+    };
+    logs.finish();
+    code
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-async fn run(line: Line) -> anyhow::Result<()> {
+fn run(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(done(line, metrics));
+    runtime.shutdown_timeout(THREADS_END);
+    ended
+}
+
+async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     match line.verb {
         Verb::Serve(options) => {
             let config = Config::new(&options)?;
-            let app = app::build(&config, clock).await?;
+            let app = app::build(&config, clock, metrics).await?;
             cli::serve::run(app, config.listen).await
         }
         Verb::Tenants(TenantsVerb::List(store)) => {

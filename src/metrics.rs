@@ -1,6 +1,6 @@
 //! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
 //!
-//! Fed by `follow` as things happen, and by `http` with the store's tally when it is asked; docs/reliability.md
+//! Fed by `follow` and the log as things happen, and by `http` with the store's tally when it is asked; docs/reliability.md
 //! lists them. Counters and `lanes_held` are this replica's; what the store tells is the same on all.
 
 use std::sync::atomic::AtomicU64;
@@ -30,6 +30,8 @@ pub struct Metrics {
     events: Family<Label, Gauge>,
     parked_scopes: Gauge,
     oldest_pending: Gauge<f64, AtomicU64>,
+    log_lines_dropped: Counter,
+    log_lines_held_back: Counter,
 }
 
 impl Default for Metrics {
@@ -46,6 +48,8 @@ impl Default for Metrics {
             events: Family::default(),
             parked_scopes: Gauge::default(),
             oldest_pending: Gauge::default(),
+            log_lines_dropped: Counter::default(),
+            log_lines_held_back: Counter::default(),
         };
         registry.register("lanes_held", "Lanes that this replica works on", metrics.lanes_held.clone());
         registry.register("takeovers", "Lanes that this replica took over", metrics.takeovers.clone());
@@ -62,6 +66,10 @@ impl Default for Metrics {
         registry.register("parked_scopes", "Keys and topics that are parked", metrics.parked_scopes.clone());
         let help = "How long the oldest event has waited that the relay has not come to";
         registry.register("oldest_pending_seconds", help, metrics.oldest_pending.clone());
+        let help = "Log lines that stderr did not take";
+        registry.register("log_lines_dropped", help, metrics.log_lines_dropped.clone());
+        let help = "Log lines that were counted and not told, since one like them was told";
+        registry.register("log_lines_held_back", help, metrics.log_lines_held_back.clone());
         Self { registry, ..metrics }
     }
 }
@@ -114,6 +122,16 @@ impl Metrics {
         }
         self.parked_scopes.set(tally.scopes.cast_signed());
         self.oldest_pending.set(tally.oldest_pending.as_secs_f64());
+    }
+
+    /// So many log lines were dropped: stderr did not take them.
+    pub fn log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.inc_by(lines);
+    }
+
+    /// A log line was held back: one like it was told.
+    pub fn log_line_held_back(&self) {
+        self.log_lines_held_back.inc();
     }
 
     /// What is told to who asks.

@@ -1,21 +1,78 @@
 //! Logs: to stderr, as text on a terminal and as JSON otherwise.
 //!
-//! Started once by `main`. Fields are `tenant`, `event_id`, `topic`, `position`; never tokens,
-//! bodies or credentials.
+//! Started once by `main`. A log line may be lost, nothing else: whoever logs neither waits nor
+//! fails (`queue`), and a trouble that repeats is told once and counted (`repeats`). Fields are
+//! `tenant`, `event_id`, `topic`, `position`; never tokens, bodies or credentials.
 
-use std::io::IsTerminal;
+mod queue;
+mod repeats;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use std::io::{IsTerminal, Write};
+use std::panic;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
+
+use crate::metrics::Metrics;
+
+use queue::Queue;
+use repeats::Repeats;
+
+/// What the log says of itself; it is never held back, and has room in the queue when others have none.
+const TARGET: &str = "event_gateway::telemetry";
+/// How long the last lines may take to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The running log.
+pub struct Logs {
+    queue: Queue,
+    repeats: Repeats,
+}
 
 /// Starts logging at that level: `info`, `debug`, or directives such as `info,event_gateway=debug`.
-pub fn start(level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level)?;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// With a level that is none it logs at `info`, so that the error is told in the log's own form.
+pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("LOG_LEVEL `{level}` is no level"));
+    let (filter, understood) = match filter {
+        Ok(filter) => (filter, Ok(())),
+        Err(error) => (EnvFilter::new("info"), Err(error)),
+    };
+    let (queue, repeats) = (Queue::new(metrics.clone()), Repeats::new(metrics.clone()));
+    let registry = Registry::default().with(filter).with(repeats.clone());
+    // An error of the log itself would be told with `eprintln!`, which panics and blocks.
+    let lines = fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
     if std::io::stderr().is_terminal() {
-        log.init();
+        registry.with(lines).init();
     } else {
-        log.json().flatten_event(true).init();
+        registry.with(lines.json().flatten_event(true)).init();
     }
-    Ok(())
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked: {}", panic.payload_as_str().unwrap_or("it said nothing"));
+    }));
+    let sweep = repeats.clone();
+    queue.write_to(std::io::stderr(), move || sweep.tell_ended());
+    (Logs { queue, repeats }, understood)
+}
+
+impl Logs {
+    /// Tells why the process ends with an error, also when nothing else is logged.
+    pub fn fatal(&self, error: &anyhow::Error) {
+        if tracing::enabled!(tracing::Level::ERROR) {
+            tracing::error!("{error:#}");
+        } else {
+            // Who closed stderr as well does not want to know.
+            let _ = writeln!(std::io::stderr(), "Error: {error:#}");
+        }
+    }
+
+    /// Has the last lines written, if that takes no longer than a second.
+    pub fn finish(self) {
+        self.repeats.tell_all();
+        self.queue.finish(FLUSH);
+    }
 }

@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, Mirror, record};
 use crate::domain::envelope::Envelope;
@@ -34,6 +35,7 @@ enum Command {
 pub(super) struct Embedded {
     address: String,
     commands: Sender<Command>,
+    ended: CancellationToken,
 }
 
 impl Embedded {
@@ -41,20 +43,24 @@ impl Embedded {
     pub(super) fn start() -> Result<Self, Error> {
         let (commands, received) = channel();
         let (started, address) = channel();
+        let ended = CancellationToken::new();
+        let ends = ended.clone().drop_guard();
         std::thread::Builder::new()
             .name("embedded broker".to_owned())
-            .spawn(move || match Running::start() {
-                Ok(running) => {
-                    let _ = started.send(Ok(running.cluster.bootstrap_servers()));
-                    running.serve(&received);
-                }
-                Err(error) => {
-                    let _ = started.send(Err(error));
+            .spawn(move || {
+                // Dropped however the thread ends.
+                let _ends = ends;
+                match Running::start() {
+                    Ok(running) => {
+                        let _ = started.send(Ok(running.cluster.bootstrap_servers()));
+                        running.serve(&received);
+                    }
+                    Err(error) => drop(started.send(Err(error))),
                 }
             })
             .map_err(|error| Error::Retry(format!("start the embedded broker: {error}")))?;
         let address = address.recv().map_err(|_| gone())?.map_err(|error| failed("start", &error))?;
-        Ok(Self { address, commands })
+        Ok(Self { address, commands, ended })
     }
 
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<(), Error> {
@@ -73,6 +79,10 @@ impl Mirror for Embedded {
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
         let topics = topics.to_vec();
         self.ask(|answer| Command::Ensure(topics, answer)).await
+    }
+
+    async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     async fn send(&self, events: Vec<Envelope>) -> Result<(), Error> {
@@ -161,4 +171,17 @@ fn failed(what: &str, error: &KafkaError) -> Error {
 
 fn gone() -> Error {
     Error::Retry("the embedded broker has ended".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Embedded;
+
+    #[tokio::test]
+    async fn its_end_is_told() {
+        let Embedded { commands, ended, .. } = Embedded::start().unwrap();
+        assert!(!ended.is_cancelled());
+        drop(commands);
+        ended.cancelled().await;
+    }
 }

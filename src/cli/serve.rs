@@ -1,13 +1,15 @@
-//! `serve`: runs the gateway until SIGTERM or SIGINT.
+//! `serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP is ignored.
 //!
 //! Prints the gateway's address on the first line of stdout, and the embedded broker's on the
-//! second, once both can be connected to.
+//! second, once both can be connected to. A stdout that can't be written is told, and no reason
+//! to stop.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -16,20 +18,49 @@ use crate::app::App;
 pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
     let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            shutdown.cancel();
+    let signals = Signals::new()?;
+    let broker = app.embedded_broker().map(|address| format!("{address}\n")).unwrap_or_default();
+    print(format!("http://{}\n{broker}", listener.local_addr()?));
+    tokio::select! {
+        ended = app.run(listener, shutdown.clone()) => ended,
+        never = signals.obey(&shutdown) => match never {},
+    }
+}
+
+/// Nobody waits for whoever reads stdout, or does not.
+fn print(lines: String) {
+    tokio::task::spawn_blocking(move || {
+        let mut stdout = std::io::stdout();
+        if let Err(error) = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()) {
+            tracing::warn!(%error, "failed to print the addresses on stdout: {}", lines.trim_end().replace('\n', ", "));
         }
     });
-    writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
-    if let Some(address) = app.embedded_broker() {
-        writeln!(std::io::stdout(), "{address}")?;
+}
+
+/// The signals that are not left to the system.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
-    app.run(listener, shutdown).await
+
+    async fn obey(mut self, shutdown: &CancellationToken) -> Infallible {
+        loop {
+            tokio::select! {
+                Some(()) = self.terminate.recv() => shutdown.cancel(),
+                Some(()) = self.interrupt.recv() => shutdown.cancel(),
+                Some(()) = self.hang_up.recv() => tracing::info!("ignored SIGHUP: there is nothing to read again"),
+                else => std::future::pending::<()>().await,
+            }
+        }
+    }
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::{Parts, lane, topics};
 use crate::broker::Broker;
 use crate::domain::lane::Lane;
 use crate::store;
+use crate::tasks::{Ended, Tasks};
 
 /// How often the roster is looked at: a lane that is given up is taken so soon.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -30,7 +30,7 @@ const WHO: &str = "lanes";
 /// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and leaves.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
     let mut share =
-        Share { parts, broker, workers: JoinSet::new(), running: BTreeMap::new(), attended: None };
+        Share { parts, broker, workers: Tasks::default(), running: BTreeMap::new(), attended: None };
     while !stop.is_cancelled() {
         match share.look().await {
             Ok(()) => share.parts.health.well(WHO),
@@ -43,8 +43,14 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
         share.rest(&stop).await;
     }
     share.give(&share.running.keys().copied().collect());
-    while share.workers.join_next().await.is_some() {}
+    let panicked = std::mem::take(&mut share.workers).finish().await;
     share.leave().await;
+    panicked.iter().for_each(fail);
+}
+
+/// A worker that gave its lane back has ended as it should; the panic of one is that of all.
+fn fail(ended: &Ended) {
+    assert!(ended.panic.is_none(), "{ended}");
 }
 
 /// Why there is nothing to share.
@@ -60,8 +66,8 @@ enum Error {
 struct Share {
     parts: Parts,
     broker: Arc<dyn Broker>,
-    /// Each returns its lane.
-    workers: JoinSet<Lane>,
+    /// By the names of their lanes.
+    workers: Tasks,
     running: BTreeMap<Lane, CancellationToken>,
     attended: Option<Instant>,
 }
@@ -102,10 +108,7 @@ impl Share {
         let stop = CancellationToken::new();
         self.running.insert(lane, stop.clone());
         let worker = lane::run(self.parts.clone(), self.broker.clone(), lane, stop);
-        self.workers.spawn(async move {
-            worker.await;
-            lane
-        });
+        self.workers.spawn(lane.to_string(), worker);
     }
 
     fn give(&self, lanes: &BTreeSet<Lane>) {
@@ -119,8 +122,9 @@ impl Share {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = &mut look_again => return,
-                Some(ended) = self.workers.join_next() => {
-                    self.running.remove(&ended.expect("a worker doesn't panic"));
+                ended = self.workers.ended() => {
+                    fail(&ended);
+                    self.running.retain(|lane, _| lane.to_string() != ended.name);
                 }
             }
         }

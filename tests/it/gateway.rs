@@ -115,7 +115,7 @@ fn serve(parts: http::Parts) -> (SocketAddr, ServerHandle) {
     (address, receiver.recv().unwrap())
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     let entity = || Entity {
         key: Pointer::parse("/id").unwrap(),
         wire_form: WireForm::Convention,

@@ -19,6 +19,7 @@ mod http_trouble;
 mod intake;
 mod kafka;
 mod lanes;
+mod log;
 mod main_job;
 #[cfg(feature = "services")]
 mod mongodb;
@@ -43,4 +44,5 @@ mod store_contract;
 mod store_faults;
 #[cfg(feature = "services")]
 mod store_outage;
+mod supervised;
 mod tidy;

@@ -32,11 +32,13 @@ pub enum Mood {
     Forgetful(Error),
     /// Every call from that number on fails like this.
     FailingFrom(usize, Error),
+    /// Calls of that kind panic.
+    Panicking(Call),
 }
 
 /// What a call is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Call {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
     Append,
     Cursor,
     Check,
@@ -108,6 +110,7 @@ impl Moody {
             Mood::Failing(error) => Err(error),
             Mood::Forgetful(error) if call == Call::Cursor => Err(error),
             Mood::FailingFrom(first, error) if number >= first => Err(error),
+            Mood::Panicking(of) if of == call => panic!("a panic of {call:?}"),
             _ => Ok(()),
         }
     }

@@ -8,23 +8,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may name whom: arrows point one way.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("clock", &["domain"]),
+    ("tasks", &[]),
     ("store", &["domain", "clock"]),
     ("broker", &["domain"]),
-    ("intake", &["domain", "store"]),
+    ("intake", &["domain", "store", "tasks"]),
     ("metrics", &["store"]),
-    ("follow", &["domain", "store", "broker", "metrics"]),
+    ("follow", &["domain", "store", "broker", "metrics", "tasks"]),
     ("http", &["domain", "clock", "store", "intake", "follow", "metrics"]),
     ("config", &["domain", "store", "broker", "intake", "http"]),
-    ("app", &["domain", "clock", "store", "broker", "intake", "follow", "metrics", "http", "config"]),
+    (
+        "app",
+        &["domain", "clock", "store", "broker", "intake", "follow", "metrics", "tasks", "http", "config"],
+    ),
     ("cli", &["domain", "clock", "store", "broker", "follow", "app"]),
-    ("telemetry", &[]),
+    ("telemetry", &["metrics"]),
 ];
 
 /// The one place where each foreign crate is spoken.
-const SPOKEN: [(&str, &[&str]); 12] = [
+const SPOKEN: [(&str, &[&str]); 16] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["broker/"]),
@@ -37,6 +41,11 @@ const SPOKEN: [(&str, &[&str]); 12] = [
     ("chrono::", &["domain/time"]),
     ("::mongodb::", &["store/mongodb"]),
     ("prometheus_client::", &["metrics"]),
+    // Whoever runs as long as the gateway is missed when it ends; a request's task ends with it.
+    ("JoinSet", &["tasks"]),
+    ("tokio::spawn", &["http/receipts"]),
+    ("thread::Builder", &["broker/embedded", "telemetry/queue"]),
+    ("thread::spawn", &[]),
 ];
 
 fn root() -> &'static Path {

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -105,7 +105,12 @@ impl Setup {
 
     /// The same, with more in the environment of this one process.
     pub fn serve_with(&self, env: &[(&str, &str)]) -> Serve {
-        let mut child = self.command(&["serve"]).envs(env.iter().copied()).spawn().unwrap();
+        self.serve_as(|command| command.envs(env.iter().copied()))
+    }
+
+    /// The same, with the command changed.
+    pub fn serve_as(&self, change: impl FnOnce(&mut Command) -> &mut Command) -> Serve {
+        let mut child = change(&mut self.command(&["serve"])).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(Ok(url)) = lines.next() else { panic!("serve did not start: {}", self.log()) };
         let embedded = self.env.iter().all(|(name, _)| name != "KAFKA_HOST" && name != "BROKER");
@@ -127,6 +132,11 @@ impl Serve {
     /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The pipe that it logs to, if that is one.
+    pub fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     /// SIGKILL, and waits for the death.

@@ -1,0 +1,82 @@
+//! Long-lived tasks, each by its name: whoever waits for them is told which one ended, and how.
+//!
+//! Filled by `intake`, `follow` and `app` with what runs as long as the gateway; `app` ends the
+//! process when one of them ends unasked. No task of that kind is spawned in any other way.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt::{self, Display};
+use std::future::pending;
+
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// A group of tasks that are to end together. Those that still run are aborted when it is dropped.
+#[derive(Default)]
+pub struct Tasks {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, String>,
+}
+
+/// A task that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its name.
+    pub name: String,
+    /// What its panic said, if that was its end.
+    pub panic: Option<String>,
+}
+
+impl Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.panic {
+            Some(panic) => write!(f, "the task `{}` panicked: {panic}", self.name),
+            None => write!(f, "the task `{}` ended by itself", self.name),
+        }
+    }
+}
+
+impl Tasks {
+    /// Starts a task.
+    pub fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(task).id();
+        self.names.insert(id, name.into());
+    }
+
+    /// The next task to end; never, if there is none.
+    pub async fn ended(&mut self) -> Ended {
+        match self.next().await {
+            Some(ended) => ended,
+            None => pending().await,
+        }
+    }
+
+    /// Waits until all have ended, as they were asked to. Returns the first that panicked, if one did.
+    pub async fn finish(mut self) -> Option<Ended> {
+        let mut panicked = None;
+        while let Some(ended) = self.next().await {
+            panicked = panicked.or(ended.panic.is_some().then_some(ended));
+        }
+        panicked
+    }
+
+    async fn next(&mut self) -> Option<Ended> {
+        let (id, panic) = match self.tasks.join_next_with_id().await? {
+            Ok((id, ())) => (id, None),
+            Err(error) => (error.id(), Some(panic_message(error))),
+        };
+        let name = self.names.remove(&id).expect("every task has a name");
+        Some(Ended { name, panic })
+    }
+}
+
+fn panic_message(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => text(&*payload).to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it said nothing")
+}

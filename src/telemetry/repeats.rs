@@ -1,0 +1,133 @@
+//! Repeated troubles: told once and counted.
+//!
+//! Stands before every ERROR and WARN line, ours and those of libraries, so that nobody who logs
+//! must think of it. Of one place in the code, the same line is told once in a period, and so many
+//! different lines; the others are held back, and counted in one line when the period is over.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Debug, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::TARGET;
+use crate::metrics::Metrics;
+
+/// How long a line stands for those like it.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Different lines of one place that are told in a period.
+const DIFFERENT_MAX: usize = 32;
+
+/// Lets lines pass or holds them back.
+#[derive(Clone)]
+pub(super) struct Repeats {
+    places: Arc<Mutex<Places>>,
+    metrics: Arc<Metrics>,
+}
+
+type Places = HashMap<Identifier, Place>;
+
+/// What one place in the code has said since then.
+struct Place {
+    since: Instant,
+    level: Level,
+    /// The first line.
+    text: String,
+    told: HashSet<u64>,
+    held_back: u64,
+}
+
+impl Repeats {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { places: Arc::default(), metrics }
+    }
+
+    /// Tells how many lines were held back of places whose period is over.
+    pub(super) fn tell_ended(&self) {
+        self.tell(Instant::now());
+    }
+
+    /// Tells how many lines were held back until now.
+    pub(super) fn tell_all(&self) {
+        self.tell(Instant::now() + PERIOD);
+    }
+
+    fn tell(&self, at: Instant) {
+        let ended: Vec<_> =
+            self.places().extract_if(|_, place| place.since + PERIOD <= at).map(|(_, place)| place).collect();
+        for Place { level, text, held_back, .. } in ended.into_iter().filter(|place| place.held_back > 0) {
+            match level {
+                Level::ERROR => tracing::error!(target: TARGET, held_back, "held back lines like: {text}"),
+                _ => tracing::warn!(target: TARGET, held_back, "held back lines like: {text}"),
+            }
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the line is told.
+    fn admit(&self, place: Identifier, level: Level, line: &Line) -> bool {
+        let mut places = self.places();
+        let place = places.entry(place).or_insert_with(|| Place {
+            since: Instant::now(),
+            level,
+            text: line.message.clone(),
+            told: HashSet::new(),
+            held_back: 0,
+        });
+        let line = line.hash.finish();
+        if !place.told.contains(&line) && place.told.len() < DIFFERENT_MAX {
+            return place.told.insert(line);
+        }
+        place.held_back += 1;
+        self.metrics.log_line_held_back();
+        false
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Repeats {
+    fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
+        let said = event.metadata();
+        if *said.level() > Level::WARN || said.target() == TARGET {
+            return true;
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.admit(said.callsite(), *said.level(), &line)
+    }
+}
+
+/// A line, as far as two of them are compared.
+#[derive(Default)]
+struct Line {
+    hash: DefaultHasher,
+    message: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        field.name().hash(&mut self.hash);
+        // Writing to neither of them fails.
+        let _ = write!(Hashed(&mut self.hash), "{value:?}");
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        }
+    }
+}
+
+struct Hashed<'a>(&'a mut DefaultHasher);
+
+impl fmt::Write for Hashed<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
