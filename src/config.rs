@@ -4,10 +4,13 @@
 //! Feeds `main` and `app`. What is illegal is refused before anything starts.
 
 mod environment;
+mod hosts;
 mod kafka;
 mod options;
 mod store;
+mod store_url;
 mod tenants;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,8 +25,8 @@ use crate::http;
 use crate::intake;
 
 pub use options::{
-    KafkaOptions, LanesVerb, Line, ServeOptions, StoreOptions, TenantsOptions, TenantsVerb, TopicsVerb, Verb,
-    parse,
+    Given, KafkaOptions, LanesVerb, Line, ServeOptions, StoreOptions, TenantsOptions, TenantsVerb,
+    TopicsVerb, Verb, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 
@@ -51,9 +54,9 @@ pub struct Config {
 impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
-    pub fn new(options: &ServeOptions) -> anyhow::Result<Self> {
+    pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
         let ServeOptions { listener, store, tenants, kafka, replica, limits } = options;
-        Ok(Self {
+        let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
             replica: replica.replica.clone(),
@@ -62,7 +65,9 @@ impl Config {
             intake: intake::Config { queue_bytes_max: limits.queue_bytes_max, ..intake::Config::default() },
             store: store_config(store)?,
             broker: broker_config(kafka, store, replica.lanes)?,
-        })
+        };
+        unread::warn(options, given, &config);
+        Ok(config)
     }
 }
 

@@ -53,7 +53,7 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     match line.verb {
         Verb::Serve(options) => {
-            let config = Config::new(&options)?;
+            let config = Config::new(&options, &line.given)?;
             let app = app::build(&config, clock, metrics).await?;
             cli::serve::run(app, config.listen).await
         }

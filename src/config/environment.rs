@@ -6,20 +6,52 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 
-/// The variables that are set, but to nothing.
-pub(super) struct Unset(BTreeSet<String>);
+/// The variables that say nothing, and count as unset.
+#[derive(Debug, Default)]
+pub(super) struct Unset {
+    empty: BTreeSet<String>,
+    /// Those that Kubernetes sets in every pod for a service of the name before `_PORT`.
+    links: BTreeSet<String>,
+}
 
 impl Unset {
-    /// An empty variable counts as unset, as FOLIO's deployments expect.
+    /// An empty variable counts as unset, as FOLIO's deployments expect. So does `KAFKA_PORT=tcp://10.0.0.1:9092`:
+    /// nobody said it, there is a service of that name.
     pub(super) fn of_environment() -> Self {
-        let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
-        Self(empty.filter_map(|(name, _)| name.into_string().ok()).collect())
+        let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self::of(named.map(|(name, value)| (name, value.to_string_lossy().into_owned())))
+    }
+
+    fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let mut unset = Self::default();
+        for (name, value) in variables {
+            let is_link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+            if value.is_empty() {
+                unset.empty.insert(name);
+            } else if is_link && name.ends_with("_PORT") {
+                unset.links.insert(name);
+            }
+        }
+        unset
     }
 
     /// Whether that variable counts as unset.
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.empty.contains(name) || self.links.contains(name)
     }
+
+    /// Whether Kubernetes has set that variable.
+    pub(super) fn is_link(&self, name: &str) -> bool {
+        self.links.contains(name)
+    }
+}
+
+/// Whether Kubernetes sets a variable that ends so, after the name of a service.
+pub(super) fn is_service_link(ending: &str) -> bool {
+    let numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    ["SERVICE_HOST", "SERVICE_PORT", "PORT"].contains(&ending)
+        || ending.starts_with("SERVICE_PORT_")
+        || ending.strip_prefix("PORT_").is_some_and(numbered)
 }
 
 /// The names and values that are set, in order of name; a value of ours that is no UTF-8 is refused by name.
@@ -36,4 +68,22 @@ pub(super) fn variables() -> anyhow::Result<Vec<(String, String)>> {
     }
     all.sort();
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unset;
+
+    #[test]
+    fn a_port_that_kubernetes_sets_counts_as_unset_and_a_wrong_one_does_not() {
+        let said = [
+            ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
+            ("HTTP_PORT", ""),
+            ("DB_PORT", "http://10.0.0.1"),
+            ("STORE_URL", "tcp://x"),
+        ];
+        let unset = Unset::of(said.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let found = said.map(|(name, _)| (unset.contains(name), unset.is_link(name)));
+        assert_eq!(found, [(true, true), (true, false), (false, false), (false, false)]);
+    }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::KafkaOptions;
+use super::environment::is_service_link;
 use super::options::BrokerChoice;
+use super::{KafkaOptions, hosts};
 use crate::broker::{Config, KafkaConfig};
 use crate::domain::topic::Naming;
 
@@ -51,7 +52,7 @@ pub(super) fn broker(
         BrokerChoice::Embedded => Config::Embedded,
         BrokerChoice::None => Config::None,
         BrokerChoice::Kafka => Config::Kafka(KafkaConfig {
-            bootstrap: bootstrap(options),
+            bootstrap: bootstrap(options)?,
             settings: settings(options, environment)?,
             naming,
             lanes,
@@ -62,13 +63,15 @@ pub(super) fn broker(
     })
 }
 
-fn bootstrap(options: &KafkaOptions) -> String {
-    let hosts = options.kafka_host.as_deref().unwrap_or("localhost").split(',').map(str::trim);
-    let with_port = hosts.map(|host| match host.rsplit_once(':') {
-        Some((_, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_owned(),
-        _ => format!("{host}:{}", options.kafka_port),
-    });
-    with_port.collect::<Vec<_>>().join(",")
+fn bootstrap(options: &KafkaOptions) -> anyhow::Result<String> {
+    let unset = "BROKER is kafka, but KAFKA_HOST is unset: it must name Kafka's hosts";
+    let text = options.kafka_host.as_deref().context(unset)?;
+    // Somebody's credentials do not belong there, but may stand there.
+    let told = if text.contains('@') { "…" } else { text };
+    let hosts = hosts::list(text).map_err(anyhow::Error::msg);
+    let hosts = hosts.with_context(|| format!("KAFKA_HOST is `{}`", told.escape_debug()))?;
+    let with_port = hosts.into_iter().map(|host| host.or_port(options.kafka_port).to_string());
+    Ok(with_port.collect::<Vec<_>>().join(","))
 }
 
 fn settings(
@@ -78,6 +81,10 @@ fn settings(
     let mut all = security(options)?;
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
+            if is_service_link(name) {
+                tracing::warn!("{variable} is not read: Kubernetes sets it for a service named kafka-config");
+                continue;
+            }
             let name = name.to_ascii_lowercase().replace('_', ".");
             all.push((allowed(name, variable)?, value.clone()));
         }
@@ -156,8 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_is_named_like_the_prefix_sets_nothing() {
+        let names = ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP_ADDR", "LINGER_MS"];
+        let environment = names.map(|name| (format!("KAFKA_CONFIG_{name}"), "5".to_owned()));
+        let all = settings(&options(&[]), &environment).unwrap();
+        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["security.protocol", "linger.ms"]);
+    }
+
+    #[test]
     fn hosts_without_a_port_get_kafka_port() {
-        let options = options(&["--kafka-host", "a, b:1,c", "--kafka-port", "7"]);
-        assert_eq!(bootstrap(&options), "a:7,b:1,c:7");
+        let set = options(&["--kafka-host", "a, b:1,::1", "--kafka-port", "7"]);
+        assert_eq!(bootstrap(&set).unwrap(), "a:7,b:1,[::1]:7");
+        for (args, named) in [(&[][..], "KAFKA_HOST is unset"), (&["--kafka-host", "http://k"], "`http://k`")]
+        {
+            let error = format!("{:#}", bootstrap(&options(args)).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
+        let error = format!("{:#}", bootstrap(&options(&["--kafka-host", "u:s3cret@k"])).unwrap_err());
+        assert!(error.contains("KAFKA_HOST") && !error.contains("s3cret"), "{error}");
     }
 }

@@ -8,9 +8,11 @@ mod kafka;
 mod serve;
 mod store;
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::environment::Unset;
 
@@ -34,6 +36,24 @@ pub struct Line {
     /// Options of every verb.
     #[command(flatten)]
     pub logs: LogsOptions,
+    /// Which options were given.
+    #[arg(skip)]
+    pub given: Given,
+}
+
+/// The options that a flag or a variable gives, by the variable's name.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    names: BTreeSet<String>,
+    /// Variables that count as unset, since Kubernetes has set them.
+    pub(super) links: Vec<String>,
+}
+
+impl Given {
+    /// Those of these that were given.
+    pub(super) fn of<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        names.iter().copied().filter(|name| self.names.contains(*name)).collect()
+    }
 }
 
 /// What the gateway does.
@@ -139,18 +159,39 @@ pub struct LogsOptions {
 /// Reads the command line and the environment; what is illegal ends the process with a message.
 pub fn parse() -> Line {
     let unset = Unset::of_environment();
-    let matches = without(Line::command(), &unset).get_matches();
-    Line::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let mut links = Vec::new();
+    let matches = without(Line::command(), &unset, &mut links).get_matches();
+    let mut line = Line::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    links.sort();
+    links.dedup();
+    line.given = Given { names: given(&matches), links };
+    line
 }
 
-/// The command, and all below it, without the variables that count as unset.
-fn without(command: Command, unset: &Unset) -> Command {
+/// The command, and all below it, without the variables that count as unset; notes the links among them.
+fn without(command: Command, unset: &Unset, links: &mut Vec<String>) -> Command {
     let command = command.mut_args(|arg| {
         let arg = arg.hide_env_values(true);
-        let is_unset = arg.get_env().and_then(|name| name.to_str()).is_some_and(|name| unset.contains(name));
-        if is_unset { arg.env(None::<&'static str>) } else { arg }
+        match arg.get_env().and_then(|name| name.to_str()).map(str::to_owned) {
+            Some(name) if unset.contains(&name) => {
+                links.extend(unset.is_link(&name).then_some(name));
+                arg.env(None::<&'static str>)
+            }
+            _ => arg,
+        }
     });
-    command.mut_subcommands(|verb| without(verb, unset))
+    command.mut_subcommands(|verb| without(verb, unset, links))
+}
+
+/// What is said by a flag or a variable, and not by default, to a verb and those that it stands below.
+fn given(matches: &ArgMatches) -> BTreeSet<String> {
+    let said =
+        |id: &&clap::Id| !matches!(matches.value_source(id.as_str()), None | Some(ValueSource::DefaultValue));
+    let mut names: BTreeSet<_> = matches.ids().filter(said).map(|id| id.as_str().to_uppercase()).collect();
+    if let Some((_, below)) = matches.subcommand() {
+        names.extend(given(below));
+    }
+    names
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::StoreOptions;
+use super::hosts::Endpoint;
 use super::options::PostgresOptions;
+use super::{StoreOptions, store_url};
 use crate::domain::topic::Naming;
 use crate::store::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 
@@ -22,7 +23,7 @@ pub(super) fn store(options: &StoreOptions, naming: &Naming) -> anyhow::Result<C
     let Some(url) = &options.store_url else {
         let options = &options.postgres;
         return match &options.db_host {
-            Some(host) => postgres(options, naming, parts(options, host)),
+            Some(host) => postgres(options, naming, parts(options, host)?),
             None => of_url(options, naming, &DEFAULT.into()),
         };
     };
@@ -32,8 +33,13 @@ pub(super) fn store(options: &StoreOptions, naming: &Naming) -> anyhow::Result<C
 fn of_url(options: &PostgresOptions, naming: &Naming, url: &SecretString) -> anyhow::Result<Config> {
     match url.expose_secret().split_once("://") {
         Some(("sqlite", path)) => Ok(Config::Sqlite { path: file(path)? }),
-        Some(("postgres" | "postgresql", _)) => postgres(options, naming, PostgresServer::Url(url.clone())),
-        Some(("mongodb", _)) => {
+        Some(("postgres" | "postgresql", rest)) => {
+            let one = "STORE_URL names several hosts: PostgreSQL has one, be it a proxy's or a virtual one";
+            ensure!(hosts(rest)?.len() <= 1, one);
+            postgres(options, naming, PostgresServer::Url(url.clone()))
+        }
+        Some(("mongodb", rest)) => {
+            hosts(rest)?;
             Ok(Config::Mongodb(MongodbConfig { url: url.clone(), database: own_name(naming)? }))
         }
         Some(("mongodb+srv", _)) => {
@@ -43,20 +49,35 @@ fn of_url(options: &PostgresOptions, naming: &Naming, url: &SecretString) -> any
     }
 }
 
+fn hosts(after_scheme: &str) -> anyhow::Result<Vec<Endpoint>> {
+    store_url::hosts(after_scheme).map_err(anyhow::Error::msg).context("STORE_URL is refused")
+}
+
 fn file(path: &str) -> anyhow::Result<PathBuf> {
     let no_file = path.is_empty() || path.starts_with(':') || path.contains('?') || path.starts_with("file:");
     ensure!(!no_file, "STORE_URL must name a file, such as {DEFAULT}");
     Ok(path.into())
 }
 
-fn parts(options: &PostgresOptions, host: &str) -> PostgresServer {
-    PostgresServer::Parts {
-        host: host.to_owned(),
+fn parts(options: &PostgresOptions, host: &str) -> anyhow::Result<PostgresServer> {
+    Ok(PostgresServer::Parts {
+        host: server(host)?,
         port: options.db_port,
         username: options.db_username.clone(),
         password: options.db_password.clone(),
         database: options.db_database.clone(),
+    })
+}
+
+/// A host, or the folder of a socket.
+fn server(host: &str) -> anyhow::Result<String> {
+    if host.starts_with('/') {
+        return Ok(host.to_owned());
     }
+    let endpoint = Endpoint::parse(host.trim()).map_err(anyhow::Error::msg);
+    let Endpoint { host, port } = endpoint.context("DB_HOST is no host")?;
+    ensure!(port.is_none(), "DB_HOST names a port: DB_PORT does that");
+    Ok(host)
 }
 
 fn postgres(options: &PostgresOptions, naming: &Naming, server: PostgresServer) -> anyhow::Result<Config> {
@@ -76,4 +97,22 @@ fn own_name(naming: &Naming) -> anyhow::Result<String> {
     let name = format!("{env}event_gateway");
     ensure!(name.len() <= NAME_BYTES_MAX, "ENV is too long: the store's `{name}` has more than 63 bytes");
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server;
+
+    #[test]
+    fn db_host_is_one_host_without_a_port() {
+        for (text, host) in
+            [("pg", "pg"), ("::1", "::1"), ("[::1]", "::1"), ("/run/postgresql", "/run/postgresql")]
+        {
+            assert_eq!(server(text).unwrap(), host);
+        }
+        for text in ["pg:5432", "[::1]:5432", "a,b", "postgres://pg", "pg/db"] {
+            let error = format!("{:#}", server(text).unwrap_err());
+            assert!(error.contains("DB_HOST"), "{error}");
+        }
+    }
 }

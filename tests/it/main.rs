@@ -40,6 +40,7 @@ mod replicas;
 mod restore;
 mod restore_parked;
 mod serve;
+mod settings;
 mod store_contract;
 mod store_faults;
 #[cfg(feature = "services")]

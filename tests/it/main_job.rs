@@ -108,7 +108,7 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL"),
     ];
     for (name, value, named) in cases {
-        let setup = serve::setup(&["diku"]).with("BROKER", "kafka").with(name, value);
+        let setup = serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with(name, value);
         let status = setup.command(&["serve"]).status().unwrap();
         assert!(!status.success() && setup.log().contains(named), "{name}={value}: {}", setup.log());
     }

@@ -103,7 +103,10 @@ fn parse(url: &str) -> Result<PgConnectOptions, Error> {
             return Err(Error::Refused(format!("STORE_URL has a parameter that is none of {known}")));
         }
     }
-    PgConnectOptions::from_str(url).map_err(refusal)
+    let options = PgConnectOptions::from_str(url).map_err(refusal)?;
+    // sqlx takes the brackets of an IPv6 address for a part of its name.
+    let host = options.get_host().trim_matches(['[', ']']).to_owned();
+    Ok(options.host(&host))
 }
 
 /// With TLS, and the server's certificate checked against the PEM: its name too, unless the URL

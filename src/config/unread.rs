@@ -1,0 +1,68 @@
+//! Settings that were given and are not read: each is told once at start, with what it gives way to.
+//!
+//! Fed with the options of `serve`; what it says are warnings. Without them a setting that has no effect looks
+//! like one that has.
+
+use super::options::Given;
+use super::{Config, ServeOptions};
+use crate::{broker, store};
+
+const SERVER: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE"];
+const SESSIONS: [&str; 3] = ["DB_MAXPOOLSIZE", "DB_QUERYTIMEOUT", "DB_SERVER_PEM"];
+const KAFKA: [&str; 5] =
+    ["KAFKA_HOST", "KAFKA_PORT", "KAFKA_SECURITY_PROTOCOL", "KAFKA_CONFIG", "REPLICATION_FACTOR"];
+const SASL: [&str; 3] = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"];
+const TLS: [&str; 3] =
+    ["KAFKA_SSL_TRUSTSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_PASSWORD"];
+
+/// Warns of each.
+pub(super) fn warn(options: &ServeOptions, given: &Given, config: &Config) {
+    for variable in &given.links {
+        tracing::warn!(
+            "{variable} is not read: Kubernetes sets it for a service of that name. Set it to a number, or \
+             `enableServiceLinks: false`"
+        );
+    }
+    for (names, why) in unread(options, given, config) {
+        tracing::warn!("{} not read: {why}", said(&names));
+    }
+}
+
+fn said(names: &[&str]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn unread<'a>(options: &ServeOptions, given: &Given, config: &Config) -> Vec<(Vec<&'a str>, String)> {
+    let of_store = match (&config.store, &options.store.store_url) {
+        (store::Config::Postgres(_), Some(_)) => vec![(given.of(&SERVER), "STORE_URL is set".to_owned())],
+        (store::Config::Postgres(_), None) => Vec::new(),
+        (_, Some(_)) => {
+            vec![(given.of(&[&SERVER[..], &SESSIONS].concat()), "STORE_URL is set".to_owned())]
+        }
+        (_, None) => {
+            let why = "neither DB_HOST nor STORE_URL is set, so the log is on SQLite";
+            vec![(given.of(&[&SERVER[..], &SESSIONS].concat()), why.to_owned())]
+        }
+    };
+    let all_of_kafka = [&KAFKA[..], &SASL, &TLS].concat();
+    let protocol = options.kafka.kafka_security_protocol.to_ascii_uppercase();
+    let of_kafka = match (&config.broker, options.kafka.broker) {
+        (broker::Config::Kafka(_), _) => {
+            let why = format!("KAFKA_SECURITY_PROTOCOL is {protocol}");
+            let sasl = if protocol.starts_with("SASL_") { Vec::new() } else { given.of(&SASL) };
+            let tls = if protocol.ends_with("SSL") { Vec::new() } else { given.of(&TLS) };
+            vec![([sasl, tls].concat(), why)]
+        }
+        (broker::Config::Embedded, None) => {
+            vec![(
+                given.of(&all_of_kafka),
+                "KAFKA_HOST is unset, so the broker is the embedded one".to_owned(),
+            )]
+        }
+        (broker::Config::Embedded, Some(_)) => {
+            vec![(given.of(&all_of_kafka), "BROKER is embedded".to_owned())]
+        }
+        (broker::Config::None, _) => vec![(given.of(&all_of_kafka), "BROKER is none".to_owned())],
+    };
+    of_store.into_iter().chain(of_kafka).filter(|(names, _)| !names.is_empty()).collect()
+}

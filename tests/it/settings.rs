@@ -1,0 +1,143 @@
+//! What the gateway is set to: what can't be meant ends the start by name, what has no effect is told.
+
+use std::net::Ipv6Addr;
+
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crash::PATIENCE;
+use crash::serve::Setup;
+
+use crate::serve;
+
+/// What a start that fails says; `variables` are all that it is given.
+fn refusal(variables: &[(&str, &str)]) -> String {
+    let set = |setup: Setup, (name, value): &(&str, &str)| setup.with(name, value);
+    let setup = variables.iter().fold(serve::setup(&["diku"]), set);
+    let status = setup.command(&["serve"]).status().unwrap();
+    assert!(!status.success(), "{variables:?} was accepted: {}", setup.log());
+    setup.log()
+}
+
+#[test]
+fn a_setting_that_can_t_be_meant_ends_the_start_with_its_name() {
+    let cases: [(&[(&str, &str)], &str); 12] = [
+        (&[("KAFKA_HOST", "127.0.0.1:99999")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "http://127.0.0.1:1")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "a,,b")], "KAFKA_HOST"),
+        (&[("BROKER", "kafka")], "KAFKA_HOST"),
+        (&[("BROKER", "kafka"), ("KAFKA_HOST", "")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "http://127.0.0.1")], "KAFKA_PORT"),
+        (&[("DB_HOST", "127.0.0.1:1")], "DB_HOST"),
+        (&[("DB_HOST", "127.0.0.1,127.0.0.2")], "DB_HOST"),
+        (&[("STORE_URL", "postgres://u@h1,h2/db")], "STORE_URL"),
+        (&[("STORE_URL", "mongodb://u@::1/db")], "STORE_URL"),
+        (&[("HTTP_HOST", "[::1")], "HTTP_HOST"),
+        (&[("REPLICA", "a\nb")], "REPLICA"),
+    ];
+    for (variables, named) in cases {
+        let said = refusal(variables);
+        assert!(said.contains(named), "{variables:?}: {said}");
+    }
+}
+
+#[test]
+fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
+    let cases = [
+        ("HTTP_CONNECTIONS_MAX", "from 1 to"),
+        ("HTTP_BODY_TIMEOUT_S", "1..=3600"),
+        ("HTTP_BODIES_BYTES_MAX", "from 16777216 to"),
+        ("QUEUE_BYTES_MAX", "from 16777216 to"),
+        ("MAX_REQUEST_SIZE", "from 1000 to"),
+        ("LANES", "1..=64"),
+        ("REPLICATION_FACTOR", "1..=32"),
+        ("KAFKA_PORT", "1..=65535"),
+        ("DB_PORT", "1..=65535"),
+        ("DB_MAXPOOLSIZE", "2..=200"),
+        ("DB_QUERYTIMEOUT", "1..=2147483647"),
+    ];
+    for (name, allowed) in cases {
+        let said = refusal(&[(name, "0")]);
+        assert!(said.contains(name) && said.contains(allowed), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_password_that_moves_a_url_s_borders_is_refused_without_being_shown() {
+    for scheme in ["postgres", "mongodb"] {
+        for mark in ["#", "?", "/", "@", "%", ":1#"] {
+            let url = format!("{scheme}://user:s3{mark}cret@127.0.0.1/db");
+            let said = refusal(&[("STORE_URL", &url), ("LOG_LEVEL", "debug")]);
+            assert!(said.contains("STORE_URL is refused"), "{url}: {said}");
+            assert!(!said.contains("s3") && !said.contains("cret"), "{url}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_connected_to_however_it_is_written() {
+    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let postgres = format!("postgres://u@[::1]:{port}/db");
+    let mongodb = format!("mongodb://[::1]:{port}/db?directConnection=true");
+    let kafka = format!("[::1]:{port}");
+    let cases: [&[(&str, &str)]; 7] = [
+        &[("STORE_URL", &postgres)],
+        &[("STORE_URL", &mongodb)],
+        &[("DB_HOST", "::1"), ("DB_PORT", &port)],
+        &[("DB_HOST", "[::1]"), ("DB_PORT", &port)],
+        &[("KAFKA_HOST", "::1"), ("KAFKA_PORT", &port)],
+        &[("KAFKA_HOST", "[::1]"), ("KAFKA_PORT", &port)],
+        &[("KAFKA_HOST", &kafka)],
+    ];
+    for variables in cases {
+        let setup = serve::setup(&["diku"]);
+        let mut child = setup.command(&["serve"]).envs(variables.iter().copied()).spawn().unwrap();
+        let came = timeout(PATIENCE, listener.accept()).await;
+        assert!(came.is_ok(), "{variables:?}: {}", setup.log());
+        drop(came);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it has tried besides is not taken for the next one's.
+        while timeout(std::time::Duration::ZERO, listener.accept()).await.is_ok() {}
+    }
+}
+
+#[test]
+fn it_listens_on_an_ipv6_address() {
+    for address in ["::1", "[::1]"] {
+        let setup = serve::setup(&["diku"]).with("HTTP_HOST", address);
+        assert!(setup.serve().url.starts_with("http://[::1]:"), "{address}");
+    }
+}
+
+#[test]
+fn what_is_set_and_not_read_is_told() {
+    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+        (
+            &[("STORE_URL", "sqlite://data/x.db"), ("DB_HOST", "pg"), ("DB_MAXPOOLSIZE", "9")],
+            &["DB_HOST, DB_MAXPOOLSIZE are not read: STORE_URL is set"],
+        ),
+        (&[("DB_USERNAME", "u")], &["DB_USERNAME is not read: neither DB_HOST nor STORE_URL is set"]),
+        (&[("BROKER", "embedded"), ("KAFKA_HOST", "kafka")], &["KAFKA_HOST is not read: BROKER is embedded"]),
+        (
+            &[("KAFKA_HOST", ""), ("KAFKA_SASL_USERNAME", "u")],
+            &["KAFKA_SASL_USERNAME is not read: KAFKA_HOST is"],
+        ),
+        (
+            &[("KAFKA_PORT", "tcp://10.0.0.1:9092"), ("DB_PORT", "tcp://10.0.0.2:5432")],
+            &["KAFKA_PORT is not read: Kubernetes", "DB_PORT is not read: Kubernetes"],
+        ),
+    ];
+    for (variables, told) in cases {
+        let setup = serve::setup(&["diku"]);
+        // Whoever serves on the embedded broker prints a second line, which these tests don't need.
+        setup.serve_with(variables).terminate();
+        for told in told {
+            assert_eq!(setup.log().matches(told).count(), 1, "{variables:?}: {}", setup.log());
+        }
+    }
+    let silent = serve::setup(&["diku"]).with("ENV", "folio");
+    silent.serve().terminate();
+    assert!(!silent.log().contains("not read"), "{}", silent.log());
+}
