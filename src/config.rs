@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::broker;
 use crate::domain::settings::Settings;
@@ -84,9 +84,7 @@ pub fn broker_config(
 /// The tenants' settings; the names of topics begin with `ENV`.
 pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Result<Settings> {
     let naming = Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
-    let folder = &options.tenants_dir;
-    tenants::read(folder, naming, &environment::variables()?)
-        .with_context(|| format!("failed to read the tenants folder `{}`", folder.display()))
+    tenants::read(&options.tenants_dir, naming, &environment::variables()?)
 }
 
 /// Which store the options name.

@@ -41,7 +41,11 @@ pub struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(what: &'static str, value: &str, rule: &'static str) -> Self {
-        let value = value.chars().take(200).collect();
-        Self { what, value, rule }
+        let mut shown = String::new();
+        for c in value.chars().take(200) {
+            // It goes into logs and answers, where a line break would begin another line.
+            if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        }
+        Self { what, value: shown, rule }
     }
 }

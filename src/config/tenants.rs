@@ -3,6 +3,9 @@
 //! Read once at start; feeds `domain::settings`. An unknown key, an illegal name or value ends the
 //! start, with the file and the key named.
 
+mod folder;
+mod partitions;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,6 +19,8 @@ use crate::domain::settings::{Settings, TenantSettings};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Naming, Template};
 use crate::domain::wire_form::WireForm;
+
+use partitions::Partitions;
 
 const DEFAULT: &str = "_default";
 const PARTITIONS_MAX: u16 = 1000;
@@ -109,32 +114,54 @@ pub(super) fn read(
     naming: Naming,
     environment: &[(String, String)],
 ) -> anyhow::Result<Settings> {
+    let partitions = Partitions::of(environment)?;
+    let shown = folder.display();
+    read_files(folder, naming, &partitions)
+        .with_context(|| format!("failed to read the tenants folder `{}`", shown.to_string().escape_debug()))
+}
+
+fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow::Result<Settings> {
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".toml"))
-        else {
-            continue;
-        };
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
-        let file: File =
-            toml::from_str(&text).with_context(|| format!("failed to read {}", path.display()))?;
-        files.insert(name.to_owned(), file);
+    for (name, text) in folder::texts(folder)? {
+        let file: File = toml::from_str(&text).with_context(|| format!("failed to read {name}.toml"))?;
+        files.insert(name, file);
     }
-    let default = files.remove(DEFAULT).unwrap_or_default();
+    let default = files.remove(DEFAULT);
+    warn_of_missing(folder, default.as_ref(), files.len());
+    let default = default.unwrap_or_default();
     let mut own = BTreeMap::new();
     for (name, file) in files {
         let tenant = TenantId::parse(&name).with_context(|| format!("failed to read {name}.toml"))?;
-        let settings = settings(default.overlaid(file), environment)
+        let settings = settings(default.overlaid(file), partitions)
             .with_context(|| format!("failed to read {name}.toml"))?;
         own.insert(tenant, settings);
     }
-    let default = settings(default, environment).with_context(|| format!("failed to read {DEFAULT}.toml"))?;
+    let default = settings(default, partitions).with_context(|| format!("failed to read {DEFAULT}.toml"))?;
+    let all = own.values().chain([&default]).flat_map(|settings| settings.entities.keys());
+    let unknown = partitions.for_no_entity(all.map(|(_, entity)| entity.as_str()));
+    if !unknown.is_empty() {
+        tracing::warn!("{} not read: no file names such an entity", unknown.join(", "));
+    }
     Ok(Settings::new(naming, default, own)?)
 }
 
-fn settings(file: File, environment: &[(String, String)]) -> anyhow::Result<TenantSettings> {
+/// Legal, and hardly what is wanted.
+fn warn_of_missing(folder: &Path, default: Option<&File>, tenants: usize) {
+    let shown = folder.display().to_string();
+    let folder = shown.escape_debug();
+    if default.is_none() {
+        tracing::warn!(
+            "the tenants folder `{folder}` has no {DEFAULT}.toml: a tenant has only the entities of its own file"
+        );
+    }
+    if tenants == 0 {
+        tracing::warn!(
+            "the tenants folder `{folder}` has no file of a tenant: none is enabled but those that the store has"
+        );
+    }
+}
+
+fn settings(file: File, partitions: &Partitions) -> anyhow::Result<TenantSettings> {
     let mut settings = TenantSettings::default();
     refuse_excluding(&file.entities)?;
     for (module, table) in file.producers {
@@ -143,8 +170,8 @@ fn settings(file: File, environment: &[(String, String)]) -> anyhow::Result<Tena
     for (name, table) in file.entities {
         let (producer, entity) = pair(&name)?;
         let key = (producer, EntityName::parse(entity)?);
-        let of_environment = partitions_of(entity, environment)?;
-        let entity = table.entity(of_environment).with_context(|| format!("entities.\"{name}\""))?;
+        let said = partitions.for_entity(entity);
+        let entity = table.entity(said).with_context(|| format!("entities.\"{name}\""))?;
         settings.entities.insert(key, entity);
     }
     for (name, table) in file.process_events {
@@ -203,110 +230,13 @@ impl TopicTable {
             bail!("partitions = {partitions} must be from 1 to {PARTITIONS_MAX}");
         }
         let retention_ms = self.retention_ms.unwrap_or(default.retention_ms);
-        if retention_ms < -1 {
-            bail!("retention_ms = {retention_ms} must be -1 (for ever) or more");
+        if retention_ms < -1 || retention_ms == 0 {
+            bail!("retention_ms = {retention_ms} must be -1 (for ever), or at least 1");
         }
         let template = self.topic.as_deref().map_or(Ok(default.template), Template::parse)?;
         Ok(TopicSettings { template, partitions, retention_ms, compacted: false })
     }
 }
 
-/// FOLIO's `KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS` for the entity `holdings-record`.
-fn partitions_of(entity: &str, environment: &[(String, String)]) -> anyhow::Result<Option<u16>> {
-    let variable = format!("KAFKA_{}_TOPIC_NUM_PARTITIONS", entity.to_ascii_uppercase().replace('-', "_"));
-    let Some((_, value)) = environment.iter().find(|(name, value)| *name == variable && !value.is_empty())
-    else {
-        return Ok(None);
-    };
-    Ok(Some(
-        value
-            .parse()
-            .with_context(|| format!("{variable} is `{value}`, which is no number of partitions"))?,
-    ))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::read;
-    use crate::domain::settings::Settings;
-    use crate::domain::tenant::TenantId;
-    use crate::domain::topic::Naming;
-
-    fn settings(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        let environment: Vec<_> =
-            environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let naming = Naming::new(Some("folio"), None).unwrap();
-        read(folder.path(), naming, &environment).map_err(|e| format!("{e:#}"))
-    }
-
-    fn diku() -> TenantId {
-        TenantId::parse("diku").unwrap()
-    }
-
-    #[test]
-    fn known_entities_are_the_sum_of_both_files() {
-        let default = "[entities.\"inventory.item\"]\npartitions = 5\nretention_ms = 7\n";
-        let own = "[entities.\"inventory.item\"]\npartitions = 9\n[entities.\"users.user\"]\n";
-        let settings = settings(&[("_default.toml", default), ("diku.toml", own)], &[]).unwrap();
-        let specs = settings.specs(&diku());
-        let found: Vec<_> = specs.iter().map(|s| (s.topic.as_str(), s.partitions, s.retention_ms)).collect();
-        assert_eq!(found, [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]);
-        assert_eq!(settings.specs(&TenantId::parse("other").unwrap())[0].partitions, 5);
-    }
-
-    #[test]
-    fn the_environment_tells_partitions_where_no_file_does() {
-        let file =
-            "[entities.\"inventory.holdings-record\"]\n[entities.\"inventory.item\"]\npartitions = 2\n";
-        let environment =
-            [("KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS", "4"), ("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", "4")];
-        let specs = settings(&[("_default.toml", file)], &environment).unwrap().specs(&diku());
-        assert_eq!(specs.iter().map(|s| s.partitions).collect::<Vec<_>>(), [4, 2]);
-    }
-
-    #[test]
-    fn what_is_illegal_names_its_file_and_key() {
-        let cases = [
-            ("diku.toml", "x = 1", "unknown field `x`"),
-            ("diku.toml", "[entities.\"inventory.item\"]\nkeys = \"/id\"", "unknown field `keys`"),
-            ("Diku.toml", "", "tenant `Diku`"),
-            ("diku.toml", "[entities.item]", "`item` must be producer.name"),
-            ("diku.toml", "[entities.\"inventory.a_b\"]", "entity `a_b`"),
-            ("diku.toml", "[entities.\"a_b.item\"]", "producer `a_b`"),
-            ("diku.toml", "[entities.\"a.b\"]\npartitions = 0", "partitions = 0"),
-            ("diku.toml", "[entities.\"a.b\"]\nkey = \"id\"", "key pointer `id`"),
-            ("diku.toml", "[entities.\"a.b\"]\ntopic = \"x.y\"", "must contain {tenant}"),
-            ("diku.toml", "[entities.\"a.b\"]\ncompacted = true\nstored = false", "following values: a.b."),
-            ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
-            ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
-            ("diku.toml", "not toml", "diku.toml"),
-        ];
-        for (name, text, expected) in cases {
-            let error = settings(&[(name, text)], &[]).unwrap_err();
-            assert!(error.contains(expected), "{error} doesn't say {expected}");
-        }
-    }
-
-    #[test]
-    fn entities_that_share_a_topic_must_agree_on_it() {
-        let shared = "topic = \"{env}.{tenant}.mod-audit\"";
-        let agree = format!("[entities.\"a.x\"]\n{shared}\n[entities.\"b.y\"]\n{shared}\n");
-        assert_eq!(settings(&[("diku.toml", &agree)], &[]).unwrap().specs(&diku()).len(), 1);
-        let error = settings(&[("diku.toml", &format!("{agree}partitions = 2\n"))], &[]).unwrap_err();
-        assert!(error.contains("folio.diku.mod-audit"), "{error}");
-    }
-
-    #[test]
-    fn the_project_s_own_files_are_legal() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tenants");
-        let settings = read(&folder, Naming::default(), &[]).unwrap();
-        assert!(settings.entity(&diku(), "mod-inventory-storage", "instance").is_ok());
-        assert!(settings.entity(&diku(), "mod-circulation-storage", "loan").is_ok());
-    }
-}
+mod tests;

@@ -50,7 +50,8 @@ pub struct Settings {
 
 impl Settings {
     /// `default` is for every tenant that `own` doesn't name. Refuses two entities of a tenant that
-    /// share a topic and would create it differently.
+    /// share a topic and would create it differently, a topic that is a gateway's own, and one that two tenants
+    /// share without a collection.
     pub fn new(
         naming: Naming,
         default: TenantSettings,
@@ -58,8 +59,16 @@ impl Settings {
     ) -> Result<Self, Invalid> {
         let settings = Self { naming, default, own };
         let any = TenantId::parse("default").expect("a legal tenant");
+        let mut all = BTreeMap::new();
         for tenant in settings.own.keys().chain([&any]) {
-            settings.refuse_shared_topics(tenant)?;
+            for topic in settings.checked_topics(tenant)? {
+                let other = all.insert(topic.clone(), tenant).filter(|other| *other != tenant);
+                if other.is_some() && !settings.naming.is_shared() {
+                    let rule =
+                        "is that of two tenants: {tenant} must stand where no other tenant's topics can meet";
+                    return Err(Invalid::new("topic", topic.as_str(), rule));
+                }
+            }
         }
         Ok(settings)
     }
@@ -164,17 +173,21 @@ impl Settings {
         }
     }
 
-    fn refuse_shared_topics(&self, tenant: &TenantId) -> Result<(), Invalid> {
+    fn checked_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Invalid> {
         let mut seen: BTreeMap<Topic, TopicSpec> = BTreeMap::new();
         for (producer, name, set) in self.of(tenant).topics() {
             let spec = self.spec_of(tenant, producer, name, set);
+            if spec.topic.is_reserved() {
+                let rule = "is kept for the gateway: no other topic may be ENV.event-gateway.NAME";
+                return Err(Invalid::new("topic", spec.topic.as_str(), rule));
+            }
             let other = seen.entry(spec.topic.clone()).or_insert_with(|| spec.clone());
             if *other != spec {
                 let rule = "is shared by entities that set different partitions, retention_ms or compacted";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
         }
-        Ok(())
+        Ok(seen.into_keys().collect())
     }
 }
 

@@ -10,6 +10,8 @@ use super::producer::Producer;
 use super::tenant::TenantId;
 
 const NAME_BYTES_MAX: usize = 249;
+/// The part of a gateway's own names that comes before the last one.
+const OWN: &str = "event-gateway";
 
 /// A topic's name, legal for Kafka: 1 to 249 of `[a-zA-Z0-9._-]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +34,12 @@ impl Topic {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it may be a gateway's own, such as `folio.event-gateway.cursors`, with whatever `ENV` that gateway has.
+    pub fn is_reserved(&self) -> bool {
+        let parts: Vec<_> = self.0.split('.').collect();
+        matches!(parts[..], [OWN, _] | [_, OWN, _])
     }
 }
 
@@ -81,11 +89,16 @@ impl Naming {
         self.env.as_deref()
     }
 
+    /// Whether all tenants share their topics.
+    pub fn is_shared(&self) -> bool {
+        self.collection.is_some()
+    }
+
     /// A name of the gateway's own, such as `folio.event-gateway.cursors`.
     pub fn own(&self, name: &str) -> String {
         match &self.env {
-            Some(env) => format!("{env}.event-gateway.{name}"),
-            None => format!("event-gateway.{name}"),
+            Some(env) => format!("{env}.{OWN}.{name}"),
+            None => format!("{OWN}.{name}"),
         }
     }
 }

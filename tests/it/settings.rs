@@ -10,8 +10,11 @@ use crash::serve::Setup;
 
 use crate::serve;
 
+/// Variables, with their values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// What a start that fails says; `variables` are all that it is given.
-fn refusal(variables: &[(&str, &str)]) -> String {
+fn refusal(variables: Variables) -> String {
     let set = |setup: Setup, (name, value): &(&str, &str)| setup.with(name, value);
     let setup = variables.iter().fold(serve::setup(&["diku"]), set);
     let status = setup.command(&["serve"]).status().unwrap();
@@ -21,7 +24,7 @@ fn refusal(variables: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_setting_that_can_t_be_meant_ends_the_start_with_its_name() {
-    let cases: [(&[(&str, &str)], &str); 12] = [
+    let cases: [(Variables, &str); 12] = [
         (&[("KAFKA_HOST", "127.0.0.1:99999")], "KAFKA_HOST"),
         (&[("KAFKA_HOST", "http://127.0.0.1:1")], "KAFKA_HOST"),
         (&[("KAFKA_HOST", "a,,b")], "KAFKA_HOST"),
@@ -81,7 +84,7 @@ async fn an_ipv6_address_is_connected_to_however_it_is_written() {
     let postgres = format!("postgres://u@[::1]:{port}/db");
     let mongodb = format!("mongodb://[::1]:{port}/db?directConnection=true");
     let kafka = format!("[::1]:{port}");
-    let cases: [&[(&str, &str)]; 7] = [
+    let cases: [Variables; 7] = [
         &[("STORE_URL", &postgres)],
         &[("STORE_URL", &mongodb)],
         &[("DB_HOST", "::1"), ("DB_PORT", &port)],
@@ -113,7 +116,7 @@ fn it_listens_on_an_ipv6_address() {
 
 #[test]
 fn what_is_set_and_not_read_is_told() {
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    let cases: [(Variables, &[&str]); 5] = [
         (
             &[("STORE_URL", "sqlite://data/x.db"), ("DB_HOST", "pg"), ("DB_MAXPOOLSIZE", "9")],
             &["DB_HOST, DB_MAXPOOLSIZE are not read: STORE_URL is set"],
@@ -140,4 +143,23 @@ fn what_is_set_and_not_read_is_told() {
     let silent = serve::setup(&["diku"]).with("ENV", "folio");
     silent.serve().terminate();
     assert!(!silent.log().contains("not read"), "{}", silent.log());
+}
+
+#[test]
+fn a_folder_without_tenants_or_without_defaults_is_told() {
+    let (defaults, tenants) = ("has no _default.toml", "has no file of a tenant");
+    let told = |tenants: &[&str], has_default: Option<()>| {
+        let setup = serve::setup(tenants);
+        if has_default.is_none() {
+            std::fs::remove_file(setup.path().join("tenants/_default.toml")).unwrap();
+        }
+        setup.serve().terminate();
+        setup.log()
+    };
+    let empty = told(&[], None);
+    assert!(empty.contains(defaults) && empty.contains(tenants), "{empty}");
+    let without = told(&["diku"], None);
+    assert!(without.contains(defaults) && !without.contains(tenants), "{without}");
+    let usual = told(&["diku"], Some(()));
+    assert!(!usual.contains(defaults) && !usual.contains(tenants), "{usual}");
 }

@@ -1,0 +1,52 @@
+//! The tenants' folder: which of its files are tenants' files, and their text.
+//!
+//! Reads the disk at start; feeds the parser. A file of a tenant is a regular file, or a link to one, of at most
+//! 1 MiB: whatever else has such a name ends the start with that name, and is not waited for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+/// A file of all entities of FOLIO has 50 kB.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// The texts of all files of tenants, by what stands before `.toml`.
+pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        // Escaped: a name may hold what must not get into a log as it is.
+        let shown = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
+        let Some(id) = id(&path).with_context(|| format!("failed to read `{shown}`"))? else { continue };
+        let text = text(&path).with_context(|| format!("failed to read `{shown}`"))?;
+        texts.insert(id, text);
+    }
+    Ok(texts)
+}
+
+/// What stands before `.toml`; `None`, if it has another ending.
+fn id(path: &Path) -> anyhow::Result<Option<String>> {
+    let Some(ending) = path.extension() else { return Ok(None) };
+    if ending != "toml" {
+        ensure!(!ending.eq_ignore_ascii_case("toml"), "a tenant's file must end in .toml, in small letters");
+        return Ok(None);
+    }
+    let id = path.file_stem().and_then(|id| id.to_str()).context("its name is not UTF-8")?;
+    ensure!(!id.chars().any(char::is_control), "its name has a control character");
+    Ok(Some(id.to_owned()))
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    // Asked before it is opened: opening a pipe waits for whoever writes.
+    let kind = std::fs::metadata(path)?;
+    ensure!(kind.is_file(), "it must be a regular file");
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= BYTES_MAX, "it has more than {BYTES_MAX} bytes");
+    let Ok(text) = String::from_utf8(bytes) else { bail!("it is not UTF-8") };
+    // Editors of Windows put it there.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}

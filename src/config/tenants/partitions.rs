@@ -1,0 +1,51 @@
+//! FOLIO's variables `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`, such as `KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS`
+//! for the entity `holdings-record`.
+//!
+//! Read from the environment, before any file: a wrong one is the variable's fault, and is told so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
+
+use super::PARTITIONS_MAX;
+
+/// How many partitions the environment says for each entity.
+pub(super) struct Partitions(BTreeMap<String, u16>);
+
+impl Partitions {
+    /// Of these variables.
+    pub(super) fn of(environment: &[(String, String)]) -> anyhow::Result<Self> {
+        let mut all = BTreeMap::new();
+        for (name, value) in environment {
+            let Some(entity) = entity(name) else { continue };
+            let partitions = value.parse().ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
+            let shown = value.escape_debug();
+            let Some(partitions) = partitions else {
+                bail!("{name} is `{shown}`: it must be a number of partitions, from 1 to {PARTITIONS_MAX}");
+            };
+            all.insert(entity.to_owned(), partitions);
+        }
+        Ok(Self(all))
+    }
+
+    /// For that entity.
+    pub(super) fn for_entity(&self, entity: &str) -> Option<u16> {
+        self.0.get(&written(entity)).copied()
+    }
+
+    /// The variables that are for none of these entities.
+    pub(super) fn for_no_entity<'a>(&self, entities: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let known: BTreeSet<_> = entities.map(written).collect();
+        let unknown = self.0.keys().filter(|entity| !known.contains(*entity));
+        unknown.map(|entity| format!("KAFKA_{entity}_TOPIC_NUM_PARTITIONS")).collect()
+    }
+}
+
+fn entity(variable: &str) -> Option<&str> {
+    let entity = variable.strip_prefix("KAFKA_")?.strip_suffix("_TOPIC_NUM_PARTITIONS")?;
+    (!entity.is_empty() && !entity.starts_with("CONFIG_")).then_some(entity)
+}
+
+fn written(entity: &str) -> String {
+    entity.to_ascii_uppercase().replace('-', "_")
+}

@@ -1,0 +1,194 @@
+//! What tenants' files may say, and how what they may not is told.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{Partitions, read};
+use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Naming;
+
+fn settings(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let environment: Vec<_> = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let naming = Naming::new(Some("folio"), None).unwrap();
+    read(folder.path(), naming, &environment).map_err(|e| format!("{e:#}"))
+}
+
+fn diku() -> TenantId {
+    TenantId::parse("diku").unwrap()
+}
+
+#[test]
+fn known_entities_are_the_sum_of_both_files() {
+    let default = "[entities.\"inventory.item\"]\npartitions = 5\nretention_ms = 7\n";
+    let own = "[entities.\"inventory.item\"]\npartitions = 9\n[entities.\"users.user\"]\n";
+    let settings = settings(&[("_default.toml", default), ("diku.toml", own)], &[]).unwrap();
+    let specs = settings.specs(&diku());
+    let found: Vec<_> = specs.iter().map(|s| (s.topic.as_str(), s.partitions, s.retention_ms)).collect();
+    assert_eq!(found, [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]);
+    assert_eq!(settings.specs(&TenantId::parse("other").unwrap())[0].partitions, 5);
+}
+
+#[test]
+fn the_environment_tells_partitions_where_no_file_does() {
+    let file = "[entities.\"inventory.holdings-record\"]\n[entities.\"inventory.item\"]\npartitions = 2\n";
+    let environment =
+        [("KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS", "4"), ("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", "4")];
+    let specs = settings(&[("_default.toml", file)], &environment).unwrap().specs(&diku());
+    assert_eq!(specs.iter().map(|s| s.partitions).collect::<Vec<_>>(), [4, 2]);
+}
+
+#[test]
+fn what_is_illegal_names_its_file_and_key() {
+    let cases = [
+        ("diku.toml", "x = 1", "unknown field `x`"),
+        ("diku.toml", "[entities.\"inventory.item\"]\nkeys = \"/id\"", "unknown field `keys`"),
+        ("Diku.toml", "", "tenant `Diku`"),
+        ("diku.toml", "[entities.item]", "`item` must be producer.name"),
+        ("diku.toml", "[entities.\"inventory.a_b\"]", "entity `a_b`"),
+        ("diku.toml", "[entities.\"a_b.item\"]", "producer `a_b`"),
+        ("diku.toml", "[entities.\"a.b\"]\npartitions = 0", "partitions = 0"),
+        ("diku.toml", "[entities.\"a.b\"]\nretention_ms = 0", "retention_ms = 0"),
+        ("diku.toml", "[entities.\"a.b\"]\npartitions = 1001", "partitions = 1001"),
+        ("diku.TOML", "", "`diku.TOML`: a tenant's file must end in .toml"),
+        ("di\nku.toml", "", r"`di\nku.toml`: its name has a control character"),
+        ("diku.toml", "[entities.\"a.b\"]\nkey = \"id\"", "key pointer `id`"),
+        ("diku.toml", "[entities.\"a.b\"]\ntopic = \"x.y\"", "must contain {tenant}"),
+        ("diku.toml", "[entities.\"a.b\"]\ncompacted = true\nstored = false", "following values: a.b."),
+        ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
+        ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
+        ("diku.toml", "not toml", "diku.toml"),
+    ];
+    for (name, text, expected) in cases {
+        let error = settings(&[(name, text)], &[]).unwrap_err();
+        assert!(error.contains(expected), "{error} doesn't say {expected}");
+    }
+}
+
+#[test]
+fn a_variable_of_partitions_is_named_when_it_is_wrong() {
+    let default = ("_default.toml", "[entities.\"inventory.item\"]\n");
+    for value in ["abc", "0", "-1", "1001", "1.5", "4 "] {
+        let error = settings(&[default], &[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", value)]).unwrap_err();
+        assert!(error.starts_with(&format!("KAFKA_ITEM_TOPIC_NUM_PARTITIONS is `{value}`")), "{error}");
+    }
+    let of_none = Partitions::of(&[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS".to_owned(), "4".to_owned())]).unwrap();
+    assert_eq!(of_none.for_no_entity(["instance"].into_iter()), ["KAFKA_ITEM_TOPIC_NUM_PARTITIONS"]);
+    assert!(of_none.for_no_entity(["instance", "item"].into_iter()).is_empty());
+}
+
+#[test]
+fn a_byte_order_mark_is_read_over() {
+    let text = "\u{feff}[entities.\"inventory.item\"]\npartitions = 5\n";
+    assert_eq!(settings(&[("_default.toml", text)], &[]).unwrap().specs(&diku())[0].partitions, 5);
+}
+
+/// What is said of a folder to which `make` adds something, within a minute.
+fn refused(make: impl FnOnce(&Path)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path());
+    let (said, heard) = mpsc::channel();
+    let path = folder.path().to_owned();
+    // Whoever opens a pipe waits for ever.
+    std::thread::spawn(move || said.send(read(&path, Naming::default(), &[]).map_err(|e| format!("{e:#}"))));
+    heard.recv_timeout(Duration::from_secs(60)).expect("it is not waited for").unwrap_err()
+}
+
+#[test]
+fn what_is_no_regular_file_of_a_bearable_size_is_refused_by_name_and_not_waited_for() {
+    let pipe = refused(|folder| {
+        let status = Command::new("mkfifo").arg(folder.join("diku.toml")).status().unwrap();
+        assert!(status.success());
+    });
+    let endless = refused(|folder| symlink("/dev/zero", folder.join("diku.toml")).unwrap());
+    let folder = refused(|folder| std::fs::create_dir(folder.join("diku.toml")).unwrap());
+    let huge = refused(|folder| File::create(folder.join("diku.toml")).unwrap().set_len(1 << 40).unwrap());
+    let round = refused(|folder| symlink("diku.toml", folder.join("diku.toml")).unwrap());
+    let bytes = refused(|folder| std::fs::write(folder.join("diku.toml"), b"\xff\xfe[").unwrap());
+    let name = refused(|folder| {
+        std::fs::write(folder.join(OsStr::from_bytes(b"di\xffku.toml")), "").unwrap();
+    });
+    assert!(name.contains("its name is not UTF-8"), "{name}");
+    for (said, why) in [
+        (pipe, "a regular file"),
+        (endless, "a regular file"),
+        (folder, "a regular file"),
+        (huge, "more than 1048576 bytes"),
+        (round, "symbolic links"),
+        (bytes, "not UTF-8"),
+    ] {
+        assert!(said.contains("`diku.toml`") && said.contains(why), "{said} doesn't say {why}");
+    }
+    assert!(
+        read(Path::new("no\nwhere"), Naming::default(), &[]).unwrap_err().to_string().contains(r"no\nwhere")
+    );
+}
+
+#[test]
+fn a_link_to_a_file_is_read_as_kubernetes_makes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("..data")).unwrap();
+    std::fs::write(folder.path().join("..data/diku.toml"), "[entities.\"a.b\"]\n").unwrap();
+    symlink("..data/diku.toml", folder.path().join("diku.toml")).unwrap();
+    let settings = read(folder.path(), Naming::default(), &[]).unwrap();
+    assert_eq!(settings.specs(&diku()).len(), 1);
+}
+
+#[test]
+fn a_topic_of_the_gateway_s_own_is_refused() {
+    let cases = [
+        ("diku", "{env}.event-gateway.{tenant}", "a.b", "folio.event-gateway.diku"),
+        ("cursors", "{env}.event-gateway.{tenant}", "a.b", "folio.event-gateway.cursors"),
+        ("event-gateway", "{env}.{tenant}.{entity}", "a.cursors", "folio.event-gateway.cursors"),
+        ("other", "{tenant}.event-gateway.{entity}", "a.cursors", "other.event-gateway.cursors"),
+        ("event-gateway", "{tenant}.{entity}", "a.cursors", "event-gateway.cursors"),
+    ];
+    for (tenant, template, entity, topic) in cases {
+        let file = format!("[entities.\"{entity}\"]\ntopic = \"{template}\"\n");
+        let error = settings(&[(&format!("{tenant}.toml"), &file)], &[]).unwrap_err();
+        assert!(error.contains(&format!("topic `{topic}`")) && error.contains("the gateway"), "{error}");
+    }
+    let legal = "[entities.\"a.b\"]\n[entities.\"a.c\"]\ntopic = \"{env}.{tenant}.event-gateway.{entity}\"\n";
+    assert!(settings(&[("event-gateway.toml", legal)], &[]).is_ok());
+}
+
+#[test]
+fn two_tenants_share_no_topic_unless_a_collection_has_them_all() {
+    let one = ("a.toml", "[entities.\"x.item\"]\ntopic = \"{env}.{tenant}.b.{entity}\"\n");
+    let other = ("b.toml", "[entities.\"x.item\"]\ntopic = \"{env}.a.{tenant}.{entity}\"\n");
+    let error = settings(&[one, other], &[]).unwrap_err();
+    assert!(error.contains("topic `folio.a.b.item`") && error.contains("two tenants"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.toml", "b.toml"] {
+        std::fs::write(folder.path().join(name), "[entities.\"x.item\"]\n").unwrap();
+    }
+    assert!(read(folder.path(), Naming::new(None, Some("ALL")).unwrap(), &[]).is_ok());
+}
+
+#[test]
+fn entities_that_share_a_topic_must_agree_on_it() {
+    let shared = "topic = \"{env}.{tenant}.mod-audit\"";
+    let agree = format!("[entities.\"a.x\"]\n{shared}\n[entities.\"b.y\"]\n{shared}\n");
+    assert_eq!(settings(&[("diku.toml", &agree)], &[]).unwrap().specs(&diku()).len(), 1);
+    let error = settings(&[("diku.toml", &format!("{agree}partitions = 2\n"))], &[]).unwrap_err();
+    assert!(error.contains("folio.diku.mod-audit"), "{error}");
+}
+
+#[test]
+fn the_project_s_own_files_are_legal() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tenants");
+    let settings = read(&folder, Naming::default(), &[]).unwrap();
+    assert!(settings.entity(&diku(), "mod-inventory-storage", "instance").is_ok());
+    assert!(settings.entity(&diku(), "mod-circulation-storage", "loan").is_ok());
+}
