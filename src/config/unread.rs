@@ -5,7 +5,8 @@
 
 use super::options::Given;
 use super::{Config, ServeOptions};
-use crate::{broker, store};
+use crate::broker;
+use crate::store;
 
 const SERVER: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE"];
 const SESSIONS: [&str; 3] = ["DB_MAXPOOLSIZE", "DB_QUERYTIMEOUT", "DB_SERVER_PEM"];
