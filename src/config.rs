@@ -97,15 +97,22 @@ fn http_config(
     limits: &LimitsOptions,
     kafka: &KafkaOptions,
 ) -> anyhow::Result<http::Config> {
+    let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     Ok(http::Config {
         auth: auth(listener)?,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
+        // As of the queue, half is the most of one tenant; but one body always has room.
+        tenant_bodies_bytes_max: (limits.http_bodies_bytes_max / 2).max(options::BODY_BYTES),
+        head_timeout: Duration::from_secs(10),
+        answer_timeout: Duration::from_secs(30),
         body_timeout: Duration::from_secs(limits.http_body_timeout_s),
         batch_changes_max: 1000,
         record_bytes_max: kafka.max_request_size,
         reads_max: 2,
         connections_max: limits.http_connections_max,
+        waiters_max,
+        tenant_waiters_max: waiters_max.div_ceil(2),
         shutdown_timeout: Duration::from_secs(4),
     })
 }

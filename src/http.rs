@@ -8,17 +8,19 @@
 mod batch;
 mod body;
 mod boundary;
-mod budget;
+mod connections;
 mod context;
 mod delete_all;
 mod domain_events;
 mod event;
+mod gate;
 mod header;
 mod health;
 mod last;
 mod log;
 mod media_type;
 mod metrics;
+mod observe;
 mod parked;
 mod path;
 mod percent;
@@ -27,17 +29,14 @@ mod problem;
 mod process_events;
 mod query;
 mod receipts;
+mod server;
 mod token;
 
-use std::net::TcpListener;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
 use actix_web::guard::{Any, Get, Head};
-use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, middleware, web};
-
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
@@ -46,18 +45,14 @@ use crate::follow::health::Health;
 use crate::follow::published::Published;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
+use crate::shares::Shares;
 use crate::store::{Store, Tally};
 
-use budget::Budget;
 use last::Last;
 use problem::Problem;
 
+pub use server::server;
 pub use token::Auth;
-
-/// How long a request's head may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Limits of the way in, and who may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +63,12 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// All bodies that are being read or wait for their commit, in bytes.
     pub bodies_bytes_max: usize,
+    /// Those of one tenant.
+    pub tenant_bodies_bytes_max: usize,
+    /// How long a request's head may take to arrive.
+    pub head_timeout: Duration,
+    /// How long a client may take none of its answer.
+    pub answer_timeout: Duration,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     /// Changes in one request.
@@ -76,8 +77,12 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// Reads of the log at once: the store's other readers are for those who follow it.
     pub reads_max: usize,
-    /// Connections at once.
+    /// Connections at once; a few more come in to ask how the gateway is.
     pub connections_max: usize,
+    /// Requests at once that wait for their events to be published; who comes then is answered at once.
+    pub waiters_max: usize,
+    /// Those of one tenant.
+    pub tenant_waiters_max: usize,
     /// How long open requests may take once it stops.
     pub shutdown_timeout: Duration,
 }
@@ -106,7 +111,10 @@ pub struct Parts {
 /// What all handlers share.
 struct Gateway {
     parts: Parts,
-    bodies: Arc<Budget>,
+    /// The bytes of all bodies that are being read or wait for their commit: what is set aside for them, so that
+    /// a slow client holds 64 KiB, or twice what it has sent.
+    bodies: Arc<Shares>,
+    waiters: Arc<Shares>,
     reads: Semaphore,
     said: Last<health::Said>,
     tally: Last<Option<Tally>>,
@@ -115,27 +123,21 @@ struct Gateway {
 /// Handlers' view of it.
 type Shared = web::Data<Gateway>;
 
-/// The server on that listener; it runs when it is awaited, and stops by its handle alone.
-pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
-    let Config { connections_max, bodies_bytes_max, reads_max, shutdown_timeout, .. } = parts.config;
-    let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-    let bodies = Arc::new(Budget::new(bodies_bytes_max));
-    let (said, tally) = (Last::default(), Last::default());
-    let reads = Semaphore::new(reads_max);
-    let gateway = Shared::new(Gateway { parts, bodies, reads, said, tally });
-    let app = move || {
-        App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
-    };
-    let server = HttpServer::new(app)
-        .workers(workers)
-        .max_connections(connections_max.div_ceil(workers))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(shutdown_timeout.as_secs().max(1))
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
-}
+/// The whole surface, for what is counted; `routes` says the same with its handlers.
+const ROUTES: [&str; 12] = [
+    "/domain-events/{producer}/{entity}",
+    "/domain-events/{producer}/{entity}/delete-all",
+    "/process-events/{producer}/{event}",
+    "/domain-events",
+    "/domain-events/{eventId}",
+    "/parked",
+    "/parked/{id}/release",
+    "/parked/{id}/discard",
+    "/livez",
+    "/admin/health",
+    "/readyz",
+    "/metrics",
+];
 
 /// The whole surface.
 fn routes(app: &mut web::ServiceConfig) {

@@ -6,7 +6,6 @@
 //! was written.
 
 mod queue;
-mod quota;
 mod writer;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,14 +13,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::domain::draft::Draft;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::shares::{Full, Shares};
 use crate::store::{self, Batch, Outcome, Receipt, Store};
 use crate::tasks::{Ended, Tasks};
 
 use queue::{Job, Queue};
-use quota::Quota;
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub type Wake = Arc<dyn Fn(Lane) + Send + Sync>;
 /// The way in.
 pub struct Intake {
     queues: Vec<mpsc::Sender<Job>>,
-    quota: Arc<Quota>,
+    waiting: Arc<Shares>,
 }
 
 /// The tasks that append; they end once every [`Intake`] is gone and the queues are empty.
@@ -120,13 +120,17 @@ impl Intake {
             let queue = Queue::new(config, jobs, store);
             tasks.spawn(format!("intake writer {writer}"), writer::run(queue, store.clone(), wake.clone()));
         }
-        let quota = Arc::new(Quota::new(config.queue_bytes_max, config.tenant_bytes_max));
-        (Self { queues, quota }, Writers(tasks))
+        let waiting = Shares::new(config.queue_bytes_max, config.tenant_bytes_max);
+        (Self { queues, waiting }, Writers(tasks))
     }
 
     /// Appends a batch, and returns once it is durable. Dropping the future does not undo it.
     pub async fn submit(&self, batch: Batch) -> Result<Accepted, Error> {
-        let share = Quota::take(&self.quota, &batch)?;
+        let bytes = batch.drafts.iter().map(Draft::memory_bytes).sum();
+        let share = self.waiting.take(&batch.tenant, bytes).map_err(|full| match full {
+            Full::All => Error::Full,
+            Full::Tenant => Error::TenantFull(batch.tenant.clone()),
+        })?;
         let queue = &self.queues[self.writer_of(&batch.tenant)];
         let (reply, answer) = oneshot::channel();
         queue.try_send(Job { batch, reply, share }).map_err(|_| Error::Full)?;

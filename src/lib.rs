@@ -20,6 +20,8 @@ pub mod http;
 
 pub mod intake;
 
+pub mod shares;
+
 pub mod store;
 
 pub mod follow;

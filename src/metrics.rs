@@ -1,7 +1,10 @@
 //! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
 //!
-//! Fed by `follow` and the log as things happen, and by `http` with the store's tally when it is asked; docs/reliability.md
+//! Fed by `follow`, `http` and the log as things happen, and with the store's tally when it is asked for;
+//! docs/reliability.md
 //! lists them. Counters and `lanes_held` are this replica's; what the store tells is the same on all.
+
+mod http;
 
 use std::sync::atomic::AtomicU64;
 
@@ -12,6 +15,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::store::Tally;
+
+use http::Http;
+pub use http::Request;
 
 /// The media type of what is scraped.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +38,7 @@ pub struct Metrics {
     oldest_pending: Gauge<f64, AtomicU64>,
     log_lines_dropped: Counter,
     log_lines_held_back: Counter,
+    http: Http,
 }
 
 impl Default for Metrics {
@@ -50,6 +57,7 @@ impl Default for Metrics {
             oldest_pending: Gauge::default(),
             log_lines_dropped: Counter::default(),
             log_lines_held_back: Counter::default(),
+            http: Http::new(&mut registry),
         };
         registry.register("lanes_held", "Lanes that this replica works on", metrics.lanes_held.clone());
         registry.register("takeovers", "Lanes that this replica took over", metrics.takeovers.clone());

@@ -3,17 +3,16 @@
 //! Fed by the client through `boundary`; feeds `batch` and `delete_all`. What is too large by its
 //! own word is refused before a byte is read. An end that comes too early is no end.
 
-use std::sync::Arc;
-
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, error::PayloadError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::budget::{Budget, Share};
 use super::problem::Problem;
-use super::{Config, boundary};
+use super::{Gateway, boundary};
+use crate::domain::tenant::TenantId;
+use crate::shares::{Full, Share};
 
 /// What is set aside at first for a body that was declared to be larger.
 const FIRST_BYTES_MAX: usize = 64 << 10;
@@ -27,22 +26,23 @@ pub(super) struct Body {
 /// Reads the request's body to its end.
 pub(super) async fn read(
     request: &HttpRequest,
-    config: &Config,
-    bodies: &Arc<Budget>,
+    gateway: &Gateway,
+    tenant: &TenantId,
 ) -> Result<Body, Problem> {
+    let config = &gateway.parts.config;
     let bytes_max = config.body_bytes_max;
     let declared = declared_bytes(request);
     if declared > bytes_max {
         return Err(Problem::BodyTooLarge { bytes_max });
     }
     let mut payload = boundary::take(request);
-    let mut filling = Filling { bytes: Vec::new(), share: Budget::share(bodies), declared, bytes_max };
+    let mut filling = Filling { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
     let filled = timeout(config.body_timeout, filling.fill(&mut payload)).await;
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
-        Ok(()) => Ok(Body { bytes: filling.bytes.into(), _share: filling.share }),
+        Ok(()) => Ok(Body { bytes: without_mark(filling.bytes.into()), _share: filling.share }),
         Err(problem) => {
             boundary::leave(request, payload);
-            Err(problem)
+            Err(boundary::broken(request).map_or(problem, |why| Problem::BodyBroken { why: why.to_owned() }))
         }
     }
 }
@@ -76,7 +76,10 @@ impl Filling {
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
         let room = room(before, bytes, self.declared, self.bytes_max);
-        self.share.grow(room - before).map_err(|_| Problem::BodiesFull)?;
+        self.share.grow(room - before).map_err(|full| match full {
+            Full::All => Problem::BodiesFull,
+            Full::Tenant => Problem::TenantBodiesFull,
+        })?;
         self.bytes.reserve_exact(room - self.bytes.len());
         Ok(())
     }
@@ -87,6 +90,11 @@ impl Filling {
 fn room(before: usize, bytes: usize, declared: usize, bytes_max: usize) -> usize {
     let whole = if declared == 0 { bytes_max } else { declared };
     declared.min(FIRST_BYTES_MAX).max(2 * before).min(whole).max(bytes)
+}
+
+/// A byte order mark at the beginning says nothing about UTF-8 (RFC 8259, 8.1), and is no part of the JSON text.
+fn without_mark(bytes: Bytes) -> Bytes {
+    if bytes.starts_with(b"\xEF\xBB\xBF") { bytes.slice(3..) } else { bytes }
 }
 
 fn broken(error: &PayloadError) -> Problem {

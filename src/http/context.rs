@@ -18,6 +18,9 @@ use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
 
+/// The id that Okapi gives to a request.
+pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
+
 /// Whose log, and the headers that the request gives to its events.
 pub(super) struct TenantContext {
     pub(super) origin: Origin,
@@ -49,18 +52,16 @@ fn context(request: &HttpRequest) -> Result<TenantContext, Problem> {
 /// The headers of every event of this request, lower case, in this order.
 fn inherited(request: &HttpRequest, clock: &dyn Clock) -> Result<Headers, Problem> {
     let mut headers = Headers::default();
-    let forwarded = [
-        ("x-okapi-url", "X-Okapi-Url"),
-        ("x-okapi-user-id", "X-Okapi-User-Id"),
-        ("x-okapi-request-id", "X-Okapi-Request-Id"),
-    ];
-    for (out, name) in forwarded {
+    for (out, name) in [("x-okapi-url", "X-Okapi-Url"), ("x-okapi-user-id", "X-Okapi-User-Id")] {
         if let Some(value) = header::single(request, name)? {
             headers.push(out, value);
         }
     }
+    if let Some(value) = header::traced(request, REQUEST_ID) {
+        headers.push("x-okapi-request-id", value);
+    }
     headers.push("correlation_id", correlation_id(request, clock)?.to_string());
-    if let Some(trace) = trace_parent(request)? {
+    if let Some(trace) = trace_parent(request) {
         headers.push("traceparent", trace);
     }
     Ok(headers)
@@ -76,13 +77,16 @@ fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Prob
         .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
 }
 
-fn trace_parent(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+/// W3C has who can't read it go on without; of two, none is it.
+fn trace_parent(request: &HttpRequest) -> Option<&str> {
     const NAME: &str = "traceparent";
-    let Some(text) = header::single(request, NAME)? else { return Ok(None) };
-    if !is_trace_parent(text) {
-        return Err(header::bad(NAME, "must have the form 00-{32}-{16}-{2} of lower-case hex digits"));
+    let mut values = request.headers().get_all(NAME).filter(|value| !value.is_empty());
+    let (first, second) = (values.next()?, values.next());
+    let parent = first.to_str().ok().filter(|text| second.is_none() && is_trace_parent(text));
+    if parent.is_none() {
+        tracing::debug!("left out a traceparent that is none");
     }
-    Ok(Some(text))
+    parent
 }
 
 /// The form of W3C's version 00; an id of zeros alone is none, and there is no version `ff`.

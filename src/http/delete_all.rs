@@ -25,8 +25,8 @@ pub(super) async fn post(
     let [producer, entity] = path::segments(&request, 1)?;
     let named = parts.settings.entity(context.tenant(), &producer, &entity);
     let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
-    let prefer = prefer::prefer(&request)?;
-    let body = body::read(&request, &parts.config, &gateway.bodies).await?;
+    let prefer = prefer::prefer(&request);
+    let body = body::read(&request, &gateway, context.tenant()).await?;
     let given = given_id(&request, &body.bytes)?;
     let event_id = given.unwrap_or_else(|| parts.clock.new_event_id());
     let draft = Draft::delete_all(topic, entity.wire_form, event_id, &context.origin);

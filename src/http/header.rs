@@ -1,7 +1,7 @@
-//! One header of a request: at most once, printable ASCII, bounded.
+//! One header of a request: at most once, printable ASCII, bounded; an empty one is absent.
 //!
 //! Fed with actix's headers, whose `.get()` would silently take the first of two; feeds `context`,
-//! `token`, `media_type` and `prefer`.
+//! `token`, and `media_type`. What only serves tracing is `traced`: it refuses nothing.
 
 use actix_web::HttpRequest;
 
@@ -12,16 +12,34 @@ const VALUE_BYTES_MAX: usize = 4096;
 
 /// The value of that header, if the request has it.
 pub(super) fn single<'a>(request: &'a HttpRequest, name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let mut values = request.headers().get_all(name);
+    let mut values = request.headers().get_all(name).filter(|value| !value.is_empty());
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(bad(name, "must be given once"));
     }
     let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || text.len() > VALUE_BYTES_MAX || !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+    if text.is_empty() || text.len() > VALUE_BYTES_MAX || !is_printable(text) {
         return Err(bad(name, "must be 1 to 4,096 printable ASCII characters"));
     }
     Ok(Some(text))
+}
+
+/// The first value of a header that only serves tracing, cut to the most bytes of a value; none if it can't stand
+/// in a record.
+pub(super) fn traced<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a str> {
+    let value = request.headers().get_all(name).find(|value| !value.is_empty())?;
+    let Some(text) = value.to_str().ok().filter(|text| is_printable(text)) else {
+        tracing::debug!(name, "left out a header that is not printable ASCII");
+        return None;
+    };
+    if text.len() > VALUE_BYTES_MAX {
+        tracing::debug!(name, bytes = text.len(), "cut a header that is too long");
+    }
+    Some(&text[..text.len().min(VALUE_BYTES_MAX)])
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 /// A header that is not what it must be.

@@ -51,7 +51,10 @@ fn essence(request: &HttpRequest, accepted: &'static str) -> Result<String, Prob
 }
 
 fn refuse_encodings(request: &HttpRequest) -> Result<(), Problem> {
-    let identity = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let identity = |value: &[u8]| {
+        let value = value.trim_ascii();
+        value.is_empty() || value.eq_ignore_ascii_case(b"identity")
+    };
     let mut values = request.headers().get_all("Content-Encoding");
     if values.all(|value| value.as_bytes().split(|b| *b == b',').all(identity)) {
         return Ok(());

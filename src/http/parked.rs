@@ -87,7 +87,7 @@ async fn ask(
     let [segment] = path::segments(request, 1)?;
     let id = EventId::parse(&segment)
         .map_err(|_| Problem::bad_path(&segment, "must be the id of what is parked: a hyphenated UUID"))?;
-    let body = body::read(request, &gateway.parts.config, &gateway.bodies).await?;
+    let body = body::read(request, gateway, context.tenant()).await?;
     let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
     if !body.bytes.is_empty() {
         media_type::json(request)?;

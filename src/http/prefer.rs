@@ -1,14 +1,12 @@
 //! The `Prefer` header (RFC 7240), of which `wait=N` alone is known: answer once published, or
 //! after N seconds.
 //!
-//! Fed by a request; feeds `receipts`. Other preferences are ignored, as the RFC has it.
+//! Fed by a request; feeds `receipts`. A preference refuses nothing: what isn't known or isn't understood is
+//! ignored, as the RFC has it.
 
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-
-use super::header;
-use super::problem::Problem;
 
 /// The longest wait; who asks for more gets this.
 const WAIT_SECS_MAX: u64 = 60;
@@ -19,16 +17,10 @@ pub(super) struct Prefer {
     pub(super) wait: Option<Duration>,
 }
 
-/// Reads all `Prefer` headers of the request; of two `wait`s the first counts.
-pub(super) fn prefer(request: &HttpRequest) -> Result<Prefer, Problem> {
-    let bad = || header::bad("Prefer", "must be RFC 7240's, with wait=N in whole seconds");
-    for value in request.headers().get_all("Prefer") {
-        let text = value.to_str().map_err(|_| bad())?;
-        if let Some(wait) = wait(text) {
-            return Ok(Prefer { wait: Some(wait.ok_or_else(bad)?) });
-        }
-    }
-    Ok(Prefer { wait: None })
+/// Reads all `Prefer` headers of the request, which are one list; of several `wait`s the first counts.
+pub(super) fn prefer(request: &HttpRequest) -> Prefer {
+    let values = request.headers().get_all("Prefer");
+    Prefer { wait: values.filter_map(|value| wait(value.to_str().ok()?)).next().flatten() }
 }
 
 /// The first `wait` in a list of preferences; the inner `None` is one that is no number.
@@ -66,24 +58,35 @@ fn seconds(word: &str) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::wait;
+    use actix_web::test::TestRequest;
 
-    #[test]
-    fn wait_is_found_among_others() {
-        let secs = |n| Some(Some(Duration::from_secs(n)));
-        assert_eq!(wait("wait=5"), secs(5));
-        assert_eq!(wait("respond-async, Wait = \"10\" ; x=y"), secs(10));
-        assert_eq!(wait(r#"note="a\", wait=x", wait=0"#), secs(0));
-        assert_eq!(wait("wait=1, wait=x"), secs(1));
-        assert_eq!(wait("return=minimal"), None);
+    fn wait(values: &[&str]) -> Option<u64> {
+        let request = values.iter().fold(TestRequest::get(), |r, value| r.append_header(("Prefer", *value)));
+        super::prefer(&request.to_http_request()).wait.map(|wait| Duration::as_secs(&wait))
     }
 
     #[test]
-    fn longer_waits_are_cut_and_broken_ones_are_told() {
-        assert_eq!(wait("wait=61"), Some(Some(Duration::from_secs(60))));
-        assert_eq!(wait("wait=99999999999999999999"), Some(Some(Duration::from_secs(60))));
-        for text in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=+1", "wait=x", "wait=\"\""] {
-            assert_eq!(wait(text), Some(None), "{text}");
+    fn wait_is_found_among_others() {
+        for (secs, values) in [
+            (5, &["wait=5"][..]),
+            (5, &["wait=5, foo"]),
+            (10, &["respond-async, Wait = \"10\" ; x=y"]),
+            (0, &[r#"note="a\", wait=x", wait=0"#]),
+            (1, &["wait=1, wait=x"]),
+            (2, &["foo", "\u{fc}", "wait=2", "wait=3"]),
+            (60, &["wait=61"]),
+            (60, &["wait=99999999999999999999"]),
+        ] {
+            assert_eq!(wait(values), Some(secs), "{values:?}");
         }
+        assert_eq!(wait(&["return=minimal"]), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_ignored() {
+        for text in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=+1", "wait=x", "wait=\"\"", "", ",;=\""] {
+            assert_eq!(wait(&[text]), None, "{text}");
+        }
+        assert_eq!(wait(&["wait=x", "wait=5"]), None);
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 
+use std::error::Error;
 use std::fmt::Display;
 
 use actix_web::http::StatusCode;
@@ -38,6 +39,14 @@ pub(super) enum Problem {
     Syntax { pointer: Option<String>, place: String, error: SyntaxError },
     #[error("the body broke off: {why}")]
     BodyBroken { why: String },
+    #[error("{why}")]
+    BadRequest { why: String },
+    #[error("the head of a request has at most 64 KiB and 96 headers")]
+    HeadTooLarge,
+    #[error("the head of the request did not arrive in time")]
+    HeadTimeout,
+    #[error("too many connections are open")]
+    ConnectionsFull,
     #[error("no such route")]
     NotFound,
     #[error("`{}` is not a known entity of this tenant; known are {}", clip(&.0.asked), some(&.0.known))]
@@ -60,25 +69,27 @@ pub(super) enum Problem {
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    #[error("the event id stands {} with other content", place(*position))]
+    #[error("{}the event id stands {} with other content", at(pointer), place(*position))]
     EventIdConflict { pointer: String, position: Position },
     #[error("a body has at most {bytes_max} bytes")]
     BodyTooLarge { bytes_max: usize },
     #[error("a batch has at most {changes_max} changes")]
     BatchTooLarge { changes_max: usize },
-    #[error("a record has at most {bytes_max} bytes, headers and frame included")]
+    #[error("{}a record has at most {bytes_max} bytes, headers and frame included", at(pointer))]
     RecordTooLarge { pointer: String, bytes_max: usize },
     #[error("accepted is {accepted}, JSON in UTF-8")]
     UnsupportedMediaType { accepted: &'static str },
     #[error("a batch has at least one change")]
     EmptyBatch,
     /// Never empty.
-    #[error("{}: {}", _0[0].pointer, _0[0].message)]
+    #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
     Illegal(Vec<Violation>),
     #[error("too many changes of this tenant wait for the store")]
     TenantQueueFull,
     #[error("too many changes wait for the store")]
     QueueFull,
+    #[error("too many bodies of this tenant are in flight")]
+    TenantBodiesFull,
     #[error("too many bodies are in flight")]
     BodiesFull,
     #[error("too many reads of the log wait")]
@@ -124,6 +135,10 @@ impl Problem {
             Self::Syntax { error: SyntaxError::Utf8(_), .. } => ("invalid-utf8", S::BAD_REQUEST, "Not UTF-8"),
             Self::Syntax { error: SyntaxError::Json(_), .. } => ("invalid-json", S::BAD_REQUEST, "Not JSON"),
             Self::BodyBroken { .. } => ("body-broken", S::BAD_REQUEST, "Broken body"),
+            Self::BadRequest { .. } => ("bad-request", S::BAD_REQUEST, "Malformed request"),
+            Self::HeadTooLarge => ("head-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "Head too large"),
+            Self::HeadTimeout => ("head-timeout", S::REQUEST_TIMEOUT, "Head too slow"),
+            Self::ConnectionsFull => ("connections-full", S::SERVICE_UNAVAILABLE, "Too many connections"),
             Self::NotFound => ("not-found", S::NOT_FOUND, "Not found"),
             Self::UnknownEntity(_) => ("unknown-entity", S::NOT_FOUND, "Unknown entity"),
             Self::UnknownProcessEvent(_) => ("unknown-process-event", S::NOT_FOUND, "Unknown process event"),
@@ -148,6 +163,9 @@ impl Problem {
             Self::Illegal(all) => (shared_code(all), S::UNPROCESSABLE_ENTITY, "Illegal change"),
             Self::TenantQueueFull => ("tenant-queue-full", S::TOO_MANY_REQUESTS, "Tenant's queue full"),
             Self::QueueFull => ("queue-full", S::SERVICE_UNAVAILABLE, "Queue full"),
+            Self::TenantBodiesFull => {
+                ("tenant-bodies-full", S::TOO_MANY_REQUESTS, "Too many bodies of the tenant")
+            }
             Self::BodiesFull => ("bodies-full", S::SERVICE_UNAVAILABLE, "Too many bodies"),
             Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
             Self::StoreUnavailable(_) => ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable"),
@@ -162,6 +180,13 @@ fn shared_code(all: &[Violation]) -> &'static str {
     match all {
         [first, rest @ ..] if rest.iter().all(|v| v.code == first.code) => first.code,
         _ => "illegal-change",
+    }
+}
+
+impl Problem {
+    /// What the store said, for the log; an answer doesn't tell it.
+    pub(super) fn cause(&self) -> String {
+        self.source().map(ToString::to_string).unwrap_or_default()
     }
 }
 
@@ -198,6 +223,14 @@ fn some(names: &[String]) -> impl Display {
     match names {
         [] => "none".to_owned(),
         names => names.iter().take(answer::LISTED_MAX).cloned().collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Which part of the body is meant, in front of what is wrong with it.
+fn at(pointer: &str) -> String {
+    match pointer {
+        "" => "the body: ".to_owned(),
+        pointer => format!("{pointer}: "),
     }
 }
 

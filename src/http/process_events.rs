@@ -21,9 +21,9 @@ pub(super) async fn post(
     let [producer, event] = path::segments(&request, 1)?;
     let named = parts.settings.process_event(context.tenant(), &producer, &event);
     let (event, topic) = named.map_err(Problem::UnknownProcessEvent)?;
-    let prefer = prefer::prefer(&request)?;
+    let prefer = prefer::prefer(&request);
     let form = media_type::form(&request)?;
-    let body = body::read(&request, &parts.config, &gateway.bodies).await?;
+    let body = body::read(&request, &gateway, context.tenant()).await?;
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
     let layout = batch.layout;
     let events = batch.each(parts.config.record_bytes_max, ProcessEvent::parse)?;

@@ -5,6 +5,7 @@
 //! appended all the same, and its body counts until then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::domain::event::EventId;
 use crate::domain::tenant::TenantId;
 use crate::follow::published::Horizon;
 use crate::intake::{self, Accepted, Intake};
+use crate::shares::{Full, Share};
 use crate::store::{self, Batch};
 
 /// What a request posts, checked.
@@ -55,13 +57,13 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     let batch = Batch { tenant: tenant.clone(), drafts };
     let appended = append(gateway.parts.intake.clone(), batch, body).await;
     let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids))?;
-    let horizon = horizon(gateway, &tenant, &accepted, prefer).await;
+    let (horizon, waited) = horizon(gateway, &tenant, &accepted, prefer).await;
     for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes) {
         receipt.position = place.position.number();
         receipt.time = place.time.to_string();
         receipt.published = horizon.has(accepted.log_id, topic, key, place.position);
     }
-    Ok(answer(layout, &receipts, prefer))
+    Ok(answer(layout, &receipts, waited))
 }
 
 async fn append(intake: Arc<Intake>, batch: Batch, body: Body) -> Result<Accepted, intake::Error> {
@@ -109,26 +111,50 @@ fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: V
     }
 }
 
-/// How far the log is published, after the wait that the client asked for; nothing of what is new by now is.
-/// The batch is durable: a store that can't tell now doesn't make a failure of it.
-async fn horizon(gateway: &Gateway, tenant: &TenantId, accepted: &Accepted, prefer: Prefer) -> Horizon {
+/// How far the log is published, after the wait that the client asked for, if there is room to wait, and that
+/// wait; nothing of what is new by now is. The batch is durable: a store that can't tell now doesn't make a
+/// failure of it.
+async fn horizon(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    accepted: &Accepted,
+    prefer: Prefer,
+) -> (Horizon, Option<Duration>) {
     let published = &gateway.parts.published;
+    let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
+    let waits = prefer.wait.filter(|_| share.is_some());
     let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
     let (first, last) = (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
-    let told = match prefer.wait {
+    let told = match waits {
         Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
         None if accepted.repeated => published.horizon(tenant, first).await,
         None => Ok(published.before()),
     };
-    told.unwrap_or_else(|error| {
+    let horizon = told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
         published.before()
-    })
+    });
+    (horizon, waits)
 }
 
-fn answer(layout: Layout, receipts: &[Receipt], prefer: Prefer) -> HttpResponse {
+/// A waiter's share, where anybody would wait; it may be one of nothing.
+fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<Share> {
+    let waits = !wait.is_zero() && gateway.parts.published.has_relay();
+    match gateway.waiters.take(tenant, usize::from(waits)) {
+        Ok(share) => Some(share),
+        Err(full) => {
+            gateway.parts.metrics.wait_refused(match full {
+                Full::All => "all",
+                Full::Tenant => "tenant",
+            });
+            None
+        }
+    }
+}
+
+fn answer(layout: Layout, receipts: &[Receipt], waited: Option<Duration>) -> HttpResponse {
     let mut response = HttpResponse::Created();
-    if let Some(wait) = prefer.wait {
+    if let Some(wait) = waited {
         response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
     }
     match (layout, receipts) {

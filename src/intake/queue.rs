@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::Config;
-use super::quota::Share;
+use crate::shares::Share;
 use crate::store::{Batch, Error, Outcome, Store};
 
 /// How long after its answer a client is expected back: a few round trips.
@@ -50,13 +50,13 @@ impl Queue {
             Some(job) => job,
             None => self.jobs.recv().await?,
         };
-        let (mut drafts, mut bytes) = (first.batch.drafts.len(), first.share.bytes());
+        let (mut drafts, mut bytes) = (first.batch.drafts.len(), first.share.size());
         let mut group = vec![first];
         loop {
             let lingers = drafts < self.drafts_min && group.len() < expected;
             let Some(job) = self.next(lingers.then_some(until)).await else { break };
             drafts += job.batch.drafts.len();
-            bytes += job.share.bytes();
+            bytes += job.share.size();
             if drafts > self.drafts_max || bytes > self.bytes_max {
                 self.left = Some(job);
                 break;

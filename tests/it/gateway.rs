@@ -51,11 +51,16 @@ impl Setup {
             auth: http::Auth::Perimeter,
             body_bytes_max: 512 << 10,
             bodies_bytes_max: 16 << 20,
+            tenant_bodies_bytes_max: 16 << 20,
+            head_timeout: PATIENCE,
+            answer_timeout: PATIENCE,
             body_timeout: PATIENCE,
             batch_changes_max: 1000,
             record_bytes_max: 64 << 10,
             reads_max: 2,
             connections_max: 1000,
+            waiters_max: 100,
+            tenant_waiters_max: 100,
             shutdown_timeout: Duration::from_secs(1),
         };
         Self { http, intake: intake::Config::default(), relay: false, around: Box::new(|store| store) }
@@ -190,6 +195,16 @@ impl Gateway {
         // A refusal may come before all is sent.
         let _ = connection.write_all(request).await;
         answer(&mut connection).await
+    }
+
+    /// The head of what these bytes are answered with.
+    pub async fn head(&self, request: &[u8]) -> String {
+        let mut connection = self.connect().await;
+        connection.write_all(request).await.unwrap();
+        let mut all = String::new();
+        timeout(PATIENCE, connection.read_to_string(&mut all)).await.expect("an end in time").unwrap();
+        let (head, _) = all.split_once("\r\n\r\n").unwrap();
+        format!("{head}\r\n")
     }
 
     /// As tenant `diku`.

@@ -32,14 +32,15 @@ fn case(path: &str, content_type: &str, (body, status, problem, pointers): Row<i
 }
 
 fn no_json() -> Vec<Case> {
-    let rows: [Row<&[u8]>; 21] = [
+    let rows: [Row<&[u8]>; 22] = [
         (b"", 400, "invalid-json", &[]),
         (b" \n ", 400, "invalid-json", &[]),
         (b"{", 400, "invalid-json", &[]),
         (br#"{"new":{"id":"1"}"#, 400, "invalid-json", &[]),
         (br#"{"new":{"id":"1"}} x"#, 400, "invalid-json", &[]),
         (br#"{"new":{"id":"1"}}{"new":{"id":"2"}}"#, 400, "invalid-json", &[]),
-        (b"\xef\xbb\xbf{\"new\":{\"id\":\"1\"}}", 400, "invalid-json", &[]),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{\"new\":{\"id\":\"1\"}}", 400, "invalid-json", &[]),
+        (b"\xef\xbb\xbf", 400, "invalid-json", &[]),
         (b"{'new':{'id':'1'}}", 400, "invalid-json", &[]),
         (br#"{"new":{"id":"1",}}"#, 400, "invalid-json", &[]),
         (br#"{"new":{"id":"1","n":01}}"#, 400, "invalid-json", &[]),
@@ -206,7 +207,7 @@ fn lines() -> Vec<Case> {
         (format!("{GOOD}{GOOD}"), 400, "invalid-json", &["/0"]),
         (format!("{GOOD}\r{GOOD}"), 400, "invalid-json", &["/0"]),
         ("{\"new\":\n{\"id\":\"1\"}}".into(), 400, "invalid-json", &["/0"]),
-        (format!("\u{feff}{GOOD}"), 400, "invalid-json", &["/0"]),
+        (format!("{GOOD}\n\u{feff}{GOOD}"), 400, "invalid-json", &["/1"]),
         (format!("{{\"new\":{{}}}}\n{GOOD},\n"), 400, "invalid-json", &["/1"]),
         (format!("[{GOOD}]"), 422, "not-an-object", &["/0"]),
         (format!("{GOOD}\n\n{{\"new\":{{}}}}"), 422, "illegal-key", &["/1/new/id"]),

@@ -127,8 +127,19 @@ fn difference(case: &Case, answer: &Answer) -> Option<String> {
     let whole = json["status"] == case.status
         && json["total_records"] == errors.len()
         && !errors.is_empty()
-        && [&json["title"], &json["detail"]].iter().all(|text| text.is_string());
+        && json["title"].is_string()
+        && json["detail"].as_str().is_some_and(|detail| names(detail, pointers.first()));
     (!whole).then(|| format!("is not whole: {}", answer.text()))
+}
+
+/// Whether the text says what is wrong, and where, if that has a place in the body.
+fn names(detail: &str, pointer: Option<&String>) -> bool {
+    let place = match pointer.map(String::as_str) {
+        None => "",
+        Some("") => "the body: ",
+        Some(pointer) => pointer,
+    };
+    !detail.trim_start().is_empty() && (detail.starts_with(place) || detail.starts_with("line "))
 }
 
 fn parameters(error: &Value, key: &str) -> Vec<String> {

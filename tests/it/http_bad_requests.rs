@@ -5,7 +5,6 @@ use crate::http_bad_input::{Case, TAKEN};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;
-const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ID: &str = "8f1f4e4c-6c57-4f5c-9d7e-2f2a0c3f1b11";
 
 pub fn cases() -> Vec<Case> {
@@ -80,39 +79,17 @@ fn tenants() -> Vec<Case> {
 fn headers() -> Vec<Case> {
     let long: &'static str = Box::leak("x".repeat(4097).into_boxed_str());
     let bad = [
-        ("X-Okapi-Token", long),
-        ("X-Okapi-Token", ""),
-        ("X-Okapi-Token", "tökén"),
+        ("X-Okapi-Url", long),
         ("X-Okapi-Url", "http://x\ty"),
         ("X-Okapi-User-Id", "ü"),
-        ("X-Okapi-Request-Id", ""),
         ("X-Correlation-ID", "x"),
-        ("X-Correlation-ID", ""),
         ("X-Correlation-ID", "8f1f4e4c6c574f5c9d7e2f2a0c3f1b11"),
         ("X-Correlation-ID", "{8f1f4e4c-6c57-4f5c-9d7e-2f2a0c3f1b11}"),
         ("X-Correlation-ID", "8f1f4e4c-6c57-1f5c-9d7e-2f2a0c3f1b11"),
         ("X-Correlation-ID", "8f1f4e4c-6c57-4f5c-cd7e-2f2a0c3f1b11"),
         ("X-Correlation-ID", "00000000-0000-0000-0000-000000000000"),
-        ("traceparent", "x"),
-        ("traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
-        ("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
-        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"),
-        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"),
-        ("Prefer", "wait"),
-        ("Prefer", "wait=x"),
-        ("Prefer", "wait=-1"),
-        ("Prefer", "wait=1.5"),
-        ("Prefer", "respond-async, wait=\"\""),
-        ("Prefer", "wait=ü"),
     ];
-    let doubled = [
-        ("X-Okapi-Token", "a"),
-        ("X-Okapi-Url", "http://okapi"),
-        ("X-Okapi-User-Id", ID),
-        ("X-Okapi-Request-Id", "1/a"),
-        ("X-Correlation-ID", ID),
-        ("traceparent", TRACE),
-    ];
+    let doubled = [("X-Okapi-Url", "http://okapi"), ("X-Okapi-User-Id", ID), ("X-Correlation-ID", ID)];
     let base = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")];
     let with = |more: &[(&str, &str)]| {
         case(request("POST", INSTANCE, &[&base, more].concat(), GOOD), 400, "bad-header")

@@ -16,6 +16,22 @@ fn created(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_read_over() {
+    let gateway = Gateway::start().await;
+    let change = "\u{feff}{\"new\":{\"id\":\"1\"}}";
+    assert_eq!(gateway.post_json(INSTANCE, change).await.status, 201);
+    let lines = format!("{change}\n{}", &change[3..]);
+    assert_eq!(gateway.post(INSTANCE, "application/x-ndjson", lines).await.status, 201);
+    let erased = gateway.post_json(&format!("{INSTANCE}/delete-all"), "\u{feff}{}").await;
+    assert_eq!(erased.status, 201);
+    let nothing = gateway.post_json(&format!("{INSTANCE}/delete-all"), "\u{feff}").await;
+    assert_eq!(nothing.status, 201);
+    let log = gateway.log().await;
+    assert_eq!(log.len(), 5);
+    assert!(log.iter().all(|event| event.payload[0] == b'{'));
+}
+
+#[tokio::test]
 async fn one_change_gets_one_receipt_that_tells_its_place() {
     let gateway = Gateway::start().await;
     let change = format!(r#"{{"new":{{"id":"a"}},"eventId":"{ID}","type":"CREATE","id":"a"}}"#);

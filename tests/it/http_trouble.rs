@@ -34,7 +34,7 @@ fn head(more: &str) -> String {
     )
 }
 
-fn posted(path: &str, tenant: &str) -> Vec<u8> {
+pub fn posted(path: &str, tenant: &str) -> Vec<u8> {
     let headers = [("X-Okapi-Tenant", tenant), ("Content-Type", "application/json")];
     request("POST", path, &headers, GOOD.as_bytes())
 }

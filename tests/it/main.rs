@@ -13,6 +13,10 @@ mod gateway;
 mod http_bad_bodies;
 mod http_bad_input;
 mod http_bad_requests;
+mod http_connections;
+mod http_headers;
+#[cfg(feature = "services")]
+mod http_java;
 mod http_post;
 mod http_read;
 mod http_trouble;

@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may name whom: arrows point one way.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("clock", &["domain"]),
     ("tasks", &[]),
     ("store", &["domain", "clock"]),
     ("broker", &["domain"]),
-    ("intake", &["domain", "store", "tasks"]),
+    ("shares", &["domain"]),
+    ("intake", &["domain", "shares", "store", "tasks"]),
     ("metrics", &["store"]),
     ("follow", &["domain", "store", "broker", "metrics", "tasks"]),
-    ("http", &["domain", "clock", "store", "intake", "follow", "metrics"]),
+    ("http", &["domain", "clock", "shares", "store", "intake", "follow", "metrics"]),
     ("config", &["domain", "store", "broker", "intake", "http"]),
     (
         "app",
@@ -28,11 +29,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// The one place where each foreign crate is spoken.
-const SPOKEN: [(&str, &[&str]); 16] = [
+const SPOKEN: [(&str, &[&str]); 19] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["broker/"]),
     ("actix_web::", &["http"]),
+    ("actix_http::", &["http"]),
+    ("actix_service::", &["http"]),
+    ("httparse::", &["http/gate"]),
     ("clap::", &["config/"]),
     ("toml::", &["config/"]),
     ("std::env", &["config"]),

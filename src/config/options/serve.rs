@@ -55,13 +55,19 @@ pub enum AuthMode {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitsOptions {
-    /// How many connections may be open.
+    /// How many connections may be open. Beyond them only probes are answered: `/livez`, `/readyz`, `/metrics`,
+    /// `/admin/health`.
     #[arg(long, env, default_value_t = 4096, value_parser = usize_in::<1, 1_000_000>)]
     pub http_connections_max: usize,
+    /// How many requests may wait at once for their events to be published (`Prefer: wait`), half of them of one
+    /// tenant; a further one is answered at once. By default a quarter of HTTP_CONNECTIONS_MAX.
+    #[arg(long, env, value_parser = usize_in::<1, 1_000_000>)]
+    pub http_waiters_max: Option<usize>,
     /// How many seconds a request's body may take to arrive.
     #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub http_body_timeout_s: u64,
-    /// How many bytes the bodies of all requests in flight may take; one body may have 16777216.
+    /// How many bytes the bodies of all requests in flight may take, half of them of one tenant; one body may have
+    /// 16777216.
     #[arg(long, env, default_value_t = 256 << 20, value_parser = usize_in::<BODY_BYTES, BYTES_MAX>)]
     pub http_bodies_bytes_max: usize,
     /// How many bytes of changes may wait for the store.

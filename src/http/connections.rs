@@ -1,0 +1,255 @@
+//! The connections: how many there may be, who makes room, and how each of them stands.
+//!
+//! Asked by `gate` for every connection, and by `boundary` for every request. A new connection takes the seat of
+//! the one that has been idle for the longest, if all are taken. Where none is idle, a few may still come in
+//! beyond the limit, for probes alone: whoever else comes is told that there is no room.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Waker;
+
+use super::problem::Problem;
+
+/// How many may come in beyond the limit.
+pub(super) const EXTRA_MAX: usize = 64;
+
+/// All of them.
+pub(super) struct Connections {
+    seats: usize,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    taken: usize,
+    extra: usize,
+    /// Who waits for a request, the longest first: those with a seat, and those beyond the limit.
+    idle: BTreeMap<u64, Weak<Connection>>,
+    idle_extra: BTreeMap<u64, Weak<Connection>>,
+    idle_so_far: u64,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    all: Arc<Connections>,
+    /// Locked after `places`.
+    standing: Mutex<Standing>,
+    waker: Mutex<Option<Waker>>,
+    busy: AtomicBool,
+    asked: AtomicBool,
+    refusal: Mutex<Option<Problem>>,
+    broken: Mutex<Option<&'static str>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    place: Place,
+    /// Its number among those who wait.
+    idle: Option<u64>,
+    /// Somebody else has its place now.
+    lost: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Seat,
+    Extra,
+}
+
+/// How much of a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Come {
+    /// Nothing.
+    Nothing,
+    /// A part of its head.
+    Part,
+}
+
+/// A request that is being answered; its connection takes the next one when it is dropped.
+pub(super) struct Turn(Arc<Connection>);
+
+impl Connections {
+    pub(super) fn new(seats: usize) -> Arc<Self> {
+        Arc::new(Self { seats, places: Mutex::default() })
+    }
+
+    /// A new connection.
+    pub(super) fn admit(self: &Arc<Self>) -> Arc<Connection> {
+        let mut places = self.lock();
+        let (place, evicted) = places.make_room(self.seats);
+        *places.count(place) += 1;
+        drop(places);
+        // It may be the last to hold it, and what is dropped locks the places.
+        drop(evicted);
+        Arc::new(Connection {
+            all: self.clone(),
+            standing: Mutex::new(Standing { place, idle: None, lost: false }),
+            waker: Mutex::default(),
+            busy: AtomicBool::default(),
+            asked: AtomicBool::default(),
+            refusal: Mutex::default(),
+            broken: Mutex::default(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().expect("no holder panics")
+    }
+}
+
+impl Places {
+    /// Where a new connection has room, and whose place that was.
+    fn make_room(&mut self, seats: usize) -> (Place, Option<Arc<Connection>>) {
+        if self.taken < seats {
+            return (Place::Seat, None);
+        }
+        match self.evict(Place::Seat) {
+            Some(evicted) => (Place::Seat, Some(evicted)),
+            None if self.extra < EXTRA_MAX => (Place::Extra, None),
+            None => (Place::Extra, self.evict(Place::Extra)),
+        }
+    }
+
+    /// Takes the place of whoever has been idle there for the longest.
+    fn evict(&mut self, place: Place) -> Option<Arc<Connection>> {
+        while let Some((_, longest)) = self.idle(place).pop_first() {
+            let Some(connection) = longest.upgrade() else { continue };
+            let mut standing = connection.standing();
+            (standing.lost, standing.idle) = (true, None);
+            drop(standing);
+            *self.count(place) -= 1;
+            connection.wake();
+            return Some(connection);
+        }
+        None
+    }
+
+    fn is_not_idle(&mut self, standing: &mut Standing) {
+        if let Some(number) = standing.idle.take() {
+            self.idle(standing.place).remove(&number);
+        }
+    }
+
+    fn idle(&mut self, place: Place) -> &mut BTreeMap<u64, Weak<Connection>> {
+        match place {
+            Place::Seat => &mut self.idle,
+            Place::Extra => &mut self.idle_extra,
+        }
+    }
+
+    fn count(&mut self, place: Place) -> &mut usize {
+        match place {
+            Place::Seat => &mut self.taken,
+            Place::Extra => &mut self.extra,
+        }
+    }
+}
+
+impl Connection {
+    /// Waits for a request. Who has a seat and has begun to ask is not idle.
+    pub(super) fn waits(self: &Arc<Self>, waker: &Waker, come: Come) {
+        *self.waker.lock().expect("no holder panics") = Some(waker.clone());
+        let mut places = self.all.lock();
+        let mut standing = self.standing();
+        if come == Come::Part && standing.place == Place::Seat {
+            places.is_not_idle(&mut standing);
+        } else if standing.idle.is_none() && !standing.lost {
+            places.idle_so_far += 1;
+            let number = places.idle_so_far;
+            standing.idle = Some(number);
+            places.idle(standing.place).insert(number, Arc::downgrade(self));
+        }
+    }
+
+    /// Who is woken when the request is answered.
+    pub(super) fn wake_when_answered(&self, waker: &Waker) {
+        *self.waker.lock().expect("no holder panics") = Some(waker.clone());
+    }
+
+    /// A request is handed on.
+    pub(super) fn begins(&self) {
+        self.all.lock().is_not_idle(&mut self.standing());
+        self.asked.store(true, Ordering::Relaxed);
+        self.busy.store(true, Ordering::Relaxed);
+    }
+
+    /// What comes is answered with that.
+    pub(super) fn refuses(&self, problem: Problem) {
+        self.begins();
+        *self.refusal.lock().expect("no holder panics") = Some(problem);
+    }
+
+    /// The body that is read can't be read on.
+    pub(super) fn breaks_off(&self, why: &'static str) {
+        *self.broken.lock().expect("no holder panics") = Some(why);
+    }
+
+    /// Why the body can't be read on.
+    pub(super) fn broken(&self) -> Option<&'static str> {
+        *self.broken.lock().expect("no holder panics")
+    }
+
+    /// What is wrong with the request before anybody has looked at it.
+    pub(super) fn refusal(&self) -> Option<Problem> {
+        self.refusal.lock().expect("no holder panics").take()
+    }
+
+    /// The request that was handed on.
+    pub(super) fn turn(self: &Arc<Self>) -> Turn {
+        Turn(self.clone())
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Whether any request has come.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is beyond the limit.
+    pub(super) fn is_extra(&self) -> bool {
+        self.standing().place == Place::Extra
+    }
+
+    /// Whether somebody else has its place.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.standing().lost
+    }
+
+    /// Whether it ends with the answer to this request.
+    pub(super) fn ends(&self) -> bool {
+        self.is_extra() || self.is_evicted() || self.broken().is_some()
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().expect("no holder panics")
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.lock().expect("no holder panics").take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut places = self.all.lock();
+        let mut standing = *self.standing();
+        places.is_not_idle(&mut standing);
+        if !standing.lost {
+            *places.count(standing.place) -= 1;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Relaxed);
+        self.0.wake();
+    }
+}

@@ -1,0 +1,56 @@
+//! What is told of each request once its answer is known: counts and durations, and a line about what was refused.
+//!
+//! Fed by `boundary`; feeds the metrics and the log. Labels are bounded: a target that is no route is one of them.
+//! A line never has a body or a token in it.
+
+use std::time::Duration;
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use actix_web::{Error, HttpMessage};
+
+use super::context::REQUEST_ID;
+use super::problem::Problem;
+use super::{Shared, header};
+use crate::domain::tenant::TenantId;
+use crate::metrics::Request;
+
+/// What a target is counted as that is no route.
+const NO_ROUTE: &str = "none";
+
+/// Counts the answer, and tells of a refusal.
+pub(super) fn observe(response: &ServiceResponse, took: Duration) {
+    let request = response.request();
+    let Some(gateway) = request.app_data::<Shared>() else { return };
+    let problem = response.response().error().and_then(Error::as_error::<Problem>);
+    let answered = Request {
+        route: route(response),
+        method: method(request.method()),
+        status: response.status().as_u16(),
+        problem: problem.map(Problem::code),
+        took,
+    };
+    gateway.parts.metrics.answered(&answered);
+    if let Some(problem) = problem {
+        tell(response, &answered, problem);
+    }
+}
+
+fn route(response: &ServiceResponse) -> &'static str {
+    let pattern = response.request().match_pattern();
+    let known = |pattern: String| super::ROUTES.into_iter().find(|route| *route == pattern);
+    pattern.and_then(known).unwrap_or(NO_ROUTE)
+}
+
+fn method(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+fn tell(response: &ServiceResponse, answered: &Request, problem: &Problem) {
+    let extensions = response.request().extensions();
+    let tenant = extensions.get::<TenantId>().map_or("", TenantId::as_str);
+    let request_id = header::traced(response.request(), REQUEST_ID).unwrap_or_default();
+    let (status, route, code) = (answered.status, answered.route, problem.code());
+    let why = problem.cause();
+    tracing::debug!(status, problem = code, tenant, route, request_id, why, "refused a request");
+}

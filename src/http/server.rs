@@ -1,0 +1,74 @@
+//! The server: workers, each with its connections behind their gates.
+//!
+//! Fed by `app` with the parts and a listener; feeds the routes. It is actix's own server, put together here
+//! because what comes from a socket goes through a `gate` first.
+
+use std::future::ready;
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::{App, middleware};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::connections::{Connections, EXTRA_MAX};
+use super::gate::{Gate, Patience};
+use super::last::Last;
+use super::{Config, Gateway, Parts, Shared, boundary, routes};
+use crate::shares::Shares;
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may still send that didn't read its answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The server on that listener; it runs when it is awaited, and stops by its handle alone.
+pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
+    let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } = parts.config;
+    let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
+    let connections = Connections::new(connections_max);
+    let patience = Patience { head: head_timeout, answer: answer_timeout };
+    let gateway = Shared::new(gateway(parts));
+    let app = move || {
+        App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
+    };
+    let builder = Server::build()
+        .workers(workers)
+        // Of each worker: whom to let in is told by `connections`. Who has lost its place takes a moment to leave.
+        .max_concurrent_connections(connections_max + 2 * EXTRA_MAX)
+        .shutdown_timeout(shutdown_timeout.as_secs().max(1))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let worker = move || {
+        let (connections, stopping) = (connections.clone(), stopping.clone());
+        let gate = move |io: TcpStream| {
+            let from = io.peer_addr().ok();
+            ready(Ok((Gate::new(io, connections.admit(), patience), from)))
+        };
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            // The gate times heads, all of them; actix that of a connection's first request alone.
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(LINGER)
+            .on_connect_ext(|gate: &Gate, data| drop(data.insert(gate.connection())))
+            .h1(map_config(app(), |()| AppConfig::default()));
+        fn_service(gate).and_then(http)
+    };
+    Ok(builder.listen("http", listener, worker)?.run())
+}
+
+fn gateway(parts: Parts) -> Gateway {
+    let config = &parts.config;
+    let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
+    let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
+    let reads = Semaphore::new(config.reads_max);
+    Gateway { parts, bodies, waiters, reads, said: Last::default(), tally: Last::default() }
+}

@@ -1,0 +1,158 @@
+//! Shares of what there is only so much of: bytes that wait, bodies in memory, clients that wait.
+//!
+//! Asked by `intake` and `http` in the name of a tenant. There is a limit for all and a lower one for each
+//! tenant, so that one tenant never takes what the others need. A share is given back when it is dropped,
+//! whatever became of its request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::domain::tenant::TenantId;
+
+/// What all tenants share.
+pub struct Shares {
+    max: usize,
+    tenant_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_tenant: HashMap<TenantId, usize>,
+}
+
+/// The part of it that is one request's.
+pub struct Share {
+    shares: Arc<Shares>,
+    tenant: TenantId,
+    size: usize,
+}
+
+/// There is not enough left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// For anybody.
+    All,
+    /// For this tenant.
+    Tenant,
+}
+
+impl Shares {
+    /// At most `max` in all, and `tenant_max` for each tenant.
+    pub fn new(max: usize, tenant_max: usize) -> Arc<Self> {
+        Arc::new(Self { max, tenant_max, taken: Mutex::default() })
+    }
+
+    /// Takes so much, or nothing. Who holds nothing yet is never refused for the size of the share alone.
+    pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
+        let mut share = self.none(tenant);
+        let mut taken = self.taken.lock().expect("no holder panics");
+        if taken.all > 0 && taken.all + size > self.max {
+            return Err(Full::All);
+        }
+        let held = taken.by_tenant.get(tenant).copied().unwrap_or_default();
+        if held > 0 && held + size > self.tenant_max {
+            return Err(Full::Tenant);
+        }
+        taken.add(tenant, size);
+        share.size = size;
+        drop(taken);
+        Ok(share)
+    }
+
+    /// A share of nothing, which may grow.
+    pub fn none(self: &Arc<Self>, tenant: &TenantId) -> Share {
+        Share { shares: self.clone(), tenant: tenant.clone(), size: 0 }
+    }
+}
+
+impl Taken {
+    fn add(&mut self, tenant: &TenantId, size: usize) {
+        self.all += size;
+        match self.by_tenant.get_mut(tenant) {
+            Some(held) => *held += size,
+            None => drop(self.by_tenant.insert(tenant.clone(), size)),
+        }
+    }
+
+    fn give_back(&mut self, tenant: &TenantId, size: usize) {
+        self.all -= size;
+        let Some(held) = self.by_tenant.get_mut(tenant) else { return };
+        *held -= size;
+        if *held == 0 {
+            self.by_tenant.remove(tenant);
+        }
+    }
+}
+
+impl Share {
+    /// How much it is.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Takes so much more, or nothing more.
+    pub fn grow(&mut self, size: usize) -> Result<(), Full> {
+        let mut taken = self.shares.taken.lock().expect("no holder panics");
+        if taken.all + size > self.shares.max {
+            return Err(Full::All);
+        }
+        let held = taken.by_tenant.get(&self.tenant).copied().unwrap_or_default();
+        if held + size > self.shares.tenant_max {
+            return Err(Full::Tenant);
+        }
+        taken.add(&self.tenant, size);
+        self.size += size;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.size > 0 {
+            self.shares.taken.lock().expect("no holder panics").give_back(&self.tenant, self.size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Full, Shares};
+    use crate::domain::tenant::TenantId;
+
+    fn tenants() -> [TenantId; 2] {
+        ["a", "b"].map(|id| TenantId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn what_is_dropped_is_there_again() {
+        let ([a, b], shares) = (tenants(), Shares::new(10, 10));
+        let (mut one, mut other) = (shares.none(&a), shares.none(&b));
+        assert!(one.grow(6).is_ok() && one.grow(1).is_ok());
+        assert_eq!(other.grow(4), Err(Full::All));
+        assert!(other.grow(3).is_ok());
+        drop(one);
+        assert!(other.grow(7).is_ok());
+    }
+
+    #[test]
+    fn a_tenant_has_its_share_and_no_more() {
+        let ([a, b], shares) = (tenants(), Shares::new(10, 6));
+        let mut one = shares.none(&a);
+        assert!(one.grow(6).is_ok());
+        assert_eq!(one.grow(1), Err(Full::Tenant));
+        assert_eq!(shares.take(&a, 1).err(), Some(Full::Tenant));
+        assert!(shares.take(&b, 4).is_ok());
+        assert_eq!(shares.take(&b, 5).err(), Some(Full::All));
+    }
+
+    #[test]
+    fn who_holds_nothing_is_not_refused_for_size_alone() {
+        let ([a, b], shares) = (tenants(), Shares::new(10, 6));
+        let large = shares.take(&a, 100).unwrap();
+        assert_eq!(shares.take(&b, 1).err(), Some(Full::All));
+        drop(large);
+        assert!(shares.take(&b, 7).is_ok());
+    }
+}
