@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
@@ -37,6 +38,7 @@ pub struct Logs {
 /// With a level that is none it logs at `info`, so that the error is told in the log's own form.
 pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) {
     let filter = EnvFilter::try_new(level).with_context(|| format!("LOG_LEVEL `{level}` is no level"));
+    let filter = filter.map(|filter| without_the_server_s_own(filter, level));
     let (filter, understood) = match filter {
         Ok(filter) => (filter, Ok(())),
         Err(error) => (EnvFilter::new("info"), Err(error)),
@@ -57,6 +59,14 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
     let sweep = repeats.clone();
     queue.write_to(std::io::stderr(), move || sweep.tell_ended());
     (Logs { queue, repeats }, understood)
+}
+
+/// What actix tells of its workers at INFO is left out, unless somebody asks for it by name.
+fn without_the_server_s_own(filter: EnvFilter, level: &str) -> EnvFilter {
+    if filter.max_level_hint() < Some(LevelFilter::INFO) || level.contains("actix") {
+        return filter;
+    }
+    filter.add_directive("actix_server=warn".parse().expect("it is a directive"))
 }
 
 impl Logs {

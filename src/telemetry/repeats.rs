@@ -131,3 +131,48 @@ impl fmt::Write for Hashed<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::{Context, SubscriberExt};
+    use tracing_subscriber::{Layer, Registry};
+
+    use super::{DIFFERENT_MAX, Line, Repeats};
+    use crate::metrics::Metrics;
+
+    /// What is told.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Told {
+        fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+            let mut line = Line::default();
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.message);
+        }
+    }
+
+    #[test]
+    fn a_trouble_that_repeats_is_told_once_and_counted() {
+        let (metrics, told) = (Arc::new(Metrics::default()), Told::default());
+        let repeats = Repeats::new(metrics.clone());
+        let subscriber = Registry::default().with(repeats.clone()).with(told.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            for number in 0..400 {
+                tracing::warn!("the same");
+                tracing::error!(number, "each another");
+                tracing::info!("no trouble");
+            }
+            repeats.tell_all();
+        });
+        let told = told.0.lock().unwrap();
+        let count = |text: &str| told.iter().filter(|line| *line == text).count();
+        assert_eq!((count("the same"), count("each another"), count("no trouble")), (1, DIFFERENT_MAX, 400));
+        assert_eq!(count("held back lines like: the same"), 1);
+        let held_back = 399 + 400 - DIFFERENT_MAX;
+        assert!(metrics.text().contains(&format!("log_lines_held_back_total {held_back}\n")));
+    }
+}

@@ -1,7 +1,7 @@
 //! A log line may be lost, nothing else: the real binary with a stderr or a stdout that is not read.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::thread;
 
@@ -152,27 +152,4 @@ fn a_fatal_error_is_one_line_of_the_log_s_own_form() {
     let setup = serve::setup(&["diku"]).with("TENANTS_DIR", "nowhere").with("LOG_LEVEL", "off");
     assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(1));
     assert!(setup.log().contains("nowhere"), "an error that ends the process is told at any level");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn junk_that_repeats_is_told_once_and_counted() {
-    let setup = serve::setup(&["diku"]).with("BROKER", "none").with("HTTP_PORT", "0");
-    let mut child = setup.command(&["serve"]).spawn().unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let url = first.trim().to_owned();
-    let address = url.trim_start_matches("http://").to_owned();
-    for number in 0..400 {
-        let junk = if number % 2 == 0 { "GET / HTTP/9.9\r\n\r\n" } else { "\u{1}\r\n\r\n" };
-        let mut connection = std::net::TcpStream::connect(&address).unwrap();
-        std::io::Write::write_all(&mut connection, junk.as_bytes()).unwrap();
-        let _ = connection.read_to_end(&mut Vec::new());
-    }
-    assert!(counted(&client(), &url, "log_lines_held_back_total").await >= 390);
-    assert!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    let log = setup.log();
-    let troubles: Vec<_> = log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
-    assert!(troubles.len() <= 4, "{log}");
-    assert!(log.contains("held back lines like"), "{log}");
 }

@@ -17,6 +17,7 @@ mod http_connections;
 mod http_headers;
 #[cfg(feature = "services")]
 mod http_java;
+mod http_observed;
 mod http_post;
 mod http_read;
 mod http_trouble;
