@@ -109,34 +109,37 @@ impl Gate {
         if self.connection.is_busy() {
             return self.poll_ahead(cx);
         }
-        loop {
-            if self.is_due() {
-                match head::read(&self.held) {
-                    Ok(Some(head)) => return Poll::Ready(Ok(self.begin(head))),
-                    Ok(None) if self.held.len() >= HEAD_BYTES_MAX => {
-                        return Poll::Ready(Ok(self.refuse(Problem::HeadTooLarge, head::Kind::Other)));
-                    }
-                    Ok(None) => self.looked_at = self.held.len(),
-                    Err(problem) => return Poll::Ready(Ok(self.refuse(problem, head::Kind::Other))),
-                }
-            }
+        while !self.takes_a_head() {
             let come = if self.held.is_empty() { Come::Nothing } else { Come::Part };
             self.connection.waits(cx.waker(), come);
             match self.poll_fill(cx) {
-                // Who leaves within a head has no ear for what is wrong with it.
-                Poll::Ready(Ok(0)) => {
-                    self.next = Next::Nothing;
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(0)) => self.next = Next::Nothing,
+                Poll::Ready(Ok(_)) => continue,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if self.connection.is_evicted() => {
-                    self.next = Next::Nothing;
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Pending if self.connection.is_evicted() => self.next = Next::Nothing,
                 Poll::Pending => return self.poll_slow(cx),
             }
+            // Who leaves within a head has no ear for what is wrong with it.
+            break;
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether what has come is a head, or can't become one: then it is handed on.
+    fn takes_a_head(&mut self) -> bool {
+        if !self.is_due() {
+            return false;
+        }
+        match head::read(&self.held) {
+            Ok(Some(head)) => self.begin(head),
+            Ok(None) if self.held.len() < HEAD_BYTES_MAX => {
+                self.looked_at = self.held.len();
+                return false;
+            }
+            Ok(None) => self.refuse(Problem::HeadTooLarge, head::Kind::Other),
+            Err(problem) => self.refuse(problem, head::Kind::Other),
+        }
+        true
     }
 
     /// While a request is answered: hears whether its client leaves.

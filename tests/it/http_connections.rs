@@ -202,7 +202,7 @@ async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection(
     setup.http.connections_max = 2;
     let gateway = setup.start().await;
     let change = format!(r#"{{"new":{{"id":"a","x":"{}"}}}}"#, "x".repeat(50_000));
-    let batch = format!("[{}]", vec![&change[..]; 9].join(","));
+    let batch = format!("[{}]", [&change[..]; 9].join(","));
     until("some MiB are in the log", async || {
         gateway.post_json(INSTANCE, &batch).await;
         gateway.log().await.len() >= 90
