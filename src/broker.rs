@@ -16,6 +16,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
+use crate::domain::ledger::Ledger;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
@@ -54,6 +55,26 @@ pub struct PageSlice {
     pub events: Vec<Envelope>,
     /// Where the follower stands once the page is committed.
     pub cursor: Cursor,
+    /// The parking that is proved with the cursor.
+    pub proof: ParkingProof,
+}
+
+/// The parking of a log, as a cursor's record tells it: it proves that a store has lost none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ParkingProof {
+    /// The log's ledger as the store has it at least.
+    pub ledger: Ledger,
+    /// Whether the follower was a release, and has ended where the relay stood.
+    pub is_resolved: bool,
+}
+
+/// A cursor, and the parking that was proved with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownCursor {
+    /// Where the follower stands.
+    pub cursor: Cursor,
+    /// The parking at that time.
+    pub proof: ParkingProof,
 }
 
 /// Records and cursors that are committed together, or not at all.
@@ -66,7 +87,19 @@ pub struct Page {
 }
 
 /// The cursors of a lane, as its partition of the cursors topic tells them.
-pub type KnownCursors = HashMap<(LogId, Follower), Cursor>;
+pub type KnownCursors = HashMap<(LogId, Follower), KnownCursor>;
+
+/// The newest ledger of each log that its cursors prove.
+pub fn ledgers(known: &KnownCursors) -> HashMap<LogId, Ledger> {
+    let mut newest: HashMap<LogId, Ledger> = HashMap::new();
+    for ((log_id, _), KnownCursor { proof, .. }) in known {
+        let ledger = newest.entry(*log_id).or_default();
+        if proof.ledger.number > ledger.number {
+            *ledger = proof.ledger;
+        }
+    }
+    newest
+}
 
 /// A topic that somebody gave more partitions: its keys may stand in others than before.
 #[derive(Debug, Clone, PartialEq, Eq)]

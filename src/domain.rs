@@ -15,6 +15,7 @@ pub mod headers;
 pub mod json;
 pub mod key;
 pub mod lane;
+pub mod ledger;
 pub mod parked;
 pub mod position;
 pub mod process_event;

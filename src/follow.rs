@@ -6,6 +6,7 @@
 pub mod health;
 mod lane;
 mod lanes;
+mod lease;
 mod lot;
 mod mirror;
 mod parking;
@@ -16,6 +17,7 @@ pub mod restore;
 mod spread;
 mod suspects;
 mod topics;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

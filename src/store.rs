@@ -119,6 +119,35 @@ pub struct Scan {
     pub rows_max: usize,
 }
 
+/// Where a read begins in one tenant's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The last position that is not read.
+    pub after: Position,
+    /// The event that must stand at `after`, if the reader names one: the read looks at it in the same
+    /// state of the store in which it reads on.
+    pub event_id: Option<EventId>,
+}
+
+impl Start {
+    /// The same start, unless it lies before `after`.
+    fn no_earlier(self, after: Position) -> Self {
+        if self.after < after { after.into() } else { self }
+    }
+}
+
+impl From<Position> for Start {
+    fn from(after: Position) -> Self {
+        Self { after, event_id: None }
+    }
+}
+
+impl From<Cursor> for Start {
+    fn from(cursor: Cursor) -> Self {
+        Self { after: cursor.position, event_id: Some(cursor.event_id) }
+    }
+}
+
 /// A stretch of one tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
@@ -132,6 +161,8 @@ pub struct Slice {
     pub scanned: Position,
     /// Whether there is anything left to look at behind `scanned`.
     pub more: bool,
+    /// Whether the log has the event that the read was to begin after. If not, `events` is empty.
+    pub has_start: bool,
 }
 
 /// A point in the history of all heads, for [`Log::changed`]; the store that gave it can read it.
@@ -181,9 +212,9 @@ pub trait Log: Send + Sync {
     /// goes by still holds when what was sealed is committed. One outcome per batch.
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
 
-    /// Reads on behind each given position. One slice per tenant that the store knows, in the order
+    /// Reads the events after each start. One slice per tenant that the store knows, in the order
     /// asked; it ends early, without slices for the rest, once `events_max` or `bytes_max` is reached.
-    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error>;
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
 
     /// The event of that id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
@@ -220,9 +251,15 @@ pub trait Cursors: Send + Sync {
         to: &Cursor,
     ) -> Result<Moved, Error>;
 
-    /// Notes cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there. Each is
-    /// noted for itself: when this fails, some may be.
-    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error>;
+    /// Writes down cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there,
+    /// unless a later holder of a lane wrote there: then the lease is lost. Each cursor is written for
+    /// itself: when this fails or the lease is lost, some may be written.
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error>;
 }
 
 /// An enabled tenant.
@@ -266,6 +303,9 @@ pub trait Parking: Send + Sync {
 
     /// What is parked in a lane and not over, in order of tenant and position.
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error>;
+
+    /// The number of the last parking transition of each log of a lane that ever parked something.
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error>;
 
     /// Writes these as the lane's holder has them, all or none, unless the lane was taken since. What is
     /// new gets the time of now; what was asked for stays asked until the state is another.

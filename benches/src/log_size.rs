@@ -122,7 +122,7 @@ impl Log {
         };
         let after = Position::new(after as u64).unwrap_or(Position::START);
         let begin = Instant::now();
-        let slices = self.store.read(&[(self.tenant.clone(), after)], &scan).await.unwrap();
+        let slices = self.store.read(&[(self.tenant.clone(), after.into())], &scan).await.unwrap();
         let time = begin.elapsed().as_secs_f64() * 1e3;
         assert_eq!(slices[0].events.len(), events);
         time

@@ -88,7 +88,7 @@ impl Broker for Kafka {
             let (cursors, topics) = (kafka.cursors.clone(), kafka.topics.clone());
             let producer = LaneProducer::fence(&kafka.config, lane, cursors, topics, until)?;
             kafka.cursors.writable(|| producer.prove())?;
-            let cursors = kafka.cursors.read(&kafka.config, lane, until)?;
+            let cursors = kafka.cursors.read_fenced(&kafka.config, &kafka.cluster, lane, until)?;
             Ok(Fenced { producer: Box::new(producer), cursors })
         })
         .await

@@ -7,9 +7,11 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use serde::{Deserialize, Serialize};
 
+use super::{KnownCursor, ParkingProof};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
+use crate::domain::ledger::{Digest, Ledger};
 use crate::domain::position::{LogId, Position};
 
 /// The record of an event: its key, bytes, time and headers.
@@ -25,8 +27,9 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
         .headers(headers)
 }
 
-/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`; no value
-/// says that it is gone.
+/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`, and where
+/// something was ever parked `"ledger":{"number":3,"digest":"…","oldest":5}` and `"resolved":true`; no
+/// value says that it is gone.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -36,13 +39,32 @@ pub(super) struct CursorRecord {
 struct CursorValue {
     position: u64,
     event_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledger: Option<LedgerValue>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    resolved: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LedgerValue {
+    number: u64,
+    digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oldest: Option<u64>,
 }
 
 impl CursorRecord {
     /// Where `follower` stands.
-    pub(super) fn new(follower: &Follower, cursor: &Cursor) -> Self {
-        let value = CursorValue { position: cursor.position.number(), event_id: cursor.event_id.to_string() };
-        let value = serde_json::to_string(&value).expect("a number and a string are JSON");
+    pub(super) fn new(follower: &Follower, cursor: &Cursor, proof: &ParkingProof) -> Self {
+        let Ledger { number, digest, oldest } = proof.ledger;
+        let oldest = oldest.map(Position::number);
+        let value = CursorValue {
+            position: cursor.position.number(),
+            event_id: cursor.event_id.to_string(),
+            ledger: (number > 0).then(|| LedgerValue { number, digest: digest.to_string(), oldest }),
+            resolved: proof.is_resolved,
+        };
+        let value = serde_json::to_string(&value).expect("numbers and strings are JSON");
         Self { value: Some(value), ..Self::gone(cursor.log_id, follower) }
     }
 
@@ -62,7 +84,7 @@ impl CursorRecord {
 pub(super) fn cursor(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
-) -> Result<((LogId, Follower), Option<Cursor>), String> {
+) -> Result<((LogId, Follower), Option<KnownCursor>), String> {
     let key =
         std::str::from_utf8(key.unwrap_or_default()).map_err(|e| format!("its key is unreadable: {e}"))?;
     let (log_id, follower) =
@@ -74,12 +96,25 @@ pub(super) fn cursor(
         serde_json::from_slice(value).map_err(|e| format!("its value is unreadable: {e}"))?;
     let position = Position::new(value.position).map_err(|e| e.to_string())?;
     let event_id = EventId::parse(&value.event_id).map_err(|e| e.to_string())?;
-    Ok(((log_id, follower), Some(Cursor { log_id, position, event_id })))
+    let cursor = Cursor { log_id, position, event_id };
+    let ledger = value.ledger.map_or(Ok(Ledger::default()), ledger)?;
+    let proof = ParkingProof { ledger, is_resolved: value.resolved };
+    Ok(((log_id, follower), Some(KnownCursor { cursor, proof })))
+}
+
+fn ledger(value: LedgerValue) -> Result<Ledger, String> {
+    let LedgerValue { number, digest, oldest } = value;
+    let digest = Digest::parse(&digest).map_err(|e| e.to_string())?;
+    let oldest = oldest.map(Position::new).transpose().map_err(|e| e.to_string())?;
+    Ok(Ledger { number, digest, oldest })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, CursorRecord, EventId, Follower, LogId, Position, cursor};
+    use super::{
+        Cursor, CursorRecord, Digest, EventId, Follower, KnownCursor, Ledger, LogId, ParkingProof, Position,
+        cursor,
+    };
 
     const LOG: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
     const EVENT: &str = "0b2a0a39-8cca-4d9c-82e4-5bf370e05170";
@@ -94,13 +129,26 @@ mod tests {
 
     #[test]
     fn a_cursor_s_record_is_as_designed_and_reads_back() {
-        let record = CursorRecord::new(&Follower::relay(), &at_seven());
-        assert_eq!(record.key, format!("{LOG}/relay"));
-        assert_eq!(record.value, Some(format!(r#"{{"position":7,"event_id":"{EVENT}"}}"#)));
+        let digest = "00f370e08cca4d9c82e45170ab2a0a39";
+        let ledger =
+            Ledger { number: 3, digest: Digest::parse(digest).unwrap(), oldest: Position::new(5).ok() };
+        let over = Ledger { digest: Digest::default(), oldest: None, ..ledger };
         let read = |record: &CursorRecord| {
             cursor(Some(record.key.as_bytes()), record.value.as_deref().map(str::as_bytes)).unwrap()
         };
-        assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(at_seven())));
+        let nothing = "0".repeat(32);
+        for (ledger, is_resolved, rest) in [
+            (Ledger::default(), false, String::new()),
+            (ledger, false, format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#)),
+            (over, true, format!(r#","ledger":{{"number":3,"digest":"{nothing}"}},"resolved":true"#)),
+        ] {
+            let proof = ParkingProof { ledger, is_resolved };
+            let record = CursorRecord::new(&Follower::relay(), &at_seven(), &proof);
+            assert_eq!(record.key, format!("{LOG}/relay"));
+            assert_eq!(record.value, Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#)));
+            let known = KnownCursor { cursor: at_seven(), proof };
+            assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(known)));
+        }
         let gone = CursorRecord::gone(at_seven().log_id, &Follower::relay());
         assert_eq!(read(&gone), ((at_seven().log_id, Follower::relay()), None));
     }
@@ -114,6 +162,12 @@ mod tests {
             (key.as_str(), "7", "value"),
             (key.as_str(), r#"{"position":-1,"event_id":""}"#, "value"),
             (key.as_str(), r#"{"position":1,"event_id":"x"}"#, "eventId"),
+            (key.as_str(), &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":7}}"#), "value"),
+            (
+                key.as_str(),
+                &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":{{"number":1,"digest":"x"}}}}"#),
+                "digest",
+            ),
         ] {
             let said = cursor(Some(key.as_bytes()), Some(value.as_bytes())).unwrap_err();
             assert!(said.contains(wrong), "{said}");

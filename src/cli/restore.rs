@@ -62,14 +62,15 @@ async fn look(
     print(&difference)?;
     if accept {
         let new = LogId::new(parts.clock.new_id());
-        restore::accept(parts.store, kafka, parts.settings, &difference, new).await?;
+        let parts = restore::Parts { store: parts.store, kafka, settings: parts.settings };
+        restore::accept(&parts, &difference, new, &format!("restore {new}")).await?;
         writeln!(std::io::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)
 }
 
 fn print(difference: &Difference) -> std::io::Result<()> {
-    let Difference { enabled, kafka, common, again, pending, released, only_in_kafka } = difference;
+    let Difference { enabled, kafka, parking, common, again, pending, released, only_in_kafka } = difference;
     let place = |cursor: &Option<Cursor>| match cursor {
         Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
         None => "nowhere".to_owned(),
@@ -81,6 +82,9 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     writeln!(out, "  both are the same up to {}", place(common))?;
     writeln!(out, "  not found in Kafka      {pending} events of the log, to be published")?;
     writeln!(out, "  in both behind that     {again} events, to be published again")?;
+    if let Some(parking) = parking {
+        writeln!(out, "  parking was lost        {parking}")?;
+    }
     if !released.is_empty() {
         writeln!(out, "  parked by the store     {} scopes whose release Kafka has: over", released.len())?;
     }

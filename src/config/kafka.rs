@@ -18,7 +18,9 @@ use crate::domain::topic::Naming;
 const TOPICS_IDLE_AFTER: Duration = Duration::from_secs(300);
 
 /// Settings that are the gateway's own, with their aliases.
-const REFUSED: [&str; 19] = [
+const REFUSED: [&str; 20] = [
+    // A reader would be sent to a follower, which may lag behind.
+    "client.rack",
     "transactional.id",
     "transaction.timeout.ms",
     "partitioner",
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_the_promises_rest_on_is_refused() {
-        for name in ["acks", "partitioner", "transactional.id", "enable.idempotence", "message.timeout.ms"] {
+        for name in ["acks", "partitioner", "transactional.id", "client.rack", "message.timeout.ms"] {
             let variable = format!("KAFKA_CONFIG_{}", name.to_ascii_uppercase().replace('.', "_"));
             let error =
                 settings(&options(&[]), &[(variable.clone(), "1".to_owned())]).unwrap_err().to_string();

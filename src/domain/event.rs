@@ -11,6 +11,9 @@ use super::Invalid;
 pub struct EventId(Uuid);
 
 impl EventId {
+    /// The id at the start of a log, where no event stands.
+    pub const NONE: Self = Self(Uuid::nil());
+
     /// Wraps a UUID that the clock's room made.
     pub const fn new(id: Uuid) -> Self {
         Self(id)

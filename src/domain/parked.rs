@@ -130,6 +130,8 @@ pub struct Parked {
     pub asked: Option<Asked>,
     /// Why they want it.
     pub reason: Option<String>,
+    /// The number, in its log's ledger, of the transition that was written last.
+    pub ledger: u64,
 }
 
 impl Parked {
@@ -199,6 +201,7 @@ mod tests {
             events: 3,
             asked: None,
             reason: None,
+            ledger: 1,
         }
     }
 

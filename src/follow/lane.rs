@@ -177,19 +177,21 @@ impl Worker {
                 live => live?.map(Arc::new),
             };
             if let Some(page) = &live {
+                self.checkpoint(lease, &relay.begin(page)).await?;
                 let (published, meanwhile) = tokio::join!(
                     self.publish(producer, page),
-                    self.meanwhile(&mut relay, &committed, suspects)
+                    self.meanwhile(lease, &mut relay, &committed, suspects)
                 );
                 producer = match published {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
                 };
                 suspects.clear(page);
+                relay.prove(page);
                 meanwhile?;
                 committed = cursors(page);
             } else {
-                self.note(&std::mem::take(&mut committed)).await?;
+                self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
             }
             relay.hear(&self.parts).await?;
             let release = relay.release(&self.parts, suspects).await?;
@@ -197,12 +199,13 @@ impl Worker {
             // the rest is written down before the rest goes on.
             self.settle(lease, &mut relay).await?;
             if let Some(release) = &release {
-                self.note(&std::mem::take(&mut committed)).await?;
+                self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
                 producer = match self.publish(producer, &release.page).await {
                     Ok(producer) => producer,
                     Err(error) => return self.refused(lease, &relay, suspects, &release.page, error).await,
                 };
                 suspects.clear(&release.page);
+                relay.prove(&release.page);
                 let next = relay.released(release);
                 self.settle(lease, &mut relay).await?;
                 if next == Next::TakeOver {
@@ -218,7 +221,7 @@ impl Worker {
                 self.rest().await;
             }
         }
-        self.note(&committed).await?;
+        self.checkpoint(lease, &committed).await?;
         Ok(Next::GoOn)
     }
 
@@ -227,21 +230,23 @@ impl Worker {
         let fenced = self.broker.fence(self.lane).await?;
         let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
         self.settle(lease, &mut relay).await?;
-        self.note(&relay.cursors()).await?;
+        self.checkpoint(lease, &relay.cursors()).await?;
         self.parts.health.well(&self.who);
         self.parts.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         Ok((fenced.producer, relay))
     }
 
-    /// What needn't wait until a page is published: notes what was before it, and reads what comes next.
+    /// What needn't wait until a page is published: writes down what was before it, and reads what comes
+    /// next.
     async fn meanwhile(
         &self,
+        lease: &Lease,
         relay: &mut Relay,
         committed: &[(TenantId, Cursor)],
         suspects: &Suspects,
     ) -> Result<(), End> {
-        self.note(committed).await?;
+        self.checkpoint(lease, committed).await?;
         relay.read_ahead(&self.parts, suspects).await;
         Ok(())
     }
@@ -318,11 +323,14 @@ impl Worker {
     }
 
     /// Tells the store, then whoever waits, what Kafka has committed.
-    async fn note(&self, cursors: &[(TenantId, Cursor)]) -> Result<(), End> {
-        if !cursors.is_empty() {
-            self.parts.store.note(&Follower::relay(), cursors).await?;
-            self.parts.pages.send_replace(());
+    async fn checkpoint(&self, lease: &Lease, cursors: &[(TenantId, Cursor)]) -> Result<(), End> {
+        if cursors.is_empty() {
+            return Ok(());
         }
+        if self.parts.store.checkpoint(lease, &Follower::relay(), cursors).await? == Renewed::Lost {
+            return Err(End::LeaseLost);
+        }
+        self.parts.pages.send_replace(());
         Ok(())
     }
 

@@ -4,10 +4,11 @@
 //! sent or stays. No I/O. Always true: an event counts for the one scope that holds it, and each is
 //! sent, stays, was superseded or was discarded: one of the four.
 
-use crate::broker::KnownCursors;
+use crate::broker::{KnownCursor, KnownCursors};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Follower;
+use crate::domain::ledger::Ledger;
 use crate::domain::parked::{Parked, State};
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
@@ -31,12 +32,37 @@ pub(super) enum Verdict {
 pub(super) struct Lot {
     all: Vec<Parked>,
     changed: Vec<EventId>,
+    /// As the store has it.
+    ledger: Ledger,
+    /// The number of the newest ledger that Kafka has.
+    proved: u64,
 }
 
 impl Lot {
-    /// As the store has it.
-    pub(super) fn new(all: Vec<Parked>) -> Self {
-        Self { all, changed: Vec::new() }
+    /// As the store has it; `proved` is the number of the newest ledger that Kafka has.
+    pub(super) fn new(all: Vec<Parked>, proved: u64) -> Self {
+        let ledger = Ledger::of(&all);
+        Self { all, changed: Vec::new(), ledger, proved }
+    }
+
+    /// A lot without open scopes.
+    pub(super) fn closed(number: u64, proved: u64) -> Self {
+        Self { ledger: Ledger::default().numbered(number), proved, ..Self::default() }
+    }
+
+    /// The ledger, up to the last transition that the store was given to write.
+    pub(super) fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// Whether Kafka lacks the newest ledger.
+    pub(super) fn is_unproved(&self) -> bool {
+        self.ledger.number > self.proved
+    }
+
+    /// A page was committed with this ledger.
+    pub(super) fn prove(&mut self, ledger: &Ledger) {
+        self.proved = self.proved.max(ledger.number);
     }
 
     /// Raises what is open to where its release stands in Kafka, and names what that has changed.
@@ -127,10 +153,25 @@ impl Lot {
         }
     }
 
-    /// What has changed since this was asked, to be written.
+    /// What has changed since this was asked, to be written before any page is offered. If a scope has
+    /// changed its state, that is a transition.
     pub(super) fn take_changed(&mut self) -> Vec<Parked> {
         let changed = std::mem::take(&mut self.changed);
-        self.all.iter().filter(|parked| changed.contains(&parked.event_id)).cloned().collect()
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let now = Ledger::of(&self.all);
+        let is_transition = now.digest != self.ledger.digest;
+        let number = self.ledger.number + u64::from(is_transition);
+        self.ledger = now.numbered(number);
+        let mut written = Vec::new();
+        for parked in self.all.iter_mut().filter(|parked| changed.contains(&parked.event_id)) {
+            if is_transition {
+                parked.ledger = number;
+            }
+            written.push(parked.clone());
+        }
+        written
     }
 
     /// Counts anew what stays behind of what is being released: `events` are its topic's, from its first
@@ -187,13 +228,24 @@ impl Lot {
 pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
     let mut raised = Vec::new();
     for parked in parked.iter_mut().filter(|parked| parked.is_open()) {
-        let cursor = known.get(&(parked.log_id, follower(parked)));
-        if let Some(cursor) = cursor.filter(|cursor| cursor.position > parked.behind) {
+        let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked))) else {
+            continue;
+        };
+        if proof.is_resolved {
+            resolve(parked, cursor.position);
+        } else if cursor.position > parked.behind {
             parked.behind = cursor.position;
-            raised.push(parked.event_id);
+        } else {
+            continue;
         }
+        raised.push(parked.event_id);
     }
     raised
+}
+
+/// The release has come to where the relay stands.
+pub(super) fn resolve(parked: &mut Parked, at: Position) {
+    (parked.state, parked.behind, parked.events) = (State::Joined(at), at, 0);
 }
 
 /// Who releases what is parked: its cursor is in Kafka, like the relay's.

@@ -75,8 +75,12 @@ impl Worker {
         let refill = || position.back(REFILL_POSITIONS);
         let mut cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);
         while cursor < position && !stop.is_cancelled() {
-            let Some(slice) =
-                self.parts.store.read(&[(tenant.clone(), cursor)], &page_scan(PAGE_EVENTS_MAX)).await?.pop()
+            let Some(slice) = self
+                .parts
+                .store
+                .read(&[(tenant.clone(), cursor.into())], &page_scan(PAGE_EVENTS_MAX))
+                .await?
+                .pop()
             else {
                 return Ok(());
             };

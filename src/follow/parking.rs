@@ -14,15 +14,17 @@ use bytes::Bytes;
 
 use super::lane::Next;
 use super::lot::{self, Lot};
-use super::relay::{Error, Relay};
+use super::relay::{self, Error, Progress, Relay};
 use super::suspects::Suspects;
+use super::verify::{self, ParkingLost};
 use super::{PAGE_EVENTS_MAX, Parts, page_scan};
-use crate::broker::{Page, PageSlice};
+use crate::broker::{self, Page, PageSlice, ParkingProof};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::follower::Cursor;
 use crate::domain::headers::Headers;
+use crate::domain::ledger::Ledger;
 use crate::domain::parked::{Asked, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -52,19 +54,35 @@ enum End {
 }
 
 impl Relay {
-    /// Reads what is parked, and counts what was passed since it was last written.
+    /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed since it
+    /// was last written.
     pub(super) async fn take_stock(&mut self, parts: &Parts) -> Result<(), Error> {
-        let open = parts.store.parked_lane(self.lane).await?;
-        let tenants: BTreeSet<_> = open.into_iter().map(|parked| parked.tenant).collect();
+        let proved = broker::ledgers(&self.known);
+        let ledgers = parts.store.parking_ledgers(self.lane).await?;
+        let mut tenants: BTreeSet<_> = ledgers.into_iter().map(|(tenant, ..)| tenant).collect();
+        let is_proved = |(_, progress): &(&TenantId, &Progress)| proved.contains_key(&progress.log_id);
+        tenants.extend(self.progress.iter().filter(is_proved).map(|(tenant, _)| tenant.clone()));
         for tenant in tenants {
             let Some(progress) = self.progress.get(&tenant).filter(|_| !self.stopped.contains(&tenant))
             else {
                 continue;
             };
             let (log_id, at) = (progress.log_id, progress.position());
-            let all = parts.store.parked(&tenant).await?;
-            let mut lot = Lot::new(all.into_iter().filter(|parked| parked.log_id == log_id).collect());
-            self.count(parts, &tenant, &mut lot, at).await?;
+            let proved = proved.get(&log_id).copied().unwrap_or_default();
+            let mut parked = parts.store.parked(&tenant).await?;
+            parked.retain(|parked| parked.log_id == log_id);
+            let ledger = Ledger::of(&parked);
+            if let Err(lost) = ParkingLost::check(&ledger, &proved) {
+                self.stop(parts, &tenant, &verify::went_back(&lost));
+                continue;
+            }
+            let lot = if parked.iter().any(Parked::is_open) {
+                let mut lot = Lot::new(parked, proved.number);
+                self.count(parts, &tenant, &mut lot, at).await?;
+                lot
+            } else {
+                Lot::closed(ledger.number, proved.number)
+            };
             self.lots.insert(tenant, lot);
         }
         Ok(())
@@ -93,7 +111,7 @@ impl Relay {
                 .await?;
             lot.recount(parked.event_id, &events);
             if parked.behind >= at && at >= parked.position {
-                lot.change(parked.event_id, |parked| joined(parked, at));
+                lot.change(parked.event_id, |parked| lot::resolve(parked, at));
             } else if parked.waits_for_topic(lot.open()) {
                 lot.change(parked.event_id, |parked| parked.state = State::Parked);
             }
@@ -132,7 +150,7 @@ impl Relay {
         self.lots.values_mut().flat_map(Lot::take_changed).collect()
     }
 
-    /// The next page of what is released; what has nothing left to send joins the rest without one.
+    /// The next page of what is released. The last one says so, and may have no events.
     pub(super) async fn release(
         &mut self,
         parts: &Parts,
@@ -148,19 +166,24 @@ impl Relay {
         let (mut behind, at) = (parked.behind, cursor.position);
         loop {
             let slice = read(parts, &parked.tenant, behind, &scan).await?;
-            let lot = self.lots.get_mut(&parked.tenant).expect("it was found there");
+            // Read after the slice: the server that it came from had the relay's event too.
+            self.verify(parts, &[(parked.tenant.clone(), cursor)]).await?;
+            if self.stopped.contains(&parked.tenant) {
+                return Ok(None);
+            }
+            let lot = self.lots.get(&parked.tenant).expect("it was found there");
             let Part { events, end, scanned } = part(lot, &parked, slice, at);
-            let Some(last) = events.last() else {
-                if let End::Joined(at) = end {
-                    lot.change(parked.event_id, |parked| joined(parked, at));
-                    return Ok(None);
+            let is_resolved = matches!(end, End::Joined(_));
+            let cursor = match events.last() {
+                _ if is_resolved => cursor,
+                Some(last) => Cursor { position: last.position, event_id: last.event_id, ..cursor },
+                None => {
+                    behind = scanned;
+                    continue;
                 }
-                behind = scanned;
-                continue;
             };
-            let last = Cursor { position: last.position, event_id: last.event_id, ..cursor };
-            let cursor = if let End::Joined(_) = end { cursor } else { last };
-            let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor };
+            let proof = ParkingProof { is_resolved, ..relay::proof(self.lots.get(&parked.tenant)) };
+            let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
             let page = Arc::new(Page { follower: lot::follower(&parked), slices: vec![slice] });
             return Ok(Some(Release { page, tenant: parked.tenant, event_id: parked.event_id, end }));
         }
@@ -172,7 +195,7 @@ impl Relay {
         let slice = &page.slices[0];
         if let Some(lot) = self.lots.get_mut(tenant) {
             lot.change(*event_id, |parked| match end {
-                End::Joined(at) => joined(parked, *at),
+                End::Joined(at) => lot::resolve(parked, *at),
                 End::More | End::Superseding => {
                     parked.behind = slice.cursor.position;
                     parked.events = parked.events.saturating_sub(slice.events.len() as u64);
@@ -192,12 +215,14 @@ impl Relay {
         let crowded = lot.is_some_and(|lot| lot.is_crowded(&refused.topic));
         let whole = whole == Whole::Topic || deletes_all || crowded;
         let before = refused.position.back(1);
+        let ledger = lot.map_or(0, |lot| lot.ledger().number) + 1;
         // The event that names what is parked can't name one of its keys too.
         let again =
             |released: &&Parked| released.key.is_some() || whole || released.event_id == refused.event_id;
         if let Some(released) = released.filter(again) {
             let behind = released.behind.max(before);
-            return Parked { state: State::Parked, cause: cause.to_owned(), behind, ..released.clone() };
+            let cause = cause.to_owned();
+            return Parked { state: State::Parked, cause, behind, ledger, ..released.clone() };
         }
         Parked {
             event_id: refused.event_id,
@@ -214,6 +239,7 @@ impl Relay {
             events: 0,
             asked: None,
             reason: None,
+            ledger,
         }
     }
 }
@@ -256,10 +282,6 @@ fn part(lot: &Lot, parked: &Parked, slice: Slice, at: Position) -> Part {
     part
 }
 
-fn joined(parked: &mut Parked, at: Position) {
-    (parked.state, parked.behind, parked.events) = (State::Joined(at), at, 0);
-}
-
 fn scope(parked: &Parked) -> Filter {
     let topics = vec![TopicPattern::exact(&parked.topic)];
     Filter { topics, keys: parked.key.clone().into_iter().collect(), ..Filter::default() }
@@ -275,7 +297,7 @@ fn scan(filter: Filter, events_max: usize) -> Scan {
 }
 
 async fn read(parts: &Parts, tenant: &TenantId, after: Position, scan: &Scan) -> Result<Slice, Error> {
-    let slices = parts.store.read(&[(tenant.clone(), after)], scan).await?;
+    let slices = parts.store.read(&[(tenant.clone(), after.into())], scan).await?;
     let slice = slices.into_iter().next();
     slice.ok_or_else(|| store::Error::Corrupt(format!("tenant `{tenant}` has no log")).into())
 }

@@ -7,18 +7,20 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::health::{self, News};
+use super::health;
 use super::lot::{Lot, Verdict};
 use super::suspects::Suspects;
+use super::verify::CursorLost;
 use super::{Parts, page_scan};
-use crate::broker::{KnownCursors, Page, PageSlice};
+use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof};
+use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{self, Head, Mark, Scan, Slice};
+use crate::store::{self, Head, Mark, Slice, Start};
 
-const PAGE_TENANTS_MAX: usize = 50;
+pub(super) const PAGE_TENANTS_MAX: usize = 50;
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +35,6 @@ pub(super) enum Error {
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
 }
-
-/// The store knows that a tenant was published, and Kafka has no cursor of it.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was lost; \
-     point the gateway at the right Kafka and ENV, bring the topic back from a backup, or run `event-gateway \
-     restore`"
-)]
-pub struct CursorLost(pub(super) TenantId, pub(super) Position);
 
 /// Where the relay stands in one tenant's log.
 pub(super) struct Progress {
@@ -71,27 +64,30 @@ pub(super) struct Relay {
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
     pub(super) stopped: HashSet<TenantId>,
+    /// Tenants of which the store knows that Kafka has a cursor, or is to have one.
+    begun: HashSet<TenantId>,
     /// What was read ahead of its turn.
     ahead: Option<Result<Option<Page>, Error>>,
 }
 
 impl Relay {
-    /// Goes on where Kafka's cursors say, once they are verified: a cursor that only the store knows
-    /// means that the cursors topic was lost, and stops the lane; a cursor that names another event
-    /// than the log does means that the store went back in time, and stops that tenant.
+    /// Goes on where Kafka's cursors say, once they are verified: a cursor that the store knows to have
+    /// been further means that the cursors topic was lost or went back, and stops the lane; a cursor that
+    /// names another event than the log does, or proves parking that the store has not, means that the
+    /// store went back in time, and stops that tenant.
     pub(super) async fn resume(parts: &Parts, lane: Lane, known: KnownCursors) -> Result<Self, Error> {
         let changed = parts.store.changed(lane, Mark::START).await?;
-        let noted: HashMap<_, _> =
+        let checkpoints: HashMap<_, _> =
             parts.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
+        let mut begun = HashSet::new();
         for Head { tenant, log_id, .. } in &changed.heads {
-            let noted = noted.get(tenant).filter(|noted| noted.log_id == *log_id);
-            if let (None, Some(noted)) = (known.get(&(*log_id, Follower::relay())), noted) {
-                return Err(CursorLost(tenant.clone(), noted.position).into());
-            }
+            let checkpoint = checkpoints.get(tenant).filter(|checkpoint| checkpoint.log_id == *log_id);
+            CursorLost::check(tenant, known.get(&(*log_id, Follower::relay())), checkpoint)?;
+            begun.extend(checkpoint.map(|_| tenant.clone()));
         }
         let (progress, lots) = (HashMap::new(), HashMap::new());
-        let (queue, stopped, ahead) = (VecDeque::new(), HashSet::new(), None);
-        let mut relay = Self { lane, mark: changed.mark, known, progress, lots, queue, stopped, ahead };
+        let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
+        let mut relay = Self { lane, mark, known, progress, lots, queue, stopped, begun, ahead };
         relay.take_up(parts, changed.heads).await?;
         relay.take_stock(parts).await?;
         Ok(relay)
@@ -120,14 +116,29 @@ impl Relay {
         }
     }
 
+    /// The start of each log that this page has the first events of, for those whose first page the store
+    /// was not told of yet. Written down before the page is committed, it tells that there may be a
+    /// cursor in Kafka.
+    pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
+        let first = |slice: &&PageSlice| self.begun.insert(slice.tenant.clone());
+        let first = page.slices.iter().filter(first);
+        let start = |slice: &PageSlice| Cursor {
+            position: Position::START,
+            event_id: EventId::NONE,
+            log_id: slice.cursor.log_id,
+        };
+        first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
+    }
+
     async fn read(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         self.look(parts).await?;
         let (tenants, events_each_max) = self.turn(suspects);
         if tenants.is_empty() {
-            return Ok(None);
+            return Ok(self.proving_page());
         }
         let from = self.dequeue(tenants);
         let read = parts.store.read(&from, &page_scan(events_each_max)).await?;
+        self.verify_starts(parts, &read)?;
         let (served, unserved): (Vec<_>, Vec<_>) = read.into_iter().partition(|s| !s.events.is_empty());
         // Whom the page's limits left out comes first in the next one.
         let done: HashSet<_> =
@@ -136,6 +147,40 @@ impl Relay {
         left_out.for_each(|tenant| self.enqueue(tenant));
         let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice)).collect();
         Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
+    }
+
+    /// Stops whoever's log hasn't the event that its slice begins after. Which logs have grown was asked
+    /// before, maybe of another server.
+    fn verify_starts(&mut self, parts: &Parts, read: &[Slice]) -> Result<(), Error> {
+        for slice in read {
+            let progress = self.progress.get(&slice.tenant).filter(|p| p.log_id == slice.log_id);
+            let Some(progress) = progress else { return Err(Error::Renewed(slice.tenant.clone())) };
+            if let (Some(cursor), false) = (progress.cursor, slice.has_start) {
+                self.stop_gone_back(parts, &slice.tenant, &cursor);
+            }
+        }
+        Ok(())
+    }
+
+    /// A page without events, where Kafka lacks the newest ledgers: nothing else is to be published that
+    /// would prove them.
+    fn proving_page(&self) -> Option<Page> {
+        let unproved = self.lots.iter().filter(|(_, lot)| lot.is_unproved()).take(PAGE_TENANTS_MAX);
+        let slice = |(tenant, lot): (&TenantId, &Lot)| {
+            let cursor = self.progress.get(tenant)?.cursor?;
+            Some(PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof: proof(Some(lot)) })
+        };
+        let slices: Vec<_> = unproved.filter_map(slice).collect();
+        (!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices })
+    }
+
+    /// A page was committed, with what it proves.
+    pub(super) fn prove(&mut self, page: &Page) {
+        for slice in &page.slices {
+            if let Some(lot) = self.lots.get_mut(&slice.tenant) {
+                lot.prove(&slice.proof.ledger);
+            }
+        }
     }
 
     /// Whether anything stays behind.
@@ -161,6 +206,7 @@ impl Relay {
         let changed = parts.store.changed(self.lane, self.mark).await?;
         if changed.mark.run != self.mark.run {
             self.verify(parts, &self.cursors()).await?;
+            self.verify_parking(parts).await?;
         }
         self.mark = changed.mark;
         self.take_up(parts, changed.heads).await
@@ -179,7 +225,8 @@ impl Relay {
             if self.progress.contains_key(tenant) {
                 return Err(Error::Renewed(tenant.clone()));
             }
-            let cursor = self.known.get(&(*log_id, Follower::relay())).copied();
+            let known = self.known.get(&(*log_id, Follower::relay()));
+            let cursor = known.map(|KnownCursor { cursor, .. }| *cursor);
             match cursor {
                 Some(cursor) => met.push((tenant.clone(), cursor)),
                 None => parts.health.well(&health::log_of(tenant)),
@@ -205,15 +252,21 @@ impl Relay {
         }
     }
 
+    /// Takes a tenant out of the queue.
+    pub(super) fn dismiss(&mut self, tenant: &TenantId) {
+        self.queue.retain(|queued| queued != tenant);
+        self.progress.entry(tenant.clone()).and_modify(|progress| progress.queued = false);
+    }
+
     /// Takes these tenants out of the queue, and tells where the relay stands in their logs.
-    fn dequeue(&mut self, tenants: Vec<TenantId>) -> Vec<(TenantId, Position)> {
+    fn dequeue(&mut self, tenants: Vec<TenantId>) -> Vec<(TenantId, Start)> {
         let taken: HashSet<_> = tenants.iter().collect();
         self.queue.retain(|tenant| !taken.contains(tenant));
         let mut from = Vec::with_capacity(tenants.len());
         for tenant in tenants {
             let progress = self.progress.get_mut(&tenant).expect("who is queued has progress");
             progress.queued = false;
-            from.push((tenant, progress.position()));
+            from.push((tenant, progress.cursor.map_or(Position::START.into(), Start::from)));
         }
         from
     }
@@ -228,45 +281,16 @@ impl Relay {
         if slice.more {
             self.enqueue(slice.tenant.clone());
         }
-        let mut events = slice.events;
+        let (mut events, proof) = (slice.events, proof(self.lots.get(&slice.tenant)));
         if let Some(lot) = self.lots.get_mut(&slice.tenant) {
             events.retain(|event| lot.pass(event) == Verdict::Send);
             lot.passed(cursor.position);
         }
-        Some(PageSlice { tenant: slice.tenant, events, cursor })
-    }
-
-    /// Checks of every cursor that the log has the event that it names, where it names it.
-    async fn verify(&mut self, parts: &Parts, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        for chunk in cursors.chunks(PAGE_TENANTS_MAX) {
-            let from: Vec<_> = chunk.iter().map(|(t, c)| (t.clone(), c.position.back(1))).collect();
-            let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
-            let slices = parts.store.read(&from, &scan).await?;
-            for (tenant, cursor) in chunk {
-                let found = slices.iter().find(|s| s.tenant == *tenant).and_then(|s| s.events.first());
-                let who = health::log_of(tenant);
-                if found.is_some_and(|e| e.position == cursor.position && e.event_id == cursor.event_id) {
-                    parts.health.well(&who);
-                    continue;
-                }
-                let why = went_back(cursor);
-                if parts.health.trouble(&who, &why) == News::New {
-                    tracing::error!(%tenant, position = %cursor.position, "publishing is stopped: {why}");
-                }
-                self.queue.retain(|queued| queued != tenant);
-                self.progress.entry(tenant.clone()).and_modify(|progress| progress.queued = false);
-                self.lots.remove(tenant);
-                self.stopped.insert(tenant.clone());
-            }
-        }
-        Ok(())
+        Some(PageSlice { tenant: slice.tenant, events, cursor, proof })
     }
 }
 
-fn went_back(cursor: &Cursor) -> String {
-    format!(
-        "Kafka has the event {} at position {}, and the log has not: the store went back in time; \
-         bring its newest backup back, or run `event-gateway restore`",
-        cursor.event_id, cursor.position
-    )
+/// The parking of a log, as the store has it.
+pub(super) fn proof(lot: Option<&Lot>) -> ParkingProof {
+    ParkingProof { ledger: lot.map(Lot::ledger).unwrap_or_default(), is_resolved: false }
 }

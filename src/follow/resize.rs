@@ -9,14 +9,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::lane::{LEASE, RENEW_AFTER};
-use super::relay::CursorLost;
-use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice};
+use super::lane::LEASE;
+use super::lease::keep_renewing;
+use super::verify::CursorLost;
+use crate::broker::{self, Broker, Fenced, KnownCursor, KnownCursors, Page, PageSlice};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::store::{self, Enabled, Lease, Renewed, Roster, Store};
+use crate::store::{self, Enabled, Roster, Store};
 
 /// Cursors of one page.
 const CURSORS_MAX: usize = 1_000;
@@ -42,7 +43,7 @@ pub enum Error {
     /// Somebody works on a lane, or did until a moment ago.
     #[error("{0} is held; stop whoever holds it (a killed one counts for 5 s)")]
     Held(Lane),
-    /// There are cursors in Kafka, and it is not known where that is.
+    /// There are cursors in Kafka, or may be, and it is not known where that is.
     #[error("tenant {0} was published to Kafka: set KAFKA_HOST, so that its cursor goes along")]
     NoKafka(TenantId),
 }
@@ -80,7 +81,7 @@ pub async fn resize(
         let resize = Resize { store, by, from, to: lanes };
         let copied = tokio::select! {
             copied = resize.copy(kafka) => copied?,
-            lost = keep(store, &leases) => return Err(lost),
+            lost = keep_renewing(store, &leases) => return Err(Error::Held(lost)),
         };
         resize.end(copied).await
     }
@@ -93,21 +94,6 @@ pub async fn resize(
         }
     }
     done
-}
-
-/// Holds the lanes, however long Kafka takes; returns when one is lost. A store that does not answer says so
-/// when the lanes are to change.
-async fn keep(store: &dyn Store, leases: &[Lease]) -> Error {
-    loop {
-        tokio::time::sleep(RENEW_AFTER).await;
-        for lease in leases {
-            match store.renew(lease, LEASE).await {
-                Ok(Renewed::Held) => {}
-                Ok(Renewed::Lost) => return Error::Held(lease.lane),
-                Err(error) => tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease"),
-            }
-        }
-    }
 }
 
 /// Taken once more first: it may be held by a call that did not say so.
@@ -192,11 +178,9 @@ async fn copy(
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for Enabled { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
-        if let (Some(noted), None) = (noted.get(tenant), from.cursors.get(&(*log_id, Follower::relay()))) {
-            return Err(CursorLost(tenant.clone(), noted.position).into());
-        }
-        for (follower, cursor) in of(&from.cursors, *log_id) {
-            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor };
+        CursorLost::check(tenant, from.cursors.get(&(*log_id, Follower::relay())), noted.get(tenant))?;
+        for (follower, KnownCursor { cursor, proof }) in of(&from.cursors, *log_id) {
+            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
             copies.entry((*to, follower)).or_default().push(slice);
         }
     }
@@ -212,7 +196,7 @@ async fn copy(
 }
 
 /// A log's cursors.
-fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, Cursor)> {
+fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, KnownCursor)> {
     let its = cursors.iter().filter(move |((log, _), _)| *log == log_id);
     its.map(|((_, follower), cursor)| (follower.clone(), *cursor))
 }

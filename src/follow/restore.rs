@@ -11,19 +11,25 @@ mod walk;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use self::walk::Walk;
+use self::walk::{Walk, Walked};
+use super::lane::LEASE;
+use super::lease::keep_renewing;
 use super::lot;
 use super::page_scan;
-use crate::broker::{self, Broker, Fenced, KnownCursors, Page, PageSlice, Published};
+use super::verify::{CursorLost, ParkingLost};
+use crate::broker::{
+    self, Broker, Fenced, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Published,
+};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
+use crate::domain::ledger::Ledger;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{self, Enabled, Scan, Store};
+use crate::store::{self, Enabled, Lease, Renewed, Scan, Store};
 
 /// Why it is not known where they part, or nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +52,8 @@ pub struct Difference {
     pub enabled: Enabled,
     /// Up to where the relay has come, by Kafka; `None` when Kafka does not know.
     pub kafka: Option<Cursor>,
+    /// How the store's parking is older than what Kafka proves of it; `None` when it is not.
+    pub parking: Option<ParkingLost>,
     /// Up to here all events are in Kafka or stay behind; `None` if there are none.
     pub common: Option<Cursor>,
     /// How many events behind that Kafka has: they are published again.
@@ -65,78 +73,159 @@ pub async fn compare(
     settings: &Settings,
     enabled: &Enabled,
 ) -> Result<Option<Difference>, Error> {
-    let (tenant, log_id) = (&enabled.tenant, enabled.log_id);
-    let noted = store.load(tenant, &Follower::relay()).await?.filter(|cursor| cursor.log_id == log_id);
-    let cursors = kafka.cursors(enabled.lane).await?;
-    let known = cursors.get(&(log_id, Follower::relay())).copied();
-    let whole = match known {
-        Some(cursor) => has(store, tenant, &cursor).await?,
-        None => noted.is_none(),
-    };
-    if whole && noted == known {
+    let tenant = &enabled.tenant;
+    let evidence = Evidence::gather(store, kafka, enabled).await?;
+    if evidence.agrees() {
         return Ok(None);
     }
-    // What the store knew to be published before it went back needs no second look.
-    let start = match noted {
-        Some(cursor) if has(store, tenant, &cursor).await? => Some(cursor),
-        _ => None,
-    };
+    let start = evidence.start(store, tenant).await?;
     let behind = start.map_or(Position::START, |cursor| cursor.position);
     let mut topics: BTreeSet<Topic> = settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
     each(store, tenant, behind, |event| {
         topics.insert(event.topic.clone());
     })
     .await?;
-    let published = kafka.history(&Vec::from_iter(topics), log_id, behind).await?;
-    let mut parked = store.parked(tenant).await?;
+    let published = kafka.history(&Vec::from_iter(topics), enabled.log_id, behind).await?;
+    let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
+    let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     lot::raise(&mut parked, &cursors);
+    let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
+    let released: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
     each(store, tenant, behind, |event| walk.pass(event)).await?;
-    let difference = walk.end(enabled.clone(), known);
-    // What the relay has passed over is known to the store, though its note is late.
+    let known = known.map(|known| known.cursor);
+    let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, released });
+    // What the relay has passed over is known to the store, though its checkpoint is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
-    let agree = whole && difference.released.is_empty() && difference.common.is_some_and(passed);
+    let agree = is_whole
+        && difference.parking.is_none()
+        && CursorLost::check(tenant, known_of(&cursors, enabled), checkpoint.as_ref()).is_ok()
+        && difference.common.is_some_and(passed);
     Ok((!agree).then_some(difference))
 }
 
+fn known_of<'c>(cursors: &'c KnownCursors, enabled: &Enabled) -> Option<&'c KnownCursor> {
+    cursors.get(&(enabled.log_id, Follower::relay()))
+}
+
+/// What the store and Kafka say of one log.
+struct Evidence {
+    /// Where the store knew the relay to stand.
+    checkpoint: Option<Cursor>,
+    /// Where Kafka knows it to stand.
+    known: Option<KnownCursor>,
+    /// Whether the log has the event at Kafka's cursor, or neither knows of one.
+    is_whole: bool,
+    parking: Option<ParkingLost>,
+    /// Kafka's newest ledger.
+    proved: Ledger,
+    /// What the log has parked, by the store.
+    parked: Vec<Parked>,
+    cursors: KnownCursors,
+}
+
+impl Evidence {
+    async fn gather(store: &dyn Store, kafka: &dyn Broker, enabled: &Enabled) -> Result<Self, Error> {
+        let Enabled { tenant, log_id, lane, .. } = enabled;
+        let is_its = |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
+        let checkpoint = store.load(tenant, &Follower::relay()).await?.filter(is_its);
+        let cursors = kafka.cursors(*lane).await?;
+        let known = known_of(&cursors, enabled).copied();
+        let is_whole = match known {
+            Some(known) => has(store, tenant, &known.cursor).await?,
+            None => checkpoint.is_none(),
+        };
+        let mut parked = store.parked(tenant).await?;
+        parked.retain(|parked| parked.log_id == *log_id);
+        let proved = broker::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
+        let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
+        Ok(Self { checkpoint, known, is_whole, parking, proved, parked, cursors })
+    }
+
+    /// Whether the relay goes on as it is, and nothing else needs a look.
+    fn agrees(&self) -> bool {
+        self.is_whole && self.parking.is_none() && self.checkpoint == self.known.map(|known| known.cursor)
+    }
+
+    /// Where to begin to compare. What the store knew to be published before it went back needs no second
+    /// look, unless Kafka's cursor, or parking that the store has lost, lies before that.
+    async fn start(&self, store: &dyn Store, tenant: &TenantId) -> Result<Option<Cursor>, Error> {
+        let Some(checkpoint) = self.checkpoint else { return Ok(None) };
+        let known = self.known.map(|known| known.cursor).filter(|known| known.position < checkpoint.position);
+        let first = known.unwrap_or(checkpoint);
+        let start = has(store, tenant, &first).await?.then_some(first);
+        match self.proved.oldest.filter(|_| self.parking.is_some()) {
+            Some(oldest) if start.is_some_and(|start| start.position >= oldest) => {
+                cursor_at(store, tenant, oldest.back(1)).await
+            }
+            _ => Ok(start),
+        }
+    }
+}
+
 /// Has the relay of that tenant go on behind what the histories have in common: its log is called `new` from
-/// now on.
-pub async fn accept(
-    store: &dyn Store,
-    kafka: &dyn Broker,
-    settings: &Settings,
-    difference: &Difference,
-    new: LogId,
-) -> Result<(), Error> {
+/// now on. The tenant's lane is taken from whoever works on it, in the name of `by`, until that is done.
+pub async fn accept(parts: &Parts<'_>, difference: &Difference, new: LogId, by: &str) -> Result<(), Error> {
+    let lease = parts.store.seize(difference.enabled.lane, by, LEASE).await?;
+    let leases = [lease];
+    let done = tokio::select! {
+        done = go_on(parts, &lease, difference, new) => done,
+        _ = keep_renewing(parts.store, &leases) => Err(Error::Changed(difference.enabled.tenant.clone())),
+    };
+    if let Err(error) = parts.store.release(&lease).await {
+        tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will run out");
+    }
+    done
+}
+
+/// What a log is compared and restored with.
+pub struct Parts<'a> {
+    /// The logs.
+    pub store: &'a dyn Store,
+    /// What they were published to.
+    pub kafka: &'a dyn Broker,
+    /// Which topics each tenant has.
+    pub settings: &'a Settings,
+}
+
+async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: LogId) -> Result<(), Error> {
+    let Parts { store, kafka, settings } = *parts;
     let Difference { enabled, common, .. } = difference;
     let Enabled { tenant, log_id, lane, .. } = enabled;
+    let changed = || Error::Changed(tenant.clone());
     let Fenced { mut producer, cursors } = kafka.fence(*lane).await?;
     // Now that nobody publishes it any more, it must still be as it was shown.
     let now = compare(store, kafka, settings, enabled).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
-        return Err(Error::Changed(tenant.clone()));
+        return Err(changed());
     }
+    let at = common.map_or(Position::START, |cursor| cursor.position);
     if let Some(common) = common {
-        let parked = store.parked(tenant).await?;
-        for (follower, cursor) in renewed(&cursors, &parked, difference, *common) {
+        let mut parked = store.parked(tenant).await?;
+        // What goes along to the new log.
+        parked.retain(|parked| parked.log_id == *log_id && parked.position <= at);
+        for (follower, KnownCursor { cursor, proof }) in renewed(&cursors, &parked, difference, *common) {
             let cursor = Cursor { log_id: new, ..cursor };
-            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor };
+            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
             producer = producer.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
         }
     }
-    let at = common.map_or(Position::START, |cursor| cursor.position);
     if !store.renew_log(tenant, *log_id, new, at).await? {
-        return Err(Error::Changed(tenant.clone()));
+        return Err(changed());
     }
     // A Kafka that isn't the right one shows by lacking what the store knows.
-    let noted = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
-    Ok(store.note(&Follower::relay(), noted.as_slice()).await?)
+    let checkpoint = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
+    match store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? {
+        Renewed::Held => Ok(()),
+        Renewed::Lost => Err(changed()),
+    }
 }
 
 impl Difference {
     /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
     fn is_as_shown(&self, shown: &Difference) -> bool {
-        let seen = |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.common, it.again);
+        let seen =
+            |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.parking, it.common, it.again);
         seen(self) == seen(shown)
             && self.released == shown.released
             && self.only_in_kafka == shown.only_in_kafka
@@ -150,28 +239,42 @@ fn renewed(
     parked: &[Parked],
     difference: &Difference,
     common: Cursor,
-) -> Vec<(Follower, Cursor)> {
+) -> Vec<(Follower, KnownCursor)> {
     let log_id = difference.enabled.log_id;
-    let its = parked.iter().filter(|parked| parked.log_id == log_id);
-    let released = its.filter_map(|parked| {
+    let ledger = Ledger::of(parked);
+    let released = parked.iter().filter_map(|parked| {
         let follower = lot::follower(parked);
-        if difference.released.contains(&parked.event_id) {
-            return Some((follower, common));
-        }
-        let cursor = cursors.get(&(log_id, follower.clone()))?;
-        Some((follower, if cursor.position < common.position { *cursor } else { common }))
+        let is_resolved = difference.released.contains(&parked.event_id);
+        let known = cursors.get(&(log_id, follower.clone()));
+        let cursor = match known.map(|known| known.cursor) {
+            Some(cursor) if !is_resolved && cursor.position < common.position => cursor,
+            None if !is_resolved => return None,
+            _ => common,
+        };
+        Some((follower, KnownCursor { cursor, proof: ParkingProof { ledger, is_resolved } }))
     });
-    let mut all = vec![(Follower::relay(), common)];
+    let proof = ParkingProof { ledger, is_resolved: false };
+    let mut all = vec![(Follower::relay(), KnownCursor { cursor: common, proof })];
     all.extend(released);
     all
 }
 
 /// Whether the log has the event that a cursor names, where it names it.
 async fn has(store: &dyn Store, tenant: &TenantId, cursor: &Cursor) -> Result<bool, Error> {
-    let from = [(tenant.clone(), cursor.position.back(1))];
+    let slices = store.read(&[(tenant.clone(), (*cursor).into())], &page_scan(1)).await?;
+    Ok(slices.first().is_some_and(|slice| slice.has_start))
+}
+
+/// The cursor of whoever has come up to that position.
+async fn cursor_at(
+    store: &dyn Store,
+    tenant: &TenantId,
+    position: Position,
+) -> Result<Option<Cursor>, Error> {
+    let from = [(tenant.clone(), position.back(1).into())];
     let slices = store.read(&from, &Scan { bytes_max: usize::MAX, ..page_scan(1) }).await?;
-    let event = slices.iter().flat_map(|slice| &slice.events).next();
-    Ok(event.is_some_and(|e| (e.position, e.event_id) == (cursor.position, cursor.event_id)))
+    let event = slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
+    Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
 }
 
 /// Looks at all events of a log behind a position.
@@ -183,7 +286,7 @@ async fn each(
 ) -> Result<(), Error> {
     let scan = page_scan(super::PAGE_EVENTS_MAX);
     loop {
-        let slices = store.read(&[(tenant.clone(), after)], &scan).await?;
+        let slices = store.read(&[(tenant.clone(), after.into())], &scan).await?;
         let Some(slice) = slices.first() else { return Ok(()) };
         slice.events.iter().for_each(&mut look);
         if !slice.more {

@@ -52,7 +52,7 @@ pub(super) async fn page(
     let _turn = turn(&gateway).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
     let horizon = gateway.parts.published.horizon(tenant, after.next()).await?;
-    let slices = gateway.parts.store.read(&[(tenant.clone(), after)], &scan).await?;
+    let slices = gateway.parts.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
     let events = slice.events.iter().map(|e| Event::new(e, &horizon)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());

@@ -6,8 +6,9 @@
 
 use std::ops::ControlFlow;
 
-use super::{Head, Scan, Slice};
+use super::{Head, Scan, Slice, Start};
 use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
 use crate::domain::position::Position;
 
 /// What a whole read has room for.
@@ -47,18 +48,38 @@ pub(super) struct Gathering {
     slice: Slice,
     head: Position,
     rows: usize,
+    /// The event that must stand at the start, until its row was looked at.
+    expected: Option<EventId>,
 }
 
 impl Gathering {
-    /// Begins behind `after` in the log of that head.
-    pub(super) fn new(head: &Head, after: Position) -> Self {
+    /// Begins after `start` in the log of that head.
+    pub(super) fn new(head: &Head, start: &Start) -> Self {
         let Head { tenant, log_id, position: head } = head.clone();
-        let slice = Slice { tenant, log_id, events: Vec::new(), scanned: after, more: after < head };
-        Self { slice, head, rows: 0 }
+        let Start { after, event_id } = *start;
+        let has_start = event_id.is_none() || after <= head;
+        let more = after < head && has_start;
+        let slice = Slice { tenant, log_id, events: Vec::new(), scanned: after, more, has_start };
+        Self { slice, head, rows: 0, expected: event_id.filter(|_| has_start) }
+    }
+
+    /// The position after which rows are to be fetched; `None` when there is nothing to look at.
+    pub(super) fn fetch_after(&self) -> Option<Position> {
+        let first = self.slice.scanned.back(self.start_rows() as u64);
+        (first < self.head && self.slice.has_start).then_some(first)
+    }
+
+    /// How many rows are fetched to look at the start itself: 1 or 0.
+    pub(super) fn start_rows(&self) -> usize {
+        usize::from(self.expected.is_some())
     }
 
     /// Looks at the next row; `Break`: look at no more of this tenant.
     pub(super) fn look(&mut self, event: Envelope, room: &mut Room) -> ControlFlow<()> {
+        if let Some(expected) = self.expected.take() {
+            let is_start = event.position == self.slice.scanned && event.event_id == expected;
+            return if is_start { ControlFlow::Continue(()) } else { self.lack_start() };
+        }
         let (scan, position) = (room.scan, event.position);
         if scan.to.is_some_and(|to| event.time >= to) {
             self.slice.more = false;
@@ -77,8 +98,18 @@ impl Gathering {
         if enough || room.full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    /// The log has another event where the start was, or none.
+    fn lack_start(&mut self) -> ControlFlow<()> {
+        (self.slice.has_start, self.slice.more) = (false, false);
+        ControlFlow::Break(())
+    }
+
     /// The slice, when there is no row left up to the head.
     pub(super) fn exhausted(mut self) -> Slice {
+        if self.expected.is_some() || !self.slice.has_start {
+            let _ = self.lack_start();
+            return self.slice;
+        }
         self.slice.scanned = self.slice.scanned.max(self.head);
         self.slice.more = false;
         self.slice

@@ -38,6 +38,11 @@ pub(super) fn left_out(tenants: i64) -> Error {
     Error::Refused(format!("{tenants} tenants would have no lane: they were enabled meanwhile"))
 }
 
+/// Why a lane can't be seized: the store has fewer.
+pub(super) fn no_such(lane: Lane) -> Error {
+    Error::Refused(format!("there is no {lane}"))
+}
+
 /// A lane's lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -66,6 +71,9 @@ pub trait Leases: Send + Sync {
 
     /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
     async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
+
+    /// Takes a lane from whoever holds it: the former holder finds its lease lost.
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error>;
 
     /// Holds it for another `ttl` from now, unless it was taken since, even if it had run out.
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error>;

@@ -197,7 +197,13 @@ pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
         events: row.integer("events")?.unsigned_abs(),
         asked,
         reason: row.text_if_any("reason")?.map(str::to_owned),
+        ledger: row.integer("ledger")?.unsigned_abs(),
     })
+}
+
+/// The columns of a log's last parking transition.
+pub(super) fn ledger(row: &impl Columns) -> Result<(TenantId, LogId, u64), Error> {
+    Ok((tenant(row)?, log_id(row)?, row.integer("ledger")?.unsigned_abs()))
 }
 
 /// An event's columns; the tenant is the one that was asked for.

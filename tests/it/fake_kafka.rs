@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_gateway::broker::{Broker, Error, Fenced, KnownCursors, Page, Producer, Published, Widened};
+use event_gateway::broker::{
+    Broker, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published, Widened,
+};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
@@ -57,6 +59,8 @@ pub struct State {
     pub records: Vec<Envelope>,
     /// Whether widening the cursors topic goes on for as long as this is.
     pub widens_slowly: bool,
+    /// How long it takes to tell what topics have.
+    pub history_takes: Duration,
     /// Of the cursors topic, since it was widened.
     pub partitions: u16,
     /// Committed cursors of each lane.
@@ -131,6 +135,7 @@ impl Broker for FakeKafka {
         log_id: LogId,
         behind: Position,
     ) -> Result<Vec<Published>, Error> {
+        tokio::time::sleep(self.state(|state| state.history_takes)).await;
         self.call(|state| {
             let wanted =
                 |e: &&Envelope| e.log_id == log_id && e.position > behind && topics.contains(&e.topic);
@@ -194,7 +199,8 @@ impl Producer for FakeProducer {
             state.records.extend(events.cloned());
             let cursors = state.cursors.entry(self.lane).or_default();
             for slice in &page.slices {
-                cursors.insert((slice.cursor.log_id, page.follower.clone()), slice.cursor);
+                let known = KnownCursor { cursor: slice.cursor, proof: slice.proof };
+                cursors.insert((slice.cursor.log_id, page.follower.clone()), known);
             }
             Ok(self as Box<dyn Producer>)
         })

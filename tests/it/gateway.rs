@@ -239,7 +239,7 @@ impl Gateway {
             bytes_max: usize::MAX,
             rows_max: 100_000,
         };
-        let read = self.store.read(&[(tenant_id(tenant), Position::START)], &scan).await;
+        let read = self.store.read(&[(tenant_id(tenant), Position::START.into())], &scan).await;
         read.unwrap().pop().unwrap()
     }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
 use event_gateway::intake;
-use event_gateway::store::Error;
+use event_gateway::store::{Error, Lease};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -252,11 +253,13 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     }
 }
 
-/// Notes in the store that the relay has passed so many events of `diku`'s log.
+/// Writes down in the store that the relay has passed so many events of `diku`'s log.
 async fn relay_passes(gateway: &Gateway, events: usize) {
     let last = gateway.log().await.swap_remove(events - 1);
     let cursor = Cursor { log_id: last.log_id, position: last.position, event_id: last.event_id };
-    gateway.store.note(&Follower::relay(), &[(tenant_id("diku"), cursor)]).await.unwrap();
+    let lease = Lease { lane: Lane::new(0), epoch: 1 };
+    let passed = [(tenant_id("diku"), cursor)];
+    gateway.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     gateway.pages.send_replace(());
 }
 

@@ -10,11 +10,11 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::follow::Bells;
 use event_gateway::follow::resize::{self, Error, Resized};
-use event_gateway::store::{Access, Config, Store, open};
+use event_gateway::store::{self, Access, Config, Store, open};
 
 use crate::fake_kafka::{Fault, at_each_call};
 use crate::gateway::until;
-use crate::moody_store::Moody;
+use crate::moody_store::{Mood, Moody};
 use crate::relay::{Stage, drafts, tenants};
 
 const TTL: Duration = Duration::from_secs(60);
@@ -151,6 +151,36 @@ async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     assert_eq!(done, Resized { from: 2, moved: 2 });
     publish(&mut stage, &tenants, 4, 0..3).await;
     stage.assert_same(&tenants).await;
+}
+
+/// A replica's store fails from each call on in turn, as when it is killed there; its leases run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized_without_it() {
+    let (tenants, mut published, mut call) = (tenants(1), 0, 1);
+    while published < 3 {
+        let mut stage = Stage::new(2, &tenants).await;
+        let (store, kafka) = (stage.store.clone(), stage.kafka.clone());
+        let moody = Arc::new(Moody::new(store.clone()));
+        moody.is(Mood::FailingFrom(call, store::Error::Unavailable("killed by the test".to_owned())));
+        stage.parts.store = moody.clone();
+        stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+        let followers = stage.follow();
+        until("killed", async || moody.calls() >= call).await;
+        followers.stop().await;
+        store.leave("one").await.unwrap();
+        for lane in Lane::all(2) {
+            let lease = store.seize(lane, "test", TTL).await.unwrap();
+            store.release(&lease).await.unwrap();
+        }
+        let has_pages = kafka.state(|state| !state.records.is_empty());
+        match resize::resize(&*store, None, "tool", 3).await {
+            Ok(_) => assert!(!has_pages, "call {call}"),
+            Err(error) => assert!(matches!(error, Error::NoKafka(_)), "call {call}: {error}"),
+        }
+        published += u32::from(has_pages);
+        call += 1;
+    }
+    assert!(call > 8, "a story of {call} calls tells nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

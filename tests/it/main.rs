@@ -52,3 +52,4 @@ mod store_faults;
 mod store_outage;
 mod supervised;
 mod tidy;
+mod went_back;

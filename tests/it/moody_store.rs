@@ -122,7 +122,7 @@ impl Log for Moody {
         self.through(Call::Append, self.inner.append(batches)).await
     }
 
-    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         self.through(Call::Other, self.inner.read(from, scan)).await
     }
 
@@ -155,8 +155,13 @@ impl Cursors for Moody {
         self.through(Call::Cursor, self.inner.advance(tenant, follower, seen, to)).await
     }
 
-    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        self.through(Call::Cursor, self.inner.note(follower, cursors)).await
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error> {
+        self.through(Call::Cursor, self.inner.checkpoint(lease, follower, cursors)).await
     }
 }
 
@@ -195,6 +200,10 @@ impl Leases for Moody {
         self.through(Call::Other, self.inner.take(lane, by, ttl)).await
     }
 
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
+        self.through(Call::Other, self.inner.seize(lane, by, ttl)).await
+    }
+
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
         self.through(Call::Other, self.inner.renew(lease, ttl)).await
     }
@@ -228,6 +237,10 @@ impl Parking for Moody {
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
         self.through(Call::Other, self.inner.parked_lane(lane)).await
+    }
+
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+        self.through(Call::Other, self.inner.parking_ledgers(lane)).await
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {

@@ -75,6 +75,6 @@ async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_joins_once
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whichever_call_to_the_store_fails_what_joins_without_a_page_joins_once() {
+async fn whichever_call_to_the_store_fails_what_has_nothing_left_to_send_joins_once() {
     at_each_call(20, story_by_ones).await;
 }

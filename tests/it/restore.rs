@@ -20,7 +20,7 @@ use rusqlite::Connection;
 
 use crate::parking::{ITEM, delete_all_of, draft};
 use crate::relay::{Stage, tenants};
-use crate::store_contract::bench::{diku, log_id, position};
+use crate::store_contract::bench::{college, diku, log_id, position};
 use crate::store_contract::drafts::event_id;
 
 pub const NEW: u128 = 99;
@@ -42,7 +42,8 @@ fn settings() -> Settings {
 }
 
 async fn enabled(stage: &Stage) -> Enabled {
-    stage.store.list().await.unwrap().remove(0)
+    let all = stage.store.list().await.unwrap();
+    all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
 }
 
 pub async fn compared(stage: &Stage) -> Option<Difference> {
@@ -51,7 +52,8 @@ pub async fn compared(stage: &Stage) -> Option<Difference> {
 }
 
 pub async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
-    restore::accept(&*stage.store, &stage.kafka, &settings(), difference, log_id(NEW)).await
+    let parts = restore::Parts { store: &*stage.store, kafka: &stage.kafka, settings: &settings() };
+    restore::accept(&parts, difference, log_id(NEW), "restore").await
 }
 
 pub async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
@@ -69,14 +71,16 @@ pub async fn publish(stage: &Stage) {
 /// As if a backup of a while ago were back, in which the log ended there.
 pub fn go_back(stage: &Stage, head: u64, noted: u64) {
     let path = stage.folder.path().join("store.db");
-    let outside = Connection::open(path).unwrap();
+    let (outside, tenant) = (Connection::open(path).unwrap(), diku());
     for sql in [
-        format!("DELETE FROM events WHERE position > {head}"),
-        format!("DELETE FROM idempotency WHERE position > {head}"),
-        format!("UPDATE heads SET position = {head}"),
-        format!("DELETE FROM cursors WHERE {noted} = 0"),
+        format!("DELETE FROM events WHERE tenant = '{tenant}' AND position > {head}"),
+        format!("DELETE FROM idempotency WHERE tenant = '{tenant}' AND position > {head}"),
+        format!("UPDATE heads SET position = {head} WHERE tenant = '{tenant}'"),
+        format!("DELETE FROM cursors WHERE tenant = '{tenant}' AND {noted} = 0"),
         format!(
-            "UPDATE cursors SET position = {noted}, event_id = (SELECT event_id FROM events WHERE position = {noted})"
+            "UPDATE cursors SET position = {noted}, event_id = (
+                SELECT event_id FROM events WHERE tenant = '{tenant}' AND position = {noted}
+            ) WHERE tenant = '{tenant}'"
         ),
     ] {
         outside.execute(&sql, []).unwrap();
@@ -262,6 +266,35 @@ async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
     assert_eq!(compared(&stage).await, None);
     let cursors = stage.kafka.state(|state| state.cursors.get(&Lane::new(0)).cloned());
     assert!(cursors.is_none_or(|known| !known.contains_key(&(log_id(1), Follower::relay()))));
+}
+
+/// The lane has another tenant, whom it publishes all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_done() {
+    let both = [diku(), college()];
+    let stage = Stage::new(1, &both).await;
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    go_back(&stage, 12, 5);
+    let followers = stage.follow();
+    stage.trouble("tenant diku").await;
+    let difference = compared(&stage).await.unwrap();
+    // Longer than a fenced lane waits before it takes over again.
+    stage.kafka.state(|state| state.history_takes = Duration::from_secs(1));
+    let others = async {
+        for id in 0..40 {
+            stage.append(&college(), vec![draft(&college(), "folio.college.inventory.item", "k", id)]).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    let (accepted, ()) = tokio::join!(accepted(&stage, &difference), others);
+    accepted.unwrap();
+    append(&stage, 100..103).await;
+    stage.ring().await;
+    stage.published(&both).await;
+    followers.stop().await;
+    assert_eq!(of(&published(&stage), NEW), [13, 14, 15]);
+    assert_eq!(of(&published(&stage), 2), (1..=40).collect::<Vec<_>>());
 }
 
 #[cfg(feature = "services")]

@@ -1,7 +1,9 @@
 //! A store that went back to where something was parked that is released, or given up, since.
 
+use event_gateway::domain::ledger::Ledger;
 use event_gateway::domain::parked::{Asked, Parked, State};
 
+use crate::gateway::until;
 use crate::parking::{ITEM, ended};
 use crate::relay::Stage;
 use crate::restore::{NEW, accepted, append, compared, go_back, of, publish, published, put_back};
@@ -78,7 +80,14 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     stage.ask(&before[0], Asked::Release).await;
     stage.parked(&diku(), ended).await;
     followers.stop().await;
-    put_back(&stage, &before).await;
+    // As if it had been killed after the release's last page, before the row was written.
+    let releasing = Parked { state: State::Releasing, ledger: 2, ..before[0].clone() };
+    put_back(&stage, std::slice::from_ref(&releasing)).await;
+    stage.kafka.state(|state| {
+        for known in state.cursors.values_mut().flat_map(|cursors| cursors.values_mut()) {
+            known.proof.ledger = Ledger::of(std::slice::from_ref(&releasing));
+        }
+    });
     let followers = stage.follow();
     let over = stage.parked(&diku(), ended).await.remove(0);
     assert_eq!((over.state, over.events), (State::Joined(position(6)), 0));
@@ -98,4 +107,132 @@ async fn what_was_given_up_meanwhile_is_not_taken_for_released() {
     accepted(&stage, &difference).await.unwrap();
     publish(&stage).await;
     assert_eq!(row(&stage).await.state, State::Parked, "who gave it up may do so again");
+}
+
+/// What is in Kafka, by position, of the log that all began with.
+fn first_log(stage: &Stage) -> Vec<u64> {
+    of(&published(stage), 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_after_a_start() {
+    for started in [false, true] {
+        let stage = Stage::new(1, &[diku()]).await;
+        append(&stage, 0..9).await;
+        publish(&stage).await;
+        stage.refuse(ITEM, "k0");
+        append(&stage, 9..20).await;
+        publish(&stage).await;
+        stage.allow_all();
+        // The log has every event; only the row is of before it was parked.
+        go_back(&stage, 20, 9);
+        put_back(&stage, &[]).await;
+        let before = first_log(&stage);
+        if started {
+            let followers = stage.follow();
+            let trouble = stage.trouble("tenant diku").await;
+            assert!(trouble.contains("0 parking transitions of this log, and Kafka of 1"), "{trouble}");
+            append(&stage, 20..22).await;
+            stage.ring().await;
+            followers.stop().await;
+            assert_eq!(first_log(&stage), before, "nothing is published");
+        }
+        let difference = compared(&stage).await.unwrap();
+        assert!(difference.parking.is_some());
+        assert_eq!(difference.common.unwrap().position, position(9));
+        accepted(&stage, &difference).await.unwrap();
+        publish(&stage).await;
+        let head = if started { 22 } else { 20 };
+        assert_eq!(of(&published(&stage), NEW), (10..=head).collect::<Vec<_>>());
+        assert_eq!(compared(&stage).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_row_is_found_though_the_store_s_checkpoint_lies_beyond_it() {
+    let (stage, _) = parked_at_ten().await;
+    // As after a start of a gateway that took Kafka's cursor for the truth.
+    go_back(&stage, 20, 20);
+    put_back(&stage, &[]).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(difference.common.unwrap().position, position(9));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), (10..=20).collect::<Vec<_>>());
+}
+
+/// Nine events, then one of the key `k0` that is refused, and ten others; the row.
+async fn parked_at_ten() -> (Stage, Vec<Parked>) {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..9).await;
+    publish(&stage).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 9..20).await;
+    publish(&stage).await;
+    stage.allow_all();
+    let parked = stage.store.parked(&diku()).await.unwrap();
+    assert_eq!((parked.len(), parked[0].position, parked[0].ledger), (1, position(10), 1));
+    (stage, parked)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_nothing() {
+    for asked_before in [false, true] {
+        let (stage, mut before) = dealt_with(Asked::Release).await;
+        if asked_before {
+            (before[0].state, before[0].ledger) = (State::Releasing, 2);
+        }
+        go_back(&stage, 20, 6);
+        put_back(&stage, &before).await;
+        let known = first_log(&stage);
+        let followers = stage.follow();
+        let trouble = stage.trouble("tenant diku").await;
+        assert!(trouble.contains("parking transitions") && trouble.contains("Kafka of 3"), "{trouble}");
+        if !asked_before {
+            stage.ask(&before[0], Asked::Release).await;
+        }
+        stage.ring().await;
+        followers.stop().await;
+        assert_eq!(first_log(&stage), known, "nothing is published again");
+        let difference = compared(&stage).await.unwrap();
+        assert_eq!((difference.common.unwrap().position, difference.again), (position(20), 0));
+        assert_eq!(difference.released.len(), 1);
+        accepted(&stage, &difference).await.unwrap();
+        append(&stage, 20..23).await;
+        publish(&stage).await;
+        assert_eq!(of(&published(&stage), NEW), [21, 22, 23]);
+        assert_eq!(row(&stage).await.state, State::Joined(position(20)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discard_that_no_page_carries_is_proved_by_one_of_its_own() {
+    let (stage, before) = parked_at_ten().await;
+    let followers = stage.follow();
+    stage.ask(&before[0], Asked::Discard).await;
+    stage.parked(&diku(), ended).await;
+    let proved = || {
+        stage.kafka.state(|state| {
+            let known = state.cursors.values().flat_map(|cursors| cursors.values());
+            known.map(|known| known.proof.ledger.number).max()
+        })
+    };
+    until("proved", async || proved() == Some(2)).await;
+    followers.stop().await;
+    put_back(&stage, &before).await;
+    let followers = stage.follow();
+    let trouble = stage.trouble("tenant diku").await;
+    assert!(trouble.contains("1 parking transitions of this log, and Kafka of 2"), "{trouble}");
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_parked_something_else_meanwhile_is_noticed_by_the_digest() {
+    let (stage, before) = parked_at_ten().await;
+    let other = Parked { key: None, ..before[0].clone() };
+    put_back(&stage, &[other]).await;
+    let followers = stage.follow();
+    let trouble = stage.trouble("tenant diku").await;
+    assert!(trouble.contains("transition 1 of this log is another"), "{trouble}");
+    followers.stop().await;
 }

@@ -84,7 +84,8 @@ macro_rules! contract {
                 a_full_read_ends_without_slices_for_the_rest
                 a_tenant_s_own_limit_leaves_room_for_the_others
                 a_tenant_that_the_store_does_not_know_has_no_slice
-                at_the_head_there_is_nothing_more;
+                at_the_head_there_is_nothing_more
+                a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event;
             follow:
                 a_reader_never_misses_a_commit
                 a_change_is_never_missed
@@ -93,7 +94,8 @@ macro_rules! contract {
                 a_cursor_moves_only_from_where_it_was_seen
                 a_first_cursor_is_set_only_where_none_stands
                 of_many_who_move_a_cursor_one_wins
-                a_noted_cursor_stands_whatever_stood_there
+                a_checkpoint_stands_whatever_stood_there
+                nobody_writes_a_checkpoint_whose_lane_was_taken
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
                 cursors_survive_reopening;
             tenants:
@@ -106,6 +108,7 @@ macro_rules! contract {
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 nobody_parks_whose_lane_was_taken
+                a_lane_s_ledgers_tell_the_last_transition_of_each_log
                 what_was_asked_for_stays_asked_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
                 the_tally_accounts_for_every_event;
@@ -115,6 +118,7 @@ macro_rules! contract {
                 a_renewed_lease_holds_longer
                 a_lease_that_ran_out_is_renewed_unless_it_was_taken
                 a_released_lane_is_free_at_once
+                a_seized_lane_is_lost_by_whoever_held_it
                 whoever_holds_a_lane_may_take_it_again
                 epochs_rise_with_every_taking
                 of_many_who_take_a_lane_one_gets_it

@@ -22,6 +22,9 @@ const SETTINGS: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
 /// How long a new topic may take until every partition has a leader.
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
+/// How long the markers of a transaction that has ended may take.
+const STABLE_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The topic, and what is known of it: whether it is right, and whether it may be written.
 pub(super) struct Cursors {
@@ -88,12 +91,61 @@ impl Cursors {
         Ok(())
     }
 
-    /// A lane's cursors, to the end of its partition: whoever calls has fenced the lane before.
+    /// A lane's cursors, to the end of its partition: whoever calls has fenced the lane before. Readers of
+    /// committed records see nothing after the first open transaction, and the lane has none any more: so
+    /// somebody else's is an error, or cursors would be taken for the newest that are not.
+    pub(super) fn read_fenced(
+        &self,
+        config: &Config,
+        cluster: &Cluster,
+        lane: Lane,
+        until: Instant,
+    ) -> Result<KnownCursors, Error> {
+        let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
+        let partition = i32::from(lane.number());
+        let cursors = self
+            .wait_until_stable(&reader, cluster, partition)
+            .and_then(|()| self.read_with(&reader, partition, until));
+        discard(reader);
+        cursors
+    }
+
+    /// A lane's cursors up to its first open transaction.
     pub(super) fn read(&self, config: &Config, lane: Lane, until: Instant) -> Result<KnownCursors, Error> {
         let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
         let cursors = self.read_with(&reader, i32::from(lane.number()), until);
         discard(reader);
         cursors
+    }
+
+    /// Waits until the last stable offset is the high watermark. The markers of a transaction that the
+    /// fence has ended may come a moment later.
+    fn wait_until_stable(
+        &self,
+        reader: &BaseConsumer<Watch>,
+        cluster: &Cluster,
+        partition: i32,
+    ) -> Result<(), Error> {
+        let until = Instant::now() + STABLE_WITHIN;
+        loop {
+            // In this order: the end only grows.
+            let end = cluster.end(&self.topic, partition)?;
+            let (_, stable) = reader
+                .fetch_watermarks(&self.topic, partition, left(until))
+                .map_err(|error| self.unread(&error, reader.context()))?;
+            if stable >= end {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let topic = &self.topic;
+                return Err(Error::Retry(format!(
+                    "a transaction of another producer is open in {topic}, partition {partition}, at offset \
+                     {stable} of {end}: cursors after it can't be read; nobody but the gateway may write \
+                     there (`kafka-transactions.sh find-hanging` names the producer)"
+                )));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn create(&self, cluster: &Cluster) -> Result<(), Error> {

@@ -11,11 +11,11 @@
 //! | `events`       | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
 //! | `idempotency`  | {tenant, event_id}   | position, time_ms, fingerprint                               |
 //! | `epochs`       | {tenant, topic}      | position                                                     |
-//! | `cursors`      | {tenant, follower}   | log_id, position, event_id                                   |
+//! | `cursors`      | {tenant, follower}   | log_id, position, event_id, term                             |
 //! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
 //! | `leases`       | lane                 | holder, epoch, expires, parkings (how many were written)     |
 //! | `parked`       | {tenant, event_id}   | lane, log_id, position, topic, key, cause, time, state,      |
-//! |                |                      | ended, behind, counted, events, asked, reason                |
+//! |                |                      | ended, behind, counted, events, asked, reason, ledger        |
 //! | `replicas`     | replica              | expires                                                      |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |

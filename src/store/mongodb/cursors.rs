@@ -1,17 +1,18 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that note Kafka's; feeds
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
 //! them when they go on, and everyone who asks what is published.
 
 use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 
 use super::fault::{reading, writing};
-use super::{Mongodb, many, rows};
+use super::many::{self, Upserted};
+use super::{Mongodb, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Moved};
+use crate::store::{Cursors, Error, Lease, Moved, Renewed};
 
 #[async_trait]
 impl Cursors for Mongodb {
@@ -65,11 +66,26 @@ impl Cursors for Mongodb {
         Ok(Moved::Stale(stood.map(|row| rows::cursor(&row)).transpose()?))
     }
 
-    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        let note = |(tenant, cursor): &(TenantId, Cursor)| {
-            doc! { "q": { "_id": id(tenant, follower) }, "u": { "$set": rows::stands(cursor) }, "upsert": true }
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error> {
+        let term = lease.epoch.cast_signed();
+        // Where a later holder wrote, no row fits, and one of the same id can't be inserted.
+        let earlier = || doc! { "$not": { "$gt": term } };
+        let checkpoint = |(tenant, cursor): &(TenantId, Cursor)| {
+            let mut stands = rows::stands(cursor);
+            stands.insert("term", term);
+            let row = doc! { "_id": id(tenant, follower), "term": earlier() };
+            doc! { "q": row, "u": { "$set": stands }, "upsert": true }
         };
-        many::upsert(&self.collections.cursors, cursors.iter().map(note).collect()).await
+        let each = cursors.iter().map(checkpoint).collect();
+        Ok(match many::upsert(&self.collections.cursors, each).await? {
+            Upserted::All => Renewed::Held,
+            Upserted::NotThoseThatDoNotFit => Renewed::Lost,
+        })
     }
 }
 

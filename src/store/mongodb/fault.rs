@@ -16,7 +16,7 @@ pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 // Source: github.com/mongodb/mongo, src/mongo/base/error_codes.yml
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
-const DUPLICATE_KEY: i32 = 11000;
+pub(super) const DUPLICATE_KEY: i32 = 11000;
 const NAMESPACE_EXISTS: i32 = 48;
 const DOCUMENT_TOO_LARGE: i32 = 10334;
 /// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the category

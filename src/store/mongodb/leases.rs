@@ -18,7 +18,7 @@ use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing};
+use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing, leases};
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
@@ -42,17 +42,12 @@ impl Leases for Mongodb {
                 { "$expr": { "$lte": ["$expires", "$$NOW"] } },
             ],
         };
-        let row = doc! {
-            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl)
-        };
-        let take = self.collections.leases.find_one_and_update(free, vec![doc! { "$set": row }]);
-        let taken = writing(take.return_document(ReturnDocument::After)).await;
-        if let Err(Error::Unknown(_)) = taken {
-            // Whoever parked something when it died has locked the row.
-            self.collections.under_way.end_others(transaction::TOO_LONG).await?;
-        }
-        let row = taken?;
-        row.map(|row| Ok(Lease { lane, epoch: rows::number(&row, "epoch")?.unsigned_abs() })).transpose()
+        self.take_if(lane, free, by, ttl).await
+    }
+
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
+        let seized = self.take_if(lane, doc! { "_id": i32::from(lane.number()) }, by, ttl).await?;
+        seized.ok_or_else(|| leases::no_such(lane))
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
@@ -104,6 +99,29 @@ impl Leases for Mongodb {
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
         let resize = Resize { collections: &self.collections, by, lanes, moves };
         transaction::commit(&self.collections.under_way, &resize).await
+    }
+}
+
+impl Mongodb {
+    /// Takes a lane whose lease fits the filter.
+    async fn take_if(
+        &self,
+        lane: Lane,
+        lease: Document,
+        by: &str,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, Error> {
+        let row = doc! {
+            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl)
+        };
+        let take = self.collections.leases.find_one_and_update(lease, vec![doc! { "$set": row }]);
+        let taken = writing(take.return_document(ReturnDocument::After)).await;
+        if let Err(Error::Unknown(_)) = taken {
+            // Whoever parked something when it died has locked the row.
+            self.collections.under_way.end_others(transaction::TOO_LONG).await?;
+        }
+        let row = taken?;
+        row.map(|row| Ok(Lease { lane, epoch: rows::number(&row, "epoch")?.unsigned_abs() })).transpose()
     }
 }
 

@@ -9,9 +9,8 @@ use super::{Mongodb, read, transaction};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
-use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
+use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Mongodb {
@@ -24,7 +23,7 @@ impl Log for Mongodb {
         Ok(append.committed(judged))
     }
 
-    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         read::read(&self.collections, self.session().await?, from, scan).await
     }
 

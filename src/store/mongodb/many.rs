@@ -11,7 +11,7 @@ use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
-use super::fault::{ANSWERS_WITHIN, reading, writing};
+use super::fault::{ANSWERS_WITHIN, DUPLICATE_KEY, reading, writing};
 use super::rows;
 use super::transaction::Failed;
 use crate::store::Error;
@@ -66,11 +66,22 @@ pub(super) async fn update(
     Ok(())
 }
 
+/// Whether every statement had a row to update or to insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upserted {
+    /// Each had.
+    All,
+    /// Of some the row is there, but doesn't fit.
+    NotThoseThatDoNotFit,
+}
+
 /// Updates or inserts rows, each by a statement `{q, u, upsert}` and each for itself; done once a
 /// majority has them in its journals.
-pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<(), Error> {
+pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<Upserted, Error> {
+    let mut upserted = Upserted::All;
     for statements in statements.chunks(STATEMENTS_MAX) {
         let mut command = command(rows, statements);
+        command.insert("ordered", false);
         // What the client says of all writes is not said of commands.
         command.insert(
             "writeConcern",
@@ -80,9 +91,22 @@ pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<(),
         if let Some(failed) = answer.get("writeConcernError") {
             return Err(Error::Unknown(failed.to_string()));
         }
-        all_done(rows, statements, &answer)?;
+        if is_known_twice(&answer) {
+            upserted = Upserted::NotThoseThatDoNotFit;
+        } else {
+            all_done(rows, statements, &answer)?;
+        }
     }
-    Ok(())
+    Ok(upserted)
+}
+
+/// Whether all that failed is that rows could not be inserted since they are there.
+fn is_known_twice(answer: &Document) -> bool {
+    let Ok(errors) = answer.get_array("writeErrors") else { return false };
+    errors.iter().all(|error| {
+        let code = error.as_document().and_then(|error| error.get_i32("code").ok());
+        code == Some(DUPLICATE_KEY)
+    })
 }
 
 fn database(rows: &Rows) -> Database {

@@ -15,7 +15,7 @@ use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked, State};
-use crate::domain::position::Position;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::{Error, Lease, Parking, Renewed, Tally};
@@ -29,6 +29,22 @@ impl Parking for Mongodb {
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
         let open = doc! { "$in": ["parked", "releasing"] };
         self.find_parked(doc! { "lane": i32::from(lane.number()), "state": open }).await
+    }
+
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+        let mut session = self.snapshot().await?;
+        let last = vec![
+            doc! { "$match": { "lane": i32::from(lane.number()) } },
+            doc! { "$group": {
+                "_id": { "tenant": "$_id.tenant", "log_id": "$log_id" }, "ledger": { "$max": "$ledger" }
+            } },
+        ];
+        let last = many::aggregate(&self.collections.parked, last, &mut session).await?;
+        let last = last.iter().map(|row| {
+            let log = rows::document(row, "_id")?;
+            Ok((rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?, ledger(row)?))
+        });
+        last.collect()
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
@@ -113,7 +129,13 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
         "behind": parked.behind.as_column(),
         "counted": parked.counted.as_column(),
         "events": parked.events.cast_signed(),
+        "ledger": parked.ledger.cast_signed(),
     } }]
+}
+
+/// The field `ledger`, which rows of before it came up lack.
+fn ledger(row: &RawDocument) -> Result<u64, Error> {
+    Ok(rows::number_if_any(row, "ledger")?.unwrap_or_default().unsigned_abs())
 }
 
 fn parked(row: &RawDocument) -> Result<Parked, Error> {
@@ -139,5 +161,6 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
         events: rows::number(row, "events")?.unsigned_abs(),
         asked,
         reason: text("reason")?,
+        ledger: ledger(row)?,
     })
 }

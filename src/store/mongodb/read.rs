@@ -18,7 +18,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::gather::{Gathering, Room};
-use crate::store::{Error, Head, Scan, Slice};
+use crate::store::{Error, Head, Scan, Slice, Start};
 
 /// Rows that come at once; with large payloads it is fewer, since an answer has 16 MiB.
 const ROWS_AT_ONCE_MIN: usize = 100;
@@ -28,18 +28,18 @@ const ROWS_AT_ONCE_MAX: usize = 500;
 pub(super) async fn read(
     collections: &Collections,
     mut session: ClientSession,
-    from: &[(TenantId, Position)],
+    from: &[(TenantId, Start)],
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
     let heads = heads(collections, &mut session, from).await?;
     let (mut slices, mut room) = (Vec::new(), Room::new(scan));
-    for (tenant, after) in from {
+    for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
         if room.is_full() {
             break;
         }
-        let after = start(collections, &mut session, head, *after, scan.from).await?;
-        slices.push(slice(collections, &mut session, head, after, scan, &mut room).await?);
+        let begin = start(collections, &mut session, head, *begin, scan.from).await?;
+        slices.push(slice(collections, &mut session, head, &begin, scan, &mut room).await?);
     }
     Ok(slices)
 }
@@ -65,7 +65,7 @@ pub(super) async fn find(
 async fn heads(
     collections: &Collections,
     session: &mut ClientSession,
-    from: &[(TenantId, Position)],
+    from: &[(TenantId, Start)],
 ) -> Result<HashMap<TenantId, Head>, Error> {
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant.as_str()).collect();
     let ours = doc! { "_id": { "$in": Vec::from_iter(tenants) } };
@@ -73,36 +73,36 @@ async fn heads(
     found.iter().map(|row| Ok((rows::tenant(row)?, rows::head(row)?))).collect()
 }
 
-/// Behind what to read: what lies before the time is passed over.
+/// The start of a read that passes over the events before a time.
 async fn start(
     collections: &Collections,
     session: &mut ClientSession,
     head: &Head,
-    after: Position,
+    start: Start,
     from: Option<Time>,
-) -> Result<Position, Error> {
-    let Some(from) = from.filter(|_| after < head.position) else { return Ok(after) };
+) -> Result<Start, Error> {
+    let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
     let at_or_after = doc! { "_id.tenant": head.tenant.as_str(), "time_ms": { "$gte": from.as_ms() } };
     let first = collections.events.find_one(at_or_after).sort(doc! { "time_ms": 1, "_id.position": 1 });
     let before = match reading(first.projection(doc! { "_id": 1 }).session(session)).await? {
         Some(row) => rows::position(rows::document(&row, "_id")?)?.back(1),
         None => head.position,
     };
-    Ok(after.max(before))
+    Ok(start.no_earlier(before))
 }
 
 async fn slice(
     collections: &Collections,
     session: &mut ClientSession,
     head: &Head,
-    after: Position,
+    start: &Start,
     scan: &Scan,
     room: &mut Room<'_>,
 ) -> Result<Slice, Error> {
-    let mut gathering = Gathering::new(head, after);
-    if after < head.position {
-        let (ours, in_order) = statement(head, after, scan);
-        let rows_max = scan.rows_max.max(1);
+    let mut gathering = Gathering::new(head, start);
+    if let Some(after) = gathering.fetch_after() {
+        let (ours, in_order) = statement(head, after, scan, &gathering);
+        let rows_max = scan.rows_max.max(1).saturating_add(gathering.start_rows());
         let at_once = scan.events_each_max.min(scan.events_max).clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE_MAX);
         let at_once = u32::try_from(rows_max.min(at_once)).unwrap_or(u32::MAX);
         let find = collections.events.find(ours).sort(in_order).batch_size(at_once);
@@ -119,10 +119,10 @@ async fn slice(
 }
 
 /// One key has an index of its own; every other filter looks at all rows.
-fn statement(head: &Head, after: Position, scan: &Scan) -> (Document, Document) {
+fn statement(head: &Head, after: Position, scan: &Scan, gathering: &Gathering) -> (Document, Document) {
     let (tenant, last) = (&head.tenant, head.position);
     match scan.filter.keys.as_slice() {
-        [key] => {
+        [key] if gathering.start_rows() == 0 => {
             let behind = doc! { "$gt": after.as_column(), "$lte": last.as_column() };
             let ours = doc! { "_id.tenant": tenant.as_str(), "key": key.as_str(), "_id.position": behind };
             (ours, doc! { "_id.position": 1 })

@@ -1,6 +1,6 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that note Kafka's; feeds
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
 //! them when they go on, and everyone who asks what is published.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::rows::Statement;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Moved, sql};
+use crate::store::{Cursors, Error, Lease, Moved, Renewed, sql};
 
 #[async_trait]
 impl Cursors for Postgres {
@@ -49,15 +49,22 @@ impl Cursors for Postgres {
         }
     }
 
-    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        let noted: BTreeMap<_, _> = cursors.iter().map(|(tenant, cursor)| (tenant, cursor)).collect();
-        let note = sqlx::query(sql!("postgres/cursor_note.sql"))
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error> {
+        let each: BTreeMap<_, _> = cursors.iter().map(|(tenant, cursor)| (tenant, cursor)).collect();
+        let checkpoint = sqlx::query(sql!("postgres/cursor_checkpoint.sql"))
             .bind(follower.to_string())
-            .bind(noted.keys().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
-            .bind(noted.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
-            .bind(noted.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
-            .bind(noted.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
-        self.sessions.one().await?.write(note).await.map(drop)
+            .bind(lease.epoch.cast_signed())
+            .bind(each.keys().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
+            .bind(each.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
+            .bind(each.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
+            .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
+        let written = self.sessions.one().await?.write(checkpoint).await?;
+        Ok(if written == each.len() as u64 { Renewed::Held } else { Renewed::Lost })
     }
 }
 

@@ -41,6 +41,14 @@ impl Leases for Postgres {
         taken.map(|row| Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() })).transpose()
     }
 
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
+        let seize = sqlx::query(sql!("postgres/lease_seize.sql"));
+        let seize = seize.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
+        let seized = self.sessions.one().await?.write_one(seize).await?;
+        let row = seized.ok_or_else(|| leases::no_such(lane))?;
+        Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() })
+    }
+
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
         let renew = of(sqlx::query(sql!("postgres/lease_renew.sql")), lease).bind(ms(ttl));
         let renewed = self.sessions.one().await?.write(renew).await?;

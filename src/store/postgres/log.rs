@@ -8,9 +8,8 @@ use super::{Postgres, append, read};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
-use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
+use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Postgres {
@@ -18,7 +17,7 @@ impl Log for Postgres {
         append::append(&self.sessions, &self.ends, batches).await
     }
 
-    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         read::read(&self.sessions, from, scan).await
     }
 

@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
-use crate::domain::position::Position;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::sql::{self, Columns};
@@ -27,6 +27,11 @@ impl Parking for Postgres {
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
         let find = sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
         self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+    }
+
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+        let list = sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
+        self.sessions.one().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
@@ -77,4 +82,5 @@ fn columns(statement: Statement, parked: &Parked) -> Statement {
         .bind(parked.behind.as_column())
         .bind(parked.counted.as_column())
         .bind(parked.events.cast_signed())
+        .bind(parked.ledger.cast_signed())
 }

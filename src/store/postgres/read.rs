@@ -27,7 +27,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::gather::{Gathering, Room};
 use crate::store::sql::{self, Columns};
-use crate::store::{Changed, Error, Head, Mark, Scan, Slice};
+use crate::store::{Changed, Error, Head, Mark, Scan, Slice, Start};
 
 /// Rows and payload bytes that are fetched at once, at most: what a page has no room for was
 /// fetched in vain.
@@ -37,19 +37,19 @@ const FETCH_BYTES_MAX: usize = 4 << 20;
 /// Reads on behind each position, as far as there is room.
 pub(super) async fn read(
     sessions: &Sessions,
-    from: &[(TenantId, Position)],
+    from: &[(TenantId, Start)],
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
     let mut session = sessions.begin_read().await?;
     let heads = heads(&mut session, from).await?;
     let (mut slices, mut room) = (Vec::new(), Room::new(scan));
-    for (tenant, after) in from {
+    for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
         if room.is_full() {
             break;
         }
-        let after = start(&mut session, head, *after, scan.from).await?;
-        slices.push(slice(&mut session, head, after, scan, &mut room).await?);
+        let begin = start(&mut session, head, *begin, scan.from).await?;
+        slices.push(slice(&mut session, head, &begin, scan, &mut room).await?);
     }
     session.rollback().await?;
     Ok(slices)
@@ -82,43 +82,36 @@ pub(super) async fn changed(sessions: &Sessions, lane: Lane, since: Mark) -> Res
     Ok(Changed { heads, mark })
 }
 
-async fn heads(
-    session: &mut Session,
-    from: &[(TenantId, Position)],
-) -> Result<HashMap<TenantId, Head>, Error> {
+async fn heads(session: &mut Session, from: &[(TenantId, Start)]) -> Result<HashMap<TenantId, Head>, Error> {
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant).collect();
     let find = rows::of_tenants(sql!("postgres/head_find.sql"), &Vec::from_iter(tenants));
     let found = session.find(find).await?;
     found.iter().map(|row| Ok((sql::tenant(row)?, sql::head(row)?))).collect()
 }
 
-/// Behind what to read: what lies before the time is passed over.
-async fn start(
-    session: &mut Session,
-    head: &Head,
-    after: Position,
-    from: Option<Time>,
-) -> Result<Position, Error> {
-    let Some(from) = from.filter(|_| after < head.position) else { return Ok(after) };
+/// The start of a read that passes over the events before a time.
+async fn start(session: &mut Session, head: &Head, start: Start, from: Option<Time>) -> Result<Start, Error> {
+    let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
     let first =
         sqlx::query(sql!("postgres/position_find.sql")).bind(head.tenant.to_string()).bind(from.as_ms());
     let before = match session.find(first).await?.first() {
         Some(row) => sql::position(row)?.back(1),
         None => head.position,
     };
-    Ok(after.max(before))
+    Ok(start.no_earlier(before))
 }
 
 async fn slice(
     session: &mut Session,
     head: &Head,
-    after: Position,
+    start: &Start,
     scan: &Scan,
     room: &mut Room<'_>,
 ) -> Result<Slice, Error> {
-    let (mut gathering, mut after) = (Gathering::new(head, after), after);
-    let fetch = Fetch::new(scan);
+    let mut gathering = Gathering::new(head, start);
+    let Some(mut after) = gathering.fetch_after() else { return Ok(gathering.exhausted()) };
     while after < head.position {
+        let fetch = Fetch::new(scan, gathering.start_rows());
         let rows = session.find(fetch.behind(head, after, &scan.filter)).await?;
         let mut bytes = 0;
         for row in &rows {
@@ -139,23 +132,27 @@ async fn slice(
 struct Fetch {
     rows: usize,
     bytes: usize,
+    looks_at_start: bool,
 }
 
 impl Fetch {
-    /// Every row counts where none is filtered out: then not one more than the page takes.
-    fn new(scan: &Scan) -> Self {
+    /// Every row counts where none is filtered out: then not one more than the page takes, and those
+    /// of the start.
+    fn new(scan: &Scan, start_rows: usize) -> Self {
         let rows = FETCH_ROWS_MAX.min(scan.rows_max);
-        if scan.filter != Filter::default() {
-            return Self { rows: rows.max(1), bytes: FETCH_BYTES_MAX };
-        }
-        let rows = rows.min(scan.events_each_max).min(scan.events_max);
-        Self { rows: rows.max(1), bytes: scan.bytes_max.clamp(1, FETCH_BYTES_MAX) }
+        let (rows, bytes) = if scan.filter == Filter::default() {
+            let rows = rows.min(scan.events_each_max).min(scan.events_max);
+            (rows, scan.bytes_max.clamp(1, FETCH_BYTES_MAX))
+        } else {
+            (rows, FETCH_BYTES_MAX)
+        };
+        Self { rows: rows.max(1) + start_rows, bytes, looks_at_start: start_rows > 0 }
     }
 
     /// One key has an index of its own; every other filter looks at all rows.
     fn behind(&self, head: &Head, after: Position, filter: &Filter) -> Statement {
         let key = match filter.keys.as_slice() {
-            [key] => Some(key),
+            [key] if !self.looks_at_start => Some(key),
             _ => None,
         };
         let sql = key.map_or(sql!("postgres/event_read.sql"), |_| sql!("postgres/event_read_key.sql"));

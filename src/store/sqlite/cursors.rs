@@ -1,6 +1,6 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that note Kafka's; feeds
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
 //! them when they go on, and everyone who asks what is published.
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Moved, sql};
+use crate::store::{Cursors, Error, Lease, Moved, Renewed, sql};
 
 #[async_trait]
 impl Cursors for Sqlite {
@@ -41,7 +41,7 @@ impl Cursors for Sqlite {
         self.writer
             .write(move |writing| {
                 let moved = match &seen {
-                    None => place(writing, sql!("sqlite/cursor_insert.sql"), &tenant, &follower, &to)?,
+                    None => place(writing, &tenant, &follower, &to)?,
                     Some(seen) => step(writing, &tenant, &follower, seen, &to)?,
                 };
                 match moved {
@@ -52,14 +52,30 @@ impl Cursors for Sqlite {
             .await
     }
 
-    async fn note(&self, follower: &Follower, cursors: &[(TenantId, Cursor)]) -> Result<(), Error> {
-        let (follower, cursors) = (follower.clone(), cursors.to_vec());
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error> {
+        let (term, follower, cursors) = (lease.epoch.cast_signed(), follower.clone(), cursors.to_vec());
         self.writer
             .write(move |writing| {
-                for (tenant, cursor) in &cursors {
-                    place(writing, sql!("sqlite/cursor_note.sql"), tenant, &follower, cursor)?;
+                let mut renewed = Renewed::Held;
+                for (tenant, Cursor { log_id, position, event_id }) in &cursors {
+                    let checkpoint = params![
+                        tenant.as_str(),
+                        follower.as_str(),
+                        log_id.to_string(),
+                        position.as_column(),
+                        event_id.as_bytes(),
+                        term,
+                    ];
+                    if rows::change(writing, sql!("sqlite/cursor_checkpoint.sql"), checkpoint)? == 0 {
+                        renewed = Renewed::Lost;
+                    }
                 }
-                Ok(())
+                Ok(renewed)
             })
             .await
     }
@@ -70,10 +86,9 @@ fn find(connection: &Connection, tenant: &TenantId, follower: &Follower) -> Resu
     rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| sql::cursor(row))
 }
 
-/// Writes a whole row, unless the statement leaves what is there; how many were written.
+/// Places a cursor where none stands; how many were placed.
 fn place(
     writing: &Connection,
-    sql: &str,
     tenant: &TenantId,
     follower: &Follower,
     cursor: &Cursor,
@@ -86,7 +101,7 @@ fn place(
         position.as_column(),
         event_id.as_bytes(),
     ];
-    rows::change(writing, sql, place)
+    rows::change(writing, sql!("sqlite/cursor_insert.sql"), place)
 }
 
 /// Moves a cursor that stands where it was seen; how many were moved.

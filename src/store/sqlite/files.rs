@@ -19,6 +19,7 @@ const VERSIONS: &[M] = &[
     M::up(sql!("sqlite/migrations/0001_store.sql")),
     M::up(sql!("sqlite/migrations/0002_replicas.sql")),
     M::up(sql!("sqlite/migrations/0003_parked.sql")),
+    M::up(sql!("sqlite/migrations/0004_ledgers.sql")),
 ];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";

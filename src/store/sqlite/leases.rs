@@ -50,6 +50,19 @@ impl Leases for Sqlite {
             .await
     }
 
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
+        let (by, clock) = (by.to_owned(), self.clock.clone());
+        self.writer
+            .write(move |writing| {
+                let seize = params![by, end(clock.now().as_ms(), ttl), lane.number()];
+                let epoch =
+                    rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| r.integer("epoch"))?;
+                let epoch = epoch.ok_or_else(|| leases::no_such(lane))?;
+                Ok(Lease { lane, epoch: epoch.unsigned_abs() })
+            })
+            .await
+    }
+
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
         let (Lease { lane, epoch }, clock) = (*lease, self.clock.clone());
         self.writer

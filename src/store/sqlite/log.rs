@@ -8,10 +8,9 @@ use super::{Sqlite, append, read};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
-use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::judge::Offer;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice};
+use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Sqlite {
@@ -21,7 +20,7 @@ impl Log for Sqlite {
         self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await
     }
 
-    async fn read(&self, from: &[(TenantId, Position)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         let (from, scan) = (from.to_vec(), scan.clone());
         self.readers.read(move |reading| read::read(reading, &from, &scan)).await
     }

@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
-use crate::domain::position::Position;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{Error, Lease, Parking, Renewed, Tally, sql};
 
@@ -30,6 +30,15 @@ impl Parking for Sqlite {
         self.readers
             .read(move |reading| {
                 rows::find(reading, sql!("sqlite/parked_find_lane.sql"), [lane.number()], |r| sql::parked(r))
+            })
+            .await
+    }
+
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+        self.readers
+            .read(move |reading| {
+                let list = sql!("sqlite/parked_ledger_list.sql");
+                rows::find(reading, list, [lane.number()], |row| sql::ledger(row))
             })
             .await
     }
@@ -88,6 +97,7 @@ fn write(writing: &Connection, parked: &Parked, now_ms: i64) -> Result<(), Error
         parked.behind.as_column(),
         parked.counted.as_column(),
         parked.events.cast_signed(),
+        parked.ledger.cast_signed(),
     ];
     rows::write(writing, sql!("sqlite/parked_write.sql"), columns)
 }

@@ -12,28 +12,27 @@ use super::rows;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
-use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::gather::{Gathering, Room};
 use crate::store::sql::{self, Columns};
-use crate::store::{Changed, Error, Head, Mark, Scan, Slice};
+use crate::store::{Changed, Error, Head, Mark, Scan, Slice, Start};
 
 /// Reads on behind each position, as far as there is room.
 pub(super) fn read(
     reading: &Connection,
-    from: &[(TenantId, Position)],
+    from: &[(TenantId, Start)],
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
     let heads = heads(reading, from)?;
     let (mut slices, mut room) = (Vec::new(), Room::new(scan));
-    for (tenant, after) in from {
+    for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
         if room.is_full() {
             break;
         }
-        let after = start(reading, head, *after, scan.from)?;
-        slices.push(slice(reading, head, after, scan, &mut room)?);
+        let begin = start(reading, head, *begin, scan.from)?;
+        slices.push(slice(reading, head, &begin, scan, &mut room)?);
     }
     Ok(slices)
 }
@@ -61,7 +60,7 @@ pub(super) fn changed(reading: &Connection, lane: Lane, since: Mark) -> Result<C
     Ok(Changed { heads, mark })
 }
 
-fn heads(reading: &Connection, from: &[(TenantId, Position)]) -> Result<HashMap<TenantId, Head>, Error> {
+fn heads(reading: &Connection, from: &[(TenantId, Start)]) -> Result<HashMap<TenantId, Head>, Error> {
     let mut heads = HashMap::new();
     for tenant in from.iter().map(|(tenant, _)| tenant).collect::<BTreeSet<_>>() {
         let head =
@@ -71,31 +70,31 @@ fn heads(reading: &Connection, from: &[(TenantId, Position)]) -> Result<HashMap<
     Ok(heads)
 }
 
-/// Behind what to read: what lies before the time is passed over.
-fn start(reading: &Connection, head: &Head, after: Position, from: Option<Time>) -> Result<Position, Error> {
-    let Some(from) = from.filter(|_| after < head.position) else { return Ok(after) };
+/// The start of a read that passes over the events before a time.
+fn start(reading: &Connection, head: &Head, start: Start, from: Option<Time>) -> Result<Start, Error> {
+    let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
     let asked = params![head.tenant.as_str(), from.as_ms()];
     let first = rows::find_one(reading, sql!("sqlite/position_find.sql"), asked, |r| sql::position(r))?;
-    Ok(after.max(first.map_or(head.position, |first| first.back(1))))
+    Ok(start.no_earlier(first.map_or(head.position, |first| first.back(1))))
 }
 
 fn slice(
     reading: &Connection,
     head: &Head,
-    after: Position,
+    start: &Start,
     scan: &Scan,
     room: &mut Room<'_>,
 ) -> Result<Slice, Error> {
-    let mut gathering = Gathering::new(head, after);
-    if after >= head.position {
-        return Ok(gathering.exhausted());
-    }
+    let mut gathering = Gathering::new(head, start);
+    let Some(after) = gathering.fetch_after() else { return Ok(gathering.exhausted()) };
     let (tenant, after) = (head.tenant.as_str(), after.as_column());
-    let rows_max = i64::try_from(scan.rows_max.max(1)).unwrap_or(i64::MAX);
+    let rows_max = scan.rows_max.max(1).saturating_add(gathering.start_rows());
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let looks_at_start = gathering.start_rows() > 0;
     let look = |row: &Row| Ok(gathering.look(sql::envelope(row, &head.tenant, head.log_id)?, room));
     // One key has an index of its own; every other filter looks at all rows.
     let enough = match scan.filter.keys.as_slice() {
-        [key] => {
+        [key] if !looks_at_start => {
             let asked = params![tenant, key.as_str(), after, rows_max];
             rows::each(reading, sql!("sqlite/event_read_key.sql"), asked, look)?
         }

@@ -10,7 +10,9 @@ use event_gateway::domain::time::Time;
 
 use super::{LANE, LANES, World, page};
 use crate::kafka::envelopes::Log;
-use crate::kafka::{Isolation, TestTopic, consume, create_topic, delete_topic, partitions, settings};
+use crate::kafka::{
+    Isolation, TestTopic, abort_open, consume, create_topic, delete_topic, leave_open, partitions, settings,
+};
 
 async fn cursors(world: &World) -> KnownCursors {
     world.broker.fence(LANE).await.unwrap().cursors
@@ -40,9 +42,9 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     let of_replay = Page { follower: replay.clone(), slices: vec![diku.slice(Vec::new())] };
     producer.publish(Arc::new(of_replay)).await.unwrap();
     let expected = KnownCursors::from([
-        ((diku.id, Follower::relay()), diku.cursor()),
-        ((college.id, Follower::relay()), college.cursor()),
-        ((diku.id, replay), diku.cursor()),
+        ((diku.id, Follower::relay()), diku.known()),
+        ((college.id, Follower::relay()), college.known()),
+        ((diku.id, replay), diku.known()),
     ]);
     assert_eq!(college.cursor().position.number(), 3 + scanned as u64);
     assert_eq!(cursors(&world).await, expected);
@@ -75,6 +77,26 @@ async fn records_whose_cursors_can_t_be_written_are_not_committed() {
     world.assert_committed(&mut log, &["item"], 0).await;
 }
 
+#[tokio::test]
+async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
+    let world = World::new().with_topics(&["item"]).await;
+    let mut log = Log::new("diku");
+    let first = page(vec![world.slice(&mut log, "item", 1, 10)]);
+    let producer = world.fence().await.publish(first).await.unwrap();
+    let foreign = format!("{}.foreign", world.cursors_topic());
+    leave_open(&world.address, &foreign, &world.cursors_topic(), i32::from(LANE.number()));
+    producer.publish(page(vec![world.slice(&mut log, "item", 2, 10)])).await.unwrap();
+    let error = fence_error(&world).await;
+    assert!(
+        matches!(&error, Error::Retry(why) if why.contains("open in") && why.contains("partition 1")),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains(&world.cursors_topic()), "{error}");
+    abort_open(&world.address, &foreign);
+    let known = cursors(&world).await;
+    assert_eq!(known[&(log.id, Follower::relay())].cursor, log.cursor());
+}
+
 /// Somebody publishes page after page while the lane is taken over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
@@ -94,7 +116,7 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let known = cursors(&world).await;
         assert!(publishing.await.unwrap().is_err(), "nobody publishes after the fence");
-        let position = known.get(&(log.id, Follower::relay())).map(|cursor| cursor.position.number());
+        let position = known.get(&(log.id, Follower::relay())).map(|known| known.cursor.position.number());
         let id = log.id.to_string();
         let seen = consume(&world.address, &world.name("item"), Isolation::ReadCommitted);
         let last = seen.iter().rev().find(|record| record.header("log_id") == Some(&id));

@@ -18,7 +18,7 @@ async fn what_an_open_transaction_hides_is_waited_for() {
     let mut producer = world.fence().await;
     for (number, slice) in slices.into_iter().enumerate() {
         if number == 1 {
-            leave_open(&world.address, &other, &name);
+            leave_open(&world.address, &other, &name, 0);
         }
         producer = producer.publish(page(vec![slice])).await.unwrap();
     }

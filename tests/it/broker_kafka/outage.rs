@@ -34,7 +34,7 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     assert!(started.elapsed() < Duration::from_secs(3));
     kafka.restart();
     let fenced = eventually(|| world.broker.fence(LANE)).await;
-    assert_eq!(fenced.cursors.values().collect::<Vec<_>>(), [&committed]);
+    assert_eq!(fenced.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     world.broker.check().await.unwrap();
     world.broker.ensure(&[world.spec("item", 1)]).await.unwrap();
     fenced.producer.publish(page(vec![log.slice(lost)])).await.unwrap();
@@ -64,6 +64,7 @@ async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_rea
         &world.address,
         &format!("{}.event-gateway.lane-1", world.env),
         &world.name("item"),
+        0,
     );
     let all = || consume(&world.address, &world.name("item"), Isolation::ReadUncommitted);
     assert_eq!(all().len(), 1);
@@ -71,7 +72,7 @@ async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_rea
     let fenced = world.broker.fence(LANE).await.unwrap();
     // Kafka ends such a transaction by itself after a minute.
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    assert_eq!(fenced.cursors.values().collect::<Vec<_>>(), [&before]);
+    assert_eq!(fenced.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [before]);
     fenced.producer.publish(page(vec![world.slice(&mut log, "item", 2, 10)])).await.unwrap();
     world.committed("item", 2);
     assert_eq!(all().len(), 3);

@@ -89,10 +89,10 @@ pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
 }
 
 /// Begins a page under that transactional id, has its one record written, and ends there.
-pub fn leave_open(address: &str, transactional_id: &str, topic: &str) {
+pub fn leave_open(address: &str, transactional_id: &str, topic: &str, partition: i32) {
     let producer = abort_open(address, transactional_id);
     producer.begin_transaction().unwrap();
-    producer.send(BaseRecord::to(topic).partition(0).key("open").payload("open")).unwrap();
+    producer.send(BaseRecord::to(topic).partition(partition).key("open").payload("open")).unwrap();
     producer.flush(PATIENCE).unwrap();
 }
 

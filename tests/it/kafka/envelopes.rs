@@ -5,7 +5,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
-use event_gateway::broker::PageSlice;
+use event_gateway::broker::{KnownCursor, PageSlice, ParkingProof};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::{EventId, EventType};
 use event_gateway::domain::follower::Cursor;
@@ -64,9 +64,19 @@ impl Log {
         Cursor { log_id: self.id, position: self.head, event_id: self.last }
     }
 
+    /// The same, as a page leaves it among Kafka's cursors.
+    pub fn known(&self) -> KnownCursor {
+        KnownCursor { cursor: self.cursor(), proof: ParkingProof::default() }
+    }
+
     /// A slice that ends with the last event.
     pub fn slice(&self, events: Vec<Envelope>) -> PageSlice {
-        PageSlice { tenant: self.tenant.clone(), events, cursor: self.cursor() }
+        PageSlice {
+            tenant: self.tenant.clone(),
+            events,
+            cursor: self.cursor(),
+            proof: ParkingProof::default(),
+        }
     }
 }
 

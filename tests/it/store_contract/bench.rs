@@ -123,7 +123,7 @@ impl<B: Bench> Stage<B> {
 
     /// Reads one tenant's log.
     pub async fn read(&self, tenant: &TenantId, after: Position, scan: &Scan) -> Slice {
-        let slices = self.store.read(&[(tenant.clone(), after)], scan).await.unwrap();
+        let slices = self.store.read(&[(tenant.clone(), after.into())], scan).await.unwrap();
         <[Slice; 1]>::try_from(slices).unwrap()[0].clone()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::Moved;
+use event_gateway::store::{Lease, Moved, Renewed};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, LANES, Stage, college, diku, log_id, position, tenant};
@@ -69,15 +69,37 @@ pub async fn of_many_who_move_a_cursor_one_wins<B: Bench>() {
     }
 }
 
-pub async fn a_noted_cursor_stands_whatever_stood_there<B: Bench>() {
+/// The lease of a lane whose holder has that term.
+fn of_term(epoch: u64) -> Lease {
+    Lease { lane: Lane::new(0), epoch }
+}
+
+pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let relay = Follower::relay();
-    store.note(&relay, &[]).await.unwrap();
-    store.note(&relay, &[(diku(), at(5)), (college(), at(6))]).await.unwrap();
-    store.note(&relay, &[(diku(), at(3))]).await.unwrap();
+    let checkpoint = async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
+    assert_eq!(checkpoint(&[]).await, Renewed::Held);
+    assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
+    assert_eq!(checkpoint(&[(diku(), at(3))]).await, Renewed::Held);
     assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)));
     assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(6)));
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
+}
+
+pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let relay = Follower::relay();
+    let checkpoint =
+        async |term, cursors: &[_]| store.checkpoint(&of_term(term), &relay, cursors).await.unwrap();
+    store.advance(&college(), &relay, None, &at(1)).await.unwrap();
+    assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
+    assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, Renewed::Held);
+    assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, Renewed::Lost);
+    assert_eq!(checkpoint(1, &[(diku(), at(9))]).await, Renewed::Lost);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(7)));
+    assert_eq!(checkpoint(3, &[(diku(), at(2)), (college(), at(3))]).await, Renewed::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(2)));
+    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(3)));
 }
 
 pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() {
@@ -88,8 +110,8 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() 
     }
     let enabled = store.list().await.unwrap();
     let noted: Vec<_> = (1..).zip(&enabled).map(|(n, e)| (e.tenant.clone(), at(n))).collect();
-    store.note(&relay, &noted).await.unwrap();
-    store.note(&search(), &noted[..2]).await.unwrap();
+    store.checkpoint(&of_term(1), &relay, &noted).await.unwrap();
+    store.checkpoint(&of_term(1), &search(), &noted[..2]).await.unwrap();
     for lane in Lane::all(LANES) {
         let own = |(tenant, _): &&_| enabled.iter().any(|e| e.tenant == *tenant && e.lane == lane);
         let expected: Vec<_> = noted.iter().filter(own).cloned().collect();

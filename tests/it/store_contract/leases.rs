@@ -185,3 +185,17 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
     let outcome = &stage.append(&[&[create(2)]]).await[0];
     assert!(matches!(outcome, Outcome::Appended { lane, .. } if *lane == Lane::new(2)), "{outcome:?}");
 }
+
+pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let held = store.take(Lane::new(0), "one", TTL).await.unwrap().unwrap();
+    let seized = store.seize(Lane::new(0), "two", TTL).await.unwrap();
+    assert!(seized.epoch > held.epoch);
+    assert_eq!(store.renew(&held, TTL).await.unwrap(), Renewed::Lost);
+    assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
+    assert_eq!(store.renew(&seized, TTL).await.unwrap(), Renewed::Held);
+    store.release(&seized).await.unwrap();
+    assert!(store.take(Lane::new(0), "one", TTL).await.unwrap().is_some());
+    let missing = store.seize(Lane::new(LANES), "two", TTL).await.unwrap_err();
+    assert!(matches!(&missing, Error::Refused(why) if why.contains("there is no lane-3")), "{missing}");
+}

@@ -75,7 +75,7 @@ async fn append(store: &Arc<dyn Store>, tenant: &TenantId, drafts: &[Draft]) -> 
 
 /// The event ids of a tenant's whole log, which is dense.
 async fn log(store: &Arc<dyn Store>, tenant: &TenantId) -> Vec<String> {
-    let slices = store.read(&[(tenant.clone(), Position::START)], &all()).await.unwrap();
+    let slices = store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap();
     let events = &slices[0].events;
     assert!(events.iter().map(|event| event.position.number()).eq(1..=events.len() as u64));
     assert!(events.is_sorted_by_key(|event| event.time));

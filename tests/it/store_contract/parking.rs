@@ -31,6 +31,7 @@ pub fn parked(tenant: &TenantId, at: u64) -> Parked {
         events: 3,
         asked: None,
         reason: None,
+        ledger: 1,
     }
 }
 
@@ -63,6 +64,7 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
             behind: position(8),
             counted: position(11),
             events: 5,
+            ledger: 7,
             ..whole.clone()
         };
         stage.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
@@ -86,6 +88,21 @@ pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
     stage.store.release(&new).await.unwrap();
     assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), Renewed::Lost);
     assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), Renewed::Lost);
+}
+
+pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+    assert_ne!(ours.lane, theirs.lane);
+    assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
+    let over = Parked { state: State::Discarded(position(9)), ledger: 5, ..parked(&diku(), 4) };
+    let former = Parked { log_id: log_id(7), ledger: 9, ..parked(&diku(), 2) };
+    stage.store.park(&ours, &[parked(&diku(), 3), over, former]).await.unwrap();
+    stage.store.park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }]).await.unwrap();
+    let mut told = stage.store.parking_ledgers(ours.lane).await.unwrap();
+    told.sort_unstable();
+    assert_eq!(told, [(diku(), log_id(1), 5), (diku(), log_id(7), 9)]);
+    assert_eq!(stage.store.parking_ledgers(theirs.lane).await.unwrap(), [(college(), log_id(2), 1)]);
 }
 
 pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
@@ -142,9 +159,10 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
         position: position(number),
         event_id: event_id(number.into()),
     };
-    // Of another life of the log, a cursor tells nothing.
-    stage.store.note(&Follower::relay(), &[(diku(), at(15, 1)), (college(), at(5, 9))]).await.unwrap();
     let lease = hold(&stage, &diku()).await;
+    // Of another life of the log, a cursor tells nothing.
+    let passed = [(diku(), at(15, 1)), (college(), at(5, 9))];
+    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let over = |state, at| Parked { state, ..parked(&diku(), at) };
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
@@ -162,7 +180,8 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
         ..tally
     };
     assert_eq!(tally, expected);
-    stage.store.note(&Follower::relay(), &[(diku(), at(20, 1)), (college(), at(5, 2))]).await.unwrap();
+    let passed = [(diku(), at(20, 1)), (college(), at(5, 2))];
+    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let tally = stage.store.tally().await.unwrap();
     assert_eq!((tally.published, tally.pending, tally.oldest_pending), (19, 0, Duration::ZERO));
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::{Filter, TopicPattern};
+use event_gateway::domain::follower::Cursor;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Scan, Slice};
+use event_gateway::store::{Scan, Slice, Start};
 
-use super::bench::{Bench, Stage, all, college, diku, position, tenant};
+use super::bench::{Bench, Stage, all, college, diku, log_id, position, tenant};
 use super::drafts::{
     create, create_in, created, delete_all, deleted, event_id, headers, key, origin, topic, updated,
 };
@@ -180,7 +181,7 @@ pub async fn a_full_read_ends_without_slices_for_the_rest<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1), create(2), create(3)]).await;
     stage.post(&[create_in(&college(), 1), create_in(&college(), 2)]).await;
-    let from = [(diku(), Position::START), (college(), Position::START)];
+    let from = [(diku(), Position::START.into()), (college(), Position::START.into())];
     let read = async |scan| stage.store.read(&from, &scan).await.unwrap();
     let told = |slices: Vec<Slice>| -> Vec<_> {
         slices.into_iter().map(|s| (s.tenant, s.events.len(), s.scanned.number(), s.more)).collect()
@@ -205,7 +206,8 @@ pub async fn a_tenant_s_own_limit_leaves_room_for_the_others<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&(1..=9).map(create).collect::<Vec<_>>()).await;
     stage.post(&[create_in(&college(), 1)]).await;
-    let from = [(college(), Position::START), (diku(), position(2)), (college(), position(1))];
+    let from = [(college(), 0), (diku(), 2), (college(), 1)];
+    let from = from.map(|(tenant, after)| (tenant, position(after).into()));
     let slices = stage.store.read(&from, &Scan { events_each_max: 4, ..all() }).await.unwrap();
     let told: Vec<_> =
         slices.iter().map(|s| (&s.tenant, s.events.len(), s.scanned.number(), s.more)).collect();
@@ -215,7 +217,7 @@ pub async fn a_tenant_s_own_limit_leaves_room_for_the_others<B: Bench>() {
 pub async fn a_tenant_that_the_store_does_not_know_has_no_slice<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1)]).await;
-    let from = [(tenant("stranger"), Position::START), (diku(), Position::START)];
+    let from = [(tenant("stranger"), Position::START.into()), (diku(), Position::START.into())];
     let slices = stage.store.read(&from, &all()).await.unwrap();
     assert!(slices.iter().map(|slice| &slice.tenant).eq([&diku()]));
     assert!(stage.store.read(&[], &all()).await.unwrap().is_empty());
@@ -231,4 +233,31 @@ pub async fn at_the_head_there_is_nothing_more<B: Bench>() {
     let later = Scan { from: Some(Time::from_ms(i64::MAX)), ..all() };
     let page = stage.read(&diku(), Position::START, &later).await;
     assert_eq!((page.events.len(), page.scanned, page.more), (0, position(2), false));
+}
+
+pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let mut drafts: Vec<_> = (1..=5).map(create).collect();
+    drafts[3].key = key("other");
+    stage.post(&drafts).await;
+    let cursor = |at, id| Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id) };
+    let told = async |start: Start, scan: Scan| {
+        let slice = stage.store.read(&[(diku(), start)], &scan).await.unwrap().remove(0);
+        let positions: Vec<_> = slice.events.iter().map(|event| event.position.number()).collect();
+        (slice.has_start, positions, slice.scanned.number(), slice.more)
+    };
+    let few = Scan { events_each_max: 2, events_max: 2, rows_max: 2, ..all() };
+    let tiny = Scan { bytes_max: 1, ..all() };
+    let one_key = Scan { filter: Filter { keys: vec![key("other")], ..Filter::default() }, ..all() };
+    assert_eq!(told(cursor(2, 2).into(), all()).await, (true, vec![3, 4, 5], 5, false));
+    assert_eq!(told(cursor(2, 2).into(), few.clone()).await, (true, vec![3, 4], 4, true));
+    assert_eq!(told(cursor(2, 2).into(), tiny).await, (true, vec![3], 3, true));
+    assert_eq!(told(cursor(2, 2).into(), one_key).await, (true, vec![4], 5, false));
+    assert_eq!(told(cursor(5, 5).into(), all()).await, (true, vec![], 5, false));
+    // Another event stands there, or none.
+    assert_eq!(told(cursor(2, 3).into(), all()).await, (false, vec![], 2, false));
+    assert_eq!(told(cursor(2, 9).into(), few).await, (false, vec![], 2, false));
+    assert_eq!(told(cursor(5, 4).into(), all()).await, (false, vec![], 5, false));
+    assert_eq!(told(cursor(6, 6).into(), all()).await, (false, vec![], 6, false));
+    assert_eq!(told(position(6).into(), all()).await, (true, vec![], 6, false));
 }

@@ -175,7 +175,7 @@ async fn a_row_that_cannot_be_read_is_named() {
     stage.post(&[create(1), create(2)]).await;
     let outside = stage.bench.outside();
     outside.execute("UPDATE events SET headers = 'none' WHERE position = 2", []).unwrap();
-    let read = stage.store.read(&[(diku(), position(0))], &all()).await;
+    let read = stage.store.read(&[(diku(), position(0).into())], &all()).await;
     let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
     assert!(message.contains("tenant `diku`, position 2"), "{message}");
 }
@@ -231,7 +231,7 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
 async fn whatever_is_dropped_half_way_blocks_nobody() {
     let stage = Stage::<Folder>::new().await;
     stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
-    let (from, all) = ([(diku(), position(0))], all());
+    let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     for polls in 1..60 {

@@ -153,12 +153,12 @@ async fn a_write_that_was_interrupted_is_unknown() {
     let lease = store.take(Lane::new(0), "one", Duration::from_secs(60)).await.unwrap().unwrap();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     fail(&server, "update", 1, doc! { "errorCode": 11601 }).await;
-    let noted = store.note(&Follower::relay(), &[(diku(), cursor)]).await;
-    assert!(matches!(noted, Err(Error::Unknown(_))), "{noted:?}");
+    let written = store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await;
+    assert!(matches!(written, Err(Error::Unknown(_))), "{written:?}");
     fail(&server, "update", 1, doc! { "errorCode": 14031 }).await;
-    let noted = store.note(&Follower::relay(), &[(diku(), cursor)]).await;
-    assert!(matches!(noted, Err(Error::Unavailable(_))), "{noted:?}");
-    store.note(&Follower::relay(), &[(diku(), cursor)]).await.unwrap();
+    let written = store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await;
+    assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
+    store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
     // After the last one the driver waits until the server says that it is another.
     for code in [262, 89, 9001, 11602] {
         let labelled = doc! { "errorCode": code, "errorLabels": ["RetryableWriteError"] };

@@ -35,7 +35,7 @@ async fn rows_are_found_by_indexes_alone() {
     let database = client(&bench.url).await.database(&bench.database);
     database.run_command(doc! { "profile": 2 }).await.unwrap();
 
-    let after = [(diku(), position(1_000))];
+    let after = [(diku(), position(1_000).into())];
     let ten = Scan { rows_max: 10, ..all() };
     store.read(&after, &ten).await.unwrap();
     store.read(&after, &Scan { from: Some(Time::ZERO), ..ten.clone() }).await.unwrap();

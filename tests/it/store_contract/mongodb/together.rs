@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event_gateway::domain::follower::{Cursor, Follower};
-use event_gateway::store::{Batch, Outcome, Store};
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Batch, Lease, Outcome, Store};
 use mongodb::bson::{Document, doc};
 
 use super::super::bench::{Bench, college, diku, log_id, position, receipts, tenant};
@@ -68,11 +69,12 @@ async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
     }
 }
 
-/// Notes the relay's cursors of four tenants.
-async fn note(store: &Arc<dyn Store>) {
+/// Writes down the relay's cursors of four tenants.
+async fn checkpoint(store: &Arc<dyn Store>) {
     let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
-    store.note(&Follower::relay(), &cursors).await.unwrap();
+    let lease = Lease { lane: Lane::new(0), epoch: 1 };
+    store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();
 }
 
 /// A replica that appends to four tenants at once, and notes their cursors, until it is gone from one
@@ -91,7 +93,7 @@ fn dying_replica(url: String, database: String) {
     }
     runtime.spawn(async move {
         loop {
-            note(&store).await;
+            checkpoint(&store).await;
         }
     });
     std::thread::sleep(Duration::from_millis(400));
@@ -116,7 +118,7 @@ pub async fn dead_replicas_let_go(url: &str, database: &str) {
         receipts(&append(&store, tenant, &[create_in(tenant, id)]).await.unwrap());
         assert_eq!(log(&store, tenant).await.last(), Some(&event_id(id).to_string()));
     }
-    note(&store).await;
+    checkpoint(&store).await;
     assert!(since.elapsed() < TRANSACTION_MAX / 2, "{:?}", since.elapsed());
 }
 

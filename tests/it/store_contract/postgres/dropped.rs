@@ -37,7 +37,7 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
 async fn whatever_is_dropped_half_way_leaves_nothing_open() {
     let stage = Stage::<Schema>::new().await;
     stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
-    let (from, all) = ([(diku(), position(0))], all());
+    let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     for polls in 1..40 {

@@ -151,7 +151,7 @@ async fn tables_that_are_not_as_they_must_be_are_named() {
     stage.post(&[create(1), create(2)]).await;
     let mut outside = stage.bench.outside().await;
     outside.execute("UPDATE events SET headers = 'none' WHERE position = 2").await.unwrap();
-    let read = stage.store.read(&[(diku(), position(0))], &all()).await;
+    let read = stage.store.read(&[(diku(), position(0).into())], &all()).await;
     let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
     assert!(message.contains("tenant `diku`, position 2"), "{message}");
     outside.execute("ALTER TABLE events RENAME TO others").await.unwrap();

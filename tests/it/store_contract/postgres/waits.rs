@@ -61,7 +61,7 @@ async fn one_connection_is_enough() {
     assert_eq!(store.writers(), 1);
     store.lanes(LANES).await.unwrap();
     store.introduce(&diku(), log_id(1)).await.unwrap();
-    let from = [(diku(), position(0))];
+    let from = [(diku(), position(0).into())];
     for id in 1..=20 {
         let (batch, relay, tenant, all) = (batch(id), Follower::relay(), diku(), all());
         let (appended, read, loaded, listed) = tokio::join!(

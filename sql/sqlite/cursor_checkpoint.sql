@@ -1,0 +1,9 @@
+-- A cursor whose truth is kept elsewhere, unless a later holder of the lane wrote there.
+INSERT INTO cursors (tenant, follower, log_id, position, event_id, term)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant, follower) DO UPDATE SET
+    term = excluded.term,
+    log_id = excluded.log_id,
+    position = excluded.position,
+    event_id = excluded.event_id
+WHERE cursors.term <= excluded.term

@@ -1,0 +1,22 @@
+//! Leases that are held for as long as a verb of the command line works on lanes.
+//!
+//! Asked by `resize` and `restore`; renews at the store. A lane that serves keeps its own lease.
+
+use super::lane::{LEASE, RENEW_AFTER};
+use crate::domain::lane::Lane;
+use crate::store::{Lease, Renewed, Store};
+
+/// Renews the leases, however long Kafka takes; returns the first lane that is lost. A store that does not
+/// answer says so when it is to be changed.
+pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
+    loop {
+        tokio::time::sleep(RENEW_AFTER).await;
+        for lease in leases {
+            match store.renew(lease, LEASE).await {
+                Ok(Renewed::Held) => {}
+                Ok(Renewed::Lost) => return lease.lane,
+                Err(error) => tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease"),
+            }
+        }
+    }
+}
