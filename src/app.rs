@@ -3,6 +3,8 @@
 //! Fed by `config`; wires every room to the next. Stopping goes the way of the data: no new
 //! requests, then what was accepted, then the page under way.
 
+mod introduction;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,8 @@ use crate::metrics::Metrics;
 use crate::store::{self, Access, Store};
 use crate::tasks::Tasks;
 
+use introduction::Introduction;
+
 /// How long it may take to answer what was asked, and to append what was accepted.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long it may take to finish the pages under way.
@@ -37,6 +41,7 @@ pub struct App {
     broker: Opened,
     writers: Writers,
     closing: CancellationToken,
+    introduction: Introduction,
 }
 
 /// Opens the store and the broker, and enables the tenants that have a file and that the store has
@@ -85,9 +90,17 @@ pub async fn build_on(
         clock: clock.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
+    let introduction = Introduction {
+        store: format!("{} at {}", store.name(), config.store.place()),
+        broker: introduction::broker(config, &broker),
+        env: config.settings.naming().env().map(str::to_owned),
+        tenants: store.count().await?,
+        lanes: config.lanes,
+        replica: replica.clone(),
+    };
     let settings = config.settings.clone();
     let follow = follow::Parts { store, settings, bells, health, metrics, pages, replica };
-    Ok(App { http, follow, broker, writers, closing })
+    Ok(App { http, follow, broker, writers, closing, introduction })
 }
 
 impl App {
@@ -103,10 +116,12 @@ impl App {
     /// accepted, finishes the page, and returns within 10 s. It does the same, and returns an error,
     /// when one of its long-lived tasks ends unasked.
     pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let address = listener.local_addr()?;
         let mut followers = Followers::start(&self.follow, &self.broker);
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
         serving.spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
+        self.introduction.tell(address);
         let unasked = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = serving.ended() => Some(ended),

@@ -13,6 +13,7 @@ mod gather;
 mod judge;
 mod leases;
 mod mongodb;
+mod place;
 mod postgres;
 mod sqlite;
 mod tally;

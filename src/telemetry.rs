@@ -4,6 +4,7 @@
 //! fails (`queue`), and a trouble that repeats is told once and counted (`repeats`). Fields are
 //! `tenant`, `event_id`, `topic`, `position`; never tokens, bodies or credentials.
 
+mod level;
 mod queue;
 mod repeats;
 
@@ -12,8 +13,6 @@ use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
@@ -37,9 +36,7 @@ pub struct Logs {
 /// Starts logging at that level: `info`, `debug`, or directives such as `info,event_gateway=debug`.
 /// With a level that is none it logs at `info`, so that the error is told in the log's own form.
 pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("LOG_LEVEL `{level}` is no level"));
-    let filter = filter.map(|filter| without_the_server_s_own(filter, level));
-    let (filter, understood) = match filter {
+    let (filter, understood) = match level::filter(level) {
         Ok(filter) => (filter, Ok(())),
         Err(error) => (EnvFilter::new("info"), Err(error)),
     };
@@ -59,14 +56,6 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
     let sweep = repeats.clone();
     queue.write_to(std::io::stderr(), move || sweep.tell_ended());
     (Logs { queue, repeats }, understood)
-}
-
-/// What actix tells of its workers at INFO is left out, unless somebody asks for it by name.
-fn without_the_server_s_own(filter: EnvFilter, level: &str) -> EnvFilter {
-    if filter.max_level_hint() < Some(LevelFilter::INFO) || level.contains("actix") {
-        return filter;
-    }
-    filter.add_directive("actix_server=warn".parse().expect("it is a directive"))
 }
 
 impl Logs {

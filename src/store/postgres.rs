@@ -24,6 +24,7 @@ use secrecy::SecretString;
 
 use super::ends::Ends;
 use super::{Error, Store};
+pub(super) use options::place;
 use session::Sessions;
 
 /// Appends at once, at most: PostgreSQL gains little from more, and locks wait for locks.

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -13,10 +14,13 @@ use crate::serve;
 /// Variables, with their values.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
+fn with(setup: Setup, variables: Variables) -> Setup {
+    variables.iter().fold(setup, |setup, (name, value)| setup.with(name, value))
+}
+
 /// What a start that fails says; `variables` are all that it is given.
 fn refusal(variables: Variables) -> String {
-    let set = |setup: Setup, (name, value): &(&str, &str)| setup.with(name, value);
-    let setup = variables.iter().fold(serve::setup(&["diku"]), set);
+    let setup = with(serve::setup(&["diku"]), variables);
     let status = setup.command(&["serve"]).status().unwrap();
     assert!(!status.success(), "{variables:?} was accepted: {}", setup.log());
     setup.log()
@@ -162,4 +166,51 @@ fn a_folder_without_tenants_or_without_defaults_is_told() {
     assert!(without.contains(defaults) && !without.contains(tenants), "{without}");
     let usual = told(&["diku"], Some(()));
     assert!(!usual.contains(defaults) && !usual.contains(tenants), "{usual}");
+}
+
+#[test]
+fn one_line_tells_what_serves_and_the_http_server_adds_none() {
+    let lines = |variables: Variables| {
+        let setup = serve::setup(&["diku", "college"]).with("ENV", "folio").with("REPLICA", "pod-0");
+        let setup = with(setup, variables);
+        let serve = setup.serve();
+        let address = serve.url.trim_start_matches("http://").to_owned();
+        serve.terminate();
+        let lines: Vec<Value> = setup.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.iter().all(|line| !line["target"].to_string().contains("actix")), "{}", setup.log());
+        let mut serving: Vec<_> = lines.into_iter().filter(|line| line["message"] == "serving").collect();
+        assert_eq!(serving.len(), 1, "{}", setup.log());
+        let line = serving.remove(0);
+        assert_eq!(line["address"], Value::from(address));
+        for (name, value) in [("version", env!("CARGO_PKG_VERSION")), ("env", "folio"), ("replica", "pod-0")]
+        {
+            assert_eq!(line[name], value, "{line}");
+        }
+        assert_eq!((&line["tenants"], &line["lanes"]), (&Value::from(2), &Value::from(8)), "{line}");
+        line
+    };
+    let embedded = lines(&[]);
+    assert!(embedded["store"].as_str().unwrap().starts_with("SQLite at /"), "{embedded}");
+    let broker = embedded["broker"].as_str().unwrap();
+    assert!(broker.starts_with("embedded at 127.0.0.1:") && broker.ends_with("memory only"), "{embedded}");
+    assert_eq!(lines(&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "1")])["broker"], "Kafka at 127.0.0.1:1");
+    assert_eq!(lines(&[("BROKER", "none")])["broker"], "none");
+}
+
+#[test]
+fn a_log_level_is_one_or_is_refused_with_the_list_of_those_that_are() {
+    for level in ["loud", "event_gateway", "info,event_gateway=loud"] {
+        let said = refusal(&[("LOG_LEVEL", level)]);
+        assert!(
+            said.contains("LOG_LEVEL") && said.contains("off, error, warn, info, debug, trace"),
+            "{said}"
+        );
+    }
+    // Without ENV and with a Kafka there is a warning to be seen, and an information not to be seen.
+    for level in ["warning", "WARN"] {
+        let setup = serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with("LOG_LEVEL", level);
+        setup.serve().terminate();
+        let log = setup.log();
+        assert!(log.contains("\"WARN\"") && !log.contains("\"INFO\""), "{log}");
+    }
 }

@@ -80,6 +80,20 @@ pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &
     ])
 }
 
+/// Where the server is, and what of it is the store's, for a reader.
+pub(in crate::store) fn place(config: &Config) -> String {
+    let Ok(options) = server(&config.server) else {
+        return "a server whose URL is not understood".to_owned();
+    };
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None if options.get_host().contains(':') => format!("[{}]", options.get_host()),
+        None => options.get_host().to_owned(),
+    };
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("{host}:{}, database {database}, schema {}", options.get_port(), config.schema)
+}
+
 fn server(server: &Server) -> Result<PgConnectOptions, Error> {
     match server {
         Server::Url(url) => parse(url.expose_secret()),

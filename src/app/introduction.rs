@@ -1,0 +1,43 @@
+//! The one line that tells what serves: an operator who reads nothing else finds there where the log is, and where
+//! records go.
+//!
+//! Fed by `app` with what it has built; told once, as soon as requests are answered. It holds no credentials.
+
+use std::net::SocketAddr;
+
+use crate::broker::{self, Opened};
+use crate::config::Config;
+
+/// What serves.
+pub(super) struct Introduction {
+    /// Which store, and where.
+    pub(super) store: String,
+    /// Which broker, and where.
+    pub(super) broker: String,
+    /// `ENV`.
+    pub(super) env: Option<String>,
+    /// How many tenants are enabled.
+    pub(super) tenants: usize,
+    /// How many lanes there are.
+    pub(super) lanes: u16,
+    /// This replica's name.
+    pub(super) replica: String,
+}
+
+impl Introduction {
+    /// Tells it, with the address that is listened on.
+    pub(super) fn tell(&self, address: SocketAddr) {
+        let Self { store, broker, env, tenants, lanes, replica } = self;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, %address, store, broker, env, tenants, lanes, replica, "serving");
+    }
+}
+
+/// Where records go, and that an embedded broker forgets them.
+pub(super) fn broker(config: &Config, opened: &Opened) -> String {
+    match (&config.broker, opened) {
+        (broker::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
+        (_, Opened::Embedded(mirror)) => format!("embedded at {}, memory only", mirror.address()),
+        _ => "none".to_owned(),
+    }
+}

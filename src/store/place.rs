@@ -1,0 +1,65 @@
+//! Where a store is, as an operator is told: without credentials, whatever its URL says.
+
+use secrecy::ExposeSecret;
+
+use super::{Config, MongodbConfig, postgres};
+
+impl Config {
+    /// The file, or the server and the database, or that it can't be told.
+    pub fn place(&self) -> String {
+        match self {
+            Config::Sqlite { path } => {
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+            }
+            Config::Postgres(config) => postgres::place(config),
+            Config::Mongodb(config) => mongodb(config),
+        }
+    }
+}
+
+fn mongodb(config: &MongodbConfig) -> String {
+    let url = config.url.expose_secret();
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let rest = rest.split('?').next().unwrap_or_default();
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    let database = if database.is_empty() { &config.database } else { database };
+    format!("{hosts}, database {database}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Config, MongodbConfig, PostgresConfig, PostgresServer};
+
+    fn postgres(url: &str) -> String {
+        let server = PostgresServer::Url(url.into());
+        let (statement_timeout, schema) = (Duration::from_secs(1), "folio_event_gateway".to_owned());
+        Config::Postgres(PostgresConfig {
+            server,
+            connections_max: 2,
+            statement_timeout,
+            server_pem: None,
+            schema,
+        })
+        .place()
+    }
+
+    fn mongodb(url: &str) -> String {
+        Config::Mongodb(MongodbConfig { url: url.into(), database: "event_gateway".to_owned() }).place()
+    }
+
+    #[test]
+    fn a_place_is_told_without_credentials() {
+        let schema = "schema folio_event_gateway";
+        assert_eq!(postgres("postgres://u:s3cret@[::1]:1/db"), format!("[::1]:1, database db, {schema}"));
+        assert_eq!(
+            postgres("postgres://u@h/db?host=other&password=s3cret"),
+            format!("other:5432, database db, {schema}")
+        );
+        assert_eq!(mongodb("mongodb://u:s3cret@a:1,b:2/?replicaSet=rs0"), "a:1,b:2, database event_gateway");
+        assert_eq!(mongodb("mongodb://a/db"), "a, database db");
+        assert!(Config::Sqlite { path: "data/x.db".into() }.place().ends_with("/data/x.db"));
+    }
+}
