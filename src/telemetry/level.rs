@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What the HTTP server says of itself is left out unless somebody asks for it by name: one line tells what serves.
-const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn";
+const QUIET: &str = "actix_server=warn";
 
 /// The filter for `info`, or for directives such as `info,event_gateway=debug`.
 pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
