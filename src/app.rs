@@ -99,7 +99,7 @@ pub async fn build_on(
         replica: replica.clone(),
     };
     let settings = config.settings.clone();
-    let follow = follow::Parts { store, settings, bells, health, metrics, pages, replica };
+    let follow = follow::Parts { store, settings, bells, health, metrics, pages, clock, replica };
     Ok(App { http, follow, broker, writers, closing, introduction })
 }
 

@@ -29,6 +29,12 @@ pub enum Error {
     /// The broker is away or busy: take over again after a while.
     #[error("the broker is unavailable: {0}")]
     Retry(String),
+    /// Topics of the page take nothing just now: leave them out for a while.
+    #[error("{} just now", unwritable(.0))]
+    Away(Vec<Unwritable>),
+    /// A record's time is too far from Kafka's own; which one is unknown: send less at a time, then wait.
+    #[error("a record's time is too far from Kafka's: {0}")]
+    Early(String),
     /// A record of the page was refused; which one is unknown: send less at a time.
     #[error("a record was refused: {0}")]
     Isolate(String),
@@ -44,6 +50,40 @@ pub enum Error {
     /// The cursors topic isn't as it must be: stop and say how to repair.
     #[error("the cursors topic is unusable: {0}")]
     Cursors(String),
+}
+
+/// A topic that can take nothing for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwritable {
+    /// Which.
+    pub topic: Topic,
+    /// Why, as the cluster tells it.
+    pub why: String,
+}
+
+fn unwritable(topics: &[Unwritable]) -> String {
+    let each = topics.iter().map(|u| format!("the topic {} takes nothing: {}", u.topic, u.why));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// A topic as the cluster has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Described {
+    /// How many partitions.
+    pub partitions: usize,
+    /// How long it keeps a record; `None`: for ever, or as long as its key has no newer one.
+    pub retention_ms: Option<i64>,
+    /// How old a record may be when it comes; `None`: as old as it likes.
+    pub age_ms_max: Option<i64>,
+    /// How far ahead of the brokers' clock a record may be.
+    pub ahead_ms: Option<i64>,
+}
+
+impl Described {
+    /// How far ahead of the brokers' clock a record may be; Kafka's default if nobody says.
+    pub fn ahead_ms_max(&self) -> i64 {
+        self.ahead_ms.unwrap_or(3_600_000)
+    }
 }
 
 /// One tenant's part of a page.
@@ -147,6 +187,9 @@ pub trait Broker: Send + Sync {
     /// Creates the topics that are missing; existing ones stay as they are. What was seen within
     /// the last 5 s isn't asked again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
+
+    /// These topics as the cluster has them; one that is missing is left out.
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error>;
 
     /// Topics that have more partitions than when they were first seen. They are looked at when they are
     /// ensured.

@@ -4,6 +4,7 @@
 //! has a name, a filter and a cursor, and goes on from its cursor whatever happened before.
 
 pub mod health;
+mod held;
 mod lane;
 mod lanes;
 mod lease;
@@ -26,6 +27,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Opened};
+use crate::clock::Clock;
 use crate::domain::filter::Filter;
 use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
@@ -85,6 +87,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Ticks after the store knows of a page that a lane of this replica has committed.
     pub pages: watch::Sender<()>,
+    /// This host's time.
+    pub clock: Arc<dyn Clock>,
     /// This replica, for the leases.
     pub replica: String,
 }

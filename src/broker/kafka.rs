@@ -6,7 +6,10 @@
 
 mod cluster;
 mod cursors;
+mod describe;
+mod generations;
 mod history;
+mod mark;
 mod producer;
 mod refusal;
 mod settings;
@@ -14,6 +17,7 @@ mod topics;
 mod used;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,9 +25,10 @@ use async_trait::async_trait;
 
 use self::cluster::{ASK_MAX, Cluster, State};
 use self::cursors::Cursors;
+use self::generations::Generations;
 use self::producer::LaneProducer;
 use self::topics::Topics;
-use super::{Broker, Error, Fenced, KnownCursors, Published, Widened};
+use super::{Broker, Described, Error, Fenced, KnownCursors, Published, Widened};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::{Naming, Topic, TopicSpec};
@@ -59,6 +64,7 @@ struct Inner {
     cluster: Cluster,
     topics: Arc<Topics>,
     cursors: Arc<Cursors>,
+    generations: Generations,
 }
 
 impl Kafka {
@@ -67,7 +73,8 @@ impl Kafka {
         settings::verify(&config)?;
         let cluster = Cluster::new(&config)?;
         let cursors = Arc::new(Cursors::new(&config));
-        Ok(Self(Arc::new(Inner { config, cluster, topics: Arc::default(), cursors })))
+        let (topics, generations) = (Arc::default(), Generations::default());
+        Ok(Self(Arc::new(Inner { config, cluster, topics, cursors, generations })))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -85,10 +92,8 @@ impl Broker for Kafka {
         self.blocking(move |kafka| {
             let until = Instant::now() + FENCE_MAX;
             kafka.cursors.establish(&kafka.cluster)?;
-            let (cursors, topics) = (kafka.cursors.clone(), kafka.topics.clone());
-            let producer = LaneProducer::fence(&kafka.config, lane, cursors, topics, until)?;
-            kafka.cursors.writable(|| producer.prove())?;
-            let cursors = kafka.cursors.read_fenced(&kafka.config, &kafka.cluster, lane, until)?;
+            let producer = LaneProducer::fence(kafka, lane, until)?;
+            let cursors = kafka.cursors.read(&kafka.config, lane, until)?;
             Ok(Fenced { producer: Box::new(producer), cursors })
         })
         .await
@@ -100,6 +105,11 @@ impl Broker for Kafka {
             return Ok(());
         }
         self.blocking(move |kafka| kafka.topics.ensure(&kafka.cluster, &unseen)).await
+    }
+
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+        let topics = topics.to_vec();
+        self.blocking(move |kafka| describe::topics(&kafka.cluster, &topics)).await
     }
 
     fn widened(&self) -> Vec<Widened> {

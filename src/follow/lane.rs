@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::health::News;
+use super::held;
 use super::parking::Whole;
 use super::relay::{self, Relay};
 use super::suspects::{self, Suspects};
@@ -73,6 +74,7 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop:
         backoff.sleep(&worker.stop).await;
     }
     worker.parts.health.well(&worker.who);
+    suspects.held.clear(&worker.parts.health);
 }
 
 /// What follows a page.
@@ -94,11 +96,17 @@ enum Refusal {
 }
 
 impl Refusal {
+    fn error(&self) -> &broker::Error {
+        let (Self::Ensure(error) | Self::Publish(error)) = self;
+        error
+    }
+
     /// A word for what is done about it.
     fn cause(&self) -> &'static str {
-        let (Self::Ensure(error) | Self::Publish(error)) = self;
-        match error {
+        match self.error() {
             broker::Error::Retry(_) => "retry",
+            broker::Error::Away(_) => "away",
+            broker::Error::Early(_) => "early",
             broker::Error::Isolate(_) => "isolate",
             broker::Error::Topic(..) => "topic",
             broker::Error::Fenced(_) => "fenced",
@@ -172,6 +180,7 @@ impl Worker {
         let (mut producer, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
+            held::ask_again(&self.parts, &*self.broker, &mut suspects.held).await;
             let live = match relay.offer(&self.parts, suspects).await {
                 Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
                 live => live?.map(Arc::new),
@@ -188,6 +197,7 @@ impl Worker {
                 };
                 suspects.clear(page);
                 relay.prove(page);
+                suspects.held.published(page, &self.parts.health);
                 meanwhile?;
                 committed = cursors(page);
             } else {
@@ -206,6 +216,7 @@ impl Worker {
                 };
                 suspects.clear(&release.page);
                 relay.prove(&release.page);
+                suspects.held.published(&release.page, &self.parts.health);
                 let next = relay.released(release);
                 self.settle(lease, &mut relay).await?;
                 if next == Next::TakeOver {
@@ -283,8 +294,11 @@ impl Worker {
         refusal: Refusal,
     ) -> Result<Next, End> {
         self.parts.metrics.page_failed(refusal.cause());
+        if held::hold(&self.parts, &*self.broker, suspects, page, refusal.error()).await {
+            return Ok(Next::TakeOver);
+        }
         let (refused, whole) = match &refusal {
-            Refusal::Publish(broker::Error::Isolate(_)) => {
+            Refusal::Publish(broker::Error::Isolate(_) | broker::Error::Early(_)) => {
                 (suspects.narrow(page).into_iter().collect(), Whole::Key)
             }
             Refusal::Publish(broker::Error::Topic(topic, _)) => (suspects.doubt(topic, page), Whole::Topic),

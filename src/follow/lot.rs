@@ -87,6 +87,16 @@ impl Lot {
         self.open().find(|parked| parked.state == State::Releasing)
     }
 
+    /// Whether an event stays behind, or would if it came next.
+    pub(super) fn keeps(&self, event: &Envelope) -> bool {
+        let topic = self.holder(event, |parked| parked.key.is_none()).is_some();
+        if event.event_type != EventType::DeleteAll {
+            return topic || self.holder(event, |parked| parked.key.is_some()).is_some();
+        }
+        let is_held = |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
+        topic || self.all.iter().any(is_held)
+    }
+
     /// Passes the next event of the live run.
     pub(super) fn pass(&mut self, event: &Envelope) -> Verdict {
         let topic = self.holder(event, |parked| parked.key.is_none());

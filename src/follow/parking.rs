@@ -156,7 +156,10 @@ impl Relay {
         parts: &Parts,
         suspects: &Suspects,
     ) -> Result<Option<Release>, Error> {
-        let releasing = self.lots.values().find_map(|lot| lot.releasing().cloned());
+        let held = &suspects.held;
+        let is_held = |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
+        let mut releasing = self.lots.values().filter_map(Lot::releasing);
+        let releasing = releasing.find(|parked| !is_held(parked)).cloned();
         let Some(parked) = releasing else { return Ok(None) };
         let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor) else {
             return Ok(None);

@@ -13,11 +13,13 @@ use super::suspects::Suspects;
 use super::verify::CursorLost;
 use super::{Parts, page_scan};
 use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof};
+use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::{self, Head, Mark, Slice, Start};
 
 pub(super) const PAGE_TENANTS_MAX: usize = 50;
@@ -66,6 +68,8 @@ pub(super) struct Relay {
     pub(super) stopped: HashSet<TenantId>,
     /// Tenants of which the store knows that Kafka has a cursor, or is to have one.
     begun: HashSet<TenantId>,
+    /// Tenants whose next event is for a topic that was held back.
+    waiting: HashMap<TenantId, Topic>,
     /// What was read ahead of its turn.
     ahead: Option<Result<Option<Page>, Error>>,
 }
@@ -87,7 +91,8 @@ impl Relay {
         }
         let (progress, lots) = (HashMap::new(), HashMap::new());
         let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
-        let mut relay = Self { lane, mark, known, progress, lots, queue, stopped, begun, ahead };
+        let waiting = HashMap::new();
+        let mut relay = Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
         relay.take_up(parts, changed.heads).await?;
         relay.take_stock(parts).await?;
         Ok(relay)
@@ -132,6 +137,18 @@ impl Relay {
 
     async fn read(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         self.look(parts).await?;
+        loop {
+            let waiting = self.waiting.len();
+            let page = self.read_turn(parts, suspects).await?;
+            // Who was found to wait now holds up nobody.
+            if page.is_some() || self.waiting.len() == waiting {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// A page of those whose turn it is.
+    async fn read_turn(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         let (tenants, events_each_max) = self.turn(suspects);
         if tenants.is_empty() {
             return Ok(self.proving_page());
@@ -145,7 +162,7 @@ impl Relay {
             unserved.iter().filter(|s| !s.more).chain(&served).map(|s| s.tenant.clone()).collect();
         let left_out = from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
         left_out.for_each(|tenant| self.enqueue(tenant));
-        let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice)).collect();
+        let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice, suspects)).collect();
         Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
     }
 
@@ -191,14 +208,36 @@ impl Relay {
     /// Whose turn it is, and for how many events each: a suspect alone, or several that are none.
     fn turn(&self, suspects: &Suspects) -> (Vec<TenantId>, usize) {
         let relay = Follower::relay();
-        let Some(first) = self.queue.front() else { return (Vec::new(), 0) };
+        let mut ready = self.queue.iter().filter(|tenant| !self.waits(tenant, suspects));
+        let Some(first) = ready.next() else { return (Vec::new(), 0) };
         if let Some(events_max) = suspects.alone(&relay, first) {
             return (vec![first.clone()], events_max.min(suspects.events_max()));
         }
-        let others = self.queue.iter().filter(|tenant| suspects.alone(&relay, tenant).is_none());
-        let others: Vec<_> = others.take(PAGE_TENANTS_MAX).cloned().collect();
+        let others = ready.filter(|tenant| suspects.alone(&relay, tenant).is_none());
+        let others: Vec<_> = [first].into_iter().chain(others).take(PAGE_TENANTS_MAX).cloned().collect();
         let each = (suspects.events_max() / others.len()).max(1);
         (others, each)
+    }
+
+    /// Whether the tenant, or the topic of its next event, is held back just now.
+    fn waits(&self, tenant: &TenantId, suspects: &Suspects) -> bool {
+        let topic = self.waiting.get(tenant);
+        suspects.held.has_tenant(tenant) || topic.is_some_and(|topic| suspects.held.has_topic(topic))
+    }
+
+    /// Ends a slice before the first event that can't be sent just now.
+    fn cut(&mut self, slice: &mut Slice, suspects: &Suspects) {
+        let lot = self.lots.get(&slice.tenant);
+        let waits = |event: &Envelope| {
+            suspects.held.has_topic(&event.topic) && !lot.is_some_and(|lot| lot.keeps(event))
+        };
+        let Some(at) = slice.events.iter().position(waits) else {
+            self.waiting.remove(&slice.tenant);
+            return;
+        };
+        self.waiting.insert(slice.tenant.clone(), slice.events[at].topic.clone());
+        slice.events.truncate(at);
+        slice.more = true;
     }
 
     /// Asks whose logs have grown, and queues them.
@@ -273,8 +312,12 @@ impl Relay {
 
     /// Moves the tenant's cursor over the slice. The page that carries it is committed, or else the
     /// whole relay is thrown away.
-    fn pass(&mut self, slice: Slice) -> Option<PageSlice> {
-        let last = slice.events.last()?;
+    fn pass(&mut self, mut slice: Slice, suspects: &Suspects) -> Option<PageSlice> {
+        self.cut(&mut slice, suspects);
+        let Some(last) = slice.events.last() else {
+            self.enqueue(slice.tenant);
+            return None;
+        };
         let cursor = Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
         let progress = self.progress.get_mut(&slice.tenant)?;
         progress.cursor = Some(cursor);

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::PAGE_EVENTS_MAX;
+use super::held::Held;
 use crate::broker::Page;
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
@@ -29,6 +30,8 @@ pub(super) struct Suspects {
     topics: HashSet<Topic>,
     /// Events of a page, at most, since some were too slow; `None`: as many as there may be.
     slow: Option<usize>,
+    /// What waits for a while, whoever is suspected.
+    pub(super) held: Held,
 }
 
 impl Suspects {
@@ -64,12 +67,10 @@ impl Suspects {
 
     /// A record of the page was refused: the one, if it was alone; else less is sent next time.
     pub(super) fn narrow<'p>(&mut self, page: &'p Page) -> Option<&'p Envelope> {
-        let sent: Vec<_> = page.slices.iter().filter(|slice| !slice.events.is_empty()).collect();
-        if let [slice] = sent.as_slice()
-            && let [event] = slice.events.as_slice()
-        {
+        if let Some(event) = single(page) {
             return Some(event);
         }
+        let sent: Vec<_> = page.slices.iter().filter(|slice| !slice.events.is_empty()).collect();
         for slice in &sent {
             let events_max = if sent.len() > 1 { PAGE_EVENTS_MAX } else { slice.events.len() / 2 };
             let suspect = Suspect { events_max, until: slice.cursor.position };
@@ -85,6 +86,12 @@ impl Suspects {
         }
         first_of(topic, page)
     }
+}
+
+/// The only event of a page, if there is but one.
+pub(super) fn single(page: &Page) -> Option<&Envelope> {
+    let mut events = page.slices.iter().flat_map(|slice| &slice.events);
+    events.next().filter(|_| events.next().is_none())
 }
 
 /// The first event of a topic in each log of a page.

@@ -10,30 +10,31 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::News;
 use super::{Backoff, Error, Parts};
-use crate::broker::{Broker, Widened};
+use crate::broker::{self, Broker, Widened};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
 const ENSURE_MAX: usize = 200;
 /// Who is in trouble when Kafka is.
 pub(super) const WHO: &str = "kafka";
+/// Who is in trouble when a topic can't be made.
+const TOPICS: &str = "topics";
 
 /// Probes the broker until `stop`; each time that it comes up, and when tenants have come, creates
 /// what topics are missing.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
     let mut ensured = 0;
     while !stop.is_cancelled() {
-        match keep(&parts, &broker, &mut ensured).await {
+        match broker.check().await {
             Ok(()) => {
                 parts.health.well(WHO);
+                keep(&parts, &broker, &mut ensured).await;
                 tell_widened(&parts, &*broker);
             }
-            // The store tells of itself whoever asks.
-            Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
-            Err(Error::Broker(error)) => {
+            Err(error) => {
                 ensured = 0;
                 if parts.health.trouble(WHO, &error) == News::New {
-                    tracing::warn!(%error, "failed to keep the tenants' topics");
+                    tracing::warn!(%error, "Kafka is away");
                 }
             }
         }
@@ -41,19 +42,41 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
     }
 }
 
+/// Has every tenant's topics made, of which a lane needs only those that it writes to: what can't be made, or
+/// takes nothing just now, keeps no lane from its work.
+async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) {
+    match ensure(parts, broker, ensured).await {
+        Ok(()) => parts.health.well(TOPICS),
+        // The store tells of itself whoever asks.
+        Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
+        Err(Error::Broker(error)) => {
+            *ensured = 0;
+            if parts.health.trouble(TOPICS, &error) == News::New {
+                tracing::warn!(%error, "failed to keep the tenants' topics");
+            }
+        }
+    }
+}
+
 /// `ensured` is how many tenants have their topics.
-async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) -> Result<(), Error> {
-    broker.check().await?;
+async fn ensure(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) -> Result<(), Error> {
+    let mut failed = Ok(());
     // Idle tenants are asked for each time: counting them costs less than listing them.
     if parts.store.count().await? != *ensured {
         let tenants = parts.store.list().await?;
         let specs: Vec<_> = tenants.iter().flat_map(|t| parts.settings.specs(&t.tenant)).collect();
         for some in specs.chunks(ENSURE_MAX) {
-            broker.ensure(some).await?;
+            match broker.ensure(some).await {
+                // They are there; whoever writes to them tells it.
+                Err(broker::Error::Away(_)) => {}
+                // The others are made none the less.
+                Err(error) => failed = Err(error.into()),
+                Ok(()) => {}
+            }
         }
         *ensured = tenants.len();
     }
-    Ok(())
+    failed
 }
 
 /// A key's newer events may stand in another partition than its older ones, and be read before them. Nothing

@@ -4,6 +4,7 @@
 
 mod cursors;
 mod history;
+mod marks;
 mod outage;
 mod pages;
 mod topics;
@@ -117,6 +118,15 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
             Ok(done) => return done,
             Err(error) => assert!(Instant::now() < until && matches!(error, Error::Retry(_)), "{error:?}"),
         }
+    }
+}
+
+/// What passes with time is asked for again.
+fn again(error: Error) -> Error {
+    match error {
+        Error::Early(why) => Error::Retry(why),
+        Error::Away(topics) => Error::Retry(format!("{topics:?}")),
+        other => other,
     }
 }
 

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_gateway::broker::{
-    Broker, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published, Widened,
+    Broker, Described, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published, Unwritable,
+    Widened,
 };
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 
 /// Longer than what stays in this process takes, on any machine: a story that waits so long has failed.
@@ -53,6 +55,12 @@ pub struct State {
     pub refused_keys: HashSet<(Topic, Key)>,
     /// Topics that are refused: to publish to, or to be created.
     pub refused_topics: HashSet<Topic>,
+    /// Topics that take nothing just now.
+    pub away_topics: HashSet<Topic>,
+    /// Kafka's own time: records of more than an hour later are refused.
+    pub now: Option<Time>,
+    /// Topics as the cluster describes them.
+    pub described: HashMap<Topic, Described>,
     /// Topics that somebody gave more partitions.
     pub widened: Vec<Widened>,
     /// Committed records, in order.
@@ -117,7 +125,23 @@ impl Broker for FakeKafka {
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
         self.call(|state| match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
             Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
-            None => Ok(()),
+            None => {
+                let is_away = |spec: &&TopicSpec| state.away_topics.contains(&spec.topic);
+                let away = topics
+                    .iter()
+                    .filter(is_away)
+                    .map(|spec| Unwritable { topic: spec.topic.clone(), why: "away by the test".to_owned() });
+                let away: Vec<_> = away.collect();
+                if away.is_empty() { Ok(()) } else { Err(Error::Away(away)) }
+            }
+        })
+    }
+
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+        self.call(|state| {
+            let found =
+                topics.iter().filter_map(|topic| Some((topic.clone(), state.described.get(topic)?.clone())));
+            Ok(found.collect())
         })
     }
 
@@ -193,6 +217,10 @@ impl Producer for FakeProducer {
             let events = page.slices.iter().flat_map(|slice| &slice.events);
             if events.clone().any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone()))) {
                 return Err(Error::Isolate("a record is too large".to_owned()));
+            }
+            let latest = state.now.map(|now| now.as_ms() + 3_600_000);
+            if latest.is_some_and(|latest| events.clone().any(|event| event.time.as_ms() > latest)) {
+                return Err(Error::Early("a record is of the future".to_owned()));
             }
             let bytes = events.clone().map(|event| event.payload.len()).sum();
             state.pages.push((page.slices.len(), events.clone().count(), bytes));

@@ -176,6 +176,7 @@ impl Gateway {
             health: self.health.clone(),
             metrics: Arc::default(),
             pages: self.pages.clone(),
+            clock: Arc::new(System),
             replica: "one".to_owned(),
         };
         Followers::start(&parts, &Opened::Kafka(Arc::new(kafka.clone())))

@@ -10,6 +10,7 @@ mod broker_kafka;
 mod exactly_once;
 mod fake_kafka;
 mod gateway;
+mod held;
 mod http_bad_bodies;
 mod http_bad_input;
 mod http_bad_requests;
@@ -52,4 +53,6 @@ mod store_faults;
 mod store_outage;
 mod supervised;
 mod tidy;
+#[cfg(feature = "services")]
+mod unwritable;
 mod went_back;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_gateway::broker::{Opened, Widened};
-use event_gateway::clock::System;
+use event_gateway::clock::{Clock, System};
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
@@ -36,9 +36,14 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
+        Self::on_clock(lanes, tenants, Arc::new(System)).await
+    }
+
+    /// The same, with a store that has that clock.
+    pub async fn on_clock(lanes: u16, tenants: &[TenantId], clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::Sqlite { path: folder.path().join("store.db") };
-        let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+        let store = open(&config, Access::Serve, clock).await.unwrap();
         store.lanes(lanes).await.unwrap();
         for (number, tenant) in tenants.iter().enumerate() {
             store.introduce(tenant, log_id(number as u128 + 1)).await.unwrap();
@@ -50,6 +55,7 @@ impl Stage {
             health: Arc::new(Health::default()),
             metrics: Arc::default(),
             pages: watch::channel(()).0,
+            clock: Arc::new(System),
             replica: "one".to_owned(),
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("shares", &["domain"]),
     ("intake", &["domain", "shares", "store", "tasks"]),
     ("metrics", &["store"]),
-    ("follow", &["domain", "store", "broker", "metrics", "tasks"]),
+    ("follow", &["domain", "clock", "store", "broker", "metrics", "tasks"]),
     ("http", &["domain", "clock", "shares", "store", "intake", "follow", "metrics"]),
     ("config", &["domain", "store", "broker", "intake", "http"]),
     (

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigEntry, NewPartitions, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicResult,
+};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
@@ -32,10 +35,35 @@ pub(super) enum State {
     Exists(usize),
     /// It has so many partitions, of which some have no leader.
     Leaderless(usize),
+    /// It has so many partitions, each with a leader, of which one has but so many replicas in sync, and
+    /// not all.
+    Short {
+        /// How many partitions.
+        partitions: usize,
+        /// The least replicas in sync of any.
+        in_sync: usize,
+    },
     /// There is none of that name.
     Missing,
     /// The cluster won't say.
     Refused(RDKafkaErrorCode),
+}
+
+impl State {
+    /// How many partitions it has, if it is there.
+    pub(super) fn partitions(self) -> Option<usize> {
+        match self {
+            Self::Exists(partitions) | Self::Leaderless(partitions) | Self::Short { partitions, .. } => {
+                Some(partitions)
+            }
+            Self::Missing | Self::Refused(_) => None,
+        }
+    }
+
+    /// The same, if each of them has a leader.
+    pub(super) fn writable(self) -> Option<usize> {
+        self.partitions().filter(|_| !matches!(self, Self::Leaderless(_)))
+    }
 }
 
 /// One cluster.
@@ -78,7 +106,12 @@ impl Cluster {
 
     /// Behind which offset nothing stands, committed or not.
     pub(super) fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
-        let answer = self.asking.fetch_watermarks(topic, partition, ASK_MAX);
+        self.end_within(topic, partition, ASK_MAX)
+    }
+
+    /// The same, if its leader answers in that time.
+    pub(super) fn end_within(&self, topic: &str, partition: i32, within: Duration) -> Result<i64, Error> {
+        let answer = self.asking.fetch_watermarks(topic, partition, within);
         self.told(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
 
@@ -110,7 +143,7 @@ impl Cluster {
         super::topics::result_of(topic, &results)
             .map_err(|code| Error::Cursors(format!("{topic} can't get {partitions} partitions: {code}")))?;
         let until = Instant::now() + CREATE_MAX;
-        while self.state(topic, ASK_MAX)? != State::Exists(usize::from(partitions)) {
+        while self.state(topic, ASK_MAX)?.writable() != Some(usize::from(partitions)) {
             if Instant::now() > until {
                 return Err(Error::Retry(format!("{topic} got partitions that aren't there yet")));
             }
@@ -121,13 +154,28 @@ impl Cluster {
 
     /// A topic's settings.
     pub(super) fn settings(&self, topic: &str) -> Result<HashMap<String, String>, Error> {
-        let answers = self.administer("describe the settings of a topic", async |admin, options| {
-            admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await
+        Ok(self.settings_of(&[topic])?.swap_remove(0))
+    }
+
+    /// Each topic's settings, in their order.
+    pub(super) fn settings_of(&self, topics: &[&str]) -> Result<Vec<HashMap<String, String>>, Error> {
+        let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+        let answers = self.administer("describe the settings of topics", async |admin, options| {
+            admin.describe_configs(&asked, &options).await
         })?;
-        let answer = answers.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Unknown));
-        let entries =
-            answer.map_err(|code| Error::Retry(format!("describe the settings of {topic}: {code}")))?;
-        Ok(entries.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+        let mut answers: HashMap<String, HashMap<String, String>> = answers
+            .into_iter()
+            .flatten()
+            .filter_map(|resource| match resource.specifier {
+                OwnedResourceSpecifier::Topic(topic) => Some((topic, entries(resource.entries))),
+                _ => None,
+            })
+            .collect();
+        let each = topics.iter().map(|topic| {
+            let answer = answers.remove(*topic);
+            answer.ok_or_else(|| Error::Retry(format!("the cluster doesn't tell the settings of {topic}")))
+        });
+        each.collect()
     }
 
     /// A client for this once: it would never serve its log while idle.
@@ -165,6 +213,10 @@ impl Cluster {
     }
 }
 
+fn entries(entries: Vec<ConfigEntry>) -> HashMap<String, String> {
+    entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}
+
 fn state(topic: &MetadataTopic) -> State {
     let partitions = topic.partitions();
     match topic.error().map(RDKafkaErrorCode::from) {
@@ -172,6 +224,14 @@ fn state(topic: &MetadataTopic) -> State {
         Some(RDKafkaErrorCode::LeaderNotAvailable) => State::Leaderless(partitions.len()),
         Some(code) => State::Refused(code),
         None if partitions.iter().any(|p| p.leader() < 0) => State::Leaderless(partitions.len()),
-        None => State::Exists(partitions.len()),
+        None => match partitions
+            .iter()
+            .filter(|p| p.isr().len() < p.replicas().len())
+            .map(|p| p.isr().len())
+            .min()
+        {
+            Some(in_sync) => State::Short { partitions: partitions.len(), in_sync },
+            None => State::Exists(partitions.len()),
+        },
     }
 }

@@ -22,22 +22,18 @@ const SETTINGS: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
 /// How long a new topic may take until every partition has a leader.
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
-/// How long the markers of a transaction that has ended may take.
-const STABLE_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The topic, and what is known of it: whether it is right, and whether it may be written.
+/// The topic, and whether it is known to be right.
 pub(super) struct Cursors {
     topic: String,
     lanes: u16,
     verified: AtomicBool,
-    proven: AtomicBool,
 }
 
 impl Cursors {
     pub(super) fn new(config: &Config) -> Self {
         let topic = config.naming.own("cursors");
-        Self { topic, lanes: config.lanes, verified: AtomicBool::default(), proven: AtomicBool::default() }
+        Self { topic, lanes: config.lanes, verified: AtomicBool::default() }
     }
 
     /// Its name.
@@ -64,10 +60,10 @@ impl Cursors {
     /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many it has.
     pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<u16, Error> {
         match cluster.state(&self.topic, ASK_MAX)? {
-            State::Exists(partitions) | State::Leaderless(partitions) if partitions >= usize::from(lanes) => {
-                Ok(u16::try_from(partitions).unwrap_or(u16::MAX))
+            state if state.partitions().is_some_and(|partitions| partitions >= usize::from(lanes)) => {
+                Ok(state.partitions().and_then(|p| u16::try_from(p).ok()).unwrap_or(u16::MAX))
             }
-            State::Exists(_) | State::Leaderless(_) => {
+            State::Exists(_) | State::Leaderless(_) | State::Short { .. } => {
                 cluster.widen(&self.topic, lanes)?;
                 tracing::info!(topic = self.topic, partitions = lanes, "widened the cursors topic");
                 Ok(lanes)
@@ -82,70 +78,12 @@ impl Cursors {
         self.verified.store(false, Ordering::Relaxed);
     }
 
-    /// Proves the first time that it may be written.
-    pub(super) fn writable(&self, prove: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        if !self.proven.load(Ordering::Relaxed) {
-            prove()?;
-            self.proven.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// A lane's cursors, to the end of its partition: whoever calls has fenced the lane before. Readers of
-    /// committed records see nothing after the first open transaction, and the lane has none any more: so
-    /// somebody else's is an error, or cursors would be taken for the newest that are not.
-    pub(super) fn read_fenced(
-        &self,
-        config: &Config,
-        cluster: &Cluster,
-        lane: Lane,
-        until: Instant,
-    ) -> Result<KnownCursors, Error> {
-        let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
-        let partition = i32::from(lane.number());
-        let cursors = self
-            .wait_until_stable(&reader, cluster, partition)
-            .and_then(|()| self.read_with(&reader, partition, until));
-        discard(reader);
-        cursors
-    }
-
-    /// A lane's cursors up to its first open transaction.
+    /// A lane's cursors, up to the first transaction that is open: of a fenced lane there is none.
     pub(super) fn read(&self, config: &Config, lane: Lane, until: Instant) -> Result<KnownCursors, Error> {
         let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
         let cursors = self.read_with(&reader, i32::from(lane.number()), until);
         discard(reader);
         cursors
-    }
-
-    /// Waits until the last stable offset is the high watermark. The markers of a transaction that the
-    /// fence has ended may come a moment later.
-    fn wait_until_stable(
-        &self,
-        reader: &BaseConsumer<Watch>,
-        cluster: &Cluster,
-        partition: i32,
-    ) -> Result<(), Error> {
-        let until = Instant::now() + STABLE_WITHIN;
-        loop {
-            // In this order: the end only grows.
-            let end = cluster.end(&self.topic, partition)?;
-            let (_, stable) = reader
-                .fetch_watermarks(&self.topic, partition, left(until))
-                .map_err(|error| self.unread(&error, reader.context()))?;
-            if stable >= end {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                let topic = &self.topic;
-                return Err(Error::Retry(format!(
-                    "a transaction of another producer is open in {topic}, partition {partition}, at offset \
-                     {stable} of {end}: cursors after it can't be read; nobody but the gateway may write \
-                     there (`kafka-transactions.sh find-hanging` names the producer)"
-                )));
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
     }
 
     fn create(&self, cluster: &Cluster) -> Result<(), Error> {
@@ -174,7 +112,7 @@ impl Cursors {
         let until = Instant::now() + APPEARS_WITHIN;
         loop {
             let state = cluster.state(&self.topic, ASK_MAX)?;
-            if matches!(state, State::Exists(_)) {
+            if state.writable().is_some() {
                 return Ok(state);
             }
             if Instant::now() > until {
@@ -187,13 +125,15 @@ impl Cursors {
     fn verify_partitions(&self, state: State) -> Result<(), Error> {
         let lanes = usize::from(self.lanes);
         match state {
-            State::Exists(partitions) | State::Leaderless(partitions) if partitions < lanes => {
+            State::Exists(partitions) | State::Leaderless(partitions) | State::Short { partitions, .. }
+                if partitions < lanes =>
+            {
                 Err(Error::Cursors(format!(
                     "{} has {partitions} partitions, too few for {lanes} lanes with one partition each",
                     self.topic
                 )))
             }
-            State::Exists(_) | State::Leaderless(_) => Ok(()),
+            State::Exists(_) | State::Leaderless(_) | State::Short { .. } => Ok(()),
             State::Missing => Err(Error::Retry(format!("{} is missing again", self.topic))),
             State::Refused(code) if code == RDKafkaErrorCode::TopicAuthorizationFailed => {
                 Err(Error::Denied(format!("ask about {}: {code}", self.topic)))

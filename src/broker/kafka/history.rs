@@ -32,11 +32,11 @@ pub(super) fn read(
     log_id: LogId,
     behind: Position,
 ) -> Result<Vec<Published>, Error> {
-    let partitions = match kafka.cluster.state(topic.as_str(), ASK_MAX)? {
-        State::Exists(partitions) | State::Leaderless(partitions) => partitions,
-        State::Missing => return Ok(Vec::new()),
-        State::Refused(code) => return Err(refusal::of_topic("ask about it", topic, code)),
-    };
+    let state = kafka.cluster.state(topic.as_str(), ASK_MAX)?;
+    if let State::Refused(code) = state {
+        return Err(refusal::of_topic("ask about it", topic, code));
+    }
+    let Some(partitions) = state.partitions() else { return Ok(Vec::new()) };
     let reader: BaseConsumer<Watch> = settings::create(&settings::reader(&kafka.config))?;
     let mut found = Vec::new();
     let read = uncover(kafka, &reader, topic, partitions).and_then(|()| {

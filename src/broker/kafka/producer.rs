@@ -3,21 +3,23 @@
 //! Fed by `follow::lane`; feeds Kafka. A page, with its cursors, is one transaction. After an error
 //! nothing is tried again with the same producer: its sequence numbers may have a gap.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::ToBytes;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::cursors::Cursors;
+use super::mark::{self, Mark};
 use super::topics::Topics;
 use super::used::Used;
 use super::watch::{Refused, Watch};
-use super::{Config, blocking, discard, left, refusal, settings};
+use super::{Inner, blocking, discard, left, refusal};
 use crate::broker::record::{self, CursorRecord};
-use crate::broker::{Error, Page, Producer};
+use crate::broker::{Error, Page, Producer, Unwritable};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
@@ -29,6 +31,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 const COMMIT_MAX: Duration = Duration::from_secs(5);
 /// An abort lets readers go on at once; if it takes longer, the next fence does it.
 const ABORT_MAX: Duration = Duration::from_secs(1);
+/// How long it takes to give up records that weren't answered.
+const PURGED_WITHIN: Duration = Duration::from_millis(500);
 /// How long an unanswered page waits before it looks again. `poll` with a time-out of a millisecond
 /// would spin.
 const NAP: Duration = Duration::from_micros(200);
@@ -41,31 +45,20 @@ pub(super) struct LaneProducer {
     cursors: Arc<Cursors>,
     topics: Arc<Topics>,
     used: Used,
+    mark: Mark,
 }
 
 impl LaneProducer {
     /// Takes the lane: from here on, nobody who had it before can commit.
-    pub(super) fn fence(
-        config: &Config,
-        lane: Lane,
-        cursors: Arc<Cursors>,
-        topics: Arc<Topics>,
-        until: Instant,
-    ) -> Result<Self, Error> {
-        let producer: BaseProducer<Watch> = settings::create(&settings::producer(config, lane))?;
-        let partition = i32::from(lane.number());
+    pub(super) fn fence(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
+        let (config, cursors, topics) = (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
+        let producer = kafka.generations.take(config, lane, cursors.topic(), until)?;
+        producer.context().watch_offsets(cursors.topic());
         let used = Used::new(config.topics_idle_after, Instant::now());
-        let lane_producer = Self { producer: Some(producer), partition, cursors, topics, used };
-        let (producer, cursors_topic) = (lane_producer.producer(), lane_producer.cursors.topic());
-        // librdkafka naps for 500 ms when it looks for its coordinator while no connection is up, and
-        // the first answer about the cluster ends the one that asked: the second comes over one that
-        // stays.
-        let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
-        let asked = ask().and_then(|_| ask());
-        asked.and_then(|_| producer.init_transactions(left(until))).map_err(|error| {
-            producer.context().hear_trouble(|each| producer.poll(each));
-            refusal::of_call(&format!("fence {lane}"), &error, producer.context())
-        })?;
+        let partition = i32::from(lane.number());
+        let mark = Mark::default();
+        let lane_producer = Self { producer: Some(producer), partition, cursors, topics, used, mark };
+        lane_producer.leave_mark(kafka, lane, until)?;
         Ok(lane_producer)
     }
 
@@ -73,14 +66,31 @@ impl LaneProducer {
         self.producer.as_ref().expect("a lane's producer lives until it is dropped")
     }
 
-    /// Writes to the cursors topic, and takes it back. A page can't tell whether that topic is
-    /// refused or one of its own.
-    pub(super) fn prove(&self) -> Result<(), Error> {
+    /// Writes to the lane's partition of the cursors topic and takes it back, which keeps out whoever had the
+    /// lane before; then waits until nothing is open there.
+    fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
+        self.probe()?;
+        let (topic, producer) = (self.cursors.topic(), self.producer());
+        let committed = || {
+            let told = producer.client().fetch_watermarks(topic, self.partition, left(until));
+            let told =
+                told.map_err(|error| refusal::of_call("ask what is open", &error, producer.context()))?;
+            Ok(told.1)
+        };
+        let abort_others = || kafka.generations.abort_others(&kafka.config, lane);
+        let at = (topic, self.partition);
+        self.mark.set(mark::settled(&kafka.cluster, at, committed, abort_others, until)?);
+        Ok(())
+    }
+
+    /// Proves besides that the topic may be written: a page can't tell whether it is refused, or one of its own.
+    fn probe(&self) -> Result<(), Error> {
         let until = Instant::now() + DRAIN_MAX;
         self.producer().begin_transaction().map_err(|error| self.failed("begin", &error, &[]))?;
         let probe = BaseRecord::to(self.cursors.topic()).partition(self.partition).key("probe").payload("");
         let written = self.enqueue(probe, &[], until).and(self.drain(&[], until));
         self.abort();
+        self.producer().context().take_offsets();
         written.map_err(|error| match error {
             Error::Denied(why) => Error::Denied(format!("{}: {why}", self.cursors.topic())),
             other => other,
@@ -96,12 +106,21 @@ impl LaneProducer {
         producer.begin_transaction().map_err(|error| self.failed("begin", &error, topics))?;
         let sent = send(until);
         let drained = self.drain(topics, until);
-        if let Err(error) = sent.and(drained) {
+        if let Err(error) = sent.and(drained).and_then(|()| self.pass_mark()) {
             self.abort();
             return Err(error);
         }
         // Whether a commit that failed took place, only the cursors tell.
         producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, topics))
+    }
+
+    /// Nobody else has taken the lane since it was taken here.
+    fn pass_mark(&self) -> Result<(), Error> {
+        let offsets = self.producer().context().take_offsets();
+        let passed = self.mark.pass(&offsets);
+        passed.map_err(|why| {
+            Error::Fenced(format!("partition {} of {}: {why}", self.partition, self.cursors.topic()))
+        })
     }
 
     /// All records are made before the first is sent: they come while librdkafka waits for more of their
@@ -154,6 +173,9 @@ impl LaneProducer {
         while producer.in_flight_count() > 0 {
             if Instant::now() > until {
                 let unanswered = producer.in_flight_count();
+                if let Some(away) = self.unanswered(topics) {
+                    return Err(Error::Away(away));
+                }
                 let why = producer.context().trouble().map(|trouble| format!(": {}", trouble.reason));
                 let why = why.unwrap_or_default();
                 return Err(Error::Retry(format!("{unanswered} records weren't answered in time{why}")));
@@ -165,6 +187,28 @@ impl LaneProducer {
             return Ok(());
         }
         Err(refusal::of_page(&refused, self.whole(), topics))
+    }
+
+    /// The topics whose records weren't answered, if others of the page were: their brokers are away. The
+    /// producer is of no use behind this.
+    fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<Unwritable>> {
+        let producer = self.producer();
+        producer.purge(PurgeConfig::default().queue().inflight());
+        let until = Instant::now() + PURGED_WITHIN;
+        while producer.in_flight_count() > 0 && Instant::now() < until {
+            self.wait();
+        }
+        let silent: HashSet<String> =
+            producer.context().take_refused().into_iter().map(|refused| refused.topic).collect();
+        if silent.contains(self.cursors.topic()) {
+            return None;
+        }
+        let why = format!("its leader didn't answer within {} s", DRAIN_MAX.as_secs());
+        let of = |topic: &&&Topic| silent.contains(topic.as_str());
+        let away = topics.iter().filter(of);
+        let away: Vec<_> =
+            away.map(|topic| Unwritable { topic: (*topic).clone(), why: why.clone() }).collect();
+        Some(away).filter(|away| !away.is_empty())
     }
 
     /// Takes an answer, or naps until there may be one.
@@ -214,6 +258,9 @@ impl Producer for LaneProducer {
             Ok(()) => Ok(self as Box<dyn Producer>),
             Err(error) => {
                 self.topics.forget();
+                if let Error::Away(topics) = &error {
+                    self.topics.doubt(topics);
+                }
                 if matches!(error, Error::Retry(_)) {
                     self.cursors.doubt();
                 }

@@ -6,7 +6,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::watch::{Refused, Watch};
-use crate::broker::Error;
+use crate::broker::{Error, Unwritable};
 use crate::domain::topic::Topic;
 
 /// What a code says about a record, from the one that decides most.
@@ -15,7 +15,9 @@ enum Kind {
     Fenced,
     Denied,
     Topic,
+    Away,
     Record,
+    Early,
     Passing,
 }
 
@@ -30,17 +32,23 @@ fn kind(code: Code) -> Kind {
         | Code::ClusterAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed => Kind::Denied,
+        Code::TopicAuthorizationFailed | Code::InvalidTopic => Kind::Topic,
+        // It was deleted, or is new and hasn't come round: whoever ensures it makes it anew. Or too few
+        // brokers are there.
         Code::UnknownTopic
         | Code::UnknownPartition
         | Code::UnknownTopicOrPartition
-        | Code::TopicAuthorizationFailed
-        | Code::InvalidTopic => Kind::Topic,
+        | Code::LeaderNotAvailable
+        | Code::NotLeaderForPartition
+        | Code::NotEnoughReplicas
+        | Code::NotEnoughReplicasAfterAppend
+        | Code::KafkaStorageError => Kind::Away,
         Code::MessageSizeTooLarge
         | Code::MessageBatchTooLarge
         | Code::InvalidMessageSize
         | Code::InvalidRecord
-        | Code::InvalidTimestamp
         | Code::PolicyViolation => Kind::Record,
+        Code::InvalidTimestamp => Kind::Early,
         _ => Kind::Passing,
     }
 }
@@ -109,15 +117,28 @@ pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic
             // Named, but none of the page's: the cursors topic.
             (None, _) if blamed.is_some() => of_cursors(code, why),
             (None, []) => of_cursors(code, why),
-            // It was deleted: whoever ensures the page's topics again makes it anew.
-            (None, _) if code != Code::TopicAuthorizationFailed && code != Code::InvalidTopic => {
-                Error::Retry(why)
-            }
             (None, [only]) => Error::Topic((*only).clone(), why),
             (None, _) => Error::Isolate(why),
         },
+        Kind::Early => Error::Early(why),
+        Kind::Away => of_away(refused, topics, why),
         Kind::Passing => Error::Retry(why),
     }
+}
+
+/// All topics of a page that take nothing just now, if librdkafka names any.
+fn of_away(refused: &[Refused], topics: &[&Topic], why: String) -> Error {
+    let mut away: Vec<Unwritable> = Vec::new();
+    for Refused { topic, code } in refused.iter().filter(|refused| kind(refused.code) == Kind::Away) {
+        let topic = topics.iter().find(|known| known.as_str() == topic);
+        let is_known = |topic: &&&Topic| away.iter().all(|known| known.topic != ***topic);
+        away.extend(
+            topic
+                .filter(is_known)
+                .map(|topic| Unwritable { topic: (*topic).clone(), why: format!("publish: {code}") }),
+        );
+    }
+    if away.is_empty() { Error::Retry(why) } else { Error::Away(away) }
 }
 
 /// A cursors topic that is missing is made anew by the next fence.
@@ -142,11 +163,60 @@ mod tests {
             refused("a", Code::MessageSizeTooLarge),
             refused("b", Code::UnknownTopic),
         ];
-        assert!(matches!(of_page(&all, None, &page), Error::Topic(t, _) if t == b));
+        assert!(matches!(of_page(&all, None, &page), Error::Away(away) if away[0].topic == b));
+        let denied = [refused("b", Code::TopicAuthorizationFailed)];
+        let denied = [&all[..], &denied].concat();
+        assert!(matches!(of_page(&denied, None, &page), Error::Topic(t, _) if t == b));
         assert!(matches!(of_page(&all[..2], None, &page), Error::Isolate(_)));
         assert!(matches!(of_page(&all[..1], None, &page), Error::Retry(_)));
         assert!(matches!(of_page(&all, Some(Code::Fenced), &page), Error::Fenced(_)));
         assert!(matches!(of_page(&[], None, &page), Error::Retry(_)));
+    }
+
+    /// As docs/reliability.md tells it.
+    #[test]
+    fn nothing_that_passes_with_time_is_a_refusal() {
+        use Code as C;
+        let a = Topic::parse("a").unwrap();
+        let of = |code| of_page(&[refused("a", code)], None, &[&a]);
+        for code in [C::MessageSizeTooLarge, C::MessageBatchTooLarge, C::InvalidMessageSize, C::InvalidRecord]
+        {
+            assert!(matches!(of(code), Error::Isolate(_)), "{code:?}");
+        }
+        for code in [C::TopicAuthorizationFailed, C::InvalidTopic] {
+            assert!(matches!(of(code), Error::Topic(..)), "{code:?}");
+        }
+        assert!(matches!(of(C::InvalidTimestamp), Error::Early(_)));
+        for code in [
+            C::UnknownTopicOrPartition,
+            C::UnknownTopic,
+            C::UnknownPartition,
+            C::LeaderNotAvailable,
+            C::NotLeaderForPartition,
+            C::NotEnoughReplicas,
+            C::NotEnoughReplicasAfterAppend,
+            C::KafkaStorageError,
+        ] {
+            assert!(matches!(of(code), Error::Away(_)), "{code:?}");
+        }
+        for code in [
+            C::ThrottlingQuotaExceeded,
+            C::OutOfOrderSequenceNumber,
+            C::DuplicateSequenceNumber,
+            C::UnknownProducerId,
+            C::InvalidTransactionalState,
+            C::ConcurrentTransactions,
+            C::TransactionCoordinatorFenced,
+            C::CoordinatorNotAvailable,
+            C::InvalidMessage,
+            C::UnsupportedCompressionType,
+            C::RequestTimedOut,
+            C::MessageTimedOut,
+            C::PurgeQueue,
+            C::Unknown,
+        ] {
+            assert!(matches!(of(code), Error::Retry(_)), "{code:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::Config;
+use super::generations::Generations;
 use super::watch::Watch;
 use crate::broker::Error;
 use crate::domain::lane::Lane;
@@ -55,7 +56,7 @@ pub(super) fn reader(config: &Config) -> ClientConfig {
 
 /// A lane's producer. The client's own limit on a record lies above `Envelope::record_bytes`, and a
 /// batch is no larger than a record may be, since that is what the cluster's limit counts.
-pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
+pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientConfig {
     let batch = BATCH_BYTES.min(config.max_request_bytes).max(1).to_string();
     let mut client = base(
         config,
@@ -73,7 +74,7 @@ pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
     );
     let message = config.max_request_bytes.clamp(*MESSAGE_BYTES.start(), *MESSAGE_BYTES.end());
     for (name, value) in [
-        ("transactional.id", config.naming.own(&lane.to_string()).as_str()),
+        ("transactional.id", Generations::id(config, lane, generation).as_str()),
         ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("enable.idempotence", "true"),
@@ -88,7 +89,7 @@ pub(super) fn producer(config: &Config, lane: Lane) -> ClientConfig {
 
 /// Finds out, without a cluster, whether librdkafka takes the settings.
 pub(super) fn verify(config: &Config) -> Result<(), Error> {
-    let producer: BaseProducer<Watch> = create(&producer(config, Lane::new(0)))?;
+    let producer: BaseProducer<Watch> = create(&producer(config, Lane::new(0), 0))?;
     let reader: BaseConsumer<Watch> = create(&reader(config))?;
     super::discard((producer, reader));
     Ok(())
@@ -144,8 +145,10 @@ mod tests {
 
     #[test]
     fn a_lane_s_transactional_id_follows_from_its_number_alone() {
-        let client = producer(&config(&[("transactional.id", "mine")]), Lane::new(3));
-        assert_eq!(client.get("transactional.id"), Some("folio.event-gateway.lane-3"));
+        for (generation, id) in [(0, "folio.event-gateway.lane-3"), (2, "folio.event-gateway.lane-3.2")] {
+            let client = producer(&config(&[("transactional.id", "mine")]), Lane::new(3), generation);
+            assert_eq!(client.get("transactional.id"), Some(id));
+        }
     }
 
     #[test]

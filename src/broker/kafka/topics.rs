@@ -3,7 +3,7 @@
 //! Fed by lanes before each page; feeds the cluster. What was seen in the last 5 s isn't asked
 //! again, unless a page has failed since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,12 @@ use rdkafka::admin::TopicResult;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::cluster::{Cluster, State};
-use super::refusal;
-use crate::broker::{Error, Widened};
+use super::{left, refusal};
+use crate::broker::{Error, Unwritable, Widened};
 use crate::domain::topic::{Topic, TopicSpec};
 
+/// How long the leaders of a topic may take to answer that was doubted.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const SEEN_FOR: Duration = Duration::from_secs(5);
 
 /// What is known of topics.
@@ -25,6 +27,8 @@ pub(super) struct Topics(Mutex<Known>);
 struct Known {
     /// Those that were there a moment ago.
     seen: HashMap<Topic, Instant>,
+    /// Those whose leader didn't answer a page.
+    doubted: HashSet<Topic>,
     /// How many partitions each had when it was first seen, and when it was last.
     partitions: HashMap<Topic, (usize, usize)>,
 }
@@ -46,6 +50,12 @@ impl Topics {
         self.known().seen.clear();
     }
 
+    /// Has their leaders answer before the next page is sent to them: metadata names a broker for a while
+    /// after it has died.
+    pub(super) fn doubt(&self, topics: &[Unwritable]) {
+        self.known().doubted.extend(topics.iter().map(|unwritable| unwritable.topic.clone()));
+    }
+
     /// Those that have more partitions than at first.
     pub(super) fn widened(&self) -> Vec<Widened> {
         let known = self.known();
@@ -59,12 +69,20 @@ impl Topics {
     pub(super) fn ensure(&self, cluster: &Cluster, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
         let states = cluster.states(&names)?;
-        let (mut missing, mut refused) = (Vec::new(), None);
+        let (mut missing, mut refused, mut away, mut short) = (Vec::new(), None, Vec::new(), Vec::new());
         for spec in wanted {
             match states.get(spec.topic.as_str()) {
-                Some(State::Exists(partitions) | State::Leaderless(partitions)) => {
+                Some(State::Exists(partitions)) if self.is_silent(cluster, &spec.topic, *partitions) => {
+                    away.push(unwritable(spec, "its leader doesn't answer"));
+                }
+                Some(State::Exists(partitions)) => {
                     self.saw(&spec.topic);
                     self.count(&spec.topic, *partitions);
+                }
+                Some(State::Leaderless(_)) => away.push(unwritable(spec, "a partition has no leader")),
+                Some(State::Short { partitions, in_sync }) => {
+                    self.count(&spec.topic, *partitions);
+                    short.push((spec, *in_sync));
                 }
                 Some(State::Refused(code)) => {
                     refused = refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
@@ -73,7 +91,33 @@ impl Topics {
             }
         }
         self.create(cluster, &missing)?;
-        refused.map_or(Ok(()), Err)
+        away.extend(self.too_short(cluster, &short)?);
+        match refused {
+            Some(refused) => Err(refused),
+            None if away.is_empty() => Ok(()),
+            None => Err(Error::Away(away)),
+        }
+    }
+
+    /// Those of the topics with replicas out of sync that have too few to take a record.
+    fn too_short(&self, cluster: &Cluster, short: &[(&TopicSpec, usize)]) -> Result<Vec<Unwritable>, Error> {
+        if short.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = short.iter().map(|(spec, _)| spec.topic.as_str()).collect();
+        let mut away = Vec::new();
+        for ((spec, in_sync), settings) in short.iter().zip(cluster.settings_of(&names)?) {
+            let wanted =
+                settings.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1);
+            if *in_sync < wanted {
+                let why =
+                    format!("a partition has {in_sync} replicas in sync, and min.insync.replicas={wanted}");
+                away.push(unwritable(spec, &why));
+            } else {
+                self.saw(&spec.topic);
+            }
+        }
+        Ok(away)
     }
 
     fn create(&self, cluster: &Cluster, missing: &[&TopicSpec]) -> Result<(), Error> {
@@ -109,6 +153,20 @@ impl Topics {
         None
     }
 
+    /// Whether the topic was doubted, and a partition's leader doesn't answer still.
+    fn is_silent(&self, cluster: &Cluster, topic: &Topic, partitions: usize) -> bool {
+        if !self.known().doubted.contains(topic) {
+            return false;
+        }
+        let until = Instant::now() + ANSWERS_WITHIN;
+        let answers = |partition| cluster.end_within(topic.as_str(), partition, left(until)).is_ok();
+        if !(0..).take(partitions).all(answers) {
+            return true;
+        }
+        self.known().doubted.remove(topic);
+        false
+    }
+
     fn saw(&self, topic: &Topic) {
         self.known().seen.insert(topic.clone(), Instant::now());
     }
@@ -123,6 +181,10 @@ impl Topics {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unwritable(spec: &TopicSpec, why: &str) -> Unwritable {
+    Unwritable { topic: spec.topic.clone(), why: why.to_owned() }
 }
 
 /// What became of one topic's creation.

@@ -29,6 +29,9 @@ pub(super) struct Watch(Mutex<Told>);
 struct Told {
     trouble: Option<Trouble>,
     refused: Vec<Refused>,
+    /// The topic whose offsets are of interest, and those that its records got.
+    watched: Option<String>,
+    offsets: Vec<i64>,
 }
 
 /// Why a client can't reach the cluster.
@@ -70,6 +73,16 @@ impl Watch {
     /// The records that were refused since this was asked.
     pub(super) fn take_refused(&self) -> Vec<Refused> {
         std::mem::take(&mut self.told().refused)
+    }
+
+    /// Remembers the offsets that records of that topic get.
+    pub(super) fn watch_offsets(&self, topic: &str) {
+        self.told().watched = Some(topic.to_owned());
+    }
+
+    /// Those that were delivered since this was asked.
+    pub(super) fn take_offsets(&self) -> Vec<i64> {
+        std::mem::take(&mut self.told().offsets)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -116,9 +129,17 @@ impl ProducerContext for Watch {
     type DeliveryOpaque = ();
 
     fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = delivery {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            self.told().refused.push(Refused { topic: message.topic().to_owned(), code });
+        match delivery {
+            Ok(message) => {
+                let mut told = self.told();
+                if told.watched.as_deref() == Some(message.topic()) {
+                    told.offsets.push(message.offset());
+                }
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                self.told().refused.push(Refused { topic: message.topic().to_owned(), code });
+            }
         }
     }
 }

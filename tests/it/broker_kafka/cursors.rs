@@ -61,7 +61,7 @@ async fn a_page_that_is_refused_moves_no_cursor() {
     // In the year 3000: Kafka takes no such record.
     events[0].time = Time::from_ms(32_503_680_000_000);
     let error = super::refusal(world.fence().await, page(vec![log.slice(events)])).await;
-    assert!(matches!(error, Error::Isolate(_)), "{error:?}");
+    assert!(matches!(error, Error::Early(_)), "{error:?}");
     assert!(cursors(&world).await.is_empty());
 }
 
@@ -83,9 +83,12 @@ async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
     let mut log = Log::new("diku");
     let first = page(vec![world.slice(&mut log, "item", 1, 10)]);
     let producer = world.fence().await.publish(first).await.unwrap();
+    let committed = log.cursor();
     let foreign = format!("{}.foreign", world.cursors_topic());
     leave_open(&world.address, &foreign, &world.cursors_topic(), i32::from(LANE.number()));
-    producer.publish(page(vec![world.slice(&mut log, "item", 2, 10)])).await.unwrap();
+    // Nor is anything committed there that would stand after it.
+    let error = super::refusal(producer, page(vec![world.slice(&mut log, "item", 2, 10)])).await;
+    assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     let error = fence_error(&world).await;
     assert!(
         matches!(&error, Error::Retry(why) if why.contains("open in") && why.contains("partition 1")),
@@ -94,7 +97,7 @@ async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
     assert!(error.to_string().contains(&world.cursors_topic()), "{error}");
     abort_open(&world.address, &foreign);
     let known = cursors(&world).await;
-    assert_eq!(known[&(log.id, Follower::relay())].cursor, log.cursor());
+    assert_eq!(known[&(log.id, Follower::relay())].cursor, committed);
 }
 
 /// Somebody publishes page after page while the lane is taken over.

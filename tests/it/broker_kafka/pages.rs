@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crash::PATIENCE;
 use event_gateway::broker::Error;
 
-use super::{REQUEST_BYTES_MAX, World, eventually, page, refusal};
+use super::{REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
 use crate::gateway::until;
 use crate::kafka::envelopes::{Log, assert_same, topic};
 use crate::kafka::{TestTopic, consume_at_least, create_topic};
@@ -119,14 +119,24 @@ async fn a_topic_of_the_gateway_s_takes_records_as_large_as_the_gateway_does() {
 }
 
 #[tokio::test]
-async fn a_record_in_the_far_future_fails_its_page_alone() {
+async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let mut events = world.events(&mut log, "item", 1, 100);
     events[0].time = event_gateway::domain::time::Time::from_ms(32_503_680_000_000);
-    let error = refusal(world.fence().await, page(vec![log.slice(events)])).await;
-    assert!(matches!(error, Error::Isolate(_)), "{error:?}");
-    world.assert_committed(&mut log, &["item"], 0).await;
+    let early = page(vec![log.slice(events)]);
+    let error = refusal(world.fence().await, early.clone()).await;
+    assert!(matches!(error, Error::Early(_)), "{error:?}");
+    let topics = [topic(&world.name("item"))];
+    let described = world.broker.describe(&topics).await.unwrap().remove(&topics[0]).unwrap();
+    assert_eq!((described.partitions, described.retention_ms, described.age_ms_max), (1, None, None));
+    assert_eq!(described.ahead_ms_max(), 3_600_000);
+    let name = world.name("item");
+    let settings =
+        [("message.timestamp.after.max.ms", i64::MAX.to_string()), ("retention.ms", "-1".to_owned())];
+    crate::kafka::set_all(&world.address, &name, &settings).await;
+    eventually(|| async { world.fence().await.publish(early.clone()).await.map_err(again) }).await;
+    world.committed("item", 1);
 }
 
 #[tokio::test]
@@ -176,7 +186,10 @@ async fn a_topic_that_nobody_created_fails_its_page_by_name() {
     let mut events = world.events(&mut log, "item", 2, 10);
     events.extend(world.events(&mut log, "unknown", 1, 10));
     let error = refusal(world.fence().await, page(vec![log.slice(events)])).await;
-    assert!(matches!(&error, Error::Topic(t, _) if *t == topic(&world.name("unknown"))), "{error:?}");
+    assert!(
+        matches!(&error, Error::Away(away) if away[0].topic == topic(&world.name("unknown"))),
+        "{error:?}"
+    );
     world.assert_committed(&mut log, &["item"], 0).await;
 }
 
@@ -191,8 +204,9 @@ async fn a_page_whose_topic_was_deleted_passes_once_it_is_ensured_again() {
     let producer = world.fence().await.publish(both(&mut log)).await.unwrap();
     crate::kafka::delete_topic(&world.address, &world.name("item")).await;
     let error = refusal(producer, both(&mut log)).await;
-    assert!(matches!(error, Error::Retry(_) | Error::Topic(..)), "{error:?}");
-    world.broker.ensure(&[world.spec("item", 1), world.spec("instance", 1)]).await.unwrap();
+    assert!(matches!(error, Error::Retry(_) | Error::Away(_)), "{error:?}");
+    let specs = [world.spec("item", 1), world.spec("instance", 1)];
+    eventually(|| async { world.broker.ensure(&specs).await.map_err(again) }).await;
     world.fence().await.publish(both(&mut log)).await.unwrap();
     world.committed("item", 2);
     world.committed("instance", 4);

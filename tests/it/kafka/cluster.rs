@@ -41,6 +41,25 @@ pub async fn create_topic(address: &str, topic: TestTopic<'_>) {
     super::assert_partitions(address, &[(topic.name.to_owned(), usize::try_from(topic.partitions).unwrap())]);
 }
 
+/// Creates a topic whose partitions have replicas on these brokers each, the first of which leads it.
+pub async fn create_topic_on(address: &str, name: &str, brokers: &[&[i32]], settings: &[(&str, &str)]) {
+    let partitions = i32::try_from(brokers.len()).unwrap();
+    let new = NewTopic::new(name, partitions, TopicReplication::Variable(brokers));
+    let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+    let created = admin(address).create_topics(&[new], &options()).await.unwrap();
+    assert_eq!(created, [Ok(name.to_owned())]);
+    super::assert_partitions(address, &[(name.to_owned(), brokers.len())]);
+}
+
+/// Writes to a partition under that transactional id, and takes it back.
+pub fn write_and_abort(address: &str, transactional_id: &str, topic: &str, partition: i32) {
+    let producer = abort_open(address, transactional_id);
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::to(topic).partition(partition).key("x").payload("")).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    producer.abort_transaction(PATIENCE).unwrap();
+}
+
 /// Deletes a topic.
 pub async fn delete_topic(address: &str, topic: &str) {
     let deleted = admin(address).delete_topics(&[topic], &options()).await.unwrap();
@@ -65,7 +84,13 @@ pub async fn settings(address: &str, topic: &str) -> HashMap<String, String> {
 
 /// Sets one setting of a topic.
 pub async fn set(address: &str, topic: &str, name: &str, value: &str) {
-    let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    set_all(address, topic, &[(name, value.to_owned())]).await;
+}
+
+/// Sets these settings of a topic, and no others.
+pub async fn set_all(address: &str, topic: &str, settings: &[(&str, String)]) {
+    let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let config = settings.iter().fold(config, |config, (name, value)| config.set(name, value));
     let done = admin(address).alter_configs(&[config], &options()).await.unwrap();
     assert!(done[0].is_ok(), "{done:?}");
 }
@@ -82,6 +107,8 @@ pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
         .set("transactional.id", transactional_id)
+        // Kafka doesn't end it by itself while a test lasts.
+        .set("transaction.timeout.ms", "600000")
         .create()
         .unwrap();
     producer.init_transactions(PATIENCE).unwrap();

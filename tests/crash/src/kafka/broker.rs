@@ -19,6 +19,13 @@ pub struct Listener {
     pub told: u16,
 }
 
+/// Which broker of a cluster it is.
+struct Node {
+    number: i32,
+    brokers: usize,
+    cluster_id: String,
+}
+
 /// A Kafka of one's own: it may be killed, and goes on with the same ports and data.
 pub struct PrivateBroker {
     folder: Folder,
@@ -26,6 +33,7 @@ pub struct PrivateBroker {
     controller_port: u16,
     listeners: Vec<Listener>,
     running: Option<Child>,
+    node: Node,
 }
 
 impl PrivateBroker {
@@ -37,10 +45,26 @@ impl PrivateBroker {
     /// The same, in that folder, with more ways in.
     pub fn start_in(folder: Folder, listeners: &[Listener]) -> Self {
         let [port, controller_port] = ports::free();
+        let node = Node { number: 1, brokers: 1, cluster_id: cluster_id() };
         let listeners = listeners.to_vec();
-        let mut broker = Self { folder, port, controller_port, listeners, running: None };
+        let mut broker = Self { folder, port, controller_port, listeners, running: None, node };
         broker.restart();
         broker
+    }
+
+    /// So many that are one cluster; the first, which controls it, isn't to be killed. Of Kafka's own topics, each
+    /// broker has a replica.
+    pub fn cluster(brokers: usize) -> Vec<Self> {
+        let ([controller_port], cluster_id) = (ports::free(), cluster_id());
+        let started = (1..).take(brokers).map(|number| {
+            let ([port], cluster_id) = (ports::free(), cluster_id.clone());
+            let node = Node { number, brokers, cluster_id };
+            let (folder, listeners) = (Folder::own(), Vec::new());
+            let mut broker = Self { folder, port, controller_port, listeners, running: None, node };
+            broker.restart();
+            broker
+        });
+        started.collect()
     }
 
     /// Its `host:port`.
@@ -65,6 +89,9 @@ impl PrivateBroker {
         command.arg(self.folder.path().join("kafka"));
         command.args([self.port, self.controller_port].map(|port| port.to_string()));
         command.args(self.listeners.iter().map(|listener| format!("{}:{}", listener.port, listener.told)));
+        command.env("KAFKA_NODE", self.node.number.to_string());
+        command.env("KAFKA_CLUSTER_ID", &self.node.cluster_id);
+        command.env("KAFKA_REPLICAS", self.node.brokers.to_string());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running = Some(command.spawn().unwrap());
         self.await_ready();
@@ -74,7 +101,12 @@ impl PrivateBroker {
         let until = Instant::now() + PATIENCE;
         let asking: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
-        while !asking.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|m| m.brokers().len() == 1) {
+        let number = self.node.number;
+        let answers = || {
+            let told = asking.fetch_metadata(None, Duration::from_secs(1));
+            told.is_ok_and(|told| told.brokers().iter().any(|broker| broker.id() == number))
+        };
+        while !answers() {
             let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
             if ended || Instant::now() > until {
                 panic!("Kafka didn't start: {}", std::fs::read_to_string(self.log()).unwrap_or_default());
@@ -85,6 +117,11 @@ impl PrivateBroker {
     fn log(&self) -> std::path::PathBuf {
         self.folder.path().join("log")
     }
+}
+
+/// One that no other cluster has.
+fn cluster_id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(21).chain(['A']).collect()
 }
 
 impl Drop for PrivateBroker {

@@ -1,0 +1,51 @@
+//! Topics as the cluster has them: partitions, and the settings that decide how long a record lives there.
+//!
+//! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files, or
+//! wants to know when a record will be taken. Asking creates nothing.
+
+use std::collections::HashMap;
+
+use super::cluster::{Cluster, State};
+use super::refusal;
+use crate::broker::{Described, Error};
+use crate::domain::topic::Topic;
+
+/// Topics of one question about settings.
+const ASK_MAX: usize = 200;
+
+/// Describes these topics; one that is missing is left out.
+pub(super) fn topics(cluster: &Cluster, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+    let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
+    let states = cluster.states(&names)?;
+    let mut found = HashMap::new();
+    for topic in topics {
+        let state = states.get(topic.as_str()).copied().unwrap_or(State::Missing);
+        if let State::Refused(code) = state {
+            return Err(refusal::of_topic("ask about it", topic, code));
+        }
+        found.extend(state.partitions().map(|partitions| (topic.clone(), partitions)));
+    }
+    let there: Vec<&Topic> = found.keys().collect();
+    let mut described = HashMap::new();
+    for some in there.chunks(ASK_MAX) {
+        let names: Vec<&str> = some.iter().map(|topic| topic.as_str()).collect();
+        for (topic, settings) in some.iter().zip(cluster.settings_of(&names)?) {
+            described.insert((*topic).clone(), of(found[*topic], &settings));
+        }
+    }
+    Ok(described)
+}
+
+fn of(partitions: usize, settings: &HashMap<String, String>) -> Described {
+    let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
+    let limit = |name: &str| number(name).filter(|ms| (0..i64::MAX).contains(ms));
+    let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+    // Before Kafka 3.6, one setting was for both.
+    let either = || limit("message.timestamp.difference.max.ms");
+    Described {
+        partitions,
+        retention_ms: limit("retention.ms").filter(|_| deletes),
+        age_ms_max: limit("message.timestamp.before.max.ms").or_else(either),
+        ahead_ms: limit("message.timestamp.after.max.ms").or_else(either),
+    }
+}

@@ -1,0 +1,193 @@
+//! What is held back for a while, so that nobody else waits: topics that can take nothing just now, and
+//! tenants whose next event is too early for Kafka.
+//!
+//! Fed by the lane with pages that failed for a reason that passes; asked by the relay, which ends a
+//! tenant's slice before the first event that can't be taken. A tenant has one cursor, so it waits with
+//! its topic, in order; all others go on. Kept over takeovers. Nothing is parked for what passes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Parts;
+use super::health::{Health, News};
+use super::suspects::{self, Suspects};
+use crate::broker::{self, Described, Page, Unwritable};
+use crate::domain::envelope::Envelope;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+/// How long the first pause is; each next one is twice as long.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The longest pause of a tenant whose event is taken at a known time: somebody may change what is taken.
+const PAUSE_EARLY_MAX: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    since: Time,
+    again: Instant,
+    pause: Duration,
+}
+
+impl Wait {
+    /// Begins to wait for that long, or for twice as long as the last time.
+    fn again(before: Option<Self>, now: Time, pause: Option<Duration>) -> Self {
+        let doubled = before.map_or(PAUSE_FIRST, |wait| PAUSE_MAX.min(wait.pause * 2));
+        let pause = pause.unwrap_or(doubled);
+        Self { since: before.map_or(now, |wait| wait.since), again: Instant::now() + pause, pause }
+    }
+
+    fn lasts(&self) -> bool {
+        Instant::now() < self.again
+    }
+}
+
+/// All that a lane holds back.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// With a tenant that has the topic.
+    topics: BTreeMap<Topic, (TenantId, Wait)>,
+    tenants: BTreeMap<TenantId, Wait>,
+}
+
+impl Held {
+    /// Whether nothing is to be sent to the topic just now.
+    pub(super) fn has_topic(&self, topic: &Topic) -> bool {
+        self.topics.get(topic).is_some_and(|(_, wait)| wait.lasts())
+    }
+
+    /// Whether nothing of the tenant is to be sent just now.
+    pub(super) fn has_tenant(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(Wait::lasts)
+    }
+
+    /// Forgets whoever was published, and has `health` know.
+    pub(super) fn published(&mut self, page: &Page, health: &Health) {
+        if self.topics.is_empty() && self.tenants.is_empty() {
+            return;
+        }
+        for event in page.slices.iter().flat_map(|slice| &slice.events) {
+            if self.topics.remove(&event.topic).is_some() {
+                well(health, &of_topic(&event.topic));
+            }
+            if self.tenants.remove(&event.tenant).is_some() {
+                well(health, &of_tenant(&event.tenant));
+            }
+        }
+    }
+
+    /// Forgets all: the lane is somebody else's.
+    pub(super) fn clear(&mut self, health: &Health) {
+        std::mem::take(&mut self.topics).keys().for_each(|topic| health.well(&of_topic(topic)));
+        std::mem::take(&mut self.tenants).keys().for_each(|tenant| health.well(&of_tenant(tenant)));
+    }
+}
+
+/// Names a topic in `/readyz` that takes nothing.
+fn of_topic(topic: &Topic) -> String {
+    format!("writes to {topic}")
+}
+
+/// Names a tenant in `/readyz` whose next event is too early.
+fn of_tenant(tenant: &TenantId) -> String {
+    format!("clock of tenant {tenant}")
+}
+
+/// Asks whether topics take something again whose pause is over, so that no page fails for it.
+pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: &mut Held) {
+    let over: Vec<_> = held.topics.iter().filter(|(_, (_, wait))| !wait.lasts()).collect();
+    let over: Vec<_> = over.iter().map(|(topic, (tenant, _))| parts.settings.spec(tenant, topic)).collect();
+    if over.is_empty() {
+        return;
+    }
+    if let Err(broker::Error::Away(topics)) = broker.ensure(&over).await {
+        for unwritable in &topics {
+            let tenant = held.topics.get(&unwritable.topic).map(|(tenant, _)| tenant.clone());
+            tenant.into_iter().for_each(|tenant| hold_topic(parts, held, tenant, unwritable));
+        }
+    }
+}
+
+/// Holds back what a page failed for, if that passes; `false` if it doesn't, or if nobody knows yet which
+/// record of the page it is.
+pub(super) async fn hold(
+    parts: &Parts,
+    broker: &dyn broker::Broker,
+    suspects: &mut Suspects,
+    page: &Page,
+    error: &broker::Error,
+) -> bool {
+    match error {
+        broker::Error::Away(topics) => {
+            for unwritable in topics {
+                let event = suspects::first_of(&unwritable.topic, page).into_iter().next();
+                let tenant = event.map(|event| event.tenant.clone());
+                let held = &mut suspects.held;
+                tenant.into_iter().for_each(|tenant| hold_topic(parts, held, tenant, unwritable));
+            }
+            true
+        }
+        broker::Error::Early(_) => {
+            let Some(event) = suspects::single(page) else { return false };
+            let described = broker.describe(std::slice::from_ref(&event.topic)).await;
+            let described = described.ok().and_then(|mut found| found.remove(&event.topic));
+            hold_early(parts, &mut suspects.held, event, &described.unwrap_or_default())
+        }
+        _ => false,
+    }
+}
+
+fn hold_topic(parts: &Parts, held: &mut Held, tenant: TenantId, unwritable: &Unwritable) {
+    let Unwritable { topic, why } = unwritable;
+    let before = held.topics.get(topic).map(|(_, wait)| *wait);
+    let wait = Wait::again(before, parts.clock.now(), None);
+    let since = wait.since;
+    held.topics.insert(topic.clone(), (tenant, wait));
+    let why = format!(
+        "it takes nothing just now: {why}; since {since} the tenants whose next event is for it wait, \
+         in order, and all others go on; it is tried again by itself"
+    );
+    tell(parts, &of_topic(topic), &why);
+}
+
+/// A record that Kafka takes for one of the future. One that is too old for its topic is never taken.
+fn hold_early(parts: &Parts, held: &mut Held, event: &Envelope, topic: &Described) -> bool {
+    let now = parts.clock.now();
+    let too_old = |max: i64| event.time.as_ms() < now.as_ms().saturating_sub(max);
+    if topic.age_ms_max.is_some_and(too_old) {
+        return false;
+    }
+    let taken = Time::from_ms(event.time.as_ms().saturating_sub(topic.ahead_ms_max()));
+    let in_ms = u64::try_from(taken.as_ms().saturating_sub(now.as_ms())).ok().filter(|ms| *ms > 0);
+    let pause = in_ms.map(|ms| Duration::from_millis(ms).min(PAUSE_EARLY_MAX));
+    let wait = Wait::again(held.tenants.get(&event.tenant).copied(), now, pause);
+    let since = wait.since;
+    held.tenants.insert(event.tenant.clone(), wait);
+    let about = match in_ms {
+        Some(_) => format!("about {taken}"),
+        None => "when the brokers' clock has come there: it is behind".to_owned(),
+    };
+    let why = format!(
+        "its event at position {} has the time {}, which is too far ahead for {} (its \
+         message.timestamp.after.max.ms): the store's clock was fast when it was appended, or the brokers' \
+         is slow; since {since} the tenant waits, in order, and all others go on; Kafka takes it {about}, \
+         and it goes on by itself",
+        event.position, event.time, event.topic
+    );
+    tell(parts, &of_tenant(&event.tenant), &why);
+    true
+}
+
+fn tell(parts: &Parts, who: &str, why: &str) {
+    if parts.health.trouble(who, why) == News::New {
+        tracing::warn!("{who}: {why}");
+    }
+}
+
+fn well(health: &Health, who: &str) {
+    health.well(who);
+    tracing::info!("{who}: goes on");
+}
