@@ -12,6 +12,7 @@ pub(super) struct Unset {
     empty: BTreeSet<String>,
     /// Those that Kubernetes sets in every pod for a service of the name before `_PORT`.
     links: BTreeSet<String>,
+    others: BTreeSet<String>,
 }
 
 impl Unset {
@@ -30,6 +31,8 @@ impl Unset {
                 unset.empty.insert(name);
             } else if is_link && name.ends_with("_PORT") {
                 unset.links.insert(name);
+            } else {
+                unset.others.insert(name);
             }
         }
         unset
@@ -38,6 +41,11 @@ impl Unset {
     /// Whether that variable counts as unset.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.empty.contains(name) || self.links.contains(name)
+    }
+
+    /// The variables that say something.
+    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().map(String::as_str)
     }
 
     /// Whether Kubernetes has set that variable.

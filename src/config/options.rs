@@ -20,6 +20,8 @@ pub use kafka::{BrokerChoice, KafkaOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 
+/// What the variables of librdkafka's settings begin with.
+const SETTINGS: &str = "KAFKA_CONFIG_";
 /// How many lanes there may be.
 const LANES: RangeInclusive<i64> = 1..=64;
 
@@ -53,6 +55,11 @@ impl Given {
     /// Those of these that were given.
     pub(super) fn of<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         names.iter().copied().filter(|name| self.names.contains(*name)).collect()
+    }
+
+    /// Those that begin so.
+    pub(super) fn beginning_with(&self, start: &str) -> Vec<&str> {
+        self.names.iter().map(String::as_str).filter(|name| name.starts_with(start)).collect()
     }
 }
 
@@ -164,7 +171,9 @@ pub fn parse() -> Line {
     let mut line = Line::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     links.sort();
     links.dedup();
-    line.given = Given { names: given(&matches), links };
+    let mut names = given(&matches);
+    names.extend(unset.others().filter(|name| name.starts_with(SETTINGS)).map(str::to_owned));
+    line.given = Given { names, links };
     line
 }
 

@@ -33,7 +33,7 @@ fn said(names: &[&str]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn unread<'a>(options: &ServeOptions, given: &Given, config: &Config) -> Vec<(Vec<&'a str>, String)> {
+fn unread<'a>(options: &ServeOptions, given: &'a Given, config: &Config) -> Vec<(Vec<&'a str>, String)> {
     let of_store = match (&config.store, &options.store.store_url) {
         (store::Config::Postgres(_), Some(_)) => vec![(given.of(&SERVER), "STORE_URL is set".to_owned())],
         (store::Config::Postgres(_), None) => Vec::new(),
@@ -45,7 +45,8 @@ fn unread<'a>(options: &ServeOptions, given: &Given, config: &Config) -> Vec<(Ve
             vec![(given.of(&[&SERVER[..], &SESSIONS].concat()), why.to_owned())]
         }
     };
-    let all_of_kafka = [&KAFKA[..], &SASL, &TLS].concat();
+    let all_of_kafka = given.of(&[&KAFKA[..], &SASL, &TLS].concat());
+    let all_of_kafka = [all_of_kafka, given.beginning_with("KAFKA_CONFIG_")].concat();
     let protocol = options.kafka.kafka_security_protocol.to_ascii_uppercase();
     let of_kafka = match (&config.broker, options.kafka.broker) {
         (broker::Config::Kafka(_), _) => {
@@ -55,15 +56,12 @@ fn unread<'a>(options: &ServeOptions, given: &Given, config: &Config) -> Vec<(Ve
             vec![([sasl, tls].concat(), why)]
         }
         (broker::Config::Embedded, None) => {
-            vec![(
-                given.of(&all_of_kafka),
-                "KAFKA_HOST is unset, so the broker is the embedded one".to_owned(),
-            )]
+            vec![(all_of_kafka, "KAFKA_HOST is unset, so the broker is the embedded one".to_owned())]
         }
         (broker::Config::Embedded, Some(_)) => {
-            vec![(given.of(&all_of_kafka), "BROKER is embedded".to_owned())]
+            vec![(all_of_kafka, "BROKER is embedded".to_owned())]
         }
-        (broker::Config::None, _) => vec![(given.of(&all_of_kafka), "BROKER is none".to_owned())],
+        (broker::Config::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
     };
     of_store.into_iter().chain(of_kafka).filter(|(names, _)| !names.is_empty()).collect()
 }

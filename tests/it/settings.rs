@@ -120,7 +120,11 @@ fn it_listens_on_an_ipv6_address() {
 
 #[test]
 fn what_is_set_and_not_read_is_told() {
-    let cases: [(Variables, &[&str]); 5] = [
+    let cases: [(Variables, &[&str]); 6] = [
+        (
+            &[("BROKER", "none"), ("KAFKA_CONFIG_LINGER_MS", "5"), ("KAFKA_CONFIG_ACKS", "")],
+            &["KAFKA_CONFIG_LINGER_MS is not read: BROKER is none"],
+        ),
         (
             &[("STORE_URL", "sqlite://data/x.db"), ("DB_HOST", "pg"), ("DB_MAXPOOLSIZE", "9")],
             &["DB_HOST, DB_MAXPOOLSIZE are not read: STORE_URL is set"],
@@ -137,9 +141,8 @@ fn what_is_set_and_not_read_is_told() {
         ),
     ];
     for (variables, told) in cases {
-        let setup = serve::setup(&["diku"]);
-        // Whoever serves on the embedded broker prints a second line, which these tests don't need.
-        setup.serve_with(variables).terminate();
+        let setup = with(serve::setup(&["diku"]), variables);
+        setup.serve().terminate();
         for told in told {
             assert_eq!(setup.log().matches(told).count(), 1, "{variables:?}: {}", setup.log());
         }
