@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Opened};
@@ -33,6 +33,9 @@ use introduction::Introduction;
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long it may take to finish the pages under way.
 const FINISH_PAGE: Duration = Duration::from_secs(4);
+/// How long it may take to close the store: until all of it is over 10 s, and at least so long.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
+const STOP: Duration = Duration::from_secs(10);
 
 /// The gateway, ready to run.
 pub struct App {
@@ -132,6 +135,7 @@ impl App {
             None => tracing::info!("stopping"),
             Some(ended) => tracing::error!("stopping, since {ended}"),
         }
+        let stopping = Instant::now();
         self.closing.cancel();
         let answering = async {
             handle.stop(true).await;
@@ -144,10 +148,20 @@ impl App {
             tracing::warn!("left a page that Kafka did not answer; the next start takes over");
             None
         });
+        close(&*self.follow.store, STOP.saturating_sub(stopping.elapsed()).max(CLOSE_MIN)).await;
         if let Some(ended) = unasked {
             bail!("{ended}");
         }
         answered?.or(followed).map_or(Ok(()), |ended| bail!("{ended}"))
+    }
+}
+
+/// What stands in the log is durable, closed or not.
+async fn close(store: &dyn Store, within: Duration) {
+    match timeout(within, store.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "failed to close the store; the next start does it"),
+        Err(_) => tracing::warn!(?within, "failed to close the store in time; the next start does it"),
     }
 }
 

@@ -76,6 +76,12 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
                 cli::restore::Parts { store: &*store, broker: &broker, settings: &settings, clock: &*clock };
             cli::restore::run(&parts, options.tenant.as_deref(), options.accept).await
         }
+        Verb::Backup(options) => {
+            cli::backup::back_up(&config::store_config(&options.store)?, &options.file).await
+        }
+        Verb::RestoreBackup(options) => {
+            cli::backup::restore(&config::store_config(&options.store)?, &options.file).await
+        }
         Verb::Topics(TopicsVerb::List(options)) => {
             let settings = config::settings(&options.tenants, &options.store)?;
             cli::topics::list(&*open_beside(&options.store, clock).await?, &settings).await

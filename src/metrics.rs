@@ -64,7 +64,11 @@ impl Default for Metrics {
         let help = "Pages that were not published, by what is done about it";
         registry.register("page_failures", help, metrics.page_failures.clone());
         registry.register("troubles", "What /readyz names as troubles", metrics.troubles.clone());
-        registry.register("store_up", "Whether the store answers", metrics.store_up.clone());
+        registry.register(
+            "store_up",
+            "Whether the store answers and takes changes",
+            metrics.store_up.clone(),
+        );
         registry.register("log_events", "All events that were ever appended", metrics.log_events.clone());
         registry.register(
             "events",
@@ -115,6 +119,11 @@ impl Metrics {
         self.events.clear();
         self.parked_scopes.set(0);
         self.oldest_pending.set(0.0);
+    }
+
+    /// The store takes no changes, whatever it tells.
+    pub fn store_down(&self) {
+        self.store_up.set(0);
     }
 
     /// The relay's part of what the store tells.

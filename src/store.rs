@@ -38,6 +38,7 @@ use crate::domain::time::Time;
 pub use leases::{Lease, Leases, Renewed, Roster, Standing};
 pub use mongodb::Config as MongodbConfig;
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
+pub use sqlite::{backup, restore_backup};
 pub use tally::Tally;
 
 /// Why a store did not do what it was asked. Display never contains credentials.
@@ -55,6 +56,9 @@ pub enum Error {
     /// It holds what this version can't read.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
+    /// Its files are not where they were opened: nothing is written until it is opened anew.
+    #[error("the store is gone: {0}")]
+    Gone(String),
 }
 
 /// Drafts of one tenant that are appended all or not at all.
@@ -346,8 +350,14 @@ pub trait Store: Log + Cursors + Tenants + Leases + Parking {
         usize::MAX
     }
 
-    /// Whether it answers and takes writes.
+    /// Whether it answers and takes writes, as large as the last one that failed.
     async fn check(&self) -> Result<(), Error>;
+
+    /// Lets go of what it holds, once nothing is asked of it any more: what stands in files is whole
+    /// then, and another may open them.
+    async fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Which store.

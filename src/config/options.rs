@@ -10,6 +10,7 @@ mod store;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -83,6 +84,14 @@ pub enum Verb {
     ///
     /// For a store that went back in time, or a cursors topic that was lost. It may run while replicas do.
     Restore(Box<RestoreOptions>),
+    /// Writes a copy of SQLite's database, beside a running gateway or without one.
+    ///
+    /// The copy is one file that is whole, checked and synced. PostgreSQL and MongoDB have tools of their own.
+    Backup(Box<BackupOptions>),
+    /// Puts a copy in the place of SQLite's database, while no gateway runs on it.
+    ///
+    /// The copy is checked first. What was there is moved aside, and kept.
+    RestoreBackup(Box<BackupOptions>),
 }
 
 /// What may be done with tenants.
@@ -152,6 +161,16 @@ pub struct RestoreOptions {
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+}
+
+/// Options of `backup` and `restore-backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupOptions {
+    /// The copy: a file that must not exist for backup, and must for restore-backup.
+    pub file: PathBuf,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
 }
 
 /// Options of every verb.

@@ -35,7 +35,7 @@ pub(super) type Said = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
-    if let Err(why) = gateway.said.ask(CHECK_EVERY, check(&gateway)).await {
+    if let Err(why) = said(&gateway).await {
         let why = format!("{} {why}", gateway.parts.store.name());
         let troubles = BTreeMap::from([("store".to_owned(), why)]);
         return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
@@ -45,6 +45,11 @@ pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     HttpResponse::Ok().json(State { status, troubles })
 }
 
+/// Why the store takes no changes, if it was asked a moment ago.
+pub(super) async fn said(gateway: &Gateway) -> Said {
+    gateway.said.ask(CHECK_EVERY, check(gateway)).await
+}
+
 /// Why the store takes no changes, in words of ours alone.
 async fn check(gateway: &Gateway) -> Said {
     match timeout(CHECK_TIMEOUT, gateway.parts.store.check()).await {
@@ -52,6 +57,7 @@ async fn check(gateway: &Gateway) -> Said {
         Ok(Err(Error::Unavailable(_) | Error::Unknown(_))) => Err("is unavailable"),
         Ok(Err(Error::Refused(_))) => Err("is refused"),
         Ok(Err(Error::Corrupt(_))) => Err("is unreadable"),
+        Ok(Err(Error::Gone(_))) => Err("is not where it was opened: its files were moved, replaced or cut"),
         Err(_) => Err("did not answer in time"),
     }
 }

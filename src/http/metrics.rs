@@ -1,13 +1,13 @@
 //! `GET /metrics`: what there is to watch, for Prometheus; no tenant is asked for, and none is named.
 //!
-//! Fed by the store's tally, which a few scrapes share, and by what `follow` counts.
+//! Fed by the store's tally and check, which a few scrapes share, and by what `follow` counts.
 
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use tokio::time::timeout;
 
-use super::{Gateway, Shared};
+use super::{Gateway, Shared, health};
 use crate::metrics::MEDIA_TYPE;
 use crate::store::Tally;
 
@@ -22,6 +22,9 @@ pub(super) async fn all(gateway: Shared) -> HttpResponse {
     let metrics = &gateway.parts.metrics;
     metrics.troubled(gateway.parts.health.troubles().len());
     metrics.counted(tally.as_ref());
+    if health::said(&gateway).await.is_err() {
+        metrics.store_down();
+    }
     if let Some(tally) = tally.filter(|_| gateway.parts.published.has_relay()) {
         metrics.relayed(&tally);
     }

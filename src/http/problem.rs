@@ -194,7 +194,9 @@ impl From<store::Error> for Problem {
     /// Of a read, where nothing can have been written.
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) | store::Error::Unknown(_) => Self::StoreUnavailable(error),
+            store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Gone(_) => {
+                Self::StoreUnavailable(error)
+            }
             store::Error::Refused(_) | store::Error::Corrupt(_) => Self::Internal(error),
         }
     }

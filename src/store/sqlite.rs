@@ -2,11 +2,13 @@
 //!
 //! Fed and asked through the port alone: each call is one transaction, and one job for a thread
 //! that may block. Writes take turns on one connection and sync before they answer (WAL,
-//! `synchronous=FULL`); readers are a few, and each of their calls sees one state of the file. The
+//! `synchronous=FULL`); readers are a few, and each of their calls sees one state of the file. Once
+//! it is closed, the file alone has everything, and no WAL is left beside it. The
 //! SQL stands in `sql/sqlite`, one statement a file. The store's clock is the clock that it is
 //! opened with.
 
 mod append;
+mod backup;
 mod connections;
 mod cursors;
 mod fault;
@@ -14,13 +16,15 @@ mod files;
 mod leases;
 mod log;
 mod parking;
+mod place;
 mod read;
 mod rows;
 mod tenants;
+mod wal;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
@@ -28,13 +32,15 @@ use super::{Access, Error, Store};
 use crate::clock::Clock;
 use connections::{Readers, Writer};
 
+pub use backup::{backup, restore_backup};
+
 /// An open store.
 pub(super) struct Sqlite {
     writer: Writer,
     readers: Readers,
     clock: Arc<dyn Clock>,
-    /// Held as long as the store is open; `None` beside a running `serve`.
-    _lock: Option<File>,
+    /// Bytes of the last append, if it failed: a smaller write may still find room.
+    failed_bytes: AtomicU64,
 }
 
 impl Sqlite {
@@ -42,7 +48,7 @@ impl Sqlite {
     pub(super) async fn open(path: &Path, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let path = path.to_owned();
         let files = connections::blocking(move || files::open(&path, access)).await?;
-        Ok(Self { writer: files.writer, readers: files.readers, clock, _lock: files.lock })
+        Ok(Self { writer: files.writer, readers: files.readers, clock, failed_bytes: AtomicU64::new(0) })
     }
 }
 
@@ -58,6 +64,24 @@ impl Store for Sqlite {
 
     async fn check(&self) -> Result<(), Error> {
         let now = self.clock.now().as_ms();
-        self.writer.write(move |writing| rows::write(writing, sql!("sqlite/check_write.sql"), [now])).await
+        let write = async |bytes: u64| {
+            let written = [now, bytes.cast_signed()];
+            self.writer
+                .write(move |writing| rows::write(writing, sql!("sqlite/check_write.sql"), written))
+                .await
+        };
+        // What failed may have left room in the WAL for a small write, but not for itself.
+        let bytes = self.failed_bytes.load(Ordering::Relaxed);
+        write(bytes).await?;
+        if bytes > 0 {
+            self.failed_bytes.store(0, Ordering::Relaxed);
+            write(0).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.readers.close().await;
+        self.writer.close().await
     }
 }

@@ -47,6 +47,8 @@ mod restore;
 mod restore_parked;
 mod serve;
 mod settings;
+mod sqlite_files;
+mod sqlite_place;
 mod store_contract;
 mod store_faults;
 #[cfg(feature = "services")]

@@ -97,5 +97,6 @@ fn named(options: &PgConnectOptions, error: Error) -> Error {
         Error::Unknown(why) => Error::Unknown(at(why)),
         Error::Refused(why) => Error::Refused(at(why)),
         Error::Corrupt(why) => Error::Corrupt(at(why)),
+        Error::Gone(why) => Error::Gone(at(why)),
     }
 }

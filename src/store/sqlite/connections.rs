@@ -2,9 +2,12 @@
 //!
 //! Fed by every method of this adapter with what it does in a transaction, which blocks; feeds it
 //! what that gave. It runs to its end, whether its caller is still there or not: it is whole or
-//! nothing. An error, or a panic, rolls back.
+//! nothing. An error, or a panic, rolls back. What is answered was found, or written, in the files
+//! that stand at their place.
 
+use std::fs::File;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,21 +18,54 @@ use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
 use super::fault::{commit_fault, fault};
+use super::place::Place;
+use super::wal::{self, Cycle};
 use crate::store::Error;
 
 /// How long a statement waits for another process, and a read for a reader.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The one connection that writes. Transactions queue up for it, first come, first served.
-pub(super) struct Writer(Pool);
+pub(super) struct Writer(Pool, Option<Arc<Kept>>);
 
 /// A few connections that only read.
-pub(super) struct Readers(Pool);
+pub(super) struct Readers(Pool, Option<Arc<Kept>>);
+
+/// What `serve` does around its calls. Verbs beside it are short.
+pub(super) struct Kept {
+    pub(super) place: Place,
+    pub(super) cycle: Cycle,
+    /// Of the WAL, after the last commit.
+    pub(super) frames: AtomicU64,
+}
+
+/// Locks that are held as long as any connection is open: closing a file ends all of SQLite's own locks
+/// on it.
+pub(super) type Locks = Arc<Vec<File>>;
+
+impl Kept {
+    /// Before a transaction begins.
+    fn begins(&self, connection: &Connection) -> Result<(), Error> {
+        // Another process may have copied the WAL since, which cuts it.
+        let known = self.place.check_all(self.frames.load(Ordering::Relaxed));
+        known.or_else(|_| self.place.check_all(wal::frames(connection)?))
+    }
+
+    /// After a commit, and before it is answered.
+    fn committed(&self, connection: &Connection) -> Result<(), Error> {
+        let frames = wal::frames(connection)?;
+        // It was written, but perhaps where nobody finds it again.
+        self.place.check_all(frames).map_err(|error| Error::Unknown(error.to_string()))?;
+        self.frames.store(frames, Ordering::Relaxed);
+        self.cycle.keep_short(connection, frames);
+        Ok(())
+    }
+}
 
 impl Writer {
     /// With its connection.
-    pub(super) fn new(connection: Connection) -> Self {
-        Self(Pool::new(vec![connection]))
+    pub(super) fn new(connection: Connection, kept: Option<Arc<Kept>>, locks: &Locks) -> Self {
+        Self(Pool::new(vec![connection], locks.clone()), kept)
     }
 
     /// Makes durable all that `work` writes, unless it fails; nobody else writes meanwhile.
@@ -37,14 +73,28 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = self.0.turn().await;
+        let (turn, kept) = (self.0.turn().await?, self.1.clone());
         blocking(move || {
             turn.run(|connection| {
+                kept.as_ref().map_or(Ok(()), |kept| kept.begins(connection))?;
                 let writing = Transaction::new(connection, TransactionBehavior::Immediate).map_err(fault)?;
                 let done = work(&writing)?;
                 writing.commit().map_err(commit_fault)?;
+                kept.as_ref().map_or(Ok(()), |kept| kept.committed(connection))?;
                 Ok(done)
             })
+        })
+        .await
+    }
+
+    /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed by then.
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        let [writer] = <[_; 1]>::try_from(self.0.close().await).map_err(|_| closed())?;
+        off_thread(move || {
+            if !wal::empty(&writer)? {
+                tracing::warn!("another process reads the database: its newest events stay in the WAL");
+            }
+            writer.close().map_err(|(_, error)| fault(error))
         })
         .await
     }
@@ -52,8 +102,13 @@ impl Writer {
 
 impl Readers {
     /// With these connections.
-    pub(super) fn new(connections: Vec<Connection>) -> Self {
-        Self(Pool::new(connections))
+    pub(super) fn new(connections: Vec<Connection>, kept: Option<Arc<Kept>>, locks: &Locks) -> Self {
+        Self(Pool::new(connections, locks.clone()), kept)
+    }
+
+    /// Closes them, once nobody reads.
+    pub(super) async fn close(&self) {
+        drop(self.0.close().await);
     }
 
     /// Shows `work` one state of the file.
@@ -62,9 +117,12 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let turn = timeout(WAIT_MAX, self.0.turn()).await;
-        let turn = turn.map_err(|_| Error::Unavailable(format!("no reader was free within {WAIT_MAX:?}")))?;
+        let turn =
+            turn.map_err(|_| Error::Unavailable(format!("no reader was free within {WAIT_MAX:?}")))??;
+        let kept = self.1.clone();
         blocking(move || {
             turn.run(|connection| {
+                kept.map_or(Ok(()), |kept| kept.place.check())?;
                 work(&*Transaction::new(connection, TransactionBehavior::Deferred).map_err(fault)?)
             })
         })
@@ -73,27 +131,47 @@ impl Readers {
 }
 
 struct Pool {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Idle>,
     turns: Arc<Semaphore>,
+    count: u32,
+}
+
+/// The locks go last.
+struct Idle {
+    connections: Mutex<Vec<Connection>>,
+    _locks: Locks,
 }
 
 impl Pool {
-    fn new(idle: Vec<Connection>) -> Self {
-        let turns = Arc::new(Semaphore::new(idle.len()));
-        Self { idle: Arc::new(Mutex::new(idle)), turns }
+    fn new(connections: Vec<Connection>, locks: Locks) -> Self {
+        let count = u32::try_from(connections.len()).expect("a few");
+        let turns = Arc::new(Semaphore::new(connections.len()));
+        Self { idle: Arc::new(Idle { connections: Mutex::new(connections), _locks: locks }), turns, count }
     }
 
-    async fn turn(&self) -> Turn {
-        let permit = self.turns.clone().acquire_owned().await.expect("nobody closes it");
-        let connection = self.idle.lock().expect("no holder panics").pop();
-        Turn { connection, idle: self.idle.clone(), _permit: permit }
+    async fn turn(&self) -> Result<Turn, Error> {
+        let permit = self.turns.clone().acquire_owned().await.map_err(|_| closed())?;
+        let connection = self.idle.connections.lock().expect("no holder panics").pop();
+        Ok(Turn { connection, idle: self.idle.clone(), _permit: permit })
     }
+
+    /// All connections, once every turn is over; there is none after this.
+    async fn close(&self) -> Vec<Connection> {
+        let all = self.turns.acquire_many(self.count).await;
+        self.turns.close();
+        drop(all);
+        std::mem::take(&mut *self.idle.connections.lock().expect("no holder panics"))
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("it is closed".to_owned())
 }
 
 /// A connection that goes back before the next turn begins.
 struct Turn {
     connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Idle>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -105,7 +183,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.idle.lock().expect("no holder panics").extend(self.connection.take());
+        self.idle.connections.lock().expect("no holder panics").extend(self.connection.take());
     }
 }
 
@@ -117,6 +195,13 @@ pub(super) async fn blocking<T: Send + 'static>(
     if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
         return block_in_place(work);
     }
+    off_thread(work).await
+}
+
+/// Runs what blocks on a thread that is there for it, so that its caller may give up waiting.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

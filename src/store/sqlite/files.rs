@@ -1,18 +1,24 @@
 //! The files: the folder, its lock, the database with its tables as this version needs them.
 //!
-//! Fed with the database's path; feeds the adapter's writer and readers. Always true:
-//! at most one `serve` has a folder, and no connection writes whose commits aren't durable.
+//! Fed with the database's path; feeds the adapter's writer and readers. Always true: at most one
+//! `serve` has a folder, and a database whatever folders lead to it; no connection writes whose commits
+//! aren't durable, and none reads a WAL that belongs to another database.
 
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
-use super::connections::{Readers, WAIT_MAX, Writer};
+use super::connections::{Kept, Locks, Readers, WAIT_MAX, Writer};
 use super::fault::fault;
+use super::place::Place;
 use super::rows;
+use super::wal::{self, Cycle};
 use crate::store::{Access, Error};
 
 const VERSIONS: &[M] = &[
@@ -20,6 +26,7 @@ const VERSIONS: &[M] = &[
     M::up(sql!("sqlite/migrations/0002_replicas.sql")),
     M::up(sql!("sqlite/migrations/0003_parked.sql")),
     M::up(sql!("sqlite/migrations/0004_ledgers.sql")),
+    M::up(sql!("sqlite/migrations/0005_wal_cycles.sql")),
 ];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
@@ -29,9 +36,6 @@ const STATEMENTS: usize = 64;
 /// Bytes of a page of a new database: what an event changes anywhere, its random key in an index, is written
 /// as a page, and so is the end of a row that is longer.
 const PAGE_BYTES: u32 = 2_048;
-/// Bytes of the WAL that a commit copies into the database when there are so many. A page that many commits
-/// change is copied once.
-const CHECKPOINT_BYTES: u32 = 64 << 20;
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
 
@@ -39,39 +43,47 @@ const FULL: i64 = 2;
 pub(super) struct Files {
     pub(super) writer: Writer,
     pub(super) readers: Readers,
-    pub(super) lock: Option<File>,
 }
 
 /// Opens the database at `path`.
 pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
-    let (lock, writer) = match access {
-        Access::Serve => serve(path)?,
-        Access::Beside => (None, beside(path)?),
+    let (locks, kept, writer) = match access {
+        Access::Serve => {
+            let (locks, writer) = serve(path)?;
+            (locks, Some(Arc::new(keep(path, &writer)?)), writer)
+        }
+        Access::Beside => (Locks::default(), None, beside(path)?),
     };
-    let page_bytes: u32 = writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
-    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_bytes).map_err(fault)?;
     let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
-    let readers = Readers::new(readers.collect::<Result<_, _>>()?);
-    Ok(Files { writer: Writer::new(writer), readers, lock })
+    let readers = Readers::new(readers.collect::<Result<_, _>>()?, kept.clone(), &locks);
+    Ok(Files { writer: Writer::new(writer, kept, &locks), readers })
 }
 
-/// Takes the folder, makes what is missing, brings the tables up to date.
-fn serve(path: &Path) -> Result<(Option<File>, Connection), Error> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    make(folder).map_err(|e| refused("create the folder", folder, &e))?;
-    let lock = lock(folder)?;
+/// Begins with a short WAL, and notes where the files stand.
+fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
+    let page_bytes: u32 = writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
+    let cycle = Cycle::begin(writer, page_bytes)?;
+    let place = Place::new(path, page_bytes).map_err(|e| refused("find the files of", path, &e))?;
+    Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
+}
+
+/// Takes the folder and the database, makes what is missing, brings the tables up to date.
+pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
+    let folder = lock_folder(path)?;
+    wal::refuse_foreign(path)?;
+    let locks = Arc::new(vec![folder, lock_database(path)?]);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(fault)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     durable(&writer)?;
     let version = MIGRATIONS.current_version(&writer).map_err(|e| migration(path, e))?;
     if version == SchemaVersion::NoneSet && writer.table_exists(None, "tenants").map_err(fault)? {
-        return Err(another_version(path, "its tables are not counted by `user_version`"));
+        return Err(uncounted(path));
     }
     MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
     rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
     rows::change(&writer, sql!("sqlite/replica_clear.sql"), [])?;
-    Ok((Some(lock), writer))
+    Ok((locks, writer))
 }
 
 /// Opens what a `serve` of this version has made.
@@ -79,6 +91,10 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     if !path.exists() {
         let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
         return Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())));
+    }
+    // Of a running `serve` it belongs.
+    if let Ok(_folder) = lock_folder(path) {
+        wal::refuse_foreign(path)?;
     }
     let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     durable(&writer)?;
@@ -88,14 +104,15 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     Ok(writer)
 }
 
-/// Opens a connection, for its turns on one thread after another.
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+/// Opens a connection, for its turns on one thread after another. None copies the WAL by itself: `wal` does.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let connection = connection.map_err(fault)?;
     connection.busy_timeout(WAIT_MAX).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true).map_err(fault)?;
     connection.pragma_update(None, "synchronous", FULL).map_err(fault)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
     Ok(connection)
 }
 
@@ -121,27 +138,65 @@ fn make(folder: &Path) -> std::io::Result<()> {
     File::open(folder.join(".."))?.sync_all()
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
-    let file = file.map_err(|e| refused("open the lock file in", folder, &e))?;
+/// The folder of a database, which one `serve` locks.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Locks the folder of a database, after making it.
+pub(super) fn lock_folder(path: &Path) -> Result<File, Error> {
+    let folder = folder_of(path);
+    make(folder).map_err(|e| refused("create the folder", folder, &e))?;
+    lock(&folder.join(LOCK), || {
+        format!("another `event-gateway serve` uses the folder `{}`", folder.display())
+    })
+}
+
+/// Locks the database itself, which another folder's link may lead to. SQLite's own locks are of another
+/// kind; but they end when any file of this process on the database is closed, so this one is kept.
+fn lock_database(path: &Path) -> Result<File, Error> {
+    let file = lock(path, || {
+        format!("another `event-gateway serve` uses `{}`, by way of another folder", path.display())
+    })?;
+    let links = file.metadata().map_err(|e| refused("look at", path, &e))?.nlink();
+    if links > 1 {
+        let why = "a hard link gives it another name, under which its newest events are missing";
+        return Err(Error::Refused(format!("`{}` is one of {links} names of a file: {why}", path.display())));
+    }
+    Ok(file)
+}
+
+fn lock(path: &Path, taken: impl FnOnce() -> String) -> Result<File, Error> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(|e| refused("open", path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
-            "another `event-gateway serve` uses the folder `{}`",
-            folder.display()
-        ))),
-        Err(TryLockError::Error(e)) => Err(refused("lock", folder, &e)),
+        Err(TryLockError::WouldBlock) => Err(Error::Refused(taken())),
+        Err(TryLockError::Error(e)) => Err(refused("lock", path, &e)),
     }
 }
 
-fn refused(what: &str, folder: &Path, error: &std::io::Error) -> Error {
-    Error::Refused(format!("failed to {what} `{}`: {error}", folder.display()))
+pub(super) fn refused(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::Refused(format!("failed to {what} `{}`: {error}", path.display()))
 }
 
 fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
     match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => fault(err),
         error => another_version(path, error),
+    }
+}
+
+fn uncounted(path: &Path) -> Error {
+    another_version(path, "its tables are not counted by `user_version`")
+}
+
+/// Refuses a file that is no database of ours, or of a version that is newer than this one.
+pub(super) fn migrated(path: &Path, connection: &Connection) -> Result<(), Error> {
+    match MIGRATIONS.current_version(connection).map_err(|e| migration(path, e))? {
+        SchemaVersion::Inside(_) => Ok(()),
+        SchemaVersion::NoneSet => Err(uncounted(path)),
+        SchemaVersion::Outside(_) => Err(another_version(path, "it is newer than this one")),
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Fed by `intake`, `follow` and `http`; feeds them from `append` and `read`.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 
 use super::{Sqlite, append, read};
+use crate::domain::draft::Draft;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
@@ -17,7 +20,10 @@ impl Log for Sqlite {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         let clock = self.clock.clone();
         let offers: Vec<_> = batches.iter().map(|batch| Offer::new(batch).into_owned()).collect();
-        self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await
+        let bytes: usize = offers.iter().flat_map(|o| &o.batch().drafts).map(Draft::memory_bytes).sum();
+        let appended = self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await;
+        self.failed_bytes.store(if appended.is_ok() { 0 } else { bytes as u64 }, Ordering::Relaxed);
+        appended
     }
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {

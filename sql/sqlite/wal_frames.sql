@@ -1,0 +1,2 @@
+-- How many frames the WAL has; nothing is copied.
+PRAGMA wal_checkpoint(NOOP)

@@ -1,0 +1,94 @@
+//! The place of the files: whether their paths still lead to the files that are open.
+//!
+//! Asked by every write, before it begins and before it is answered, and by every read: a file that
+//! was removed, moved, replaced or cut short takes writes as ever, and nobody finds them again.
+//! Asking costs a few questions to the file system.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::store::Error;
+
+/// Bytes of a WAL's header, and of a frame's. Source: sqlite.org/fileformat2.html#walformat
+const WAL_HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+
+/// The database, its WAL and its shared memory, as they were opened.
+pub(super) struct Place {
+    database: Opened,
+    wal: Opened,
+    shared_memory: Opened,
+    page_bytes: u64,
+}
+
+impl Place {
+    /// Of a database that is open and has a WAL.
+    pub(super) fn new(path: &Path, page_bytes: u32) -> io::Result<Self> {
+        Ok(Self {
+            database: Opened::new(path.to_owned())?,
+            wal: Opened::new(beside(path, "-wal")?)?,
+            shared_memory: Opened::new(beside(path, "-shm")?)?,
+            page_bytes: page_bytes.into(),
+        })
+    }
+
+    /// Whether the database is where it was opened, and has what was written to it.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let bytes = self.database.check()?;
+        // It never shrinks: no page is ever given back.
+        if self.database.bytes.fetch_max(bytes, Ordering::Relaxed) > bytes {
+            return Err(self.database.gone("it was cut short"));
+        }
+        Ok(())
+    }
+
+    /// The same of all files, where the WAL has that many frames.
+    pub(super) fn check_all(&self, frames: u64) -> Result<(), Error> {
+        self.check()?;
+        self.shared_memory.check()?;
+        let written = if frames == 0 { 0 } else { WAL_HEADER + frames * (FRAME_HEADER + self.page_bytes) };
+        if self.wal.check()? < written {
+            return Err(self.wal.gone("it was cut short"));
+        }
+        Ok(())
+    }
+}
+
+/// The file that stands beside the database, whatever link leads there.
+pub(super) fn beside(path: &Path, ending: &str) -> io::Result<PathBuf> {
+    let mut name = fs::canonicalize(path)?.into_os_string();
+    name.push(ending);
+    Ok(name.into())
+}
+
+/// A file as it was opened.
+struct Opened {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// It had at least so many.
+    bytes: AtomicU64,
+}
+
+impl Opened {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let file = fs::metadata(&path)?;
+        Ok(Self { path, device: file.dev(), inode: file.ino(), bytes: file.len().into() })
+    }
+
+    /// Its size, if it is still there.
+    fn check(&self) -> Result<u64, Error> {
+        match fs::metadata(&self.path) {
+            Ok(file) if (file.dev(), file.ino()) == (self.device, self.inode) => Ok(file.len()),
+            Ok(_) => Err(self.gone("another file stands in its place")),
+            Err(error) => Err(self.gone(error)),
+        }
+    }
+
+    fn gone(&self, why: impl std::fmt::Display) -> Error {
+        Error::Gone(format!("`{}`: {why}", self.path.display()))
+    }
+}

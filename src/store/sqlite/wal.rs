@@ -1,0 +1,205 @@
+//! The WAL, from one copying into the database to the next: a cycle.
+//!
+//! Turned over by `connections` when the WAL is long; asked by `files` at the start, whether a WAL
+//! that it finds belongs to the database. SQLite itself would apply it to whatever file stands there,
+//! such as a copy that was put in place. Always true: each WAL holds its cycle's number, and the
+//! number that the file had when it began; a copy made in an earlier cycle has a lower one.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::connections::WAIT_MAX;
+use super::fault::fault;
+use super::{place, rows};
+use crate::store::Error;
+use crate::store::sql::Columns;
+
+/// Bytes of the WAL that are copied into the database when there are so many. A page that many commits
+/// change is copied once.
+const CYCLE_BYTES: u64 = 64 << 20;
+/// What more a WAL may have before copying is tried again.
+const AGAIN_BYTES: u64 = 8 << 20;
+/// How long readers of the WAL may hold its end up.
+const READERS_END: Duration = Duration::from_millis(100);
+
+/// When the WAL is to be turned over.
+pub(super) struct Cycle {
+    page_bytes: u64,
+    /// At so many frames.
+    due: AtomicU64,
+}
+
+impl Cycle {
+    /// Copies what a former run left, and begins.
+    pub(super) fn begin(writer: &Connection, page_bytes: u32) -> Result<Self, Error> {
+        let cycle = Self { page_bytes: page_bytes.into(), due: AtomicU64::new(0) };
+        cycle.turn_over(writer)?;
+        Ok(cycle)
+    }
+
+    /// Turns a long WAL over. What was committed stands either way.
+    pub(super) fn keep_short(&self, writer: &Connection, frames: u64) {
+        if frames < self.due.load(Ordering::Relaxed) {
+            return;
+        }
+        self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
+        if let Err(error) = self.turn_over(writer) {
+            tracing::warn!(%error, "failed to copy the WAL into the database; trying again when it is longer");
+        }
+    }
+
+    fn turn_over(&self, writer: &Connection) -> Result<(), Error> {
+        rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])?;
+        checkpoint(writer, "PASSIVE")?;
+        writer.busy_timeout(READERS_END).map_err(fault)?;
+        let whole = checkpoint(writer, "RESTART");
+        writer.busy_timeout(WAIT_MAX).map_err(fault)?;
+        if whole? {
+            rows::write(writer, sql!("sqlite/wal_cycle_begin.sql"), [])?;
+            self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Copies the WAL into the database, and makes it empty. `false` if another holds it up.
+pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
+    checkpoint(writer, "TRUNCATE")
+}
+
+/// How many frames the WAL has.
+pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
+    rows::get(writer, sql!("sqlite/wal_frames.sql"), [], |row| Ok(row.integer("log")?.max(0).unsigned_abs()))
+}
+
+/// Whether all was copied, and nobody held it up.
+fn checkpoint(writer: &Connection, how: &str) -> Result<bool, Error> {
+    let mut whole = false;
+    let note = |row: &Row| {
+        whole = row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
+        Ok(())
+    };
+    writer.pragma(None, "wal_checkpoint", how, note).map_err(fault)?;
+    Ok(whole)
+}
+
+/// Refuses a WAL that was written after another state of the database than this file's, and one
+/// whose database is missing.
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    let named = |ending: &str| format!("{}{ending}", path.display());
+    if !path.exists() {
+        return match fs::metadata(named("-wal")) {
+            Ok(wal) if wal.len() > 0 => Err(Error::Refused(format!(
+                "`{}` has events of a database that is missing: put `{}` back where it was, or a backup with \
+                 `event-gateway restore-backup`",
+                named("-wal"),
+                path.display()
+            ))),
+            _ => Ok(()),
+        };
+    }
+    let wal = place::beside(path, "-wal").ok().and_then(|wal| fs::metadata(wal).ok());
+    if wal.is_none_or(|wal| wal.len() == 0) {
+        return Ok(());
+    }
+    let foreign = || {
+        Error::Refused(format!(
+            "`{}` does not belong to `{}`: it was written after another state of it. Put the file back that was \
+             there, or a backup with `event-gateway restore-backup`, which moves both aside",
+            named("-wal"),
+            path.display()
+        ))
+    };
+    let alone = numbers(path, "immutable=1")?.map_or(0, |alone| alone.number);
+    match numbers(path, "mode=ro") {
+        Ok(Some(whole)) if !(whole.base..=whole.number).contains(&alone) => Err(foreign()),
+        // Made by a version that has no numbers: nobody can tell.
+        Ok(_) => Ok(()),
+        Err(Error::Corrupt(_)) => Err(foreign()),
+        Err(error) => Err(error),
+    }
+}
+
+struct Numbers {
+    number: i64,
+    base: i64,
+}
+
+/// The numbers of the file as it is opened like this; the file and its WAL stay as they are.
+fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(fault)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fault)?;
+    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    if !connection.table_exists(None, "wal_cycles").map_err(fault)? {
+        return Ok(None);
+    }
+    let found = |row: &Row| Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? });
+    rows::find_one(&connection, sql!("sqlite/wal_cycle_find.sql"), [], found)
+}
+
+/// The path as SQLite reads it in a URI.
+pub(super) fn uri(path: &Path, parameters: &str) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte))
+            }
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri + "?" + parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use rusqlite::{Connection, Transaction};
+
+    use super::{Cycle, frames, numbers};
+    use crate::store::sqlite::{files, rows};
+
+    fn write(writer: &Connection, bytes: i64) {
+        rows::write(writer, sql!("sqlite/check_write.sql"), [0, bytes]).unwrap();
+    }
+
+    #[test]
+    fn a_long_wal_is_copied_and_begun_anew_once_no_reader_holds_it_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let (_locks, writer) = files::serve(&path).unwrap();
+        let cycle = Cycle::begin(&writer, 2048).unwrap();
+        let began = numbers(&path, "immutable=1").unwrap().unwrap().number;
+        assert_eq!(frames(&writer).unwrap(), 1, "its number is the first write to a WAL");
+        write(&writer, 100_000);
+        let long = frames(&writer).unwrap();
+        assert!(long > 40);
+        cycle.keep_short(&writer, long);
+        assert_eq!(frames(&writer).unwrap(), long, "it is not due");
+
+        let mut reader = Connection::open(&path).unwrap();
+        let reading = Transaction::new(&mut reader, rusqlite::TransactionBehavior::Deferred).unwrap();
+        rows::find_one(&reading, sql!("sqlite/wal_cycle_find.sql"), [], |_| Ok(())).unwrap();
+        write(&writer, 100_000);
+        cycle.due.store(40, Ordering::Relaxed);
+        cycle.keep_short(&writer, frames(&writer).unwrap());
+        assert!(frames(&writer).unwrap() > long, "a reader sees what was there");
+        assert!(cycle.due.load(Ordering::Relaxed) > 2 * long, "nor is it tried again at once");
+        drop(reading);
+        cycle.due.store(40, Ordering::Relaxed);
+        cycle.keep_short(&writer, frames(&writer).unwrap());
+        assert_eq!(frames(&writer).unwrap(), 1);
+        let file = numbers(&path, "immutable=1").unwrap().unwrap().number;
+        let whole = numbers(&path, "mode=ro").unwrap().unwrap();
+        assert!(file > began && whole.base == file && whole.number == file + 1);
+    }
+}
