@@ -110,6 +110,8 @@ fn http_config(
         batch_changes_max: 1000,
         record_bytes_max: kafka.max_request_size,
         reads_max: 2,
+        readers_max: 256,
+        tenant_readers_max: 32,
         connections_max: limits.http_connections_max,
         waiters_max,
         tenant_waiters_max: waiters_max.div_ceil(2),

@@ -77,6 +77,10 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// Reads of the log at once: the store's other readers are for those who follow it.
     pub reads_max: usize,
+    /// Reads that are under way or wait for their turn.
+    pub readers_max: usize,
+    /// Those of one tenant.
+    pub tenant_readers_max: usize,
     /// Connections at once; a few more come in to ask how the gateway is.
     pub connections_max: usize,
     /// Requests at once that wait for their events to be published; who comes then is answered at once.
@@ -115,6 +119,7 @@ struct Gateway {
     /// a slow client holds 64 KiB, or twice what it has sent.
     bodies: Arc<Shares>,
     waiters: Arc<Shares>,
+    readers: Arc<Shares>,
     reads: Semaphore,
     said: Last<health::Said>,
     tally: Last<Option<Tally>>,

@@ -24,6 +24,7 @@ use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::shares::{Full, Share};
 use crate::store::Scan;
 
 const LIMIT: usize = 100;
@@ -49,7 +50,7 @@ pub(super) async fn page(
     let tenant = context.tenant();
     let scan = scan(&gateway, tenant, &query)?;
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
-    let _turn = turn(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
     let horizon = gateway.parts.published.horizon(tenant, after.next()).await?;
     let slices = gateway.parts.store.read(&[(tenant.clone(), after.into())], &scan).await?;
@@ -68,17 +69,22 @@ pub(super) async fn one(
     let id = EventId::parse(&segment)
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
-    let _turn = turn(&gateway).await?;
+    let _turn = turn(&gateway, tenant).await?;
     let horizon = gateway.parts.published.horizon(tenant, Position::START).await?;
     let found = gateway.parts.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))
 }
 
-/// Waits for its turn to read, but not for long.
-async fn turn(gateway: &Gateway) -> Result<SemaphorePermit<'_>, Problem> {
+/// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the others' turns
+/// come in time.
+async fn turn<'a>(gateway: &'a Gateway, tenant: &TenantId) -> Result<(SemaphorePermit<'a>, Share), Problem> {
+    let share = gateway.readers.take(tenant, 1).map_err(|full| match full {
+        Full::All => Problem::ReadsFull,
+        Full::Tenant => Problem::TenantReadsFull,
+    })?;
     match timeout(TURN_WITHIN, gateway.reads.acquire()).await {
-        Ok(Ok(turn)) => Ok(turn),
+        Ok(Ok(turn)) => Ok((turn, share)),
         Ok(Err(_)) | Err(_) => Err(Problem::ReadsFull),
     }
 }

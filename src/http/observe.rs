@@ -1,4 +1,4 @@
-//! What is told of each request once its answer is known: counts and durations, and a line about what was refused.
+//! Tells of each request once its answer is known: counts and durations, and a line about what was refused.
 //!
 //! Fed by `boundary`; feeds the metrics and the log. Labels are bounded: a target that is no route is one of them.
 //! A line never has a body or a token in it.
@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use actix_web::dev::ServiceResponse;
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage};
 
 use super::context::REQUEST_ID;
@@ -33,6 +33,10 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
     gateway.parts.metrics.answered(&answered);
     if let Some(problem) = problem {
         tell(response, &answered, problem);
+        if problem.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            // A fault of ours or of the store's data, told once and counted like every trouble.
+            tracing::warn!(problem = problem.code(), why = problem.cause(), "failed to answer");
+        }
     }
 }
 

@@ -92,6 +92,8 @@ pub(super) enum Problem {
     TenantBodiesFull,
     #[error("too many bodies are in flight")]
     BodiesFull,
+    #[error("too many reads of this tenant's log wait")]
+    TenantReadsFull,
     #[error("too many reads of the log wait")]
     ReadsFull,
     #[error("the store is unavailable; nothing was written")]
@@ -167,6 +169,9 @@ impl Problem {
                 ("tenant-bodies-full", S::TOO_MANY_REQUESTS, "Too many bodies of the tenant")
             }
             Self::BodiesFull => ("bodies-full", S::SERVICE_UNAVAILABLE, "Too many bodies"),
+            Self::TenantReadsFull => {
+                ("tenant-reads-full", S::TOO_MANY_REQUESTS, "Too many reads of the tenant")
+            }
             Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
             Self::StoreUnavailable(_) => ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable"),
             Self::OutcomeUnknown { .. } => ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown"),

@@ -69,6 +69,7 @@ fn gateway(parts: Parts) -> Gateway {
     let config = &parts.config;
     let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
     let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
+    let readers = Shares::new(config.readers_max, config.tenant_readers_max);
     let reads = Semaphore::new(config.reads_max);
-    Gateway { parts, bodies, waiters, reads, said: Last::default(), tally: Last::default() }
+    Gateway { parts, bodies, waiters, readers, reads, said: Last::default(), tally: Last::default() }
 }

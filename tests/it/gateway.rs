@@ -58,6 +58,8 @@ impl Setup {
             batch_changes_max: 1000,
             record_bytes_max: 64 << 10,
             reads_max: 2,
+            readers_max: 100,
+            tenant_readers_max: 100,
             connections_max: 1000,
             waiters_max: 100,
             tenant_waiters_max: 100,

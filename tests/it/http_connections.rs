@@ -195,12 +195,10 @@ async fn a_slow_head_is_timed_out_the_first_and_any_later_one() {
     assert_eq!(all(&mut silent).await, "");
 }
 
-#[tokio::test]
-async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection() {
-    let mut setup = Setup::new();
-    setup.http.answer_timeout = Duration::from_millis(100);
-    setup.http.connections_max = 2;
-    let gateway = setup.start().await;
+const PAGE: &str = "GET /domain-events HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\n\r\n";
+
+/// Has so much in the log that its first page has 4 MiB.
+async fn fill(gateway: &Gateway) {
     let change = format!(r#"{{"new":{{"id":"a","x":"{}"}}}}"#, "x".repeat(50_000));
     let batch = format!("[{}]", [&change[..]; 9].join(","));
     until("some MiB are in the log", async || {
@@ -208,16 +206,63 @@ async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection(
         gateway.log().await.len() >= 90
     })
     .await;
-    let page = "GET /domain-events HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\n\r\n".repeat(20);
-    let mut deaf = Vec::new();
-    for _ in 0..2 {
+}
+
+/// A connection with a seat, that takes little while its client reads nothing.
+async fn kept_and_deaf(gateway: &Gateway) -> TcpStream {
+    loop {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let mut connection = socket.connect(gateway.address).await.unwrap();
-        connection.write_all(page.as_bytes()).await.unwrap();
-        deaf.push(connection);
+        connection.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        if answer(&mut connection).await.header("connection").is_none() {
+            return connection;
+        }
     }
-    until("they hold the connections", async || gateway.post_json(INSTANCE, "").await.status == 503).await;
+}
+
+/// Waits until so many pages of the log were asked for and found.
+async fn pages(gateway: &Gateway, count: u64) {
+    const COUNTED: &str = r#"requests_total{route="/domain-events",method="GET",status="200"} "#;
+    until("the pages are counted", async || {
+        let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
+        let counted =
+            metrics.text().split_once(COUNTED).map(|(_, rest)| rest.lines().next().unwrap().parse());
+        counted.is_some_and(|counted| counted.unwrap_or(0) >= count)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_client_takes_its_answer_is_not_idle() {
+    let mut setup = Setup::new();
+    setup.http.connections_max = 1;
+    let gateway = setup.start().await;
+    fill(&gateway).await;
+    let mut slow = kept_and_deaf(&gateway).await;
+    slow.write_all(PAGE.as_bytes()).await.unwrap();
+    pages(&gateway, 1).await;
+    for _ in 0..20 {
+        assert_eq!(gateway.post_json(INSTANCE, "").await.problem(), "connections-full");
+    }
+    let page = answer(&mut slow).await;
+    assert!(page.status == 200 && page.body.len() > 4 << 19, "{} bytes", page.body.len());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection() {
+    let mut setup = Setup::new();
+    setup.http.answer_timeout = Duration::from_millis(100);
+    setup.http.connections_max = 2;
+    let gateway = setup.start().await;
+    fill(&gateway).await;
+    let mut held = Vec::new();
+    for count in 1..=2 {
+        let mut deaf = kept_and_deaf(&gateway).await;
+        deaf.write_all(PAGE.repeat(20).as_bytes()).await.unwrap();
+        pages(&gateway, count).await;
+        held.push(deaf);
+    }
     until("the connections are free", async || gateway.post_json(INSTANCE, "").await.status == 400).await;
 }
 
@@ -318,6 +363,27 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
     assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"all\"} 2"));
     assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
     assert!(waiting.iter().chain(&others).all(|waiting| !waiting.is_finished()));
+}
+
+#[tokio::test]
+async fn reads_of_one_tenant_leave_turns_for_the_others() {
+    let mut setup = Setup::new();
+    // Nobody's turn comes.
+    (setup.http.reads_max, setup.http.readers_max, setup.http.tenant_readers_max) = (0, 3, 2);
+    let gateway = Arc::new(setup.start().await);
+    let read = |tenant: &'static str| {
+        let (gateway, request) =
+            (gateway.clone(), request("GET", "/domain-events", &[("X-Okapi-Tenant", tenant)], b""));
+        tokio::spawn(async move { gateway.exchange(&request).await })
+    };
+    let mut reading: Vec<_> = (0..4).map(|_| read("diku")).collect();
+    for refused in answered(&mut reading, 2).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
+    }
+    let mut others: Vec<_> = (0..2).map(|_| read("college")).collect();
+    for refused in answered(&mut others, 1).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "reads-full"));
+    }
 }
 
 /// Takes so many of them out that are answered.

@@ -4,7 +4,7 @@
 //! refuse without a word is refused here with one, by the same rules; what isn't, tells where the body ends.
 //! An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and actix does not.
 
-use actix_web::http::Uri;
+use actix_web::http::{Method, Uri};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 
 use super::super::problem::Problem;
@@ -45,7 +45,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Head>, Problem> {
         Err(httparse::Error::Version) => return Err(malformed("the version must be HTTP/1.1 or HTTP/1.0")),
         Err(error) => return Err(Problem::BadRequest { why: format!("the head is malformed: {error}") }),
     };
-    let target = request.path.unwrap_or_default();
+    let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
+    Method::from_bytes(method.as_bytes()).map_err(|_| malformed("the method is none"))?;
     Uri::try_from(target).map_err(|_| malformed("the target is no URI"))?;
     let body = body(&request)?;
     let rewritten = asks_for_an_upgrade(request.headers).then(|| without_upgrade(&request));
@@ -142,7 +143,128 @@ fn without_upgrade(request: &Request<'_, '_>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use actix_http::h1::{Codec, Message, MessageType};
+    use actix_http::{Request, ServiceConfig};
+    use bytes::BytesMut;
+    use tokio_util::codec::Decoder;
+
+    use super::super::body::{Body, Chunk};
     use super::{Kind, read};
+
+    /// Changes some bytes, or leaves some out, or doubles some.
+    fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+        const BYTES: &[u8] = b"\r\n :,;+-019azAZ\t\0\x7f\xc3/?#[%";
+        for _ in 0..random.usize(0..4) {
+            if bytes.is_empty() {
+                return;
+            }
+            let at = random.usize(0..bytes.len());
+            let until = (at + random.usize(1..30)).min(bytes.len());
+            match random.u8(0..4) {
+                0 => bytes[at] = BYTES[random.usize(0..BYTES.len())],
+                1 => bytes.insert(at, BYTES[random.usize(0..BYTES.len())]),
+                2 => drop(bytes.drain(at..until)),
+                _ => {
+                    let doubled = bytes[at..until].to_vec();
+                    bytes.splice(at..at, doubled);
+                }
+            }
+        }
+    }
+
+    /// Actix's codec counts on a runtime of its own.
+    fn on_actix(judge: impl FnOnce(&ServiceConfig)) {
+        actix_web::rt::System::new().block_on(async { judge(&ServiceConfig::default()) });
+    }
+
+    fn decoded(codec: &mut Codec, bytes: &mut BytesMut) -> Option<Message<Request>> {
+        codec.decode(bytes).expect("what the gate lets pass actix takes")
+    }
+
+    #[test]
+    fn what_passes_actix_reads_in_the_same_way() {
+        on_actix(what_passes_is_read_alike);
+    }
+
+    fn what_passes_is_read_alike(config: &ServiceConfig) {
+        const LINES: [&str; 16] = [
+            "Host: x",
+            "Host: y:80",
+            "Content-Length: 5",
+            "content-length:  0 ",
+            "Content-Length: 18446744073709551615",
+            "Transfer-Encoding: chunked",
+            "Transfer-Encoding: Chunked ",
+            "Transfer-Encoding: identity",
+            "Connection: close",
+            "Connection: keep-alive, Upgrade, HTTP2-Settings",
+            "Upgrade: websocket",
+            "Upgrade: h2c",
+            "HTTP2-Settings: AAM",
+            "Expect: 100-continue",
+            "X-Okapi-Tenant: diku",
+            "traceparent: \u{e4}",
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut passed = 0;
+        for _ in 0..100_000 {
+            let method = ["GET", "POST", "HEAD", "OPTIONS", "PUT"][random.usize(0..5)];
+            let target = ["/", "/a%20b?c=d", "*", "http://x/y", "x"][random.usize(0..5)];
+            let mut head =
+                format!("{method} {target} HTTP/1.{}\r\nHost: x\r\n", random.u8(0..2) | random.u8(0..2));
+            for _ in 0..random.usize(0..4) {
+                head += &format!("{}\r\n", LINES[random.usize(0..LINES.len())]);
+            }
+            let mut sent = (head + "\r\n").into_bytes();
+            mutate(&mut sent, &mut random);
+            let Ok(Some(head)) = read(&sent) else { continue };
+            passed += 1;
+            let handed_on = head.rewritten.as_deref().unwrap_or(&sent[..head.bytes]);
+            let (mut codec, mut bytes) = (Codec::new(config.clone()), BytesMut::from(handed_on));
+            let item = decoded(&mut codec, &mut bytes);
+            assert!(matches!(item, Some(Message::Item(_))) && bytes.is_empty(), "{sent:?}");
+            assert!(!codec.upgrade(), "{sent:?}");
+            let has_body = matches!(codec.message_type(), MessageType::Payload);
+            assert!(has_body != head.body.is_over() || item_is_connect(item), "{sent:?}");
+        }
+        assert!(passed > 10_000, "{passed}");
+    }
+
+    fn item_is_connect(item: Option<Message<Request>>) -> bool {
+        matches!(item, Some(Message::Item(request)) if request.method() == "CONNECT")
+    }
+
+    #[test]
+    fn a_chunked_body_ends_where_actix_sees_its_end() {
+        on_actix(chunks_end_alike);
+    }
+
+    fn chunks_end_alike(config: &ServiceConfig) {
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut ended = 0;
+        for _ in 0..100_000 {
+            let mut sent =
+                b"5\r\nhello\r\na;b=\"c\"\r\n0123456789\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n".to_vec();
+            mutate(&mut sent, &mut random);
+            let (mut codec, mut bytes) = (Codec::new(config.clone()), BytesMut::from(head));
+            decoded(&mut codec, &mut bytes);
+            bytes.extend_from_slice(&sent);
+            let end = loop {
+                match codec.decode(&mut bytes) {
+                    Ok(Some(Message::Chunk(None))) => break Ok(Some(sent.len() - bytes.len())),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(None),
+                    Err(_) => break Err(()),
+                }
+            };
+            let mut body = Body::Chunked(Chunk::Begin);
+            let taken = body.take(&sent).map(|taken| body.is_over().then_some(taken));
+            assert_eq!(taken.map_err(drop), end, "{}", String::from_utf8_lossy(&sent));
+            ended += usize::from(matches!(end, Ok(Some(_))));
+        }
+        assert!(ended > 10_000, "{ended}");
+    }
 
     #[test]
     fn an_upgrade_is_taken_out_and_nothing_else() {
