@@ -15,11 +15,11 @@ use crate::gateway::{Answer, Gateway, Setup, answer, closed, request, until};
 use crate::http_trouble::posted;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
-const GOOD: &str = r#"{"new":{"id":"a"}}"#;
+pub const GOOD: &str = r#"{"new":{"id":"a"}}"#;
 const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 /// A good change with these lines in its head.
-fn post(more: &str) -> String {
+pub fn post(more: &str) -> String {
     let head = format!(
         "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/json\r\n"
     );
@@ -133,48 +133,6 @@ async fn what_is_pipelined_behind_the_end_of_a_connection_is_not_executed() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_told_what_it_lacks() {
-    let gateway = Gateway::start().await;
-    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(70_000));
-    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(96));
-    let chunked = "Transfer-Encoding: chunked\r\n";
-    for (request, status, problem) in [
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("GET / HTTP/2.0\r\nHost: x\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("GET /\u{fc} HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("GET http:// HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("\u{16}\u{3}\u{1}\0\u{5}".to_owned(), 400, "bad-request"),
-        ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n".to_owned(), 400, "bad-request"),
-        ("GET / HTTP/1.1\r\nHost: x\r\nA B: c\r\n\r\n".to_owned(), 400, "bad-request"),
-        (post("Content-Length: 18\r\n"), 400, "bad-request"),
-        (post(chunked), 400, "bad-request"),
-        (post("Transfer-Encoding: gzip\r\n"), 400, "bad-request"),
-        (post("").replace("Length: ", "Length: +"), 400, "bad-request"),
-        (post("").replace("Length: ", "Length: -"), 400, "bad-request"),
-        (
-            post("").replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: identity"),
-            400,
-            "bad-request",
-        ),
-        (post("").replace("HTTP/1.1", "HTTP/1.0").replace("Content-Length", "X"), 400, "bad-request"),
-        (format!("GET / HTTP/1.0\r\n{chunked}\r\n"), 400, "bad-request"),
-        (long, 431, "head-too-large"),
-        (many, 431, "head-too-large"),
-    ] {
-        let mut connection = gateway.connect().await;
-        let _ = connection.write_all(request.as_bytes()).await;
-        let answer = answer(&mut connection).await;
-        let name = request.chars().take(80).collect::<String>();
-        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{name:?}");
-        assert_eq!(answer.header("connection"), Some("close"), "{name:?}");
-        closed(&mut connection).await;
-    }
-    assert!(gateway.log().await.is_empty());
-}
-
-#[tokio::test]
 async fn a_slow_head_is_timed_out_the_first_and_any_later_one() {
     let mut setup = Setup::new();
     setup.http.head_timeout = Duration::from_millis(50);
@@ -231,22 +189,6 @@ async fn pages(gateway: &Gateway, count: u64) {
         counted.is_some_and(|counted| counted.unwrap_or(0) >= count)
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_connection_whose_client_takes_its_answer_is_not_idle() {
-    let mut setup = Setup::new();
-    setup.http.connections_max = 1;
-    let gateway = setup.start().await;
-    fill(&gateway).await;
-    let mut slow = kept_and_deaf(&gateway).await;
-    slow.write_all(PAGE.as_bytes()).await.unwrap();
-    pages(&gateway, 1).await;
-    for _ in 0..20 {
-        assert_eq!(gateway.post_json(INSTANCE, "").await.problem(), "connections-full");
-    }
-    let page = answer(&mut slow).await;
-    assert!(page.status == 200 && page.body.len() > 4 << 19, "{} bytes", page.body.len());
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod http_bad_input;
 mod http_bad_requests;
 mod http_connections;
 mod http_headers;
+mod http_heads;
 #[cfg(feature = "services")]
 mod http_java;
 mod http_observed;
