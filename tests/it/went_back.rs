@@ -75,6 +75,22 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     assert_eq!(of_first, 5);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_appended() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    let outside = Connection::open(stage.folder.path().join("store.db")).unwrap();
+    outside.execute("UPDATE events SET event_id = randomblob(16) WHERE position = 5", []).unwrap();
+    let followers = stage.follow();
+    let trouble = stage.trouble("tenant t0").await;
+    assert!(trouble.contains("position 5"), "{trouble}");
+    followers.stop().await;
+}
+
 /// As on a server that took over with a history of its own, between being asked who has changed and what.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_has_grown() {
