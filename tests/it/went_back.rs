@@ -1,9 +1,13 @@
 //! A store or a Kafka that went back: the relay stops, says so, and repeats nothing.
 
+use std::sync::Arc;
+
 use event_gateway::broker::{KnownCursor, KnownCursors, ParkingProof};
+use event_gateway::clock::System;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
+use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
 use rusqlite::Connection;
 
 use crate::relay::{Stage, drafts, tenants};
@@ -89,6 +93,29 @@ async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_append
     let trouble = stage.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
     followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_was_put_back_stops_its_tenant() {
+    let tenants = tenants(1);
+    let mut stage = Stage::new(1, &tenants).await;
+    let (path, copy) = (stage.folder.path().join("store.db"), stage.folder.path().join("copy.db"));
+    let followers = stage.follow();
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    stage.published(&tenants).await;
+    backup(&path, &copy).await.unwrap();
+    stage.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
+    stage.published(&tenants).await;
+    followers.stop().await;
+    assert!(matches!(restore_backup(&path, &copy).await, Err(Error::Refused(_))), "it is open");
+    stage.store.close().await.unwrap();
+    let kept = restore_backup(&path, &copy).await.unwrap().unwrap();
+    assert!(kept.exists());
+    stage.store = open(&Config::Sqlite { path }, Access::Serve, Arc::new(System)).await.unwrap();
+    stage.parts.store = stage.store.clone();
+    let _followers = stage.follow();
+    let trouble = stage.trouble("tenant t0").await;
+    assert!(trouble.contains("position 9"), "{trouble}");
 }
 
 /// As on a server that took over with a history of its own, between being asked who has changed and what.

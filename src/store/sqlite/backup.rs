@@ -7,12 +7,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::fault::fault;
-use super::files::{connect, folder_of, lock_folder, migrated, refused};
+use super::files::{LOCKED_FOR, connect, folder_of, lock_folder, migrated, refused};
 use super::{connections, place, wal};
 use crate::store::Error;
 
@@ -24,7 +25,7 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
         if !path.exists() {
             return Err(Error::Refused(format!("there is no `{}`", path.display())));
         }
-        if let Ok(_folder) = lock_folder(&path) {
+        if let Ok(_folder) = lock_folder(&path, Duration::ZERO) {
             wal::refuse_foreign(&path)?;
         }
         // Its name is taken before anything is written.
@@ -44,7 +45,7 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
 pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>, Error> {
     let (path, from) = (path.to_owned(), from.to_owned());
     connections::blocking(move || {
-        let _folder = lock_folder(&path)?;
+        let _folder = lock_folder(&path, LOCKED_FOR)?;
         // A link goes on leading there.
         let path = fs::canonicalize(&path).unwrap_or(path);
         refuse_part(&from)?;

@@ -89,12 +89,15 @@ impl Writer {
 
     /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed by then.
     pub(super) async fn close(&self) -> Result<(), Error> {
-        let [writer] = <[_; 1]>::try_from(self.0.close().await).map_err(|_| closed())?;
+        let Held { mut connections, locks } = self.0.close().await;
+        let writer = connections.pop().ok_or_else(closed)?;
         off_thread(move || {
             if !wal::empty(&writer)? {
                 tracing::warn!("another process reads the database: its newest events stay in the WAL");
             }
-            writer.close().map_err(|(_, error)| fault(error))
+            writer.close().map_err(|(_, error)| fault(error))?;
+            drop(locks);
+            Ok(())
         })
         .await
     }
@@ -131,36 +134,37 @@ impl Readers {
 }
 
 struct Pool {
-    idle: Arc<Idle>,
+    idle: Arc<Mutex<Held>>,
     turns: Arc<Semaphore>,
     count: u32,
 }
 
-/// The locks go last.
-struct Idle {
-    connections: Mutex<Vec<Connection>>,
-    _locks: Locks,
+/// Idle connections; the locks go last.
+#[derive(Default)]
+struct Held {
+    connections: Vec<Connection>,
+    locks: Locks,
 }
 
 impl Pool {
     fn new(connections: Vec<Connection>, locks: Locks) -> Self {
         let count = u32::try_from(connections.len()).expect("a few");
         let turns = Arc::new(Semaphore::new(connections.len()));
-        Self { idle: Arc::new(Idle { connections: Mutex::new(connections), _locks: locks }), turns, count }
+        Self { idle: Arc::new(Mutex::new(Held { connections, locks })), turns, count }
     }
 
     async fn turn(&self) -> Result<Turn, Error> {
         let permit = self.turns.clone().acquire_owned().await.map_err(|_| closed())?;
-        let connection = self.idle.connections.lock().expect("no holder panics").pop();
+        let connection = self.idle.lock().expect("no holder panics").connections.pop();
         Ok(Turn { connection, idle: self.idle.clone(), _permit: permit })
     }
 
-    /// All connections, once every turn is over; there is none after this.
-    async fn close(&self) -> Vec<Connection> {
+    /// All of them, once every turn is over; there is none after this.
+    async fn close(&self) -> Held {
         let all = self.turns.acquire_many(self.count).await;
         self.turns.close();
         drop(all);
-        std::mem::take(&mut *self.idle.connections.lock().expect("no holder panics"))
+        std::mem::take(&mut *self.idle.lock().expect("no holder panics"))
     }
 }
 
@@ -171,7 +175,7 @@ fn closed() -> Error {
 /// A connection that goes back before the next turn begins.
 struct Turn {
     connection: Option<Connection>,
-    idle: Arc<Idle>,
+    idle: Arc<Mutex<Held>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -183,7 +187,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.idle.connections.lock().expect("no holder panics").extend(self.connection.take());
+        self.idle.lock().expect("no holder panics").connections.extend(self.connection.take());
     }
 }
 

@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
@@ -31,6 +33,9 @@ const VERSIONS: &[M] = &[
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
 const READERS: usize = 4;
+/// How long a lock may be held on by one that ends, or a child of it that is just begun.
+pub(super) const LOCKED_FOR: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
 /// Bytes of a page of a new database: what an event changes anywhere, its random key in an index, is written
@@ -69,7 +74,7 @@ fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
 
 /// Takes the folder and the database, makes what is missing, brings the tables up to date.
 pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
-    let folder = lock_folder(path)?;
+    let folder = lock_folder(path, LOCKED_FOR)?;
     wal::refuse_foreign(path)?;
     let locks = Arc::new(vec![folder, lock_database(path)?]);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -93,7 +98,7 @@ fn beside(path: &Path) -> Result<Connection, Error> {
         return Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())));
     }
     // Of a running `serve` it belongs.
-    if let Ok(_folder) = lock_folder(path) {
+    if let Ok(_folder) = lock_folder(path, Duration::ZERO) {
         wal::refuse_foreign(path)?;
     }
     let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -144,10 +149,10 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 }
 
 /// Locks the folder of a database, after making it.
-pub(super) fn lock_folder(path: &Path) -> Result<File, Error> {
+pub(super) fn lock_folder(path: &Path, patience: Duration) -> Result<File, Error> {
     let folder = folder_of(path);
     make(folder).map_err(|e| refused("create the folder", folder, &e))?;
-    lock(&folder.join(LOCK), || {
+    lock(&folder.join(LOCK), patience, || {
         format!("another `event-gateway serve` uses the folder `{}`", folder.display())
     })
 }
@@ -155,7 +160,7 @@ pub(super) fn lock_folder(path: &Path) -> Result<File, Error> {
 /// Locks the database itself, which another folder's link may lead to. SQLite's own locks are of another
 /// kind; but they end when any file of this process on the database is closed, so this one is kept.
 fn lock_database(path: &Path) -> Result<File, Error> {
-    let file = lock(path, || {
+    let file = lock(path, LOCKED_FOR, || {
         format!("another `event-gateway serve` uses `{}`, by way of another folder", path.display())
     })?;
     let links = file.metadata().map_err(|e| refused("look at", path, &e))?.nlink();
@@ -166,13 +171,17 @@ fn lock_database(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn lock(path: &Path, taken: impl FnOnce() -> String) -> Result<File, Error> {
+fn lock(path: &Path, patience: Duration, taken: impl FnOnce() -> String) -> Result<File, Error> {
+    let until = Instant::now() + patience;
     let file = File::options().create(true).truncate(false).write(true).open(path);
     let file = file.map_err(|e| refused("open", path, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Refused(taken())),
-        Err(TryLockError::Error(e)) => Err(refused("lock", path, &e)),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => return Err(Error::Refused(taken())),
+            Err(TryLockError::Error(e)) => return Err(refused("lock", path, &e)),
+        }
     }
 }
 
