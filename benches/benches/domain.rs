@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use event_gateway::domain::change::Change;
-use event_gateway::domain::draft::{Draft, Origin, Stamp};
+use event_gateway::domain::draft::{Draft, Origin, Place, Stamp};
 use event_gateway::domain::entity::{Entity, TopicSettings};
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::filter::{Filter, TopicPattern};
@@ -16,6 +16,7 @@ use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::{self, Raw};
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
@@ -43,7 +44,8 @@ fn draft(body: &Bytes, entity: &Entity) -> Draft {
     let origin = Origin { tenant: TenantId::parse("diku").unwrap(), headers: Arc::new(headers) };
     let change = Change::parse(&Raw::parse(body).unwrap(), entity, "").unwrap();
     let topic = Topic::parse("folio.diku.inventory.instance").unwrap();
-    change.draft(topic, entity, EventId::new(Uuid::from_u128(7)), &origin)
+    let place = Place { subject: Subject::new("inventory", "instance"), topic };
+    change.draft(place, entity, EventId::new(Uuid::from_u128(7)), &origin)
 }
 
 fn domain(criterion: &mut Criterion) {

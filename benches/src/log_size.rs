@@ -16,6 +16,7 @@ use event_gateway::domain::json::Raw;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::states::States;
+use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::wire_form::WireForm;
@@ -134,6 +135,7 @@ fn draft(tenant: &TenantId) -> Draft {
     let new = Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
     Draft {
         event_id: System.new_event_id(),
+        subject: Subject::new("inventory", "item"),
         topic: Topic::parse(&crate::records::topic("bench", "t0")).unwrap(),
         key: Key::parse(&id).unwrap(),
         body: Body::Change { states: States::Create { new }, wire_form: WireForm::Convention },

@@ -3,14 +3,13 @@
 //! Parsed from one JSON object of a request; only legal combinations of old, new, type, id and key
 //! come out. Feeds `draft`.
 
-use super::draft::{Body, Draft, Origin};
+use super::draft::{Body, Draft, Origin, Place};
 use super::entity::Entity;
 use super::event::EventId;
 use super::headers::Headers;
 use super::json::{self, Flaw, Raw, Shape};
 use super::key::{Key, Pointer};
 use super::states::States;
-use super::topic::Topic;
 use super::violation::{self, Violation};
 
 /// How deep a state or payload may nest; its own brackets count 1.
@@ -51,10 +50,11 @@ impl Change {
     }
 
     /// The draft of this change; `event_id` is used unless the module gave its own.
-    pub fn draft(self, topic: Topic, entity: &Entity, event_id: EventId, origin: &Origin) -> Draft {
+    pub fn draft(self, place: Place, entity: &Entity, event_id: EventId, origin: &Origin) -> Draft {
         Draft {
             event_id: self.event_id.unwrap_or(event_id),
-            topic,
+            subject: place.subject,
+            topic: place.topic,
             key: self.key,
             body: Body::Change { states: self.states, wire_form: entity.wire_form },
             own_headers: self.headers,

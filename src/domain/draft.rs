@@ -15,6 +15,7 @@ use super::json::Raw;
 use super::key::Key;
 use super::position::{LogId, Position};
 use super::states::States;
+use super::subject::Subject;
 use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
@@ -27,6 +28,15 @@ pub struct Origin {
     pub tenant: TenantId,
     /// Such as `x-okapi-request-id`; shared by all drafts of a request.
     pub headers: Arc<Headers>,
+}
+
+/// What a request posts about, and where that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// As the request's path says it.
+    pub subject: Subject,
+    /// As the settings have it.
+    pub topic: Topic,
 }
 
 /// What an event says.
@@ -58,6 +68,8 @@ pub enum Body {
 pub struct Draft {
     /// The module's own, or one made for it.
     pub event_id: EventId,
+    /// What it was posted about.
+    pub subject: Subject,
     /// Where it will be published.
     pub topic: Topic,
     /// The record's id.
@@ -85,9 +97,11 @@ pub struct Stamp {
 
 impl Draft {
     /// The DELETE_ALL of a topic.
-    pub fn delete_all(topic: Topic, wire_form: WireForm, event_id: EventId, origin: &Origin) -> Self {
+    pub fn delete_all(place: Place, wire_form: WireForm, event_id: EventId, origin: &Origin) -> Self {
+        let Place { subject, topic } = place;
         Self {
             event_id,
+            subject,
             topic,
             key: Key::delete_all(),
             body: Body::DeleteAll { wire_form },
@@ -130,16 +144,19 @@ impl Draft {
         }
     }
 
-    /// Tells the same content from another under one event id: topic, key, type, the headers given
-    /// in the change, old and new. Each field goes in with its length, so that none runs into the next.
+    /// Tells the same content from another under one event id: producer and entity (or process event), type, the
+    /// headers given in the change, old and new, and the key where it was posted. What the gateway derives by
+    /// its settings (the topic, a change's key, the wire form) is no content: a setting may change before a
+    /// retry. Each field goes in with its length, so that none runs into the next.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut field = |bytes: Option<&[u8]>| {
             hash.update(bytes.map_or(u64::MAX, |b| b.len() as u64).to_be_bytes());
             hash.update(bytes.unwrap_or_default());
         };
-        field(Some(self.topic.as_str().as_bytes()));
-        field(Some(self.key.as_str().as_bytes()));
+        field(Some(self.subject.as_str().as_bytes()));
+        let posted_key = matches!(self.body, Body::Process { .. }).then(|| self.key.as_str().as_bytes());
+        field(posted_key);
         field(Some(self.event_type().as_str().as_bytes()));
         field(Some(self.own_headers.as_column().as_bytes()));
         let (old, new) = match &self.body {
@@ -192,13 +209,15 @@ mod tests {
     use bytes::Bytes;
     use uuid::Uuid;
 
-    use super::{Body, Draft, Origin, Stamp};
+    use super::{Body, Draft, Origin, Place, Stamp};
+    use crate::domain::entity::EventName;
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
     use crate::domain::json::Raw;
     use crate::domain::key::Key;
     use crate::domain::position::{LogId, Position};
     use crate::domain::states::States;
+    use crate::domain::subject::Subject;
     use crate::domain::tenant::TenantId;
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
@@ -217,6 +236,7 @@ mod tests {
         let states = States::Update { old: raw(old), new: raw(new) };
         Draft {
             event_id: EventId::new(Uuid::from_u128(7)),
+            subject: Subject::new("inventory", "item"),
             topic: Topic::parse("folio.diku.inventory.item").unwrap(),
             key: Key::parse("a").unwrap(),
             body: Body::Change { states, wire_form: WireForm::Convention },
@@ -243,8 +263,9 @@ mod tests {
 
     #[test]
     fn a_delete_all_is_exactly_type_and_tenant() {
-        let Draft { topic, event_id, origin, .. } = update("{}", "{}");
-        let sealed = Draft::delete_all(topic, WireForm::Convention, event_id, &origin).seal(&stamp());
+        let Draft { subject, topic, event_id, origin, .. } = update("{}", "{}");
+        let place = Place { subject, topic };
+        let sealed = Draft::delete_all(place, WireForm::Convention, event_id, &origin).seal(&stamp());
         assert_eq!(sealed.payload, r#"{"type":"DELETE_ALL","tenant":"diku"}"#);
         assert_eq!(sealed.key.as_str(), "00000000-0000-0000-0000-000000000000");
     }
@@ -281,12 +302,26 @@ mod tests {
         other_request.origin.headers = Arc::default();
         assert_eq!(base.fingerprint(), other_request.fingerprint());
         let mut others = vec![update(r#"{"a":1}"#, r#"{"b":2}"#), update(r#"{"b":1}"#, r#"{"a":1}"#)];
-        others.push(Draft { key: Key::parse("b").unwrap(), ..base.clone() });
-        others.push(Draft { topic: Topic::parse("x").unwrap(), ..base.clone() });
+        others.push(Draft { subject: Subject::new("inventory", "other"), ..base.clone() });
+        others.push(Draft { subject: Subject::new("other", "item"), ..base.clone() });
         others.push(Draft { own_headers: Headers::default(), ..base.clone() });
         for other in others {
             assert_ne!(base.fingerprint(), other.fingerprint());
         }
+    }
+
+    #[test]
+    fn what_settings_derive_is_no_content_and_a_key_that_was_posted_is() {
+        let base = update(r#"{"a":1}"#, r#"{"b":1}"#);
+        let derived = [
+            Draft { topic: Topic::parse("folio.ALL.inventory.item").unwrap(), ..base.clone() },
+            Draft { key: Key::parse("b").unwrap(), ..base.clone() },
+        ];
+        assert!(derived.iter().all(|same| same.fingerprint() == base.fingerprint()));
+        let event = EventName::parse("CHECKED").unwrap();
+        let process = Draft { body: Body::Process { event, payload: raw("{}") }, ..base };
+        let other = Draft { key: Key::parse("b").unwrap(), ..process.clone() };
+        assert_ne!(process.fingerprint(), other.fingerprint());
     }
 
     #[test]

@@ -4,13 +4,12 @@
 //! published as it is. Feeds `draft`.
 
 use super::change::{Members, keep};
-use super::draft::{Body, Draft, Origin};
+use super::draft::{Body, Draft, Origin, Place};
 use super::entity::EventName;
 use super::event::EventId;
 use super::headers::Headers;
 use super::json::Raw;
 use super::key::Key;
-use super::topic::Topic;
 use super::violation::Violation;
 
 /// A legal process event, once checked.
@@ -43,10 +42,11 @@ impl ProcessEvent {
     }
 
     /// The draft of this process event; `event_id` is used unless the module gave its own.
-    pub fn draft(self, topic: Topic, event: &EventName, event_id: EventId, origin: &Origin) -> Draft {
+    pub fn draft(self, place: Place, event: &EventName, event_id: EventId, origin: &Origin) -> Draft {
         Draft {
             event_id: self.event_id.unwrap_or(event_id),
-            topic,
+            subject: place.subject,
+            topic: place.topic,
             key: self.key,
             body: Body::Process { event: event.clone(), payload: self.payload },
             own_headers: self.headers,

@@ -28,12 +28,18 @@ impl Producer {
         if let Some(producer) = overrides.get(unversioned) {
             return Ok(producer.clone());
         }
-        let name = unversioned.strip_prefix("mod-").unwrap_or(unversioned);
-        let name = name.strip_suffix("-storage").unwrap_or(name);
+        let name = Self::cut(unversioned);
         if !is_name(name) {
             return Err(Invalid::new("producer", module, RULE));
         }
         Ok(Self(name.to_owned()))
+    }
+
+    /// A module's name or id without the prefix `mod-`, the version and the postfix `-storage`.
+    pub fn cut(module: &str) -> &str {
+        let unversioned = without_version(module);
+        let name = unversioned.strip_prefix("mod-").unwrap_or(unversioned);
+        name.strip_suffix("-storage").unwrap_or(name)
     }
 
     /// Its text.

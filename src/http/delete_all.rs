@@ -12,9 +12,10 @@ use super::problem::Problem;
 use super::receipts::{Posted, submit};
 use super::{body, media_type, path, prefer};
 use crate::domain::delete_all;
-use crate::domain::draft::Draft;
+use crate::domain::draft::{Draft, Place};
 use crate::domain::event::EventId;
 use crate::domain::json::Raw;
+use crate::domain::subject::Subject;
 
 pub(super) async fn post(
     context: TenantContext,
@@ -22,14 +23,15 @@ pub(super) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let parts = &gateway.parts;
-    let [producer, entity] = path::segments(&request, 1)?;
-    let named = parts.settings.entity(context.tenant(), &producer, &entity);
+    let [producer, entity_name] = path::segments(&request, 1)?;
+    let named = parts.settings.entity(context.tenant(), &producer, &entity_name);
     let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
+    let place = Place { subject: Subject::new(&producer, &entity_name), topic };
     let prefer = prefer::prefer(&request);
     let body = body::read(&request, &gateway, context.tenant()).await?;
     let given = given_id(&request, &body.bytes)?;
     let event_id = given.unwrap_or_else(|| parts.clock.new_event_id());
-    let draft = Draft::delete_all(topic, entity.wire_form, event_id, &context.origin);
+    let draft = Draft::delete_all(place, entity.wire_form, event_id, &context.origin);
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer }).await
 }

@@ -11,6 +11,8 @@ use super::problem::Problem;
 use super::receipts::{Posted, submit};
 use super::{body, media_type, path, prefer};
 use crate::domain::change::Change;
+use crate::domain::draft::Place;
+use crate::domain::subject::Subject;
 
 pub(super) async fn post(
     context: TenantContext,
@@ -18,9 +20,10 @@ pub(super) async fn post(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let parts = &gateway.parts;
-    let [producer, entity] = path::segments(&request, 1)?;
-    let named = parts.settings.entity(context.tenant(), &producer, &entity);
+    let [producer, entity_name] = path::segments(&request, 1)?;
+    let named = parts.settings.entity(context.tenant(), &producer, &entity_name);
     let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
+    let place = Place { subject: Subject::new(&producer, &entity_name), topic };
     let prefer = prefer::prefer(&request);
     let form = media_type::form(&request)?;
     let body = body::read(&request, &gateway, context.tenant()).await?;
@@ -28,7 +31,7 @@ pub(super) async fn post(
     let layout = batch.layout;
     let changes = batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
     let draft =
-        |change: Change| change.draft(topic.clone(), entity, parts.clock.new_event_id(), &context.origin);
+        |change: Change| change.draft(place.clone(), entity, parts.clock.new_event_id(), &context.origin);
     let drafts = changes.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await

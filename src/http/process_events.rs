@@ -10,7 +10,9 @@ use super::context::TenantContext;
 use super::problem::Problem;
 use super::receipts::{Posted, submit};
 use super::{body, media_type, path, prefer};
+use crate::domain::draft::Place;
 use crate::domain::process_event::ProcessEvent;
+use crate::domain::subject::Subject;
 
 pub(super) async fn post(
     context: TenantContext,
@@ -21,6 +23,7 @@ pub(super) async fn post(
     let [producer, event] = path::segments(&request, 1)?;
     let named = parts.settings.process_event(context.tenant(), &producer, &event);
     let (event, topic) = named.map_err(Problem::UnknownProcessEvent)?;
+    let place = Place { subject: Subject::new(&producer, event.as_str()), topic };
     let prefer = prefer::prefer(&request);
     let form = media_type::form(&request)?;
     let body = body::read(&request, &gateway, context.tenant()).await?;
@@ -28,7 +31,7 @@ pub(super) async fn post(
     let layout = batch.layout;
     let events = batch.each(parts.config.record_bytes_max, ProcessEvent::parse)?;
     let draft =
-        |news: ProcessEvent| news.draft(topic.clone(), event, parts.clock.new_event_id(), &context.origin);
+        |news: ProcessEvent| news.draft(place.clone(), event, parts.clock.new_event_id(), &context.origin);
     let drafts = events.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await

@@ -34,6 +34,24 @@ async fn a_posted_change_is_read_back_after_a_kill_and_leaves_at_sigterm() {
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 
+/// A collection takes the tenant's place in topic names; what was posted is what it was.
+#[tokio::test]
+async fn a_retry_after_a_setting_was_changed_gets_the_first_receipt_again() {
+    const WITH_ID: &str = r#"{"new":{"id":"a"},"eventId":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a31"}"#;
+    let setup = serve::setup(&["diku"]).with("ENV", "folio");
+    let serve = setup.serve();
+    let (_, first) = post(&serve.url, "diku", WITH_ID).await;
+    assert_eq!(first["topic"], "folio.diku.inventory.item");
+    serve.terminate();
+    let serve = setup.serve_with(&[("KAFKA_PRODUCER_TENANT_COLLECTION", "ALL")]);
+    assert_eq!(post(&serve.url, "diku", WITH_ID).await, (201, first));
+    let (status, other) = post(&serve.url, "diku", &WITH_ID.replace("\"a\"", "\"b\"")).await;
+    assert_eq!((status, &other["type"]), (409, &json!("/problems/event-id-conflict")));
+    let (_, new) = post(&serve.url, "diku", ITEM).await;
+    assert_eq!(new["topic"], "folio.ALL.inventory.item");
+    serve.terminate();
+}
+
 #[tokio::test]
 async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_start() {
     let setup = serve::setup(&["diku"]).with("ENV", "folio");

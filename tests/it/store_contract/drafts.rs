@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event_gateway::domain::draft::{Body, Draft, Origin};
+use event_gateway::domain::draft::{Body, Draft, Origin, Place};
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::Raw;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::states::States;
+use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::wire_form::WireForm;
@@ -59,12 +60,18 @@ pub fn deleted(old: &str) -> Body {
 pub fn create(id: u128) -> Draft {
     Draft {
         event_id: event_id(id),
+        subject: Subject::new("inventory", "item"),
         topic: topic("folio.diku.inventory.item"),
         key: key("k"),
         body: created(r#"{"id":"k"}"#),
         own_headers: Headers::default(),
         origin: origin(diku(), &[]),
     }
+}
+
+/// The CREATE of another record, which an event id stands for as well.
+pub fn other(id: u128) -> Draft {
+    Draft { key: key("other"), body: created(r#"{"id":"other"}"#), ..create(id) }
 }
 
 /// The same in another tenant.
@@ -79,5 +86,6 @@ pub fn create_on(name: &str, id: u128) -> Draft {
 
 /// The DELETE_ALL of `diku`'s topic.
 pub fn delete_all(name: &str, id: u128) -> Draft {
-    Draft::delete_all(topic(name), WireForm::Convention, event_id(id), &origin(diku(), &[]))
+    let place = Place { subject: Subject::new("inventory", "item"), topic: topic(name) };
+    Draft::delete_all(place, WireForm::Convention, event_id(id), &origin(diku(), &[]))
 }

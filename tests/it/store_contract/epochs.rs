@@ -5,7 +5,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::Outcome;
 
 use super::bench::{Bench, Stage, college, diku};
-use super::drafts::{create, create_in, create_on, delete_all, key};
+use super::drafts::{create, create_in, create_on, delete_all, other};
 
 const ITEM: &str = "folio.diku.inventory.item";
 const OTHER: &str = "folio.diku.inventory.other";
@@ -67,9 +67,7 @@ pub async fn an_epoch_is_found_however_long_its_topic_was_silent<B: Bench>() {
 pub async fn a_dropped_delete_all_begins_no_epoch<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1)]).await;
-    let mut other = create(1);
-    other.key = key("other");
-    let outcomes = stage.append(&[&[delete_all(ITEM, 2), other], &[create(3)]]).await;
+    let outcomes = stage.append(&[&[delete_all(ITEM, 2), other(1)], &[create(3)]]).await;
     assert!(matches!(outcomes[0], Outcome::Conflict { index: 1, .. }));
     stage.post(&[create(4)]).await;
     assert_eq!(epochs(&stage, &diku()).await, [None, None, None]);

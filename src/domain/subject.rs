@@ -1,0 +1,39 @@
+//! The subject: what a request posts about, as its path says it.
+//!
+//! Made of the path by `http`; part of a draft's fingerprint. Always true: no setting has a part in it, so that
+//! what was posted twice has one subject, whatever was configured in between.
+
+use std::sync::Arc;
+
+use super::producer::Producer;
+
+/// A producer and an entity or process event, such as `inventory/item`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject(Arc<str>);
+
+impl Subject {
+    /// From a module's name or id, or a producer's name, and the name of an entity or a process event.
+    pub fn new(producer: &str, name: &str) -> Self {
+        Self(format!("{}/{name}", Producer::cut(producer)).into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Subject;
+
+    #[test]
+    fn a_module_s_versions_have_one_subject() {
+        let item = Subject::new("inventory", "item");
+        for module in ["mod-inventory-storage", "mod-inventory-storage-28.0.1", "mod-inventory"] {
+            assert_eq!(Subject::new(module, "item"), item);
+        }
+        assert_ne!(Subject::new("inventory", "instance"), item);
+        assert_ne!(Subject::new("circulation", "item"), item);
+    }
+}
