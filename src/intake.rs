@@ -2,7 +2,7 @@
 //!
 //! Fed by `http`; feeds `store`, then wakes the tenant's lane. Requests that arrive while a commit
 //! is under way share the next one. A batch that is in the queue is appended whether its client
-//! still waits or not. Memory is bounded: what doesn't fit is refused at once, and nothing of it
+//! still waits or not, and whatever the store has against others of its commit. Memory is bounded: what doesn't fit is refused at once, and nothing of it
 //! was written.
 
 mod queue;
@@ -70,6 +70,9 @@ pub enum Error {
     /// The tenant is not enabled.
     #[error("the tenant is not enabled")]
     NotEnabled,
+    /// The store takes writes, but not this batch, and will not if it comes again.
+    #[error("the store takes writes, but not this batch: {}", .0.why())]
+    Unstorable(#[source] store::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -100,6 +100,8 @@ pub(super) enum Problem {
     StoreUnavailable(#[source] store::Error),
     #[error("the store did not say whether it committed; retry with the same eventId in each change")]
     OutcomeUnknown { event_ids: Vec<EventId>, source: store::Error },
+    #[error("the store takes changes, but not these, and will not if they come again; nothing was written: {}", .0.why())]
+    Unstorable(#[source] store::Error),
     #[error("the store refused")]
     Internal(#[source] store::Error),
 }
@@ -175,6 +177,7 @@ impl Problem {
             Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
             Self::StoreUnavailable(_) => ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable"),
             Self::OutcomeUnknown { .. } => ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown"),
+            Self::Unstorable(_) => ("unstorable", S::INTERNAL_SERVER_ERROR, "Not storable"),
             Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
         }
     }

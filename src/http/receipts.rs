@@ -17,7 +17,9 @@ use super::prefer::Prefer;
 use super::problem::Problem;
 use crate::domain::draft::Draft;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::follow::published::Horizon;
 use crate::intake::{self, Accepted, Intake};
 use crate::shares::{Full, Share};
@@ -53,17 +55,40 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     refuse_too_large(&drafts, layout, gateway.parts.config.record_bytes_max)?;
     let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
     let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
-    let scopes: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
+    let mut scopes: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
     let batch = Batch { tenant: tenant.clone(), drafts };
     let appended = append(gateway.parts.intake.clone(), batch, body).await;
-    let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids))?;
-    let (horizon, waited) = horizon(gateway, &tenant, &accepted, prefer).await;
+    let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids.clone()))?;
+    let (mut horizon, waited) = horizon(gateway, &tenant, &accepted, prefer).await;
+    if accepted.repeated
+        && let Err(error) = correct(gateway, &tenant, &event_ids, &mut receipts, &mut scopes).await
+    {
+        tracing::warn!(%tenant, %error, "failed to read what was there before");
+        horizon = gateway.parts.published.before();
+    }
     for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes) {
         receipt.position = place.position.number();
         receipt.time = place.time.to_string();
         receipt.published = horizon.has(accepted.log_id, topic, key, place.position);
     }
     Ok(answer(layout, &receipts, waited))
+}
+
+/// Tells what was there before as it stands in the log: settings may give it another topic and key now.
+async fn correct(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    event_ids: &[EventId],
+    receipts: &mut [Receipt],
+    scopes: &mut [(Topic, Key)],
+) -> Result<(), store::Error> {
+    for ((event_id, receipt), scope) in event_ids.iter().zip(receipts).zip(scopes) {
+        if let Some(event) = gateway.parts.store.find(tenant, *event_id).await? {
+            (receipt.topic, receipt.key) = (event.topic.to_string(), event.key.to_string());
+            *scope = (event.topic, event.key);
+        }
+    }
+    Ok(())
 }
 
 async fn append(intake: Arc<Intake>, batch: Batch, body: Body) -> Result<Accepted, intake::Error> {
@@ -104,6 +129,7 @@ fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: V
             Problem::EventIdConflict { pointer: format!("{}/eventId", layout.pointer(index)), position }
         }
         intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
+        intake::Error::Unstorable(source) => Problem::Unstorable(source),
         intake::Error::Store(source @ store::Error::Unknown(_)) => {
             Problem::OutcomeUnknown { event_ids, source }
         }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::Config;
+use super::{Config, Error};
 use crate::shares::Share;
-use crate::store::{Batch, Error, Outcome, Store};
+use crate::store::{Batch, Outcome, Store};
 
 /// How long after its answer a client is expected back: a few round trips.
 const LINGER: Duration = Duration::from_millis(3);

@@ -1,18 +1,25 @@
 //! One writer: appends what waits in one commit, answers, wakes.
 //!
-//! Fed by its `queue` with a group of batches after the other; feeds the store.
+//! Fed by its `queue` with a group of batches after the other; feeds the store. Always true: a group that
+//! fails while the store takes writes is tried again by halves, so that a batch that the store can't take
+//! fails alone, and the others are in the log.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Wake;
+use tokio::time::Instant;
+
 use super::queue::{Job, Queue};
-use crate::store::{Batch, Error, Outcome, Store};
+use super::{Error, Wake};
+use crate::store::{self, Batch, Outcome, Store};
 
 /// How often a commit of unknown outcome is asked for again, and how long before the first time.
 const ASK_AGAIN_MAX: u32 = 6;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// How long a group that failed is tried by halves: the next one waits meanwhile.
+const BISECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs until the queue is closed and empty.
 pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
@@ -21,32 +28,105 @@ pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
     }
 }
 
+/// A part of a group, to be appended whole.
+struct Part {
+    range: Range<usize>,
+    /// Whether an append that it was part of may have been committed.
+    unknown: bool,
+}
+
+impl Part {
+    fn halves(self) -> [Self; 2] {
+        let Self { range: Range { start, end }, unknown } = self;
+        let middle = start + (end - start) / 2;
+        [start..middle, middle..end].map(|range| Self { range, unknown })
+    }
+}
+
 async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     let (mut batches, mut replies) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
     for Job { batch, reply, share } in group {
         batches.push(batch);
-        replies.push((reply, share));
+        replies.push(Some((reply, share)));
     }
-    match append(&batches, store).await {
-        Ok(outcomes) => {
-            wake_lanes(&outcomes, wake);
-            // A client that is gone has no ear for its answer; its events are in the log all the same.
-            replies.into_iter().zip(outcomes).for_each(|((reply, _), outcome)| drop(reply.send(Ok(outcome))));
-        }
-        Err(error) => {
-            tracing::warn!(%error, batches = batches.len(), "failed to append");
-            replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(error.clone()))));
+    let mut bisection = Bisection::default();
+    let mut parts = vec![Part { range: 0..batches.len(), unknown: false }];
+    while let Some(mut part) = parts.pop() {
+        let (batches, replies) = (&batches[part.range.clone()], &mut replies[part.range.clone()]);
+        // A client that is gone has no ear for its answer; its events are in the log all the same.
+        let answers = replies.iter_mut().filter_map(Option::take).map(|(reply, _share)| reply);
+        match append(batches, part.unknown, store).await {
+            Ok(outcomes) => {
+                wake_lanes(&outcomes, wake);
+                answers.zip(outcomes).for_each(|(reply, outcome)| drop(reply.send(Ok(outcome))));
+            }
+            Err(error) if batches.len() > 1 && bisection.goes_on(store).await => {
+                drop(answers);
+                tracing::warn!(%error, batches = batches.len(), "failed to append; tries the halves");
+                part.unknown = matches!(error, store::Error::Unknown(_));
+                // The first half is on top: a tenant's batches stay in their order.
+                parts.extend(part.halves().into_iter().rev());
+            }
+            Err(error) => {
+                let error = bisection.blamed(error, batches, store).await;
+                answers.for_each(|reply| drop(reply.send(Err(error.clone()))));
+            }
         }
     }
 }
 
+/// Whether the store fails, or what a group holds.
+#[derive(Default)]
+struct Bisection {
+    /// Since the first failure: whether the store took a write then, and when patience ends.
+    begun: Option<(bool, Instant)>,
+}
+
+impl Bisection {
+    async fn takes_writes(&mut self, store: &Arc<dyn Store>) -> (bool, Instant) {
+        match self.begun {
+            Some(begun) => begun,
+            None => {
+                let until = Instant::now() + BISECT_WITHIN;
+                *self.begun.insert((store.check().await.is_ok(), until))
+            }
+        }
+    }
+
+    /// Whether halves may succeed where the whole did not.
+    async fn goes_on(&mut self, store: &Arc<dyn Store>) -> bool {
+        let (takes_writes, until) = self.takes_writes(store).await;
+        takes_writes && Instant::now() < until
+    }
+
+    /// Whether a store that takes writes will never take this one batch.
+    async fn blamed(&mut self, error: store::Error, batches: &[Batch], store: &Arc<dyn Store>) -> Error {
+        let lasts = matches!(error, store::Error::Refused(_) | store::Error::Corrupt(_));
+        let [Batch { tenant, drafts }] = batches else {
+            tracing::warn!(%error, batches = batches.len(), "failed to append");
+            return error.into();
+        };
+        if !lasts || !self.takes_writes(store).await.0 {
+            tracing::warn!(%error, batches = 1, "failed to append");
+            return error.into();
+        }
+        let first = drafts.first().map(|draft| draft.event_id.to_string()).unwrap_or_default();
+        tracing::error!(%tenant, first_event_id = first, %error, "the store does not take this batch");
+        Error::Unstorable(error)
+    }
+}
+
 /// Appends, and asks again while the outcome is unknown: the drafts have their ids, so a commit that
-/// did happen answers with the receipts of then.
-async fn append(batches: &[Batch], store: &Arc<dyn Store>) -> Result<Vec<Outcome>, Error> {
-    let mut asked = 0;
+/// did happen answers with the receipts of then. What is `unknown` already was asked for long enough.
+async fn append(
+    batches: &[Batch],
+    unknown: bool,
+    store: &Arc<dyn Store>,
+) -> Result<Vec<Outcome>, store::Error> {
+    let mut asked = if unknown { ASK_AGAIN_MAX } else { 0 };
     let mut after = ASK_AGAIN_AFTER;
-    let mut outcome = store.append(batches).await;
-    while let Err(Error::Unknown(why)) = &outcome {
+    let mut outcome = again(batches, unknown, store).await;
+    while let Err(store::Error::Unknown(why)) = &outcome {
         if asked == ASK_AGAIN_MAX {
             break;
         }
@@ -54,13 +134,21 @@ async fn append(batches: &[Batch], store: &Arc<dyn Store>) -> Result<Vec<Outcome
         tokio::time::sleep(after).await;
         asked += 1;
         after *= 2;
-        outcome = match store.append(batches).await {
-            // The first commit may still have happened: only an answer ends the asking.
-            Err(error) => Err(Error::Unknown(error.to_string())),
-            answer => answer,
-        };
+        outcome = again(batches, true, store).await;
     }
     outcome
+}
+
+/// Where the first commit may still have happened only an answer ends the asking.
+async fn again(
+    batches: &[Batch],
+    unknown: bool,
+    store: &Arc<dyn Store>,
+) -> Result<Vec<Outcome>, store::Error> {
+    match store.append(batches).await {
+        Err(error) if unknown => Err(store::Error::Unknown(error.to_string())),
+        answer => answer,
+    }
 }
 
 fn wake_lanes(outcomes: &[Outcome], wake: &Wake) {

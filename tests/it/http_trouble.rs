@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::intake;
@@ -193,6 +194,18 @@ async fn a_tenant_that_has_too_much_waiting_gets_429_and_the_others_do_not() {
     let other = post("college");
     store.is(Mood::Well);
     assert_eq!((first.await.unwrap().status, other.await.unwrap().status), (201, 201));
+}
+
+#[tokio::test]
+async fn what_the_store_can_t_take_is_a_500_that_says_why() {
+    let (gateway, store) = moody(Setup::new()).await;
+    let id = EventId::parse("5bf370e0-8cca-4d9c-82e4-5170ab2a0a39").unwrap();
+    store.is(Mood::Choking(vec![id], |_| Error::Refused("a trigger says no".to_owned())));
+    let answer = gateway.post_json(ITEM, &format!(r#"{{"new":{{"id":"a"}},"eventId":"{id}"}}"#)).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (500, "unstorable"));
+    assert!(answer.text().contains("a trigger says no"), "{}", answer.text());
+    assert_eq!(gateway.post_json(ITEM, GOOD).await.status, 201);
+    assert_eq!(gateway.log().await.len(), 1);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod http_post;
 mod http_read;
 mod http_trouble;
 mod intake;
+mod intake_bisect;
 mod kafka;
 mod lanes;
 mod log;

@@ -30,6 +30,8 @@ pub enum Mood {
     Failing(Error),
     /// Only cursors fail like this.
     Forgetful(Error),
+    /// Appends that hold one of these events fail as is said of so many batches.
+    Choking(Vec<EventId>, fn(usize) -> Error),
     /// Every call from that number on fails like this.
     FailingFrom(usize, Error),
     /// Calls of that kind panic.
@@ -119,7 +121,15 @@ impl Moody {
 #[async_trait]
 impl Log for Moody {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        self.through(Call::Append, self.inner.append(batches)).await
+        let holds = |id: &EventId| batches.iter().any(|batch| batch.drafts.iter().any(|d| d.event_id == *id));
+        let act = async {
+            let mood = self.mood.borrow().clone();
+            match mood {
+                Mood::Choking(on, error) if on.iter().any(holds) => Err(error(batches.len())),
+                _ => self.inner.append(batches).await,
+            }
+        };
+        self.through(Call::Append, act).await
     }
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
@@ -212,8 +222,8 @@ impl Leases for Moody {
         self.through(Call::Other, self.inner.release(lease)).await
     }
 
-    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
-        self.through(Call::Other, self.inner.attend(replica, ttl)).await
+    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+        self.through(Call::Other, self.inner.attend(replica, instance, ttl)).await
     }
 
     async fn leave(&self, replica: &str) -> Result<(), Error> {
@@ -233,6 +243,14 @@ impl Leases for Moody {
 impl Parking for Moody {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
         self.through(Call::Other, self.inner.parked(tenant)).await
+    }
+
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
+        self.through(Call::Cursor, self.inner.relayed(tenant, from)).await
     }
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
