@@ -42,10 +42,18 @@ install_needs() {
     echo 'create_main_cluster = false' |
       "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/event-gateway.conf >/dev/null
   fi
+  # The package of PgBouncer would start one: a policy says that nothing is started meanwhile.
+  local policy=/usr/sbin/policy-rc.d ours= failed=
+  if [[ " ${missing[*]} " == *" pgbouncer "* && ! -e $policy ]]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod +x "$policy"
+  fi
   install=("${apt[@]}" install --no-install-recommends "${missing[@]}")
   # A bare machine has no package lists, or old ones.
-  { "${install[@]}" || { "${apt[@]}" update && "${install[@]}"; }; } >&2 ||
-    die "failed to install; as root: apt-get install ${missing[*]}"
+  { "${install[@]}" || { "${apt[@]}" update && "${install[@]}"; }; } >&2 || failed=yes
+  [[ -z $ours ]] || "${as_root[@]}" rm -f "$policy"
+  [[ -z $failed ]] || die "failed to install; as root: apt-get install ${missing[*]}"
   missing=()
 }
 

@@ -16,6 +16,7 @@ mod read;
 mod rows;
 mod session;
 mod tenants;
+mod verify;
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::ends::Ends;
-use super::{Error, Store};
+use super::{Access, Error, Store};
 pub(super) use options::place;
 use session::Sessions;
 
@@ -76,10 +77,10 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the schema, and makes what is missing there.
-    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
+    /// Opens the schema; `serve` makes what is missing there.
+    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
         let options = options::of(config)?;
-        let durable = migrate::migrate(&options, &config.schema).await?;
+        let durable = migrate::migrate(&options, config, access).await?;
         let sessions = Sessions::new(config, options, &durable);
         let connections = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
         let writers = connections.saturating_sub(OTHERS).clamp(1, WRITERS_MAX);

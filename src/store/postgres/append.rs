@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::PgRow;
 
+use super::fault::committed;
 use super::rows::{self, Statement};
 use super::session::{Session, Sessions};
 use crate::domain::position::Position;
@@ -108,7 +109,13 @@ async fn write(
         Err(_) if session.is_victim() => return Ok(None),
         told => told?,
     };
-    let whole = is_whole(verdict, &told)?;
+    // It has committed itself: whatever is odd now, something may have been written.
+    mark(verdict, &told).map_err(committed)
+}
+
+/// The heads' new mark, if anything was written.
+fn mark(verdict: &Verdict, told: &[PgRow]) -> Result<Option<i64>, Error> {
+    let whole = is_whole(verdict, told)?;
     told.first().filter(|_| whole).map(|row| row.integer("mark")).transpose()
 }
 

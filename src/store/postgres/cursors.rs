@@ -69,7 +69,7 @@ impl Cursors for Postgres {
 }
 
 /// Binds whose cursor it is.
-fn whose(statement: Statement, tenant: &TenantId, follower: &Follower) -> Statement {
+pub(super) fn whose(statement: Statement, tenant: &TenantId, follower: &Follower) -> Statement {
     statement.bind(tenant.to_string()).bind(follower.to_string())
 }
 

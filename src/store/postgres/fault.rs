@@ -8,16 +8,42 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use crate::store::Error;
 
 // SQLSTATEs and their classes, the first two digits. Source: postgresql.org, "PostgreSQL Error Codes"
+const FEATURE_NOT_SUPPORTED: &str = "0A";
 const DATA_EXCEPTION: &str = "22";
 const CONSTRAINT_VIOLATION: &str = "23";
 const AUTHORIZATION: &str = "28";
 const CATALOG: &str = "3D";
 const SCHEMA: &str = "3F";
 const SYNTAX_OR_ACCESS: &str = "42";
+const WITH_CHECK_OPTION: &str = "44";
+const LIMIT_EXCEEDED: &str = "54";
+/// A trigger or a function that is none of ours raised it.
+const RAISED: &str = "P0";
 const DATA_CORRUPTED: &str = "XX001";
 const INDEX_CORRUPTED: &str = "XX002";
+const PROTOCOL_VIOLATION: &str = "08P01";
+const INVALID_PASSWORD: &str = "28P01";
+const INVALID_AUTHORIZATION: &str = "28000";
+const INVALID_CATALOG: &str = "3D000";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const READ_ONLY_TRANSACTION: &str = "25006";
+const TOO_MANY_CONNECTIONS: &str = "53300";
+/// A prepared statement is another's, or is not there.
+const DUPLICATE_STATEMENT: &str = "42P05";
+const INVALID_STATEMENT: &str = "26000";
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
+
+/// The classes of what a later try won't mend.
+const LASTING: [&str; 7] = [
+    FEATURE_NOT_SUPPORTED,
+    DATA_EXCEPTION,
+    CONSTRAINT_VIOLATION,
+    SYNTAX_OR_ACCESS,
+    WITH_CHECK_OPTION,
+    LIMIT_EXCEEDED,
+    RAISED,
+];
 
 /// Of anything but a commit: nothing was written. What our statements can't fail by in tables of
 /// ours (no such table, a place taken twice) tells that they aren't as they must be.
@@ -29,28 +55,59 @@ pub(super) fn fault(error: sqlx::Error) -> Error {
         }
         _ => match code(&error) {
             Some(DATA_CORRUPTED | INDEX_CORRUPTED) => Error::Corrupt(told),
-            Some(code) if [DATA_EXCEPTION, CONSTRAINT_VIOLATION, SYNTAX_OR_ACCESS].contains(&class(code)) => {
-                Error::Corrupt(told)
-            }
+            Some(DUPLICATE_STATEMENT | INVALID_STATEMENT) => Error::Refused(swapped(&told)),
+            Some(code) if LASTING.contains(&class(code)) => Error::Corrupt(told),
             _ => Error::Unavailable(told),
         },
     }
 }
 
-/// Of opening: what a later try won't mend either is refused.
+/// Of opening: what a later try won't mend either is refused, with what to do about it.
 pub(super) fn refusal(error: sqlx::Error) -> Error {
     let classes = [AUTHORIZATION, CATALOG, SCHEMA, SYNTAX_OR_ACCESS];
     let refused = code(&error).is_some_and(|code| classes.contains(&class(code)));
+    let advised = code(&error).and_then(advice).map(|advice| format!("{}: {advice}", told(&error)));
     match error {
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Error::Refused(told(&error)),
-        _ if refused => Error::Refused(told(&error)),
-        _ => fault(error),
+        _ if refused => Error::Refused(advised.unwrap_or_else(|| told(&error))),
+        _ => match (fault(error), advised) {
+            (Error::Unavailable(_), Some(advised)) => Error::Unavailable(advised),
+            (error, _) => error,
+        },
     }
+}
+
+/// Of beginning a transaction, which statement pooling refuses.
+pub(super) fn no_transaction(error: sqlx::Error) -> Error {
+    match code(&error) {
+        Some(PROTOCOL_VIOLATION) => Error::Refused(swapped(&told(&error))),
+        _ => refusal(error),
+    }
+}
+
+/// What an operator may do about it.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        INVALID_PASSWORD => "check DB_USERNAME and DB_PASSWORD, or what STORE_URL has in their places",
+        INVALID_AUTHORIZATION => "check the user and sslmode, and what the server's pg_hba.conf lets in",
+        INVALID_CATALOG => "make it with CREATE DATABASE, or name another in DB_DATABASE or STORE_URL",
+        INSUFFICIENT_PRIVILEGE => {
+            "GRANT CREATE ON DATABASE to the user, or make the schema for it: CREATE SCHEMA … AUTHORIZATION …"
+        }
+        READ_ONLY_TRANSACTION => "it takes no writes: name the primary",
+        TOO_MANY_CONNECTIONS => "raise its max_connections, or lower DB_MAXPOOLSIZE",
+        _ => return None,
+    })
 }
 
 /// Of a commit: it may have happened.
 pub(super) fn commit_fault(error: sqlx::Error) -> Error {
     Error::Unknown(told(&error))
+}
+
+/// Of what is found once it is committed: something was written, and it is not told what.
+pub(super) fn committed(error: Error) -> Error {
+    Error::Unknown(error.why().to_owned())
 }
 
 /// Of a statement that commits itself: a plain error of the server undid it; when the server or the
@@ -65,6 +122,15 @@ pub(super) fn lone_fault(error: sqlx::Error) -> Error {
 /// Whether the transaction was undone for another's sake: run again, it may succeed.
 pub(super) fn is_victim(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED))
+}
+
+/// What stands between and swaps servers.
+pub(super) fn swapped(how: &str) -> String {
+    format!(
+        "{how}: a pooler stands between that gives a connection now this server process, now that one (transaction \
+         or statement pooling), or one that is not as new; set it to session pooling (PgBouncer: pool_mode=session, \
+         server_reset_query=DISCARD ALL)"
+    )
 }
 
 fn of_server(error: &sqlx::Error) -> Option<&PgDatabaseError> {

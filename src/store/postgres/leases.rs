@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
 
 use super::Postgres;
+use super::fault::committed;
 use super::rows::{self, Statement};
 use super::session::Session;
 use crate::domain::lane::Lane;
@@ -38,7 +40,8 @@ impl Leases for Postgres {
         let take = sqlx::query(sql!("postgres/lease_take.sql"));
         let take = take.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
         let taken = self.sessions.one().await?.write_one(take).await?;
-        taken.map(|row| Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() })).transpose()
+        let lease = |row: PgRow| Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() });
+        taken.map(lease).transpose().map_err(committed)
     }
 
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
@@ -46,7 +49,7 @@ impl Leases for Postgres {
         let seize = seize.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
         let seized = self.sessions.one().await?.write_one(seize).await?;
         let row = seized.ok_or_else(|| leases::no_such(lane))?;
-        Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() })
+        Ok(Lease { lane, epoch: row.integer("epoch").map_err(committed)?.unsigned_abs() })
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
@@ -60,9 +63,12 @@ impl Leases for Postgres {
         self.sessions.one().await?.write(release).await.map(drop)
     }
 
-    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
-        let attend = sqlx::query(sql!("postgres/replica_attend.sql")).bind(replica.to_owned()).bind(ms(ttl));
-        self.sessions.one().await?.write(attend).await.map(drop)
+    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+        let attend = sqlx::query(sql!("postgres/replica_attend.sql"));
+        let attend = attend.bind(replica.to_owned()).bind(instance.to_owned()).bind(ms(ttl));
+        let row = self.sessions.one().await?.write_one(attend).await?;
+        let before = row.map(|row| row.text_if_any("before").map(|before| before.map(str::to_owned)));
+        before.unwrap_or(Ok(None)).map_err(committed)
     }
 
     async fn leave(&self, replica: &str) -> Result<(), Error> {

@@ -1,10 +1,11 @@
 //! The schema: made, checked and brought up to date when the store is opened.
 //!
 //! Fed with the connect options, on a connection of its own; tells the pool's sessions how commits
-//! are durable. Always true: replicas that start together take turns, under an advisory lock, and
-//! no store is opened whose commits may be lost.
+//! are durable. Always true: replicas that start together take turns, under an advisory lock,
+//! no store is opened whose commits may be lost, and who comes beside makes nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -13,60 +14,65 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tokio::time::timeout;
 
 use super::fault::{fault, refusal};
-use super::options::Durable;
-use crate::store::Error;
+use super::options::{self, Durable};
+use super::verify::{refuse_swapping, verify};
+use super::{Config, Server};
+use crate::store::error::nothing_there;
+use crate::store::{Access, Error};
 
 static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
-/// The oldest that tells transactions by 64 bits: PostgreSQL 13.
-const VERSION_MIN: u32 = 130_000;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a replica waits for another's migration, and how long that and its own may take.
-const TURN_WITHIN_MS: &str = "300000";
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// Makes the schema as this version needs it.
-pub(super) async fn migrate(options: &PgConnectOptions, schema: &str) -> Result<Durable, Error> {
-    let at = |error| named(options, error);
-    let connecting = options.clone().options([("lock_timeout", TURN_WITHIN_MS)]);
-    let connecting = timeout(CONNECT_WITHIN, connecting.connect()).await;
-    let connection = match connecting {
-        Ok(connected) => connected.map_err(refusal).map_err(at)?,
-        Err(_) => return Err(at(Error::Unavailable("no answer".to_owned()))),
+/// Makes the schema as this version needs it; beside a running `serve` it must be there.
+pub(super) async fn migrate(
+    options: &PgConnectOptions,
+    config: &Config,
+    access: Access,
+) -> Result<Durable, Error> {
+    let at = |error| named(options, config, error);
+    let preparing = async {
+        let mut connection =
+            within(CONNECT_WITHIN, async { options.connect().await.map_err(refusal) }).await?;
+        within(CONNECT_WITHIN, refuse_swapping(&mut connection, options)).await?;
+        within(READY_WITHIN, prepare(connection, config, access)).await
     };
-    match timeout(READY_WITHIN, prepare(connection, schema)).await {
-        Ok(prepared) => prepared.map_err(at),
-        Err(_) => Err(at(Error::Unavailable("no answer".to_owned()))),
-    }
+    preparing.await.map_err(at)
 }
 
-async fn prepare(mut connection: PgConnection, schema: &str) -> Result<Durable, Error> {
-    let durable = durable(&mut connection).await?;
-    let migrator = migrator(&mut connection, schema).await?;
-    migrator.run_direct(None, &mut connection, false).await.map_err(|e| failed(schema, e))?;
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Error::Unavailable("no answer".to_owned())))
+}
+
+async fn prepare(mut connection: PgConnection, config: &Config, access: Access) -> Result<Durable, Error> {
+    let durable = verify(&mut connection, &options::of_migration(config)).await?;
+    let schema = &config.schema;
+    match access {
+        Access::Serve => {
+            let migrator = migrator(&mut connection, schema).await?;
+            migrator.run_direct(None, &mut connection, false).await.map_err(|e| failed(schema, e))?;
+        }
+        Access::Beside | Access::Alone => made(&mut connection, schema).await?,
+    }
     connection.close().await.map_err(fault)?;
     Ok(durable)
 }
 
-/// Refuses what loses commits.
-async fn durable(connection: &mut PgConnection) -> Result<Durable, Error> {
-    let mut level = Durable(String::new());
-    for row in sqlx::query(sql!("postgres/durability.sql")).fetch_all(connection).await.map_err(fault)? {
-        let setting: String = row.try_get("setting").map_err(fault)?;
-        let name: String = row.try_get("name").map_err(fault)?;
-        match (name.as_str(), setting.as_str()) {
-            ("fsync" | "full_page_writes" | "synchronous_commit", "off") => {
-                return Err(Error::Refused(format!("{name} is `off`: commits could be lost")));
-            }
-            ("server_version_num", version) if version.parse().is_ok_and(|v: u32| v < VERSION_MIN) => {
-                return Err(Error::Refused(format!(
-                    "the server's version is {version}: must be 13 or newer"
-                )));
-            }
-            ("synchronous_commit", _) => level = Durable(setting),
-            _ => {}
-        }
+/// Refuses a schema that this version did not make, and makes nothing.
+async fn made(connection: &mut PgConnection, schema: &str) -> Result<(), Error> {
+    let find = sqlx::query(sql!("postgres/migration_find.sql")).bind(schema);
+    if find.fetch_optional(&mut *connection).await.map_err(fault)?.is_none() {
+        return Err(nothing_there("schema", schema));
     }
-    Ok(level)
+    let applied = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
+    let applied = applied.map_err(fault)?.iter().map(|row| row.try_get("version")).collect::<Result<_, _>>();
+    let (applied, ours): (BTreeSet<i64>, BTreeSet<i64>) =
+        (applied.map_err(fault)?, MIGRATOR.iter().map(|migration| migration.version).collect());
+    if applied != ours {
+        let why = format!("the schema `{schema}` was made by another version: use the one that serves it");
+        return Err(Error::Refused(why));
+    }
+    Ok(())
 }
 
 /// Who may not make schemas may still fill one that was made for it.
@@ -88,15 +94,13 @@ fn failed(schema: &str, error: MigrateError) -> Error {
     }
 }
 
-/// With where it happened.
-fn named(options: &PgConnectOptions, error: Error) -> Error {
-    let (host, port) = (options.get_host(), options.get_port());
-    let at = |why| format!("{host}:{port}, database `{}`: {why}", options.get_database().unwrap_or_default());
-    match error {
-        Error::Unavailable(why) => Error::Unavailable(at(why)),
-        Error::Unknown(why) => Error::Unknown(at(why)),
-        Error::Refused(why) => Error::Refused(at(why)),
-        Error::Corrupt(why) => Error::Corrupt(at(why)),
-        Error::Gone(why) => Error::Gone(at(why)),
-    }
+/// With where it happened, and which settings lead there.
+fn named(options: &PgConnectOptions, config: &Config, error: Error) -> Error {
+    let setting = match config.server {
+        Server::Url(_) => "STORE_URL",
+        Server::Parts { .. } => "DB_HOST and so on",
+    };
+    let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
+    let database = options.get_database().unwrap_or(user);
+    error.told(|why| format!("{setting}: {host}:{port}, database `{database}`, user `{user}`: {why}"))
 }

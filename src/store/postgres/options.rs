@@ -20,6 +20,8 @@ const APPLICATION: &str = "event-gateway";
 const SCHEMA_BYTES_MAX: usize = 63;
 /// How long an append waits for a tenant.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
+/// How long a replica waits for another's migration, and how long that and its own may take.
+const TURN_WITHIN: Duration = Duration::from_secs(300);
 /// How long the server lets a session that froze in a transaction hold its locks.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 /// What a URL may say behind its `?`. (sqlx logs the name and value of whatever else it finds.)
@@ -40,6 +42,7 @@ const PARAMETERS: [&str; 13] = [
 ];
 
 /// The level of `synchronous_commit` that commits are durable at.
+#[derive(Clone)]
 pub(super) struct Durable(pub(super) String);
 
 /// How to connect.
@@ -53,21 +56,34 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
         None => options.application_name(APPLICATION),
         Some(_) => options,
     };
-    let options = options.options([("search_path", format!("\"{}\"", config.schema))]);
+    // A pooler refuses what it doesn't know of start-up parameters, or drops it.
+    let options = options.extra_float_digits(None);
     match &config.server_pem {
         None => Ok(options),
         Some(pem) => verified(options, pem),
     }
 }
 
-/// How the pool's connections connect. `synchronous_commit` stays as it was found durable, whatever
+/// What a session is set to: a name and its value.
+pub(super) type Setting = (&'static str, String);
+
+/// What the session is set to that makes the tables. Notices that something is there already are no news.
+pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
+    vec![
+        search_path(config),
+        ("client_min_messages", "warning".to_owned()),
+        ("lock_timeout", ms(TURN_WITHIN)),
+    ]
+}
+
+/// What the pool's sessions are set to. `synchronous_commit` stays as it was found durable, whatever
 /// the server's default becomes. A statement is planned once, not each time, which takes longer than
 /// most take to run. A plan that was made when a table or a tenant was small is kept until the
 /// table is analyzed again: so none may read a table from end to end, or sort what an index gives in
 /// order.
-pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &Durable) -> PgConnectOptions {
-    let ms = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).to_string();
-    options.options([
+pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
+    vec![
+        search_path(config),
         ("synchronous_commit", durable.0.clone()),
         ("default_transaction_isolation", "read committed".to_owned()),
         ("statement_timeout", ms(config.statement_timeout)),
@@ -77,7 +93,16 @@ pub(super) fn of_sessions(options: PgConnectOptions, config: &Config, durable: &
         ("enable_seqscan", "off".to_owned()),
         ("enable_bitmapscan", "off".to_owned()),
         ("jit", "off".to_owned()),
-    ])
+    ]
+}
+
+/// The schema alone: a table that isn't there is nowhere.
+fn search_path(config: &Config) -> Setting {
+    ("search_path", format!("\"{}\"", config.schema.replace('"', "\"\"")))
+}
+
+fn ms(duration: Duration) -> String {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).to_string()
 }
 
 /// Where the server is, and what of it is the store's, for a reader.

@@ -5,9 +5,10 @@
 
 use async_trait::async_trait;
 
-use super::Postgres;
 use super::rows::Statement;
+use super::{Postgres, cursors};
 use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
@@ -22,6 +23,23 @@ impl Parking for Postgres {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
         let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
         self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+    }
+
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
+        let mut session = self.sessions.begin_read().await?;
+        let find = cursors::whose(sqlx::query(sql!("postgres/cursor_find.sql")), tenant, &Follower::relay());
+        let cursor = session.find(find).await?.first().map(sql::cursor).transpose()?;
+        let mut parked = Vec::new();
+        if cursor.is_some_and(|cursor| cursor.position >= from) {
+            let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
+            parked = session.find(find).await?.iter().map(sql::parked).collect::<Result<_, _>>()?;
+        }
+        session.rollback().await?;
+        Ok((cursor, parked))
     }
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {

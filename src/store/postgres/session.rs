@@ -5,8 +5,8 @@
 //! half way, it is closed, which rolls back what was not to commit itself. No answer in time is a lost
 //! connection (a server that vanished sends no word of it).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 use super::Config;
 use super::fault::{commit_fault, fault, is_victim, lone_fault};
-use super::options::{self, Durable};
+use super::options::{self, Durable, Setting};
 use super::rows::{self, Statement};
+use super::verify::verify;
 use crate::store::Error;
 
 /// How long a call waits for a connection.
@@ -33,27 +34,35 @@ pub(super) struct Sessions {
     pool: PgPool,
     /// How many connections were made.
     connected: Arc<AtomicU64>,
+    /// Why the last connection that was made could not be used.
+    refused: Arc<Mutex<Option<Error>>>,
     reads_within: Duration,
 }
 
 impl Sessions {
     /// Of a server whose commits are durable at that level.
     pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
-        let connected = Arc::<AtomicU64>::default();
-        let count = connected.clone();
+        let (connected, refused) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());
+        let (count, because) = (connected.clone(), refused.clone());
+        let settings: Arc<[Setting]> = options::of_sessions(config, durable).into();
         let pool = PgPoolOptions::new()
-            .after_connect(move |_, _| {
+            .after_connect(move |connection, _| {
                 count.fetch_add(1, Ordering::SeqCst);
-                Box::pin(async { Ok(()) })
+                let (settings, because) = (settings.clone(), because.clone());
+                Box::pin(async move {
+                    let error = verify(connection, &settings).await.err();
+                    because.lock().expect("no holder panics").clone_from(&error);
+                    error.map_or(Ok(()), |error| Err(sqlx::Error::Configuration(error.into())))
+                })
             })
             .max_connections(config.connections_max.max(1))
             .acquire_timeout(WAIT_MAX)
-            .connect_lazy_with(options::of_sessions(options, config, durable));
+            .connect_lazy_with(options);
         let reads_within = match config.statement_timeout {
             Duration::ZERO => Duration::MAX,
             timeout => timeout.saturating_add(GRACE),
         };
-        Self { pool, connected, reads_within }
+        Self { pool, connected, refused, reads_within }
     }
 
     /// Another number than before once a connection was made: it may be to another server, or to one
@@ -68,8 +77,14 @@ impl Sessions {
     }
 
     async fn within(&self, answer_within: Duration) -> Result<Session, Error> {
-        let connection = self.pool.acquire().await.map_err(fault)?;
+        let connection = self.pool.acquire().await.map_err(|error| self.unavailable(error))?;
         Ok(Session { connection: Some(connection), answer_within, victim: false })
+    }
+
+    /// The pool tries again what it can't connect to, and only tells that its patience is over.
+    fn unavailable(&self, error: sqlx::Error) -> Error {
+        let refused = self.refused.lock().expect("no holder panics").take();
+        refused.filter(|_| matches!(error, sqlx::Error::PoolTimedOut)).unwrap_or_else(|| fault(error))
     }
 
     /// With a transaction that writes.

@@ -17,6 +17,7 @@ pub mod ports;
 
 pub mod kafka;
 pub mod mongodb;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod store;
 

@@ -4,6 +4,8 @@ mod dropped;
 mod faults;
 mod opening;
 mod plans;
+mod pooled;
+mod refused;
 mod replicas;
 mod tls;
 mod waits;
@@ -15,7 +17,7 @@ use event_gateway::clock::System;
 use event_gateway::store::{Access, Config, Error, PostgresConfig, Store, open};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::bench::Bench;
+use super::bench::{Bench, Choke, Fast};
 use crate::postgres;
 
 /// A schema of its own, on the shared server or on a private one.
@@ -58,6 +60,26 @@ impl Bench for Schema {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by).await;
+    }
+}
+
+impl Choke for Schema {
+    async fn choke(&self) {
+        let choke = "CREATE FUNCTION choke() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF new.key = 'choke' THEN RAISE EXCEPTION 'choked'; END IF;
+                RETURN new; END $$;
+            CREATE TRIGGER chokes BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION choke()";
+        sqlx::raw_sql(choke).execute(&mut self.outside().await).await.unwrap();
+    }
+}
+
+impl Fast for Schema {
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration) {
+        let mut outside = self.outside().await;
+        for table in ["leases", "replicas"] {
+            let later = format!("UPDATE {table} SET expires_ms = expires_ms + {}", by.as_millis());
+            outside.execute(AssertSqlSafe(later)).await.unwrap();
+        }
     }
 }
 

@@ -250,3 +250,18 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
         }
     }
 }
+
+/// A statement that commits itself has written what it tells: a surprise in that is no refusal.
+#[tokio::test]
+async fn an_append_that_wrote_something_else_may_have_been_committed() {
+    let stage = Stage::<Schema>::new().await;
+    let mut outside = stage.bench.outside().await;
+    let lose = "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+        CREATE TRIGGER loses BEFORE INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION lose()";
+    sqlx::raw_sql(lose).execute(&mut outside).await.unwrap();
+    let batch = Batch { tenant: diku(), drafts: vec![create(1)] };
+    let appended = stage.store.append(std::slice::from_ref(&batch)).await;
+    assert!(matches!(appended, Err(Error::Unknown(_))), "{appended:?}");
+    assert_eq!(stage.log(&diku()).await.len(), 1);
+    outside.execute("DROP TRIGGER loses ON idempotency").await.unwrap();
+}

@@ -88,6 +88,24 @@ async fn who_may_not_make_schemas_may_fill_one() {
 }
 
 #[tokio::test]
+async fn a_database_that_can_t_store_every_text_is_refused_by_its_encoding() {
+    let schema = Schema::new().await;
+    let (mut outside, name) = (schema.outside().await, &schema.name);
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let make = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        outside.execute(AssertSqlSafe(make)).await.unwrap();
+        let url = format!("{}/{name}", postgres::url().rsplit_once('/').unwrap().0);
+        let message = refusal(open_as(postgres::config(&url, name)).await);
+        outside.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+        for word in [encoding, "UTF8", name] {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_loses_commits_is_refused_by_its_name() {
     let server = PrivatePostgres::start(&[]).await;
     let schema = Schema::on(server.url());

@@ -1,0 +1,2 @@
+-- What a schema was made by.
+SELECT version FROM _sqlx_migrations WHERE success

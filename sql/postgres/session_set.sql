@@ -1,0 +1,3 @@
+-- Sets what the promises rest on, for as long as the session lasts: arrays of names and of values.
+SELECT set_config(name, value, false)
+FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
