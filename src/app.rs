@@ -101,8 +101,8 @@ pub async fn build_on(
         lanes: config.lanes,
         replica: replica.clone(),
     };
-    let settings = config.settings.clone();
-    let follow = follow::Parts { store, settings, bells, health, metrics, pages, clock, replica };
+    let (settings, instance) = (config.settings.clone(), clock.new_id().to_string());
+    let follow = follow::Parts { store, settings, bells, health, metrics, pages, clock, replica, instance };
     Ok(App { http, follow, broker, writers, closing, introduction })
 }
 

@@ -22,6 +22,7 @@ pub mod process_event;
 pub mod producer;
 pub mod settings;
 pub mod states;
+pub mod subject;
 pub mod tenant;
 pub mod time;
 pub mod topic;

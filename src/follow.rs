@@ -91,6 +91,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// This replica, for the leases.
     pub replica: String,
+    /// This run of it.
+    pub instance: String,
 }
 
 /// The running followers.

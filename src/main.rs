@@ -63,8 +63,7 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Verb::Lanes(LanesVerb::List(store)) => cli::lanes::list(&*open_beside(&store, clock).await?).await,
         Verb::Lanes(LanesVerb::Resize(options)) => {
             let by = clock.new_id().to_string();
-            // Alone on its folder, where the store is one.
-            let store = store::open(&config::store_config(&options.store)?, Access::Serve, clock).await?;
+            let store = store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
             let broker = open_broker(&options.kafka, &options.store, &*store, options.count).await?;
             cli::lanes::resize(&*store, &broker, &by, options.count).await
         }

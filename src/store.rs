@@ -9,6 +9,7 @@
 mod sql;
 
 mod ends;
+mod error;
 mod gather;
 mod judge;
 mod leases;
@@ -35,31 +36,12 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 
+pub use error::Error;
 pub use leases::{Lease, Leases, Renewed, Roster, Standing};
 pub use mongodb::Config as MongodbConfig;
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use sqlite::{backup, restore_backup};
 pub use tally::Tally;
-
-/// Why a store did not do what it was asked. Display never contains credentials.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// Nothing was written; the same call may succeed later.
-    #[error("the store is unavailable: {0}")]
-    Unavailable(String),
-    /// A commit was begun and its outcome is unknown: ask again with the same event ids.
-    #[error("the store did not say whether it committed: {0}")]
-    Unknown(String),
-    /// It is set up unsafely, in use, or made for something else: don't start with it.
-    #[error("the store is refused: {0}")]
-    Refused(String),
-    /// It holds what this version can't read.
-    #[error("the store holds something unreadable: {0}")]
-    Corrupt(String),
-    /// Its files are not where they were opened: nothing is written until it is opened anew.
-    #[error("the store is gone: {0}")]
-    Gone(String),
-}
 
 /// Drafts of one tenant that are appended all or not at all.
 #[derive(Debug, Clone)]
@@ -306,6 +288,14 @@ pub trait Parking: Send + Sync {
     /// All that a tenant ever parked, in order of position.
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error>;
 
+    /// The relay's cursor in a tenant's log and, once it has come to `from`, all that the tenant ever parked.
+    /// Both are of one state: two reads might ask two servers, the second of which is not as far.
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error>;
+
     /// What is parked in a lane and not over, in order of tenant and position.
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error>;
 
@@ -379,15 +369,17 @@ pub enum Config {
 pub enum Access {
     /// `serve`: alone on its data folder where the store is a folder; makes what is missing.
     Serve,
-    /// A verb of the command line, beside a running `serve`.
+    /// A verb of the command line, beside a running `serve`; makes nothing.
     Beside,
+    /// A verb that changes what `serve` works on: alone on its data folder too, but makes nothing.
+    Alone,
 }
 
-/// Opens the store, with its tables as this version needs them.
+/// Opens the store, with its tables as this version needs them. Who comes beside makes nothing.
 pub async fn open(config: &Config, access: Access, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
     Ok(match config {
         Config::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path, access, clock).await?),
-        Config::Postgres(config) => Arc::new(postgres::Postgres::open(config).await?),
-        Config::Mongodb(config) => Arc::new(mongodb::Mongodb::open(config).await?),
+        Config::Postgres(config) => Arc::new(postgres::Postgres::open(config, access).await?),
+        Config::Mongodb(config) => Arc::new(mongodb::Mongodb::open(config, access).await?),
     })
 }

@@ -1,7 +1,13 @@
--- A replica that is there for a while: its name, milliseconds. Forgets those that left without a word.
+-- A replica that is there for a while: its name, its run, milliseconds. Tells which run was there by that
+-- name, if any. Forgets those that left without a word.
 WITH forgotten AS (
-    DELETE FROM replicas WHERE expires_ms < now_ms() - 60000 AND replica <> $1
+    DELETE FROM replicas
+    WHERE (expires_ms < now_ms() - 60000 OR expires_ms > now_ms() + ttl_ms + 60000) AND replica <> $1
+), before AS (
+    SELECT instance FROM replicas WHERE replica = $1 AND lasts(expires_ms, ttl_ms)
 )
-INSERT INTO replicas (replica, expires_ms)
-VALUES ($1, now_ms() + $2)
-ON CONFLICT (replica) DO UPDATE SET expires_ms = excluded.expires_ms
+INSERT INTO replicas (replica, instance, expires_ms, ttl_ms)
+VALUES ($1, $2, now_ms() + $3, $3)
+ON CONFLICT (replica)
+DO UPDATE SET instance = excluded.instance, expires_ms = excluded.expires_ms, ttl_ms = excluded.ttl_ms
+RETURNING (SELECT instance FROM before) AS before

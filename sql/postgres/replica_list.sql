@@ -1,5 +1,5 @@
 -- Who is there now.
 SELECT replica
 FROM replicas
-WHERE expires_ms > now_ms()
+WHERE lasts(expires_ms, ttl_ms)
 ORDER BY replica

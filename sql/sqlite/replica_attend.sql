@@ -1,4 +1,5 @@
--- A replica that is there until then: its name, the end.
-INSERT INTO replicas (replica, expires_ms)
-VALUES (?, ?)
-ON CONFLICT (replica) DO UPDATE SET expires_ms = excluded.expires_ms
+-- A replica that is there until then: its name, its run, the end, milliseconds.
+INSERT INTO replicas (replica, instance, expires_ms, ttl_ms)
+VALUES (?, ?, ?, ?)
+ON CONFLICT (replica)
+DO UPDATE SET instance = excluded.instance, expires_ms = excluded.expires_ms, ttl_ms = excluded.ttl_ms

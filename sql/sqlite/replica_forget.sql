@@ -1,3 +1,3 @@
--- Replicas that left without a word before then.
+-- Replicas that left without a word a minute ago, or whose end is too far off: now.
 DELETE FROM replicas
-WHERE expires_ms < ?
+WHERE expires_ms < ?1 - 60000 OR expires_ms > ?1 + ttl_ms + 60000

@@ -1,5 +1,5 @@
 -- Who is there now.
 SELECT replica
 FROM replicas
-WHERE expires_ms > ?
+WHERE expires_ms > ?1 AND expires_ms <= ?1 + ttl_ms + 1000
 ORDER BY replica

@@ -26,6 +26,7 @@ const ATTEND_EVERY: Duration = Duration::from_secs(1);
 /// How long a replica that says nothing counts as being there: as long as its leases hold.
 const ATTENDS_FOR: Duration = lane::LEASE;
 const WHO: &str = "lanes";
+const TWIN: &str = "replica";
 
 /// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and leaves.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
@@ -88,8 +89,7 @@ impl Share {
             return Err(Error::Resized(roster.lanes.len()));
         }
         if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
-            self.parts.store.attend(&self.parts.replica, ATTENDS_FOR).await?;
-            self.attended = Some(Instant::now());
+            self.attend().await?;
             roster = self.parts.store.roster().await?;
         }
         let Plan { take, give } = plan(&roster, &self.parts.replica);
@@ -98,6 +98,27 @@ impl Share {
         let mine = roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.parts.replica));
         let kept: BTreeSet<_> = mine.map(|standing| standing.lane).filter(|l| !give.contains(l)).collect();
         take.union(&kept).for_each(|lane| self.start(*lane));
+        Ok(())
+    }
+
+    /// Says that it is there. Another that has said so by the same name, since it did, takes its lanes for
+    /// its own: each would fence the other without end.
+    async fn attend(&mut self) -> Result<(), Error> {
+        let Parts { store, replica, instance, health, .. } = &self.parts;
+        let last = store.attend(replica, instance, ATTENDS_FOR).await?;
+        match last.filter(|last| last != instance && self.attended.is_some()) {
+            None => health.well(TWIN),
+            Some(other) => {
+                let why = format!(
+                    "another replica runs by the name `{replica}` (run {other}, this is {instance}): they fence \
+                     each other; set REPLICA to a name of its own on each"
+                );
+                if health.trouble(TWIN, &why) == News::New {
+                    tracing::error!(replica, other, instance, "{why}");
+                }
+            }
+        }
+        self.attended = Some(Instant::now());
         Ok(())
     }
 

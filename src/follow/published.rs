@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Cursor;
 use crate::domain::key::Key;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
@@ -85,12 +85,7 @@ impl Published {
         if !self.has_relay() {
             return Ok(Horizon::NoRelay);
         }
-        // In this order: what the relay has passed over was written before its cursor.
-        let cursor = self.store.load(tenant, &Follower::relay()).await?;
-        let parked = match cursor {
-            Some(cursor) if cursor.position >= first => self.store.parked(tenant).await?,
-            _ => Vec::new(),
-        };
+        let (cursor, parked) = self.store.relayed(tenant, first).await?;
         Ok(Horizon::Relay(cursor, parked))
     }
 

@@ -152,11 +152,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Ends, Memory, State};
-    use crate::domain::draft::{Draft, Origin};
+    use crate::domain::draft::{Draft, Origin, Place};
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
     use crate::domain::lane::Lane;
     use crate::domain::position::{LogId, Position};
+    use crate::domain::subject::Subject;
     use crate::domain::tenant::TenantId;
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
@@ -172,7 +173,8 @@ mod tests {
     fn batch(topic: &str) -> Batch {
         let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
         let id = EventId::new(Uuid::from_u128(1));
-        let draft = Draft::delete_all(Topic::parse(topic).unwrap(), WireForm::Convention, id, &origin);
+        let place = Place { subject: Subject::new("inventory", "item"), topic: Topic::parse(topic).unwrap() };
+        let draft = Draft::delete_all(place, WireForm::Convention, id, &origin);
         Batch { tenant: diku(), drafts: vec![draft] }
     }
 

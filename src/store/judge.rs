@@ -188,7 +188,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Offer, Tail, Verdict, judge};
-    use crate::domain::draft::{Body, Draft, Origin};
+    use crate::domain::draft::{Body, Draft, Origin, Place};
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
     use crate::domain::json::Raw;
@@ -196,6 +196,7 @@ mod tests {
     use crate::domain::lane::Lane;
     use crate::domain::position::{LogId, Position};
     use crate::domain::states::States;
+    use crate::domain::subject::Subject;
     use crate::domain::tenant::TenantId;
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
@@ -216,7 +217,8 @@ mod tests {
     fn delete_all(id: u128) -> Draft {
         let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
         let topic = Topic::parse("diku.inventory.item").unwrap();
-        Draft::delete_all(topic, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
+        let place = Place { subject: Subject::new("inventory", "item"), topic };
+        Draft::delete_all(place, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
     }
 
     fn judged(batches: &[Vec<Draft>]) -> Verdict {

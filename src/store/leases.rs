@@ -63,7 +63,8 @@ pub struct Roster {
     pub lanes: Vec<Standing>,
 }
 
-/// Who works on which lane, by the store's clock.
+/// Who works on which lane, by the store's clock. Nobody holds longer than a `ttl` from now: where the clock
+/// has stepped back, what ends later has run out.
 #[async_trait]
 pub trait Leases: Send + Sync {
     /// The number of lanes: `wanted` when the store is new, else what it was created with.
@@ -81,8 +82,9 @@ pub trait Leases: Send + Sync {
     /// Gives it back at once; nothing happens if it was taken since.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
-    /// Says that this replica is there to share the lanes, for another `ttl` from now.
-    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error>;
+    /// Says that this `instance` (a run) of a replica is there to share the lanes, for another `ttl` from now.
+    /// Returns which one said so last by that name, if it would still be there.
+    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error>;
 
     /// Says that it is not.
     async fn leave(&self, replica: &str) -> Result<(), Error>;

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::ends::Ends;
-use super::{Error, Store};
+use super::{Access, Error, Store};
 use collections::Collections;
 use fault::{fault, writing};
 
@@ -53,12 +53,18 @@ pub(super) struct Mongodb {
 }
 
 impl Mongodb {
-    /// Connects, refuses what is set up unsafely, makes what is missing.
-    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
+    /// Connects, refuses what is set up unsafely; `serve` makes what is missing.
+    pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
         let database = connect::connect(config).await?;
         let collections = Collections::new(&database);
-        collections.make(&database).await?;
-        collections.under_way.tidy().await?;
+        let opening = async {
+            match access {
+                Access::Serve => collections.make(&database).await?,
+                Access::Beside | Access::Alone => collections.made(&database).await?,
+            }
+            collections.under_way.tidy().await
+        };
+        opening.await.map_err(|error| connect::named(config, error))?;
         Ok(Self { client: database.client().clone(), collections, ends: Ends::new() })
     }
 

@@ -180,6 +180,7 @@ impl Gateway {
             pages: self.pages.clone(),
             clock: Arc::new(System),
             replica: "one".to_owned(),
+            instance: "first run".to_owned(),
         };
         Followers::start(&parts, &Opened::Kafka(Arc::new(kafka.clone())))
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::broker::Opened;
 use event_gateway::clock::{Manual, System};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::follow::Bells;
 use event_gateway::follow::resize::{self, Error, Resized};
+use event_gateway::follow::{Bells, Followers};
 use event_gateway::store::{self, Access, Config, Store, open};
 
 use crate::fake_kafka::{Fault, at_each_call};
@@ -100,7 +101,7 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
     let tenants = tenants(2);
     let mut stage = Stage::new(2, &tenants).await;
     let store = stage.store.clone();
-    store.attend("one", TTL).await.unwrap();
+    store.attend("one", "run", TTL).await.unwrap();
     let error = resized(&stage, &*store, 3).await.unwrap_err();
     assert!(matches!(&error, Error::Attended(who) if *who == ["one"]), "{error}");
     store.leave("one").await.unwrap();
@@ -253,4 +254,40 @@ mod real {
         let acknowledged = load.finish().await;
         check(&serve.url, &kafka::address(), &env, acknowledged).await;
     }
+}
+
+/// Each takes the other's lanes for its own of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_of_one_name_are_told_of_each_other() {
+    let tenants = tenants(2);
+    let stage = Stage::new(2, &tenants).await;
+    let followers = stage.follow();
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 0..3)).await;
+    }
+    stage.published(&tenants).await;
+    let mut twin = stage.parts.clone();
+    twin.instance = "second run".to_owned();
+    twin.health = Arc::default();
+    let twins = Followers::start(&twin, &Opened::Kafka(Arc::new(stage.kafka.clone())));
+    for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
+        until("it is told", async || health.trouble_of("replica").is_some()).await;
+        let told = health.trouble_of("replica").unwrap();
+        assert!(told.contains("`one`") && told.contains(other) && told.contains("REPLICA"), "{told}");
+    }
+    twins.stop().await;
+    until("it is alone", async || stage.parts.health.trouble_of("replica").is_none()).await;
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_started_again_is_no_other() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.store.attend("one", "a run that was killed", TTL).await.unwrap();
+    let followers = stage.follow();
+    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    stage.published(&tenants).await;
+    assert_eq!(stage.parts.health.trouble_of("replica"), None);
+    followers.stop().await;
 }

@@ -57,6 +57,7 @@ impl Stage {
             pages: watch::channel(()).0,
             clock: Arc::new(System),
             replica: "one".to_owned(),
+            instance: "first run".to_owned(),
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }
     }

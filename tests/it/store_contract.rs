@@ -6,9 +6,11 @@
 
 mod append;
 pub mod bench;
+mod choke;
 mod cursors;
 pub mod drafts;
 mod epochs;
+mod fast;
 mod follow;
 mod idempotency;
 mod leases;
@@ -61,6 +63,7 @@ macro_rules! contract {
                 a_half_repeated_batch_leaves_no_holes
                 an_event_is_known_however_long_nobody_else_appended
                 any_other_content_is_a_conflict
+                what_settings_derive_is_no_other_content
                 a_conflict_drops_its_own_batch_alone
                 a_dropped_batch_leaves_no_trace
                 twins_of_other_content_in_a_batch_conflict_and_stand_nowhere
@@ -107,6 +110,7 @@ macro_rules! contract {
                 a_renewed_log_has_its_events_and_goes_on;
             parking:
                 what_is_parked_is_kept_as_it_was_written
+                the_relay_s_cursor_and_what_is_parked_are_of_one_state
                 nobody_parks_whose_lane_was_taken
                 a_lane_s_ledgers_tell_the_last_transition_of_each_log
                 what_was_asked_for_stays_asked_until_it_is_begun
@@ -125,6 +129,27 @@ macro_rules! contract {
                 the_roster_tells_who_is_there_and_who_holds_what
                 lanes_are_resized_by_who_holds_them_all_or_not_at_all
                 who_is_moved_to_another_lane_is_found_there;
+        }
+    };
+}
+
+/// What the way in promises of a store that can't take everything.
+macro_rules! choke_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            choke: what_the_store_can_t_take_fails_alone;
+        }
+    };
+}
+
+/// What a store promises of leases that a clock gave which was fast, and has stepped back.
+macro_rules! fast_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            fast:
+                what_a_fast_clock_gave_has_run_out
+                who_renews_what_a_fast_clock_gave_holds_it
+                a_clock_that_is_a_little_fast_harms_nobody;
         }
     };
 }
@@ -153,16 +178,30 @@ macro_rules! shared_contract {
 }
 
 contract!(on_sqlite, crate::store_contract::sqlite::Folder);
+choke_contract!(on_choking_sqlite, crate::store_contract::sqlite::Folder);
+fast_contract!(on_sqlite_with_a_fast_clock, crate::store_contract::sqlite::Folder);
 clock_contract!(on_sqlite_s_clock, crate::store_contract::sqlite::Folder);
 
 #[cfg(feature = "services")]
 contract!(on_postgres, crate::store_contract::postgres::Schema);
 
 #[cfg(feature = "services")]
+choke_contract!(on_choking_postgres, crate::store_contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+fast_contract!(on_postgres_with_a_fast_clock, crate::store_contract::postgres::Schema);
+
+#[cfg(feature = "services")]
 shared_contract!(on_postgres_shared, crate::store_contract::postgres::Schema);
 
 #[cfg(feature = "services")]
 contract!(on_mongodb, crate::store_contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+choke_contract!(on_choking_mongodb, crate::store_contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+fast_contract!(on_mongodb_with_a_fast_clock, crate::store_contract::mongodb::OwnDatabase);
 
 #[cfg(feature = "services")]
 shared_contract!(on_mongodb_shared, crate::store_contract::mongodb::OwnDatabase);

@@ -13,10 +13,11 @@
 //! | `epochs`       | {tenant, topic}      | position                                                     |
 //! | `cursors`      | {tenant, follower}   | log_id, position, event_id, term                             |
 //! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
-//! | `leases`       | lane                 | holder, epoch, expires, parkings (how many were written)     |
+//! | `leases`       | lane                 | holder, epoch, expires, ttl_ms,                              |
+//! |                |                      | parkings (how many were written)                             |
 //! | `parked`       | {tenant, event_id}   | lane, log_id, position, topic, key, cause, time, state,      |
 //! |                |                      | ended, behind, counted, events, asked, reason, ledger        |
-//! | `replicas`     | replica              | expires                                                      |
+//! | `replicas`     | replica              | instance, expires, ttl_ms                                    |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |
 //!
@@ -29,9 +30,10 @@ use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;
 use ::mongodb::{Collection, Database, IndexModel};
 
-use super::fault::{is_there, writing};
+use super::fault::{is_there, reading, writing};
 use super::under_way::UnderWay;
 use crate::store::Error;
+use crate::store::error::nothing_there;
 
 /// Documents that are read field by field.
 pub(super) type Rows = Collection<RawDocumentBuf>;
@@ -69,6 +71,15 @@ impl Collections {
             replicas: rows("replicas"),
             under_way: UnderWay::new(rows("transactions")),
             checks: rows("checks"),
+        }
+    }
+
+    /// Refuses a database in which they were never made. (To look into one makes nothing.)
+    pub(super) async fn made(&self, database: &Database) -> Result<(), Error> {
+        let there = reading(database.list_collection_names()).await?;
+        match there.iter().any(|name| name == self.lanes.name()) {
+            true => Ok(()),
+            false => Err(nothing_there("database", database.name())),
         }
     }
 

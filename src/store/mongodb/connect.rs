@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria,
-    WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadConcernLevel, ReadPreference,
+    SelectionCriteria, WriteConcern,
 };
 use ::mongodb::{Client, Database};
 use secrecy::ExposeSecret;
@@ -28,6 +28,27 @@ const WIRE_VERSION_MIN: i32 = 13;
 
 /// The database of a replica set that keeps what it has acknowledged.
 pub(super) async fn connect(config: &Config) -> Result<Database, Error> {
+    connected(config).await.map_err(|error| named(config, error))
+}
+
+/// An error of opening, with where it happened.
+pub(super) fn named(config: &Config, error: Error) -> Error {
+    let Ok(url) = ConnectionString::parse(config.url.expose_secret()) else { return error };
+    let hosts: Vec<_> = match &url.host_info {
+        HostInfo::HostIdentifiers(hosts) => hosts.iter().map(ToString::to_string).collect(),
+        _ => return error,
+    };
+    let user = url.credential.as_ref().and_then(|credential| credential.username.as_deref());
+    let database = url.default_database.as_deref().unwrap_or(&config.database);
+    let user = user.map_or("no user".to_owned(), |user| format!("user `{user}`"));
+    let hosts = hosts.join(",");
+    error.told(|why| {
+        let why = why.trim_start_matches("STORE_URL: ");
+        format!("STORE_URL: {hosts}, database `{database}`, {user}: {why}")
+    })
+}
+
+async fn connected(config: &Config) -> Result<Database, Error> {
     let options = options(config).await?;
     let name = options.default_database.clone().unwrap_or_else(|| config.database.clone());
     let seeds = options.clone();

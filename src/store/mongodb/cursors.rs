@@ -89,6 +89,6 @@ impl Cursors for Mongodb {
     }
 }
 
-fn id(tenant: &TenantId, follower: &Follower) -> Document {
+pub(super) fn id(tenant: &TenantId, follower: &Follower) -> Document {
     doc! { "tenant": tenant.as_str(), "follower": follower.as_str() }
 }

@@ -19,6 +19,8 @@ const AUTHENTICATION_FAILED: i32 = 18;
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 const NAMESPACE_EXISTS: i32 = 48;
 const DOCUMENT_TOO_LARGE: i32 = 10334;
+/// By a validator that is none of ours.
+const DOCUMENT_INVALID: i32 = 121;
 /// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the category
 /// `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
 const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
@@ -28,8 +30,13 @@ pub(super) fn fault(cause: Cause) -> Error {
     let why = text(&cause);
     match (&*cause.kind, code(&cause)) {
         (ErrorKind::Bson(_), _) | (_, Some(DUPLICATE_KEY)) => Error::Corrupt(why),
-        (ErrorKind::Authentication { .. }, _)
-        | (_, Some(UNAUTHORIZED | AUTHENTICATION_FAILED | DOCUMENT_TOO_LARGE)) => Error::Refused(why),
+        (ErrorKind::Authentication { .. }, _) | (_, Some(AUTHENTICATION_FAILED)) => {
+            Error::Refused(format!("{why}: check user, password and authSource in STORE_URL"))
+        }
+        (_, Some(UNAUTHORIZED)) => {
+            Error::Refused(format!("{why}: give the user the role readWrite on the database"))
+        }
+        (_, Some(DOCUMENT_TOO_LARGE | DOCUMENT_INVALID)) => Error::Refused(why),
         _ => Error::Unavailable(why),
     }
 }
@@ -51,6 +58,11 @@ pub(super) fn write_fault(cause: Cause) -> Error {
         return Error::Unknown(text(&cause));
     }
     fault(cause)
+}
+
+/// Of what is found once it is written.
+pub(super) fn written(error: Error) -> Error {
+    Error::Unknown(error.why().to_owned())
 }
 
 /// Whether something of that id is there already.

@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Document, RawDocument, doc, rawdoc};
+use ::mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use ::mongodb::options::ReturnDocument;
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 
 use super::collections::Collections;
-use super::fault::writing;
+use super::fault::{reading, writing, written};
 use super::resize::Resize;
 use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
@@ -22,6 +23,10 @@ use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing, leases};
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// For how long leases were given that don't tell it.
+const TTL_MS: i64 = 5_000;
+/// How far ahead of the time of asking a lease may have been given: a command may have waited since.
+const WAITED_MS: i64 = 1_000;
 
 #[async_trait]
 impl Leases for Mongodb {
@@ -39,7 +44,7 @@ impl Leases for Mongodb {
             "$or": [
                 { "holder": null },
                 { "holder": by },
-                { "$expr": { "$lte": ["$expires", "$$NOW"] } },
+                { "$expr": { "$not": [lasts()] } },
             ],
         };
         self.take_if(lane, free, by, ttl).await
@@ -53,7 +58,7 @@ impl Leases for Mongodb {
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
         let mut held = of(lease);
         held.insert("holder", doc! { "$ne": null });
-        let longer = vec![doc! { "$set": { "expires": expires(ttl) } }];
+        let longer = vec![doc! { "$set": { "expires": expires(ttl), "ttl_ms": rows::ms(ttl) } }];
         let renewed = writing(self.collections.leases.update_one(held, longer)).await?;
         Ok(if renewed.matched_count == 1 { Renewed::Held } else { Renewed::Lost })
     }
@@ -64,14 +69,24 @@ impl Leases for Mongodb {
         Ok(())
     }
 
-    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
+    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
         let replicas = &self.collections.replicas;
-        let attend = vec![doc! { "$set": { "expires": expires(ttl) } }];
+        let before = reading(async {
+            let there = vec![doc! { "$match": { "_id": replica, "$expr": lasts() } }];
+            replicas.aggregate(there).with_type::<RawDocumentBuf>().await?.try_collect::<Vec<_>>().await
+        });
+        let before = before.await?;
+        let row =
+            doc! { "instance": { "$literal": instance }, "expires": expires(ttl), "ttl_ms": rows::ms(ttl) };
+        let attend = vec![doc! { "$set": row }];
         writing(replicas.update_one(doc! { "_id": replica }, attend).upsert(true)).await?;
-        let ago = doc! { "$subtract": ["$$NOW", rows::ms(FORGOTTEN_AFTER)] };
-        let forgotten = doc! { "_id": { "$ne": replica }, "$expr": { "$lt": ["$expires", ago] } };
-        writing(replicas.delete_many(forgotten)).await?;
-        Ok(())
+        let [ago, ahead] =
+            [-rows::ms(FORGOTTEN_AFTER), rows::ms(FORGOTTEN_AFTER)].map(|ms| doc! { "$add": ["$$NOW", ms] });
+        let ahead = doc! { "$add": [ahead, ttl_ms()] };
+        let far = doc! { "$or": [{ "$lt": ["$expires", ago] }, { "$gt": ["$expires", ahead] }] };
+        writing(replicas.delete_many(doc! { "_id": { "$ne": replica }, "$expr": far })).await?;
+        let before = before.first().map(|row| rows::text_if_any(row, "instance")).transpose()?.flatten();
+        Ok(before.map(str::to_owned))
     }
 
     async fn leave(&self, replica: &str) -> Result<(), Error> {
@@ -81,7 +96,6 @@ impl Leases for Mongodb {
 
     async fn roster(&self) -> Result<Roster, Error> {
         let mut session = self.snapshot().await?;
-        let lasts = || doc! { "$gt": ["$expires", "$$NOW"] };
         let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
         let there = many::aggregate(&self.collections.replicas, there, &mut session).await?;
         let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
@@ -112,7 +126,8 @@ impl Mongodb {
         ttl: Duration,
     ) -> Result<Option<Lease>, Error> {
         let row = doc! {
-            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl)
+            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl),
+            "ttl_ms": rows::ms(ttl)
         };
         let take = self.collections.leases.find_one_and_update(lease, vec![doc! { "$set": row }]);
         let taken = writing(take.return_document(ReturnDocument::After)).await;
@@ -121,7 +136,8 @@ impl Mongodb {
             self.collections.under_way.end_others(transaction::TOO_LONG).await?;
         }
         let row = taken?;
-        row.map(|row| Ok(Lease { lane, epoch: rows::number(&row, "epoch")?.unsigned_abs() })).transpose()
+        let epoch = row.map(|row| rows::number(&row, "epoch")).transpose().map_err(written)?;
+        Ok(epoch.map(|epoch| Lease { lane, epoch: epoch.unsigned_abs() }))
     }
 }
 
@@ -158,6 +174,17 @@ fn standing(row: &RawDocument) -> Result<Standing, Error> {
 /// Which taking of which lane.
 fn of(lease: &Lease) -> Document {
     doc! { "_id": i32::from(lease.lane.number()), "epoch": lease.epoch.cast_signed() }
+}
+
+/// Whether it has not run out. One that was given at a time that is yet to come was given by a clock that was
+/// fast: it has.
+pub(super) fn lasts() -> Document {
+    let latest = doc! { "$add": ["$$NOW", ttl_ms(), WAITED_MS] };
+    doc! { "$and": [{ "$gt": ["$expires", "$$NOW"] }, { "$lte": ["$expires", latest] }] }
+}
+
+fn ttl_ms() -> Document {
+    doc! { "$ifNull": ["$ttl_ms", TTL_MS] }
 }
 
 /// So long from now, by the server's clock.

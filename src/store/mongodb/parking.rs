@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::fault::{reading, writing};
 use super::transaction::{self, Body, Failed};
-use super::{Mongodb, many, rows, tally};
+use super::{Mongodb, cursors, many, rows, tally};
 use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked, State};
@@ -24,6 +25,29 @@ use crate::store::{Error, Lease, Parking, Renewed, Tally};
 impl Parking for Mongodb {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
         self.find_parked(doc! { "_id.tenant": tenant.as_str() }).await
+    }
+
+    /// By one command, which one server answers: a primary that was just elected may not show yet what the one
+    /// before it has shown.
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
+        let its = doc! { "$match": { "_id.tenant": tenant.as_str() } };
+        let with = doc! { "coll": self.collections.parked.name(), "pipeline": [its] };
+        let of_relay = doc! { "_id": cursors::id(tenant, &Follower::relay()) };
+        let pipeline = vec![doc! { "$match": of_relay }, doc! { "$unionWith": with }];
+        let found = many::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?).await?;
+        let (mut cursor, mut all) = (None, Vec::new());
+        for row in &found {
+            match rows::text_if_any(row, "state")? {
+                None => cursor = Some(rows::cursor(row)?),
+                Some(_) => all.push(parked(row)?),
+            }
+        }
+        all.sort_unstable_by_key(|parked| parked.position);
+        Ok((cursor, if cursor.is_some_and(|c| c.position >= from) { all } else { Vec::new() }))
     }
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {

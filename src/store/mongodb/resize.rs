@@ -10,6 +10,7 @@ use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
+use super::leases::lasts;
 use super::transaction::{Body, Failed};
 use super::{many, rows};
 use crate::domain::lane::Lane;
@@ -38,10 +39,8 @@ impl Body for Resize<'_> {
 impl Resize<'_> {
     async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let Collections { leases, replicas, .. } = self.collections;
-        let there = doc! { "$expr": { "$gt": ["$expires", "$$NOW"] } };
-        let not_held = doc! {
-            "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$lte": ["$expires", "$$NOW"] } }]
-        };
+        let there = doc! { "$expr": lasts() };
+        let not_held = doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
         let others = replicas.count_documents(there).session(&mut *session).await?
             + leases.count_documents(not_held).session(session).await?;
         refuse(others, leases::in_use)

@@ -81,7 +81,11 @@ impl Cursors for Sqlite {
     }
 }
 
-fn find(connection: &Connection, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
+pub(super) fn find(
+    connection: &Connection,
+    tenant: &TenantId,
+    follower: &Follower,
+) -> Result<Option<Cursor>, Error> {
     let of = params![tenant.as_str(), follower.as_str()];
     rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| sql::cursor(row))
 }

@@ -29,6 +29,7 @@ const VERSIONS: &[M] = &[
     M::up(sql!("sqlite/migrations/0003_parked.sql")),
     M::up(sql!("sqlite/migrations/0004_ledgers.sql")),
     M::up(sql!("sqlite/migrations/0005_wal_cycles.sql")),
+    M::up(sql!("sqlite/migrations/0006_lease_ttl.sql")),
 ];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
@@ -53,7 +54,10 @@ pub(super) struct Files {
 /// Opens the database at `path`.
 pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
     let (locks, kept, writer) = match access {
-        Access::Serve => {
+        Access::Serve | Access::Alone => {
+            if access == Access::Alone {
+                is_there(path)?;
+            }
             let (locks, writer) = serve(path)?;
             (locks, Some(Arc::new(keep(path, &writer)?)), writer)
         }
@@ -93,10 +97,7 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
 
 /// Opens what a `serve` of this version has made.
 fn beside(path: &Path) -> Result<Connection, Error> {
-    if !path.exists() {
-        let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
-        return Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())));
-    }
+    is_there(path)?;
     // Of a running `serve` it belongs.
     if let Ok(_folder) = lock_folder(path, Duration::ZERO) {
         wal::refuse_foreign(path)?;
@@ -107,6 +108,15 @@ fn beside(path: &Path) -> Result<Connection, Error> {
         return Err(another_version(path, "use the version of event-gateway that serves it"));
     }
     Ok(writer)
+}
+
+/// Refuses to make what was never served.
+fn is_there(path: &Path) -> Result<(), Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
+    Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())))
 }
 
 /// Opens a connection, for its turns on one thread after another. None copies the WAL by itself: `wal` does.

@@ -14,9 +14,6 @@ use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
 use crate::store::{Error, Lease, Leases, Renewed, Roster, leases};
 
-/// When a replica that left without a word is not listed any more.
-const FORGOTTEN_AFTER_MS: i64 = 60_000;
-
 #[async_trait]
 impl Leases for Sqlite {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
@@ -42,7 +39,7 @@ impl Leases for Sqlite {
         self.writer
             .write(move |writing| {
                 let now = clock.now().as_ms();
-                let take = params![by, end(now, ttl), lane.number(), by, now];
+                let take = params![by, end(now, ttl), ms(ttl), lane.number(), now];
                 let epoch =
                     rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| r.integer("epoch"))?;
                 Ok(epoch.map(|epoch| Lease { lane, epoch: epoch.unsigned_abs() }))
@@ -54,7 +51,7 @@ impl Leases for Sqlite {
         let (by, clock) = (by.to_owned(), self.clock.clone());
         self.writer
             .write(move |writing| {
-                let seize = params![by, end(clock.now().as_ms(), ttl), lane.number()];
+                let seize = params![by, end(clock.now().as_ms(), ttl), ms(ttl), lane.number()];
                 let epoch =
                     rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| r.integer("epoch"))?;
                 let epoch = epoch.ok_or_else(|| leases::no_such(lane))?;
@@ -67,7 +64,8 @@ impl Leases for Sqlite {
         let (Lease { lane, epoch }, clock) = (*lease, self.clock.clone());
         self.writer
             .write(move |writing| {
-                let renew = params![end(clock.now().as_ms(), ttl), lane.number(), epoch.cast_signed()];
+                let now = clock.now().as_ms();
+                let renew = params![end(now, ttl), ms(ttl), lane.number(), epoch.cast_signed()];
                 let renewed = rows::change(writing, sql!("sqlite/lease_renew.sql"), renew)?;
                 Ok(if renewed == 1 { Renewed::Held } else { Renewed::Lost })
             })
@@ -84,13 +82,19 @@ impl Leases for Sqlite {
             .await
     }
 
-    async fn attend(&self, replica: &str, ttl: Duration) -> Result<(), Error> {
-        let (replica, clock) = (replica.to_owned(), self.clock.clone());
+    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+        let (replica, instance, clock) = (replica.to_owned(), instance.to_owned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let now = clock.now().as_ms();
-                rows::change(writing, sql!("sqlite/replica_attend.sql"), params![replica, end(now, ttl)])?;
-                rows::change(writing, sql!("sqlite/replica_forget.sql"), [now - FORGOTTEN_AFTER_MS]).map(drop)
+                let find = params![replica, now];
+                let before = rows::find_one(writing, sql!("sqlite/replica_find.sql"), find, |row| {
+                    row.text("instance").map(str::to_owned)
+                })?;
+                let attend = params![replica, instance, end(now, ttl), ms(ttl)];
+                rows::change(writing, sql!("sqlite/replica_attend.sql"), attend)?;
+                rows::change(writing, sql!("sqlite/replica_forget.sql"), [now])?;
+                Ok(before)
             })
             .await
     }
@@ -151,5 +155,9 @@ fn resize(
 }
 
 fn end(now_ms: i64, ttl: Duration) -> i64 {
-    now_ms.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX))
+    now_ms.saturating_add(ms(ttl))
+}
+
+fn ms(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)
 }

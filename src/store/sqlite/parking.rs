@@ -6,8 +6,9 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, rows};
+use super::{Sqlite, cursors, rows};
 use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
@@ -22,6 +23,24 @@ impl Parking for Sqlite {
         self.readers
             .read(move |reading| {
                 rows::find(reading, sql!("sqlite/parked_find.sql"), [tenant.as_str()], |r| sql::parked(r))
+            })
+            .await
+    }
+
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read(move |reading| {
+                let cursor = cursors::find(reading, &tenant, &Follower::relay())?;
+                if cursor.is_none_or(|cursor| cursor.position < from) {
+                    return Ok((cursor, Vec::new()));
+                }
+                let find = sql!("sqlite/parked_find.sql");
+                Ok((cursor, rows::find(reading, find, [tenant.as_str()], |r| sql::parked(r))?))
             })
             .await
     }

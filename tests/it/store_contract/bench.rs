@@ -41,6 +41,18 @@ pub trait Rewind: Bench {
     fn rewind(&self, by: Duration);
 }
 
+/// A bench whose leases can be made such as a fast clock would have given.
+pub trait Fast: Bench {
+    /// Has every lease end so much later, of lanes and of replicas, or turns the clock back.
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration);
+}
+
+/// A bench whose store can be made unable to take something.
+pub trait Choke: Bench {
+    /// From now on the server or the file refuses every event of the key `choke`.
+    async fn choke(&self);
+}
+
 /// An open store with the lanes set, and `diku` and `college` enabled.
 pub struct Stage<B> {
     /// Where the store is kept.

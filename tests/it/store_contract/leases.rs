@@ -115,10 +115,10 @@ pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
     assert!(roster.lanes.iter().map(|standing| standing.lane).eq(Lane::all(LANES)), "{roster:?}");
     assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
     for replica in ["two", "one", "three"] {
-        store.attend(replica, TTL).await.unwrap();
+        store.attend(replica, "run", TTL).await.unwrap();
     }
-    store.attend("four", SHORT).await.unwrap();
-    store.attend("three", SHORT).await.unwrap();
+    store.attend("four", "run", SHORT).await.unwrap();
+    store.attend("three", "run", SHORT).await.unwrap();
     let (held, ran_out) = (take(&store, "one").await.unwrap(), Lane::new(2));
     store.take(ran_out, "two", SHORT).await.unwrap().unwrap();
     bench.elapse(SHORT).await;
@@ -144,7 +144,7 @@ pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
     refused(store.resize("tool", 5, &far).await);
     bench.elapse(SHORT).await;
     store.take(Lane::new(2), "tool", TTL).await.unwrap().unwrap();
-    store.attend("one", TTL).await.unwrap();
+    store.attend("one", "run", TTL).await.unwrap();
     refused(store.resize("tool", 5, &far).await);
     store.leave("one").await.unwrap();
     // `college` is in lane 1: it would have none.

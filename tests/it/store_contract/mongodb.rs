@@ -18,9 +18,10 @@ use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Access, Batch, Config, Error, MongodbConfig, Outcome, Store, open};
 
-use super::bench::{Bench, LANES, all, log_id};
+use super::bench::{Bench, Choke, Fast, LANES, all, log_id};
 use crate::mongodb::{database, url};
 use crash::mongodb::client;
+use mongodb::bson::{Document, doc};
 
 /// A database of its own on the shared server.
 pub struct OwnDatabase {
@@ -39,6 +40,25 @@ impl Bench for OwnDatabase {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by + Duration::from_millis(1)).await;
+    }
+}
+
+impl Choke for OwnDatabase {
+    async fn choke(&self) {
+        let choke = doc! { "collMod": "events", "validator": { "key": { "$ne": "choke" } } };
+        client(&self.url).await.database(&self.database).run_command(choke).await.unwrap();
+    }
+}
+
+impl Fast for OwnDatabase {
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration) {
+        let database = client(&self.url).await.database(&self.database);
+        let later = doc! { "$add": ["$expires", i64::try_from(by.as_millis()).unwrap()] };
+        for rows in ["leases", "replicas"] {
+            let given = vec![doc! { "$set": { "expires": &later } }];
+            let lasting = doc! { "expires": { "$exists": true } };
+            database.collection::<Document>(rows).update_many(lasting, given).await.unwrap();
+        }
     }
 }
 

@@ -75,6 +75,35 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
     assert_eq!(found(&stage, &diku()).await.len(), 2);
 }
 
+/// Each row is written before the cursor passes it: never is more than one row ahead, nor any behind.
+pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() {
+    const ROWS: u64 = 300;
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let store = stage.store.clone();
+    let writing = tokio::spawn(async move {
+        for at in 1..=ROWS {
+            store.park(&lease, &[parked(&diku(), at)]).await.unwrap();
+            let cursor = Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
+            store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
+        }
+    });
+    let (mut last, mut seen) = (0, 0);
+    while last < ROWS {
+        let (cursor, parked) = stage.store.relayed(&diku(), position(1)).await.unwrap();
+        let (at, rows) = (cursor.map_or(0, |cursor| cursor.position.number()), parked.len() as u64);
+        // Before the cursor has come to the first position nothing is told of what is parked.
+        assert!(at == 0 || (at..=at + 1).contains(&rows), "{rows} rows, cursor {at}");
+        assert!(parked.is_sorted_by_key(|parked| parked.position));
+        seen += u32::from(at > last);
+        last = at;
+        assert!(at < ROWS || stage.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty());
+        tokio::task::yield_now().await;
+    }
+    assert!(seen > 10, "{seen} states");
+    writing.await.unwrap();
+}
+
 pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let old = hold(&stage, &diku()).await;

@@ -13,7 +13,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, LANES, Rewind, Stage, all, college, diku, log_id, polled, position, positions};
+use super::bench::{
+    Bench, Choke, Fast, LANES, Rewind, Stage, all, college, diku, log_id, polled, position, positions,
+};
 use super::drafts::{create, create_in, delete_all, event_id};
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -57,6 +59,20 @@ impl Bench for Folder {
 
     async fn elapse(&self, by: Duration) {
         self.turn(i64::try_from(by.as_millis()).unwrap());
+    }
+}
+
+impl Choke for Folder {
+    async fn choke(&self) {
+        let choke = "CREATE TRIGGER chokes BEFORE INSERT ON events WHEN new.key = 'choke'
+            BEGIN SELECT RAISE(ABORT, 'choked'); END";
+        self.outside().execute(choke, []).unwrap();
+    }
+}
+
+impl Fast for Folder {
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration) {
+        self.rewind(by);
     }
 }
 
@@ -123,10 +139,12 @@ async fn serve_and_verbs_may_write_at_once() {
 #[tokio::test]
 async fn a_verb_without_a_store_is_told_to_serve_first() {
     let folder = Folder::new().await;
-    let message = refusal(folder.open_as(Access::Beside).await);
-    assert!(message.contains(&folder.path().display().to_string()), "{message}");
-    assert!(message.contains("event-gateway serve"), "{message}");
-    assert!(!folder.path().exists());
+    for access in [Access::Beside, Access::Alone] {
+        let message = refusal(folder.open_as(access).await);
+        assert!(message.contains(&folder.path().display().to_string()), "{message}");
+        assert!(message.contains("event-gateway serve"), "{message}");
+        assert!(!folder.path().parent().unwrap().exists());
+    }
 }
 
 #[tokio::test]

@@ -128,4 +128,38 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     }
     let denied = open_at(&url(&wrong), "own").await.map(|_| ()).unwrap_err();
     assert!(matches!(&denied, Error::Refused(why) if why.contains("uthentication")), "{denied:?}");
+    let away = open_at(&url(PASSWORD).replace(&server.host(), "unknown.invalid:1"), "own").await.map(|_| ());
+    let foreign = refusal(&url(PASSWORD)).await;
+    for (error, words) in [
+        (denied.to_string(), vec!["STORE_URL", &server.host(), "`gateway`", "`own`", "password"]),
+        (away.unwrap_err().to_string(), vec!["STORE_URL", "unknown.invalid:1", "`gateway`", "`own`"]),
+        (foreign, vec!["STORE_URL", &server.host(), "`gateway`", "readWrite"]),
+    ] {
+        for word in words {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+}
+
+/// A verb that finds nothing makes nothing, and says where it looked.
+#[tokio::test]
+async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
+    use event_gateway::clock::System;
+    use event_gateway::store::{Access, Config, open};
+
+    let (url, database) = (url(), database());
+    let config = Config::Mongodb(MongodbConfig { url: url.clone().into(), database: database.clone() });
+    for access in [Access::Beside, Access::Alone] {
+        let opened = open(&config, access, Arc::new(System)).await.map(|_| ());
+        let Err(Error::Refused(why)) = opened else { panic!("opened") };
+        for word in [&*database, "ENV", "event-gateway serve", "127.0.0.1"] {
+            assert!(why.contains(word), "{word}: {why}");
+        }
+    }
+    let client = client(&url).await;
+    assert!(!client.list_database_names().await.unwrap().contains(&database));
+    let store = stage(&url, &database, &[diku()]).await;
+    let beside = open(&config, Access::Beside, Arc::new(System)).await.unwrap();
+    assert_eq!(beside.list().await.unwrap(), store.list().await.unwrap());
+    client.database(&database).drop().await.unwrap();
 }
