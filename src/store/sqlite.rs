@@ -39,7 +39,7 @@ pub(super) struct Sqlite {
     writer: Writer,
     readers: Readers,
     clock: Arc<dyn Clock>,
-    /// Bytes of the last append, if it failed: a smaller write may still find room.
+    /// Bytes of the largest append that failed, until so many are written: a smaller write may find room.
     failed_bytes: AtomicU64,
 }
 

@@ -22,7 +22,11 @@ impl Log for Sqlite {
         let offers: Vec<_> = batches.iter().map(|batch| Offer::new(batch).into_owned()).collect();
         let bytes: usize = offers.iter().flat_map(|o| &o.batch().drafts).map(Draft::memory_bytes).sum();
         let appended = self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await;
-        self.failed_bytes.store(if appended.is_ok() { 0 } else { bytes as u64 }, Ordering::Relaxed);
+        match &appended {
+            Ok(_) if (bytes as u64) < self.failed_bytes.load(Ordering::Relaxed) => {}
+            Ok(_) => self.failed_bytes.store(0, Ordering::Relaxed),
+            Err(_) => drop(self.failed_bytes.fetch_max(bytes as u64, Ordering::Relaxed)),
+        }
         appended
     }
 
