@@ -47,6 +47,9 @@ pub enum Error {
     /// The cluster refuses the gateway: credentials or rights are wrong.
     #[error("the broker denies access: {0}")]
     Denied(String),
+    /// Kafka's client refuses a setting.
+    #[error("{0}")]
+    Setting(String),
     /// The cursors topic isn't as it must be: stop and say how to repair.
     #[error("the cursors topic is unusable: {0}")]
     Cursors(String),
@@ -80,6 +83,25 @@ pub struct Described {
 }
 
 impl Described {
+    /// What the topic has otherwise than the tenants' files say; `None` if nothing.
+    pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
+        let ms = |retention: Option<i64>| retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"));
+        let by_file = Some(spec.retention_ms).filter(|ms| *ms >= 0 && !spec.compacted);
+        let mut all = Vec::new();
+        if self.partitions != usize::from(spec.partitions) {
+            all.push(format!("it has {} partitions, the file says {}", self.partitions, spec.partitions));
+        }
+        if self.retention_ms != by_file {
+            all.push(format!("it keeps records {}, the file says {}", ms(self.retention_ms), ms(by_file)));
+        }
+        (!all.is_empty()).then(|| {
+            format!(
+                "Kafka has the topic otherwise, and the gateway changes no topic that is there: {}",
+                all.join("; ")
+            )
+        })
+    }
+
     /// How far ahead of the brokers' clock a record may be; Kafka's default if nobody says.
     pub fn ahead_ms_max(&self) -> i64 {
         self.ahead_ms.unwrap_or(3_600_000)

@@ -15,15 +15,18 @@ pub mod published;
 mod relay;
 pub mod resize;
 pub mod restore;
+mod retention;
+mod rivals;
 mod spread;
 mod suspects;
 mod topics;
+mod unnamed;
 mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Opened};
@@ -117,7 +120,16 @@ impl Followers {
             }
             Opened::Kafka(kafka) => {
                 tasks.spawn("keeper of topics", topics::run(parts.clone(), kafka.clone(), stop.clone()));
-                tasks.spawn("lanes", lanes::run(parts.clone(), kafka.clone(), stop.clone()));
+                let (looked, has_looked) = oneshot::channel();
+                let retention = retention::run(parts.clone(), kafka.clone(), stop.clone(), looked);
+                tasks.spawn("keeper of retention", retention);
+                let lanes = lanes::run(parts.clone(), kafka.clone(), stop.clone());
+                let stop = stop.clone();
+                tasks.spawn("lanes", async move {
+                    // What Kafka will delete at once is told before it is published.
+                    stop.run_until_cancelled(has_looked).await;
+                    lanes.await;
+                });
             }
         }
         Self { tasks, stop }

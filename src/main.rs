@@ -83,7 +83,12 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         }
         Verb::Topics(TopicsVerb::List(options)) => {
             let settings = config::settings(&options.tenants, &options.store)?;
-            cli::topics::list(&*open_beside(&options.store, clock).await?, &settings).await
+            let store = open_beside(&options.store, clock).await?;
+            let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
+            // The embedded broker would be another than that of a running `serve`.
+            let kafka =
+                matches!(kafka, broker::Config::Kafka(_)).then(|| broker::open(&kafka)).transpose()?;
+            cli::topics::list(&*store, &settings, kafka.as_ref()).await
         }
     }
 }

@@ -1,20 +1,51 @@
-//! `topics list`: the topics of the enabled tenants, and what each is created with.
+//! `topics list`: the topics of the enabled tenants, what each is created with, and what Kafka has.
 
+use std::collections::HashMap;
 use std::io::Write;
 
+use crate::broker::{Described, Opened};
 use crate::domain::settings::Settings;
+use crate::domain::topic::Topic;
 use crate::store::Store;
 
-/// Prints a line for each topic.
-pub async fn list(store: &dyn Store, settings: &Settings) -> anyhow::Result<()> {
+/// Prints a line for each topic; warns of each that Kafka has with other settings than the files say.
+pub async fn list(store: &dyn Store, settings: &Settings, kafka: Option<&Opened>) -> anyhow::Result<()> {
+    let tenants = store.list().await?;
+    let specs: Vec<_> = tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant)).collect();
+    let topics: Vec<Topic> = specs.iter().map(|spec| spec.topic.clone()).collect();
+    let there = described(kafka, &topics).await;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{:<64}{:>11}{:>16}{:>11}", "TOPIC", "PARTITIONS", "RETENTION_MS", "COMPACTED")?;
-    for enabled in store.list().await? {
-        for spec in settings.specs(&enabled.tenant) {
-            let compacted = if spec.compacted { "yes" } else { "no" };
-            let topic = spec.topic.to_string();
-            writeln!(out, "{topic:<64}{:>11}{:>16}{compacted:>11}", spec.partitions, spec.retention_ms)?;
+    writeln!(
+        out,
+        "{:<64}{:>11}{:>16}{:>11}{:>10}",
+        "TOPIC", "PARTITIONS", "RETENTION_MS", "COMPACTED", "IN_KAFKA"
+    )?;
+    for spec in &specs {
+        let compacted = if spec.compacted { "yes" } else { "no" };
+        let in_kafka = match &there {
+            None => "unknown".to_owned(),
+            Some(there) => there.get(&spec.topic).map_or("none".to_owned(), |it| it.partitions.to_string()),
+        };
+        let (topic, partitions, retention) = (spec.topic.to_string(), spec.partitions, spec.retention_ms);
+        writeln!(out, "{topic:<64}{partitions:>11}{retention:>16}{compacted:>11}{in_kafka:>10}")?;
+    }
+    let there = there.unwrap_or_default();
+    for spec in &specs {
+        if let Some(why) = there.get(&spec.topic).and_then(|described| described.differs(spec)) {
+            tracing::warn!(topic = %spec.topic, "{why}");
         }
     }
     Ok(())
+}
+
+/// What Kafka has of the topics; `None` if there is no Kafka, or it does not answer.
+async fn described(kafka: Option<&Opened>, topics: &[Topic]) -> Option<HashMap<Topic, Described>> {
+    let Some(Opened::Kafka(kafka)) = kafka else { return None };
+    match kafka.describe(topics).await {
+        Ok(described) => Some(described),
+        Err(error) => {
+            tracing::warn!(%error, "failed to ask Kafka about its topics");
+            None
+        }
+    }
 }

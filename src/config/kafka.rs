@@ -111,6 +111,26 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
             "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with `keytool -exportcert -rfc`"
         );
     }
+    let files = [
+        ("KAFKA_SSL_TRUSTSTORE_LOCATION", &options.kafka_ssl_truststore_location),
+        ("KAFKA_SSL_KEYSTORE_LOCATION", &options.kafka_ssl_keystore_location),
+    ];
+    for (variable, file) in files {
+        if let Some(file) = file {
+            std::fs::File::open(file)
+                .with_context(|| format!("{variable} is `{file}`, which can't be read"))?;
+        }
+    }
+    if protocol.starts_with("SASL_") {
+        const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+        let mechanism = options.kafka_sasl_mechanism.as_deref().unwrap_or("not set");
+        if !MECHANISMS.contains(&mechanism) {
+            bail!(
+                "KAFKA_SASL_MECHANISM is {mechanism}, and KAFKA_SECURITY_PROTOCOL is {protocol}; it must be {}",
+                MECHANISMS.join(", ")
+            );
+        }
+    }
     let secret = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
     let (keystore, sasl) =
         (secret(&options.kafka_ssl_keystore_password), secret(&options.kafka_sasl_password));
@@ -171,6 +191,21 @@ mod tests {
         let all = settings(&options(&[]), &environment).unwrap();
         let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["security.protocol", "linger.ms"]);
+    }
+
+    #[test]
+    fn what_tls_and_sasl_lack_is_told_with_the_variable() {
+        let sasl = ["--kafka-security-protocol", "SASL_SSL"];
+        for (args, named) in [
+            (&["--kafka-ssl-truststore-location", "/nowhere/ca.pem"][..], "/nowhere/ca.pem"),
+            (&["--kafka-ssl-keystore-location", "/nowhere/me.p12"], "KAFKA_SSL_KEYSTORE_LOCATION"),
+            (&sasl, "KAFKA_SASL_MECHANISM is not set"),
+            (&[&sasl[..], &["--kafka-sasl-mechanism", "GSSAPI"]].concat(), "SCRAM-SHA-512"),
+        ] {
+            let error = format!("{:#}", settings(&options(args), &[]).unwrap_err());
+            assert!(error.contains(named), "{error}");
+        }
+        settings(&options(&[&sasl[..], &["--kafka-sasl-mechanism", "PLAIN"]].concat()), &[]).unwrap();
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub enum TenantsVerb {
 /// What may be done with topics.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TopicsVerb {
-    /// Prints a line for each topic, with the settings that it is created with.
+    /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions of it.
     List(Box<TopicsOptions>),
 }
 
@@ -117,6 +117,9 @@ pub struct TopicsOptions {
     /// The tenants' files.
     #[command(flatten)]
     pub tenants: TenantsOptions,
+    /// The broker.
+    #[command(flatten)]
+    pub kafka: KafkaOptions,
 }
 
 /// What may be done with lanes.

@@ -156,6 +156,12 @@ impl Settings {
         by_name.into_values().collect()
     }
 
+    /// Whether the tenant's settings name the topic.
+    pub fn names(&self, tenant: &TenantId, topic: &Topic) -> bool {
+        let mut named = self.of(tenant).topics();
+        named.any(|(producer, name, set)| set.template.topic(&self.naming, tenant, producer, name) == *topic)
+    }
+
     /// What one topic is created with; one that no file names any more gets the default settings.
     pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
         self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {

@@ -98,7 +98,10 @@ fn of_tenant(tenant: &TenantId) -> String {
 
 /// Asks whether topics take something again whose pause is over, so that no page fails for it.
 pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: &mut Held) {
-    let over: Vec<_> = held.topics.iter().filter(|(_, (_, wait))| !wait.lasts()).collect();
+    // What no file names is not made anew.
+    let names = |topic: &Topic, tenant: &TenantId| parts.settings.names(tenant, topic);
+    let over = held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
+    let over: Vec<_> = over.collect();
     let over: Vec<_> = over.iter().map(|(topic, (tenant, _))| parts.settings.spec(tenant, topic)).collect();
     if over.is_empty() {
         return;

@@ -17,6 +17,7 @@ use super::held;
 use super::parking::Whole;
 use super::relay::{self, Relay};
 use super::suspects::{self, Suspects};
+use super::unnamed;
 use super::{Backoff, LOOK_AGAIN, Parts};
 use crate::broker::{self, Broker, Page, Producer};
 use crate::domain::follower::{Cursor, Follower};
@@ -110,7 +111,7 @@ impl Refusal {
             broker::Error::Isolate(_) => "isolate",
             broker::Error::Topic(..) => "topic",
             broker::Error::Fenced(_) => "fenced",
-            broker::Error::Denied(_) => "denied",
+            broker::Error::Denied(_) | broker::Error::Setting(_) => "denied",
             broker::Error::Cursors(_) => "cursors",
         }
     }
@@ -146,6 +147,9 @@ impl Worker {
             lost = self.keep(&lease) => Err(lost),
         };
         self.parts.metrics.lane_left();
+        if matches!(end, Err(End::Broker(broker::Error::Fenced(_)))) {
+            suspects.rivals.fenced(&self.parts, self.lane, &lease).await;
+        }
         if let Err(error) = self.parts.store.release(&lease).await {
             tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run out");
         }
@@ -180,7 +184,7 @@ impl Worker {
         let (mut producer, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
-            held::ask_again(&self.parts, &*self.broker, &mut suspects.held).await;
+            self.look_again(suspects).await;
             let live = match relay.offer(&self.parts, suspects).await {
                 Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
                 live => live?.map(Arc::new),
@@ -262,6 +266,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Looks again at what is held back, and at who else takes the lane.
+    async fn look_again(&self, suspects: &mut Suspects) {
+        held::ask_again(&self.parts, &*self.broker, &mut suspects.held).await;
+        suspects.rivals.look(&self.parts, self.lane);
+    }
+
     /// A lane without events needs no producer. `false` at `stop`.
     async fn wait_for_first_event(&self) -> Result<bool, End> {
         while self.parts.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
@@ -279,6 +289,7 @@ impl Worker {
         producer: Box<dyn Producer>,
         page: &Arc<Page>,
     ) -> Result<Box<dyn Producer>, Refusal> {
+        unnamed::refuse(&self.parts, &*self.broker, page).await.map_err(Refusal::Ensure)?;
         self.broker.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
         producer.publish(page.clone()).await.map_err(Refusal::Publish)
     }
@@ -371,7 +382,9 @@ impl Worker {
         match (self.parts.health.trouble(&self.who, end), end.is_for_an_operator()) {
             (News::Old, _) => tracing::debug!(%lane, error = %end, "the lane is let go again"),
             (News::New, false) => tracing::warn!(%lane, error = %end, "the lane is let go"),
-            (News::New, true) => tracing::error!(%lane, error = %end, "the lane is stopped"),
+            (News::New, true) => {
+                tracing::error!(%lane, error = %end, "the lane stands still; it is tried again every 30 s")
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::PAGE_EVENTS_MAX;
 use super::held::Held;
+use super::rivals::Rivals;
 use crate::broker::Page;
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
@@ -32,6 +33,8 @@ pub(super) struct Suspects {
     slow: Option<usize>,
     /// What waits for a while, whoever is suspected.
     pub(super) held: Held,
+    /// Who else takes the lane.
+    pub(super) rivals: Rivals,
 }
 
 impl Suspects {

@@ -3,6 +3,7 @@
 //! Fed by the store's tenants and the settings; feeds the broker, and tells `health` whether it
 //! answers. What it does may be done again at any time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::News;
 use super::{Backoff, Error, Parts};
 use crate::broker::{self, Broker, Widened};
+use crate::domain::topic::{Topic, TopicSpec};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
@@ -20,19 +22,28 @@ pub(super) const WHO: &str = "kafka";
 /// Who is in trouble when a topic can't be made.
 const TOPICS: &str = "topics";
 
+/// What the keeper has done.
+#[derive(Default)]
+struct Kept {
+    /// How many tenants have their topics.
+    ensured: usize,
+    /// Topics that were told to be otherwise than the files say.
+    told: BTreeSet<Topic>,
+}
+
 /// Probes the broker until `stop`; each time that it comes up, and when tenants have come, creates
 /// what topics are missing.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
-    let mut ensured = 0;
+    let mut kept = Kept::default();
     while !stop.is_cancelled() {
         match broker.check().await {
             Ok(()) => {
                 parts.health.well(WHO);
-                keep(&parts, &broker, &mut ensured).await;
+                keep(&parts, &broker, &mut kept).await;
                 tell_widened(&parts, &*broker);
             }
             Err(error) => {
-                ensured = 0;
+                kept.ensured = 0;
                 if parts.health.trouble(WHO, &error) == News::New {
                     tracing::warn!(%error, "Kafka is away");
                 }
@@ -44,13 +55,13 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
 
 /// Has every tenant's topics made, of which a lane needs only those that it writes to: what can't be made, or
 /// takes nothing just now, keeps no lane from its work.
-async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) {
-    match ensure(parts, broker, ensured).await {
+async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) {
+    match ensure(parts, broker, kept).await {
         Ok(()) => parts.health.well(TOPICS),
         // The store tells of itself whoever asks.
         Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
         Err(Error::Broker(error)) => {
-            *ensured = 0;
+            kept.ensured = 0;
             if parts.health.trouble(TOPICS, &error) == News::New {
                 tracing::warn!(%error, "failed to keep the tenants' topics");
             }
@@ -58,11 +69,10 @@ async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) {
     }
 }
 
-/// `ensured` is how many tenants have their topics.
-async fn ensure(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) -> Result<(), Error> {
+async fn ensure(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) -> Result<(), Error> {
     let mut failed = Ok(());
     // Idle tenants are asked for each time: counting them costs less than listing them.
-    if parts.store.count().await? != *ensured {
+    if parts.store.count().await? != kept.ensured {
         let tenants = parts.store.list().await?;
         let specs: Vec<_> = tenants.iter().flat_map(|t| parts.settings.specs(&t.tenant)).collect();
         for some in specs.chunks(ENSURE_MAX) {
@@ -74,9 +84,24 @@ async fn ensure(parts: &Parts, broker: &Arc<dyn Broker>, ensured: &mut usize) ->
                 Ok(()) => {}
             }
         }
-        *ensured = tenants.len();
+        tell_different(&**broker, &specs, &mut kept.told).await;
+        kept.ensured = tenants.len();
     }
     failed
+}
+
+/// Warns once of each topic that Kafka has otherwise than the files say: it is left as it is.
+async fn tell_different(broker: &dyn Broker, specs: &[TopicSpec], told: &mut BTreeSet<Topic>) {
+    for some in specs.chunks(ENSURE_MAX) {
+        let topics: Vec<Topic> = some.iter().map(|spec| spec.topic.clone()).collect();
+        let Ok(there) = broker.describe(&topics).await else { return };
+        for spec in some {
+            let differs = there.get(&spec.topic).and_then(|described| described.differs(spec));
+            if let Some(why) = differs.filter(|_| told.insert(spec.topic.clone())) {
+                tracing::warn!(topic = %spec.topic, "{why}");
+            }
+        }
+    }
 }
 
 /// A key's newer events may stand in another partition than its older ones, and be read before them. Nothing

@@ -41,13 +41,22 @@ impl World {
     }
 
     fn at(address: String, max_request_bytes: usize) -> Self {
+        Self::of(address, max_request_bytes, 1)
+    }
+
+    /// Of topics with so many replicas.
+    fn replicated(replication_factor: i32) -> Self {
+        Self::of(address(), REQUEST_BYTES_MAX, replication_factor)
+    }
+
+    fn of(address: String, max_request_bytes: usize, replication_factor: i32) -> Self {
         let env = env();
         let config = Config::Kafka(KafkaConfig {
             bootstrap: address.clone(),
             settings: Vec::new(),
             naming: Naming::new(Some(&env), None).unwrap(),
             lanes: LANES,
-            replication_factor: 1,
+            replication_factor,
             max_request_bytes,
             topics_idle_after: IDLE_AFTER,
         });

@@ -59,6 +59,8 @@ pub struct State {
     pub away_topics: HashSet<Topic>,
     /// Kafka's own time: records of more than an hour later are refused.
     pub now: Option<Time>,
+    /// Topics that aren't there.
+    pub missing_topics: HashSet<Topic>,
     /// Topics as the cluster describes them.
     pub described: HashMap<Topic, Described>,
     /// Topics that somebody gave more partitions.
@@ -138,11 +140,11 @@ impl Broker for FakeKafka {
     }
 
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
-        self.call(|state| {
-            let found =
-                topics.iter().filter_map(|topic| Some((topic.clone(), state.described.get(topic)?.clone())));
-            Ok(found.collect())
-        })
+        Ok(self.state(|state| {
+            let there = topics.iter().filter(|topic| !state.missing_topics.contains(*topic));
+            let described = |topic: &Topic| state.described.get(topic).cloned().unwrap_or_default();
+            there.map(|topic| (topic.clone(), described(topic))).collect()
+        }))
     }
 
     fn widened(&self) -> Vec<Widened> {

@@ -126,3 +126,81 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
     stage.assert_accounted(&tenants).await;
     assert_eq!(stage.kafka.state(|state| state.records.len()), 3);
 }
+
+/// It is told before the first page: with Kafka away, for as long as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_is_published() {
+    let tenants = tenants(2);
+    let clock = Arc::new(Manual::new(NOON));
+    let mut stage = Stage::on_clock(1, &tenants, clock.clone()).await;
+    stage.append(&tenants[0], mixed(&tenants[0], 1..20)).await;
+    let (later, hour) = (after(NOON, 5 * HOUR), i64::try_from(HOUR.as_millis()).unwrap());
+    stage.parts.clock = Arc::new(Manual::new(later));
+    clock.set(later);
+    stage.append(&tenants[1], mixed(&tenants[1], 20..40)).await;
+    // One keeps records for three hours, the other for six; to neither anything can be written just now.
+    stage.kafka.state(|state| {
+        for (name, hours) in [(ITEM, 3), (LOAN, 6)] {
+            let described = Described { retention_ms: Some(hours * hour), ..Described::default() };
+            state.described.insert(topic(name), described);
+            state.away_topics.insert(topic(name));
+        }
+    });
+    let followers = stage.follow();
+    let trouble = stage.trouble(&format!("retention of {ITEM}")).await;
+    for part in ["tenant t0", "position 1,", "5 hours", "3 hours", "retention.ms"] {
+        assert!(trouble.contains(part), "{part}: {trouble}");
+    }
+    assert_eq!(stage.kafka.state(|state| state.records.len()), 0, "it is told first");
+    let troubles = stage.parts.health.troubles();
+    assert!(!troubles.contains_key(&format!("retention of {LOAN}")), "{troubles:?}");
+    stage.kafka.state(|state| state.away_topics.clear());
+    stage.published(&tenants).await;
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.kafka.state(|state| state.missing_topics.insert(topic(LOAN)));
+    stage.append(&tenants[0], mixed(&tenants[0], 0..30)).await;
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    let parked = stage.parked(&tenants[0], |parked| parked.iter().any(|p| p.events == 10)).await;
+    assert_eq!((parked.len(), &parked[0].topic, &parked[0].key), (1, &topic(LOAN), &None));
+    for part in ["tenant t0", "TENANTS_DIR", "not made"] {
+        assert!(parked[0].cause.contains(part), "{part}: {}", parked[0].cause);
+    }
+    stage.kafka.state(|state| state.missing_topics.clear());
+    stage.ask(&parked[0], event_gateway::domain::parked::Asked::Release).await;
+    stage.parked(&tenants[0], crate::parking::ended).await;
+    followers.stop().await;
+    stage.assert_accounted(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_each_other() {
+    let tenants = tenants(2);
+    let mut here = Stage::new(1, &tenants[..1]).await;
+    let there = Stage::new(1, &tenants).await;
+    here.kafka = there.kafka.clone();
+    let (followers, others) = (here.follow(), there.follow());
+    let told = |stage: &Stage| stage.parts.health.is_in_trouble("ENV of lane-0");
+    let mut ids = 0..;
+    until("both are told", async || {
+        for (stage, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {
+            let id = ids.next().unwrap();
+            stage.append(tenant, drafts(tenant, id..id + 1)).await;
+            stage.published(std::slice::from_ref(tenant)).await;
+        }
+        told(&here) && told(&there)
+    })
+    .await;
+    let trouble = here.trouble("ENV of lane-0").await;
+    assert!(trouble.contains("another store") && trouble.contains("ENV"), "{trouble}");
+    followers.stop().await;
+    others.stop().await;
+    here.assert_same(&tenants[..1]).await;
+    there.assert_same(&tenants[1..]).await;
+}

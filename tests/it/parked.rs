@@ -130,3 +130,25 @@ async fn what_is_given_up_is_never_published_and_says_why() {
     assert_eq!(published(&serve).await, [false, true]);
     assert_eq!(records(&topic, 1), ["2"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_listed_beside_kafka_s_and_a_difference_is_warned() {
+    let (setup, serve, topic) = narrow().await;
+    until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
+    let loan = topic.replace("inventory.item", "circulation.loan");
+    kafka::assert_partitions(&kafka::address(), &[(loan.clone(), 1)]);
+    kafka::widen(&kafka::address(), &loan, 5).await;
+    let listed = setup.command(&["topics", "list"]).output().unwrap().stdout;
+    let listed = String::from_utf8(listed).unwrap();
+    let line = |topic: &str| {
+        listed.lines().find(|line| line.starts_with(topic)).unwrap_or_else(|| panic!("{listed}"))
+    };
+    assert!(line(&loan).ends_with(" 5") && line(&topic).ends_with(" 1"), "{listed}");
+    assert!(setup.log().contains("it has 5 partitions, the file says 1"), "{}", setup.log());
+    assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+    let serve = setup.serve();
+    let told = "it has 5 partitions, the file says 1";
+    let twice = || setup.log().matches(told).count() >= 2;
+    crate::gateway::until("serve warns too", async || twice()).await;
+    drop(serve);
+}

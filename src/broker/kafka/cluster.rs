@@ -127,6 +127,31 @@ impl Cluster {
         settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
     }
 
+    /// What stands in a creation's way, in the operator's words where they are known.
+    pub(super) fn explain(&self, topic: &str, code: RDKafkaErrorCode) -> String {
+        let Ok(metadata) = self.metadata(None, ASK_MAX) else { return code.to_string() };
+        match code {
+            RDKafkaErrorCode::InvalidReplicationFactor => format!(
+                "REPLICATION_FACTOR is {}, and Kafka has {} brokers just now: {code}",
+                self.replication_factor,
+                metadata.brokers().len()
+            ),
+            // Kafka's own sentence, which its client keeps to itself.
+            RDKafkaErrorCode::InvalidTopic => {
+                let same = |other: &&MetadataTopic| {
+                    other.name() != topic && other.name().replace('.', "_") == topic.replace('.', "_")
+                };
+                let other = metadata.topics().iter().find(same).map(MetadataTopic::name);
+                other.map_or(code.to_string(), |other| {
+                    format!(
+                        "topic '{topic}' collides with existing topics: {other}: `.` and `_` are one to Kafka"
+                    )
+                })
+            }
+            _ => code.to_string(),
+        }
+    }
+
     /// Creates topics; each has its own result.
     pub(super) fn create(&self, topics: &[NewTopic<'_>]) -> Result<Vec<TopicResult>, Error> {
         self.administer("create topics", async |admin, options| {

@@ -104,7 +104,10 @@ impl Cursors {
                 | RDKafkaErrorCode::PolicyViolation
                 | RDKafkaErrorCode::InvalidTopic),
             ) => Err(Error::Cursors(format!("{} can't be created: {code}", self.topic))),
-            Err(code) => Err(Error::Retry(format!("create {}: {code}", self.topic))),
+            Err(code) => {
+                let why = cluster.explain(&self.topic, code);
+                Err(Error::Retry(format!("create {}: {why}", self.topic)))
+            }
         }
     }
 

@@ -100,10 +100,37 @@ pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig
     client.create_with_context(Watch::default()).map_err(|error| match error {
         KafkaError::ClientConfig(_, why, name, value) => {
             let why = if value.is_empty() { why } else { why.replace(&value, "…") };
-            Error::Denied(format!("librdkafka refuses the setting {name}: {}", why.trim()))
+            let refused = format!("{}: librdkafka refuses {name}", variable(&name));
+            if name.starts_with("compression") {
+                let built = "the gateway is built with gzip, snappy and lz4, without zstd";
+                return Error::Setting(format!("{refused}: {}; {built}", why.trim()));
+            }
+            Error::Setting(format!("{refused}: {}", why.trim()))
         }
-        other => Error::Denied(format!("librdkafka refuses its settings: {other}")),
+        other => {
+            let why = other.to_string();
+            let set = client.config_map();
+            let named = set.keys().filter(|name| why.contains(**name));
+            let named =
+                named.max_by_key(|name| name.len()).map_or("KAFKA_…".to_owned(), |name| variable(name));
+            Error::Setting(format!("{named}: librdkafka refuses its settings: {why}"))
+        }
     })
+}
+
+/// The variable that sets librdkafka's setting of that name.
+fn variable(name: &str) -> String {
+    let folio = match name {
+        "security.protocol" => "KAFKA_SECURITY_PROTOCOL",
+        "ssl.ca.location" => "KAFKA_SSL_TRUSTSTORE_LOCATION",
+        "ssl.keystore.location" => "KAFKA_SSL_KEYSTORE_LOCATION",
+        "ssl.keystore.password" => "KAFKA_SSL_KEYSTORE_PASSWORD",
+        "sasl.mechanism" | "sasl.mechanisms" => "KAFKA_SASL_MECHANISM",
+        "sasl.username" => "KAFKA_SASL_USERNAME",
+        "sasl.password" => "KAFKA_SASL_PASSWORD",
+        other => return format!("KAFKA_CONFIG_{}", other.to_ascii_uppercase().replace('.', "_")),
+    };
+    folio.to_owned()
 }
 
 fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
@@ -158,8 +185,18 @@ mod tests {
             [("no.such.thing", "hush"), ("security.protocol", "hush"), ("ssl.key.pem", "hush")]
         {
             let refused = verify(&config(&[("security.protocol", "ssl"), (name, value)])).unwrap_err();
-            assert!(matches!(refused, Error::Denied(_)), "{refused}");
+            assert!(matches!(refused, Error::Setting(_)), "{refused}");
+            assert!(refused.to_string().starts_with(&super::variable(name)), "{refused}");
             assert!(!refused.to_string().contains("hush"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_compression_that_is_not_built_in_is_told() {
+        for compression in ["gzip", "snappy", "lz4"] {
+            verify(&config(&[("compression.type", compression)])).unwrap();
+        }
+        let refused = verify(&config(&[("compression.type", "zstd")])).unwrap_err().to_string();
+        assert!(refused.contains("KAFKA_CONFIG_COMPRESSION_TYPE") && refused.contains("zstd"), "{refused}");
     }
 }

@@ -136,18 +136,22 @@ impl Topics {
             })
             .collect();
         let results = cluster.create(&topics)?;
-        let refusals: Vec<Error> = missing.iter().filter_map(|spec| self.created(spec, &results)).collect();
+        let refusals: Vec<Error> =
+            missing.iter().filter_map(|spec| self.created(cluster, spec, &results)).collect();
         refusals.into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn created(&self, spec: &TopicSpec, results: &[TopicResult]) -> Option<Error> {
+    fn created(&self, cluster: &Cluster, spec: &TopicSpec, results: &[TopicResult]) -> Option<Error> {
         match result_of(spec.topic.as_str(), results) {
             Ok(()) => {
                 tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a topic");
                 self.count(&spec.topic, spec.partitions.into());
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
-            Err(code) => return Some(refusal::of_topic("create it", &spec.topic, code)),
+            Err(code) => {
+                let why = cluster.explain(spec.topic.as_str(), code);
+                return Some(refusal::of_topic(&format!("create it: {why}"), &spec.topic, code));
+            }
         }
         self.saw(&spec.topic);
         None

@@ -81,3 +81,22 @@ async fn a_topic_that_the_cluster_refuses_is_named_and_the_others_are_created() 
     assert!(matches!(&error, Error::Topic(t, _) if *t == refused.topic), "{error:?}");
     assert_partitions(&world.address, &[(world.name("item"), 1)]);
 }
+
+#[tokio::test]
+async fn a_name_that_collides_is_refused_in_kafka_s_words() {
+    let world = World::new();
+    let other = world.name("item").replace("inventory.item", "inventory_item");
+    create_topic(&world.address, TestTopic { name: &other, partitions: 1, settings: &[] }).await;
+    let refused = world.broker.ensure(&[world.spec("item", 1)]).await.unwrap_err().to_string();
+    assert!(refused.contains(&format!("collides with existing topics: {other}")), "{refused}");
+}
+
+#[tokio::test]
+async fn more_replicas_than_brokers_are_told_with_the_variable() {
+    let world = World::replicated(3);
+    let refused = world.broker.ensure(&[world.spec("item", 1)]).await.unwrap_err();
+    let Error::Retry(why) = &refused else { panic!("{refused:?}") };
+    assert!(why.contains("REPLICATION_FACTOR is 3") && why.contains("1 brokers"), "{why}");
+    let refused = world.broker.fence(super::LANE).await.err().unwrap().to_string();
+    assert!(refused.contains("REPLICATION_FACTOR is 3"), "{refused}");
+}

@@ -1,0 +1,148 @@
+//! Whether what is pending is older than its topic keeps a record: Kafka would delete it minutes after it was
+//! published.
+//!
+//! Fed by the store's heads, cursors and the first pending events of each log; tells `health` the topic, the
+//! age and the setting, at the start and each minute, whether Kafka is there or away: before it happens, if
+//! somebody looks meanwhile. A log is never scanned: a page behind its cursor tells the age of each topic there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::health::News;
+use super::{Backoff, Error, PAGE_EVENTS_MAX, Parts, page_scan};
+use crate::broker::{Broker, Described};
+use crate::domain::follower::Follower;
+use crate::domain::lane::Lane;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Logs that one read looks at.
+const LOGS_MAX: usize = 50;
+
+/// The oldest pending event of a topic.
+struct Oldest {
+    tenant: TenantId,
+    position: Position,
+    time: Time,
+}
+
+/// Looks until `stop`; says so when it has looked once.
+pub(super) async fn run(
+    parts: Parts,
+    broker: Arc<dyn Broker>,
+    stop: CancellationToken,
+    looked: oneshot::Sender<()>,
+) {
+    let (mut told, mut looked) = (BTreeSet::new(), Some(looked));
+    while !stop.is_cancelled() {
+        match look(&parts, &*broker).await {
+            Ok(found) => {
+                for topic in told.iter().filter(|topic| !found.contains_key(*topic)) {
+                    parts.health.well(&name(topic));
+                }
+                found.iter().for_each(|(topic, why)| tell(&parts, topic, why));
+                told = found.into_keys().collect();
+            }
+            Err(error) => tracing::debug!(%error, "failed to look how old is what is pending"),
+        }
+        looked.take().map(|looked| looked.send(()));
+        Backoff::new(LOOK_EVERY, LOOK_EVERY).sleep(&stop).await;
+    }
+}
+
+/// The topics of which something pending will be deleted once it is published, and why.
+async fn look(parts: &Parts, broker: &dyn Broker) -> Result<BTreeMap<Topic, String>, Error> {
+    let oldest = oldest(parts).await?;
+    let now = parts.clock.now();
+    let limit = |oldest: &Oldest, retention: Option<i64>| {
+        let age = now.as_ms().saturating_sub(oldest.time.as_ms());
+        retention.filter(|retention| age >= *retention).map(|retention| (age, retention))
+    };
+    let by_file = |topic: &Topic, oldest: &Oldest| {
+        let spec = parts.settings.spec(&oldest.tenant, topic);
+        Some(spec.retention_ms).filter(|retention| *retention >= 0 && !spec.compacted)
+    };
+    // A topic that is there keeps what it keeps, whatever the file says.
+    let topics: Vec<Topic> = oldest.keys().cloned().collect();
+    let there = match topics.as_slice() {
+        [] => Default::default(),
+        topics => broker.describe(topics).await.unwrap_or_default(),
+    };
+    let mut found = BTreeMap::new();
+    for (topic, oldest) in &oldest {
+        let (retention, setting) = match there.get(topic) {
+            Some(Described { retention_ms, .. }) => (*retention_ms, "retention.ms of the topic in Kafka"),
+            None => (by_file(topic, oldest), "retention_ms of its entity in TENANTS_DIR"),
+        };
+        if let Some((age, retention)) = limit(oldest, retention) {
+            let Oldest { tenant, position, time } = oldest;
+            let why = format!(
+                "tenant {tenant}'s event at position {position}, of {time}, has been pending for {}, and the topic keeps \
+                 a record for {}: Kafka will delete it, and all that is as old, minutes after it is published; \
+                 raise {setting}, or stop the gateway until that is decided",
+                spell(age),
+                spell(retention)
+            );
+            found.insert(topic.clone(), why);
+        }
+    }
+    Ok(found)
+}
+
+/// The oldest pending event of each topic in the first page behind each cursor.
+async fn oldest(parts: &Parts) -> Result<BTreeMap<Topic, Oldest>, Error> {
+    let relay = Follower::relay();
+    let mut pending = Vec::new();
+    let mut cursors = BTreeMap::new();
+    for lane in (0..parts.bells.count()).map(Lane::new) {
+        cursors.extend(parts.store.load_lane(lane, &relay).await?);
+    }
+    for enabled in parts.store.list().await? {
+        let cursor = cursors.get(&enabled.tenant).filter(|cursor| cursor.log_id == enabled.log_id);
+        let at = cursor.map_or(Position::START, |cursor| cursor.position);
+        if at < enabled.head {
+            pending.push((enabled.tenant, at.into()));
+        }
+    }
+    let mut oldest: BTreeMap<Topic, Oldest> = BTreeMap::new();
+    for some in pending.chunks(LOGS_MAX) {
+        let each = (PAGE_EVENTS_MAX / some.len()).max(1);
+        for event in parts.store.read(some, &page_scan(each)).await?.into_iter().flat_map(|s| s.events) {
+            let (tenant, position, time) = (event.tenant, event.position, event.time);
+            let known = oldest.entry(event.topic).or_insert_with(|| Oldest {
+                tenant: tenant.clone(),
+                position,
+                time,
+            });
+            if time < known.time {
+                *known = Oldest { tenant, position, time };
+            }
+        }
+    }
+    Ok(oldest)
+}
+
+fn tell(parts: &Parts, topic: &Topic, why: &str) {
+    if parts.health.trouble(&name(topic), why) == News::New {
+        tracing::warn!(%topic, "{why}");
+    }
+}
+
+/// Who is in trouble.
+fn name(topic: &Topic) -> String {
+    format!("retention of {topic}")
+}
+
+/// A span of time in its largest unit, rounded down, so that what lasts is told once.
+fn spell(ms: i64) -> String {
+    let units = [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds")];
+    let unit = units.iter().find(|(unit, _)| ms >= 2 * unit);
+    unit.map_or_else(|| format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))
+}

@@ -1,0 +1,67 @@
+//! Gateways on another store that publish under this one's names: they fence each other, for ever.
+//!
+//! Fed by the lane each time that it was fenced; tells `health` who it must be. Replicas of one store share
+//! lanes by leases: who is fenced while its lease is its own was fenced by somebody who has another.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Parts;
+use super::health::News;
+use crate::domain::lane::Lane;
+use crate::store::Lease;
+
+/// So often within so long: once or twice, `restore` or `lanes resize` may have done it.
+const TIMES: usize = 3;
+const WITHIN: Duration = Duration::from_secs(600);
+
+/// When a lane was fenced that was held.
+#[derive(Debug, Default)]
+pub(super) struct Rivals(VecDeque<Instant>);
+
+impl Rivals {
+    /// The lane was fenced; under that lease, if it lasts.
+    pub(super) async fn fenced(&mut self, parts: &Parts, lane: Lane, lease: &Lease) {
+        if !matches!(parts.store.renew(lease, super::lane::LEASE).await, Ok(crate::store::Renewed::Held)) {
+            return;
+        }
+        self.0.push_back(Instant::now());
+        self.forget();
+        if self.0.len() < TIMES {
+            return;
+        }
+        let env = parts.settings.naming().env().unwrap_or("unset");
+        let why = format!(
+            "somebody else takes {lane} again and again, though this replica holds its lease: a gateway on another \
+             store publishes to this Kafka with the same ENV ({env}), transactional ids and cursors topic; give \
+             each store an ENV of its own"
+        );
+        if parts.health.trouble(&name(lane), &why) == News::New {
+            tracing::error!(%lane, "{why}");
+        }
+    }
+
+    /// All is well again once it wasn't fenced for a while.
+    pub(super) fn look(&mut self, parts: &Parts, lane: Lane) {
+        if self.0.is_empty() {
+            return;
+        }
+        self.forget();
+        if self.0.is_empty() {
+            parts.health.well(&name(lane));
+        }
+    }
+
+    fn forget(&mut self) {
+        while self.0.front().is_some_and(|at| at.elapsed() > WITHIN) {
+            self.0.pop_front();
+        }
+    }
+}
+
+/// Who is in trouble.
+fn name(lane: Lane) -> String {
+    format!("ENV of {lane}")
+}

@@ -1,0 +1,31 @@
+//! Topics that no file of the tenants names any more: their entity was removed while events were pending.
+//!
+//! Fed by the lane before each page; feeds it with the refusal that parks such a topic, unless Kafka has it.
+//! Nobody said with how many partitions it is to be made, so it is not made.
+
+use std::collections::BTreeSet;
+
+use super::Parts;
+use crate::broker::{Broker, Error, Page};
+use crate::domain::topic::Topic;
+
+/// Refuses the first topic of a page that no file names and Kafka hasn't.
+pub(super) async fn refuse(parts: &Parts, broker: &dyn Broker, page: &Page) -> Result<(), Error> {
+    let events = page.slices.iter().flat_map(|slice| &slice.events);
+    let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
+    let unnamed = topics.into_iter().filter(|(topic, tenant)| !parts.settings.names(tenant, topic));
+    let unnamed: Vec<_> = unnamed.collect();
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let asked: Vec<Topic> = unnamed.iter().map(|(topic, _)| (*topic).clone()).collect();
+    let there = broker.describe(&asked).await?;
+    let Some((topic, tenant)) = unnamed.into_iter().find(|(topic, _)| !there.contains_key(topic)) else {
+        return Ok(());
+    };
+    let why = format!(
+        "no file of tenant {tenant} names it, and Kafka hasn't it, so it is not made: name its entity in TENANTS_DIR \
+         again and restart, or create the topic; then release it"
+    );
+    Err(Error::Topic(topic.clone(), why))
+}
