@@ -17,6 +17,7 @@ use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::ledger::Ledger;
+use crate::domain::parked::Ended;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
@@ -121,13 +122,13 @@ pub struct PageSlice {
     pub proof: ParkingProof,
 }
 
-/// The parking of a log, as a cursor's record tells it: it proves that a store has lost none of it.
+/// The parking of a log, as a cursor's record tells it: by it a store that has lost some is found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ParkingProof {
-    /// The log's ledger as the store has it at least.
+    /// The store's ledger when the page was made: a whole store has this one or a later one.
     pub ledger: Ledger,
-    /// Whether the follower was a release, and has ended where the relay stood.
-    pub is_resolved: bool,
+    /// How the parked scope that the follower is named after has ended, in its last record.
+    pub ended: Option<Ended>,
 }
 
 /// A cursor, and the parking that was proved with it.

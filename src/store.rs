@@ -18,6 +18,7 @@ mod place;
 mod postgres;
 mod sqlite;
 mod tally;
+mod transitions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -239,7 +240,7 @@ pub trait Cursors: Send + Sync {
     ) -> Result<Moved, Error>;
 
     /// Writes down cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there,
-    /// unless a later holder of a lane wrote there: then the lease is lost. Each cursor is written for
+    /// unless a later holder of the tenant's lane wrote there: then the lease is lost. Each cursor is written for
     /// itself: when this fails or the lease is lost, some may be written.
     async fn checkpoint(
         &self,
@@ -282,6 +283,19 @@ pub trait Tenants: Send + Sync {
     -> Result<bool, Error>;
 }
 
+/// How often a log's parked scopes have changed their state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogLedger {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Which life of it.
+    pub log_id: LogId,
+    /// The number of its last transition.
+    pub number: u64,
+    /// How many of its scopes are not over.
+    pub open: u64,
+}
+
 /// What stays behind.
 #[async_trait]
 pub trait Parking: Send + Sync {
@@ -299,11 +313,12 @@ pub trait Parking: Send + Sync {
     /// What is parked in a lane and not over, in order of tenant and position.
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error>;
 
-    /// The number of the last parking transition of each log of a lane that ever parked something.
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error>;
+    /// For each log of a lane that ever parked something: the number of its last transition.
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error>;
 
-    /// Writes these as the lane's holder has them, all or none, unless the lane was taken since. What is
-    /// new gets the time of now; what was asked for stays asked until the state is another.
+    /// Writes these as the lane's holder has them, all or none, unless the lane was taken since or the
+    /// transition before them is missing. What is new gets the time of now; what was asked for stays
+    /// asked until the state is another.
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error>;
 
     /// Asks for what is parked to be released or discarded; `false` if there is none of that id whose

@@ -1,5 +1,6 @@
--- The last transition of each log of a lane that ever parked something.
-SELECT tenant, parked.log_id::text AS log_id, max(ledger) AS ledger
+-- For each log of a lane that ever parked something: its last transition, and how much is not over.
+SELECT tenant, parked.log_id::text AS log_id, max(ledger) AS ledger,
+    count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS open
 FROM tenants JOIN parked USING (tenant)
 WHERE lane = $1
 GROUP BY tenant, parked.log_id

@@ -12,6 +12,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::ledger::{Digest, Ledger};
+use crate::domain::parked::{Ended, State};
 use crate::domain::position::{LogId, Position};
 
 /// The record of an event: its key, bytes, time and headers.
@@ -27,9 +28,9 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
         .headers(headers)
 }
 
-/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`, and where
-/// something was ever parked `"ledger":{"number":3,"digest":"…","oldest":5}` and `"resolved":true`; no
-/// value says that it is gone.
+/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
+/// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in the last
+/// record of a scope `"ended":{"state":"joined","at":7,"events":0}`. No value says that it is gone.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -41,8 +42,15 @@ struct CursorValue {
     event_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ledger: Option<LedgerValue>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    resolved: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<EndedValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndedValue {
+    state: String,
+    at: u64,
+    events: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,7 +70,7 @@ impl CursorRecord {
             position: cursor.position.number(),
             event_id: cursor.event_id.to_string(),
             ledger: (number > 0).then(|| LedgerValue { number, digest: digest.to_string(), oldest }),
-            resolved: proof.is_resolved,
+            ended: proof.ended.and_then(EndedValue::new),
         };
         let value = serde_json::to_string(&value).expect("numbers and strings are JSON");
         Self { value: Some(value), ..Self::gone(cursor.log_id, follower) }
@@ -98,8 +106,23 @@ pub(super) fn cursor(
     let event_id = EventId::parse(&value.event_id).map_err(|e| e.to_string())?;
     let cursor = Cursor { log_id, position, event_id };
     let ledger = value.ledger.map_or(Ok(Ledger::default()), ledger)?;
-    let proof = ParkingProof { ledger, is_resolved: value.resolved };
+    let ended = value.ended.map(ended).transpose()?;
+    let proof = ParkingProof { ledger, ended };
     Ok(((log_id, follower), Some(KnownCursor { cursor, proof })))
+}
+
+impl EndedValue {
+    fn new(ended: Ended) -> Option<Self> {
+        let at = ended.state.ended()?.number();
+        Some(Self { state: ended.state.as_str().to_owned(), at, events: ended.events })
+    }
+}
+
+fn ended(value: EndedValue) -> Result<Ended, String> {
+    let EndedValue { state, at, events } = value;
+    let at = Position::new(at).map_err(|e| e.to_string())?;
+    let state = State::from_columns(&state, Some(at)).ok_or_else(|| format!("no scope ends as `{state}`"))?;
+    Ok(Ended { state, events })
 }
 
 fn ledger(value: LedgerValue) -> Result<Ledger, String> {
@@ -112,8 +135,8 @@ fn ledger(value: LedgerValue) -> Result<Ledger, String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Cursor, CursorRecord, Digest, EventId, Follower, KnownCursor, Ledger, LogId, ParkingProof, Position,
-        cursor,
+        Cursor, CursorRecord, Digest, Ended, EventId, Follower, KnownCursor, Ledger, LogId, ParkingProof,
+        Position, State, cursor,
     };
 
     const LOG: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
@@ -137,12 +160,25 @@ mod tests {
             cursor(Some(record.key.as_bytes()), record.value.as_deref().map(str::as_bytes)).unwrap()
         };
         let nothing = "0".repeat(32);
-        for (ledger, is_resolved, rest) in [
-            (Ledger::default(), false, String::new()),
-            (ledger, false, format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#)),
-            (over, true, format!(r#","ledger":{{"number":3,"digest":"{nothing}"}},"resolved":true"#)),
+        let joined = Ended { state: State::Joined(at_seven().position), events: 0 };
+        let discarded = Ended { state: State::Discarded(at_seven().position), events: 2 };
+        for (ledger, ended, rest) in [
+            (Ledger::default(), None, String::new()),
+            (ledger, None, format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#)),
+            (
+                over,
+                Some(joined),
+                format!(
+                    r#","ledger":{{"number":3,"digest":"{nothing}"}},"ended":{{"state":"joined","at":7,"events":0}}"#
+                ),
+            ),
+            (
+                Ledger::default(),
+                Some(discarded),
+                r#","ended":{"state":"discarded","at":7,"events":2}"#.to_owned(),
+            ),
         ] {
-            let proof = ParkingProof { ledger, is_resolved };
+            let proof = ParkingProof { ledger, ended };
             let record = CursorRecord::new(&Follower::relay(), &at_seven(), &proof);
             assert_eq!(record.key, format!("{LOG}/relay"));
             assert_eq!(record.value, Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#)));
@@ -167,6 +203,13 @@ mod tests {
                 key.as_str(),
                 &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":{{"number":1,"digest":"x"}}}}"#),
                 "digest",
+            ),
+            (
+                key.as_str(),
+                &format!(
+                    r#"{{"position":1,"event_id":"{EVENT}","ended":{{"state":"parked","at":1,"events":1}}}}"#
+                ),
+                "no scope ends as `parked`",
             ),
         ] {
             let said = cursor(Some(key.as_bytes()), Some(value.as_bytes())).unwrap_err();

@@ -70,7 +70,7 @@ async fn look(
 }
 
 fn print(difference: &Difference) -> std::io::Result<()> {
-    let Difference { enabled, kafka, parking, common, again, pending, released, only_in_kafka } = difference;
+    let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } = difference;
     let place = |cursor: &Option<Cursor>| match cursor {
         Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
         None => "nowhere".to_owned(),
@@ -85,8 +85,12 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     if let Some(parking) = parking {
         writeln!(out, "  parking was lost        {parking}")?;
     }
-    if !released.is_empty() {
-        writeln!(out, "  parked by the store     {} scopes whose release Kafka has: over", released.len())?;
+    if !ended.is_empty() {
+        let scopes = ended.len();
+        writeln!(
+            out,
+            "  ended since             {scopes} scopes that the store has as parked: over once accepted"
+        )?;
     }
     writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
     if !only_in_kafka.is_empty() {

@@ -71,6 +71,28 @@ impl fmt::Display for State {
     }
 }
 
+/// How a parked scope ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its last state, and where it ended.
+    pub state: State,
+    /// How many events it held when it ended.
+    pub events: u64,
+}
+
+impl Ended {
+    /// The same end, at `last` at the latest.
+    pub fn no_later(self, last: Position) -> Self {
+        let state = match self.state {
+            State::Joined(at) => State::Joined(at.min(last)),
+            State::Superseded(at) => State::Superseded(at.min(last)),
+            State::Discarded(at) => State::Discarded(at.min(last)),
+            open @ (State::Parked | State::Releasing) => open,
+        };
+        Self { state, ..self }
+    }
+}
+
 /// What somebody wants done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
@@ -135,6 +157,19 @@ pub struct Parked {
 }
 
 impl Parked {
+    /// How it ended, if it has.
+    pub fn ended(&self) -> Option<Ended> {
+        (!self.is_open()).then_some(Ended { state: self.state, events: self.events })
+    }
+
+    /// Ends it. One that has joined the rest is published up to there.
+    pub fn end(&mut self, ended: &Ended) {
+        (self.state, self.events) = (ended.state, ended.events);
+        if let State::Joined(at) = ended.state {
+            self.behind = at;
+        }
+    }
+
     /// Whether it is not over.
     pub fn is_open(&self) -> bool {
         self.state.ended().is_none()

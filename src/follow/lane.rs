@@ -184,10 +184,9 @@ impl Worker {
         let (mut producer, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
-            self.look_again(suspects).await;
-            let live = match relay.offer(&self.parts, suspects).await {
+            let live = match self.next_page(&mut relay, suspects, &mut committed).await {
                 Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
-                live => live?.map(Arc::new),
+                live => live?,
             };
             if let Some(page) = &live {
                 self.checkpoint(lease, &relay.begin(page)).await?;
@@ -252,8 +251,7 @@ impl Worker {
         Ok((fenced.producer, relay))
     }
 
-    /// What needn't wait until a page is published: writes down what was before it, and reads what comes
-    /// next.
+    /// Writes down the cursors of the page before, and reads ahead, while a page is published.
     async fn meanwhile(
         &self,
         lease: &Lease,
@@ -266,10 +264,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks again at what is held back, and at who else takes the lane.
-    async fn look_again(&self, suspects: &mut Suspects) {
+    /// The relay's next page. No checkpoint is kept of a tenant that went back: its log may lack the event.
+    async fn next_page(
+        &self,
+        relay: &mut Relay,
+        suspects: &mut Suspects,
+        committed: &mut Vec<(TenantId, Cursor)>,
+    ) -> Result<Option<Arc<Page>>, relay::Error> {
         held::ask_again(&self.parts, &*self.broker, &mut suspects.held).await;
         suspects.rivals.look(&self.parts, self.lane);
+        let page = relay.offer(&self.parts, suspects).await?;
+        committed.retain(|(tenant, _)| !relay.stopped.contains(tenant));
+        Ok(page.map(Arc::new))
     }
 
     /// A lane without events needs no producer. `false` at `stop`.

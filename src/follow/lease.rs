@@ -6,8 +6,8 @@ use super::lane::{LEASE, RENEW_AFTER};
 use crate::domain::lane::Lane;
 use crate::store::{Lease, Renewed, Store};
 
-/// Renews the leases, however long Kafka takes; returns the first lane that is lost. A store that does not
-/// answer says so when it is to be changed.
+/// Renews the leases, however long Kafka takes; returns the first lane that is lost. Errors of the store are
+/// passed over here: whoever writes next meets them.
 pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
     loop {
         tokio::time::sleep(RENEW_AFTER).await;

@@ -4,12 +4,14 @@
 //! sent or stays. No I/O. Always true: an event counts for the one scope that holds it, and each is
 //! sent, stays, was superseded or was discarded: one of the four.
 
+use std::collections::HashSet;
+
 use crate::broker::{KnownCursor, KnownCursors};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Follower;
 use crate::domain::ledger::Ledger;
-use crate::domain::parked::{Parked, State};
+use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
 
@@ -36,16 +38,20 @@ pub(super) struct Lot {
     ledger: Ledger,
     /// The number of the newest ledger that Kafka has.
     proved: u64,
+    /// Scopes of which Kafka has how they ended.
+    ends_proved: HashSet<EventId>,
+    /// Scopes of which the store has how they ended, and Kafka has not.
+    ends_unproved: Vec<EventId>,
 }
 
 impl Lot {
     /// As the store has it; `proved` is the number of the newest ledger that Kafka has.
     pub(super) fn new(all: Vec<Parked>, proved: u64) -> Self {
         let ledger = Ledger::of(&all);
-        Self { all, changed: Vec::new(), ledger, proved }
+        Self { all, ledger, proved, ..Self::default() }
     }
 
-    /// A lot without open scopes.
+    /// The lot of a log that has nothing open: the number alone, without the rows that are over.
     pub(super) fn closed(number: u64, proved: u64) -> Self {
         Self { ledger: Ledger::default().numbered(number), proved, ..Self::default() }
     }
@@ -65,9 +71,21 @@ impl Lot {
         self.proved = self.proved.max(ledger.number);
     }
 
+    /// A scope whose end Kafka lacks.
+    pub(super) fn unproved_end(&self) -> Option<&Parked> {
+        self.ends_unproved.first().and_then(|id| self.get(*id))
+    }
+
+    /// Kafka has how that scope ended.
+    pub(super) fn prove_end(&mut self, id: EventId) {
+        self.ends_unproved.retain(|unproved| *unproved != id);
+        self.ends_proved.insert(id);
+    }
+
     /// Raises what is open to where its release stands in Kafka, and names what that has changed.
     pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = raise(&mut self.all, known);
+        self.ends_proved.extend(self.all.iter().filter(|p| !p.is_open()).map(|p| p.event_id));
         self.changed.extend(&raised);
         raised
     }
@@ -163,8 +181,8 @@ impl Lot {
         }
     }
 
-    /// What has changed since this was asked, to be written before any page is offered. If a scope has
-    /// changed its state, that is a transition.
+    /// What has changed since the last call, to be written before any page is offered. It is a transition if
+    /// a scope began, ended or changed its state.
     pub(super) fn take_changed(&mut self) -> Vec<Parked> {
         let changed = std::mem::take(&mut self.changed);
         if changed.is_empty() {
@@ -178,6 +196,9 @@ impl Lot {
         for parked in self.all.iter_mut().filter(|parked| changed.contains(&parked.event_id)) {
             if is_transition {
                 parked.ledger = number;
+            }
+            if !parked.is_open() && !self.ends_proved.contains(&parked.event_id) {
+                self.ends_unproved.push(parked.event_id);
             }
             written.push(parked.clone());
         }
@@ -241,8 +262,8 @@ pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId>
         let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked))) else {
             continue;
         };
-        if proof.is_resolved {
-            resolve(parked, cursor.position);
+        if let Some(ended) = &proof.ended {
+            parked.end(ended);
         } else if cursor.position > parked.behind {
             parked.behind = cursor.position;
         } else {
@@ -255,7 +276,7 @@ pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId>
 
 /// The release has come to where the relay stands.
 pub(super) fn resolve(parked: &mut Parked, at: Position) {
-    (parked.state, parked.behind, parked.events) = (State::Joined(at), at, 0);
+    parked.end(&Ended { state: State::Joined(at), events: 0 });
 }
 
 /// Who releases what is parked: its cursor is in Kafka, like the relay's.

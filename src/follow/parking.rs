@@ -1,91 +1,67 @@
-//! Parking: what the relay does about what stays behind. Takes stock of it at each takeover, hears what
-//! is asked for it, and offers pages of what is released.
+//! Parking: what the relay does about what is parked. Loads it at each takeover, takes the requests for it,
+//! and tells what a refused event parks.
 //!
-//! Fed by the store's rows, and by the cursors that releases have in Kafka; feeds the lane with pages,
-//! and with rows to write. What is released is published by its lane, in order, from its first
-//! event up to where the relay stands; there it joins the rest. Always true: a row says that
-//! something joined before anything that comes after is sent.
-
-use std::collections::BTreeSet;
-use std::ops::Range;
-use std::sync::Arc;
+//! Fed by the store's rows, and by the cursors that releases have in Kafka; feeds the lane with rows to
+//! write. Always true: before anything behind a release is sent, the row says that the release has ended.
 
 use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
-use super::lane::Next;
 use super::lot::{self, Lot};
-use super::relay::{self, Error, Progress, Relay};
-use super::suspects::Suspects;
+use super::relay::{Error, Relay};
 use super::verify::{self, ParkingLost};
-use super::{PAGE_EVENTS_MAX, Parts, page_scan};
-use crate::broker::{self, Page, PageSlice, ParkingProof};
+use super::{Parts, page_scan};
+use crate::broker::{self, Page};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::{EventId, EventType};
+use crate::domain::event::EventType;
 use crate::domain::filter::{Filter, TopicPattern};
-use crate::domain::follower::Cursor;
 use crate::domain::headers::Headers;
-use crate::domain::ledger::Ledger;
 use crate::domain::parked::{Asked, Parked, State};
-use crate::domain::position::Position;
+use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::{self, Scan, Slice};
+use crate::store::{self, LogLedger, Scan, Slice};
 
 /// Rows that one read looks at.
 const ROWS_MAX: usize = 2_000;
-
-/// A page of what is released, and what is true once it is committed.
-pub(super) struct Release {
-    pub(super) page: Arc<Page>,
-    tenant: TenantId,
-    event_id: EventId,
-    end: End,
-}
-
-/// Where a page of what is released ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// There is more.
-    More,
-    /// With a DELETE_ALL that makes void what is parked besides.
-    Superseding,
-    /// Where the relay stands.
-    Joined(Position),
-}
 
 impl Relay {
     /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed since it
     /// was last written.
     pub(super) async fn take_stock(&mut self, parts: &Parts) -> Result<(), Error> {
         let proved = broker::ledgers(&self.known);
-        let ledgers = parts.store.parking_ledgers(self.lane).await?;
-        let mut tenants: BTreeSet<_> = ledgers.into_iter().map(|(tenant, ..)| tenant).collect();
-        let is_proved = |(_, progress): &(&TenantId, &Progress)| proved.contains_key(&progress.log_id);
-        tenants.extend(self.progress.iter().filter(is_proved).map(|(tenant, _)| tenant.clone()));
-        for tenant in tenants {
-            let Some(progress) = self.progress.get(&tenant).filter(|_| !self.stopped.contains(&tenant))
-            else {
-                continue;
-            };
-            let (log_id, at) = (progress.log_id, progress.position());
+        let ledgers = self.ledgers(parts).await?;
+        let running = self.progress.iter().filter(|(tenant, _)| !self.stopped.contains(*tenant));
+        let running: Vec<_> =
+            running.map(|(tenant, at)| (tenant.clone(), at.log_id, at.position())).collect();
+        for (tenant, log_id, at) in running {
             let proved = proved.get(&log_id).copied().unwrap_or_default();
-            let mut parked = parts.store.parked(&tenant).await?;
-            parked.retain(|parked| parked.log_id == log_id);
-            let ledger = Ledger::of(&parked);
-            if let Err(lost) = ParkingLost::check(&ledger, &proved) {
+            let (number, open) = ledgers.get(&log_id).map_or((0, 0), |ledger| (ledger.number, ledger.open));
+            if number == 0 && proved.number == 0 {
+                continue;
+            }
+            let mut lot = match open {
+                // The rows that are over may be many, and prove nothing that the number does not.
+                0 => Lot::closed(number, proved.number),
+                _ => Lot::new(parked_in(parts, &tenant, log_id).await?, proved.number),
+            };
+            if let Err(lost) = ParkingLost::check(&lot.ledger(), &proved) {
                 self.stop(parts, &tenant, &verify::went_back(&lost));
                 continue;
             }
-            let lot = if parked.iter().any(Parked::is_open) {
-                let mut lot = Lot::new(parked, proved.number);
+            if open > 0 {
                 self.count(parts, &tenant, &mut lot, at).await?;
-                lot
-            } else {
-                Lot::closed(ledger.number, proved.number)
-            };
+            }
             self.lots.insert(tenant, lot);
         }
         Ok(())
+    }
+
+    /// What the store tells of each log that ever parked something.
+    pub(super) async fn ledgers(&self, parts: &Parts) -> Result<HashMap<LogId, LogLedger>, Error> {
+        let ledgers = parts.store.parking_ledgers(self.lane).await?;
+        Ok(ledgers.into_iter().map(|ledger| (ledger.log_id, ledger)).collect())
     }
 
     async fn count(
@@ -150,64 +126,6 @@ impl Relay {
         self.lots.values_mut().flat_map(Lot::take_changed).collect()
     }
 
-    /// The next page of what is released. The last one says so, and may have no events.
-    pub(super) async fn release(
-        &mut self,
-        parts: &Parts,
-        suspects: &Suspects,
-    ) -> Result<Option<Release>, Error> {
-        let held = &suspects.held;
-        let is_held = |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
-        let mut releasing = self.lots.values().filter_map(Lot::releasing);
-        let releasing = releasing.find(|parked| !is_held(parked)).cloned();
-        let Some(parked) = releasing else { return Ok(None) };
-        let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor) else {
-            return Ok(None);
-        };
-        let events_max = suspects.alone(&lot::follower(&parked), &parked.tenant).unwrap_or(PAGE_EVENTS_MAX);
-        let scan = scan(scope(&parked), events_max.min(suspects.events_max()));
-        let (mut behind, at) = (parked.behind, cursor.position);
-        loop {
-            let slice = read(parts, &parked.tenant, behind, &scan).await?;
-            // Read after the slice: the server that it came from had the relay's event too.
-            self.verify(parts, &[(parked.tenant.clone(), cursor)]).await?;
-            if self.stopped.contains(&parked.tenant) {
-                return Ok(None);
-            }
-            let lot = self.lots.get(&parked.tenant).expect("it was found there");
-            let Part { events, end, scanned } = part(lot, &parked, slice, at);
-            let is_resolved = matches!(end, End::Joined(_));
-            let cursor = match events.last() {
-                _ if is_resolved => cursor,
-                Some(last) => Cursor { position: last.position, event_id: last.event_id, ..cursor },
-                None => {
-                    behind = scanned;
-                    continue;
-                }
-            };
-            let proof = ParkingProof { is_resolved, ..relay::proof(self.lots.get(&parked.tenant)) };
-            let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
-            let page = Arc::new(Page { follower: lot::follower(&parked), slices: vec![slice] });
-            return Ok(Some(Release { page, tenant: parked.tenant, event_id: parked.event_id, end }));
-        }
-    }
-
-    /// A page of what is released was committed.
-    pub(super) fn released(&mut self, release: &Release) -> Next {
-        let Release { page, tenant, event_id, end } = release;
-        let slice = &page.slices[0];
-        if let Some(lot) = self.lots.get_mut(tenant) {
-            lot.change(*event_id, |parked| match end {
-                End::Joined(at) => lot::resolve(parked, *at),
-                End::More | End::Superseding => {
-                    parked.behind = slice.cursor.position;
-                    parked.events = parked.events.saturating_sub(slice.events.len() as u64);
-                }
-            });
-        }
-        if *end == End::Superseding { Next::TakeOver } else { Next::GoOn }
-    }
-
     /// What a refused event makes of what is parked: it is parked itself, or what was being released is
     /// again. Of a DELETE_ALL the whole topic is, or later creates would pass it; so it is when too many
     /// of its keys are.
@@ -256,36 +174,7 @@ pub(super) enum Whole {
     Topic,
 }
 
-struct Part {
-    events: Vec<Envelope>,
-    end: End,
-    scanned: Position,
-}
-
-/// What of a slice is released with `parked`, no further than `at`.
-fn part(lot: &Lot, parked: &Parked, slice: Slice, at: Position) -> Part {
-    let whole = parked.key.is_none();
-    let over = slice.scanned >= at || !slice.more;
-    let mut part = Part {
-        events: Vec::new(),
-        end: if over { End::Joined(at) } else { End::More },
-        scanned: slice.scanned.min(at),
-    };
-    for event in slice.events.into_iter().take_while(|event| event.position <= at) {
-        if whole && lot.is_apart(&event) {
-            continue;
-        }
-        let superseding = whole && lot.supersedes(&event);
-        part.events.push(event);
-        if superseding {
-            part.end = End::Superseding;
-            break;
-        }
-    }
-    part
-}
-
-fn scope(parked: &Parked) -> Filter {
+pub(super) fn scope(parked: &Parked) -> Filter {
     let topics = vec![TopicPattern::exact(&parked.topic)];
     Filter { topics, keys: parked.key.clone().into_iter().collect(), ..Filter::default() }
 }
@@ -295,11 +184,23 @@ fn topics<'p>(parked: impl Iterator<Item = &'p Parked>) -> Vec<TopicPattern> {
     topics.into_iter().map(TopicPattern::exact).collect()
 }
 
-fn scan(filter: Filter, events_max: usize) -> Scan {
+pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
     Scan { filter, events_max, rows_max: ROWS_MAX, ..page_scan(events_max) }
 }
 
-async fn read(parts: &Parts, tenant: &TenantId, after: Position, scan: &Scan) -> Result<Slice, Error> {
+/// What one log has parked, what is over included.
+pub(super) async fn parked_in(parts: &Parts, tenant: &TenantId, log_id: LogId) -> Result<Vec<Parked>, Error> {
+    let mut parked = parts.store.parked(tenant).await?;
+    parked.retain(|parked| parked.log_id == log_id);
+    Ok(parked)
+}
+
+pub(super) async fn read(
+    parts: &Parts,
+    tenant: &TenantId,
+    after: Position,
+    scan: &Scan,
+) -> Result<Slice, Error> {
     let slices = parts.store.read(&[(tenant.clone(), after.into())], scan).await?;
     let slice = slices.into_iter().next();
     slice.ok_or_else(|| store::Error::Corrupt(format!("tenant `{tenant}` has no log")).into())

@@ -7,14 +7,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::health;
 use super::lot::{Lot, Verdict};
+use super::proof;
 use super::suspects::Suspects;
 use super::verify::CursorLost;
 use super::{Parts, page_scan};
-use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof};
+use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
@@ -66,8 +65,8 @@ pub(super) struct Relay {
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
     pub(super) stopped: HashSet<TenantId>,
-    /// Tenants of which the store knows that Kafka has a cursor, or is to have one.
-    begun: HashSet<TenantId>,
+    /// Tenants of which the store knows that Kafka may have a cursor.
+    pub(super) begun: HashSet<TenantId>,
     /// Tenants whose next event is for a topic that was held back.
     waiting: HashMap<TenantId, Topic>,
     /// What was read ahead of its turn.
@@ -87,7 +86,8 @@ impl Relay {
         for Head { tenant, log_id, .. } in &changed.heads {
             let checkpoint = checkpoints.get(tenant).filter(|checkpoint| checkpoint.log_id == *log_id);
             CursorLost::check(tenant, known.get(&(*log_id, Follower::relay())), checkpoint)?;
-            begun.extend(checkpoint.map(|_| tenant.clone()));
+            let is_known = checkpoint.is_some() || known.contains_key(&(*log_id, Follower::relay()));
+            begun.extend(is_known.then(|| tenant.clone()));
         }
         let (progress, lots) = (HashMap::new(), HashMap::new());
         let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
@@ -95,6 +95,7 @@ impl Relay {
         let mut relay = Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
         relay.take_up(parts, changed.heads).await?;
         relay.take_stock(parts).await?;
+        relay.tell_healthy(parts);
         Ok(relay)
     }
 
@@ -121,20 +122,6 @@ impl Relay {
         }
     }
 
-    /// The start of each log that this page has the first events of, for those whose first page the store
-    /// was not told of yet. Written down before the page is committed, it tells that there may be a
-    /// cursor in Kafka.
-    pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
-        let first = |slice: &&PageSlice| self.begun.insert(slice.tenant.clone());
-        let first = page.slices.iter().filter(first);
-        let start = |slice: &PageSlice| Cursor {
-            position: Position::START,
-            event_id: EventId::NONE,
-            log_id: slice.cursor.log_id,
-        };
-        first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
-    }
-
     async fn read(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         self.look(parts).await?;
         loop {
@@ -151,7 +138,7 @@ impl Relay {
     async fn read_turn(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
         let (tenants, events_each_max) = self.turn(suspects);
         if tenants.is_empty() {
-            return Ok(self.proving_page());
+            return Ok(self.proving_page(Vec::new()));
         }
         let from = self.dequeue(tenants);
         let read = parts.store.read(&from, &page_scan(events_each_max)).await?;
@@ -163,7 +150,7 @@ impl Relay {
         let left_out = from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
         left_out.for_each(|tenant| self.enqueue(tenant));
         let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice, suspects)).collect();
-        Ok((!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices }))
+        Ok(self.proving_page(slices))
     }
 
     /// Stops whoever's log hasn't the event that its slice begins after. Which logs have grown was asked
@@ -177,27 +164,6 @@ impl Relay {
             }
         }
         Ok(())
-    }
-
-    /// A page without events, where Kafka lacks the newest ledgers: nothing else is to be published that
-    /// would prove them.
-    fn proving_page(&self) -> Option<Page> {
-        let unproved = self.lots.iter().filter(|(_, lot)| lot.is_unproved()).take(PAGE_TENANTS_MAX);
-        let slice = |(tenant, lot): (&TenantId, &Lot)| {
-            let cursor = self.progress.get(tenant)?.cursor?;
-            Some(PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof: proof(Some(lot)) })
-        };
-        let slices: Vec<_> = unproved.filter_map(slice).collect();
-        (!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices })
-    }
-
-    /// A page was committed, with what it proves.
-    pub(super) fn prove(&mut self, page: &Page) {
-        for slice in &page.slices {
-            if let Some(lot) = self.lots.get_mut(&slice.tenant) {
-                lot.prove(&slice.proof.ledger);
-            }
-        }
     }
 
     /// Whether anything stays behind.
@@ -266,10 +232,7 @@ impl Relay {
             }
             let known = self.known.get(&(*log_id, Follower::relay()));
             let cursor = known.map(|KnownCursor { cursor, .. }| *cursor);
-            match cursor {
-                Some(cursor) => met.push((tenant.clone(), cursor)),
-                None => parts.health.well(&health::log_of(tenant)),
-            }
+            met.extend(cursor.map(|cursor| (tenant.clone(), cursor)));
             let progress = Progress { log_id: *log_id, cursor, head: *position, queued: false };
             self.progress.insert(tenant.clone(), progress);
         }
@@ -324,16 +287,11 @@ impl Relay {
         if slice.more {
             self.enqueue(slice.tenant.clone());
         }
-        let (mut events, proof) = (slice.events, proof(self.lots.get(&slice.tenant)));
+        let (mut events, proof) = (slice.events, proof::of(self.lots.get(&slice.tenant)));
         if let Some(lot) = self.lots.get_mut(&slice.tenant) {
             events.retain(|event| lot.pass(event) == Verdict::Send);
             lot.passed(cursor.position);
         }
         Some(PageSlice { tenant: slice.tenant, events, cursor, proof })
     }
-}
-
-/// The parking of a log, as the store has it.
-pub(super) fn proof(lot: Option<&Lot>) -> ParkingProof {
-    ParkingProof { ledger: lot.map(Lot::ledger).unwrap_or_default(), is_resolved: false }
 }

@@ -60,8 +60,8 @@ pub struct Difference {
     pub again: u64,
     /// How many events behind that Kafka has not: they are published.
     pub pending: u64,
-    /// What is parked by the store, and was released since, by Kafka.
-    pub released: BTreeSet<EventId>,
+    /// Scopes that the store has as parked, and Kafka as ended.
+    pub ended: BTreeSet<EventId>,
     /// What Kafka has and the log has not, in order of topic, partition and offset.
     pub only_in_kafka: Vec<Published>,
 }
@@ -90,11 +90,11 @@ pub async fn compare(
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     lot::raise(&mut parked, &cursors);
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
-    let released: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
+    let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
     each(store, tenant, behind, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
-    let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, released });
+    let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
     // What the relay has passed over is known to the store, though its checkpoint is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
     let agree = is_whole
@@ -114,7 +114,7 @@ struct Evidence {
     checkpoint: Option<Cursor>,
     /// Where Kafka knows it to stand.
     known: Option<KnownCursor>,
-    /// Whether the log has the event at Kafka's cursor, or neither knows of one.
+    /// Whether the log has the event at Kafka's cursor, or neither Kafka nor the store knows of a cursor.
     is_whole: bool,
     parking: Option<ParkingLost>,
     /// Kafka's newest ledger.
@@ -226,14 +226,12 @@ impl Difference {
     fn is_as_shown(&self, shown: &Difference) -> bool {
         let seen =
             |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.parking, it.common, it.again);
-        seen(self) == seen(shown)
-            && self.released == shown.released
-            && self.only_in_kafka == shown.only_in_kafka
+        seen(self) == seen(shown) && self.ended == shown.ended && self.only_in_kafka == shown.only_in_kafka
     }
 }
 
-/// The cursors of the renewed log: the relay's, and those of releases, none of them further. A release that is
-/// over has come as far as the relay.
+/// The cursors of the renewed log: the relay's, and those of the scopes that the store has as parked, none of
+/// them further. A scope that has ended by Kafka has done so at the relay's cursor at the latest.
 fn renewed(
     cursors: &KnownCursors,
     parked: &[Parked],
@@ -242,20 +240,18 @@ fn renewed(
 ) -> Vec<(Follower, KnownCursor)> {
     let log_id = difference.enabled.log_id;
     let ledger = Ledger::of(parked);
-    let released = parked.iter().filter_map(|parked| {
+    let open = parked.iter().filter(|parked| parked.is_open());
+    let open = open.filter_map(|parked| {
         let follower = lot::follower(parked);
-        let is_resolved = difference.released.contains(&parked.event_id);
-        let known = cursors.get(&(log_id, follower.clone()));
-        let cursor = match known.map(|known| known.cursor) {
-            Some(cursor) if !is_resolved && cursor.position < common.position => cursor,
-            None if !is_resolved => return None,
-            _ => common,
-        };
-        Some((follower, KnownCursor { cursor, proof: ParkingProof { ledger, is_resolved } }))
+        let known = cursors.get(&(log_id, follower.clone()))?;
+        let ended = known.proof.ended.map(|ended| ended.no_later(common.position));
+        let is_before = ended.is_none() && known.cursor.position < common.position;
+        let cursor = if is_before { known.cursor } else { common };
+        Some((follower, KnownCursor { cursor, proof: ParkingProof { ledger, ended } }))
     });
-    let proof = ParkingProof { ledger, is_resolved: false };
+    let proof = ParkingProof { ledger, ended: None };
     let mut all = vec![(Follower::relay(), KnownCursor { cursor: common, proof })];
-    all.extend(released);
+    all.extend(open);
     all
 }
 

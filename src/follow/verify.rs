@@ -8,6 +8,7 @@
 use super::Parts;
 use super::health::{self, News};
 use super::page_scan;
+use super::parking::parked_in;
 use super::relay::{Error, PAGE_TENANTS_MAX, Relay};
 use crate::broker::KnownCursor;
 use crate::domain::follower::Cursor;
@@ -28,9 +29,9 @@ pub enum CursorLost {
     Missing(TenantId, Position),
     /// It went back.
     #[error(
-        "the cursors topic has the cursor of tenant {tenant} at position {cursor}, and the tenant was published \
-         up to position {checkpoint}: the topic lost its newest records; point the gateway at the right Kafka \
-         and ENV, bring the topic back, or run `event-gateway restore`"
+        "the cursors topic has tenant {tenant} at position {cursor}, and the store knows it to be published up to \
+         position {checkpoint}: the topic lost its newest records; point the gateway at the right Kafka and \
+         ENV, bring the topic back, or run `event-gateway restore`"
     )]
     Behind {
         /// Whose cursor.
@@ -74,7 +75,9 @@ pub enum ParkingLost {
         kafka: u64,
     },
     /// It has made others.
-    #[error("the store's parking transition {0} of this log is another than Kafka's")]
+    #[error(
+        "after {0} parking transitions of this log, the store has something else parked than Kafka proves"
+    )]
     Other(u64),
 }
 
@@ -104,9 +107,7 @@ impl Relay {
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
             let slices = parts.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
-                if slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start) {
-                    parts.health.well(&health::log_of(tenant));
-                } else {
+                if !slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start) {
                     self.stop_gone_back(parts, tenant, cursor);
                 }
             }
@@ -114,14 +115,23 @@ impl Relay {
         Ok(())
     }
 
-    /// Checks that the store has every parking transition that this relay has seen there.
+    /// Says of every tenant that runs that its log is as Kafka proves.
+    pub(super) fn tell_healthy(&self, parts: &Parts) {
+        let running = self.progress.keys().filter(|tenant| !self.stopped.contains(*tenant));
+        running.for_each(|tenant| parts.health.well(&health::log_of(tenant)));
+    }
+
+    /// Checks that the store has every parking transition that this relay has read from it or written to it.
     pub(super) async fn verify_parking(&mut self, parts: &Parts) -> Result<(), Error> {
         let seen: Vec<_> = self.lots.iter().map(|(tenant, lot)| (tenant.clone(), lot.ledger())).collect();
+        let ledgers = self.ledgers(parts).await?;
         for (tenant, seen) in seen {
             let Some(log_id) = self.progress.get(&tenant).map(|progress| progress.log_id) else { continue };
-            let mut parked = parts.store.parked(&tenant).await?;
-            parked.retain(|parked| parked.log_id == log_id);
-            if let Err(lost) = ParkingLost::check(&Ledger::of(&parked), &seen) {
+            let stored = match ledgers.get(&log_id) {
+                Some(ledger) if ledger.open > 0 => Ledger::of(&parked_in(parts, &tenant, log_id).await?),
+                closed => Ledger::default().numbered(closed.map_or(0, |ledger| ledger.number)),
+            };
+            if let Err(lost) = ParkingLost::check(&stored, &seen) {
                 self.stop(parts, &tenant, &went_back(&lost));
             }
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::judge::{Known, Tail};
 use super::tally::{Stays, Tally};
-use super::{Enabled, Error, Head, Receipt, Standing};
+use super::{Enabled, Error, Head, LogLedger, Receipt, Standing};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
@@ -197,13 +197,19 @@ pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
         events: row.integer("events")?.unsigned_abs(),
         asked,
         reason: row.text_if_any("reason")?.map(str::to_owned),
-        ledger: row.integer("ledger")?.unsigned_abs(),
+        ledger: transition(row)?,
     })
 }
 
-/// The columns of a log's last parking transition.
-pub(super) fn ledger(row: &impl Columns) -> Result<(TenantId, LogId, u64), Error> {
-    Ok((tenant(row)?, log_id(row)?, row.integer("ledger")?.unsigned_abs()))
+/// The columns of a log's ledger.
+pub(super) fn ledger(row: &impl Columns) -> Result<LogLedger, Error> {
+    let open = row.integer("open")?.unsigned_abs();
+    Ok(LogLedger { tenant: tenant(row)?, log_id: log_id(row)?, number: transition(row)?, open })
+}
+
+/// The column `ledger`: the number of a parking transition.
+pub(super) fn transition(row: &impl Columns) -> Result<u64, Error> {
+    Ok(row.integer("ledger")?.unsigned_abs())
 }
 
 /// An event's columns; the tenant is the one that was asked for.

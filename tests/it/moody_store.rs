@@ -257,7 +257,7 @@ impl Parking for Moody {
         self.through(Call::Other, self.inner.parked_lane(lane)).await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
         self.through(Call::Other, self.inner.parking_ledgers(lane)).await
     }
 

@@ -113,6 +113,7 @@ macro_rules! contract {
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state
                 nobody_parks_whose_lane_was_taken
                 a_lane_s_ledgers_tell_the_last_transition_of_each_log
+                a_transition_is_written_upon_the_one_before_it_or_not_at_all
                 what_was_asked_for_stays_asked_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
                 the_tally_accounts_for_every_event;
@@ -123,6 +124,7 @@ macro_rules! contract {
                 a_lease_that_ran_out_is_renewed_unless_it_was_taken
                 a_released_lane_is_free_at_once
                 a_seized_lane_is_lost_by_whoever_held_it
+                a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has
                 whoever_holds_a_lane_may_take_it_again
                 epochs_rise_with_every_taking
                 of_many_who_take_a_lane_one_gets_it

@@ -20,8 +20,8 @@ pub(super) struct Walked {
     /// Where the relay stands, by Kafka.
     pub(super) kafka: Option<Cursor>,
     pub(super) parking: Option<ParkingLost>,
-    /// Parked by the store, and released since.
-    pub(super) released: BTreeSet<EventId>,
+    /// Parked by the store, and ended by Kafka.
+    pub(super) ended: BTreeSet<EventId>,
 }
 
 /// How far it has come.
@@ -76,13 +76,13 @@ impl Walk {
 
     /// The difference that was found.
     pub(super) fn end(self, walked: Walked) -> Difference {
-        let Walked { enabled, kafka, parking, released } = walked;
+        let Walked { enabled, kafka, parking, ended } = walked;
         let Self { records, common, again, pending, met, .. } = self;
         let only = |record: &Published| !met.contains(&(record.position, record.event_id));
         let mut only_in_kafka: Vec<_> = records.into_iter().filter(only).collect();
         only_in_kafka.sort_by(|one, other| {
             (&one.topic, one.partition, one.offset).cmp(&(&other.topic, other.partition, other.offset))
         });
-        Difference { enabled, kafka, parking, common, again, pending, released, only_in_kafka }
+        Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka }
     }
 }

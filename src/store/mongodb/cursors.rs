@@ -3,7 +3,7 @@
 //! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
 //! them when they go on, and everyone who asks what is published.
 
-use ::mongodb::bson::{Document, doc};
+use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 
 use super::fault::{reading, writing};
@@ -22,13 +22,7 @@ impl Cursors for Mongodb {
     }
 
     async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
-        let mut session = self.session().await?;
-        let ours = doc! { "lane": i32::from(lane.number()) };
-        let tenants = reading(many::find(&self.collections.tenants, ours, &mut session)).await?;
-        let tenants = tenants.iter().map(|row| rows::tenant(row)).collect::<Result<Vec<_>, _>>()?;
-        let ids: Vec<_> = tenants.iter().map(|tenant| id(tenant, follower)).collect();
-        let ours = doc! { "_id": { "$in": ids } };
-        let found = reading(many::find(&self.collections.cursors, ours, &mut session)).await?;
+        let found = self.cursors_of(lane, follower).await?;
         let cursor = |row| {
             let tenant = rows::noun(rows::document(row, "_id")?, "tenant", TenantId::parse)?;
             Ok((tenant, rows::cursor(row)?))
@@ -86,6 +80,27 @@ impl Cursors for Mongodb {
             Upserted::All => Renewed::Held,
             Upserted::NotThoseThatDoNotFit => Renewed::Lost,
         })
+    }
+}
+
+impl Mongodb {
+    /// The newest term of a checkpoint of a lane's tenants; 0 if there is none.
+    pub(super) async fn newest_term(&self, lane: Lane) -> Result<u64, Error> {
+        let found = self.cursors_of(lane, &Follower::relay()).await?;
+        let terms = found.iter().map(|row| rows::number_if_any(row, "term"));
+        let terms = terms.collect::<Result<Vec<_>, _>>()?;
+        Ok(terms.into_iter().flatten().max().unwrap_or_default().unsigned_abs())
+    }
+
+    /// A follower's cursors in all logs of a lane, as rows.
+    async fn cursors_of(&self, lane: Lane, follower: &Follower) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut session = self.session().await?;
+        let ours = doc! { "lane": i32::from(lane.number()) };
+        let tenants = reading(many::find(&self.collections.tenants, ours, &mut session)).await?;
+        let tenants = tenants.iter().map(|row| rows::tenant(row)).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<_> = tenants.iter().map(|tenant| id(tenant, follower)).collect();
+        let ours = doc! { "_id": { "$in": ids } };
+        reading(many::find(&self.collections.cursors, ours, &mut session)).await
     }
 }
 

@@ -137,7 +137,16 @@ impl Mongodb {
         }
         let row = taken?;
         let epoch = row.map(|row| rows::number(&row, "epoch")).transpose().map_err(written)?;
-        Ok(epoch.map(|epoch| Lease { lane, epoch: epoch.unsigned_abs() }))
+        let Some(epoch) = epoch.map(i64::unsigned_abs) else { return Ok(None) };
+        // The leases alone may have gone back.
+        let term = self.newest_term(lane).await?;
+        if term < epoch {
+            return Ok(Some(Lease { lane, epoch }));
+        }
+        let raised = doc! { "$set": { "epoch": (term + 1).cast_signed() } };
+        let taken = Lease { lane, epoch };
+        let raised = writing(self.collections.leases.update_one(of(&taken), raised)).await?;
+        Ok((raised.matched_count == 1).then_some(Lease { epoch: term + 1, ..taken }))
     }
 }
 

@@ -16,10 +16,10 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked, State};
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{Error, Lease, Parking, Renewed, Tally};
+use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, transitions};
 
 #[async_trait]
 impl Parking for Mongodb {
@@ -55,18 +55,23 @@ impl Parking for Mongodb {
         self.find_parked(doc! { "lane": i32::from(lane.number()), "state": open }).await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
         let mut session = self.snapshot().await?;
+        let open = doc! { "$in": ["$state", ["parked", "releasing"]] };
         let last = vec![
             doc! { "$match": { "lane": i32::from(lane.number()) } },
             doc! { "$group": {
-                "_id": { "tenant": "$_id.tenant", "log_id": "$log_id" }, "ledger": { "$max": "$ledger" }
+                "_id": { "tenant": "$_id.tenant", "log_id": "$log_id" },
+                "ledger": { "$max": { "$ifNull": ["$ledger", 1_i64] } },
+                "open": { "$sum": { "$cond": [open, 1_i64, 0_i64] } },
             } },
         ];
         let last = many::aggregate(&self.collections.parked, last, &mut session).await?;
         let last = last.iter().map(|row| {
             let log = rows::document(row, "_id")?;
-            Ok((rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?, ledger(row)?))
+            let (tenant, log_id) = (rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?);
+            let open = rows::number(row, "open")?.unsigned_abs();
+            Ok(LogLedger { tenant, log_id, number: ledger(row)?, open })
         });
         last.collect()
     }
@@ -123,6 +128,12 @@ impl Body for Park<'_> {
         if held.session(&mut *session).await?.matched_count == 0 {
             return Ok(Renewed::Lost);
         }
+        for ((tenant, log_id), number) in transitions::last(self.parked) {
+            let its = doc! { "_id.tenant": tenant.as_str(), "log_id": log_id.to_string() };
+            let newest = rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *session).await?;
+            let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
+            transitions::follows(&tenant, stored, number)?;
+        }
         for parked in self.parked {
             let whose = doc! { "_id": id(&parked.tenant, parked.event_id) };
             rows.update_one(whose, write(parked, lane)).upsert(true).session(&mut *session).await?;
@@ -157,9 +168,9 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
     } }]
 }
 
-/// The field `ledger`, which rows of before it came up lack.
+/// The field `ledger`, which rows that were written before it came up lack.
 fn ledger(row: &RawDocument) -> Result<u64, Error> {
-    Ok(rows::number_if_any(row, "ledger")?.unwrap_or_default().unsigned_abs())
+    Ok(rows::number_if_any(row, "ledger")?.unwrap_or(1).unsigned_abs())
 }
 
 fn parked(row: &RawDocument) -> Result<Parked, Error> {

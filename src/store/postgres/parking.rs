@@ -12,11 +12,11 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Parking, Renewed, Tally};
+use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, transitions};
 
 #[async_trait]
 impl Parking for Postgres {
@@ -47,7 +47,7 @@ impl Parking for Postgres {
         self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
         let list = sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
         self.sessions.one().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
@@ -58,6 +58,11 @@ impl Parking for Postgres {
         if session.find(held.bind(lease.epoch.cast_signed())).await?.is_empty() {
             session.rollback().await?;
             return Ok(Renewed::Lost);
+        }
+        for ((tenant, log_id), number) in transitions::last(parked) {
+            let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
+            let found = session.find(find.bind(tenant.to_string()).bind(log_id.to_string())).await?;
+            transitions::follows(&tenant, found.first().map_or(Ok(0), sql::transition)?, number)?;
         }
         for parked in parked {
             session.insert(columns(sqlx::query(sql!("postgres/parked_write.sql")), parked), 1).await?;

@@ -12,9 +12,9 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Asked, Parked};
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, Parking, Renewed, Tally, sql};
+use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, sql, transitions};
 
 #[async_trait]
 impl Parking for Sqlite {
@@ -53,7 +53,7 @@ impl Parking for Sqlite {
             .await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<(TenantId, LogId, u64)>, Error> {
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
         self.readers
             .read(move |reading| {
                 let list = sql!("sqlite/parked_ledger_list.sql");
@@ -69,6 +69,12 @@ impl Parking for Sqlite {
                 let of = params![lane.number(), epoch.cast_signed()];
                 if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none() {
                     return Ok(Renewed::Lost);
+                }
+                for ((tenant, log_id), number) in transitions::last(&parked) {
+                    let of = params![tenant.as_str(), log_id.to_string()];
+                    let find = sql!("sqlite/parked_ledger_find.sql");
+                    let stored = rows::get(writing, find, of, |row| sql::transition(row))?;
+                    transitions::follows(&tenant, stored, number)?;
                 }
                 let now = clock.now().as_ms();
                 parked.iter().try_for_each(|parked| write(writing, parked, now))?;

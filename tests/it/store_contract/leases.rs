@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Error, Lease, Mark, Outcome, Renewed, Store};
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, LANES, Stage, diku, log_id, tenant};
-use super::drafts::create;
+use super::bench::{Bench, LANES, Stage, diku, log_id, position, tenant};
+use super::drafts::{create, event_id};
 use super::parking::parked;
 
 const LANE: Lane = Lane::new(1);
@@ -198,4 +199,22 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
     assert!(store.take(Lane::new(0), "one", TTL).await.unwrap().is_some());
     let missing = store.seize(Lane::new(LANES), "two", TTL).await.unwrap_err();
     assert!(matches!(&missing, Error::Refused(why) if why.contains("there is no lane-3")), "{missing}");
+}
+
+/// As after a backup of the leases alone came back.
+pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let enabled = store.list().await.unwrap().remove(0);
+    let cursor = Cursor { log_id: enabled.log_id, position: position(1), event_id: event_id(1) };
+    let former = Lease { lane: enabled.lane, epoch: 900 };
+    let checkpoint = async |lease: &Lease| {
+        store.checkpoint(lease, &Follower::relay(), &[(enabled.tenant.clone(), cursor)]).await.unwrap()
+    };
+    assert_eq!(checkpoint(&former).await, Renewed::Held);
+    let taken = store.take(enabled.lane, "one", TTL).await.unwrap().unwrap();
+    assert_eq!((taken.epoch, checkpoint(&taken).await), (901, Renewed::Held));
+    assert_eq!(store.renew(&taken, TTL).await.unwrap(), Renewed::Held);
+    let seized = store.seize(enabled.lane, "two", TTL).await.unwrap();
+    assert_eq!((seized.epoch, checkpoint(&seized).await), (902, Renewed::Held));
+    assert_eq!(checkpoint(&taken).await, Renewed::Lost);
 }

@@ -7,7 +7,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Asked, Parked, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Lease, Renewed, Tally};
+use event_gateway::store::{Error, Lease, LogLedger, Renewed, Tally};
 
 use super::bench::{Bench, Stage, college, diku, log_id, position};
 use super::drafts::{create, create_in, event_id, key, topic};
@@ -64,7 +64,7 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
             behind: position(8),
             counted: position(11),
             events: 5,
-            ledger: 7,
+            ledger: 2,
             ..whole.clone()
         };
         stage.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
@@ -124,14 +124,35 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
     let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
     assert_ne!(ours.lane, theirs.lane);
     assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
-    let over = Parked { state: State::Discarded(position(9)), ledger: 5, ..parked(&diku(), 4) };
-    let former = Parked { log_id: log_id(7), ledger: 9, ..parked(&diku(), 2) };
-    stage.store.park(&ours, &[parked(&diku(), 3), over, former]).await.unwrap();
+    let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
+    let former = Parked { state: State::Joined(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
+    stage.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
+    stage.store.park(&ours, &[over]).await.unwrap();
     stage.store.park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }]).await.unwrap();
     let mut told = stage.store.parking_ledgers(ours.lane).await.unwrap();
     told.sort_unstable();
-    assert_eq!(told, [(diku(), log_id(1), 5), (diku(), log_id(7), 9)]);
-    assert_eq!(stage.store.parking_ledgers(theirs.lane).await.unwrap(), [(college(), log_id(2), 1)]);
+    let ledger = |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
+    assert_eq!(told, [ledger(diku(), 1, 2, 1), ledger(diku(), 7, 1, 0)]);
+    let told = stage.store.parking_ledgers(theirs.lane).await.unwrap();
+    assert_eq!(told, [ledger(college(), 2, 1, 1)]);
+}
+
+pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let numbered = |at, ledger| Parked { ledger, ..parked(&diku(), at) };
+    let park = async |rows: &[Parked]| stage.store.park(&lease, rows).await;
+    let lacks = |error: Error| error.to_string().contains("tenant `diku` has");
+    assert!(lacks(park(&[numbered(3, 2)]).await.unwrap_err()));
+    park(&[numbered(3, 1)]).await.unwrap();
+    // What is only counted is written under the number that it has.
+    park(&[Parked { events: 9, ..numbered(3, 1) }]).await.unwrap();
+    assert!(lacks(park(&[numbered(5, 1), numbered(7, 3)]).await.unwrap_err()));
+    assert_eq!(found(&stage, &diku()).await.len(), 1, "all or none");
+    park(&[numbered(7, 2)]).await.unwrap();
+    park(&[numbered(9, 3)]).await.unwrap();
+    let of_former = Parked { log_id: log_id(7), ..numbered(11, 2) };
+    assert!(lacks(park(&[of_former]).await.unwrap_err()), "each log has numbers of its own");
 }
 
 pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {

@@ -1,0 +1,59 @@
+//! Proof: what the relay's pages tell Kafka of the store, so that a store that went back is found out.
+//!
+//! Fed by the lots as the store has them; feeds the pages that the relay offers, and the checkpoint that
+//! comes before a log's first page.
+
+use std::collections::HashSet;
+
+use super::lot::Lot;
+use super::relay::{PAGE_TENANTS_MAX, Relay};
+use crate::broker::{Page, PageSlice, ParkingProof};
+use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+
+impl Relay {
+    /// For each log whose first page this is: a checkpoint at its start. Written before the page is
+    /// committed, it says that Kafka may have a cursor.
+    pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
+        let first = page.slices.iter().filter(|slice| self.begun.insert(slice.tenant.clone()));
+        let start = |slice: &PageSlice| Cursor {
+            position: Position::START,
+            event_id: EventId::NONE,
+            log_id: slice.cursor.log_id,
+        };
+        first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
+    }
+
+    /// The page of these slices, and of cursors without events for logs whose newest ledger Kafka lacks.
+    pub(super) fn proving_page(&self, mut slices: Vec<PageSlice>) -> Option<Page> {
+        if self.lots.values().any(Lot::is_unproved) {
+            let there: HashSet<_> = slices.iter().map(|slice| slice.tenant.clone()).collect();
+            let unproved =
+                self.lots.iter().filter(|(tenant, lot)| lot.is_unproved() && !there.contains(*tenant));
+            let slice = |(tenant, lot): (&TenantId, &Lot)| {
+                let cursor = self.progress.get(tenant)?.cursor?;
+                Some(PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof: of(Some(lot)) })
+            };
+            let room = PAGE_TENANTS_MAX.saturating_sub(slices.len());
+            let proving: Vec<_> = unproved.filter_map(slice).take(room).collect();
+            slices.extend(proving);
+        }
+        (!slices.is_empty()).then_some(Page { follower: Follower::relay(), slices })
+    }
+
+    /// A page was committed, with what it proves.
+    pub(super) fn prove(&mut self, page: &Page) {
+        for slice in &page.slices {
+            if let Some(lot) = self.lots.get_mut(&slice.tenant) {
+                lot.prove(&slice.proof.ledger);
+            }
+        }
+    }
+}
+
+/// The parking of a log, as the store has it.
+pub(super) fn of(lot: Option<&Lot>) -> ParkingProof {
+    ParkingProof { ledger: lot.map(Lot::ledger).unwrap_or_default(), ended: None }
+}
