@@ -43,6 +43,8 @@ pub enum Mood {
 pub enum Call {
     Append,
     Cursor,
+    /// A lane is taken.
+    Take,
     Check,
     Other,
 }
@@ -207,7 +209,7 @@ impl Leases for Moody {
     }
 
     async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        self.through(Call::Other, self.inner.take(lane, by, ttl)).await
+        self.through(Call::Take, self.inner.take(lane, by, ttl)).await
     }
 
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
