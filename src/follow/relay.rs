@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::lot::{Lot, Verdict};
 use super::proof;
+use super::rivals;
 use super::suspects::Suspects;
 use super::verify::CursorLost;
 use super::{Parts, page_scan};
@@ -89,6 +90,7 @@ impl Relay {
             let is_known = checkpoint.is_some() || known.contains_key(&(*log_id, Follower::relay()));
             begun.extend(is_known.then(|| tenant.clone()));
         }
+        rivals::look_for_strangers(parts, lane, &known, &changed.heads).await?;
         let (progress, lots) = (HashMap::new(), HashMap::new());
         let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
         let waiting = HashMap::new();

@@ -215,10 +215,15 @@ async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: L
     }
     // A Kafka that isn't the right one shows by lacking what the store knows.
     let checkpoint = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
-    match store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? {
-        Renewed::Held => Ok(()),
-        Renewed::Lost => Err(changed()),
+    if store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? == Renewed::Lost {
+        return Err(changed());
     }
+    // Nobody goes on from the former log, and who finds cursors of it would take them for another store's.
+    let former: Vec<_> = cursors.into_keys().filter(|(its, _)| its == log_id).collect();
+    if let Err(error) = producer.forget(&former).await {
+        tracing::warn!(%tenant, %error, "failed to remove the cursors of the former log; `/readyz` names them");
+    }
+    Ok(())
 }
 
 impl Difference {

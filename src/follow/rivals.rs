@@ -1,17 +1,20 @@
 //! Gateways on another store that publish under this one's names: they fence each other, for ever.
 //!
-//! Fed by the lane each time that it was fenced; tells `health` who it must be. Replicas of one store share
-//! lanes by leases: who is fenced while its lease is its own was fenced by somebody who has another.
+//! Fed by the lane each time that it was fenced, and with Kafka's cursors at each takeover; tells `health` who
+//! it must be. Replicas of one store share lanes by leases: who is fenced while its lease is its own was fenced
+//! by somebody who has another. A cursor of a log that the store does not know was written from another store:
+//! one that is there too, or the one in whose place this one was put.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Parts;
 use super::health::News;
+use crate::broker::KnownCursors;
 use crate::domain::lane::Lane;
-use crate::store::Lease;
+use crate::store::{self, Head, Lease};
 
 /// So often within so long: once or twice, `restore` or `lanes resize` may have done it.
 const TIMES: usize = 3;
@@ -59,6 +62,37 @@ impl Rivals {
             self.0.pop_front();
         }
     }
+}
+
+/// Tells of cursors in a lane's partition whose logs the store does not know.
+pub(super) async fn look_for_strangers(
+    parts: &Parts,
+    lane: Lane,
+    known: &KnownCursors,
+    heads: &[Head],
+) -> Result<(), store::Error> {
+    let ours: HashSet<_> = heads.iter().map(|head| head.log_id).collect();
+    let mut strange: BTreeSet<_> = known.keys().map(|(log_id, _)| *log_id).collect();
+    strange.retain(|log_id| !ours.contains(log_id));
+    if !strange.is_empty() {
+        // Tenants that have no event yet, or another lane since.
+        parts.store.list().await?.iter().for_each(|enabled| drop(strange.remove(&enabled.log_id)));
+    }
+    let who = format!("cursors of {lane}");
+    let Some(first) = strange.first() else {
+        parts.health.well(&who);
+        return Ok(());
+    };
+    let (count, env) = (strange.len(), parts.settings.naming().env().unwrap_or("unset"));
+    let why = format!(
+        "Kafka has cursors of {count} logs that this store does not know, such as {first}: a gateway on another \
+         store publishes there with the same ENV ({env}), or this store was put in another's place; give each \
+         store an ENV of its own, or bring the right store back"
+    );
+    if parts.health.trouble(&who, &why) == News::New {
+        tracing::error!(%lane, "{why}");
+    }
+    Ok(())
 }
 
 /// Who is in trouble.

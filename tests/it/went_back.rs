@@ -155,3 +155,27 @@ async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     followers.stop().await;
     assert!(stage.kafka.state(|state| state.records.iter().all(|r| r.tenant == tenants[1])));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    let followers = stage.follow();
+    stage.published(&tenants[..1]).await;
+    followers.stop().await;
+    assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
+    // As the store in whose place this one was put has left it.
+    let cursor = Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    let known = KnownCursor { cursor, proof: ParkingProof::default() };
+    let lane = Lane::new(0);
+    stage.kafka.state(|state| {
+        state.cursors.get_mut(&lane).unwrap().insert((log_id(77), Follower::relay()), known);
+    });
+    let followers = stage.follow();
+    let trouble = stage.trouble("cursors of lane-0").await;
+    assert!(trouble.contains("1 logs") && trouble.contains(&log_id(77).to_string()), "{trouble}");
+    stage.append(&tenants[0], drafts(&tenants[0], 3..5)).await;
+    stage.published(&tenants[..1]).await;
+    followers.stop().await;
+}
