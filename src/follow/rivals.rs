@@ -76,7 +76,8 @@ pub(super) async fn look_for_strangers(
     strange.retain(|log_id| !ours.contains(log_id));
     if !strange.is_empty() {
         // Tenants that have no event yet, or another lane since.
-        parts.store.list().await?.iter().for_each(|enabled| drop(strange.remove(&enabled.log_id)));
+        let all: HashSet<_> = parts.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
+        strange.retain(|log_id| !all.contains(log_id));
     }
     let who = format!("cursors of {lane}");
     let Some(first) = strange.first() else {
