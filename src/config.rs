@@ -26,7 +26,7 @@ use crate::intake;
 
 pub use options::{
     Given, KafkaOptions, LanesVerb, Line, ServeOptions, StoreOptions, TenantsOptions, TenantsVerb,
-    TopicsVerb, Verb, parse,
+    TopicsVerb, Usage, Verb, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 

@@ -16,13 +16,24 @@ use event_gateway::{app, cli, telemetry};
 
 /// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
 const THREADS_END: Duration = Duration::from_millis(300);
+/// The exit status of a command line that can't be meant.
+const USAGE: u8 = 2;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let line = config::parse();
     let metrics = Arc::new(Metrics::default());
+    let line = match config::parse() {
+        Ok(line) => line,
+        Err(usage) if telemetry::form() == telemetry::Form::Text => usage.exit(),
+        Err(usage) => {
+            let (logs, _) = telemetry::start("info", &metrics);
+            logs.fatal(&usage.line());
+            logs.finish();
+            return ExitCode::from(USAGE);
+        }
+    };
     let (logs, understood) = telemetry::start(&line.logs.log_level, &metrics);
     let ended = understood.and_then(|()| run(line, metrics));
     let code = match &ended {

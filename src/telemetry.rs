@@ -33,6 +33,20 @@ pub struct Logs {
     repeats: Repeats,
 }
 
+/// What a line of the log looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Text, for who sits at a terminal.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Returns the form that stderr asks for.
+pub fn form() -> Form {
+    if std::io::stderr().is_terminal() { Form::Text } else { Form::Json }
+}
+
 /// Starts logging at that level: `info`, `debug`, or directives such as `info,event_gateway=debug`.
 /// With a level that is none it logs at `info`, so that the error is told in the log's own form.
 pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) {
@@ -44,10 +58,9 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
     let registry = Registry::default().with(filter).with(repeats.clone());
     // An error of the log itself would be told with `eprintln!`, which panics and blocks.
     let lines = fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
-    if std::io::stderr().is_terminal() {
-        registry.with(lines).init();
-    } else {
-        registry.with(lines.json().flatten_event(true)).init();
+    match form() {
+        Form::Text => registry.with(lines).init(),
+        Form::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -14,7 +14,7 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
         *tenants.entry(enabled.lane).or_insert(0) += 1;
     }
     let roster = store.roster().await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout();
     writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "EPOCH", "TENANTS")?;
     for standing in roster.lanes {
         let holder = standing.holder.as_deref().unwrap_or("-");
@@ -32,10 +32,12 @@ pub async fn resize(store: &dyn Store, broker: &Opened, by: &str, lanes: u16) ->
         Opened::Embedded(_) | Opened::None => None,
     };
     let resize::Resized { from, moved } = resize::resize(store, kafka, by, lanes).await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout();
+    let tenants = if moved == 1 { "tenant" } else { "tenants" };
+    let now = if lanes == 1 { "lane" } else { "lanes" };
     writeln!(
         out,
-        "{from} lanes are {lanes} now, and {moved} tenants have another: start with LANES={lanes}"
+        "{lanes} {now} now ({from} before); {moved} {tenants} changed lane. Start with LANES={lanes}"
     )?;
     Ok(())
 }

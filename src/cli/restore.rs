@@ -41,8 +41,10 @@ pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyho
         different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
     }
     if different > 0 && !accept {
+        let differ = if different == 1 { "tenant differs" } else { "tenants differ" };
         bail!(
-            "{different} tenants differ, and nothing was changed: TENANT --accept goes on as it is shown above"
+            "{different} {differ}; nothing was changed. To go on as shown: `event-gateway restore {} --accept`",
+            tenant.unwrap_or("TENANT")
         );
     }
     Ok(())
@@ -56,7 +58,7 @@ async fn look(
     accept: bool,
 ) -> anyhow::Result<bool> {
     let Some(difference) = restore::compare(parts.store, kafka, parts.settings, enabled).await? else {
-        writeln!(std::io::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
+        writeln!(super::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
         return Ok(false);
     };
     print(&difference)?;
@@ -64,7 +66,7 @@ async fn look(
         let new = LogId::new(parts.clock.new_id());
         let parts = restore::Parts { store: parts.store, kafka, settings: parts.settings };
         restore::accept(&parts, &difference, new, &format!("restore {new}")).await?;
-        writeln!(std::io::stdout(), "  accepted: its log is {new} from now on")?;
+        writeln!(super::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)
 }
@@ -75,12 +77,12 @@ fn print(difference: &Difference) -> std::io::Result<()> {
         Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
         None => "nowhere".to_owned(),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout();
     writeln!(out, "{}: Kafka and log {} differ", enabled.tenant, enabled.log_id)?;
     writeln!(out, "  the relay stands at     {}", place(kafka))?;
     writeln!(out, "  the log ends at         position {}", enabled.head)?;
     writeln!(out, "  both are the same up to {}", place(common))?;
-    writeln!(out, "  not found in Kafka      {pending} events of the log, to be published")?;
+    writeln!(out, "  only in the log         {pending} events, which will be published")?;
     writeln!(out, "  in both behind that     {again} events, to be published again")?;
     if let Some(parking) = parking {
         writeln!(out, "  parking was lost        {parking}")?;

@@ -7,7 +7,7 @@ use crate::store::Store;
 
 /// Prints a line for each enabled tenant.
 pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout();
     writeln!(out, "{:<32}{:<38}{:>6}{:>12}{:>12}", "TENANT", "LOG_ID", "LANE", "HEAD", "PUBLISHED")?;
     for enabled in store.list().await? {
         let cursor = store.load(&enabled.tenant, &Follower::relay()).await?;

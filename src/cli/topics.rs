@@ -14,7 +14,7 @@ pub async fn list(store: &dyn Store, settings: &Settings, kafka: Option<&Opened>
     let specs: Vec<_> = tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant)).collect();
     let topics: Vec<Topic> = specs.iter().map(|spec| spec.topic.clone()).collect();
     let there = described(kafka, &topics).await;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout();
     writeln!(
         out,
         "{:<64}{:>11}{:>16}{:>11}{:>10}",

@@ -30,7 +30,7 @@ impl Endpoint {
             return Err("a host must not be empty");
         }
         if text.contains("://") {
-            return Err("a host is named without a scheme such as http://: HOST or HOST:PORT");
+            return Err("a host is named without a scheme such as http://");
         }
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) =

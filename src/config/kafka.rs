@@ -18,7 +18,7 @@ use crate::domain::topic::Naming;
 const TOPICS_IDLE_AFTER: Duration = Duration::from_secs(300);
 
 /// Settings that are the gateway's own, with their aliases.
-const REFUSED: [&str; 20] = [
+const REFUSED: [&str; 17] = [
     // A reader would be sent to a follower, which may lag behind.
     "client.rack",
     "transactional.id",
@@ -32,14 +32,30 @@ const REFUSED: [&str; 20] = [
     "delivery.timeout.ms",
     "max.in.flight",
     "max.in.flight.requests.per.connection",
-    "message.max.bytes",
-    "bootstrap.servers",
-    "metadata.broker.list",
     "isolation.level",
     "fetch.wait.max.ms",
     "allow.auto.create.topics",
     "group.id",
     "enable.auto.commit",
+];
+
+/// Settings of TLS and SASL, with the variables that set them; librdkafka's own ones are allowed in their place.
+const SECURITY: [(&str, &str); 6] = [
+    ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
+    ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
+    ("ssl.keystore.password", "KAFKA_SSL_KEYSTORE_PASSWORD"),
+    ("sasl.mechanism", "KAFKA_SASL_MECHANISM"),
+    ("sasl.username", "KAFKA_SASL_USERNAME"),
+    ("sasl.password", "KAFKA_SASL_PASSWORD"),
+];
+
+/// Settings that a variable of the gateway sets, with that variable.
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("bootstrap.servers", "KAFKA_HOST"),
+    ("metadata.broker.list", "KAFKA_HOST"),
+    ("message.max.bytes", "MAX_REQUEST_SIZE"),
+    // What SASL and TLS need is checked by it.
+    ("security.protocol", "KAFKA_SECURITY_PROTOCOL"),
 ];
 
 /// The broker that the options name.
@@ -80,7 +96,8 @@ fn settings(
     options: &KafkaOptions,
     environment: &[(String, String)],
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let mut all = security(options)?;
+    let of_options = security(options)?;
+    let mut all = of_options.clone();
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
             if is_service_link(name) {
@@ -88,11 +105,13 @@ fn settings(
                 continue;
             }
             let name = name.to_ascii_lowercase().replace('_', ".");
+            refuse_twice(&name, &of_options, variable)?;
             all.push((allowed(name, variable)?, value.clone()));
         }
     }
     for setting in &options.kafka_config {
         let (name, value) = setting.split_once('=').context("--kafka-config must be name=value")?;
+        refuse_twice(name, &of_options, "--kafka-config")?;
         all.push((allowed(name.to_owned(), "--kafka-config")?, value.to_owned()));
     }
     Ok(all)
@@ -146,7 +165,21 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
     Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect())
 }
 
+/// Of two values of one setting nobody could say which counts.
+fn refuse_twice(name: &str, of_options: &[(String, String)], source: &str) -> anyhow::Result<()> {
+    let canonical = if name == "sasl.mechanisms" { "sasl.mechanism" } else { name };
+    // The protocol has a value always.
+    let is_set = of_options.iter().any(|(set, _)| set == canonical && set != "security.protocol");
+    let Some((_, variable)) = SECURITY.iter().find(|(set, _)| is_set && *set == canonical) else {
+        return Ok(());
+    };
+    bail!("{source} sets `{name}`, and so does {variable}: unset one of them")
+}
+
 fn allowed(name: String, source: &str) -> anyhow::Result<String> {
+    if let Some((_, variable)) = ELSEWHERE.iter().find(|(set, _)| *set == name) {
+        bail!("{source} sets `{name}`: set {variable} instead");
+    }
     if REFUSED.contains(&name.as_str()) {
         bail!("{source} sets `{name}`, which is the gateway's own: exactly-once and order rest on it");
     }
@@ -182,6 +215,29 @@ mod tests {
                 settings(&options(&[]), &[(variable.clone(), "1".to_owned())]).unwrap_err().to_string();
             assert!(error.contains(&variable) && error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_variable_of_the_gateway_sets_is_refused_with_that_variable() {
+        let sasl = ["--kafka-security-protocol", "SASL_SSL", "--kafka-sasl-mechanism", "PLAIN"];
+        let sasl = [&sasl[..], &["--kafka-sasl-username", "u", "--kafka-sasl-password", "s3cret"]].concat();
+        for (args, name, told) in [
+            (&[][..], "BOOTSTRAP_SERVERS", "set KAFKA_HOST instead"),
+            (&[], "METADATA_BROKER_LIST", "set KAFKA_HOST instead"),
+            (&[], "MESSAGE_MAX_BYTES", "set MAX_REQUEST_SIZE instead"),
+            (&[], "SECURITY_PROTOCOL", "set KAFKA_SECURITY_PROTOCOL instead"),
+            (&sasl, "SASL_USERNAME", "and so does KAFKA_SASL_USERNAME"),
+            (&sasl, "SASL_MECHANISMS", "and so does KAFKA_SASL_MECHANISM"),
+            (&sasl, "SASL_PASSWORD", "and so does KAFKA_SASL_PASSWORD"),
+        ] {
+            let variable = format!("KAFKA_CONFIG_{name}");
+            let error = settings(&options(args), &[(variable.clone(), "x".to_owned())]).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(&variable) && error.contains(told), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        // One of them alone is no doubt.
+        settings(&options(&[]), &[("KAFKA_CONFIG_SASL_USERNAME".to_owned(), "u".to_owned())]).unwrap();
     }
 
     #[test]

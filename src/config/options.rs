@@ -7,9 +7,9 @@
 mod kafka;
 mod serve;
 mod store;
+mod usage;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
@@ -20,11 +20,12 @@ use super::environment::Unset;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
+pub use usage::Usage;
 
 /// What the variables of librdkafka's settings begin with.
 const SETTINGS: &str = "KAFKA_CONFIG_";
-/// How many lanes there may be.
-const LANES: RangeInclusive<i64> = 1..=64;
+/// The most lanes that there may be.
+const LANES_MAX: u64 = 64;
 
 /// A multi-tenant, FOLIO-style domain-event gateway.
 ///
@@ -91,7 +92,7 @@ pub enum Verb {
     /// Puts a copy in the place of SQLite's database, while no gateway runs on it.
     ///
     /// The copy is checked first. What was there is moved aside, and kept.
-    RestoreBackup(Box<BackupOptions>),
+    RestoreBackup(Box<RestoreBackupOptions>),
 }
 
 /// What may be done with tenants.
@@ -137,7 +138,7 @@ pub enum LanesVerb {
 #[derive(Debug, Clone, Args)]
 pub struct ResizeOptions {
     /// How many lanes there are to be.
-    #[arg(value_parser = clap::value_parser!(u16).range(LANES))]
+    #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
     pub count: u16,
     /// The log.
     #[command(flatten)]
@@ -166,10 +167,20 @@ pub struct RestoreOptions {
     pub kafka: KafkaOptions,
 }
 
-/// Options of `backup` and `restore-backup`.
+/// Options of `backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupOptions {
-    /// The copy: a file that must not exist for backup, and must for restore-backup.
+    /// The file to write; it must not exist yet.
+    pub file: PathBuf,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+}
+
+/// Options of `restore-backup`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreBackupOptions {
+    /// The copy to put in place.
     pub file: PathBuf,
     /// The log.
     #[command(flatten)]
@@ -185,18 +196,26 @@ pub struct LogsOptions {
     pub log_level: String,
 }
 
-/// Reads the command line and the environment; what is illegal ends the process with a message.
-pub fn parse() -> Line {
+/// Reads the command line and the environment. Whoever asks for help or for the version gets it, and the process
+/// ends.
+pub fn parse() -> Result<Line, Usage> {
     let unset = Unset::of_environment();
     let mut links = Vec::new();
-    let matches = without(Line::command(), &unset, &mut links).get_matches();
-    let mut line = Line::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = without(Line::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
+    let mut line = Line::from_arg_matches(&matches).map_err(usage::refused)?;
     links.sort();
     links.dedup();
     let mut names = given(&matches);
     names.extend(unset.others().filter(|name| name.starts_with(SETTINGS)).map(str::to_owned));
     line.given = Given { names, links };
-    line
+    Ok(line)
+}
+
+/// Parses a number of that range, for every option that is one.
+fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("it must be a whole number from {MIN} to {MAX}"))
 }
 
 /// The command, and all below it, without the variables that count as unset; notes the links among them.

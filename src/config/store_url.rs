@@ -35,8 +35,8 @@ fn refuse_ambiguous(text: &str) -> Result<(), Flaw> {
     let (authority, rest) = text.find(['/', '?']).map_or((text, ""), |at| text.split_at(at));
     if rest.contains('@') || authority.matches('@').count() > 1 {
         return Err(
-            "an `@` stands behind its user and password alone: elsewhere `@` is written %40, and in a user \
-                    or a password `/` is %2F and `?` is %3F",
+            "only the `@` between password and host may stand as it is: in user and password write `@` as %40, \
+             `/` as %2F, `?` as %3F",
         );
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! start, with the file and the key named.
 
 mod folder;
+mod number;
 mod partitions;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use super::unread;
 use crate::domain::entity::{Entity, EntityName, EventName, TopicSettings};
 use crate::domain::key::Pointer;
 use crate::domain::producer::Producer;
@@ -48,7 +50,9 @@ struct ProducerTable {
 struct EntityTable {
     key: Option<String>,
     topic: Option<String>,
-    partitions: Option<u16>,
+    #[serde(default, deserialize_with = "number::read")]
+    partitions: Option<i64>,
+    #[serde(default, deserialize_with = "number::read")]
     retention_ms: Option<i64>,
     compacted: Option<bool>,
     stored: Option<bool>,
@@ -60,7 +64,9 @@ struct EntityTable {
 #[serde(deny_unknown_fields)]
 struct TopicTable {
     topic: Option<String>,
-    partitions: Option<u16>,
+    #[serde(default, deserialize_with = "number::read")]
+    partitions: Option<i64>,
+    #[serde(default, deserialize_with = "number::read")]
     retention_ms: Option<i64>,
 }
 
@@ -123,7 +129,7 @@ pub(super) fn read(
 fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow::Result<Settings> {
     let mut files = BTreeMap::new();
     for (name, text) in folder::texts(folder)? {
-        let file: File = toml::from_str(&text).with_context(|| format!("failed to read {name}.toml"))?;
+        let file: File = toml::from_str(&text).with_context(|| format!("{name}.toml"))?;
         files.insert(name, file);
     }
     let default = files.remove(DEFAULT);
@@ -131,16 +137,17 @@ fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow:
     let default = default.unwrap_or_default();
     let mut own = BTreeMap::new();
     for (name, file) in files {
-        let tenant = TenantId::parse(&name).with_context(|| format!("failed to read {name}.toml"))?;
-        let settings = settings(default.overlaid(file), partitions)
-            .with_context(|| format!("failed to read {name}.toml"))?;
+        let tenant = TenantId::parse(&name).with_context(|| format!("{name}.toml"))?;
+        let settings =
+            settings(default.overlaid(file), partitions).with_context(|| format!("{name}.toml"))?;
         own.insert(tenant, settings);
     }
-    let default = settings(default, partitions).with_context(|| format!("failed to read {DEFAULT}.toml"))?;
+    let default = settings(default, partitions).with_context(|| format!("{DEFAULT}.toml"))?;
     let all = own.values().chain([&default]).flat_map(|settings| settings.entities.keys());
     let unknown = partitions.for_no_entity(all.map(|(_, entity)| entity.as_str()));
     if !unknown.is_empty() {
-        tracing::warn!("{} not read: no file names such an entity", unknown.join(", "));
+        let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
+        tracing::warn!("{} not read: no file names such an entity", unread::said(&unknown));
     }
     Ok(Settings::new(naming, default, own)?)
 }
@@ -214,7 +221,7 @@ impl EntityTable {
             .ok_or_else(|| anyhow!("wire_form = \"{wire_form}\" is not known; it must be \"convention\""))?;
         let topic = TopicTable {
             topic: self.topic,
-            partitions: self.partitions.or(partitions),
+            partitions: self.partitions.or(partitions.map(i64::from)),
             retention_ms: self.retention_ms,
         };
         let topic = TopicSettings { compacted: self.compacted.unwrap_or(false), ..topic.settings()? };
@@ -225,16 +232,17 @@ impl EntityTable {
 impl TopicTable {
     fn settings(self) -> anyhow::Result<TopicSettings> {
         let default = TopicSettings::default();
-        let partitions = self.partitions.unwrap_or(default.partitions);
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
-            bail!("partitions = {partitions} must be from 1 to {PARTITIONS_MAX}");
-        }
+        let partitions = self.partitions.unwrap_or(default.partitions.into());
+        let legal = u16::try_from(partitions).ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
+        let Some(legal) = legal else {
+            bail!("partitions must be from 1 to {PARTITIONS_MAX}, not {partitions}");
+        };
         let retention_ms = self.retention_ms.unwrap_or(default.retention_ms);
         if retention_ms < -1 || retention_ms == 0 {
-            bail!("retention_ms = {retention_ms} must be -1 (for ever), or at least 1");
+            bail!("retention_ms must be -1 (for ever), or at least 1, not {retention_ms}");
         }
         let template = self.topic.as_deref().map_or(Ok(default.template), Template::parse)?;
-        Ok(TopicSettings { template, partitions, retention_ms, compacted: false })
+        Ok(TopicSettings { template, partitions: legal, retention_ms, compacted: false })
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn warn(options: &ServeOptions, given: &Given, config: &Config) {
     }
 }
 
-fn said(names: &[&str]) -> String {
+/// Returns the names, and the verb that fits their number.
+pub(super) fn said(names: &[&str]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 

@@ -25,6 +25,16 @@ pub enum SyntaxError {
     Json(String),
 }
 
+impl SyntaxError {
+    /// Returns the same error of a text that is one line: its number would say nothing.
+    pub fn in_one_line(self) -> Self {
+        match self {
+            Self::Json(why) => Self::Json(why.replace(" at line 1 column ", " at column ")),
+            Self::Utf8(_) => self,
+        }
+    }
+}
+
 /// One valid JSON text in UTF-8, without white space around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw(Bytes);

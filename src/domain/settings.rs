@@ -184,12 +184,13 @@ impl Settings {
         for (producer, name, set) in self.of(tenant).topics() {
             let spec = self.spec_of(tenant, producer, name, set);
             if spec.topic.is_reserved() {
-                let rule = "is kept for the gateway: no other topic may be ENV.event-gateway.NAME";
+                let rule = "it is reserved for the gateway, as every ENV.event-gateway.NAME is";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
             let other = seen.entry(spec.topic.clone()).or_insert_with(|| spec.clone());
             if *other != spec {
-                let rule = "is shared by entities that set different partitions, retention_ms or compacted";
+                let rule =
+                    "it is shared by entities that set different partitions, retention_ms or compacted";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
         }

@@ -75,7 +75,7 @@ impl Naming {
         let env = env.filter(|e| !e.is_empty());
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if let Some(env) = env.filter(|e| e.len() > 60 || !e.bytes().all(word)) {
-            return Err(Invalid::new("ENV", env, r"must match ^[\w\-]{1,60}$"));
+            return Err(Invalid::new("ENV", env, "must have 1 to 60 of a-z A-Z 0-9 _ -"));
         }
         if let Some(collection) = collection.filter(|c| !is_collection(c)) {
             let rule = "must match ^[A-Z][A-Z0-9]{0,30}$";

@@ -44,7 +44,7 @@ pub enum Error {
     #[error("{0} is held; stop whoever holds it (a killed one counts for 5 s)")]
     Held(Lane),
     /// There are cursors in Kafka, or may be, and it is not known where that is.
-    #[error("tenant {0} was published to Kafka: set KAFKA_HOST, so that its cursor goes along")]
+    #[error("tenant {0} has a cursor in Kafka: set KAFKA_HOST, so that it is moved too")]
     NoKafka(TenantId),
 }
 

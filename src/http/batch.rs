@@ -100,7 +100,7 @@ fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
     let piece = |(index, (number, line)): (usize, (usize, &[u8]))| {
         let place = || format!("line {} of the body: ", number + 1);
         let pointer = || Some(Layout::List.pointer(index));
-        Raw::parse(&body.slice_ref(line)).map_err(|e| Problem::syntax(pointer(), place(), e))
+        Raw::parse(&body.slice_ref(line)).map_err(|e| Problem::syntax(pointer(), place(), e.in_one_line()))
     };
     lines.into_iter().enumerate().map(piece).collect()
 }

@@ -22,8 +22,11 @@ const CHECK_EVERY: Duration = Duration::from_millis(500);
 struct State {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    troubles: BTreeMap<String, String>,
+    troubles: Troubles,
 }
+
+/// What is wrong, by who says so.
+type Troubles = BTreeMap<String, String>;
 
 /// It runs.
 pub(super) async fn up() -> HttpResponse {
@@ -35,19 +38,24 @@ pub(super) type Said = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
-    if let Err(why) = said(&gateway).await {
-        let why = format!("{} {why}", gateway.parts.store.name());
-        let troubles = BTreeMap::from([("store".to_owned(), why)]);
-        return HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles });
+    match troubles(&gateway).await {
+        Err(troubles) => HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles }),
+        Ok(troubles) => {
+            let status = if troubles.is_empty() { "ready" } else { "degraded" };
+            HttpResponse::Ok().json(State { status, troubles })
+        }
     }
-    let troubles = gateway.parts.health.troubles();
-    let status = if troubles.is_empty() { "ready" } else { "degraded" };
-    HttpResponse::Ok().json(State { status, troubles })
 }
 
-/// Why the store takes no changes, if it was asked a moment ago.
-pub(super) async fn said(gateway: &Gateway) -> Said {
-    gateway.said.ask(CHECK_EVERY, check(gateway)).await
+/// Returns all that is wrong; an error, if the store takes no changes, which is then named alone.
+pub(super) async fn troubles(gateway: &Gateway) -> Result<Troubles, Troubles> {
+    match gateway.said.ask(CHECK_EVERY, check(gateway)).await {
+        Ok(()) => Ok(gateway.parts.health.troubles()),
+        Err(why) => {
+            let why = format!("{} {why}", gateway.parts.store.name());
+            Err(BTreeMap::from([("store".to_owned(), why)]))
+        }
+    }
 }
 
 /// Why the store takes no changes, in words of ours alone.

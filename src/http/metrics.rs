@@ -20,11 +20,12 @@ const TALLY_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn all(gateway: Shared) -> HttpResponse {
     let tally = gateway.tally.ask(TALLY_EVERY, tally(&gateway)).await;
     let metrics = &gateway.parts.metrics;
-    metrics.troubled(gateway.parts.health.troubles().len());
     metrics.counted(tally.as_ref());
-    if health::said(&gateway).await.is_err() {
+    let troubles = health::troubles(&gateway).await;
+    if troubles.is_err() {
         metrics.store_down();
     }
+    metrics.troubled(troubles.unwrap_or_else(|of_store| of_store).len());
     if let Some(tally) = tally.filter(|_| gateway.parts.published.has_relay()) {
         metrics.relayed(&tally);
     }

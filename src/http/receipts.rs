@@ -148,7 +148,7 @@ async fn horizon(
 ) -> (Horizon, Option<Duration>) {
     let published = &gateway.parts.published;
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
-    let waits = prefer.wait.filter(|_| share.is_some());
+    let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
     let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
     let (first, last) = (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
     let told = match waits {

@@ -251,12 +251,21 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     gateway.health.trouble("lane-1", "the broker does not answer");
     let degraded = json!({"status": "degraded", "troubles": {"lane-1": "the broker does not answer"}});
     assert_eq!((ready().await.status, ready().await.json()), (200, degraded));
+    let troubles = async || {
+        let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
+        let line = metrics.text().lines().find_map(|line| line.strip_prefix("event_gateway_troubles "));
+        line.unwrap().to_owned()
+    };
+    gateway.health.trouble("lane-2", "the broker does not answer");
+    assert_eq!(troubles().await, "2");
     gateway.health.well("lane-1");
+    gateway.health.well("lane-2");
+    assert_eq!(troubles().await, "0");
     store.is(Mood::Failing(Error::Unavailable("secret".to_owned())));
     let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});
     // What the store said last holds for a moment.
     until("down", async || ready().await.status == 503).await;
-    assert_eq!(ready().await.json(), down);
+    assert_eq!((ready().await.json(), troubles().await.as_str()), (down, "1"));
     store.is(Mood::Holding);
     let late = json!({"status": "DOWN", "troubles": {"store": "SQLite did not answer in time"}});
     until("late", async || ready().await.json() == late).await;
@@ -319,6 +328,7 @@ async fn without_a_relay_who_waits_is_answered_at_once() {
     let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json"), ("Prefer", "wait=60")];
     let answer = gateway.exchange(&request("POST", INSTANCE, &headers, GOOD.as_bytes())).await;
     assert_eq!((answer.status, &answer.json()["published"]), (201, &serde_json::Value::Null));
+    assert_eq!(answer.header("Preference-Applied"), None);
 }
 
 #[tokio::test]

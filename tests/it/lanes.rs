@@ -235,7 +235,7 @@ mod real {
         assert!(!resize("3").0);
         assert!(setup.log().contains("these replicas run: one"), "{}", setup.log());
         serve.terminate();
-        for (count, said) in [("3", "8 lanes are 3 now"), ("12", "3 lanes are 12 now")] {
+        for (count, said) in [("3", "3 lanes now (8 before)"), ("12", "12 lanes now (3 before)")] {
             let until = Instant::now() + PATIENCE;
             let (mut ok, mut told) = resize(count);
             // A gateway that could not finish its page in time leaves its lanes to run out.

@@ -123,6 +123,19 @@ async fn a_stdout_that_cannot_be_written_is_told_and_it_serves_all_the_same() {
     }
 }
 
+#[test]
+fn a_listing_that_stdout_does_not_take_names_stdout_and_who_has_read_enough_is_no_error() {
+    let setup = serve::setup(&["diku"]).with("ENV", "folio");
+    setup.serve().terminate();
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+    let list = |stdout: Stdio| setup.command(&["tenants", "list"]).stdout(stdout).status().unwrap();
+    assert!(list(gone.into()).success(), "{}", setup.log());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert!(!list(full.into()).success());
+    assert!(setup.log().contains("failed to write to stdout: No space left"), "{}", setup.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_is_ignored() {
     let setup = serve::setup(&["diku"]).with("ENV", "folio");

@@ -119,10 +119,10 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
         ("HTTP_HOST", "0.0.0.0", "AUTH_MODE"),
         ("KAFKA_CONFIG_ACKS", "1", "KAFKA_CONFIG_ACKS"),
         ("KAFKA_PRODUCER_TENANT_COLLECTION", "all", "KAFKA_PRODUCER_TENANT_COLLECTION"),
-        ("ENV", "a.b", "ENV"),
+        ("ENV", "a.b", "ENV `a.b` is invalid: must have 1 to 60 of a-z A-Z 0-9 _ -"),
         ("STORE_URL", "oracle://x", "STORE_URL"),
         ("TENANTS_DIR", "nowhere", "nowhere"),
-        ("LANES", "0", "--lanes"),
+        ("LANES", "0", "LANES is `0`: it must be a whole number from 1 to 64"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL"),
     ];
     for (name, value, named) in cases {

@@ -51,22 +51,53 @@ fn a_setting_that_can_t_be_meant_ends_the_start_with_its_name() {
 #[test]
 fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
     let cases = [
-        ("HTTP_CONNECTIONS_MAX", "from 1 to"),
-        ("HTTP_BODY_TIMEOUT_S", "1..=3600"),
-        ("HTTP_BODIES_BYTES_MAX", "from 16777216 to"),
-        ("QUEUE_BYTES_MAX", "from 16777216 to"),
-        ("MAX_REQUEST_SIZE", "from 1000 to"),
-        ("LANES", "1..=64"),
-        ("REPLICATION_FACTOR", "1..=32"),
-        ("KAFKA_PORT", "1..=65535"),
-        ("DB_PORT", "1..=65535"),
-        ("DB_MAXPOOLSIZE", "2..=200"),
-        ("DB_QUERYTIMEOUT", "1..=2147483647"),
+        ("HTTP_CONNECTIONS_MAX", "1 to 1000000"),
+        ("HTTP_WAITERS_MAX", "1 to 1000000"),
+        ("HTTP_BODY_TIMEOUT_S", "1 to 3600"),
+        ("HTTP_BODIES_BYTES_MAX", "16777216 to 17592186044416"),
+        ("QUEUE_BYTES_MAX", "16777216 to 17592186044416"),
+        ("MAX_REQUEST_SIZE", "1000 to 1000000000"),
+        ("LANES", "1 to 64"),
+        ("REPLICATION_FACTOR", "1 to 32"),
+        ("KAFKA_PORT", "1 to 65535"),
+        ("DB_PORT", "1 to 65535"),
+        ("DB_MAXPOOLSIZE", "2 to 200"),
+        ("DB_QUERYTIMEOUT", "1 to 2147483647"),
     ];
     for (name, allowed) in cases {
-        let said = refusal(&[(name, "0")]);
-        assert!(said.contains(name) && said.contains(allowed), "{name}: {said}");
+        let said = fatal(&[(name, "0")]);
+        assert_eq!(said, format!("{name} is `0`: it must be a whole number from {allowed}"));
     }
+}
+
+/// What the one line of a start that fails says; it has the form of every other.
+fn fatal(variables: Variables) -> String {
+    let said = refusal(variables);
+    let line: Value = serde_json::from_str(said.trim_end()).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!(line["level"], "ERROR", "{said}");
+    line["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_the_command_line_refuses_is_one_line_like_every_other_error() {
+    for (variables, told) in [
+        (&[("LANES", "x")], "LANES is `x`: it must be a whole number from 1 to 64"),
+        (&[("DB_PORT", "99999")], "DB_PORT is `99999`: it must be a whole number from 1 to 65535"),
+        (&[("BROKER", "Kafka")], "BROKER is `Kafka`: it must be one of embedded, none, kafka"),
+        (&[("REPLICA", "x y")], "REPLICA is `x y`: it must have 1 to 100 of a-z A-Z 0-9 . _ -"),
+        (
+            &[("DB_HOST", "postgres://h")],
+            "DB_HOST is no host: a host is named without a scheme such as http://",
+        ),
+    ] {
+        assert_eq!(fatal(variables), told);
+    }
+    let setup = serve::setup(&["diku"]);
+    for asked in ["--help", "--version"] {
+        let done = setup.command(&[asked]).output().unwrap();
+        assert!(done.status.success() && !done.stdout.is_empty(), "{asked}");
+    }
+    assert_eq!(setup.log(), "");
 }
 
 #[test]

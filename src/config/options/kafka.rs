@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use super::serve::usize_in;
+use super::whole;
 
 /// Where records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,7 +27,7 @@ pub struct KafkaOptions {
     #[arg(long, env)]
     pub kafka_host: Option<String>,
     /// The port of hosts that are named without one.
-    #[arg(long, env, default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env, default_value_t = 9092, value_parser = whole::<u16, 1, 65_535>)]
     pub kafka_port: u16,
     /// PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
     #[arg(long, env, default_value = "PLAINTEXT")]
@@ -54,9 +54,9 @@ pub struct KafkaOptions {
     #[arg(long)]
     pub kafka_config: Vec<String>,
     /// How many replicas a topic gets that the gateway creates.
-    #[arg(long, env, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=32))]
+    #[arg(long, env, default_value_t = 1, value_parser = whole::<i32, 1, 32>)]
     pub replication_factor: i32,
     /// How many bytes a record may have.
-    #[arg(long, env, default_value_t = 1_048_576, value_parser = usize_in::<1_000, 1_000_000_000>)]
+    #[arg(long, env, default_value_t = 1_048_576, value_parser = whole::<usize, 1_000, 1_000_000_000>)]
     pub max_request_size: usize,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
 
-use super::{KafkaOptions, LANES, StoreOptions, TenantsOptions};
+use super::{KafkaOptions, LANES_MAX, StoreOptions, TenantsOptions, whole};
 
 /// Options of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -37,7 +37,7 @@ pub struct ListenerOptions {
     #[arg(long, env, default_value = "127.0.0.1", value_parser = address)]
     pub http_host: IpAddr,
     /// The port to listen on; 0 takes a free one.
-    #[arg(long, env, default_value_t = 8081)]
+    #[arg(long, env, default_value_t = 8081, value_parser = whole::<u16, 0, 65_535>)]
     pub http_port: u16,
     /// Who checks tokens; it must be said unless HTTP_HOST is a loopback address.
     #[arg(long, env)]
@@ -57,21 +57,21 @@ pub enum AuthMode {
 pub struct LimitsOptions {
     /// How many connections may be open. Beyond them only probes are answered: `/livez`, `/readyz`, `/metrics`,
     /// `/admin/health`.
-    #[arg(long, env, default_value_t = 4096, value_parser = usize_in::<1, 1_000_000>)]
+    #[arg(long, env, default_value_t = 4096, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_connections_max: usize,
     /// How many requests may wait at once for their events to be published (`Prefer: wait`), half of them of one
     /// tenant; a further one is answered at once. By default a quarter of HTTP_CONNECTIONS_MAX.
-    #[arg(long, env, value_parser = usize_in::<1, 1_000_000>)]
+    #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_waiters_max: Option<usize>,
     /// How many seconds a request's body may take to arrive.
-    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3600>)]
     pub http_body_timeout_s: u64,
     /// How many bytes the bodies of all requests in flight may take, half of them of one tenant; one body may have
     /// 16777216.
-    #[arg(long, env, default_value_t = 256 << 20, value_parser = usize_in::<BODY_BYTES, BYTES_MAX>)]
+    #[arg(long, env, default_value_t = 256 << 20, value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>)]
     pub http_bodies_bytes_max: usize,
     /// How many bytes of changes may wait for the store.
-    #[arg(long, env, default_value_t = 128 << 20, value_parser = usize_in::<BODY_BYTES, BYTES_MAX>)]
+    #[arg(long, env, default_value_t = 128 << 20, value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>)]
     pub queue_bytes_max: usize,
 }
 
@@ -80,7 +80,7 @@ pub struct LimitsOptions {
 #[command(next_help_heading = "Replicas")]
 pub struct ReplicaOptions {
     /// How many lanes lead to Kafka: as many as the store has, or as a new store gets. `lanes resize` changes it.
-    #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u16).range(LANES))]
+    #[arg(long, env, default_value_t = 8, value_parser = whole::<u16, 1, LANES_MAX>)]
     pub lanes: u16,
     /// This replica's name among others on the same store. A restarted replica whose name lasts, such as
     /// that of a pod in a StatefulSet, takes its lanes back at once. By default the name is new at each start.
@@ -91,14 +91,9 @@ pub struct ReplicaOptions {
 /// The largest body.
 pub const BODY_BYTES: usize = 16 << 20;
 /// More than any machine has.
-const BYTES_MAX: usize = 1 << 44;
-
-pub(super) fn usize_in<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if (MIN..=MAX).contains(&number) => Ok(number),
-        _ => Err(format!("it must be a whole number from {MIN} to {MAX}")),
-    }
-}
+const BYTES_MAX: u64 = 1 << 44;
+/// What bodies may take has room for one at least.
+const BODY_BYTES_MIN: u64 = BODY_BYTES as u64;
 
 fn address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

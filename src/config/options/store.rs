@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use secrecy::SecretString;
 
+use super::whole;
+
 /// Which store.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store")]
@@ -30,7 +32,7 @@ pub struct PostgresOptions {
     #[arg(long, env)]
     pub db_host: Option<String>,
     /// The server's port, when STORE_URL is unset.
-    #[arg(long, env, default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env, default_value_t = 5432, value_parser = whole::<u16, 1, 65_535>)]
     pub db_port: u16,
     /// The user, when STORE_URL is unset.
     #[arg(long, env, default_value = "folio_admin")]
@@ -42,10 +44,10 @@ pub struct PostgresOptions {
     #[arg(long, env, default_value = "okapi_modules")]
     pub db_database: String,
     /// How many connections there are at most.
-    #[arg(long, env, default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=200))]
+    #[arg(long, env, default_value_t = 5, value_parser = whole::<u32, 2, 200>)]
     pub db_maxpoolsize: u32,
     /// How many milliseconds a statement may take.
-    #[arg(long, env, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=2_147_483_647))]
+    #[arg(long, env, default_value_t = 60_000, value_parser = whole::<u64, 1, 2_147_483_647>)]
     pub db_querytimeout: u64,
     /// The server's certificate or its authority's, as PEM or as the path of a PEM file. It requires TLS.
     #[arg(long, env)]

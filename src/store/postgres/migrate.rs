@@ -102,5 +102,6 @@ fn named(options: &PgConnectOptions, config: &Config, error: Error) -> Error {
     };
     let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
     let database = options.get_database().unwrap_or(user);
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     error.told(|why| format!("{setting}: {host}:{port}, database `{database}`, user `{user}`: {why}"))
 }
