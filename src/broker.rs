@@ -28,8 +28,11 @@ pub use kafka::Config as KafkaConfig;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The broker is away or busy: take over again after a while.
-    #[error("the broker is unavailable: {0}")]
+    #[error("{0}")]
     Retry(String),
+    /// The cluster has too few brokers for any new topic: take over again after a while.
+    #[error("{0}: no topic can be created")]
+    TooFewBrokers(String),
     /// Topics of the page take nothing just now: leave them out for a while.
     #[error("{} just now", unwritable(.0))]
     Away(Vec<Unwritable>),
@@ -48,12 +51,19 @@ pub enum Error {
     /// The cluster refuses the gateway: credentials or rights are wrong.
     #[error("the broker denies access: {0}")]
     Denied(String),
-    /// Kafka's client refuses a setting.
+    /// Kafka's client refuses a setting, or the cluster has nothing that it asks for.
     #[error("{0}")]
     Setting(String),
     /// The cursors topic isn't as it must be: stop and say how to repair.
     #[error("the cursors topic is unusable: {0}")]
     Cursors(String),
+}
+
+impl Error {
+    /// Whether only an operator can set it right, so that trying again soon is of no use.
+    pub fn is_for_an_operator(&self) -> bool {
+        matches!(self, Self::Cursors(_) | Self::Denied(_) | Self::Setting(_))
+    }
 }
 
 /// A topic that can take nothing for a while.

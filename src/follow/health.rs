@@ -3,6 +3,7 @@
 //! Written by lanes, the mirror and the broker's probe; read by `http`. What works says nothing.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Mutex;
 
 use crate::domain::tenant::TenantId;
@@ -14,6 +15,12 @@ pub enum News {
     New,
     /// It lasts.
     Old,
+}
+
+/// Tells a trouble of the whole cluster. It is told from this one place, so that it is one line in a while,
+/// whichever lanes and topics it was met with.
+pub(super) fn tell_of_cluster(why: &impl Display) {
+    tracing::warn!("{why}; it is tried again by itself");
 }
 
 /// Who is in trouble when a tenant's log went back in time.

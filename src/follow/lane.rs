@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::News;
+use super::health::{self, News};
 use super::held;
 use super::parking::Whole;
 use super::relay::{self, Relay};
@@ -50,7 +50,7 @@ enum End {
 impl End {
     /// Whether trying again soon is of no use.
     fn is_for_an_operator(&self) -> bool {
-        let of_broker = matches!(self, Self::Broker(broker::Error::Cursors(_) | broker::Error::Denied(_)));
+        let of_broker = matches!(self, Self::Broker(error) if error.is_for_an_operator());
         of_broker || matches!(self, Self::Relay(relay::Error::CursorLost(..)))
     }
 }
@@ -105,7 +105,7 @@ impl Refusal {
     /// A word for what is done about it.
     fn cause(&self) -> &'static str {
         match self.error() {
-            broker::Error::Retry(_) => "retry",
+            broker::Error::Retry(_) | broker::Error::TooFewBrokers(_) => "retry",
             broker::Error::Away(_) => "away",
             broker::Error::Early(_) => "early",
             broker::Error::Isolate(_) => "isolate",
@@ -384,13 +384,13 @@ impl Worker {
     }
 
     fn complain(&self, end: &End) {
-        let lane = self.lane;
+        let (lane, all) = (self.lane, matches!(end, End::Broker(broker::Error::TooFewBrokers(_))));
         match (self.parts.health.trouble(&self.who, end), end.is_for_an_operator()) {
-            (News::Old, _) => tracing::debug!(%lane, error = %end, "the lane is let go again"),
-            (News::New, false) => tracing::warn!(%lane, error = %end, "the lane is let go"),
-            (News::New, true) => {
-                tracing::error!(%lane, error = %end, "the lane stands still; it is tried again every 30 s")
-            }
+            (News::Old, _) => tracing::debug!("{lane}: {end}, trying again"),
+            // It is told once for all lanes.
+            (News::New, false) if all => health::tell_of_cluster(end),
+            (News::New, false) => tracing::warn!("{lane}: {end}, trying again"),
+            (News::New, true) => tracing::error!("{lane} stands, and is tried again every 30 s: {end}"),
         }
     }
 }

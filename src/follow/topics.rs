@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::health::News;
+use super::health::{self, News};
 use super::{Backoff, Error, Parts};
 use crate::broker::{self, Broker, Widened};
 use crate::domain::topic::{Topic, TopicSpec};
@@ -62,8 +62,10 @@ async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) {
         Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
         Err(Error::Broker(error)) => {
             kept.ensured = 0;
-            if parts.health.trouble(TOPICS, &error) == News::New {
-                tracing::warn!(%error, "failed to keep the tenants' topics");
+            match (parts.health.trouble(TOPICS, &error), &error) {
+                (News::Old, _) => {}
+                (News::New, broker::Error::TooFewBrokers(_)) => health::tell_of_cluster(&error),
+                (News::New, _) => tracing::warn!(%error, "failed to keep the tenants' topics"),
             }
         }
     }

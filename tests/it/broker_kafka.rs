@@ -2,6 +2,7 @@
 //!
 //! Each test has an `ENV` of its own on the shared cluster; those that kill have a private one.
 
+mod blame;
 mod cursors;
 mod history;
 mod marks;
@@ -44,16 +45,21 @@ impl World {
         Self::of(address, max_request_bytes, 1)
     }
 
-    /// Of topics with so many replicas.
-    fn replicated(replication_factor: i32) -> Self {
-        Self::of(address(), REQUEST_BYTES_MAX, replication_factor)
+    fn of(address: String, max_request_bytes: usize, replication_factor: i32) -> Self {
+        Self::with(address, max_request_bytes, replication_factor, &[])
     }
 
-    fn of(address: String, max_request_bytes: usize, replication_factor: i32) -> Self {
+    /// With these settings of librdkafka.
+    fn with(
+        address: String,
+        max_request_bytes: usize,
+        replication_factor: i32,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let env = env();
         let config = Config::Kafka(KafkaConfig {
             bootstrap: address.clone(),
-            settings: Vec::new(),
+            settings: settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             naming: Naming::new(Some(&env), None).unwrap(),
             lanes: LANES,
             replication_factor,

@@ -127,15 +127,23 @@ impl Cluster {
         settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
     }
 
+    /// Why no topic can be created, whichever it is.
+    pub(super) fn too_few_brokers(&self) -> Error {
+        let has = match self.metadata(None, ASK_MAX).map(|metadata| metadata.brokers().len()) {
+            Ok(1) => "1 broker".to_owned(),
+            Ok(brokers) => format!("{brokers} brokers"),
+            Err(_) => "fewer brokers".to_owned(),
+        };
+        Error::TooFewBrokers(format!(
+            "REPLICATION_FACTOR is {}, and Kafka has {has}",
+            self.replication_factor
+        ))
+    }
+
     /// What stands in a creation's way, in the operator's words where they are known.
     pub(super) fn explain(&self, topic: &str, code: RDKafkaErrorCode) -> String {
         let Ok(metadata) = self.metadata(None, ASK_MAX) else { return code.to_string() };
         match code {
-            RDKafkaErrorCode::InvalidReplicationFactor => format!(
-                "REPLICATION_FACTOR is {}, and Kafka has {} brokers just now: {code}",
-                self.replication_factor,
-                metadata.brokers().len()
-            ),
             // Kafka's own sentence, which its client keeps to itself.
             RDKafkaErrorCode::InvalidTopic => {
                 let same = |other: &&MetadataTopic| {

@@ -104,6 +104,7 @@ impl Cursors {
                 | RDKafkaErrorCode::PolicyViolation
                 | RDKafkaErrorCode::InvalidTopic),
             ) => Err(Error::Cursors(format!("{} can't be created: {code}", self.topic))),
+            Err(RDKafkaErrorCode::InvalidReplicationFactor) => Err(cluster.too_few_brokers()),
             Err(code) => {
                 let why = cluster.explain(&self.topic, code);
                 Err(Error::Retry(format!("create {}: {why}", self.topic)))

@@ -5,7 +5,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::watch::{Refused, Watch};
+use super::watch::{FIRST_QUESTION, Refused, Trouble, Watch};
 use crate::broker::{Error, Unwritable};
 use crate::domain::topic::Topic;
 
@@ -77,10 +77,56 @@ pub(super) fn of_call(call: &str, error: &KafkaError, watch: &Watch) -> Error {
     };
     match kind(code(error)) {
         Kind::Fenced => Error::Fenced(why),
+        _ if trouble.as_ref().is_some_and(lacks_sasl) => Error::Setting(without_sasl(trouble.as_ref())),
         Kind::Denied => Error::Denied(why),
-        _ if trouble.is_some_and(|trouble| denies(trouble.code)) => Error::Denied(why),
-        _ => Error::Retry(why),
+        _ => match trouble {
+            Some(trouble) if denies(trouble.code) => Error::Denied(why),
+            Some(trouble) if is_away(code(error)) && trouble.is_of_connection() => {
+                Error::Retry(format!("no connection to Kafka: {}", who_answers(&trouble.reason)))
+            }
+            _ => Error::Retry(why),
+        },
     }
+}
+
+/// Whether a call has failed for want of a connection, as far as it knows.
+fn is_away(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut
+    )
+}
+
+/// Says besides what it means if the first question gets another answer than Kafka's, or none.
+fn who_answers(reason: &str) -> String {
+    if !reason.ends_with(&format!("({FIRST_QUESTION})")) {
+        return reason.to_owned();
+    }
+    let address = address(reason);
+    let tls = "speaks TLS where KAFKA_SECURITY_PROTOCOL has none";
+    if reason.contains("Invalid response size") {
+        return format!("what answers at {address} is no Kafka, or {tls}");
+    }
+    format!("what answers at {address} is no Kafka, or {tls}, or is stopping: {reason}")
+}
+
+/// Whether the listener takes no SASL, which librdkafka calls a failed authentication.
+fn lacks_sasl(trouble: &Trouble) -> bool {
+    denies(trouble.code) && trouble.reason.contains("not valid in current SASL state")
+}
+
+fn without_sasl(trouble: Option<&Trouble>) -> String {
+    let at = trouble.map(|trouble| address(&trouble.reason)).unwrap_or_default();
+    format!(
+        "KAFKA_SECURITY_PROTOCOL asks for SASL, and the listener at {at} has no SASL: set it to PLAINTEXT or \
+         SSL, or have KAFKA_HOST and KAFKA_PORT name a listener that has"
+    )
+}
+
+/// The address before one of librdkafka's reasons: `sasl_ssl://host:port/bootstrap: why`.
+fn address(reason: &str) -> &str {
+    let name = reason.split('/').find(|part| !part.is_empty() && !part.ends_with(':'));
+    name.unwrap_or(reason)
 }
 
 /// Why a topic was refused that was asked for by name.
@@ -93,7 +139,6 @@ pub(super) fn of_topic(call: &str, topic: &Topic, code: Code) -> Error {
         | Code::InvalidConfig
         | Code::InvalidRequest
         | Code::PolicyViolation => Error::Topic(topic.clone(), format!("{call}: {code}")),
-        // Too few brokers for the replication factor too: some may just be away.
         _ => Error::Retry(format!("{call} {topic}: {code}")),
     }
 }

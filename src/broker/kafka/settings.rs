@@ -22,6 +22,18 @@ const BATCH_BYTES: usize = 1_000_000;
 /// librdkafka's own bounds of `message.max.bytes`.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
+/// librdkafka's settings that FOLIO's variables set.
+const FOLIO: [(&str, &str); 8] = [
+    ("security.protocol", "KAFKA_SECURITY_PROTOCOL"),
+    ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
+    ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
+    ("ssl.keystore.password", "KAFKA_SSL_KEYSTORE_PASSWORD"),
+    ("sasl.mechanism", "KAFKA_SASL_MECHANISM"),
+    ("sasl.mechanisms", "KAFKA_SASL_MECHANISM"),
+    ("sasl.username", "KAFKA_SASL_USERNAME"),
+    ("sasl.password", "KAFKA_SASL_PASSWORD"),
+];
+
 /// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and is told where
 /// topics end, whatever is committed.
 pub(super) fn asking(config: &Config) -> ClientConfig {
@@ -110,6 +122,11 @@ pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig
         other => {
             let why = other.to_string();
             let set = client.config_map();
+            let lacks = FOLIO.iter().filter(|(name, _)| why.contains(name) && !set.contains_key(*name));
+            let lacks: Vec<_> = lacks.map(|(_, variable)| *variable).collect();
+            if why.contains("must be set") && !lacks.is_empty() {
+                return Error::Setting(format!("{} must be set", lacks.join(" and ")));
+            }
             let named = set.keys().filter(|name| why.contains(**name));
             let named =
                 named.max_by_key(|name| name.len()).map_or("KAFKA_…".to_owned(), |name| variable(name));
@@ -120,17 +137,8 @@ pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig
 
 /// The variable that sets librdkafka's setting of that name.
 fn variable(name: &str) -> String {
-    let folio = match name {
-        "security.protocol" => "KAFKA_SECURITY_PROTOCOL",
-        "ssl.ca.location" => "KAFKA_SSL_TRUSTSTORE_LOCATION",
-        "ssl.keystore.location" => "KAFKA_SSL_KEYSTORE_LOCATION",
-        "ssl.keystore.password" => "KAFKA_SSL_KEYSTORE_PASSWORD",
-        "sasl.mechanism" | "sasl.mechanisms" => "KAFKA_SASL_MECHANISM",
-        "sasl.username" => "KAFKA_SASL_USERNAME",
-        "sasl.password" => "KAFKA_SASL_PASSWORD",
-        other => return format!("KAFKA_CONFIG_{}", other.to_ascii_uppercase().replace('.', "_")),
-    };
-    folio.to_owned()
+    let folio = FOLIO.iter().find(|(folio, _)| *folio == name).map(|(_, variable)| (*variable).to_owned());
+    folio.unwrap_or_else(|| format!("KAFKA_CONFIG_{}", name.to_ascii_uppercase().replace('.', "_")))
 }
 
 fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
@@ -141,7 +149,8 @@ fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
     for (name, value) in defaults {
         client.set(*name, *value);
     }
-    let mut level = RDKafkaLogLevel::Warning;
+    // Why a connection is closed is told no louder.
+    let mut level = RDKafkaLogLevel::Info;
     for (name, value) in &config.settings {
         client.set(name, value);
         if name == "debug" {
@@ -188,6 +197,21 @@ mod tests {
             assert!(matches!(refused, Error::Setting(_)), "{refused}");
             assert!(refused.to_string().starts_with(&super::variable(name)), "{refused}");
             assert!(!refused.to_string().contains("hush"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_sasl_lacks_is_named_by_its_variables() {
+        let sasl = [("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")];
+        for (given, lacks) in [
+            (&[][..], "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must be set"),
+            (&[("sasl.username", "u")], "KAFKA_SASL_PASSWORD must be set"),
+            (&[("sasl.password", "hush")], "KAFKA_SASL_USERNAME must be set"),
+        ] {
+            for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+                let settings = [&sasl[..], &[("sasl.mechanism", mechanism)], given].concat();
+                assert_eq!(verify(&config(&settings)).unwrap_err().to_string(), lacks, "{mechanism}");
+            }
         }
     }
 

@@ -148,6 +148,7 @@ impl Topics {
                 self.count(&spec.topic, spec.partitions.into());
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
+            Err(RDKafkaErrorCode::InvalidReplicationFactor) => return Some(cluster.too_few_brokers()),
             Err(code) => {
                 let why = cluster.explain(spec.topic.as_str(), code);
                 return Some(refusal::of_topic(&format!("create it: {why}"), &spec.topic, code));

@@ -17,6 +17,9 @@ use rdkafka::producer::ProducerContext;
 /// Connections and transactions that failed, and settings that are for another kind of client.
 const TOLD_BY_CALLS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
 
+/// The state of a connection that has asked whether a Kafka answers.
+pub(super) const FIRST_QUESTION: &str = "in state APIVERSION_QUERY";
+
 /// How often, and how long each time, a client is polled for why a call has failed.
 const HEAR_TIMES: u32 = 10;
 const HEAR_EACH: Duration = Duration::from_millis(5);
@@ -41,6 +44,41 @@ pub(super) struct Trouble {
     pub(super) reason: String,
 }
 
+impl Trouble {
+    /// Whether it is more than that no broker is there.
+    fn tells_why(&self) -> bool {
+        self.code != RDKafkaErrorCode::AllBrokersDown
+    }
+
+    /// Whether there is no connection, for whatever reason but a refusal.
+    pub(super) fn is_of_connection(&self) -> bool {
+        use RDKafkaErrorCode as C;
+        matches!(
+            self.code,
+            C::BrokerTransportFailure | C::Resolve | C::AllBrokersDown | C::OperationTimedOut | C::BadMessage
+        )
+    }
+}
+
+impl Told {
+    /// Some connections fail in librdkafka's log alone, with the address.
+    fn connection_failed(&mut self, message: &str) {
+        if self.trouble.as_ref().is_some_and(Trouble::tells_why) {
+            return;
+        }
+        // The thread's name stands before the address.
+        let reason = message.split_once("]: ").map_or(message, |(_, reason)| reason);
+        let code = RDKafkaErrorCode::BrokerTransportFailure;
+        self.trouble = Some(Trouble { code, reason: lasting(reason) });
+    }
+}
+
+/// A reason without what differs each time: how long it took, and how often it was told.
+fn lasting(reason: &str) -> String {
+    let Some((lasting, rest)) = reason.split_once(" (after ") else { return reason.to_owned() };
+    if rest.contains(FIRST_QUESTION) { format!("{lasting} ({FIRST_QUESTION})") } else { lasting.to_owned() }
+}
+
 /// A record that wasn't delivered.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
@@ -58,7 +96,7 @@ impl Watch {
     /// client knows, and on a busy host the callback comes later.
     pub(super) fn hear_trouble(&self, poll: impl Fn(Duration)) {
         for _ in 0..HEAR_TIMES {
-            if self.told().trouble.is_some() {
+            if self.told().trouble.as_ref().is_some_and(Trouble::tells_why) {
                 return;
             }
             poll(HEAR_EACH);
@@ -97,6 +135,10 @@ impl ClientContext for Watch {
             // Calls that fail say so themselves, and whoever makes them tells it once.
             _ if TOLD_BY_CALLS.contains(&facility) => {
                 tracing::debug!(target: "librdkafka", facility, "{message}");
+                // What is worse comes as an error too, with its code.
+                if facility == "FAIL" && matches!(level, L::Warning | L::Notice | L::Info) {
+                    self.told().connection_failed(message);
+                }
             }
             L::Emerg | L::Alert | L::Critical => {
                 tracing::error!(target: "librdkafka", facility, "{message}");
@@ -117,7 +159,7 @@ impl ClientContext for Watch {
             RDKafkaErrorCode::AllBrokersDown if told.trouble.is_some() => {}
             _ => {
                 tracing::debug!(target: "librdkafka", %error, "{reason}");
-                told.trouble = Some(Trouble { code, reason: reason.to_owned() });
+                told.trouble = Some(Trouble { code, reason: lasting(reason) });
             }
         }
     }

@@ -90,13 +90,3 @@ async fn a_name_that_collides_is_refused_in_kafka_s_words() {
     let refused = world.broker.ensure(&[world.spec("item", 1)]).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("collides with existing topics: {other}")), "{refused}");
 }
-
-#[tokio::test]
-async fn more_replicas_than_brokers_are_told_with_the_variable() {
-    let world = World::replicated(3);
-    let refused = world.broker.ensure(&[world.spec("item", 1)]).await.unwrap_err();
-    let Error::Retry(why) = &refused else { panic!("{refused:?}") };
-    assert!(why.contains("REPLICATION_FACTOR is 3") && why.contains("1 brokers"), "{why}");
-    let refused = world.broker.fence(super::LANE).await.err().unwrap().to_string();
-    assert!(refused.contains("REPLICATION_FACTOR is 3"), "{refused}");
-}
