@@ -45,7 +45,7 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
             Err(error) => {
                 kept.ensured = 0;
                 if parts.health.trouble(WHO, &error) == News::New {
-                    tracing::warn!(%error, "Kafka is away");
+                    tracing::warn!(%error, "Kafka takes nothing, trying again");
                 }
             }
         }
