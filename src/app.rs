@@ -160,7 +160,7 @@ impl App {
 async fn close(store: &dyn Store, within: Duration) {
     match timeout(within, store.close()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "failed to close the store; the next start does it"),
+        Ok(Err(error)) => tracing::warn!(%error, "failed to close the store"),
         Err(_) => tracing::warn!(?within, "failed to close the store in time; the next start does it"),
     }
 }

@@ -3,38 +3,51 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 
-use crate::store::{self, Config};
+use crate::store::{self, Config, Error};
 
 /// Writes a copy to `file`, and prints how large it is.
 pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
-    let bytes = store::backup(database(store)?, file).await?;
+    let Some(database) = database(store) else {
+        match store {
+            Config::Postgres(config) => bail!(
+                "the log is on PostgreSQL: back it up with `pg_dump --schema={}` or a base backup",
+                config.schema
+            ),
+            _ => bail!("the log is on MongoDB: back it up with `mongodump --oplog`, or a snapshot"),
+        }
+    };
+    let bytes = store::backup(database, file).await.map_err(plain)?;
     writeln!(std::io::stdout(), "{}: {bytes} bytes, whole and synced", file.display())?;
     Ok(())
 }
 
 /// Puts the copy `file` in the place of the database, and prints where that is kept.
 pub async fn restore(store: &Config, file: &Path) -> anyhow::Result<()> {
-    let database = database(store)?;
-    let kept = store::restore_backup(database, file).await?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}: now as {}", database.display(), file.display())?;
-    if let Some(kept) = kept {
-        writeln!(out, "{}: what was there before", kept.display())?;
-    }
+    let Some(database) = database(store) else {
+        match store {
+            Config::Postgres(_) => bail!("the log is on PostgreSQL: bring it back with `pg_restore`"),
+            _ => bail!("the log is on MongoDB: bring it back with `mongorestore --oplogReplay`"),
+        }
+    };
+    let kept = store::restore_backup(database, file).await.map_err(plain)?;
+    let former = kept.map(|kept| format!("; the former one is {}", kept.display())).unwrap_or_default();
+    writeln!(std::io::stdout(), "{} is now a copy of {}{former}", database.display(), file.display())?;
     Ok(())
 }
 
-fn database(store: &Config) -> anyhow::Result<&Path> {
+fn database(store: &Config) -> Option<&Path> {
     match store {
-        Config::Sqlite { path } => Ok(path),
-        Config::Postgres(config) => {
-            let schema = &config.schema;
-            bail!("the log is on PostgreSQL: back it up with `pg_dump --schema={schema}` or a base backup")
-        }
-        Config::Mongodb(_) => {
-            bail!("the log is on MongoDB: back it up with `mongodump --oplog`, or a snapshot")
-        }
+        Config::Sqlite { path } => Some(path),
+        Config::Postgres(_) | Config::Mongodb(_) => None,
+    }
+}
+
+/// It is a file that is refused, and perhaps not the store's.
+fn plain(error: Error) -> anyhow::Error {
+    match error {
+        Error::Refused(why) => anyhow!(why),
+        error => error.into(),
     }
 }

@@ -106,12 +106,14 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     let copy = setup.path().join("copy.db");
     let bytes = fs::read(&copy).unwrap();
     post_all(&serve.url, &["c", "d"]).await;
-    assert!(refused(&setup, &["backup", "copy.db"]).contains("copy.db"));
+    let said = refused(&setup, &["backup", "copy.db"]);
+    assert!(said.contains("`copy.db` exists already: backup overwrites nothing"), "{said}");
     assert!(refused(&setup, &["restore-backup", "copy.db"]).contains("another `event-gateway serve`"));
     assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
     serve.kill();
 
     let said = done(&setup, &["restore-backup", "copy.db"]);
+    assert!(said.contains("event-gateway.db is now a copy of copy.db"), "{said}");
     assert!(said.contains("event-gateway.db.replaced-0"), "{said}");
     assert!(!beside(&database(&setup), "-wal").exists());
     let serve = setup.serve();
@@ -122,6 +124,15 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     // What it took the place of is whole, with its WAL.
     let kept = beside(&database(&setup), ".replaced-0");
     let kept = format!("sqlite://{}", kept.display());
+    let said = refused(&setup, &["restore-backup", "data/event-gateway.db.replaced-0"]);
+    let way = "STORE_URL=sqlite://data/event-gateway.db.replaced-0 event-gateway backup";
+    assert!(said.contains(way), "{said}");
+    let mut both = setup.command(&["backup", "both.db"]);
+    assert!(both.env("STORE_URL", &kept).status().unwrap().success(), "{}", setup.log());
+    done(&setup, &["restore-backup", "both.db"]);
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
+    serve.kill();
     let serve = setup.serve_with(&[("STORE_URL", &kept)]);
     assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
 }
@@ -145,7 +156,34 @@ async fn what_is_no_whole_backup_is_not_put_back() {
     {
         fs::write(setup.path().join(name), bytes).unwrap();
     }
-    for name in ["nowhere.db", "junk.db", "empty.db", "cut.db", "flawed.db", "part.db"] {
+    let theirs = rusqlite::Connection::open(setup.path().join("theirs.db")).unwrap();
+    theirs.execute_batch("CREATE TABLE theirs (a); PRAGMA user_version = 3").unwrap();
+    drop(theirs);
+    let pipe = setup.path().join("pipe.db");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let itself = "data/event-gateway.db";
+    let reasons = [
+        ("junk.db", "`junk.db` is no database of event-gateway"),
+        ("empty.db", "`empty.db` is no database of event-gateway"),
+        ("theirs.db", "`theirs.db` is no database of event-gateway"),
+        ("pipe.db", "`pipe.db` is no file"),
+        (itself, "is the database itself"),
+    ];
+    for (name, why) in reasons {
+        let said = refused(&setup, &["restore-backup", name]);
+        assert!(said.contains(why) && !said.contains("the store is refused"), "{name}: {said}");
+    }
+    for name in [
+        "nowhere.db",
+        "junk.db",
+        "empty.db",
+        "cut.db",
+        "flawed.db",
+        "part.db",
+        "theirs.db",
+        "pipe.db",
+        itself,
+    ] {
         let before = fs::read(database(&setup)).unwrap();
         let wal = fs::read(beside(&database(&setup), "-wal")).unwrap();
         assert!(refused(&setup, &["restore-backup", name]).contains(name), "{}", setup.log());
@@ -159,12 +197,13 @@ async fn what_is_no_whole_backup_is_not_put_back() {
 
 #[test]
 fn a_store_with_tools_of_its_own_is_backed_up_with_those() {
-    for (url, tool) in
-        [("postgres://folio@127.0.0.1:1/db", "pg_dump"), ("mongodb://127.0.0.1:1/db", "mongodump")]
-    {
+    for (url, tool, back) in [
+        ("postgres://folio@127.0.0.1:1/db", "pg_dump", "pg_restore"),
+        ("mongodb://127.0.0.1:1/db", "mongodump", "mongorestore"),
+    ] {
         let setup = setup().with("STORE_URL", url);
         assert!(refused(&setup, &["backup", "copy.db"]).contains(tool), "{}", setup.log());
-        assert!(refused(&setup, &["restore-backup", "copy.db"]).contains(tool), "{}", setup.log());
+        assert!(refused(&setup, &["restore-backup", "copy.db"]).contains(back), "{}", setup.log());
         assert!(!setup.path().join("copy.db").exists());
     }
 }
@@ -195,8 +234,10 @@ async fn a_wal_beside_another_state_of_its_database_is_refused() {
         assert_eq!(fs::read(&wal).unwrap(), left, "{copy}");
     }
     fs::remove_file(&file).unwrap();
-    let said = refused(&setup, &["serve"]);
-    assert!(said.contains("a database that is missing"), "{said}");
+    for verb in [&["serve"][..], &["tenants", "list"], &["backup", "another.db"]] {
+        let said = refused(&setup, verb);
+        assert!(said.contains("a database that is missing"), "{verb:?}: {said}");
+    }
     assert!(!file.exists());
 
     // The one that it belongs to is taken, however often that is tried.
@@ -213,4 +254,22 @@ async fn a_wal_beside_another_state_of_its_database_is_refused() {
     done(&setup, &["restore-backup", "after-first-run.db"]);
     let serve = setup.serve();
     assert_eq!(keys(&serve.url).await, ["a", "b"]);
+}
+
+/// The first page has the new size already, and the pages that it counts stand in the WAL alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wal_whose_copying_was_cut_off_belongs_to_its_database() {
+    let setup = setup();
+    let (file, wal) = (database(&setup), beside(&database(&setup), "-wal"));
+    let serve = setup.serve();
+    assert_eq!(post_with(&serve.url, "a", &"x".repeat(100_000)).await, 201);
+    serve.kill();
+    let (before, left) = (fs::read(&file).unwrap(), fs::read(&wal).unwrap());
+    drop(rusqlite::Connection::open(&file).map(|all| all.pragma_update(None, "user_version", 6)).unwrap());
+    let after = fs::read(&file).unwrap();
+    assert!(after.len() > before.len() && !wal.exists(), "nothing was copied");
+    fs::write(&file, [&after[..2048], &before[2048..]].concat()).unwrap();
+    fs::write(&wal, left).unwrap();
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a"]);
 }

@@ -53,7 +53,7 @@ async fn files_that_are_moved_replaced_or_cut_are_noticed_before_the_answer() {
             fs::copy(file, beside(file, ".new")).unwrap();
             fs::rename(beside(file, ".new"), file).unwrap();
         }),
-        ("the file is cut", &|file| drop(File::create(file).unwrap())),
+        ("the file is cut to nothing", &|file| drop(File::create(file).unwrap())),
         ("the WAL is removed", &|file| fs::remove_file(beside(file, "-wal")).unwrap()),
         ("the WAL is cut", &|file| drop(File::create(beside(file, "-wal")).unwrap())),
         ("the shared memory is removed", &|file| fs::remove_file(beside(file, "-shm")).unwrap()),
@@ -64,6 +64,81 @@ async fn files_that_are_moved_replaced_or_cut_are_noticed_before_the_answer() {
         noticed(what, &setup, &serve.url, harm).await;
         serve.kill();
     }
+}
+
+fn cut(file: &Path) {
+    File::options().write(true).open(file).unwrap().set_len(4096).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_writes_nothing_into_a_database_that_was_cut_moved_or_replaced() {
+    let away = |file: &Path| beside(file, ".away");
+    let cases: [Harm; 3] = [
+        ("the file is cut", &cut),
+        ("the file is moved", &|file| fs::rename(file, away(file)).unwrap()),
+        ("the file is replaced", &|file| {
+            fs::rename(file, away(file)).unwrap();
+            fs::copy(away(file), file).unwrap();
+        }),
+    ];
+    for (what, harm) in cases {
+        let setup = setup();
+        let file = database(&setup);
+        let serve = setup.serve();
+        noticed(what, &setup, &serve.url, harm).await;
+        let read = || [file.clone(), away(&file), beside(&file, "-wal")].map(|file| fs::read(file).ok());
+        let before = read();
+        assert_eq!(serve.terminate().code(), Some(0), "{what}");
+        assert_eq!(read(), before, "{what}");
+        assert!(setup.log().contains("its WAL is left as it is"), "{what}: {}", setup.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_cut_is_named_at_the_start_and_with_it_the_remedy() {
+    let setup = setup();
+    let file = database(&setup);
+    let serve = setup.serve();
+    assert_eq!(post(&serve.url, "a").await, 201);
+    assert_eq!(ended(&setup, &["backup", "copy.db"]), Some(0));
+    serve.kill();
+    cut(&file);
+    for wal in ["there", "gone"] {
+        for verb in [&["serve"][..], &["tenants", "list"]] {
+            let before = setup.log().len();
+            assert_eq!(ended(&setup, verb), Some(1), "{wal}");
+            let said = setup.log()[before..].to_owned();
+            assert!(said.contains("event-gateway.db`: "), "{wal}, {verb:?}: {said}");
+            assert!(said.contains("`event-gateway restore-backup`"), "{wal}, {verb:?}: {said}");
+        }
+        let _ = fs::remove_file(beside(&file, "-wal"));
+    }
+    assert_eq!(ended(&setup, &["restore-backup", "copy.db"]), Some(0));
+    assert_eq!(post(&setup.serve().url, "b").await, 201);
+}
+
+/// Another program's file is left as it is, and nothing is made beside it.
+#[test]
+fn what_is_no_database_of_ours_is_named_and_left() {
+    let setup = setup().with("STORE_URL", "sqlite://other/file");
+    let folder = setup.path().join("other");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("file");
+    fs::write(&file, "root:x:0:0".repeat(100)).unwrap();
+    let text = fs::read(&file).unwrap();
+    assert_eq!(ended(&setup, &["serve"]), Some(1));
+    assert!(setup.log().contains("file` is no database of event-gateway"), "{}", setup.log());
+    assert_eq!(fs::read(&file).unwrap(), text);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "a file was made beside it");
+
+    fs::remove_file(&file).unwrap();
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute("CREATE TABLE theirs (a)", []).unwrap();
+    drop(other);
+    let (theirs, before) = (fs::read(&file).unwrap(), setup.log().len());
+    assert_eq!(ended(&setup, &["serve"]), Some(1));
+    assert!(setup.log()[before..].contains("file` is no database of event-gateway"), "{}", setup.log());
+    assert_eq!(fs::read(&file).unwrap(), theirs);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +158,9 @@ async fn a_database_is_served_once_whatever_folders_lead_to_it() {
     let (one, other) = (setup(), setup());
     let serve = one.serve();
     fs::create_dir(other.path().join("data")).unwrap();
-    for (link, named) in [(Link::Symbolic, "by way of another folder"), (Link::Hard, "names of a file")] {
+    for (link, named) in
+        [(Link::Symbolic, "by way of another folder"), (Link::Hard, "has a second name (a hard link)")]
+    {
         match link {
             Link::Symbolic => symlink(database(&one), database(&other)).unwrap(),
             Link::Hard => fs::hard_link(database(&one), database(&other)).unwrap(),
@@ -109,7 +186,9 @@ async fn a_disk_without_room_for_what_is_posted_is_not_ready() {
     let limited =
         format!("trap '' XFSZ; ulimit -f 600; exec '{}' serve", env!("CARGO_BIN_EXE_event-gateway"));
     let mut shell = Command::new("sh");
-    shell.args(["-c", &limited]).current_dir(setup.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell.args(["-c", &limited]).current_dir(setup.path()).stdout(Stdio::null());
+    let told = setup.path().join("told");
+    shell.stderr(File::create(&told).unwrap());
     let like = setup.command(&[]);
     shell.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let _ended = Killed(shell.spawn().unwrap());
@@ -122,6 +201,8 @@ async fn a_disk_without_room_for_what_is_posted_is_not_ready() {
     assert_eq!(post(&url, "c").await, 201);
     until("it is not ready", async || ready(&url).await.0 == 503 && !store_up(&url).await).await;
     assert_eq!(large().await, 503);
+    let told = async || fs::read_to_string(&told).unwrap().contains("event-gateway.db`: ");
+    until("the log says which disk", told).await;
 }
 
 struct Killed(Child);

@@ -6,14 +6,17 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags};
 
 use super::fault::fault;
-use super::files::{LOCKED_FOR, connect, folder_of, lock_folder, migrated, refused};
+use super::files::{
+    LOCKED_FOR, connect, folder_of, is_there, lock_folder, migrated, not_ours, of_file, refuse_other, refused,
+};
 use super::{connections, place, wal};
 use crate::store::Error;
 
@@ -22,16 +25,23 @@ use crate::store::Error;
 pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     let (path, to) = (path.to_owned(), to.to_owned());
     connections::blocking(move || {
-        if !path.exists() {
-            return Err(Error::Refused(format!("there is no `{}`", path.display())));
-        }
+        is_there(&path)?;
+        refuse_other(&path)?;
         if let Ok(_folder) = lock_folder(&path, Duration::ZERO) {
-            wal::refuse_foreign(&path)?;
+            wal::refuse_foreign(&path).map_err(|error| of_file(&path, error))?;
         }
         // Its name is taken before anything is written.
-        File::create_new(&to).map_err(|e| refused("create", &to, &e))?;
+        File::create_new(&to).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Error::Refused(format!("`{}` exists already: backup overwrites nothing", to.display()))
+            }
+            _ => refused("create", &to, &e),
+        })?;
         let part = named(&to, ".part");
-        let made = copy(&path, &part).and_then(|()| settle(&part, &to));
+        let made = copy(&path, &part).map_err(|error| {
+            error.told(|why| format!("failed to copy `{}` to `{}`: {why}", path.display(), to.display()))
+        });
+        let made = made.and_then(|()| settle(&part, &to));
         if made.is_err() {
             let _ = (fs::remove_file(&part), fs::remove_file(&to));
         }
@@ -48,10 +58,10 @@ pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>,
         let _folder = lock_folder(&path, LOCKED_FOR)?;
         // A link goes on leading there.
         let path = fs::canonicalize(&path).unwrap_or(path);
-        refuse_part(&from)?;
+        refuse_unfit(&path, &from)?;
         let part = named(&path, ".part");
         let put = fs::copy(&from, &part).map_err(|e| refused("copy", &from, &e)).and_then(|_| {
-            whole(&part).map_err(|error| of_file(&from, &error))?;
+            whole(&part, &from)?;
             replace(&path, &part)
         });
         if put.is_err() {
@@ -78,7 +88,7 @@ fn copy(path: &Path, to: &Path) -> Result<(), Error> {
 
 /// Gives a copy that is whole its name; its size in bytes.
 fn settle(part: &Path, to: &Path) -> Result<u64, Error> {
-    whole(part)?;
+    whole(part, to)?;
     let sync = || {
         let file = File::options().write(true).open(part)?;
         file.sync_all()?;
@@ -89,30 +99,54 @@ fn settle(part: &Path, to: &Path) -> Result<u64, Error> {
     sync().map_err(|e: io::Error| refused("write", to, &e))
 }
 
-/// Whether a file is a database of ours, of this version or an older one, and has no flaw.
-fn whole(path: &Path) -> Result<(), Error> {
+/// Whether two paths lead to one file.
+fn same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    file(one).is_some_and(|one| file(other) == Some(one))
+}
+
+/// Whether a file is a database of ours, of this version or an older one, and has no flaw. An error tells
+/// it by the name `told`.
+fn whole(path: &Path, told: &Path) -> Result<(), Error> {
+    flawless(path, told).map_err(|error| match error {
+        Error::Corrupt(why) => {
+            Error::Refused(format!("`{}` is no whole copy, it was cut or damaged: {why}", told.display()))
+        }
+        error => error,
+    })
+}
+
+fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(fault)?;
-    migrated(path, &connection)?;
-    let mut flaws = Vec::new();
-    let note = |row: &Row| {
-        flaws.push(row.get::<_, String>(0)?);
-        Ok(())
-    };
-    connection.pragma_query(None, "integrity_check", note).map_err(fault)?;
-    match flaws.as_slice() {
-        [flaw] if flaw == "ok" => Ok(()),
+    migrated(told, &connection)?;
+    match wal::flaws(&connection)?.as_slice() {
+        [] => Ok(()),
         flaws => Err(Error::Corrupt(flaws.join("; "))),
     }
+}
+
+/// Refuses what is no copy of a database, before it is read.
+fn refuse_unfit(path: &Path, from: &Path) -> Result<(), Error> {
+    refuse_other(from)?;
+    if fs::metadata(from).is_ok_and(|file| file.len() == 0) {
+        return Err(Error::Refused(not_ours(from)));
+    }
+    if same(path, from) {
+        return Err(Error::Refused(format!("`{}` is the database itself", from.display())));
+    }
+    refuse_part(from)
 }
 
 /// A file whose newest events stand in a WAL beside it is only a part.
 fn refuse_part(from: &Path) -> Result<(), Error> {
     let is_part = place::beside(from, "-wal").and_then(fs::metadata).is_ok_and(|wal| wal.len() > 0);
     if is_part {
-        let why =
-            "a WAL stands beside it, which has its newest events: `event-gateway backup` makes a whole copy";
-        return Err(Error::Refused(format!("`{}` is only a part: {why}", from.display())));
+        let from = from.display();
+        return Err(Error::Refused(format!(
+            "`{from}` is only a part: a WAL stands beside it, which has its newest events. \
+             `STORE_URL=sqlite://{from} event-gateway backup FILE` makes a whole copy of both"
+        )));
     }
     Ok(())
 }
@@ -138,10 +172,6 @@ fn replace(path: &Path, part: &Path) -> Result<Option<PathBuf>, Error> {
         Ok(aside)
     };
     moved().map_err(|e| refused("replace", path, &e))
-}
-
-fn of_file(file: &Path, error: &Error) -> Error {
-    Error::Refused(format!("`{}` is no backup that can be put back: {error}", file.display()))
 }
 
 fn named(path: &Path, ending: &str) -> PathBuf {

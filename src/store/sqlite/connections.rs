@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::fault::{commit_fault, fault};
 use super::place::Place;
-use super::wal::{self, Cycle};
+use super::wal::{self, Cycle, OnClose};
 use crate::store::Error;
 
 /// How long a statement waits for another process, and a read for a reader.
@@ -77,9 +77,11 @@ impl Writer {
         blocking(move || {
             turn.run(|connection| {
                 kept.as_ref().map_or(Ok(()), |kept| kept.begins(connection))?;
-                let writing = Transaction::new(connection, TransactionBehavior::Immediate).map_err(fault)?;
-                let done = work(&writing)?;
-                writing.commit().map_err(commit_fault)?;
+                let done = committed(connection, work);
+                let done = done.map_err(|error| match &kept {
+                    Some(kept) => kept.place.named(error),
+                    None => error,
+                })?;
                 kept.as_ref().map_or(Ok(()), |kept| kept.committed(connection))?;
                 Ok(done)
             })
@@ -88,19 +90,38 @@ impl Writer {
     }
 
     /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed by then.
+    /// A database that was cut, moved or replaced gets nothing, and its WAL stays.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let Held { mut connections, locks } = self.0.close().await;
         let writer = connections.pop().ok_or_else(closed)?;
+        let kept = self.1.clone();
         off_thread(move || {
-            if !wal::empty(&writer)? {
-                tracing::warn!("another process reads the database: its newest events stay in the WAL");
+            let in_place = kept.map_or(Ok(()), |kept| kept.begins(&writer));
+            if in_place.is_ok() {
+                if !wal::empty(&writer)? {
+                    tracing::warn!("another process reads the database: its newest events stay in the WAL");
+                }
+                wal::on_close(&writer, OnClose::Empty)?;
             }
             writer.close().map_err(|(_, error)| fault(error))?;
             drop(locks);
-            Ok(())
+            in_place.map_err(|error| {
+                error.told(|why| format!("{why}; nothing is copied into it, and its WAL is left as it is"))
+            })
         })
         .await
     }
+}
+
+/// Commits all that `work` writes, unless it fails.
+fn committed<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let writing = Transaction::new(connection, TransactionBehavior::Immediate).map_err(fault)?;
+    let done = work(&writing)?;
+    writing.commit().map_err(commit_fault)?;
+    Ok(done)
 }
 
 impl Readers {

@@ -21,6 +21,7 @@ const NOTADB: i32 = 26;
 pub(super) fn fault(error: rusqlite::Error) -> Error {
     match code(&error) {
         None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => Error::Corrupt(error.to_string()),
+        Some(FULL) => no_room(),
         Some(_) => Error::Unavailable(error.to_string()),
     }
 }
@@ -29,9 +30,14 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
 /// other error a crash may find it there.
 pub(super) fn commit_fault(error: rusqlite::Error) -> Error {
     match code(&error) {
-        Some(BUSY | FULL) => Error::Unavailable(error.to_string()),
+        Some(FULL) => no_room(),
+        Some(BUSY) => Error::Unavailable(error.to_string()),
         _ => Error::Unknown(error.to_string()),
     }
+}
+
+fn no_room() -> Error {
+    Error::Unavailable("there is no room on its disk".to_owned())
 }
 
 /// Of a column that holds something else.

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use super::connections::{Kept, Locks, Readers, WAIT_MAX, Writer};
 use super::fault::fault;
 use super::place::Place;
 use super::rows;
-use super::wal::{self, Cycle};
+use super::wal::{self, Cycle, OnClose};
+use crate::store::sql::Columns;
 use crate::store::{Access, Error};
 
 const VERSIONS: &[M] = &[
@@ -33,6 +35,8 @@ const VERSIONS: &[M] = &[
 ];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
+/// The first bytes of each database. Source: sqlite.org/fileformat2.html
+const MAGIC: &[u8] = b"SQLite format 3\0";
 const READERS: usize = 4;
 /// How long a lock may be held on by one that ends, or a child of it that is just begun.
 pub(super) const LOCKED_FOR: Duration = Duration::from_secs(1);
@@ -51,14 +55,23 @@ pub(super) struct Files {
     pub(super) readers: Readers,
 }
 
-/// Opens the database at `path`.
+/// Opens the database at `path`, which an error names.
 pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
+    refuse_other(path)?;
+    open_ours(path, access).map_err(|error| of_file(path, error))
+}
+
+fn open_ours(path: &Path, access: Access) -> Result<Files, Error> {
     let (locks, kept, writer) = match access {
         Access::Serve | Access::Alone => {
             if access == Access::Alone {
                 is_there(path)?;
             }
             let (locks, writer) = serve(path)?;
+            if access == Access::Serve {
+                // Once it is known that the files are in place, `close` does it.
+                wal::on_close(&writer, OnClose::Keep)?;
+            }
             (locks, Some(Arc::new(keep(path, &writer)?)), writer)
         }
         Access::Beside => (Locks::default(), None, beside(path)?),
@@ -66,6 +79,38 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Files, Error> {
     let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let readers = Readers::new(readers.collect::<Result<_, _>>()?, kept.clone(), &locks);
     Ok(Files { writer: Writer::new(writer, kept, &locks), readers })
+}
+
+/// Refuses a file that is no database, before anything is made beside it.
+pub(super) fn refuse_other(path: &Path) -> Result<(), Error> {
+    let file = match fs::metadata(path) {
+        Ok(file) => file,
+        Err(_) => return Ok(()),
+    };
+    if !file.is_file() {
+        return Err(Error::Refused(format!("`{}` is no file", path.display())));
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head));
+    read.map_err(|e| refused("read", path, &e))?;
+    if head.is_empty() || head == MAGIC {
+        return Ok(());
+    }
+    Err(Error::Corrupt(not_ours(path)))
+}
+
+/// Names the file, and the remedy if there is one.
+pub(super) fn of_file(path: &Path, error: Error) -> Error {
+    let named = |why: &str| format!("`{}`: {why}", path.display());
+    match error {
+        Error::Corrupt(why) => Error::Corrupt(format!(
+            "{}; it was cut or damaged: put a backup in its place with `event-gateway restore-backup`, which keeps \
+             what is there",
+            named(&why)
+        )),
+        Error::Unavailable(why) => Error::Unavailable(named(&why)),
+        error => error,
+    }
 }
 
 /// Begins with a short WAL, and notes where the files stand.
@@ -82,17 +127,28 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     wal::refuse_foreign(path)?;
     let locks = Arc::new(vec![folder, lock_database(path)?]);
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    refuse_uncounted(path, &writer)?;
     writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(fault)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
     durable(&writer)?;
-    let version = MIGRATIONS.current_version(&writer).map_err(|e| migration(path, e))?;
-    if version == SchemaVersion::NoneSet && writer.table_exists(None, "tenants").map_err(fault)? {
-        return Err(uncounted(path));
-    }
     MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
     rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
     rows::change(&writer, sql!("sqlite/replica_clear.sql"), [])?;
     Ok((locks, writer))
+}
+
+/// Refuses a database that has tables, but not by our migrations: another program's, or an early one.
+fn refuse_uncounted(path: &Path, writer: &Connection) -> Result<(), Error> {
+    if MIGRATIONS.current_version(writer).map_err(|e| migration(path, e))? != SchemaVersion::NoneSet {
+        return Ok(());
+    }
+    if writer.table_exists(None, "tenants").map_err(fault)? {
+        return Err(uncounted(path));
+    }
+    match rows::get(writer, sql!("sqlite/tables_count.sql"), [], |row| row.integer("tables"))? {
+        0 => Ok(()),
+        _ => Err(Error::Refused(not_ours(path))),
+    }
 }
 
 /// Opens what a `serve` of this version has made.
@@ -110,11 +166,12 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     Ok(writer)
 }
 
-/// Refuses to make what was never served.
-fn is_there(path: &Path) -> Result<(), Error> {
+/// Refuses to make what was never served, or has lost its database.
+pub(super) fn is_there(path: &Path) -> Result<(), Error> {
     if path.exists() {
         return Ok(());
     }
+    wal::refuse_foreign(path)?;
     let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
     Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())))
 }
@@ -175,8 +232,8 @@ fn lock_database(path: &Path) -> Result<File, Error> {
     })?;
     let links = file.metadata().map_err(|e| refused("look at", path, &e))?.nlink();
     if links > 1 {
-        let why = "a hard link gives it another name, under which its newest events are missing";
-        return Err(Error::Refused(format!("`{}` is one of {links} names of a file: {why}", path.display())));
+        let why = "opened by that name, its newest events would be missing. Remove one of the names";
+        return Err(Error::Refused(format!("`{}` has a second name (a hard link): {why}", path.display())));
     }
     Ok(file)
 }
@@ -212,11 +269,18 @@ fn uncounted(path: &Path) -> Error {
 
 /// Refuses a file that is no database of ours, or of a version that is newer than this one.
 pub(super) fn migrated(path: &Path, connection: &Connection) -> Result<(), Error> {
+    if !connection.table_exists(None, "tenants").map_err(fault)? {
+        return Err(Error::Refused(not_ours(path)));
+    }
     match MIGRATIONS.current_version(connection).map_err(|e| migration(path, e))? {
         SchemaVersion::Inside(_) => Ok(()),
         SchemaVersion::NoneSet => Err(uncounted(path)),
         SchemaVersion::Outside(_) => Err(another_version(path, "it is newer than this one")),
     }
+}
+
+pub(super) fn not_ours(path: &Path) -> String {
+    format!("`{}` is no database of event-gateway", path.display())
 }
 
 fn another_version(path: &Path, why: impl Display) -> Error {

@@ -35,6 +35,16 @@ impl Place {
         })
     }
 
+    /// Names the database where a write found no room, or failed otherwise.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Unavailable(why) => {
+                Error::Unavailable(format!("`{}`: {why}", self.database.path.display()))
+            }
+            error => error,
+        }
+    }
+
     /// Whether the database is where it was opened, and has what was written to it.
     pub(super) fn check(&self) -> Result<(), Error> {
         let bytes = self.database.check()?;

@@ -73,6 +73,22 @@ pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
     checkpoint(writer, "TRUNCATE")
 }
 
+/// What the last connection does with the WAL as it closes.
+#[derive(PartialEq, Eq)]
+pub(super) enum OnClose {
+    /// Leaves it.
+    Keep,
+    /// Copies it into the database, and removes it.
+    Empty,
+}
+
+/// Sets what this connection does if it is the last to close.
+pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Error> {
+    let keeps = what == OnClose::Keep;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps).map_err(fault)?;
+    Ok(())
+}
+
 /// How many frames the WAL has.
 pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
     rows::get(writer, sql!("sqlite/wal_frames.sql"), [], |row| Ok(row.integer("log")?.max(0).unsigned_abs()))
@@ -116,7 +132,11 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
             path.display()
         ))
     };
-    let alone = numbers(path, "immutable=1")?.map_or(0, |alone| alone.number);
+    let alone = match numbers(path, "immutable=1") {
+        // It ended while the WAL was being copied, which has what the file lacks yet.
+        Err(Error::Corrupt(_)) if whole_with_wal(path) => return Ok(()),
+        alone => alone?.map_or(0, |alone| alone.number),
+    };
     match numbers(path, "mode=ro") {
         Ok(Some(whole)) if !(whole.base..=whole.number).contains(&alone) => Err(foreign()),
         // Made by a version that has no numbers: nobody can tell.
@@ -133,16 +153,40 @@ struct Numbers {
 
 /// The numbers of the file as it is opened like this; the file and its WAL stay as they are.
 fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(fault)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fault)?;
-    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    let connection = looked_at(path, opened)?;
     if !connection.table_exists(None, "wal_cycles").map_err(fault)? {
         return Ok(None);
     }
     let found = |row: &Row| Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? });
     rows::find_one(&connection, sql!("sqlite/wal_cycle_find.sql"), [], found)
+}
+
+/// Whether the database has no flaw as its WAL makes it.
+fn whole_with_wal(path: &Path) -> bool {
+    let flaws = looked_at(path, "mode=ro").and_then(|connection| flaws(&connection));
+    flaws.is_ok_and(|flaws| flaws.is_empty())
+}
+
+/// The flaws of a database.
+pub(super) fn flaws(connection: &Connection) -> Result<Vec<String>, Error> {
+    let mut flaws = Vec::new();
+    let note = |row: &Row| {
+        flaws.push(row.get::<_, String>(0)?);
+        Ok(())
+    };
+    connection.pragma_query(None, "integrity_check", note).map_err(fault)?;
+    flaws.retain(|flaw| flaw != "ok");
+    Ok(flaws)
+}
+
+/// Opens the file; it and its WAL stay as they are.
+fn looked_at(path: &Path, opened: &str) -> Result<Connection, Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(fault)?;
+    on_close(&connection, OnClose::Keep)?;
+    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    Ok(connection)
 }
 
 /// The path as SQLite reads it in a URI.
