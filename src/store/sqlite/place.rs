@@ -38,8 +38,8 @@ impl Place {
     /// Names the database where a write found no room, or failed otherwise.
     pub(super) fn named(&self, error: Error) -> Error {
         match error {
-            Error::Unavailable(why) => {
-                Error::Unavailable(format!("`{}`: {why}", self.database.path.display()))
+            Error::Unavailable(_) | Error::Unknown(_) => {
+                error.told(|why| format!("`{}`: {why}", self.database.path.display()))
             }
             error => error,
         }
