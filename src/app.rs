@@ -156,7 +156,7 @@ impl App {
     }
 }
 
-/// What stands in the log is durable, closed or not.
+/// Closes the store. Every commit is durable, whether or not that succeeds.
 async fn close(store: &dyn Store, within: Duration) {
     match timeout(within, store.close()).await {
         Ok(Ok(())) => {}

@@ -94,7 +94,7 @@ pub struct Described {
 }
 
 impl Described {
-    /// What the topic has otherwise than the tenants' files say; `None` if nothing.
+    /// Tells how the topic differs from what the tenants' files say; `None` if it does not.
     pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
         let ms = |retention: Option<i64>| retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"));
         let by_file = Some(spec.retention_ms).filter(|ms| *ms >= 0 && !spec.compacted);

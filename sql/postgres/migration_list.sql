@@ -1,2 +1,2 @@
--- What a schema was made by.
+-- Lists the migrations that made a schema.
 SELECT version FROM _sqlx_migrations WHERE success

@@ -1,5 +1,5 @@
--- What a session's promises rest on, as it has them: what a commit's durability hangs on, how texts are stored,
--- which schema its tables are in, and what the store needs of the server besides.
+-- Returns the settings that a session's promises rest on: durability, encodings, the schema of its tables, and
+-- the server's version.
 SELECT name, setting
 FROM pg_settings
 WHERE name IN (

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::broker::{self, Opened};
 use crate::config::Config;
 
-/// What serves.
+/// The parts that serve, for the line that introduces them.
 pub(super) struct Introduction {
     /// Which store, and where.
     pub(super) store: String,

@@ -140,7 +140,7 @@ impl Cluster {
         ))
     }
 
-    /// What stands in a creation's way, in the operator's words where they are known.
+    /// Explains why a topic can't be created, in the operator's words where they are known.
     pub(super) fn explain(&self, topic: &str, code: RDKafkaErrorCode) -> String {
         let Ok(metadata) = self.metadata(None, ASK_MAX) else { return code.to_string() };
         match code {
