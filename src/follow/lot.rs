@@ -36,6 +36,8 @@ pub(super) struct Lot {
     changed: Vec<EventId>,
     /// As the store has it.
     ledger: Ledger,
+    /// The ledger that pages tell: the same, once Kafka has how each scope ended.
+    proof: Ledger,
     /// The number of the newest ledger that Kafka has.
     proved: u64,
     /// Scopes of which Kafka has how they ended.
@@ -45,15 +47,28 @@ pub(super) struct Lot {
 }
 
 impl Lot {
-    /// As the store has it; `proved` is the number of the newest ledger that Kafka has.
-    pub(super) fn new(all: Vec<Parked>, proved: u64) -> Self {
+    /// As the store has it; `proved` is the newest ledger that Kafka has, and `known` its cursors. How a
+    /// scope ended is in Kafka before the ledger of its end is.
+    pub(super) fn new(all: Vec<Parked>, proved: &Ledger, known: &KnownCursors) -> Self {
+        let is_proved = |parked: &&Parked| {
+            let known = known.get(&(parked.log_id, follower(parked)));
+            parked.ledger <= proved.number || known.is_some_and(|known| known.proof.ended.is_some())
+        };
+        let (ends_proved, ends_unproved): (Vec<_>, Vec<_>) =
+            all.iter().filter(|parked| !parked.is_open()).partition(is_proved);
+        let ends_proved = ends_proved.iter().map(|parked| parked.event_id).collect();
+        let ends_unproved = ends_unproved.iter().map(|parked| parked.event_id).collect();
         let ledger = Ledger::of(&all);
-        Self { all, ledger, proved, ..Self::default() }
+        let mut lot = Self { all, ledger, proof: *proved, ends_proved, ends_unproved, ..Self::default() };
+        lot.proved = proved.number;
+        lot.renew_proof();
+        lot
     }
 
     /// The lot of a log that has nothing open: the number alone, without the rows that are over.
     pub(super) fn closed(number: u64, proved: u64) -> Self {
-        Self { ledger: Ledger::default().numbered(number), proved, ..Self::default() }
+        let ledger = Ledger::default().numbered(number);
+        Self { ledger, proof: ledger, proved, ..Self::default() }
     }
 
     /// The ledger, up to the last transition that the store was given to write.
@@ -61,9 +76,20 @@ impl Lot {
         self.ledger
     }
 
-    /// Whether Kafka lacks the newest ledger.
+    /// The ledger that pages tell.
+    pub(super) fn proof(&self) -> Ledger {
+        self.proof
+    }
+
+    /// Whether Kafka lacks the ledger that pages tell.
     pub(super) fn is_unproved(&self) -> bool {
-        self.ledger.number > self.proved
+        self.proof.number > self.proved
+    }
+
+    fn renew_proof(&mut self) {
+        if self.ends_unproved.is_empty() {
+            self.proof = self.ledger;
+        }
     }
 
     /// A page was committed with this ledger.
@@ -80,12 +106,14 @@ impl Lot {
     pub(super) fn prove_end(&mut self, id: EventId) {
         self.ends_unproved.retain(|unproved| *unproved != id);
         self.ends_proved.insert(id);
+        self.renew_proof();
     }
 
     /// Raises what is open to where its release stands in Kafka, and names what that has changed.
     pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = raise(&mut self.all, known);
-        self.ends_proved.extend(self.all.iter().filter(|p| !p.is_open()).map(|p| p.event_id));
+        let ended = self.all.iter().filter(|parked| !parked.is_open() && raised.contains(&parked.event_id));
+        self.ends_proved.extend(ended.map(|parked| parked.event_id));
         self.changed.extend(&raised);
         raised
     }
@@ -202,6 +230,7 @@ impl Lot {
             }
             written.push(parked.clone());
         }
+        self.renew_proof();
         written
     }
 

@@ -41,10 +41,11 @@ impl Relay {
             if number == 0 && proved.number == 0 {
                 continue;
             }
-            let mut lot = match open {
+            let mut lot = if open == 0 && number == proved.number {
                 // The rows that are over may be many, and prove nothing that the number does not.
-                0 => Lot::closed(number, proved.number),
-                _ => Lot::new(parked_in(parts, &tenant, log_id).await?, proved.number),
+                Lot::closed(number, proved.number)
+            } else {
+                Lot::new(parked_in(parts, &tenant, log_id).await?, &proved, &self.known)
             };
             if let Err(lost) = ParkingLost::check(&lot.ledger(), &proved) {
                 self.stop(parts, &tenant, &verify::went_back(&lost));

@@ -53,7 +53,7 @@ impl Relay {
     }
 }
 
-/// The parking of a log, as the store has it.
+/// The parking of a log, as far as Kafka may be told of it.
 pub(super) fn of(lot: Option<&Lot>) -> ParkingProof {
-    ParkingProof { ledger: lot.map(Lot::ledger).unwrap_or_default(), ended: None }
+    ParkingProof { ledger: lot.map(Lot::proof).unwrap_or_default(), ended: None }
 }

@@ -268,3 +268,29 @@ async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
     stage.allow_all();
     assert_eq!(compared(&stage).await.unwrap().common.unwrap().position, position(9));
 }
+
+/// As after a stop between the row's end and the page that tells it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_kafka_lacks_is_told_after_a_takeover() {
+    let (stage, before) = parked_at_ten().await;
+    let has_end = || {
+        stage.kafka.state(|state| {
+            let mut known = state.cursors.values().flat_map(|cursors| cursors.values());
+            known.any(|known| known.proof.ended.is_some())
+        })
+    };
+    let followers = stage.follow();
+    stage.ask(&before[0], Asked::Discard).await;
+    stage.parked(&diku(), ended).await;
+    until("told", async || has_end()).await;
+    followers.stop().await;
+    stage.kafka.state(|state| {
+        for cursors in state.cursors.values_mut() {
+            cursors.retain(|_, known| known.proof.ended.is_none());
+            cursors.values_mut().for_each(|known| known.proof.ledger = Ledger::of(&before));
+        }
+    });
+    let followers = stage.follow();
+    until("told again", async || has_end()).await;
+    followers.stop().await;
+}
