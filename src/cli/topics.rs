@@ -38,7 +38,7 @@ pub async fn list(store: &dyn Store, settings: &Settings, kafka: Option<&Opened>
     Ok(())
 }
 
-/// What Kafka has of the topics; `None` if there is no Kafka, or it does not answer.
+/// Asks Kafka for the topics; `None` if there is no Kafka, or it does not answer.
 async fn described(kafka: Option<&Opened>, topics: &[Topic]) -> Option<HashMap<Topic, Described>> {
     let Some(Opened::Kafka(kafka)) = kafka else { return None };
     match kafka.describe(topics).await {

@@ -14,7 +14,7 @@ pub(super) type Flaw = &'static str;
 pub(super) struct Endpoint {
     /// A name or an address, without brackets.
     pub(super) host: String,
-    /// Its port, if it is named.
+    /// The port that is named with it, if any.
     pub(super) port: Option<u16>,
 }
 

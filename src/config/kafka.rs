@@ -165,7 +165,7 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
     Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect())
 }
 
-/// Of two values of one setting nobody could say which counts.
+/// Refuses a setting that has two values: nobody could say which counts.
 fn refuse_twice(name: &str, of_options: &[(String, String)], source: &str) -> anyhow::Result<()> {
     let canonical = if name == "sasl.mechanisms" { "sasl.mechanism" } else { name };
     // The protocol has a value always.

@@ -22,7 +22,7 @@ pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use usage::Usage;
 
-/// What the variables of librdkafka's settings begin with.
+/// The prefix of the variables that are librdkafka's settings.
 const SETTINGS: &str = "KAFKA_CONFIG_";
 /// The most lanes that there may be.
 const LANES_MAX: u64 = 64;
@@ -65,7 +65,7 @@ impl Given {
     }
 }
 
-/// What the gateway does.
+/// A verb of the command line.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
     /// Runs the gateway.
@@ -95,7 +95,7 @@ pub enum Verb {
     RestoreBackup(Box<RestoreBackupOptions>),
 }
 
-/// What may be done with tenants.
+/// A verb of `tenants`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TenantsVerb {
     /// Prints a line for each tenant: its log, its lane, the log's head, and what is published.

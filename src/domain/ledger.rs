@@ -37,6 +37,11 @@ impl Ledger {
         Self { number, ..Self::of_open(parked) }
     }
 
+    /// The ledger of a log that has nothing open.
+    pub fn closed(number: u64) -> Self {
+        Self::default().numbered(number)
+    }
+
     /// The same with the number of another.
     pub fn numbered(self, number: u64) -> Self {
         Self { number, ..self }

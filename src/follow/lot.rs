@@ -67,7 +67,7 @@ impl Lot {
 
     /// The lot of a log that has nothing open: the number alone, without the rows that are over.
     pub(super) fn closed(number: u64, proved: u64) -> Self {
-        let ledger = Ledger::default().numbered(number);
+        let ledger = Ledger::closed(number);
         Self { ledger, proof: ledger, proved, ..Self::default() }
     }
 

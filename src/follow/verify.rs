@@ -129,7 +129,7 @@ impl Relay {
             let Some(log_id) = self.progress.get(&tenant).map(|progress| progress.log_id) else { continue };
             let stored = match ledgers.get(&log_id) {
                 Some(ledger) if ledger.open > 0 => Ledger::of(&parked_in(parts, &tenant, log_id).await?),
-                closed => Ledger::default().numbered(closed.map_or(0, |ledger| ledger.number)),
+                closed => Ledger::closed(closed.map_or(0, |ledger| ledger.number)),
             };
             if let Err(lost) = ParkingLost::check(&stored, &seen) {
                 self.stop(parts, &tenant, &went_back(&lost));
