@@ -49,7 +49,11 @@ pub struct App {
 
 /// Opens the store and the broker, and enables the tenants that have a file and that the store has
 /// never seen. A broker that is away is no error.
-pub async fn build(config: &Config, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> anyhow::Result<App> {
+pub async fn build(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+) -> anyhow::Result<App> {
     let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
     build_on(config, store, clock, metrics).await
 }
@@ -68,7 +72,8 @@ pub async fn build_on(
     let broker = broker::open(&config.broker)?;
     if matches!(broker, Opened::Kafka(_)) && config.settings.naming().env().is_none() {
         tracing::warn!(
-            "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as `folio`"
+            "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \
+             `folio`"
         );
     }
     let bells = Bells::new(config.lanes);
@@ -102,7 +107,8 @@ pub async fn build_on(
         replica: replica.clone(),
     };
     let (settings, instance) = (config.settings.clone(), clock.new_id().to_string());
-    let follow = follow::Parts { store, settings, bells, health, metrics, pages, clock, replica, instance };
+    let follow =
+        follow::Parts { store, settings, bells, health, metrics, pages, clock, replica, instance };
     Ok(App { http, follow, broker, writers, closing, introduction })
 }
 
@@ -116,14 +122,19 @@ impl App {
     }
 
     /// Serves on that listener until `shutdown`; then answers what was asked, appends what was
-    /// accepted, finishes the page, and returns within 10 s. It does the same, and returns an error,
-    /// when one of its long-lived tasks ends unasked.
-    pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    /// accepted, finishes the page, and returns within 10 s. It does the same, and returns an
+    /// error, when one of its long-lived tasks ends unasked.
+    pub async fn run(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let mut followers = Followers::start(&self.follow, &self.broker);
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
-        serving.spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
+        serving
+            .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
         self.introduction.tell(address);
         let unasked = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -142,7 +153,8 @@ impl App {
             let served = serving.finish().await;
             served.or(self.writers.finish().await)
         };
-        let answered = timeout(ANSWER, answering).await.map_err(|_| anyhow!("failed to answer in time"));
+        let answered =
+            timeout(ANSWER, answering).await.map_err(|_| anyhow!("failed to answer in time"));
         // A page that Kafka doesn't answer is as safe to leave as to be killed in.
         let followed = timeout(FINISH_PAGE, followers.stop()).await.unwrap_or_else(|_| {
             tracing::warn!("left a page that Kafka did not answer; the next start takes over");
@@ -161,7 +173,9 @@ async fn close(store: &dyn Store, within: Duration) {
     match timeout(within, store.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "failed to close the store"),
-        Err(_) => tracing::warn!(?within, "failed to close the store in time; the next start does it"),
+        Err(_) => {
+            tracing::warn!(?within, "failed to close the store in time; the next start does it")
+        }
     }
 }
 
@@ -170,8 +184,8 @@ async fn refuse_other_lanes(store: &dyn Store, wanted: u16) -> anyhow::Result<()
     let lanes = store.lanes(wanted).await?;
     if lanes != wanted {
         bail!(
-            "LANES is {wanted}, but the store has {lanes} lanes: set LANES={lanes}, or stop every replica and run \
-             `event-gateway lanes resize {wanted}`"
+            "LANES is {wanted}, but the store has {lanes} lanes: set LANES={lanes}, or stop every \
+             replica and run `event-gateway lanes resize {wanted}`"
         );
     }
     Ok(())

@@ -36,7 +36,8 @@ pub enum Error {
     /// Topics of the page take nothing just now: leave them out for a while.
     #[error("{} just now", unwritable(.0))]
     Away(Vec<Unwritable>),
-    /// A record's time is too far from Kafka's own; which one is unknown: send less at a time, then wait.
+    /// A record's time is too far from Kafka's own; which one is unknown: send less at a time, then
+    /// wait.
     #[error("a record's time is too far from Kafka's: {0}")]
     Early(String),
     /// A record of the page was refused; which one is unknown: send less at a time.
@@ -96,14 +97,23 @@ pub struct Described {
 impl Described {
     /// Tells how the topic differs from what the tenants' files say; `None` if it does not.
     pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
-        let ms = |retention: Option<i64>| retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"));
+        let ms = |retention: Option<i64>| {
+            retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"))
+        };
         let by_file = Some(spec.retention_ms).filter(|ms| *ms >= 0 && !spec.compacted);
         let mut all = Vec::new();
         if self.partitions != usize::from(spec.partitions) {
-            all.push(format!("it has {} partitions, the file says {}", self.partitions, spec.partitions));
+            all.push(format!(
+                "it has {} partitions, the file says {}",
+                self.partitions, spec.partitions
+            ));
         }
         if self.retention_ms != by_file {
-            all.push(format!("it keeps records {}, the file says {}", ms(self.retention_ms), ms(by_file)));
+            all.push(format!(
+                "it keeps records {}, the file says {}",
+                ms(self.retention_ms),
+                ms(by_file)
+            ));
         }
         (!all.is_empty()).then(|| {
             format!(
@@ -132,7 +142,8 @@ pub struct PageSlice {
     pub proof: ParkingProof,
 }
 
-/// The parking of a log, as a cursor's record tells it: by it a store that has lost some is found out.
+/// The parking of a log, as a cursor's record tells it: by it a store that has lost some is found
+/// out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ParkingProof {
     /// The store's ledger when the page was made: a whole store has this one or a later one.
@@ -224,15 +235,16 @@ pub trait Broker: Send + Sync {
     /// These topics as the cluster has them; one that is missing is left out.
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error>;
 
-    /// Topics that have more partitions than when they were first seen. They are looked at when they are
-    /// ensured.
+    /// Topics that have more partitions than when they were first seen. They are looked at when
+    /// they are ensured.
     fn widened(&self) -> Vec<Widened>;
 
-    /// A lane's cursors, as they are just now: without a fence, a page that is under way may change them.
+    /// A lane's cursors, as they are just now: without a fence, a page that is under way may change
+    /// them.
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
 
-    /// What these topics have of a log behind a position, committed, by partition in order. A topic that
-    /// is missing has nothing.
+    /// What these topics have of a log behind a position, committed, by partition in order. A topic
+    /// that is missing has nothing.
     async fn history(
         &self,
         topics: &[Topic],
@@ -240,8 +252,8 @@ pub trait Broker: Send + Sync {
         behind: Position,
     ) -> Result<Vec<Published>, Error>;
 
-    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer. Tells how
-    /// many it has then, or is to have.
+    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
+    /// Tells how many it has then, or is to have.
     async fn widen(&self, lanes: u16) -> Result<u16, Error>;
 
     /// Whether it answers.
@@ -258,8 +270,8 @@ pub trait Producer: Send {
     /// Removes cursors from the lane's partition, all or none.
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
 
-    /// Whether a new one would cost less: this one carries too much of what it has sent long ago. It works
-    /// none the less.
+    /// Whether a new one would cost less: this one carries too much of what it has sent long ago.
+    /// It works none the less.
     fn is_worn(&mut self) -> bool;
 }
 

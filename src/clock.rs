@@ -17,8 +17,8 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
     /// A new random UUID (version 4).
     fn new_id(&self) -> Uuid;
-    /// A new event id: a UUID in the order of time (version 7). Those that are made one after the other
-    /// stand side by side in a store's index.
+    /// A new event id: a UUID in the order of time (version 7). Those that are made one after the
+    /// other stand side by side in a store's index.
     fn new_event_id(&self) -> EventId;
 }
 

@@ -62,7 +62,10 @@ impl Config {
             replica: replica.replica.clone(),
             settings: Arc::new(settings(tenants, store)?),
             http: http_config(listener, limits, kafka)?,
-            intake: intake::Config { queue_bytes_max: limits.queue_bytes_max, ..intake::Config::default() },
+            intake: intake::Config {
+                queue_bytes_max: limits.queue_bytes_max,
+                ..intake::Config::default()
+            },
             store: store_config(store)?,
             broker: broker_config(kafka, store, replica.lanes)?,
         };
@@ -83,7 +86,8 @@ pub fn broker_config(
 
 /// The tenants' settings; the names of topics begin with `ENV`.
 pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Result<Settings> {
-    let naming = Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
+    let naming =
+        Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
     tenants::read(&options.tenants_dir, naming, &environment::variables()?)
 }
 
@@ -124,8 +128,8 @@ fn auth(options: &ListenerOptions) -> anyhow::Result<http::Auth> {
     let host = options.http_host;
     if options.auth_mode.is_none() && !host.to_canonical().is_loopback() {
         bail!(
-            "HTTP_HOST is {host}, which is not a loopback address: say AUTH_MODE=perimeter if Okapi or a \
-             sidecar checks every token before it comes here"
+            "HTTP_HOST is {host}, which is not a loopback address: say AUTH_MODE=perimeter if \
+             Okapi or a sidecar checks every token before it comes here"
         );
     }
     Ok(http::Auth::Perimeter)

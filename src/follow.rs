@@ -107,21 +107,27 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the mirror for
-    /// the embedded broker, nothing for none.
+    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the mirror
+    /// for the embedded broker, nothing for none.
     pub fn start(parts: &Parts, broker: &Opened) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         match broker {
             Opened::None => {}
             Opened::Embedded(mirror) => {
-                tasks.spawn("embedded mirror", mirror::run(parts.clone(), mirror.clone(), stop.clone()));
+                tasks.spawn(
+                    "embedded mirror",
+                    mirror::run(parts.clone(), mirror.clone(), stop.clone()),
+                );
                 let (mirror, stop) = (mirror.clone(), stop.clone());
                 tasks.spawn("embedded broker", async move {
                     stop.run_until_cancelled(mirror.ended()).await;
                 });
             }
             Opened::Kafka(kafka) => {
-                tasks.spawn("keeper of topics", topics::run(parts.clone(), kafka.clone(), stop.clone()));
+                tasks.spawn(
+                    "keeper of topics",
+                    topics::run(parts.clone(), kafka.clone(), stop.clone()),
+                );
                 let (looked, has_looked) = oneshot::channel();
                 let retention = retention::run(parts.clone(), kafka.clone(), stop.clone(), looked);
                 tasks.spawn("keeper of retention", retention);
@@ -142,7 +148,8 @@ impl Followers {
         self.tasks.ended().await
     }
 
-    /// Lets every follower finish its page, and waits until all have. Returns one that panicked, if one did.
+    /// Lets every follower finish its page, and waits until all have. Returns one that panicked, if
+    /// one did.
     pub async fn stop(self) -> Option<Ended> {
         self.stop.cancel();
         self.tasks.finish().await
@@ -207,7 +214,9 @@ mod tests {
         let bells = Bells::new(2);
         bells.ring(Lane::new(1));
         let heard = async |lane| {
-            tokio::time::timeout(Duration::from_millis(20), bells.rung(Lane::new(lane))).await.is_ok()
+            tokio::time::timeout(Duration::from_millis(20), bells.rung(Lane::new(lane)))
+                .await
+                .is_ok()
         };
         assert!(heard(1).await, "it must look again");
         assert!(!heard(1).await && !heard(0).await);

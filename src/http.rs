@@ -83,7 +83,8 @@ pub struct Config {
     pub tenant_readers_max: usize,
     /// Connections at once; a few more come in to ask how the gateway is.
     pub connections_max: usize,
-    /// Requests at once that wait for their events to be published; who comes then is answered at once.
+    /// Requests at once that wait for their events to be published; who comes then is answered at
+    /// once.
     pub waiters_max: usize,
     /// Those of one tenant.
     pub tenant_waiters_max: usize,
@@ -115,8 +116,8 @@ pub struct Parts {
 /// What all handlers share.
 struct Gateway {
     parts: Parts,
-    /// The bytes of all bodies that are being read or wait for their commit: what is set aside for them, so that
-    /// a slow client holds 64 KiB, or twice what it has sent.
+    /// The bytes of all bodies that are being read or wait for their commit: what is set aside for
+    /// them, so that a slow client holds 64 KiB, or twice what it has sent.
     bodies: Arc<Shares>,
     waiters: Arc<Shares>,
     readers: Arc<Shares>,

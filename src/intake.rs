@@ -2,8 +2,8 @@
 //!
 //! Fed by `http`; feeds `store`, then wakes the tenant's lane. Requests that arrive while a commit
 //! is under way share the next one. A batch that is in the queue is appended whether its client
-//! still waits or not, and whatever the store has against others of its commit. Memory is bounded: what doesn't fit is refused at once, and nothing of it
-//! was written.
+//! still waits or not, and whatever the store has against others of its commit. Memory is bounded:
+//! what doesn't fit is refused at once, and nothing of it was written.
 
 mod queue;
 mod writer;
@@ -107,7 +107,8 @@ impl Writers {
         self.0.ended().await
     }
 
-    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked, if one did.
+    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked,
+    /// if one did.
     pub async fn finish(self) -> Option<Ended> {
         self.0.finish().await
     }
@@ -121,7 +122,10 @@ impl Intake {
             let (sender, jobs) = mpsc::channel(config.queue_batches_max);
             queues.push(sender);
             let queue = Queue::new(config, jobs, store);
-            tasks.spawn(format!("intake writer {writer}"), writer::run(queue, store.clone(), wake.clone()));
+            tasks.spawn(
+                format!("intake writer {writer}"),
+                writer::run(queue, store.clone(), wake.clone()),
+            );
         }
         let waiting = Shares::new(config.queue_bytes_max, config.tenant_bytes_max);
         (Self { queues, waiting }, Writers(tasks))
@@ -151,6 +155,7 @@ impl Intake {
     fn writer_of(&self, tenant: &TenantId) -> usize {
         let mut hash = DefaultHasher::new();
         tenant.hash(&mut hash);
-        usize::try_from(hash.finish() % self.queues.len() as u64).expect("less than the number of queues")
+        usize::try_from(hash.finish() % self.queues.len() as u64)
+            .expect("less than the number of queues")
     }
 }

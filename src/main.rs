@@ -71,19 +71,27 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Verb::Tenants(TenantsVerb::List(store)) => {
             cli::tenants::list(&*open_beside(&store, clock).await?).await
         }
-        Verb::Lanes(LanesVerb::List(store)) => cli::lanes::list(&*open_beside(&store, clock).await?).await,
+        Verb::Lanes(LanesVerb::List(store)) => {
+            cli::lanes::list(&*open_beside(&store, clock).await?).await
+        }
         Verb::Lanes(LanesVerb::Resize(options)) => {
             let by = clock.new_id().to_string();
-            let store = store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
-            let broker = open_broker(&options.kafka, &options.store, &*store, options.count).await?;
+            let store =
+                store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
+            let broker =
+                open_broker(&options.kafka, &options.store, &*store, options.count).await?;
             cli::lanes::resize(&*store, &broker, &by, options.count).await
         }
         Verb::Restore(options) => {
             let settings = config::settings(&options.tenants, &options.store)?;
             let store = open_beside(&options.store, clock.clone()).await?;
             let broker = open_broker(&options.kafka, &options.store, &*store, 0).await?;
-            let parts =
-                cli::restore::Parts { store: &*store, broker: &broker, settings: &settings, clock: &*clock };
+            let parts = cli::restore::Parts {
+                store: &*store,
+                broker: &broker,
+                settings: &settings,
+                clock: &*clock,
+            };
             cli::restore::run(&parts, options.tenant.as_deref(), options.accept).await
         }
         Verb::Backup(options) => {
@@ -97,14 +105,18 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let store = open_beside(&options.store, clock).await?;
             let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
             // The embedded broker would be another than that of a running `serve`.
-            let kafka =
-                matches!(kafka, broker::Config::Kafka(_)).then(|| broker::open(&kafka)).transpose()?;
+            let kafka = matches!(kafka, broker::Config::Kafka(_))
+                .then(|| broker::open(&kafka))
+                .transpose()?;
             cli::topics::list(&*store, &settings, kafka.as_ref()).await
         }
     }
 }
 
-async fn open_beside(options: &StoreOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_beside(
+    options: &StoreOptions,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Store>> {
     Ok(store::open(&config::store_config(options)?, Access::Beside, clock).await?)
 }
 

@@ -1,8 +1,8 @@
 //! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
 //!
-//! Fed by `follow`, `http` and the log as things happen, and with the store's tally when it is asked for;
-//! docs/reliability.md
-//! lists them. Counters and `lanes_held` are this replica's; what the store tells is the same on all.
+//! Fed by `follow`, `http` and the log as things happen, and with the store's tally when it is
+//! asked for; docs/reliability.md lists them. Counters and `lanes_held` are this replica's; what
+//! the store tells is the same on all.
 
 mod http;
 
@@ -59,8 +59,16 @@ impl Default for Metrics {
             log_lines_held_back: Counter::default(),
             http: Http::new(&mut registry),
         };
-        registry.register("lanes_held", "Lanes that this replica works on", metrics.lanes_held.clone());
-        registry.register("takeovers", "Lanes that this replica took over", metrics.takeovers.clone());
+        registry.register(
+            "lanes_held",
+            "Lanes that this replica works on",
+            metrics.lanes_held.clone(),
+        );
+        registry.register(
+            "takeovers",
+            "Lanes that this replica took over",
+            metrics.takeovers.clone(),
+        );
         let help = "Pages that were not published, by what is done about it";
         registry.register("page_failures", help, metrics.page_failures.clone());
         registry.register("troubles", "What /readyz names as troubles", metrics.troubles.clone());
@@ -69,13 +77,21 @@ impl Default for Metrics {
             "Whether the store answers and takes changes",
             metrics.store_up.clone(),
         );
-        registry.register("log_events", "All events that were ever appended", metrics.log_events.clone());
+        registry.register(
+            "log_events",
+            "All events that were ever appended",
+            metrics.log_events.clone(),
+        );
         registry.register(
             "events",
             "Those events, by what became of them; nobody can say without a relay",
             metrics.events.clone(),
         );
-        registry.register("parked_scopes", "Keys and topics that are parked", metrics.parked_scopes.clone());
+        registry.register(
+            "parked_scopes",
+            "Keys and topics that are parked",
+            metrics.parked_scopes.clone(),
+        );
         let help = "How long the oldest event has waited that the relay has not come to";
         registry.register("oldest_pending_seconds", help, metrics.oldest_pending.clone());
         let help = "Log lines that stderr did not take";

@@ -1,8 +1,8 @@
 //! Shares of what there is only so much of: bytes that wait, bodies in memory, clients that wait.
 //!
-//! Asked by `intake` and `http` in the name of a tenant. There is a limit for all and a lower one for each
-//! tenant, so that one tenant never takes what the others need. A share is given back when it is dropped,
-//! whatever became of its request.
+//! Asked by `intake` and `http` in the name of a tenant. There is a limit for all and a lower one
+//! for each tenant, so that one tenant never takes what the others need. A share is given back when
+//! it is dropped, whatever became of its request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,8 @@ impl Shares {
         Arc::new(Self { max, tenant_max, taken: Mutex::default() })
     }
 
-    /// Takes so much, or nothing. Who holds nothing yet is never refused for the size of the share alone.
+    /// Takes so much, or nothing. Who holds nothing yet is never refused for the size of the share
+    /// alone.
     pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");

@@ -77,7 +77,8 @@ pub enum Outcome {
         /// Whether any of the drafts was there before.
         repeated: bool,
     },
-    /// Nothing of it was written: an event id is there, or stands in the batch twice, with other content.
+    /// Nothing of it was written: an event id is there, or stands in the batch twice, with other
+    /// content.
     Conflict {
         /// Which draft of the batch, from 0.
         index: usize,
@@ -112,8 +113,8 @@ pub struct Scan {
 pub struct Start {
     /// The last position that is not read.
     pub after: Position,
-    /// The event that must stand at `after`, if the reader names one: the read looks at it in the same
-    /// state of the store in which it reads on.
+    /// The event that must stand at `after`, if the reader names one: the read looks at it in the
+    /// same state of the store in which it reads on.
     pub event_id: Option<EventId>,
 }
 
@@ -156,8 +157,8 @@ pub struct Slice {
 /// A point in the history of all heads, for [`Log::changed`]; the store that gave it can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    /// Which run of the server it is of: another run may be another server, whose logs end earlier. A
-    /// store that can't lose what it once told has one run.
+    /// Which run of the server it is of: another run may be another server, whose logs end earlier.
+    /// A store that can't lose what it once told has one run.
     pub run: u64,
     /// Rises within a run.
     pub at: i64,
@@ -196,19 +197,20 @@ pub struct Changed {
 /// The logs.
 #[async_trait]
 pub trait Log: Send + Sync {
-    /// Appends the batches in their order, in one transaction: what it looks up (heads, event ids) and
-    /// goes by still holds when what was sealed is committed. One outcome per batch.
+    /// Appends the batches in their order, in one transaction: what it looks up (heads, event ids)
+    /// and goes by still holds when what was sealed is committed. One outcome per batch.
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
 
     /// Reads the events after each start. One slice per tenant that the store knows, in the order
-    /// asked; it ends early, without slices for the rest, once `events_max` or `bytes_max` is reached.
+    /// asked; it ends early, without slices for the rest, once `events_max` or `bytes_max` is
+    /// reached.
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
 
     /// The event of that id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Which tenants of a lane have new events since the mark was given: never too few; all that ever
-    /// had one, when the mark is of another run.
+    /// Which tenants of a lane have new events since the mark was given: never too few; all that
+    /// ever had one, when the mark is of another run.
     async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error>;
 }
 
@@ -228,7 +230,11 @@ pub trait Cursors: Send + Sync {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error>;
 
     /// One follower's cursors in all logs of a lane.
-    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error>;
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error>;
 
     /// Compare and set: moves the cursor if it still stands where it was `seen`.
     async fn advance(
@@ -239,9 +245,9 @@ pub trait Cursors: Send + Sync {
         to: &Cursor,
     ) -> Result<Moved, Error>;
 
-    /// Writes down cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood there,
-    /// unless a later holder of the tenant's lane wrote there: then the lease is lost. Each cursor is written for
-    /// itself: when this fails or the lease is lost, some may be written.
+    /// Writes down cursors whose truth is kept elsewhere (Kafka's cursors topic), whatever stood
+    /// there, unless a later holder of the tenant's lane wrote there: then the lease is lost. Each
+    /// cursor is written for itself: when this fails or the lease is lost, some may be written.
     async fn checkpoint(
         &self,
         lease: &Lease,
@@ -276,11 +282,16 @@ pub trait Tenants: Send + Sync {
     /// All enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<Enabled>, Error>;
 
-    /// Begins another life of a tenant's log, with the same events: another id. What was parked up to `at`
-    /// goes along, what was parked behind it is forgotten. `false`, and nothing done, if the log's id isn't
-    /// `old` any more.
-    async fn renew_log(&self, tenant: &TenantId, old: LogId, new: LogId, at: Position)
-    -> Result<bool, Error>;
+    /// Begins another life of a tenant's log, with the same events: another id. What was parked up
+    /// to `at` goes along, what was parked behind it is forgotten. `false`, and nothing done, if
+    /// the log's id isn't `old` any more.
+    async fn renew_log(
+        &self,
+        tenant: &TenantId,
+        old: LogId,
+        new: LogId,
+        at: Position,
+    ) -> Result<bool, Error>;
 }
 
 /// How often a log's parked scopes have changed their state.
@@ -302,8 +313,9 @@ pub trait Parking: Send + Sync {
     /// All that a tenant ever parked, in order of position.
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error>;
 
-    /// The relay's cursor in a tenant's log and, once it has come to `from`, all that the tenant ever parked.
-    /// Both are of one state: two reads might ask two servers, the second of which is not as far.
+    /// The relay's cursor in a tenant's log and, once it has come to `from`, all that the tenant
+    /// ever parked. Both are of one state: two reads might ask two servers, the second of which is
+    /// not as far.
     async fn relayed(
         &self,
         tenant: &TenantId,
@@ -316,13 +328,13 @@ pub trait Parking: Send + Sync {
     /// For each log of a lane that ever parked something: the number of its last transition.
     async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error>;
 
-    /// Writes these as the lane's holder has them, all or none, unless the lane was taken since or the
-    /// transition before them is missing. What is new gets the time of now; what was asked for stays
-    /// asked until the state is another.
+    /// Writes these as the lane's holder has them, all or none, unless the lane was taken since or
+    /// the transition before them is missing. What is new gets the time of now; what was asked for
+    /// stays asked until the state is another.
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error>;
 
-    /// Asks for what is parked to be released or discarded; `false` if there is none of that id whose
-    /// state is `parked`, or something was asked for it already.
+    /// Asks for what is parked to be released or discarded; `false` if there is none of that id
+    /// whose state is `parked`, or something was asked for it already.
     async fn ask(
         &self,
         tenant: &TenantId,
@@ -344,8 +356,8 @@ pub trait Store: Log + Cursors + Tenants + Leases + Parking {
     /// How many appends it likes at once; a tenant's always go to the same one.
     fn writers(&self) -> usize;
 
-    /// How many drafts it likes in one append: fewer take about as long, so it is worth a moment to wait
-    /// for more.
+    /// How many drafts it likes in one append: fewer take about as long, so it is worth a moment to
+    /// wait for more.
     fn group_drafts_min(&self) -> usize {
         1
     }
@@ -358,8 +370,8 @@ pub trait Store: Log + Cursors + Tenants + Leases + Parking {
     /// Whether it answers and takes writes, as large as the last one that failed.
     async fn check(&self) -> Result<(), Error>;
 
-    /// Lets go of what it holds, once nothing is asked of it any more: what stands in files is whole
-    /// then, and another may open them.
+    /// Lets go of what it holds, once nothing is asked of it any more: what stands in files is
+    /// whole then, and another may open them.
     async fn close(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -391,7 +403,11 @@ pub enum Access {
 }
 
 /// Opens the store, with its tables as this version needs them. Who comes beside makes nothing.
-pub async fn open(config: &Config, access: Access, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Error> {
+pub async fn open(
+    config: &Config,
+    access: Access,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Store>, Error> {
     Ok(match config {
         Config::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path, access, clock).await?),
         Config::Postgres(config) => Arc::new(postgres::Postgres::open(config, access).await?),

@@ -37,7 +37,11 @@ impl Display for Ended {
 
 impl Tasks {
     /// Starts a task.
-    pub fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let id = self.tasks.spawn(task).id();
         self.names.insert(id, name.into());
     }
@@ -50,7 +54,8 @@ impl Tasks {
         }
     }
 
-    /// Waits until all have ended, as they were asked to. Returns the first that panicked, if one did.
+    /// Waits until all have ended, as they were asked to. Returns the first that panicked, if one
+    /// did.
     pub async fn finish(mut self) -> Option<Ended> {
         let mut panicked = None;
         while let Some(ended) = self.next().await {

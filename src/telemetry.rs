@@ -22,7 +22,8 @@ use crate::metrics::Metrics;
 use queue::Queue;
 use repeats::Repeats;
 
-/// What the log says of itself; it is never held back, and has room in the queue when others have none.
+/// What the log says of itself; it is never held back, and has room in the queue when others have
+/// none.
 const TARGET: &str = "event_gateway::telemetry";
 /// How long the last lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(1);

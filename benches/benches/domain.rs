@@ -26,7 +26,8 @@ use uuid::Uuid;
 /// A record of 2 kB, as it is posted.
 fn body() -> Bytes {
     let record = include_str!("../src/data/instance.ndjson").lines().nth(3).unwrap();
-    let record = record.replace("{id}", "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39").replace("{seq}", "7");
+    let record =
+        record.replace("{id}", "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39").replace("{seq}", "7");
     Bytes::from(format!("{{\"new\":{record}}}"))
 }
 
@@ -59,8 +60,10 @@ fn domain(criterion: &mut Criterion) {
         epoch: None,
     };
     let envelope = draft.seal(&stamp);
-    let filter =
-        Filter { topics: vec![TopicPattern::parse("folio.*.inventory.**").unwrap()], ..Filter::default() };
+    let filter = Filter {
+        topics: vec![TopicPattern::parse("folio.*.inventory.**").unwrap()],
+        ..Filter::default()
+    };
     let mut group = criterion.benchmark_group("domain");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("grammar", |b| b.iter(|| Raw::parse(black_box(&body))));

@@ -19,7 +19,9 @@ pub fn serve() {
             let answer = |_: web::Bytes| async {
                 HttpResponse::Created().content_type("application/json").body(RECEIPT)
             };
-            App::new().app_data(web::PayloadConfig::new(BODY_BYTES_MAX)).route(PATH, web::post().to(answer))
+            App::new()
+                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .route(PATH, web::post().to(answer))
         };
         let server = HttpServer::new(app).bind(("127.0.0.1", 0)).unwrap();
         println!("{}", server.addrs()[0]);

@@ -51,7 +51,12 @@ pub struct Plan {
 
 impl Plan {
     /// A closed loop whose answers are receipts.
-    pub fn new(address: SocketAddr, tenants: &[String], connections: usize, changes: usize) -> Self {
+    pub fn new(
+        address: SocketAddr,
+        tenants: &[String],
+        connections: usize,
+        changes: usize,
+    ) -> Self {
         Self {
             address,
             tenants: Arc::new(tenants.to_vec()),
@@ -161,7 +166,8 @@ struct Connection {
 impl Connection {
     async fn run(mut self, from: Instant, until: Instant) -> (Done, Instant) {
         let changes = self.plan.changes as u64;
-        let mut done = Done { changes: 0, acknowledged: 0, time: self.plan.time, latencies_ms: Vec::new() };
+        let mut done =
+            Done { changes: 0, acknowledged: 0, time: self.plan.time, latencies_ms: Vec::new() };
         loop {
             let body = self.records.body(self.plan.changes);
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);

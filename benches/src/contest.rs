@@ -87,7 +87,10 @@ impl Contest {
 }
 
 fn extremes(figures: &[f64]) -> [f64; 2] {
-    [figures.iter().copied().fold(f64::INFINITY, f64::min), figures.iter().copied().fold(0.0, f64::max)]
+    [
+        figures.iter().copied().fold(f64::INFINITY, f64::min),
+        figures.iter().copied().fold(0.0, f64::max),
+    ]
 }
 
 /// How many in a second.
@@ -131,7 +134,10 @@ mod tests {
         }
         let lines = contest.lines();
         assert_eq!((lines[0].median, lines[0].ratio), (10.0, 1.0));
-        assert_eq!((lines[1].median, lines[1].min, lines[1].max, lines[1].ratio), (20.0, 2.0, 200.0, 0.5));
+        assert_eq!(
+            (lines[1].median, lines[1].min, lines[1].max, lines[1].ratio),
+            (20.0, 2.0, 200.0, 0.5)
+        );
         assert_eq!((lines[1].ratio_min, lines[1].ratio_max), (0.5, 2.0));
     }
 

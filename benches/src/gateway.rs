@@ -108,7 +108,16 @@ pub fn build() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     // Together with this program: alone, its dependencies would be built anew with fewer features.
-    build.args(["build", "--release", "-p", "event-gateway", "-p", "bench", "--bin", "event-gateway"]);
+    build.args([
+        "build",
+        "--release",
+        "-p",
+        "event-gateway",
+        "-p",
+        "bench",
+        "--bin",
+        "event-gateway",
+    ]);
     build.current_dir(root());
     assert!(build.status().unwrap().success(), "the gateway does not build");
 }

@@ -18,7 +18,8 @@ pub async fn run(store: Store, shape: &Load, rounds: &Rounds) {
     let mut cpu = Contest::new(what, "ms of CPU per 1,000 changes");
     for _ in 0..rounds.rounds {
         let ours = Gateway::start(&place, None, &names);
-        let plan = Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
+        let plan =
+            Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
         let done = load(&plan).await;
         contest.add("ours", done.rate());
         cpu.add("the gateway's", Process(ours.pid()).cpu_ms_per_thousand(done.acknowledged));

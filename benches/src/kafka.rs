@@ -86,7 +86,8 @@ fn headers(key: &str) -> OwnedHeaders {
         ("position", "100000"),
     ];
     let empty = OwnedHeaders::new_with_capacity(all.len());
-    all.into_iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+    all.into_iter()
+        .fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
 /// Makes a topic by asking for it.

@@ -35,7 +35,8 @@ pub async fn accept(store: Store, rounds: &Rounds) {
         drop(ours);
         let plan = Plan { address: bare.address, receipts: false, ..plan };
         let trip = median(load(&plan).await.latencies_ms);
-        let insert = median(raw::insert(&place, 1, rounds.warm_up(), rounds.time()).await.latencies_ms);
+        let insert =
+            median(raw::insert(&place, 1, rounds.warm_up(), rounds.time()).await.latencies_ms);
         contest.add("a raw insert and a bare round trip", insert + trip);
         contest.add("a raw insert", insert);
         contest.add("a bare round trip", trip);
@@ -48,8 +49,10 @@ pub async fn accept(store: Store, rounds: &Rounds) {
 pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     let (place, broker, names) = (store.start().await, PrivateBroker::start(), tenants(1));
     let kafka = broker.address();
-    let mut p50 = Contest::new(format!("accept to consumed, {}, {rate}/s, p50", store.name()), "ms");
-    let mut p99 = Contest::new(format!("accept to consumed, {}, {rate}/s, p99", store.name()), "ms");
+    let mut p50 =
+        Contest::new(format!("accept to consumed, {}, {rate}/s, p50", store.name()), "ms");
+    let mut p99 =
+        Contest::new(format!("accept to consumed, {}, {rate}/s, p99", store.name()), "ms");
     let mut add = |side, mut latencies: Vec<f64>| {
         p50.add(side, quantile(&mut latencies, 0.5));
         p99.add(side, quantile(&mut latencies, 0.99));
@@ -77,7 +80,10 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
             producer.publish(std::slice::from_ref(&record));
             record.0
         };
-        add("a bare producer, transactions of one", arrivals(&kafka, &topic, rate, rounds, publish).await);
+        add(
+            "a bare producer, transactions of one",
+            arrivals(&kafka, &topic, rate, rounds, publish).await,
+        );
     }
     p50.tell();
     p99.tell();

@@ -20,7 +20,9 @@ use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::wire_form::WireForm;
-use event_gateway::store::{self, Access, Batch, MongodbConfig, PostgresConfig, PostgresServer, Scan};
+use event_gateway::store::{
+    self, Access, Batch, MongodbConfig, PostgresConfig, PostgresServer, Scan,
+};
 
 use crate::contest::{Contest, median};
 use crate::stores::{Place, Store};
@@ -36,7 +38,8 @@ const TIMES: usize = 300;
 /// Measures the short one first, then lets the log grow; each rests before it is measured.
 pub async fn run(kind: Store, events: usize, rest: Duration) {
     let (place, folder) = (kind.start().await, Folder::own());
-    let store = store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
+    let store =
+        store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
     store.lanes(8).await.unwrap();
     let tenant = TenantId::parse("t0").unwrap();
     store.introduce(&tenant, LogId::new(System.new_id())).await.unwrap();
@@ -48,7 +51,9 @@ pub async fn run(kind: Store, events: usize, rest: Duration) {
         figures.push(log.measure().await);
     }
     let (long, short) = (figures.pop().unwrap(), figures.pop().unwrap());
-    for (index, what) in ["an append of 64", "a page of 500", "a look-up by key"].into_iter().enumerate() {
+    for (index, what) in
+        ["an append of 64", "a page of 500", "a look-up by key"].into_iter().enumerate()
+    {
         let mut contest = Contest::new(format!("log size, {}, {what}, p50", kind.name()), "ms");
         contest.add(&format!("{events} events"), long[index]);
         contest.add(&format!("{SHORT} events"), short[index]);
@@ -132,7 +137,8 @@ impl Log {
 
 fn draft(tenant: &TenantId) -> Draft {
     let id = System.new_id().to_string();
-    let new = Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
+    let new =
+        Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
     Draft {
         event_id: System.new_event_id(),
         subject: Subject::new("inventory", "item"),

@@ -145,7 +145,9 @@ async fn run(what: What) {
         What::Sustained { of: OfLoad { store, load, rounds }, peers } => {
             sustained::run(store, &load, peers, &rounds).await;
         }
-        What::Relay { store, events, tenants, rounds } => relay::run(store, events, tenants, rounds).await,
+        What::Relay { store, events, tenants, rounds } => {
+            relay::run(store, events, tenants, rounds).await
+        }
         What::Accept { store, rounds } => latency::accept(store, &rounds).await,
         What::Consumed { store, rate, rounds } => latency::consumed(store, rate, &rounds).await,
         What::Tenants { of: OfLoad { store, load, rounds }, many, rest_s } => {

@@ -25,14 +25,20 @@ pub async fn run(store: Store, events: u64) {
     let plan = Plan::backlog(ours.address, &names, events / 10);
     for tenth in 1..=10 {
         load(&plan).await;
-        contest.add(&format!("backlog of {}", events / 10 * tenth), Process(ours.pid()).resident_mib());
+        contest.add(
+            &format!("backlog of {}", events / 10 * tenth),
+            Process(ours.pid()).resident_mib(),
+        );
     }
     broker.restart();
     let mut tenth = 1;
     while tenth <= 10 {
         sleep(Duration::from_millis(50)).await;
         if ours.published().await >= events / 10 * tenth {
-            contest.add(&format!("drained {}", events / 10 * tenth), Process(ours.pid()).resident_mib());
+            contest.add(
+                &format!("drained {}", events / 10 * tenth),
+                Process(ours.pid()).resident_mib(),
+            );
             tenth += 1;
         }
     }

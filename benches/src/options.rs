@@ -61,8 +61,11 @@ impl Load {
 
     /// For the report.
     pub fn what(&self) -> String {
-        let each =
-            if self.changes == 1 { "single".to_owned() } else { format!("batches of {}", self.changes) };
+        let each = if self.changes == 1 {
+            "single".to_owned()
+        } else {
+            format!("batches of {}", self.changes)
+        };
         format!("{each}, {} connections, tenants {}", self.connections(), self.tenants)
     }
 }

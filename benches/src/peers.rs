@@ -39,14 +39,16 @@ impl Peers {
     /// One round of each that can be had: those that take batches with them, the others one by one.
     pub fn round(&self, batches: bool, rounds: &Rounds) -> Vec<(String, f64)> {
         let mut run = Command::new(root().join("benches/peers/run"));
-        run.env("EVENT_GATEWAY_TEST_KAFKA", &self.kafka).env("EVENT_GATEWAY_TEST_MONGODB", &self.mongodb);
+        run.env("EVENT_GATEWAY_TEST_KAFKA", &self.kafka)
+            .env("EVENT_GATEWAY_TEST_MONGODB", &self.mongodb);
         run.args(["--rounds", "1", "--seconds", &rounds.time().as_secs().to_string()]);
         run.args(["--warm-up", &rounds.warm_up().as_secs().to_string()]);
         let done = run.stderr(Stdio::inherit()).output().unwrap();
         assert!(done.status.success(), "the peers could not be measured");
         let lines = String::from_utf8(done.stdout).unwrap();
         let lines = lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
-        let figures = lines.filter_map(|line| Some((line.peer, line.workload?, line.events_per_s?)));
+        let figures =
+            lines.filter_map(|line| Some((line.peer, line.workload?, line.events_per_s?)));
         let wanted = figures.filter(|(peer, workload, _)| match workload.as_str() {
             "batch" => batches,
             _ => !batches || peer.starts_with("hexkit"),

@@ -56,10 +56,13 @@ pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duratio
         Place::Server(Server::Postgres(server)) => {
             Table::Postgres(postgres::Table::make(&server.url()).await)
         }
-        Place::Server(Server::Mongodb(server)) => Table::Mongodb(mongodb::Table::make(&server.url()).await),
+        Place::Server(Server::Mongodb(server)) => {
+            Table::Mongodb(mongodb::Table::make(&server.url()).await)
+        }
     };
     let (mut records, mut next) = (Records::default(), 0);
-    let (from, mut done) = (Instant::now() + warm_up, Done { rows: 0, time, latencies_ms: Vec::new() });
+    let (from, mut done) =
+        (Instant::now() + warm_up, Done { rows: 0, time, latencies_ms: Vec::new() });
     let mut spent = Duration::ZERO;
     while spent < time {
         let rows = rows(&mut records, &mut next, each);
@@ -86,7 +89,8 @@ fn rows(records: &mut Records, next: &mut i64, each: usize) -> Vec<Row> {
         *next += 1;
         let headers = format!(r#"[["correlation_id","{}"]]"#, System.new_id());
         let time_ms = System.now().as_ms();
-        let payload = format!(r#"{{"new":{record},"type":"CREATE","tenant":"t0","ts":"{time_ms}"}}"#);
+        let payload =
+            format!(r#"{{"new":{record},"type":"CREATE","tenant":"t0","ts":"{time_ms}"}}"#);
         let event_id = *System.new_id().as_bytes();
         Row {
             position: *next,

@@ -89,7 +89,8 @@ fn parts(template: &'static str) -> Vec<Part> {
     let (mut parts, mut rest) = (Vec::new(), template);
     while let Some(at) = rest.find("{id}").into_iter().chain(rest.find("{seq}")).min() {
         parts.push(Part::Text(&rest[..at]));
-        let (part, len) = if rest[at..].starts_with("{id}") { (Part::Id, 4) } else { (Part::Seq, 5) };
+        let (part, len) =
+            if rest[at..].starts_with("{id}") { (Part::Id, 4) } else { (Part::Seq, 5) };
         parts.push(part);
         rest = &rest[at + len..];
     }

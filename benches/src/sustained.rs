@@ -36,7 +36,10 @@ pub async fn run(store: Store, shape: &Load, with_peers: bool, rounds: &Rounds) 
         contest.add("ours", ours.rate);
         cpu.add("the gateway's", ours.cpu_ms);
         let sides = ["when the measuring begins", "when it ends"];
-        sides.iter().zip(ours.waiting).for_each(|(side, changes)| waiting.add(side, changes as f64));
+        sides
+            .iter()
+            .zip(ours.waiting)
+            .for_each(|(side, changes)| waiting.add(side, changes as f64));
         if let Some(peers) = &peers {
             let figures = peers.round(shape.changes > 1, rounds);
             figures.into_iter().for_each(|(peer, rate)| contest.add(&peer, rate));
@@ -80,7 +83,8 @@ async fn round(place: &Place, kafka: &str, shape: &Load, rounds: &Rounds) -> Rou
             if published > last.published {
                 room.gone.store(published, Ordering::Relaxed);
                 let step = Step { at: begin.elapsed(), published, waiting: room.waiting() };
-                let seconds_worth = (published - last.published) / (step.at - last.at).as_secs().max(1);
+                let seconds_worth =
+                    (published - last.published) / (step.at - last.at).as_secs().max(1);
                 room.max.store((seconds_worth * WAITING_S).max(WAITING_MIN), Ordering::Relaxed);
                 steps.push(step);
             }

@@ -18,11 +18,13 @@ const IN_EVERY_LANE: usize = 64;
 /// Accepting at `many` tenants and at one, and the CPU time of idle ones, and their memory, after a rest.
 pub async fn run(store: Store, many: usize, shape: &Load, rounds: &Rounds, rest: Duration) {
     let place = store.start().await;
-    let mut rates = Contest::new(format!("intake, {}, {}", store.name(), shape.what()), "changes/s");
+    let mut rates =
+        Contest::new(format!("intake, {}, {}", store.name(), shape.what()), "changes/s");
     for _ in 0..rounds.rounds {
         for names in [tenants(many), tenants(1)] {
             let ours = Gateway::start(&place, None, &names);
-            let plan = Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
+            let plan =
+                Plan::new(ours.address, &names, shape.connections(), shape.changes).during(rounds);
             rates.add(&side(&names), load(&plan).await.rate());
         }
     }

@@ -1,7 +1,8 @@
-//! The one line that tells what serves: an operator who reads nothing else finds there where the log is, and where
-//! records go.
+//! The one line that tells what serves: an operator who reads nothing else finds there where the
+//! log is, and where records go.
 //!
-//! Fed by `app` with what it has built; told once, as soon as requests are answered. It holds no credentials.
+//! Fed by `app` with what it has built; told once, as soon as requests are answered. It holds no
+//! credentials.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
 //! The embedded broker: librdkafka's in-process cluster, for trying and for tests.
 //!
-//! Fed by `follow`'s mirror; feeds any Kafka client at its address. It lives in a thread of its own,
-//! keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
+//! Fed by `follow`'s mirror; feeds any Kafka client at its address. It lives in a thread of its
+//! own, keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -59,7 +59,8 @@ impl Embedded {
                 }
             })
             .map_err(|error| Error::Retry(format!("start the embedded broker: {error}")))?;
-        let address = address.recv().map_err(|_| gone())?.map_err(|error| failed("start", &error))?;
+        let address =
+            address.recv().map_err(|_| gone())?.map_err(|error| failed("start", &error))?;
         Ok(Self { address, commands, ended })
     }
 

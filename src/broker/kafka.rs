@@ -1,4 +1,5 @@
-//! A real Kafka: lanes as transactional producers, cursors as records, topics as they are asked for.
+//! A real Kafka: lanes as transactional producers, cursors as records, topics as they are asked
+//! for.
 //!
 //! Fed by `follow`; feeds the cluster through librdkafka, which blocks: every call to it runs off
 //! the async threads, with a time limit. A page and its cursors are one transaction, a lane's
@@ -161,7 +162,8 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|failed| Err(Error::Retry(format!("the thread at Kafka ended: {failed}"))))
 }
 
-/// Drops a client elsewhere: closing its connections takes a moment. A runtime that ends waits for it.
+/// Drops a client elsewhere: closing its connections takes a moment. A runtime that ends waits for
+/// it.
 fn discard(client: impl Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(move || drop(client))),

@@ -19,8 +19,9 @@ use crate::domain::position::{LogId, Position};
 pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
     let headers = envelope.record_headers();
     let empty = OwnedHeaders::new_with_capacity(headers.iter().count());
-    let headers =
-        headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+    let headers = headers
+        .iter()
+        .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
     BaseRecord::to(envelope.topic.as_str())
         .key(envelope.key.as_str())
         .payload(envelope.payload.as_ref())
@@ -29,8 +30,9 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
 }
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
-/// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in the last
-/// record of a scope `"ended":{"state":"joined","at":7,"events":0}`. No value says that it is gone.
+/// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in
+/// the last record of a scope `"ended":{"state":"joined","at":7,"events":0}`. No value says that it
+/// is gone.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -69,7 +71,11 @@ impl CursorRecord {
         let value = CursorValue {
             position: cursor.position.number(),
             event_id: cursor.event_id.to_string(),
-            ledger: (number > 0).then(|| LedgerValue { number, digest: digest.to_string(), oldest }),
+            ledger: (number > 0).then(|| LedgerValue {
+                number,
+                digest: digest.to_string(),
+                oldest,
+            }),
             ended: proof.ended.and_then(EndedValue::new),
         };
         let value = serde_json::to_string(&value).expect("numbers and strings are JSON");
@@ -93,8 +99,8 @@ pub(super) fn cursor(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
 ) -> Result<((LogId, Follower), Option<KnownCursor>), String> {
-    let key =
-        std::str::from_utf8(key.unwrap_or_default()).map_err(|e| format!("its key is unreadable: {e}"))?;
+    let key = std::str::from_utf8(key.unwrap_or_default())
+        .map_err(|e| format!("its key is unreadable: {e}"))?;
     let (log_id, follower) =
         key.split_once('/').ok_or_else(|| format!("its key `{key}` isn't log_id/follower"))?;
     let log_id = LogId::parse(log_id).map_err(|e| e.to_string())?;
@@ -121,7 +127,8 @@ impl EndedValue {
 fn ended(value: EndedValue) -> Result<Ended, String> {
     let EndedValue { state, at, events } = value;
     let at = Position::new(at).map_err(|e| e.to_string())?;
-    let state = State::from_columns(&state, Some(at)).ok_or_else(|| format!("no scope ends as `{state}`"))?;
+    let state = State::from_columns(&state, Some(at))
+        .ok_or_else(|| format!("no scope ends as `{state}`"))?;
     Ok(Ended { state, events })
 }
 
@@ -135,8 +142,8 @@ fn ledger(value: LedgerValue) -> Result<Ledger, String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Cursor, CursorRecord, Digest, Ended, EventId, Follower, KnownCursor, Ledger, LogId, ParkingProof,
-        Position, State, cursor,
+        Cursor, CursorRecord, Digest, Ended, EventId, Follower, KnownCursor, Ledger, LogId,
+        ParkingProof, Position, State, cursor,
     };
 
     const LOG: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
@@ -153,8 +160,11 @@ mod tests {
     #[test]
     fn a_cursor_s_record_is_as_designed_and_reads_back() {
         let digest = "00f370e08cca4d9c82e45170ab2a0a39";
-        let ledger =
-            Ledger { number: 3, digest: Digest::parse(digest).unwrap(), oldest: Position::new(5).ok() };
+        let ledger = Ledger {
+            number: 3,
+            digest: Digest::parse(digest).unwrap(),
+            oldest: Position::new(5).ok(),
+        };
         let over = Ledger { digest: Digest::default(), oldest: None, ..ledger };
         let read = |record: &CursorRecord| {
             cursor(Some(record.key.as_bytes()), record.value.as_deref().map(str::as_bytes)).unwrap()
@@ -181,7 +191,10 @@ mod tests {
             let proof = ParkingProof { ledger, ended };
             let record = CursorRecord::new(&Follower::relay(), &at_seven(), &proof);
             assert_eq!(record.key, format!("{LOG}/relay"));
-            assert_eq!(record.value, Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#)));
+            assert_eq!(
+                record.value,
+                Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#))
+            );
             let known = KnownCursor { cursor: at_seven(), proof };
             assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(known)));
         }
@@ -198,10 +211,16 @@ mod tests {
             (key.as_str(), "7", "value"),
             (key.as_str(), r#"{"position":-1,"event_id":""}"#, "value"),
             (key.as_str(), r#"{"position":1,"event_id":"x"}"#, "eventId"),
-            (key.as_str(), &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":7}}"#), "value"),
             (
                 key.as_str(),
-                &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":{{"number":1,"digest":"x"}}}}"#),
+                &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":7}}"#),
+                "value",
+            ),
+            (
+                key.as_str(),
+                &format!(
+                    r#"{{"position":1,"event_id":"{EVENT}","ledger":{{"number":1,"digest":"x"}}}}"#
+                ),
                 "digest",
             ),
             (

@@ -27,13 +27,21 @@ pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
 pub async fn restore(store: &Config, file: &Path) -> anyhow::Result<()> {
     let Some(database) = database(store) else {
         match store {
-            Config::Postgres(_) => bail!("the log is on PostgreSQL: bring it back with `pg_restore`"),
+            Config::Postgres(_) => {
+                bail!("the log is on PostgreSQL: bring it back with `pg_restore`")
+            }
             _ => bail!("the log is on MongoDB: bring it back with `mongorestore --oplogReplay`"),
         }
     };
     let kept = store::restore_backup(database, file).await.map_err(plain)?;
-    let former = kept.map(|kept| format!("; the former one is {}", kept.display())).unwrap_or_default();
-    writeln!(std::io::stdout(), "{} is now a copy of {}{former}", database.display(), file.display())?;
+    let former =
+        kept.map(|kept| format!("; the former one is {}", kept.display())).unwrap_or_default();
+    writeln!(
+        std::io::stdout(),
+        "{} is now a copy of {}{former}",
+        database.display(),
+        file.display()
+    )?;
     Ok(())
 }
 

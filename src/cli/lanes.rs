@@ -1,4 +1,5 @@
-//! `lanes list`: which replica works on which lane, and for how many tenants. `lanes resize`: how many there are.
+//! `lanes list`: which replica works on which lane, and for how many tenants. `lanes resize`: how
+//! many there are.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,7 +27,12 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 }
 
 /// Makes it `lanes` lanes, and prints what was done; `by` names who does it.
-pub async fn resize(store: &dyn Store, broker: &Opened, by: &str, lanes: u16) -> anyhow::Result<()> {
+pub async fn resize(
+    store: &dyn Store,
+    broker: &Opened,
+    by: &str,
+    lanes: u16,
+) -> anyhow::Result<()> {
     let kafka = match broker {
         Opened::Kafka(kafka) => Some(&**kafka),
         Opened::Embedded(_) | Opened::None => None,
@@ -37,7 +43,8 @@ pub async fn resize(store: &dyn Store, broker: &Opened, by: &str, lanes: u16) ->
     let now = if lanes == 1 { "lane" } else { "lanes" };
     writeln!(
         out,
-        "{lanes} {now} now ({from} before); {moved} {tenants} changed lane. Start with LANES={lanes}"
+        "{lanes} {now} now ({from} before); {moved} {tenants} changed lane. Start with \
+         LANES={lanes}"
     )?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! `restore`: after a store went back in time, or the cursors topic was lost, shows where each tenant's log
-//! and Kafka part, and has its relay go on from there when that is accepted.
+//! `restore`: after a store went back in time, or the cursors topic was lost, shows where each
+//! tenant's log and Kafka part, and has its relay go on from there when that is accepted.
 
 use std::io::Write;
 
@@ -43,7 +43,8 @@ pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyho
     if different > 0 && !accept {
         let differ = if different == 1 { "tenant differs" } else { "tenants differ" };
         bail!(
-            "{different} {differ}; nothing was changed. To go on as shown: `event-gateway restore {} --accept`",
+            "{different} {differ}; nothing was changed. To go on as shown: `event-gateway restore \
+             {} --accept`",
             tenant.unwrap_or("TENANT")
         );
     }
@@ -57,7 +58,8 @@ async fn look(
     enabled: &Enabled,
     accept: bool,
 ) -> anyhow::Result<bool> {
-    let Some(difference) = restore::compare(parts.store, kafka, parts.settings, enabled).await? else {
+    let Some(difference) = restore::compare(parts.store, kafka, parts.settings, enabled).await?
+    else {
         writeln!(super::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
         return Ok(false);
     };
@@ -72,7 +74,8 @@ async fn look(
 }
 
 fn print(difference: &Difference) -> std::io::Result<()> {
-    let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } = difference;
+    let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } =
+        difference;
     let place = |cursor: &Option<Cursor>| match cursor {
         Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
         None => "nowhere".to_owned(),
@@ -91,12 +94,17 @@ fn print(difference: &Difference) -> std::io::Result<()> {
         let scopes = ended.len();
         writeln!(
             out,
-            "  ended since             {scopes} scopes that the store has as parked: over once accepted"
+            "  ended since             {scopes} scopes that the store has as parked: over once \
+             accepted"
         )?;
     }
     writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;
     if !only_in_kafka.is_empty() {
-        writeln!(out, "    {:>9} {:>9} {:>9}  EVENT_ID, TOPIC, KEY", "PARTITION", "OFFSET", "POSITION")?;
+        writeln!(
+            out,
+            "    {:>9} {:>9} {:>9}  EVENT_ID, TOPIC, KEY",
+            "PARTITION", "OFFSET", "POSITION"
+        )?;
     }
     for Published { topic, partition, offset, key, position, event_id } in only_in_kafka {
         writeln!(out, "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}")?;

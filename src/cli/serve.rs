@@ -16,7 +16,8 @@ use crate::app::App;
 
 /// Listens, prints, serves.
 pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
+    let listener =
+        TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
     let shutdown = CancellationToken::new();
     let signals = Signals::new()?;
     let broker = app.embedded_broker().map(|address| format!("{address}\n")).unwrap_or_default();
@@ -32,7 +33,8 @@ fn print(lines: String) {
     tokio::task::spawn_blocking(move || {
         let mut stdout = std::io::stdout();
         if let Err(error) = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()) {
-            tracing::warn!(%error, "failed to print the addresses on stdout: {}", lines.trim_end().replace('\n', ", "));
+            tracing::warn!(%error, "failed to print the addresses on stdout: {}", lines.trim_end().replace('\n', ", \
+                "));
         }
     });
 }
@@ -58,7 +60,8 @@ impl Signals {
             tokio::select! {
                 Some(()) = self.terminate.recv() => shutdown.cancel(),
                 Some(()) = self.interrupt.recv() => shutdown.cancel(),
-                Some(()) = self.hang_up.recv() => tracing::info!("ignored SIGHUP: there is nothing to read again"),
+                Some(()) = self.hang_up.recv() => tracing::info!("ignored SIGHUP: there is nothing \
+                    to read again"),
                 else => std::future::pending::<()>().await,
             }
         }

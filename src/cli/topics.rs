@@ -8,10 +8,16 @@ use crate::domain::settings::Settings;
 use crate::domain::topic::Topic;
 use crate::store::Store;
 
-/// Prints a line for each topic; warns of each that Kafka has with other settings than the files say.
-pub async fn list(store: &dyn Store, settings: &Settings, kafka: Option<&Opened>) -> anyhow::Result<()> {
+/// Prints a line for each topic; warns of each that Kafka has with other settings than the files
+/// say.
+pub async fn list(
+    store: &dyn Store,
+    settings: &Settings,
+    kafka: Option<&Opened>,
+) -> anyhow::Result<()> {
     let tenants = store.list().await?;
-    let specs: Vec<_> = tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant)).collect();
+    let specs: Vec<_> =
+        tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant)).collect();
     let topics: Vec<Topic> = specs.iter().map(|spec| spec.topic.clone()).collect();
     let there = described(kafka, &topics).await;
     let mut out = super::stdout();
@@ -24,9 +30,12 @@ pub async fn list(store: &dyn Store, settings: &Settings, kafka: Option<&Opened>
         let compacted = if spec.compacted { "yes" } else { "no" };
         let in_kafka = match &there {
             None => "unknown".to_owned(),
-            Some(there) => there.get(&spec.topic).map_or("none".to_owned(), |it| it.partitions.to_string()),
+            Some(there) => {
+                there.get(&spec.topic).map_or("none".to_owned(), |it| it.partitions.to_string())
+            }
         };
-        let (topic, partitions, retention) = (spec.topic.to_string(), spec.partitions, spec.retention_ms);
+        let (topic, partitions, retention) =
+            (spec.topic.to_string(), spec.partitions, spec.retention_ms);
         writeln!(out, "{topic:<64}{partitions:>11}{retention:>16}{compacted:>11}{in_kafka:>10}")?;
     }
     let there = there.unwrap_or_default();

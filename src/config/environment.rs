@@ -16,17 +16,19 @@ pub(super) struct Unset {
 }
 
 impl Unset {
-    /// An empty variable counts as unset, as FOLIO's deployments expect. So does `KAFKA_PORT=tcp://10.0.0.1:9092`:
-    /// nobody said it, there is a service of that name.
+    /// An empty variable counts as unset, as FOLIO's deployments expect. So does
+    /// `KAFKA_PORT=tcp://10.0.0.1:9092`: nobody said it, there is a service of that name.
     pub(super) fn of_environment() -> Self {
-        let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let named =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         Self::of(named.map(|(name, value)| (name, value.to_string_lossy().into_owned())))
     }
 
     fn of(variables: impl Iterator<Item = (String, String)>) -> Self {
         let mut unset = Self::default();
         for (name, value) in variables {
-            let is_link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+            let is_link =
+                ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
             if value.is_empty() {
                 unset.empty.insert(name);
             } else if is_link && name.ends_with("_PORT") {
@@ -62,7 +64,8 @@ pub(super) fn is_service_link(ending: &str) -> bool {
         || ending.strip_prefix("PORT_").is_some_and(numbered)
 }
 
-/// The names and values that are set, in order of name; a value of ours that is no UTF-8 is refused by name.
+/// The names and values that are set, in order of name; a value of ours that is no UTF-8 is refused
+/// by name.
 pub(super) fn variables() -> anyhow::Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -90,7 +93,8 @@ mod tests {
             ("DB_PORT", "http://10.0.0.1"),
             ("STORE_URL", "tcp://x"),
         ];
-        let unset = Unset::of(said.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let unset =
+            Unset::of(said.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         let found = said.map(|(name, _)| (unset.contains(name), unset.is_link(name)));
         assert_eq!(found, [(true, true), (true, false), (false, false), (false, false)]);
     }

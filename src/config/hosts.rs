@@ -1,7 +1,8 @@
 //! Hosts and ports, as they stand in `KAFKA_HOST`, in `DB_HOST` and in a store's URL.
 //!
-//! Text becomes hosts here once. Libraries guess at what they are given: librdkafka takes port 99999 for 34463,
-//! and a URL for no broker at all. What is not exactly a host, or a host and a port, is refused.
+//! Text becomes hosts here once. Libraries guess at what they are given: librdkafka takes port
+//! 99999 for 34463, and a URL for no broker at all. What is not exactly a host, or a host and a
+//! port, is refused.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -74,8 +75,11 @@ fn port(digits: &str) -> Result<u16, Flaw> {
 
 /// An address, and perhaps the zone that it holds in, such as `fe80::1%eth0`.
 fn ipv6(text: &str) -> Result<String, Flaw> {
-    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
-    if address.parse::<Ipv6Addr>().is_err() || zone.is_some_and(|zone| zone.is_empty() || !is_word(zone)) {
+    let (address, zone) =
+        text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    if address.parse::<Ipv6Addr>().is_err()
+        || zone.is_some_and(|zone| zone.is_empty() || !is_word(zone))
+    {
         return Err("more than one colon is an IPv6 address: ::1, or with a port [::1]:9092");
     }
     Ok(text.to_owned())
@@ -112,7 +116,8 @@ mod tests {
             ("broker_1.kafka-headless.ns.svc:65535", "broker_1.kafka-headless.ns.svc:65535"),
         ];
         for (text, expected) in cases {
-            let hosts: Vec<_> = list(text).unwrap().into_iter().map(|h| h.or_port(7).to_string()).collect();
+            let hosts: Vec<_> =
+                list(text).unwrap().into_iter().map(|h| h.or_port(7).to_string()).collect();
             assert_eq!(hosts.join(","), expected, "{text}");
         }
     }

@@ -39,7 +39,8 @@ const REFUSED: [&str; 17] = [
     "enable.auto.commit",
 ];
 
-/// Settings of TLS and SASL, with the variables that set them; librdkafka's own ones are allowed in their place.
+/// Settings of TLS and SASL, with the variables that set them; librdkafka's own ones are allowed in
+/// their place.
 const SECURITY: [(&str, &str); 6] = [
     ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
     ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
@@ -65,7 +66,8 @@ pub(super) fn broker(
     lanes: u16,
     environment: &[(String, String)],
 ) -> anyhow::Result<Config> {
-    let default = if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
+    let default =
+        if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
     Ok(match options.broker.unwrap_or(default) {
         BrokerChoice::Embedded => Config::Embedded,
         BrokerChoice::None => Config::None,
@@ -101,7 +103,9 @@ fn settings(
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
             if is_service_link(name) {
-                tracing::warn!("{variable} is not read: Kubernetes sets it for a service named kafka-config");
+                tracing::warn!(
+                    "{variable} is not read: Kubernetes sets it for a service named kafka-config"
+                );
                 continue;
             }
             let name = name.to_ascii_lowercase().replace('_', ".");
@@ -121,13 +125,15 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
     let protocol = options.kafka_security_protocol.to_ascii_uppercase();
     if !["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str()) {
         bail!(
-            "KAFKA_SECURITY_PROTOCOL is `{protocol}`; it must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+            "KAFKA_SECURITY_PROTOCOL is `{protocol}`; it must be PLAINTEXT, SSL, SASL_PLAINTEXT or \
+             SASL_SSL"
         );
     }
     let truststore = options.kafka_ssl_truststore_location.as_deref().unwrap_or_default();
     if [".jks", ".p12", ".pfx"].iter().any(|ending| truststore.ends_with(ending)) {
         bail!(
-            "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with `keytool -exportcert -rfc`"
+            "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with \
+             `keytool -exportcert -rfc`"
         );
     }
     let files = [
@@ -145,12 +151,14 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
         let mechanism = options.kafka_sasl_mechanism.as_deref().unwrap_or("not set");
         if !MECHANISMS.contains(&mechanism) {
             bail!(
-                "KAFKA_SASL_MECHANISM is {mechanism}, and KAFKA_SECURITY_PROTOCOL is {protocol}; it must be {}",
+                "KAFKA_SASL_MECHANISM is {mechanism}, and KAFKA_SECURITY_PROTOCOL is {protocol}; \
+                 it must be {}",
                 MECHANISMS.join(", ")
             );
         }
     }
-    let secret = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+    let secret =
+        |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
     let (keystore, sasl) =
         (secret(&options.kafka_ssl_keystore_password), secret(&options.kafka_sasl_password));
     let given = [
@@ -162,7 +170,10 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
         ("sasl.username", options.kafka_sasl_username.as_ref()),
         ("sasl.password", sasl.as_ref()),
     ];
-    Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect())
+    Ok(given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
+        .collect())
 }
 
 /// Refuses a setting that has two values: nobody could say which counts.
@@ -181,7 +192,9 @@ fn allowed(name: String, source: &str) -> anyhow::Result<String> {
         bail!("{source} sets `{name}`: set {variable} instead");
     }
     if REFUSED.contains(&name.as_str()) {
-        bail!("{source} sets `{name}`, which is the gateway's own: exactly-once and order rest on it");
+        bail!(
+            "{source} sets `{name}`, which is the gateway's own: exactly-once and order rest on it"
+        );
     }
     Ok(name)
 }
@@ -209,10 +222,12 @@ mod tests {
 
     #[test]
     fn what_the_promises_rest_on_is_refused() {
-        for name in ["acks", "partitioner", "transactional.id", "client.rack", "message.timeout.ms"] {
+        for name in ["acks", "partitioner", "transactional.id", "client.rack", "message.timeout.ms"]
+        {
             let variable = format!("KAFKA_CONFIG_{}", name.to_ascii_uppercase().replace('.', "_"));
-            let error =
-                settings(&options(&[]), &[(variable.clone(), "1".to_owned())]).unwrap_err().to_string();
+            let error = settings(&options(&[]), &[(variable.clone(), "1".to_owned())])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&variable) && error.contains(name), "{error}");
         }
     }
@@ -220,7 +235,8 @@ mod tests {
     #[test]
     fn what_a_variable_of_the_gateway_sets_is_refused_with_that_variable() {
         let sasl = ["--kafka-security-protocol", "SASL_SSL", "--kafka-sasl-mechanism", "PLAIN"];
-        let sasl = [&sasl[..], &["--kafka-sasl-username", "u", "--kafka-sasl-password", "s3cret"]].concat();
+        let sasl = [&sasl[..], &["--kafka-sasl-username", "u", "--kafka-sasl-password", "s3cret"]]
+            .concat();
         for (args, name, told) in [
             (&[][..], "BOOTSTRAP_SERVERS", "set KAFKA_HOST instead"),
             (&[], "METADATA_BROKER_LIST", "set KAFKA_HOST instead"),
@@ -231,13 +247,15 @@ mod tests {
             (&sasl, "SASL_PASSWORD", "and so does KAFKA_SASL_PASSWORD"),
         ] {
             let variable = format!("KAFKA_CONFIG_{name}");
-            let error = settings(&options(args), &[(variable.clone(), "x".to_owned())]).unwrap_err();
+            let error =
+                settings(&options(args), &[(variable.clone(), "x".to_owned())]).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(&variable) && error.contains(told), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
         // One of them alone is no doubt.
-        settings(&options(&[]), &[("KAFKA_CONFIG_SASL_USERNAME".to_owned(), "u".to_owned())]).unwrap();
+        settings(&options(&[]), &[("KAFKA_CONFIG_SASL_USERNAME".to_owned(), "u".to_owned())])
+            .unwrap();
     }
 
     #[test]
@@ -261,19 +279,22 @@ mod tests {
             let error = format!("{:#}", settings(&options(args), &[]).unwrap_err());
             assert!(error.contains(named), "{error}");
         }
-        settings(&options(&[&sasl[..], &["--kafka-sasl-mechanism", "PLAIN"]].concat()), &[]).unwrap();
+        settings(&options(&[&sasl[..], &["--kafka-sasl-mechanism", "PLAIN"]].concat()), &[])
+            .unwrap();
     }
 
     #[test]
     fn hosts_without_a_port_get_kafka_port() {
         let set = options(&["--kafka-host", "a, b:1,::1", "--kafka-port", "7"]);
         assert_eq!(bootstrap(&set).unwrap(), "a:7,b:1,[::1]:7");
-        for (args, named) in [(&[][..], "KAFKA_HOST is unset"), (&["--kafka-host", "http://k"], "`http://k`")]
+        for (args, named) in
+            [(&[][..], "KAFKA_HOST is unset"), (&["--kafka-host", "http://k"], "`http://k`")]
         {
             let error = format!("{:#}", bootstrap(&options(args)).unwrap_err());
             assert!(error.contains(named), "{error}");
         }
-        let error = format!("{:#}", bootstrap(&options(&["--kafka-host", "u:s3cret@k"])).unwrap_err());
+        let error =
+            format!("{:#}", bootstrap(&options(&["--kafka-host", "u:s3cret@k"])).unwrap_err());
         assert!(error.contains("KAFKA_HOST") && !error.contains("s3cret"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! The command line: the verbs, and the options that each of them reads.
 //!
-//! Read by `main`; feeds `config`. Every option is a flag and a variable of the same name, `--kafka-host` and
-//! `KAFKA_HOST`, and belongs to a group, which stands under its heading in `--help`. Values of variables
-//! are never shown by `--help`.
+//! Read by `main`; feeds `config`. Every option is a flag and a variable of the same name,
+//! `--kafka-host` and `KAFKA_HOST`, and belongs to a group, which stands under its heading in
+//! `--help`. Values of variables are never shown by `--help`.
 
 mod kafka;
 mod serve;
@@ -29,8 +29,8 @@ const LANES_MAX: u64 = 64;
 
 /// A multi-tenant, FOLIO-style domain-event gateway.
 ///
-/// Every option is a flag and a variable of the environment of the same name: `--kafka-host` and KAFKA_HOST. A
-/// variable that is empty counts as unset.
+/// Every option is a flag and a variable of the environment of the same name: `--kafka-host` and
+/// KAFKA_HOST. A variable that is empty counts as unset.
 #[derive(Debug, Parser)]
 #[command(name = "event-gateway", version)]
 pub struct Line {
@@ -70,7 +70,8 @@ impl Given {
 pub enum Verb {
     /// Runs the gateway.
     ///
-    /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go to stderr.
+    /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
+    /// to stderr.
     Serve(Box<ServeOptions>),
     /// Shows the tenants that are enabled.
     #[command(subcommand)]
@@ -83,11 +84,13 @@ pub enum Verb {
     Lanes(LanesVerb),
     /// Shows where the logs and Kafka part, and goes on from there.
     ///
-    /// For a store that went back in time, or a cursors topic that was lost. It may run while replicas do.
+    /// For a store that went back in time, or a cursors topic that was lost. It may run while
+    /// replicas do.
     Restore(Box<RestoreOptions>),
     /// Writes a copy of SQLite's database, beside a running gateway or without one.
     ///
-    /// The copy is one file that is whole, checked and synced. PostgreSQL and MongoDB have tools of their own.
+    /// The copy is one file that is whole, checked and synced. PostgreSQL and MongoDB have tools of
+    /// their own.
     Backup(Box<BackupOptions>),
     /// Puts a copy in the place of SQLite's database, while no gateway runs on it.
     ///
@@ -105,7 +108,8 @@ pub enum TenantsVerb {
 /// What may be done with topics.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TopicsVerb {
-    /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions of it.
+    /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions
+    /// of it.
     List(Box<TopicsOptions>),
 }
 
@@ -153,7 +157,8 @@ pub struct ResizeOptions {
 pub struct RestoreOptions {
     /// The tenant; without one, all tenants are looked at.
     pub tenant: Option<String>,
-    /// Goes on after the last event that both have: the log gets a new id, and nothing of it is skipped.
+    /// Goes on after the last event that both have: the log gets a new id, and nothing of it is
+    /// skipped.
     #[arg(long, requires = "tenant")]
     pub accept: bool,
     /// The log.
@@ -191,17 +196,19 @@ pub struct RestoreBackupOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogsOptions {
-    /// What is logged: off, error, warn, info, debug or trace, or directives such as info,event_gateway=debug.
+    /// What is logged: off, error, warn, info, debug or trace, or directives such as
+    /// info,event_gateway=debug.
     #[arg(long, env, default_value = "info", global = true)]
     pub log_level: String,
 }
 
-/// Reads the command line and the environment. Whoever asks for help or for the version gets it, and the process
-/// ends.
+/// Reads the command line and the environment. Whoever asks for help or for the version gets it,
+/// and the process ends.
 pub fn parse() -> Result<Line, Usage> {
     let unset = Unset::of_environment();
     let mut links = Vec::new();
-    let matches = without(Line::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
+    let matches =
+        without(Line::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
     let mut line = Line::from_arg_matches(&matches).map_err(usage::refused)?;
     links.sort();
     links.dedup();
@@ -218,7 +225,8 @@ fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<
     number.ok_or_else(|| format!("it must be a whole number from {MIN} to {MAX}"))
 }
 
-/// The command, and all below it, without the variables that count as unset; notes the links among them.
+/// The command, and all below it, without the variables that count as unset; notes the links among
+/// them.
 fn without(command: Command, unset: &Unset, links: &mut Vec<String>) -> Command {
     let command = command.mut_args(|arg| {
         let arg = arg.hide_env_values(true);
@@ -233,11 +241,14 @@ fn without(command: Command, unset: &Unset, links: &mut Vec<String>) -> Command 
     command.mut_subcommands(|verb| without(verb, unset, links))
 }
 
-/// What is said by a flag or a variable, and not by default, to a verb and those that it stands below.
+/// What is said by a flag or a variable, and not by default, to a verb and those that it stands
+/// below.
 fn given(matches: &ArgMatches) -> BTreeSet<String> {
-    let said =
-        |id: &&clap::Id| !matches!(matches.value_source(id.as_str()), None | Some(ValueSource::DefaultValue));
-    let mut names: BTreeSet<_> = matches.ids().filter(said).map(|id| id.as_str().to_uppercase()).collect();
+    let said = |id: &&clap::Id| {
+        !matches!(matches.value_source(id.as_str()), None | Some(ValueSource::DefaultValue))
+    };
+    let mut names: BTreeSet<_> =
+        matches.ids().filter(said).map(|id| id.as_str().to_uppercase()).collect();
     if let Some((_, below)) = matches.subcommand() {
         names.extend(given(below));
     }

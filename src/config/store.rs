@@ -1,6 +1,7 @@
 //! Which store, from STORE_URL or FOLIO's `DB_*`.
 //!
-//! Read from the options; feeds `store`. Credentials are secrets from here on: no message shows them.
+//! Read from the options; feeds `store`. Credentials are secrets from here on: no message shows
+//! them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,11 +31,16 @@ pub(super) fn store(options: &StoreOptions, naming: &Naming) -> anyhow::Result<C
     of_url(&options.postgres, naming, url)
 }
 
-fn of_url(options: &PostgresOptions, naming: &Naming, url: &SecretString) -> anyhow::Result<Config> {
+fn of_url(
+    options: &PostgresOptions,
+    naming: &Naming,
+    url: &SecretString,
+) -> anyhow::Result<Config> {
     match url.expose_secret().split_once("://") {
         Some(("sqlite", path)) => Ok(Config::Sqlite { path: file(path)? }),
         Some(("postgres" | "postgresql", rest)) => {
-            let one = "STORE_URL names several hosts: PostgreSQL has one, be it a proxy's or a virtual one";
+            let one = "STORE_URL names several hosts: PostgreSQL has one, be it a proxy's or a \
+                       virtual one";
             ensure!(hosts(rest)?.len() <= 1, one);
             postgres(options, naming, PostgresServer::Url(url.clone()))
         }
@@ -54,7 +60,8 @@ fn hosts(after_scheme: &str) -> anyhow::Result<Vec<Endpoint>> {
 }
 
 fn file(path: &str) -> anyhow::Result<PathBuf> {
-    let no_file = path.is_empty() || path.starts_with(':') || path.contains('?') || path.starts_with("file:");
+    let no_file =
+        path.is_empty() || path.starts_with(':') || path.contains('?') || path.starts_with("file:");
     ensure!(!no_file, "STORE_URL must name a file, such as {DEFAULT}");
     Ok(path.into())
 }
@@ -80,7 +87,11 @@ fn server(host: &str) -> anyhow::Result<String> {
     Ok(host)
 }
 
-fn postgres(options: &PostgresOptions, naming: &Naming, server: PostgresServer) -> anyhow::Result<Config> {
+fn postgres(
+    options: &PostgresOptions,
+    naming: &Naming,
+    server: PostgresServer,
+) -> anyhow::Result<Config> {
     Ok(Config::Postgres(PostgresConfig {
         server,
         connections_max: options.db_maxpoolsize,
@@ -90,12 +101,15 @@ fn postgres(options: &PostgresOptions, naming: &Naming, server: PostgresServer) 
     }))
 }
 
-/// The schema's or database's name: one for each `ENV`, letter by letter, so that several may share a
-/// server.
+/// The schema's or database's name: one for each `ENV`, letter by letter, so that several may share
+/// a server.
 fn own_name(naming: &Naming) -> anyhow::Result<String> {
     let env = naming.env().map(|env| format!("{env}_")).unwrap_or_default();
     let name = format!("{env}event_gateway");
-    ensure!(name.len() <= NAME_BYTES_MAX, "ENV is too long: the store's `{name}` has more than 63 bytes");
+    ensure!(
+        name.len() <= NAME_BYTES_MAX,
+        "ENV is too long: the store's `{name}` has more than 63 bytes"
+    );
     Ok(name)
 }
 

@@ -1,8 +1,8 @@
 //! The URL of a store's server: where it leads, and whether it says what it seems to say.
 //!
-//! Fed with `STORE_URL`; feeds `store`. A password with `#`, `?`, `/` or `@` in it moves the borders of a URL's
-//! parts: its rest is then a host or a path, which is told in every message. So such a URL is refused here, and
-//! no message repeats any of it.
+//! Fed with `STORE_URL`; feeds `store`. A password with `#`, `?`, `/` or `@` in it moves the
+//! borders of a URL's parts: its rest is then a host or a path, which is told in every message. So
+//! such a URL is refused here, and no message repeats any of it.
 
 use super::hosts::{self, Endpoint, Flaw};
 
@@ -14,7 +14,9 @@ pub(super) fn hosts(after_scheme: &str) -> Result<Vec<Endpoint>, Flaw> {
     if named.is_empty() || named.to_ascii_lowercase().contains("%2f") {
         return Ok(Vec::new());
     }
-    if named.split(',').any(|host| host.bytes().filter(|b| *b == b':').count() > 1 && !host.starts_with('['))
+    if named
+        .split(',')
+        .any(|host| host.bytes().filter(|b| *b == b':').count() > 1 && !host.starts_with('['))
     {
         return Err("an IPv6 address stands in brackets there, such as [::1] or [::1]:5432");
     }
@@ -35,8 +37,8 @@ fn refuse_ambiguous(text: &str) -> Result<(), Flaw> {
     let (authority, rest) = text.find(['/', '?']).map_or((text, ""), |at| text.split_at(at));
     if rest.contains('@') || authority.matches('@').count() > 1 {
         return Err(
-            "only the `@` between password and host may stand as it is: in user and password write `@` as %40, \
-             `/` as %2F, `?` as %3F",
+            "only the `@` between password and host may stand as it is: in user and password write \
+             `@` as %40, `/` as %2F, `?` as %3F",
         );
     }
     Ok(())
@@ -69,8 +71,13 @@ mod tests {
             let flaw = hosts(&url).unwrap_err();
             assert!(!flaw.contains("s3") && !flaw.contains("cret"), "{mark}: {flaw}");
         }
-        for url in ["u@h/db?password=a@b", "u@h/db?password=a#b", "u@h:99999/db", "u@::1/db", "u:p@h:pass/db"]
-        {
+        for url in [
+            "u@h/db?password=a@b",
+            "u@h/db?password=a#b",
+            "u@h:99999/db",
+            "u@::1/db",
+            "u:p@h:pass/db",
+        ] {
             assert!(hosts(url).is_err(), "{url}");
         }
     }

@@ -113,8 +113,8 @@ impl File {
     }
 }
 
-/// Reads all files of the folder. `environment` may hold `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`, which
-/// counts where no file says how many partitions.
+/// Reads all files of the folder. `environment` may hold `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`,
+/// which counts where no file says how many partitions.
 pub(super) fn read(
     folder: &Path,
     naming: Naming,
@@ -122,8 +122,9 @@ pub(super) fn read(
 ) -> anyhow::Result<Settings> {
     let partitions = Partitions::of(environment)?;
     let shown = folder.display();
-    read_files(folder, naming, &partitions)
-        .with_context(|| format!("failed to read the tenants folder `{}`", shown.to_string().escape_debug()))
+    read_files(folder, naming, &partitions).with_context(|| {
+        format!("failed to read the tenants folder `{}`", shown.to_string().escape_debug())
+    })
 }
 
 fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow::Result<Settings> {
@@ -158,12 +159,14 @@ fn warn_of_missing(folder: &Path, default: Option<&File>, tenants: usize) {
     let folder = shown.escape_debug();
     if default.is_none() {
         tracing::warn!(
-            "the tenants folder `{folder}` has no {DEFAULT}.toml: a tenant has only the entities of its own file"
+            "the tenants folder `{folder}` has no {DEFAULT}.toml: a tenant has only the entities \
+             of its own file"
         );
     }
     if tenants == 0 {
         tracing::warn!(
-            "the tenants folder `{folder}` has no file of a tenant: none is enabled but those that the store has"
+            "the tenants folder `{folder}` has no file of a tenant: none is enabled but those that \
+             the store has"
         );
     }
 }
@@ -190,13 +193,15 @@ fn settings(file: File, partitions: &Partitions) -> anyhow::Result<TenantSetting
 }
 
 fn pair(name: &str) -> anyhow::Result<(Producer, &str)> {
-    let (producer, rest) = name.split_once('.').ok_or_else(|| anyhow!("`{name}` must be producer.name"))?;
+    let (producer, rest) =
+        name.split_once('.').ok_or_else(|| anyhow!("`{name}` must be producer.name"))?;
     Ok((Producer::parse(producer)?, rest))
 }
 
 /// The message is hexkit's.
 fn refuse_excluding(entities: &BTreeMap<String, EntityTable>) -> anyhow::Result<()> {
-    let both = entities.iter().filter(|(_, t)| t.compacted == Some(true) && t.stored == Some(false));
+    let both =
+        entities.iter().filter(|(_, t)| t.compacted == Some(true) && t.stored == Some(false));
     let both: Vec<_> = both.map(|(name, _)| name.as_str()).collect();
     if !both.is_empty() {
         bail!(
@@ -214,17 +219,21 @@ impl EntityTable {
             bail!("stored = false is not supported by this version: every event is kept");
         }
         if let Some(other) = self.delete_all.as_deref().filter(|d| *d != "record") {
-            bail!("delete_all = \"{other}\" is not supported by this version; it must be \"record\"");
+            bail!(
+                "delete_all = \"{other}\" is not supported by this version; it must be \"record\""
+            );
         }
         let wire_form = self.wire_form.as_deref().unwrap_or("convention");
-        let wire_form = WireForm::of_name(wire_form)
-            .ok_or_else(|| anyhow!("wire_form = \"{wire_form}\" is not known; it must be \"convention\""))?;
+        let wire_form = WireForm::of_name(wire_form).ok_or_else(|| {
+            anyhow!("wire_form = \"{wire_form}\" is not known; it must be \"convention\"")
+        })?;
         let topic = TopicTable {
             topic: self.topic,
             partitions: self.partitions.or(partitions.map(i64::from)),
             retention_ms: self.retention_ms,
         };
-        let topic = TopicSettings { compacted: self.compacted.unwrap_or(false), ..topic.settings()? };
+        let topic =
+            TopicSettings { compacted: self.compacted.unwrap_or(false), ..topic.settings()? };
         Ok(Entity { key: Pointer::parse(self.key.as_deref().unwrap_or("/id"))?, wire_form, topic })
     }
 }
@@ -233,7 +242,8 @@ impl TopicTable {
     fn settings(self) -> anyhow::Result<TopicSettings> {
         let default = TopicSettings::default();
         let partitions = self.partitions.unwrap_or(default.partitions.into());
-        let legal = u16::try_from(partitions).ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
+        let legal =
+            u16::try_from(partitions).ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
         let Some(legal) = legal else {
             bail!("partitions must be from 1 to {PARTITIONS_MAX}, not {partitions}");
         };

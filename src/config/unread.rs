@@ -1,7 +1,8 @@
-//! Settings that were given and are not read: each is told once at start, with what it gives way to.
+//! Settings that were given and are not read: each is told once at start, with what it gives way
+//! to.
 //!
-//! Fed with the options of `serve`; what it says are warnings. Without them a setting that has no effect looks
-//! like one that has.
+//! Fed with the options of `serve`; what it says are warnings. Without them a setting that has no
+//! effect looks like one that has.
 
 use super::options::Given;
 use super::{Config, ServeOptions};
@@ -20,8 +21,8 @@ const TLS: [&str; 3] =
 pub(super) fn warn(options: &ServeOptions, given: &Given, config: &Config) {
     for variable in &given.links {
         tracing::warn!(
-            "{variable} is not read: Kubernetes sets it for a service of that name. Set it to a number, or \
-             `enableServiceLinks: false`"
+            "{variable} is not read: Kubernetes sets it for a service of that name. Set it to a \
+             number, or `enableServiceLinks: false`"
         );
     }
     for (names, why) in unread(options, given, config) {
@@ -34,9 +35,15 @@ pub(super) fn said(names: &[&str]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn unread<'a>(options: &ServeOptions, given: &'a Given, config: &Config) -> Vec<(Vec<&'a str>, String)> {
+fn unread<'a>(
+    options: &ServeOptions,
+    given: &'a Given,
+    config: &Config,
+) -> Vec<(Vec<&'a str>, String)> {
     let of_store = match (&config.store, &options.store.store_url) {
-        (store::Config::Postgres(_), Some(_)) => vec![(given.of(&SERVER), "STORE_URL is set".to_owned())],
+        (store::Config::Postgres(_), Some(_)) => {
+            vec![(given.of(&SERVER), "STORE_URL is set".to_owned())]
+        }
         (store::Config::Postgres(_), None) => Vec::new(),
         (_, Some(_)) => {
             vec![(given.of(&[&SERVER[..], &SESSIONS].concat()), "STORE_URL is set".to_owned())]
@@ -57,7 +64,10 @@ fn unread<'a>(options: &ServeOptions, given: &'a Given, config: &Config) -> Vec<
             vec![([sasl, tls].concat(), why)]
         }
         (broker::Config::Embedded, None) => {
-            vec![(all_of_kafka, "KAFKA_HOST is unset, so the broker is the embedded one".to_owned())]
+            vec![(
+                all_of_kafka,
+                "KAFKA_HOST is unset, so the broker is the embedded one".to_owned(),
+            )]
         }
         (broker::Config::Embedded, Some(_)) => {
             vec![(all_of_kafka, "BROKER is embedded".to_owned())]

@@ -71,9 +71,17 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Refuses anything but an object, unknown and doubled names, and what nests too deep.
-    pub(super) fn parse(raw: &Raw, known: &[&'static str], at: &'a str) -> Result<Self, Vec<Violation>> {
+    pub(super) fn parse(
+        raw: &Raw,
+        known: &[&'static str],
+        at: &'a str,
+    ) -> Result<Self, Vec<Violation>> {
         if raw.shape() != Shape::Object {
-            return Err(vec![Violation::new(at.to_owned(), "not-an-object", "must be a JSON object")]);
+            return Err(vec![Violation::new(
+                at.to_owned(),
+                "not-an-object",
+                "must be a JSON object",
+            )]);
         }
         json::check(raw, DEPTH_MAX + 1)
             .map_err(|defect| vec![flaw(&defect.flaw, format!("{at}{}", defect.pointer))])?;
@@ -113,7 +121,9 @@ impl<'a> Members<'a> {
     /// A member that must be a string, where there is one.
     pub(super) fn string(&self, name: &str) -> Result<Option<String>, Vec<Violation>> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        let text = value.string().ok_or_else(|| self.violation(name, "not-a-string", "must be a string"))?;
+        let text = value
+            .string()
+            .ok_or_else(|| self.violation(name, "not-a-string", "must be a string"))?;
         Ok(Some(text))
     }
 
@@ -126,7 +136,8 @@ impl<'a> Members<'a> {
 
     pub(super) fn headers(&self) -> Result<Headers, Vec<Violation>> {
         let at = format!("{}/headers", self.at);
-        self.value("headers").map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
+        self.value("headers")
+            .map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
     }
 
     /// A violation of the object as a whole.
@@ -201,13 +212,20 @@ fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Viol
 fn agree(members: &Members, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
     let mut all = Vec::new();
     let event_type = states.event_type();
-    if let Some(given) = keep(&mut all, members.string("type")).flatten().filter(|t| t != event_type.as_str())
+    if let Some(given) =
+        keep(&mut all, members.string("type")).flatten().filter(|t| t != event_type.as_str())
     {
         let message = format!("the states make it `{event_type}`, not `{given}`");
         all.extend(members.violation("type", "type-mismatch", message));
     }
-    if let Some(given) = keep(&mut all, members.string("id")).flatten().filter(|id| id != key.as_str()) {
-        all.extend(members.violation("id", "id-mismatch", format!("the key is `{key}`, not `{given}`")));
+    if let Some(given) =
+        keep(&mut all, members.string("id")).flatten().filter(|id| id != key.as_str())
+    {
+        all.extend(members.violation(
+            "id",
+            "id-mismatch",
+            format!("the key is `{key}`, not `{given}`"),
+        ));
     }
     if all.is_empty() { Ok(()) } else { Err(all) }
 }
@@ -272,7 +290,8 @@ mod tests {
     #[test]
     fn all_that_is_illegal_is_named_at_once() {
         let text = r#"{"old":{"id":1},"new":{"id":2},"eventId":3,"headers":{"type":"x"}}"#;
-        let pointers: Vec<_> = parse(text).unwrap_err().into_iter().map(|(pointer, _)| pointer).collect();
+        let pointers: Vec<_> =
+            parse(text).unwrap_err().into_iter().map(|(pointer, _)| pointer).collect();
         assert_eq!(pointers, ["/0/old/id", "/0/new/id", "/0/eventId", "/0/headers/type"]);
     }
 

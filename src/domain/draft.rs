@@ -97,7 +97,12 @@ pub struct Stamp {
 
 impl Draft {
     /// The DELETE_ALL of a topic.
-    pub fn delete_all(place: Place, wire_form: WireForm, event_id: EventId, origin: &Origin) -> Self {
+    pub fn delete_all(
+        place: Place,
+        wire_form: WireForm,
+        event_id: EventId,
+        origin: &Origin,
+    ) -> Self {
         let Place { subject, topic } = place;
         Self {
             event_id,
@@ -144,10 +149,11 @@ impl Draft {
         }
     }
 
-    /// Tells the same content from another under one event id: producer and entity (or process event), type, the
-    /// headers given in the change, old and new, and the key where it was posted. What the gateway derives by
-    /// its settings (the topic, a change's key, the wire form) is no content: a setting may change before a
-    /// retry. Each field goes in with its length, so that none runs into the next.
+    /// Tells the same content from another under one event id: producer and entity (or process
+    /// event), type, the headers given in the change, old and new, and the key where it was posted.
+    /// What the gateway derives by its settings (the topic, a change's key, the wire form) is no
+    /// content: a setting may change before a retry. Each field goes in with its length, so that
+    /// none runs into the next.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut field = |bytes: Option<&[u8]>| {
@@ -155,7 +161,8 @@ impl Draft {
             hash.update(bytes.unwrap_or_default());
         };
         field(Some(self.subject.as_str().as_bytes()));
-        let posted_key = matches!(self.body, Body::Process { .. }).then(|| self.key.as_str().as_bytes());
+        let posted_key =
+            matches!(self.body, Body::Process { .. }).then(|| self.key.as_str().as_bytes());
         field(posted_key);
         field(Some(self.event_type().as_str().as_bytes()));
         field(Some(self.own_headers.as_column().as_bytes()));
@@ -185,7 +192,8 @@ impl Draft {
             time: Time::ZERO,
             epoch: Some(last),
         };
-        let empty = Draft { body: Body::DeleteAll { wire_form: WireForm::Convention }, ..self.clone() };
+        let empty =
+            Draft { body: Body::DeleteAll { wire_form: WireForm::Convention }, ..self.clone() };
         let frame = empty.seal(&widest);
         frame.record_bytes() - frame.payload.len() + body + self.event_type().as_str().len()
     }
@@ -230,7 +238,8 @@ mod tests {
     fn update(old: &str, new: &str) -> Draft {
         let mut context = Headers::default();
         context.push("x-okapi-request-id", "1/users");
-        let origin = Origin { tenant: TenantId::parse("diku").unwrap(), headers: Arc::new(context) };
+        let origin =
+            Origin { tenant: TenantId::parse("diku").unwrap(), headers: Arc::new(context) };
         let mut own_headers = Headers::default();
         own_headers.push("mine", "1");
         let states = States::Update { old: raw(old), new: raw(new) };
@@ -265,7 +274,8 @@ mod tests {
     fn a_delete_all_is_exactly_type_and_tenant() {
         let Draft { subject, topic, event_id, origin, .. } = update("{}", "{}");
         let place = Place { subject, topic };
-        let sealed = Draft::delete_all(place, WireForm::Convention, event_id, &origin).seal(&stamp());
+        let sealed =
+            Draft::delete_all(place, WireForm::Convention, event_id, &origin).seal(&stamp());
         assert_eq!(sealed.payload, r#"{"type":"DELETE_ALL","tenant":"diku"}"#);
         assert_eq!(sealed.key.as_str(), "00000000-0000-0000-0000-000000000000");
     }
@@ -301,7 +311,8 @@ mod tests {
         let mut other_request = base.clone();
         other_request.origin.headers = Arc::default();
         assert_eq!(base.fingerprint(), other_request.fingerprint());
-        let mut others = vec![update(r#"{"a":1}"#, r#"{"b":2}"#), update(r#"{"b":1}"#, r#"{"a":1}"#)];
+        let mut others =
+            vec![update(r#"{"a":1}"#, r#"{"b":2}"#), update(r#"{"b":1}"#, r#"{"a":1}"#)];
         others.push(Draft { subject: Subject::new("inventory", "other"), ..base.clone() });
         others.push(Draft { subject: Subject::new("other", "item"), ..base.clone() });
         others.push(Draft { own_headers: Headers::default(), ..base.clone() });

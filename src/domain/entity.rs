@@ -80,7 +80,12 @@ pub struct TopicSettings {
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        Self { template: Template::convention(), partitions: 1, retention_ms: 604_800_000, compacted: false }
+        Self {
+            template: Template::convention(),
+            partitions: 1,
+            retention_ms: 604_800_000,
+            compacted: false,
+        }
     }
 }
 

@@ -39,7 +39,8 @@ pub struct Envelope {
     pub key: Key,
     /// Its type.
     pub event_type: EventType,
-    /// The change's own headers, then the request's; what follows from the other fields is not here.
+    /// The change's own headers, then the request's; what follows from the other fields is not
+    /// here.
     pub headers: Headers,
     /// The record's value, in the entity's wire form.
     pub payload: Bytes,
@@ -64,7 +65,8 @@ impl Envelope {
     /// The bytes that its Kafka record has at the most.
     pub fn record_bytes(&self) -> usize {
         let headers = self.record_headers();
-        let headers = headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_FRAME_BYTES);
+        let headers =
+            headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_FRAME_BYTES);
         RECORD_FRAME_BYTES + self.key.as_str().len() + self.payload.len() + headers.sum::<usize>()
     }
 }

@@ -97,7 +97,9 @@ mod tests {
     #[test]
     fn only_hyphenated_uuids_are_event_ids() {
         assert!(EventId::parse("5BF370E0-8CCA-4D9C-82E4-5170AB2A0A39").is_ok());
-        for text in ["5bf370e08cca4d9c82e45170ab2a0a39", "{5bf370e0-8cca-4d9c-82e4-5170ab2a0a39}", "", "x"] {
+        for text in
+            ["5bf370e08cca4d9c82e45170ab2a0a39", "{5bf370e0-8cca-4d9c-82e4-5170ab2a0a39}", "", "x"]
+        {
             assert!(EventId::parse(text).is_err(), "{text}");
         }
     }

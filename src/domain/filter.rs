@@ -16,7 +16,8 @@ impl TopicPattern {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
         if text.is_empty() || text.len() > 249 || text.contains("***") || !text.bytes().all(legal) {
-            let rule = "must have 1 to 249 of a-z A-Z 0-9 . _ - and *, ** for any run of characters";
+            let rule =
+                "must have 1 to 249 of a-z A-Z 0-9 . _ - and *, ** for any run of characters";
             return Err(Invalid::new("topic pattern", text, rule));
         }
         Ok(Self(text.to_owned()))
@@ -103,7 +104,8 @@ mod tests {
             ("**a**a**a**a**b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
         ];
         for (pattern, topic, expected) in cases {
-            let matched = TopicPattern::parse(pattern).unwrap().matches(&Topic::parse(topic).unwrap());
+            let matched =
+                TopicPattern::parse(pattern).unwrap().matches(&Topic::parse(topic).unwrap());
             assert_eq!(matched, expected, "{pattern} on {topic}");
         }
     }

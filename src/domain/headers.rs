@@ -14,8 +14,16 @@ const NAME_BYTES_MAX: usize = 128;
 const VALUE_BYTES_MAX: usize = 4096;
 
 /// Names that only the gateway gives; `x-okapi-` and `folio.` are its own too.
-const RESERVED: [&str; 8] =
-    ["type", "event_id", "correlation_id", "log_id", "position", "epoch", "traceparent", "replay_id"];
+const RESERVED: [&str; 8] = [
+    "type",
+    "event_id",
+    "correlation_id",
+    "log_id",
+    "position",
+    "epoch",
+    "traceparent",
+    "replay_id",
+];
 
 /// Names and values in their order: ASCII, each name once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +33,8 @@ pub struct Headers(Vec<(String, String)>);
 impl Headers {
     /// Own headers from a change's `headers` object; `at` is the JSON pointer to it.
     pub fn parse_own(raw: &Raw, at: &str) -> Result<Self, Vec<Violation>> {
-        let violation = |pointer: String, message: &str| Violation::new(pointer, "illegal-header", message);
+        let violation =
+            |pointer: String, message: &str| Violation::new(pointer, "illegal-header", message);
         if raw.shape() != Shape::Object {
             return Err(vec![violation(at.to_owned(), "headers must be an object of strings")]);
         }
@@ -46,7 +55,8 @@ impl Headers {
 
     /// From the store's column.
     pub fn from_column(json: &str) -> Result<Self, Invalid> {
-        serde_json::from_str(json).map_err(|_| Invalid::new("headers", json, "must be pairs of strings"))
+        serde_json::from_str(json)
+            .map_err(|_| Invalid::new("headers", json, "must be pairs of strings"))
     }
 
     /// For the store's column: a JSON array of pairs, so that the order is kept.
@@ -81,7 +91,10 @@ fn own_header(own: &Headers, name: &str, value: &Raw) -> Result<String, &'static
         return Err("a header's name must be an ASCII token of 1 to 128 bytes");
     }
     let lower = name.to_ascii_lowercase();
-    if RESERVED.contains(&lower.as_str()) || lower.starts_with("x-okapi-") || lower.starts_with("folio.") {
+    if RESERVED.contains(&lower.as_str())
+        || lower.starts_with("x-okapi-")
+        || lower.starts_with("folio.")
+    {
         return Err("this header is the gateway's own");
     }
     if own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {

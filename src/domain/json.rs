@@ -58,7 +58,8 @@ impl Raw {
     /// Checks UTF-8 and JSON's grammar, and nothing more: `1e400` and `"\ud800"` pass.
     pub fn parse(bytes: &Bytes) -> Result<Self, SyntaxError> {
         let text = std::str::from_utf8(bytes).map_err(|e| SyntaxError::Utf8(e.valid_up_to()))?;
-        let raw: &RawValue = serde_json::from_str(text).map_err(|e| SyntaxError::Json(e.to_string()))?;
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|e| SyntaxError::Json(e.to_string()))?;
         Ok(Self(bytes.slice_ref(raw.get().as_bytes())))
     }
 
@@ -121,7 +122,9 @@ mod tests {
 
     #[test]
     fn what_no_number_or_string_type_can_hold_passes() {
-        for text in ["1e400", "-0", "1.10", r#""\ud800""#, r#""\u0000""#, "123456789012345678901234567890"] {
+        for text in
+            ["1e400", "-0", "1.10", r#""\ud800""#, r#""\u0000""#, "123456789012345678901234567890"]
+        {
             assert_eq!(raw(text).as_str(), text);
         }
     }
@@ -134,8 +137,11 @@ mod tests {
     #[test]
     fn members_keep_their_order_and_bytes() {
         let object = raw(r#"{"b":1.10,"a" : [1, {"x":"}"}],"\u0063":"\"]"}"#);
-        let members: Vec<_> =
-            object.members().iter().map(|(n, v)| (n.text().into_owned(), v.as_str().to_owned())).collect();
+        let members: Vec<_> = object
+            .members()
+            .iter()
+            .map(|(n, v)| (n.text().into_owned(), v.as_str().to_owned()))
+            .collect();
         let expected = [("b", "1.10"), ("a", r#"[1, {"x":"}"}]"#), ("c", r#""\"]""#)];
         assert_eq!(members, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
     }

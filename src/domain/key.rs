@@ -21,7 +21,11 @@ impl Key {
     /// Checks the rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() || text.len() > Self::BYTES_MAX || text.contains(char::is_control) {
-            return Err(Invalid::new("key", text, "must have 1 to 1,024 bytes and no control characters"));
+            return Err(Invalid::new(
+                "key",
+                text,
+                "must have 1 to 1,024 bytes and no control characters",
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -66,7 +70,8 @@ impl Pointer {
     pub fn find(&self, raw: &Raw) -> Option<Raw> {
         self.segments.iter().try_fold(raw.clone(), |value, segment| match value.shape() {
             Shape::Object => {
-                let found = value.members().into_iter().find(|(name, _)| name.text() == segment.as_str());
+                let found =
+                    value.members().into_iter().find(|(name, _)| name.text() == segment.as_str());
                 found.map(|(_, member)| member)
             }
             Shape::Array => value.elements().nth(segment.parse::<usize>().ok()?),

@@ -28,8 +28,8 @@ impl Lane {
     }
 }
 
-/// Spreads tenants over `count` lanes, as evenly as may be, and tells who gets another one. A tenant keeps
-/// its lane where there is room for it.
+/// Spreads tenants over `count` lanes, as evenly as may be, and tells who gets another one. A
+/// tenant keeps its lane where there is room for it.
 pub fn respread(tenants: &[(TenantId, Lane)], count: u16) -> Vec<(TenantId, Lane)> {
     let mut lanes: Vec<_> = Lane::all(count).map(|lane| (lane, Vec::new())).collect();
     let mut homeless = Vec::new();
@@ -47,7 +47,8 @@ pub fn respread(tenants: &[(TenantId, Lane)], count: u16) -> Vec<(TenantId, Lane
         homeless.extend(its.drain(room(index).min(its.len())..));
     }
     let rooms = lanes.iter().enumerate();
-    let rooms = rooms.flat_map(|(index, (lane, its))| iter::repeat_n(*lane, room(index) - its.len()));
+    let rooms =
+        rooms.flat_map(|(index, (lane, its))| iter::repeat_n(*lane, room(index) - its.len()));
     homeless.into_iter().cloned().zip(rooms).collect()
 }
 

@@ -177,11 +177,13 @@ impl Parked {
 
     /// Whether an event at that place is one of its, from the first on, wherever it ended.
     pub fn concerns(&self, topic: &Topic, key: &Key, position: Position) -> bool {
-        self.topic == *topic && self.key.as_ref().is_none_or(|its| its == key) && position >= self.position
+        self.topic == *topic
+            && self.key.as_ref().is_none_or(|its| its == key)
+            && position >= self.position
     }
 
-    /// Whether it is a key that waits for its topic, which is among `all` and parked as a whole: there a
-    /// DELETE_ALL may stand before it.
+    /// Whether it is a key that waits for its topic, which is among `all` and parked as a whole:
+    /// there a DELETE_ALL may stand before it.
     pub fn waits_for_topic<'a>(&self, mut all: impl Iterator<Item = &'a Parked>) -> bool {
         self.key.is_some()
             && all.any(|other| other.is_open() && other.key.is_none() && other.topic == self.topic)
@@ -189,7 +191,8 @@ impl Parked {
 
     /// Whether an event at that place is not published, though the relay has passed it.
     pub fn holds(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> bool {
-        let its = self.log_id == log_id && self.concerns(topic, key, position) && position > self.behind;
+        let its =
+            self.log_id == log_id && self.concerns(topic, key, position) && position > self.behind;
         its && match self.state {
             State::Parked | State::Releasing => true,
             State::Joined(_) => false,
@@ -206,8 +209,14 @@ pub fn reason(raw: &Raw, asked: Asked) -> Result<Option<String>, Vec<Violation>>
         None if asked == Asked::Discard => {
             Err(members.violation("reason", "missing-reason", "must say why it is given up"))
         }
-        Some(reason) if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.contains('\0') => {
-            Err(members.violation("reason", "illegal-reason", "must have 1 to 1,000 bytes and no NUL"))
+        Some(reason)
+            if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.contains('\0') =>
+        {
+            Err(members.violation(
+                "reason",
+                "illegal-reason",
+                "must have 1 to 1,000 bytes and no NUL",
+            ))
         }
         reason => Ok(reason),
     }
@@ -218,7 +227,9 @@ mod tests {
     use bytes::Bytes;
     use uuid::Uuid;
 
-    use super::{Asked, EventId, Key, LogId, Parked, Position, Raw, State, TenantId, Time, Topic, reason};
+    use super::{
+        Asked, EventId, Key, LogId, Parked, Position, Raw, State, TenantId, Time, Topic, reason,
+    };
 
     fn parked(state: State) -> Parked {
         Parked {
@@ -254,7 +265,11 @@ mod tests {
             let holds = |position: &i64| {
                 parked.holds(parked.log_id, &parked.topic, &Key::parse("k").unwrap(), at(*position))
             };
-            assert_eq!([1, 4, 5, 7, 8, 9].into_iter().filter(holds).collect::<Vec<_>>(), held, "{state}");
+            assert_eq!(
+                [1, 4, 5, 7, 8, 9].into_iter().filter(holds).collect::<Vec<_>>(),
+                held,
+                "{state}"
+            );
         }
         let half = Parked { behind: at(7), ..parked(State::Releasing) };
         let (key, other) = (Key::parse("k").unwrap(), Key::parse("other").unwrap());
@@ -263,7 +278,12 @@ mod tests {
         assert!(!half.holds(half.log_id, &half.topic, &other, at(8)));
         assert!(!half.holds(half.log_id, &Topic::parse("b").unwrap(), &key, at(8)));
         assert!(!half.holds(LogId::new(Uuid::max()), &half.topic, &key, at(8)));
-        assert!(Parked { key: None, ..half.clone() }.holds(half.log_id, &half.topic, &other, at(8)));
+        assert!(Parked { key: None, ..half.clone() }.holds(
+            half.log_id,
+            &half.topic,
+            &other,
+            at(8)
+        ));
     }
 
     #[test]
@@ -272,7 +292,10 @@ mod tests {
             let raw = Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap();
             reason(&raw, asked).map_err(|violations| violations[0].code)
         };
-        assert_eq!(asked(r#"{"reason":"test data"}"#, Asked::Discard), Ok(Some("test data".to_owned())));
+        assert_eq!(
+            asked(r#"{"reason":"test data"}"#, Asked::Discard),
+            Ok(Some("test data".to_owned()))
+        );
         assert_eq!(asked("{}", Asked::Discard), Err("missing-reason"));
         assert_eq!(asked("{}", Asked::Release), Ok(None));
         assert_eq!(asked(r#"{"reason":""}"#, Asked::Release), Err("illegal-reason"));

@@ -20,7 +20,8 @@ impl LogId {
 
     /// From hyphenated text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let id = Uuid::parse_str(text).map_err(|_| Invalid::new("log_id", text, "must be a UUID"))?;
+        let id =
+            Uuid::parse_str(text).map_err(|_| Invalid::new("log_id", text, "must be a UUID"))?;
         Ok(Self(id))
     }
 }

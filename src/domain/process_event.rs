@@ -42,7 +42,13 @@ impl ProcessEvent {
     }
 
     /// The draft of this process event; `event_id` is used unless the module gave its own.
-    pub fn draft(self, place: Place, event: &EventName, event_id: EventId, origin: &Origin) -> Draft {
+    pub fn draft(
+        self,
+        place: Place,
+        event: &EventName,
+        event_id: EventId,
+        origin: &Origin,
+    ) -> Draft {
         Draft {
             event_id: self.event_id.unwrap_or(event_id),
             subject: place.subject,

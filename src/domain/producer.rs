@@ -23,7 +23,10 @@ impl Producer {
 
     /// From a module's name or id, or a producer's name: the override of the module's name where
     /// there is one, else without the prefix `mod-`, the version and the postfix `-storage`.
-    pub fn of_module(module: &str, overrides: &BTreeMap<String, Producer>) -> Result<Self, Invalid> {
+    pub fn of_module(
+        module: &str,
+        overrides: &BTreeMap<String, Producer>,
+    ) -> Result<Self, Invalid> {
         let unversioned = without_version(module);
         if let Some(producer) = overrides.get(unversioned) {
             return Ok(producer.clone());
@@ -57,15 +60,17 @@ impl fmt::Display for Producer {
 /// `mod-x-1.2.3-SNAPSHOT.4` → `mod-x`: a version begins at the first `-` before a digit.
 fn without_version(module: &str) -> &str {
     let bytes = module.as_bytes();
-    let version =
-        (1..bytes.len()).find(|&i| bytes[i] == b'-' && bytes.get(i + 1).is_some_and(u8::is_ascii_digit));
+    let version = (1..bytes.len())
+        .find(|&i| bytes[i] == b'-' && bytes.get(i + 1).is_some_and(u8::is_ascii_digit));
     version.map_or(module, |at| &module[..at])
 }
 
 /// The rule that producers and entities share.
 pub(super) fn is_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    name.len() <= 63 && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase()) && name.bytes().all(legal)
+    name.len() <= 63
+        && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+        && name.bytes().all(legal)
 }
 
 #[cfg(test)]

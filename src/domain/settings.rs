@@ -50,8 +50,8 @@ pub struct Settings {
 
 impl Settings {
     /// `default` is for every tenant that `own` doesn't name. Refuses two entities of a tenant that
-    /// share a topic and would create it differently, a topic that is a gateway's own, and one that two tenants
-    /// share without a collection.
+    /// share a topic and would create it differently, a topic that is a gateway's own, and one that
+    /// two tenants share without a collection.
     pub fn new(
         naming: Naming,
         default: TenantSettings,
@@ -64,8 +64,8 @@ impl Settings {
             for topic in settings.checked_topics(tenant)? {
                 let other = all.insert(topic.clone(), tenant).filter(|other| *other != tenant);
                 if other.is_some() && !settings.naming.is_shared() {
-                    let rule =
-                        "is that of two tenants: {tenant} must stand where no other tenant's topics can meet";
+                    let rule = "is that of two tenants: {tenant} must stand where no other \
+                                tenant's topics can meet";
                     return Err(Invalid::new("topic", topic.as_str(), rule));
                 }
             }
@@ -122,9 +122,8 @@ impl Settings {
         Ok((name, topic.template.topic(&self.naming, tenant, producer, name.as_str())))
     }
 
-    /// The topics of a tenant's known entities and process events, by that producer and of that name;
-    /// `None` is any.
-    /// Nothing fits: the ones that are known.
+    /// The topics of a tenant's known entities and process events, by that producer and of that
+    /// name; `None` is any. Nothing fits: the ones that are known.
     pub fn topics(
         &self,
         tenant: &TenantId,
@@ -137,8 +136,9 @@ impl Settings {
                 Producer::of_module(text, &settings.producers).is_ok_and(|named| named == *p)
             })
         };
-        let fits =
-            settings.topics().filter(|(p, name, _)| producer_is(p) && entity.is_none_or(|e| e == *name));
+        let fits = settings
+            .topics()
+            .filter(|(p, name, _)| producer_is(p) && entity.is_none_or(|e| e == *name));
         let topics: Vec<Topic> =
             fits.map(|(p, name, set)| set.template.topic(&self.naming, tenant, p, name)).collect();
         if topics.is_empty() {
@@ -151,26 +151,37 @@ impl Settings {
 
     /// What all of a tenant's topics are created with, each topic once, in order of name.
     pub fn specs(&self, tenant: &TenantId) -> Vec<TopicSpec> {
-        let specs = self.of(tenant).topics().map(|(p, name, set)| self.spec_of(tenant, p, name, set));
-        let by_name: BTreeMap<Topic, TopicSpec> = specs.map(|spec| (spec.topic.clone(), spec)).collect();
+        let specs =
+            self.of(tenant).topics().map(|(p, name, set)| self.spec_of(tenant, p, name, set));
+        let by_name: BTreeMap<Topic, TopicSpec> =
+            specs.map(|spec| (spec.topic.clone(), spec)).collect();
         by_name.into_values().collect()
     }
 
     /// Whether the tenant's settings name the topic.
     pub fn names(&self, tenant: &TenantId, topic: &Topic) -> bool {
         let mut named = self.of(tenant).topics();
-        named.any(|(producer, name, set)| set.template.topic(&self.naming, tenant, producer, name) == *topic)
+        named.any(|(producer, name, set)| {
+            set.template.topic(&self.naming, tenant, producer, name) == *topic
+        })
     }
 
     /// What one topic is created with; one that no file names any more gets the default settings.
     pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
         self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {
-            let TopicSettings { partitions, retention_ms, compacted, .. } = TopicSettings::default();
+            let TopicSettings { partitions, retention_ms, compacted, .. } =
+                TopicSettings::default();
             TopicSpec { topic: topic.clone(), partitions, retention_ms, compacted }
         })
     }
 
-    fn spec_of(&self, tenant: &TenantId, producer: &Producer, name: &str, set: &TopicSettings) -> TopicSpec {
+    fn spec_of(
+        &self,
+        tenant: &TenantId,
+        producer: &Producer,
+        name: &str,
+        set: &TopicSettings,
+    ) -> TopicSpec {
         TopicSpec {
             topic: set.template.topic(&self.naming, tenant, producer, name),
             partitions: set.partitions,
@@ -189,8 +200,8 @@ impl Settings {
             }
             let other = seen.entry(spec.topic.clone()).or_insert_with(|| spec.clone());
             if *other != spec {
-                let rule =
-                    "it is shared by entities that set different partitions, retention_ms or compacted";
+                let rule = "it is shared by entities that set different partitions, retention_ms \
+                            or compacted";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
         }

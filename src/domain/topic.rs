@@ -36,7 +36,8 @@ impl Topic {
         &self.0
     }
 
-    /// Whether it may be a gateway's own, such as `folio.event-gateway.cursors`, with whatever `ENV` that gateway has.
+    /// Whether it may be a gateway's own, such as `folio.event-gateway.cursors`, with whatever
+    /// `ENV` that gateway has.
     pub fn is_reserved(&self) -> bool {
         let parts: Vec<_> = self.0.split('.').collect();
         matches!(parts[..], [OWN, _] | [_, OWN, _])
@@ -105,7 +106,9 @@ impl Naming {
 
 fn is_collection(text: &str) -> bool {
     let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-    text.len() <= 31 && text.bytes().next().is_some_and(|b| b.is_ascii_uppercase()) && text.bytes().all(legal)
+    text.len() <= 31
+        && text.bytes().next().is_some_and(|b| b.is_ascii_uppercase())
+        && text.bytes().all(legal)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +137,8 @@ impl Template {
         let refused = |rule| Invalid::new("topic template", text, rule);
         let parts: Vec<Part> = text.split('.').map(part).collect::<Option<_>>().ok_or_else(|| {
             refused(
-                "must be parts joined by dots: {env}, {tenant}, {producer}, {entity} or {event}, or letters",
+                "must be parts joined by dots: {env}, {tenant}, {producer}, {entity} or {event}, \
+                 or letters",
             )
         })?;
         if !parts.contains(&Part::Tenant) {
@@ -148,7 +152,13 @@ impl Template {
     }
 
     /// The name for a tenant's entity or process event.
-    pub fn topic(&self, naming: &Naming, tenant: &TenantId, producer: &Producer, name: &str) -> Topic {
+    pub fn topic(
+        &self,
+        naming: &Naming,
+        tenant: &TenantId,
+        producer: &Producer,
+        name: &str,
+    ) -> Topic {
         let parts = self.0.iter().filter_map(|part| match part {
             Part::Text(text) => Some(text.as_str()),
             Part::Env => naming.env.as_deref(),
@@ -188,7 +198,8 @@ mod tests {
     use crate::domain::tenant::TenantId;
 
     fn name(template: &str, naming: &Naming) -> String {
-        let (tenant, producer) = (TenantId::parse("diku").unwrap(), Producer::parse("inventory").unwrap());
+        let (tenant, producer) =
+            (TenantId::parse("diku").unwrap(), Producer::parse("inventory").unwrap());
         Template::parse(template).unwrap().topic(naming, &tenant, &producer, "item").to_string()
     }
 
@@ -219,7 +230,8 @@ mod tests {
     #[test]
     fn bad_envs_templates_and_topics_are_refused() {
         assert!(Naming::new(Some("a.b"), None).is_err());
-        for bad in ["{env}.x", "{tenant}{env}", "{tenant}..x", "{tenant}.{other}", "", "x{tenant}"] {
+        for bad in ["{env}.x", "{tenant}{env}", "{tenant}..x", "{tenant}.{other}", "", "x{tenant}"]
+        {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
         assert!(Template::parse(&format!("{{tenant}}.{}", "x".repeat(240))).is_err());

@@ -29,7 +29,8 @@ impl WireForm {
     /// The bytes of a change.
     pub fn change(self, states: &States, tenant: &TenantId, time: Time) -> Bytes {
         let Self::Convention = self;
-        let mut out = Vec::with_capacity(states.bytes() + tenant.as_str().len() + Self::FRAME_BYTES_MAX);
+        let mut out =
+            Vec::with_capacity(states.bytes() + tenant.as_str().len() + Self::FRAME_BYTES_MAX);
         out.push(b'{');
         for (name, state) in [(r#""old":"#, states.old()), (r#""new":"#, states.new())] {
             if let Some(state) = state {

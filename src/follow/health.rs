@@ -17,8 +17,8 @@ pub enum News {
     Old,
 }
 
-/// Tells a trouble of the whole cluster. It is told from this one place, so that it is one line in a while,
-/// whichever lanes and topics it was met with.
+/// Tells a trouble of the whole cluster. It is told from this one place, so that it is one line in
+/// a while, whichever lanes and topics it was met with.
 pub(super) fn tell_of_cluster(why: &impl Display) {
     tracing::warn!("{why}; it is tried again by itself");
 }
@@ -33,7 +33,8 @@ pub fn log_of(tenant: &TenantId) -> String {
 pub struct Health(Mutex<BTreeMap<String, String>>);
 
 impl Health {
-    /// `who` is in trouble, for that reason. Returns whether that is new: what lasts is logged once.
+    /// `who` is in trouble, for that reason. Returns whether that is new: what lasts is logged
+    /// once.
     pub fn trouble(&self, who: &str, why: impl ToString) -> News {
         let why = why.to_string();
         let before = self.0.lock().expect("no holder panics").insert(who.to_owned(), why.clone());

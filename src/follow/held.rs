@@ -1,9 +1,10 @@
-//! What is held back for a while, so that nobody else waits: topics that can take nothing just now, and
-//! tenants whose next event is too early for Kafka.
+//! What is held back for a while, so that nobody else waits: topics that can take nothing just now,
+//! and tenants whose next event is too early for Kafka.
 //!
-//! Fed by the lane with pages that failed for a reason that passes; asked by the relay, which ends a
-//! tenant's slice before the first event that can't be taken. A tenant has one cursor, so it waits with
-//! its topic, in order; all others go on. Kept over takeovers. Nothing is parked for what passes.
+//! Fed by the lane with pages that failed for a reason that passes; asked by the relay, which ends
+//! a tenant's slice before the first event that can't be taken. A tenant has one cursor, so it
+//! waits with its topic, in order; all others go on. Kept over takeovers. Nothing is parked for
+//! what passes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +23,8 @@ use crate::domain::topic::Topic;
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The longest pause of a tenant whose event is taken at a known time: somebody may change what is taken.
+/// The longest pause of a tenant whose event is taken at a known time: somebody may change what is
+/// taken.
 const PAUSE_EARLY_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
@@ -100,9 +102,11 @@ fn of_tenant(tenant: &TenantId) -> String {
 pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: &mut Held) {
     // What no file names is not made anew.
     let names = |topic: &Topic, tenant: &TenantId| parts.settings.names(tenant, topic);
-    let over = held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
+    let over =
+        held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
     let over: Vec<_> = over.collect();
-    let over: Vec<_> = over.iter().map(|(topic, (tenant, _))| parts.settings.spec(tenant, topic)).collect();
+    let over: Vec<_> =
+        over.iter().map(|(topic, (tenant, _))| parts.settings.spec(tenant, topic)).collect();
     if over.is_empty() {
         return;
     }
@@ -114,8 +118,8 @@ pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: 
     }
 }
 
-/// Holds back what a page failed for, if that passes; `false` if it doesn't, or if nobody knows yet which
-/// record of the page it is.
+/// Holds back what a page failed for, if that passes; `false` if it doesn't, or if nobody knows yet
+/// which record of the page it is.
 pub(super) async fn hold(
     parts: &Parts,
     broker: &dyn broker::Broker,
@@ -150,13 +154,14 @@ fn hold_topic(parts: &Parts, held: &mut Held, tenant: TenantId, unwritable: &Unw
     let since = wait.since;
     held.topics.insert(topic.clone(), (tenant, wait));
     let why = format!(
-        "it takes nothing just now: {why}; since {since} the tenants whose next event is for it wait, \
-         in order, and all others go on; it is tried again by itself"
+        "it takes nothing just now: {why}; since {since} the tenants whose next event is for it \
+         wait, in order, and all others go on; it is tried again by itself"
     );
     tell(parts, &of_topic(topic), &why);
 }
 
-/// A record that Kafka takes for one of the future. One that is too old for its topic is never taken.
+/// A record that Kafka takes for one of the future. One that is too old for its topic is never
+/// taken.
 fn hold_early(parts: &Parts, held: &mut Held, event: &Envelope, topic: &Described) -> bool {
     let now = parts.clock.now();
     let too_old = |max: i64| event.time.as_ms() < now.as_ms().saturating_sub(max);
@@ -175,9 +180,9 @@ fn hold_early(parts: &Parts, held: &mut Held, event: &Envelope, topic: &Describe
     };
     let why = format!(
         "its event at position {} has the time {}, which is too far ahead for {} (its \
-         message.timestamp.after.max.ms): the store's clock was fast when it was appended, or the brokers' \
-         is slow; since {since} the tenant waits, in order, and all others go on; Kafka takes it {about}, \
-         and it goes on by itself",
+         message.timestamp.after.max.ms): the store's clock was fast when it was appended, or the \
+         brokers' is slow; since {since} the tenant waits, in order, and all others go on; Kafka \
+         takes it {about}, and it goes on by itself",
         event.position, event.time, event.topic
     );
     tell(parts, &of_tenant(&event.tenant), &why);

@@ -2,8 +2,8 @@
 //!
 //! Fed by `relay`, which offers pages; feeds the broker, then notes in the store what is published.
 //! Taking over is always the same: lease, fence, read the lane's cursors, verify, go on. A crash, a
-//! page of unknown outcome and a takeover are one path: the producer is thrown away, and the lane is
-//! taken over again. Only the transactional id makes a second worker harmless; the lease just
+//! page of unknown outcome and a takeover are one path: the producer is thrown away, and the lane
+//! is taken over again. Only the transactional id makes a second worker harmless; the lease just
 //! decides who works.
 
 use std::sync::Arc;
@@ -56,7 +56,12 @@ impl End {
 }
 
 /// Works on one lane until `stop`, or until another replica holds it.
-pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, lane: Lane, stop: CancellationToken) {
+pub(super) async fn run(
+    parts: Parts,
+    broker: Arc<dyn Broker>,
+    lane: Lane,
+    stop: CancellationToken,
+) {
     let worker = Worker { who: lane.to_string(), parts, broker, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut suspects = Suspects::default();
@@ -134,9 +139,14 @@ struct Worker {
 }
 
 impl Worker {
-    /// Holds the lane under one lease, and gives it back in the end. A page that is under way when the
-    /// lease is lost is left to Kafka, which knows whose lane it is.
-    async fn hold(&self, lease: Lease, suspects: &mut Suspects, backoff: &mut Backoff) -> Result<(), End> {
+    /// Holds the lane under one lease, and gives it back in the end. A page that is under way when
+    /// the lease is lost is left to Kafka, which knows whose lane it is.
+    async fn hold(
+        &self,
+        lease: Lease,
+        suspects: &mut Suspects,
+        backoff: &mut Backoff,
+    ) -> Result<(), End> {
         let follow = async {
             while self.follow(&lease, suspects, backoff).await? == Next::TakeOver {}
             Ok(())
@@ -151,7 +161,8 @@ impl Worker {
             suspects.rivals.fenced(&self.parts, self.lane, &lease).await;
         }
         if let Err(error) = self.parts.store.release(&lease).await {
-            tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run out");
+            tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run \
+                                                        out");
         }
         end
     }
@@ -166,7 +177,9 @@ impl Worker {
                 Ok(Renewed::Held) => renewed = asked,
                 Ok(Renewed::Lost) => return End::LeaseLost,
                 Err(error) if renewed.elapsed() > LEASE => return error.into(),
-                Err(error) => tracing::debug!(lane = %self.lane, %error, "failed to renew the lease"),
+                Err(error) => {
+                    tracing::debug!(lane = %self.lane, %error, "failed to renew the lease")
+                }
             }
         }
     }
@@ -208,14 +221,16 @@ impl Worker {
             }
             relay.hear(&self.parts).await?;
             let release = relay.release(&self.parts, suspects).await?;
-            // What stays behind is counted before the store's cursor has passed it, and what has joined
-            // the rest is written down before the rest goes on.
+            // What stays behind is counted before the store's cursor has passed it, and what has
+            // joined the rest is written down before the rest goes on.
             self.settle(lease, &mut relay).await?;
             if let Some(release) = &release {
                 self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
                 producer = match self.publish(producer, &release.page).await {
                     Ok(producer) => producer,
-                    Err(error) => return self.refused(lease, &relay, suspects, &release.page, error).await,
+                    Err(error) => {
+                        return self.refused(lease, &relay, suspects, &release.page, error).await;
+                    }
                 };
                 suspects.clear(&release.page);
                 relay.prove(&release.page);
@@ -229,7 +244,8 @@ impl Worker {
             backoff.reset();
             if live.is_none() && release.is_none() {
                 if producer.is_worn() {
-                    tracing::info!(lane = %self.lane, "lets a producer go, most of whose topics are idle");
+                    tracing::info!(lane = %self.lane, "lets a producer go, most of whose topics \
+                                                       are idle");
                     return Ok(Next::TakeOver);
                 }
                 self.rest().await;
@@ -264,7 +280,8 @@ impl Worker {
         Ok(())
     }
 
-    /// The relay's next page. No checkpoint is kept of a tenant that went back: its log may lack the event.
+    /// The relay's next page. No checkpoint is kept of a tenant that went back: its log may lack
+    /// the event.
     async fn next_page(
         &self,
         relay: &mut Relay,
@@ -300,8 +317,8 @@ impl Worker {
         producer.publish(page.clone()).await.map_err(Refusal::Publish)
     }
 
-    /// What to do about a page that was not published. Its producer is gone: the lane is taken over again,
-    /// without what is parked by then, or with less at a time.
+    /// What to do about a page that was not published. Its producer is gone: the lane is taken over
+    /// again, without what is parked by then, or with less at a time.
     async fn refused(
         &self,
         lease: &Lease,
@@ -318,7 +335,9 @@ impl Worker {
             Refusal::Publish(broker::Error::Isolate(_) | broker::Error::Early(_)) => {
                 (suspects.narrow(page).into_iter().collect(), Whole::Key)
             }
-            Refusal::Publish(broker::Error::Topic(topic, _)) => (suspects.doubt(topic, page), Whole::Topic),
+            Refusal::Publish(broker::Error::Topic(topic, _)) => {
+                (suspects.doubt(topic, page), Whole::Topic)
+            }
             Refusal::Ensure(broker::Error::Topic(topic, _)) => {
                 (suspects::first_of(topic, page), Whole::Topic)
             }
@@ -329,7 +348,8 @@ impl Worker {
             Refusal::Publish(_) | Refusal::Ensure(_) => return Err(refusal.into()),
         };
         let cause = refusal.to_string();
-        let parked: Vec<_> = refused.iter().map(|e| relay.parked_by(page, e, whole, &cause)).collect();
+        let parked: Vec<_> =
+            refused.iter().map(|e| relay.parked_by(page, e, whole, &cause)).collect();
         for Parked { tenant, topic, key, position, .. } in &parked {
             let key = key.as_ref().map_or("all", |key| key.as_str());
             tracing::error!(lane = %self.lane, %tenant, %topic, key, %position, cause, "parked");
@@ -390,7 +410,9 @@ impl Worker {
             // It is told once for all lanes.
             (News::New, false) if all => health::tell_of_cluster(end),
             (News::New, false) => tracing::warn!("{lane}: {end}, trying again"),
-            (News::New, true) => tracing::error!("{lane} stands, and is tried again every 30 s: {end}"),
+            (News::New, true) => {
+                tracing::error!("{lane} stands, and is tried again every 30 s: {end}")
+            }
         }
     }
 }

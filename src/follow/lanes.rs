@@ -28,10 +28,16 @@ const ATTENDS_FOR: Duration = lane::LEASE;
 const WHO: &str = "lanes";
 const TWIN: &str = "replica";
 
-/// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and leaves.
+/// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and
+/// leaves.
 pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
-    let mut share =
-        Share { parts, broker, workers: Tasks::default(), running: BTreeMap::new(), attended: None };
+    let mut share = Share {
+        parts,
+        broker,
+        workers: Tasks::default(),
+        running: BTreeMap::new(),
+        attended: None,
+    };
     while !stop.is_cancelled() {
         match share.look().await {
             Ok(()) => share.parts.health.well(WHO),
@@ -95,14 +101,16 @@ impl Share {
         let Plan { take, give } = plan(&roster, &self.parts.replica);
         self.give(&give);
         // A lane that the last run of this replica held is its own still.
-        let mine = roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.parts.replica));
-        let kept: BTreeSet<_> = mine.map(|standing| standing.lane).filter(|l| !give.contains(l)).collect();
+        let mine =
+            roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.parts.replica));
+        let kept: BTreeSet<_> =
+            mine.map(|standing| standing.lane).filter(|l| !give.contains(l)).collect();
         take.union(&kept).for_each(|lane| self.start(*lane));
         Ok(())
     }
 
-    /// Says that it is there. Another that has said so by the same name, since it did, takes its lanes for
-    /// its own: each would fence the other without end.
+    /// Says that it is there. Another that has said so by the same name, since it did, takes its
+    /// lanes for its own: each would fence the other without end.
     async fn attend(&mut self) -> Result<(), Error> {
         let Parts { store, replica, instance, health, .. } = &self.parts;
         let last = store.attend(replica, instance, ATTENDS_FOR).await?;
@@ -110,8 +118,8 @@ impl Share {
             None => health.well(TWIN),
             Some(other) => {
                 let why = format!(
-                    "another replica runs by the name `{replica}` (run {other}, this is {instance}): they fence \
-                     each other; set REPLICA to a name of its own on each"
+                    "another replica runs by the name `{replica}` (run {other}, this is \
+                     {instance}): they fence each other; set REPLICA to a name of its own on each"
                 );
                 if health.trouble(TWIN, &why) == News::New {
                     tracing::error!(replica, other, instance, "{why}");

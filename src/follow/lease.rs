@@ -6,8 +6,8 @@ use super::lane::{LEASE, RENEW_AFTER};
 use crate::domain::lane::Lane;
 use crate::store::{Lease, Renewed, Store};
 
-/// Renews the leases, however long Kafka takes; returns the first lane that is lost. Errors of the store are
-/// passed over here: whoever writes next meets them.
+/// Renews the leases, however long Kafka takes; returns the first lane that is lost. Errors of the
+/// store are passed over here: whoever writes next meets them.
 pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
     loop {
         tokio::time::sleep(RENEW_AFTER).await;
@@ -15,7 +15,9 @@ pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
             match store.renew(lease, LEASE).await {
                 Ok(Renewed::Held) => {}
                 Ok(Renewed::Lost) => return lease.lane,
-                Err(error) => tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease"),
+                Err(error) => {
+                    tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease")
+                }
             }
         }
     }

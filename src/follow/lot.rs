@@ -47,8 +47,8 @@ pub(super) struct Lot {
 }
 
 impl Lot {
-    /// As the store has it; `proved` is the newest ledger that Kafka has, and `known` its cursors. How a
-    /// scope ended is in Kafka before the ledger of its end is.
+    /// As the store has it; `proved` is the newest ledger that Kafka has, and `known` its cursors.
+    /// How a scope ended is in Kafka before the ledger of its end is.
     pub(super) fn new(all: Vec<Parked>, proved: &Ledger, known: &KnownCursors) -> Self {
         let is_proved = |parked: &&Parked| {
             let known = known.get(&(parked.log_id, follower(parked)));
@@ -59,7 +59,8 @@ impl Lot {
         let ends_proved = ends_proved.iter().map(|parked| parked.event_id).collect();
         let ends_unproved = ends_unproved.iter().map(|parked| parked.event_id).collect();
         let ledger = Ledger::of(&all);
-        let mut lot = Self { all, ledger, proof: *proved, ends_proved, ends_unproved, ..Self::default() };
+        let mut lot =
+            Self { all, ledger, proof: *proved, ends_proved, ends_unproved, ..Self::default() };
         lot.proved = proved.number;
         lot.renew_proof();
         lot
@@ -112,7 +113,8 @@ impl Lot {
     /// Raises what is open to where its release stands in Kafka, and names what that has changed.
     pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = raise(&mut self.all, known);
-        let ended = self.all.iter().filter(|parked| !parked.is_open() && raised.contains(&parked.event_id));
+        let ended =
+            self.all.iter().filter(|parked| !parked.is_open() && raised.contains(&parked.event_id));
         self.ends_proved.extend(ended.map(|parked| parked.event_id));
         self.changed.extend(&raised);
         raised
@@ -148,7 +150,8 @@ impl Lot {
         let topic = self.holder(event, |parked| parked.key.is_none());
         if event.event_type == EventType::DeleteAll && topic.is_none() {
             // One that was given up with its topic was never published: it makes nothing void.
-            let is_held = |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
+            let is_held =
+                |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
             if self.all.iter().any(is_held) {
                 return Verdict::Stay;
             }
@@ -177,11 +180,12 @@ impl Lot {
         }
     }
 
-    /// What an event that is released with its topic belongs to besides: a key that is parked by itself,
-    /// or was dealt with so far.
+    /// What an event that is released with its topic belongs to besides: a key that is parked by
+    /// itself, or was dealt with so far.
     pub(super) fn is_apart(&self, event: &Envelope) -> bool {
         self.all.iter().any(|parked| {
-            let its = parked.key.is_some() && parked.concerns(&event.topic, &event.key, event.position);
+            let its =
+                parked.key.is_some() && parked.concerns(&event.topic, &event.key, event.position);
             its && match parked.state {
                 State::Parked | State::Releasing => true,
                 State::Joined(at) | State::Discarded(at) => event.position <= at,
@@ -190,15 +194,19 @@ impl Lot {
         })
     }
 
-    /// Whether a DELETE_ALL that is released with its topic makes keys void that are parked by themselves.
+    /// Whether a DELETE_ALL that is released with its topic makes keys void that are parked by
+    /// themselves.
     pub(super) fn supersedes(&self, event: &Envelope) -> bool {
         event.event_type == EventType::DeleteAll
-            && self.open().any(|p| p.topic == event.topic && p.key.is_some() && p.position < event.position)
+            && self
+                .open()
+                .any(|p| p.topic == event.topic && p.key.is_some() && p.position < event.position)
     }
 
     /// Whether so many keys of a topic are parked that the topic is to be.
     pub(super) fn is_crowded(&self, topic: &Topic) -> bool {
-        self.open().filter(|parked| parked.topic == *topic && parked.key.is_some()).count() >= KEYS_MAX
+        self.open().filter(|parked| parked.topic == *topic && parked.key.is_some()).count()
+            >= KEYS_MAX
     }
 
     /// Changes one, and remembers that it is to be written.
@@ -209,8 +217,8 @@ impl Lot {
         }
     }
 
-    /// What has changed since the last call, to be written before any page is offered. It is a transition if
-    /// a scope began, ended or changed its state.
+    /// What has changed since the last call, to be written before any page is offered. It is a
+    /// transition if a scope began, ended or changed its state.
     pub(super) fn take_changed(&mut self) -> Vec<Parked> {
         let changed = std::mem::take(&mut self.changed);
         if changed.is_empty() {
@@ -234,9 +242,9 @@ impl Lot {
         written
     }
 
-    /// Counts anew what stays behind of what is being released: `events` are its topic's, from its first
-    /// one on. A DELETE_ALL that was released already has made keys void; their later events go with
-    /// the topic.
+    /// Counts anew what stays behind of what is being released: `events` are its topic's, from its
+    /// first one on. A DELETE_ALL that was released already has made keys void; their later events
+    /// go with the topic.
     pub(super) fn recount(&mut self, id: EventId, events: &[Envelope]) {
         let Some(releasing) = self.get(id).cloned() else { return };
         for event in events.iter().filter(|event| event.position <= releasing.behind) {
@@ -262,14 +270,17 @@ impl Lot {
     ) {
         let superseded = |p: &&mut Parked| p.topic == *topic && p.state == State::Superseded(at);
         for parked in self.all.iter_mut().filter(superseded) {
-            let its = |e: &&Envelope| Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted;
+            let its =
+                |e: &&Envelope| Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted;
             parked.events = parked.events.saturating_sub(later.clone().filter(its).count() as u64);
         }
     }
 
     fn holder(&self, event: &Envelope, scope: impl Fn(&Parked) -> bool) -> Option<usize> {
         self.all.iter().position(|parked| {
-            parked.is_open() && scope(parked) && parked.concerns(&event.topic, &event.key, event.position)
+            parked.is_open()
+                && scope(parked)
+                && parked.concerns(&event.topic, &event.key, event.position)
         })
     }
 
@@ -283,12 +294,13 @@ impl Lot {
     }
 }
 
-/// Raises what is open to where its release stands in Kafka, and names what that has changed. A row is older
-/// than that after a crash, and in a backup.
+/// Raises what is open to where its release stands in Kafka, and names what that has changed. A row
+/// is older than that after a crash, and in a backup.
 pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
     let mut raised = Vec::new();
     for parked in parked.iter_mut().filter(|parked| parked.is_open()) {
-        let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked))) else {
+        let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked)))
+        else {
             continue;
         };
         if let Some(ended) = &proof.ended {

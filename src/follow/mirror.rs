@@ -1,8 +1,8 @@
 //! The mirror: a follower that shows the newest events on the embedded broker.
 //!
 //! Fed by the store's logs; feeds `broker::Mirror`, which is memory only. Its cursors are in memory
-//! too: each start begins at the newest 10,000 positions of each tenant. It never says that anything
-//! is published.
+//! too: each start begins at the newest 10,000 positions of each tenant. It never says that
+//! anything is published.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -84,8 +84,10 @@ impl Worker {
             else {
                 return Ok(());
             };
-            let topics: std::collections::BTreeSet<_> = slice.events.iter().map(|e| &e.topic).collect();
-            let specs: Vec<_> = topics.into_iter().map(|t| self.parts.settings.spec(&tenant, t)).collect();
+            let topics: std::collections::BTreeSet<_> =
+                slice.events.iter().map(|e| &e.topic).collect();
+            let specs: Vec<_> =
+                topics.into_iter().map(|t| self.parts.settings.spec(&tenant, t)).collect();
             self.mirror.ensure(&specs).await?;
             self.mirror.send(slice.events).await?;
             cursor = slice.scanned;

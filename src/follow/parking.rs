@@ -1,8 +1,9 @@
-//! Parking: what the relay does about what is parked. Loads it at each takeover, takes the requests for it,
-//! and tells what a refused event parks.
+//! Parking: what the relay does about what is parked. Loads it at each takeover, takes the requests
+//! for it, and tells what a refused event parks.
 //!
-//! Fed by the store's rows, and by the cursors that releases have in Kafka; feeds the lane with rows to
-//! write. Always true: before anything behind a release is sent, the row says that the release has ended.
+//! Fed by the store's rows, and by the cursors that releases have in Kafka; feeds the lane with
+//! rows to write. Always true: before anything behind a release is sent, the row says that the
+//! release has ended.
 
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
@@ -27,8 +28,8 @@ use crate::store::{self, LogLedger, Scan, Slice};
 const ROWS_MAX: usize = 2_000;
 
 impl Relay {
-    /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed since it
-    /// was last written.
+    /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed
+    /// since it was last written.
     pub(super) async fn take_stock(&mut self, parts: &Parts) -> Result<(), Error> {
         let proved = broker::ledgers(&self.known);
         let ledgers = self.ledgers(parts).await?;
@@ -37,7 +38,8 @@ impl Relay {
             running.map(|(tenant, at)| (tenant.clone(), at.log_id, at.position())).collect();
         for (tenant, log_id, at) in running {
             let proved = proved.get(&log_id).copied().unwrap_or_default();
-            let (number, open) = ledgers.get(&log_id).map_or((0, 0), |ledger| (ledger.number, ledger.open));
+            let (number, open) =
+                ledgers.get(&log_id).map_or((0, 0), |ledger| (ledger.number, ledger.open));
             if number == 0 && proved.number == 0 {
                 continue;
             }
@@ -84,8 +86,10 @@ impl Relay {
         let begun: Vec<_> = lot.open().filter(is_begun).cloned().collect();
         for parked in begun {
             let mut events = Vec::new();
-            each(parts, tenant, parked.position.back(1)..at, scope(&parked), |event| events.push(event))
-                .await?;
+            each(parts, tenant, parked.position.back(1)..at, scope(&parked), |event| {
+                events.push(event)
+            })
+            .await?;
             lot.recount(parked.event_id, &events);
             if parked.behind >= at && at >= parked.position {
                 lot.change(parked.event_id, |parked| lot::resolve(parked, at));
@@ -108,7 +112,9 @@ impl Relay {
                 continue;
             };
             let at = progress.position();
-            let ready = lot.get(asked.event_id).is_some_and(|p| p.state == State::Parked && at >= p.position);
+            let ready = lot
+                .get(asked.event_id)
+                .is_some_and(|p| p.state == State::Parked && at >= p.position);
             match asked.asked.filter(|_| ready) {
                 Some(Asked::Release) if !asked.waits_for_topic(lot.open()) => {
                     lot.change(asked.event_id, |parked| parked.state = State::Releasing);
@@ -127,20 +133,28 @@ impl Relay {
         self.lots.values_mut().flat_map(Lot::take_changed).collect()
     }
 
-    /// What a refused event makes of what is parked: it is parked itself, or what was being released is
-    /// again. Of a DELETE_ALL the whole topic is, or later creates would pass it; so it is when too many
-    /// of its keys are.
-    pub(super) fn parked_by(&self, page: &Page, refused: &Envelope, whole: Whole, cause: &str) -> Parked {
+    /// What a refused event makes of what is parked: it is parked itself, or what was being
+    /// released is again. Of a DELETE_ALL the whole topic is, or later creates would pass it; so it
+    /// is when too many of its keys are.
+    pub(super) fn parked_by(
+        &self,
+        page: &Page,
+        refused: &Envelope,
+        whole: Whole,
+        cause: &str,
+    ) -> Parked {
         let lot = self.lots.get(&refused.tenant);
-        let released = lot.and_then(Lot::releasing).filter(|parked| lot::follower(parked) == page.follower);
+        let released =
+            lot.and_then(Lot::releasing).filter(|parked| lot::follower(parked) == page.follower);
         let deletes_all = refused.event_type == EventType::DeleteAll;
         let crowded = lot.is_some_and(|lot| lot.is_crowded(&refused.topic));
         let whole = whole == Whole::Topic || deletes_all || crowded;
         let before = refused.position.back(1);
         let ledger = lot.map_or(0, |lot| lot.ledger().number) + 1;
         // The event that names what is parked can't name one of its keys too.
-        let again =
-            |released: &&Parked| released.key.is_some() || whole || released.event_id == refused.event_id;
+        let again = |released: &&Parked| {
+            released.key.is_some() || whole || released.event_id == refused.event_id
+        };
         if let Some(released) = released.filter(again) {
             let behind = released.behind.max(before);
             let cause = cause.to_owned();
@@ -190,7 +204,11 @@ pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
 }
 
 /// What one log has parked, what is over included.
-pub(super) async fn parked_in(parts: &Parts, tenant: &TenantId, log_id: LogId) -> Result<Vec<Parked>, Error> {
+pub(super) async fn parked_in(
+    parts: &Parts,
+    tenant: &TenantId,
+    log_id: LogId,
+) -> Result<Vec<Parked>, Error> {
     let mut parked = parts.store.parked(tenant).await?;
     parked.retain(|parked| parked.log_id == log_id);
     Ok(parked)

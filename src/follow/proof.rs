@@ -1,7 +1,8 @@
-//! Proof: what the relay's pages tell Kafka of the store, so that a store that went back is found out.
+//! Proof: what the relay's pages tell Kafka of the store, so that a store that went back is found
+//! out.
 //!
-//! Fed by the lots as the store has them; feeds the pages that the relay offers, and the checkpoint that
-//! comes before a log's first page.
+//! Fed by the lots as the store has them; feeds the pages that the relay offers, and the checkpoint
+//! that comes before a log's first page.
 
 use std::collections::HashSet;
 
@@ -26,15 +27,23 @@ impl Relay {
         first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
     }
 
-    /// The page of these slices, and of cursors without events for logs whose newest ledger Kafka lacks.
+    /// The page of these slices, and of cursors without events for logs whose newest ledger Kafka
+    /// lacks.
     pub(super) fn proving_page(&self, mut slices: Vec<PageSlice>) -> Option<Page> {
         if self.lots.values().any(Lot::is_unproved) {
             let there: HashSet<_> = slices.iter().map(|slice| slice.tenant.clone()).collect();
-            let unproved =
-                self.lots.iter().filter(|(tenant, lot)| lot.is_unproved() && !there.contains(*tenant));
+            let unproved = self
+                .lots
+                .iter()
+                .filter(|(tenant, lot)| lot.is_unproved() && !there.contains(*tenant));
             let slice = |(tenant, lot): (&TenantId, &Lot)| {
                 let cursor = self.progress.get(tenant)?.cursor?;
-                Some(PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof: of(Some(lot)) })
+                Some(PageSlice {
+                    tenant: tenant.clone(),
+                    events: Vec::new(),
+                    cursor,
+                    proof: of(Some(lot)),
+                })
             };
             let room = PAGE_TENANTS_MAX.saturating_sub(slices.len());
             let proving: Vec<_> = unproved.filter_map(slice).take(room).collect();

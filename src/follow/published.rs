@@ -1,4 +1,5 @@
-//! What is published: derived from the relay's cursor and from what is parked, as the store knows them.
+//! What is published: derived from the relay's cursor and from what is parked, as the store knows
+//! them.
 //!
 //! Asked by `http`. May be late, never early: the lane notes its cursor in the store only after
 //! Kafka's commit, and what it passes over is written there before; every replica reads both.
@@ -47,7 +48,9 @@ impl Horizon {
     fn is_past(&self, log_id: LogId, position: Position) -> bool {
         match self {
             Self::NoRelay => true,
-            Self::Relay(cursor, _) => cursor.is_some_and(|c| c.log_id == log_id && c.position >= position),
+            Self::Relay(cursor, _) => {
+                cursor.is_some_and(|c| c.log_id == log_id && c.position >= position)
+            }
         }
     }
 }
@@ -60,8 +63,8 @@ pub struct Published {
 }
 
 impl Published {
-    /// `pages` ticks after the store knows of a page of this replica's lanes; `None` without a relay. Once it is
-    /// `closing`, nobody waits any more.
+    /// `pages` ticks after the store knows of a page of this replica's lanes; `None` without a
+    /// relay. Once it is `closing`, nobody waits any more.
     pub fn new(
         store: Arc<dyn Store>,
         pages: Option<watch::Receiver<()>>,
@@ -89,8 +92,8 @@ impl Published {
         Ok(Horizon::Relay(cursor, parked))
     }
 
-    /// Waits until the relay has passed that position, or `patience` is over; without a relay it answers
-    /// at once. What is parked is not waited for.
+    /// Waits until the relay has passed that position, or `patience` is over; without a relay it
+    /// answers at once. What is parked is not waited for.
     pub async fn wait(
         &self,
         tenant: &TenantId,

@@ -1,9 +1,9 @@
 //! The relay: the live run that brings every event to its topic, in order.
 //!
 //! Fed by the store (whose logs have grown, and the events behind each cursor); offers pages to its
-//! lane. Its state is only as old as the fence: after any error it is thrown away with the producer.
-//! A page packs several tenants fairly, so that many tenants don't cost as many transactions. What is
-//! parked is passed over, and counted in its tenant's lot.
+//! lane. Its state is only as old as the fence: after any error it is thrown away with the
+//! producer. A page packs several tenants fairly, so that many tenants don't cost as many
+//! transactions. What is parked is passed over, and counted in its tenant's lot.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -75,26 +75,33 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Goes on where Kafka's cursors say, once they are verified: a cursor that the store knows to have
-    /// been further means that the cursors topic was lost or went back, and stops the lane; a cursor that
-    /// names another event than the log does, or proves parking that the store has not, means that the
-    /// store went back in time, and stops that tenant.
-    pub(super) async fn resume(parts: &Parts, lane: Lane, known: KnownCursors) -> Result<Self, Error> {
+    /// Goes on where Kafka's cursors say, once they are verified: a cursor that the store knows to
+    /// have been further means that the cursors topic was lost or went back, and stops the lane; a
+    /// cursor that names another event than the log does, or proves parking that the store has not,
+    /// means that the store went back in time, and stops that tenant.
+    pub(super) async fn resume(
+        parts: &Parts,
+        lane: Lane,
+        known: KnownCursors,
+    ) -> Result<Self, Error> {
         let changed = parts.store.changed(lane, Mark::START).await?;
         let checkpoints: HashMap<_, _> =
             parts.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
         let mut begun = HashSet::new();
         for Head { tenant, log_id, .. } in &changed.heads {
-            let checkpoint = checkpoints.get(tenant).filter(|checkpoint| checkpoint.log_id == *log_id);
+            let checkpoint =
+                checkpoints.get(tenant).filter(|checkpoint| checkpoint.log_id == *log_id);
             CursorLost::check(tenant, known.get(&(*log_id, Follower::relay())), checkpoint)?;
-            let is_known = checkpoint.is_some() || known.contains_key(&(*log_id, Follower::relay()));
+            let is_known =
+                checkpoint.is_some() || known.contains_key(&(*log_id, Follower::relay()));
             begun.extend(is_known.then(|| tenant.clone()));
         }
         rivals::look_for_strangers(parts, lane, &known, &changed.heads).await?;
         let (progress, lots) = (HashMap::new(), HashMap::new());
         let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
         let waiting = HashMap::new();
-        let mut relay = Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
+        let mut relay =
+            Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
         relay.take_up(parts, changed.heads).await?;
         relay.take_stock(parts).await?;
         relay.tell_healthy(parts);
@@ -108,7 +115,11 @@ impl Relay {
     }
 
     /// The next page, if any log has events behind its cursor.
-    pub(super) async fn offer(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
+    pub(super) async fn offer(
+        &mut self,
+        parts: &Parts,
+        suspects: &Suspects,
+    ) -> Result<Option<Page>, Error> {
         match self.ahead.take() {
             Some(read) => read,
             None => self.read(parts, suspects).await,
@@ -116,8 +127,9 @@ impl Relay {
     }
 
     /// Reads the page that is offered next while the last one is published, if that one left events
-    /// behind; where there is no backlog, what is appended meanwhile makes a larger page later. Where
-    /// something is parked, what is written down of it must be true once the last page is published.
+    /// behind; where there is no backlog, what is appended meanwhile makes a larger page later.
+    /// Where something is parked, what is written down of it must be true once the last page is
+    /// published.
     pub(super) async fn read_ahead(&mut self, parts: &Parts, suspects: &Suspects) {
         if !self.queue.is_empty() && !self.has_parked() {
             self.ahead = Some(self.read(parts, suspects).await);
@@ -137,7 +149,11 @@ impl Relay {
     }
 
     /// A page of those whose turn it is.
-    async fn read_turn(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
+    async fn read_turn(
+        &mut self,
+        parts: &Parts,
+        suspects: &Suspects,
+    ) -> Result<Option<Page>, Error> {
         let (tenants, events_each_max) = self.turn(suspects);
         if tenants.is_empty() {
             return Ok(self.proving_page(Vec::new()));
@@ -145,18 +161,21 @@ impl Relay {
         let from = self.dequeue(tenants);
         let read = parts.store.read(&from, &page_scan(events_each_max)).await?;
         self.verify_starts(parts, &read)?;
-        let (served, unserved): (Vec<_>, Vec<_>) = read.into_iter().partition(|s| !s.events.is_empty());
+        let (served, unserved): (Vec<_>, Vec<_>) =
+            read.into_iter().partition(|s| !s.events.is_empty());
         // Whom the page's limits left out comes first in the next one.
         let done: HashSet<_> =
             unserved.iter().filter(|s| !s.more).chain(&served).map(|s| s.tenant.clone()).collect();
-        let left_out = from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
+        let left_out =
+            from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
         left_out.for_each(|tenant| self.enqueue(tenant));
-        let slices: Vec<_> = served.into_iter().filter_map(|slice| self.pass(slice, suspects)).collect();
+        let slices: Vec<_> =
+            served.into_iter().filter_map(|slice| self.pass(slice, suspects)).collect();
         Ok(self.proving_page(slices))
     }
 
-    /// Stops whoever's log hasn't the event that its slice begins after. Which logs have grown was asked
-    /// before, maybe of another server.
+    /// Stops whoever's log hasn't the event that its slice begins after. Which logs have grown was
+    /// asked before, maybe of another server.
     fn verify_starts(&mut self, parts: &Parts, read: &[Slice]) -> Result<(), Error> {
         for slice in read {
             let progress = self.progress.get(&slice.tenant).filter(|p| p.log_id == slice.log_id);
@@ -182,7 +201,8 @@ impl Relay {
             return (vec![first.clone()], events_max.min(suspects.events_max()));
         }
         let others = ready.filter(|tenant| suspects.alone(&relay, tenant).is_none());
-        let others: Vec<_> = [first].into_iter().chain(others).take(PAGE_TENANTS_MAX).cloned().collect();
+        let others: Vec<_> =
+            [first].into_iter().chain(others).take(PAGE_TENANTS_MAX).cloned().collect();
         let each = (suspects.events_max() / others.len()).max(1);
         (others, each)
     }
@@ -190,7 +210,8 @@ impl Relay {
     /// Whether the tenant, or the topic of its next event, is held back just now.
     fn waits(&self, tenant: &TenantId, suspects: &Suspects) -> bool {
         let topic = self.waiting.get(tenant);
-        suspects.held.has_tenant(tenant) || topic.is_some_and(|topic| suspects.held.has_topic(topic))
+        suspects.held.has_tenant(tenant)
+            || topic.is_some_and(|topic| suspects.held.has_topic(topic))
     }
 
     /// Ends a slice before the first event that can't be sent just now.
@@ -219,8 +240,8 @@ impl Relay {
         self.take_up(parts, changed.heads).await
     }
 
-    /// Verifies the logs that it sees for the first time, or that end before their cursor, and queues
-    /// those that have grown.
+    /// Verifies the logs that it sees for the first time, or that end before their cursor, and
+    /// queues those that have grown.
     async fn take_up(&mut self, parts: &Parts, heads: Vec<Head>) -> Result<(), Error> {
         let mut met = Vec::new();
         for Head { tenant, log_id, position } in &heads {
@@ -283,7 +304,8 @@ impl Relay {
             self.enqueue(slice.tenant);
             return None;
         };
-        let cursor = Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
+        let cursor =
+            Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
         let progress = self.progress.get_mut(&slice.tenant)?;
         progress.cursor = Some(cursor);
         if slice.more {

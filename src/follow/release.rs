@@ -1,7 +1,8 @@
-//! Release: the pages of what was parked, in order, from its first event up to where the relay stands.
+//! Release: the pages of what was parked, in order, from its first event up to where the relay
+//! stands.
 //!
-//! Fed by the lots and the store's log; feeds the lane with pages. Always true: the last record of a
-//! scope's own cursor tells how the scope has ended, however that came.
+//! Fed by the lots and the store's log; feeds the lane with pages. Always true: the last record of
+//! a scope's own cursor tells how the scope has ended, however that came.
 
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ enum End {
 }
 
 impl Relay {
-    /// The next page of what is released. The last one says that it is the last, and may have no events.
+    /// The next page of what is released. The last one says that it is the last, and may have no
+    /// events.
     pub(super) async fn release(
         &mut self,
         parts: &Parts,
@@ -53,14 +55,17 @@ impl Relay {
             return Ok(Some(release));
         }
         let held = &suspects.held;
-        let is_held = |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
+        let is_held =
+            |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
         let mut releasing = self.lots.values().filter_map(Lot::releasing);
         let releasing = releasing.find(|parked| !is_held(parked)).cloned();
         let Some(parked) = releasing else { return Ok(None) };
-        let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor) else {
+        let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor)
+        else {
             return Ok(None);
         };
-        let events_max = suspects.alone(&lot::follower(&parked), &parked.tenant).unwrap_or(PAGE_EVENTS_MAX);
+        let events_max =
+            suspects.alone(&lot::follower(&parked), &parked.tenant).unwrap_or(PAGE_EVENTS_MAX);
         let scan = scan(scope(&parked), events_max.min(suspects.events_max()));
         let (mut behind, at) = (parked.behind, cursor.position);
         loop {
@@ -87,11 +92,17 @@ impl Relay {
             let proof = ParkingProof { ended, ..proof::of(self.lots.get(&parked.tenant)) };
             let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
             let page = Arc::new(Page { follower: lot::follower(&parked), slices: vec![slice] });
-            return Ok(Some(Release { page, tenant: parked.tenant, event_id: parked.event_id, end }));
+            return Ok(Some(Release {
+                page,
+                tenant: parked.tenant,
+                event_id: parked.event_id,
+                end,
+            }));
         }
     }
 
-    /// A page without events that tells how a scope has ended, where Kafka lacks it: no release told it.
+    /// A page without events that tells how a scope has ended, where Kafka lacks it: no release
+    /// told it.
     fn ending(&self, lot: &Lot) -> Option<Release> {
         let parked = lot.unproved_end()?;
         let Parked { tenant, event_id, .. } = parked;

@@ -1,10 +1,11 @@
-//! Another number of lanes, while no replica runs: what the relay knows of each tenant goes with it.
+//! Another number of lanes, while no replica runs: what the relay knows of each tenant goes with
+//! it.
 //!
-//! Fed by the store's roster and tenants; feeds Kafka's cursors topic, then the store. A tenant that
-//! changes lane isn't fenced by its new one, so every lane is, the old ones and the new ones, and held
-//! by lease until the store has changed. Cursors are copied before that, and what they leave behind is
-//! removed after it: whenever this ends, the lane that the store names has the newest cursors, and it
-//! may be done again.
+//! Fed by the store's roster and tenants; feeds Kafka's cursors topic, then the store. A tenant
+//! that changes lane isn't fenced by its new one, so every lane is, the old ones and the new ones,
+//! and held by lease until the store has changed. Cursors are copied before that, and what they
+//! leave behind is removed after it: whenever this ends, the lane that the store names has the
+//! newest cursors, and it may be done again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,7 +36,9 @@ pub enum Error {
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
     /// The store is new.
-    #[error("the store has no lanes yet: start the gateway with LANES set to how many there are to be")]
+    #[error(
+        "the store has no lanes yet: start the gateway with LANES set to how many there are to be"
+    )]
     NoLanes,
     /// Replicas run.
     #[error("these replicas run: {}; stop them first (a killed one counts for 5 s)", .0.join(", "))]
@@ -57,8 +60,8 @@ pub struct Resized {
     pub moved: usize,
 }
 
-/// Makes it `lanes` lanes, and spreads the tenants over them; `by` names who does it. `kafka` must be the
-/// one that the gateway publishes to.
+/// Makes it `lanes` lanes, and spreads the tenants over them; `by` names who does it. `kafka` must
+/// be the one that the gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
     kafka: Option<&dyn Broker>,
@@ -141,7 +144,8 @@ impl Resize<'_> {
             tenant.lane = moves.get(&tenant.tenant).copied().unwrap_or(tenant.lane);
         }
         if let Err(error) = remove_stale(lanes, &tenants).await {
-            tracing::warn!(%error, "failed to remove old cursors, which are read by nobody; resize again to do it");
+            tracing::warn!(%error, "failed to remove old cursors, which are read by nobody; resize \
+                                    again to do it");
         }
         Ok(Resized { from: self.from, moved: moves.len() })
     }
@@ -178,7 +182,11 @@ async fn copy(
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for Enabled { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
-        CursorLost::check(tenant, from.cursors.get(&(*log_id, Follower::relay())), noted.get(tenant))?;
+        CursorLost::check(
+            tenant,
+            from.cursors.get(&(*log_id, Follower::relay())),
+            noted.get(tenant),
+        )?;
         for (follower, KnownCursor { cursor, proof }) in of(&from.cursors, *log_id) {
             let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
             copies.entry((*to, follower)).or_default().push(slice);
@@ -201,12 +209,17 @@ fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, 
     its.map(|((_, follower), cursor)| (follower.clone(), *cursor))
 }
 
-/// Removes the cursors that stand in another lane than their tenant's: should the store ever go back in
-/// time to where that was its lane, nobody must go on from there.
-async fn remove_stale(lanes: BTreeMap<Lane, Fenced>, tenants: &[Enabled]) -> Result<(), broker::Error> {
+/// Removes the cursors that stand in another lane than their tenant's: should the store ever go
+/// back in time to where that was its lane, nobody must go on from there.
+async fn remove_stale(
+    lanes: BTreeMap<Lane, Fenced>,
+    tenants: &[Enabled],
+) -> Result<(), broker::Error> {
     for (lane, Fenced { producer, cursors }) in lanes {
-        let elsewhere: BTreeSet<_> = tenants.iter().filter(|t| t.lane != lane).map(|t| t.log_id).collect();
-        let stale: Vec<_> = cursors.into_keys().filter(|(log_id, _)| elsewhere.contains(log_id)).collect();
+        let elsewhere: BTreeSet<_> =
+            tenants.iter().filter(|t| t.lane != lane).map(|t| t.log_id).collect();
+        let stale: Vec<_> =
+            cursors.into_keys().filter(|(log_id, _)| elsewhere.contains(log_id)).collect();
         if !stale.is_empty() {
             producer.forget(&stale).await?;
         }

@@ -1,10 +1,10 @@
-//! A store that went back in time, or a cursors topic that was lost: where a tenant's two histories part,
-//! and how its relay goes on from there.
+//! A store that went back in time, or a cursors topic that was lost: where a tenant's two histories
+//! part, and how its relay goes on from there.
 //!
-//! Fed by the log, by what is parked, and by what the tenant's topics hold of it; feeds Kafka's cursors
-//! topic, then the store. The log goes on under another id, behind the last event before which
-//! everything is in Kafka or stays behind: what follows is published, some of it again, and nothing is
-//! passed over. Until somebody accepts that, nothing is changed.
+//! Fed by the log, by what is parked, and by what the tenant's topics hold of it; feeds Kafka's
+//! cursors topic, then the store. The log goes on under another id, behind the last event before
+//! which everything is in Kafka or stays behind: what follows is published, some of it again, and
+//! nothing is passed over. Until somebody accepts that, nothing is changed.
 
 mod walk;
 
@@ -80,7 +80,8 @@ pub async fn compare(
     }
     let start = evidence.start(store, tenant).await?;
     let behind = start.map_or(Position::START, |cursor| cursor.position);
-    let mut topics: BTreeSet<Topic> = settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
+    let mut topics: BTreeSet<Topic> =
+        settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
     each(store, tenant, behind, |event| {
         topics.insert(event.topic.clone());
     })
@@ -114,7 +115,8 @@ struct Evidence {
     checkpoint: Option<Cursor>,
     /// Where Kafka knows it to stand.
     known: Option<KnownCursor>,
-    /// Whether the log has the event at Kafka's cursor, or neither Kafka nor the store knows of a cursor.
+    /// Whether the log has the event at Kafka's cursor, or neither Kafka nor the store knows of a
+    /// cursor.
     is_whole: bool,
     parking: Option<ParkingLost>,
     /// Kafka's newest ledger.
@@ -125,9 +127,14 @@ struct Evidence {
 }
 
 impl Evidence {
-    async fn gather(store: &dyn Store, kafka: &dyn Broker, enabled: &Enabled) -> Result<Self, Error> {
+    async fn gather(
+        store: &dyn Store,
+        kafka: &dyn Broker,
+        enabled: &Enabled,
+    ) -> Result<Self, Error> {
         let Enabled { tenant, log_id, lane, .. } = enabled;
-        let is_its = |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
+        let is_its =
+            |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
         let checkpoint = store.load(tenant, &Follower::relay()).await?.filter(is_its);
         let cursors = kafka.cursors(*lane).await?;
         let known = known_of(&cursors, enabled).copied();
@@ -144,14 +151,19 @@ impl Evidence {
 
     /// Whether the relay goes on as it is, and nothing else needs a look.
     fn agrees(&self) -> bool {
-        self.is_whole && self.parking.is_none() && self.checkpoint == self.known.map(|known| known.cursor)
+        self.is_whole
+            && self.parking.is_none()
+            && self.checkpoint == self.known.map(|known| known.cursor)
     }
 
-    /// Where to begin to compare. What the store knew to be published before it went back needs no second
-    /// look, unless Kafka's cursor, or parking that the store has lost, lies before that.
+    /// Where to begin to compare. What the store knew to be published before it went back needs no
+    /// second look, unless Kafka's cursor, or parking that the store has lost, lies before that.
     async fn start(&self, store: &dyn Store, tenant: &TenantId) -> Result<Option<Cursor>, Error> {
         let Some(checkpoint) = self.checkpoint else { return Ok(None) };
-        let known = self.known.map(|known| known.cursor).filter(|known| known.position < checkpoint.position);
+        let known = self
+            .known
+            .map(|known| known.cursor)
+            .filter(|known| known.position < checkpoint.position);
         let first = known.unwrap_or(checkpoint);
         let start = has(store, tenant, &first).await?.then_some(first);
         match self.proved.oldest.filter(|_| self.parking.is_some()) {
@@ -163,9 +175,15 @@ impl Evidence {
     }
 }
 
-/// Has the relay of that tenant go on behind what the histories have in common: its log is called `new` from
-/// now on. The tenant's lane is taken from whoever works on it, in the name of `by`, until that is done.
-pub async fn accept(parts: &Parts<'_>, difference: &Difference, new: LogId, by: &str) -> Result<(), Error> {
+/// Has the relay of that tenant go on behind what the histories have in common: its log is called
+/// `new` from now on. The tenant's lane is taken from whoever works on it, in the name of `by`,
+/// until that is done.
+pub async fn accept(
+    parts: &Parts<'_>,
+    difference: &Difference,
+    new: LogId,
+    by: &str,
+) -> Result<(), Error> {
     let lease = parts.store.seize(difference.enabled.lane, by, LEASE).await?;
     let leases = [lease];
     let done = tokio::select! {
@@ -188,7 +206,12 @@ pub struct Parts<'a> {
     pub settings: &'a Settings,
 }
 
-async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: LogId) -> Result<(), Error> {
+async fn go_on(
+    parts: &Parts<'_>,
+    lease: &Lease,
+    difference: &Difference,
+    new: LogId,
+) -> Result<(), Error> {
     let Parts { store, kafka, settings } = *parts;
     let Difference { enabled, common, .. } = difference;
     let Enabled { tenant, log_id, lane, .. } = enabled;
@@ -204,7 +227,9 @@ async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: L
         let mut parked = store.parked(tenant).await?;
         // What goes along to the new log.
         parked.retain(|parked| parked.log_id == *log_id && parked.position <= at);
-        for (follower, KnownCursor { cursor, proof }) in renewed(&cursors, &parked, difference, *common) {
+        for (follower, KnownCursor { cursor, proof }) in
+            renewed(&cursors, &parked, difference, *common)
+        {
             let cursor = Cursor { log_id: new, ..cursor };
             let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
             producer = producer.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
@@ -218,10 +243,12 @@ async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: L
     if store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? == Renewed::Lost {
         return Err(changed());
     }
-    // Nobody goes on from the former log, and who finds cursors of it would take them for another store's.
+    // Nobody goes on from the former log, and who finds cursors of it would take them for another
+    // store's.
     let former: Vec<_> = cursors.into_keys().filter(|(its, _)| its == log_id).collect();
     if let Err(error) = producer.forget(&former).await {
-        tracing::warn!(%tenant, %error, "failed to remove the cursors of the former log; `/readyz` names them");
+        tracing::warn!(%tenant, %error, "failed to remove the cursors of the former log; `/readyz` \
+                                         names them");
     }
     Ok(())
 }
@@ -229,14 +256,18 @@ async fn go_on(parts: &Parts<'_>, lease: &Lease, difference: &Difference, new: L
 impl Difference {
     /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
     fn is_as_shown(&self, shown: &Difference) -> bool {
-        let seen =
-            |it: &Difference| (it.enabled.log_id, it.enabled.lane, it.kafka, it.parking, it.common, it.again);
-        seen(self) == seen(shown) && self.ended == shown.ended && self.only_in_kafka == shown.only_in_kafka
+        let seen = |it: &Difference| {
+            (it.enabled.log_id, it.enabled.lane, it.kafka, it.parking, it.common, it.again)
+        };
+        seen(self) == seen(shown)
+            && self.ended == shown.ended
+            && self.only_in_kafka == shown.only_in_kafka
     }
 }
 
-/// The cursors of the renewed log: the relay's, and those of the scopes that the store has as parked, none of
-/// them further. A scope that has ended by Kafka has done so at the relay's cursor at the latest.
+/// The cursors of the renewed log: the relay's, and those of the scopes that the store has as
+/// parked, none of them further. A scope that has ended by Kafka has done so at the relay's cursor
+/// at the latest.
 fn renewed(
     cursors: &KnownCursors,
     parked: &[Parked],
@@ -274,7 +305,8 @@ async fn cursor_at(
 ) -> Result<Option<Cursor>, Error> {
     let from = [(tenant.clone(), position.back(1).into())];
     let slices = store.read(&from, &Scan { bytes_max: usize::MAX, ..page_scan(1) }).await?;
-    let event = slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
+    let event =
+        slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
     Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
 }
 

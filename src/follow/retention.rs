@@ -1,9 +1,10 @@
-//! Whether what is pending is older than its topic keeps a record: Kafka would delete it minutes after it was
-//! published.
+//! Whether what is pending is older than its topic keeps a record: Kafka would delete it minutes
+//! after it was published.
 //!
-//! Fed by the store's heads, cursors and the first pending events of each log; tells `health` the topic, the
-//! age and the setting, at the start and each minute, whether Kafka is there or away: before it happens, if
-//! somebody looks meanwhile. A log is never scanned: a page behind its cursor tells the age of each topic there.
+//! Fed by the store's heads, cursors and the first pending events of each log; tells `health` the
+//! topic, the age and the setting, at the start and each minute, whether Kafka is there or away:
+//! before it happens, if somebody looks meanwhile. A log is never scanned: a page behind its cursor
+//! tells the age of each topic there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,15 +79,18 @@ async fn look(parts: &Parts, broker: &dyn Broker) -> Result<BTreeMap<Topic, Stri
     let mut found = BTreeMap::new();
     for (topic, oldest) in &oldest {
         let (retention, setting) = match there.get(topic) {
-            Some(Described { retention_ms, .. }) => (*retention_ms, "retention.ms of the topic in Kafka"),
+            Some(Described { retention_ms, .. }) => {
+                (*retention_ms, "retention.ms of the topic in Kafka")
+            }
             None => (by_file(topic, oldest), "retention_ms of its entity in TENANTS_DIR"),
         };
         if let Some((age, retention)) = limit(oldest, retention) {
             let Oldest { tenant, position, time } = oldest;
             let why = format!(
-                "tenant {tenant}'s event at position {position}, of {time}, has been pending for {}, and the topic keeps \
-                 a record for {}: Kafka will delete it, and all that is as old, minutes after it is published; \
-                 raise {setting}, or stop the gateway until that is decided",
+                "tenant {tenant}'s event at position {position}, of {time}, has been pending for \
+                 {}, and the topic keeps a record for {}: Kafka will delete it, and all that is as \
+                 old, minutes after it is published; raise {setting}, or stop the gateway until \
+                 that is decided",
                 spell(age),
                 spell(retention)
             );
@@ -114,7 +118,9 @@ async fn oldest(parts: &Parts) -> Result<BTreeMap<Topic, Oldest>, Error> {
     let mut oldest: BTreeMap<Topic, Oldest> = BTreeMap::new();
     for some in pending.chunks(LOGS_MAX) {
         let each = (PAGE_EVENTS_MAX / some.len()).max(1);
-        for event in parts.store.read(some, &page_scan(each)).await?.into_iter().flat_map(|s| s.events) {
+        for event in
+            parts.store.read(some, &page_scan(each)).await?.into_iter().flat_map(|s| s.events)
+        {
             let (tenant, position, time) = (event.tenant, event.position, event.time);
             let known = oldest.entry(event.topic).or_insert_with(|| Oldest {
                 tenant: tenant.clone(),
@@ -142,7 +148,8 @@ fn name(topic: &Topic) -> String {
 
 /// A span of time in its largest unit, rounded down, so that what lasts is told once.
 fn spell(ms: i64) -> String {
-    let units = [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds")];
+    let units =
+        [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds")];
     let unit = units.iter().find(|(unit, _)| ms >= 2 * unit);
     unit.map_or_else(|| format!("{ms} ms"), |(unit, name)| format!("{} {name}", ms / unit))
 }

@@ -1,9 +1,10 @@
 //! Gateways on another store that publish under this one's names: they fence each other, for ever.
 //!
-//! Fed by the lane each time that it was fenced, and with Kafka's cursors at each takeover; tells `health` who
-//! it must be. Replicas of one store share lanes by leases: who is fenced while its lease is its own was fenced
-//! by somebody who has another. A cursor of a log that the store does not know was written from another store:
-//! one that is there too, or the one in whose place this one was put.
+//! Fed by the lane each time that it was fenced, and with Kafka's cursors at each takeover; tells
+//! `health` who it must be. Replicas of one store share lanes by leases: who is fenced while its
+//! lease is its own was fenced by somebody who has another. A cursor of a log that the store does
+//! not know was written from another store: one that is there too, or the one in whose place this
+//! one was put.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
@@ -27,7 +28,10 @@ pub(super) struct Rivals(VecDeque<Instant>);
 impl Rivals {
     /// The lane was fenced; under that lease, if it lasts.
     pub(super) async fn fenced(&mut self, parts: &Parts, lane: Lane, lease: &Lease) {
-        if !matches!(parts.store.renew(lease, super::lane::LEASE).await, Ok(crate::store::Renewed::Held)) {
+        if !matches!(
+            parts.store.renew(lease, super::lane::LEASE).await,
+            Ok(crate::store::Renewed::Held)
+        ) {
             return;
         }
         self.0.push_back(Instant::now());
@@ -37,9 +41,9 @@ impl Rivals {
         }
         let env = parts.settings.naming().env().unwrap_or("unset");
         let why = format!(
-            "somebody else takes {lane} again and again, though this replica holds its lease: a gateway on another \
-             store publishes to this Kafka with the same ENV ({env}), transactional ids and cursors topic; give \
-             each store an ENV of its own"
+            "somebody else takes {lane} again and again, though this replica holds its lease: a \
+             gateway on another store publishes to this Kafka with the same ENV ({env}), \
+             transactional ids and cursors topic; give each store an ENV of its own"
         );
         if parts.health.trouble(&name(lane), &why) == News::New {
             tracing::error!(%lane, "{why}");
@@ -76,7 +80,8 @@ pub(super) async fn look_for_strangers(
     strange.retain(|log_id| !ours.contains(log_id));
     if !strange.is_empty() {
         // Tenants that have no event yet, or another lane since.
-        let all: HashSet<_> = parts.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
+        let all: HashSet<_> =
+            parts.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
         strange.retain(|log_id| !all.contains(log_id));
     }
     let who = format!("cursors of {lane}");
@@ -86,9 +91,9 @@ pub(super) async fn look_for_strangers(
     };
     let (count, env) = (strange.len(), parts.settings.naming().env().unwrap_or("unset"));
     let why = format!(
-        "Kafka has cursors of {count} logs that this store does not know, such as {first}: a gateway on another \
-         store publishes there with the same ENV ({env}), or this store was put in another's place; give each \
-         store an ENV of its own, or bring the right store back"
+        "Kafka has cursors of {count} logs that this store does not know, such as {first}: a \
+         gateway on another store publishes there with the same ENV ({env}), or this store was put \
+         in another's place; give each store an ENV of its own, or bring the right store back"
     );
     if parts.health.trouble(&who, &why) == News::New {
         tracing::error!(%lane, "{why}");

@@ -1,8 +1,9 @@
 //! The spread of the lanes over the replicas: who takes which, and who gives some up.
 //!
-//! Fed by the store's roster; feeds `lanes`. No I/O, no clock, no chance: replicas that see the same
-//! roster come to the same spread, so that no two reach for one lane and none is given back and
-//! forth. Always true: when all have done as planned, no replica has two lanes more than another.
+//! Fed by the store's roster; feeds `lanes`. No I/O, no clock, no chance: replicas that see the
+//! same roster come to the same spread, so that no two reach for one lane and none is given back
+//! and forth. Always true: when all have done as planned, no replica has two lanes more than
+//! another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,8 @@ pub(super) struct Plan {
 }
 
 /// What `me` is to do: a free lane goes to who has the fewest, and who has the most gives one up as
-/// long as another has two less, who takes it once it is free. A lane is left to who holds it, though
-/// that one no longer attends.
+/// long as another has two less, who takes it once it is free. A lane is left to who holds it,
+/// though that one no longer attends.
 pub(super) fn plan(roster: &Roster, me: &str) -> Plan {
     let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
     held.extend(roster.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
@@ -51,7 +52,10 @@ fn give_to_fewest(held: &mut BTreeMap<&str, Vec<Lane>>, lane: Lane) {
 /// A lane of who has the most, if another has two less.
 fn surplus(held: &mut BTreeMap<&str, Vec<Lane>>) -> Option<Lane> {
     let fewest = held.values().map(Vec::len).min()?;
-    held.values_mut().max_by_key(|lanes| lanes.len()).filter(|lanes| lanes.len() >= fewest + 2)?.pop()
+    held.values_mut()
+        .max_by_key(|lanes| lanes.len())
+        .filter(|lanes| lanes.len() >= fewest + 2)?
+        .pop()
 }
 
 #[cfg(test)]
@@ -75,9 +79,11 @@ mod tests {
     /// Lets every replica do as planned, given ups first, until nobody has anything to do.
     fn settled(mut roster: Roster) -> (BTreeMap<String, usize>, usize) {
         for round in 0..10 {
-            let plans: Vec<_> = roster.replicas.iter().map(|me| (me.clone(), plan(&roster, me))).collect();
+            let plans: Vec<_> =
+                roster.replicas.iter().map(|me| (me.clone(), plan(&roster, me))).collect();
             if plans.iter().all(|(_, plan)| plan.take.is_empty() && plan.give.is_empty()) {
-                let mut loads: BTreeMap<_, _> = roster.replicas.iter().map(|r| (r.clone(), 0)).collect();
+                let mut loads: BTreeMap<_, _> =
+                    roster.replicas.iter().map(|r| (r.clone(), 0)).collect();
                 let holders = roster.lanes.iter().filter_map(|standing| standing.holder.clone());
                 holders.for_each(|holder| *loads.entry(holder).or_default() += 1);
                 return (loads, round);
@@ -110,8 +116,11 @@ mod tests {
             ("a b", "x x a a", vec![1, 1]),
         ] {
             let (spread, rounds) = settled(roster(replicas, holders));
-            let mut counts: Vec<_> =
-                spread.iter().filter(|(replica, _)| *replica != "x").map(|(_, count)| *count).collect();
+            let mut counts: Vec<_> = spread
+                .iter()
+                .filter(|(replica, _)| *replica != "x")
+                .map(|(_, count)| *count)
+                .collect();
             counts.sort_unstable();
             assert_eq!(counts, loads, "{replicas}: {holders}");
             assert!(rounds <= 3, "{rounds} rounds for {replicas}: {holders}");

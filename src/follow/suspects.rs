@@ -53,7 +53,8 @@ impl Suspects {
         self.slow = self.slow.map(|events| events * 2).filter(|events| *events < PAGE_EVENTS_MAX);
         for slice in &page.slices {
             let whose = (page.follower.clone(), slice.tenant.clone());
-            if self.alone.get(&whose).is_some_and(|suspect| slice.cursor.position >= suspect.until) {
+            if self.alone.get(&whose).is_some_and(|suspect| slice.cursor.position >= suspect.until)
+            {
                 self.alone.remove(&whose);
             }
             slice.events.iter().for_each(|event| {

@@ -53,8 +53,8 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
     }
 }
 
-/// Has every tenant's topics made, of which a lane needs only those that it writes to: what can't be made, or
-/// takes nothing just now, keeps no lane from its work.
+/// Has every tenant's topics made, of which a lane needs only those that it writes to: what can't
+/// be made, or takes nothing just now, keeps no lane from its work.
 async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) {
     match ensure(parts, broker, kept).await {
         Ok(()) => parts.health.well(TOPICS),
@@ -106,13 +106,13 @@ async fn tell_different(broker: &dyn Broker, specs: &[TopicSpec], told: &mut BTr
     }
 }
 
-/// A key's newer events may stand in another partition than its older ones, and be read before them. Nothing
-/// can be done about it here, so it is told until the gateway is restarted.
+/// A key's newer events may stand in another partition than its older ones, and be read before
+/// them. Nothing can be done about it here, so it is told until the gateway is restarted.
 fn tell_widened(parts: &Parts, broker: &dyn Broker) {
     for Widened { topic, before, now } in broker.widened() {
         let why = format!(
-            "it has {now} partitions, and had {before}: keys may have moved, so let consumers read what was there \
-             before, then restart the gateway"
+            "it has {now} partitions, and had {before}: keys may have moved, so let consumers read \
+             what was there before, then restart the gateway"
         );
         if parts.health.trouble(&format!("topic {topic}"), &why) == News::New {
             tracing::error!(%topic, before, now, "somebody added partitions: {why}");

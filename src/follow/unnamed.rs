@@ -1,7 +1,8 @@
-//! Topics that no file of the tenants names any more: their entity was removed while events were pending.
+//! Topics that no file of the tenants names any more: their entity was removed while events were
+//! pending.
 //!
-//! Fed by the lane before each page; feeds it with the refusal that parks such a topic, unless Kafka has it.
-//! Nobody said with how many partitions it is to be made, so it is not made.
+//! Fed by the lane before each page; feeds it with the refusal that parks such a topic, unless
+//! Kafka has it. Nobody said with how many partitions it is to be made, so it is not made.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +21,13 @@ pub(super) async fn refuse(parts: &Parts, broker: &dyn Broker, page: &Page) -> R
     }
     let asked: Vec<Topic> = unnamed.iter().map(|(topic, _)| (*topic).clone()).collect();
     let there = broker.describe(&asked).await?;
-    let Some((topic, tenant)) = unnamed.into_iter().find(|(topic, _)| !there.contains_key(topic)) else {
+    let Some((topic, tenant)) = unnamed.into_iter().find(|(topic, _)| !there.contains_key(topic))
+    else {
         return Ok(());
     };
     let why = format!(
-        "no file of tenant {tenant} names it, and Kafka hasn't it, so it is not made: name its entity in TENANTS_DIR \
-         again and restart, or create the topic; then release it"
+        "no file of tenant {tenant} names it, and Kafka hasn't it, so it is not made: name its \
+         entity in TENANTS_DIR again and restart, or create the topic; then release it"
     );
     Err(Error::Topic(topic.clone(), why))
 }

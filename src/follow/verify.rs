@@ -1,9 +1,9 @@
 //! Verification: whether the store still has what Kafka proves.
 //!
-//! Fed by Kafka's cursor records, as the fence read them, and by the store; feeds the relay, which goes
-//! on only in logs that agree. A store that went back in time lacks the event at a cursor, or a parking
-//! transition: then its tenant is stopped, loudly, and nobody else. A cursor that went back in time
-//! stops its lane.
+//! Fed by Kafka's cursor records, as the fence read them, and by the store; feeds the relay, which
+//! goes on only in logs that agree. A store that went back in time lacks the event at a cursor, or
+//! a parking transition: then its tenant is stopped, loudly, and nobody else. A cursor that went
+//! back in time stops its lane.
 
 use super::Parts;
 use super::health::{self, News};
@@ -22,16 +22,16 @@ use crate::store::Scan;
 pub enum CursorLost {
     /// There is none.
     #[error(
-        "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: the topic was \
-         lost; point the gateway at the right Kafka and ENV, bring the topic back from a backup, or run \
-         `event-gateway restore`"
+        "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: \
+         the topic was lost; point the gateway at the right Kafka and ENV, bring the topic back \
+         from a backup, or run `event-gateway restore`"
     )]
     Missing(TenantId, Position),
     /// It went back.
     #[error(
-        "the cursors topic has tenant {tenant} at position {cursor}, and the store knows it to be published up to \
-         position {checkpoint}: the topic lost its newest records; point the gateway at the right Kafka and \
-         ENV, bring the topic back, or run `event-gateway restore`"
+        "the cursors topic has tenant {tenant} at position {cursor}, and the store knows it to be \
+         published up to position {checkpoint}: the topic lost its newest records; point the \
+         gateway at the right Kafka and ENV, bring the topic back, or run `event-gateway restore`"
     )]
     Behind {
         /// Whose cursor.
@@ -50,7 +50,8 @@ impl CursorLost {
         known: Option<&KnownCursor>,
         checkpoint: Option<&Cursor>,
     ) -> Result<(), Self> {
-        let Some(checkpoint) = checkpoint.map(|c| c.position).filter(|c| *c > Position::START) else {
+        let Some(checkpoint) = checkpoint.map(|c| c.position).filter(|c| *c > Position::START)
+        else {
             return Ok(());
         };
         match known.map(|known| known.cursor.position) {
@@ -76,14 +77,15 @@ pub enum ParkingLost {
     },
     /// It has made others.
     #[error(
-        "after {0} parking transitions of this log, the store has something else parked than Kafka proves"
+        "after {0} parking transitions of this log, the store has something else parked than Kafka \
+         proves"
     )]
     Other(u64),
 }
 
 impl ParkingLost {
-    /// Compares the store's ledger of a log with the newest that Kafka proves. A store that is ahead is
-    /// right: it is written first.
+    /// Compares the store's ledger of a log with the newest that Kafka proves. A store that is
+    /// ahead is right: it is written first.
     pub(super) fn check(store: &Ledger, kafka: &Ledger) -> Result<(), Self> {
         if store.number < kafka.number {
             return Err(Self::Behind { store: store.number, kafka: kafka.number });
@@ -121,14 +123,20 @@ impl Relay {
         running.for_each(|tenant| parts.health.well(&health::log_of(tenant)));
     }
 
-    /// Checks that the store has every parking transition that this relay has read from it or written to it.
+    /// Checks that the store has every parking transition that this relay has read from it or
+    /// written to it.
     pub(super) async fn verify_parking(&mut self, parts: &Parts) -> Result<(), Error> {
-        let seen: Vec<_> = self.lots.iter().map(|(tenant, lot)| (tenant.clone(), lot.ledger())).collect();
+        let seen: Vec<_> =
+            self.lots.iter().map(|(tenant, lot)| (tenant.clone(), lot.ledger())).collect();
         let ledgers = self.ledgers(parts).await?;
         for (tenant, seen) in seen {
-            let Some(log_id) = self.progress.get(&tenant).map(|progress| progress.log_id) else { continue };
+            let Some(log_id) = self.progress.get(&tenant).map(|progress| progress.log_id) else {
+                continue;
+            };
             let stored = match ledgers.get(&log_id) {
-                Some(ledger) if ledger.open > 0 => Ledger::of(&parked_in(parts, &tenant, log_id).await?),
+                Some(ledger) if ledger.open > 0 => {
+                    Ledger::of(&parked_in(parts, &tenant, log_id).await?)
+                }
                 closed => Ledger::closed(closed.map_or(0, |ledger| ledger.number)),
             };
             if let Err(lost) = ParkingLost::check(&stored, &seen) {
@@ -141,7 +149,8 @@ impl Relay {
     /// Stops a tenant whose log hasn't the event at its cursor.
     pub(super) fn stop_gone_back(&mut self, parts: &Parts, tenant: &TenantId, cursor: &Cursor) {
         let Cursor { position, event_id, .. } = cursor;
-        let why = format!("Kafka has the event {event_id} at position {position}, and the log has not");
+        let why =
+            format!("Kafka has the event {event_id} at position {position}, and the log has not");
         self.stop(parts, tenant, &went_back(&why));
     }
 
@@ -159,7 +168,8 @@ impl Relay {
 /// The reason why a tenant is stopped.
 pub(super) fn went_back(lost: &impl std::fmt::Display) -> String {
     format!(
-        "{lost}: the store went back in time; bring its newest backup back, or run `event-gateway restore`"
+        "{lost}: the store went back in time; bring its newest backup back, or run `event-gateway \
+         restore`"
     )
 }
 
@@ -208,7 +218,10 @@ mod tests {
         assert!(lost(None, None).is_none() && lost(Some(known(7)), None).is_none());
         assert!(lost(Some(known(7)), Some(cursor(7))).is_none());
         assert!(lost(Some(known(8)), Some(cursor(7))).is_none());
-        assert!(lost(None, Some(cursor(0))).is_none(), "a tenant that was begun may have no page yet");
+        assert!(
+            lost(None, Some(cursor(0))).is_none(),
+            "a tenant that was begun may have no page yet"
+        );
         assert!(matches!(lost(Some(known(6)), Some(cursor(7))), Some(CursorLost::Behind { .. })));
         assert!(matches!(lost(None, Some(cursor(7))), Some(CursorLost::Missing(..))));
     }

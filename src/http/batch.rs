@@ -53,9 +53,9 @@ impl Batch {
         }
     }
 
-    /// What `parse` makes of each piece and the pointer to it. The pieces are gone with it: they would
-    /// keep the body's memory for as long as the client waits. One that is longer than any record may
-    /// be is refused before it is looked into.
+    /// What `parse` makes of each piece and the pointer to it. The pieces are gone with it: they
+    /// would keep the body's memory for as long as the client waits. One that is longer than any
+    /// record may be is refused before it is looked into.
     pub(super) fn each<T>(
         self,
         record_bytes_max: usize,
@@ -100,7 +100,8 @@ fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
     let piece = |(index, (number, line)): (usize, (usize, &[u8]))| {
         let place = || format!("line {} of the body: ", number + 1);
         let pointer = || Some(Layout::List.pointer(index));
-        Raw::parse(&body.slice_ref(line)).map_err(|e| Problem::syntax(pointer(), place(), e.in_one_line()))
+        Raw::parse(&body.slice_ref(line))
+            .map_err(|e| Problem::syntax(pointer(), place(), e.in_one_line()))
     };
     lines.into_iter().enumerate().map(piece).collect()
 }

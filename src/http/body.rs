@@ -36,13 +36,15 @@ pub(super) async fn read(
         return Err(Problem::BodyTooLarge { bytes_max });
     }
     let mut payload = boundary::take(request);
-    let mut filling = Filling { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
+    let mut filling =
+        Filling { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
     let filled = timeout(config.body_timeout, filling.fill(&mut payload)).await;
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
         Ok(()) => Ok(Body { bytes: without_mark(filling.bytes.into()), _share: filling.share }),
         Err(problem) => {
             boundary::leave(request, payload);
-            Err(boundary::broken(request).map_or(problem, |why| Problem::BodyBroken { why: why.to_owned() }))
+            Err(boundary::broken(request)
+                .map_or(problem, |why| Problem::BodyBroken { why: why.to_owned() }))
         }
     }
 }
@@ -71,8 +73,8 @@ impl Filling {
         Ok(())
     }
 
-    /// Makes room for so many bytes at least. What is set aside counts, not what has arrived: it may be memory
-    /// that was used before.
+    /// Makes room for so many bytes at least. What is set aside counts, not what has arrived: it
+    /// may be memory that was used before.
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
         let room = room(before, bytes, self.declared, self.bytes_max);
@@ -85,14 +87,15 @@ impl Filling {
     }
 }
 
-/// What to set aside for a body of so many bytes by now: at first what was declared, if that is little; then
-/// twice as much each time, so that no byte is copied often.
+/// What to set aside for a body of so many bytes by now: at first what was declared, if that is
+/// little; then twice as much each time, so that no byte is copied often.
 fn room(before: usize, bytes: usize, declared: usize, bytes_max: usize) -> usize {
     let whole = if declared == 0 { bytes_max } else { declared };
     declared.min(FIRST_BYTES_MAX).max(2 * before).min(whole).max(bytes)
 }
 
-/// A byte order mark at the beginning says nothing about UTF-8 (RFC 8259, 8.1), and is no part of the JSON text.
+/// A byte order mark at the beginning says nothing about UTF-8 (RFC 8259, 8.1), and is no part of
+/// the JSON text.
 fn without_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xEF\xBB\xBF") { bytes.slice(3..) } else { bytes }
 }

@@ -1,5 +1,5 @@
-//! What is done around every request: what can't be read is refused, the body is held until the answer is out,
-//! the answer says how it may be kept, and it is counted.
+//! What is done around every request: what can't be read is refused, the body is held until the
+//! answer is out, the answer says how it may be kept, and it is counted.
 //!
 //! Fed by actix before routing; feeds `body`. A body that nobody read to its end is never dropped
 //! before the answer: then actix closes the connection within a second, where it would read on for

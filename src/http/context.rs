@@ -73,7 +73,9 @@ fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Prob
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
     Uuid::try_parse(text)
         .ok()
-        .filter(|id| hyphenated && id.get_version_num() == 4 && id.get_variant() == Variant::RFC4122)
+        .filter(|id| {
+            hyphenated && id.get_version_num() == 4 && id.get_variant() == Variant::RFC4122
+        })
         .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
 }
 

@@ -33,7 +33,8 @@ pub(super) async fn post(
     let event_id = given.unwrap_or_else(|| parts.clock.new_event_id());
     let draft = Draft::delete_all(place, entity.wire_form, event_id, &context.origin);
     let tenant = context.origin.tenant.clone();
-    submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer }).await
+    submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer })
+        .await
 }
 
 /// The event id of a body that isn't empty; an empty one needs no content type.

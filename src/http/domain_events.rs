@@ -29,9 +29,11 @@ pub(super) async fn post(
     let body = body::read(&request, &gateway, context.tenant()).await?;
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
     let layout = batch.layout;
-    let changes = batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
-    let draft =
-        |change: Change| change.draft(place.clone(), entity, parts.clock.new_event_id(), &context.origin);
+    let changes =
+        batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
+    let draft = |change: Change| {
+        change.draft(place.clone(), entity, parts.clock.new_event_id(), &context.origin)
+    };
     let drafts = changes.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await

@@ -30,8 +30,9 @@ pub(super) struct Event<'a> {
 impl<'a> Event<'a> {
     /// The event, and whether it is published.
     pub(super) fn new(envelope: &'a Envelope, horizon: &Horizon) -> Result<Self, Problem> {
-        let payload = serde_json::from_slice(&envelope.payload)
-            .map_err(|e| store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position)))?;
+        let payload = serde_json::from_slice(&envelope.payload).map_err(|e| {
+            store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position))
+        })?;
         Ok(Self {
             position: envelope.position.number(),
             event_id: envelope.event_id.to_string(),
@@ -41,7 +42,12 @@ impl<'a> Event<'a> {
             time: envelope.time.to_string(),
             headers: envelope.record_headers(),
             payload,
-            published: horizon.has(envelope.log_id, &envelope.topic, &envelope.key, envelope.position),
+            published: horizon.has(
+                envelope.log_id,
+                &envelope.topic,
+                &envelope.key,
+                envelope.position,
+            ),
         })
     }
 }

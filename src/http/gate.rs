@@ -1,10 +1,11 @@
 //! Between a socket and actix: one request after the other, and no head that actix would misread.
 //!
-//! Fed by a client; feeds actix with what the client sent, byte for byte but for the upgrades that it asks for,
-//! which nobody offers. Left alone, actix reads ahead: it would execute what is pipelined behind a request or an
-//! answer that ends the connection, and tell of one request's connection what the next one's head says. So the
-//! next head is handed on only when the one before it is answered. What is no head, comes too slowly, or finds no
-//! room is handed on as a request that `boundary` refuses: so it is answered, counted and told like any other.
+//! Fed by a client; feeds actix with what the client sent, byte for byte but for the upgrades that
+//! it asks for, which nobody offers. Left alone, actix reads ahead: it would execute what is
+//! pipelined behind a request or an answer that ends the connection, and tell of one request's
+//! connection what the next one's head says. So the next head is handed on only when the one before
+//! it is answered. What is no head, comes too slowly, or finds no room is handed on as a request
+//! that `boundary` refuses: so it is answered, counted and told like any other.
 
 mod body;
 mod head;
@@ -155,8 +156,8 @@ impl Gate {
         Poll::Pending
     }
 
-    /// Whether it is worth looking for a whole head: at first, behind each blank line, and each time that twice
-    /// as much has come.
+    /// Whether it is worth looking for a whole head: at first, behind each blank line, and each
+    /// time that twice as much has come.
     fn is_due(&self) -> bool {
         let (all, from) = (&self.held[..], self.looked_at.saturating_sub(3));
         all.len() > self.looked_at
@@ -165,8 +166,8 @@ impl Gate {
                 || memmem::find(&all[from..], b"\n\n").is_some())
     }
 
-    /// A head that doesn't come to its end in time is refused. A connection on which nothing has ever come is
-    /// closed; how long one is kept between requests is told by actix.
+    /// A head that doesn't come to its end in time is refused. A connection on which nothing has
+    /// ever come is closed; how long one is kept between requests is told by actix.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.held.is_empty() && self.connection.has_asked() {
             return Poll::Pending;
@@ -278,7 +279,11 @@ impl AsyncRead for Gate {
 }
 
 impl AsyncWrite for Gate {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         if written.is_ready() {
             self.stalled = Timer::default();

@@ -11,7 +11,10 @@ use super::problem::Problem;
 const VALUE_BYTES_MAX: usize = 4096;
 
 /// The value of that header, if the request has it.
-pub(super) fn single<'a>(request: &'a HttpRequest, name: &'static str) -> Result<Option<&'a str>, Problem> {
+pub(super) fn single<'a>(
+    request: &'a HttpRequest,
+    name: &'static str,
+) -> Result<Option<&'a str>, Problem> {
     let mut values = request.headers().get_all(name).filter(|value| !value.is_empty());
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -24,8 +27,8 @@ pub(super) fn single<'a>(request: &'a HttpRequest, name: &'static str) -> Result
     Ok(Some(text))
 }
 
-/// The first value of a header that only serves tracing, cut to the most bytes of a value; none if it can't stand
-/// in a record.
+/// The first value of a header that only serves tracing, cut to the most bytes of a value; none if
+/// it can't stand in a record.
 pub(super) fn traced<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a str> {
     let value = request.headers().get_all(name).find(|value| !value.is_empty())?;
     let Some(text) = value.to_str().ok().filter(|text| is_printable(text)) else {

@@ -33,13 +33,16 @@ pub(super) async fn up() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
 
-/// What the store says, in words of ours alone; probes share it, since each check is a durable write.
+/// What the store says, in words of ours alone; probes share it, since each check is a durable
+/// write.
 pub(super) type Said = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     match troubles(&gateway).await {
-        Err(troubles) => HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles }),
+        Err(troubles) => {
+            HttpResponse::ServiceUnavailable().json(State { status: "DOWN", troubles })
+        }
         Ok(troubles) => {
             let status = if troubles.is_empty() { "ready" } else { "degraded" };
             HttpResponse::Ok().json(State { status, troubles })
@@ -65,7 +68,9 @@ async fn check(gateway: &Gateway) -> Said {
         Ok(Err(Error::Unavailable(_) | Error::Unknown(_))) => Err("is unavailable"),
         Ok(Err(Error::Refused(_))) => Err("is refused"),
         Ok(Err(Error::Corrupt(_))) => Err("is unreadable"),
-        Ok(Err(Error::Gone(_))) => Err("is not where it was opened: its files were moved, replaced or cut"),
+        Ok(Err(Error::Gone(_))) => {
+            Err("is not where it was opened: its files were moved, replaced or cut")
+        }
         Err(_) => Err("did not answer in time"),
     }
 }

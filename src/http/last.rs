@@ -1,7 +1,7 @@
 //! The last answer to a question that costs something, for all who ask within a while.
 //!
-//! Asked by `health` and `metrics`, whose probes and scrapes share what the store says. Who asks while
-//! the question is under way waits for that answer.
+//! Asked by `health` and `metrics`, whose probes and scrapes share what the store says. Who asks
+//! while the question is under way waits for that answer.
 
 use std::time::Duration;
 

@@ -76,9 +76,12 @@ pub(super) async fn one(
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))
 }
 
-/// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the others' turns
-/// come in time.
-async fn turn<'a>(gateway: &'a Gateway, tenant: &TenantId) -> Result<(SemaphorePermit<'a>, Share), Problem> {
+/// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the
+/// others' turns come in time.
+async fn turn<'a>(
+    gateway: &'a Gateway,
+    tenant: &TenantId,
+) -> Result<(SemaphorePermit<'a>, Share), Problem> {
     let share = gateway.readers.take(tenant, 1).map_err(|full| match full {
         Full::All => Problem::ReadsFull,
         Full::Tenant => Problem::TenantReadsFull,
@@ -108,12 +111,17 @@ fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Pro
 }
 
 /// The topics of the entities that are asked for; none is any, process events included.
-fn topics(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Vec<TopicPattern>, Problem> {
+fn topics(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    query: &Query,
+) -> Result<Vec<TopicPattern>, Problem> {
     let (producer, entity) = (query.value("producer"), query.value("entity"));
     if producer.is_none() && entity.is_none() {
         return Ok(Vec::new());
     }
-    let topics = gateway.parts.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
+    let topics =
+        gateway.parts.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
     Ok(topics.iter().map(TopicPattern::exact).collect())
 }
 

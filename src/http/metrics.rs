@@ -1,4 +1,5 @@
-//! `GET /metrics`: what there is to watch, for Prometheus; no tenant is asked for, and none is named.
+//! `GET /metrics`: what there is to watch, for Prometheus; no tenant is asked for, and none is
+//! named.
 //!
 //! Fed by the store's tally and check, which a few scrapes share, and by what `follow` counts.
 

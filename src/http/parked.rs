@@ -1,7 +1,7 @@
 //! `GET /parked`, and what an operator asks for what stays behind: to release it, or to discard it.
 //!
-//! Fed by the store's rows; feeds the store with what is asked, which the lane that has it begins within
-//! a second, whichever replica that is on.
+//! Fed by the store's rows; feeds the store with what is asked, which the lane that has it begins
+//! within a second, whichever replica that is on.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -85,8 +85,9 @@ async fn ask(
     asked: Asked,
 ) -> Result<HttpResponse, Problem> {
     let [segment] = path::segments(request, 1)?;
-    let id = EventId::parse(&segment)
-        .map_err(|_| Problem::bad_path(&segment, "must be the id of what is parked: a hyphenated UUID"))?;
+    let id = EventId::parse(&segment).map_err(|_| {
+        Problem::bad_path(&segment, "must be the id of what is parked: a hyphenated UUID")
+    })?;
     let body = body::read(request, gateway, context.tenant()).await?;
     let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
     if !body.bytes.is_empty() {
@@ -99,15 +100,20 @@ async fn ask(
         return Err(Problem::RelayStopped { why });
     }
     let all = store.parked(tenant).await?;
-    let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
+    let wanted =
+        all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
     if asked == Asked::Release && wanted.waits_for_topic(all.iter()) {
         return Err(Problem::TopicParked { topic: wanted.topic.clone() });
     }
     let taken = store.ask(tenant, id, asked, reason.as_deref()).await?;
     let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
     if !taken {
-        return Err(Problem::NotParked { id, state: now.map_or(wanted.state, |parked| parked.state) });
+        return Err(Problem::NotParked {
+            id,
+            state: now.map_or(wanted.state, |parked| parked.state),
+        });
     }
-    tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is parked");
+    tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is \
+        parked");
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
 }

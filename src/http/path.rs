@@ -8,7 +8,10 @@ use super::percent;
 use super::problem::Problem;
 
 /// The segments from `first` on (the one behind the leading slash is 0), as many as are asked for.
-pub(super) fn segments<const N: usize>(request: &HttpRequest, first: usize) -> Result<[String; N], Problem> {
+pub(super) fn segments<const N: usize>(
+    request: &HttpRequest,
+    first: usize,
+) -> Result<[String; N], Problem> {
     let mut raw = request.uri().path().split('/').skip(1 + first);
     let mut decoded: [String; N] = std::array::from_fn(|_| String::new());
     for slot in &mut decoded {

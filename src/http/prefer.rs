@@ -1,8 +1,8 @@
 //! The `Prefer` header (RFC 7240), of which `wait=N` alone is known: answer once published, or
 //! after N seconds.
 //!
-//! Fed by a request; feeds `receipts`. A preference refuses nothing: what isn't known or isn't understood is
-//! ignored, as the RFC has it.
+//! Fed by a request; feeds `receipts`. A preference refuses nothing: what isn't known or isn't
+//! understood is ignored, as the RFC has it.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub(super) struct Prefer {
     pub(super) wait: Option<Duration>,
 }
 
-/// Reads all `Prefer` headers of the request, which are one list; of several `wait`s the first counts.
+/// Reads all `Prefer` headers of the request, which are one list; of several `wait`s the first
+/// counts.
 pub(super) fn prefer(request: &HttpRequest) -> Prefer {
     let values = request.headers().get_all("Prefer");
     Prefer { wait: values.filter_map(|value| wait(value.to_str().ok()?)).next().flatten() }
@@ -61,7 +62,8 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn wait(values: &[&str]) -> Option<u64> {
-        let request = values.iter().fold(TestRequest::get(), |r, value| r.append_header(("Prefer", *value)));
+        let request =
+            values.iter().fold(TestRequest::get(), |r, value| r.append_header(("Prefer", *value)));
         super::prefer(&request.to_http_request()).wait.map(|wait| Duration::as_secs(&wait))
     }
 
@@ -84,7 +86,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_ignored() {
-        for text in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=+1", "wait=x", "wait=\"\"", "", ",;=\""] {
+        for text in
+            ["wait", "wait=", "wait=-1", "wait=1.5", "wait=+1", "wait=x", "wait=\"\"", "", ",;=\""]
+        {
             assert_eq!(wait(&[text]), None, "{text}");
         }
         assert_eq!(wait(&["wait=x", "wait=5"]), None);

@@ -59,7 +59,10 @@ pub(super) enum Problem {
     UnknownEvent(EventId),
     #[error("the tenant has nothing parked of the id `{0}`")]
     UnknownParked(EventId),
-    #[error("`{id}` is {state}: only what is parked, and not asked for yet, can be released or discarded")]
+    #[error(
+        "`{id}` is {state}: only what is parked, and not asked for yet, can be released or \
+         discarded"
+    )]
     NotParked { id: EventId, state: State },
     #[error("the topic `{topic}` is parked as a whole: release it first")]
     TopicParked { topic: Topic },
@@ -98,9 +101,12 @@ pub(super) enum Problem {
     ReadsFull,
     #[error("the store is unavailable; nothing was written")]
     StoreUnavailable(#[source] store::Error),
-    #[error("the store did not say whether it committed; retry with the same eventId in each change")]
+    #[error(
+        "the store did not say whether it committed; retry with the same eventId in each change"
+    )]
     OutcomeUnknown { event_ids: Vec<EventId>, source: store::Error },
-    #[error("the store takes changes, but not these, and will not if they come again; nothing was written: {}", .0.why())]
+    #[error("the store takes changes, but not these, and will not if they come again; nothing was \
+             written: {}", .0.why())]
     Unstorable(#[source] store::Error),
     #[error("the store refused")]
     Internal(#[source] store::Error),
@@ -136,16 +142,26 @@ impl Problem {
             Self::BadHeader { .. } => ("bad-header", S::BAD_REQUEST, "Illegal header"),
             Self::BadPath { .. } => ("bad-path", S::BAD_REQUEST, "Illegal path"),
             Self::BadQuery { .. } => ("bad-query", S::BAD_REQUEST, "Illegal query"),
-            Self::Syntax { error: SyntaxError::Utf8(_), .. } => ("invalid-utf8", S::BAD_REQUEST, "Not UTF-8"),
-            Self::Syntax { error: SyntaxError::Json(_), .. } => ("invalid-json", S::BAD_REQUEST, "Not JSON"),
+            Self::Syntax { error: SyntaxError::Utf8(_), .. } => {
+                ("invalid-utf8", S::BAD_REQUEST, "Not UTF-8")
+            }
+            Self::Syntax { error: SyntaxError::Json(_), .. } => {
+                ("invalid-json", S::BAD_REQUEST, "Not JSON")
+            }
             Self::BodyBroken { .. } => ("body-broken", S::BAD_REQUEST, "Broken body"),
             Self::BadRequest { .. } => ("bad-request", S::BAD_REQUEST, "Malformed request"),
-            Self::HeadTooLarge => ("head-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "Head too large"),
+            Self::HeadTooLarge => {
+                ("head-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "Head too large")
+            }
             Self::HeadTimeout => ("head-timeout", S::REQUEST_TIMEOUT, "Head too slow"),
-            Self::ConnectionsFull => ("connections-full", S::SERVICE_UNAVAILABLE, "Too many connections"),
+            Self::ConnectionsFull => {
+                ("connections-full", S::SERVICE_UNAVAILABLE, "Too many connections")
+            }
             Self::NotFound => ("not-found", S::NOT_FOUND, "Not found"),
             Self::UnknownEntity(_) => ("unknown-entity", S::NOT_FOUND, "Unknown entity"),
-            Self::UnknownProcessEvent(_) => ("unknown-process-event", S::NOT_FOUND, "Unknown process event"),
+            Self::UnknownProcessEvent(_) => {
+                ("unknown-process-event", S::NOT_FOUND, "Unknown process event")
+            }
             Self::TenantNotEnabled(_) => ("tenant-not-enabled", S::NOT_FOUND, "Tenant not enabled"),
             Self::UnknownEvent(_) => ("unknown-event", S::NOT_FOUND, "Unknown event"),
             Self::UnknownParked(_) => ("unknown-parked", S::NOT_FOUND, "Nothing parked"),
@@ -158,14 +174,20 @@ impl Problem {
             Self::BodyTimeout => ("body-timeout", S::REQUEST_TIMEOUT, "Body too slow"),
             Self::EventIdConflict { .. } => ("event-id-conflict", S::CONFLICT, "Event id in use"),
             Self::BodyTooLarge { .. } => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
-            Self::BatchTooLarge { .. } => ("batch-too-large", S::PAYLOAD_TOO_LARGE, "Batch too large"),
-            Self::RecordTooLarge { .. } => ("record-too-large", S::PAYLOAD_TOO_LARGE, "Record too large"),
+            Self::BatchTooLarge { .. } => {
+                ("batch-too-large", S::PAYLOAD_TOO_LARGE, "Batch too large")
+            }
+            Self::RecordTooLarge { .. } => {
+                ("record-too-large", S::PAYLOAD_TOO_LARGE, "Record too large")
+            }
             Self::UnsupportedMediaType { .. } => {
                 ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
             }
             Self::EmptyBatch => ("empty-batch", S::UNPROCESSABLE_ENTITY, "Empty batch"),
             Self::Illegal(all) => (shared_code(all), S::UNPROCESSABLE_ENTITY, "Illegal change"),
-            Self::TenantQueueFull => ("tenant-queue-full", S::TOO_MANY_REQUESTS, "Tenant's queue full"),
+            Self::TenantQueueFull => {
+                ("tenant-queue-full", S::TOO_MANY_REQUESTS, "Tenant's queue full")
+            }
             Self::QueueFull => ("queue-full", S::SERVICE_UNAVAILABLE, "Queue full"),
             Self::TenantBodiesFull => {
                 ("tenant-bodies-full", S::TOO_MANY_REQUESTS, "Too many bodies of the tenant")
@@ -175,8 +197,12 @@ impl Problem {
                 ("tenant-reads-full", S::TOO_MANY_REQUESTS, "Too many reads of the tenant")
             }
             Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
-            Self::StoreUnavailable(_) => ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable"),
-            Self::OutcomeUnknown { .. } => ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown"),
+            Self::StoreUnavailable(_) => {
+                ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable")
+            }
+            Self::OutcomeUnknown { .. } => {
+                ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown")
+            }
             Self::Unstorable(_) => ("unstorable", S::INTERNAL_SERVER_ERROR, "Not storable"),
             Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
         }

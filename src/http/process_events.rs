@@ -30,8 +30,9 @@ pub(super) async fn post(
     let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
     let layout = batch.layout;
     let events = batch.each(parts.config.record_bytes_max, ProcessEvent::parse)?;
-    let draft =
-        |news: ProcessEvent| news.draft(place.clone(), event, parts.clock.new_event_id(), &context.origin);
+    let draft = |news: ProcessEvent| {
+        news.draft(place.clone(), event, parts.clock.new_event_id(), &context.origin)
+    };
     let drafts = events.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
     submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await

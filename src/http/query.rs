@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn unknown_doubled_empty_and_broken_ones_are_refused() {
-        for raw in ["a=1", "key=1&key=1", "key=1&%6bey=2", "key=", "key", "key=%zz", "=1", "key=%ff"] {
+        for raw in
+            ["a=1", "key=1&key=1", "key=1&%6bey=2", "key=", "key", "key=%zz", "=1", "key=%ff"]
+        {
             assert!(Query::parse(raw, &["key"]).is_err(), "{raw}");
         }
     }

@@ -55,7 +55,8 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     refuse_too_large(&drafts, layout, gateway.parts.config.record_bytes_max)?;
     let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
     let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
-    let mut scopes: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
+    let mut scopes: Vec<_> =
+        drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
     let batch = Batch { tenant: tenant.clone(), drafts };
     let appended = append(gateway.parts.intake.clone(), batch, body).await;
     let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids.clone()))?;
@@ -66,7 +67,8 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
         tracing::warn!(%tenant, %error, "failed to read what was there before");
         horizon = gateway.parts.published.before();
     }
-    for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes) {
+    for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes)
+    {
         receipt.position = place.position.number();
         receipt.time = place.time.to_string();
         receipt.published = horizon.has(accepted.log_id, topic, key, place.position);
@@ -74,7 +76,8 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     Ok(answer(layout, &receipts, waited))
 }
 
-/// Tells what was there before as it stands in the log: settings may give it another topic and key now.
+/// Tells what was there before as it stands in the log: settings may give it another topic and key
+/// now.
 async fn correct(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -121,13 +124,19 @@ fn receipt(draft: &Draft) -> Receipt {
     }
 }
 
-fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: Vec<EventId>) -> Problem {
+fn refusal(
+    error: intake::Error,
+    tenant: &TenantId,
+    layout: Layout,
+    event_ids: Vec<EventId>,
+) -> Problem {
     match error {
         intake::Error::Full => Problem::QueueFull,
         intake::Error::TenantFull(_) => Problem::TenantQueueFull,
-        intake::Error::Conflict { index, position } => {
-            Problem::EventIdConflict { pointer: format!("{}/eventId", layout.pointer(index)), position }
-        }
+        intake::Error::Conflict { index, position } => Problem::EventIdConflict {
+            pointer: format!("{}/eventId", layout.pointer(index)),
+            position,
+        },
         intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
         intake::Error::Unstorable(source) => Problem::Unstorable(source),
         intake::Error::Store(source @ store::Error::Unknown(_)) => {
@@ -137,9 +146,9 @@ fn refusal(error: intake::Error, tenant: &TenantId, layout: Layout, event_ids: V
     }
 }
 
-/// How far the log is published, after the wait that the client asked for, if there is room to wait, and that
-/// wait; nothing of what is new by now is. The batch is durable: a store that can't tell now doesn't make a
-/// failure of it.
+/// How far the log is published, after the wait that the client asked for, if there is room to
+/// wait, and that wait; nothing of what is new by now is. The batch is durable: a store that can't
+/// tell now doesn't make a failure of it.
 async fn horizon(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -150,7 +159,8 @@ async fn horizon(
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
     let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
-    let (first, last) = (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
+    let (first, last) =
+        (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
     let told = match waits {
         Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
         None if accepted.repeated => published.horizon(tenant, first).await,

@@ -1,7 +1,7 @@
 //! The server: workers, each with its connections behind their gates.
 //!
-//! Fed by `app` with the parts and a listener; feeds the routes. It is actix's own server, put together here
-//! because what comes from a socket goes through a `gate` first.
+//! Fed by `app` with the parts and a listener; feeds the routes. It is actix's own server, put
+//! together here because what comes from a socket goes through a `gate` first.
 
 use std::future::ready;
 use std::net::TcpListener;
@@ -28,17 +28,22 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The server on that listener; it runs when it is awaited, and stops by its handle alone.
 pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
-    let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } = parts.config;
+    let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } =
+        parts.config;
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let connections = Connections::new(connections_max);
     let patience = Patience { head: head_timeout, answer: answer_timeout };
     let gateway = Shared::new(gateway(parts));
     let app = move || {
-        App::new().app_data(gateway.clone()).wrap(middleware::from_fn(boundary::around)).configure(routes)
+        App::new()
+            .app_data(gateway.clone())
+            .wrap(middleware::from_fn(boundary::around))
+            .configure(routes)
     };
     let builder = Server::build()
         .workers(workers)
-        // Of each worker: whom to let in is told by `connections`. Who has lost its place takes a moment to leave.
+        // Of each worker: whom to let in is told by `connections`. Who has lost its place takes a
+        // moment to leave.
         .max_concurrent_connections(connections_max + 2 * EXTRA_MAX)
         .shutdown_timeout(shutdown_timeout.as_secs().max(1))
         .disable_signals();
@@ -71,5 +76,13 @@ fn gateway(parts: Parts) -> Gateway {
     let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
     let readers = Shares::new(config.readers_max, config.tenant_readers_max);
     let reads = Semaphore::new(config.reads_max);
-    Gateway { parts, bodies, waiters, readers, reads, said: Last::default(), tally: Last::default() }
+    Gateway {
+        parts,
+        bodies,
+        waiters,
+        readers,
+        reads,
+        said: Last::default(),
+        tally: Last::default(),
+    }
 }

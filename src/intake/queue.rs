@@ -1,9 +1,9 @@
 //! What waits for one writer, and how much of it shares the next commit.
 //!
-//! Fed by `Intake`; feeds `writer`. A commit takes all that waits, up to the limits of a group. While
-//! a group is smaller than the store likes it, those who were just answered may still join it: clients
-//! that post one change after the other would else share the commits by halves, each waiting for the
-//! other half's.
+//! Fed by `Intake`; feeds `writer`. A commit takes all that waits, up to the limits of a group.
+//! While a group is smaller than the store likes it, those who were just answered may still join
+//! it: clients that post one change after the other would else share the commits by halves, each
+//! waiting for the other half's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +38,18 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(config: &Config, jobs: mpsc::Receiver<Job>, store: &Arc<dyn Store>) -> Self {
         let Config { group_drafts_max: drafts_max, group_bytes_max: bytes_max, .. } = *config;
-        Self { jobs, left: None, answered: 0, drafts_min: store.group_drafts_min(), drafts_max, bytes_max }
+        Self {
+            jobs,
+            left: None,
+            answered: 0,
+            drafts_min: store.group_drafts_min(),
+            drafts_max,
+            bytes_max,
+        }
     }
 
-    /// What is to be committed next, once the last group is answered; nothing when the queue is closed
-    /// and empty.
+    /// What is to be committed next, once the last group is answered; nothing when the queue is
+    /// closed and empty.
     pub(super) async fn group(&mut self) -> Option<Vec<Job>> {
         let until = Instant::now() + LINGER;
         let expected = self.answered + usize::from(self.left.is_some()) + self.jobs.len();

@@ -1,8 +1,8 @@
 //! One writer: appends what waits in one commit, answers, wakes.
 //!
-//! Fed by its `queue` with a group of batches after the other; feeds the store. Always true: a group that
-//! fails while the store takes writes is tried again by halves, so that a batch that the store can't take
-//! fails alone, and the others are in the log.
+//! Fed by its `queue` with a group of batches after the other; feeds the store. Always true: a
+//! group that fails while the store takes writes is tried again by halves, so that a batch that the
+//! store can't take fails alone, and the others are in the log.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -44,7 +44,8 @@ impl Part {
 }
 
 async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
-    let (mut batches, mut replies) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+    let (mut batches, mut replies) =
+        (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
     for Job { batch, reply, share } in group {
         batches.push(batch);
         replies.push(Some((reply, share)));
@@ -62,7 +63,8 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
             }
             Err(error) if batches.len() > 1 && bisection.goes_on(store).await => {
                 drop(answers);
-                tracing::warn!(%error, batches = batches.len(), "failed to append; tries the halves");
+                tracing::warn!(%error, batches = batches.len(), "failed to append; tries the \
+                    halves");
                 part.unknown = matches!(error, store::Error::Unknown(_));
                 // The first half is on top: a tenant's batches stay in their order.
                 parts.extend(part.halves().into_iter().rev());
@@ -100,7 +102,12 @@ impl Bisection {
     }
 
     /// Whether a store that takes writes will never take this one batch.
-    async fn blamed(&mut self, error: store::Error, batches: &[Batch], store: &Arc<dyn Store>) -> Error {
+    async fn blamed(
+        &mut self,
+        error: store::Error,
+        batches: &[Batch],
+        store: &Arc<dyn Store>,
+    ) -> Error {
         let lasts = matches!(error, store::Error::Refused(_) | store::Error::Corrupt(_));
         let [Batch { tenant, drafts }] = batches else {
             tracing::warn!(%error, batches = batches.len(), "failed to append");
@@ -111,13 +118,15 @@ impl Bisection {
             return error.into();
         }
         let first = drafts.first().map(|draft| draft.event_id.to_string()).unwrap_or_default();
-        tracing::error!(%tenant, first_event_id = first, %error, "the store does not take this batch");
+        tracing::error!(%tenant, first_event_id = first, %error, "the store does not take this \
+            batch");
         Error::Unstorable(error)
     }
 }
 
-/// Appends, and asks again while the outcome is unknown: the drafts have their ids, so a commit that
-/// did happen answers with the receipts of then. What is `unknown` already was asked for long enough.
+/// Appends, and asks again while the outcome is unknown: the drafts have their ids, so a commit
+/// that did happen answers with the receipts of then. What is `unknown` already was asked for long
+/// enough.
 async fn append(
     batches: &[Batch],
     unknown: bool,

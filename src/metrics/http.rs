@@ -1,7 +1,7 @@
 //! Metrics of the way in: requests by what became of them, and how long they took.
 //!
-//! Fed by `http` with every answer. Labels are bounded: routes by their patterns, known methods, problems by their
-//! permanent ids.
+//! Fed by `http` with every answer. Labels are bounded: routes by their patterns, known methods,
+//! problems by their permanent ids.
 
 use std::time::Duration;
 
@@ -62,11 +62,15 @@ impl Http {
             waits_refused: Family::default(),
         };
         registry.register("http_requests", "Requests that were answered", http.requests.clone());
-        registry.register("http_problems", "Requests that were refused, by problem", http.problems.clone());
+        registry.register(
+            "http_problems",
+            "Requests that were refused, by problem",
+            http.problems.clone(),
+        );
         let help = "How long requests took, from the head to the answer";
         registry.register("http_request_duration_seconds", help, http.durations.clone());
-        let help =
-            "Posts that were answered without the wait that they asked for, by whose limit was reached";
+        let help = "Posts that were answered without the wait that they asked for, by whose limit \
+                    was reached";
         registry.register("http_waits_refused", help, http.waits_refused.clone());
         http
     }

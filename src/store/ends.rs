@@ -1,11 +1,12 @@
 //! The ends of the logs as this process left them, so that an append needn't ask for them first.
 //!
 //! Asked by an adapter's `append` before it asks the store, and fed with what it wrote once that is
-//! committed; an append takes out what it goes by, so that nothing is remembered of one that failed. What
-//! is remembered may have changed since: whoever goes by it writes nothing unless each head still shows
-//! what was seen of it, nor if the store knows an event id. Where others were found to append to the same
-//! log, nothing is expected until it was found once as this process left it. A lane may be remembered
-//! from before a resize: then another lane is woken, and the right one finds the events at its next look.
+//! committed; an append takes out what it goes by, so that nothing is remembered of one that
+//! failed. What is remembered may have changed since: whoever goes by it writes nothing unless each
+//! head still shows what was seen of it, nor if the store knows an event id. Where others were
+//! found to append to the same log, nothing is expected until it was found once as this process
+//! left it. A lane may be remembered from before a resize: then another lane is woken, and the
+//! right one finds the events at its next look.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -61,12 +62,20 @@ impl<S> Ends<S> {
     /// Takes out what is remembered of the batches' tenants.
     pub(super) fn take(&self, offers: &[Offer]) -> Memory<S> {
         let mut all = self.all();
-        let ends = offers.iter().filter_map(|offer| all.ends.remove_entry(&offer.batch().tenant)).collect();
+        let ends = offers
+            .iter()
+            .filter_map(|offer| all.ends.remove_entry(&offer.batch().tenant))
+            .collect();
         Memory { ends, clock: all.clock }
     }
 
     /// Remembers how the logs end behind what was written, and what is then seen of their heads.
-    pub(super) fn put(&self, memory: Memory<S>, verdict: &Verdict, seen: impl Fn(&S, Receipt) -> S) {
+    pub(super) fn put(
+        &self,
+        memory: Memory<S>,
+        verdict: &Verdict,
+        seen: impl Fn(&S, Receipt) -> S,
+    ) {
         let Memory { mut ends, clock } = memory;
         for (tenant, last) in &verdict.heads {
             if let Some(end) = ends.get_mut(tenant) {
@@ -120,7 +129,8 @@ impl<S: Clone + PartialEq> Memory<S> {
             let (Some(tail), Some(seen)) = (tails.get(tenant), seen.get(tenant)) else { continue };
             let before = before.remove(tenant).filter(|before| before.seen == *seen);
             let alone = before.is_some();
-            let (mut epochs, mut all) = before.map(|end| (end.tail.epochs, end.topics)).unwrap_or_default();
+            let (mut epochs, mut all) =
+                before.map(|end| (end.tail.epochs, end.topics)).unwrap_or_default();
             epochs.extend(tail.epochs.clone());
             all.extend(topics.into_iter().cloned());
             let tail = Tail { epochs, known: HashMap::new(), ..*tail };
@@ -139,7 +149,10 @@ impl<S> Default for Memory<S> {
 fn topics<'a>(offers: &'a [Offer]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
     let mut topics = HashMap::<_, HashSet<_>>::new();
     for batch in offers.iter().map(Offer::batch) {
-        topics.entry(&batch.tenant).or_default().extend(batch.drafts.iter().map(|draft| &draft.topic));
+        topics
+            .entry(&batch.tenant)
+            .or_default()
+            .extend(batch.drafts.iter().map(|draft| &draft.topic));
     }
     topics
 }
@@ -173,7 +186,10 @@ mod tests {
     fn batch(topic: &str) -> Batch {
         let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
         let id = EventId::new(Uuid::from_u128(1));
-        let place = Place { subject: Subject::new("inventory", "item"), topic: Topic::parse(topic).unwrap() };
+        let place = Place {
+            subject: Subject::new("inventory", "item"),
+            topic: Topic::parse(topic).unwrap(),
+        };
         let draft = Draft::delete_all(place, WireForm::Convention, id, &origin);
         Batch { tenant: diku(), drafts: vec![draft] }
     }
@@ -228,7 +244,8 @@ mod tests {
     fn a_topic_s_epoch_is_expected_once_it_was_asked_for() {
         let ends = Ends::new();
         let topics = [ITEM, ITEM, ITEM, OTHER, OTHER, ITEM];
-        let found: Vec<_> = (1..).zip(topics).map(|(end, topic)| append(&ends, topic, end)).collect();
+        let found: Vec<_> =
+            (1..).zip(topics).map(|(end, topic)| append(&ends, topic, end)).collect();
         assert_eq!(found, [true, true, false, true, false, false]);
         let [item, other] = [batch(ITEM), batch(OTHER)];
         let offers = [Offer::new(&item), Offer::new(&other)];
@@ -254,7 +271,9 @@ mod tests {
         let mut memory = ends.take(&offers);
         let nothing = State { tails: HashMap::new(), seen: HashMap::new(), now: Time::ZERO };
         memory.find(&offers, &nothing);
-        ends.put(memory, &judge(&offers, nothing.tails, nothing.now), |_, last| last.position.as_column());
+        ends.put(memory, &judge(&offers, nothing.tails, nothing.now), |_, last| {
+            last.position.as_column()
+        });
         assert!(!append(&ends, ITEM, 3));
     }
 

@@ -1,6 +1,7 @@
 //! The port's errors: what a caller may do about each.
 //!
-//! Made by every adapter; read by `intake`, `follow` and `http`. Always true: no text of them has credentials.
+//! Made by every adapter; read by `intake`, `follow` and `http`. Always true: no text of them has
+//! credentials.
 
 /// Why a store did not do what it was asked. Display never contains credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,6 +50,7 @@ impl Error {
 /// Why there is nothing to open beside a `serve`.
 pub(super) fn nothing_there(what: &str, name: &str) -> Error {
     Error::Refused(format!(
-        "there is no {what} `{name}`: run `event-gateway serve` first, with the same STORE_URL (or DB_…) and ENV"
+        "there is no {what} `{name}`: run `event-gateway serve` first, with the same STORE_URL (or \
+         DB_…) and ENV"
     ))
 }

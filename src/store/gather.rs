@@ -38,7 +38,8 @@ impl<'a> Room<'a> {
             self.events += 1;
             self.bytes = bytes;
         }
-        self.full = !fits || self.events >= self.scan.events_max || self.bytes >= self.scan.bytes_max;
+        self.full =
+            !fits || self.events >= self.scan.events_max || self.bytes >= self.scan.bytes_max;
         fits
     }
 }

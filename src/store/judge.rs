@@ -1,10 +1,11 @@
-//! The judging of an append: what is new, what was there before, what conflicts, and where the new stands.
+//! The judging of an append: what is new, what was there before, what conflicts, and where the new
+//! stands.
 //!
-//! Fed by an adapter's `append` with the batches and what the store holds of their tenants and event
-//! ids, in a state that still holds when the verdict is written, or it isn't; feeds it the rows to write. No
-//! I/O, no clock: the same input gives the same verdict, so that a transaction may be run again.
-//! Always true: positions are dense, time never goes back within a tenant, and a batch that conflicts
-//! leaves no trace.
+//! Fed by an adapter's `append` with the batches and what the store holds of their tenants and
+//! event ids, in a state that still holds when the verdict is written, or it isn't; feeds it the
+//! rows to write. No I/O, no clock: the same input gives the same verdict, so that a transaction
+//! may be run again. Always true: positions are dense, time never goes back within a tenant, and a
+//! batch that conflicts leaves no trace.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -106,15 +107,17 @@ impl Verdict {
     }
 }
 
-/// Judges the batches in their order, each against the store and what the batches before it were given.
-/// A tenant without a tail is not enabled.
+/// Judges the batches in their order, each against the store and what the batches before it were
+/// given. A tenant without a tail is not enabled.
 pub(super) fn judge(offers: &[Offer], mut tails: HashMap<TenantId, Tail>, now: Time) -> Verdict {
     let mut entries = Vec::new();
     let outcomes = offers
         .iter()
         .map(|offer| match tails.get_mut(&offer.batch.tenant) {
             None => Outcome::NotEnabled,
-            Some(tail) => conflict(offer, tail).unwrap_or_else(|| tail.append(offer, now, &mut entries)),
+            Some(tail) => {
+                conflict(offer, tail).unwrap_or_else(|| tail.append(offer, now, &mut entries))
+            }
         })
         .collect();
     let (mut heads, mut epochs) = (BTreeMap::new(), BTreeMap::new());
@@ -135,8 +138,9 @@ fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
     let mut twins: HashMap<EventId, (&Fingerprint, Position)> = HashMap::new();
     for (index, (draft, fingerprint)) in offer.drafts().enumerate() {
         let known = tail.known.get(&draft.event_id).map(|k| (&k.fingerprint, k.receipt.position));
-        let (other, position) =
-            known.unwrap_or_else(|| *twins.entry(draft.event_id).or_insert((fingerprint, Position::START)));
+        let (other, position) = known.unwrap_or_else(|| {
+            *twins.entry(draft.event_id).or_insert((fingerprint, Position::START))
+        });
         if other != fingerprint {
             return Some(Outcome::Conflict { index, position });
         }
@@ -148,16 +152,18 @@ impl Tail {
     /// Gives each draft its receipt; nothing can fail any more.
     fn append(&mut self, offer: &Offer, now: Time, entries: &mut Vec<Entry>) -> Outcome {
         let end = self.position;
-        let receipts = offer.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
-            Some(known) => known.receipt,
-            None => {
-                let entry = Entry { envelope: self.seal(draft, now), fingerprint: *fingerprint };
-                entries.push(entry);
-                let receipt = Receipt { position: self.position, time: self.time };
-                self.known.insert(draft.event_id, Known { receipt, fingerprint: *fingerprint });
-                receipt
-            }
-        });
+        let receipts =
+            offer.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
+                Some(known) => known.receipt,
+                None => {
+                    let entry =
+                        Entry { envelope: self.seal(draft, now), fingerprint: *fingerprint };
+                    entries.push(entry);
+                    let receipt = Receipt { position: self.position, time: self.time };
+                    self.known.insert(draft.event_id, Known { receipt, fingerprint: *fingerprint });
+                    receipt
+                }
+            });
         let receipts: Vec<_> = receipts.collect();
         let repeated = receipts.iter().any(|receipt| receipt.position <= end);
         Outcome::Appended { log_id: self.log_id, lane: self.lane, receipts, repeated }
@@ -239,7 +245,9 @@ mod tests {
     /// The positions of a batch's receipts, or the index and position of its conflict.
     fn positions(outcome: &Outcome) -> Result<Vec<u64>, (usize, u64)> {
         match outcome {
-            Outcome::Appended { receipts, .. } => Ok(receipts.iter().map(|r| r.position.number()).collect()),
+            Outcome::Appended { receipts, .. } => {
+                Ok(receipts.iter().map(|r| r.position.number()).collect())
+            }
             Outcome::Conflict { index, position } => Err((*index, position.number())),
             Outcome::NotEnabled => panic!("the tenant is enabled"),
         }
@@ -279,8 +287,10 @@ mod tests {
 
     #[test]
     fn what_follows_a_delete_all_carries_its_position_and_time_never_goes_back() {
-        let verdict = judged(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
-        let epochs: Vec<_> = verdict.entries.iter().map(|e| e.envelope.epoch.map(Position::number)).collect();
+        let verdict =
+            judged(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
+        let epochs: Vec<_> =
+            verdict.entries.iter().map(|e| e.envelope.epoch.map(Position::number)).collect();
         assert_eq!(epochs, [None, None, Some(12), Some(12)]);
         assert!(verdict.epochs.values().eq([&Position::from_column(14)]));
         assert!(verdict.entries.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));

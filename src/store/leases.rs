@@ -30,7 +30,9 @@ pub enum Renewed {
 
 /// Why the lanes can't be resized now: they are in use.
 pub(super) fn in_use(others: i64) -> Error {
-    Error::Refused(format!("the lanes are in use: {others} replicas attend or lanes are held by others"))
+    Error::Refused(format!(
+        "the lanes are in use: {others} replicas attend or lanes are held by others"
+    ))
 }
 
 /// Why the lanes can't be resized like this: the tenants are others than those that were asked for.
@@ -63,8 +65,8 @@ pub struct Roster {
     pub lanes: Vec<Standing>,
 }
 
-/// Who works on which lane, by the store's clock. Nobody holds longer than a `ttl` from now: where the clock
-/// has stepped back, what ends later has run out.
+/// Who works on which lane, by the store's clock. Nobody holds longer than a `ttl` from now: where
+/// the clock has stepped back, what ends later has run out.
 #[async_trait]
 pub trait Leases: Send + Sync {
     /// The number of lanes: `wanted` when the store is new, else what it was created with.
@@ -82,9 +84,14 @@ pub trait Leases: Send + Sync {
     /// Gives it back at once; nothing happens if it was taken since.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
-    /// Says that this `instance` (a run) of a replica is there to share the lanes, for another `ttl` from now.
-    /// Returns which one said so last by that name, if it would still be there.
-    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error>;
+    /// Says that this `instance` (a run) of a replica is there to share the lanes, for another
+    /// `ttl` from now. Returns which one said so last by that name, if it would still be there.
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error>;
 
     /// Says that it is not.
     async fn leave(&self, replica: &str) -> Result<(), Error>;
@@ -92,8 +99,8 @@ pub trait Leases: Send + Sync {
     /// Who is there, and who works on what.
     async fn roster(&self) -> Result<Roster, Error>;
 
-    /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or nothing.
-    /// Refused unless `by` holds every lane and no replica attends, and when a tenant would be left without
-    /// a lane. Epochs go on above all that were ever given.
+    /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or
+    /// nothing. Refused unless `by` holds every lane and no replica attends, and when a tenant
+    /// would be left without a lane. Epochs go on above all that were ever given.
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error>;
 }

@@ -3,9 +3,10 @@
 //! Fed and asked through the port alone. Every write waits for a majority's journals, every read
 //! sees what a majority has, on the primary. The store's clock is the primary's. Always true:
 //! whoever appends to a log raises its head first, so of two at once one loses, writes nothing and
-//! tries again; every transaction is said to be under way before it begins, so that nobody overlooks
-//! it, and another one ends it if its replica is dead; and no write outside transactions (cursors,
-//! leases) needs a row that a transaction may have locked, so that none waits for a dead replica.
+//! tries again; every transaction is said to be under way before it begins, so that nobody
+//! overlooks it, and another one ends it if its replica is dead; and no write outside transactions
+//! (cursors, leases) needs a row that a transaction may have locked, so that none waits for a dead
+//! replica.
 
 mod append;
 mod changed;
@@ -92,7 +93,8 @@ impl Store for Mongodb {
         4
     }
 
-    /// Its round trips take what 90 drafts take: an append of 32 lasts 6 ms, one of 400 lasts 23 ms.
+    /// Its round trips take what 90 drafts take: an append of 32 lasts 6 ms, one of 400 lasts 23
+    /// ms.
     fn group_drafts_min(&self) -> usize {
         100
     }

@@ -35,7 +35,8 @@ mod tests {
 
     fn postgres(url: &str) -> String {
         let server = PostgresServer::Url(url.into());
-        let (statement_timeout, schema) = (Duration::from_secs(1), "folio_event_gateway".to_owned());
+        let (statement_timeout, schema) =
+            (Duration::from_secs(1), "folio_event_gateway".to_owned());
         Config::Postgres(PostgresConfig {
             server,
             connections_max: 2,
@@ -47,18 +48,25 @@ mod tests {
     }
 
     fn mongodb(url: &str) -> String {
-        Config::Mongodb(MongodbConfig { url: url.into(), database: "event_gateway".to_owned() }).place()
+        Config::Mongodb(MongodbConfig { url: url.into(), database: "event_gateway".to_owned() })
+            .place()
     }
 
     #[test]
     fn a_place_is_told_without_credentials() {
         let schema = "schema folio_event_gateway";
-        assert_eq!(postgres("postgres://u:s3cret@[::1]:1/db"), format!("[::1]:1, database db, {schema}"));
+        assert_eq!(
+            postgres("postgres://u:s3cret@[::1]:1/db"),
+            format!("[::1]:1, database db, {schema}")
+        );
         assert_eq!(
             postgres("postgres://u@h/db?host=other&password=s3cret"),
             format!("other:5432, database db, {schema}")
         );
-        assert_eq!(mongodb("mongodb://u:s3cret@a:1,b:2/?replicaSet=rs0"), "a:1,b:2, database event_gateway");
+        assert_eq!(
+            mongodb("mongodb://u:s3cret@a:1,b:2/?replicaSet=rs0"),
+            "a:1,b:2, database event_gateway"
+        );
         assert_eq!(mongodb("mongodb://a/db"), "a, database db");
         assert!(Config::Sqlite { path: "data/x.db".into() }.place().ends_with("/data/x.db"));
     }

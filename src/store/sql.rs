@@ -73,7 +73,9 @@ pub(super) fn topic(row: &impl Columns) -> Result<Topic, Error> {
 /// The column `lane`.
 pub(super) fn lane(row: &impl Columns) -> Result<Lane, Error> {
     let number = row.integer("lane")?;
-    u16::try_from(number).map(Lane::new).map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
+    u16::try_from(number)
+        .map(Lane::new)
+        .map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
 }
 
 /// The column `lanes`: how many there are.
@@ -130,7 +132,12 @@ pub(super) fn head(row: &impl Columns) -> Result<Head, Error> {
 
 /// An enabled tenant's columns.
 pub(super) fn enabled(row: &impl Columns) -> Result<Enabled, Error> {
-    Ok(Enabled { tenant: tenant(row)?, log_id: log_id(row)?, lane: lane(row)?, head: position(row)? })
+    Ok(Enabled {
+        tenant: tenant(row)?,
+        log_id: log_id(row)?,
+        lane: lane(row)?,
+        head: position(row)?,
+    })
 }
 
 /// A cursor's columns.
@@ -156,7 +163,9 @@ pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Er
     let (tenant, event_id) = (tenant(row)?, event_id(row)?);
     let receipt = Receipt { position: position(row)?, time: time(row)? };
     let fingerprint = row.bytes("fingerprint")?.try_into().map_err(|_| {
-        Error::Corrupt(format!("table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"))
+        Error::Corrupt(format!(
+            "table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"
+        ))
     })?;
     Ok((tenant, event_id, Known { receipt, fingerprint }))
 }
@@ -180,7 +189,8 @@ pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
     let corrupt = |what: &str| Error::Corrupt(format!("table parked: unknown {what}"));
     let ended = row.integer_if_any("ended")?.map(Position::from_column);
     let asked = row.text_if_any("asked")?;
-    let asked = asked.map(|word| Asked::from_column(word).ok_or_else(|| corrupt(word))).transpose()?;
+    let asked =
+        asked.map(|word| Asked::from_column(word).ok_or_else(|| corrupt(word))).transpose()?;
     let key = row.text_if_any("key")?.map(Key::parse).transpose();
     Ok(Parked {
         event_id: event_id(row)?,
@@ -213,7 +223,11 @@ pub(super) fn transition(row: &impl Columns) -> Result<u64, Error> {
 }
 
 /// An event's columns; the tenant is the one that was asked for.
-pub(super) fn envelope(row: &impl Columns, tenant: &TenantId, log_id: LogId) -> Result<Envelope, Error> {
+pub(super) fn envelope(
+    row: &impl Columns,
+    tenant: &TenantId,
+    log_id: LogId,
+) -> Result<Envelope, Error> {
     let position = position(row)?;
     let named = |e| match e {
         Error::Corrupt(why) => {

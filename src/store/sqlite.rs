@@ -39,16 +39,26 @@ pub(super) struct Sqlite {
     writer: Writer,
     readers: Readers,
     clock: Arc<dyn Clock>,
-    /// Bytes of the largest append that failed, until so many are written: a smaller write may find room.
+    /// Bytes of the largest append that failed, until so many are written: a smaller write may find
+    /// room.
     failed_bytes: AtomicU64,
 }
 
 impl Sqlite {
     /// Opens the file at `path`.
-    pub(super) async fn open(path: &Path, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(super) async fn open(
+        path: &Path,
+        access: Access,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let path = path.to_owned();
         let files = connections::blocking(move || files::open(&path, access)).await?;
-        Ok(Self { writer: files.writer, readers: files.readers, clock, failed_bytes: AtomicU64::new(0) })
+        Ok(Self {
+            writer: files.writer,
+            readers: files.readers,
+            clock,
+            failed_bytes: AtomicU64::new(0),
+        })
     }
 }
 

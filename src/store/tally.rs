@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-/// What became of all events, as the store knows it: of each one thing, so that the sum is the heads'.
+/// What became of all events, as the store knows it: of each one thing, so that the sum is the
+/// heads'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// All that were ever appended.

@@ -1,7 +1,7 @@
 //! Parking transitions: each is written upon the one before it, or not at all.
 //!
-//! Asked by the adapters' `park` in its transaction. A store that went back since a lane read it would
-//! else be given the lane's next transition, and nobody could see any more that it lacks one.
+//! Asked by the adapters' `park` in its transaction. A store that went back since a lane read it
+//! would else be given the lane's next transition, and nobody could see any more that it lacks one.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,7 @@ pub(super) fn follows(tenant: &TenantId, stored: u64, number: u64) -> Result<(),
         return Ok(());
     }
     Err(Error::Unavailable(format!(
-        "tenant `{tenant}` has {stored} parking transitions, and the next is number {number}: the store went back"
+        "tenant `{tenant}` has {stored} parking transitions, and the next is number {number}: the \
+         store went back"
     )))
 }

@@ -1,19 +1,22 @@
 //! What is logged, as `LOG_LEVEL` says it: a level, or directives with levels.
 //!
-//! The filter's own parser takes a word that is no level for the name of a module: `LOG_LEVEL=loud` would log
-//! nothing but what a module named `loud` says.
+//! The filter's own parser takes a word that is no level for the name of a module: `LOG_LEVEL=loud`
+//! would log nothing but what a module named `loud` says.
 
 use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What the HTTP server says of itself is left out unless somebody asks for it by name: one line tells what serves.
+/// What the HTTP server says of itself is left out unless somebody asks for it by name: one line
+/// tells what serves.
 const QUIET: &str = "actix_server=warn";
 
 /// The filter for `info`, or for directives such as `info,event_gateway=debug`.
 pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
-    let directives = directives(text).with_context(|| format!("LOG_LEVEL is `{}`", text.escape_debug()))?;
-    EnvFilter::try_new(&directives).with_context(|| format!("LOG_LEVEL is `{}`", text.escape_debug()))
+    let directives =
+        directives(text).with_context(|| format!("LOG_LEVEL is `{}`", text.escape_debug()))?;
+    EnvFilter::try_new(&directives)
+        .with_context(|| format!("LOG_LEVEL is `{}`", text.escape_debug()))
 }
 
 fn directives(text: &str) -> anyhow::Result<String> {
@@ -42,7 +45,10 @@ fn level(text: &str) -> anyhow::Result<String> {
     let level = if level == "warning" { "warn" } else { &level };
     if !LEVELS.contains(&level) {
         let levels = LEVELS.join(", ");
-        bail!("a level must be one of {levels}; there may be several, such as info,event_gateway=debug");
+        bail!(
+            "a level must be one of {levels}; there may be several, such as \
+             info,event_gateway=debug"
+        );
     }
     Ok(level.to_owned())
 }
@@ -69,9 +75,15 @@ mod tests {
 
     #[test]
     fn what_is_no_level_is_refused_with_the_list_of_what_is() {
-        for text in
-            ["loud", "event_gateway", "info,", "event_gateway=loud", "3", "info;debug", "event_gateway="]
-        {
+        for text in [
+            "loud",
+            "event_gateway",
+            "info,",
+            "event_gateway=loud",
+            "3",
+            "info;debug",
+            "event_gateway=",
+        ] {
             let error = format!("{:#}", filter(text).unwrap_err());
             assert!(error.starts_with(&format!("LOG_LEVEL is `{text}`")), "{error}");
             assert!(error.contains("off, error, warn, info, debug, trace"), "{error}");

@@ -56,7 +56,11 @@ impl Queue {
     }
 
     /// Starts the thread that writes to `out`, and looks around between its writes.
-    pub(super) fn write_to(&self, out: impl Write + Send + 'static, look: impl Fn() + Send + 'static) {
+    pub(super) fn write_to(
+        &self,
+        out: impl Write + Send + 'static,
+        look: impl Fn() + Send + 'static,
+    ) {
         let queue = self.clone();
         let thread = thread::Builder::new().name("log".to_owned());
         let started = thread.spawn(move || queue.0.run(out, look));

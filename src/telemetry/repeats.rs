@@ -59,11 +59,18 @@ impl Repeats {
     }
 
     fn tell(&self, at: Instant) {
-        let ended: Vec<_> =
-            self.places().extract_if(|_, place| place.since + PERIOD <= at).map(|(_, place)| place).collect();
-        for Place { level, text, held_back, .. } in ended.into_iter().filter(|place| place.held_back > 0) {
+        let ended: Vec<_> = self
+            .places()
+            .extract_if(|_, place| place.since + PERIOD <= at)
+            .map(|(_, place)| place)
+            .collect();
+        for Place { level, text, held_back, .. } in
+            ended.into_iter().filter(|place| place.held_back > 0)
+        {
             match level {
-                Level::ERROR => tracing::error!(target: TARGET, held_back, "held back lines like: {text}"),
+                Level::ERROR => {
+                    tracing::error!(target: TARGET, held_back, "held back lines like: {text}")
+                }
                 _ => tracing::warn!(target: TARGET, held_back, "held back lines like: {text}"),
             }
         }
@@ -170,7 +177,10 @@ mod tests {
         });
         let told = told.0.lock().unwrap();
         let count = |text: &str| told.iter().filter(|line| *line == text).count();
-        assert_eq!((count("the same"), count("each another"), count("no trouble")), (1, DIFFERENT_MAX, 400));
+        assert_eq!(
+            (count("the same"), count("each another"), count("no trouble")),
+            (1, DIFFERENT_MAX, 400)
+        );
         assert_eq!(count("held back lines like: the same"), 1);
         let held_back = 399 + 400 - DIFFERENT_MAX;
         assert!(metrics.text().contains(&format!("log_lines_held_back_total {held_back}\n")));

@@ -25,7 +25,11 @@ async fn a_consumer_of_the_embedded_broker_sees_keys_headers_time_and_bytes_in_o
     mirror.ensure(&[spec("folio.diku.inventory.item", 1)]).await.unwrap();
     let events: Vec<_> = (0..100)
         .map(|n| {
-            log.event("folio.diku.inventory.item", &format!("key-{}", n % 7), format!("{{\"n\": {n}.10}}"))
+            log.event(
+                "folio.diku.inventory.item",
+                &format!("key-{}", n % 7),
+                format!("{{\"n\": {n}.10}}"),
+            )
         })
         .collect();
     for part in events.chunks(30) {
@@ -45,7 +49,10 @@ async fn ensure_gives_each_embedded_topic_its_partitions_and_may_be_repeated() {
     for _ in 0..2 {
         mirror.ensure(&specs).await.unwrap();
     }
-    assert_eq!(["a", "b", "c"].map(|name| partitions(mirror.address(), name)), [Some(1), Some(3), None]);
+    assert_eq!(
+        ["a", "b", "c"].map(|name| partitions(mirror.address(), name)),
+        [Some(1), Some(3), None]
+    );
 }
 
 #[tokio::test]
@@ -53,10 +60,11 @@ async fn a_large_backlog_is_sent_whole_and_the_newest_of_it_is_kept() {
     let (mirror, mut log) = (mirror(), Log::new("diku"));
     mirror.ensure(&[spec("folio.diku.inventory.item", 4)]).await.unwrap();
     let big = format!("\"{}\"", "x".repeat(2_000));
-    let events =
-        (0..10_000).map(|n| log.event("folio.diku.inventory.item", &format!("key-{n}"), big.clone()));
+    let events = (0..10_000)
+        .map(|n| log.event("folio.diku.inventory.item", &format!("key-{n}"), big.clone()));
     mirror.send(events.collect()).await.unwrap();
     let records = consume(mirror.address(), "folio.diku.inventory.item", Isolation::ReadCommitted);
-    let newest = records.iter().filter_map(|record| record.header("position")?.parse::<u64>().ok()).max();
+    let newest =
+        records.iter().filter_map(|record| record.header("position")?.parse::<u64>().ok()).max();
     assert_eq!(newest, Some(10_000));
 }

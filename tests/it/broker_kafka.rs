@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
-use event_gateway::broker::{Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open};
+use event_gateway::broker::{
+    Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open,
+};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
@@ -80,7 +82,12 @@ impl World {
     }
 
     fn spec(&self, entity: &str, partitions: u16) -> TopicSpec {
-        TopicSpec { topic: topic(&self.name(entity)), partitions, retention_ms: -1, compacted: false }
+        TopicSpec {
+            topic: topic(&self.name(entity)),
+            partitions,
+            retention_ms: -1,
+            compacted: false,
+        }
     }
 
     /// Topics of one partition each.
@@ -131,7 +138,9 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
     loop {
         match call().await {
             Ok(done) => return done,
-            Err(error) => assert!(Instant::now() < until && matches!(error, Error::Retry(_)), "{error:?}"),
+            Err(error) => {
+                assert!(Instant::now() < until && matches!(error, Error::Retry(_)), "{error:?}")
+            }
         }
     }
 }

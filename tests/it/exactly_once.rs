@@ -45,10 +45,11 @@ stories!(on_mongodb, &crate::mongodb::url());
 pub fn setup(env: &str, store: &str) -> Setup {
     let address = kafka::address();
     let (host, port) = address.split_once(':').unwrap();
-    let setup = serve::setup(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup =
+        serve::setup(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let setup = setup.with("STORE_URL", store).with("REPLICA", "one");
-    let several =
-        load::entities().map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
+    let several = load::entities()
+        .map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
     setup.for_each_tenant(&several.concat())
 }
 
@@ -56,7 +57,12 @@ pub fn setup(env: &str, store: &str) -> Setup {
 pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
     let place = story::Place { url, broker, env, tenants: &TENANTS };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
-    assert!(findings.is_empty(), "{} findings: {:#?}", findings.len(), &findings[..findings.len().min(5)]);
+    assert!(
+        findings.is_empty(),
+        "{} findings: {:#?}",
+        findings.len(),
+        &findings[..findings.len().min(5)]
+    );
 }
 
 async fn a_mixed_load(store: &str) {
@@ -109,14 +115,18 @@ async fn a_waiting_post(store: &str) {
     let setup = setup(&env, store);
     let serve = setup.serve();
     let client = reqwest::Client::new();
-    let post =
-        client.post(format!("{}/domain-events/inventory/item", serve.url)).header("X-Okapi-Tenant", "diku");
+    let post = client
+        .post(format!("{}/domain-events/inventory/item", serve.url))
+        .header("X-Okapi-Tenant", "diku");
     let post = post.header("Content-Type", "application/json").header("Prefer", "wait=30");
     let receipt: serde_json::Value =
         post.body(r#"{"new":{"id":"a"}}"#).send().await.unwrap().json().await.unwrap();
     assert_eq!(receipt["published"], true, "{receipt}");
-    let records =
-        kafka::consume(&kafka::address(), &format!("{env}.diku.inventory.item"), Isolation::ReadCommitted);
+    let records = kafka::consume(
+        &kafka::address(),
+        &format!("{env}.diku.inventory.item"),
+        Isolation::ReadCommitted,
+    );
     assert_eq!(records.len(), 1);
 }
 

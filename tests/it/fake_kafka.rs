@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_gateway::broker::{
-    Broker, Described, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published, Unwritable,
-    Widened,
+    Broker, Described, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published,
+    Unwritable, Widened,
 };
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
@@ -125,16 +125,20 @@ impl Broker for FakeKafka {
     }
 
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
-        self.call(|state| match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
-            Some(spec) => Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned())),
-            None => {
-                let is_away = |spec: &&TopicSpec| state.away_topics.contains(&spec.topic);
-                let away = topics
-                    .iter()
-                    .filter(is_away)
-                    .map(|spec| Unwritable { topic: spec.topic.clone(), why: "away by the test".to_owned() });
-                let away: Vec<_> = away.collect();
-                if away.is_empty() { Ok(()) } else { Err(Error::Away(away)) }
+        self.call(|state| {
+            match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
+                Some(spec) => {
+                    Err(Error::Topic(spec.topic.clone(), "refused by the test".to_owned()))
+                }
+                None => {
+                    let is_away = |spec: &&TopicSpec| state.away_topics.contains(&spec.topic);
+                    let away = topics.iter().filter(is_away).map(|spec| Unwritable {
+                        topic: spec.topic.clone(),
+                        why: "away by the test".to_owned(),
+                    });
+                    let away: Vec<_> = away.collect();
+                    if away.is_empty() { Ok(()) } else { Err(Error::Away(away)) }
+                }
             }
         })
     }
@@ -163,16 +167,18 @@ impl Broker for FakeKafka {
     ) -> Result<Vec<Published>, Error> {
         tokio::time::sleep(self.state(|state| state.history_takes)).await;
         self.call(|state| {
-            let wanted =
-                |e: &&Envelope| e.log_id == log_id && e.position > behind && topics.contains(&e.topic);
-            let records = state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| Published {
-                topic: event.topic.clone(),
-                partition: 0,
-                offset,
-                key: event.key.to_string(),
-                position: event.position,
-                event_id: event.event_id,
-            });
+            let wanted = |e: &&Envelope| {
+                e.log_id == log_id && e.position > behind && topics.contains(&e.topic)
+            };
+            let records =
+                state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| Published {
+                    topic: event.topic.clone(),
+                    partition: 0,
+                    offset,
+                    key: event.key.to_string(),
+                    position: event.position,
+                    event_id: event.event_id,
+                });
             Ok(records.collect())
         })
     }
@@ -217,11 +223,15 @@ impl Producer for FakeProducer {
         self.kafka.clone().call(|state| {
             self.refuse_fenced(state)?;
             let events = page.slices.iter().flat_map(|slice| &slice.events);
-            if events.clone().any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone()))) {
+            if events
+                .clone()
+                .any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone())))
+            {
                 return Err(Error::Isolate("a record is too large".to_owned()));
             }
             let latest = state.now.map(|now| now.as_ms() + 3_600_000);
-            if latest.is_some_and(|latest| events.clone().any(|event| event.time.as_ms() > latest)) {
+            if latest.is_some_and(|latest| events.clone().any(|event| event.time.as_ms() > latest))
+            {
                 return Err(Error::Early("a record is of the future".to_owned()));
             }
             let bytes = events.clone().map(|event| event.payload.len()).sum();

@@ -65,7 +65,12 @@ impl Setup {
             tenant_waiters_max: 100,
             shutdown_timeout: Duration::from_secs(1),
         };
-        Self { http, intake: intake::Config::default(), relay: false, around: Box::new(|store| store) }
+        Self {
+            http,
+            intake: intake::Config::default(),
+            relay: false,
+            around: Box::new(|store| store),
+        }
     }
 
     /// As if there were a relay: `published` is what the cursor in the store says.
@@ -74,7 +79,10 @@ impl Setup {
     }
 
     /// Puts another store in front of the real one.
-    pub fn with_store(self, around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + 'static) -> Self {
+    pub fn with_store(
+        self,
+        around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + 'static,
+    ) -> Self {
         Self { around: Box::new(around), ..self }
     }
 
@@ -97,7 +105,11 @@ impl Setup {
             settings: Arc::new(settings()),
             store: seen.clone(),
             intake: Arc::new(intake),
-            published: Arc::new(Published::new(seen, self.relay.then_some(ticks), CancellationToken::new())),
+            published: Arc::new(Published::new(
+                seen,
+                self.relay.then_some(ticks),
+                CancellationToken::new(),
+            )),
             health: health.clone(),
             metrics: Arc::default(),
             clock,
@@ -135,7 +147,8 @@ pub fn settings() -> Settings {
         ("circulation", "loan"),
     ];
     let named = |(p, e)| ((Producer::parse(p).unwrap(), EntityName::parse(e).unwrap()), entity());
-    let import = (Producer::parse("data-import").unwrap(), EventName::parse("DI_COMPLETED").unwrap());
+    let import =
+        (Producer::parse("data-import").unwrap(), EventName::parse("DI_COMPLETED").unwrap());
     let template = Template::parse("{env}.Default.{tenant}.{event}").unwrap();
     let default = TenantSettings {
         producers: Default::default(),
@@ -206,7 +219,10 @@ impl Gateway {
         let mut connection = self.connect().await;
         connection.write_all(request).await.unwrap();
         let mut all = String::new();
-        timeout(PATIENCE, connection.read_to_string(&mut all)).await.expect("an end in time").unwrap();
+        timeout(PATIENCE, connection.read_to_string(&mut all))
+            .await
+            .expect("an end in time")
+            .unwrap();
         let (head, _) = all.split_once("\r\n\r\n").unwrap();
         format!("{head}\r\n")
     }
@@ -270,7 +286,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> &str {
@@ -299,7 +318,11 @@ async fn whole_answer(connection: &mut TcpStream) -> Answer {
             return answer;
         }
         let read = connection.read_buf(&mut bytes).await;
-        assert!(read.is_ok_and(|n| n > 0), "no whole answer: {:?}", String::from_utf8_lossy(&bytes));
+        assert!(
+            read.is_ok_and(|n| n > 0),
+            "no whole answer: {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
     }
 }
 

@@ -43,10 +43,12 @@ async fn a_record_that_is_too_early_has_its_tenant_wait_and_nobody_else() {
     let followers = stage.follow();
     stage.published(&tenants[1..]).await;
     let trouble = stage.trouble("clock of tenant t0").await;
-    for part in ["position 1 ", "2026-01-31T14:00:00.000Z", "about 2026-01-31T13:00:00.000Z", ITEM] {
+    for part in ["position 1 ", "2026-01-31T14:00:00.000Z", "about 2026-01-31T13:00:00.000Z", ITEM]
+    {
         assert!(trouble.contains(part), "{part}: {trouble}");
     }
-    let sent = stage.kafka.state(|state| state.records.iter().any(|record| record.tenant == tenants[0]));
+    let sent =
+        stage.kafka.state(|state| state.records.iter().any(|record| record.tenant == tenants[0]));
     assert!(!sent, "Kafka takes nothing of it yet");
     stage.kafka.state(|state| state.now = Some(after(NOON, HOUR)));
     stage.published(&tenants).await;
@@ -65,7 +67,10 @@ async fn a_record_that_is_too_old_for_its_topic_is_never_taken_and_parked() {
     let described = Described { age_ms_max: Some(day), ..Described::default() };
     stage.kafka.state(|state| state.described.insert(topic(ITEM), described));
     let late = Arc::new(Manual::new(after(NOON, 48 * HOUR)));
-    let stage = Stage { parts: event_gateway::follow::Parts { clock: late, ..stage.parts.clone() }, ..stage };
+    let stage = Stage {
+        parts: event_gateway::follow::Parts { clock: late, ..stage.parts.clone() },
+        ..stage
+    };
     let followers = stage.follow();
     let parked = stage.parked(&tenants[0], |parked| !parked.is_empty()).await;
     assert!(parked[0].cause.contains("time"), "{}", parked[0].cause);
@@ -90,7 +95,8 @@ async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_els
     stage.published(std::slice::from_ref(last)).await;
     let trouble = stage.trouble(&format!("writes to {LOAN}")).await;
     assert!(trouble.contains("away by the test"), "{trouble}");
-    let sent = stage.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
+    let sent =
+        stage.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
     assert!(!sent, "Kafka takes nothing of it");
     // What comes before the first event that waits is published.
     stage.until(|cursor| cursor == Some(2), &waiting[0]).await;

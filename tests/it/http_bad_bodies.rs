@@ -11,15 +11,29 @@ const LINES: &str = "application/x-ndjson";
 const ZERO: &str = "00000000-0000-0000-0000-000000000000";
 
 pub fn cases() -> Vec<Case> {
-    [no_json(), no_change(), bad_keys(), bad_members(), bad_headers(), arrays(), lines(), others(), sizes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        no_json(),
+        no_change(),
+        bad_keys(),
+        bad_members(),
+        bad_headers(),
+        arrays(),
+        lines(),
+        others(),
+        sizes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 type Row<B> = (B, u16, &'static str, &'static [&'static str]);
 
-fn case(path: &str, content_type: &str, (body, status, problem, pointers): Row<impl AsRef<[u8]>>) -> Case {
+fn case(
+    path: &str,
+    content_type: &str,
+    (body, status, problem, pointers): Row<impl AsRef<[u8]>>,
+) -> Case {
     let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", content_type)];
     let text: String = String::from_utf8_lossy(body.as_ref()).chars().take(80).collect();
     Case {
@@ -75,7 +89,12 @@ fn no_change() -> Vec<Case> {
         (r#"{"new":{"id":"1"},"new":{"id":"1"}}"#, 422, "duplicate-name", &["/new"]),
         (r#"{"new":{"id":"1"},"n\u0065w":{"id":"2"}}"#, 422, "duplicate-name", &["/new"]),
         (r#"{"new":{"id":"1","\u0069d":"1"}}"#, 422, "duplicate-name", &["/new/id"]),
-        (r#"{"new":{"id":"1","a":[0,{"b/c":1,"b\/c":1}]}}"#, 422, "duplicate-name", &["/new/a/1/b~1c"]),
+        (
+            r#"{"new":{"id":"1","a":[0,{"b/c":1,"b\/c":1}]}}"#,
+            422,
+            "duplicate-name",
+            &["/new/a/1/b~1c"],
+        ),
         (
             r#"{"new":{"id":"1","\ud800":1,"\uD800":1}}"#,
             422,
@@ -125,13 +144,20 @@ fn bad_members() -> Vec<Case> {
         (r#""eventId":"x""#.into(), 422, "illegal-event-id", &["/eventId"]),
         (r#""eventId":"""#.into(), 422, "illegal-event-id", &["/eventId"]),
         (r#""eventId":7"#.into(), 422, "not-a-string", &["/eventId"]),
-        (format!(r#""eventId":"{}""#, TAKEN.replace('-', "")), 422, "illegal-event-id", &["/eventId"]),
+        (
+            format!(r#""eventId":"{}""#, TAKEN.replace('-', "")),
+            422,
+            "illegal-event-id",
+            &["/eventId"],
+        ),
         (format!(r#""eventId":"{{{TAKEN}}}""#), 422, "illegal-event-id", &["/eventId"]),
         (format!(r#""eventId":"urn:uuid:{TAKEN}""#), 422, "illegal-event-id", &["/eventId"]),
         (format!(r#""eventId":" {TAKEN}""#), 422, "illegal-event-id", &["/eventId"]),
         (format!(r#""eventId":"{TAKEN}""#), 409, "event-id-conflict", &["/eventId"]),
     ];
-    let whole = |(members, s, p, at): Row<String>| (format!(r#"{{"new":{{"id":"1"}},{members}}}"#), s, p, at);
+    let whole = |(members, s, p, at): Row<String>| {
+        (format!(r#"{{"new":{{"id":"1"}},{members}}}"#), s, p, at)
+    };
     rows.map(|row| case(INSTANCE, JSON, whole(row))).into()
 }
 
@@ -153,7 +179,12 @@ fn bad_headers() -> Vec<Case> {
         (r#"{"replay_id":"x"}"#.into(), 422, "illegal-header", &["/headers/replay_id"]),
         (r#"{"traceparent":"x"}"#.into(), 422, "illegal-header", &["/headers/traceparent"]),
         (r#"{"X-Okapi-Token":"x"}"#.into(), 422, "illegal-header", &["/headers/X-Okapi-Token"]),
-        (r#"{"folio.tenantId":"other"}"#.into(), 422, "illegal-header", &["/headers/folio.tenantId"]),
+        (
+            r#"{"folio.tenantId":"other"}"#.into(),
+            422,
+            "illegal-header",
+            &["/headers/folio.tenantId"],
+        ),
         (r#"{"a":"ü"}"#.into(), 422, "illegal-header", &["/headers/a"]),
         (r#"{"ü":"a"}"#.into(), 422, "illegal-header", &["/headers/ü"]),
         (r#"{"a":1,"b":null}"#.into(), 422, "illegal-header", &["/headers/a", "/headers/b"]),
@@ -163,7 +194,8 @@ fn bad_headers() -> Vec<Case> {
         (r#"{"a":"1","A":"2"}"#.into(), 422, "illegal-header", &["/headers/A"]),
         (format!(r#"{{"a":"{}"}}"#, "x".repeat(4097)), 422, "illegal-header", &["/headers/a"]),
     ];
-    let whole = |(h, s, p, at): Row<String>| (format!(r#"{{"new":{{"id":"1"}},"headers":{h}}}"#), s, p, at);
+    let whole =
+        |(h, s, p, at): Row<String>| (format!(r#"{{"new":{{"id":"1"}},"headers":{h}}}"#), s, p, at);
     rows.map(|row| case(INSTANCE, JSON, whole(row))).into()
 }
 
@@ -171,8 +203,9 @@ const GOOD: &str = r#"{"new":{"id":"1"}}"#;
 
 fn arrays() -> Vec<Case> {
     let id = "8f1f4e4c-6c57-4f5c-9d7e-2f2a0c3f1b11";
-    let twins =
-        format!(r#"[{{"new":{{"id":"1"}},"eventId":"{id}"}},{{"new":{{"id":"2"}},"eventId":"{id}"}}]"#);
+    let twins = format!(
+        r#"[{{"new":{{"id":"1"}},"eventId":"{id}"}},{{"new":{{"id":"2"}},"eventId":"{id}"}}]"#
+    );
     let rows: [Row<String>; 11] = [
         ("[]".into(), 422, "empty-batch", &[]),
         ("[1]".into(), 422, "not-an-object", &["/0"]),
@@ -262,8 +295,9 @@ fn sizes() -> Vec<Case> {
         (record(512 << 10), 413, "body-too-large", &[]),
     ];
     let mut cases: Vec<_> = rows.map(|row| case(INSTANCE, JSON, row)).into();
-    let head =
-        format!("POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: {JSON}\r\n");
+    let head = format!(
+        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: {JSON}\r\n"
+    );
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(9));
     let declared = format!("{head}Content-Length: 99999999999\r\n\r\n");

@@ -31,7 +31,8 @@ async fn a_malformed_request_is_refused_and_leaves_no_trace() {
     let kafka = FakeKafka::default();
     let followers = gateway.follow(&kafka);
 
-    let cases: Vec<Case> = http_bad_bodies::cases().into_iter().chain(http_bad_requests::cases()).collect();
+    let cases: Vec<Case> =
+        http_bad_bodies::cases().into_iter().chain(http_bad_requests::cases()).collect();
     assert!(cases.len() >= 150, "{} cases", cases.len());
     let mut failures = Vec::new();
     for case in &cases {
@@ -45,11 +46,14 @@ async fn a_malformed_request_is_refused_and_leaves_no_trace() {
     }
     // What comes after them all is the second record of its topic: no refused one is before it.
     gateway.post_json("/domain-events/inventory/instance", r#"{"new":{"id":"last"}}"#).await;
-    while kafka.state(|state| state.records.last().is_none_or(|record| record.key.as_str() != "last")) {
+    while kafka
+        .state(|state| state.records.last().is_none_or(|record| record.key.as_str() != "last"))
+    {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     followers.stop().await;
-    let keys: Vec<_> = kafka.state(|state| state.records.iter().map(|r| r.key.to_string()).collect());
+    let keys: Vec<_> =
+        kafka.state(|state| state.records.iter().map(|r| r.key.to_string()).collect());
     assert_eq!(keys, ["first", "last"]);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
@@ -91,7 +95,8 @@ async fn an_unknown_entity_lists_the_known_ones() {
     let gateway = Gateway::start().await;
     let answer = gateway.post_json("/domain-events/inventory/nothing", "{}").await;
     let known: Vec<_> = parameters(&answer.json()["errors"][0], "known");
-    let expected = ["circulation.loan", "inventory.holdings-record", "inventory.instance", "inventory.item"];
+    let expected =
+        ["circulation.loan", "inventory.holdings-record", "inventory.instance", "inventory.item"];
     assert_eq!(known, expected);
     let answer = gateway.post_json("/process-events/inventory/nothing", "{}").await;
     assert_eq!(parameters(&answer.json()["errors"][0], "known"), ["data-import.DI_COMPLETED"]);
@@ -107,9 +112,13 @@ async fn a_refusal_says_what_a_program_needs_to_go_on() {
     assert_eq!(parameters(&conflict["errors"][0], "position"), ["1"]);
     let method = gateway.read("/domain-events/inventory/instance").await;
     assert_eq!((method.status, method.header("Allow")), (405, Some("POST")));
-    let type_less = gateway.post("/domain-events/inventory/instance", "text/plain", "{}").await.json();
-    assert!(type_less["detail"].as_str().unwrap().contains("application/json or application/x-ndjson"));
-    let line = gateway.post("/domain-events/inventory/instance", "application/x-ndjson", "\n\n{]").await;
+    let type_less =
+        gateway.post("/domain-events/inventory/instance", "text/plain", "{}").await.json();
+    assert!(
+        type_less["detail"].as_str().unwrap().contains("application/json or application/x-ndjson")
+    );
+    let line =
+        gateway.post("/domain-events/inventory/instance", "application/x-ndjson", "\n\n{]").await;
     let detail = line.json()["detail"].as_str().unwrap().to_owned();
     assert!(
         detail.starts_with("line 3 of the body: not JSON") && detail.ends_with(" at column 2"),

@@ -72,7 +72,11 @@ fn tenants() -> Vec<Case> {
     cases.push(case(request("GET", "/domain-events", &nobody, b""), 404, "tenant-not-enabled"));
     cases.push(case(request("GET", "/domain-events", &[], b""), 400, "missing-tenant"));
     cases.push(case(request("POST", "/process-events/x/y", &[], b""), 400, "missing-tenant"));
-    cases.push(case(request("POST", "/domain-events/x/y/delete-all", &[], b""), 400, "missing-tenant"));
+    cases.push(case(
+        request("POST", "/domain-events/x/y/delete-all", &[], b""),
+        400,
+        "missing-tenant",
+    ));
     cases
 }
 
@@ -89,7 +93,8 @@ fn headers() -> Vec<Case> {
         ("X-Correlation-ID", "8f1f4e4c-6c57-4f5c-cd7e-2f2a0c3f1b11"),
         ("X-Correlation-ID", "00000000-0000-0000-0000-000000000000"),
     ];
-    let doubled = [("X-Okapi-Url", "http://okapi"), ("X-Okapi-User-Id", ID), ("X-Correlation-ID", ID)];
+    let doubled =
+        [("X-Okapi-Url", "http://okapi"), ("X-Okapi-User-Id", ID), ("X-Correlation-ID", ID)];
     let base = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")];
     let with = |more: &[(&str, &str)]| {
         case(request("POST", INSTANCE, &[&base, more].concat(), GOOD), 400, "bad-header")
@@ -176,7 +181,8 @@ fn queries() -> Vec<Case> {
         "key=%ff",
         "producer=",
     ];
-    let unknown = ["entity=nothing", "producer=nobody", "producer=circulation&entity=item", "entity=%00"];
+    let unknown =
+        ["entity=nothing", "producer=nobody", "producer=circulation&entity=item", "entity=%00"];
     let diku = [("X-Okapi-Tenant", "diku")];
     let whole = |query: &str, status, problem| {
         case(request("GET", &format!("/domain-events?{query}"), &diku, b""), status, problem)

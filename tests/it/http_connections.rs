@@ -56,18 +56,26 @@ async fn an_upgrade_that_nobody_offers_is_ignored_and_the_connection_is_kept() {
     let last = format!("{}Connection: Upgrade, close\r\n", asked[0].split_once("\r\n").unwrap().1);
     connection.write_all(post(&last).as_bytes()).await.unwrap();
     let answers = all(&mut connection).await;
-    assert!(statuses(&answers) == ["201"] && answers.contains("\r\nconnection: close\r\n"), "{answers}");
+    assert!(
+        statuses(&answers) == ["201"] && answers.contains("\r\nconnection: close\r\n"),
+        "{answers}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_pipelined_is_executed_one_after_the_other() {
     let gateway = Gateway::start().await;
     let mut connection = gateway.connect().await;
-    let chunked = post("").replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: chunked");
     let chunked =
-        chunked.replace(GOOD, &format!("{:x};a=b\r\n{GOOD}\r\n0\r\nTrailer: x\r\n\r\n", GOOD.len()));
-    let requests =
-        [&post(""), &chunked, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", &post("Connection: close\r\n")];
+        post("").replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: chunked");
+    let chunked = chunked
+        .replace(GOOD, &format!("{:x};a=b\r\n{GOOD}\r\n0\r\nTrailer: x\r\n\r\n", GOOD.len()));
+    let requests = [
+        &post(""),
+        &chunked,
+        "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        &post("Connection: close\r\n"),
+    ];
     // However the bytes are cut.
     let bytes = requests.concat().into_bytes();
     for piece in bytes.chunks(7) {
@@ -87,8 +95,10 @@ async fn what_is_pipelined_behind_the_end_of_a_connection_is_not_executed() {
         setup
     };
     let large = |bytes: usize, sent: usize| {
-        let head =
-            post("").replace(&format!("Content-Length: {}", GOOD.len()), &format!("Content-Length: {bytes}"));
+        let head = post("").replace(
+            &format!("Content-Length: {}", GOOD.len()),
+            &format!("Content-Length: {bytes}"),
+        );
         head.replace(GOOD, &" ".repeat(sent))
     };
     let one_zero = post("").replace("HTTP/1.1", "HTTP/1.0");
@@ -115,10 +125,12 @@ async fn what_is_pipelined_behind_the_end_of_a_connection_is_not_executed() {
         let _ = connection.write_all(format!("{first}{}{}", post(""), post("")).as_bytes()).await;
         let mut answers = Vec::new();
         // A reset is an end, too.
-        let _ = timeout(PATIENCE, connection.read_to_end(&mut answers)).await.expect("an end in time");
+        let _ =
+            timeout(PATIENCE, connection.read_to_end(&mut answers)).await.expect("an end in time");
         let answers = String::from_utf8(answers).unwrap();
         assert_eq!(statuses(&answers), [status], "{name}: {answers}");
-        let keeps = answers.starts_with("HTTP/1.1") && !answers.contains("\r\nconnection: close\r\n");
+        let keeps =
+            answers.starts_with("HTTP/1.1") && !answers.contains("\r\nconnection: close\r\n");
         assert!(!keeps, "{name}: {answers}");
         assert_eq!(gateway.log().await.len(), events, "{name}");
     }
@@ -184,8 +196,10 @@ async fn pages(gateway: &Gateway, count: u64) {
     const COUNTED: &str = r#"requests_total{route="/domain-events",method="GET",status="200"} "#;
     until("the pages are counted", async || {
         let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
-        let counted =
-            metrics.text().split_once(COUNTED).map(|(_, rest)| rest.lines().next().unwrap().parse());
+        let counted = metrics
+            .text()
+            .split_once(COUNTED)
+            .map(|(_, rest)| rest.lines().next().unwrap().parse());
         counted.is_some_and(|counted| counted.unwrap_or(0) >= count)
     })
     .await;
@@ -205,7 +219,8 @@ async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection(
         pages(&gateway, count).await;
         held.push(deaf);
     }
-    until("the connections are free", async || gateway.post_json(INSTANCE, "").await.status == 400).await;
+    until("the connections are free", async || gateway.post_json(INSTANCE, "").await.status == 400)
+        .await;
 }
 
 /// A connection with a request whose body is awaited.
@@ -282,9 +297,13 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
     (setup.http.waiters_max, setup.http.tenant_waiters_max) = (3, 2);
     let gateway = Arc::new(setup.start().await);
     let wait = |tenant: &'static str| {
-        let headers =
-            [("X-Okapi-Tenant", tenant), ("Content-Type", "application/json"), ("Prefer", "wait=60")];
-        let (gateway, request) = (gateway.clone(), request("POST", INSTANCE, &headers, GOOD.as_bytes()));
+        let headers = [
+            ("X-Okapi-Tenant", tenant),
+            ("Content-Type", "application/json"),
+            ("Prefer", "wait=60"),
+        ];
+        let (gateway, request) =
+            (gateway.clone(), request("POST", INSTANCE, &headers, GOOD.as_bytes()));
         tokio::spawn(async move { gateway.exchange(&request).await })
     };
     // Beyond its share, a tenant is answered at once, and its event is as durable.
@@ -347,7 +366,8 @@ async fn bodies_of_one_tenant_leave_room_for_the_others() {
     (setup.http.bodies_bytes_max, setup.http.tenant_bodies_bytes_max) = (10_000, 5_000);
     let gateway = setup.start().await;
     let begun = |tenant: &str| {
-        let sized = post("").replace(&format!("Content-Length: {}", GOOD.len()), "Content-Length: 4000");
+        let sized =
+            post("").replace(&format!("Content-Length: {}", GOOD.len()), "Content-Length: 4000");
         sized.replace("diku", tenant).replace(GOOD, "   ")
     };
     // One of them is begun; those behind it find no room.

@@ -36,7 +36,10 @@ async fn a_header_that_the_event_does_not_need_does_not_cost_the_event() {
         ),
         (&[("X-Okapi-Request-Id", &id)], &[("x-okapi-request-id", &id[..4096])]),
         (&[("X-Okapi-Request-Id", "ü")], &[]),
-        (&[("X-Okapi-Request-Id", "1/a"), ("X-Okapi-Request-Id", "2/b")], &[("x-okapi-request-id", "1/a")]),
+        (
+            &[("X-Okapi-Request-Id", "1/a"), ("X-Okapi-Request-Id", "2/b")],
+            &[("x-okapi-request-id", "1/a")],
+        ),
         (&[("traceparent", TRACE)], &[("traceparent", TRACE)]),
         (&[("traceparent", TRACE), ("traceparent", TRACE)], &[]),
         (&[("traceparent", "x")], &[]),
@@ -57,9 +60,13 @@ async fn a_header_that_the_event_does_not_need_does_not_cost_the_event() {
         let posted = request("POST", INSTANCE, &[&base, *headers].concat(), GOOD);
         let answer = gateway.exchange(&posted).await;
         let record = gateway.log().await.pop().map(|event| event.record_headers());
-        let has: Vec<_> =
-            record.iter().flat_map(|record| record.iter()).filter(|(name, _)| ours.contains(name)).collect();
-        if answer.status != 201 || has != *expected || answer.header("Preference-Applied").is_some() {
+        let has: Vec<_> = record
+            .iter()
+            .flat_map(|record| record.iter())
+            .filter(|(name, _)| ours.contains(name))
+            .collect();
+        if answer.status != 201 || has != *expected || answer.header("Preference-Applied").is_some()
+        {
             failures.push(format!("{headers:.40?}: {} {has:?}", answer.text()));
         }
     }
@@ -70,14 +77,21 @@ async fn a_header_that_the_event_does_not_need_does_not_cost_the_event() {
 #[tokio::test]
 async fn a_preference_that_is_understood_counts_among_those_that_are_not() {
     let gateway = Setup::new().with_relay().start().await;
-    for values in
-        [&["wait=0"][..], &["wait=0, foo"], &["foo; wait=1", "wait=0", "wait=7"], &["ü", "WAIT = \"0\""]]
-    {
+    for values in [
+        &["wait=0"][..],
+        &["wait=0, foo"],
+        &["foo; wait=1", "wait=0", "wait=7"],
+        &["ü", "WAIT = \"0\""],
+    ] {
         let prefer = values.iter().map(|value| ("Prefer", *value));
         let base = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")];
         let headers: Vec<_> = base.into_iter().chain(prefer).collect();
         let answer = gateway.exchange(&request("POST", INSTANCE, &headers, GOOD)).await;
-        assert_eq!((answer.status, answer.header("Preference-Applied")), (201, Some("wait=0")), "{values:?}");
+        assert_eq!(
+            (answer.status, answer.header("Preference-Applied")),
+            (201, Some("wait=0")),
+            "{values:?}"
+        );
     }
 }
 
@@ -85,7 +99,12 @@ async fn a_preference_that_is_understood_counts_among_those_that_are_not() {
 async fn every_answer_says_how_it_may_be_kept() {
     let gateway = Gateway::start().await;
     let requests = [
-        request("POST", INSTANCE, &[("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")], GOOD),
+        request(
+            "POST",
+            INSTANCE,
+            &[("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json")],
+            GOOD,
+        ),
         request("GET", "/domain-events", &[("X-Okapi-Tenant", "diku")], b""),
         request("HEAD", "/domain-events", &[("X-Okapi-Tenant", "diku")], b""),
         request("GET", "/domain-events", &[], b""),
@@ -99,7 +118,9 @@ async fn every_answer_says_how_it_may_be_kept() {
     for request in requests {
         let name = String::from_utf8_lossy(&request).into_owned();
         let head = gateway.head(&request).await;
-        for line in ["x-content-type-options: nosniff", "cache-control: no-store", "vary: X-Okapi-Tenant"] {
+        for line in
+            ["x-content-type-options: nosniff", "cache-control: no-store", "vary: X-Okapi-Tenant"]
+        {
             assert!(head.contains(&format!("\r\n{line}\r\n")), "{name}: {head}");
         }
     }

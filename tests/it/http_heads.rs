@@ -27,11 +27,16 @@ async fn what_is_no_request_is_told_what_it_lacks() {
         (post("").replace("Length: ", "Length: +"), 400, "bad-request"),
         (post("").replace("Length: ", "Length: -"), 400, "bad-request"),
         (
-            post("").replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: identity"),
+            post("")
+                .replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: identity"),
             400,
             "bad-request",
         ),
-        (post("").replace("HTTP/1.1", "HTTP/1.0").replace("Content-Length", "X"), 400, "bad-request"),
+        (
+            post("").replace("HTTP/1.1", "HTTP/1.0").replace("Content-Length", "X"),
+            400,
+            "bad-request",
+        ),
         (format!("GET / HTTP/1.0\r\n{chunked}\r\n"), 400, "bad-request"),
         (long, 431, "head-too-large"),
         (many, 431, "head-too-large"),

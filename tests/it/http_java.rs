@@ -22,7 +22,9 @@ async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
             count.fetch_add(1, Ordering::SeqCst);
             let mut gateway = TcpStream::connect(to).await.unwrap();
             // A connection that ends is the test's business only if a post fails.
-            tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut client, &mut gateway).await) });
+            tokio::spawn(async move {
+                drop(tokio::io::copy_bidirectional(&mut client, &mut gateway).await)
+            });
         }
     });
     (address, connections)
@@ -42,5 +44,8 @@ async fn java_s_posts_succeed_on_connections_that_are_kept() {
     assert_eq!(out.trim(), "0 failed", "{error}");
     assert_eq!(gateway.log().await.len(), POSTS);
     let connections = connections.load(Ordering::SeqCst);
-    assert!(connections <= 2 * THREADS, "{connections} connections for {POSTS} posts of {THREADS} threads");
+    assert!(
+        connections <= 2 * THREADS,
+        "{connections} connections for {POSTS} posts of {THREADS} threads"
+    );
 }

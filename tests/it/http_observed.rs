@@ -17,7 +17,12 @@ async fn requests_and_refusals_are_counted_by_bounded_labels() {
         request("POST", INSTANCE, &[diku, JSON], GOOD),
         request("POST", INSTANCE, &[diku, JSON], b"{"),
         request("POST", "/domain-events/inventory/nothing", &[diku, JSON], GOOD),
-        request("POST", "/domain-events/inventory/item", &[("X-Okapi-Tenant", "nobody"), JSON], GOOD),
+        request(
+            "POST",
+            "/domain-events/inventory/item",
+            &[("X-Okapi-Tenant", "nobody"), JSON],
+            GOOD,
+        ),
         request("GET", "/domain-events", &[diku], b""),
         request("HEAD", "/livez", &[], b""),
         request("PURGE", "/livez", &[], b""),
@@ -29,7 +34,8 @@ async fn requests_and_refusals_are_counted_by_bounded_labels() {
         gateway.head(&request).await;
     }
     let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
-    let (text, post) = (metrics.text(), r#"route="/domain-events/{producer}/{entity}",method="POST""#);
+    let (text, post) =
+        (metrics.text(), r#"route="/domain-events/{producer}/{entity}",method="POST""#);
     for line in [
         format!(r#"http_requests_total{{{post},status="201"}} 1"#),
         format!(r#"http_requests_total{{{post},status="400"}} 1"#),
@@ -44,7 +50,8 @@ async fn requests_and_refusals_are_counted_by_bounded_labels() {
         r#"http_problems_total{status="404",problem="unknown-entity"} 1"#.to_owned(),
         r#"http_problems_total{status="404",problem="tenant-not-enabled"} 1"#.to_owned(),
         r#"http_problems_total{status="404",problem="not-found"} 2"#.to_owned(),
-        r#"http_request_duration_seconds_count{route="/domain-events/{producer}/{entity}"} 4"#.to_owned(),
+        r#"http_request_duration_seconds_count{route="/domain-events/{producer}/{entity}"} 4"#
+            .to_owned(),
         r#"http_request_duration_seconds_bucket{le="+Inf",route="none"} 4"#.to_owned(),
     ] {
         assert!(text.contains(&format!("event_gateway_{line}\n")), "{line} is not in\n{text}");
@@ -57,11 +64,14 @@ async fn logged(level: &str) -> Vec<Value> {
     let serve = setup.serve();
     let client = reqwest::Client::new();
     let illegal = client.post(format!("{}{INSTANCE}", serve.url)).body(r#"{"secret-body""#);
-    let illegal = illegal.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
-    let illegal = illegal.header("X-Okapi-Token", "secret-token").header("X-Okapi-Request-Id", "1/a");
+    let illegal =
+        illegal.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+    let illegal =
+        illegal.header("X-Okapi-Token", "secret-token").header("X-Okapi-Request-Id", "1/a");
     assert_eq!(illegal.send().await.unwrap().status(), 400);
     for _ in 0..20 {
-        let mut junk = std::net::TcpStream::connect(serve.url.trim_start_matches("http://")).unwrap();
+        let mut junk =
+            std::net::TcpStream::connect(serve.url.trim_start_matches("http://")).unwrap();
         std::io::Write::write_all(&mut junk, b"GET / HTTP/9.9\r\n\r\n").unwrap();
         let _ = std::io::Read::read_to_end(&mut junk, &mut Vec::new());
     }
@@ -73,7 +83,8 @@ async fn logged(level: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_a_line_at_debug_and_none_above() {
     let lines = logged("event_gateway=debug").await;
-    let refused: Vec<_> = lines.iter().filter(|line| line["message"] == "refused a request").collect();
+    let refused: Vec<_> =
+        lines.iter().filter(|line| line["message"] == "refused a request").collect();
     assert_eq!(refused.len(), 21, "{lines:#?}");
     let [first, second, ..] = &refused[..] else { panic!("{refused:?}") };
     assert_eq!((&first["status"], &first["problem"]), (&400.into(), &"invalid-json".into()));
@@ -81,7 +92,8 @@ async fn a_refusal_is_a_line_at_debug_and_none_above() {
     assert_eq!(first["route"], "/domain-events/{producer}/{entity}");
     assert_eq!((&second["problem"], &second["route"]), (&"bad-request".into(), &"none".into()));
     let info = logged("info").await;
-    let ours =
-        |line: &Value| line["target"].as_str().is_some_and(|target| target.starts_with("event_gateway"));
+    let ours = |line: &Value| {
+        line["target"].as_str().is_some_and(|target| target.starts_with("event_gateway"))
+    };
     assert!(info.iter().all(|line| ours(line) && line["level"] == "INFO"), "{info:#?}");
 }

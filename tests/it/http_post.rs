@@ -72,7 +72,8 @@ async fn a_batch_gets_its_receipts_in_its_order_as_an_array_or_as_lines() {
     let array = r#" [{"new":{"id":"a"}}, {"old":{"id":"b"}} ] "#;
     let lines = "\n{\"new\":{\"id\":\"c\"}}\r\n \t\n{\"new\":{\"id\":\"d\"}}";
     let first = created(&gateway.post(INSTANCE, "application/json; charset=UTF-8", array).await);
-    let second = created(&gateway.post(INSTANCE, "Application/X-NDJSON;charset=\"utf-8\"", lines).await);
+    let second =
+        created(&gateway.post(INSTANCE, "Application/X-NDJSON;charset=\"utf-8\"", lines).await);
     let told: Vec<_> = [first, second]
         .iter()
         .flat_map(|receipts| receipts.as_array().unwrap().clone())
@@ -116,13 +117,17 @@ async fn the_same_event_id_means_another_event_to_another_tenant() {
     let headers = [("X-Okapi-Tenant", "college"), ("Content-Type", "application/json")];
     created(&gateway.exchange(&request("POST", INSTANCE, &headers, change("b").as_bytes())).await);
     assert_eq!(gateway.slice("college").await.events[0].tenant, tenant_id("college"));
-    assert_eq!(gateway.slice("college").await.events[0].topic.as_str(), "folio.college.inventory.instance");
+    assert_eq!(
+        gateway.slice("college").await.events[0].topic.as_str(),
+        "folio.college.inventory.instance"
+    );
 }
 
 #[tokio::test]
 async fn a_module_s_id_names_its_producer() {
     let gateway = Gateway::start().await;
-    for producer in ["inventory", "mod-inventory-storage", "mod-inventory-storage-28.0.1", "mod%2Dinventory"]
+    for producer in
+        ["inventory", "mod-inventory-storage", "mod-inventory-storage-28.0.1", "mod%2Dinventory"]
     {
         let path = format!("/domain-events/{producer}/holdings-record");
         let receipt = created(&gateway.post_json(&path, r#"{"new":{"id":"a"}}"#).await);
@@ -143,7 +148,9 @@ async fn a_delete_all_needs_no_body() {
     assert_eq!(first["eventId"], ID);
     assert_eq!(created(&gateway.post_json(path, &named).await), first);
     created(
-        &gateway.post("/domain-events/inventory/item", "application/json", r#"{"new":{"id":"a"}}"#).await,
+        &gateway
+            .post("/domain-events/inventory/item", "application/json", r#"{"new":{"id":"a"}}"#)
+            .await,
     );
     let log = gateway.log().await;
     assert_eq!(log[0].payload, &br#"{"type":"DELETE_ALL","tenant":"diku"}"#[..]);
@@ -223,7 +230,8 @@ async fn a_chunked_body_and_a_kept_connection_work() {
     );
     for key in ["a", "b"] {
         let body = format!("9\r\n{{\"new\":{{\"\r\n9\r\nid\":\"{key}\"}}}}\r\n0\r\n\r\n");
-        let request = format!("{head}Transfer-Encoding: chunked\r\nContent-Encoding: identity\r\n\r\n{body}");
+        let request =
+            format!("{head}Transfer-Encoding: chunked\r\nContent-Encoding: identity\r\n\r\n{body}");
         connection.write_all(request.as_bytes()).await.unwrap();
         created(&crate::gateway::answer(&mut connection).await);
     }

@@ -21,7 +21,10 @@ fn positions(page: &Value) -> Vec<u64> {
 /// Positions 1 to 6: instances a, b, then an update of a, an item a, a loan, a process event.
 async fn some_events(gateway: &Gateway) {
     let posts = [
-        (INSTANCE, r#"[{"new":{"id":"a"}},{"new":{"id":"b"}},{"old":{"id":"a"},"new":{"id":"a"}}]"#),
+        (
+            INSTANCE,
+            r#"[{"new":{"id":"a"}},{"new":{"id":"b"}},{"old":{"id":"a"},"new":{"id":"a"}}]"#,
+        ),
         ("/domain-events/inventory/item", r#"{"new":{"id":"a"}}"#),
         ("/domain-events/circulation/loan", r#"{"new":{"id":"l 1&2"}}"#),
         ("/process-events/data-import/DI_COMPLETED", r#"{"key":"j","payload":[]}"#),
@@ -114,13 +117,20 @@ async fn states_come_back_byte_for_byte() {
         assert_eq!(gateway.post_json(INSTANCE, change).await.status, 201, "{state}");
         let event = gateway.log().await.pop().unwrap();
         let ts = event.time.as_ms();
-        let payload =
-            format!(r#"{{"old":{state},"new":{state},"type":"UPDATE","tenant":"diku","ts":"{ts}"}}"#);
+        let payload = format!(
+            r#"{{"old":{state},"new":{state},"type":"UPDATE","tenant":"diku","ts":"{ts}"}}"#
+        );
         assert_eq!(event.payload, payload.as_bytes());
         let answer = gateway.read(&format!("/domain-events?after={index}")).await;
-        assert!(answer.text().contains(&format!(r#""payload":{payload},"published":null"#)), "{state}");
+        assert!(
+            answer.text().contains(&format!(r#""payload":{payload},"published":null"#)),
+            "{state}"
+        );
         let answer = gateway.read(&format!("/domain-events/{}", event.event_id)).await;
-        assert!(answer.text().contains(&format!(r#""payload":{payload},"published":null"#)), "{state}");
+        assert!(
+            answer.text().contains(&format!(r#""payload":{payload},"published":null"#)),
+            "{state}"
+        );
     }
 }
 
@@ -163,8 +173,9 @@ async fn an_event_is_found_by_its_id_in_its_own_tenant_alone() {
 async fn one_tenant_s_log_is_not_another_s() {
     let gateway = Gateway::start().await;
     some_events(&gateway).await;
-    let answer =
-        gateway.exchange(&request("GET", "/domain-events", &[("X-Okapi-Tenant", "college")], b"")).await;
+    let answer = gateway
+        .exchange(&request("GET", "/domain-events", &[("X-Okapi-Tenant", "college")], b""))
+        .await;
     assert_eq!(answer.json(), serde_json::json!({"events": [], "next": null}));
 }
 

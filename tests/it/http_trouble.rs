@@ -138,7 +138,9 @@ async fn what_is_queued_keeps_its_room_though_its_client_is_gone() {
     store.is(Mood::Holding);
     let mut gone = gateway.connect().await;
     let padding = " ".repeat(900 - GOOD.len());
-    gone.write_all(format!("{}{padding}{GOOD}", head("Content-Length: 900\r\n")).as_bytes()).await.unwrap();
+    gone.write_all(format!("{}{padding}{GOOD}", head("Content-Length: 900\r\n")).as_bytes())
+        .await
+        .unwrap();
     until("the append is begun", async || store.begun.load(Ordering::SeqCst) == 1).await;
     gone.set_zero_linger().unwrap();
     drop(gone);
@@ -201,7 +203,8 @@ async fn what_the_store_can_t_take_is_a_500_that_says_why() {
     let (gateway, store) = moody(Setup::new()).await;
     let id = EventId::parse("5bf370e0-8cca-4d9c-82e4-5170ab2a0a39").unwrap();
     store.is(Mood::Choking(vec![id], |_| Error::Refused("a trigger says no".to_owned())));
-    let answer = gateway.post_json(ITEM, &format!(r#"{{"new":{{"id":"a"}},"eventId":"{id}"}}"#)).await;
+    let answer =
+        gateway.post_json(ITEM, &format!(r#"{{"new":{{"id":"a"}},"eventId":"{id}"}}"#)).await;
     assert_eq!((answer.status, answer.problem().as_str()), (500, "unstorable"));
     assert!(answer.text().contains("a trigger says no"), "{}", answer.text());
     assert_eq!(gateway.post_json(ITEM, GOOD).await.status, 201);
@@ -249,11 +252,13 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     let ready = async || gateway.exchange(&request("GET", "/readyz", &[], b"")).await;
     assert_eq!((ready().await.status, ready().await.json()), (200, json!({"status": "ready"})));
     gateway.health.trouble("lane-1", "the broker does not answer");
-    let degraded = json!({"status": "degraded", "troubles": {"lane-1": "the broker does not answer"}});
+    let degraded =
+        json!({"status": "degraded", "troubles": {"lane-1": "the broker does not answer"}});
     assert_eq!((ready().await.status, ready().await.json()), (200, degraded));
     let troubles = async || {
         let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
-        let line = metrics.text().lines().find_map(|line| line.strip_prefix("event_gateway_troubles "));
+        let line =
+            metrics.text().lines().find_map(|line| line.strip_prefix("event_gateway_troubles "));
         line.unwrap().to_owned()
     };
     gateway.health.trouble("lane-2", "the broker does not answer");
@@ -299,7 +304,8 @@ async fn published_is_what_the_relay_has_passed() {
 async fn who_would_rather_wait_is_answered_once_it_is_published() {
     let gateway = Arc::new(Setup::new().with_relay().start().await);
     let post = |prefer: &'static str| {
-        let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json"), ("Prefer", prefer)];
+        let headers =
+            [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json"), ("Prefer", prefer)];
         let request = request("POST", INSTANCE, &headers, format!("[{GOOD},{GOOD}]").as_bytes());
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.exchange(&request).await })
@@ -325,7 +331,8 @@ async fn who_would_rather_wait_is_answered_once_it_is_published() {
 #[tokio::test]
 async fn without_a_relay_who_waits_is_answered_at_once() {
     let gateway = Gateway::start().await;
-    let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json"), ("Prefer", "wait=60")];
+    let headers =
+        [("X-Okapi-Tenant", "diku"), ("Content-Type", "application/json"), ("Prefer", "wait=60")];
     let answer = gateway.exchange(&request("POST", INSTANCE, &headers, GOOD.as_bytes())).await;
     assert_eq!((answer.status, &answer.json()["published"]), (201, &serde_json::Value::Null));
     assert_eq!(answer.header("Preference-Applied"), None);

@@ -51,7 +51,8 @@ impl Stage {
     }
 
     fn submit(&self, id: u128) -> tokio::task::JoinHandle<Result<Accepted, Error>> {
-        let (intake, batch) = (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
+        let (intake, batch) =
+            (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
         tokio::spawn(async move { intake.submit(batch).await })
     }
 
@@ -204,14 +205,19 @@ async fn a_tenant_may_not_fill_the_queue_of_all() {
     stage.store.is(Mood::Holding);
     let large = |id| {
         let body = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(2000)));
-        Batch { tenant: diku(), drafts: vec![event_gateway::domain::draft::Draft { body, ..create(id) }] }
+        Batch {
+            tenant: diku(),
+            drafts: vec![event_gateway::domain::draft::Draft { body, ..create(id) }],
+        }
     };
     let waiting = tokio::spawn({
         let (intake, batch) = (intake.clone(), large(1));
         async move { intake.submit(batch).await }
     });
     stage.begun(1).await;
-    assert!(matches!(intake.submit(large(2)).await, Err(Error::TenantFull(tenant)) if tenant == diku()));
+    assert!(
+        matches!(intake.submit(large(2)).await, Err(Error::TenantFull(tenant)) if tenant == diku())
+    );
     stage.store.is(Mood::Well);
     waiting.await.unwrap().unwrap();
     intake.submit(large(2)).await.unwrap();

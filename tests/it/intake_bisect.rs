@@ -32,12 +32,14 @@ impl Stage {
         inner.introduce(&diku(), log_id(1)).await.unwrap();
         let store = Arc::new(Moody::new(inner));
         let shared: Arc<dyn Store> = store.clone();
-        let (intake, writers) = Intake::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
+        let (intake, writers) =
+            Intake::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
         Self { _folder: folder, store, intake: Arc::new(intake), _writers: writers }
     }
 
     fn submit(&self, id: u128) -> JoinHandle<Result<Accepted, Error>> {
-        let (intake, batch) = (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
+        let (intake, batch) =
+            (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
         tokio::spawn(async move { intake.submit(batch).await })
     }
 
@@ -88,7 +90,11 @@ async fn what_the_store_can_t_take_fails_alone() {
                 match (guilty.contains(&id), &error, answer) {
                     (false, _, Ok(accepted)) => {
                         position += 1;
-                        assert_eq!(accepted.receipts[0].position.number(), position, "{id} {error}");
+                        assert_eq!(
+                            accepted.receipts[0].position.number(),
+                            position,
+                            "{id} {error}"
+                        );
                     }
                     (
                         true,
@@ -97,9 +103,16 @@ async fn what_the_store_can_t_take_fails_alone() {
                     ) => {
                         assert!(why.to_string().contains("choked"), "{why}");
                     }
-                    (true, store::Error::Unavailable(_), Err(Error::Store(store::Error::Unavailable(_)))) => {
-                    }
-                    (true, store::Error::Unknown(_), Err(Error::Store(store::Error::Unknown(_)))) => {}
+                    (
+                        true,
+                        store::Error::Unavailable(_),
+                        Err(Error::Store(store::Error::Unavailable(_))),
+                    ) => {}
+                    (
+                        true,
+                        store::Error::Unknown(_),
+                        Err(Error::Store(store::Error::Unknown(_))),
+                    ) => {}
                     (_, _, answer) => panic!("{id} of {guilty:?}, {error}: {answer:?}"),
                 }
             }

@@ -51,7 +51,9 @@ async fn story(broken: Broken) -> (usize, usize) {
     let before = stage.kafka.state(|state| state.calls);
     let mut store_fault = None;
     match broken {
-        Broken::Kafka(call, fault) => stage.kafka.state(|state| state.fault = Some((before + call, fault))),
+        Broken::Kafka(call, fault) => {
+            stage.kafka.state(|state| state.fault = Some((before + call, fault)))
+        }
         Broken::Store(call, fault) => store_fault = Some((call, fault)),
     }
     let moody = Moody::broken(stage.store.clone(), store_fault);
@@ -87,7 +89,8 @@ async fn a_cursor_stands_in_its_tenant_s_lane_alone() {
     assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 5, moved: 0 });
     let enabled = stage.store.list().await.unwrap();
     for lane in Lane::all(5) {
-        let known = stage.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
+        let known =
+            stage.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
         let mut logs: Vec<_> = known.into_keys().map(|(log_id, _)| log_id).collect();
         logs.sort();
         let mut its: Vec<_> = enabled.iter().filter(|e| e.lane == lane).map(|e| e.log_id).collect();
@@ -131,7 +134,8 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
     stage.kafka.state(|state| state.widens_slowly = true);
     let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
     let (slow, tool) = (moody.clone(), kafka.clone());
-    let resizing = tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
+    let resizing =
+        tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
     until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
     for seconds in [4, 8] {
         let told = moody.calls();
@@ -162,7 +166,10 @@ async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized
         let mut stage = Stage::new(2, &tenants).await;
         let (store, kafka) = (stage.store.clone(), stage.kafka.clone());
         let moody = Arc::new(Moody::new(store.clone()));
-        moody.is(Mood::FailingFrom(call, store::Error::Unavailable("killed by the test".to_owned())));
+        moody.is(Mood::FailingFrom(
+            call,
+            store::Error::Unavailable("killed by the test".to_owned()),
+        ));
         stage.parts.store = moody.clone();
         stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
         let followers = stage.follow();
@@ -273,7 +280,10 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
     for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
         until("it is told", async || health.trouble_of("replica").is_some()).await;
         let told = health.trouble_of("replica").unwrap();
-        assert!(told.contains("`one`") && told.contains(other) && told.contains("REPLICA"), "{told}");
+        assert!(
+            told.contains("`one`") && told.contains(other) && told.contains("REPLICA"),
+            "{told}"
+        );
     }
     twins.stop().await;
     until("it is alone", async || stage.parts.health.trouble_of("replica").is_none()).await;

@@ -27,7 +27,8 @@ async fn post_round(client: &Client, url: &str) {
     let mut posts = JoinSet::new();
     for number in 0..ROUND {
         let request = client.post(format!("{url}/domain-events/inventory/item"));
-        let request = request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+        let request =
+            request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
         let body = format!(r#"{{"new":{{"id":"item-{number}"}}}}"#);
         posts.spawn(async move { request.body(body).send().await.unwrap().status() });
     }
@@ -43,7 +44,8 @@ async fn text(client: &Client, url: &str) -> String {
 /// A counter of `/metrics`.
 async fn counted(client: &Client, url: &str, name: &str) -> u64 {
     let metrics = text(client, &format!("{url}/metrics")).await;
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("event_gateway_{name} ")));
+    let line =
+        metrics.lines().find_map(|line| line.strip_prefix(&format!("event_gateway_{name} ")));
     line.unwrap().parse().unwrap()
 }
 
@@ -57,7 +59,8 @@ async fn goes_on(serve: &Serve) {
     }
     post_round(&client, &serve.url).await;
     posted += ROUND;
-    let ready: Value = serde_json::from_str(&text(&client, &format!("{}/readyz", serve.url)).await).unwrap();
+    let ready: Value =
+        serde_json::from_str(&text(&client, &format!("{}/readyz", serve.url)).await).unwrap();
     assert_eq!(ready["status"], "ready");
     let broker = serve.broker.clone().unwrap();
     let records = thread::spawn(move || crate::kafka::consume_at_least(&broker, TOPIC, posted));
@@ -114,7 +117,8 @@ async fn a_stdout_that_cannot_be_written_is_told_and_it_serves_all_the_same() {
         let setup = serve::setup(&["diku"]).with("ENV", "folio");
         let mut child = setup.command(&["serve"]).stdout(stdout).spawn().unwrap();
         let (client, url) = (client(), setup.url());
-        until("it is alive", async || client.get(format!("{url}/livez")).send().await.is_ok()).await;
+        until("it is alive", async || client.get(format!("{url}/livez")).send().await.is_ok())
+            .await;
         post_round(&client, &url).await;
         let pid = child.id().to_string();
         assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
@@ -148,7 +152,8 @@ async fn a_hangup_is_ignored() {
 
 #[test]
 fn a_fatal_error_is_one_line_of_the_log_s_own_form() {
-    for (name, value, level) in [("TENANTS_DIR", "nowhere", "info"), ("LOG_LEVEL", "event_gateway=loud", "")]
+    for (name, value, level) in
+        [("TENANTS_DIR", "nowhere", "info"), ("LOG_LEVEL", "event_gateway=loud", "")]
     {
         let mut setup = serve::setup(&["diku"]).with("BROKER", "none");
         if name != "LOG_LEVEL" {
@@ -157,7 +162,9 @@ fn a_fatal_error_is_one_line_of_the_log_s_own_form() {
         let setup = setup.with(name, value);
         assert_eq!(setup.command(&["serve"]).status().unwrap().code(), Some(1));
         let log = setup.log();
-        let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("more than one line: {log}") };
+        let [line] = log.lines().collect::<Vec<_>>()[..] else {
+            panic!("more than one line: {log}")
+        };
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["level"], "ERROR");
         assert!(line["message"].as_str().unwrap().contains(value), "{line}");

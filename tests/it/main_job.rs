@@ -10,7 +10,8 @@ const ITEM: &str = r#"{"new":{"id":"0b96a642-5e7f-452d-9cae-9cee66c9a892", "pric
 
 async fn post(url: &str, tenant: &str, body: &str) -> (u16, Value) {
     let request = reqwest::Client::new().post(format!("{url}/domain-events/inventory/item"));
-    let request = request.header("X-Okapi-Tenant", tenant).header("Content-Type", "application/json");
+    let request =
+        request.header("X-Okapi-Tenant", tenant).header("Content-Type", "application/json");
     let answer = request.body(body.to_owned()).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
@@ -20,7 +21,10 @@ async fn a_posted_change_is_read_back_after_a_kill_and_leaves_at_sigterm() {
     let setup = serve::setup(&["diku"]).with("ENV", "folio");
     let serve = setup.serve();
     let (status, receipt) = post(&serve.url, "diku", ITEM).await;
-    assert_eq!((status, &receipt["position"], &receipt["type"]), (201, &json!(1), &json!("CREATE")));
+    assert_eq!(
+        (status, &receipt["position"], &receipt["type"]),
+        (201, &json!(1), &json!("CREATE"))
+    );
     assert_eq!(
         (&receipt["topic"], &receipt["published"]),
         (&json!("folio.diku.inventory.item"), &Value::Null)
@@ -73,7 +77,11 @@ async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_star
 /// A second `serve` on the folder of a running one.
 fn refused(setup: &Setup) {
     let status = setup.command(&["serve", "--http-port", "0"]).status().unwrap();
-    assert!(!status.success() && setup.log().contains("another `event-gateway serve`"), "{}", setup.log());
+    assert!(
+        !status.success() && setup.log().contains("another `event-gateway serve`"),
+        "{}",
+        setup.log()
+    );
 }
 
 #[tokio::test]
@@ -81,7 +89,8 @@ async fn verbs_work_beside_a_running_serve() {
     let setup = serve::setup(&["diku", "college"]).with("ENV", "folio");
     let serve = setup.serve();
     post(&serve.url, "college", ITEM).await;
-    let print = |verb: &[&str]| String::from_utf8(setup.command(verb).output().unwrap().stdout).unwrap();
+    let print =
+        |verb: &[&str]| String::from_utf8(setup.command(verb).output().unwrap().stdout).unwrap();
     let tenants = print(&["tenants", "list"]);
     let college = tenants.lines().find(|line| line.starts_with("college")).unwrap();
     assert_eq!(college.split_whitespace().nth(3), Some("1"), "{tenants}");
@@ -91,7 +100,8 @@ async fn verbs_work_beside_a_running_serve() {
 
 #[test]
 fn credentials_in_the_environment_are_not_shown_by_help() {
-    let setup = serve::setup(&["diku"]).with("KAFKA_SASL_PASSWORD", "s3cret").with("KAFKA_HOST", "kafka");
+    let setup =
+        serve::setup(&["diku"]).with("KAFKA_SASL_PASSWORD", "s3cret").with("KAFKA_HOST", "kafka");
     let help = setup.command(&["serve", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(help.contains("KAFKA_SASL_PASSWORD") && !help.contains("s3cret"), "{help}");
@@ -99,8 +109,10 @@ fn credentials_in_the_environment_are_not_shown_by_help() {
 
 #[test]
 fn credentials_of_a_store_are_in_no_message() {
-    let urls =
-        ["postgres://folio:s3cret@127.0.0.1:1/db", "mongodb://folio:s3cret@127.0.0.1:1/db?replicaSet=rs0"];
+    let urls = [
+        "postgres://folio:s3cret@127.0.0.1:1/db",
+        "mongodb://folio:s3cret@127.0.0.1:1/db?replicaSet=rs0",
+    ];
     let parts = |name: &str| serve::setup(&["diku"]).with(name, "127.0.0.1").with("DB_PORT", "1");
     let of_urls = urls.map(|url| serve::setup(&["diku"]).with("STORE_URL", url));
     for setup in of_urls.into_iter().chain([parts("DB_HOST").with("DB_PASSWORD", "s3cret")]) {
@@ -128,7 +140,11 @@ fn what_is_unsafe_or_illegal_ends_the_start_with_its_name() {
     for (name, value, named) in cases {
         let setup = serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with(name, value);
         let status = setup.command(&["serve"]).status().unwrap();
-        assert!(!status.success() && setup.log().contains(named), "{name}={value}: {}", setup.log());
+        assert!(
+            !status.success() && setup.log().contains(named),
+            "{name}={value}: {}",
+            setup.log()
+        );
     }
 }
 

@@ -92,7 +92,11 @@ impl Moody {
         self.calls.load(Ordering::SeqCst)
     }
 
-    async fn through<T>(&self, call: Call, act: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn through<T>(
+        &self,
+        call: Call,
+        act: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.willing(call, number).await?;
         let broken = "broken by the test".to_owned();
@@ -108,7 +112,9 @@ impl Moody {
             self.begun.fetch_add(1, Ordering::SeqCst);
         }
         let mut mood = self.mood.subscribe();
-        let waits = |mood: &Mood| matches!(mood, Mood::Holding) && matches!(call, Call::Append | Call::Check);
+        let waits = |mood: &Mood| {
+            matches!(mood, Mood::Holding) && matches!(call, Call::Append | Call::Check)
+        };
         let mood = mood.wait_for(|mood| !waits(mood)).await.unwrap().clone();
         match mood {
             Mood::Failing(error) => Err(error),
@@ -123,7 +129,9 @@ impl Moody {
 #[async_trait]
 impl Log for Moody {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        let holds = |id: &EventId| batches.iter().any(|batch| batch.drafts.iter().any(|d| d.event_id == *id));
+        let holds = |id: &EventId| {
+            batches.iter().any(|batch| batch.drafts.iter().any(|d| d.event_id == *id))
+        };
         let act = async {
             let mood = self.mood.borrow().clone();
             match mood {
@@ -153,7 +161,11 @@ impl Cursors for Moody {
         self.through(Call::Cursor, self.inner.load(tenant, follower)).await
     }
 
-    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error> {
         self.through(Call::Cursor, self.inner.load_lane(lane, follower)).await
     }
 
@@ -224,7 +236,12 @@ impl Leases for Moody {
         self.through(Call::Other, self.inner.release(lease)).await
     }
 
-    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error> {
         self.through(Call::Other, self.inner.attend(replica, instance, ttl)).await
     }
 

@@ -21,8 +21,10 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     broker.kill();
     let address = broker.address();
     let (host, port) = address.split_once(':').unwrap();
-    let setup =
-        serve::setup(&["diku"]).with("ENV", "folio").with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup = serve::setup(&["diku"])
+        .with("ENV", "folio")
+        .with("KAFKA_HOST", host)
+        .with("KAFKA_PORT", port);
     let serve = setup.serve();
     let load = Load::start(&serve.url, &["diku"], 5);
     load.more(200).await;
@@ -46,7 +48,8 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     load.more(100).await;
 
     let acknowledged = load.finish().await;
-    let place = story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &["diku"] };
+    let place =
+        story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &["diku"] };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());

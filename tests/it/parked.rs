@@ -12,8 +12,11 @@ const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
 /// Posts as `diku`; the status and the answer.
 async fn post(serve: &Serve, path: &str, body: &str) -> (u16, Value) {
-    let post = reqwest::Client::new().post(format!("{}{path}", serve.url)).header("X-Okapi-Tenant", "diku");
-    let answer = post.header("Content-Type", "application/json").body(body.to_owned()).send().await.unwrap();
+    let post = reqwest::Client::new()
+        .post(format!("{}{path}", serve.url))
+        .header("X-Okapi-Tenant", "diku");
+    let answer =
+        post.header("Content-Type", "application/json").body(body.to_owned()).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -26,7 +29,12 @@ async fn posted(serve: &Serve, entity: &str, key: &str, bytes: usize) {
 /// Each position of the log, and whether it is published.
 async fn published(serve: &Serve) -> Vec<bool> {
     let log = get(&format!("{}/domain-events", serve.url), "diku").await;
-    log["events"].as_array().unwrap().iter().map(|event| event["published"].as_bool().unwrap()).collect()
+    log["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["published"].as_bool().unwrap())
+        .collect()
 }
 
 async fn metrics(serve: &Serve) -> String {
@@ -53,7 +61,8 @@ async fn narrow() -> (Setup, Serve, String) {
     let settings = [("max.message.bytes", "2000")];
     create_topic(&address, TestTopic { name: &topic, partitions: 1, settings: &settings }).await;
     let (host, port) = address.split_once(':').unwrap();
-    let setup = serve::setup(&["diku"]).with("ENV", &env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup =
+        serve::setup(&["diku"]).with("ENV", &env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
     let serve = setup.serve();
     (setup, serve, topic)
 }
@@ -119,9 +128,14 @@ async fn what_is_given_up_is_never_published_and_says_why() {
         (format!("/parked/{id}/discard"), "{", 400, "invalid-json"),
     ] {
         let (got, answer) = post(&serve, &path, body).await;
-        assert_eq!((got, &answer["type"]), (status, &json!(format!("/problems/{problem}"))), "{answer}");
+        assert_eq!(
+            (got, &answer["type"]),
+            (status, &json!(format!("/problems/{problem}"))),
+            "{answer}"
+        );
     }
-    let (status, _) = post(&serve, &format!("/parked/{id}/discard"), r#"{"reason":"test data"}"#).await;
+    let (status, _) =
+        post(&serve, &format!("/parked/{id}/discard"), r#"{"reason":"test data"}"#).await;
     assert_eq!(status, 202);
     let over = state(&serve, "discarded").await;
     assert_eq!((&over["events"], &over["reason"]), (&json!(1), &json!("test data")), "{over}");

@@ -28,7 +28,8 @@ pub fn draft(tenant: &TenantId, on: &str, of: &str, id: u128) -> Draft {
 
 /// Events of ten keys on two topics.
 pub fn mixed(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
-    ids.map(|id| draft(tenant, if id % 3 == 0 { LOAN } else { ITEM }, &format!("k{}", id % 10), id)).collect()
+    ids.map(|id| draft(tenant, if id % 3 == 0 { LOAN } else { ITEM }, &format!("k{}", id % 10), id))
+        .collect()
 }
 
 pub fn delete_all_of(tenant: &TenantId, on: &str, id: u128) -> Draft {
@@ -55,12 +56,18 @@ impl Stage {
     }
 
     pub async fn ask(&self, parked: &Parked, asked: Asked) {
-        assert!(self.store.ask(&parked.tenant, parked.event_id, asked, Some("a test")).await.unwrap());
+        assert!(
+            self.store.ask(&parked.tenant, parked.event_id, asked, Some("a test")).await.unwrap()
+        );
         self.ring().await;
     }
 
     /// Waits until what a tenant has parked is as wanted.
-    pub async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&[Parked]) -> bool) -> Vec<Parked> {
+    pub async fn parked(
+        &self,
+        tenant: &TenantId,
+        wanted: impl Fn(&[Parked]) -> bool,
+    ) -> Vec<Parked> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let parked = self.store.parked(tenant).await.unwrap();
@@ -80,13 +87,16 @@ impl Stage {
         for tenant in tenants {
             let (log, parked) = (self.log(tenant).await, self.store.parked(tenant).await.unwrap());
             let records = self.kafka.state(|state| state.records.clone());
-            let records: Vec<_> = records.into_iter().filter(|record| record.tenant == *tenant).collect();
+            let records: Vec<_> =
+                records.into_iter().filter(|record| record.tenant == *tenant).collect();
             let holders = |event: &Envelope| {
-                let holds = |p: &&Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
+                let holds =
+                    |p: &&Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
                 parked.iter().filter(holds).count()
             };
             for event in &log {
-                let sent = records.iter().filter(|record| record.event_id == event.event_id).count();
+                let sent =
+                    records.iter().filter(|record| record.event_id == event.event_id).count();
                 let held = usize::from(holders(event) > 0);
                 assert_eq!(sent + held, 1, "{tenant} {}: sent {sent}, held {held}", event.position);
             }
@@ -106,11 +116,14 @@ impl Stage {
 fn in_order(records: &[Envelope]) {
     for (index, record) in records.iter().enumerate() {
         let of_key = |other: &&Envelope| {
-            let deletes_all =
-                record.event_type == EventType::DeleteAll || other.event_type == EventType::DeleteAll;
+            let deletes_all = record.event_type == EventType::DeleteAll
+                || other.event_type == EventType::DeleteAll;
             other.topic == record.topic && (other.key == record.key || deletes_all)
         };
-        let older = records[index + 1..].iter().filter(of_key).find(|other| other.position < record.position);
+        let older = records[index + 1..]
+            .iter()
+            .filter(of_key)
+            .find(|other| other.position < record.position);
         assert!(older.is_none(), "{} after {}", older.unwrap().position, record.position);
     }
 }
@@ -172,7 +185,10 @@ async fn what_is_released_is_published_in_order_and_joins_the_rest() {
         stage
             .append(
                 &tenants[0],
-                mixed(&tenants[0], 400 + 100 * u128::from(allowed)..500 + 100 * u128::from(allowed)),
+                mixed(
+                    &tenants[0],
+                    400 + 100 * u128::from(allowed)..500 + 100 * u128::from(allowed),
+                ),
             )
             .await;
         let state = |parked: &[Parked]| match parked[0].state {
@@ -204,7 +220,8 @@ async fn what_is_discarded_is_never_published_and_its_key_is_free() {
     stage.published(&tenants).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;
-    let of_key = stage.kafka.state(|state| state.records.iter().filter(|r| r.key == key("k7")).count());
+    let of_key =
+        stage.kafka.state(|state| state.records.iter().filter(|r| r.key == key("k7")).count());
     assert_eq!(of_key, 13 + 10, "those of the other topic, and all that came later");
 }
 
@@ -275,7 +292,10 @@ pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
 }
 
 /// Whatever call fails; returns how many were made.
-async fn broken(of_kafka: Option<(usize, Fault)>, of_store: Option<(usize, Fault)>) -> (usize, usize) {
+async fn broken(
+    of_kafka: Option<(usize, Fault)>,
+    of_store: Option<(usize, Fault)>,
+) -> (usize, usize) {
     let tenants = tenants(1);
     let mut stage = Stage::new(1, &tenants).await;
     stage.kafka.state(|state| state.fault = of_kafka);

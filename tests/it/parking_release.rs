@@ -52,7 +52,8 @@ async fn story(fault: (usize, Fault)) -> usize {
     stage.refuse(ITEM, "k7");
     stage.append(tenant, mixed(tenant, 0..60)).await;
     let followers = stage.follow();
-    let parked = stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
+    let parked =
+        stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
     followers.stop().await;
 
     stage.allow_all();

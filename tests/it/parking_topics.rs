@@ -60,7 +60,8 @@ async fn a_delete_all_that_is_refused_parks_its_topic() {
 async fn with_too_many_keys_the_topic_is_parked() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
-    let drafts: Vec<_> = (0..130).map(|id| draft(&tenants[0], ITEM, &format!("key{id}"), id)).collect();
+    let drafts: Vec<_> =
+        (0..130).map(|id| draft(&tenants[0], ITEM, &format!("key{id}"), id)).collect();
     stage.kafka.state(|state| {
         let keys = drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone()));
         state.refused_keys.extend(keys);
@@ -68,12 +69,15 @@ async fn with_too_many_keys_the_topic_is_parked() {
     stage.append(&tenants[0], drafts).await;
     let followers = stage.follow();
     stage.published(&tenants).await;
-    let parked = stage.parked(&tenants[0], |p| p.iter().map(|p| p.events).sum::<u64>() == 130).await;
+    let parked =
+        stage.parked(&tenants[0], |p| p.iter().map(|p| p.events).sum::<u64>() == 130).await;
     assert_eq!(parked.iter().filter(|parked| parked.key.is_some()).count(), 100);
     assert_eq!(parked.iter().filter(|parked| parked.key.is_none()).count(), 1);
     stage.allow_all();
     stage.ask(whole(&parked), Asked::Release).await;
-    stage.parked(&tenants[0], |parked| parked.iter().all(|p| p.key.is_some() || !p.is_open())).await;
+    stage
+        .parked(&tenants[0], |parked| parked.iter().all(|p| p.key.is_some() || !p.is_open()))
+        .await;
     for parked in parked.iter().filter(|parked| parked.key.is_some()) {
         stage.ask(parked, Asked::Release).await;
     }
@@ -147,8 +151,9 @@ async fn a_topic_whose_first_event_is_refused_for_itself_stays_whole() {
     stage.allow_all();
     stage.refuse(ITEM, "k1");
     stage.ask(&parked, Asked::Release).await;
-    let again =
-        |p: &[Parked]| p[0].state == State::Parked && p[0].asked.is_none() && p[0].cause.contains("large");
+    let again = |p: &[Parked]| {
+        p[0].state == State::Parked && p[0].asked.is_none() && p[0].cause.contains("large")
+    };
     assert_eq!(stage.parked(&tenants[0], again).await.len(), 1);
     stage.assert_accounted(&tenants).await;
     stage.allow_all();

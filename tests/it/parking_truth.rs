@@ -59,12 +59,23 @@ impl Mortal {
         let published = Published::new(stage.store.clone(), pages, CancellationToken::new());
         let horizon = published.horizon(tenant, Position::START.next()).await.unwrap();
         let tally = stage.store.tally().await.unwrap();
-        let sent: HashSet<_> = stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
-        assert!(tally.published <= sent.len() as u64, "call {}: {} sent, {tally:?}", self.last, sent.len());
+        let sent: HashSet<_> =
+            stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
+        assert!(
+            tally.published <= sent.len() as u64,
+            "call {}: {} sent, {tally:?}",
+            self.last,
+            sent.len()
+        );
         for event in stage.log(tenant).await {
             let told = horizon.has(event.log_id, &event.topic, &event.key, event.position);
             let is_sent = sent.contains(&event.event_id);
-            assert!(told == Some(false) || is_sent, "call {}: {} isn't sent", self.last, event.position);
+            assert!(
+                told == Some(false) || is_sent,
+                "call {}: {} isn't sent",
+                self.last,
+                event.position
+            );
         }
     }
 }

@@ -68,7 +68,8 @@ impl Stage {
 
     pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
         self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
-        let enabled = self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+        let enabled =
+            self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
         self.parts.bells.ring(enabled.lane);
     }
 
@@ -88,7 +89,10 @@ impl Stage {
                 return;
             }
             let troubles = self.parts.health.troubles();
-            assert!(tokio::time::Instant::now() < deadline, "{tenant} stands at {cursor:?}: {troubles:?}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{tenant} stands at {cursor:?}: {troubles:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -97,12 +101,19 @@ impl Stage {
     async fn wear_out(&self) {
         let fences = self.kafka.fences();
         self.kafka.state(|state| state.worn = true);
-        self.store.list().await.unwrap().iter().for_each(|enabled| self.parts.bells.ring(enabled.lane));
+        self.store
+            .list()
+            .await
+            .unwrap()
+            .iter()
+            .for_each(|enabled| self.parts.bells.ring(enabled.lane));
         until("a worn producer is replaced", async || self.kafka.fences() > fences).await;
     }
 
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
-        self.store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap()[0].events.clone()
+        self.store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap()[0]
+            .events
+            .clone()
     }
 
     /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
@@ -177,7 +188,11 @@ async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
     let mut older = stage.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
     (older.position, older.event_id) = (Position::new(7).unwrap(), event_id(6));
     let lease = stage.store.seize(Lane::new(0), "test", PATIENCE).await.unwrap();
-    stage.store.checkpoint(&lease, &Follower::relay(), &[(tenants[0].clone(), older)]).await.unwrap();
+    stage
+        .store
+        .checkpoint(&lease, &Follower::relay(), &[(tenants[0].clone(), older)])
+        .await
+        .unwrap();
     stage.store.release(&lease).await.unwrap();
     let followers = stage.follow();
     stage.published(&tenants).await;
@@ -263,7 +278,8 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     stage.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
     stage.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first =
+        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);
 }
 
@@ -309,7 +325,9 @@ async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
     let topic = create_in(&tenants[0], 1).topic;
-    stage.kafka.state(|state| state.widened.push(Widened { topic: topic.clone(), before: 1, now: 3 }));
+    stage
+        .kafka
+        .state(|state| state.widened.push(Widened { topic: topic.clone(), before: 1, now: 3 }));
     let followers = stage.follow();
     let trouble = stage.trouble(&format!("topic {topic}")).await;
     assert!(trouble.contains("3 partitions, and had 1"), "{trouble}");

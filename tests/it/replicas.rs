@@ -106,7 +106,10 @@ async fn come_and_go(store: &str) {
     assert_eq!(three.terminate().code(), Some(0));
     let stop = replicas.until(&[("one", 8)]).await;
     println!("lanes moved {death:?} after a death, {stop:?} after a stop");
-    assert!(stop < death, "who stops gives back at once what would have to run out: {stop:?} {death:?}");
+    assert!(
+        stop < death,
+        "who stops gives back at once what would have to run out: {stop:?} {death:?}"
+    );
     load.more(100).await;
     acknowledged.extend(load.finish().await);
     check(&one.url, &kafka::address(), &replicas.env, acknowledged).await;

@@ -89,7 +89,9 @@ pub fn go_back(stage: &Stage, head: u64, noted: u64) {
 
 /// Where each event of the topic stood, by log, in order.
 pub fn published(stage: &Stage) -> Vec<(LogId, u64)> {
-    stage.kafka.state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
+    stage
+        .kafka
+        .state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
 }
 
 /// Positions of one log.
@@ -117,7 +119,8 @@ async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_ne
     assert_eq!((common.position, common.event_id), (position(12), event_id(11)));
     assert_eq!((difference.again, difference.pending), (0, 4));
     assert_eq!(difference.kafka.unwrap().position, position(20));
-    let only: Vec<_> = difference.only_in_kafka.iter().map(|r| (r.position.number(), r.event_id)).collect();
+    let only: Vec<_> =
+        difference.only_in_kafka.iter().map(|r| (r.position.number(), r.event_id)).collect();
     assert_eq!(only, (13..=20).map(|n| (n, event_id(u128::from(n) - 1))).collect::<Vec<_>>());
     assert!(of(&published(&stage), NEW).is_empty(), "nothing is changed by looking");
     accepted(&stage, &difference).await.unwrap();
@@ -166,7 +169,10 @@ async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
     assert_eq!(compared(&stage).await, None, "a note that is late is no difference");
     forget_parked(&stage);
     let difference = compared(&stage).await.unwrap();
-    assert_eq!((difference.common.unwrap().position, difference.only_in_kafka.len()), (position(6), 0));
+    assert_eq!(
+        (difference.common.unwrap().position, difference.only_in_kafka.len()),
+        (position(6), 0)
+    );
     accepted(&stage, &difference).await.unwrap();
     let noted = stage.store.load(&diku(), &Follower::relay()).await.unwrap().unwrap();
     assert_eq!(
@@ -202,7 +208,8 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
 
 /// As if a backup of a while ago were back, in which that was parked.
 pub async fn put_back(stage: &Stage, parked: &[Parked]) {
-    let lease = stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
+    let lease =
+        stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
     forget_parked(stage);
     // Transition after transition, as they were written.
     for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
@@ -288,7 +295,12 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
     stage.kafka.state(|state| state.history_takes = Duration::from_secs(1));
     let others = async {
         for id in 0..40 {
-            stage.append(&college(), vec![draft(&college(), "folio.college.inventory.item", "k", id)]).await;
+            stage
+                .append(
+                    &college(),
+                    vec![draft(&college(), "folio.college.inventory.item", "k", id)],
+                )
+                .await;
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
@@ -364,12 +376,18 @@ mod real {
             let topics = format!("{env}.{tenant}.*");
             let records = consume_at_least(&kafka::address(), &topics, log.len());
             for event in &log {
-                let times = records.iter().filter(|r| r.header("event_id") == Some(&event.event_id)).count();
+                let times = records
+                    .iter()
+                    .filter(|r| r.header("event_id") == Some(&event.event_id))
+                    .count();
                 assert_eq!(times, 1, "{tenant}: {event:?}");
             }
         }
         let (ok, told) = restore(&["nobody"]);
-        assert!(!ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"), "{told}");
+        assert!(
+            !ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"),
+            "{told}"
+        );
     }
 
     fn copy(from: &std::path::Path, to: &std::path::Path) {

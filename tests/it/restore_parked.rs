@@ -109,7 +109,10 @@ async fn what_was_given_up_meanwhile_stays_given_up_and_is_not_published() {
         go_back(&stage, head, 6);
         put_back(&stage, &before).await;
         let difference = compared(&stage).await.unwrap();
-        assert_eq!((difference.ended.len(), difference.common.unwrap().position), (1, position(head)));
+        assert_eq!(
+            (difference.ended.len(), difference.common.unwrap().position),
+            (1, position(head))
+        );
         accepted(&stage, &difference).await.unwrap();
         // Of 100, 101 and 102 the key of 102 is `k0`.
         append(&stage, 100..103).await;
@@ -143,7 +146,10 @@ async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_afte
         if started {
             let followers = stage.follow();
             let trouble = stage.trouble("tenant diku").await;
-            assert!(trouble.contains("0 parking transitions of this log, and Kafka of 1"), "{trouble}");
+            assert!(
+                trouble.contains("0 parking transitions of this log, and Kafka of 1"),
+                "{trouble}"
+            );
             append(&stage, 20..22).await;
             stage.ring().await;
             followers.stop().await;
@@ -199,7 +205,10 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
         let known = first_log(&stage);
         let followers = stage.follow();
         let trouble = stage.trouble("tenant diku").await;
-        assert!(trouble.contains("parking transitions") && trouble.contains("Kafka of 3"), "{trouble}");
+        assert!(
+            trouble.contains("parking transitions") && trouble.contains("Kafka of 3"),
+            "{trouble}"
+        );
         if !asked_before {
             stage.ask(&before[0], Asked::Release).await;
         }

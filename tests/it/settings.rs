@@ -73,7 +73,8 @@ fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
 /// What the one line of a start that fails says; it has the form of every other.
 fn fatal(variables: Variables) -> String {
     let said = refusal(variables);
-    let line: Value = serde_json::from_str(said.trim_end()).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let line: Value =
+        serde_json::from_str(said.trim_end()).unwrap_or_else(|e| panic!("{e}: {said}"));
     assert_eq!(line["level"], "ERROR", "{said}");
     line["message"].as_str().unwrap().to_owned()
 }
@@ -160,8 +161,14 @@ fn what_is_set_and_not_read_is_told() {
             &[("STORE_URL", "sqlite://data/x.db"), ("DB_HOST", "pg"), ("DB_MAXPOOLSIZE", "9")],
             &["DB_HOST, DB_MAXPOOLSIZE are not read: STORE_URL is set"],
         ),
-        (&[("DB_USERNAME", "u")], &["DB_USERNAME is not read: neither DB_HOST nor STORE_URL is set"]),
-        (&[("BROKER", "embedded"), ("KAFKA_HOST", "kafka")], &["KAFKA_HOST is not read: BROKER is embedded"]),
+        (
+            &[("DB_USERNAME", "u")],
+            &["DB_USERNAME is not read: neither DB_HOST nor STORE_URL is set"],
+        ),
+        (
+            &[("BROKER", "embedded"), ("KAFKA_HOST", "kafka")],
+            &["KAFKA_HOST is not read: BROKER is embedded"],
+        ),
         (
             &[("KAFKA_HOST", ""), ("KAFKA_SASL_USERNAME", "u")],
             &["KAFKA_SASL_USERNAME is not read: KAFKA_HOST is"],
@@ -205,29 +212,47 @@ fn a_folder_without_tenants_or_without_defaults_is_told() {
 #[test]
 fn one_line_tells_what_serves_and_the_http_server_adds_none() {
     let lines = |variables: Variables| {
-        let setup = serve::setup(&["diku", "college"]).with("ENV", "folio").with("REPLICA", "pod-0");
+        let setup =
+            serve::setup(&["diku", "college"]).with("ENV", "folio").with("REPLICA", "pod-0");
         let setup = with(setup, variables);
         let serve = setup.serve();
         let address = serve.url.trim_start_matches("http://").to_owned();
         serve.terminate();
-        let lines: Vec<Value> = setup.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(lines.iter().all(|line| !line["target"].to_string().contains("actix")), "{}", setup.log());
-        let mut serving: Vec<_> = lines.into_iter().filter(|line| line["message"] == "serving").collect();
+        let lines: Vec<Value> =
+            setup.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(
+            lines.iter().all(|line| !line["target"].to_string().contains("actix")),
+            "{}",
+            setup.log()
+        );
+        let mut serving: Vec<_> =
+            lines.into_iter().filter(|line| line["message"] == "serving").collect();
         assert_eq!(serving.len(), 1, "{}", setup.log());
         let line = serving.remove(0);
         assert_eq!(line["address"], Value::from(address));
-        for (name, value) in [("version", env!("CARGO_PKG_VERSION")), ("env", "folio"), ("replica", "pod-0")]
+        for (name, value) in
+            [("version", env!("CARGO_PKG_VERSION")), ("env", "folio"), ("replica", "pod-0")]
         {
             assert_eq!(line[name], value, "{line}");
         }
-        assert_eq!((&line["tenants"], &line["lanes"]), (&Value::from(2), &Value::from(8)), "{line}");
+        assert_eq!(
+            (&line["tenants"], &line["lanes"]),
+            (&Value::from(2), &Value::from(8)),
+            "{line}"
+        );
         line
     };
     let embedded = lines(&[]);
     assert!(embedded["store"].as_str().unwrap().starts_with("SQLite at /"), "{embedded}");
     let broker = embedded["broker"].as_str().unwrap();
-    assert!(broker.starts_with("embedded at 127.0.0.1:") && broker.ends_with("memory only"), "{embedded}");
-    assert_eq!(lines(&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "1")])["broker"], "Kafka at 127.0.0.1:1");
+    assert!(
+        broker.starts_with("embedded at 127.0.0.1:") && broker.ends_with("memory only"),
+        "{embedded}"
+    );
+    assert_eq!(
+        lines(&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "1")])["broker"],
+        "Kafka at 127.0.0.1:1"
+    );
     assert_eq!(lines(&[("BROKER", "none")])["broker"], "none");
 }
 
@@ -242,7 +267,8 @@ fn a_log_level_is_one_or_is_refused_with_the_list_of_those_that_are() {
     }
     // Without ENV and with a Kafka there is a warning to be seen, and an information not to be seen.
     for level in ["warning", "WARN"] {
-        let setup = serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with("LOG_LEVEL", level);
+        let setup =
+            serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with("LOG_LEVEL", level);
         setup.serve().terminate();
         let log = setup.log();
         assert!(log.contains("\"WARN\"") && !log.contains("\"INFO\""), "{log}");

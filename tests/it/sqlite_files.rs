@@ -32,7 +32,8 @@ pub async fn post(url: &str, id: &str) -> u16 {
 /// The same, with a text in it.
 pub async fn post_with(url: &str, id: &str, text: &str) -> u16 {
     let request = reqwest::Client::new().post(format!("{url}/domain-events/inventory/item"));
-    let request = request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+    let request =
+        request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
     let body = format!(r#"{{"new":{{"id":"{id}","text":"{text}"}}}}"#);
     request.body(body).send().await.unwrap().status().as_u16()
 }
@@ -87,7 +88,11 @@ async fn after_a_stop_the_file_alone_has_everything() {
         post_all(&setup.url(), &["a", "b"]).await;
         assert_eq!(serve.terminate().code(), Some(0));
         for ending in ["-wal", "-shm"] {
-            assert!(!beside(&database(&setup), ending).exists(), "{ending} is left: {}", setup.log());
+            assert!(
+                !beside(&database(&setup), ending).exists(),
+                "{ending} is left: {}",
+                setup.log()
+            );
         }
         let other = self::setup();
         fs::create_dir(other.path().join("data")).unwrap();
@@ -108,7 +113,9 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     post_all(&serve.url, &["c", "d"]).await;
     let said = refused(&setup, &["backup", "copy.db"]);
     assert!(said.contains("`copy.db` exists already: backup overwrites nothing"), "{said}");
-    assert!(refused(&setup, &["restore-backup", "copy.db"]).contains("another `event-gateway serve`"));
+    assert!(
+        refused(&setup, &["restore-backup", "copy.db"]).contains("another `event-gateway serve`")
+    );
     assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
     serve.kill();
 
@@ -151,9 +158,12 @@ async fn what_is_no_whole_backup_is_not_put_back() {
     let mut flawed = whole.clone();
     let middle = flawed.len() / 2;
     flawed[middle..middle + 4096].fill(0x5a);
-    for (name, bytes) in
-        [("junk.db", &b"no database at all"[..]), ("empty.db", b""), ("cut.db", cut), ("flawed.db", &flawed)]
-    {
+    for (name, bytes) in [
+        ("junk.db", &b"no database at all"[..]),
+        ("empty.db", b""),
+        ("cut.db", cut),
+        ("flawed.db", &flawed),
+    ] {
         fs::write(setup.path().join(name), bytes).unwrap();
     }
     let theirs = rusqlite::Connection::open(setup.path().join("theirs.db")).unwrap();
@@ -265,7 +275,11 @@ async fn a_wal_whose_copying_was_cut_off_belongs_to_its_database() {
     assert_eq!(post_with(&serve.url, "a", &"x".repeat(100_000)).await, 201);
     serve.kill();
     let (before, left) = (fs::read(&file).unwrap(), fs::read(&wal).unwrap());
-    drop(rusqlite::Connection::open(&file).map(|all| all.pragma_update(None, "user_version", 6)).unwrap());
+    drop(
+        rusqlite::Connection::open(&file)
+            .map(|all| all.pragma_update(None, "user_version", 6))
+            .unwrap(),
+    );
     let after = fs::read(&file).unwrap();
     assert!(after.len() > before.len() && !wal.exists(), "nothing was copied");
     fs::write(&file, [&after[..2048], &before[2048..]].concat()).unwrap();

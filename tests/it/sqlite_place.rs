@@ -88,7 +88,8 @@ async fn a_stop_writes_nothing_into_a_database_that_was_cut_moved_or_replaced() 
         let file = database(&setup);
         let serve = setup.serve();
         noticed(what, &setup, &serve.url, harm).await;
-        let read = || [file.clone(), away(&file), beside(&file, "-wal")].map(|file| fs::read(file).ok());
+        let read =
+            || [file.clone(), away(&file), beside(&file, "-wal")].map(|file| fs::read(file).ok());
         let before = read();
         assert_eq!(serve.terminate().code(), Some(0), "{what}");
         assert_eq!(read(), before, "{what}");
@@ -139,7 +140,11 @@ fn what_is_no_database_of_ours_is_named_and_left() {
     drop(other);
     let (theirs, before) = (fs::read(&file).unwrap(), setup.log().len());
     assert_eq!(ended(&setup, &["serve"]), Some(1));
-    assert!(setup.log()[before..].contains("file` is no database of event-gateway"), "{}", setup.log());
+    assert!(
+        setup.log()[before..].contains("file` is no database of event-gateway"),
+        "{}",
+        setup.log()
+    );
     assert_eq!(fs::read(&file).unwrap(), theirs);
 }
 
@@ -151,7 +156,8 @@ async fn a_folder_that_comes_back_is_served_again() {
     noticed("the folder is moved", &setup, &serve.url, |_| fs::rename(&here, &away).unwrap()).await;
     fs::rename(&away, &here).unwrap();
     assert_eq!(post(&serve.url, "again").await, 201);
-    until("it is ready", async || ready(&serve.url).await.0 == 200 && store_up(&serve.url).await).await;
+    until("it is ready", async || ready(&serve.url).await.0 == 200 && store_up(&serve.url).await)
+        .await;
     assert_eq!(serve.terminate().code(), Some(0));
 }
 
@@ -160,16 +166,21 @@ async fn a_database_is_served_once_whatever_folders_lead_to_it() {
     let (one, other) = (setup(), setup());
     let serve = one.serve();
     fs::create_dir(other.path().join("data")).unwrap();
-    for (link, named) in
-        [(Link::Symbolic, "by way of another folder"), (Link::Hard, "has a second name (a hard link)")]
-    {
+    for (link, named) in [
+        (Link::Symbolic, "by way of another folder"),
+        (Link::Hard, "has a second name (a hard link)"),
+    ] {
         match link {
             Link::Symbolic => symlink(database(&one), database(&other)).unwrap(),
             Link::Hard => fs::hard_link(database(&one), database(&other)).unwrap(),
         }
         assert_eq!(ended(&other, &["serve"]), Some(1));
         assert!(other.log().contains("event-gateway.db"), "{}", other.log());
-        assert!(other.log().contains(named) || other.log().contains("by way of"), "{}", other.log());
+        assert!(
+            other.log().contains(named) || other.log().contains("by way of"),
+            "{}",
+            other.log()
+        );
         fs::remove_file(database(&other)).unwrap();
     }
     assert_eq!(post(&serve.url, "still").await, 201);
@@ -185,8 +196,10 @@ enum Link {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_what_is_posted_is_not_ready() {
     let setup = setup();
-    let limited =
-        format!("trap '' XFSZ; ulimit -f 600; exec '{}' serve", env!("CARGO_BIN_EXE_event-gateway"));
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 600; exec '{}' serve",
+        env!("CARGO_BIN_EXE_event-gateway")
+    );
     let mut shell = Command::new("sh");
     shell.args(["-c", &limited]).current_dir(setup.path()).stdout(Stdio::null());
     let told = setup.path().join("told");
@@ -195,7 +208,8 @@ async fn a_disk_without_room_for_what_is_posted_is_not_ready() {
     shell.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let _ended = Killed(shell.spawn().unwrap());
     let url = setup.url();
-    until("it listens", async || Client::new().get(format!("{url}/livez")).send().await.is_ok()).await;
+    until("it listens", async || Client::new().get(format!("{url}/livez")).send().await.is_ok())
+        .await;
     assert_eq!((ready(&url).await.0, post(&url, "a").await), (200, 201));
     let large = async || post_with(&url, "b", &"x".repeat(500_000)).await;
     assert_eq!(large().await, 503);

@@ -49,7 +49,12 @@ async fn persist(gateway: &Gateway, path: &str, body: &str) {
         if answer.status == 201 {
             return;
         }
-        assert_eq!((answer.status, answer.header("Retry-After").is_some()), (503, true), "{}", answer.text());
+        assert_eq!(
+            (answer.status, answer.header("Retry-After").is_some()),
+            (503, true),
+            "{}",
+            answer.text()
+        );
         if answer.problem() != "outcome-unknown" {
             assert_eq!(gateway.log().await.len(), before);
         }

@@ -25,22 +25,30 @@ struct Answer {
 
 async fn post(url: &str, body: String) -> Answer {
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-    let post = client.post(format!("{url}/domain-events/inventory/item")).header("X-Okapi-Tenant", "diku");
+    let post =
+        client.post(format!("{url}/domain-events/inventory/item")).header("X-Okapi-Tenant", "diku");
     let answer = post.header("Content-Type", "application/json").body(body).send().await.unwrap();
-    let (status, retry_after) = (answer.status().as_u16(), answer.headers().contains_key("Retry-After"));
+    let (status, retry_after) =
+        (answer.status().as_u16(), answer.headers().contains_key("Retry-After"));
     Answer { status, retry_after, text: answer.text().await.unwrap() }
 }
 
 async fn readyz(url: &str) -> Answer {
     let answer = reqwest::get(format!("{url}/readyz")).await.unwrap();
-    Answer { status: answer.status().as_u16(), retry_after: false, text: answer.text().await.unwrap() }
+    Answer {
+        status: answer.status().as_u16(),
+        retry_after: false,
+        text: answer.text().await.unwrap(),
+    }
 }
 
 /// The server is killed twice; each time the answers say so, and say no secret.
 async fn killed(mut server: Server, url: &str, name: &str) {
     assert!(url.contains(PASSWORD), "{url}");
-    let setup =
-        serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("LOG_LEVEL", "debug");
+    let setup = serve::setup(&["diku"])
+        .with("BROKER", "none")
+        .with("STORE_URL", url)
+        .with("LOG_LEVEL", "debug");
     let serve = setup.serve();
     let mut said = Vec::new();
     assert_eq!(post(&serve.url, r#"{"new":{"id":"a"}}"#.to_owned()).await.status, 201);
@@ -48,7 +56,12 @@ async fn killed(mut server: Server, url: &str, name: &str) {
     for _ in 0..2 {
         server.kill();
         let refused = post(&serve.url, repeated.clone()).await;
-        assert!((refused.status, refused.retry_after) == (503, true), "{} {}", refused.status, refused.text);
+        assert!(
+            (refused.status, refused.retry_after) == (503, true),
+            "{} {}",
+            refused.status,
+            refused.text
+        );
         let down = readyz(&serve.url).await;
         assert_eq!(down.status, 503);
         assert!(down.text.contains(name), "{}", down.text);
@@ -108,8 +121,9 @@ async fn what_is_too_large_for_a_document_of_mongodb_is_a_413() {
 async fn two_envs(url: &str) {
     let name = postgres::schema();
     let envs = [format!("{name}-x"), format!("{name}_x")];
-    let setups = envs
-        .map(|env| serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("ENV", env));
+    let setups = envs.map(|env| {
+        serve::setup(&["diku"]).with("BROKER", "none").with("STORE_URL", url).with("ENV", env)
+    });
     let [one, other] = [&setups[0], &setups[1]].map(Setup::serve);
     assert_eq!(post(&one.url, r#"{"new":{"id":"a"}}"#.to_owned()).await.status, 201);
     let events = async |url: &str| {

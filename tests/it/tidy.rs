@@ -22,7 +22,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("config", &["domain", "store", "broker", "intake", "http"]),
     (
         "app",
-        &["domain", "clock", "store", "broker", "intake", "follow", "metrics", "tasks", "http", "config"],
+        &[
+            "domain", "clock", "store", "broker", "intake", "follow", "metrics", "tasks", "http",
+            "config",
+        ],
     ),
     ("cli", &["domain", "clock", "store", "broker", "follow", "app"]),
     ("telemetry", &["metrics"]),
@@ -90,11 +93,16 @@ fn name(path: &Path) -> String {
 
 #[test]
 fn no_file_has_more_than_400_lines_and_nine_in_ten_have_less_than_300() {
-    let lines: Vec<_> = rust_files().into_iter().map(|(name, text)| (text.lines().count(), name)).collect();
+    let lines: Vec<_> =
+        rust_files().into_iter().map(|(name, text)| (text.lines().count(), name)).collect();
     let long: Vec<_> = lines.iter().filter(|(lines, _)| *lines > 400).collect();
     assert!(long.is_empty(), "more than 400 lines: {long:?}");
     let longish: Vec<_> = lines.iter().filter(|(lines, _)| *lines >= 300).collect();
-    assert!(longish.len() * 10 <= lines.len(), "300 lines and more, of {} files: {longish:?}", lines.len());
+    assert!(
+        longish.len() * 10 <= lines.len(),
+        "300 lines and more, of {} files: {longish:?}",
+        lines.len()
+    );
 }
 
 #[test]
@@ -117,7 +125,8 @@ fn arrows_point_one_way() {
             continue;
         };
         for named in text.split("crate::").skip(1) {
-            let named: String = named.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let named: String =
+                named.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if named != room && !may.contains(&named.as_str()) {
                 wrong.push(format!("{file} names {named}"));
             }
@@ -157,7 +166,8 @@ fn every_sql_file_is_used_and_holds_one_statement() {
         let short = name(&path).trim_start_matches("sql/").to_owned();
         assert!(used.contains(&short), "sql/{short} is used nowhere");
         let text = fs::read_to_string(&path).unwrap();
-        let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+        let code: Vec<_> =
+            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
         let ends = code.join("\n").trim_end().trim_end_matches(';').matches(';').count();
         assert_eq!(ends, 0, "sql/{short} holds more than one statement");
     }
@@ -165,7 +175,8 @@ fn every_sql_file_is_used_and_holds_one_statement() {
 
 #[test]
 fn no_sql_is_written_in_rust() {
-    let verbs = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM", "\"CREATE TABLE", "\"PRAGMA "];
+    let verbs =
+        ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM", "\"CREATE TABLE", "\"PRAGMA "];
     let wrong: Vec<_> = source_files()
         .into_iter()
         .filter(|(_, text)| verbs.iter().any(|verb| text.contains(verb)))
@@ -189,8 +200,12 @@ fn every_mutant_applies_and_names_tests_that_exist() {
     let sources: String = rust_files().into_iter().map(|(_, text)| text).collect();
     let mut wrong = Vec::new();
     for (path, said) in mutants() {
-        let applied =
-            Command::new("git").args(["apply", "--check"]).arg(&path).current_dir(root()).output().unwrap();
+        let applied = Command::new("git")
+            .args(["apply", "--check"])
+            .arg(&path)
+            .current_dir(root())
+            .output()
+            .unwrap();
         if !applied.status.success() {
             wrong.push(String::from_utf8_lossy(&applied.stderr).into_owned());
         }
@@ -209,7 +224,8 @@ fn every_mutant_applies_and_names_tests_that_exist() {
 #[test]
 fn the_table_of_mutants_tells_what_they_tell() {
     let docs = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
-    let (_, table) = docs.split_once("\n| mutant | the defect | caught by |\n|---|---|---|\n").unwrap();
+    let (_, table) =
+        docs.split_once("\n| mutant | the defect | caught by |\n|---|---|---|\n").unwrap();
     let table: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
     let told = mutants().into_iter().map(|(path, said)| {
         let (defect, tests) = said.split_once("\nCaught by: ").unwrap();

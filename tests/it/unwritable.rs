@@ -45,7 +45,8 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
         published(&serve.url, "college").await;
     }
     for tenant in ["diku", "third"] {
-        let waits = |log: &Value| log["events"].as_array().unwrap().iter().any(|e| e["published"] == false);
+        let waits =
+            |log: &Value| log["events"].as_array().unwrap().iter().any(|e| e["published"] == false);
         let log = format!("{}/domain-events?entity=item&limit=1000", serve.url);
         assert!(waits(&crash::serve::get(&log, tenant).await), "{tenant} has nothing that waits");
     }

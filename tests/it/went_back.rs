@@ -63,8 +63,12 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     followers.stop().await;
     // Kafka knows an event at that position which the log has not.
     stage.kafka.state(|state| {
-        let cursor =
-            state.cursors.get_mut(&Lane::new(0)).unwrap().get_mut(&(log_id(1), Follower::relay())).unwrap();
+        let cursor = state
+            .cursors
+            .get_mut(&Lane::new(0))
+            .unwrap()
+            .get_mut(&(log_id(1), Follower::relay()))
+            .unwrap();
         cursor.cursor.event_id = event_id(777);
     });
     for tenant in &tenants {
@@ -75,7 +79,8 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     assert!(trouble.contains("position 5"), "{trouble}");
     stage.until(|cursor| cursor == Some(9), &tenants[1]).await;
     followers.stop().await;
-    let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first =
+        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);
 }
 
@@ -135,7 +140,8 @@ async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_ha
     stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
     stage.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first = stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first =
+        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 10);
 }
 
@@ -143,7 +149,8 @@ async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_ha
 async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     let tenants = tenants(2);
     let stage = Stage::new(1, &tenants).await;
-    let cursor = Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    let cursor =
+        Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
     let known = KnownCursor { cursor, proof: ParkingProof::default() };
     let cursors = KnownCursors::from([((log_id(1), Follower::relay()), known)]);
     stage.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
@@ -166,7 +173,8 @@ async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
     followers.stop().await;
     assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
     // As the store in whose place this one was put has left it.
-    let cursor = Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    let cursor =
+        Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
     let known = KnownCursor { cursor, proof: ParkingProof::default() };
     let lane = Lane::new(0);
     stage.kafka.state(|state| {

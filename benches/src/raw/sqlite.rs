@@ -14,7 +14,8 @@ impl Table {
     pub(super) fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(folder.path().join("raw.db")).unwrap();
-        let options = [("journal_mode", "wal"), ("synchronous", "full"), ("wal_autocheckpoint", "16000")];
+        let options =
+            [("journal_mode", "wal"), ("synchronous", "full"), ("wal_autocheckpoint", "16000")];
         for (name, value) in options {
             connection.pragma_update(None, name, value).unwrap();
         }
@@ -30,8 +31,17 @@ impl Table {
             writing.prepare_cached("INSERT INTO raw VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").unwrap();
         for row in rows {
             let Row { position, event_id, topic, key, time_ms, headers, payload } = row;
-            let columns =
-                params!["t0", position, event_id, topic, key, "CREATE", time_ms, headers, payload.as_bytes()];
+            let columns = params![
+                "t0",
+                position,
+                event_id,
+                topic,
+                key,
+                "CREATE",
+                time_ms,
+                headers,
+                payload.as_bytes()
+            ];
             insert.execute(columns).unwrap();
         }
         drop(insert);

@@ -35,8 +35,8 @@ pub(super) enum State {
     Exists(usize),
     /// It has so many partitions, of which some have no leader.
     Leaderless(usize),
-    /// It has so many partitions, each with a leader, of which one has but so many replicas in sync, and
-    /// not all.
+    /// It has so many partitions, each with a leader, of which one has but so many replicas in
+    /// sync, and not all.
     Short {
         /// How many partitions.
         partitions: usize,
@@ -53,9 +53,9 @@ impl State {
     /// How many partitions it has, if it is there.
     pub(super) fn partitions(self) -> Option<usize> {
         match self {
-            Self::Exists(partitions) | Self::Leaderless(partitions) | Self::Short { partitions, .. } => {
-                Some(partitions)
-            }
+            Self::Exists(partitions)
+            | Self::Leaderless(partitions)
+            | Self::Short { partitions, .. } => Some(partitions),
             Self::Missing | Self::Refused(_) => None,
         }
     }
@@ -79,7 +79,8 @@ impl Cluster {
         let asking = settings::create(&settings::asking(config))?;
         let admin = settings::admin(config);
         let larger = config.max_request_bytes > BROKER_RECORD_BYTES;
-        let record_limit = larger.then(|| (config.max_request_bytes + BATCH_FRAME_BYTES).to_string());
+        let record_limit =
+            larger.then(|| (config.max_request_bytes + BATCH_FRAME_BYTES).to_string());
         Ok(Self { asking, admin, replication_factor: config.replication_factor, record_limit })
     }
 
@@ -100,8 +101,12 @@ impl Cluster {
             return topics.iter().map(|topic| Ok((*topic, self.state(topic, ASK_MAX)?))).collect();
         }
         let metadata = self.metadata(None, ASK_MAX)?;
-        let all: HashMap<&str, State> = metadata.topics().iter().map(|t| (t.name(), state(t))).collect();
-        Ok(topics.iter().map(|topic| (*topic, all.get(topic).copied().unwrap_or(State::Missing))).collect())
+        let all: HashMap<&str, State> =
+            metadata.topics().iter().map(|t| (t.name(), state(t))).collect();
+        Ok(topics
+            .iter()
+            .map(|topic| (*topic, all.get(topic).copied().unwrap_or(State::Missing)))
+            .collect())
     }
 
     /// Behind which offset nothing stands, committed or not.
@@ -110,7 +115,12 @@ impl Cluster {
     }
 
     /// The same, if its leader answers in that time.
-    pub(super) fn end_within(&self, topic: &str, partition: i32, within: Duration) -> Result<i64, Error> {
+    pub(super) fn end_within(
+        &self,
+        topic: &str,
+        partition: i32,
+        within: Duration,
+    ) -> Result<i64, Error> {
         let answer = self.asking.fetch_watermarks(topic, partition, within);
         self.told(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
@@ -147,12 +157,14 @@ impl Cluster {
             // Kafka's own sentence, which its client keeps to itself.
             RDKafkaErrorCode::InvalidTopic => {
                 let same = |other: &&MetadataTopic| {
-                    other.name() != topic && other.name().replace('.', "_") == topic.replace('.', "_")
+                    other.name() != topic
+                        && other.name().replace('.', "_") == topic.replace('.', "_")
                 };
                 let other = metadata.topics().iter().find(same).map(MetadataTopic::name);
                 other.map_or(code.to_string(), |other| {
                     format!(
-                        "topic '{topic}' collides with existing topics: {other}: `.` and `_` are one to Kafka"
+                        "topic '{topic}' collides with existing topics: {other}: `.` and `_` are \
+                         one to Kafka"
                     )
                 })
             }
@@ -173,8 +185,9 @@ impl Cluster {
         let results = self.administer("add partitions", async |admin, options| {
             admin.create_partitions(&[wider], &options.operation_timeout(Some(CREATE_MAX))).await
         })?;
-        super::topics::result_of(topic, &results)
-            .map_err(|code| Error::Cursors(format!("{topic} can't get {partitions} partitions: {code}")))?;
+        super::topics::result_of(topic, &results).map_err(|code| {
+            Error::Cursors(format!("{topic} can't get {partitions} partitions: {code}"))
+        })?;
         let until = Instant::now() + CREATE_MAX;
         while self.state(topic, ASK_MAX)?.writable() != Some(usize::from(partitions)) {
             if Instant::now() > until {
@@ -191,11 +204,15 @@ impl Cluster {
     }
 
     /// Each topic's settings, in their order.
-    pub(super) fn settings_of(&self, topics: &[&str]) -> Result<Vec<HashMap<String, String>>, Error> {
+    pub(super) fn settings_of(
+        &self,
+        topics: &[&str],
+    ) -> Result<Vec<HashMap<String, String>>, Error> {
         let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let answers = self.administer("describe the settings of topics", async |admin, options| {
-            admin.describe_configs(&asked, &options).await
-        })?;
+        let answers = self
+            .administer("describe the settings of topics", async |admin, options| {
+                admin.describe_configs(&asked, &options).await
+            })?;
         let mut answers: HashMap<String, HashMap<String, String>> = answers
             .into_iter()
             .flatten()
@@ -206,7 +223,9 @@ impl Cluster {
             .collect();
         let each = topics.iter().map(|topic| {
             let answer = answers.remove(*topic);
-            answer.ok_or_else(|| Error::Retry(format!("the cluster doesn't tell the settings of {topic}")))
+            answer.ok_or_else(|| {
+                Error::Retry(format!("the cluster doesn't tell the settings of {topic}"))
+            })
         });
         each.collect()
     }
@@ -220,7 +239,8 @@ impl Cluster {
         let admin: AdminClient<Watch> = settings::create(&self.admin)?;
         let options = AdminOptions::new().request_timeout(Some(CREATE_MAX));
         let answer = tokio::runtime::Handle::current().block_on(ask(&admin, options));
-        let answer = answer.map_err(|error| refusal::of_call(call, &error, admin.inner().context()));
+        let answer =
+            answer.map_err(|error| refusal::of_call(call, &error, admin.inner().context()));
         discard(admin);
         answer
     }

@@ -18,8 +18,11 @@ use super::{Config, discard, left, refusal, settings};
 use crate::broker::{Error, KnownCursors, record};
 use crate::domain::lane::Lane;
 
-const SETTINGS: [(&str, &str); 3] =
-    [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", "4194304"),
+    ("min.cleanable.dirty.ratio", "0.1"),
+];
 /// How long a new topic may take until every partition has a leader.
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -57,10 +60,15 @@ impl Cursors {
         Ok(())
     }
 
-    /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many it has.
+    /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many
+    /// it has.
     pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<u16, Error> {
         match cluster.state(&self.topic, ASK_MAX)? {
-            state if state.partitions().is_some_and(|partitions| partitions >= usize::from(lanes)) => {
+            state
+                if state
+                    .partitions()
+                    .is_some_and(|partitions| partitions >= usize::from(lanes)) =>
+            {
                 Ok(state.partitions().and_then(|p| u16::try_from(p).ok()).unwrap_or(u16::MAX))
             }
             State::Exists(_) | State::Leaderless(_) | State::Short { .. } => {
@@ -79,7 +87,12 @@ impl Cursors {
     }
 
     /// A lane's cursors, up to the first transaction that is open: of a fenced lane there is none.
-    pub(super) fn read(&self, config: &Config, lane: Lane, until: Instant) -> Result<KnownCursors, Error> {
+    pub(super) fn read(
+        &self,
+        config: &Config,
+        lane: Lane,
+        until: Instant,
+    ) -> Result<KnownCursors, Error> {
         let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
         let cursors = self.read_with(&reader, i32::from(lane.number()), until);
         discard(reader);
@@ -90,7 +103,11 @@ impl Cursors {
         let results = cluster.create(&[cluster.topic(&self.topic, self.lanes, &SETTINGS)])?;
         match result_of(&self.topic, &results) {
             Ok(()) => {
-                tracing::info!(topic = self.topic, partitions = self.lanes, "created the cursors topic");
+                tracing::info!(
+                    topic = self.topic,
+                    partitions = self.lanes,
+                    "created the cursors topic"
+                );
                 Ok(())
             }
             // Another replica was faster.
@@ -120,7 +137,10 @@ impl Cursors {
                 return Ok(state);
             }
             if Instant::now() > until {
-                return Err(Error::Retry(format!("{} was created but isn't there yet", self.topic)));
+                return Err(Error::Retry(format!(
+                    "{} was created but isn't there yet",
+                    self.topic
+                )));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -129,11 +149,14 @@ impl Cursors {
     fn verify_partitions(&self, state: State) -> Result<(), Error> {
         let lanes = usize::from(self.lanes);
         match state {
-            State::Exists(partitions) | State::Leaderless(partitions) | State::Short { partitions, .. }
+            State::Exists(partitions)
+            | State::Leaderless(partitions)
+            | State::Short { partitions, .. }
                 if partitions < lanes =>
             {
                 Err(Error::Cursors(format!(
-                    "{} has {partitions} partitions, too few for {lanes} lanes with one partition each",
+                    "{} has {partitions} partitions, too few for {lanes} lanes with one partition \
+                     each",
                     self.topic
                 )))
             }
@@ -152,7 +175,9 @@ impl Cursors {
             let found = found.get(name).map_or("nothing", String::as_str);
             if found != wanted {
                 let topic = &self.topic;
-                return Err(Error::Cursors(format!("{topic} has {name}={found}, and must have {wanted}")));
+                return Err(Error::Cursors(format!(
+                    "{topic} has {name}={found}, and must have {wanted}"
+                )));
             }
         }
         Ok(())
@@ -190,10 +215,14 @@ impl Cursors {
     }
 
     fn note(&self, message: &BorrowedMessage<'_>, cursors: &mut KnownCursors) -> Result<(), Error> {
-        let (whose, cursor) = record::cursor(message.key(), message.payload()).map_err(|wrong| {
-            let (partition, offset) = (message.partition(), message.offset());
-            Error::Cursors(format!("{} has a stray record at {partition}/{offset}: {wrong}", self.topic))
-        })?;
+        let (whose, cursor) =
+            record::cursor(message.key(), message.payload()).map_err(|wrong| {
+                let (partition, offset) = (message.partition(), message.offset());
+                Error::Cursors(format!(
+                    "{} has a stray record at {partition}/{offset}: {wrong}",
+                    self.topic
+                ))
+            })?;
         match cursor {
             Some(cursor) => cursors.insert(whose, cursor),
             None => cursors.remove(&whose),

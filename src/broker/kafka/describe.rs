@@ -1,7 +1,8 @@
-//! Topics as the cluster has them: partitions, and the settings that decide how long a record lives there.
+//! Topics as the cluster has them: partitions, and the settings that decide how long a record lives
+//! there.
 //!
-//! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files, or
-//! wants to know when a record will be taken. Asking creates nothing.
+//! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files,
+//! or wants to know when a record will be taken. Asking creates nothing.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,10 @@ use crate::domain::topic::Topic;
 const ASK_MAX: usize = 200;
 
 /// Describes these topics; one that is missing is left out.
-pub(super) fn topics(cluster: &Cluster, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+pub(super) fn topics(
+    cluster: &Cluster,
+    topics: &[Topic],
+) -> Result<HashMap<Topic, Described>, Error> {
     let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
     let states = cluster.states(&names)?;
     let mut found = HashMap::new();

@@ -1,9 +1,9 @@
 //! The transactional ids of a lane: its own, and spare ones for as long as it is blocked.
 //!
-//! Fed by each fence; feeds it with a producer. Kafka can't end a transaction that has a partition without a
-//! leader, or with too few replicas in sync: what is reachable is committed or aborted at once, but the id
-//! takes no other transaction until that partition is back. Then the lane goes on under the next id. That
-//! nobody goes on under the former one is not left to ids: see `mark`.
+//! Fed by each fence; feeds it with a producer. Kafka can't end a transaction that has a partition
+//! without a leader, or with too few replicas in sync: what is reachable is committed or aborted at
+//! once, but the id takes no other transaction until that partition is back. Then the lane goes on
+//! under the next id. That nobody goes on under the former one is not left to ids: see `mark`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -33,8 +33,8 @@ impl Generations {
         if generation == 0 { id } else { format!("{id}.{generation}") }
     }
 
-    /// A producer under the first of the lane's ids that isn't blocked. Whoever had that id before can't commit
-    /// any more.
+    /// A producer under the first of the lane's ids that isn't blocked. Whoever had that id before
+    /// can't commit any more.
     pub(super) fn take(
         &self,
         config: &Config,
@@ -47,9 +47,9 @@ impl Generations {
         for generation in [last].into_iter().chain((0..COUNT).filter(|other| *other != last)) {
             let producer: BaseProducer<Watch> =
                 settings::create(&settings::producer(config, lane, generation))?;
-            // librdkafka naps for 500 ms when it looks for its coordinator while no connection is up, and
-            // the first answer about the cluster ends the one that asked: the second comes over one that
-            // stays.
+            // librdkafka naps for 500 ms when it looks for its coordinator while no connection is
+            // up, and the first answer about the cluster ends the one that asked: the second comes
+            // over one that stays.
             let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
             let call = format!("fence {}", Self::id(config, lane, generation));
             let failed = |error| {
@@ -60,7 +60,11 @@ impl Generations {
             let init = |within| producer.init_transactions(within);
             let taken = init(left(until).min(INIT_MAX)).or_else(|error| {
                 // Its coordinator may have just started.
-                if is_blocked(&error) || Instant::now() > until { Err(error) } else { init(left(until)) }
+                if is_blocked(&error) || Instant::now() > until {
+                    Err(error)
+                } else {
+                    init(left(until))
+                }
             });
             let is_blocked = taken.as_ref().is_err_and(is_blocked);
             match taken.map_err(failed) {
@@ -84,7 +88,8 @@ impl Generations {
             let producer: BaseProducer<Watch> =
                 settings::create(&settings::producer(config, lane, generation))?;
             if let Err(error) = producer.init_transactions(INIT_MAX / 4) {
-                tracing::debug!(%lane, generation, %error, "failed to abort what may be open under another id");
+                tracing::debug!(%lane, generation, %error, "failed to abort what may be open under \
+                                                            another id");
             }
             discard(producer);
         }
@@ -92,13 +97,19 @@ impl Generations {
     }
 
     fn last(&self, lane: Lane) -> u8 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&lane).copied().unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&lane)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn went_on(&self, config: &Config, lane: Lane, generation: u8, blocked: Option<&Error>) {
         if let Some(why) = blocked {
             let id = Self::id(config, lane, generation);
-            tracing::warn!(%lane, "the transactional id is blocked, so the lane goes on under {id}: {why}");
+            tracing::warn!(%lane, "the transactional id is blocked, so the lane goes on under \
+                                   {id}: {why}");
         }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lane, generation);
     }

@@ -21,7 +21,8 @@ use crate::domain::topic::Topic;
 
 /// How long the cluster may give nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// How long an open transaction may hide what stands behind it: longer than one that a lane left open.
+/// How long an open transaction may hide what stands behind it: longer than one that a lane left
+/// open.
 const HIDDEN_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -48,29 +49,31 @@ pub(super) fn read(
     read.map(|()| found)
 }
 
-/// Waits until no transaction that is open now hides what is committed behind it: whose ever, others write to
-/// a collection's topic too.
+/// Waits until no transaction that is open now hides what is committed behind it: whose ever,
+/// others write to a collection's topic too.
 fn uncover(
     kafka: &Inner,
     reader: &BaseConsumer<Watch>,
     topic: &Topic,
     partitions: usize,
 ) -> Result<(), Error> {
-    let failed = |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let failed =
+        |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
     let until = Instant::now() + HIDDEN_MAX;
     for partition in (0..).take(partitions) {
         let end = kafka.cluster.end(topic.as_str(), partition)?;
         loop {
             // As a reader of what is committed is told it: up to the first open transaction.
-            let (_, told) =
-                reader.fetch_watermarks(topic.as_str(), partition, ASK_MAX).map_err(|e| failed(&e))?;
+            let (_, told) = reader
+                .fetch_watermarks(topic.as_str(), partition, ASK_MAX)
+                .map_err(|e| failed(&e))?;
             if told >= end {
                 break;
             }
             if Instant::now() > until {
                 return Err(Error::Retry(format!(
-                    "a transaction is open at offset {told} of partition {partition} of {topic}, and hides what \
-                     is committed behind it; look again when it has ended"
+                    "a transaction is open at offset {told} of partition {partition} of {topic}, \
+                     and hides what is committed behind it; look again when it has ended"
                 )));
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -85,11 +88,13 @@ fn each(
     partitions: usize,
     mut look: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
-    let failed = |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let failed =
+        |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
     let mut all = TopicPartitionList::new();
     for partition in &open {
-        all.add_partition_offset(topic.as_str(), *partition, Offset::Beginning).map_err(|e| failed(&e))?;
+        all.add_partition_offset(topic.as_str(), *partition, Offset::Beginning)
+            .map_err(|e| failed(&e))?;
     }
     reader.assign(&all).map_err(|e| failed(&e))?;
     let (mut until, mut trouble) = (Instant::now() + SILENCE_MAX, KafkaError::NoMessageReceived);
@@ -115,7 +120,8 @@ fn each(
 /// The event that a record is of, if it is one of that log.
 fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<Published> {
     let headers = message.headers()?;
-    let value = |name| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
+    let value =
+        |name| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
     let text = |name| value(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
     if LogId::parse(text("log_id")?).ok()? != log_id {
         return None;

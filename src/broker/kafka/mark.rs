@@ -1,10 +1,12 @@
-//! The mark that a takeover leaves in its lane's partition of the cursors topic, and who is kept out by it.
+//! The mark that a takeover leaves in its lane's partition of the cursors topic, and who is kept
+//! out by it.
 //!
-//! Fed by each fence, before the cursors are read; feeds the producer with the offset where its own first
-//! cursor must come to stand. Only the holder of a lane writes to its partition, and each page's cursors
-//! must stand right behind what was there when the page was begun, or it is not committed. So whoever had
-//! the lane before, under whatever transactional id, sees the mark in between and commits nothing; and what
-//! it had open before the mark has ended, and is read, before this one goes on.
+//! Fed by each fence, before the cursors are read; feeds the producer with the offset where its own
+//! first cursor must come to stand. Only the holder of a lane writes to its partition, and each
+//! page's cursors must stand right behind what was there when the page was begun, or it is not
+//! committed. So whoever had the lane before, under whatever transactional id, sees the mark in
+//! between and commits nothing; and what it had open before the mark has ended, and is read, before
+//! this one goes on.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -26,8 +28,9 @@ impl Mark {
         *self.0.lock().expect("no holder panics") = Some(end);
     }
 
-    /// Whether a page's cursors stand right behind what was there: `offsets` are theirs, as the broker gave
-    /// them. If so, the next page's are expected behind them and their transaction's end.
+    /// Whether a page's cursors stand right behind what was there: `offsets` are theirs, as the
+    /// broker gave them. If so, the next page's are expected behind them and their transaction's
+    /// end.
     pub(super) fn pass(&self, offsets: &[i64]) -> Result<(), String> {
         let mut next = self.0.lock().expect("no holder panics");
         let Some(start) = *next else { return Ok(()) };
@@ -36,7 +39,8 @@ impl Mark {
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(wanted.clone()) {
             return Err(format!(
-                "another producer has written there: this page's cursors stand at {sorted:?}, not at {wanted:?}"
+                "another producer has written there: this page's cursors stand at {sorted:?}, not \
+                 at {wanted:?}"
             ));
         }
         *next = Some(wanted.end + 1);
@@ -44,9 +48,9 @@ impl Mark {
     }
 }
 
-/// Waits until nothing is open in the partition, and returns its end: readers of committed records see nothing
-/// after the first open transaction, and cursors would be taken for the newest that are not. `committed` tells
-/// up to where such a reader would come.
+/// Waits until nothing is open in the partition, and returns its end: readers of committed records
+/// see nothing after the first open transaction, and cursors would be taken for the newest that are
+/// not. `committed` tells up to where such a reader would come.
 pub(super) fn settled(
     cluster: &Cluster,
     (topic, partition): (&str, i32),
@@ -65,9 +69,10 @@ pub(super) fn settled(
         // A transaction that ends in between makes the end another.
         if told < end && Instant::now() > until {
             return Err(Error::Retry(format!(
-                "a transaction of another producer is open in {topic}, partition {partition}, at offset {told} of \
-                 {end}: cursors after it can't be read; nobody but the gateway may write there \
-                 (`kafka-transactions.sh find-hanging` names the producer), or a broker is away that its end needs"
+                "a transaction of another producer is open in {topic}, partition {partition}, at \
+                 offset {told} of {end}: cursors after it can't be read; nobody but the gateway \
+                 may write there (`kafka-transactions.sh find-hanging` names the producer), or a \
+                 broker is away that its end needs"
             )));
         }
         if told < end

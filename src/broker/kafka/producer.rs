@@ -25,8 +25,8 @@ use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
 use crate::domain::topic::Topic;
 
-/// How long the brokers may take for a page's records. Below `message.timeout.ms`, so that no record
-/// is given up in silence.
+/// How long the brokers may take for a page's records. Below `message.timeout.ms`, so that no
+/// record is given up in silence.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 const COMMIT_MAX: Duration = Duration::from_secs(5);
 /// An abort lets readers go on at once; if it takes longer, the next fence does it.
@@ -51,13 +51,15 @@ pub(super) struct LaneProducer {
 impl LaneProducer {
     /// Takes the lane: from here on, nobody who had it before can commit.
     pub(super) fn fence(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
-        let (config, cursors, topics) = (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
+        let (config, cursors, topics) =
+            (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
         let producer = kafka.generations.take(config, lane, cursors.topic(), until)?;
         producer.context().watch_offsets(cursors.topic());
         let used = Used::new(config.topics_idle_after, Instant::now());
         let partition = i32::from(lane.number());
         let mark = Mark::default();
-        let lane_producer = Self { producer: Some(producer), partition, cursors, topics, used, mark };
+        let lane_producer =
+            Self { producer: Some(producer), partition, cursors, topics, used, mark };
         lane_producer.leave_mark(kafka, lane, until)?;
         Ok(lane_producer)
     }
@@ -66,15 +68,16 @@ impl LaneProducer {
         self.producer.as_ref().expect("a lane's producer lives until it is dropped")
     }
 
-    /// Writes to the lane's partition of the cursors topic and takes it back, which keeps out whoever had the
-    /// lane before; then waits until nothing is open there.
+    /// Writes to the lane's partition of the cursors topic and takes it back, which keeps out
+    /// whoever had the lane before; then waits until nothing is open there.
     fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
         self.probe()?;
         let (topic, producer) = (self.cursors.topic(), self.producer());
         let committed = || {
             let told = producer.client().fetch_watermarks(topic, self.partition, left(until));
-            let told =
-                told.map_err(|error| refusal::of_call("ask what is open", &error, producer.context()))?;
+            let told = told.map_err(|error| {
+                refusal::of_call("ask what is open", &error, producer.context())
+            })?;
             Ok(told.1)
         };
         let abort_others = || kafka.generations.abort_others(&kafka.config, lane);
@@ -83,11 +86,13 @@ impl LaneProducer {
         Ok(())
     }
 
-    /// Proves besides that the topic may be written: a page can't tell whether it is refused, or one of its own.
+    /// Proves besides that the topic may be written: a page can't tell whether it is refused, or
+    /// one of its own.
     fn probe(&self) -> Result<(), Error> {
         let until = Instant::now() + DRAIN_MAX;
         self.producer().begin_transaction().map_err(|error| self.failed("begin", &error, &[]))?;
-        let probe = BaseRecord::to(self.cursors.topic()).partition(self.partition).key("probe").payload("");
+        let probe =
+            BaseRecord::to(self.cursors.topic()).partition(self.partition).key("probe").payload("");
         let written = self.enqueue(probe, &[], until).and(self.drain(&[], until));
         self.abort();
         self.producer().context().take_offsets();
@@ -111,7 +116,9 @@ impl LaneProducer {
             return Err(error);
         }
         // Whether a commit that failed took place, only the cursors tell.
-        producer.commit_transaction(COMMIT_MAX).map_err(|error| self.failed("commit", &error, topics))
+        producer
+            .commit_transaction(COMMIT_MAX)
+            .map_err(|error| self.failed("commit", &error, topics))
     }
 
     /// Nobody else has taken the lane since it was taken here.
@@ -119,19 +126,25 @@ impl LaneProducer {
         let offsets = self.producer().context().take_offsets();
         let passed = self.mark.pass(&offsets);
         passed.map_err(|why| {
-            Error::Fenced(format!("partition {} of {}: {why}", self.partition, self.cursors.topic()))
+            Error::Fenced(format!(
+                "partition {} of {}: {why}",
+                self.partition,
+                self.cursors.topic()
+            ))
         })
     }
 
-    /// All records are made before the first is sent: they come while librdkafka waits for more of their
-    /// partition, and go together.
+    /// All records are made before the first is sent: they come while librdkafka waits for more of
+    /// their partition, and go together.
     fn publish_page(&mut self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
         self.used.note(&topics, Instant::now());
         let slices = page.slices.iter();
-        let records: Vec<_> = slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
-        let cursors: Vec<_> =
-            slices.map(|slice| CursorRecord::new(&page.follower, &slice.cursor, &slice.proof)).collect();
+        let records: Vec<_> =
+            slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
+        let cursors: Vec<_> = slices
+            .map(|slice| CursorRecord::new(&page.follower, &slice.cursor, &slice.proof))
+            .collect();
         self.transact(&topics, |until| {
             records.into_iter().try_for_each(|record| self.enqueue(record, &topics, until))?;
             cursors.iter().try_for_each(|cursor| {
@@ -159,7 +172,8 @@ impl LaneProducer {
             let Err((error, again)) = self.producer().send(record) else { return Ok(()) };
             let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !full || Instant::now() > until {
-                let refused = Refused { topic: again.topic.to_owned(), code: refusal::code(&error) };
+                let refused =
+                    Refused { topic: again.topic.to_owned(), code: refusal::code(&error) };
                 return Err(refusal::of_page(&[refused], self.whole(), topics));
             }
             self.wait();
@@ -167,7 +181,8 @@ impl LaneProducer {
         }
     }
 
-    /// Waits until every record is answered. `commit_transaction` would wait too, in steps of 100 ms.
+    /// Waits until every record is answered. `commit_transaction` would wait too, in steps of 100
+    /// ms.
     fn drain(&self, topics: &[&Topic], until: Instant) -> Result<(), Error> {
         let producer = self.producer();
         while producer.in_flight_count() > 0 {
@@ -176,9 +191,12 @@ impl LaneProducer {
                 if let Some(away) = self.unanswered(topics) {
                     return Err(Error::Away(away));
                 }
-                let why = producer.context().trouble().map(|trouble| format!(": {}", trouble.reason));
+                let why =
+                    producer.context().trouble().map(|trouble| format!(": {}", trouble.reason));
                 let why = why.unwrap_or_default();
-                return Err(Error::Retry(format!("{unanswered} records weren't answered in time{why}")));
+                return Err(Error::Retry(format!(
+                    "{unanswered} records weren't answered in time{why}"
+                )));
             }
             self.wait();
         }
@@ -189,8 +207,8 @@ impl LaneProducer {
         Err(refusal::of_page(&refused, self.whole(), topics))
     }
 
-    /// The topics whose records weren't answered, if others of the page were: their brokers are away. The
-    /// producer is of no use behind this.
+    /// The topics whose records weren't answered, if others of the page were: their brokers are
+    /// away. The producer is of no use behind this.
     fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<Unwritable>> {
         let producer = self.producer();
         producer.purge(PurgeConfig::default().queue().inflight());

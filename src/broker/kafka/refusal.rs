@@ -33,8 +33,8 @@ fn kind(code: Code) -> Kind {
         | Code::GroupAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed => Kind::Denied,
         Code::TopicAuthorizationFailed | Code::InvalidTopic => Kind::Topic,
-        // It was deleted, or is new and hasn't come round: whoever ensures it makes it anew. Or too few
-        // brokers are there.
+        // It was deleted, or is new and hasn't come round: whoever ensures it makes it anew. Or too
+        // few brokers are there.
         Code::UnknownTopic
         | Code::UnknownPartition
         | Code::UnknownTopicOrPartition
@@ -72,12 +72,16 @@ pub(super) fn of_call(call: &str, error: &KafkaError, watch: &Watch) -> Error {
     let trouble = watch.trouble();
     let said = error.to_string();
     let why = match &trouble {
-        Some(trouble) if !said.contains(&trouble.reason) => format!("{call}: {said}: {}", trouble.reason),
+        Some(trouble) if !said.contains(&trouble.reason) => {
+            format!("{call}: {said}: {}", trouble.reason)
+        }
         _ => format!("{call}: {said}"),
     };
     match kind(code(error)) {
         Kind::Fenced => Error::Fenced(why),
-        _ if trouble.as_ref().is_some_and(lacks_sasl) => Error::Setting(without_sasl(trouble.as_ref())),
+        _ if trouble.as_ref().is_some_and(lacks_sasl) => {
+            Error::Setting(without_sasl(trouble.as_ref()))
+        }
         Kind::Denied => Error::Denied(why),
         _ => match trouble {
             Some(trouble) if denies(trouble.code) => Error::Denied(why),
@@ -93,7 +97,10 @@ pub(super) fn of_call(call: &str, error: &KafkaError, watch: &Watch) -> Error {
 fn is_away(code: Code) -> bool {
     matches!(
         code,
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
     )
 }
 
@@ -118,8 +125,8 @@ fn lacks_sasl(trouble: &Trouble) -> bool {
 fn without_sasl(trouble: Option<&Trouble>) -> String {
     let at = trouble.map(|trouble| address(&trouble.reason)).unwrap_or_default();
     format!(
-        "KAFKA_SECURITY_PROTOCOL asks for SASL, and the listener at {at} has no SASL: set it to PLAINTEXT or \
-         SSL, or have KAFKA_HOST and KAFKA_PORT name a listener that has"
+        "KAFKA_SECURITY_PROTOCOL asks for SASL, and the listener at {at} has no SASL: set it to \
+         PLAINTEXT or SSL, or have KAFKA_HOST and KAFKA_PORT name a listener that has"
     )
 }
 
@@ -152,7 +159,8 @@ pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic
         return Error::Retry("a page failed for no reason that librdkafka tells".to_owned());
     };
     let topic = topics.iter().find(|topic| Some(topic.as_str()) == blamed);
-    let why = format!("publish{}: {code}", blamed.map(|name| format!(" to {name}")).unwrap_or_default());
+    let why =
+        format!("publish{}: {code}", blamed.map(|name| format!(" to {name}")).unwrap_or_default());
     match kind {
         Kind::Fenced => Error::Fenced(why),
         Kind::Denied => Error::Denied(why),
@@ -174,13 +182,15 @@ pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic
 /// All topics of a page that take nothing just now, if librdkafka names any.
 fn of_away(refused: &[Refused], topics: &[&Topic], why: String) -> Error {
     let mut away: Vec<Unwritable> = Vec::new();
-    for Refused { topic, code } in refused.iter().filter(|refused| kind(refused.code) == Kind::Away) {
+    for Refused { topic, code } in refused.iter().filter(|refused| kind(refused.code) == Kind::Away)
+    {
         let topic = topics.iter().find(|known| known.as_str() == topic);
         let is_known = |topic: &&&Topic| away.iter().all(|known| known.topic != ***topic);
         away.extend(
-            topic
-                .filter(is_known)
-                .map(|topic| Unwritable { topic: (*topic).clone(), why: format!("publish: {code}") }),
+            topic.filter(is_known).map(|topic| Unwritable {
+                topic: (*topic).clone(),
+                why: format!("publish: {code}"),
+            }),
         );
     }
     if away.is_empty() { Error::Retry(why) } else { Error::Away(away) }
@@ -224,8 +234,12 @@ mod tests {
         use Code as C;
         let a = Topic::parse("a").unwrap();
         let of = |code| of_page(&[refused("a", code)], None, &[&a]);
-        for code in [C::MessageSizeTooLarge, C::MessageBatchTooLarge, C::InvalidMessageSize, C::InvalidRecord]
-        {
+        for code in [
+            C::MessageSizeTooLarge,
+            C::MessageBatchTooLarge,
+            C::InvalidMessageSize,
+            C::InvalidRecord,
+        ] {
             assert!(matches!(of(code), Error::Isolate(_)), "{code:?}");
         }
         for code in [C::TopicAuthorizationFailed, C::InvalidTopic] {
@@ -271,7 +285,10 @@ mod tests {
         let denied = Some(Code::TopicAuthorizationFailed);
         assert!(matches!(of_page(&all, denied, &[&a, &b]), Error::Isolate(_)));
         assert!(matches!(of_page(&all, denied, &[&a]), Error::Topic(t, _) if t == a));
-        assert!(matches!(of_page(&all, Some(Code::UnknownTopicOrPartition), &[&a]), Error::Retry(_)));
+        assert!(matches!(
+            of_page(&all, Some(Code::UnknownTopicOrPartition), &[&a]),
+            Error::Retry(_)
+        ));
     }
 
     #[test]

@@ -34,8 +34,8 @@ const FOLIO: [(&str, &str); 8] = [
     ("sasl.password", "KAFKA_SASL_PASSWORD"),
 ];
 
-/// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and is told where
-/// topics end, whatever is committed.
+/// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and
+/// is told where topics end, whatever is committed.
 pub(super) fn asking(config: &Config) -> ClientConfig {
     let mut client = base(config, &[]);
     client.set("allow.auto.create.topics", "false").set("isolation.level", "read_uncommitted");
@@ -73,8 +73,8 @@ pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientCon
     let mut client = base(
         config,
         &[
-            // A page's records of a partition come within this, and go together. A page of one record
-            // waits as long.
+            // A page's records of a partition come within this, and go together. A page of one
+            // record waits as long.
             ("linger.ms", "1"),
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
@@ -108,7 +108,9 @@ pub(super) fn verify(config: &Config) -> Result<(), Error> {
 }
 
 /// Makes a client; it connects by itself, later.
-pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig) -> Result<C, Error> {
+pub(super) fn create<C: FromClientConfigAndContext<Watch>>(
+    client: &ClientConfig,
+) -> Result<C, Error> {
     client.create_with_context(Watch::default()).map_err(|error| match error {
         KafkaError::ClientConfig(_, why, name, value) => {
             let why = if value.is_empty() { why } else { why.replace(&value, "…") };
@@ -122,14 +124,16 @@ pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig
         other => {
             let why = other.to_string();
             let set = client.config_map();
-            let lacks = FOLIO.iter().filter(|(name, _)| why.contains(name) && !set.contains_key(*name));
+            let lacks =
+                FOLIO.iter().filter(|(name, _)| why.contains(name) && !set.contains_key(*name));
             let lacks: Vec<_> = lacks.map(|(_, variable)| *variable).collect();
             if why.contains("must be set") && !lacks.is_empty() {
                 return Error::Setting(format!("{} must be set", lacks.join(" and ")));
             }
             let named = set.keys().filter(|name| why.contains(**name));
-            let named =
-                named.max_by_key(|name| name.len()).map_or("KAFKA_…".to_owned(), |name| variable(name));
+            let named = named
+                .max_by_key(|name| name.len())
+                .map_or("KAFKA_…".to_owned(), |name| variable(name));
             Error::Setting(format!("{named}: librdkafka refuses its settings: {why}"))
         }
     })
@@ -137,7 +141,8 @@ pub(super) fn create<C: FromClientConfigAndContext<Watch>>(client: &ClientConfig
 
 /// The variable that sets librdkafka's setting of that name.
 fn variable(name: &str) -> String {
-    let folio = FOLIO.iter().find(|(folio, _)| *folio == name).map(|(_, variable)| (*variable).to_owned());
+    let folio =
+        FOLIO.iter().find(|(folio, _)| *folio == name).map(|(_, variable)| (*variable).to_owned());
     folio.unwrap_or_else(|| format!("KAFKA_CONFIG_{}", name.to_ascii_uppercase().replace('.', "_")))
 }
 
@@ -181,8 +186,11 @@ mod tests {
 
     #[test]
     fn a_lane_s_transactional_id_follows_from_its_number_alone() {
-        for (generation, id) in [(0, "folio.event-gateway.lane-3"), (2, "folio.event-gateway.lane-3.2")] {
-            let client = producer(&config(&[("transactional.id", "mine")]), Lane::new(3), generation);
+        for (generation, id) in
+            [(0, "folio.event-gateway.lane-3"), (2, "folio.event-gateway.lane-3.2")]
+        {
+            let client =
+                producer(&config(&[("transactional.id", "mine")]), Lane::new(3), generation);
             assert_eq!(client.get("transactional.id"), Some(id));
         }
     }
@@ -193,7 +201,8 @@ mod tests {
         for (name, value) in
             [("no.such.thing", "hush"), ("security.protocol", "hush"), ("ssl.key.pem", "hush")]
         {
-            let refused = verify(&config(&[("security.protocol", "ssl"), (name, value)])).unwrap_err();
+            let refused =
+                verify(&config(&[("security.protocol", "ssl"), (name, value)])).unwrap_err();
             assert!(matches!(refused, Error::Setting(_)), "{refused}");
             assert!(refused.to_string().starts_with(&super::variable(name)), "{refused}");
             assert!(!refused.to_string().contains("hush"), "{refused}");
@@ -210,7 +219,11 @@ mod tests {
         ] {
             for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
                 let settings = [&sasl[..], &[("sasl.mechanism", mechanism)], given].concat();
-                assert_eq!(verify(&config(&settings)).unwrap_err().to_string(), lacks, "{mechanism}");
+                assert_eq!(
+                    verify(&config(&settings)).unwrap_err().to_string(),
+                    lacks,
+                    "{mechanism}"
+                );
             }
         }
     }
@@ -221,6 +234,9 @@ mod tests {
             verify(&config(&[("compression.type", compression)])).unwrap();
         }
         let refused = verify(&config(&[("compression.type", "zstd")])).unwrap_err().to_string();
-        assert!(refused.contains("KAFKA_CONFIG_COMPRESSION_TYPE") && refused.contains("zstd"), "{refused}");
+        assert!(
+            refused.contains("KAFKA_CONFIG_COMPRESSION_TYPE") && refused.contains("zstd"),
+            "{refused}"
+        );
     }
 }

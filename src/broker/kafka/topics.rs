@@ -50,8 +50,8 @@ impl Topics {
         self.known().seen.clear();
     }
 
-    /// Has their leaders answer before the next page is sent to them: metadata names a broker for a while
-    /// after it has died.
+    /// Has their leaders answer before the next page is sent to them: metadata names a broker for a
+    /// while after it has died.
     pub(super) fn doubt(&self, topics: &[Unwritable]) {
         self.known().doubted.extend(topics.iter().map(|unwritable| unwritable.topic.clone()));
     }
@@ -61,7 +61,11 @@ impl Topics {
         let known = self.known();
         let wider = known.partitions.iter().filter(|(_, (before, now))| now > before);
         wider
-            .map(|(topic, (before, now))| Widened { topic: topic.clone(), before: *before, now: *now })
+            .map(|(topic, (before, now))| Widened {
+                topic: topic.clone(),
+                before: *before,
+                now: *now,
+            })
             .collect()
     }
 
@@ -69,23 +73,29 @@ impl Topics {
     pub(super) fn ensure(&self, cluster: &Cluster, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
         let states = cluster.states(&names)?;
-        let (mut missing, mut refused, mut away, mut short) = (Vec::new(), None, Vec::new(), Vec::new());
+        let (mut missing, mut refused, mut away, mut short) =
+            (Vec::new(), None, Vec::new(), Vec::new());
         for spec in wanted {
             match states.get(spec.topic.as_str()) {
-                Some(State::Exists(partitions)) if self.is_silent(cluster, &spec.topic, *partitions) => {
+                Some(State::Exists(partitions))
+                    if self.is_silent(cluster, &spec.topic, *partitions) =>
+                {
                     away.push(unwritable(spec, "its leader doesn't answer"));
                 }
                 Some(State::Exists(partitions)) => {
                     self.saw(&spec.topic);
                     self.count(&spec.topic, *partitions);
                 }
-                Some(State::Leaderless(_)) => away.push(unwritable(spec, "a partition has no leader")),
+                Some(State::Leaderless(_)) => {
+                    away.push(unwritable(spec, "a partition has no leader"))
+                }
                 Some(State::Short { partitions, in_sync }) => {
                     self.count(&spec.topic, *partitions);
                     short.push((spec, *in_sync));
                 }
                 Some(State::Refused(code)) => {
-                    refused = refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
+                    refused =
+                        refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
                 }
                 Some(State::Missing) | None => missing.push(spec),
             }
@@ -100,18 +110,25 @@ impl Topics {
     }
 
     /// Those of the topics with replicas out of sync that have too few to take a record.
-    fn too_short(&self, cluster: &Cluster, short: &[(&TopicSpec, usize)]) -> Result<Vec<Unwritable>, Error> {
+    fn too_short(
+        &self,
+        cluster: &Cluster,
+        short: &[(&TopicSpec, usize)],
+    ) -> Result<Vec<Unwritable>, Error> {
         if short.is_empty() {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = short.iter().map(|(spec, _)| spec.topic.as_str()).collect();
         let mut away = Vec::new();
         for ((spec, in_sync), settings) in short.iter().zip(cluster.settings_of(&names)?) {
-            let wanted =
-                settings.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1);
+            let wanted = settings
+                .get("min.insync.replicas")
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(1);
             if *in_sync < wanted {
-                let why =
-                    format!("a partition has {in_sync} replicas in sync, and min.insync.replicas={wanted}");
+                let why = format!(
+                    "a partition has {in_sync} replicas in sync, and min.insync.replicas={wanted}"
+                );
                 away.push(unwritable(spec, &why));
             } else {
                 self.saw(&spec.topic);
@@ -124,13 +141,15 @@ impl Topics {
         if missing.is_empty() {
             return Ok(());
         }
-        let retentions: Vec<String> = missing.iter().map(|spec| spec.retention_ms.to_string()).collect();
+        let retentions: Vec<String> =
+            missing.iter().map(|spec| spec.retention_ms.to_string()).collect();
         let topics: Vec<_> = missing
             .iter()
             .zip(&retentions)
             .map(|(spec, retention)| {
                 let policy = if spec.compacted { "compact" } else { "delete" };
-                let mut settings = vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
+                let mut settings =
+                    vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
                 settings.extend(cluster.record_limit().map(|bytes| ("max.message.bytes", bytes)));
                 cluster.topic(spec.topic.as_str(), spec.partitions, &settings)
             })
@@ -141,14 +160,22 @@ impl Topics {
         refusals.into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn created(&self, cluster: &Cluster, spec: &TopicSpec, results: &[TopicResult]) -> Option<Error> {
+    fn created(
+        &self,
+        cluster: &Cluster,
+        spec: &TopicSpec,
+        results: &[TopicResult],
+    ) -> Option<Error> {
         match result_of(spec.topic.as_str(), results) {
             Ok(()) => {
-                tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a topic");
+                tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a \
+                    topic");
                 self.count(&spec.topic, spec.partitions.into());
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
-            Err(RDKafkaErrorCode::InvalidReplicationFactor) => return Some(cluster.too_few_brokers()),
+            Err(RDKafkaErrorCode::InvalidReplicationFactor) => {
+                return Some(cluster.too_few_brokers());
+            }
             Err(code) => {
                 let why = cluster.explain(spec.topic.as_str(), code);
                 return Some(refusal::of_topic(&format!("create it: {why}"), &spec.topic, code));
@@ -164,7 +191,8 @@ impl Topics {
             return false;
         }
         let until = Instant::now() + ANSWERS_WITHIN;
-        let answers = |partition| cluster.end_within(topic.as_str(), partition, left(until)).is_ok();
+        let answers =
+            |partition| cluster.end_within(topic.as_str(), partition, left(until)).is_ok();
         if !(0..).take(partitions).all(answers) {
             return true;
         }
@@ -178,7 +206,8 @@ impl Topics {
 
     fn count(&self, topic: &Topic, partitions: usize) {
         let mut known = self.known();
-        let (before, now) = known.partitions.entry(topic.clone()).or_insert((partitions, partitions));
+        let (before, now) =
+            known.partitions.entry(topic.clone()).or_insert((partitions, partitions));
         // With fewer it is another topic of that name.
         (*before, *now) = (partitions.min(*before), partitions);
     }

@@ -1,15 +1,16 @@
 //! The topics that a producer has sent to, and whether most of them are idle by now.
 //!
-//! Fed by `producer`; tells it when it is worn. librdkafka keeps each topic as long as its client lives, and
-//! looks at each once a second: what a thousand tenants have published long ago would cost CPU and memory
-//! for ever.
+//! Fed by `producer`; tells it when it is worn. librdkafka keeps each topic as long as its client
+//! lives, and looks at each once a second: what a thousand tenants have published long ago would
+//! cost CPU and memory for ever.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::topic::Topic;
 
-/// So many idle topics cost in a minute or two the CPU time of a takeover: 5 us a topic and second, 40 ms.
+/// So many idle topics cost in a minute or two the CPU time of a takeover: 5 us a topic and second,
+/// 40 ms.
 const IDLE_MIN: usize = 100;
 
 /// The topics of one producer.

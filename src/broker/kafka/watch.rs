@@ -55,7 +55,11 @@ impl Trouble {
         use RDKafkaErrorCode as C;
         matches!(
             self.code,
-            C::BrokerTransportFailure | C::Resolve | C::AllBrokersDown | C::OperationTimedOut | C::BadMessage
+            C::BrokerTransportFailure
+                | C::Resolve
+                | C::AllBrokersDown
+                | C::OperationTimedOut
+                | C::BadMessage
         )
     }
 }
@@ -76,7 +80,11 @@ impl Told {
 /// A reason without what differs each time: how long it took, and how often it was told.
 fn lasting(reason: &str) -> String {
     let Some((lasting, rest)) = reason.split_once(" (after ") else { return reason.to_owned() };
-    if rest.contains(FIRST_QUESTION) { format!("{lasting} ({FIRST_QUESTION})") } else { lasting.to_owned() }
+    if rest.contains(FIRST_QUESTION) {
+        format!("{lasting} ({FIRST_QUESTION})")
+    } else {
+        lasting.to_owned()
+    }
 }
 
 /// A record that wasn't delivered.
@@ -92,8 +100,8 @@ impl Watch {
         self.told().trouble.clone()
     }
 
-    /// Polls the client until it has told its trouble, or has had the time to: a call fails with less than the
-    /// client knows, and on a busy host the callback comes later.
+    /// Polls the client until it has told its trouble, or has had the time to: a call fails with
+    /// less than the client knows, and on a busy host the callback comes later.
     pub(super) fn hear_trouble(&self, poll: impl Fn(Duration)) {
         for _ in 0..HEAR_TIMES {
             if self.told().trouble.as_ref().is_some_and(Trouble::tells_why) {

@@ -50,7 +50,8 @@ pub struct KafkaOptions {
     /// The user's password.
     #[arg(long, env)]
     pub kafka_sasl_password: Option<SecretString>,
-    /// A setting of librdkafka, as NAME=VALUE; may be repeated. As a variable, linger.ms is KAFKA_CONFIG_LINGER_MS.
+    /// A setting of librdkafka, as NAME=VALUE; may be repeated. As a variable, linger.ms is
+    /// KAFKA_CONFIG_LINGER_MS.
     #[arg(long)]
     pub kafka_config: Vec<String>,
     /// How many replicas a topic gets that the gateway creates.

@@ -55,19 +55,20 @@ pub enum AuthMode {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitsOptions {
-    /// How many connections may be open. Beyond them only probes are answered: `/livez`, `/readyz`, `/metrics`,
-    /// `/admin/health`.
+    /// How many connections may be open. Beyond them only probes are answered: `/livez`, `/readyz`,
+    /// `/metrics`, `/admin/health`.
     #[arg(long, env, default_value_t = 4096, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_connections_max: usize,
-    /// How many requests may wait at once for their events to be published (`Prefer: wait`), half of them of one
-    /// tenant; a further one is answered at once. By default a quarter of HTTP_CONNECTIONS_MAX.
+    /// How many requests may wait at once for their events to be published (`Prefer: wait`), half
+    /// of them of one tenant; a further one is answered at once. By default a quarter of
+    /// HTTP_CONNECTIONS_MAX.
     #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_waiters_max: Option<usize>,
     /// How many seconds a request's body may take to arrive.
     #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3600>)]
     pub http_body_timeout_s: u64,
-    /// How many bytes the bodies of all requests in flight may take, half of them of one tenant; one body may have
-    /// 16777216.
+    /// How many bytes the bodies of all requests in flight may take, half of them of one tenant;
+    /// one body may have 16777216.
     #[arg(long, env, default_value_t = 256 << 20, value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>)]
     pub http_bodies_bytes_max: usize,
     /// How many bytes of changes may wait for the store.
@@ -79,11 +80,13 @@ pub struct LimitsOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Replicas")]
 pub struct ReplicaOptions {
-    /// How many lanes lead to Kafka: as many as the store has, or as a new store gets. `lanes resize` changes it.
+    /// How many lanes lead to Kafka: as many as the store has, or as a new store gets. `lanes
+    /// resize` changes it.
     #[arg(long, env, default_value_t = 8, value_parser = whole::<u16, 1, LANES_MAX>)]
     pub lanes: u16,
-    /// This replica's name among others on the same store. A restarted replica whose name lasts, such as
-    /// that of a pod in a StatefulSet, takes its lanes back at once. By default the name is new at each start.
+    /// This replica's name among others on the same store. A restarted replica whose name lasts,
+    /// such as that of a pod in a StatefulSet, takes its lanes back at once. By default the name is
+    /// new at each start.
     #[arg(long, env, value_parser = replica)]
     pub replica: Option<String>,
 }

@@ -11,12 +11,12 @@ use super::whole;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreOptions {
-    /// The log: sqlite://PATH, postgres://USER@HOST/DATABASE or mongodb://HOST/DATABASE. When it is unset,
-    /// PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
+    /// The log: sqlite://PATH, postgres://USER@HOST/DATABASE or mongodb://HOST/DATABASE. When it is
+    /// unset, PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
     #[arg(long, env)]
     pub store_url: Option<SecretString>,
-    /// The first part of the names of topics, and of the store's schema or database. Consumers of FOLIO expect
-    /// one, such as folio.
+    /// The first part of the names of topics, and of the store's schema or database. Consumers of
+    /// FOLIO expect one, such as folio.
     #[arg(long, env)]
     pub env: Option<String>,
     /// FOLIO's variables.
@@ -49,7 +49,8 @@ pub struct PostgresOptions {
     /// How many milliseconds a statement may take.
     #[arg(long, env, default_value_t = 60_000, value_parser = whole::<u64, 1, 2_147_483_647>)]
     pub db_querytimeout: u64,
-    /// The server's certificate or its authority's, as PEM or as the path of a PEM file. It requires TLS.
+    /// The server's certificate or its authority's, as PEM or as the path of a PEM file. It
+    /// requires TLS.
     #[arg(long, env)]
     pub db_server_pem: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! What the command line promises: one name for a flag and its variable, only what a verb reads, and the same in
-//! README's table.
+//! What the command line promises: one name for a flag and its variable, only what a verb reads,
+//! and the same in README's table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +63,9 @@ fn a_flag_is_named_like_its_variable() {
 fn a_verb_shows_only_the_options_that_it_reads() {
     let log = ["Store", "PostgreSQL", "Logs"];
     let all = ["Listener", "Tenants", "Kafka", "Replicas", "Limits"];
-    let of = |groups: &[&[&str]]| groups.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    let of = |groups: &[&[&str]]| {
+        groups.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
     assert_eq!(headings(" tenants list"), of(&[&log]));
     assert_eq!(headings(" lanes list"), of(&[&log]));
     assert_eq!(headings(" lanes resize"), of(&[&log, &["Kafka"]]));
@@ -75,7 +77,8 @@ fn a_verb_shows_only_the_options_that_it_reads() {
 fn every_option_says_what_it_is() {
     for (verb, command) in leaves() {
         for arg in command.get_arguments() {
-            let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+            let help =
+                arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase), "{verb}: {arg} says `{help}`");
         }
     }
@@ -84,7 +87,8 @@ fn every_option_says_what_it_is() {
 /// README's rows: each variable with its default, or what is said of it where it has none.
 fn rows() -> BTreeMap<String, String> {
     let readme = include_str!("../../../README.md");
-    let (_, table) = readme.split_once("\n| variable | default | meaning |\n|---|---|---|\n").unwrap();
+    let (_, table) =
+        readme.split_once("\n| variable | default | meaning |\n|---|---|---|\n").unwrap();
     let mut rows = BTreeMap::new();
     for line in table.lines().take_while(|line| line.starts_with('|')) {
         let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -92,7 +96,10 @@ fn rows() -> BTreeMap<String, String> {
         let said: Vec<_> = cells[1].split(", ").map(|default| default.trim_matches('`')).collect();
         for (at, name) in names.iter().enumerate() {
             let said = if names.len() == said.len() { said[at] } else { cells[1] };
-            assert!(rows.insert((*name).to_owned(), said.to_owned()).is_none(), "{name} stands there twice");
+            assert!(
+                rows.insert((*name).to_owned(), said.to_owned()).is_none(),
+                "{name} stands there twice"
+            );
         }
     }
     rows
@@ -104,7 +111,8 @@ fn readme_s_table_has_every_variable_with_its_default() {
     let serve = leaves().into_iter().find(|(path, _)| path == " serve").unwrap().1;
     for arg in options(&serve).iter().filter(|arg| arg.get_id() != SETTINGS) {
         let variable = arg.get_env().unwrap().to_str().unwrap();
-        let said = rows.remove(variable).unwrap_or_else(|| panic!("README has no row of {variable}"));
+        let said =
+            rows.remove(variable).unwrap_or_else(|| panic!("README has no row of {variable}"));
         if let Some(default) = defaults(arg) {
             assert_eq!(said, default, "{variable}");
         }

@@ -1,6 +1,8 @@
-//! A command line or a variable that can't be meant, told in one line: the variable, its value, and what it must be.
+//! A command line or a variable that can't be meant, told in one line: the variable, its value, and
+//! what it must be.
 //!
-//! Fed with clap's errors; feeds `main`. On a terminal clap's own text, with its tips, says more to who types.
+//! Fed with clap's errors; feeds `main`. On a terminal clap's own text, with its tips, says more to
+//! who types.
 
 use std::error::Error;
 
@@ -26,7 +28,9 @@ impl Usage {
 
     /// Returns the error as one line.
     pub fn line(&self) -> anyhow::Error {
-        anyhow::anyhow!(self.told().unwrap_or_else(|| first_paragraph(&self.0.render().to_string())))
+        anyhow::anyhow!(
+            self.told().unwrap_or_else(|| first_paragraph(&self.0.render().to_string()))
+        )
     }
 
     fn told(&self) -> Option<String> {
@@ -36,10 +40,13 @@ impl Usage {
         };
         let must = match (self.0.source(), self.0.get(ContextKind::ValidValue)) {
             (Some(source), _) => source.to_string(),
-            (None, Some(ContextValue::Strings(legal))) => format!("it must be one of {}", legal.join(", ")),
+            (None, Some(ContextValue::Strings(legal))) => {
+                format!("it must be one of {}", legal.join(", "))
+            }
             _ => return None,
         };
-        let (name, value) = (variable(text(ContextKind::InvalidArg)?), text(ContextKind::InvalidValue)?);
+        let (name, value) =
+            (variable(text(ContextKind::InvalidArg)?), text(ContextKind::InvalidValue)?);
         Some(format!("{name} is `{}`: {must}", value.escape_debug()))
     }
 }
@@ -69,17 +76,26 @@ mod tests {
     #[test]
     fn what_can_t_be_meant_is_one_line_with_the_variable_and_what_it_must_be() {
         for (args, told) in [
-            (&["serve", "--lanes", "x"][..], "LANES is `x`: it must be a whole number from 1 to 64"),
+            (
+                &["serve", "--lanes", "x"][..],
+                "LANES is `x`: it must be a whole number from 1 to 64",
+            ),
             (
                 &["serve", "--http-port", "99999"],
                 "HTTP_PORT is `99999`: it must be a whole number from 0 to 65535",
             ),
-            (&["serve", "--broker", "Kafka"], "BROKER is `Kafka`: it must be one of embedded, none, kafka"),
+            (
+                &["serve", "--broker", "Kafka"],
+                "BROKER is `Kafka`: it must be one of embedded, none, kafka",
+            ),
             (
                 &["serve", "--replica", "a\nb"],
                 "REPLICA is `a\\nb`: it must have 1 to 100 of a-z A-Z 0-9 . _ -",
             ),
-            (&["serve", "--http-host", "x"], "HTTP_HOST is `x`: it must be an IP address, or localhost"),
+            (
+                &["serve", "--http-host", "x"],
+                "HTTP_HOST is `x`: it must be an IP address, or localhost",
+            ),
             (&["lanes", "resize", "0"], "COUNT is `0`: it must be a whole number from 1 to 64"),
             (&["backup"], "the following required arguments were not provided: <FILE>"),
             (&["serve", "--nope"], "unexpected argument '--nope' found"),

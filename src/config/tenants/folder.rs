@@ -1,7 +1,8 @@
 //! The tenants' folder: which of its files are tenants' files, and their text.
 //!
-//! Reads the disk at start; feeds the parser. A file of a tenant is a regular file, or a link to one, of at most
-//! 1 MiB: whatever else has such a name ends the start with that name, and is not waited for.
+//! Reads the disk at start; feeds the parser. A file of a tenant is a regular file, or a link to
+//! one, of at most 1 MiB: whatever else has such a name ends the start with that name, and is not
+//! waited for.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,8 +20,11 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         // Escaped: a name may hold what must not get into a log as it is.
-        let shown = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
-        let Some(id) = id(&path).with_context(|| format!("failed to read `{shown}`"))? else { continue };
+        let shown =
+            path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
+        let Some(id) = id(&path).with_context(|| format!("failed to read `{shown}`"))? else {
+            continue;
+        };
         let text = text(&path).with_context(|| format!("failed to read `{shown}`"))?;
         texts.insert(id, text);
     }
@@ -31,7 +35,10 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 fn id(path: &Path) -> anyhow::Result<Option<String>> {
     let Some(ending) = path.extension() else { return Ok(None) };
     if ending != "toml" {
-        ensure!(!ending.eq_ignore_ascii_case("toml"), "a tenant's file must end in .toml, in small letters");
+        ensure!(
+            !ending.eq_ignore_ascii_case("toml"),
+            "a tenant's file must end in .toml, in small letters"
+        );
         return Ok(None);
     }
     let id = path.file_stem().and_then(|id| id.to_str()).context("its name is not UTF-8")?;

@@ -1,4 +1,5 @@
-//! A number in a tenant's file, whose range is judged later: then the message names the key and the range.
+//! A number in a tenant's file, whose range is judged later: then the message names the key and the
+//! range.
 //!
 //! Fed by the parser of TOML; feeds the tables.
 

@@ -1,5 +1,5 @@
-//! FOLIO's variables `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`, such as `KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS`
-//! for the entity `holdings-record`.
+//! FOLIO's variables `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`, such as
+//! `KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS` for the entity `holdings-record`.
 //!
 //! Read from the environment, before any file: a wrong one is the variable's fault, and is told so.
 
@@ -18,10 +18,14 @@ impl Partitions {
         let mut all = BTreeMap::new();
         for (name, value) in environment {
             let Some(entity) = entity(name) else { continue };
-            let partitions = value.parse().ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
+            let partitions =
+                value.parse().ok().filter(|number| (1..=PARTITIONS_MAX).contains(number));
             let shown = value.escape_debug();
             let Some(partitions) = partitions else {
-                bail!("{name} is `{shown}`: it must be a number of partitions, from 1 to {PARTITIONS_MAX}");
+                bail!(
+                    "{name} is `{shown}`: it must be a number of partitions, from 1 to \
+                     {PARTITIONS_MAX}"
+                );
             };
             all.insert(entity.to_owned(), partitions);
         }

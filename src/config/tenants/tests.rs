@@ -17,7 +17,8 @@ fn settings(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Sett
     for (name, text) in files {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let environment: Vec<_> = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let environment: Vec<_> =
+        environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let naming = Naming::new(Some("folio"), None).unwrap();
     read(folder.path(), naming, &environment).map_err(|e| format!("{e:#}"))
 }
@@ -32,16 +33,23 @@ fn known_entities_are_the_sum_of_both_files() {
     let own = "[entities.\"inventory.item\"]\npartitions = 9\n[entities.\"users.user\"]\n";
     let settings = settings(&[("_default.toml", default), ("diku.toml", own)], &[]).unwrap();
     let specs = settings.specs(&diku());
-    let found: Vec<_> = specs.iter().map(|s| (s.topic.as_str(), s.partitions, s.retention_ms)).collect();
-    assert_eq!(found, [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]);
+    let found: Vec<_> =
+        specs.iter().map(|s| (s.topic.as_str(), s.partitions, s.retention_ms)).collect();
+    assert_eq!(
+        found,
+        [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]
+    );
     assert_eq!(settings.specs(&TenantId::parse("other").unwrap())[0].partitions, 5);
 }
 
 #[test]
 fn the_environment_tells_partitions_where_no_file_does() {
-    let file = "[entities.\"inventory.holdings-record\"]\n[entities.\"inventory.item\"]\npartitions = 2\n";
-    let environment =
-        [("KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS", "4"), ("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", "4")];
+    let file =
+        "[entities.\"inventory.holdings-record\"]\n[entities.\"inventory.item\"]\npartitions = 2\n";
+    let environment = [
+        ("KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS", "4"),
+        ("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", "4"),
+    ];
     let specs = settings(&[("_default.toml", file)], &environment).unwrap().specs(&diku());
     assert_eq!(specs.iter().map(|s| s.partitions).collect::<Vec<_>>(), [4, 2]);
 }
@@ -55,13 +63,21 @@ fn what_is_illegal_names_its_file_and_key() {
         ("diku.toml", "[entities.item]", "`item` must be producer.name"),
         ("diku.toml", "[entities.\"inventory.a_b\"]", "entity `a_b`"),
         ("diku.toml", "[entities.\"a_b.item\"]", "producer `a_b`"),
-        ("diku.toml", "[entities.\"a.b\"]\npartitions = 0", "partitions must be from 1 to 1000, not 0"),
+        (
+            "diku.toml",
+            "[entities.\"a.b\"]\npartitions = 0",
+            "partitions must be from 1 to 1000, not 0",
+        ),
         (
             "diku.toml",
             "[entities.\"a.b\"]\nretention_ms = 0",
             "retention_ms must be -1 (for ever), or at least 1, not 0",
         ),
-        ("diku.toml", "[entities.\"a.b\"]\npartitions = 1001", "partitions must be from 1 to 1000, not 1001"),
+        (
+            "diku.toml",
+            "[entities.\"a.b\"]\npartitions = 1001",
+            "partitions must be from 1 to 1000, not 1001",
+        ),
         (
             "diku.toml",
             "[entities.\"a.b\"]\npartitions = 70000",
@@ -72,7 +88,11 @@ fn what_is_illegal_names_its_file_and_key() {
         ("di\nku.toml", "", r"`di\nku.toml`: its name has a control character"),
         ("diku.toml", "[entities.\"a.b\"]\nkey = \"id\"", "key pointer `id`"),
         ("diku.toml", "[entities.\"a.b\"]\ntopic = \"x.y\"", "must contain {tenant}"),
-        ("diku.toml", "[entities.\"a.b\"]\ncompacted = true\nstored = false", "following values: a.b."),
+        (
+            "diku.toml",
+            "[entities.\"a.b\"]\ncompacted = true\nstored = false",
+            "following values: a.b.",
+        ),
         ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
         ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
         ("diku.toml", "not toml", "diku.toml"),
@@ -87,11 +107,19 @@ fn what_is_illegal_names_its_file_and_key() {
 fn a_variable_of_partitions_is_named_when_it_is_wrong() {
     let default = ("_default.toml", "[entities.\"inventory.item\"]\n");
     for value in ["abc", "0", "-1", "1001", "1.5", "4 "] {
-        let error = settings(&[default], &[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", value)]).unwrap_err();
-        assert!(error.starts_with(&format!("KAFKA_ITEM_TOPIC_NUM_PARTITIONS is `{value}`")), "{error}");
+        let error =
+            settings(&[default], &[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", value)]).unwrap_err();
+        assert!(
+            error.starts_with(&format!("KAFKA_ITEM_TOPIC_NUM_PARTITIONS is `{value}`")),
+            "{error}"
+        );
     }
-    let of_none = Partitions::of(&[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS".to_owned(), "4".to_owned())]).unwrap();
-    assert_eq!(of_none.for_no_entity(["instance"].into_iter()), ["KAFKA_ITEM_TOPIC_NUM_PARTITIONS"]);
+    let of_none =
+        Partitions::of(&[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS".to_owned(), "4".to_owned())]).unwrap();
+    assert_eq!(
+        of_none.for_no_entity(["instance"].into_iter()),
+        ["KAFKA_ITEM_TOPIC_NUM_PARTITIONS"]
+    );
     assert!(of_none.for_no_entity(["instance", "item"].into_iter()).is_empty());
 }
 
@@ -116,7 +144,8 @@ fn what_is_no_regular_file_of_a_bearable_size_is_refused_by_name_and_not_waited_
     });
     let endless = refused(|folder| symlink("/dev/zero", folder.join("diku.toml")).unwrap());
     let folder = refused(|folder| std::fs::create_dir(folder.join("diku.toml")).unwrap());
-    let huge = refused(|folder| File::create(folder.join("diku.toml")).unwrap().set_len(1 << 40).unwrap());
+    let huge =
+        refused(|folder| File::create(folder.join("diku.toml")).unwrap().set_len(1 << 40).unwrap());
     let round = refused(|folder| symlink("diku.toml", folder.join("diku.toml")).unwrap());
     let bytes = refused(|folder| std::fs::write(folder.join("diku.toml"), b"\xff\xfe[").unwrap());
     let name = refused(|folder| {
@@ -134,7 +163,10 @@ fn what_is_no_regular_file_of_a_bearable_size_is_refused_by_name_and_not_waited_
         assert!(said.contains("`diku.toml`") && said.contains(why), "{said} doesn't say {why}");
     }
     assert!(
-        read(Path::new("no\nwhere"), Naming::default(), &[]).unwrap_err().to_string().contains(r"no\nwhere")
+        read(Path::new("no\nwhere"), Naming::default(), &[])
+            .unwrap_err()
+            .to_string()
+            .contains(r"no\nwhere")
     );
 }
 
@@ -160,9 +192,13 @@ fn a_topic_of_the_gateway_s_own_is_refused() {
     for (tenant, template, entity, topic) in cases {
         let file = format!("[entities.\"{entity}\"]\ntopic = \"{template}\"\n");
         let error = settings(&[(&format!("{tenant}.toml"), &file)], &[]).unwrap_err();
-        assert!(error.contains(&format!("topic `{topic}`")) && error.contains("the gateway"), "{error}");
+        assert!(
+            error.contains(&format!("topic `{topic}`")) && error.contains("the gateway"),
+            "{error}"
+        );
     }
-    let legal = "[entities.\"a.b\"]\n[entities.\"a.c\"]\ntopic = \"{env}.{tenant}.event-gateway.{entity}\"\n";
+    let legal = "[entities.\"a.b\"]\n[entities.\"a.c\"]\ntopic = \
+                 \"{env}.{tenant}.event-gateway.{entity}\"\n";
     assert!(settings(&[("event-gateway.toml", legal)], &[]).is_ok());
 }
 

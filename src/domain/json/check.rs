@@ -166,7 +166,8 @@ mod tests {
         };
         let names: Vec<_> = (0..100).collect();
         assert_eq!(checked(&object(&names), 1), Ok(()));
-        for (at, twin) in [(1, 0), (FEW - 1, 0), (FEW, 0), (FEW, FEW - 1), (FEW + 1, FEW), (99, 0), (99, 98)]
+        for (at, twin) in
+            [(1, 0), (FEW - 1, 0), (FEW, 0), (FEW, FEW - 1), (FEW + 1, FEW), (99, 0), (99, 98)]
         {
             let mut names = names.clone();
             names[at] = twin;

@@ -66,7 +66,8 @@ impl Walk {
             self.parked.retain(|parked| !parked.is_open() || parked.topic != *topic);
         }
         if !self.parted {
-            self.common = Some(Cursor { log_id: *log_id, position: *position, event_id: *event_id });
+            self.common =
+                Some(Cursor { log_id: *log_id, position: *position, event_id: *event_id });
         } else if is_published {
             self.again += 1;
         } else {
@@ -81,7 +82,11 @@ impl Walk {
         let only = |record: &Published| !met.contains(&(record.position, record.event_id));
         let mut only_in_kafka: Vec<_> = records.into_iter().filter(only).collect();
         only_in_kafka.sort_by(|one, other| {
-            (&one.topic, one.partition, one.offset).cmp(&(&other.topic, other.partition, other.offset))
+            (&one.topic, one.partition, one.offset).cmp(&(
+                &other.topic,
+                other.partition,
+                other.offset,
+            ))
         });
         Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka }
     }

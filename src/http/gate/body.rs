@@ -1,7 +1,7 @@
 //! Where a request's body ends: so many bytes, or chunk by chunk.
 //!
-//! Fed by `gate` with bytes as they come; reads them as actix does, which takes the body apart. What it would
-//! not take is told.
+//! Fed by `gate` with bytes as they come; reads them as actix does, which takes the body apart.
+//! What it would not take is told.
 
 /// A body, as far as it hasn't come.
 pub(super) enum Body {
@@ -76,10 +76,14 @@ impl Chunk {
 
     fn step(self, byte: u8) -> Result<Self, &'static str> {
         Ok(match (self, byte) {
-            (Self::Begin, _) => Self::Size(digit(byte).ok_or("a chunk's size is no hexadecimal number")?),
+            (Self::Begin, _) => {
+                Self::Size(digit(byte).ok_or("a chunk's size is no hexadecimal number")?)
+            }
             (Self::Size(size) | Self::Space(size), b' ' | b'\t') => Self::Space(size),
             (Self::Size(size) | Self::Space(size), b';') => Self::Extension(size),
-            (Self::Size(size) | Self::Space(size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
+            (Self::Size(size) | Self::Space(size) | Self::Extension(size), b'\r') => {
+                Self::SizeEnd(size)
+            }
             (Self::Size(size), _) => {
                 let digit = digit(byte).ok_or("a chunk's size is no hexadecimal number")?;
                 Self::Size(size.checked_mul(16).ok_or("a chunk's size is too large")? + digit)
@@ -94,7 +98,9 @@ impl Chunk {
             (Self::Last | Self::Trailer, _) => Self::Trailer,
             (Self::TrailerEnd, b'\n') => Self::Last,
             (Self::LastEnd, b'\n') => Self::Over,
-            (Self::DataEnd | Self::DataEndLine, _) => return Err("a chunk is longer than its size"),
+            (Self::DataEnd | Self::DataEndLine, _) => {
+                return Err("a chunk is longer than its size");
+            }
             _ => return Err("a chunk's line is malformed"),
         })
     }

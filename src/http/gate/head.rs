@@ -1,8 +1,9 @@
 //! A request's head, judged before actix sees it.
 //!
-//! Fed by `gate` with the bytes that have come; `httparse`, actix's own parser, reads them. All that actix would
-//! refuse without a word is refused here with one, by the same rules; what isn't, tells where the body ends.
-//! An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and actix does not.
+//! Fed by `gate` with the bytes that have come; `httparse`, actix's own parser, reads them. All
+//! that actix would refuse without a word is refused here with one, by the same rules; what isn't,
+//! tells where the body ends. An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and
+//! actix does not.
 
 use actix_web::http::{Method, Uri};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
@@ -42,8 +43,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Head>, Problem> {
         Ok(Status::Complete(bytes)) => bytes,
         Ok(Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Problem::HeadTooLarge),
-        Err(httparse::Error::Version) => return Err(malformed("the version must be HTTP/1.1 or HTTP/1.0")),
-        Err(error) => return Err(Problem::BadRequest { why: format!("the head is malformed: {error}") }),
+        Err(httparse::Error::Version) => {
+            return Err(malformed("the version must be HTTP/1.1 or HTTP/1.0"));
+        }
+        Err(error) => {
+            return Err(Problem::BadRequest { why: format!("the head is malformed: {error}") });
+        }
     };
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
     Method::from_bytes(method.as_bytes()).map_err(|_| malformed("the method is none"))?;
@@ -73,8 +78,12 @@ fn body(request: &Request<'_, '_>) -> Result<Body, Problem> {
     let coding = single(request, "Transfer-Encoding", "Transfer-Encoding must be given once")?;
     match (coding, length) {
         (Some(_), _) if is_1_0 => Err(malformed("HTTP/1.0 has no Transfer-Encoding")),
-        (Some(_), Some(_)) => Err(malformed("there must be either Content-Length or Transfer-Encoding")),
-        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Body::Chunked(Chunk::Begin)),
+        (Some(_), Some(_)) => {
+            Err(malformed("there must be either Content-Length or Transfer-Encoding"))
+        }
+        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Body::Chunked(Chunk::Begin))
+        }
         (Some(_), None) => Err(malformed("Transfer-Encoding must be chunked")),
         (None, Some(length)) => sized(length).ok_or(malformed("Content-Length must be a number")),
         (None, None) if is_1_0 && request.method == Some("POST") => {
@@ -85,7 +94,8 @@ fn body(request: &Request<'_, '_>) -> Result<Body, Problem> {
 }
 
 fn sized(length: &[u8]) -> Option<Body> {
-    let digits = std::str::from_utf8(length).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits =
+        std::str::from_utf8(length).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
     digits.parse().ok().map(Body::Sized)
 }
 
@@ -107,7 +117,8 @@ fn malformed(why: &str) -> Problem {
 fn asks_for_an_upgrade(headers: &[Header<'_>]) -> bool {
     headers.iter().any(|header| {
         header.name.eq_ignore_ascii_case("Upgrade")
-            || header.name.eq_ignore_ascii_case("Connection") && options(header.value).any(is_upgrade)
+            || header.name.eq_ignore_ascii_case("Connection")
+                && options(header.value).any(is_upgrade)
     })
 }
 
@@ -122,9 +133,12 @@ fn is_upgrade(option: &[u8]) -> bool {
 /// The same head, without the headers that ask for an upgrade.
 fn without_upgrade(request: &Request<'_, '_>) -> Vec<u8> {
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-    let mut out = format!("{method} {target} HTTP/1.{}\r\n", request.version.unwrap_or(1)).into_bytes();
+    let mut out =
+        format!("{method} {target} HTTP/1.{}\r\n", request.version.unwrap_or(1)).into_bytes();
     let mut line = |name: &str, value: &[u8]| {
-        [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
+        [name.as_bytes(), b": ", value, b"\r\n"]
+            .iter()
+            .for_each(|part| out.extend_from_slice(part));
     };
     for Header { name, value } in request.headers.iter() {
         if is_upgrade(name.as_bytes()) {
@@ -210,8 +224,10 @@ mod tests {
         for _ in 0..100_000 {
             let method = ["GET", "POST", "HEAD", "OPTIONS", "PUT"][random.usize(0..5)];
             let target = ["/", "/a%20b?c=d", "*", "http://x/y", "x"][random.usize(0..5)];
-            let mut head =
-                format!("{method} {target} HTTP/1.{}\r\nHost: x\r\n", random.u8(0..2) | random.u8(0..2));
+            let mut head = format!(
+                "{method} {target} HTTP/1.{}\r\nHost: x\r\n",
+                random.u8(0..2) | random.u8(0..2)
+            );
             for _ in 0..random.usize(0..4) {
                 head += &format!("{}\r\n", LINES[random.usize(0..LINES.len())]);
             }
@@ -245,7 +261,8 @@ mod tests {
         let mut ended = 0;
         for _ in 0..100_000 {
             let mut sent =
-                b"5\r\nhello\r\na;b=\"c\"\r\n0123456789\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n".to_vec();
+                b"5\r\nhello\r\na;b=\"c\"\r\n0123456789\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n"
+                    .to_vec();
             mutate(&mut sent, &mut random);
             let (mut codec, mut bytes) = (Codec::new(config.clone()), BytesMut::from(head));
             decoded(&mut codec, &mut bytes);
@@ -268,14 +285,17 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_taken_out_and_nothing_else() {
-        let asked = "POST /a?b HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\n\
-                     HTTP2-Settings: AAE\r\nUpgrade: h2c\r\nX-A: \u{fc}, b\r\nConnection: close\r\n\r\nbody";
+        let asked = "POST /a?b HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: \
+                     x\r\nHTTP2-Settings: AAE\r\nUpgrade: h2c\r\nX-A: \u{fc}, b\r\nConnection: \
+                     close\r\n\r\nbody";
         let head = read(asked.as_bytes()).ok().flatten().unwrap();
         assert_eq!(&asked.as_bytes()[head.bytes..], b"body");
-        let expected =
-            "POST /a?b HTTP/1.1\r\nConnection: \r\nHost: x\r\nX-A: \u{fc}, b\r\nConnection: close\r\n\r\n";
+        let expected = "POST /a?b HTTP/1.1\r\nConnection: \r\nHost: x\r\nX-A: \u{fc}, \
+                        b\r\nConnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(head.rewritten.unwrap()).unwrap(), expected);
-        assert!(read(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").ok().flatten().unwrap().rewritten.is_none());
+        assert!(
+            read(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").ok().flatten().unwrap().rewritten.is_none()
+        );
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
             vec![parameter("pointer", pointer), parameter("position", &position.to_string())]
         }
         Problem::BodyTooLarge { bytes_max } => vec![parameter("bytesMax", &bytes_max.to_string())],
-        Problem::BatchTooLarge { changes_max } => vec![parameter("changesMax", &changes_max.to_string())],
+        Problem::BatchTooLarge { changes_max } => {
+            vec![parameter("changesMax", &changes_max.to_string())]
+        }
         Problem::RecordTooLarge { pointer, bytes_max } => {
             vec![parameter("pointer", pointer), parameter("bytesMax", &bytes_max.to_string())]
         }

@@ -1,11 +1,11 @@
 //! Append: the one way into the logs.
 //!
 //! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them, as
-//! `ends` remembers it or as it is found, and the store with its verdict. The heads are raised before
-//! anything else is written, if they still end where they did: whoever else has raised one of them
-//! since the transaction's snapshot was taken, or tries to meanwhile, lets one of both lose. So what
-//! the verdict goes by still holds when it is written. Event ids are not remembered: if one was given
-//! before, its row's key tells, and the append is run again by what is found.
+//! `ends` remembers it or as it is found, and the store with its verdict. The heads are raised
+//! before anything else is written, if they still end where they did: whoever else has raised one
+//! of them since the transaction's snapshot was taken, or tries to meanwhile, lets one of both
+//! lose. So what the verdict goes by still holds when it is written. Event ids are not remembered:
+//! if one was given before, its row's key tells, and the append is run again by what is found.
 //!
 //! What is only known already is committed too, though it writes nothing but that it is no longer
 //! under way: it may have been read before a majority had it, and must not be answered before it
@@ -49,7 +49,11 @@ pub(super) struct Judged {
 
 impl<'a> Append<'a> {
     /// Of these batches.
-    pub(super) fn new(collections: &'a Collections, ends: &'a Ends<Seen>, batches: &'a [Batch]) -> Self {
+    pub(super) fn new(
+        collections: &'a Collections,
+        ends: &'a Ends<Seen>,
+        batches: &'a [Batch],
+    ) -> Self {
         Self { collections, ends, offers: batches.iter().map(Offer::new).collect() }
     }
 
@@ -113,7 +117,10 @@ impl<'a> Append<'a> {
     fn event_ids(&self) -> Vec<Document> {
         let ids = self.batches().flat_map(|batch| {
             let tenant = batch.tenant.as_str();
-            batch.drafts.iter().map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
+            batch
+                .drafts
+                .iter()
+                .map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
         });
         ids.collect()
     }
@@ -135,9 +142,16 @@ impl<'a> Append<'a> {
         let idempotency = entries.iter().map(idempotency);
         self.collections.idempotency.insert_many(idempotency).session(&mut *session).await?;
         for ((tenant, topic), position) in epochs {
-            let (ours, raise) =
-                (doc! { "_id": on(tenant, topic) }, doc! { "$set": { "position": position.as_column() } });
-            self.collections.epochs.update_one(ours, raise).upsert(true).session(&mut *session).await?;
+            let (ours, raise) = (
+                doc! { "_id": on(tenant, topic) },
+                doc! { "$set": { "position": position.as_column() } },
+            );
+            self.collections
+                .epochs
+                .update_one(ours, raise)
+                .upsert(true)
+                .session(&mut *session)
+                .await?;
         }
         Ok(())
     }
@@ -209,7 +223,9 @@ fn event(entry: &Entry) -> Result<RawDocumentBuf, Error> {
     let bytes = row.as_bytes().len();
     if bytes > DOCUMENT_BYTES_MAX {
         let id = entry.envelope.event_id;
-        return Err(Error::Refused(format!("event {id} makes {bytes} bytes, MongoDB takes 16 MiB")));
+        return Err(Error::Refused(format!(
+            "event {id} makes {bytes} bytes, MongoDB takes 16 MiB"
+        )));
     }
     Ok(row)
 }
@@ -224,8 +240,8 @@ fn idempotency(entry: &Entry) -> RawDocumentBuf {
     }
 }
 
-/// A head's new end, if it still is as it was seen; its mark lies above the time at which the append was
-/// said to begin.
+/// A head's new end, if it still is as it was seen; its mark lies above the time at which the
+/// append was said to begin.
 fn raise(tenant: &TenantId, (log_id, before): Seen, end: Receipt) -> Document {
     let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
     let Receipt { position, time } = end;

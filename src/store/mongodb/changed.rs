@@ -4,12 +4,12 @@
 //! changed alone, so idle tenants cost nothing.
 //!
 //! A head's mark is the cluster's time when it was raised, which is before its commit: two appends
-//! may commit in the other order, and a mark that was given away in between would pass over the
-//! one that commits later. So every transaction has a row in `transactions` from before it begins
-//! until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
-//! an append that this snapshot shows neither committed nor under way begins after T, and its
-//! mark lies behind T. The mark that is given is therefore T, or lies before the oldest append under
-//! way. A tenant that was raised behind such an append is named again, until that one has ended.
+//! may commit in the other order, and a mark that was given away in between would pass over the one
+//! that commits later. So every transaction has a row in `transactions` from before it begins until
+//! its commit. Heads and rows are read in one snapshot, whose time T the server tells: an append
+//! that this snapshot shows neither committed nor under way begins after T, and its mark lies
+//! behind T. The mark that is given is therefore T, or lies before the oldest append under way. A
+//! tenant that was raised behind such an append is named again, until that one has ended.
 
 use std::time::Duration;
 
@@ -44,7 +44,12 @@ impl Mongodb {
         self.told(found, since, mark(now)).await
     }
 
-    async fn told(&self, found: Vec<RawDocumentBuf>, since: Mark, now: Mark) -> Result<Changed, Error> {
+    async fn told(
+        &self,
+        found: Vec<RawDocumentBuf>,
+        since: Mark,
+        now: Mark,
+    ) -> Result<Changed, Error> {
         let (mut heads, mut until, mut longest_ms) = (Vec::new(), now, 0);
         for row in found {
             match rows::field(&row, "begun") {
@@ -71,5 +76,8 @@ fn mark(time: Timestamp) -> Mark {
 fn timestamp(mark: Mark) -> Timestamp {
     let [seconds, increment] = [mark.at >> 32, mark.at & i64::from(u32::MAX)];
     let [time, increment] = [seconds, increment].map(|n| u32::try_from(n).unwrap_or(0));
-    Timestamp { time: if mark == Mark::START { 0 } else { time.saturating_add(YEAR_2004_S) }, increment }
+    Timestamp {
+        time: if mark == Mark::START { 0 } else { time.saturating_add(YEAR_2004_S) },
+        increment,
+    }
 }

@@ -22,9 +22,9 @@
 //! | `checks`       | 1                    | time                                                         |
 //!
 //! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
-//! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a transaction,
-//! which would hold such writes up for as long as it lasts; but leases are when lanes are resized, and
-//! nobody works on any.
+//! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a
+//! transaction, which would hold such writes up for as long as it lasts; but leases are when lanes
+//! are resized, and nobody works on any.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;
@@ -107,7 +107,10 @@ impl Collections {
         }
         let indexes: [(&Rows, &[(&str, Document)]); 4] = [
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
-            (&self.parked, &[("tenant", doc! { "_id.tenant": 1 }), ("lane", doc! { "lane": 1, "state": 1 })]),
+            (
+                &self.parked,
+                &[("tenant", doc! { "_id.tenant": 1 }), ("lane", doc! { "lane": 1, "state": 1 })],
+            ),
             (&self.heads, &[("mark", doc! { "lane": 1, "mark": 1 })]),
             (
                 &self.events,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{
-    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadConcernLevel, ReadPreference,
-    SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadConcernLevel,
+    ReadPreference, SelectionCriteria, WriteConcern,
 };
 use ::mongodb::{Client, Database};
 use secrecy::ExposeSecret;
@@ -91,7 +91,11 @@ fn safe(options: &ClientOptions) -> Result<(), Error> {
         "`w` must be `majority`"
     } else if concern.journal == Some(false) {
         "`journal` must be `true`"
-    } else if options.read_concern.as_ref().is_some_and(|read| read.level != ReadConcernLevel::Majority) {
+    } else if options
+        .read_concern
+        .as_ref()
+        .is_some_and(|read| read.level != ReadConcernLevel::Majority)
+    {
         "`readConcernLevel` must be `majority`"
     } else if options.selection_criteria.as_ref().is_some_and(|from| !from_primary(from)) {
         "`readPreference` must be `primary`"
@@ -200,7 +204,9 @@ async fn diagnosed(options: ClientOptions, error: Error) -> Error {
         client.shutdown().immediate(true).await;
         match (hello, wanted) {
             (Ok(hello), _) if !hello.contains_key("setName") => return no_replica_set(&hello),
-            (Ok(hello), Some(wanted)) if hello.get_str("setName").is_ok_and(|name| name != wanted) => {
+            (Ok(hello), Some(wanted))
+                if hello.get_str("setName").is_ok_and(|name| name != wanted) =>
+            {
                 let name = hello.get_str("setName").unwrap_or_default();
                 return Error::Refused(format!(
                     "STORE_URL: `replicaSet` is `{wanted}`, but {host} is of `{name}`"
@@ -212,8 +218,8 @@ async fn diagnosed(options: ClientOptions, error: Error) -> Error {
     error
 }
 
-/// What the driver has against the URL, unless it may cite what must not be shown: an odd URL is cut
-/// at odd places, and any piece of it may be one of a password.
+/// What the driver has against the URL, unless it may cite what must not be shown: an odd URL is
+/// cut at odd places, and any piece of it may be one of a password.
 fn illegal(config: &Config, why: &str) -> Error {
     let url = config.url.expose_secret().to_ascii_lowercase();
     Error::Refused(if ["@", "%40", "password"].iter().any(|sign| url.contains(sign)) {

@@ -1,7 +1,7 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
-//! them when they go on, and everyone who asks what is published.
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's;
+//! feeds them when they go on, and everyone who asks what is published.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
@@ -17,11 +17,16 @@ use crate::store::{Cursors, Error, Lease, Moved, Renewed};
 #[async_trait]
 impl Cursors for Mongodb {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
-        let row = reading(self.collections.cursors.find_one(doc! { "_id": id(tenant, follower) })).await?;
+        let row = reading(self.collections.cursors.find_one(doc! { "_id": id(tenant, follower) }))
+            .await?;
         row.map(|row| rows::cursor(&row)).transpose()
     }
 
-    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error> {
         let found = self.cursors_of(lane, follower).await?;
         let cursor = |row| {
             let tenant = rows::noun(rows::document(row, "_id")?, "tenant", TenantId::parse)?;
@@ -41,7 +46,8 @@ impl Cursors for Mongodb {
         let id = doc! { "_id": id(tenant, follower) };
         let stood = match seen {
             None => {
-                let insert = cursors.find_one_and_update(id, doc! { "$setOnInsert": rows::stands(to) });
+                let insert =
+                    cursors.find_one_and_update(id, doc! { "$setOnInsert": rows::stands(to) });
                 let Some(stood) = writing(insert.upsert(true).session(&mut session)).await? else {
                     return Ok(Moved::Moved);
                 };
@@ -93,7 +99,11 @@ impl Mongodb {
     }
 
     /// A follower's cursors in all logs of a lane, as rows.
-    async fn cursors_of(&self, lane: Lane, follower: &Follower) -> Result<Vec<RawDocumentBuf>, Error> {
+    async fn cursors_of(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut session = self.session().await?;
         let ours = doc! { "lane": i32::from(lane.number()) };
         let tenants = reading(many::find(&self.collections.tenants, ours, &mut session)).await?;

@@ -21,8 +21,8 @@ const NAMESPACE_EXISTS: i32 = 48;
 const DOCUMENT_TOO_LARGE: i32 = 10334;
 /// By a validator that is none of ours.
 const DOCUMENT_INVALID: i32 = 121;
-/// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the category
-/// `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
+/// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the
+/// category `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
 const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 
 /// Of anything but a write or a commit: nothing was written.
@@ -42,8 +42,8 @@ pub(super) fn fault(cause: Cause) -> Error {
 }
 
 /// Of a write that is no transaction: it may have happened when the answer was lost on the way or
-/// can't be read, told that the majority was not awaited, or that the server was interrupted, at this
-/// attempt or (the driver repeats a write once) at the one before.
+/// can't be read, told that the majority was not awaited, or that the server was interrupted, at
+/// this attempt or (the driver repeats a write once) at the one before.
 pub(super) fn write_fault(cause: Cause) -> Error {
     let lost = matches!(
         &*cause.kind,
@@ -99,7 +99,8 @@ pub(super) fn no_answer() -> String {
 pub(super) fn text(cause: &Cause) -> String {
     match &*cause.kind {
         ErrorKind::InsertMany(failed) => {
-            let first = failed.write_errors.iter().flatten().next().map(|error| error.message.clone());
+            let first =
+                failed.write_errors.iter().flatten().next().map(|error| error.message.clone());
             let majority = failed.write_concern_error.as_ref().map(|error| error.message.clone());
             first.or(majority).unwrap_or_else(|| "failed to insert".to_owned())
         }
@@ -113,7 +114,9 @@ fn code(cause: &Cause) -> Option<i32> {
     match &*cause.kind {
         ErrorKind::Command(error) => Some(error.code),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
-        ErrorKind::InsertMany(failed) => failed.write_errors.iter().flatten().next().map(|error| error.code),
+        ErrorKind::InsertMany(failed) => {
+            failed.write_errors.iter().flatten().next().map(|error| error.code)
+        }
         _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! The port's `Leases`: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
-//! together when the store is new or the lanes are resized; epochs only rise. Leases are compared and set
-//! by the server in one step, and no other transaction touches them.
+//! together when the store is new or the lanes are resized; epochs only rise. Leases are compared
+//! and set by the server in one step, and no other transaction touches them.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing, leases};
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 /// For how long leases were given that don't tell it.
 const TTL_MS: i64 = 5_000;
-/// How far ahead of the time of asking a lease may have been given: a command may have waited since.
+/// How far ahead of the time of asking a lease may have been given: a command may have waited
+/// since.
 const WAITED_MS: i64 = 1_000;
 
 #[async_trait]
@@ -34,8 +35,11 @@ impl Leases for Mongodb {
         if wanted == 0 {
             return Err(Error::Refused("LANES must be at least 1".to_owned()));
         }
-        transaction::commit(&self.collections.under_way, &Lanes { collections: &self.collections, wanted })
-            .await
+        transaction::commit(
+            &self.collections.under_way,
+            &Lanes { collections: &self.collections, wanted },
+        )
+        .await
     }
 
     async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
@@ -69,23 +73,33 @@ impl Leases for Mongodb {
         Ok(())
     }
 
-    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error> {
         let replicas = &self.collections.replicas;
         let before = reading(async {
             let there = vec![doc! { "$match": { "_id": replica, "$expr": lasts() } }];
-            replicas.aggregate(there).with_type::<RawDocumentBuf>().await?.try_collect::<Vec<_>>().await
+            replicas
+                .aggregate(there)
+                .with_type::<RawDocumentBuf>()
+                .await?
+                .try_collect::<Vec<_>>()
+                .await
         });
         let before = before.await?;
-        let row =
-            doc! { "instance": { "$literal": instance }, "expires": expires(ttl), "ttl_ms": rows::ms(ttl) };
+        let row = doc! { "instance": { "$literal": instance }, "expires": expires(ttl), "ttl_ms": rows::ms(ttl) };
         let attend = vec![doc! { "$set": row }];
         writing(replicas.update_one(doc! { "_id": replica }, attend).upsert(true)).await?;
-        let [ago, ahead] =
-            [-rows::ms(FORGOTTEN_AFTER), rows::ms(FORGOTTEN_AFTER)].map(|ms| doc! { "$add": ["$$NOW", ms] });
+        let [ago, ahead] = [-rows::ms(FORGOTTEN_AFTER), rows::ms(FORGOTTEN_AFTER)]
+            .map(|ms| doc! { "$add": ["$$NOW", ms] });
         let ahead = doc! { "$add": [ahead, ttl_ms()] };
         let far = doc! { "$or": [{ "$lt": ["$expires", ago] }, { "$gt": ["$expires", ahead] }] };
         writing(replicas.delete_many(doc! { "_id": { "$ne": replica }, "$expr": far })).await?;
-        let before = before.first().map(|row| rows::text_if_any(row, "instance")).transpose()?.flatten();
+        let before =
+            before.first().map(|row| rows::text_if_any(row, "instance")).transpose()?.flatten();
         Ok(before.map(str::to_owned))
     }
 
@@ -163,11 +177,13 @@ impl Body for Lanes<'_> {
         let Collections { lanes, leases, .. } = self.collections;
         let there = lanes.count_documents(doc! {}).session(&mut *session).await?;
         if there > 0 {
-            let there = u16::try_from(there).map_err(|_| Error::Corrupt(format!("there are {there} lanes")));
+            let there = u16::try_from(there)
+                .map_err(|_| Error::Corrupt(format!("there are {there} lanes")));
             return Ok(there?);
         }
         let id = |lane: Lane| i32::from(lane.number());
-        let empty = Lane::all(self.wanted).map(|lane| rawdoc! { "_id": id(lane), "tenants": 0_i64 });
+        let empty =
+            Lane::all(self.wanted).map(|lane| rawdoc! { "_id": id(lane), "tenants": 0_i64 });
         lanes.insert_many(empty).session(&mut *session).await?;
         let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": 0_i64 };
         leases.insert_many(Lane::all(self.wanted).map(free)).session(session).await?;
@@ -177,7 +193,11 @@ impl Body for Lanes<'_> {
 
 fn standing(row: &RawDocument) -> Result<Standing, Error> {
     let holder = rows::text_if_any(row, "holder")?.map(str::to_owned);
-    Ok(Standing { lane: rows::lane(row, "_id")?, holder, epoch: rows::number(row, "epoch")?.unsigned_abs() })
+    Ok(Standing {
+        lane: rows::lane(row, "_id")?,
+        holder,
+        epoch: rows::number(row, "epoch")?.unsigned_abs(),
+    })
 }
 
 /// Which taking of which lane.
@@ -185,8 +205,8 @@ fn of(lease: &Lease) -> Document {
     doc! { "_id": i32::from(lease.lane.number()), "epoch": lease.epoch.cast_signed() }
 }
 
-/// Whether it has not run out. One that was given at a time that is yet to come was given by a clock that was
-/// fast: it has.
+/// Whether it has not run out. One that was given at a time that is yet to come was given by a
+/// clock that was fast: it has.
 pub(super) fn lasts() -> Document {
     let latest = doc! { "$add": ["$$NOW", ttl_ms(), WAITED_MS] };
     doc! { "$and": [{ "$gt": ["$expires", "$$NOW"] }, { "$lte": ["$expires", latest] }] }

@@ -48,7 +48,10 @@ pub(super) async fn aggregate(
     reading(collect(rows.aggregate(pipeline).read_concern(ReadConcern::snapshot()), session)).await
 }
 
-async fn collect(pipeline: Aggregate<'_>, session: &mut ClientSession) -> Result<Vec<RawDocumentBuf>, Cause> {
+async fn collect(
+    pipeline: Aggregate<'_>,
+    session: &mut ClientSession,
+) -> Result<Vec<RawDocumentBuf>, Cause> {
     let mut found = pipeline.with_type::<RawDocumentBuf>().session(&mut *session).await?;
     found.stream(session).try_collect().await
 }
@@ -60,7 +63,8 @@ pub(super) async fn update(
     session: &mut ClientSession,
 ) -> Result<(), Failed> {
     for statements in statements.chunks(STATEMENTS_MAX) {
-        let answer = database(rows).run_command(command(rows, statements)).session(&mut *session).await?;
+        let answer =
+            database(rows).run_command(command(rows, statements)).session(&mut *session).await?;
         all_done(rows, statements, &answer)?;
     }
     Ok(())
@@ -120,10 +124,14 @@ fn command(rows: &Rows, statements: &[Document]) -> Document {
 fn all_done(rows: &Rows, statements: &[Document], answer: &Document) -> Result<(), Error> {
     let (name, all) = (rows.name(), statements.len());
     if let Some(failed) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
-        return Err(Error::Unavailable(format!("collection {name}: a row can't be updated: {failed}")));
+        return Err(Error::Unavailable(format!(
+            "collection {name}: a row can't be updated: {failed}"
+        )));
     }
     match answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok()) {
         Some(done) if done == all => Ok(()),
-        done => Err(Error::Corrupt(format!("collection {name}: {done:?} of {all} rows could be updated"))),
+        done => Err(Error::Corrupt(format!(
+            "collection {name}: {done:?} of {all} rows could be updated"
+        ))),
     }
 }

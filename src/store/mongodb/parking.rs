@@ -27,8 +27,8 @@ impl Parking for Mongodb {
         self.find_parked(doc! { "_id.tenant": tenant.as_str() }).await
     }
 
-    /// By one command, which one server answers: a primary that was just elected may not show yet what the one
-    /// before it has shown.
+    /// By one command, which one server answers: a primary that was just elected may not show yet
+    /// what the one before it has shown.
     async fn relayed(
         &self,
         tenant: &TenantId,
@@ -38,7 +38,9 @@ impl Parking for Mongodb {
         let with = doc! { "coll": self.collections.parked.name(), "pipeline": [its] };
         let of_relay = doc! { "_id": cursors::id(tenant, &Follower::relay()) };
         let pipeline = vec![doc! { "$match": of_relay }, doc! { "$unionWith": with }];
-        let found = many::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?).await?;
+        let found =
+            many::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?)
+                .await?;
         let (mut cursor, mut all) = (None, Vec::new());
         for row in &found {
             match rows::text_if_any(row, "state")? {
@@ -69,7 +71,8 @@ impl Parking for Mongodb {
         let last = many::aggregate(&self.collections.parked, last, &mut session).await?;
         let last = last.iter().map(|row| {
             let log = rows::document(row, "_id")?;
-            let (tenant, log_id) = (rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?);
+            let (tenant, log_id) =
+                (rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?);
             let open = rows::number(row, "open")?.unsigned_abs();
             Ok(LogLedger { tenant, log_id, number: ledger(row)?, open })
         });
@@ -103,7 +106,9 @@ impl Mongodb {
         let mut session = self.session().await?;
         let found = reading(many::find(&self.collections.parked, filter, &mut session)).await?;
         let mut parked = found.iter().map(|row| parked(row)).collect::<Result<Vec<_>, _>>()?;
-        parked.sort_by(|one, other| (&one.tenant, one.position).cmp(&(&other.tenant, other.position)));
+        parked.sort_by(|one, other| {
+            (&one.tenant, one.position).cmp(&(&other.tenant, other.position))
+        });
         Ok(parked)
     }
 }
@@ -130,7 +135,8 @@ impl Body for Park<'_> {
         }
         for ((tenant, log_id), number) in transitions::last(self.parked) {
             let its = doc! { "_id.tenant": tenant.as_str(), "log_id": log_id.to_string() };
-            let newest = rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *session).await?;
+            let newest =
+                rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *session).await?;
             let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
             transitions::follows(&tenant, stored, number)?;
         }
@@ -179,7 +185,8 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
     let whose = rows::document(row, "_id")?;
     let ended = rows::number_if_any(row, "ended")?.map(Position::from_column);
     let asked = text("asked")?;
-    let asked = asked.map(|word| Asked::from_column(&word).ok_or_else(|| corrupt(&word))).transpose()?;
+    let asked =
+        asked.map(|word| Asked::from_column(&word).ok_or_else(|| corrupt(&word))).transpose()?;
     let key = text("key")?.map(|key| Key::parse(&key)).transpose();
     Ok(Parked {
         event_id: rows::event_id(whose)?,
@@ -190,7 +197,8 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
         key: key.map_err(|e| Error::Corrupt(format!("field key: {e}")))?,
         cause: rows::text(row, "cause")?.to_owned(),
         time: rows::date(row, "time")?,
-        state: State::from_columns(rows::text(row, "state")?, ended).ok_or_else(|| corrupt("state"))?,
+        state: State::from_columns(rows::text(row, "state")?, ended)
+            .ok_or_else(|| corrupt("state"))?,
         behind: Position::from_column(rows::number(row, "behind")?),
         counted: Position::from_column(rows::number(row, "counted")?),
         events: rows::number(row, "events")?.unsigned_abs(),

@@ -57,7 +57,9 @@ pub(super) async fn find(
     let Some(known) = known else { return Ok(None) };
     let place = doc! { "_id": rows::place(tenant, rows::position(&known)?) };
     let event = reading(collections.events.find_one(place).session(&mut *session)).await?;
-    let head = reading(collections.heads.find_one(doc! { "_id": tenant.as_str() }).session(session)).await?;
+    let head =
+        reading(collections.heads.find_one(doc! { "_id": tenant.as_str() }).session(session))
+            .await?;
     let (Some(event), Some(head)) = (event, head) else { return Ok(None) };
     Ok(Some(rows::envelope(&event, tenant, rows::log_id(&head)?)?))
 }
@@ -82,8 +84,10 @@ async fn start(
     from: Option<Time>,
 ) -> Result<Start, Error> {
     let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
-    let at_or_after = doc! { "_id.tenant": head.tenant.as_str(), "time_ms": { "$gte": from.as_ms() } };
-    let first = collections.events.find_one(at_or_after).sort(doc! { "time_ms": 1, "_id.position": 1 });
+    let at_or_after =
+        doc! { "_id.tenant": head.tenant.as_str(), "time_ms": { "$gte": from.as_ms() } };
+    let first =
+        collections.events.find_one(at_or_after).sort(doc! { "time_ms": 1, "_id.position": 1 });
     let before = match reading(first.projection(doc! { "_id": 1 }).session(session)).await? {
         Some(row) => rows::position(rows::document(&row, "_id")?)?.back(1),
         None => head.position,
@@ -103,7 +107,8 @@ async fn slice(
     if let Some(after) = gathering.fetch_after() {
         let (ours, in_order) = statement(head, after, scan, &gathering);
         let rows_max = scan.rows_max.max(1).saturating_add(gathering.start_rows());
-        let at_once = scan.events_each_max.min(scan.events_max).clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE_MAX);
+        let at_once =
+            scan.events_each_max.min(scan.events_max).clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE_MAX);
         let at_once = u32::try_from(rows_max.min(at_once)).unwrap_or(u32::MAX);
         let find = collections.events.find(ours).sort(in_order).batch_size(at_once);
         let find = find.limit(i64::try_from(rows_max).unwrap_or(i64::MAX)).session(&mut *session);
@@ -119,16 +124,23 @@ async fn slice(
 }
 
 /// One key has an index of its own; every other filter looks at all rows.
-fn statement(head: &Head, after: Position, scan: &Scan, gathering: &Gathering) -> (Document, Document) {
+fn statement(
+    head: &Head,
+    after: Position,
+    scan: &Scan,
+    gathering: &Gathering,
+) -> (Document, Document) {
     let (tenant, last) = (&head.tenant, head.position);
     match scan.filter.keys.as_slice() {
         [key] if gathering.start_rows() == 0 => {
             let behind = doc! { "$gt": after.as_column(), "$lte": last.as_column() };
-            let ours = doc! { "_id.tenant": tenant.as_str(), "key": key.as_str(), "_id.position": behind };
+            let ours =
+                doc! { "_id.tenant": tenant.as_str(), "key": key.as_str(), "_id.position": behind };
             (ours, doc! { "_id.position": 1 })
         }
         _ => {
-            let behind = doc! { "$gt": rows::place(tenant, after), "$lte": rows::place(tenant, last) };
+            let behind =
+                doc! { "$gt": rows::place(tenant, after), "$lte": rows::place(tenant, last) };
             (doc! { "_id": behind }, doc! { "_id": 1 })
         }
     }

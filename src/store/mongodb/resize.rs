@@ -1,4 +1,5 @@
-//! Another number of lanes, and other lanes for tenants: in one transaction, while nobody works on any.
+//! Another number of lanes, and other lanes for tenants: in one transaction, while nobody works on
+//! any.
 //!
 //! Fed by the port's `Leases`. The one transaction that writes leases after they were made: whoever
 //! asks for it holds them all, so that it holds up nobody.
@@ -40,7 +41,8 @@ impl Resize<'_> {
     async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let Collections { leases, replicas, .. } = self.collections;
         let there = doc! { "$expr": lasts() };
-        let not_held = doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
+        let not_held =
+            doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
         let others = replicas.count_documents(there).session(&mut *session).await?
             + leases.count_documents(not_held).session(session).await?;
         refuse(others, leases::in_use)
@@ -75,7 +77,8 @@ impl Resize<'_> {
         }
         lanes.delete_many(doc! {}).session(&mut *session).await?;
         leases.delete_many(doc! {}).session(&mut *session).await?;
-        let of_lanes = counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
+        let of_lanes =
+            counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
         lanes.insert_many(of_lanes).session(&mut *session).await?;
         // Above all that were given: what goes and comes again is not mistaken.
         let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": epoch + 1 };

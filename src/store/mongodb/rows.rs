@@ -6,7 +6,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use ::mongodb::bson::spec::BinarySubtype;
-use ::mongodb::bson::{Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
+use ::mongodb::bson::{
+    Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, doc, rawdoc,
+};
 use bytes::Bytes;
 
 use crate::domain::envelope::Envelope;
@@ -82,7 +84,8 @@ fn of_type<'r, T>(
     name: &str,
     turn: impl FnOnce(RawBsonRef<'r>) -> Option<T>,
 ) -> Result<T, Error> {
-    turn(field(row, name)?).ok_or_else(|| Error::Corrupt(format!("field {name}: is of another type")))
+    turn(field(row, name)?)
+        .ok_or_else(|| Error::Corrupt(format!("field {name}: is of another type")))
 }
 
 /// A field's text.
@@ -125,8 +128,13 @@ pub(super) fn document<'r>(row: &'r RawDocument, name: &str) -> Result<&'r RawDo
 }
 
 /// A field's rows.
-pub(super) fn documents<'r>(row: &'r RawDocument, name: &str) -> Result<Vec<&'r RawDocument>, Error> {
-    of_type(row, name, |rows| rows.as_array()?.into_iter().map(|row| row.ok()?.as_document()).collect())
+pub(super) fn documents<'r>(
+    row: &'r RawDocument,
+    name: &str,
+) -> Result<Vec<&'r RawDocument>, Error> {
+    of_type(row, name, |rows| {
+        rows.as_array()?.into_iter().map(|row| row.ok()?.as_document()).collect()
+    })
 }
 
 /// A field's text, turned into a noun by `parse`.
@@ -151,7 +159,9 @@ pub(super) fn log_id(row: &RawDocument) -> Result<LogId, Error> {
 /// A field's lane.
 pub(super) fn lane(row: &RawDocument, name: &str) -> Result<Lane, Error> {
     let number = number(row, name)?;
-    u16::try_from(number).map(Lane::new).map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
+    u16::try_from(number)
+        .map(Lane::new)
+        .map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
 }
 
 /// The field `position`.
@@ -181,12 +191,16 @@ pub(super) fn cursor(row: &RawDocument) -> Result<Cursor, Error> {
 }
 
 /// An event's fields; the tenant is the one that was asked for.
-pub(super) fn envelope(row: &RawDocument, tenant: &TenantId, log_id: LogId) -> Result<Envelope, Error> {
+pub(super) fn envelope(
+    row: &RawDocument,
+    tenant: &TenantId,
+    log_id: LogId,
+) -> Result<Envelope, Error> {
     let position = position(document(row, "_id")?)?;
     let named = |e| match e {
-        Error::Corrupt(why) => {
-            Error::Corrupt(format!("collection events, tenant `{tenant}`, position {position}: {why}"))
-        }
+        Error::Corrupt(why) => Error::Corrupt(format!(
+            "collection events, tenant `{tenant}`, position {position}: {why}"
+        )),
         e => e,
     };
     fields(row, tenant, log_id, position).map_err(named)

@@ -1,7 +1,7 @@
 //! The tally: what became of all events, counted in one snapshot.
 //!
-//! Asked by `parking`. Heads, the relay's cursors and what is parked are a row for each tenant or less;
-//! of the logs only those events are looked at that the relay comes to next.
+//! Asked by `parking`. Heads, the relay's cursors and what is parked are a row for each tenant or
+//! less; of the logs only those events are looked at that the relay comes to next.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +20,10 @@ use crate::store::{Error, Head};
 const NEXT_MAX: usize = 1_000;
 
 /// Counts, in a session that reads one snapshot.
-pub(super) async fn tally(collections: &Collections, session: &mut ClientSession) -> Result<Tally, Error> {
+pub(super) async fn tally(
+    collections: &Collections,
+    session: &mut ClientSession,
+) -> Result<Tally, Error> {
     let heads = many::aggregate(&collections.heads, vec![], session).await?;
     let heads = heads.iter().map(|row| rows::head(row)).collect::<Result<Vec<_>, _>>()?;
     let relay = vec![doc! { "$match": { "_id.follower": "relay" } }];
@@ -49,7 +52,11 @@ pub(super) async fn tally(collections: &Collections, session: &mut ClientSession
 }
 
 /// How long the oldest of these events has waited.
-async fn oldest(events: &Rows, places: &[Document], session: &mut ClientSession) -> Result<Duration, Error> {
+async fn oldest(
+    events: &Rows,
+    places: &[Document],
+    session: &mut ClientSession,
+) -> Result<Duration, Error> {
     let mut longest = Duration::ZERO;
     for places in places.chunks(NEXT_MAX) {
         let waits = doc! { "$subtract": [{ "$toLong": "$$NOW" }, "$time_ms"] };
@@ -66,7 +73,8 @@ async fn oldest(events: &Rows, places: &[Document], session: &mut ClientSession)
 }
 
 async fn stays(parked: &Rows, session: &mut ClientSession) -> Result<Stays, Error> {
-    let group = doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
+    let group =
+        doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
     let mut stays = Stays::default();
     for row in many::aggregate(parked, vec![doc! { "$group": group }], session).await? {
         let count = |name| rows::number(&row, name).map(i64::unsigned_abs);

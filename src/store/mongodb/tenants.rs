@@ -26,7 +26,8 @@ impl Tenants for Mongodb {
     async fn count(&self) -> Result<usize, Error> {
         let mut session = self.session().await?;
         let tenants =
-            reading(self.collections.tenants.count_documents(doc! {}).session(&mut session)).await?;
+            reading(self.collections.tenants.count_documents(doc! {}).session(&mut session))
+                .await?;
         usize::try_from(tenants)
             .map_err(|_| Error::Corrupt(format!("collection tenants: {tenants} documents")))
     }
@@ -38,9 +39,11 @@ impl Tenants for Mongodb {
         let heads = heads.iter().map(|row| Ok((rows::tenant(row)?, rows::position(row)?)));
         let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
         let enabled = tenants.iter().map(|row| {
-            let (tenant, log_id, lane) = (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row, "lane")?);
+            let (tenant, log_id, lane) =
+                (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row, "lane")?);
             let head = heads.get(&tenant).copied();
-            let head = head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
+            let head =
+                head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
             Ok(Enabled { tenant, log_id, lane, head })
         });
         let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
@@ -74,13 +77,16 @@ impl Body for Introduction<'_> {
     async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let Introduction { collections, tenant, log_id } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
-        let seen = collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *session).await?;
+        let seen =
+            collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *session).await?;
         if seen.is_some() {
             return Ok(());
         }
         // The lane's row is written first: of several tenants at once each gets its own turn.
-        let emptiest = collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
-        let emptiest = emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *session).await?;
+        let emptiest =
+            collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
+        let emptiest =
+            emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *session).await?;
         let Some(lane) = emptiest else {
             let why = format!("tenant `{tenant}` comes before the number of lanes is set");
             return Err(Error::Refused(why).into());
@@ -89,8 +95,7 @@ impl Body for Introduction<'_> {
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *session).await?;
         // Without a mark: nothing has changed yet.
-        let head =
-            rawdoc! { "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64 };
+        let head = rawdoc! { "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64 };
         collections.heads.insert_one(head).session(session).await?;
         Ok(())
     }

@@ -73,22 +73,25 @@ pub(super) async fn commit<B: Body>(under_way: &UnderWay, body: &B) -> Result<B:
                 Err(failed) => failed,
             },
             Err(failed) => {
-                // It may be aborted already; if not, the locks are not to wait for the next attempt.
+                // It may be aborted already; if not, the locks are not to wait for the next
+                // attempt.
                 drop(timeout(ANSWERS_WITHIN, session.abort_transaction()).await);
                 failed
             }
         };
         match why {
             Failed::Over(error) => return Err(error),
-            Failed::Again(why) if since.elapsed() > PATIENCE => return Err(Error::Unavailable(why)),
+            Failed::Again(why) if since.elapsed() > PATIENCE => {
+                return Err(Error::Unavailable(why));
+            }
             Failed::Again(_) => sleep(pause(attempt)).await,
         }
     }
     unreachable!("an endless loop ends by returning")
 }
 
-/// Without causal consistency: a transaction would wait until its snapshot holds what its session did
-/// before, which takes as long as the rest of it. What must hold is checked in it.
+/// Without causal consistency: a transaction would wait until its snapshot holds what its session
+/// did before, which takes as long as the rest of it. What must hold is checked in it.
 async fn begin(client: &Client) -> Result<ClientSession, Error> {
     client.start_session().causal_consistency(false).await.map_err(fault)
 }
@@ -122,7 +125,9 @@ async fn committed(session: &mut ClientSession) -> Result<(), Failed> {
     for _ in 0..COMMITS_MAX {
         match timeout(ANSWERS_WITHIN, session.commit_transaction()).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(cause)) if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) => return Err(cause.into()),
+            Ok(Err(cause)) if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                return Err(cause.into());
+            }
             Ok(Err(cause)) => last = text(&cause),
             Err(_) => break,
         }

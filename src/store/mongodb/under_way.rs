@@ -42,22 +42,25 @@ impl UnderWay {
         &self.0
     }
 
-    /// Says that a transaction begins. It needn't outlive the primary, which no open transaction does;
-    /// nor, when it is committed, can it be lost without what the transaction has written after it.
+    /// Says that a transaction begins. It needn't outlive the primary, which no open transaction
+    /// does; nor, when it is committed, can it be lost without what the transaction has written
+    /// after it.
     pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), Failed> {
-        let row = vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
+        let row =
+            vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
         let one = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
         let begin = self.0.update_one(id(session), row).upsert(true).write_concern(one);
         begin.session(session).await?;
         Ok(())
     }
 
-    /// Unsays it, in the transaction itself. Now and then the transaction's snapshot lies before its row,
-    /// and it must begin again.
+    /// Unsays it, in the transaction itself. Now and then the transaction's snapshot lies before
+    /// its row, and it must begin again.
     pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let mut open = id(session);
         open.insert("open", true);
-        let end = self.0.update_one(open, doc! { "$set": { "open": false } }).session(session).await?;
+        let end =
+            self.0.update_one(open, doc! { "$set": { "open": false } }).session(session).await?;
         if end.matched_count == 1 {
             Ok(())
         } else {

@@ -2,9 +2,10 @@
 //!
 //! Fed through the port with batches of drafts; feeds `judge` with what the store holds of them,
 //! and the store with its verdict. What is gone by is one state, as `ends` remembers it or as it is
-//! found; what is written is one statement, and writes nothing if a head has changed since, or if an
-//! event id was given before. If it was found and has changed, another replica appends to the same
-//! log, and it is done again with the heads locked before they are read, so that it isn't in vain.
+//! found; what is written is one statement, and writes nothing if a head has changed since, or if
+//! an event id was given before. If it was found and has changed, another replica appends to the
+//! same log, and it is done again with the heads locked before they are read, so that it isn't in
+//! vain.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -120,12 +121,15 @@ fn mark(verdict: &Verdict, told: &[PgRow]) -> Result<Option<i64>, Error> {
 }
 
 /// All but the commit of a transaction; `None` as above.
-async fn locked(session: &mut Session, offers: &[Offer<'_>]) -> Result<Option<Vec<Outcome>>, Error> {
+async fn locked(
+    session: &mut Session,
+    offers: &[Offer<'_>],
+) -> Result<Option<Vec<Outcome>>, Error> {
     session.run(lock(offers)).await?;
     let State { tails, seen, now } = state(&session.find(asked(offers)).await?, 0)?;
     let verdict = judge(offers, tails, now);
-    let written =
-        verdict.entries.is_empty() || is_whole(&verdict, &session.find(new_rows(&verdict, &seen)).await?)?;
+    let written = verdict.entries.is_empty()
+        || is_whole(&verdict, &session.find(new_rows(&verdict, &seen)).await?)?;
     Ok(written.then_some(verdict.outcomes))
 }
 
@@ -141,7 +145,8 @@ fn lock(offers: &[Offer]) -> Statement {
 fn asked(offers: &[Offer]) -> Statement {
     let batches = || offers.iter().map(Offer::batch);
     let drafts = || batches().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
-    let topics: BTreeSet<_> = drafts().map(|(tenant, draft)| (tenant, draft.topic.as_str())).collect();
+    let topics: BTreeSet<_> =
+        drafts().map(|(tenant, draft)| (tenant, draft.topic.as_str())).collect();
     let (of_topics, topics): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
     let (of_ids, event_ids): (Vec<_>, Vec<_>) =
         drafts().map(|(tenant, draft)| (tenant, draft.event_id.to_string())).unzip();
@@ -208,7 +213,8 @@ fn is_whole(verdict: &Verdict, told: &[PgRow]) -> Result<bool, Error> {
     match rows::count_in(told, "written")? {
         0 => Ok(false),
         written => {
-            rows::whole(written.unsigned_abs(), 2 * entries.len() + epochs.len() + heads.len()).map(|()| true)
+            rows::whole(written.unsigned_abs(), 2 * entries.len() + epochs.len() + heads.len())
+                .map(|()| true)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
-//! them when they go on, and everyone who asks what is published.
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's;
+//! feeds them when they go on, and everyone who asks what is published.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,11 @@ impl Cursors for Postgres {
         self.sessions.one().await?.find_one(find).await?.as_ref().map(sql::cursor).transpose()
     }
 
-    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error> {
         let find = sqlx::query(sql!("postgres/cursor_find_lane.sql"))
             .bind(i64::from(lane.number()))
             .bind(follower.to_string());
@@ -37,9 +41,12 @@ impl Cursors for Postgres {
         to: &Cursor,
     ) -> Result<Moved, Error> {
         let advance = match seen {
-            None => stands(whose(sqlx::query(sql!("postgres/cursor_insert.sql")), tenant, follower), to),
+            None => {
+                stands(whose(sqlx::query(sql!("postgres/cursor_insert.sql")), tenant, follower), to)
+            }
             Some(seen) => {
-                let advance = whose(sqlx::query(sql!("postgres/cursor_advance.sql")), tenant, follower);
+                let advance =
+                    whose(sqlx::query(sql!("postgres/cursor_advance.sql")), tenant, follower);
                 stands(stands(advance, to), seen)
             }
         };
@@ -55,7 +62,8 @@ impl Cursors for Postgres {
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
     ) -> Result<Renewed, Error> {
-        let each: BTreeMap<_, _> = cursors.iter().map(|(tenant, cursor)| (tenant, cursor)).collect();
+        let each: BTreeMap<_, _> =
+            cursors.iter().map(|(tenant, cursor)| (tenant, cursor)).collect();
         let checkpoint = sqlx::query(sql!("postgres/cursor_checkpoint.sql"))
             .bind(follower.to_string())
             .bind(lease.epoch.cast_signed())

@@ -7,7 +7,8 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::store::Error;
 
-// SQLSTATEs and their classes, the first two digits. Source: postgresql.org, "PostgreSQL Error Codes"
+// SQLSTATEs and their classes, the first two digits. Source: postgresql.org, "PostgreSQL Error
+// Codes"
 const FEATURE_NOT_SUPPORTED: &str = "0A";
 const DATA_EXCEPTION: &str = "22";
 const CONSTRAINT_VIOLATION: &str = "23";
@@ -50,9 +51,9 @@ const LASTING: [&str; 7] = [
 pub(super) fn fault(error: sqlx::Error) -> Error {
     let told = told(&error);
     match error {
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
-            Error::Corrupt(told)
-        }
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::Decode(_) => Error::Corrupt(told),
         _ => match code(&error) {
             Some(DATA_CORRUPTED | INDEX_CORRUPTED) => Error::Corrupt(told),
             Some(DUPLICATE_STATEMENT | INVALID_STATEMENT) => Error::Refused(swapped(&told)),
@@ -88,11 +89,18 @@ pub(super) fn no_transaction(error: sqlx::Error) -> Error {
 /// What an operator may do about it.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
-        INVALID_PASSWORD => "check DB_USERNAME and DB_PASSWORD, or what STORE_URL has in their places",
-        INVALID_AUTHORIZATION => "check the user and sslmode, and what the server's pg_hba.conf lets in",
-        INVALID_CATALOG => "make it with CREATE DATABASE, or name another in DB_DATABASE or STORE_URL",
+        INVALID_PASSWORD => {
+            "check DB_USERNAME and DB_PASSWORD, or what STORE_URL has in their places"
+        }
+        INVALID_AUTHORIZATION => {
+            "check the user and sslmode, and what the server's pg_hba.conf lets in"
+        }
+        INVALID_CATALOG => {
+            "make it with CREATE DATABASE, or name another in DB_DATABASE or STORE_URL"
+        }
         INSUFFICIENT_PRIVILEGE => {
-            "GRANT CREATE ON DATABASE to the user, or make the schema for it: CREATE SCHEMA … AUTHORIZATION …"
+            "GRANT CREATE ON DATABASE to the user, or make the schema for it: CREATE SCHEMA … \
+             AUTHORIZATION …"
         }
         READ_ONLY_TRANSACTION => "it takes no writes: name the primary",
         TOO_MANY_CONNECTIONS => "raise its max_connections, or lower DB_MAXPOOLSIZE",
@@ -127,9 +135,9 @@ pub(super) fn is_victim(error: &sqlx::Error) -> bool {
 /// What stands between and swaps servers.
 pub(super) fn swapped(how: &str) -> String {
     format!(
-        "{how}: a pooler stands between that gives a connection now this server process, now that one (transaction \
-         or statement pooling), or one that is not as new; set it to session pooling (PgBouncer: pool_mode=session, \
-         server_reset_query=DISCARD ALL)"
+        "{how}: a pooler stands between that gives a connection now this server process, now that \
+         one (transaction or statement pooling), or one that is not as new; set it to session \
+         pooling (PgBouncer: pool_mode=session, server_reset_query=DISCARD ALL)"
     )
 }
 

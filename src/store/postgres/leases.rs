@@ -63,11 +63,17 @@ impl Leases for Postgres {
         self.sessions.one().await?.write(release).await.map(drop)
     }
 
-    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error> {
         let attend = sqlx::query(sql!("postgres/replica_attend.sql"));
         let attend = attend.bind(replica.to_owned()).bind(instance.to_owned()).bind(ms(ttl));
         let row = self.sessions.one().await?.write_one(attend).await?;
-        let before = row.map(|row| row.text_if_any("before").map(|before| before.map(str::to_owned)));
+        let before =
+            row.map(|row| row.text_if_any("before").map(|before| before.map(str::to_owned)));
         before.unwrap_or(Ok(None)).map_err(committed)
     }
 

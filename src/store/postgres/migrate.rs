@@ -40,17 +40,27 @@ pub(super) async fn migrate(
     preparing.await.map_err(at)
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     timeout(limit, work).await.unwrap_or_else(|_| Err(Error::Unavailable("no answer".to_owned())))
 }
 
-async fn prepare(mut connection: PgConnection, config: &Config, access: Access) -> Result<Durable, Error> {
+async fn prepare(
+    mut connection: PgConnection,
+    config: &Config,
+    access: Access,
+) -> Result<Durable, Error> {
     let durable = verify(&mut connection, &options::of_migration(config)).await?;
     let schema = &config.schema;
     match access {
         Access::Serve => {
             let migrator = migrator(&mut connection, schema).await?;
-            migrator.run_direct(None, &mut connection, false).await.map_err(|e| failed(schema, e))?;
+            migrator
+                .run_direct(None, &mut connection, false)
+                .await
+                .map_err(|e| failed(schema, e))?;
         }
         Access::Beside | Access::Alone => made(&mut connection, schema).await?,
     }
@@ -65,11 +75,14 @@ async fn made(connection: &mut PgConnection, schema: &str) -> Result<(), Error> 
         return Err(nothing_there("schema", schema));
     }
     let applied = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
-    let applied = applied.map_err(fault)?.iter().map(|row| row.try_get("version")).collect::<Result<_, _>>();
+    let applied =
+        applied.map_err(fault)?.iter().map(|row| row.try_get("version")).collect::<Result<_, _>>();
     let (applied, ours): (BTreeSet<i64>, BTreeSet<i64>) =
         (applied.map_err(fault)?, MIGRATOR.iter().map(|migration| migration.version).collect());
     if applied != ours {
-        let why = format!("the schema `{schema}` was made by another version: use the one that serves it");
+        let why = format!(
+            "the schema `{schema}` was made by another version: use the one that serves it"
+        );
         return Err(Error::Refused(why));
     }
     Ok(())
@@ -90,7 +103,9 @@ async fn migrator(connection: &mut PgConnection, schema: &str) -> Result<Migrato
 fn failed(schema: &str, error: MigrateError) -> Error {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refusal(error),
-        error => Error::Refused(format!("the schema `{schema}` was made by another version: {error}")),
+        error => {
+            Error::Refused(format!("the schema `{schema}` was made by another version: {error}"))
+        }
     }
 }
 
@@ -103,5 +118,7 @@ fn named(options: &PgConnectOptions, config: &Config, error: Error) -> Error {
     let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
     let database = options.get_database().unwrap_or(user);
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    error.told(|why| format!("{setting}: {host}:{port}, database `{database}`, user `{user}`: {why}"))
+    error.told(|why| {
+        format!("{setting}: {host}:{port}, database `{database}`, user `{user}`: {why}")
+    })
 }

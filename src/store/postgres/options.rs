@@ -49,7 +49,9 @@ pub(super) struct Durable(pub(super) String);
 pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
     if config.schema.len() > SCHEMA_BYTES_MAX {
         let schema = &config.schema;
-        return Err(Error::Refused(format!("the schema `{schema}` has more than 63 bytes: ENV is too long")));
+        return Err(Error::Refused(format!(
+            "the schema `{schema}` has more than 63 bytes: ENV is too long"
+        )));
     }
     let options = server(&config.server)?.disable_statement_logging();
     let options = match options.get_application_name() {
@@ -67,7 +69,8 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
 /// What a session is set to: a name and its value.
 pub(super) type Setting = (&'static str, String);
 
-/// What the session is set to that makes the tables. Notices that something is there already are no news.
+/// What the session is set to that makes the tables. Notices that something is there already are no
+/// news.
 pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     vec![
         search_path(config),
@@ -76,11 +79,11 @@ pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     ]
 }
 
-/// What the pool's sessions are set to. `synchronous_commit` stays as it was found durable, whatever
-/// the server's default becomes. A statement is planned once, not each time, which takes longer than
-/// most take to run. A plan that was made when a table or a tenant was small is kept until the
-/// table is analyzed again: so none may read a table from end to end, or sort what an index gives in
-/// order.
+/// What the pool's sessions are set to. `synchronous_commit` stays as it was found durable,
+/// whatever the server's default becomes. A statement is planned once, not each time, which takes
+/// longer than most take to run. A plan that was made when a table or a tenant was small is kept
+/// until the table is analyzed again: so none may read a table from end to end, or sort what an
+/// index gives in order.
 pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
     vec![
         search_path(config),
@@ -134,12 +137,16 @@ fn server(server: &Server) -> Result<PgConnectOptions, Error> {
 }
 
 fn parse(url: &str) -> Result<PgConnectOptions, Error> {
-    let parameters = url.split('#').next().and_then(|url| Some(url.split_once('?')?.1)).unwrap_or_default();
-    let names = parameters.split('&').filter(|p| !p.is_empty()).map(|p| p.split('=').next().unwrap_or(p));
+    let parameters =
+        url.split('#').next().and_then(|url| Some(url.split_once('?')?.1)).unwrap_or_default();
+    let names =
+        parameters.split('&').filter(|p| !p.is_empty()).map(|p| p.split('=').next().unwrap_or(p));
     for name in names {
         if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
             let known = PARAMETERS.join(", ");
-            return Err(Error::Refused(format!("STORE_URL has a parameter that is none of {known}")));
+            return Err(Error::Refused(format!(
+                "STORE_URL has a parameter that is none of {known}"
+            )));
         }
     }
     let options = PgConnectOptions::from_str(url).map_err(refusal)?;

@@ -31,7 +31,11 @@ impl Parking for Postgres {
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
         let mut session = self.sessions.begin_read().await?;
-        let find = cursors::whose(sqlx::query(sql!("postgres/cursor_find.sql")), tenant, &Follower::relay());
+        let find = cursors::whose(
+            sqlx::query(sql!("postgres/cursor_find.sql")),
+            tenant,
+            &Follower::relay(),
+        );
         let cursor = session.find(find).await?.first().map(sql::cursor).transpose()?;
         let mut parked = Vec::new();
         if cursor.is_some_and(|cursor| cursor.position >= from) {
@@ -43,29 +47,35 @@ impl Parking for Postgres {
     }
 
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
-        let find = sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
+        let find =
+            sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
         self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
     async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
-        let list = sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
+        let list =
+            sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
         self.sessions.one().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
         let mut session = self.sessions.begin().await?;
-        let held = sqlx::query(sql!("postgres/lease_find.sql")).bind(i64::from(lease.lane.number()));
+        let held =
+            sqlx::query(sql!("postgres/lease_find.sql")).bind(i64::from(lease.lane.number()));
         if session.find(held.bind(lease.epoch.cast_signed())).await?.is_empty() {
             session.rollback().await?;
             return Ok(Renewed::Lost);
         }
         for ((tenant, log_id), number) in transitions::last(parked) {
             let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
-            let found = session.find(find.bind(tenant.to_string()).bind(log_id.to_string())).await?;
+            let found =
+                session.find(find.bind(tenant.to_string()).bind(log_id.to_string())).await?;
             transitions::follows(&tenant, found.first().map_or(Ok(0), sql::transition)?, number)?;
         }
         for parked in parked {
-            session.insert(columns(sqlx::query(sql!("postgres/parked_write.sql")), parked), 1).await?;
+            session
+                .insert(columns(sqlx::query(sql!("postgres/parked_write.sql")), parked), 1)
+                .await?;
         }
         session.commit().await?;
         Ok(Renewed::Held)
@@ -85,7 +95,8 @@ impl Parking for Postgres {
     }
 
     async fn tally(&self) -> Result<Tally, Error> {
-        let row = self.sessions.one().await?.find_one(sqlx::query(sql!("postgres/tally.sql"))).await?;
+        let row =
+            self.sessions.one().await?.find_one(sqlx::query(sql!("postgres/tally.sql"))).await?;
         let row = row.ok_or_else(|| Error::Corrupt("the tally tells nothing".to_owned()))?;
         sql::tally(&row, Time::from_ms(row.integer("now_ms")?))
     }

@@ -4,15 +4,16 @@
 //! store and keeps nothing open behind it. Positions are committed in their order, so the head that
 //! a call sees tells that every position below it is there.
 //!
-//! **Whose logs have grown.** A head's mark is the transaction that raised it last. Those commit out
-//! of order, so a call gives as the next mark not the newest that it saw, but the oldest transaction
-//! that had not ended then: whatever was not yet to be seen has that mark or a later one, and is
-//! named next time. While another program's transaction is long under way, what changed since it
-//! began is named again and again; a follower knows it by its position. Marks change with every
-//! append, so an index on them would cost heads their HOT updates; it is on `span`, the mark without
-//! its last ten bits, and a lane looks at the heads of the last two spans or so, however many
-//! tenants are idle. Transactions are counted by each server anew, and one that takes over may not
-//! have all that the one before it had: so a mark counts for as long as no connection was made since.
+//! **Whose logs have grown.** A head's mark is the transaction that raised it last. Those commit
+//! out of order, so a call gives as the next mark not the newest that it saw, but the oldest
+//! transaction that had not ended then: whatever was not yet to be seen has that mark or a later
+//! one, and is named next time. While another program's transaction is long under way, what changed
+//! since it began is named again and again; a follower knows it by its position. Marks change with
+//! every append, so an index on them would cost heads their HOT updates; it is on `span`, the mark
+//! without its last ten bits, and a lane looks at the heads of the last two spans or so, however
+//! many tenants are idle. Transactions are counted by each server anew, and one that takes over may
+//! not have all that the one before it had: so a mark counts for as long as no connection was made
+//! since.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -61,17 +62,24 @@ pub(super) async fn find(
     tenant: &TenantId,
     event_id: EventId,
 ) -> Result<Option<Envelope>, Error> {
-    let find = sqlx::query(sql!("postgres/event_find.sql")).bind(tenant.as_str()).bind(event_id.to_string());
+    let find = sqlx::query(sql!("postgres/event_find.sql"))
+        .bind(tenant.as_str())
+        .bind(event_id.to_string());
     let row = sessions.one().await?.find_one(find).await?;
     row.map(|row| sql::envelope(&row, tenant, sql::log_id(&row)?)).transpose()
 }
 
 /// The heads of a lane that have changed since.
-pub(super) async fn changed(sessions: &Sessions, lane: Lane, since: Mark) -> Result<Changed, Error> {
+pub(super) async fn changed(
+    sessions: &Sessions,
+    lane: Lane,
+    since: Mark,
+) -> Result<Changed, Error> {
     let session = sessions.one().await?;
     let run = sessions.run();
     let since = if since.run == run { since.at } else { Mark::START.at };
-    let changed = sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
+    let changed =
+        sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
     let (mut heads, mut mark) = (Vec::new(), Mark { run, at: since });
     for row in session.find_all(changed).await? {
         mark.at = row.integer("mark")?;
@@ -82,7 +90,10 @@ pub(super) async fn changed(sessions: &Sessions, lane: Lane, since: Mark) -> Res
     Ok(Changed { heads, mark })
 }
 
-async fn heads(session: &mut Session, from: &[(TenantId, Start)]) -> Result<HashMap<TenantId, Head>, Error> {
+async fn heads(
+    session: &mut Session,
+    from: &[(TenantId, Start)],
+) -> Result<HashMap<TenantId, Head>, Error> {
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant).collect();
     let find = rows::of_tenants(sql!("postgres/head_find.sql"), &Vec::from_iter(tenants));
     let found = session.find(find).await?;
@@ -90,10 +101,16 @@ async fn heads(session: &mut Session, from: &[(TenantId, Start)]) -> Result<Hash
 }
 
 /// The start of a read that passes over the events before a time.
-async fn start(session: &mut Session, head: &Head, start: Start, from: Option<Time>) -> Result<Start, Error> {
+async fn start(
+    session: &mut Session,
+    head: &Head,
+    start: Start,
+    from: Option<Time>,
+) -> Result<Start, Error> {
     let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
-    let first =
-        sqlx::query(sql!("postgres/position_find.sql")).bind(head.tenant.to_string()).bind(from.as_ms());
+    let first = sqlx::query(sql!("postgres/position_find.sql"))
+        .bind(head.tenant.to_string())
+        .bind(from.as_ms());
     let before = match session.find(first).await?.first() {
         Some(row) => sql::position(row)?.back(1),
         None => head.position,
@@ -136,8 +153,8 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// Every row counts where none is filtered out: then not one more than the page takes, and those
-    /// of the start.
+    /// Every row counts where none is filtered out: then not one more than the page takes, and
+    /// those of the start.
     fn new(scan: &Scan, start_rows: usize) -> Self {
         let rows = FETCH_ROWS_MAX.min(scan.rows_max);
         let (rows, bytes) = if scan.filter == Filter::default() {
@@ -155,7 +172,8 @@ impl Fetch {
             [key] if !self.looks_at_start => Some(key),
             _ => None,
         };
-        let sql = key.map_or(sql!("postgres/event_read.sql"), |_| sql!("postgres/event_read_key.sql"));
+        let sql =
+            key.map_or(sql!("postgres/event_read.sql"), |_| sql!("postgres/event_read_key.sql"));
         let statement = sqlx::query(sql)
             .bind(head.tenant.to_string())
             .bind(after.as_column())

@@ -1,9 +1,9 @@
 //! Sessions: a connection of the pool for the length of one call, and the transaction on it.
 //!
 //! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
-//! after a call that ended as it should; after an error that is told, or when a caller's future is dropped
-//! half way, it is closed, which rolls back what was not to commit itself. No answer in time is a lost
-//! connection (a server that vanished sends no word of it).
+//! after a call that ended as it should; after an error that is told, or when a caller's future is
+//! dropped half way, it is closed, which rolls back what was not to commit itself. No answer in
+//! time is a lost connection (a server that vanished sends no word of it).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,8 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Of a server whose commits are durable at that level.
     pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
-        let (connected, refused) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());
+        let (connected, refused) =
+            (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());
         let (count, because) = (connected.clone(), refused.clone());
         let settings: Arc<[Setting]> = options::of_sessions(config, durable).into();
         let pool = PgPoolOptions::new()
@@ -65,8 +66,8 @@ impl Sessions {
         Self { pool, connected, refused, reads_within }
     }
 
-    /// Another number than before once a connection was made: it may be to another server, or to one
-    /// that was down meanwhile.
+    /// Another number than before once a connection was made: it may be to another server, or to
+    /// one that was down meanwhile.
     pub(super) fn run(&self) -> u64 {
         self.connected.load(Ordering::SeqCst)
     }
@@ -84,7 +85,9 @@ impl Sessions {
     /// The pool tries again what it can't connect to, and only tells that its patience is over.
     fn unavailable(&self, error: sqlx::Error) -> Error {
         let refused = self.refused.lock().expect("no holder panics").take();
-        refused.filter(|_| matches!(error, sqlx::Error::PoolTimedOut)).unwrap_or_else(|| fault(error))
+        refused
+            .filter(|_| matches!(error, sqlx::Error::PoolTimedOut))
+            .unwrap_or_else(|| fault(error))
     }
 
     /// With a transaction that writes.
@@ -194,7 +197,9 @@ impl Session {
 
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
         let within = self.answer_within;
-        timeout(within, statement.fetch_all(self.connection())).await.unwrap_or_else(|_| Err(no_answer()))
+        timeout(within, statement.fetch_all(self.connection()))
+            .await
+            .unwrap_or_else(|_| Err(no_answer()))
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {

@@ -18,7 +18,9 @@ impl Tenants for Postgres {
         }
         let mut session = self.sessions.begin().await?;
         if leases::count(&mut session).await? == 0 {
-            return Err(Error::Refused(format!("tenant `{tenant}` comes before the number of lanes is set")));
+            return Err(Error::Refused(format!(
+                "tenant `{tenant}` comes before the number of lanes is set"
+            )));
         }
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
@@ -33,8 +35,12 @@ impl Tenants for Postgres {
     }
 
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
-        let found =
-            self.sessions.one().await?.find_all(sqlx::query(sql!("postgres/tenant_list.sql"))).await?;
+        let found = self
+            .sessions
+            .one()
+            .await?
+            .find_all(sqlx::query(sql!("postgres/tenant_list.sql")))
+            .await?;
         found.iter().map(sql::enabled).collect()
     }
 

@@ -1,9 +1,9 @@
-//! Verifying a connection: it is set as the promises need it, whatever stands between has dropped, and refused
-//! where it can't be.
+//! Verifying a connection: it is set as the promises need it, whatever stands between has dropped,
+//! and refused where it can't be.
 //!
-//! Asked for every connection that is made, since each may be to another server; feeds `migrate` and
-//! `session`. Always true: a session's tables are found in its own schema or nowhere, and its commits are
-//! durable.
+//! Asked for every connection that is made, since each may be to another server; feeds `migrate`
+//! and `session`. Always true: a session's tables are found in its own schema or nowhere, and its
+//! commits are durable.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -15,12 +15,19 @@ use crate::store::Error;
 /// The oldest that tells transactions by 64 bits: PostgreSQL 13.
 const VERSION_MIN: u32 = 130_000;
 
-/// Sets a new connection, and refuses one that can't keep the promises. Tells how its commits are durable.
-pub(super) async fn verify(connection: &mut PgConnection, settings: &[Setting]) -> Result<Durable, Error> {
+/// Sets a new connection, and refuses one that can't keep the promises. Tells how its commits are
+/// durable.
+pub(super) async fn verify(
+    connection: &mut PgConnection,
+    settings: &[Setting],
+) -> Result<Durable, Error> {
     let (names, values): (Vec<_>, Vec<_>) = settings.iter().cloned().unzip();
     let set = sqlx::query(sql!("postgres/session_set.sql")).bind(names).bind(values);
     set.execute(&mut *connection).await.map_err(refusal)?;
-    let found = sqlx::query(sql!("postgres/session_check.sql")).fetch_all(connection).await.map_err(fault)?;
+    let found = sqlx::query(sql!("postgres/session_check.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(fault)?;
     let mut durable = Durable(String::new());
     for row in &found {
         let (name, value) = (text(row, "name")?, text(row, "setting")?);
@@ -43,8 +50,8 @@ fn check(name: &str, value: &str, settings: &[Setting]) -> Result<(), Error> {
             format!("{name} is `off`: commits could be lost")
         }
         ("server_encoding", encoding) if encoding != "UTF8" => format!(
-            "its encoding is `{encoding}`, which can't store every text: must be `UTF8`; make another by \
-             CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            "its encoding is `{encoding}`, which can't store every text: must be `UTF8`; make \
+             another by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         ),
         ("client_encoding", encoding) if encoding != "UTF8" => {
             format!("client_encoding is `{encoding}`: must be `UTF8`")
@@ -52,15 +59,17 @@ fn check(name: &str, value: &str, settings: &[Setting]) -> Result<(), Error> {
         ("server_version_num", version) if version.parse().is_ok_and(|v: u32| v < VERSION_MIN) => {
             format!("the server's version is {version}: must be 13 or newer")
         }
-        ("search_path", path) if settings.iter().any(|(name, set)| *name == "search_path" && set != path) => {
+        ("search_path", path)
+            if settings.iter().any(|(name, set)| *name == "search_path" && set != path) =>
+        {
             swapped("the search_path that was set is gone")
         }
         _ => return Ok(()),
     }))
 }
 
-/// Refuses what stands between and gives a connection now this server process, now that one: settings, locks
-/// and prepared statements would be another's.
+/// Refuses what stands between and gives a connection now this server process, now that one:
+/// settings, locks and prepared statements would be another's.
 pub(super) async fn refuse_swapping(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
@@ -78,6 +87,7 @@ pub(super) async fn refuse_swapping(
 }
 
 async fn backend(connection: &mut PgConnection) -> Result<i64, Error> {
-    let row = sqlx::raw_sql(sql!("postgres/backend.sql")).fetch_one(connection).await.map_err(refusal)?;
+    let row =
+        sqlx::raw_sql(sql!("postgres/backend.sql")).fetch_one(connection).await.map_err(refusal)?;
     row.try_get("pid").map_err(fault)
 }

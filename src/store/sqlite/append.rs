@@ -30,18 +30,26 @@ pub(super) fn append(
 fn tails(writing: &Connection, offers: &[Offer]) -> Result<HashMap<TenantId, Tail>, Error> {
     let mut tails = HashMap::new();
     for tenant in offers.iter().map(|offer| &offer.batch().tenant).collect::<BTreeSet<_>>() {
-        let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| sql::tail(r));
+        let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
+            sql::tail(r)
+        });
         let Some((tenant, mut tail)) = head? else { continue };
         let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
-        tail.epochs.extend(rows::find(writing, sql!("sqlite/epoch_find.sql"), [tenant.as_str()], epoch)?);
+        tail.epochs.extend(rows::find(
+            writing,
+            sql!("sqlite/epoch_find.sql"),
+            [tenant.as_str()],
+            epoch,
+        )?);
         tails.insert(tenant, tail);
     }
     for Batch { tenant, drafts } in offers.iter().map(Offer::batch) {
         let Some(tail) = tails.get_mut(tenant) else { continue };
         for event_id in drafts.iter().map(|draft| draft.event_id) {
             let asked = params![tenant.as_str(), event_id.as_bytes()];
-            let known =
-                rows::find_one(writing, sql!("sqlite/idempotency_find.sql"), asked, |r| sql::known(r));
+            let known = rows::find_one(writing, sql!("sqlite/idempotency_find.sql"), asked, |r| {
+                sql::known(r)
+            });
             tail.known.extend(known?.map(|(_, event_id, known)| (event_id, known)));
         }
     }

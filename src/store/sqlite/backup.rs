@@ -1,8 +1,8 @@
 //! Backups: a copy of the database that is whole, and the way back.
 //!
-//! Called for the verbs of the command line. A copy is made beside a running `serve`, of one state of
-//! the file and its WAL; it is one file, checked and synced before it has its name. Always true: no
-//! file is overwritten, and what a copy takes the place of is kept.
+//! Called for the verbs of the command line. A copy is made beside a running `serve`, of one state
+//! of the file and its WAL; it is one file, checked and synced before it has its name. Always true:
+//! no file is overwritten, and what a copy takes the place of is kept.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,13 +15,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::fault::fault;
 use super::files::{
-    LOCKED_FOR, connect, folder_of, is_there, lock_folder, migrated, not_ours, of_file, refuse_other, refused,
+    LOCKED_FOR, connect, folder_of, is_there, lock_folder, migrated, not_ours, of_file,
+    refuse_other, refused,
 };
 use super::{connections, place, wal};
 use crate::store::Error;
 
-/// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running `serve` or
-/// without one. Returns its size in bytes. Other stores have tools of their own.
+/// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running
+/// `serve` or without one. Returns its size in bytes. Other stores have tools of their own.
 pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     let (path, to) = (path.to_owned(), to.to_owned());
     connections::blocking(move || {
@@ -32,14 +33,17 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
         }
         // Its name is taken before anything is written.
         File::create_new(&to).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Error::Refused(format!("`{}` exists already: backup overwrites nothing", to.display()))
-            }
+            io::ErrorKind::AlreadyExists => Error::Refused(format!(
+                "`{}` exists already: backup overwrites nothing",
+                to.display()
+            )),
             _ => refused("create", &to, &e),
         })?;
         let part = named(&to, ".part");
         let made = copy(&path, &part).map_err(|error| {
-            error.told(|why| format!("failed to copy `{}` to `{}`: {why}", path.display(), to.display()))
+            error.told(|why| {
+                format!("failed to copy `{}` to `{}`: {why}", path.display(), to.display())
+            })
         });
         let made = made.and_then(|()| settle(&part, &to));
         if made.is_err() {
@@ -50,8 +54,8 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     .await
 }
 
-/// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. What was there is
-/// moved aside, under the name that is returned; `None` if there was nothing.
+/// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. What was
+/// there is moved aside, under the name that is returned; `None` if there was nothing.
 pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>, Error> {
     let (path, from) = (path.to_owned(), from.to_owned());
     connections::blocking(move || {
@@ -79,7 +83,8 @@ fn copy(path: &Path, to: &Path) -> Result<(), Error> {
     // It is synced as a file, and nobody knows its name before.
     target.pragma_update(None, "journal_mode", "off").map_err(fault)?;
     target.pragma_update(None, "synchronous", 0).map_err(fault)?;
-    let copied = Backup::new(&source, &mut target).and_then(|copying| copying.step(-1)).map_err(fault)?;
+    let copied =
+        Backup::new(&source, &mut target).and_then(|copying| copying.step(-1)).map_err(fault)?;
     match copied {
         StepResult::Done => target.close().map_err(|(_, error)| fault(error)),
         _ => Err(Error::Unavailable(format!("`{}` is locked", path.display()))),
@@ -105,20 +110,22 @@ fn same(one: &Path, other: &Path) -> bool {
     file(one).is_some_and(|one| file(other) == Some(one))
 }
 
-/// Whether a file is a database of ours, of this version or an older one, and has no flaw. An error tells
-/// it by the name `told`.
+/// Whether a file is a database of ours, of this version or an older one, and has no flaw. An error
+/// tells it by the name `told`.
 fn whole(path: &Path, told: &Path) -> Result<(), Error> {
     flawless(path, told).map_err(|error| match error {
-        Error::Corrupt(why) => {
-            Error::Refused(format!("`{}` is no whole copy, it was cut or damaged: {why}", told.display()))
-        }
+        Error::Corrupt(why) => Error::Refused(format!(
+            "`{}` is no whole copy, it was cut or damaged: {why}",
+            told.display()
+        )),
         error => error,
     })
 }
 
 fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(fault)?;
+    let connection =
+        Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(fault)?;
     migrated(told, &connection)?;
     match wal::flaws(&connection)?.as_slice() {
         [] => Ok(()),
@@ -151,13 +158,14 @@ fn refuse_part(from: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts `part` in the place of the database, which is kept with its WAL. Wherever this is cut off, the
-/// next start has one of the two, or refuses the WAL of the other.
+/// Puts `part` in the place of the database, which is kept with its WAL. Wherever this is cut off,
+/// the next start has one of the two, or refuses the WAL of the other.
 fn replace(path: &Path, part: &Path) -> Result<Option<PathBuf>, Error> {
     let sync = |file: &Path| File::open(file)?.sync_all();
     let moved = || -> io::Result<Option<PathBuf>> {
         sync(part)?;
-        let aside = (0..).map(|n| named(path, &format!(".replaced-{n}"))).find(|aside| !aside.exists());
+        let aside =
+            (0..).map(|n| named(path, &format!(".replaced-{n}"))).find(|aside| !aside.exists());
         let aside = aside.filter(|_| path.exists());
         if let Some(aside) = &aside {
             fs::hard_link(path, aside).or_else(|_| fs::rename(path, aside))?;

@@ -39,8 +39,8 @@ pub(super) struct Kept {
     pub(super) frames: AtomicU64,
 }
 
-/// Locks that are held as long as any connection is open: closing a file ends all of SQLite's own locks
-/// on it.
+/// Locks that are held as long as any connection is open: closing a file ends all of SQLite's own
+/// locks on it.
 pub(super) type Locks = Arc<Vec<File>>;
 
 impl Kept {
@@ -89,8 +89,8 @@ impl Writer {
         .await
     }
 
-    /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed by then.
-    /// A database that was cut, moved or replaced gets nothing, and its WAL stays.
+    /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed
+    /// by then. A database that was cut, moved or replaced gets nothing, and its WAL stays.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let Held { mut connections, locks } = self.0.close().await;
         let writer = connections.pop().ok_or_else(closed)?;
@@ -99,14 +99,18 @@ impl Writer {
             let in_place = kept.map_or(Ok(()), |kept| kept.begins(&writer));
             if in_place.is_ok() {
                 if !wal::empty(&writer)? {
-                    tracing::warn!("another process reads the database: its newest events stay in the WAL");
+                    tracing::warn!(
+                        "another process reads the database: its newest events stay in the WAL"
+                    );
                 }
                 wal::on_close(&writer, OnClose::Empty)?;
             }
             writer.close().map_err(|(_, error)| fault(error))?;
             drop(locks);
             in_place.map_err(|error| {
-                error.told(|why| format!("{why}; nothing is copied into it, and its WAL is left as it is"))
+                error.told(|why| {
+                    format!("{why}; nothing is copied into it, and its WAL is left as it is")
+                })
             })
         })
         .await
@@ -126,7 +130,11 @@ fn committed<T>(
 
 impl Readers {
     /// With these connections.
-    pub(super) fn new(connections: Vec<Connection>, kept: Option<Arc<Kept>>, locks: &Locks) -> Self {
+    pub(super) fn new(
+        connections: Vec<Connection>,
+        kept: Option<Arc<Kept>>,
+        locks: &Locks,
+    ) -> Self {
         Self(Pool::new(connections, locks.clone()), kept)
     }
 
@@ -141,8 +149,8 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let turn = timeout(WAIT_MAX, self.0.turn()).await;
-        let turn =
-            turn.map_err(|_| Error::Unavailable(format!("no reader was free within {WAIT_MAX:?}")))??;
+        let turn = turn
+            .map_err(|_| Error::Unavailable(format!("no reader was free within {WAIT_MAX:?}")))??;
         let kept = self.1.clone();
         blocking(move || {
             turn.run(|connection| {
@@ -212,8 +220,8 @@ impl Drop for Turn {
     }
 }
 
-/// Runs what blocks where it may: on this thread, if others take its tasks over meanwhile; else on one
-/// that is there for it, which costs two changes of thread.
+/// Runs what blocks where it may: on this thread, if others take its tasks over meanwhile; else on
+/// one that is there for it, which costs two changes of thread.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

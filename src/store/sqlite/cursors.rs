@@ -1,7 +1,7 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's; feeds
-//! them when they go on, and everyone who asks what is published.
+//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's;
+//! feeds them when they go on, and everyone who asks what is published.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
@@ -19,7 +19,11 @@ impl Cursors for Sqlite {
         self.readers.read(move |reading| find(reading, &tenant, &follower)).await
     }
 
-    async fn load_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<(TenantId, Cursor)>, Error> {
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error> {
         let follower = follower.clone();
         self.readers
             .read(move |reading| {
@@ -58,7 +62,8 @@ impl Cursors for Sqlite {
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
     ) -> Result<Renewed, Error> {
-        let (term, follower, cursors) = (lease.epoch.cast_signed(), follower.clone(), cursors.to_vec());
+        let (term, follower, cursors) =
+            (lease.epoch.cast_signed(), follower.clone(), cursors.to_vec());
         self.writer
             .write(move |writing| {
                 let mut renewed = Renewed::Held;
@@ -71,7 +76,8 @@ impl Cursors for Sqlite {
                         event_id.as_bytes(),
                         term,
                     ];
-                    if rows::change(writing, sql!("sqlite/cursor_checkpoint.sql"), checkpoint)? == 0 {
+                    if rows::change(writing, sql!("sqlite/cursor_checkpoint.sql"), checkpoint)? == 0
+                    {
                         renewed = Renewed::Lost;
                     }
                 }

@@ -20,7 +20,9 @@ const NOTADB: i32 = 26;
 /// it must be.
 pub(super) fn fault(error: rusqlite::Error) -> Error {
     match code(&error) {
-        None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => Error::Corrupt(error.to_string()),
+        None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => {
+            Error::Corrupt(error.to_string())
+        }
         Some(FULL) => no_room(),
         Some(_) => Error::Unavailable(error.to_string()),
     }

@@ -1,8 +1,8 @@
 //! The files: the folder, its lock, the database with its tables as this version needs them.
 //!
 //! Fed with the database's path; feeds the adapter's writer and readers. Always true: at most one
-//! `serve` has a folder, and a database whatever folders lead to it; no connection writes whose commits
-//! aren't durable, and none reads a WAL that belongs to another database.
+//! `serve` has a folder, and a database whatever folders lead to it; no connection writes whose
+//! commits aren't durable, and none reads a WAL that belongs to another database.
 
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
@@ -43,8 +43,8 @@ pub(super) const LOCKED_FOR: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
-/// Bytes of a page of a new database: what an event changes anywhere, its random key in an index, is written
-/// as a page, and so is the end of a row that is longer.
+/// Bytes of a page of a new database: what an event changes anywhere, its random key in an index,
+/// is written as a page, and so is the end of a row that is longer.
 const PAGE_BYTES: u32 = 2_048;
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
@@ -91,7 +91,8 @@ pub(super) fn refuse_other(path: &Path) -> Result<(), Error> {
         return Err(Error::Refused(format!("`{}` is no file", path.display())));
     }
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head));
+    let read =
+        File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head));
     read.map_err(|e| refused("read", path, &e))?;
     if head.is_empty() || head == MAGIC {
         return Ok(());
@@ -104,8 +105,8 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
     let named = |why: &str| format!("`{}`: {why}", path.display());
     match error {
         Error::Corrupt(why) => Error::Corrupt(format!(
-            "{}; it was cut or damaged: put a backup in its place with `event-gateway restore-backup`, which keeps \
-             what is there",
+            "{}; it was cut or damaged: put a backup in its place with `event-gateway \
+             restore-backup`, which keeps what is there",
             named(&why)
         )),
         Error::Unavailable(why) => Error::Unavailable(named(&why)),
@@ -115,7 +116,8 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
 
 /// Begins with a short WAL, and notes where the files stand.
 fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
-    let page_bytes: u32 = writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
+    let page_bytes: u32 =
+        writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
     let cycle = Cycle::begin(writer, page_bytes)?;
     let place = Place::new(path, page_bytes).map_err(|e| refused("find the files of", path, &e))?;
     Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
@@ -126,7 +128,8 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     let folder = lock_folder(path, LOCKED_FOR)?;
     wal::refuse_foreign(path)?;
     let locks = Arc::new(vec![folder, lock_database(path)?]);
-    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let mut writer =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     refuse_uncounted(path, &writer)?;
     writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(fault)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
@@ -137,9 +140,11 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     Ok((locks, writer))
 }
 
-/// Refuses a database that has tables, but not by our migrations: another program's, or an early one.
+/// Refuses a database that has tables, but not by our migrations: another program's, or an early
+/// one.
 fn refuse_uncounted(path: &Path, writer: &Connection) -> Result<(), Error> {
-    if MIGRATIONS.current_version(writer).map_err(|e| migration(path, e))? != SchemaVersion::NoneSet {
+    if MIGRATIONS.current_version(writer).map_err(|e| migration(path, e))? != SchemaVersion::NoneSet
+    {
         return Ok(());
     }
     if writer.table_exists(None, "tenants").map_err(fault)? {
@@ -176,7 +181,8 @@ pub(super) fn is_there(path: &Path) -> Result<(), Error> {
     Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())))
 }
 
-/// Opens a connection, for its turns on one thread after another. None copies the WAL by itself: `wal` does.
+/// Opens a connection, for its turns on one thread after another. None copies the WAL by itself:
+/// `wal` does.
 pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let connection = connection.map_err(fault)?;
@@ -190,13 +196,17 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error
 
 /// Refuses a connection whose commits would not be durable.
 fn durable(writer: &Connection) -> Result<(), Error> {
-    let mode: String = writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fault)?;
+    let mode: String =
+        writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fault)?;
     if mode != "wal" {
         return Err(Error::Refused(format!("journal_mode is `{mode}`, but must be `wal`")));
     }
-    let level: i64 = writer.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(fault)?;
+    let level: i64 =
+        writer.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(fault)?;
     if level < FULL {
-        return Err(Error::Refused(format!("synchronous is {level}, but must be 2 (FULL) or 3 (EXTRA)")));
+        return Err(Error::Refused(format!(
+            "synchronous is {level}, but must be 2 (FULL) or 3 (EXTRA)"
+        )));
     }
     Ok(())
 }
@@ -224,16 +234,21 @@ pub(super) fn lock_folder(path: &Path, patience: Duration) -> Result<File, Error
     })
 }
 
-/// Locks the database itself, which another folder's link may lead to. SQLite's own locks are of another
-/// kind; but they end when any file of this process on the database is closed, so this one is kept.
+/// Locks the database itself, which another folder's link may lead to. SQLite's own locks are of
+/// another kind; but they end when any file of this process on the database is closed, so this one
+/// is kept.
 fn lock_database(path: &Path) -> Result<File, Error> {
     let file = lock(path, LOCKED_FOR, || {
         format!("another `event-gateway serve` uses `{}`, by way of another folder", path.display())
     })?;
     let links = file.metadata().map_err(|e| refused("look at", path, &e))?.nlink();
     if links > 1 {
-        let why = "opened by that name, its newest events would be missing. Remove one of the names";
-        return Err(Error::Refused(format!("`{}` has a second name (a hard link): {why}", path.display())));
+        let why =
+            "opened by that name, its newest events would be missing. Remove one of the names";
+        return Err(Error::Refused(format!(
+            "`{}` has a second name (a hard link): {why}",
+            path.display()
+        )));
     }
     Ok(file)
 }

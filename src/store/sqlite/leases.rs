@@ -40,8 +40,9 @@ impl Leases for Sqlite {
             .write(move |writing| {
                 let now = clock.now().as_ms();
                 let take = params![by, end(now, ttl), ms(ttl), lane.number(), now];
-                let epoch =
-                    rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| r.integer("epoch"))?;
+                let epoch = rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| {
+                    r.integer("epoch")
+                })?;
                 Ok(epoch.map(|epoch| Lease { lane, epoch: epoch.unsigned_abs() }))
             })
             .await
@@ -52,8 +53,9 @@ impl Leases for Sqlite {
         self.writer
             .write(move |writing| {
                 let seize = params![by, end(clock.now().as_ms(), ttl), ms(ttl), lane.number()];
-                let epoch =
-                    rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| r.integer("epoch"))?;
+                let epoch = rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| {
+                    r.integer("epoch")
+                })?;
                 let epoch = epoch.ok_or_else(|| leases::no_such(lane))?;
                 Ok(Lease { lane, epoch: epoch.unsigned_abs() })
             })
@@ -82,15 +84,22 @@ impl Leases for Sqlite {
             .await
     }
 
-    async fn attend(&self, replica: &str, instance: &str, ttl: Duration) -> Result<Option<String>, Error> {
-        let (replica, instance, clock) = (replica.to_owned(), instance.to_owned(), self.clock.clone());
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error> {
+        let (replica, instance, clock) =
+            (replica.to_owned(), instance.to_owned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let now = clock.now().as_ms();
                 let find = params![replica, now];
-                let before = rows::find_one(writing, sql!("sqlite/replica_find.sql"), find, |row| {
-                    row.text("instance").map(str::to_owned)
-                })?;
+                let before =
+                    rows::find_one(writing, sql!("sqlite/replica_find.sql"), find, |row| {
+                        row.text("instance").map(str::to_owned)
+                    })?;
                 let attend = params![replica, instance, end(now, ttl), ms(ttl)];
                 rows::change(writing, sql!("sqlite/replica_attend.sql"), attend)?;
                 rows::change(writing, sql!("sqlite/replica_forget.sql"), [now])?;
@@ -116,7 +125,9 @@ impl Leases for Sqlite {
                     replicas: rows::find(reading, sql!("sqlite/replica_list.sql"), [now], |r| {
                         sql::replica(r)
                     })?,
-                    lanes: rows::find(reading, sql!("sqlite/lease_list.sql"), [now], |r| sql::standing(r))?,
+                    lanes: rows::find(reading, sql!("sqlite/lease_list.sql"), [now], |r| {
+                        sql::standing(r)
+                    })?,
                 })
             })
             .await
@@ -124,7 +135,9 @@ impl Leases for Sqlite {
 
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
         let (by, moves, clock) = (by.to_owned(), moves.to_vec(), self.clock.clone());
-        self.writer.write(move |writing| resize(writing, &by, lanes, &moves, clock.now().as_ms())).await
+        self.writer
+            .write(move |writing| resize(writing, &by, lanes, &moves, clock.now().as_ms()))
+            .await
     }
 }
 
@@ -141,13 +154,19 @@ fn resize(
     now_ms: i64,
 ) -> Result<(), Error> {
     let others = params![now_ms, by];
-    let others = rows::get(writing, sql!("sqlite/lease_others.sql"), others, |r| r.integer("others"))?;
+    let others =
+        rows::get(writing, sql!("sqlite/lease_others.sql"), others, |r| r.integer("others"))?;
     sql::none(others, leases::in_use)?;
     for (tenant, lane) in moves {
-        rows::write(writing, sql!("sqlite/tenant_move.sql"), params![lane.number(), tenant.as_str()])?;
+        rows::write(
+            writing,
+            sql!("sqlite/tenant_move.sql"),
+            params![lane.number(), tenant.as_str()],
+        )?;
     }
     rows::change(writing, sql!("sqlite/head_move.sql"), [])?;
-    let beyond = rows::get(writing, sql!("sqlite/tenant_beyond.sql"), [lanes], |r| r.integer("beyond"))?;
+    let beyond =
+        rows::get(writing, sql!("sqlite/tenant_beyond.sql"), [lanes], |r| r.integer("beyond"))?;
     sql::none(beyond, leases::left_out)?;
     rows::change(writing, sql!("sqlite/lease_free.sql"), [])?;
     rows::change(writing, sql!("sqlite/lease_drop.sql"), [lanes])?;

@@ -20,8 +20,10 @@ impl Log for Sqlite {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         let clock = self.clock.clone();
         let offers: Vec<_> = batches.iter().map(|batch| Offer::new(batch).into_owned()).collect();
-        let bytes: usize = offers.iter().flat_map(|o| &o.batch().drafts).map(Draft::memory_bytes).sum();
-        let appended = self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await;
+        let bytes: usize =
+            offers.iter().flat_map(|o| &o.batch().drafts).map(Draft::memory_bytes).sum();
+        let appended =
+            self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await;
         match &appended {
             Ok(_) if (bytes as u64) < self.failed_bytes.load(Ordering::Relaxed) => {}
             Ok(_) => self.failed_bytes.store(0, Ordering::Relaxed),

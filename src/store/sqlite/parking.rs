@@ -22,7 +22,9 @@ impl Parking for Sqlite {
         let tenant = tenant.clone();
         self.readers
             .read(move |reading| {
-                rows::find(reading, sql!("sqlite/parked_find.sql"), [tenant.as_str()], |r| sql::parked(r))
+                rows::find(reading, sql!("sqlite/parked_find.sql"), [tenant.as_str()], |r| {
+                    sql::parked(r)
+                })
             })
             .await
     }
@@ -48,7 +50,9 @@ impl Parking for Sqlite {
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
         self.readers
             .read(move |reading| {
-                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), [lane.number()], |r| sql::parked(r))
+                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), [lane.number()], |r| {
+                    sql::parked(r)
+                })
             })
             .await
     }
@@ -67,7 +71,8 @@ impl Parking for Sqlite {
         self.writer
             .write(move |writing| {
                 let of = params![lane.number(), epoch.cast_signed()];
-                if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none() {
+                if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none()
+                {
                     return Ok(Renewed::Lost);
                 }
                 for ((tenant, log_id), number) in transitions::last(&parked) {
@@ -102,7 +107,9 @@ impl Parking for Sqlite {
     async fn tally(&self) -> Result<Tally, Error> {
         let now = self.clock.now();
         self.readers
-            .read(move |reading| rows::get(reading, sql!("sqlite/tally.sql"), [], |row| sql::tally(row, now)))
+            .read(move |reading| {
+                rows::get(reading, sql!("sqlite/tally.sql"), [], |row| sql::tally(row, now))
+            })
             .await
     }
 }

@@ -59,7 +59,8 @@ impl Place {
     pub(super) fn check_all(&self, frames: u64) -> Result<(), Error> {
         self.check()?;
         self.shared_memory.check()?;
-        let written = if frames == 0 { 0 } else { WAL_HEADER + frames * (FRAME_HEADER + self.page_bytes) };
+        let written =
+            if frames == 0 { 0 } else { WAL_HEADER + frames * (FRAME_HEADER + self.page_bytes) };
         if self.wal.check()? < written {
             return Err(self.wal.gone("it was cut short"));
         }

@@ -52,29 +52,43 @@ pub(super) fn find(
 /// The heads of a lane that have changed since.
 pub(super) fn changed(reading: &Connection, lane: Lane, since: Mark) -> Result<Changed, Error> {
     let mut mark = since;
-    let heads =
-        rows::find(reading, sql!("sqlite/head_changed.sql"), params![lane.number(), since.at], |row| {
+    let heads = rows::find(
+        reading,
+        sql!("sqlite/head_changed.sql"),
+        params![lane.number(), since.at],
+        |row| {
             mark = mark.max(Mark::new(row.integer("mark")?));
             sql::head(row)
-        })?;
+        },
+    )?;
     Ok(Changed { heads, mark })
 }
 
-fn heads(reading: &Connection, from: &[(TenantId, Start)]) -> Result<HashMap<TenantId, Head>, Error> {
+fn heads(
+    reading: &Connection,
+    from: &[(TenantId, Start)],
+) -> Result<HashMap<TenantId, Head>, Error> {
     let mut heads = HashMap::new();
     for tenant in from.iter().map(|(tenant, _)| tenant).collect::<BTreeSet<_>>() {
-        let head =
-            rows::find_one(reading, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| sql::head(r))?;
+        let head = rows::find_one(reading, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
+            sql::head(r)
+        })?;
         heads.extend(head.map(|head| (tenant.clone(), head)));
     }
     Ok(heads)
 }
 
 /// The start of a read that passes over the events before a time.
-fn start(reading: &Connection, head: &Head, start: Start, from: Option<Time>) -> Result<Start, Error> {
+fn start(
+    reading: &Connection,
+    head: &Head,
+    start: Start,
+    from: Option<Time>,
+) -> Result<Start, Error> {
     let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
     let asked = params![head.tenant.as_str(), from.as_ms()];
-    let first = rows::find_one(reading, sql!("sqlite/position_find.sql"), asked, |r| sql::position(r))?;
+    let first =
+        rows::find_one(reading, sql!("sqlite/position_find.sql"), asked, |r| sql::position(r))?;
     Ok(start.no_earlier(first.map_or(head.position, |first| first.back(1))))
 }
 
@@ -98,7 +112,12 @@ fn slice(
             let asked = params![tenant, key.as_str(), after, rows_max];
             rows::each(reading, sql!("sqlite/event_read_key.sql"), asked, look)?
         }
-        _ => rows::each(reading, sql!("sqlite/event_read.sql"), params![tenant, after, rows_max], look)?,
+        _ => rows::each(
+            reading,
+            sql!("sqlite/event_read.sql"),
+            params![tenant, after, rows_max],
+            look,
+        )?,
     };
     Ok(if enough.is_some() { gathering.enough() } else { gathering.exhausted() })
 }

@@ -64,15 +64,24 @@ pub(super) fn get<T>(
 }
 
 /// How many rows a statement changes.
-pub(super) fn change(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, Error> {
-    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(fault)
+pub(super) fn change(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<usize, Error> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(params))
+        .map_err(fault)
 }
 
 /// Changes one row.
 pub(super) fn write(connection: &Connection, sql: &str, params: impl Params) -> Result<(), Error> {
     match change(connection, sql, params)? {
         1 => Ok(()),
-        changed => Err(Error::Corrupt(format!("{changed} rows and not one were changed by: {sql}"))),
+        changed => {
+            Err(Error::Corrupt(format!("{changed} rows and not one were changed by: {sql}")))
+        }
     }
 }
 

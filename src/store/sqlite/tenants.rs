@@ -29,13 +29,17 @@ impl Tenants for Sqlite {
 
     async fn count(&self) -> Result<usize, Error> {
         self.readers
-            .read(|reading| rows::get(reading, sql!("sqlite/tenant_count.sql"), [], |row| sql::tenants(row)))
+            .read(|reading| {
+                rows::get(reading, sql!("sqlite/tenant_count.sql"), [], |row| sql::tenants(row))
+            })
             .await
     }
 
     async fn list(&self) -> Result<Vec<Enabled>, Error> {
         self.readers
-            .read(|reading| rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row)))
+            .read(|reading| {
+                rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row))
+            })
             .await
     }
 
@@ -49,7 +53,12 @@ impl Tenants for Sqlite {
         let (tenant, old, new) = (tenant.to_string(), old.to_string(), new.to_string());
         self.writer
             .write(move |writing| {
-                if rows::change(writing, sql!("sqlite/tenant_renew.sql"), params![tenant, old, new])? == 0 {
+                if rows::change(
+                    writing,
+                    sql!("sqlite/tenant_renew.sql"),
+                    params![tenant, old, new],
+                )? == 0
+                {
                     return Ok(false);
                 }
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;

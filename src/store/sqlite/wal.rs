@@ -1,9 +1,9 @@
 //! The WAL, from one copying into the database to the next: a cycle.
 //!
 //! Turned over by `connections` when the WAL is long; asked by `files` at the start, whether a WAL
-//! that it finds belongs to the database. SQLite itself would apply it to whatever file stands there,
-//! such as a copy that was put in place. Always true: each WAL holds its cycle's number, and the
-//! number that the file had when it began; a copy made in an earlier cycle has a lower one.
+//! that it finds belongs to the database. SQLite itself would apply it to whatever file stands
+//! there, such as a copy that was put in place. Always true: each WAL holds its cycle's number, and
+//! the number that the file had when it began; a copy made in an earlier cycle has a lower one.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -20,8 +20,8 @@ use super::{place, rows};
 use crate::store::Error;
 use crate::store::sql::Columns;
 
-/// Bytes of the WAL that are copied into the database when there are so many. A page that many commits
-/// change is copied once.
+/// Bytes of the WAL that are copied into the database when there are so many. A page that many
+/// commits change is copied once.
 const CYCLE_BYTES: u64 = 64 << 20;
 /// What more a WAL may have before copying is tried again.
 const AGAIN_BYTES: u64 = 8 << 20;
@@ -50,7 +50,8 @@ impl Cycle {
         }
         self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
         if let Err(error) = self.turn_over(writer) {
-            tracing::warn!(%error, "failed to copy the WAL into the database; trying again when it is longer");
+            tracing::warn!(%error, "failed to copy the WAL into the database; trying again when it \
+                                    is longer");
         }
     }
 
@@ -91,7 +92,9 @@ pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Err
 
 /// How many frames the WAL has.
 pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
-    rows::get(writer, sql!("sqlite/wal_frames.sql"), [], |row| Ok(row.integer("log")?.max(0).unsigned_abs()))
+    rows::get(writer, sql!("sqlite/wal_frames.sql"), [], |row| {
+        Ok(row.integer("log")?.max(0).unsigned_abs())
+    })
 }
 
 /// Whether all was copied, and nobody held it up.
@@ -112,8 +115,8 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
     if !path.exists() {
         return match fs::metadata(named("-wal")) {
             Ok(wal) if wal.len() > 0 => Err(Error::Refused(format!(
-                "`{}` has events of a database that is missing: put `{}` back where it was, or a backup with \
-                 `event-gateway restore-backup`",
+                "`{}` has events of a database that is missing: put `{}` back where it was, or a \
+                 backup with `event-gateway restore-backup`",
                 named("-wal"),
                 path.display()
             ))),
@@ -126,8 +129,9 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
     }
     let foreign = || {
         Error::Refused(format!(
-            "`{}` does not belong to `{}`: it was written after another state of it. Put the file back that was \
-             there, or a backup with `event-gateway restore-backup`, which moves both aside",
+            "`{}` does not belong to `{}`: it was written after another state of it. Put the file \
+             back that was there, or a backup with `event-gateway restore-backup`, which moves \
+             both aside",
             named("-wal"),
             path.display()
         ))
@@ -157,7 +161,8 @@ fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
     if !connection.table_exists(None, "wal_cycles").map_err(fault)? {
         return Ok(None);
     }
-    let found = |row: &Row| Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? });
+    let found =
+        |row: &Row| Ok(Numbers { number: row.integer("number")?, base: row.integer("base")? });
     rows::find_one(&connection, sql!("sqlite/wal_cycle_find.sql"), [], found)
 }
 
@@ -181,8 +186,9 @@ pub(super) fn flaws(connection: &Connection) -> Result<Vec<String>, Error> {
 
 /// Opens the file; it and its WAL stay as they are.
 fn looked_at(path: &Path, opened: &str) -> Result<Connection, Error> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(fault)?;
     on_close(&connection, OnClose::Keep)?;
     connection.busy_timeout(WAIT_MAX).map_err(fault)?;
@@ -231,7 +237,8 @@ mod tests {
         assert_eq!(frames(&writer).unwrap(), long, "it is not due");
 
         let mut reader = Connection::open(&path).unwrap();
-        let reading = Transaction::new(&mut reader, rusqlite::TransactionBehavior::Deferred).unwrap();
+        let reading =
+            Transaction::new(&mut reader, rusqlite::TransactionBehavior::Deferred).unwrap();
         rows::find_one(&reading, sql!("sqlite/wal_cycle_find.sql"), [], |_| Ok(())).unwrap();
         write(&writer, 100_000);
         cycle.due.store(40, Ordering::Relaxed);

@@ -35,16 +35,22 @@ struct Index<'a> {
 
 impl<'a> Index<'a> {
     fn new(story: &'a Story) -> Self {
-        let events =
-            story.logs.iter().flat_map(|(tenant, log)| log.iter().map(move |e| (tenant.as_str(), e)));
-        let by_id = events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
+        let events = story
+            .logs
+            .iter()
+            .flat_map(|(tenant, log)| log.iter().map(move |e| (tenant.as_str(), e)));
+        let by_id =
+            events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
         let prefix = |tenant: &'a String| (tenant.as_str(), format!("{}.{tenant}.", story.env));
         Self { by_id, prefixes: story.logs.keys().map(prefix).collect() }
     }
 
     /// Whose topic it is.
     fn tenant_of(&self, topic: &str) -> Option<&'a str> {
-        self.prefixes.iter().find(|(_, prefix)| topic.starts_with(prefix)).map(|(tenant, _)| *tenant)
+        self.prefixes
+            .iter()
+            .find(|(_, prefix)| topic.starts_with(prefix))
+            .map(|(tenant, _)| *tenant)
     }
 }
 
@@ -55,7 +61,9 @@ fn told(story: &Story) -> Vec<Finding> {
     let by_position: HashMap<(&str, &str), (i32, i64)> = story
         .committed
         .iter()
-        .filter_map(|record| Some(((record.topic.as_str(), record.header("position")?), place(record))))
+        .filter_map(|record| {
+            Some(((record.topic.as_str(), record.header("position")?), place(record)))
+        })
         .collect();
     let mut findings = Vec::new();
     for told in &story.told {
@@ -63,7 +71,9 @@ fn told(story: &Story) -> Vec<Finding> {
         let place = by_position.get(&(told.topic.as_str(), position.as_str()));
         let end = place.and_then(|(partition, _)| told.ends.get(usize::try_from(*partition).ok()?));
         if end.zip(place).is_none_or(|(end, (_, offset))| offset >= end) {
-            findings.push(Kind::Published.of(format!("too early: {told:?}, but it stands at {place:?}")));
+            findings.push(
+                Kind::Published.of(format!("too early: {told:?}, but it stands at {place:?}")),
+            );
         }
     }
     findings

@@ -54,11 +54,15 @@ impl fmt::Display for Verdict {
         let mut takeovers = self.figures.takeovers.clone();
         takeovers.sort();
         row("lanes whose takeover was measured", takeovers.len().to_string())?;
-        if let (Some(median), Some(worst)) = (takeovers.get(takeovers.len() / 2), takeovers.last()) {
+        if let (Some(median), Some(worst)) = (takeovers.get(takeovers.len() / 2), takeovers.last())
+        {
             row("  kill -9 to a new holder of the lane, median", seconds(*median))?;
             row("  kill -9 to a new holder of the lane, worst", seconds(*worst))?;
         }
-        row("read_committed behind read_uncommitted, worst, Kafka up", seconds(self.held_back.kafka_up))?;
+        row(
+            "read_committed behind read_uncommitted, worst, Kafka up",
+            seconds(self.held_back.kafka_up),
+        )?;
         row("  the same across a death of Kafka", seconds(self.held_back.kafka_down))?;
         for kind in checker::Kind::ALL {
             let count = self.findings.iter().filter(|finding| finding.kind == kind).count();

@@ -80,7 +80,8 @@ pub fn consume(address: &str, topics: &str, isolation: Isolation) -> Vec<Record>
     for (topic, partitions) in topics_of(&reader).into_iter().filter(|(name, _)| wanted(name)) {
         records.extend(read(&reader, &topic, partitions));
     }
-    records.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
+    records
+        .sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     records
 }
 
@@ -92,7 +93,11 @@ pub fn consume_at_least(address: &str, topics: &str, count: usize) -> Vec<Record
         if records.len() >= count {
             return records;
         }
-        assert!(Instant::now() < until, "{topics} has {} records, not {count}: {records:?}", records.len());
+        assert!(
+            Instant::now() < until,
+            "{topics} has {} records, not {count}: {records:?}",
+            records.len()
+        );
     }
 }
 
@@ -122,7 +127,11 @@ pub fn topics(address: &str) -> HashMap<String, usize> {
 
 fn topics_of(consumer: &BaseConsumer) -> HashMap<String, usize> {
     let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
-    metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
+    metadata
+        .topics()
+        .iter()
+        .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+        .collect()
 }
 
 /// A consumer that belongs to no group, and is still to be assigned what it reads.
@@ -169,8 +178,10 @@ fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> 
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {
-    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
-    let headers = message.headers().map(|headers| headers.iter().map(|h| (h.key.to_owned(), text(h.value))));
+    let text =
+        |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+    let headers =
+        message.headers().map(|headers| headers.iter().map(|h| (h.key.to_owned(), text(h.value))));
     Record {
         topic: message.topic().to_owned(),
         partition: message.partition(),

@@ -36,7 +36,8 @@ impl Lanes {
             sleep(LOOK_EVERY).await;
             let now = self.roster().await.lanes;
             let taken = |was: &Standing| {
-                now.iter().any(|is| is.lane == was.lane && is.epoch > was.epoch && is.holder.is_some())
+                now.iter()
+                    .any(|is| is.lane == was.lane && is.epoch > was.epoch && is.holder.is_some())
             };
             let before = waiting.len();
             waiting.retain(|was| !taken(was));
@@ -50,7 +51,9 @@ impl Lanes {
         let since = Instant::now();
         loop {
             let roster = self.roster().await;
-            if roster.replicas.len() == replicas && roster.lanes.iter().all(|lane| lane.holder.is_some()) {
+            if roster.replicas.len() == replicas
+                && roster.lanes.iter().all(|lane| lane.holder.is_some())
+            {
                 return;
             }
             assert!(since.elapsed() < PATIENCE, "the lanes were never shared: {roster:?}");

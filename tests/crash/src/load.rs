@@ -96,12 +96,21 @@ impl Load {
                 load.write(plan, tenant, entity);
             }
             let hot = Plan { keys: 1, pause: Duration::ZERO, ..plan.clone() };
-            RECORDS.into_iter().cycle().take(plan.hot).for_each(|entity| load.write(&hot, tenant, entity));
+            RECORDS
+                .into_iter()
+                .cycle()
+                .take(plan.hot)
+                .for_each(|entity| load.write(&hot, tenant, entity));
         }
         load
     }
 
-    fn write(&mut self, plan: &Plan, tenant: &str, (entity, records): (&'static str, &'static str)) {
+    fn write(
+        &mut self,
+        plan: &Plan,
+        tenant: &str,
+        (entity, records): (&'static str, &'static str),
+    ) {
         let writer = Writer {
             client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
             plan: plan.clone(),
@@ -125,7 +134,11 @@ impl Load {
     pub async fn more(&self, count: usize) {
         let (wanted, until) = (self.acknowledged() + count, Instant::now() + PATIENCE);
         while self.acknowledged() < wanted {
-            assert!(Instant::now() < until, "{} of {wanted} changes were acknowledged", self.acknowledged());
+            assert!(
+                Instant::now() < until,
+                "{} of {wanted} changes were acknowledged",
+                self.acknowledged()
+            );
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -190,21 +203,24 @@ impl Writer {
         record.seq += 1;
         let text = self.records[record.seq % self.records.len()];
         let deletes = record.seq.is_multiple_of(7);
-        let new =
-            (!deletes).then(|| text.replace("{id}", &record.key).replace("{seq}", &record.seq.to_string()));
+        let new = (!deletes)
+            .then(|| text.replace("{id}", &record.key).replace("{seq}", &record.seq.to_string()));
         let old = std::mem::replace(&mut record.state, new.clone());
         let event_id = System.new_id().to_string();
         let states = [("old", &old), ("new", &new)];
-        let states =
-            states.iter().filter_map(|(name, state)| Some(format!("\"{name}\":{},", (*state).as_ref()?)));
+        let states = states
+            .iter()
+            .filter_map(|(name, state)| Some(format!("\"{name}\":{},", (*state).as_ref()?)));
         let body = format!(
             "{{{}\"eventId\":\"{event_id}\",\"headers\":{{\"seq\":\"{}\"}}}}",
             states.collect::<String>(),
             record.seq
         );
         let position = self.post(body, record.seq).await;
-        let (tenant, entity, key) = (self.tenant.clone(), self.entity.to_owned(), record.key.clone());
-        let change = Acknowledged { tenant, entity, key, event_id, position, old, new, seq: record.seq };
+        let (tenant, entity, key) =
+            (self.tenant.clone(), self.entity.to_owned(), record.key.clone());
+        let change =
+            Acknowledged { tenant, entity, key, event_id, position, old, new, seq: record.seq };
         if let Some(journal) = &self.plan.journal {
             let line = serde_json::to_string(&change).unwrap() + "\n";
             journal.lock().unwrap().write_all(line.as_bytes()).unwrap();
@@ -218,8 +234,9 @@ impl Writer {
             let url = &self.plan.urls[self.at % self.plan.urls.len()];
             let url = format!("{url}/domain-events/mod-inventory-storage-29.0.1/{}", self.entity);
             let request = self.client.post(url).body(body.clone());
-            let mut request =
-                request.header("X-Okapi-Tenant", &self.tenant).header("Content-Type", "application/json");
+            let mut request = request
+                .header("X-Okapi-Tenant", &self.tenant)
+                .header("Content-Type", "application/json");
             if self.plan.ear.is_some() && seq.is_multiple_of(WAITS_EACH) {
                 request = request.header("Prefer", "wait=5");
             }

@@ -65,7 +65,8 @@ impl PrivateMongodb {
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.create_new(true).write(true).mode(0o600).open(&key).unwrap();
         file.write_all(b"everyOneOfTheSetKnowsIt").unwrap();
-        let server = Self::start_with(&[MEMBER[0], MEMBER[1], "--keyFile", key.to_str().unwrap()]).await;
+        let server =
+            Self::start_with(&[MEMBER[0], MEMBER[1], "--keyFile", key.to_str().unwrap()]).await;
         server.initiate(doc! {}).await;
         server
     }
@@ -109,7 +110,10 @@ impl PrivateMongodb {
         let script = root().join("scripts/mongodb/server");
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = Command::new(script);
-        command.arg(self.folder.path().join("mongodb")).arg(self.port.to_string()).args(&self.options);
+        command
+            .arg(self.folder.path().join("mongodb"))
+            .arg(self.port.to_string())
+            .args(&self.options);
         command.args(["--setParameter", "enableTestCommands=1"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running = Some(command.spawn().unwrap());

@@ -72,7 +72,8 @@ impl PrivatePostgres {
         self.running = Some(command.spawn().unwrap());
         let until = Instant::now() + PATIENCE;
         while PgConnection::connect(&self.url()).await.is_err() {
-            let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+            let ended =
+                self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
             if ended || Instant::now() > until {
                 panic!(
                     "PostgreSQL didn't start: {}",
@@ -97,7 +98,12 @@ impl Drop for PrivatePostgres {
 fn signal(name: &str, pids: &[u32]) {
     let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
     // One that ended meanwhile makes it fail; the waiting tells.
-    let _ = Command::new("kill").arg(format!("-{name}")).args(pids).stderr(Stdio::null()).status().unwrap();
+    let _ = Command::new("kill")
+        .arg(format!("-{name}"))
+        .args(pids)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -34,7 +34,8 @@ impl Plan {
     /// Counts a message; tells whether it is one to cut at.
     fn due(&mut self, message: &[u8]) -> Option<Cut> {
         let counts = message != TERMINATE
-            && (self.word.is_empty() || message.windows(self.word.len()).any(|bytes| bytes == self.word));
+            && (self.word.is_empty()
+                || message.windows(self.word.len()).any(|bytes| bytes == self.word));
         if !counts || self.times == 0 {
             return None;
         }

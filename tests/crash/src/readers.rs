@@ -58,7 +58,9 @@ impl Readers {
             let (arrivals, stop) = (arrivals.clone(), stop.clone());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
-                    let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
+                    let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+                        continue;
+                    };
                     let place = (message.topic().to_owned(), message.partition(), message.offset());
                     arrivals.lock().unwrap().came(place, isolation);
                 }

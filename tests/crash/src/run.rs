@@ -63,7 +63,8 @@ pub async fn run(options: &Options) -> Verdict {
 /// Ends the load, and checks the story.
 async fn settle(stage: Stage, folder: &Path, started: Instant) -> Verdict {
     let (quiet, acknowledged, told) = stage.quiet().await;
-    let lines: Vec<_> = told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
+    let lines: Vec<_> =
+        told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
     fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
     let (url, broker) = (quiet.url(), quiet.kafka.address());
     let place = story::Place { url: &url, broker: &broker, env: ENV, tenants: &TENANTS };

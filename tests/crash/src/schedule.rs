@@ -123,7 +123,11 @@ impl Schedule {
 
     fn before(random: &mut Rng) -> Before {
         let changes = random.usize(0..80);
-        if random.u8(0..3) == 0 { Before::ChangesAndPublished(changes) } else { Before::Changes(changes) }
+        if random.u8(0..3) == 0 {
+            Before::ChangesAndPublished(changes)
+        } else {
+            Before::Changes(changes)
+        }
     }
 }
 
@@ -164,7 +168,8 @@ mod tests {
     #[test]
     fn as_many_faults_as_there_are_kinds_are_one_of_each() {
         for seed in 0..100 {
-            let mut kinds: Vec<_> = Schedule::new(seed, 3).take(Kind::ALL.len()).map(|f| f.kind).collect();
+            let mut kinds: Vec<_> =
+                Schedule::new(seed, 3).take(Kind::ALL.len()).map(|f| f.kind).collect();
             kinds.sort();
             assert_eq!(kinds, Kind::ALL);
         }

@@ -89,7 +89,11 @@ impl Setup {
     pub fn command(&self, verb: &[&str]) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = Command::new(&self.gateway);
-        command.args(verb).current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
+        command
+            .args(verb)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.env.iter().cloned());
         command
             .env("HTTP_PORT", self.port.to_string())
             .stdin(Stdio::null())

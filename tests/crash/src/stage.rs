@@ -67,9 +67,13 @@ impl Replica {
             reason = "what is asked is how far another clock is from this one"
         )]
         let now = SystemTime::now();
-        let seconds =
-            told.duration_since(now).map_or_else(|e| -e.duration().as_secs_f64(), |d| d.as_secs_f64());
-        assert!((seconds - off_s as f64).abs() < 10.0, "its clock is {seconds} s off, not {off_s} s");
+        let seconds = told
+            .duration_since(now)
+            .map_or_else(|e| -e.duration().as_secs_f64(), |d| d.as_secs_f64());
+        assert!(
+            (seconds - off_s as f64).abs() < 10.0,
+            "its clock is {seconds} s off, not {off_s} s"
+        );
     }
 
     /// SIGKILL, unless it is dead.
@@ -127,7 +131,8 @@ impl Stage {
         }
         let kafka = block_in_place(|| PrivateBroker::start_in(part("kafka"), &listeners));
         let replica = |(name, proxy): (&'static str, Proxy)| {
-            let setup = Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
+            let setup =
+                Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
             let setup = setup.with("LANES", LANES);
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
             let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&several_partitions());
@@ -137,7 +142,8 @@ impl Stage {
         replicas.iter_mut().for_each(Replica::start);
         let lanes = Lanes::of(store.open(ENV).await);
 
-        let (broker, urls) = (kafka.address(), replicas.iter().map(|r| r.setup.url()).collect::<Vec<_>>());
+        let (broker, urls) =
+            (kafka.address(), replicas.iter().map(|r| r.setup.url()).collect::<Vec<_>>());
         let topics = topics();
         let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));

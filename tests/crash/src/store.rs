@@ -81,9 +81,10 @@ impl Server {
                 server_pem: None,
                 schema: own_name,
             }),
-            Self::Mongodb(server) => {
-                store::Config::Mongodb(MongodbConfig { url: server.url().into(), database: own_name })
-            }
+            Self::Mongodb(server) => store::Config::Mongodb(MongodbConfig {
+                url: server.url().into(),
+                database: own_name,
+            }),
         };
         store::open(&config, Access::Beside, Arc::new(System)).await.unwrap()
     }

@@ -108,11 +108,14 @@ impl Sums {
     fn parse(text: &str) -> Self {
         let mut sums = Self::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
-            let state =
-                name.strip_prefix("event_gateway_events{state=\"").and_then(|rest| rest.strip_suffix("\"}"));
+            let state = name
+                .strip_prefix("event_gateway_events{state=\"")
+                .and_then(|rest| rest.strip_suffix("\"}"));
             match (name, state) {
                 ("event_gateway_log_events", _) => sums.log_events = value.parse().unwrap(),
-                (_, Some(state)) => drop(sums.states.insert(state.to_owned(), value.parse().unwrap())),
+                (_, Some(state)) => {
+                    drop(sums.states.insert(state.to_owned(), value.parse().unwrap()))
+                }
                 _ => {}
             }
         }
@@ -139,8 +142,9 @@ pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<
 /// What both readers see, once there are as many committed records as there are to be, or patience ends.
 fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
     let consume = |isolation| {
-        let of =
-            |tenant: &&str| kafka::consume(place.broker, &format!("{}.{tenant}.*", place.env), isolation);
+        let of = |tenant: &&str| {
+            kafka::consume(place.broker, &format!("{}.{tenant}.*", place.env), isolation)
+        };
         place.tenants.iter().flat_map(of).collect::<Vec<_>>()
     };
     let until = Instant::now() + PATIENCE;
@@ -190,11 +194,16 @@ pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
 pub async fn published(url: &str, tenant: &str, position: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let page = serve::get(&format!("{url}/domain-events?limit=1&after={}", position - 1), tenant).await;
+        let page =
+            serve::get(&format!("{url}/domain-events?limit=1&after={}", position - 1), tenant)
+                .await;
         if page["events"][0]["published"] == Value::Bool(true) {
             return;
         }
-        assert!(Instant::now() < deadline, "position {position} of {tenant} is still not published");
+        assert!(
+            Instant::now() < deadline,
+            "position {position} of {tenant} is still not published"
+        );
         sleep(LOOK_AGAIN).await;
     }
 }
@@ -202,7 +211,8 @@ pub async fn published(url: &str, tenant: &str, position: u64) {
 /// Waits until more than those positions of a tenant's log are published; returns how many are.
 pub async fn published_beyond(url: &str, tenant: &str, position: u64) -> u64 {
     published(url, tenant, position + 1).await;
-    let page = serve::get(&format!("{url}/domain-events?after={position}&limit=1000"), tenant).await;
+    let page =
+        serve::get(&format!("{url}/domain-events?after={position}&limit=1000"), tenant).await;
     let events = page["events"].as_array().unwrap().iter();
     position + events.take_while(|event| event["published"] == Value::Bool(true)).count() as u64
 }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{
+    UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel,
+};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +50,8 @@ impl Witness {
         for tenant in tenants {
             looking.spawn(look(urls.to_vec(), (*tenant).to_owned(), ear.downgrade()));
         }
-        let ends = Ends { consumer: kafka::consumer(broker, Isolation::ReadUncommitted), partitions };
+        let ends =
+            Ends { consumer: kafka::consumer(broker, Isolation::ReadUncommitted), partitions };
         let asking = tokio::spawn(ask(heard, Arc::new(ends), count.clone()));
         Self { ear, looking, asking, count }
     }
@@ -92,7 +95,9 @@ async fn look(urls: Vec<String>, tenant: String, ear: WeakUnboundedSender<Heard>
     for url in urls.iter().cycle() {
         sleep(LOOK_EVERY).await;
         let Some(ear) = ear.upgrade() else { return };
-        let page = client.get(format!("{url}/domain-events?after={after}")).header("X-Okapi-Tenant", &tenant);
+        let page = client
+            .get(format!("{url}/domain-events?after={after}"))
+            .header("X-Okapi-Tenant", &tenant);
         // One that is down or stands still is passed over.
         let Ok(answer) = page.send().await else { continue };
         let Ok(page) = answer.json::<Page>().await else { continue };
@@ -104,7 +109,11 @@ async fn look(urls: Vec<String>, tenant: String, ear: WeakUnboundedSender<Heard>
 }
 
 /// Asks for the ends of what was heard, until nobody speaks any more.
-async fn ask(mut heard: UnboundedReceiver<Heard>, ends: Arc<Ends>, count: Arc<AtomicUsize>) -> Vec<Told> {
+async fn ask(
+    mut heard: UnboundedReceiver<Heard>,
+    ends: Arc<Ends>,
+    count: Arc<AtomicUsize>,
+) -> Vec<Told> {
     let mut all = Vec::new();
     let mut together = Vec::new();
     while heard.recv_many(&mut together, 1000).await > 0 {

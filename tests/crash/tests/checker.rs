@@ -17,7 +17,8 @@ const TIME_MS: i64 = 1_769_860_800_000;
 fn changes(tenant: &str) -> Vec<Acknowledged> {
     let state = |key: &str, seq: usize| format!(r#"{{"id":"{key}","seq":{seq}}}"#);
     let change = |position: u64| {
-        let (key, seq) = (if position.is_multiple_of(2) { "b" } else { "a" }, position.div_ceil(2) as usize);
+        let (key, seq) =
+            (if position.is_multiple_of(2) { "b" } else { "a" }, position.div_ceil(2) as usize);
         Acknowledged {
             tenant: tenant.to_owned(),
             entity: "item".to_owned(),
@@ -39,9 +40,11 @@ fn logged(change: &Acknowledged) -> Logged {
     };
     let event_type = if old.is_none() { "CREATE" } else { "UPDATE" };
     let states = state("old", old) + &state("new", new);
-    let payload =
-        format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{tenant}\",\"ts\":\"{TIME_MS}\"}}");
-    let headers = [("event_id", event_id), ("position", &position.to_string()), ("x-okapi-tenant", tenant)];
+    let payload = format!(
+        "{{{states}\"type\":\"{event_type}\",\"tenant\":\"{tenant}\",\"ts\":\"{TIME_MS}\"}}"
+    );
+    let headers =
+        [("event_id", event_id), ("position", &position.to_string()), ("x-okapi-tenant", tenant)];
     Logged {
         position: *position,
         event_id: event_id.clone(),
@@ -76,14 +79,17 @@ fn story() -> Story {
     let (mut committed, mut uncommitted) = (Vec::new(), Vec::new());
     for log in logs.values() {
         uncommitted.extend(log[..2].iter().zip(0..).map(|(event, offset)| record(event, offset)));
-        let records: Vec<_> = log.iter().zip(3..).map(|(event, offset)| record(event, offset)).collect();
+        let records: Vec<_> =
+            log.iter().zip(3..).map(|(event, offset)| record(event, offset)).collect();
         uncommitted.extend(records.clone());
         committed.extend(records);
     }
     let topic = logs["diku"][0].topic.clone();
     let told = vec![Told { tenant: "diku".to_owned(), topic, position: 1, ends: vec![4] }];
-    let sums =
-        Sums { log_events: 12, states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into() };
+    let sums = Sums {
+        log_events: 12,
+        states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into(),
+    };
     Story { env: "test".to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
 }
 
@@ -141,10 +147,14 @@ const CORRUPTIONS: [Corruption; 22] = [
         let last = story.committed.len() - 1;
         story.committed.swap(last - 2, last);
     }),
-    (Kind::Reordered, "changes of a key are not in the order in which they were acknowledged", |story| {
-        let last = story.acknowledged.len() - 1;
-        story.acknowledged.swap(last - 2, last);
-    }),
+    (
+        Kind::Reordered,
+        "changes of a key are not in the order in which they were acknowledged",
+        |story| {
+            let last = story.acknowledged.len() - 1;
+            story.acknowledged.swap(last - 2, last);
+        },
+    ),
     (Kind::Stale, "an aborted page of old records comes last", |story| {
         let old = story.uncommitted[story.uncommitted.len() - 3].clone();
         story.uncommitted.push(old);
@@ -172,7 +182,9 @@ const CORRUPTIONS: [Corruption; 22] = [
     }),
     (Kind::Tenant, "an event says that it is another tenant's", |story| {
         diku(story)[LAST].headers.insert("x-okapi-tenant".to_owned(), "college".to_owned());
-        to_last_records(story, |record| set_header(&mut record.headers, "x-okapi-tenant", "college"));
+        to_last_records(story, |record| {
+            set_header(&mut record.headers, "x-okapi-tenant", "college")
+        });
     }),
     (Kind::Gap, "a log leaves a position out", |story| {
         diku(story)[LAST].position = 7;

@@ -34,7 +34,8 @@ async fn more_replicas_than_brokers_are_one_line_of_the_log() {
     let tenants = ["diku", "college", "third", "fourth", "fifth", "sixth"];
     let (host, port) = world.address.split_once(':').unwrap();
     let setup = serve::setup(&tenants).with("ENV", &world.env).with("LANES", LANES);
-    let setup = setup.with("KAFKA_HOST", host).with("KAFKA_PORT", port).with("REPLICATION_FACTOR", 3);
+    let setup =
+        setup.with("KAFKA_HOST", host).with("KAFKA_PORT", port).with("REPLICATION_FACTOR", 3);
     let serve = setup.serve();
     let (urls, tenants) = (vec![serve.url.clone()], tenants.map(str::to_owned).to_vec());
     let load = Load::of(&Plan { urls, tenants, keys: 2, ..Plan::default() });
@@ -47,8 +48,9 @@ async fn more_replicas_than_brokers_are_one_line_of_the_log() {
     }
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
     let log = setup.log();
-    let told =
-        log.lines().filter(|line| !line.contains("held back lines like") && line.contains("REPLICATION"));
+    let told = log
+        .lines()
+        .filter(|line| !line.contains("held back lines like") && line.contains("REPLICATION"));
     let told: Vec<_> = told.collect();
     assert!(
         matches!(told[..], [line] if line.contains(TOO_FEW) && !line.contains("unavailable")),
@@ -60,7 +62,8 @@ async fn more_replicas_than_brokers_are_one_line_of_the_log() {
 async fn failures(url: &str) -> u64 {
     let text = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
     let name = "event_gateway_page_failures_total{";
-    let all = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.split_once("} "));
+    let all =
+        text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.split_once("} "));
     all.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
 }
 

@@ -11,7 +11,8 @@ use event_gateway::domain::time::Time;
 use super::{LANE, LANES, World, page};
 use crate::kafka::envelopes::Log;
 use crate::kafka::{
-    Isolation, TestTopic, abort_open, consume, create_topic, delete_topic, leave_open, partitions, settings,
+    Isolation, TestTopic, abort_open, consume, create_topic, delete_topic, leave_open, partitions,
+    settings,
 };
 
 async fn cursors(world: &World) -> KnownCursors {
@@ -33,7 +34,8 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     let Fenced { mut producer, cursors: none } = world.broker.fence(LANE).await.unwrap();
     assert!(none.is_empty());
     for _ in 0..3 {
-        let slices = vec![world.slice(&mut diku, "item", 2, 10), world.slice(&mut college, "item", 1, 10)];
+        let slices =
+            vec![world.slice(&mut diku, "item", 2, 10), world.slice(&mut college, "item", 1, 10)];
         producer = producer.publish(page(slices)).await.unwrap();
     }
     // A page that sends nothing still moves its cursor.
@@ -107,7 +109,8 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
     let mut log = Log::new("diku");
     for _ in 0..3 {
         let mut producer = world.fence().await;
-        let pages: Vec<_> = (0..2_000).map(|_| page(vec![world.slice(&mut log, "item", 1, 10)])).collect();
+        let pages: Vec<_> =
+            (0..2_000).map(|_| page(vec![world.slice(&mut log, "item", 1, 10)])).collect();
         let first = pages[0].slices[0].cursor.position.number();
         producer = producer.publish(pages[0].clone()).await.unwrap();
         let publishing = tokio::spawn(async move {
@@ -119,7 +122,8 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let known = cursors(&world).await;
         assert!(publishing.await.unwrap().is_err(), "nobody publishes after the fence");
-        let position = known.get(&(log.id, Follower::relay())).map(|known| known.cursor.position.number());
+        let position =
+            known.get(&(log.id, Follower::relay())).map(|known| known.cursor.position.number());
         let id = log.id.to_string();
         let seen = consume(&world.address, &world.name("item"), Isolation::ReadCommitted);
         let last = seen.iter().rev().find(|record| record.header("log_id") == Some(&id));
@@ -147,17 +151,22 @@ async fn the_cursors_topic_has_its_settings() {
     world.fence().await;
     assert_eq!(partitions(&world.address, &world.cursors_topic()), Some(usize::from(LANES)));
     let settings = settings(&world.address, &world.cursors_topic()).await;
-    for (name, value) in
-        [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")]
-    {
+    for (name, value) in [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "4194304"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ] {
         assert_eq!(settings.get(name).map(String::as_str), Some(value), "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
-    let compact: &[_] =
-        &[("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
+    let compact: &[_] = &[
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "4194304"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ];
     for (partitions, settings, wrong) in [
         (1, compact, "1 partitions"),
         (2, &[("cleanup.policy", "delete")], "cleanup.policy=delete"),
@@ -176,7 +185,12 @@ async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
 async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
     let world = World::new();
     world.fence().await;
-    crate::kafka::produce(&world.address, &world.cursors_topic(), i32::from(LANE.number()), "stray");
+    crate::kafka::produce(
+        &world.address,
+        &world.cursors_topic(),
+        i32::from(LANE.number()),
+        "stray",
+    );
     let records = consume(&world.address, &world.cursors_topic(), Isolation::ReadCommitted);
     let [stray] = records.as_slice() else { panic!("{records:?}") };
     let error = fence_error(&world).await;
@@ -207,5 +221,8 @@ async fn a_cursors_topic_that_was_replaced_by_a_wrong_one_is_refused_after_the_f
     let name = world.cursors_topic();
     create_topic(&world.address, TestTopic { name: &name, partitions: 2, settings: &[] }).await;
     let error = fence_error(&world).await;
-    assert!(matches!(&error, Error::Cursors(why) if why.contains("cleanup.policy=delete")), "{error:?}");
+    assert!(
+        matches!(&error, Error::Cursors(why) if why.contains("cleanup.policy=delete")),
+        "{error:?}"
+    );
 }

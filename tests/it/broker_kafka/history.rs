@@ -28,6 +28,7 @@ async fn what_an_open_transaction_hides_is_waited_for() {
     assert!(early.is_err(), "half of it is told for all: {early:?}");
     drop(abort_open(&world.address, &other));
     let found = history.await.unwrap();
-    let positions: Vec<_> = found.iter().map(|Published { position, .. }| position.number()).collect();
+    let positions: Vec<_> =
+        found.iter().map(|Published { position, .. }| position.number()).collect();
     assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
 }

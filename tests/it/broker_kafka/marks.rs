@@ -53,8 +53,11 @@ async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {
 async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
     let mut brokers = PrivateBroker::cluster(2);
     let world = World::at(brokers[0].address(), REQUEST_BYTES_MAX);
-    let compact =
-        [("cleanup.policy", "compact"), ("segment.bytes", "4194304"), ("min.cleanable.dirty.ratio", "0.1")];
+    let compact = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "4194304"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ];
     create_topic_on(&world.address, &world.cursors_topic(), &[&[1, 2], &[1, 2]], &compact).await;
     let kept = [("retention.ms", "-1")];
     create_topic_on(&world.address, &world.name("item"), &[&[1]], &kept).await;

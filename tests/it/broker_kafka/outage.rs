@@ -28,7 +28,10 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     let error = in_time(refusal(producer, page(vec![log.slice(lost.clone())]))).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
     assert!(matches!(in_time(world.broker.fence(LANE)).await.err(), Some(Error::Retry(_))));
-    assert!(matches!(in_time(world.broker.ensure(&[world.spec("item", 1)])).await, Err(Error::Retry(_))));
+    assert!(matches!(
+        in_time(world.broker.ensure(&[world.spec("item", 1)])).await,
+        Err(Error::Retry(_))
+    ));
     let started = Instant::now();
     assert!(matches!(world.broker.check().await, Err(Error::Retry(_))));
     assert!(started.elapsed() < Duration::from_secs(3));
@@ -86,8 +89,13 @@ async fn a_publish_that_nobody_waits_for_ends_whole_or_not_at_all() {
         let producer = world.fence().await;
         let published = producer.publish(page(vec![world.slice(&mut log, "item", 100, 1_000)]));
         let _ = tokio::time::timeout(Duration::from_micros(wait_us), published).await;
-        let known =
-            world.broker.fence(LANE).await.unwrap().cursors.contains_key(&(log.id, super::Follower::relay()));
+        let known = world
+            .broker
+            .fence(LANE)
+            .await
+            .unwrap()
+            .cursors
+            .contains_key(&(log.id, super::Follower::relay()));
         let id = log.id.to_string();
         let seen = consume(&world.address, &world.name("item"), Isolation::ReadCommitted);
         let seen = seen.iter().filter(|r| r.header("log_id") == Some(&id)).count();

@@ -17,26 +17,37 @@ async fn a_page_is_visible_whole_with_its_cursor_and_its_records_are_as_sealed()
     let items = world.events(&mut diku, "item", 5, 100);
     let instances = world.events(&mut college, "instance", 5, 2_000);
     let producer = world.fence().await;
-    producer.publish(page(vec![diku.slice(items.clone()), college.slice(instances.clone())])).await.unwrap();
+    producer
+        .publish(page(vec![diku.slice(items.clone()), college.slice(instances.clone())]))
+        .await
+        .unwrap();
     for (entity, events) in [("item", items), ("instance", instances)] {
         let records = world.committed(entity, events.len());
         records.iter().zip(&events).for_each(|(record, event)| assert_same(record, event));
     }
     let cursors = consume_at_least(&world.address, &world.cursors_topic(), 2);
-    let seen: Vec<_> =
-        cursors.iter().map(|r| (r.partition, r.key(), std::str::from_utf8(&r.value).unwrap())).collect();
+    let seen: Vec<_> = cursors
+        .iter()
+        .map(|r| (r.partition, r.key(), std::str::from_utf8(&r.value).unwrap()))
+        .collect();
     let of = |log: &Log| {
         let value = format!(r#"{{"position":5,"event_id":"{}"}}"#, log.cursor().event_id);
         (format!("{}/relay", log.id), value)
     };
     let (of_diku, of_college) = (of(&diku), of(&college));
-    assert_eq!(seen, [(1, of_diku.0.as_str(), of_diku.1.as_str()), (1, &of_college.0, &of_college.1)]);
+    assert_eq!(
+        seen,
+        [(1, of_diku.0.as_str(), of_diku.1.as_str()), (1, &of_college.0, &of_college.1)]
+    );
 }
 
 #[tokio::test]
 async fn partitions_are_those_that_java_gives() {
     let world = World::new();
-    let table = include_str!("../data/partitions.csv").lines().filter(|line| !line.starts_with('#')).skip(1);
+    let table = include_str!("../data/partitions.csv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .skip(1);
     let table: Vec<(&str, u16, i32)> = table
         .map(|line| {
             let mut cells = line.rsplitn(3, ',');
@@ -48,7 +59,8 @@ async fn partitions_are_those_that_java_gives() {
     let specs: Vec<_> = table.iter().map(|(_, n, _)| world.spec(&format!("of-{n}"), *n)).collect();
     world.broker.ensure(&specs).await.unwrap();
     let mut log = Log::new("diku");
-    let event = |(key, n, _): &(&str, u16, i32)| log.event(&world.name(&format!("of-{n}")), key, "{}");
+    let event =
+        |(key, n, _): &(&str, u16, i32)| log.event(&world.name(&format!("of-{n}")), key, "{}");
     let events: Vec<_> = table.iter().map(event).collect();
     world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
     let records = consume_at_least(&world.address, &world.name("of-*"), table.len());
@@ -86,8 +98,11 @@ async fn a_fenced_producer_publishes_nothing() {
     let error = refusal(first, page(vec![log.slice(zombie)])).await;
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     second.publish(page(vec![world.slice(&mut log, "item", 1, 10)])).await.unwrap();
-    let positions: Vec<_> =
-        world.committed("item", 2).iter().map(|r| r.header("position").unwrap().to_owned()).collect();
+    let positions: Vec<_> = world
+        .committed("item", 2)
+        .iter()
+        .map(|r| r.header("position").unwrap().to_owned())
+        .collect();
     assert_eq!(positions, ["1", "3"]);
 }
 
@@ -129,11 +144,16 @@ async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
     assert!(matches!(error, Error::Early(_)), "{error:?}");
     let topics = [topic(&world.name("item"))];
     let described = world.broker.describe(&topics).await.unwrap().remove(&topics[0]).unwrap();
-    assert_eq!((described.partitions, described.retention_ms, described.age_ms_max), (1, None, None));
+    assert_eq!(
+        (described.partitions, described.retention_ms, described.age_ms_max),
+        (1, None, None)
+    );
     assert_eq!(described.ahead_ms_max(), 3_600_000);
     let name = world.name("item");
-    let settings =
-        [("message.timestamp.after.max.ms", i64::MAX.to_string()), ("retention.ms", "-1".to_owned())];
+    let settings = [
+        ("message.timestamp.after.max.ms", i64::MAX.to_string()),
+        ("retention.ms", "-1".to_owned()),
+    ];
     crate::kafka::set_all(&world.address, &name, &settings).await;
     eventually(|| async { world.fence().await.publish(early.clone()).await.map_err(again) }).await;
     world.committed("item", 1);
@@ -198,7 +218,8 @@ async fn a_page_whose_topic_was_deleted_passes_once_it_is_ensured_again() {
     let world = World::new().with_topics(&["item", "instance"]).await;
     let mut log = Log::new("diku");
     let both = |log: &mut Log| {
-        let events = [world.events(log, "item", 2, 10), world.events(log, "instance", 2, 10)].concat();
+        let events =
+            [world.events(log, "item", 2, 10), world.events(log, "instance", 2, 10)].concat();
         page(vec![log.slice(events)])
     };
     let producer = world.fence().await.publish(both(&mut log)).await.unwrap();

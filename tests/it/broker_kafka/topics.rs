@@ -37,7 +37,11 @@ async fn a_topic_that_got_partitions_from_outside_is_told() {
     create_topic(&world.address, TestTopic { name: &name, partitions: 3, settings: &[] }).await;
     let both = [item.clone(), loan];
     world.broker.ensure(&both).await.unwrap();
-    assert_eq!(world.broker.widened(), [], "other partitions than the settings say are nobody's doing");
+    assert_eq!(
+        world.broker.widened(),
+        [],
+        "other partitions than the settings say are nobody's doing"
+    );
     widen(&world.address, &world.name("item"), 5).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while world.broker.widened().is_empty() {

@@ -7,7 +7,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use crash::PATIENCE;
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -38,11 +39,19 @@ pub async fn create_topic(address: &str, topic: TestTopic<'_>) {
     let new = topic.settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     let created = admin(address).create_topics(&[new], &options()).await.unwrap();
     assert_eq!(created, [Ok(topic.name.to_owned())]);
-    super::assert_partitions(address, &[(topic.name.to_owned(), usize::try_from(topic.partitions).unwrap())]);
+    super::assert_partitions(
+        address,
+        &[(topic.name.to_owned(), usize::try_from(topic.partitions).unwrap())],
+    );
 }
 
 /// Creates a topic whose partitions have replicas on these brokers each, the first of which leads it.
-pub async fn create_topic_on(address: &str, name: &str, brokers: &[&[i32]], settings: &[(&str, &str)]) {
+pub async fn create_topic_on(
+    address: &str,
+    name: &str,
+    brokers: &[&[i32]],
+    settings: &[(&str, &str)],
+) {
     let partitions = i32::try_from(brokers.len()).unwrap();
     let new = NewTopic::new(name, partitions, TopicReplication::Variable(brokers));
     let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
@@ -97,7 +106,8 @@ pub async fn set_all(address: &str, topic: &str, settings: &[(&str, String)]) {
 
 /// Puts a record of that text into a partition.
 pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
-    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     producer.send(BaseRecord::to(topic).partition(partition).key(text).payload(text)).unwrap();
     producer.flush(PATIENCE).unwrap();
 }

@@ -91,7 +91,8 @@ pub fn assert_same(record: &Record, event: &Envelope) {
     assert_eq!(record.value, event.payload, "bytes");
     assert_eq!(record.timestamp_ms, event.time.as_ms(), "time");
     let tenant = event.tenant.as_str();
-    let (position, epoch) = (event.position.to_string(), event.epoch.map(|epoch| epoch.to_string()));
+    let (position, epoch) =
+        (event.position.to_string(), event.epoch.map(|epoch| epoch.to_string()));
     let (event_id, log_id) = (event.event_id.to_string(), event.log_id.to_string());
     let mut headers: Vec<(&str, &str)> = event.headers.iter().collect();
     headers.extend([
@@ -101,7 +102,8 @@ pub fn assert_same(record: &Record, event: &Envelope) {
     ]);
     headers.extend([("event_id", event_id.as_str()), ("log_id", &log_id), ("position", &position)]);
     headers.extend(epoch.as_deref().map(|epoch| ("epoch", epoch)));
-    let seen: Vec<_> = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let seen: Vec<_> =
+        record.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(seen, headers, "headers");
 }
 

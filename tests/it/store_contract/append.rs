@@ -9,7 +9,9 @@ use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Batch, Outcome};
 
-use super::bench::{Bench, LANES, Rewind, Stage, college, diku, log_id, positions, receipts, tenant};
+use super::bench::{
+    Bench, LANES, Rewind, Stage, college, diku, log_id, positions, receipts, tenant,
+};
 use super::drafts::{
     create, create_in, created, delete_all, deleted, event_id, headers, key, origin, raw, updated,
 };
@@ -32,13 +34,16 @@ pub async fn positions_are_dense_and_in_the_order_given<B: Bench>() {
 pub async fn batches_of_several_tenants_share_a_call<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let college = college();
-    let outcomes =
-        stage.append(&[&[create(1)], &[create_in(&college, 2), create_in(&college, 3)], &[create(4)]]).await;
+    let outcomes = stage
+        .append(&[&[create(1)], &[create_in(&college, 2), create_in(&college, 3)], &[create(4)]])
+        .await;
     assert_eq!(outcomes.iter().map(positions).collect::<Vec<_>>(), [vec![1], vec![1, 2], vec![2]]);
     let enabled = stage.store.list().await.unwrap();
     for (outcome, tenant, log) in [(0, diku(), log_id(1)), (1, college, log_id(2))] {
         let own = enabled.iter().find(|e| e.tenant == tenant).unwrap();
-        let Outcome::Appended { log_id, lane, .. } = outcomes[outcome] else { panic!("not appended") };
+        let Outcome::Appended { log_id, lane, .. } = outcomes[outcome] else {
+            panic!("not appended")
+        };
         assert_eq!((log_id, lane), (log, own.lane));
         assert!(lane.number() < LANES);
         assert!(stage.log(&tenant).await.iter().all(|e| e.tenant == tenant && e.log_id == log));
@@ -78,7 +83,9 @@ pub async fn a_receipt_tells_the_event_s_own_place_and_time<B: Bench>() {
     assert!(receipts[1].time.as_ms() >= receipts[0].time.as_ms() + 20);
     assert_eq!(receipts[1].time, receipts[2].time);
     let log = stage.log(&diku()).await;
-    assert!(log.iter().map(|e| (e.position, e.time)).eq(receipts.iter().map(|r| (r.position, r.time))));
+    assert!(
+        log.iter().map(|e| (e.position, e.time)).eq(receipts.iter().map(|r| (r.position, r.time)))
+    );
 }
 
 pub async fn time_never_goes_back_within_a_tenant<B: Rewind>() {
@@ -116,17 +123,23 @@ pub async fn an_append_survives_reopening<B: Bench>() {
 
 pub async fn payloads_and_headers_come_back_byte_for_byte<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    let odd =
-        r#"{"id" : "k", "n":[1.10,-0,1e400,"\ud800","\u0000","ключ 🗝"],	"z":123456789012345678901234567890}"#;
-    let process =
-        Body::Process { event: EventName::parse("DI_COMPLETED").unwrap(), payload: raw("\"\\u0000\"") };
+    let odd = r#"{"id" : "k", "n":[1.10,-0,1e400,"\ud800","\u0000","ключ 🗝"],	"z":123456789012345678901234567890}"#;
+    let process = Body::Process {
+        event: EventName::parse("DI_COMPLETED").unwrap(),
+        payload: raw("\"\\u0000\""),
+    };
     let bodies = [created(odd), updated(odd, "{ }"), deleted(odd), process];
-    let mut drafts: Vec<_> = (1..).zip(bodies).map(|(id, body)| Draft { body, ..create(id) }).collect();
+    let mut drafts: Vec<_> =
+        (1..).zip(bodies).map(|(id, body)| Draft { body, ..create(id) }).collect();
     drafts[0].own_headers = headers(&[("b", "2"), ("a", ""), ("quote", r#"a "b" \ c"#)]);
-    drafts[0].origin = origin(diku(), &[("x-okapi-request-id", "821257/user;744931/perms"), ("B", "twice")]);
+    drafts[0].origin =
+        origin(diku(), &[("x-okapi-request-id", "821257/user;744931/perms"), ("B", "twice")]);
     drafts[1].key = key("ключ '\";--🗝");
     drafts.push(delete_all("folio.diku.inventory.item", 9));
-    drafts.push(Draft { body: created(&format!("{{\"id\":\"{}\"}}", "x".repeat(1 << 20))), ..create(10) });
+    drafts.push(Draft {
+        body: created(&format!("{{\"id\":\"{}\"}}", "x".repeat(1 << 20))),
+        ..create(10)
+    });
     stage.post(&drafts).await;
     let log = stage.log(&diku()).await;
     assert_eq!(log.len(), drafts.len());

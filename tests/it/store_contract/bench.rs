@@ -114,7 +114,10 @@ impl<B: Bench> Stage<B> {
     pub async fn append(&self, batches: &[&[Draft]]) -> Vec<Outcome> {
         let batches: Vec<_> = batches
             .iter()
-            .map(|drafts| Batch { tenant: drafts[0].origin.tenant.clone(), drafts: drafts.to_vec() })
+            .map(|drafts| Batch {
+                tenant: drafts[0].origin.tenant.clone(),
+                drafts: drafts.to_vec(),
+            })
             .collect();
         self.store.append(&batches).await.unwrap()
     }

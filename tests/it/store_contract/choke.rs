@@ -17,13 +17,15 @@ const CHOKES: [u128; 4] = [7, 8, 21, 50];
 pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
     let stage = Stage::<B>::new().await;
     stage.bench.choke().await;
-    let (intake, writers) = Intake::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
+    let (intake, writers) =
+        Intake::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
     let intake = Arc::new(intake);
     let submitted: Vec<_> = (1..=BATCHES)
         .map(|id| {
             let tenant = if id % 2 == 0 { diku() } else { college() };
             let draft = create_in(&tenant, id);
-            let draft = if CHOKES.contains(&id) { Draft { key: key("choke"), ..draft } } else { draft };
+            let draft =
+                if CHOKES.contains(&id) { Draft { key: key("choke"), ..draft } } else { draft };
             let (intake, batch) = (intake.clone(), Batch { tenant, drafts: vec![draft] });
             tokio::spawn(async move { intake.submit(batch).await })
         })

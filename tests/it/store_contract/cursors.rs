@@ -20,7 +20,8 @@ fn search() -> Follower {
 
 pub async fn a_cursor_moves_only_from_where_it_was_seen<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
-    let advance = async |seen: Cursor, to| store.advance(&diku(), &search(), Some(&seen), &to).await.unwrap();
+    let advance =
+        async |seen: Cursor, to| store.advance(&diku(), &search(), Some(&seen), &to).await.unwrap();
     assert_eq!(advance(at(1), at(2)).await, Moved::Stale(None));
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
     store.advance(&diku(), &search(), None, &at(5)).await.unwrap();
@@ -44,7 +45,10 @@ pub async fn a_first_cursor_is_set_only_where_none_stands<B: Bench>() {
     assert_eq!(store.advance(&diku(), &search(), None, &at(1)).await.unwrap(), Moved::Moved);
     let again = store.advance(&diku(), &search(), None, &at(2)).await.unwrap();
     assert_eq!(again, Moved::Stale(Some(at(1))));
-    assert_eq!(store.advance(&diku(), &Follower::relay(), None, &at(3)).await.unwrap(), Moved::Moved);
+    assert_eq!(
+        store.advance(&diku(), &Follower::relay(), None, &at(3)).await.unwrap(),
+        Moved::Moved
+    );
     assert_eq!(store.advance(&college(), &search(), None, &at(4)).await.unwrap(), Moved::Moved);
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(1)));
 }
@@ -56,14 +60,19 @@ pub async fn of_many_who_move_a_cursor_one_wins<B: Bench>() {
         let mut racers = JoinSet::new();
         for racer in 0..8 {
             let (store, to) = (Arc::clone(&store), at(round * 10 + racer));
-            let race = async move { store.advance(&diku(), &search(), seen.as_ref(), &to).await.unwrap() };
+            let race =
+                async move { store.advance(&diku(), &search(), seen.as_ref(), &to).await.unwrap() };
             racers.spawn(async move { (race.await, to) });
         }
         let results = racers.join_all().await;
         let won: Vec<_> = results.iter().filter(|(moved, _)| *moved == Moved::Moved).collect();
         assert_eq!(won.len(), 1, "{results:?}");
         let stands = won[0].1;
-        assert!(results.iter().all(|(m, _)| matches!(m, Moved::Moved) || *m == Moved::Stale(Some(stands))));
+        assert!(
+            results
+                .iter()
+                .all(|(m, _)| matches!(m, Moved::Moved) || *m == Moved::Stale(Some(stands)))
+        );
         assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(stands));
         seen = Some(stands);
     }
@@ -77,7 +86,8 @@ fn of_term(epoch: u64) -> Lease {
 pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let relay = Follower::relay();
-    let checkpoint = async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
+    let checkpoint =
+        async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
     assert_eq!(checkpoint(&[]).await, Renewed::Held);
     assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
     assert_eq!(checkpoint(&[(diku(), at(3))]).await, Renewed::Held);
@@ -89,8 +99,9 @@ pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
 pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let relay = Follower::relay();
-    let checkpoint =
-        async |term, cursors: &[_]| store.checkpoint(&of_term(term), &relay, cursors).await.unwrap();
+    let checkpoint = async |term, cursors: &[_]| {
+        store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
+    };
     store.advance(&college(), &relay, None, &at(1)).await.unwrap();
     assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
     assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, Renewed::Held);

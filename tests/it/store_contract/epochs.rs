@@ -27,7 +27,9 @@ pub async fn what_follows_a_delete_all_carries_its_position<B: Bench>() {
 
 pub async fn an_epoch_holds_within_a_batch_and_across_batches<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    stage.append(&[&[create(1), delete_all(ITEM, 2), create(3)], &[create(4), delete_all(ITEM, 5)]]).await;
+    stage
+        .append(&[&[create(1), delete_all(ITEM, 2), create(3)], &[create(4), delete_all(ITEM, 5)]])
+        .await;
     stage.append(&[&[create(6)]]).await;
     assert_eq!(epochs(&stage, &diku()).await, [None, None, Some(2), Some(2), Some(2), Some(5)]);
 }

@@ -25,7 +25,10 @@ pub async fn what_a_fast_clock_gave_has_run_out<B: Fast>() {
     assert!(new.epoch > old.epoch);
     assert_eq!(store.renew(&old, TTL).await.unwrap(), Renewed::Lost);
     let roster = store.roster().await.unwrap();
-    assert_eq!((roster.replicas, roster.lanes[1].holder.as_deref()), (vec!["one".to_owned()], Some("two")));
+    assert_eq!(
+        (roster.replicas, roster.lanes[1].holder.as_deref()),
+        (vec!["one".to_owned()], Some("two"))
+    );
 }
 
 pub async fn who_renews_what_a_fast_clock_gave_holds_it<B: Fast>() {
@@ -37,7 +40,10 @@ pub async fn who_renews_what_a_fast_clock_gave_holds_it<B: Fast>() {
     store.attend("one", "run", TTL).await.unwrap();
     assert_eq!(store.take(LANE, "two", TTL).await.unwrap(), None);
     let roster = store.roster().await.unwrap();
-    assert_eq!((roster.replicas, roster.lanes[1].holder.as_deref()), (vec!["one".to_owned()], Some("one")));
+    assert_eq!(
+        (roster.replicas, roster.lanes[1].holder.as_deref()),
+        (vec!["one".to_owned()], Some("one"))
+    );
     assert_eq!(store.attend("one", "run", TTL).await.unwrap().as_deref(), Some("run"));
     bench.given_by_a_clock_that_is_fast(HOUR).await;
     for lane in Lane::all(super::bench::LANES) {

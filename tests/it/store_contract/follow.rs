@@ -58,7 +58,10 @@ pub async fn a_reader_never_misses_a_commit<B: Bench>() {
         let page = stage.read(&diku(), after, &scan).await;
         assert!(!done || !page.events.is_empty(), "all is written, but not all was read: {seen}");
         let positions: Vec<_> = page.events.iter().map(|event| event.position.number()).collect();
-        assert!(positions.iter().copied().eq((seen + 1..).take(positions.len())), "{seen}: {positions:?}");
+        assert!(
+            positions.iter().copied().eq((seen + 1..).take(positions.len())),
+            "{seen}: {positions:?}"
+        );
         seen += positions.len() as u64;
         after = page.scanned;
         assert_eq!(after.number(), seen);
@@ -85,12 +88,14 @@ pub async fn a_change_is_never_missed<B: Bench>() {
     let mut writers = writers(&stage.store, &tenants, load);
     let mut marks = vec![Mark::START; LANES.into()];
     let mut known = BTreeMap::new();
-    let sum = |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
+    let sum =
+        |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
     while sum(&known) < load.total() {
         let done = writers.is_empty();
         let before = sum(&known);
         for lane in Lane::all(LANES) {
-            let changed = stage.store.changed(lane, marks[usize::from(lane.number())]).await.unwrap();
+            let changed =
+                stage.store.changed(lane, marks[usize::from(lane.number())]).await.unwrap();
             marks[usize::from(lane.number())] = changed.mark;
             known.extend(changed.heads.into_iter().map(|head| (head.tenant, head.position)));
         }

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::bench::{Bench, Stage, college, diku, position, positions, receipts};
 use super::drafts::{
-    create, create_in, create_on, created, delete_all, deleted, event_id, headers, key, origin, other, raw,
-    updated,
+    create, create_in, create_on, created, delete_all, deleted, event_id, headers, key, origin,
+    other, raw, updated,
 };
 
 /// What a conflict says.
@@ -28,15 +28,17 @@ pub async fn the_same_content_gets_its_first_receipt_again<B: Bench>() {
     stage.bench.elapse(Duration::from_millis(20)).await;
     assert_eq!(stage.post(&[create(2), create(1)]).await, [first[1], first[0]]);
     assert_eq!(stage.log(&diku()).await.len(), 3);
-    let outcomes =
-        stage.append(&[&[create(4), create(4)], &[create(5), create(1)], &[create(4)], &[create(6)]]).await;
+    let outcomes = stage
+        .append(&[&[create(4), create(4)], &[create(5), create(1)], &[create(4)], &[create(6)]])
+        .await;
     let repeated = |outcome: &Outcome| matches!(outcome, Outcome::Appended { repeated: true, .. });
     assert_eq!(outcomes.iter().map(repeated).collect::<Vec<_>>(), [false, true, true, false]);
 }
 
 pub async fn a_repeated_event_keeps_its_first_headers<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    let from = |request| Draft { origin: origin(diku(), &[("x-okapi-request-id", request)]), ..create(1) };
+    let from =
+        |request| Draft { origin: origin(diku(), &[("x-okapi-request-id", request)]), ..create(1) };
     let first = stage.post(&[from("first")]).await;
     assert_eq!(stage.post(&[from("second")]).await, first);
     let log = stage.log(&diku()).await;
@@ -53,8 +55,12 @@ pub async fn twins_in_a_batch_share_one_place<B: Bench>() {
 
 pub async fn twins_across_batches_of_a_call_share_one_place<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    let outcomes = stage.append(&[&[create(1), create(2)], &[create(2), create(3)], &[create(1)]]).await;
-    assert_eq!(outcomes.iter().map(positions).collect::<Vec<_>>(), [vec![1, 2], vec![2, 3], vec![1]]);
+    let outcomes =
+        stage.append(&[&[create(1), create(2)], &[create(2), create(3)], &[create(1)]]).await;
+    assert_eq!(
+        outcomes.iter().map(positions).collect::<Vec<_>>(),
+        [vec![1, 2], vec![2, 3], vec![1]]
+    );
     assert_eq!(receipts(&outcomes[0])[0], receipts(&outcomes[2])[0]);
     assert_eq!(stage.log(&diku()).await.len(), 3);
 }
@@ -74,7 +80,11 @@ pub async fn an_event_is_known_however_long_nobody_else_appended<B: Bench>() {
     assert_eq!(stage.post(&[create(3)]).await, [first[2]]);
     stage.settle(21).await;
     let outcomes = stage
-        .append(&[&[create(41), create(2), create(41)], &[create(42), other(1)], &[create(4), other(4)]])
+        .append(&[
+            &[create(41), create(2), create(41)],
+            &[create(42), other(1)],
+            &[create(4), other(4)],
+        ])
         .await;
     assert_eq!(positions(&outcomes[0]), [41, 2, 41]);
     assert_eq!(outcomes[1..], [conflict(1, 1), conflict(1, 4)]);
@@ -86,9 +96,11 @@ pub async fn an_event_is_known_however_long_nobody_else_appended<B: Bench>() {
 pub async fn any_other_content_is_a_conflict<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let own = headers(&[("a", "1")]);
-    let first = Draft { body: updated(r#"{"v":1}"#, r#"{"v":2}"#), own_headers: own.clone(), ..create(1) };
+    let first =
+        Draft { body: updated(r#"{"v":1}"#, r#"{"v":2}"#), own_headers: own.clone(), ..create(1) };
     stage.post(&[create(9), first.clone()]).await;
-    let process = Body::Process { event: EventName::parse("X").unwrap(), payload: raw(r#"{"v":2}"#) };
+    let process =
+        Body::Process { event: EventName::parse("X").unwrap(), payload: raw(r#"{"v":2}"#) };
     let others = [
         Draft { subject: Subject::new("inventory", "other"), ..first.clone() },
         Draft { subject: Subject::new("circulation", "item"), ..first.clone() },
@@ -103,7 +115,11 @@ pub async fn any_other_content_is_a_conflict<B: Bench>() {
         delete_all("folio.diku.inventory.item", 1),
     ];
     for other in others {
-        assert_eq!(stage.append(&[&[create(2), other.clone()]]).await, [conflict(1, 2)], "{other:?}");
+        assert_eq!(
+            stage.append(&[&[create(2), other.clone()]]).await,
+            [conflict(1, 2)],
+            "{other:?}"
+        );
     }
     assert_eq!(positions(&stage.append(&[&[first]]).await[0]), [2]);
     assert_eq!(stage.log(&diku()).await.len(), 2);
@@ -179,7 +195,8 @@ pub async fn of_many_who_post_one_event_at_once_all_get_one_receipt<B: Bench>() 
     for own in 0..16 {
         let store = Arc::clone(&stage.store);
         let drafts = vec![create(100 + own), create(1)];
-        posts.spawn(async move { store.append(&[Batch { tenant: diku(), drafts }]).await.unwrap() });
+        posts
+            .spawn(async move { store.append(&[Batch { tenant: diku(), drafts }]).await.unwrap() });
     }
     let outcomes: Vec<_> = posts.join_all().await.into_iter().flatten().collect();
     let shared = receipts(&outcomes[0])[1];

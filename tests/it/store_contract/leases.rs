@@ -184,7 +184,10 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
         assert_eq!(store.parked_lane(lane).await.unwrap().len(), there, "{lane}");
     }
     let outcome = &stage.append(&[&[create(2)]]).await[0];
-    assert!(matches!(outcome, Outcome::Appended { lane, .. } if *lane == Lane::new(2)), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Appended { lane, .. } if *lane == Lane::new(2)),
+        "{outcome:?}"
+    );
 }
 
 pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
@@ -198,7 +201,10 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
     store.release(&seized).await.unwrap();
     assert!(store.take(Lane::new(0), "one", TTL).await.unwrap().is_some());
     let missing = store.seize(Lane::new(LANES), "two", TTL).await.unwrap_err();
-    assert!(matches!(&missing, Error::Refused(why) if why.contains("there is no lane-3")), "{missing}");
+    assert!(
+        matches!(&missing, Error::Refused(why) if why.contains("there is no lane-3")),
+        "{missing}"
+    );
 }
 
 /// As after a backup of the leases alone came back.
@@ -208,7 +214,10 @@ pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: Benc
     let cursor = Cursor { log_id: enabled.log_id, position: position(1), event_id: event_id(1) };
     let former = Lease { lane: enabled.lane, epoch: 900 };
     let checkpoint = async |lease: &Lease| {
-        store.checkpoint(lease, &Follower::relay(), &[(enabled.tenant.clone(), cursor)]).await.unwrap()
+        store
+            .checkpoint(lease, &Follower::relay(), &[(enabled.tenant.clone(), cursor)])
+            .await
+            .unwrap()
     };
     assert_eq!(checkpoint(&former).await, Renewed::Held);
     let taken = store.take(enabled.lane, "one", TTL).await.unwrap().unwrap();

@@ -88,7 +88,11 @@ async fn stage(url: &str, database: &str, tenants: &[TenantId]) -> Arc<dyn Store
 }
 
 /// Appends the drafts of one tenant.
-async fn append(store: &Arc<dyn Store>, tenant: &TenantId, drafts: &[Draft]) -> Result<Outcome, Error> {
+async fn append(
+    store: &Arc<dyn Store>,
+    tenant: &TenantId,
+    drafts: &[Draft],
+) -> Result<Outcome, Error> {
     let batch = Batch { tenant: tenant.clone(), drafts: drafts.to_vec() };
     Ok(store.append(&[batch]).await?.remove(0))
 }

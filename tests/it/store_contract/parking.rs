@@ -36,7 +36,8 @@ pub fn parked(tenant: &TenantId, at: u64) -> Parked {
 }
 
 async fn hold<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Lease {
-    let enabled = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+    let enabled =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
     stage.store.take(enabled.lane, "one", TTL).await.unwrap().unwrap()
 }
 
@@ -84,7 +85,8 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() 
     let writing = tokio::spawn(async move {
         for at in 1..=ROWS {
             store.park(&lease, &[parked(&diku(), at)]).await.unwrap();
-            let cursor = Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
+            let cursor =
+                Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
             store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
         }
     });
@@ -97,7 +99,10 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() 
         assert!(parked.is_sorted_by_key(|parked| parked.position));
         seen += u32::from(at > last);
         last = at;
-        assert!(at < ROWS || stage.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty());
+        assert!(
+            at < ROWS
+                || stage.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty()
+        );
         tokio::task::yield_now().await;
     }
     assert!(seen > 10, "{seen} states");
@@ -125,13 +130,19 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
     assert_ne!(ours.lane, theirs.lane);
     assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
     let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
-    let former = Parked { state: State::Joined(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
+    let former =
+        Parked { state: State::Joined(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
     stage.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
     stage.store.park(&ours, &[over]).await.unwrap();
-    stage.store.park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }]).await.unwrap();
+    stage
+        .store
+        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .await
+        .unwrap();
     let mut told = stage.store.parking_ledgers(ours.lane).await.unwrap();
     told.sort_unstable();
-    let ledger = |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
+    let ledger =
+        |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
     assert_eq!(told, [ledger(diku(), 1, 2, 1), ledger(diku(), 7, 1, 0)]);
     let told = stage.store.parking_ledgers(theirs.lane).await.unwrap();
     assert_eq!(told, [ledger(college(), 2, 1, 1)]);
@@ -158,7 +169,8 @@ pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Ben
 pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let (lease, one) = (hold(&stage, &diku()).await, parked(&diku(), 7));
-    let ask = async |asked, reason| stage.store.ask(&diku(), one.event_id, asked, reason).await.unwrap();
+    let ask =
+        async |asked, reason| stage.store.ask(&diku(), one.event_id, asked, reason).await.unwrap();
     assert!(!ask(Asked::Release, None).await);
     stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
     assert!(!stage.store.ask(&college(), one.event_id, Asked::Release, None).await.unwrap());
@@ -185,7 +197,11 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
     let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
     let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
     stage.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
-    stage.store.park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }]).await.unwrap();
+    stage
+        .store
+        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .await
+        .unwrap();
     let positions = async |lane: Lane| {
         let found = stage.store.parked_lane(lane).await.unwrap();
         found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()

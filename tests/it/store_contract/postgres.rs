@@ -89,7 +89,9 @@ impl Drop for Schema {
         let (url, name) = (self.url.clone(), self.name.clone());
         let dropping = async move {
             let Ok(mut outside) = PgConnection::connect(&url).await else { return };
-            let _ = outside.execute(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE"))).await;
+            let _ = outside
+                .execute(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE")))
+                .await;
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _ = std::thread::spawn(move || runtime.block_on(dropping)).join();

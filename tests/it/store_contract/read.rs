@@ -34,7 +34,8 @@ fn variety(number: u32) -> Draft {
     if number % 31 == 30 {
         return delete_all(TOPICS[0], id);
     }
-    let state = format!("{{\"number\":{number},\"fill\":\"{}\"}}", "x".repeat(number as usize * 13 % 200));
+    let state =
+        format!("{{\"number\":{number},\"fill\":\"{}\"}}", "x".repeat(number as usize * 13 % 200));
     let bodies = [created(&state), updated("{}", &state), deleted(&state)];
     Draft {
         topic: topic(TOPICS[number as usize % TOPICS.len()]),
@@ -58,8 +59,14 @@ fn filters() -> Vec<Filter> {
         Filter { keys: vec![key("none")], ..any.clone() },
         Filter { keys: vec![key("k1"), key("k9")], ..any.clone() },
         Filter { types: vec!["UPDATE".into(), "DELETE_ALL".into()], ..any.clone() },
-        Filter { headers: vec![pair("colour", "red"), pair("x-okapi-user-id", "ann")], ..any.clone() },
-        Filter { headers: vec![pair("folio.tenantId", "diku"), pair("type", "DELETE")], ..any.clone() },
+        Filter {
+            headers: vec![pair("colour", "red"), pair("x-okapi-user-id", "ann")],
+            ..any.clone()
+        },
+        Filter {
+            headers: vec![pair("folio.tenantId", "diku"), pair("type", "DELETE")],
+            ..any.clone()
+        },
         Filter {
             keys: vec![key("k5")],
             topics: vec![pattern(TOPICS[0])],
@@ -108,7 +115,8 @@ pub async fn every_filter_gives_what_a_look_at_every_event_gives<B: Bench>() {
     assert_eq!(log.len(), 70);
     for filter in filters() {
         let wanted: Vec<_> = log.iter().filter(|event| filter.matches(event)).cloned().collect();
-        let page = stage.read(&diku(), Position::START, &Scan { filter: filter.clone(), ..all() }).await;
+        let page =
+            stage.read(&diku(), Position::START, &Scan { filter: filter.clone(), ..all() }).await;
         assert_eq!(page.events, wanted, "{filter:?}");
         assert_eq!((page.scanned, page.more), (position(70), false), "{filter:?}");
     }
@@ -141,11 +149,13 @@ pub async fn from_is_inclusive_and_to_is_exclusive<B: Bench>() {
     let log = stage.log(&diku()).await;
     let (first, last) = (log[0].time, log[69].time);
     let around = |time: Time| [-1, 0, 1].map(|by| Time::from_ms(time.as_ms() + by));
-    let times = [first, log[21].time, log[22].time, log[50].time, last].into_iter().flat_map(around);
+    let times =
+        [first, log[21].time, log[22].time, log[50].time, last].into_iter().flat_map(around);
     let times: Vec<_> = [None].into_iter().chain(times.map(Some)).collect();
     for (from, to) in times.iter().flat_map(|from| times.iter().map(move |to| (*from, *to))) {
         for filter in [Filter::default(), Filter { keys: vec![key("k4")], ..Filter::default() }] {
-            let within = |e: &&Envelope| from.is_none_or(|t| e.time >= t) && to.is_none_or(|t| e.time < t);
+            let within =
+                |e: &&Envelope| from.is_none_or(|t| e.time >= t) && to.is_none_or(|t| e.time < t);
             let wanted = log.iter().filter(within).filter(|e| filter.matches(e)).cloned();
             let scan = Scan { filter: filter.clone(), from, to, events_each_max: 9, ..all() };
             let pages = pages(&stage, &scan).await;
@@ -159,7 +169,8 @@ pub async fn rows_that_do_not_fit_are_passed_over_within_the_limit<B: Bench>() {
     let mut drafts: Vec<_> = (1..=10).map(create).collect();
     drafts[7].topic = topic(TOPICS[1]);
     stage.post(&drafts).await;
-    let filter = Filter { topics: vec![TopicPattern::parse(TOPICS[1]).unwrap()], ..Filter::default() };
+    let filter =
+        Filter { topics: vec![TopicPattern::parse(TOPICS[1]).unwrap()], ..Filter::default() };
     let scan = Scan { filter, rows_max: 4, ..all() };
     let pages = pages(&stage, &scan).await;
     let told: Vec<_> = pages.iter().map(|p| (p.events.len(), p.scanned.number(), p.more)).collect();
@@ -168,7 +179,8 @@ pub async fn rows_that_do_not_fit_are_passed_over_within_the_limit<B: Bench>() {
 
 pub async fn the_first_event_is_given_whatever_its_size<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    let large = Draft { body: created(&format!("{{\"x\":\"{}\"}}", "x".repeat(5_000))), ..create(1) };
+    let large =
+        Draft { body: created(&format!("{{\"x\":\"{}\"}}", "x".repeat(5_000))), ..create(1) };
     let largest = Draft { event_id: event_id(4), ..large.clone() };
     stage.post(&[large, create(2), create(3), largest]).await;
     let scan = Scan { bytes_max: 1_000, ..all() };
@@ -240,7 +252,8 @@ pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B:
     let mut drafts: Vec<_> = (1..=5).map(create).collect();
     drafts[3].key = key("other");
     stage.post(&drafts).await;
-    let cursor = |at, id| Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id) };
+    let cursor =
+        |at, id| Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id) };
     let told = async |start: Start, scan: Scan| {
         let slice = stage.store.read(&[(diku(), start)], &scan).await.unwrap().remove(0);
         let positions: Vec<_> = slice.events.iter().map(|event| event.position.number()).collect();
@@ -248,7 +261,8 @@ pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B:
     };
     let few = Scan { events_each_max: 2, events_max: 2, rows_max: 2, ..all() };
     let tiny = Scan { bytes_max: 1, ..all() };
-    let one_key = Scan { filter: Filter { keys: vec![key("other")], ..Filter::default() }, ..all() };
+    let one_key =
+        Scan { filter: Filter { keys: vec![key("other")], ..Filter::default() }, ..all() };
     assert_eq!(told(cursor(2, 2).into(), all()).await, (true, vec![3, 4, 5], 5, false));
     assert_eq!(told(cursor(2, 2).into(), few.clone()).await, (true, vec![3, 4], 4, true));
     assert_eq!(told(cursor(2, 2).into(), tiny).await, (true, vec![3], 3, true));

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::bench::{
-    Bench, Choke, Fast, LANES, Rewind, Stage, all, college, diku, log_id, polled, position, positions,
+    Bench, Choke, Fast, LANES, Rewind, Stage, all, college, diku, log_id, polled, position,
+    positions,
 };
 use super::drafts::{create, create_in, delete_all, event_id};
 
@@ -121,12 +122,16 @@ async fn a_verb_works_beside_a_running_serve() {
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_and_verbs_may_write_at_once() {
     let Stage { bench, store: serve } = Stage::<Folder>::new().await;
-    let verbs = [bench.open_as(Access::Beside).await.unwrap(), bench.open_as(Access::Beside).await.unwrap()];
+    let verbs = [
+        bench.open_as(Access::Beside).await.unwrap(),
+        bench.open_as(Access::Beside).await.unwrap(),
+    ];
     let mut writers = JoinSet::new();
     for (writer, store) in (0..).zip(verbs.into_iter().chain([serve.clone()])) {
         writers.spawn(async move {
             for append in 0..50 {
-                let batch = Batch { tenant: diku(), drafts: vec![create(1 + writer * 50 + append)] };
+                let batch =
+                    Batch { tenant: diku(), drafts: vec![create(1 + writer * 50 + append)] };
                 store.append(&[batch]).await.unwrap();
             }
         });
@@ -202,14 +207,20 @@ async fn a_row_that_cannot_be_read_is_named() {
 /// the disk is full.
 #[tokio::test]
 async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
-    let writes = [("events", "INSERT"), ("idempotency", "INSERT"), ("epochs", "INSERT"), ("heads", "UPDATE")];
+    let writes = [
+        ("events", "INSERT"),
+        ("idempotency", "INSERT"),
+        ("epochs", "INSERT"),
+        ("heads", "UPDATE"),
+    ];
     let stage = Stage::<Folder>::new().await;
     let outside = stage.bench.outside();
     let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
     let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
     for (table, write) in writes {
-        let trigger =
-            format!("CREATE TRIGGER fails BEFORE {write} ON {table} BEGIN SELECT RAISE(ROLLBACK, 'x'); END");
+        let trigger = format!(
+            "CREATE TRIGGER fails BEFORE {write} ON {table} BEGIN SELECT RAISE(ROLLBACK, 'x'); END"
+        );
         outside.execute(&trigger, []).unwrap();
         for _ in 0..2 {
             assert!(stage.store.append(std::slice::from_ref(&batch)).await.is_err(), "{table}");
@@ -262,6 +273,7 @@ async fn whatever_is_dropped_half_way_blocks_nobody() {
     let stands = stage.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
     assert_eq!(stands, Moved::Stale(Some(cursor)));
     let outside = stage.bench.outside();
-    let busy: i64 = outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    let busy: i64 =
+        outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
     assert_eq!(busy, 0, "a reader keeps a snapshot open");
 }

@@ -28,7 +28,8 @@ pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
         store.introduce(&tenant(id), log_id(number)).await.unwrap();
     }
     let enabled = store.list().await.unwrap();
-    let lanes = ids.map(|id| enabled.iter().find(|e| e.tenant.as_str() == id).unwrap().lane.number());
+    let lanes =
+        ids.map(|id| enabled.iter().find(|e| e.tenant.as_str() == id).unwrap().lane.number());
     assert_eq!(lanes, [0, 1, 2, 0, 1, 2, 0]);
 }
 
@@ -37,7 +38,8 @@ pub async fn tenants_are_counted_and_listed_in_order_with_their_heads<B: Bench>(
     stage.post(&[create(1), create(2)]).await;
     let enabled = stage.store.list().await.unwrap();
     assert_eq!(stage.store.count().await.unwrap(), 2);
-    let told: Vec<_> = enabled.iter().map(|e| (e.tenant.clone(), e.log_id, e.head.number())).collect();
+    let told: Vec<_> =
+        enabled.iter().map(|e| (e.tenant.clone(), e.log_id, e.head.number())).collect();
     assert_eq!(told, [(college(), log_id(2), 0), (diku(), log_id(1), 2)]);
 }
 
@@ -80,7 +82,10 @@ pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
     assert!(log.iter().all(|event| event.log_id == log_id(5)), "{log:?}");
     assert_eq!(log.iter().map(|event| event.position.number()).collect::<Vec<_>>(), [1, 2, 3]);
     let kept = store.parked(&diku()).await.unwrap();
-    assert_eq!(kept.iter().map(|p| (p.log_id, p.position)).collect::<Vec<_>>(), [(log_id(5), position(1))]);
+    assert_eq!(
+        kept.iter().map(|p| (p.log_id, p.position)).collect::<Vec<_>>(),
+        [(log_id(5), position(1))]
+    );
     let enabled = store.list().await.unwrap();
     assert_eq!(enabled.iter().map(|e| e.log_id).collect::<Vec<_>>(), [log_id(2), log_id(5)]);
 }

@@ -32,13 +32,15 @@ struct Line {
 async fn main() -> std::io::Result<ExitCode> {
     let line = Line::parse();
     let folder = line.acknowledged.is_dir();
-    let file = if folder { line.acknowledged.join("acknowledged.ndjson") } else { line.acknowledged };
+    let file =
+        if folder { line.acknowledged.join("acknowledged.ndjson") } else { line.acknowledged };
     let acknowledged: Vec<Acknowledged> = lines(&file)?;
     let told = file.with_file_name("told.ndjson");
     let told = if told.is_file() { lines(&told)? } else { Vec::new() };
     let tenants: BTreeSet<_> = acknowledged.iter().map(|change| change.tenant.clone()).collect();
     let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
-    let place = story::Place { url: &line.url, broker: &line.kafka, env: &line.env, tenants: &tenants };
+    let place =
+        story::Place { url: &line.url, broker: &line.kafka, env: &line.env, tenants: &tenants };
     let findings = checker::check(&story::read(&place, acknowledged, told).await);
     findings.iter().for_each(|finding| println!("{finding}"));
     println!("{} findings", findings.len());

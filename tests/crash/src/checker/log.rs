@@ -8,26 +8,34 @@ use crate::story::{Logged, Story};
 
 /// What is wrong in the logs.
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
-    let owners: HashMap<_, _> =
-        story.acknowledged.iter().map(|change| (change.event_id.as_str(), change.tenant.as_str())).collect();
+    let owners: HashMap<_, _> = story
+        .acknowledged
+        .iter()
+        .map(|change| (change.event_id.as_str(), change.tenant.as_str()))
+        .collect();
     let mut findings = Vec::new();
     for (tenant, log) in &story.logs {
         let mut seen = HashSet::new();
         for (event, place) in log.iter().zip(1..) {
             if event.position != place {
-                findings
-                    .push(Kind::Gap.of(format!("{} stands in place {place} of {tenant}", event.position)));
+                findings.push(
+                    Kind::Gap.of(format!("{} stands in place {place} of {tenant}", event.position)),
+                );
             }
             if !seen.insert(event.event_id.as_str()) {
-                findings.push(Kind::Duplicate.of(format!("{tenant}'s log has {} twice", event.event_id)));
+                findings.push(
+                    Kind::Duplicate.of(format!("{tenant}'s log has {} twice", event.event_id)),
+                );
             }
             if event.published != Some(true) {
-                findings.push(Kind::Published.of(format!("{} of {tenant} never was", event.position)));
+                findings
+                    .push(Kind::Published.of(format!("{} of {tenant} never was", event.position)));
             }
             match owners.get(event.event_id.as_str()) {
                 None => findings.push(Kind::Phantom.of(format!("in {tenant}'s log: {event:?}"))),
                 Some(owner) if !is_of(event, tenant, owner, index) => {
-                    findings.push(Kind::Tenant.of(format!("{owner}'s, in {tenant}'s log: {event:?}")));
+                    findings
+                        .push(Kind::Tenant.of(format!("{owner}'s, in {tenant}'s log: {event:?}")));
                 }
                 Some(_) => {}
             }
@@ -65,7 +73,9 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
         let key = (*tenant, change.entity.as_str(), change.key.as_str());
         let (seq, position) = last.insert(key, (change.seq, event.position)).unwrap_or_default();
         if change.seq <= seq || event.position <= position {
-            findings.push(Kind::Reordered.of(format!("{change:?} stands behind change {seq} at {position}")));
+            findings.push(
+                Kind::Reordered.of(format!("{change:?} stands behind change {seq} at {position}")),
+            );
         }
     }
     findings
@@ -82,8 +92,10 @@ fn is_as_posted(event: &Logged, change: &Acknowledged) -> bool {
         _ => "UPDATE",
     };
     let states = state("old", &change.old) + &state("new", &change.new);
-    let start = format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{}\",\"ts\":\"", change.tenant);
+    let start =
+        format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{}\",\"ts\":\"", change.tenant);
     let ts = event.payload.get().strip_prefix(&start).and_then(|rest| rest.strip_suffix("\"}"));
-    let ts_is_millis = ts.is_some_and(|ts| ts.len() == 13 && ts.bytes().all(|b| b.is_ascii_digit()));
+    let ts_is_millis =
+        ts.is_some_and(|ts| ts.len() == 13 && ts.bytes().all(|b| b.is_ascii_digit()));
     ts_is_millis && event.key == change.key && event.topic.ends_with(&format!(".{}", change.entity))
 }

@@ -76,9 +76,11 @@ fn misplaced(record: &Record, tenant: &str) -> Finding {
 }
 
 fn lost<'a>(story: &'a Story, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
-    let events = story.logs.values().flatten().filter(|event| !seen.contains(event.event_id.as_str()));
+    let events =
+        story.logs.values().flatten().filter(|event| !seen.contains(event.event_id.as_str()));
     let find = |event: &'a Logged| {
-        Kind::Lost.of(format!("not among the {reader} records of {}: {}", event.topic, event.position))
+        Kind::Lost
+            .of(format!("not among the {reader} records of {}: {}", event.topic, event.position))
     };
     events.map(find).collect()
 }
@@ -97,11 +99,13 @@ fn differences(event: &Logged, record: &Record) -> Option<Finding> {
     .into_iter()
     .filter_map(|(what, same)| (!same).then_some(what))
     .collect();
-    (!wrong.is_empty()).then(|| Kind::Bytes.of(format!("{wrong:?} of {record:?}, which is {event:?}")))
+    (!wrong.is_empty())
+        .then(|| Kind::Bytes.of(format!("{wrong:?} of {record:?}, which is {event:?}")))
 }
 
 fn name(record: &Record) -> String {
-    let (position, key) = (record.header("position").unwrap_or("-"), String::from_utf8_lossy(&record.key));
+    let (position, key) =
+        (record.header("position").unwrap_or("-"), String::from_utf8_lossy(&record.key));
     let Record { topic, partition, offset, .. } = record;
     format!("position {position} of key {key} in {topic}, partition {partition}, offset {offset}")
 }

@@ -88,7 +88,9 @@ impl PrivateBroker {
         let mut command = Command::new(script);
         command.arg(self.folder.path().join("kafka"));
         command.args([self.port, self.controller_port].map(|port| port.to_string()));
-        command.args(self.listeners.iter().map(|listener| format!("{}:{}", listener.port, listener.told)));
+        command.args(
+            self.listeners.iter().map(|listener| format!("{}:{}", listener.port, listener.told)),
+        );
         command.env("KAFKA_NODE", self.node.number.to_string());
         command.env("KAFKA_CLUSTER_ID", &self.node.cluster_id);
         command.env("KAFKA_REPLICAS", self.node.brokers.to_string());
@@ -107,9 +109,13 @@ impl PrivateBroker {
             told.is_ok_and(|told| told.brokers().iter().any(|broker| broker.id() == number))
         };
         while !answers() {
-            let ended = self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+            let ended =
+                self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
             if ended || Instant::now() > until {
-                panic!("Kafka didn't start: {}", std::fs::read_to_string(self.log()).unwrap_or_default());
+                panic!(
+                    "Kafka didn't start: {}",
+                    std::fs::read_to_string(self.log()).unwrap_or_default()
+                );
             }
         }
     }

@@ -41,7 +41,9 @@ async fn lands_once(command: &[u8], cut: Cut, times: u32) {
     let landed = log(&direct, &diku()).await.len() - 2;
     match (&first, times) {
         (Ok(outcome), ONCE) => assert_eq!((positions(outcome), landed), (vec![3, 4], 2), "{case}"),
-        (Err(Error::Unavailable(_)), ALWAYS) if command != COMMIT => assert_eq!(landed, 0, "{case}"),
+        (Err(Error::Unavailable(_)), ALWAYS) if command != COMMIT => {
+            assert_eq!(landed, 0, "{case}")
+        }
         (Err(Error::Unknown(_)), ALWAYS) if command == COMMIT => {
             assert_eq!(landed, if cut == Cut::After { 2 } else { 0 }, "{case}");
         }
@@ -49,7 +51,11 @@ async fn lands_once(command: &[u8], cut: Cut, times: u32) {
     }
     let again = append(&store, &diku(), &drafts).await.unwrap_or_else(|e| panic!("{case}: {e:?}"));
     assert_eq!(positions(&again), [3, 4], "{case}");
-    assert_eq!(log(&direct, &diku()).await, [1, 2, 3, 4].map(|id| event_id(id).to_string()), "{case}");
+    assert_eq!(
+        log(&direct, &diku()).await,
+        [1, 2, 3, 4].map(|id| event_id(id).to_string()),
+        "{case}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +78,8 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     let direct = stage(&bench.url, &bench.database, &[diku(), college()]).await;
     let (proxy, url) = proxied(&bench).await;
     let store = open_at(&url, &bench.database).await.unwrap();
-    let cases = [(Cut::Before, ONCE), (Cut::After, ONCE), (Cut::Before, ALWAYS), (Cut::After, ALWAYS)];
+    let cases =
+        [(Cut::Before, ONCE), (Cut::After, ONCE), (Cut::Before, ALWAYS), (Cut::After, ALWAYS)];
     for (number, (cut, times)) in (0..).zip(cases) {
         let follower = Follower::parse(&format!("cg.mod-{number}")).unwrap();
         for (command, to) in [(FIND_AND_MODIFY, 1), (UPDATE, 2)] {

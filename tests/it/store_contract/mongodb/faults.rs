@@ -23,7 +23,8 @@ use crash::mongodb::PrivateMongodb;
 async fn fail(server: &PrivateMongodb, command: &str, times: i32, how: Document) {
     let mut data = doc! { "failCommands": [command], "appName": "event-gateway" };
     data.extend(how);
-    let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+    let fail =
+        doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
     server.admin(fail).await.unwrap();
 }
 
@@ -68,7 +69,11 @@ async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
         }
         let since = Instant::now();
         assert_eq!(positions(&append(&store, &diku(), &[create(id)]).await.unwrap()), [id as u64]);
-        assert!(since.elapsed() < TRANSACTION_MAX / 2, "it left its locks behind: {:?}", since.elapsed());
+        assert!(
+            since.elapsed() < TRANSACTION_MAX / 2,
+            "it left its locks behind: {:?}",
+            since.elapsed()
+        );
     }
     assert_eq!(log(&store, &diku()).await.len(), 2);
 }
@@ -81,7 +86,11 @@ pub struct Appended {
 }
 
 /// Appends until it is told to stop; what fails is asked for again with the same ids.
-pub async fn insist(store: Arc<dyn Store>, tenant: TenantId, stop: Arc<AtomicBool>) -> Vec<Appended> {
+pub async fn insist(
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    stop: Arc<AtomicBool>,
+) -> Vec<Appended> {
     let mut appended = Vec::new();
     for id in (1..).step_by(2) {
         if stop.load(Ordering::SeqCst) {
@@ -131,13 +140,15 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
     stop.store(true, Ordering::SeqCst);
     let mut met = vec![0; gone.len()];
     for (tenant, appended) in writers.join_all().await {
-        let places: Vec<_> = appended.iter().flat_map(|append| positions(&append.outcome)).collect();
+        let places: Vec<_> =
+            appended.iter().flat_map(|append| positions(&append.outcome)).collect();
         assert!(places.len() > 10, "{tenant}: only {}", places.len());
         assert!(places.iter().copied().eq(1..=places.len() as u64), "{tenant}: {places:?}");
         let ids: Vec<_> = (1..=places.len() as u128).map(|id| event_id(id).to_string()).collect();
         assert_eq!(log(&store, &tenant).await, ids);
         for (met, (from, to)) in met.iter_mut().zip(&gone) {
-            *met += u32::from(appended.iter().any(|append| append.begun < *from && append.ended > *to));
+            *met +=
+                u32::from(appended.iter().any(|append| append.begun < *from && append.ended > *to));
         }
     }
     // Failures wouldn't show it: an append outlasts the server's restart, and is run again.
@@ -197,11 +208,15 @@ async fn what_is_too_large_for_a_document_is_refused_alone() {
     assert!(log(&store, &diku()).await.is_empty());
     // The largest, and more than one document can hold.
     let large = |bytes| move |id| Draft { body: body(bytes), ..create(id) };
-    let drafts: Vec<_> = (3..4).map(large((16 << 20) - 1_000)).chain((4..8).map(large(1 << 20))).collect();
+    let drafts: Vec<_> =
+        (3..4).map(large((16 << 20) - 1_000)).chain((4..8).map(large(1 << 20))).collect();
     let places = positions(&append(&store, &diku(), &drafts).await.unwrap());
     assert_eq!(places, [1, 2, 3, 4, 5]);
     let found = store.find(&diku(), event_id(7)).await.unwrap().unwrap();
     assert_eq!(found.position, position(5));
     assert_eq!(log(&store, &diku()).await.len(), 5);
-    assert_eq!(receipts(&append(&store, &diku(), &drafts[..1]).await.unwrap())[0].position, position(1));
+    assert_eq!(
+        receipts(&append(&store, &diku(), &drafts[..1]).await.unwrap())[0].position,
+        position(1)
+    );
 }

@@ -36,7 +36,10 @@ fn introduces_and_dies(url: &str, database: &str, sweep: u32, polls: u32) -> boo
 /// Whether an open transaction has locked one of the lanes' counts.
 async fn has_locked(database: &Database) -> bool {
     let probe = doc! { "q": {}, "u": { "$inc": { "probes": 1 } }, "multi": true };
-    database.run_command(doc! { "update": "lanes", "updates": [probe], "maxTimeMS": 50 }).await.is_err()
+    database
+        .run_command(doc! { "update": "lanes", "updates": [probe], "maxTimeMS": 50 })
+        .await
+        .is_err()
 }
 
 /// Ends the transactions that were left open.
@@ -60,7 +63,8 @@ async fn a_replica_that_dies_introducing_a_tenant_holds_up_nobody_s_lease() {
     for sweep in 1..=SWEEPS_MAX {
         for polls in 1.. {
             let (url, name) = (bench.url.clone(), bench.database.clone());
-            let dies = tokio::task::spawn_blocking(move || introduces_and_dies(&url, &name, sweep, polls));
+            let dies =
+                tokio::task::spawn_blocking(move || introduces_and_dies(&url, &name, sweep, polls));
             let introduced = dies.await.unwrap();
             for lane in Lane::all(LANES) {
                 let lease = timeout(AT_ONCE, store.take(lane, "survivor", TTL)).await;

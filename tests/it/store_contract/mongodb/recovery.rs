@@ -69,7 +69,10 @@ async fn whichever_command_fails_for_good_an_append_lands_once_when_it_works_aga
         }
         let since = Instant::now();
         let again = store.append(&batches).await.unwrap();
-        assert_eq!([positions(&again[0]), positions(&again[1])], [vec![n * 2 + 1, n * 2 + 2], vec![n + 1]]);
+        assert_eq!(
+            [positions(&again[0]), positions(&again[1])],
+            [vec![n * 2 + 1, n * 2 + 2], vec![n + 1]]
+        );
         assert_eq!(lengths(&store).await, [before[0] + 2, before[1] + 1]);
         assert!(since.elapsed() < TRANSACTION_MAX / 2, "{n}: {:?}", since.elapsed());
         if untouched {

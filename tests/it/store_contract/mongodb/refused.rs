@@ -57,7 +57,8 @@ async fn what_the_url_says_against_durability_is_refused_by_name() {
         let message = refusal(&format!("{}&{setting}", url())).await;
         assert!(message.contains(name), "{setting}: {message}");
     }
-    let (safe, database) = ("w=majority&journal=true&wtimeoutMS=9000&readPreference=primary", database());
+    let (safe, database) =
+        ("w=majority&journal=true&wtimeoutMS=9000&readPreference=primary", database());
     open_at(&format!("{}&{safe}", url()), &database).await.unwrap();
     client(&url()).await.database(&database).drop().await.unwrap();
 }
@@ -82,7 +83,9 @@ async fn a_server_that_keeps_nothing_is_refused() {
 /// Collects this thread's log in a file.
 fn logged(to: &Path) -> tracing::subscriber::DefaultGuard {
     let file = Arc::new(File::create(to).unwrap());
-    tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).with_writer(file).finish())
+    tracing::subscriber::set_default(
+        tracing_subscriber::fmt().with_ansi(false).with_writer(file).finish(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,8 +99,9 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     server.admin(root).await.unwrap();
     let root = client(&format!("mongodb://root:root@{}/?replicaSet=rs0", server.host())).await;
     root.database("admin").run_command(user).await.unwrap();
-    let url =
-        |password| format!("mongodb://gateway:{password}@{}/?replicaSet=rs0&authSource=admin", server.host());
+    let url = |password| {
+        format!("mongodb://gateway:{password}@{}/?replicaSet=rs0&authSource=admin", server.host())
+    };
     let log = folder.path().join("log");
     let logging = logged(&log);
     let store = stage(&url(PASSWORD), "own", &[diku()]).await;
@@ -128,11 +132,16 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     }
     let denied = open_at(&url(&wrong), "own").await.map(|_| ()).unwrap_err();
     assert!(matches!(&denied, Error::Refused(why) if why.contains("uthentication")), "{denied:?}");
-    let away = open_at(&url(PASSWORD).replace(&server.host(), "unknown.invalid:1"), "own").await.map(|_| ());
+    let away = open_at(&url(PASSWORD).replace(&server.host(), "unknown.invalid:1"), "own")
+        .await
+        .map(|_| ());
     let foreign = refusal(&url(PASSWORD)).await;
     for (error, words) in [
         (denied.to_string(), vec!["STORE_URL", &server.host(), "`gateway`", "`own`", "password"]),
-        (away.unwrap_err().to_string(), vec!["STORE_URL", "unknown.invalid:1", "`gateway`", "`own`"]),
+        (
+            away.unwrap_err().to_string(),
+            vec!["STORE_URL", "unknown.invalid:1", "`gateway`", "`own`"],
+        ),
         (foreign, vec!["STORE_URL", &server.host(), "`gateway`", "readWrite"]),
     ] {
         for word in words {
@@ -148,7 +157,8 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     use event_gateway::store::{Access, Config, open};
 
     let (url, database) = (url(), database());
-    let config = Config::Mongodb(MongodbConfig { url: url.clone().into(), database: database.clone() });
+    let config =
+        Config::Mongodb(MongodbConfig { url: url.clone().into(), database: database.clone() });
     for access in [Access::Beside, Access::Alone] {
         let opened = open(&config, access, Arc::new(System)).await.map(|_| ());
         let Err(Error::Refused(why)) = opened else { panic!("opened") };

@@ -55,8 +55,10 @@ async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
     let bench = OwnDatabase::new().await;
     let one = stage(&bench.url, &bench.database, &[diku(), college()]).await;
     let other = bench.open().await;
-    let (ones, others) =
-        tokio::join!(tokio::spawn(post(Arc::clone(&one), 1)), tokio::spawn(post(Arc::clone(&other), 2)));
+    let (ones, others) = tokio::join!(
+        tokio::spawn(post(Arc::clone(&one), 1)),
+        tokio::spawn(post(Arc::clone(&other), 2))
+    );
     for (one, other) in ones.unwrap().iter().zip(&others.unwrap()) {
         assert_eq!(receipts(one)[1], receipts(other)[1]);
         assert_ne!(receipts(one)[0], receipts(other)[0]);

@@ -8,7 +8,9 @@ use event_gateway::store::{Batch, Moved};
 use sqlx::Connection;
 
 use super::Schema;
-use crate::store_contract::bench::{Stage, all, college, diku, log_id, polled, position, positions};
+use crate::store_contract::bench::{
+    Stage, all, college, diku, log_id, polled, position, positions,
+};
 use crate::store_contract::drafts::{create, create_in, event_id};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,13 +120,20 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
 /// lock that isn't given, a deadlock.
 #[tokio::test]
 async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
-    let writes = [("events", "INSERT"), ("idempotency", "INSERT"), ("epochs", "INSERT"), ("heads", "UPDATE")];
+    let writes = [
+        ("events", "INSERT"),
+        ("idempotency", "INSERT"),
+        ("epochs", "INSERT"),
+        ("heads", "UPDATE"),
+    ];
     let stage = Stage::<Schema>::new().await;
     let mut outside = stage.bench.outside().await;
     let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
     let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
     let states = ["53100", "53200", "58030", "55P03", "40P01"];
-    for (state, (table, write)) in states.iter().flat_map(|state| writes.map(|write| (state, write))) {
+    for (state, (table, write)) in
+        states.iter().flat_map(|state| writes.map(|write| (state, write)))
+    {
         let trigger = format!(
             "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
                  $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{state}'; END $$;
@@ -168,8 +175,9 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
     let (mut id, mut unknown) = (1_u64, 0);
     for cut in [Cut::Before, Cut::After] {
         for message in 1.. {
-            let store =
-                open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name)).await.unwrap();
+            let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
+                .await
+                .unwrap();
             let batches = [
                 Batch { tenant: diku(), drafts: vec![create(id.into()), create((id + 1).into())] },
                 Batch { tenant: college(), drafts: vec![create_in(&college(), id.into())] },
@@ -206,7 +214,9 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
     let proxy = Proxy::start(&postgres::url()).await;
     let mut unknown = 0;
     for message in 1.. {
-        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name)).await.unwrap();
+        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
+            .await
+            .unwrap();
         proxy.cut_at(message, Cut::Before);
         let again = store.append(&batch).await;
         let untouched = proxy.let_pass() == 1;
@@ -229,9 +239,12 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     let stage = Stage::<Schema>::new().await;
     let proxy = Proxy::start(&postgres::url()).await;
     let relay = Follower::relay();
-    let at = |n: u64| Cursor { log_id: log_id(1), position: position(n), event_id: event_id(n.into()) };
+    let at =
+        |n: u64| Cursor { log_id: log_id(1), position: position(n), event_id: event_id(n.into()) };
     for (round, cut) in (1..).flat_map(|n| [(n, Cut::Before), (n, Cut::After)]) {
-        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name)).await.unwrap();
+        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
+            .await
+            .unwrap();
         store.load(&diku(), &relay).await.unwrap();
         let seen = stage.store.load(&diku(), &relay).await.unwrap();
         proxy.cut_at(round, cut);
@@ -256,7 +269,8 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
 async fn an_append_that_wrote_something_else_may_have_been_committed() {
     let stage = Stage::<Schema>::new().await;
     let mut outside = stage.bench.outside().await;
-    let lose = "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    let lose =
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
         CREATE TRIGGER loses BEFORE INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION lose()";
     sqlx::raw_sql(lose).execute(&mut outside).await.unwrap();
     let batch = Batch { tenant: diku(), drafts: vec![create(1)] };

@@ -47,7 +47,8 @@ async fn tenants_that_are_introduced_at_once_are_spread_evenly() {
     for number in 0..28_u128 {
         let store = Arc::clone(&stores[number as usize % 2]);
         let tenant = tenant(&format!("t{}", number / 2));
-        introducing.spawn(async move { store.introduce(&tenant, log_id(10 + number)).await.unwrap() });
+        introducing
+            .spawn(async move { store.introduce(&tenant, log_id(10 + number)).await.unwrap() });
     }
     introducing.join_all().await;
     let mut tenants = [0; LANES as usize];
@@ -60,7 +61,8 @@ async fn tenants_that_are_introduced_at_once_are_spread_evenly() {
 async fn a_schema_of_another_version_is_refused() {
     let schema = Schema::new().await;
     schema.open().await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '\\x00', 0)";
     schema.outside().await.execute(newer).await.unwrap();
     let message = refusal(open_as(schema.config()).await);
@@ -79,7 +81,10 @@ async fn who_may_not_make_schemas_may_fill_one() {
     let config = || instead(schema.config(), "postgres:only", &format!("{role}:only"));
     let message = refusal(open_as(config()).await);
     assert!(message.contains("42501"), "{message}");
-    outside.execute(AssertSqlSafe(format!("CREATE SCHEMA {role} AUTHORIZATION {role}"))).await.unwrap();
+    outside
+        .execute(AssertSqlSafe(format!("CREATE SCHEMA {role} AUTHORIZATION {role}")))
+        .await
+        .unwrap();
     let store = open_as(config()).await.unwrap();
     assert_eq!(store.lanes(2).await.unwrap(), 2);
     drop(store);
@@ -122,7 +127,8 @@ async fn what_loses_commits_is_refused_by_its_name() {
         reload(&mut outside, &server, name, "on").await;
     }
     for whose in ["DATABASE postgres", "ROLE postgres"] {
-        let alter = |level: &str| AssertSqlSafe(format!("ALTER {whose} SET synchronous_commit = {level}"));
+        let alter =
+            |level: &str| AssertSqlSafe(format!("ALTER {whose} SET synchronous_commit = {level}"));
         outside.execute(alter("off")).await.unwrap();
         let message = refusal(open_as(schema.config()).await);
         assert!(message.contains("synchronous_commit"), "{message}");
@@ -150,8 +156,7 @@ async fn an_open_store_commits_as_it_was_opened() {
     for _ in 0..20 {
         store.check().await.unwrap();
     }
-    let all_new =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
+    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
     outside.execute(all_new).await.unwrap();
     store.check().await.unwrap();
 }
@@ -211,7 +216,11 @@ async fn no_error_and_no_log_tells_the_password() {
         instead(schema.config(), "postgres:only-for-tests@", &password("/@")),
         instead(schema.config(), "postgres:only-for-tests@", &password("#@")),
         instead(schema.config(), "/postgres", &format!("/postgres?pasword={secret}")),
-        instead(schema.config(), "/postgres", &format!("/postgres?sslmode=require&password={secret}")),
+        instead(
+            schema.config(),
+            "/postgres",
+            &format!("/postgres?sslmode=require&password={secret}"),
+        ),
         PostgresConfig { server: nowhere, ..schema.config() },
     ];
     let mut told = String::new();

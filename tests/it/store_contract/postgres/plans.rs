@@ -110,7 +110,8 @@ const SETTINGS: [&str; 2] = [
 
 async fn plan(outside: &mut PgConnection, statement: &Planned, mode: &str) -> String {
     let Planned { sql, types, values, .. } = statement;
-    let prepare = format!("SET plan_cache_mode = {mode}; DEALLOCATE ALL; PREPARE planned ({types}) AS {sql}");
+    let prepare =
+        format!("SET plan_cache_mode = {mode}; DEALLOCATE ALL; PREPARE planned ({types}) AS {sql}");
     outside.execute(AssertSqlSafe(prepare)).await.unwrap();
     let explain = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN EXECUTE planned ({values})")));
     let lines = explain.fetch_all(outside).await.unwrap();
@@ -126,7 +127,8 @@ async fn no_statement_reads_a_log_from_end_to_end() {
         outside.execute(statement).await.unwrap();
     }
     let modes = ["force_generic_plan", "force_custom_plan"];
-    for (settings, mode) in SETTINGS.iter().flat_map(|settings| modes.map(|mode| (*settings, mode))) {
+    for (settings, mode) in SETTINGS.iter().flat_map(|settings| modes.map(|mode| (*settings, mode)))
+    {
         outside.execute(settings).await.unwrap();
         for statement in STATEMENTS {
             let plan = plan(&mut outside, statement, mode).await;

@@ -47,7 +47,8 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
         outside.execute("ALTER ROLE postgres SET synchronous_commit = remote_apply").await.unwrap();
         let mut stages = Vec::new();
         for schema in ["one_event_gateway", "two_event_gateway"] {
-            let config = PostgresConfig { schema: schema.to_owned(), ..postgres::config(&url, schema) };
+            let config =
+                PostgresConfig { schema: schema.to_owned(), ..postgres::config(&url, schema) };
             let store = open_as(config).await.unwrap();
             assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
             store.introduce(&diku(), log_id(1)).await.unwrap();
@@ -58,7 +59,10 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
         for (number, stage) in (1..).zip(&stages) {
             stage.post(&[create(number), create(10 + number)]).await;
             let (one, two) = (create_in(&college(), 5), create_in(&college(), 6));
-            tokio::join!(stage.post(std::slice::from_ref(&one)), stage.post(std::slice::from_ref(&two)));
+            tokio::join!(
+                stage.post(std::slice::from_ref(&one)),
+                stage.post(std::slice::from_ref(&two))
+            );
             assert_eq!(stage.log(&diku()).await.len(), 2);
         }
         let schemas = schemas_of(&server.url(), "events").await;
@@ -103,8 +107,7 @@ async fn a_connection_to_a_server_that_loses_commits_is_refused_however_late() {
     let mut outside = PgConnection::connect(&server.url()).await.unwrap();
     outside.execute("ALTER SYSTEM SET fsync = off").await.unwrap();
     outside.execute("SELECT pg_reload_conf()").await.unwrap();
-    let all_new =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
+    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until, "it is not refused");

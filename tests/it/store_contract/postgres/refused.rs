@@ -33,7 +33,8 @@ impl Parts {
             ([host.to_owned(), port.to_string(), format!("`{username}`")], password.into());
         let named = named.into_iter().chain([format!("`{database}`"), "DB_HOST".to_owned()]);
         let named: Vec<_> = named.collect();
-        let server = PostgresServer::Parts { host: host.to_owned(), port, username, password, database };
+        let server =
+            PostgresServer::Parts { host: host.to_owned(), port, username, password, database };
         let config = PostgresConfig { server, ..postgres::config("", schema) };
         let error = open_as(config).await.map(|_| ()).unwrap_err().to_string();
         for name in named {
@@ -86,21 +87,26 @@ async fn a_verb_makes_no_schema_and_names_the_one_that_is_missing() {
 
     let schema = Schema::new().await;
     let mut outside = PgConnection::connect(&postgres::url()).await.unwrap();
-    let beside =
-        async |access| open(&Config::Postgres(schema.config()), access, std::sync::Arc::new(System)).await;
+    let beside = async |access| {
+        open(&Config::Postgres(schema.config()), access, std::sync::Arc::new(System)).await
+    };
     for access in [Access::Beside, Access::Alone] {
         let Err(Error::Refused(why)) = beside(access).await.map(|_| ()) else { panic!("opened") };
         told(&why, &[&schema.name, "ENV", "event-gateway serve", "127.0.0.1"]);
     }
     let find = "SELECT count(*) FROM pg_namespace WHERE nspname = $1";
-    let there: i64 = sqlx::query_scalar(find).bind(&schema.name).fetch_one(&mut outside).await.unwrap();
+    let there: i64 =
+        sqlx::query_scalar(find).bind(&schema.name).fetch_one(&mut outside).await.unwrap();
     assert_eq!(there, 0);
     let store = schema.open().await;
     assert_eq!(store.lanes(3).await.unwrap(), 3);
     assert_eq!(beside(Access::Beside).await.unwrap().lanes(9).await.unwrap(), 3);
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '\\x00', 0)";
     schema.outside().await.execute(newer).await.unwrap();
-    let Err(Error::Refused(why)) = beside(Access::Beside).await.map(|_| ()) else { panic!("opened") };
+    let Err(Error::Refused(why)) = beside(Access::Beside).await.map(|_| ()) else {
+        panic!("opened")
+    };
     told(&why, &["another version"]);
 }

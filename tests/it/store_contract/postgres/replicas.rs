@@ -43,8 +43,10 @@ async fn replicas_append_to_the_same_tenants_at_once() {
             for append in 0..APPENDS {
                 let ids = [1_000_000 + append, writer * APPENDS + append];
                 let drafts = |tenant| ids.iter().map(|id| create_in(tenant, *id)).collect();
-                let batches: Vec<_> =
-                    tenants.iter().map(|t| Batch { tenant: t.clone(), drafts: drafts(t) }).collect();
+                let batches: Vec<_> = tenants
+                    .iter()
+                    .map(|t| Batch { tenant: t.clone(), drafts: drafts(t) })
+                    .collect();
                 let outcomes = store.append(&batches).await.unwrap();
                 for (batch, outcome) in batches.iter().zip(&outcomes) {
                     shared.insert((batch.tenant.clone(), append), receipts(outcome)[0].position);
@@ -135,7 +137,8 @@ async fn heads_are_updated_on_their_page() {
         stage.post(&[create(id)]).await;
     }
     let mut outside = stage.bench.outside().await;
-    let stats = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'heads'::regclass";
+    let stats =
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'heads'::regclass";
     let (mut updates, mut hot) = (0_i64, 0_i64);
     let until = Instant::now() + PATIENCE;
     while updates < 500 {
@@ -171,17 +174,19 @@ async fn who_appends_alone_asks_for_nothing_before() {
 #[tokio::test]
 async fn what_commits_late_is_named_all_the_same() {
     let stage = Stage::<Schema>::new().await;
-    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let lane =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut late = stage.bench.outside().await;
     late.execute("BEGIN").await.unwrap();
-    let raise =
-        "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
+    let raise = "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
     late.execute(raise).await.unwrap();
     let mut mark = Mark::START;
     for id in 1..=20 {
         stage.post(&[create_in(&college(), id)]).await;
         let changed = stage.store.changed(lane, mark).await.unwrap();
-        assert!(changed.heads.is_empty() && (changed.mark.run, changed.mark.at) >= (mark.run, mark.at));
+        assert!(
+            changed.heads.is_empty() && (changed.mark.run, changed.mark.at) >= (mark.run, mark.at)
+        );
         mark = changed.mark;
     }
     late.execute("COMMIT").await.unwrap();
@@ -194,14 +199,18 @@ async fn what_commits_late_is_named_all_the_same() {
 async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let stage = Stage::<Schema>::new().await;
     stage.post(&[create(1)]).await;
-    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let lane =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut outside = stage.bench.outside().await;
     outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
     let all = stage.store.changed(lane, Mark::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
     assert!(stage.store.changed(lane, all.mark).await.unwrap().heads.is_empty());
-    let of_old =
-        stage.store.changed(lane, Mark { at: all.mark.at + 1_000_000_000_000, ..all.mark }).await.unwrap();
+    let of_old = stage
+        .store
+        .changed(lane, Mark { at: all.mark.at + 1_000_000_000_000, ..all.mark })
+        .await
+        .unwrap();
     assert_eq!(of_old.heads, all.heads);
     stage.post(&[create(2)]).await;
     let changed = stage.store.changed(lane, of_old.mark).await.unwrap();

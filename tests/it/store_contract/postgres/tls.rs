@@ -16,7 +16,8 @@ use crash::postgres::PrivatePostgres;
 fn certificate(folder: &Path, name: &str, subject: &str) -> String {
     let [key, pem] = ["key", "pem"].map(|ending| folder.join(format!("{name}.{ending}")));
     let mut command = Command::new("openssl");
-    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]);
+    command
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]);
     command.arg("-addext").arg(format!("subjectAltName={subject}"));
     command.arg("-keyout").arg(&key).arg("-out").arg(&pem);
     assert!(command.output().unwrap().status.success());
@@ -27,7 +28,8 @@ fn certificate(folder: &Path, name: &str, subject: &str) -> String {
 
 /// How many of the server's other sessions have TLS, and how many not.
 async fn sessions(server: &PrivatePostgres) -> (i64, i64) {
-    let mut outside = PgConnection::connect(&format!("{}?sslmode=disable", server.url())).await.unwrap();
+    let mut outside =
+        PgConnection::connect(&format!("{}?sslmode=disable", server.url())).await.unwrap();
     let count = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl)
         FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'event-gateway'";
     sqlx::query_as(count).fetch_one(&mut outside).await.unwrap()
@@ -47,9 +49,11 @@ async fn a_server_is_known_by_its_certificate() {
     let [own, other] = [("own", "IP:127.0.0.1"), ("other", "IP:127.0.0.1")]
         .map(|(name, subject)| certificate(folder.path(), name, subject));
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let files = [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
+    let files =
+        [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
     let pem_path = path("own.pem");
-    let server = PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
+    let server =
+        PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
     let schema = Schema::on(server.url());
     let config = |pem: &str| PostgresConfig { server_pem: Some(pem.to_owned()), ..schema.config() };
     for pem in [&own, &pem_path] {
@@ -70,8 +74,10 @@ async fn a_server_s_name_is_checked_unless_the_url_says_otherwise() {
     let folder = TempDir::new().unwrap();
     let pem = certificate(folder.path(), "own", "DNS:elsewhere");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let files = [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
-    let server = PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
+    let files =
+        [format!("ssl_cert_file={}", path("own.pem")), format!("ssl_key_file={}", path("own.key"))];
+    let server =
+        PrivatePostgres::start_in(Folder::Own(folder), &["ssl=on", &files[0], &files[1]]).await;
     let open_with = async |sslmode: &str| {
         let schema = Schema::on(format!("{}{sslmode}", server.url()));
         open_as(PostgresConfig { server_pem: Some(pem.clone()), ..schema.config() }).await

@@ -43,8 +43,11 @@ async fn a_server_that_stands_still_is_not_awaited_for_ever() {
     server.signal("STOP");
     let since = Instant::now();
     let (batch, diku) = (batch(2), diku());
-    let (appended, checked, found) =
-        tokio::join!(stage.store.append(&batch), stage.store.check(), stage.store.find(&diku, event_id(1)));
+    let (appended, checked, found) = tokio::join!(
+        stage.store.append(&batch),
+        stage.store.check(),
+        stage.store.find(&diku, event_id(1))
+    );
     let elapsed = since.elapsed();
     server.signal("CONT");
     assert!(matches!(appended, Err(Error::Unavailable(_) | Error::Unknown(_))), "{appended:?}");
@@ -56,7 +59,8 @@ async fn a_server_that_stands_still_is_not_awaited_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_is_enough() {
     let bench = Schema::new().await;
-    let config = PostgresConfig { connections_max: 1, ..postgres::config(&postgres::url(), &bench.name) };
+    let config =
+        PostgresConfig { connections_max: 1, ..postgres::config(&postgres::url(), &bench.name) };
     let store = open_as(config).await.unwrap();
     assert_eq!(store.writers(), 1);
     store.lanes(LANES).await.unwrap();
@@ -81,7 +85,8 @@ async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
     let mut server = PrivatePostgres::start(&[]).await;
     let stage = stage_on(&server).await;
     stage.post(&[create(1)]).await;
-    let lane = stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let lane =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut mark = stage.store.changed(lane, Mark::START).await.unwrap().mark;
     while !stage.store.changed(lane, mark).await.unwrap().heads.is_empty() {
         mark = stage.store.changed(lane, mark).await.unwrap().mark;
