@@ -3,7 +3,7 @@
 //! Fed by `config`; wires every room to the next. Stopping goes the way of the data: no new
 //! requests, then what was accepted, then the page under way.
 
-mod introduction;
+mod banner;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::broker::{self, Opened};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::position::LogId;
-use crate::follow::health::Health;
 use crate::follow::published::Published;
-use crate::follow::{self, Bells, Followers};
+use crate::follow::{self, Followers, Wakeups};
+use crate::health::Health;
 use crate::http;
 use crate::intake::{Intake, Wake, Writers};
 use crate::metrics::Metrics;
 use crate::store::{self, Access, Store};
 use crate::tasks::Tasks;
 
-use introduction::Introduction;
+use banner::Banner;
 
 /// How long it may take to answer what was asked, and to append what was accepted.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -40,11 +40,11 @@ const STOP: Duration = Duration::from_secs(10);
 /// The gateway, ready to run.
 pub struct App {
     http: http::Parts,
-    follow: follow::Parts,
+    follow: follow::FollowDeps,
     broker: Opened,
     writers: Writers,
     closing: CancellationToken,
-    introduction: Introduction,
+    banner: Banner,
 }
 
 /// Opens the store and the broker, and enables the tenants that have a file and that the store has
@@ -76,10 +76,10 @@ pub async fn build_on(
              `folio`"
         );
     }
-    let bells = Bells::new(config.lanes);
+    let wakeups = Wakeups::new(config.lanes);
     let wake: Wake = Arc::new({
-        let bells = bells.clone();
-        move |lane| bells.ring(lane)
+        let wakeups = wakeups.clone();
+        move |lane| wakeups.wake(lane)
     });
     let (intake, writers) = Intake::start(&config.intake, &store, &wake);
     let (pages, ticks) = watch::channel(());
@@ -98,25 +98,34 @@ pub async fn build_on(
         clock: clock.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
-    let introduction = Introduction {
+    let banner = Banner {
         store: format!("{} at {}", store.name(), config.store.place()),
-        broker: introduction::broker(config, &broker),
+        broker: banner::broker(config, &broker),
         env: config.settings.naming().env().map(str::to_owned),
         tenants: store.count().await?,
         lanes: config.lanes,
         replica: replica.clone(),
     };
     let (settings, instance) = (config.settings.clone(), clock.new_id().to_string());
-    let follow =
-        follow::Parts { store, settings, bells, health, metrics, pages, clock, replica, instance };
-    Ok(App { http, follow, broker, writers, closing, introduction })
+    let follow = follow::FollowDeps {
+        store,
+        settings,
+        wakeups,
+        health,
+        metrics,
+        pages,
+        clock,
+        replica,
+        instance,
+    };
+    Ok(App { http, follow, broker, writers, closing, banner })
 }
 
 impl App {
     /// The embedded broker's `host:port`, if that is the broker.
     pub fn embedded_broker(&self) -> Option<&str> {
         match &self.broker {
-            Opened::Embedded(mirror) => Some(mirror.address()),
+            Opened::Embedded(preview) => Some(preview.address()),
             Opened::None | Opened::Kafka(_) => None,
         }
     }
@@ -135,7 +144,7 @@ impl App {
         let (handle, mut serving) = (server.handle(), Tasks::default());
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
-        self.introduction.tell(address);
+        self.banner.log(address);
         let unasked = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = serving.ended() => Some(ended),

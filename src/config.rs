@@ -25,8 +25,8 @@ use crate::http;
 use crate::intake;
 
 pub use options::{
-    Given, KafkaOptions, LanesVerb, Line, ServeOptions, StoreOptions, TenantsOptions, TenantsVerb,
-    TopicsVerb, Usage, Verb, parse,
+    Cli, Command, Given, KafkaOptions, LanesCommand, ServeOptions, StoreOptions, TenantsCommand,
+    TenantsOptions, TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 

@@ -3,23 +3,22 @@
 //! Fed by the store's logs and by wake-ups that carry no data; feeds the broker. Every follower
 //! has a name, a filter and a cursor, and goes on from its cursor whatever happened before.
 
-pub mod health;
 mod held;
 mod lane;
-mod lanes;
+mod lane_assignment;
+mod lane_manager;
 mod lease;
 mod lot;
-mod mirror;
 mod parking;
+mod preview;
 mod proof;
 pub mod published;
 mod relay;
 mod release;
 pub mod resize;
 pub mod restore;
-mod retention;
+mod retention_check;
 mod rivals;
-mod spread;
 mod suspects;
 mod topics;
 mod unnamed;
@@ -40,52 +39,52 @@ use crate::metrics::Metrics;
 use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
 
-use health::Health;
+use crate::health::Health;
 
 const PAGE_EVENTS_MAX: usize = 500;
 const PAGE_BYTES_MAX: usize = 4 << 20;
 /// How long a follower sleeps at the most before it looks: other replicas ring no bell here.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// The bells: one for each lane, and one for the mirror. Ringing says "look", and nothing else.
+/// The wakeups: one for each lane, and one for the preview. Ringing says "look", and nothing else.
 #[derive(Clone)]
-pub struct Bells {
+pub struct Wakeups {
     lanes: Arc<[Notify]>,
-    mirror: Arc<Notify>,
+    preview: Arc<Notify>,
 }
 
-impl Bells {
+impl Wakeups {
     /// For that many lanes.
     pub fn new(lanes: u16) -> Self {
-        Self { lanes: (0..lanes).map(|_| Notify::new()).collect(), mirror: Arc::default() }
+        Self { lanes: (0..lanes).map(|_| Notify::new()).collect(), preview: Arc::default() }
     }
 
     /// A tenant of that lane has new events.
-    pub fn ring(&self, lane: Lane) {
+    pub fn wake(&self, lane: Lane) {
         if let Some(bell) = self.lanes.get(usize::from(lane.number())) {
             bell.notify_one();
         }
-        self.mirror.notify_one();
+        self.preview.notify_one();
     }
 
     fn count(&self) -> u16 {
         u16::try_from(self.lanes.len()).expect("made from a u16")
     }
 
-    async fn rung(&self, lane: Lane) {
+    async fn woken(&self, lane: Lane) {
         self.lanes[usize::from(lane.number())].notified().await;
     }
 }
 
 /// What all followers are made of.
 #[derive(Clone)]
-pub struct Parts {
+pub struct FollowDeps {
     /// The logs.
     pub store: Arc<dyn Store>,
     /// What topics are created with.
     pub settings: Arc<Settings>,
     /// Who wakes them.
-    pub bells: Bells,
+    pub wakeups: Wakeups,
     /// Where they tell their troubles.
     pub health: Arc<Health>,
     /// What is counted.
@@ -107,31 +106,32 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the mirror
+    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the preview
     /// for the embedded broker, nothing for none.
-    pub fn start(parts: &Parts, broker: &Opened) -> Self {
+    pub fn start(deps: &FollowDeps, broker: &Opened) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         match broker {
             Opened::None => {}
-            Opened::Embedded(mirror) => {
+            Opened::Embedded(preview) => {
                 tasks.spawn(
-                    "embedded mirror",
-                    mirror::run(parts.clone(), mirror.clone(), stop.clone()),
+                    "embedded preview",
+                    preview::run(deps.clone(), preview.clone(), stop.clone()),
                 );
-                let (mirror, stop) = (mirror.clone(), stop.clone());
+                let (preview, stop) = (preview.clone(), stop.clone());
                 tasks.spawn("embedded broker", async move {
-                    stop.run_until_cancelled(mirror.ended()).await;
+                    stop.run_until_cancelled(preview.ended()).await;
                 });
             }
             Opened::Kafka(kafka) => {
                 tasks.spawn(
                     "keeper of topics",
-                    topics::run(parts.clone(), kafka.clone(), stop.clone()),
+                    topics::run(deps.clone(), kafka.clone(), stop.clone()),
                 );
                 let (looked, has_looked) = oneshot::channel();
-                let retention = retention::run(parts.clone(), kafka.clone(), stop.clone(), looked);
+                let retention =
+                    retention_check::run(deps.clone(), kafka.clone(), stop.clone(), looked);
                 tasks.spawn("keeper of retention", retention);
-                let lanes = lanes::run(parts.clone(), kafka.clone(), stop.clone());
+                let lanes = lane_manager::run(deps.clone(), kafka.clone(), stop.clone());
                 let stop = stop.clone();
                 tasks.spawn("lanes", async move {
                     // What Kafka will delete at once is told before it is published.
@@ -206,15 +206,15 @@ impl Backoff {
 mod tests {
     use std::time::Duration;
 
-    use super::Bells;
+    use super::Wakeups;
     use crate::domain::lane::Lane;
 
     #[tokio::test]
-    async fn a_bell_that_rings_while_nobody_listens_is_heard_later() {
-        let bells = Bells::new(2);
-        bells.ring(Lane::new(1));
+    async fn a_wakeup_while_nobody_waits_is_not_lost() {
+        let wakeups = Wakeups::new(2);
+        wakeups.wake(Lane::new(1));
         let heard = async |lane| {
-            tokio::time::timeout(Duration::from_millis(20), bells.rung(Lane::new(lane)))
+            tokio::time::timeout(Duration::from_millis(20), wakeups.woken(Lane::new(lane)))
                 .await
                 .is_ok()
         };

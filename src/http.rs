@@ -41,8 +41,8 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::domain::settings::Settings;
-use crate::follow::health::Health;
 use crate::follow::published::Published;
+use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::shares::Shares;

@@ -14,6 +14,8 @@ pub mod domain;
 
 pub mod clock;
 
+pub mod health;
+
 pub mod tasks;
 
 pub mod http;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use event_gateway::broker::{self, Opened};
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, Config, KafkaOptions, LanesVerb, Line, StoreOptions, TenantsVerb, TopicsVerb, Verb,
+    self, Cli, Command, Config, KafkaOptions, LanesCommand, StoreOptions, TenantsCommand,
+    TopicsCommand,
 };
 use event_gateway::metrics::Metrics;
 use event_gateway::store::{self, Access, Store};
@@ -24,8 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let metrics = Arc::new(Metrics::default());
-    let line = match config::parse() {
-        Ok(line) => line,
+    let arguments = match config::parse() {
+        Ok(arguments) => arguments,
         Err(usage) if telemetry::form() == telemetry::Form::Text => usage.exit(),
         Err(usage) => {
             let (logs, _) = telemetry::start("info", &metrics);
@@ -34,8 +35,8 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let (logs, understood) = telemetry::start(&line.logs.log_level, &metrics);
-    let ended = understood.and_then(|()| run(line, metrics));
+    let (logs, understood) = telemetry::start(&arguments.logs.log_level, &metrics);
+    let ended = understood.and_then(|()| run(arguments, metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough of it.
@@ -53,28 +54,28 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn run(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+fn run(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(done(line, metrics));
+    let ended = runtime.block_on(done(arguments, metrics));
     runtime.shutdown_timeout(THREADS_END);
     ended
 }
 
-async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(System);
-    match line.verb {
-        Verb::Serve(options) => {
-            let config = Config::new(&options, &line.given)?;
+    match arguments.command {
+        Command::Serve(options) => {
+            let config = Config::new(&options, &arguments.given)?;
             let app = app::build(&config, clock, metrics).await?;
             cli::serve::run(app, config.listen).await
         }
-        Verb::Tenants(TenantsVerb::List(store)) => {
-            cli::tenants::list(&*open_beside(&store, clock).await?).await
+        Command::Tenants(TenantsCommand::List(store)) => {
+            cli::tenants::list(&*open_attached(&store, clock).await?).await
         }
-        Verb::Lanes(LanesVerb::List(store)) => {
-            cli::lanes::list(&*open_beside(&store, clock).await?).await
+        Command::Lanes(LanesCommand::List(store)) => {
+            cli::lanes::list(&*open_attached(&store, clock).await?).await
         }
-        Verb::Lanes(LanesVerb::Resize(options)) => {
+        Command::Lanes(LanesCommand::Resize(options)) => {
             let by = clock.new_id().to_string();
             let store =
                 store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
@@ -82,27 +83,27 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
                 open_broker(&options.kafka, &options.store, &*store, options.count).await?;
             cli::lanes::resize(&*store, &broker, &by, options.count).await
         }
-        Verb::Restore(options) => {
+        Command::Restore(options) => {
             let settings = config::settings(&options.tenants, &options.store)?;
-            let store = open_beside(&options.store, clock.clone()).await?;
+            let store = open_attached(&options.store, clock.clone()).await?;
             let broker = open_broker(&options.kafka, &options.store, &*store, 0).await?;
-            let parts = cli::restore::Parts {
+            let deps = cli::restore::Deps {
                 store: &*store,
                 broker: &broker,
                 settings: &settings,
                 clock: &*clock,
             };
-            cli::restore::run(&parts, options.tenant.as_deref(), options.accept).await
+            cli::restore::run(&deps, options.tenant.as_deref(), options.accept).await
         }
-        Verb::Backup(options) => {
+        Command::Backup(options) => {
             cli::backup::back_up(&config::store_config(&options.store)?, &options.file).await
         }
-        Verb::RestoreBackup(options) => {
+        Command::RestoreBackup(options) => {
             cli::backup::restore(&config::store_config(&options.store)?, &options.file).await
         }
-        Verb::Topics(TopicsVerb::List(options)) => {
+        Command::Topics(TopicsCommand::List(options)) => {
             let settings = config::settings(&options.tenants, &options.store)?;
-            let store = open_beside(&options.store, clock).await?;
+            let store = open_attached(&options.store, clock).await?;
             let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
             // The embedded broker would be another than that of a running `serve`.
             let kafka = matches!(kafka, broker::Config::Kafka(_))
@@ -113,7 +114,7 @@ async fn done(line: Line, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     }
 }
 
-async fn open_beside(
+async fn open_attached(
     options: &StoreOptions,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {

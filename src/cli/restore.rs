@@ -14,7 +14,7 @@ use crate::follow::restore::{self, Difference};
 use crate::store::{Enabled, Store};
 
 /// What it works on.
-pub struct Parts<'a> {
+pub struct Deps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// What they were published to.
@@ -26,18 +26,18 @@ pub struct Parts<'a> {
 }
 
 /// Looks at that tenant, or at all; an error if histories differ and that was not accepted.
-pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
-    let Opened::Kafka(kafka) = parts.broker else {
+pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
+    let Opened::Kafka(kafka) = deps.broker else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
-    let mut enabled = parts.store.list().await?;
+    let mut enabled = deps.store.list().await?;
     enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
     if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
         bail!("tenant `{tenant}` is not enabled");
     }
     let mut different = 0;
     for enabled in &enabled {
-        let looked = look(parts, &**kafka, enabled, accept).await;
+        let looked = look(deps, &**kafka, enabled, accept).await;
         different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
     }
     if different > 0 && !accept {
@@ -53,21 +53,21 @@ pub async fn run(parts: &Parts<'_>, tenant: Option<&str>, accept: bool) -> anyho
 
 /// Whether the tenant's histories differ.
 async fn look(
-    parts: &Parts<'_>,
+    deps: &Deps<'_>,
     kafka: &dyn Broker,
     enabled: &Enabled,
     accept: bool,
 ) -> anyhow::Result<bool> {
-    let Some(difference) = restore::compare(parts.store, kafka, parts.settings, enabled).await?
+    let Some(difference) = restore::compare(deps.store, kafka, deps.settings, enabled).await?
     else {
         writeln!(super::stdout(), "{}: Kafka and the log agree", enabled.tenant)?;
         return Ok(false);
     };
     print(&difference)?;
     if accept {
-        let new = LogId::new(parts.clock.new_id());
-        let parts = restore::Parts { store: parts.store, kafka, settings: parts.settings };
-        restore::accept(&parts, &difference, new, &format!("restore {new}")).await?;
+        let new = LogId::new(deps.clock.new_id());
+        let deps = restore::RestoreDeps { store: deps.store, kafka, settings: deps.settings };
+        restore::accept(&deps, &difference, new, &format!("restore {new}")).await?;
         writeln!(super::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)

@@ -203,12 +203,12 @@ fn allowed(name: String, source: &str) -> anyhow::Result<String> {
 mod tests {
     use clap::Parser;
 
-    use super::super::{Line, Verb};
+    use super::super::{Cli, Command};
     use super::{bootstrap, settings};
 
     fn options(args: &[&str]) -> super::KafkaOptions {
-        match Line::parse_from([&["event-gateway", "serve"], args].concat()).verb {
-            Verb::Serve(options) => options.kafka,
+        match Cli::parse_from([&["event-gateway", "serve"], args].concat()).command {
+            Command::Serve(options) => options.kafka,
             other => panic!("{other:?}"),
         }
     }

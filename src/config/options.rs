@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::environment::Unset;
 
@@ -33,10 +33,10 @@ const LANES_MAX: u64 = 64;
 /// KAFKA_HOST. A variable that is empty counts as unset.
 #[derive(Debug, Parser)]
 #[command(name = "event-gateway", version)]
-pub struct Line {
+pub struct Cli {
     /// The verb, with its options.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub command: Command,
     /// Options of every verb.
     #[command(flatten)]
     pub logs: LogsOptions,
@@ -67,7 +67,7 @@ impl Given {
 
 /// A verb of the command line.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Runs the gateway.
     ///
     /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
@@ -75,13 +75,13 @@ pub enum Verb {
     Serve(Box<ServeOptions>),
     /// Shows the tenants that are enabled.
     #[command(subcommand)]
-    Tenants(TenantsVerb),
+    Tenants(TenantsCommand),
     /// Shows the topics of the enabled tenants.
     #[command(subcommand)]
-    Topics(TopicsVerb),
+    Topics(TopicsCommand),
     /// Shows or changes the lanes.
     #[command(subcommand)]
-    Lanes(LanesVerb),
+    Lanes(LanesCommand),
     /// Shows where the logs and Kafka part, and goes on from there.
     ///
     /// For a store that went back in time, or a cursors topic that was lost. It may run while
@@ -100,14 +100,14 @@ pub enum Verb {
 
 /// A verb of `tenants`.
 #[derive(Debug, Clone, Subcommand)]
-pub enum TenantsVerb {
+pub enum TenantsCommand {
     /// Prints a line for each tenant: its log, its lane, the log's head, and what is published.
     List(Box<StoreOptions>),
 }
 
 /// What may be done with topics.
 #[derive(Debug, Clone, Subcommand)]
-pub enum TopicsVerb {
+pub enum TopicsCommand {
     /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions
     /// of it.
     List(Box<TopicsOptions>),
@@ -129,7 +129,7 @@ pub struct TopicsOptions {
 
 /// What may be done with lanes.
 #[derive(Debug, Clone, Subcommand)]
-pub enum LanesVerb {
+pub enum LanesCommand {
     /// Prints a line for each lane, with the replica that works on it.
     List(Box<StoreOptions>),
     /// Changes the number of lanes, while no replica runs.
@@ -204,18 +204,18 @@ pub struct LogsOptions {
 
 /// Reads the command line and the environment. Whoever asks for help or for the version gets it,
 /// and the process ends.
-pub fn parse() -> Result<Line, Usage> {
+pub fn parse() -> Result<Cli, Usage> {
     let unset = Unset::of_environment();
     let mut links = Vec::new();
     let matches =
-        without(Line::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
-    let mut line = Line::from_arg_matches(&matches).map_err(usage::refused)?;
+        without(Cli::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(usage::refused)?;
     links.sort();
     links.dedup();
     let mut names = given(&matches);
     names.extend(unset.others().filter(|name| name.starts_with(SETTINGS)).map(str::to_owned));
-    line.given = Given { names, links };
-    Ok(line)
+    cli.given = Given { names, links };
+    Ok(cli)
 }
 
 /// Parses a number of that range, for every option that is one.
@@ -227,7 +227,7 @@ fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<
 
 /// The command, and all below it, without the variables that count as unset; notes the links among
 /// them.
-fn without(command: Command, unset: &Unset, links: &mut Vec<String>) -> Command {
+fn without(command: clap::Command, unset: &Unset, links: &mut Vec<String>) -> clap::Command {
     let command = command.mut_args(|arg| {
         let arg = arg.hide_env_values(true);
         match arg.get_env().and_then(|name| name.to_str()).map(str::to_owned) {

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Parts;
-use super::health::{Health, News};
+use super::FollowDeps;
 use super::suspects::{self, Suspects};
 use crate::broker::{self, Described, Page, Unwritable};
 use crate::domain::envelope::Envelope;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::health::{Health, Occurrence};
 
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -83,8 +83,10 @@ impl Held {
 
     /// Forgets all: the lane is somebody else's.
     pub(super) fn clear(&mut self, health: &Health) {
-        std::mem::take(&mut self.topics).keys().for_each(|topic| health.well(&of_topic(topic)));
-        std::mem::take(&mut self.tenants).keys().for_each(|tenant| health.well(&of_tenant(tenant)));
+        std::mem::take(&mut self.topics).keys().for_each(|topic| health.healthy(&of_topic(topic)));
+        std::mem::take(&mut self.tenants)
+            .keys()
+            .for_each(|tenant| health.healthy(&of_tenant(tenant)));
     }
 }
 
@@ -99,21 +101,21 @@ fn of_tenant(tenant: &TenantId) -> String {
 }
 
 /// Asks whether topics take something again whose pause is over, so that no page fails for it.
-pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: &mut Held) {
+pub(super) async fn ask_again(deps: &FollowDeps, broker: &dyn broker::Broker, held: &mut Held) {
     // What no file names is not made anew.
-    let names = |topic: &Topic, tenant: &TenantId| parts.settings.names(tenant, topic);
+    let names = |topic: &Topic, tenant: &TenantId| deps.settings.names(tenant, topic);
     let over =
         held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
     let over: Vec<_> = over.collect();
     let over: Vec<_> =
-        over.iter().map(|(topic, (tenant, _))| parts.settings.spec(tenant, topic)).collect();
+        over.iter().map(|(topic, (tenant, _))| deps.settings.spec(tenant, topic)).collect();
     if over.is_empty() {
         return;
     }
     if let Err(broker::Error::Away(topics)) = broker.ensure(&over).await {
         for unwritable in &topics {
             let tenant = held.topics.get(&unwritable.topic).map(|(tenant, _)| tenant.clone());
-            tenant.into_iter().for_each(|tenant| hold_topic(parts, held, tenant, unwritable));
+            tenant.into_iter().for_each(|tenant| hold_topic(deps, held, tenant, unwritable));
         }
     }
 }
@@ -121,7 +123,7 @@ pub(super) async fn ask_again(parts: &Parts, broker: &dyn broker::Broker, held: 
 /// Holds back what a page failed for, if that passes; `false` if it doesn't, or if nobody knows yet
 /// which record of the page it is.
 pub(super) async fn hold(
-    parts: &Parts,
+    deps: &FollowDeps,
     broker: &dyn broker::Broker,
     suspects: &mut Suspects,
     page: &Page,
@@ -133,7 +135,7 @@ pub(super) async fn hold(
                 let event = suspects::first_of(&unwritable.topic, page).into_iter().next();
                 let tenant = event.map(|event| event.tenant.clone());
                 let held = &mut suspects.held;
-                tenant.into_iter().for_each(|tenant| hold_topic(parts, held, tenant, unwritable));
+                tenant.into_iter().for_each(|tenant| hold_topic(deps, held, tenant, unwritable));
             }
             true
         }
@@ -141,29 +143,29 @@ pub(super) async fn hold(
             let Some(event) = suspects::single(page) else { return false };
             let described = broker.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));
-            hold_early(parts, &mut suspects.held, event, &described.unwrap_or_default())
+            hold_early(deps, &mut suspects.held, event, &described.unwrap_or_default())
         }
         _ => false,
     }
 }
 
-fn hold_topic(parts: &Parts, held: &mut Held, tenant: TenantId, unwritable: &Unwritable) {
+fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: &Unwritable) {
     let Unwritable { topic, why } = unwritable;
     let before = held.topics.get(topic).map(|(_, wait)| *wait);
-    let wait = Wait::again(before, parts.clock.now(), None);
+    let wait = Wait::again(before, deps.clock.now(), None);
     let since = wait.since;
     held.topics.insert(topic.clone(), (tenant, wait));
     let why = format!(
         "it takes nothing just now: {why}; since {since} the tenants whose next event is for it \
          wait, in order, and all others go on; it is tried again by itself"
     );
-    tell(parts, &of_topic(topic), &why);
+    tell(deps, &of_topic(topic), &why);
 }
 
 /// A record that Kafka takes for one of the future. One that is too old for its topic is never
 /// taken.
-fn hold_early(parts: &Parts, held: &mut Held, event: &Envelope, topic: &Described) -> bool {
-    let now = parts.clock.now();
+fn hold_early(deps: &FollowDeps, held: &mut Held, event: &Envelope, topic: &Described) -> bool {
+    let now = deps.clock.now();
     let too_old = |max: i64| event.time.as_ms() < now.as_ms().saturating_sub(max);
     if topic.age_ms_max.is_some_and(too_old) {
         return false;
@@ -185,17 +187,17 @@ fn hold_early(parts: &Parts, held: &mut Held, event: &Envelope, topic: &Describe
          takes it {about}, and it goes on by itself",
         event.position, event.time, event.topic
     );
-    tell(parts, &of_tenant(&event.tenant), &why);
+    tell(deps, &of_tenant(&event.tenant), &why);
     true
 }
 
-fn tell(parts: &Parts, who: &str, why: &str) {
-    if parts.health.trouble(who, why) == News::New {
+fn tell(deps: &FollowDeps, who: &str, why: &str) {
+    if deps.health.degraded(who, why) == Occurrence::First {
         tracing::warn!("{who}: {why}");
     }
 }
 
 fn well(health: &Health, who: &str) {
-    health.well(who);
+    health.healthy(who);
     tracing::info!("{who}: goes on");
 }

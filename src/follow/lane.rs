@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, News};
 use super::held;
 use super::parking::Whole;
 use super::relay::{self, Relay};
 use super::suspects::{self, Suspects};
 use super::unnamed;
-use super::{Backoff, LOOK_AGAIN, Parts};
+use super::{Backoff, FollowDeps, LOOK_AGAIN};
 use crate::broker::{self, Broker, Page, Producer};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
+use crate::health::{self, Occurrence};
 use crate::store::{self, Lease, Renewed};
 
 /// How long a lane is held by who says nothing.
@@ -57,16 +57,16 @@ impl End {
 
 /// Works on one lane until `stop`, or until another replica holds it.
 pub(super) async fn run(
-    parts: Parts,
+    deps: FollowDeps,
     broker: Arc<dyn Broker>,
     lane: Lane,
     stop: CancellationToken,
 ) {
-    let worker = Worker { who: lane.to_string(), parts, broker, lane, stop };
+    let worker = Worker { who: lane.to_string(), deps, broker, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut suspects = Suspects::default();
     while !worker.stop.is_cancelled() {
-        let end = match worker.parts.store.take(lane, &worker.parts.replica, LEASE).await {
+        let end = match worker.deps.store.take(lane, &worker.deps.replica, LEASE).await {
             Ok(Some(lease)) => worker.hold(lease, &mut suspects, &mut backoff).await,
             Ok(None) => break,
             Err(error) => Err(error.into()),
@@ -79,8 +79,8 @@ pub(super) async fn run(
         }
         backoff.sleep(&worker.stop).await;
     }
-    worker.parts.health.well(&worker.who);
-    suspects.held.clear(&worker.parts.health);
+    worker.deps.health.healthy(&worker.who);
+    suspects.held.clear(&worker.deps.health);
 }
 
 /// What follows a page.
@@ -132,7 +132,7 @@ impl From<Refusal> for End {
 
 struct Worker {
     who: String,
-    parts: Parts,
+    deps: FollowDeps,
     broker: Arc<dyn Broker>,
     lane: Lane,
     stop: CancellationToken,
@@ -151,16 +151,16 @@ impl Worker {
             while self.follow(&lease, suspects, backoff).await? == Next::TakeOver {}
             Ok(())
         };
-        self.parts.metrics.lane_taken();
+        self.deps.metrics.lane_taken();
         let end = tokio::select! {
             end = follow => end,
             lost = self.keep(&lease) => Err(lost),
         };
-        self.parts.metrics.lane_left();
+        self.deps.metrics.lane_left();
         if matches!(end, Err(End::Broker(broker::Error::Fenced(_)))) {
-            suspects.rivals.fenced(&self.parts, self.lane, &lease).await;
+            suspects.rivals.fenced(&self.deps, self.lane, &lease).await;
         }
-        if let Err(error) = self.parts.store.release(&lease).await {
+        if let Err(error) = self.deps.store.release(&lease).await {
             tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run \
                                                         out");
         }
@@ -173,7 +173,7 @@ impl Worker {
         loop {
             tokio::time::sleep(RENEW_AFTER).await;
             let asked = Instant::now();
-            match self.parts.store.renew(lease, LEASE).await {
+            match self.deps.store.renew(lease, LEASE).await {
                 Ok(Renewed::Held) => renewed = asked,
                 Ok(Renewed::Lost) => return End::LeaseLost,
                 Err(error) if renewed.elapsed() > LEASE => return error.into(),
@@ -213,14 +213,14 @@ impl Worker {
                 };
                 suspects.clear(page);
                 relay.prove(page);
-                suspects.held.published(page, &self.parts.health);
+                suspects.held.published(page, &self.deps.health);
                 meanwhile?;
                 committed = cursors(page);
             } else {
                 self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
             }
-            relay.hear(&self.parts).await?;
-            let release = relay.release(&self.parts, suspects).await?;
+            relay.hear(&self.deps).await?;
+            let release = relay.release(&self.deps, suspects).await?;
             // What stays behind is counted before the store's cursor has passed it, and what has
             // joined the rest is written down before the rest goes on.
             self.settle(lease, &mut relay).await?;
@@ -234,7 +234,7 @@ impl Worker {
                 };
                 suspects.clear(&release.page);
                 relay.prove(&release.page);
-                suspects.held.published(&release.page, &self.parts.health);
+                suspects.held.published(&release.page, &self.deps.health);
                 let next = relay.released(release);
                 self.settle(lease, &mut relay).await?;
                 if next == Next::TakeOver {
@@ -258,11 +258,11 @@ impl Worker {
     /// Fences whoever had the lane, and goes on from its cursors.
     async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Producer>, Relay), End> {
         let fenced = self.broker.fence(self.lane).await?;
-        let mut relay = Relay::resume(&self.parts, self.lane, fenced.cursors).await?;
+        let mut relay = Relay::resume(&self.deps, self.lane, fenced.cursors).await?;
         self.settle(lease, &mut relay).await?;
         self.checkpoint(lease, &relay.cursors()).await?;
-        self.parts.health.well(&self.who);
-        self.parts.metrics.taken_over();
+        self.deps.health.healthy(&self.who);
+        self.deps.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         Ok((fenced.producer, relay))
     }
@@ -276,7 +276,7 @@ impl Worker {
         suspects: &Suspects,
     ) -> Result<(), End> {
         self.checkpoint(lease, committed).await?;
-        relay.read_ahead(&self.parts, suspects).await;
+        relay.read_ahead(&self.deps, suspects).await;
         Ok(())
     }
 
@@ -288,17 +288,17 @@ impl Worker {
         suspects: &mut Suspects,
         committed: &mut Vec<(TenantId, Cursor)>,
     ) -> Result<Option<Arc<Page>>, relay::Error> {
-        held::ask_again(&self.parts, &*self.broker, &mut suspects.held).await;
-        suspects.rivals.look(&self.parts, self.lane);
-        let page = relay.offer(&self.parts, suspects).await?;
+        held::ask_again(&self.deps, &*self.broker, &mut suspects.held).await;
+        suspects.rivals.look(&self.deps, self.lane);
+        let page = relay.offer(&self.deps, suspects).await?;
         committed.retain(|(tenant, _)| !relay.stopped.contains(tenant));
         Ok(page.map(Arc::new))
     }
 
     /// A lane without events needs no producer. `false` at `stop`.
     async fn wait_for_first_event(&self) -> Result<bool, End> {
-        while self.parts.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
-            self.parts.health.well(&self.who);
+        while self.deps.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
+            self.deps.health.healthy(&self.who);
             self.rest().await;
             if self.stop.is_cancelled() {
                 return Ok(false);
@@ -312,7 +312,7 @@ impl Worker {
         producer: Box<dyn Producer>,
         page: &Arc<Page>,
     ) -> Result<Box<dyn Producer>, Refusal> {
-        unnamed::refuse(&self.parts, &*self.broker, page).await.map_err(Refusal::Ensure)?;
+        unnamed::refuse(&self.deps, &*self.broker, page).await.map_err(Refusal::Ensure)?;
         self.broker.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
         producer.publish(page.clone()).await.map_err(Refusal::Publish)
     }
@@ -327,8 +327,8 @@ impl Worker {
         page: &Page,
         refusal: Refusal,
     ) -> Result<Next, End> {
-        self.parts.metrics.page_failed(refusal.cause());
-        if held::hold(&self.parts, &*self.broker, suspects, page, refusal.error()).await {
+        self.deps.metrics.page_failed(refusal.cause());
+        if held::hold(&self.deps, &*self.broker, suspects, page, refusal.error()).await {
             return Ok(Next::TakeOver);
         }
         let (refused, whole) = match &refusal {
@@ -367,7 +367,7 @@ impl Worker {
         if parked.is_empty() {
             return Ok(());
         }
-        match self.parts.store.park(lease, parked).await? {
+        match self.deps.store.park(lease, parked).await? {
             Renewed::Held => Ok(()),
             Renewed::Lost => Err(End::LeaseLost),
         }
@@ -378,10 +378,10 @@ impl Worker {
         if cursors.is_empty() {
             return Ok(());
         }
-        if self.parts.store.checkpoint(lease, &Follower::relay(), cursors).await? == Renewed::Lost {
+        if self.deps.store.checkpoint(lease, &Follower::relay(), cursors).await? == Renewed::Lost {
             return Err(End::LeaseLost);
         }
-        self.parts.pages.send_replace(());
+        self.deps.pages.send_replace(());
         Ok(())
     }
 
@@ -389,7 +389,7 @@ impl Worker {
         let mut specs: Vec<TopicSpec> = Vec::new();
         for event in page.slices.iter().flat_map(|slice| &slice.events) {
             if !specs.iter().any(|spec| spec.topic == event.topic) {
-                specs.push(self.parts.settings.spec(&event.tenant, &event.topic));
+                specs.push(self.deps.settings.spec(&event.tenant, &event.topic));
             }
         }
         specs
@@ -397,7 +397,7 @@ impl Worker {
 
     async fn rest(&self) {
         tokio::select! {
-            () = self.parts.bells.rung(self.lane) => {}
+            () = self.deps.wakeups.woken(self.lane) => {}
             () = self.stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
@@ -405,12 +405,12 @@ impl Worker {
 
     fn complain(&self, end: &End) {
         let (lane, all) = (self.lane, matches!(end, End::Broker(broker::Error::TooFewBrokers(_))));
-        match (self.parts.health.trouble(&self.who, end), end.is_for_an_operator()) {
-            (News::Old, _) => tracing::debug!("{lane}: {end}, trying again"),
+        match (self.deps.health.degraded(&self.who, end), end.is_for_an_operator()) {
+            (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),
             // It is told once for all lanes.
-            (News::New, false) if all => health::tell_of_cluster(end),
-            (News::New, false) => tracing::warn!("{lane}: {end}, trying again"),
-            (News::New, true) => {
+            (Occurrence::First, false) if all => health::report_cluster(end),
+            (Occurrence::First, false) => tracing::warn!("{lane}: {end}, trying again"),
+            (Occurrence::First, true) => {
                 tracing::error!("{lane} stands, and is tried again every 30 s: {end}")
             }
         }

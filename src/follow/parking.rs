@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::lot::{self, Lot};
 use super::relay::{Error, Relay};
 use super::verify::{self, ParkingLost};
-use super::{Parts, page_scan};
+use super::{FollowDeps, page_scan};
 use crate::broker::{self, Page};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
@@ -30,9 +30,9 @@ const ROWS_MAX: usize = 2_000;
 impl Relay {
     /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed
     /// since it was last written.
-    pub(super) async fn take_stock(&mut self, parts: &Parts) -> Result<(), Error> {
+    pub(super) async fn take_stock(&mut self, deps: &FollowDeps) -> Result<(), Error> {
         let proved = broker::ledgers(&self.known);
-        let ledgers = self.ledgers(parts).await?;
+        let ledgers = self.ledgers(deps).await?;
         let running = self.progress.iter().filter(|(tenant, _)| !self.stopped.contains(*tenant));
         let running: Vec<_> =
             running.map(|(tenant, at)| (tenant.clone(), at.log_id, at.position())).collect();
@@ -47,14 +47,14 @@ impl Relay {
                 // The rows that are over may be many, and prove nothing that the number does not.
                 Lot::closed(number, proved.number)
             } else {
-                Lot::new(parked_in(parts, &tenant, log_id).await?, &proved, &self.known)
+                Lot::new(parked_in(deps, &tenant, log_id).await?, &proved, &self.known)
             };
             if let Err(lost) = ParkingLost::check(&lot.ledger(), &proved) {
-                self.stop(parts, &tenant, &verify::went_back(&lost));
+                self.stop(deps, &tenant, &verify::went_back(&lost));
                 continue;
             }
             if open > 0 {
-                self.count(parts, &tenant, &mut lot, at).await?;
+                self.count(deps, &tenant, &mut lot, at).await?;
             }
             self.lots.insert(tenant, lot);
         }
@@ -62,14 +62,17 @@ impl Relay {
     }
 
     /// What the store tells of each log that ever parked something.
-    pub(super) async fn ledgers(&self, parts: &Parts) -> Result<HashMap<LogId, LogLedger>, Error> {
-        let ledgers = parts.store.parking_ledgers(self.lane).await?;
+    pub(super) async fn ledgers(
+        &self,
+        deps: &FollowDeps,
+    ) -> Result<HashMap<LogId, LogLedger>, Error> {
+        let ledgers = deps.store.parking_ledgers(self.lane).await?;
         Ok(ledgers.into_iter().map(|ledger| (ledger.log_id, ledger)).collect())
     }
 
     async fn count(
         &self,
-        parts: &Parts,
+        deps: &FollowDeps,
         tenant: &TenantId,
         lot: &mut Lot,
         at: Position,
@@ -77,7 +80,7 @@ impl Relay {
         let counted = lot.open().map(|parked| parked.counted).min().unwrap_or(at);
         let filter = Filter { topics: topics(lot.open()), ..Filter::default() };
         let raised = lot.raise(&self.known);
-        each(parts, tenant, counted..at, filter, |event| {
+        each(deps, tenant, counted..at, filter, |event| {
             lot.pass(&event);
         })
         .await?;
@@ -86,7 +89,7 @@ impl Relay {
         let begun: Vec<_> = lot.open().filter(is_begun).cloned().collect();
         for parked in begun {
             let mut events = Vec::new();
-            each(parts, tenant, parked.position.back(1)..at, scope(&parked), |event| {
+            each(deps, tenant, parked.position.back(1)..at, scope(&parked), |event| {
                 events.push(event)
             })
             .await?;
@@ -101,11 +104,11 @@ impl Relay {
     }
 
     /// Begins what somebody has asked for. What the relay has not passed yet waits until it has.
-    pub(super) async fn hear(&mut self, parts: &Parts) -> Result<(), Error> {
+    pub(super) async fn hear(&mut self, deps: &FollowDeps) -> Result<(), Error> {
         if !self.has_parked() {
             return Ok(());
         }
-        for asked in parts.store.parked_lane(self.lane).await? {
+        for asked in deps.store.parked_lane(self.lane).await? {
             let (Some(lot), Some(progress)) =
                 (self.lots.get_mut(&asked.tenant), self.progress.get(&asked.tenant))
             else {
@@ -205,29 +208,29 @@ pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
 
 /// What one log has parked, what is over included.
 pub(super) async fn parked_in(
-    parts: &Parts,
+    deps: &FollowDeps,
     tenant: &TenantId,
     log_id: LogId,
 ) -> Result<Vec<Parked>, Error> {
-    let mut parked = parts.store.parked(tenant).await?;
+    let mut parked = deps.store.parked(tenant).await?;
     parked.retain(|parked| parked.log_id == log_id);
     Ok(parked)
 }
 
 pub(super) async fn read(
-    parts: &Parts,
+    deps: &FollowDeps,
     tenant: &TenantId,
     after: Position,
     scan: &Scan,
 ) -> Result<Slice, Error> {
-    let slices = parts.store.read(&[(tenant.clone(), after.into())], scan).await?;
+    let slices = deps.store.read(&[(tenant.clone(), after.into())], scan).await?;
     let slice = slices.into_iter().next();
     slice.ok_or_else(|| store::Error::Corrupt(format!("tenant `{tenant}` has no log")).into())
 }
 
 /// Looks at the events behind the range's start and up to its end, without what can be large.
 async fn each(
-    parts: &Parts,
+    deps: &FollowDeps,
     tenant: &TenantId,
     range: Range<Position>,
     filter: Filter,
@@ -235,7 +238,7 @@ async fn each(
 ) -> Result<(), Error> {
     let (scan, mut after) = (scan(filter, ROWS_MAX), range.start);
     while after < range.end {
-        let slice = read(parts, tenant, after, &scan).await?;
+        let slice = read(deps, tenant, after, &scan).await?;
         for event in slice.events.into_iter().take_while(|event| event.position <= range.end) {
             look(Envelope { payload: Bytes::new(), headers: Headers::default(), ..event });
         }

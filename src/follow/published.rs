@@ -25,16 +25,22 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How far a tenant's log is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Horizon {
+pub enum PublishedUpTo {
     /// There is no relay: nobody can say.
     NoRelay,
     /// The relay's cursor, if it has ever come by, and what stays behind it.
     Relay(Option<Cursor>, Vec<Parked>),
 }
 
-impl Horizon {
+impl PublishedUpTo {
     /// Whether an event is published; `None` without a relay.
-    pub fn has(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> Option<bool> {
+    pub fn covers(
+        &self,
+        log_id: LogId,
+        topic: &Topic,
+        key: &Key,
+        position: Position,
+    ) -> Option<bool> {
         match self {
             Self::NoRelay => None,
             Self::Relay(_, parked) => {
@@ -79,17 +85,21 @@ impl Published {
     }
 
     /// How far a log is published before the relay has come by.
-    pub fn before(&self) -> Horizon {
-        if self.has_relay() { Horizon::Relay(None, Vec::new()) } else { Horizon::NoRelay }
+    pub fn nothing_yet(&self) -> PublishedUpTo {
+        if self.has_relay() {
+            PublishedUpTo::Relay(None, Vec::new())
+        } else {
+            PublishedUpTo::NoRelay
+        }
     }
 
     /// How far a tenant's log is published, for events from `first` on.
-    pub async fn horizon(&self, tenant: &TenantId, first: Position) -> Result<Horizon, Error> {
+    pub async fn up_to(&self, tenant: &TenantId, first: Position) -> Result<PublishedUpTo, Error> {
         if !self.has_relay() {
-            return Ok(Horizon::NoRelay);
+            return Ok(PublishedUpTo::NoRelay);
         }
         let (cursor, parked) = self.store.relayed(tenant, first).await?;
-        Ok(Horizon::Relay(cursor, parked))
+        Ok(PublishedUpTo::Relay(cursor, parked))
     }
 
     /// Waits until the relay has passed that position, or `patience` is over; without a relay it
@@ -101,14 +111,14 @@ impl Published {
         first: Position,
         last: Position,
         patience: Duration,
-    ) -> Result<Horizon, Error> {
+    ) -> Result<PublishedUpTo, Error> {
         let deadline = Instant::now() + patience;
         let mut pages = self.pages.clone();
         loop {
-            let horizon = self.horizon(tenant, first).await?;
+            let up_to = self.up_to(tenant, first).await?;
             let over = Instant::now() >= deadline || self.closing.is_cancelled();
-            let waits = !horizon.is_past(log_id, last) && !over;
-            let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(horizon) };
+            let waits = !up_to.is_past(log_id, last) && !over;
+            let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(up_to) };
             let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
             // Ticked, timed out or closing: in each case the store is asked once more.
             tokio::select! {

@@ -12,7 +12,7 @@ use super::proof;
 use super::rivals;
 use super::suspects::Suspects;
 use super::verify::CursorLost;
-use super::{Parts, page_scan};
+use super::{FollowDeps, page_scan};
 use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice};
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::{Cursor, Follower};
@@ -80,13 +80,13 @@ impl Relay {
     /// cursor that names another event than the log does, or proves parking that the store has not,
     /// means that the store went back in time, and stops that tenant.
     pub(super) async fn resume(
-        parts: &Parts,
+        deps: &FollowDeps,
         lane: Lane,
         known: KnownCursors,
     ) -> Result<Self, Error> {
-        let changed = parts.store.changed(lane, Mark::START).await?;
+        let changed = deps.store.changed(lane, Mark::START).await?;
         let checkpoints: HashMap<_, _> =
-            parts.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
+            deps.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
         let mut begun = HashSet::new();
         for Head { tenant, log_id, .. } in &changed.heads {
             let checkpoint =
@@ -96,15 +96,15 @@ impl Relay {
                 checkpoint.is_some() || known.contains_key(&(*log_id, Follower::relay()));
             begun.extend(is_known.then(|| tenant.clone()));
         }
-        rivals::look_for_strangers(parts, lane, &known, &changed.heads).await?;
+        rivals::look_for_strangers(deps, lane, &known, &changed.heads).await?;
         let (progress, lots) = (HashMap::new(), HashMap::new());
         let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
         let waiting = HashMap::new();
         let mut relay =
             Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
-        relay.take_up(parts, changed.heads).await?;
-        relay.take_stock(parts).await?;
-        relay.tell_healthy(parts);
+        relay.take_up(deps, changed.heads).await?;
+        relay.take_stock(deps).await?;
+        relay.tell_healthy(deps);
         Ok(relay)
     }
 
@@ -117,12 +117,12 @@ impl Relay {
     /// The next page, if any log has events behind its cursor.
     pub(super) async fn offer(
         &mut self,
-        parts: &Parts,
+        deps: &FollowDeps,
         suspects: &Suspects,
     ) -> Result<Option<Page>, Error> {
         match self.ahead.take() {
             Some(read) => read,
-            None => self.read(parts, suspects).await,
+            None => self.read(deps, suspects).await,
         }
     }
 
@@ -130,17 +130,21 @@ impl Relay {
     /// behind; where there is no backlog, what is appended meanwhile makes a larger page later.
     /// Where something is parked, what is written down of it must be true once the last page is
     /// published.
-    pub(super) async fn read_ahead(&mut self, parts: &Parts, suspects: &Suspects) {
+    pub(super) async fn read_ahead(&mut self, deps: &FollowDeps, suspects: &Suspects) {
         if !self.queue.is_empty() && !self.has_parked() {
-            self.ahead = Some(self.read(parts, suspects).await);
+            self.ahead = Some(self.read(deps, suspects).await);
         }
     }
 
-    async fn read(&mut self, parts: &Parts, suspects: &Suspects) -> Result<Option<Page>, Error> {
-        self.look(parts).await?;
+    async fn read(
+        &mut self,
+        deps: &FollowDeps,
+        suspects: &Suspects,
+    ) -> Result<Option<Page>, Error> {
+        self.look(deps).await?;
         loop {
             let waiting = self.waiting.len();
-            let page = self.read_turn(parts, suspects).await?;
+            let page = self.read_turn(deps, suspects).await?;
             // Who was found to wait now holds up nobody.
             if page.is_some() || self.waiting.len() == waiting {
                 return Ok(page);
@@ -151,7 +155,7 @@ impl Relay {
     /// A page of those whose turn it is.
     async fn read_turn(
         &mut self,
-        parts: &Parts,
+        deps: &FollowDeps,
         suspects: &Suspects,
     ) -> Result<Option<Page>, Error> {
         let (tenants, events_each_max) = self.turn(suspects);
@@ -159,8 +163,8 @@ impl Relay {
             return Ok(self.proving_page(Vec::new()));
         }
         let from = self.dequeue(tenants);
-        let read = parts.store.read(&from, &page_scan(events_each_max)).await?;
-        self.verify_starts(parts, &read)?;
+        let read = deps.store.read(&from, &page_scan(events_each_max)).await?;
+        self.verify_starts(deps, &read)?;
         let (served, unserved): (Vec<_>, Vec<_>) =
             read.into_iter().partition(|s| !s.events.is_empty());
         // Whom the page's limits left out comes first in the next one.
@@ -176,12 +180,12 @@ impl Relay {
 
     /// Stops whoever's log hasn't the event that its slice begins after. Which logs have grown was
     /// asked before, maybe of another server.
-    fn verify_starts(&mut self, parts: &Parts, read: &[Slice]) -> Result<(), Error> {
+    fn verify_starts(&mut self, deps: &FollowDeps, read: &[Slice]) -> Result<(), Error> {
         for slice in read {
             let progress = self.progress.get(&slice.tenant).filter(|p| p.log_id == slice.log_id);
             let Some(progress) = progress else { return Err(Error::Renewed(slice.tenant.clone())) };
             if let (Some(cursor), false) = (progress.cursor, slice.has_start) {
-                self.stop_gone_back(parts, &slice.tenant, &cursor);
+                self.stop_gone_back(deps, &slice.tenant, &cursor);
             }
         }
         Ok(())
@@ -230,19 +234,19 @@ impl Relay {
     }
 
     /// Asks whose logs have grown, and queues them.
-    async fn look(&mut self, parts: &Parts) -> Result<(), Error> {
-        let changed = parts.store.changed(self.lane, self.mark).await?;
+    async fn look(&mut self, deps: &FollowDeps) -> Result<(), Error> {
+        let changed = deps.store.changed(self.lane, self.mark).await?;
         if changed.mark.run != self.mark.run {
-            self.verify(parts, &self.cursors()).await?;
-            self.verify_parking(parts).await?;
+            self.verify(deps, &self.cursors()).await?;
+            self.verify_parking(deps).await?;
         }
         self.mark = changed.mark;
-        self.take_up(parts, changed.heads).await
+        self.take_up(deps, changed.heads).await
     }
 
     /// Verifies the logs that it sees for the first time, or that end before their cursor, and
     /// queues those that have grown.
-    async fn take_up(&mut self, parts: &Parts, heads: Vec<Head>) -> Result<(), Error> {
+    async fn take_up(&mut self, deps: &FollowDeps, heads: Vec<Head>) -> Result<(), Error> {
         let mut met = Vec::new();
         for Head { tenant, log_id, position } in &heads {
             if let Some(progress) = self.progress.get(tenant).filter(|p| p.log_id == *log_id) {
@@ -259,7 +263,7 @@ impl Relay {
             let progress = Progress { log_id: *log_id, cursor, head: *position, queued: false };
             self.progress.insert(tenant.clone(), progress);
         }
-        self.verify(parts, &met).await?;
+        self.verify(deps, &met).await?;
         for Head { tenant, position, .. } in heads {
             let progress = self.progress.get_mut(&tenant).expect("it was taken up above");
             progress.head = position;

@@ -12,7 +12,7 @@ use super::parking::{read, scan, scope};
 use super::proof;
 use super::relay::{Error, Relay};
 use super::suspects::Suspects;
-use super::{PAGE_EVENTS_MAX, Parts};
+use super::{FollowDeps, PAGE_EVENTS_MAX};
 use crate::broker::{Page, PageSlice, ParkingProof};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -48,7 +48,7 @@ impl Relay {
     /// events.
     pub(super) async fn release(
         &mut self,
-        parts: &Parts,
+        deps: &FollowDeps,
         suspects: &Suspects,
     ) -> Result<Option<Release>, Error> {
         if let Some(release) = self.lots.values().find_map(|lot| self.ending(lot)) {
@@ -69,9 +69,9 @@ impl Relay {
         let scan = scan(scope(&parked), events_max.min(suspects.events_max()));
         let (mut behind, at) = (parked.behind, cursor.position);
         loop {
-            let slice = read(parts, &parked.tenant, behind, &scan).await?;
+            let slice = read(deps, &parked.tenant, behind, &scan).await?;
             // Read after the slice: the server that it came from had the relay's event too.
-            self.verify(parts, &[(parked.tenant.clone(), cursor)]).await?;
+            self.verify(deps, &[(parked.tenant.clone(), cursor)]).await?;
             if self.stopped.contains(&parked.tenant) {
                 return Ok(None);
             }

@@ -179,25 +179,25 @@ impl Evidence {
 /// `new` from now on. The tenant's lane is taken from whoever works on it, in the name of `by`,
 /// until that is done.
 pub async fn accept(
-    parts: &Parts<'_>,
+    deps: &RestoreDeps<'_>,
     difference: &Difference,
     new: LogId,
     by: &str,
 ) -> Result<(), Error> {
-    let lease = parts.store.seize(difference.enabled.lane, by, LEASE).await?;
+    let lease = deps.store.seize(difference.enabled.lane, by, LEASE).await?;
     let leases = [lease];
     let done = tokio::select! {
-        done = go_on(parts, &lease, difference, new) => done,
-        _ = keep_renewing(parts.store, &leases) => Err(Error::Changed(difference.enabled.tenant.clone())),
+        done = go_on(deps, &lease, difference, new) => done,
+        _ = keep_renewing(deps.store, &leases) => Err(Error::Changed(difference.enabled.tenant.clone())),
     };
-    if let Err(error) = parts.store.release(&lease).await {
+    if let Err(error) = deps.store.release(&lease).await {
         tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will run out");
     }
     done
 }
 
 /// What a log is compared and restored with.
-pub struct Parts<'a> {
+pub struct RestoreDeps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// What they were published to.
@@ -207,12 +207,12 @@ pub struct Parts<'a> {
 }
 
 async fn go_on(
-    parts: &Parts<'_>,
+    deps: &RestoreDeps<'_>,
     lease: &Lease,
     difference: &Difference,
     new: LogId,
 ) -> Result<(), Error> {
-    let Parts { store, kafka, settings } = *parts;
+    let RestoreDeps { store, kafka, settings } = *deps;
     let Difference { enabled, common, .. } = difference;
     let Enabled { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Parts;
-use super::health::News;
+use super::FollowDeps;
 use crate::broker::KnownCursors;
 use crate::domain::lane::Lane;
+use crate::health::Occurrence;
 use crate::store::{self, Head, Lease};
 
 /// So often within so long: once or twice, `restore` or `lanes resize` may have done it.
@@ -27,9 +27,9 @@ pub(super) struct Rivals(VecDeque<Instant>);
 
 impl Rivals {
     /// The lane was fenced; under that lease, if it lasts.
-    pub(super) async fn fenced(&mut self, parts: &Parts, lane: Lane, lease: &Lease) {
+    pub(super) async fn fenced(&mut self, deps: &FollowDeps, lane: Lane, lease: &Lease) {
         if !matches!(
-            parts.store.renew(lease, super::lane::LEASE).await,
+            deps.store.renew(lease, super::lane::LEASE).await,
             Ok(crate::store::Renewed::Held)
         ) {
             return;
@@ -39,25 +39,25 @@ impl Rivals {
         if self.0.len() < TIMES {
             return;
         }
-        let env = parts.settings.naming().env().unwrap_or("unset");
+        let env = deps.settings.naming().env().unwrap_or("unset");
         let why = format!(
             "somebody else takes {lane} again and again, though this replica holds its lease: a \
              gateway on another store publishes to this Kafka with the same ENV ({env}), \
              transactional ids and cursors topic; give each store an ENV of its own"
         );
-        if parts.health.trouble(&name(lane), &why) == News::New {
+        if deps.health.degraded(&name(lane), &why) == Occurrence::First {
             tracing::error!(%lane, "{why}");
         }
     }
 
     /// All is well again once it wasn't fenced for a while.
-    pub(super) fn look(&mut self, parts: &Parts, lane: Lane) {
+    pub(super) fn look(&mut self, deps: &FollowDeps, lane: Lane) {
         if self.0.is_empty() {
             return;
         }
         self.forget();
         if self.0.is_empty() {
-            parts.health.well(&name(lane));
+            deps.health.healthy(&name(lane));
         }
     }
 
@@ -70,7 +70,7 @@ impl Rivals {
 
 /// Tells of cursors in a lane's partition whose logs the store does not know.
 pub(super) async fn look_for_strangers(
-    parts: &Parts,
+    deps: &FollowDeps,
     lane: Lane,
     known: &KnownCursors,
     heads: &[Head],
@@ -81,21 +81,21 @@ pub(super) async fn look_for_strangers(
     if !strange.is_empty() {
         // Tenants that have no event yet, or another lane since.
         let all: HashSet<_> =
-            parts.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
+            deps.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
         strange.retain(|log_id| !all.contains(log_id));
     }
     let who = format!("cursors of {lane}");
     let Some(first) = strange.first() else {
-        parts.health.well(&who);
+        deps.health.healthy(&who);
         return Ok(());
     };
-    let (count, env) = (strange.len(), parts.settings.naming().env().unwrap_or("unset"));
+    let (count, env) = (strange.len(), deps.settings.naming().env().unwrap_or("unset"));
     let why = format!(
         "Kafka has cursors of {count} logs that this store does not know, such as {first}: a \
          gateway on another store publishes there with the same ENV ({env}), or this store was put \
          in another's place; give each store an ENV of its own, or bring the right store back"
     );
-    if parts.health.trouble(&who, &why) == News::New {
+    if deps.health.degraded(&who, &why) == Occurrence::First {
         tracing::error!(%lane, "{why}");
     }
     Ok(())

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, News};
-use super::{Backoff, Error, Parts};
+use super::{Backoff, Error, FollowDeps};
 use crate::broker::{self, Broker, Widened};
 use crate::domain::topic::{Topic, TopicSpec};
+use crate::health::{self, Occurrence};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
@@ -33,18 +33,18 @@ struct Kept {
 
 /// Probes the broker until `stop`; each time that it comes up, and when tenants have come, creates
 /// what topics are missing.
-pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
+pub(super) async fn run(deps: FollowDeps, broker: Arc<dyn Broker>, stop: CancellationToken) {
     let mut kept = Kept::default();
     while !stop.is_cancelled() {
         match broker.check().await {
             Ok(()) => {
-                parts.health.well(WHO);
-                keep(&parts, &broker, &mut kept).await;
-                tell_widened(&parts, &*broker);
+                deps.health.healthy(WHO);
+                keep(&deps, &broker, &mut kept).await;
+                tell_widened(&deps, &*broker);
             }
             Err(error) => {
                 kept.ensured = 0;
-                if parts.health.trouble(WHO, &error) == News::New {
+                if deps.health.degraded(WHO, &error) == Occurrence::First {
                     tracing::warn!(%error, "Kafka takes nothing, trying again");
                 }
             }
@@ -55,28 +55,32 @@ pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: Cancellatio
 
 /// Has every tenant's topics made, of which a lane needs only those that it writes to: what can't
 /// be made, or takes nothing just now, keeps no lane from its work.
-async fn keep(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) {
-    match ensure(parts, broker, kept).await {
-        Ok(()) => parts.health.well(TOPICS),
+async fn keep(deps: &FollowDeps, broker: &Arc<dyn Broker>, kept: &mut Kept) {
+    match ensure(deps, broker, kept).await {
+        Ok(()) => deps.health.healthy(TOPICS),
         // The store tells of itself whoever asks.
         Err(Error::Store(error)) => tracing::debug!(%error, "failed to ask who is enabled"),
         Err(Error::Broker(error)) => {
             kept.ensured = 0;
-            match (parts.health.trouble(TOPICS, &error), &error) {
-                (News::Old, _) => {}
-                (News::New, broker::Error::TooFewBrokers(_)) => health::tell_of_cluster(&error),
-                (News::New, _) => tracing::warn!(%error, "failed to keep the tenants' topics"),
+            match (deps.health.degraded(TOPICS, &error), &error) {
+                (Occurrence::Repeated, _) => {}
+                (Occurrence::First, broker::Error::TooFewBrokers(_)) => {
+                    health::report_cluster(&error)
+                }
+                (Occurrence::First, _) => {
+                    tracing::warn!(%error, "failed to keep the tenants' topics")
+                }
             }
         }
     }
 }
 
-async fn ensure(parts: &Parts, broker: &Arc<dyn Broker>, kept: &mut Kept) -> Result<(), Error> {
+async fn ensure(deps: &FollowDeps, broker: &Arc<dyn Broker>, kept: &mut Kept) -> Result<(), Error> {
     let mut failed = Ok(());
     // Idle tenants are asked for each time: counting them costs less than listing them.
-    if parts.store.count().await? != kept.ensured {
-        let tenants = parts.store.list().await?;
-        let specs: Vec<_> = tenants.iter().flat_map(|t| parts.settings.specs(&t.tenant)).collect();
+    if deps.store.count().await? != kept.ensured {
+        let tenants = deps.store.list().await?;
+        let specs: Vec<_> = tenants.iter().flat_map(|t| deps.settings.specs(&t.tenant)).collect();
         for some in specs.chunks(ENSURE_MAX) {
             match broker.ensure(some).await {
                 // They are there; whoever writes to them tells it.
@@ -108,13 +112,13 @@ async fn tell_different(broker: &dyn Broker, specs: &[TopicSpec], told: &mut BTr
 
 /// A key's newer events may stand in another partition than its older ones, and be read before
 /// them. Nothing can be done about it here, so it is told until the gateway is restarted.
-fn tell_widened(parts: &Parts, broker: &dyn Broker) {
+fn tell_widened(deps: &FollowDeps, broker: &dyn Broker) {
     for Widened { topic, before, now } in broker.widened() {
         let why = format!(
             "it has {now} partitions, and had {before}: keys may have moved, so let consumers read \
              what was there before, then restart the gateway"
         );
-        if parts.health.trouble(&format!("topic {topic}"), &why) == News::New {
+        if deps.health.degraded(&format!("topic {topic}"), &why) == Occurrence::First {
             tracing::error!(%topic, before, now, "somebody added partitions: {why}");
         }
     }

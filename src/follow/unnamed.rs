@@ -6,15 +6,19 @@
 
 use std::collections::BTreeSet;
 
-use super::Parts;
+use super::FollowDeps;
 use crate::broker::{Broker, Error, Page};
 use crate::domain::topic::Topic;
 
 /// Refuses the first topic of a page that no file names and Kafka hasn't.
-pub(super) async fn refuse(parts: &Parts, broker: &dyn Broker, page: &Page) -> Result<(), Error> {
+pub(super) async fn refuse(
+    deps: &FollowDeps,
+    broker: &dyn Broker,
+    page: &Page,
+) -> Result<(), Error> {
     let events = page.slices.iter().flat_map(|slice| &slice.events);
     let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
-    let unnamed = topics.into_iter().filter(|(topic, tenant)| !parts.settings.names(tenant, topic));
+    let unnamed = topics.into_iter().filter(|(topic, tenant)| !deps.settings.names(tenant, topic));
     let unnamed: Vec<_> = unnamed.collect();
     if unnamed.is_empty() {
         return Ok(());

@@ -5,8 +5,7 @@
 //! a parking transition: then its tenant is stopped, loudly, and nobody else. A cursor that went
 //! back in time stops its lane.
 
-use super::Parts;
-use super::health::{self, News};
+use super::FollowDeps;
 use super::page_scan;
 use super::parking::parked_in;
 use super::relay::{Error, PAGE_TENANTS_MAX, Relay};
@@ -15,6 +14,7 @@ use crate::domain::follower::Cursor;
 use crate::domain::ledger::Ledger;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::health::{self, Occurrence};
 use crate::store::Scan;
 
 /// Kafka's cursor of a tenant is older than what the store knows to be published.
@@ -101,16 +101,16 @@ impl Relay {
     /// Checks of every cursor that the log has the event that it names, where it names it.
     pub(super) async fn verify(
         &mut self,
-        parts: &Parts,
+        deps: &FollowDeps,
         cursors: &[(TenantId, Cursor)],
     ) -> Result<(), Error> {
         for chunk in cursors.chunks(PAGE_TENANTS_MAX) {
             let from: Vec<_> = chunk.iter().map(|(t, c)| (t.clone(), (*c).into())).collect();
             let scan = Scan { bytes_max: usize::MAX, events_max: usize::MAX, ..page_scan(1) };
-            let slices = parts.store.read(&from, &scan).await?;
+            let slices = deps.store.read(&from, &scan).await?;
             for (tenant, cursor) in chunk {
                 if !slices.iter().any(|slice| slice.tenant == *tenant && slice.has_start) {
-                    self.stop_gone_back(parts, tenant, cursor);
+                    self.stop_gone_back(deps, tenant, cursor);
                 }
             }
         }
@@ -118,45 +118,45 @@ impl Relay {
     }
 
     /// Says of every tenant that runs that its log is as Kafka proves.
-    pub(super) fn tell_healthy(&self, parts: &Parts) {
+    pub(super) fn tell_healthy(&self, deps: &FollowDeps) {
         let running = self.progress.keys().filter(|tenant| !self.stopped.contains(*tenant));
-        running.for_each(|tenant| parts.health.well(&health::log_of(tenant)));
+        running.for_each(|tenant| deps.health.healthy(&health::log_of(tenant)));
     }
 
     /// Checks that the store has every parking transition that this relay has read from it or
     /// written to it.
-    pub(super) async fn verify_parking(&mut self, parts: &Parts) -> Result<(), Error> {
+    pub(super) async fn verify_parking(&mut self, deps: &FollowDeps) -> Result<(), Error> {
         let seen: Vec<_> =
             self.lots.iter().map(|(tenant, lot)| (tenant.clone(), lot.ledger())).collect();
-        let ledgers = self.ledgers(parts).await?;
+        let ledgers = self.ledgers(deps).await?;
         for (tenant, seen) in seen {
             let Some(log_id) = self.progress.get(&tenant).map(|progress| progress.log_id) else {
                 continue;
             };
             let stored = match ledgers.get(&log_id) {
                 Some(ledger) if ledger.open > 0 => {
-                    Ledger::of(&parked_in(parts, &tenant, log_id).await?)
+                    Ledger::of(&parked_in(deps, &tenant, log_id).await?)
                 }
                 closed => Ledger::closed(closed.map_or(0, |ledger| ledger.number)),
             };
             if let Err(lost) = ParkingLost::check(&stored, &seen) {
-                self.stop(parts, &tenant, &went_back(&lost));
+                self.stop(deps, &tenant, &went_back(&lost));
             }
         }
         Ok(())
     }
 
     /// Stops a tenant whose log hasn't the event at its cursor.
-    pub(super) fn stop_gone_back(&mut self, parts: &Parts, tenant: &TenantId, cursor: &Cursor) {
+    pub(super) fn stop_gone_back(&mut self, deps: &FollowDeps, tenant: &TenantId, cursor: &Cursor) {
         let Cursor { position, event_id, .. } = cursor;
         let why =
             format!("Kafka has the event {event_id} at position {position}, and the log has not");
-        self.stop(parts, tenant, &went_back(&why));
+        self.stop(deps, tenant, &went_back(&why));
     }
 
     /// Publishes nothing of this tenant any more, and says so.
-    pub(super) fn stop(&mut self, parts: &Parts, tenant: &TenantId, why: &str) {
-        if parts.health.trouble(&health::log_of(tenant), why) == News::New {
+    pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
+        if deps.health.degraded(&health::log_of(tenant), why) == Occurrence::First {
             tracing::error!(%tenant, "publishing is stopped: {why}");
         }
         self.dismiss(tenant);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::problem::Problem;
 use crate::domain::envelope::Envelope;
 use crate::domain::headers::Headers;
-use crate::follow::published::Horizon;
+use crate::follow::published::PublishedUpTo;
 use crate::store;
 
 /// One event of the log.
@@ -29,7 +29,7 @@ pub(super) struct Event<'a> {
 
 impl<'a> Event<'a> {
     /// The event, and whether it is published.
-    pub(super) fn new(envelope: &'a Envelope, horizon: &Horizon) -> Result<Self, Problem> {
+    pub(super) fn new(envelope: &'a Envelope, up_to: &PublishedUpTo) -> Result<Self, Problem> {
         let payload = serde_json::from_slice(&envelope.payload).map_err(|e| {
             store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position))
         })?;
@@ -42,7 +42,7 @@ impl<'a> Event<'a> {
             time: envelope.time.to_string(),
             headers: envelope.record_headers(),
             payload,
-            published: horizon.has(
+            published: up_to.covers(
                 envelope.log_id,
                 &envelope.topic,
                 &envelope.key,

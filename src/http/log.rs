@@ -52,10 +52,10 @@ pub(super) async fn page(
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
     let _turn = turn(&gateway, tenant).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
-    let horizon = gateway.parts.published.horizon(tenant, after.next()).await?;
+    let up_to = gateway.parts.published.up_to(tenant, after.next()).await?;
     let slices = gateway.parts.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
-    let events = slice.events.iter().map(|e| Event::new(e, &horizon)).collect::<Result<_, _>>()?;
+    let events = slice.events.iter().map(|e| Event::new(e, &up_to)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());
     Ok(HttpResponse::Ok().json(Page { events, next }))
 }
@@ -70,10 +70,10 @@ pub(super) async fn one(
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
     let _turn = turn(&gateway, tenant).await?;
-    let horizon = gateway.parts.published.horizon(tenant, Position::START).await?;
+    let up_to = gateway.parts.published.up_to(tenant, Position::START).await?;
     let found = gateway.parts.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
-    Ok(HttpResponse::Ok().json(Event::new(&envelope, &horizon)?))
+    Ok(HttpResponse::Ok().json(Event::new(&envelope, &up_to)?))
 }
 
 /// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the

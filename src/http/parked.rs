@@ -14,7 +14,7 @@ use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, Asked};
 use crate::domain::position::Position;
-use crate::follow::health;
+use crate::health;
 
 /// What a tenant has parked, in order of position.
 #[derive(Serialize)]
@@ -96,7 +96,7 @@ async fn ask(
     let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
     let reason = parked::reason(&raw, asked).map_err(Problem::Illegal)?;
     let (store, tenant) = (&gateway.parts.store, context.tenant());
-    if let Some(why) = gateway.parts.health.trouble_of(&health::log_of(tenant)) {
+    if let Some(why) = gateway.parts.health.cause_of(&health::log_of(tenant)) {
         return Err(Problem::RelayStopped { why });
     }
     let all = store.parked(tenant).await?;

@@ -20,7 +20,7 @@ use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::follow::published::Horizon;
+use crate::follow::published::PublishedUpTo;
 use crate::intake::{self, Accepted, Intake};
 use crate::shares::{Full, Share};
 use crate::store::{self, Batch};
@@ -60,18 +60,18 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
     let batch = Batch { tenant: tenant.clone(), drafts };
     let appended = append(gateway.parts.intake.clone(), batch, body).await;
     let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids.clone()))?;
-    let (mut horizon, waited) = horizon(gateway, &tenant, &accepted, prefer).await;
+    let (mut up_to, waited) = published_up_to(gateway, &tenant, &accepted, prefer).await;
     if accepted.repeated
         && let Err(error) = correct(gateway, &tenant, &event_ids, &mut receipts, &mut scopes).await
     {
         tracing::warn!(%tenant, %error, "failed to read what was there before");
-        horizon = gateway.parts.published.before();
+        up_to = gateway.parts.published.nothing_yet();
     }
     for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes)
     {
         receipt.position = place.position.number();
         receipt.time = place.time.to_string();
-        receipt.published = horizon.has(accepted.log_id, topic, key, place.position);
+        receipt.published = up_to.covers(accepted.log_id, topic, key, place.position);
     }
     Ok(answer(layout, &receipts, waited))
 }
@@ -149,12 +149,12 @@ fn refusal(
 /// How far the log is published, after the wait that the client asked for, if there is room to
 /// wait, and that wait; nothing of what is new by now is. The batch is durable: a store that can't
 /// tell now doesn't make a failure of it.
-async fn horizon(
+async fn published_up_to(
     gateway: &Gateway,
     tenant: &TenantId,
     accepted: &Accepted,
     prefer: Prefer,
-) -> (Horizon, Option<Duration>) {
+) -> (PublishedUpTo, Option<Duration>) {
     let published = &gateway.parts.published;
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
@@ -163,14 +163,14 @@ async fn horizon(
         (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
     let told = match waits {
         Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
-        None if accepted.repeated => published.horizon(tenant, first).await,
-        None => Ok(published.before()),
+        None if accepted.repeated => published.up_to(tenant, first).await,
+        None => Ok(published.nothing_yet()),
     };
-    let horizon = told.unwrap_or_else(|error| {
+    let up_to = told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
-        published.before()
+        published.nothing_yet()
     });
-    (horizon, waits)
+    (up_to, waits)
 }
 
 /// A waiter's share, where anybody would wait; it may be one of nothing.

@@ -20,9 +20,9 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
 use event_gateway::domain::wire_form::WireForm;
-use event_gateway::follow::health::Health;
 use event_gateway::follow::published::Published;
-use event_gateway::follow::{self, Bells, Followers};
+use event_gateway::follow::{self, Followers, Wakeups};
+use event_gateway::health::Health;
 use event_gateway::intake::{self, Intake, Wake, Writers};
 use event_gateway::store::{self, Access, Scan, Store};
 use event_gateway::{http, store::Slice};
@@ -184,10 +184,10 @@ impl Drop for Gateway {
 impl Gateway {
     /// Publishes what is in its store to that Kafka.
     pub fn follow(&self, kafka: &FakeKafka) -> Followers {
-        let parts = follow::Parts {
+        let parts = follow::FollowDeps {
             store: self.store.clone(),
             settings: Arc::new(settings()),
-            bells: Bells::new(2),
+            wakeups: Wakeups::new(2),
             health: self.health.clone(),
             metrics: Arc::default(),
             pages: self.pages.clone(),

@@ -68,7 +68,7 @@ async fn a_record_that_is_too_old_for_its_topic_is_never_taken_and_parked() {
     stage.kafka.state(|state| state.described.insert(topic(ITEM), described));
     let late = Arc::new(Manual::new(after(NOON, 48 * HOUR)));
     let stage = Stage {
-        parts: event_gateway::follow::Parts { clock: late, ..stage.parts.clone() },
+        parts: event_gateway::follow::FollowDeps { clock: late, ..stage.parts.clone() },
         ..stage
     };
     let followers = stage.follow();
@@ -192,7 +192,7 @@ async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_eac
     let there = Stage::new(1, &tenants).await;
     here.kafka = there.kafka.clone();
     let (followers, others) = (here.follow(), there.follow());
-    let told = |stage: &Stage| stage.parts.health.is_in_trouble("ENV of lane-0");
+    let told = |stage: &Stage| stage.parts.health.is_degraded("ENV of lane-0");
     let mut ids = 0..;
     until("both are told", async || {
         for (stage, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {

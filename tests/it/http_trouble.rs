@@ -251,7 +251,7 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     let (gateway, store) = moody(Setup::new()).await;
     let ready = async || gateway.exchange(&request("GET", "/readyz", &[], b"")).await;
     assert_eq!((ready().await.status, ready().await.json()), (200, json!({"status": "ready"})));
-    gateway.health.trouble("lane-1", "the broker does not answer");
+    gateway.health.degraded("lane-1", "the broker does not answer");
     let degraded =
         json!({"status": "degraded", "troubles": {"lane-1": "the broker does not answer"}});
     assert_eq!((ready().await.status, ready().await.json()), (200, degraded));
@@ -261,10 +261,10 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
             metrics.text().lines().find_map(|line| line.strip_prefix("event_gateway_troubles "));
         line.unwrap().to_owned()
     };
-    gateway.health.trouble("lane-2", "the broker does not answer");
+    gateway.health.degraded("lane-2", "the broker does not answer");
     assert_eq!(troubles().await, "2");
-    gateway.health.well("lane-1");
-    gateway.health.well("lane-2");
+    gateway.health.healthy("lane-1");
+    gateway.health.healthy("lane-2");
     assert_eq!(troubles().await, "0");
     store.is(Mood::Failing(Error::Unavailable("secret".to_owned())));
     let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});

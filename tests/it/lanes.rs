@@ -10,7 +10,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::follow::resize::{self, Error, Resized};
-use event_gateway::follow::{Bells, Followers};
+use event_gateway::follow::{Followers, Wakeups};
 use event_gateway::store::{self, Access, Config, Store, open};
 
 use crate::fake_kafka::{Fault, at_each_call};
@@ -33,7 +33,7 @@ async fn resized(stage: &Stage, store: &dyn Store, lanes: u16) -> Result<Resized
 
 /// Publishes what is new, as a replica that was started with so many lanes.
 async fn publish(stage: &mut Stage, tenants: &[TenantId], lanes: u16, ids: std::ops::Range<u128>) {
-    stage.parts.bells = Bells::new(lanes);
+    stage.parts.wakeups = Wakeups::new(lanes);
     let followers = stage.follow();
     for tenant in tenants {
         stage.append(tenant, drafts(tenant, ids.clone())).await;
@@ -196,7 +196,7 @@ async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() 
     let tenants = tenants(2);
     let mut stage = Stage::new(2, &tenants).await;
     resized(&stage, &*stage.store.clone(), 4).await.unwrap();
-    stage.parts.bells = Bells::new(2);
+    stage.parts.wakeups = Wakeups::new(2);
     let followers = stage.follow();
     stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
     let trouble = stage.trouble("lanes").await;
@@ -278,15 +278,15 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
     twin.health = Arc::default();
     let twins = Followers::start(&twin, &Opened::Kafka(Arc::new(stage.kafka.clone())));
     for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
-        until("it is told", async || health.trouble_of("replica").is_some()).await;
-        let told = health.trouble_of("replica").unwrap();
+        until("it is told", async || health.cause_of("replica").is_some()).await;
+        let told = health.cause_of("replica").unwrap();
         assert!(
             told.contains("`one`") && told.contains(other) && told.contains("REPLICA"),
             "{told}"
         );
     }
     twins.stop().await;
-    until("it is alone", async || stage.parts.health.trouble_of("replica").is_none()).await;
+    until("it is alone", async || stage.parts.health.cause_of("replica").is_none()).await;
     followers.stop().await;
 }
 
@@ -298,6 +298,6 @@ async fn a_replica_that_is_started_again_is_no_other() {
     let followers = stage.follow();
     stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
     stage.published(&tenants).await;
-    assert_eq!(stage.parts.health.trouble_of("replica"), None);
+    assert_eq!(stage.parts.health.cause_of("replica"), None);
     followers.stop().await;
 }

@@ -51,7 +51,7 @@ impl Stage {
     /// Wakes the lanes, which would look by themselves in a while.
     pub async fn ring(&self) {
         for enabled in self.store.list().await.unwrap() {
-            self.parts.bells.ring(enabled.lane);
+            self.parts.wakeups.wake(enabled.lane);
         }
     }
 

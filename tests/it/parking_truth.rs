@@ -57,7 +57,7 @@ impl Mortal {
         let stage = &self.stage;
         let pages = Some(stage.parts.pages.subscribe());
         let published = Published::new(stage.store.clone(), pages, CancellationToken::new());
-        let horizon = published.horizon(tenant, Position::START.next()).await.unwrap();
+        let up_to = published.up_to(tenant, Position::START.next()).await.unwrap();
         let tally = stage.store.tally().await.unwrap();
         let sent: HashSet<_> =
             stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
@@ -68,7 +68,7 @@ impl Mortal {
             sent.len()
         );
         for event in stage.log(tenant).await {
-            let told = horizon.has(event.log_id, &event.topic, &event.key, event.position);
+            let told = up_to.covers(event.log_id, &event.topic, &event.key, event.position);
             let is_sent = sent.contains(&event.event_id);
             assert!(
                 told == Some(false) || is_sent,

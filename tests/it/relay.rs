@@ -13,8 +13,8 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::follow::health::Health;
-use event_gateway::follow::{Bells, Followers, Parts};
+use event_gateway::follow::{FollowDeps, Followers, Wakeups};
+use event_gateway::health::Health;
 use event_gateway::store::{self, Access, Batch, Config, Store, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ pub struct Stage {
     pub folder: TempDir,
     pub store: Arc<dyn Store>,
     pub kafka: FakeKafka,
-    pub parts: Parts,
+    pub parts: FollowDeps,
 }
 
 impl Stage {
@@ -48,10 +48,10 @@ impl Stage {
         for (number, tenant) in tenants.iter().enumerate() {
             store.introduce(tenant, log_id(number as u128 + 1)).await.unwrap();
         }
-        let parts = Parts {
+        let parts = FollowDeps {
             store: store.clone(),
             settings: Arc::new(Settings::default()),
-            bells: Bells::new(lanes),
+            wakeups: Wakeups::new(lanes),
             health: Arc::new(Health::default()),
             metrics: Arc::default(),
             pages: watch::channel(()).0,
@@ -70,7 +70,7 @@ impl Stage {
         self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
         let enabled =
             self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
-        self.parts.bells.ring(enabled.lane);
+        self.parts.wakeups.wake(enabled.lane);
     }
 
     /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
@@ -106,7 +106,7 @@ impl Stage {
             .await
             .unwrap()
             .iter()
-            .for_each(|enabled| self.parts.bells.ring(enabled.lane));
+            .for_each(|enabled| self.parts.wakeups.wake(enabled.lane));
         until("a worn producer is replaced", async || self.kafka.fences() > fences).await;
     }
 
@@ -310,7 +310,7 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
     let followers = stage.follow();
     // Long enough for many tries to take the lane.
     for _ in 0..20 {
-        stage.parts.bells.ring(lane);
+        stage.parts.wakeups.wake(lane);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stage.kafka.state(|state| state.records.len()), 0);

@@ -52,7 +52,8 @@ pub async fn compared(stage: &Stage) -> Option<Difference> {
 }
 
 pub async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
-    let parts = restore::Parts { store: &*stage.store, kafka: &stage.kafka, settings: &settings() };
+    let parts =
+        restore::RestoreDeps { store: &*stage.store, kafka: &stage.kafka, settings: &settings() };
     restore::accept(&parts, difference, log_id(NEW), "restore").await
 }
 

@@ -54,7 +54,7 @@ async fn end(broker: broker::Config, panicking: Call) -> anyhow::Result<()> {
 async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
     let cases = [
         (broker::Config::None, Call::Append, "intake writer 0", "a panic of Append"),
-        (broker::Config::Embedded, Call::Other, "embedded mirror", "a panic of Other"),
+        (broker::Config::Embedded, Call::Other, "embedded preview", "a panic of Other"),
     ];
     for (broker, panicking, name, said) in cases {
         let error = end(broker, panicking).await.unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::Line;
+use super::Cli;
 
 /// Options that are no variables of one name: a variable for each setting.
 const SETTINGS: &str = "kafka_config";
@@ -14,7 +14,7 @@ const PATTERNS: [&str; 2] = ["KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS", "KAFKA_CONFI
 
 /// Every verb that stands for itself, with what comes before it.
 fn leaves() -> Vec<(String, Command)> {
-    let mut open = vec![(String::new(), Line::command())];
+    let mut open = vec![(String::new(), Cli::command())];
     open[0].1.build();
     let mut leaves = Vec::new();
     while let Some((path, command)) = open.pop() {

@@ -70,7 +70,7 @@ fn first_paragraph(text: &str) -> String {
 mod tests {
     use clap::Parser;
 
-    use super::super::Line;
+    use super::super::Cli;
     use super::Usage;
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
             (&["backup"], "the following required arguments were not provided: <FILE>"),
             (&["serve", "--nope"], "unexpected argument '--nope' found"),
         ] {
-            let error = Line::try_parse_from([&["event-gateway"], args].concat()).unwrap_err();
+            let error = Cli::try_parse_from([&["event-gateway"], args].concat()).unwrap_err();
             assert_eq!(Usage(error).line().to_string(), told);
         }
     }

@@ -1,4 +1,4 @@
-//! The mirror: a follower that shows the newest events on the embedded broker.
+//! The preview: a follower that shows the newest events on the embedded broker.
 //!
 //! Fed by the store's logs; feeds `broker::Mirror`, which is memory only. Its cursors are in memory
 //! too: each start begins at the newest 10,000 positions of each tenant. It never says that
@@ -10,32 +10,32 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::health::News;
-use super::{Backoff, Error, LOOK_AGAIN, PAGE_EVENTS_MAX, Parts, page_scan};
+use super::{Backoff, Error, FollowDeps, LOOK_AGAIN, PAGE_EVENTS_MAX, page_scan};
 use crate::broker::Mirror;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::health::Occurrence;
 use crate::store::{Head, Mark};
 
 const REFILL_POSITIONS: u64 = 10_000;
 const WHO: &str = "embedded broker";
 
 /// Follows all tenants until `stop`.
-pub(super) async fn run(parts: Parts, mirror: Arc<dyn Mirror>, stop: CancellationToken) {
-    let lanes = Lane::all(parts.bells.count()).map(|lane| (lane, Mark::START)).collect();
-    let mut worker = Worker { parts, mirror, lanes, cursors: HashMap::new() };
+pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Mirror>, stop: CancellationToken) {
+    let lanes = Lane::all(deps.wakeups.count()).map(|lane| (lane, Mark::START)).collect();
+    let mut worker = Worker { deps, preview, lanes, cursors: HashMap::new() };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
         match worker.catch_up(&stop).await {
             Ok(()) => {
                 backoff.reset();
-                worker.parts.health.well(WHO);
+                worker.deps.health.healthy(WHO);
                 worker.rest(&stop).await;
             }
             Err(error) => {
-                if worker.parts.health.trouble(WHO, &error) == News::New {
-                    tracing::warn!(%error, "failed to mirror");
+                if worker.deps.health.degraded(WHO, &error) == Occurrence::First {
+                    tracing::warn!(%error, "failed to show events on the embedded broker");
                 }
                 backoff.sleep(&stop).await;
             }
@@ -44,8 +44,8 @@ pub(super) async fn run(parts: Parts, mirror: Arc<dyn Mirror>, stop: Cancellatio
 }
 
 struct Worker {
-    parts: Parts,
-    mirror: Arc<dyn Mirror>,
+    deps: FollowDeps,
+    preview: Arc<dyn Mirror>,
     lanes: Vec<(Lane, Mark)>,
     cursors: HashMap<TenantId, Position>,
 }
@@ -56,7 +56,7 @@ impl Worker {
         let mut outcome = Ok(());
         for index in 0..self.lanes.len() {
             let (lane, mark) = self.lanes[index];
-            let changed = self.parts.store.changed(lane, mark).await?;
+            let changed = self.deps.store.changed(lane, mark).await?;
             let mut followed = Ok(());
             for head in changed.heads {
                 followed = followed.and(self.follow(head, stop).await);
@@ -76,7 +76,7 @@ impl Worker {
         let mut cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);
         while cursor < position && !stop.is_cancelled() {
             let Some(slice) = self
-                .parts
+                .deps
                 .store
                 .read(&[(tenant.clone(), cursor.into())], &page_scan(PAGE_EVENTS_MAX))
                 .await?
@@ -87,9 +87,9 @@ impl Worker {
             let topics: std::collections::BTreeSet<_> =
                 slice.events.iter().map(|e| &e.topic).collect();
             let specs: Vec<_> =
-                topics.into_iter().map(|t| self.parts.settings.spec(&tenant, t)).collect();
-            self.mirror.ensure(&specs).await?;
-            self.mirror.send(slice.events).await?;
+                topics.into_iter().map(|t| self.deps.settings.spec(&tenant, t)).collect();
+            self.preview.ensure(&specs).await?;
+            self.preview.send(slice.events).await?;
             cursor = slice.scanned;
             self.cursors.insert(tenant.clone(), cursor);
         }
@@ -98,7 +98,7 @@ impl Worker {
 
     async fn rest(&self, stop: &CancellationToken) {
         tokio::select! {
-            () = self.parts.bells.mirror.notified() => {}
+            () = self.deps.wakeups.preview.notified() => {}
             () = stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }

@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::News;
-use super::spread::{Plan, plan};
-use super::{Parts, lane, topics};
+use super::lane_assignment::{Assignment, assign};
+use super::{FollowDeps, lane, topics};
 use crate::broker::Broker;
 use crate::domain::lane::Lane;
+use crate::health::Occurrence;
 use crate::store;
 use crate::tasks::{Ended, Tasks};
 
@@ -30,28 +30,28 @@ const TWIN: &str = "replica";
 
 /// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and
 /// leaves.
-pub(super) async fn run(parts: Parts, broker: Arc<dyn Broker>, stop: CancellationToken) {
-    let mut share = Share {
-        parts,
+pub(super) async fn run(deps: FollowDeps, broker: Arc<dyn Broker>, stop: CancellationToken) {
+    let mut manager = LaneManager {
+        deps,
         broker,
         workers: Tasks::default(),
         running: BTreeMap::new(),
         attended: None,
     };
     while !stop.is_cancelled() {
-        match share.look().await {
-            Ok(()) => share.parts.health.well(WHO),
+        match manager.look().await {
+            Ok(()) => manager.deps.health.healthy(WHO),
             Err(error) => {
-                if share.parts.health.trouble(WHO, &error) == News::New {
+                if manager.deps.health.degraded(WHO, &error) == Occurrence::First {
                     tracing::warn!(%error, "failed to share the lanes");
                 }
             }
         }
-        share.rest(&stop).await;
+        manager.rest(&stop).await;
     }
-    share.give(&share.running.keys().copied().collect());
-    let panicked = std::mem::take(&mut share.workers).finish().await;
-    share.leave().await;
+    manager.give_up(&manager.running.keys().copied().collect());
+    let panicked = std::mem::take(&mut manager.workers).finish().await;
+    manager.leave().await;
     panicked.iter().for_each(fail);
 }
 
@@ -70,8 +70,8 @@ enum Error {
     Resized(usize),
 }
 
-struct Share {
-    parts: Parts,
+struct LaneManager {
+    deps: FollowDeps,
     broker: Arc<dyn Broker>,
     /// By the names of their lanes.
     workers: Tasks,
@@ -79,49 +79,49 @@ struct Share {
     attended: Option<Instant>,
 }
 
-impl Share {
+impl LaneManager {
     /// Attends, looks who else does, and takes and gives what is to be.
     async fn look(&mut self) -> Result<(), Error> {
-        if self.parts.health.is_in_trouble(topics::WHO) {
+        if self.deps.health.is_degraded(topics::WHO) {
             // Others may reach Kafka; what this replica holds it gives up by itself when it fails.
             self.leave().await;
             return Ok(());
         }
-        let mut roster = self.parts.store.roster().await?;
-        if roster.lanes.len() != usize::from(self.parts.bells.count()) {
+        let mut roster = self.deps.store.roster().await?;
+        if roster.lanes.len() != usize::from(self.deps.wakeups.count()) {
             // Who attends is left a share by the others.
-            self.give(&self.running.keys().copied().collect());
+            self.give_up(&self.running.keys().copied().collect());
             self.leave().await;
             return Err(Error::Resized(roster.lanes.len()));
         }
         if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
             self.attend().await?;
-            roster = self.parts.store.roster().await?;
+            roster = self.deps.store.roster().await?;
         }
-        let Plan { take, give } = plan(&roster, &self.parts.replica);
-        self.give(&give);
+        let Assignment { acquire, release } = assign(&roster, &self.deps.replica);
+        self.give_up(&release);
         // A lane that the last run of this replica held is its own still.
         let mine =
-            roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.parts.replica));
+            roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.deps.replica));
         let kept: BTreeSet<_> =
-            mine.map(|standing| standing.lane).filter(|l| !give.contains(l)).collect();
-        take.union(&kept).for_each(|lane| self.start(*lane));
+            mine.map(|standing| standing.lane).filter(|l| !release.contains(l)).collect();
+        acquire.union(&kept).for_each(|lane| self.start(*lane));
         Ok(())
     }
 
     /// Says that it is there. Another that has said so by the same name, since it did, takes its
     /// lanes for its own: each would fence the other without end.
     async fn attend(&mut self) -> Result<(), Error> {
-        let Parts { store, replica, instance, health, .. } = &self.parts;
+        let FollowDeps { store, replica, instance, health, .. } = &self.deps;
         let last = store.attend(replica, instance, ATTENDS_FOR).await?;
         match last.filter(|last| last != instance && self.attended.is_some()) {
-            None => health.well(TWIN),
+            None => health.healthy(TWIN),
             Some(other) => {
                 let why = format!(
                     "another replica runs by the name `{replica}` (run {other}, this is \
                      {instance}): they fence each other; set REPLICA to a name of its own on each"
                 );
-                if health.trouble(TWIN, &why) == News::New {
+                if health.degraded(TWIN, &why) == Occurrence::First {
                     tracing::error!(replica, other, instance, "{why}");
                 }
             }
@@ -136,11 +136,11 @@ impl Share {
         }
         let stop = CancellationToken::new();
         self.running.insert(lane, stop.clone());
-        let worker = lane::run(self.parts.clone(), self.broker.clone(), lane, stop);
+        let worker = lane::run(self.deps.clone(), self.broker.clone(), lane, stop);
         self.workers.spawn(lane.to_string(), worker);
     }
 
-    fn give(&self, lanes: &BTreeSet<Lane>) {
+    fn give_up(&self, lanes: &BTreeSet<Lane>) {
         lanes.iter().filter_map(|lane| self.running.get(lane)).for_each(CancellationToken::cancel);
     }
 
@@ -161,7 +161,7 @@ impl Share {
 
     async fn leave(&mut self) {
         if self.attended.take().is_some()
-            && let Err(error) = self.parts.store.leave(&self.parts.replica).await
+            && let Err(error) = self.deps.store.leave(&self.deps.replica).await
         {
             tracing::debug!(%error, "failed to leave; the others will notice");
         }

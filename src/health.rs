@@ -8,18 +8,18 @@ use std::sync::Mutex;
 
 use crate::domain::tenant::TenantId;
 
-/// Whether a trouble was told before.
+/// Whether a cause was told before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// It is new, or for another reason than before.
-    New,
+pub enum Occurrence {
+    /// It is new, or another than before.
+    First,
     /// It lasts.
-    Old,
+    Repeated,
 }
 
 /// Tells a trouble of the whole cluster. It is told from this one place, so that it is one line in
 /// a while, whichever lanes and topics it was met with.
-pub(super) fn tell_of_cluster(why: &impl Display) {
+pub(super) fn report_cluster(why: &impl Display) {
     tracing::warn!("{why}; it is tried again by itself");
 }
 
@@ -35,24 +35,28 @@ pub struct Health(Mutex<BTreeMap<String, String>>);
 impl Health {
     /// `who` is in trouble, for that reason. Returns whether that is new: what lasts is logged
     /// once.
-    pub fn trouble(&self, who: &str, why: impl ToString) -> News {
+    pub fn degraded(&self, who: &str, why: impl ToString) -> Occurrence {
         let why = why.to_string();
         let before = self.0.lock().expect("no holder panics").insert(who.to_owned(), why.clone());
-        if before.is_some_and(|before| before == why) { News::Old } else { News::New }
+        if before.is_some_and(|before| before == why) {
+            Occurrence::Repeated
+        } else {
+            Occurrence::First
+        }
     }
 
     /// `who` works.
-    pub fn well(&self, who: &str) {
+    pub fn healthy(&self, who: &str) {
         self.0.lock().expect("no holder panics").remove(who);
     }
 
     /// Whether `who` is in trouble.
-    pub fn is_in_trouble(&self, who: &str) -> bool {
-        self.trouble_of(who).is_some()
+    pub fn is_degraded(&self, who: &str) -> bool {
+        self.cause_of(who).is_some()
     }
 
     /// Why `who` is in trouble, if it is.
-    pub fn trouble_of(&self, who: &str) -> Option<String> {
+    pub fn cause_of(&self, who: &str) -> Option<String> {
         self.0.lock().expect("no holder panics").get(who).cloned()
     }
 

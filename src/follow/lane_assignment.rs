@@ -12,17 +12,17 @@ use crate::store::Roster;
 
 /// What one replica is to do.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct Assignment {
     /// Lanes to work on that it doesn't hold.
-    pub(super) take: BTreeSet<Lane>,
+    pub(super) acquire: BTreeSet<Lane>,
     /// Lanes that it holds and that are another's turn.
-    pub(super) give: BTreeSet<Lane>,
+    pub(super) release: BTreeSet<Lane>,
 }
 
 /// What `me` is to do: a free lane goes to who has the fewest, and who has the most gives one up as
 /// long as another has two less, who takes it once it is free. A lane is left to who holds it,
 /// though that one no longer attends.
-pub(super) fn plan(roster: &Roster, me: &str) -> Plan {
+pub(super) fn assign(roster: &Roster, me: &str) -> Assignment {
     let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
     held.extend(roster.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
     let mut free = BTreeSet::new();
@@ -42,7 +42,7 @@ pub(super) fn plan(roster: &Roster, me: &str) -> Plan {
         give_to_fewest(&mut held, lane);
     }
     let wanted: BTreeSet<Lane> = held[me].iter().copied().collect();
-    Plan { take: &wanted & &free, give: &mine - &wanted }
+    Assignment { acquire: &wanted & &free, release: &mine - &wanted }
 }
 
 fn give_to_fewest(held: &mut BTreeMap<&str, Vec<Lane>>, lane: Lane) {
@@ -62,7 +62,7 @@ fn surplus(held: &mut BTreeMap<&str, Vec<Lane>>) -> Option<Lane> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::plan;
+    use super::assign;
     use crate::domain::lane::Lane;
     use crate::store::{Roster, Standing};
 
@@ -80,8 +80,8 @@ mod tests {
     fn settled(mut roster: Roster) -> (BTreeMap<String, usize>, usize) {
         for round in 0..10 {
             let plans: Vec<_> =
-                roster.replicas.iter().map(|me| (me.clone(), plan(&roster, me))).collect();
-            if plans.iter().all(|(_, plan)| plan.take.is_empty() && plan.give.is_empty()) {
+                roster.replicas.iter().map(|me| (me.clone(), assign(&roster, me))).collect();
+            if plans.iter().all(|(_, plan)| plan.acquire.is_empty() && plan.release.is_empty()) {
                 let mut loads: BTreeMap<_, _> =
                     roster.replicas.iter().map(|r| (r.clone(), 0)).collect();
                 let holders = roster.lanes.iter().filter_map(|standing| standing.holder.clone());
@@ -89,12 +89,12 @@ mod tests {
                 return (loads, round);
             }
             for (me, plan) in plans {
-                for lane in &plan.give {
+                for lane in &plan.release {
                     let standing = &mut roster.lanes[usize::from(lane.number())];
                     assert_eq!(standing.holder.as_ref(), Some(&me), "gives what is its own");
                     standing.holder = None;
                 }
-                for lane in &plan.take {
+                for lane in &plan.acquire {
                     let standing = &mut roster.lanes[usize::from(lane.number())];
                     assert_eq!(standing.holder.replace(me.clone()), None, "two reach for {lane}");
                 }
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_replica_that_is_not_listed_yet_plans_as_if_it_were() {
-        let all = plan(&roster("", "- -"), "a");
-        assert_eq!(all.take.len(), 2);
-        assert_eq!(plan(&roster("b", "b b -"), "a").take.len(), 1);
-        assert_eq!(plan(&roster("b", "b b b"), "a"), plan(&roster("a b", "b b b"), "a"));
+        let all = assign(&roster("", "- -"), "a");
+        assert_eq!(all.acquire.len(), 2);
+        assert_eq!(assign(&roster("b", "b b -"), "a").acquire.len(), 1);
+        assert_eq!(assign(&roster("b", "b b b"), "a"), assign(&roster("a b", "b b b"), "a"));
     }
 }

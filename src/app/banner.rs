@@ -10,7 +10,7 @@ use crate::broker::{self, Opened};
 use crate::config::Config;
 
 /// The parts that serve, for the line that introduces them.
-pub(super) struct Introduction {
+pub(super) struct Banner {
     /// Which store, and where.
     pub(super) store: String,
     /// Which broker, and where.
@@ -25,9 +25,9 @@ pub(super) struct Introduction {
     pub(super) replica: String,
 }
 
-impl Introduction {
+impl Banner {
     /// Tells it, with the address that is listened on.
-    pub(super) fn tell(&self, address: SocketAddr) {
+    pub(super) fn log(&self, address: SocketAddr) {
         let Self { store, broker, env, tenants, lanes, replica } = self;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, %address, store, broker, env, tenants, lanes, replica, "serving");
@@ -38,7 +38,7 @@ impl Introduction {
 pub(super) fn broker(config: &Config, opened: &Opened) -> String {
     match (&config.broker, opened) {
         (broker::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
-        (_, Opened::Embedded(mirror)) => format!("embedded at {}, memory only", mirror.address()),
+        (_, Opened::Embedded(preview)) => format!("embedded at {}, memory only", preview.address()),
         _ => "none".to_owned(),
     }
 }

@@ -13,8 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::health::News;
-use super::{Backoff, Error, PAGE_EVENTS_MAX, Parts, page_scan};
+use super::{Backoff, Error, FollowDeps, PAGE_EVENTS_MAX, page_scan};
 use crate::broker::{Broker, Described};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
@@ -22,6 +21,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::health::Occurrence;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Logs that one read looks at.
@@ -36,19 +36,19 @@ struct Oldest {
 
 /// Looks until `stop`; says so when it has looked once.
 pub(super) async fn run(
-    parts: Parts,
+    deps: FollowDeps,
     broker: Arc<dyn Broker>,
     stop: CancellationToken,
     looked: oneshot::Sender<()>,
 ) {
     let (mut told, mut looked) = (BTreeSet::new(), Some(looked));
     while !stop.is_cancelled() {
-        match look(&parts, &*broker).await {
+        match look(&deps, &*broker).await {
             Ok(found) => {
                 for topic in told.iter().filter(|topic| !found.contains_key(*topic)) {
-                    parts.health.well(&name(topic));
+                    deps.health.healthy(&name(topic));
                 }
-                found.iter().for_each(|(topic, why)| tell(&parts, topic, why));
+                found.iter().for_each(|(topic, why)| tell(&deps, topic, why));
                 told = found.into_keys().collect();
             }
             Err(error) => tracing::debug!(%error, "failed to look how old is what is pending"),
@@ -59,15 +59,15 @@ pub(super) async fn run(
 }
 
 /// The topics of which something pending will be deleted once it is published, and why.
-async fn look(parts: &Parts, broker: &dyn Broker) -> Result<BTreeMap<Topic, String>, Error> {
-    let oldest = oldest(parts).await?;
-    let now = parts.clock.now();
+async fn look(deps: &FollowDeps, broker: &dyn Broker) -> Result<BTreeMap<Topic, String>, Error> {
+    let oldest = oldest(deps).await?;
+    let now = deps.clock.now();
     let limit = |oldest: &Oldest, retention: Option<i64>| {
         let age = now.as_ms().saturating_sub(oldest.time.as_ms());
         retention.filter(|retention| age >= *retention).map(|retention| (age, retention))
     };
     let by_file = |topic: &Topic, oldest: &Oldest| {
-        let spec = parts.settings.spec(&oldest.tenant, topic);
+        let spec = deps.settings.spec(&oldest.tenant, topic);
         Some(spec.retention_ms).filter(|retention| *retention >= 0 && !spec.compacted)
     };
     // A topic that is there keeps what it keeps, whatever the file says.
@@ -101,14 +101,14 @@ async fn look(parts: &Parts, broker: &dyn Broker) -> Result<BTreeMap<Topic, Stri
 }
 
 /// The oldest pending event of each topic in the first page behind each cursor.
-async fn oldest(parts: &Parts) -> Result<BTreeMap<Topic, Oldest>, Error> {
+async fn oldest(deps: &FollowDeps) -> Result<BTreeMap<Topic, Oldest>, Error> {
     let relay = Follower::relay();
     let mut pending = Vec::new();
     let mut cursors = BTreeMap::new();
-    for lane in (0..parts.bells.count()).map(Lane::new) {
-        cursors.extend(parts.store.load_lane(lane, &relay).await?);
+    for lane in (0..deps.wakeups.count()).map(Lane::new) {
+        cursors.extend(deps.store.load_lane(lane, &relay).await?);
     }
-    for enabled in parts.store.list().await? {
+    for enabled in deps.store.list().await? {
         let cursor = cursors.get(&enabled.tenant).filter(|cursor| cursor.log_id == enabled.log_id);
         let at = cursor.map_or(Position::START, |cursor| cursor.position);
         if at < enabled.head {
@@ -119,7 +119,7 @@ async fn oldest(parts: &Parts) -> Result<BTreeMap<Topic, Oldest>, Error> {
     for some in pending.chunks(LOGS_MAX) {
         let each = (PAGE_EVENTS_MAX / some.len()).max(1);
         for event in
-            parts.store.read(some, &page_scan(each)).await?.into_iter().flat_map(|s| s.events)
+            deps.store.read(some, &page_scan(each)).await?.into_iter().flat_map(|s| s.events)
         {
             let (tenant, position, time) = (event.tenant, event.position, event.time);
             let known = oldest.entry(event.topic).or_insert_with(|| Oldest {
@@ -135,8 +135,8 @@ async fn oldest(parts: &Parts) -> Result<BTreeMap<Topic, Oldest>, Error> {
     Ok(oldest)
 }
 
-fn tell(parts: &Parts, topic: &Topic, why: &str) {
-    if parts.health.trouble(&name(topic), why) == News::New {
+fn tell(deps: &FollowDeps, topic: &Topic, why: &str) {
+    if deps.health.degraded(&name(topic), why) == Occurrence::First {
         tracing::warn!(%topic, "{why}");
     }
 }
