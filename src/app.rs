@@ -14,7 +14,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{self, Opened};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::position::LogId;
@@ -24,6 +23,7 @@ use crate::health::Health;
 use crate::http;
 use crate::intake::{Intake, Wake, Writers};
 use crate::metrics::Metrics;
+use crate::sink::{self, Opened};
 use crate::store::{self, Access, Store};
 use crate::tasks::Tasks;
 
@@ -69,7 +69,7 @@ pub async fn build_on(
     for tenant in config.settings.tenants() {
         store.introduce(tenant, LogId::new(clock.new_id())).await?;
     }
-    let broker = broker::open(&config.broker)?;
+    let broker = sink::open(&config.broker)?;
     if matches!(broker, Opened::Kafka(_)) && config.settings.naming().env().is_none() {
         tracing::warn!(
             "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \

@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::broker;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::http;
 use crate::intake;
+use crate::sink;
 
 pub use options::{
     Cli, Command, Given, KafkaOptions, LanesCommand, ServeOptions, StoreOptions, TenantsCommand,
@@ -48,7 +48,7 @@ pub struct Config {
     /// Which store.
     pub store: crate::store::Config,
     /// Which broker.
-    pub broker: broker::Config,
+    pub broker: sink::Config,
 }
 
 impl Config {
@@ -79,7 +79,7 @@ pub fn broker_config(
     options: &KafkaOptions,
     store: &StoreOptions,
     lanes: u16,
-) -> anyhow::Result<broker::Config> {
+) -> anyhow::Result<sink::Config> {
     let naming = Naming::new(store.env.as_deref(), None)?;
     kafka::broker(options, naming, lanes, &environment::variables()?)
 }

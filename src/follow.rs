@@ -30,12 +30,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{self, Opened};
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
 use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
 use crate::metrics::Metrics;
+use crate::sink::{self, Opened};
 use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
 
@@ -160,7 +160,7 @@ impl Followers {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Broker(#[from] broker::Error),
+    Sink(#[from] sink::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }

@@ -2,13 +2,13 @@
 //! event, then a Kafka record, exactly once and in order.
 //!
 //! ```text
-//! http ──► Change ──► intake ──► store.append     relay ──► Page ──► lane ──► broker
+//! http ──► Change ──► intake ──► store.append     relay ──► Page ──► lane ──► sink
 //!          only legal  group      lock, dedupe,   behind Kafka's     one transaction:
 //!          old/new/id  commit     seal, commit    cursor             records + cursors
 //! ```
 //!
 //! The log of a tenant is the truth, and everyone else follows it. Arrows between the rooms point
-//! one way: `app, cli → http → follow, intake → store, broker → domain`.
+//! one way: `app, cli → http → follow, intake → store, sink → domain`.
 
 pub mod domain;
 
@@ -28,7 +28,7 @@ pub mod store;
 
 pub mod follow;
 
-pub mod broker;
+pub mod sink;
 
 pub mod config;
 

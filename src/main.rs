@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::{self, Opened};
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, Cli, Command, Config, KafkaOptions, LanesCommand, StoreOptions, TenantsCommand,
     TopicsCommand,
 };
 use event_gateway::metrics::Metrics;
+use event_gateway::sink::{self, Opened};
 use event_gateway::store::{self, Access, Store};
 use event_gateway::{app, cli, telemetry};
 
@@ -89,7 +89,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let broker = open_broker(&options.kafka, &options.store, &*store, 0).await?;
             let deps = cli::restore::Deps {
                 store: &*store,
-                broker: &broker,
+                sink: &broker,
                 settings: &settings,
                 clock: &*clock,
             };
@@ -106,9 +106,8 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let store = open_attached(&options.store, clock).await?;
             let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
             // The embedded broker would be another than that of a running `serve`.
-            let kafka = matches!(kafka, broker::Config::Kafka(_))
-                .then(|| broker::open(&kafka))
-                .transpose()?;
+            let kafka =
+                matches!(kafka, sink::Config::Kafka(_)).then(|| sink::open(&kafka)).transpose()?;
             cli::topics::list(&*store, &settings, kafka.as_ref()).await
         }
     }
@@ -129,5 +128,5 @@ async fn open_broker(
     lanes_min: u16,
 ) -> anyhow::Result<Opened> {
     let lanes = u16::try_from(store.roster().await?.lanes.len())?;
-    Ok(broker::open(&config::broker_config(options, names, lanes.max(lanes_min))?)?)
+    Ok(sink::open(&config::broker_config(options, names, lanes.max(lanes_min))?)?)
 }

@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 
-use crate::broker::{self, Opened};
 use crate::config::Config;
+use crate::sink::{self, Opened};
 
 /// The parts that serve, for the line that introduces them.
 pub(super) struct Banner {
@@ -37,7 +37,7 @@ impl Banner {
 /// Where records go, and that an embedded broker forgets them.
 pub(super) fn broker(config: &Config, opened: &Opened) -> String {
     match (&config.broker, opened) {
-        (broker::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
+        (sink::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
         (_, Opened::Embedded(preview)) => format!("embedded at {}, memory only", preview.address()),
         _ => "none".to_owned(),
     }

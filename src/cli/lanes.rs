@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::broker::Opened;
 use crate::follow::resize;
+use crate::sink::Opened;
 use crate::store::Store;
 
 /// Prints a line for each lane, then one with the replicas that attend.
@@ -27,13 +27,8 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 }
 
 /// Makes it `lanes` lanes, and prints what was done; `by` names who does it.
-pub async fn resize(
-    store: &dyn Store,
-    broker: &Opened,
-    by: &str,
-    lanes: u16,
-) -> anyhow::Result<()> {
-    let kafka = match broker {
+pub async fn resize(store: &dyn Store, sink: &Opened, by: &str, lanes: u16) -> anyhow::Result<()> {
+    let kafka = match sink {
         Opened::Kafka(kafka) => Some(&**kafka),
         Opened::Embedded(_) | Opened::None => None,
     };

@@ -5,12 +5,12 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 
-use crate::broker::{Broker, Opened, Published};
 use crate::clock::Clock;
 use crate::domain::follower::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::follow::restore::{self, Difference};
+use crate::sink::{Opened, PublishedRecord, Sink};
 use crate::store::{Enabled, Store};
 
 /// What it works on.
@@ -18,7 +18,7 @@ pub struct Deps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// What they were published to.
-    pub broker: &'a Opened,
+    pub sink: &'a Opened,
     /// Which topics each tenant has.
     pub settings: &'a Settings,
     /// Gives new logs their ids.
@@ -27,7 +27,7 @@ pub struct Deps<'a> {
 
 /// Looks at that tenant, or at all; an error if histories differ and that was not accepted.
 pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
-    let Opened::Kafka(kafka) = deps.broker else {
+    let Opened::Kafka(kafka) = deps.sink else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
     let mut enabled = deps.store.list().await?;
@@ -54,7 +54,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
 /// Whether the tenant's histories differ.
 async fn look(
     deps: &Deps<'_>,
-    kafka: &dyn Broker,
+    kafka: &dyn Sink,
     enabled: &Enabled,
     accept: bool,
 ) -> anyhow::Result<bool> {
@@ -106,7 +106,7 @@ fn print(difference: &Difference) -> std::io::Result<()> {
             "PARTITION", "OFFSET", "POSITION"
         )?;
     }
-    for Published { topic, partition, offset, key, position, event_id } in only_in_kafka {
+    for PublishedRecord { topic, partition, offset, key, position, event_id } in only_in_kafka {
         writeln!(out, "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}")?;
     }
     Ok(())

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use crate::broker::{Described, Opened};
 use crate::domain::settings::Settings;
 use crate::domain::topic::Topic;
+use crate::sink::{Opened, TopicDescription};
 use crate::store::Store;
 
 /// Prints a line for each topic; warns of each that Kafka has with other settings than the files
@@ -48,7 +48,10 @@ pub async fn list(
 }
 
 /// Asks Kafka for the topics; `None` if there is no Kafka, or it does not answer.
-async fn described(kafka: Option<&Opened>, topics: &[Topic]) -> Option<HashMap<Topic, Described>> {
+async fn described(
+    kafka: Option<&Opened>,
+    topics: &[Topic],
+) -> Option<HashMap<Topic, TopicDescription>> {
     let Some(Opened::Kafka(kafka)) = kafka else { return None };
     match kafka.describe(topics).await {
         Ok(described) => Some(described),

@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::environment::is_service_link;
 use super::options::BrokerChoice;
 use super::{KafkaOptions, hosts};
-use crate::broker::{Config, KafkaConfig};
 use crate::domain::topic::Naming;
+use crate::sink::{Config, KafkaConfig};
 
 /// As often as librdkafka asks about the topics that it knows.
 const TOPICS_IDLE_AFTER: Duration = Duration::from_secs(300);

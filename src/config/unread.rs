@@ -6,7 +6,7 @@
 
 use super::options::Given;
 use super::{Config, ServeOptions};
-use crate::broker;
+use crate::sink;
 use crate::store;
 
 const SERVER: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE"];
@@ -57,22 +57,22 @@ fn unread<'a>(
     let all_of_kafka = [all_of_kafka, given.beginning_with("KAFKA_CONFIG_")].concat();
     let protocol = options.kafka.kafka_security_protocol.to_ascii_uppercase();
     let of_kafka = match (&config.broker, options.kafka.broker) {
-        (broker::Config::Kafka(_), _) => {
+        (sink::Config::Kafka(_), _) => {
             let why = format!("KAFKA_SECURITY_PROTOCOL is {protocol}");
             let sasl = if protocol.starts_with("SASL_") { Vec::new() } else { given.of(&SASL) };
             let tls = if protocol.ends_with("SSL") { Vec::new() } else { given.of(&TLS) };
             vec![([sasl, tls].concat(), why)]
         }
-        (broker::Config::Embedded, None) => {
+        (sink::Config::Embedded, None) => {
             vec![(
                 all_of_kafka,
                 "KAFKA_HOST is unset, so the broker is the embedded one".to_owned(),
             )]
         }
-        (broker::Config::Embedded, Some(_)) => {
+        (sink::Config::Embedded, Some(_)) => {
             vec![(all_of_kafka, "BROKER is embedded".to_owned())]
         }
-        (broker::Config::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
+        (sink::Config::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
     };
     of_store.into_iter().chain(of_kafka).filter(|(names, _)| !names.is_empty()).collect()
 }

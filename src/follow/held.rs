@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use super::FollowDeps;
 use super::suspects::{self, Suspects};
-use crate::broker::{self, Described, Page, Unwritable};
 use crate::domain::envelope::Envelope;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::health::{Health, Occurrence};
+use crate::sink::{self, Page, TopicDescription, UnavailableTopic};
 
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ fn of_tenant(tenant: &TenantId) -> String {
 }
 
 /// Asks whether topics take something again whose pause is over, so that no page fails for it.
-pub(super) async fn ask_again(deps: &FollowDeps, broker: &dyn broker::Broker, held: &mut Held) {
+pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &mut Held) {
     // What no file names is not made anew.
     let names = |topic: &Topic, tenant: &TenantId| deps.settings.names(tenant, topic);
     let over =
@@ -112,7 +112,7 @@ pub(super) async fn ask_again(deps: &FollowDeps, broker: &dyn broker::Broker, he
     if over.is_empty() {
         return;
     }
-    if let Err(broker::Error::Away(topics)) = broker.ensure(&over).await {
+    if let Err(sink::Error::Unavailable(topics)) = sink.ensure(&over).await {
         for unwritable in &topics {
             let tenant = held.topics.get(&unwritable.topic).map(|(tenant, _)| tenant.clone());
             tenant.into_iter().for_each(|tenant| hold_topic(deps, held, tenant, unwritable));
@@ -124,13 +124,13 @@ pub(super) async fn ask_again(deps: &FollowDeps, broker: &dyn broker::Broker, he
 /// which record of the page it is.
 pub(super) async fn hold(
     deps: &FollowDeps,
-    broker: &dyn broker::Broker,
+    sink: &dyn sink::Sink,
     suspects: &mut Suspects,
     page: &Page,
-    error: &broker::Error,
+    error: &sink::Error,
 ) -> bool {
     match error {
-        broker::Error::Away(topics) => {
+        sink::Error::Unavailable(topics) => {
             for unwritable in topics {
                 let event = suspects::first_of(&unwritable.topic, page).into_iter().next();
                 let tenant = event.map(|event| event.tenant.clone());
@@ -139,9 +139,9 @@ pub(super) async fn hold(
             }
             true
         }
-        broker::Error::Early(_) => {
+        sink::Error::Early(_) => {
             let Some(event) = suspects::single(page) else { return false };
-            let described = broker.describe(std::slice::from_ref(&event.topic)).await;
+            let described = sink.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));
             hold_early(deps, &mut suspects.held, event, &described.unwrap_or_default())
         }
@@ -149,8 +149,8 @@ pub(super) async fn hold(
     }
 }
 
-fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: &Unwritable) {
-    let Unwritable { topic, why } = unwritable;
+fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: &UnavailableTopic) {
+    let UnavailableTopic { topic, why } = unwritable;
     let before = held.topics.get(topic).map(|(_, wait)| *wait);
     let wait = Wait::again(before, deps.clock.now(), None);
     let since = wait.since;
@@ -164,7 +164,12 @@ fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: 
 
 /// A record that Kafka takes for one of the future. One that is too old for its topic is never
 /// taken.
-fn hold_early(deps: &FollowDeps, held: &mut Held, event: &Envelope, topic: &Described) -> bool {
+fn hold_early(
+    deps: &FollowDeps,
+    held: &mut Held,
+    event: &Envelope,
+    topic: &TopicDescription,
+) -> bool {
     let now = deps.clock.now();
     let too_old = |max: i64| event.time.as_ms() < now.as_ms().saturating_sub(max);
     if topic.age_ms_max.is_some_and(too_old) {

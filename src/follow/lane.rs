@@ -18,13 +18,13 @@ use super::relay::{self, Relay};
 use super::suspects::{self, Suspects};
 use super::unnamed;
 use super::{Backoff, FollowDeps, LOOK_AGAIN};
-use crate::broker::{self, Broker, Page, Producer};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
 use crate::health::{self, Occurrence};
+use crate::sink::{self, Page, Publisher, Sink};
 use crate::store::{self, Lease, Renewed};
 
 /// How long a lane is held by who says nothing.
@@ -38,7 +38,7 @@ const STAND: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 enum End {
     #[error(transparent)]
-    Broker(#[from] broker::Error),
+    Sink(#[from] sink::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the lease was lost")]
@@ -50,7 +50,7 @@ enum End {
 impl End {
     /// Whether trying again soon is of no use.
     fn is_for_an_operator(&self) -> bool {
-        let of_broker = matches!(self, Self::Broker(error) if error.is_for_an_operator());
+        let of_broker = matches!(self, Self::Sink(error) if error.is_for_an_operator());
         of_broker || matches!(self, Self::Relay(relay::Error::CursorLost(..)))
     }
 }
@@ -58,11 +58,11 @@ impl End {
 /// Works on one lane until `stop`, or until another replica holds it.
 pub(super) async fn run(
     deps: FollowDeps,
-    broker: Arc<dyn Broker>,
+    sink: Arc<dyn Sink>,
     lane: Lane,
     stop: CancellationToken,
 ) {
-    let worker = Worker { who: lane.to_string(), deps, broker, lane, stop };
+    let worker = Worker { who: lane.to_string(), deps, sink, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut suspects = Suspects::default();
     while !worker.stop.is_cancelled() {
@@ -96,13 +96,13 @@ pub(super) enum Next {
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error(transparent)]
-    Ensure(broker::Error),
+    Ensure(sink::Error),
     #[error(transparent)]
-    Publish(broker::Error),
+    Publish(sink::Error),
 }
 
 impl Refusal {
-    fn error(&self) -> &broker::Error {
+    fn error(&self) -> &sink::Error {
         let (Self::Ensure(error) | Self::Publish(error)) = self;
         error
     }
@@ -110,14 +110,14 @@ impl Refusal {
     /// A word for what is done about it.
     fn cause(&self) -> &'static str {
         match self.error() {
-            broker::Error::Retry(_) | broker::Error::TooFewBrokers(_) => "retry",
-            broker::Error::Away(_) => "away",
-            broker::Error::Early(_) => "early",
-            broker::Error::Isolate(_) => "isolate",
-            broker::Error::Topic(..) => "topic",
-            broker::Error::Fenced(_) => "fenced",
-            broker::Error::Denied(_) | broker::Error::Setting(_) => "denied",
-            broker::Error::Cursors(_) => "cursors",
+            sink::Error::Retry(_) | sink::Error::TooFewBrokers(_) => "retry",
+            sink::Error::Unavailable(_) => "away",
+            sink::Error::Early(_) => "early",
+            sink::Error::Isolate(_) => "isolate",
+            sink::Error::Topic(..) => "topic",
+            sink::Error::Fenced(_) => "fenced",
+            sink::Error::Denied(_) | sink::Error::Setting(_) => "denied",
+            sink::Error::Cursors(_) => "cursors",
         }
     }
 }
@@ -125,7 +125,7 @@ impl Refusal {
 impl From<Refusal> for End {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Ensure(error) | Refusal::Publish(error) => Self::Broker(error),
+            Refusal::Ensure(error) | Refusal::Publish(error) => Self::Sink(error),
         }
     }
 }
@@ -133,7 +133,7 @@ impl From<Refusal> for End {
 struct Worker {
     who: String,
     deps: FollowDeps,
-    broker: Arc<dyn Broker>,
+    sink: Arc<dyn Sink>,
     lane: Lane,
     stop: CancellationToken,
 }
@@ -157,7 +157,7 @@ impl Worker {
             lost = self.keep(&lease) => Err(lost),
         };
         self.deps.metrics.lane_left();
-        if matches!(end, Err(End::Broker(broker::Error::Fenced(_)))) {
+        if matches!(end, Err(End::Sink(sink::Error::Fenced(_)))) {
             suspects.rivals.fenced(&self.deps, self.lane, &lease).await;
         }
         if let Err(error) = self.deps.store.release(&lease).await {
@@ -194,7 +194,7 @@ impl Worker {
         if !self.wait_for_first_event().await? {
             return Ok(Next::GoOn);
         }
-        let (mut producer, mut relay) = self.take_over(lease).await?;
+        let (mut publisher, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
             let live = match self.next_page(&mut relay, suspects, &mut committed).await {
@@ -204,11 +204,11 @@ impl Worker {
             if let Some(page) = &live {
                 self.checkpoint(lease, &relay.begin(page)).await?;
                 let (published, meanwhile) = tokio::join!(
-                    self.publish(producer, page),
+                    self.publish(publisher, page),
                     self.meanwhile(lease, &mut relay, &committed, suspects)
                 );
-                producer = match published {
-                    Ok(producer) => producer,
+                publisher = match published {
+                    Ok(publisher) => publisher,
                     Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
                 };
                 suspects.clear(page);
@@ -226,8 +226,8 @@ impl Worker {
             self.settle(lease, &mut relay).await?;
             if let Some(release) = &release {
                 self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
-                producer = match self.publish(producer, &release.page).await {
-                    Ok(producer) => producer,
+                publisher = match self.publish(publisher, &release.page).await {
+                    Ok(publisher) => publisher,
                     Err(error) => {
                         return self.refused(lease, &relay, suspects, &release.page, error).await;
                     }
@@ -243,7 +243,7 @@ impl Worker {
             }
             backoff.reset();
             if live.is_none() && release.is_none() {
-                if producer.is_worn() {
+                if publisher.should_recycle() {
                     tracing::info!(lane = %self.lane, "lets a producer go, most of whose topics \
                                                        are idle");
                     return Ok(Next::TakeOver);
@@ -256,15 +256,15 @@ impl Worker {
     }
 
     /// Fences whoever had the lane, and goes on from its cursors.
-    async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Producer>, Relay), End> {
-        let fenced = self.broker.fence(self.lane).await?;
-        let mut relay = Relay::resume(&self.deps, self.lane, fenced.cursors).await?;
+    async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Publisher>, Relay), End> {
+        let taken = self.sink.take_over(self.lane).await?;
+        let mut relay = Relay::resume(&self.deps, self.lane, taken.cursors).await?;
         self.settle(lease, &mut relay).await?;
         self.checkpoint(lease, &relay.cursors()).await?;
         self.deps.health.healthy(&self.who);
         self.deps.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
-        Ok((fenced.producer, relay))
+        Ok((taken.publisher, relay))
     }
 
     /// Writes down the cursors of the page before, and reads ahead, while a page is published.
@@ -288,7 +288,7 @@ impl Worker {
         suspects: &mut Suspects,
         committed: &mut Vec<(TenantId, Cursor)>,
     ) -> Result<Option<Arc<Page>>, relay::Error> {
-        held::ask_again(&self.deps, &*self.broker, &mut suspects.held).await;
+        held::ask_again(&self.deps, &*self.sink, &mut suspects.held).await;
         suspects.rivals.look(&self.deps, self.lane);
         let page = relay.offer(&self.deps, suspects).await?;
         committed.retain(|(tenant, _)| !relay.stopped.contains(tenant));
@@ -309,12 +309,12 @@ impl Worker {
 
     async fn publish(
         &self,
-        producer: Box<dyn Producer>,
+        publisher: Box<dyn Publisher>,
         page: &Arc<Page>,
-    ) -> Result<Box<dyn Producer>, Refusal> {
-        unnamed::refuse(&self.deps, &*self.broker, page).await.map_err(Refusal::Ensure)?;
-        self.broker.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
-        producer.publish(page.clone()).await.map_err(Refusal::Publish)
+    ) -> Result<Box<dyn Publisher>, Refusal> {
+        unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
+        self.sink.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
+        publisher.publish(page.clone()).await.map_err(Refusal::Publish)
     }
 
     /// What to do about a page that was not published. Its producer is gone: the lane is taken over
@@ -328,20 +328,20 @@ impl Worker {
         refusal: Refusal,
     ) -> Result<Next, End> {
         self.deps.metrics.page_failed(refusal.cause());
-        if held::hold(&self.deps, &*self.broker, suspects, page, refusal.error()).await {
+        if held::hold(&self.deps, &*self.sink, suspects, page, refusal.error()).await {
             return Ok(Next::TakeOver);
         }
         let (refused, whole) = match &refusal {
-            Refusal::Publish(broker::Error::Isolate(_) | broker::Error::Early(_)) => {
+            Refusal::Publish(sink::Error::Isolate(_) | sink::Error::Early(_)) => {
                 (suspects.narrow(page).into_iter().collect(), Whole::Key)
             }
-            Refusal::Publish(broker::Error::Topic(topic, _)) => {
+            Refusal::Publish(sink::Error::Topic(topic, _)) => {
                 (suspects.doubt(topic, page), Whole::Topic)
             }
-            Refusal::Ensure(broker::Error::Topic(topic, _)) => {
+            Refusal::Ensure(sink::Error::Topic(topic, _)) => {
                 (suspects::first_of(topic, page), Whole::Topic)
             }
-            Refusal::Publish(broker::Error::Retry(_)) => {
+            Refusal::Publish(sink::Error::Retry(_)) => {
                 suspects.too_slow(page);
                 return Err(refusal.into());
             }
@@ -404,7 +404,7 @@ impl Worker {
     }
 
     fn complain(&self, end: &End) {
-        let (lane, all) = (self.lane, matches!(end, End::Broker(broker::Error::TooFewBrokers(_))));
+        let (lane, all) = (self.lane, matches!(end, End::Sink(sink::Error::TooFewBrokers(_))));
         match (self.deps.health.degraded(&self.who, end), end.is_for_an_operator()) {
             (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),
             // It is told once for all lanes.

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane_assignment::{Assignment, assign};
 use super::{FollowDeps, lane, topics};
-use crate::broker::Broker;
 use crate::domain::lane::Lane;
 use crate::health::Occurrence;
+use crate::sink::Sink;
 use crate::store;
 use crate::tasks::{Ended, Tasks};
 
@@ -30,10 +30,10 @@ const TWIN: &str = "replica";
 
 /// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and
 /// leaves.
-pub(super) async fn run(deps: FollowDeps, broker: Arc<dyn Broker>, stop: CancellationToken) {
+pub(super) async fn run(deps: FollowDeps, sink: Arc<dyn Sink>, stop: CancellationToken) {
     let mut manager = LaneManager {
         deps,
-        broker,
+        sink,
         workers: Tasks::default(),
         running: BTreeMap::new(),
         attended: None,
@@ -72,7 +72,7 @@ enum Error {
 
 struct LaneManager {
     deps: FollowDeps,
-    broker: Arc<dyn Broker>,
+    sink: Arc<dyn Sink>,
     /// By the names of their lanes.
     workers: Tasks,
     running: BTreeMap<Lane, CancellationToken>,
@@ -136,7 +136,7 @@ impl LaneManager {
         }
         let stop = CancellationToken::new();
         self.running.insert(lane, stop.clone());
-        let worker = lane::run(self.deps.clone(), self.broker.clone(), lane, stop);
+        let worker = lane::run(self.deps.clone(), self.sink.clone(), lane, stop);
         self.workers.spawn(lane.to_string(), worker);
     }
 

@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 
-use crate::broker::{KnownCursor, KnownCursors};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Follower;
@@ -14,6 +13,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
+use crate::sink::{KnownCursor, KnownCursors};
 
 /// With more keys than these, the topic is parked.
 const KEYS_MAX: usize = 100;

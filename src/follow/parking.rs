@@ -13,7 +13,6 @@ use super::lot::{self, Lot};
 use super::relay::{Error, Relay};
 use super::verify::{self, ParkingLost};
 use super::{FollowDeps, page_scan};
-use crate::broker::{self, Page};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
 use crate::domain::filter::{Filter, TopicPattern};
@@ -22,6 +21,7 @@ use crate::domain::parked::{Asked, Parked, State};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::sink::{self, Page};
 use crate::store::{self, LogLedger, Scan, Slice};
 
 /// Rows that one read looks at.
@@ -31,7 +31,7 @@ impl Relay {
     /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed
     /// since it was last written.
     pub(super) async fn take_stock(&mut self, deps: &FollowDeps) -> Result<(), Error> {
-        let proved = broker::ledgers(&self.known);
+        let proved = sink::ledgers(&self.known);
         let ledgers = self.ledgers(deps).await?;
         let running = self.progress.iter().filter(|(tenant, _)| !self.stopped.contains(*tenant));
         let running: Vec<_> =

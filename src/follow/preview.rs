@@ -1,6 +1,6 @@
 //! The preview: a follower that shows the newest events on the embedded broker.
 //!
-//! Fed by the store's logs; feeds `broker::Mirror`, which is memory only. Its cursors are in memory
+//! Fed by the store's logs; feeds `sink::Mirror`, which is memory only. Its cursors are in memory
 //! too: each start begins at the newest 10,000 positions of each tenant. It never says that
 //! anything is published.
 
@@ -11,18 +11,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Backoff, Error, FollowDeps, LOOK_AGAIN, PAGE_EVENTS_MAX, page_scan};
-use crate::broker::Mirror;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::health::Occurrence;
+use crate::sink::Preview;
 use crate::store::{Head, Mark};
 
 const REFILL_POSITIONS: u64 = 10_000;
 const WHO: &str = "embedded broker";
 
 /// Follows all tenants until `stop`.
-pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Mirror>, stop: CancellationToken) {
+pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Preview>, stop: CancellationToken) {
     let lanes = Lane::all(deps.wakeups.count()).map(|lane| (lane, Mark::START)).collect();
     let mut worker = Worker { deps, preview, lanes, cursors: HashMap::new() };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -45,7 +45,7 @@ pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Mirror>, stop: Cancel
 
 struct Worker {
     deps: FollowDeps,
-    preview: Arc<dyn Mirror>,
+    preview: Arc<dyn Preview>,
     lanes: Vec<(Lane, Mark)>,
     cursors: HashMap<TenantId, Position>,
 }

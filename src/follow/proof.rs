@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use super::lot::Lot;
 use super::relay::{PAGE_TENANTS_MAX, Relay};
-use crate::broker::{Page, PageSlice, ParkingProof};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::sink::{Page, PageSlice, ParkingProof};
 
 impl Relay {
     /// For each log whose first page this is: a checkpoint at its start. Written before the page is

@@ -13,13 +13,13 @@ use super::rivals;
 use super::suspects::Suspects;
 use super::verify::CursorLost;
 use super::{FollowDeps, page_scan};
-use crate::broker::{KnownCursor, KnownCursors, Page, PageSlice};
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::sink::{KnownCursor, KnownCursors, Page, PageSlice};
 use crate::store::{self, Head, Mark, Slice, Start};
 
 pub(super) const PAGE_TENANTS_MAX: usize = 50;

@@ -13,13 +13,13 @@ use super::proof;
 use super::relay::{Error, Relay};
 use super::suspects::Suspects;
 use super::{FollowDeps, PAGE_EVENTS_MAX};
-use crate::broker::{Page, PageSlice, ParkingProof};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::Cursor;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::sink::{Page, PageSlice, ParkingProof};
 use crate::store::Slice;
 
 /// A page of what is released, and what is true once it is committed.

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use super::lane::LEASE;
 use super::lease::keep_renewing;
 use super::verify::CursorLost;
-use crate::broker::{self, Broker, Fenced, KnownCursor, KnownCursors, Page, PageSlice};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
+use crate::sink::{self, KnownCursor, KnownCursors, Page, PageSlice, Sink, TakenOver};
 use crate::store::{self, Enabled, Roster, Store};
 
 /// Cursors of one page.
@@ -31,7 +31,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// Kafka failed.
     #[error(transparent)]
-    Broker(#[from] broker::Error),
+    Sink(#[from] sink::Error),
     /// A cursor that must go along is not where it should be.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
@@ -64,7 +64,7 @@ pub struct Resized {
 /// be the one that the gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
-    kafka: Option<&dyn Broker>,
+    kafka: Option<&dyn Sink>,
     by: &str,
     lanes: u16,
 ) -> Result<Resized, Error> {
@@ -111,7 +111,7 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
 struct Copied {
     tenants: Vec<Enabled>,
     moves: BTreeMap<TenantId, Lane>,
-    lanes: BTreeMap<Lane, Fenced>,
+    lanes: BTreeMap<Lane, TakenOver>,
 }
 
 struct Resize<'a> {
@@ -122,13 +122,13 @@ struct Resize<'a> {
 }
 
 impl Resize<'_> {
-    async fn copy(&self, kafka: Option<&dyn Broker>) -> Result<Copied, Error> {
+    async fn copy(&self, kafka: Option<&dyn Sink>) -> Result<Copied, Error> {
         let tenants = self.store.list().await?;
         let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
         let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
         let noted = self.noted(&tenants).await?;
         let mut lanes = match (kafka, noted.keys().next()) {
-            (Some(kafka), _) => self.fence(kafka).await?,
+            (Some(kafka), _) => self.take_over(kafka).await?,
             (None, Some(tenant)) => return Err(Error::NoKafka(tenant.clone())),
             (None, None) => BTreeMap::new(),
         };
@@ -162,11 +162,11 @@ impl Resize<'_> {
     }
 
     /// Fences the lanes that there are, those that are to be, and those that ever were.
-    async fn fence(&self, kafka: &dyn Broker) -> Result<BTreeMap<Lane, Fenced>, Error> {
-        let most = kafka.widen(self.from.max(self.to)).await?;
+    async fn take_over(&self, kafka: &dyn Sink) -> Result<BTreeMap<Lane, TakenOver>, Error> {
+        let most = kafka.add_partitions(self.from.max(self.to)).await?;
         let mut lanes = BTreeMap::new();
         for lane in Lane::all(most) {
-            lanes.insert(lane, kafka.fence(lane).await?);
+            lanes.insert(lane, kafka.take_over(lane).await?);
         }
         Ok(lanes)
     }
@@ -174,7 +174,7 @@ impl Resize<'_> {
 
 /// Writes the cursors of those who move into their new lanes.
 async fn copy(
-    lanes: &mut BTreeMap<Lane, Fenced>,
+    lanes: &mut BTreeMap<Lane, TakenOver>,
     tenants: &[Enabled],
     moves: &BTreeMap<TenantId, Lane>,
     noted: &BTreeMap<TenantId, Cursor>,
@@ -193,12 +193,13 @@ async fn copy(
         }
     }
     for ((lane, follower), slices) in copies {
-        let Fenced { mut producer, cursors } = lanes.remove(&lane).expect("every lane is fenced");
+        let TakenOver { mut publisher, cursors } =
+            lanes.remove(&lane).expect("every lane is fenced");
         for slices in slices.chunks(CURSORS_MAX) {
             let page = Page { follower: follower.clone(), slices: slices.to_vec() };
-            producer = producer.publish(Arc::new(page)).await?;
+            publisher = publisher.publish(Arc::new(page)).await?;
         }
-        lanes.insert(lane, Fenced { producer, cursors });
+        lanes.insert(lane, TakenOver { publisher, cursors });
     }
     Ok(())
 }
@@ -212,16 +213,16 @@ fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, 
 /// Removes the cursors that stand in another lane than their tenant's: should the store ever go
 /// back in time to where that was its lane, nobody must go on from there.
 async fn remove_stale(
-    lanes: BTreeMap<Lane, Fenced>,
+    lanes: BTreeMap<Lane, TakenOver>,
     tenants: &[Enabled],
-) -> Result<(), broker::Error> {
-    for (lane, Fenced { producer, cursors }) in lanes {
+) -> Result<(), sink::Error> {
+    for (lane, TakenOver { publisher, cursors }) in lanes {
         let elsewhere: BTreeSet<_> =
             tenants.iter().filter(|t| t.lane != lane).map(|t| t.log_id).collect();
         let stale: Vec<_> =
             cursors.into_keys().filter(|(log_id, _)| elsewhere.contains(log_id)).collect();
         if !stale.is_empty() {
-            producer.forget(&stale).await?;
+            publisher.forget(&stale).await?;
         }
     }
     Ok(())

@@ -17,9 +17,6 @@ use super::lease::keep_renewing;
 use super::lot;
 use super::page_scan;
 use super::verify::{CursorLost, ParkingLost};
-use crate::broker::{
-    self, Broker, Fenced, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Published,
-};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
@@ -29,6 +26,10 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::sink::{
+    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, PublishedRecord, Sink,
+    TakenOver,
+};
 use crate::store::{self, Enabled, Lease, Renewed, Scan, Store};
 
 /// Why it is not known where they part, or nothing was changed.
@@ -39,7 +40,7 @@ pub enum Error {
     Store(#[from] store::Error),
     /// Kafka failed.
     #[error(transparent)]
-    Broker(#[from] broker::Error),
+    Sink(#[from] sink::Error),
     /// Somebody else was faster.
     #[error("tenant {0} changed meanwhile: look again")]
     Changed(TenantId),
@@ -63,13 +64,13 @@ pub struct Difference {
     /// Scopes that the store has as parked, and Kafka as ended.
     pub ended: BTreeSet<EventId>,
     /// What Kafka has and the log has not, in order of topic, partition and offset.
-    pub only_in_kafka: Vec<Published>,
+    pub only_in_kafka: Vec<PublishedRecord>,
 }
 
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on as it is.
 pub async fn compare(
     store: &dyn Store,
-    kafka: &dyn Broker,
+    kafka: &dyn Sink,
     settings: &Settings,
     enabled: &Enabled,
 ) -> Result<Option<Difference>, Error> {
@@ -86,7 +87,7 @@ pub async fn compare(
         topics.insert(event.topic.clone());
     })
     .await?;
-    let published = kafka.history(&Vec::from_iter(topics), enabled.log_id, behind).await?;
+    let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, behind).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     lot::raise(&mut parked, &cursors);
@@ -127,11 +128,7 @@ struct Evidence {
 }
 
 impl Evidence {
-    async fn gather(
-        store: &dyn Store,
-        kafka: &dyn Broker,
-        enabled: &Enabled,
-    ) -> Result<Self, Error> {
+    async fn gather(store: &dyn Store, kafka: &dyn Sink, enabled: &Enabled) -> Result<Self, Error> {
         let Enabled { tenant, log_id, lane, .. } = enabled;
         let is_its =
             |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
@@ -144,7 +141,7 @@ impl Evidence {
         };
         let mut parked = store.parked(tenant).await?;
         parked.retain(|parked| parked.log_id == *log_id);
-        let proved = broker::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
+        let proved = sink::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
         let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
         Ok(Self { checkpoint, known, is_whole, parking, proved, parked, cursors })
     }
@@ -201,7 +198,7 @@ pub struct RestoreDeps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// What they were published to.
-    pub kafka: &'a dyn Broker,
+    pub kafka: &'a dyn Sink,
     /// Which topics each tenant has.
     pub settings: &'a Settings,
 }
@@ -216,7 +213,7 @@ async fn go_on(
     let Difference { enabled, common, .. } = difference;
     let Enabled { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
-    let Fenced { mut producer, cursors } = kafka.fence(*lane).await?;
+    let TakenOver { mut publisher, cursors } = kafka.take_over(*lane).await?;
     // Now that nobody publishes it any more, it must still be as it was shown.
     let now = compare(store, kafka, settings, enabled).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
@@ -232,7 +229,7 @@ async fn go_on(
         {
             let cursor = Cursor { log_id: new, ..cursor };
             let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
-            producer = producer.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
+            publisher = publisher.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
         }
     }
     if !store.renew_log(tenant, *log_id, new, at).await? {
@@ -246,7 +243,7 @@ async fn go_on(
     // Nobody goes on from the former log, and who finds cursors of it would take them for another
     // store's.
     let former: Vec<_> = cursors.into_keys().filter(|(its, _)| its == log_id).collect();
-    if let Err(error) = producer.forget(&former).await {
+    if let Err(error) = publisher.forget(&former).await {
         tracing::warn!(%tenant, %error, "failed to remove the cursors of the former log; `/readyz` \
                                          names them");
     }

@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{Backoff, Error, FollowDeps, PAGE_EVENTS_MAX, page_scan};
-use crate::broker::{Broker, Described};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
@@ -22,6 +21,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::health::Occurrence;
+use crate::sink::{Sink, TopicDescription};
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Logs that one read looks at.
@@ -37,13 +37,13 @@ struct Oldest {
 /// Looks until `stop`; says so when it has looked once.
 pub(super) async fn run(
     deps: FollowDeps,
-    broker: Arc<dyn Broker>,
+    sink: Arc<dyn Sink>,
     stop: CancellationToken,
     looked: oneshot::Sender<()>,
 ) {
     let (mut told, mut looked) = (BTreeSet::new(), Some(looked));
     while !stop.is_cancelled() {
-        match look(&deps, &*broker).await {
+        match look(&deps, &*sink).await {
             Ok(found) => {
                 for topic in told.iter().filter(|topic| !found.contains_key(*topic)) {
                     deps.health.healthy(&name(topic));
@@ -59,7 +59,7 @@ pub(super) async fn run(
 }
 
 /// The topics of which something pending will be deleted once it is published, and why.
-async fn look(deps: &FollowDeps, broker: &dyn Broker) -> Result<BTreeMap<Topic, String>, Error> {
+async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, String>, Error> {
     let oldest = oldest(deps).await?;
     let now = deps.clock.now();
     let limit = |oldest: &Oldest, retention: Option<i64>| {
@@ -74,12 +74,12 @@ async fn look(deps: &FollowDeps, broker: &dyn Broker) -> Result<BTreeMap<Topic, 
     let topics: Vec<Topic> = oldest.keys().cloned().collect();
     let there = match topics.as_slice() {
         [] => Default::default(),
-        topics => broker.describe(topics).await.unwrap_or_default(),
+        topics => sink.describe(topics).await.unwrap_or_default(),
     };
     let mut found = BTreeMap::new();
     for (topic, oldest) in &oldest {
         let (retention, setting) = match there.get(topic) {
-            Some(Described { retention_ms, .. }) => {
+            Some(TopicDescription { retention_ms, .. }) => {
                 (*retention_ms, "retention.ms of the topic in Kafka")
             }
             None => (by_file(topic, oldest), "retention_ms of its entity in TENANTS_DIR"),

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::FollowDeps;
-use crate::broker::KnownCursors;
 use crate::domain::lane::Lane;
 use crate::health::Occurrence;
+use crate::sink::KnownCursors;
 use crate::store::{self, Head, Lease};
 
 /// So often within so long: once or twice, `restore` or `lanes resize` may have done it.

@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use super::PAGE_EVENTS_MAX;
 use super::held::Held;
 use super::rivals::Rivals;
-use crate::broker::Page;
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::sink::Page;
 
 /// A follower of a tenant's log that is alone in its pages.
 struct Suspect {

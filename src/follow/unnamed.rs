@@ -7,15 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::FollowDeps;
-use crate::broker::{Broker, Error, Page};
 use crate::domain::topic::Topic;
+use crate::sink::{Error, Page, Sink};
 
 /// Refuses the first topic of a page that no file names and Kafka hasn't.
-pub(super) async fn refuse(
-    deps: &FollowDeps,
-    broker: &dyn Broker,
-    page: &Page,
-) -> Result<(), Error> {
+pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> Result<(), Error> {
     let events = page.slices.iter().flat_map(|slice| &slice.events);
     let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
     let unnamed = topics.into_iter().filter(|(topic, tenant)| !deps.settings.names(tenant, topic));
@@ -24,7 +20,7 @@ pub(super) async fn refuse(
         return Ok(());
     }
     let asked: Vec<Topic> = unnamed.iter().map(|(topic, _)| (*topic).clone()).collect();
-    let there = broker.describe(&asked).await?;
+    let there = sink.describe(&asked).await?;
     let Some((topic, tenant)) = unnamed.into_iter().find(|(topic, _)| !there.contains_key(topic))
     else {
         return Ok(());

@@ -9,12 +9,12 @@ use super::FollowDeps;
 use super::page_scan;
 use super::parking::parked_in;
 use super::relay::{Error, PAGE_TENANTS_MAX, Relay};
-use crate::broker::KnownCursor;
 use crate::domain::follower::Cursor;
 use crate::domain::ledger::Ledger;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::health::{self, Occurrence};
+use crate::sink::KnownCursor;
 use crate::store::Scan;
 
 /// Kafka's cursor of a tenant is older than what the store knows to be published.
@@ -176,11 +176,11 @@ pub(super) fn went_back(lost: &impl std::fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::{CursorLost, KnownCursor, Ledger, ParkingLost, Position, TenantId};
-    use crate::broker::ParkingProof;
     use crate::domain::event::EventId;
     use crate::domain::follower::Cursor;
     use crate::domain::ledger::Digest;
     use crate::domain::position::LogId;
+    use crate::sink::ParkingProof;
     use uuid::Uuid;
 
     #[test]

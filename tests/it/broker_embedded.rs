@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use event_gateway::broker::{Config, Mirror, Opened, open};
 use event_gateway::domain::topic::TopicSpec;
+use event_gateway::sink::{Config, Opened, Preview, open};
 
 use crate::kafka::envelopes::{Log, assert_same, topic};
 use crate::kafka::{Isolation, consume, partitions};
 
-fn mirror() -> Arc<dyn Mirror> {
+fn mirror() -> Arc<dyn Preview> {
     let Ok(Opened::Embedded(mirror)) = open(&Config::Embedded) else { panic!("no mirror") };
     mirror
 }

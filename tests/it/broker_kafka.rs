@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
-use event_gateway::broker::{
-    Broker, Config, Error, KafkaConfig, Opened, Page, PageSlice, Producer, open,
-};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::topic::{Naming, TopicSpec};
+use event_gateway::sink::{
+    Config, Error, KafkaConfig, Opened, Page, PageSlice, Publisher, Sink, open,
+};
 
 use crate::kafka::envelopes::{Log, topic};
 use crate::kafka::{Record, address, consume_at_least, env};
@@ -32,7 +32,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The port on a cluster, under an `ENV` that nobody else has.
 struct World {
-    broker: Arc<dyn Broker>,
+    sink: Arc<dyn Sink>,
     address: String,
     env: String,
 }
@@ -68,8 +68,8 @@ impl World {
             max_request_bytes,
             topics_idle_after: IDLE_AFTER,
         });
-        let Opened::Kafka(broker) = open(&config).unwrap() else { panic!("another broker") };
-        Self { broker, address, env }
+        let Opened::Kafka(sink) = open(&config).unwrap() else { panic!("another broker") };
+        Self { sink, address, env }
     }
 
     /// A topic's name under this `ENV`.
@@ -93,12 +93,12 @@ impl World {
     /// Topics of one partition each.
     async fn with_topics(self, entities: &[&str]) -> Self {
         let specs: Vec<_> = entities.iter().map(|entity| self.spec(entity, 1)).collect();
-        eventually(|| self.broker.ensure(&specs)).await;
+        eventually(|| self.sink.ensure(&specs)).await;
         self
     }
 
-    async fn fence(&self) -> Box<dyn Producer> {
-        eventually(|| self.broker.fence(LANE)).await.producer
+    async fn take_over(&self) -> Box<dyn Publisher> {
+        eventually(|| self.sink.take_over(LANE)).await.publisher
     }
 
     /// `count` events of about `bytes` bytes each.
@@ -125,7 +125,7 @@ impl World {
     /// it: whatever is not committed by now never will be.
     async fn assert_committed(&self, log: &mut Log, entities: &[&str], count: usize) {
         let events = entities.iter().flat_map(|entity| self.events(log, entity, 1, 10)).collect();
-        self.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+        self.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
         for entity in entities {
             self.committed(entity, count + 1);
         }
@@ -149,7 +149,7 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
 fn again(error: Error) -> Error {
     match error {
         Error::Early(why) => Error::Retry(why),
-        Error::Away(topics) => Error::Retry(format!("{topics:?}")),
+        Error::Unavailable(topics) => Error::Retry(format!("{topics:?}")),
         other => other,
     }
 }
@@ -160,8 +160,8 @@ fn page(slices: Vec<PageSlice>) -> Arc<Page> {
 }
 
 /// The error of a publish that must fail.
-async fn refusal(producer: Box<dyn Producer>, page: Arc<Page>) -> Error {
-    match producer.publish(page).await {
+async fn refusal(publisher: Box<dyn Publisher>, page: Arc<Page>) -> Error {
+    match publisher.publish(page).await {
         Ok(_) => panic!("the page was published"),
         Err(error) => error,
     }

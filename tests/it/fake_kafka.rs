@@ -8,10 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_gateway::broker::{
-    Broker, Described, Error, Fenced, KnownCursor, KnownCursors, Page, Producer, Published,
-    Unwritable, Widened,
-};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
@@ -19,6 +15,10 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
+use event_gateway::sink::{
+    Error, KnownCursor, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher, Sink,
+    TakenOver, TopicDescription, UnavailableTopic,
+};
 
 /// Longer than what stays in this process takes, on any machine: a story that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,15 +62,15 @@ pub struct State {
     /// Topics that aren't there.
     pub missing_topics: HashSet<Topic>,
     /// Topics as the cluster describes them.
-    pub described: HashMap<Topic, Described>,
+    pub described: HashMap<Topic, TopicDescription>,
     /// Topics that somebody gave more partitions.
-    pub widened: Vec<Widened>,
+    pub partitions_grown: Vec<PartitionsGrown>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
     /// Whether widening the cursors topic goes on for as long as this is.
-    pub widens_slowly: bool,
+    pub adds_partitions_slowly: bool,
     /// How long it takes to tell what topics have.
-    pub history_takes: Duration,
+    pub topic_scan_takes: Duration,
     /// Of the cursors topic, since it was widened.
     pub partitions: u16,
     /// Committed cursors of each lane.
@@ -78,7 +78,7 @@ pub struct State {
     /// How many tenants, events and payload bytes each committed page had.
     pub pages: Vec<(usize, usize, usize)>,
     /// The next producer that is asked says that it is worn.
-    pub worn: bool,
+    pub recycle: bool,
     fences: HashMap<Lane, u64>,
 }
 
@@ -111,14 +111,14 @@ impl FakeKafka {
 }
 
 #[async_trait]
-impl Broker for FakeKafka {
-    async fn fence(&self, lane: Lane) -> Result<Fenced, Error> {
+impl Sink for FakeKafka {
+    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error> {
         self.call(|state| {
             let fence = state.fences.entry(lane).or_default();
             *fence += 1;
-            let producer = FakeProducer { kafka: self.clone(), lane, fence: *fence };
-            Ok(Fenced {
-                producer: Box::new(producer),
+            let publisher = FakePublisher { kafka: self.clone(), lane, fence: *fence };
+            Ok(TakenOver {
+                publisher: Box::new(publisher),
                 cursors: state.cursors.get(&lane).cloned().unwrap_or_default(),
             })
         })
@@ -132,18 +132,18 @@ impl Broker for FakeKafka {
                 }
                 None => {
                     let is_away = |spec: &&TopicSpec| state.away_topics.contains(&spec.topic);
-                    let away = topics.iter().filter(is_away).map(|spec| Unwritable {
+                    let away = topics.iter().filter(is_away).map(|spec| UnavailableTopic {
                         topic: spec.topic.clone(),
                         why: "away by the test".to_owned(),
                     });
                     let away: Vec<_> = away.collect();
-                    if away.is_empty() { Ok(()) } else { Err(Error::Away(away)) }
+                    if away.is_empty() { Ok(()) } else { Err(Error::Unavailable(away)) }
                 }
             }
         })
     }
 
-    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         Ok(self.state(|state| {
             let there = topics.iter().filter(|topic| !state.missing_topics.contains(*topic));
             let described = |topic: &Topic| state.described.get(topic).cloned().unwrap_or_default();
@@ -151,44 +151,45 @@ impl Broker for FakeKafka {
         }))
     }
 
-    fn widened(&self) -> Vec<Widened> {
-        self.state(|state| state.widened.clone())
+    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
+        self.state(|state| state.partitions_grown.clone())
     }
 
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
         self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
     }
 
-    async fn history(
+    async fn topic_scan(
         &self,
         topics: &[Topic],
         log_id: LogId,
         behind: Position,
-    ) -> Result<Vec<Published>, Error> {
-        tokio::time::sleep(self.state(|state| state.history_takes)).await;
+    ) -> Result<Vec<PublishedRecord>, Error> {
+        tokio::time::sleep(self.state(|state| state.topic_scan_takes)).await;
         self.call(|state| {
             let wanted = |e: &&Envelope| {
                 e.log_id == log_id && e.position > behind && topics.contains(&e.topic)
             };
-            let records =
-                state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| Published {
+            let records = state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| {
+                PublishedRecord {
                     topic: event.topic.clone(),
                     partition: 0,
                     offset,
                     key: event.key.to_string(),
                     position: event.position,
                     event_id: event.event_id,
-                });
+                }
+            });
             Ok(records.collect())
         })
     }
 
-    async fn widen(&self, lanes: u16) -> Result<u16, Error> {
+    async fn add_partitions(&self, lanes: u16) -> Result<u16, Error> {
         let partitions = self.call(|state| {
             state.partitions = state.partitions.max(lanes);
             Ok(state.partitions)
         });
-        while self.state(|state| state.widens_slowly) {
+        while self.state(|state| state.adds_partitions_slowly) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         partitions
@@ -199,13 +200,13 @@ impl Broker for FakeKafka {
     }
 }
 
-struct FakeProducer {
+struct FakePublisher {
     kafka: FakeKafka,
     lane: Lane,
     fence: u64,
 }
 
-impl FakeProducer {
+impl FakePublisher {
     fn refuse_fenced(&self, state: &State) -> Result<(), Error> {
         if state.fences[&self.lane] == self.fence {
             return Ok(());
@@ -215,9 +216,9 @@ impl FakeProducer {
 }
 
 #[async_trait]
-impl Producer for FakeProducer {
+impl Publisher for FakePublisher {
     /// What is refused is told of the page as a whole, as librdkafka does.
-    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error> {
         // Whatever else is done meanwhile has begun.
         tokio::task::yield_now().await;
         self.kafka.clone().call(|state| {
@@ -242,7 +243,7 @@ impl Producer for FakeProducer {
                 let known = KnownCursor { cursor: slice.cursor, proof: slice.proof };
                 cursors.insert((slice.cursor.log_id, page.follower.clone()), known);
             }
-            Ok(self as Box<dyn Producer>)
+            Ok(self as Box<dyn Publisher>)
         })
     }
 
@@ -255,7 +256,7 @@ impl Producer for FakeProducer {
         })
     }
 
-    fn is_worn(&mut self) -> bool {
-        self.kafka.state(|state| std::mem::take(&mut state.worn))
+    fn should_recycle(&mut self) -> bool {
+        self.kafka.state(|state| std::mem::take(&mut state.recycle))
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use event_gateway::broker::Opened;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
@@ -24,6 +23,7 @@ use event_gateway::follow::published::Published;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::intake::{self, Intake, Wake, Writers};
+use event_gateway::sink::Opened;
 use event_gateway::store::{self, Access, Scan, Store};
 use event_gateway::{http, store::Slice};
 use tempfile::TempDir;

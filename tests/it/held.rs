@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::Described;
 use event_gateway::clock::Manual;
 use event_gateway::domain::time::Time;
+use event_gateway::sink::TopicDescription;
 
 use crate::gateway::until;
 use crate::parking::{ITEM, LOAN, draft, mixed};
@@ -64,7 +64,7 @@ async fn a_record_that_is_too_old_for_its_topic_is_never_taken_and_parked() {
     let stage = with_early_events(2).await;
     // This topic takes nothing that is older than a day; to Kafka, the same refusal.
     let day = i64::try_from((24 * HOUR).as_millis()).unwrap();
-    let described = Described { age_ms_max: Some(day), ..Described::default() };
+    let described = TopicDescription { age_ms_max: Some(day), ..TopicDescription::default() };
     stage.kafka.state(|state| state.described.insert(topic(ITEM), described));
     let late = Arc::new(Manual::new(after(NOON, 48 * HOUR)));
     let stage = Stage {
@@ -147,7 +147,10 @@ async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_
     // One keeps records for three hours, the other for six; to neither anything can be written just now.
     stage.kafka.state(|state| {
         for (name, hours) in [(ITEM, 3), (LOAN, 6)] {
-            let described = Described { retention_ms: Some(hours * hour), ..Described::default() };
+            let described = TopicDescription {
+                retention_ms: Some(hours * hour),
+                ..TopicDescription::default()
+            };
             state.described.insert(topic(name), described);
             state.away_topics.insert(topic(name));
         }

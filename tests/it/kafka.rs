@@ -9,6 +9,6 @@ pub use crash::kafka::*;
 
 #[cfg(feature = "services")]
 pub use cluster::{
-    TestTopic, abort_open, address, create_topic, create_topic_on, delete_topic, env, leave_open,
-    produce, set, set_all, settings, widen, write_and_abort,
+    TestTopic, abort_open, add_partitions, address, create_topic, create_topic_on, delete_topic,
+    env, leave_open, produce, set, set_all, settings, write_and_abort,
 };

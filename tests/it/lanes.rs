@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::Opened;
 use event_gateway::clock::{Manual, System};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
@@ -11,6 +10,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::follow::resize::{self, Error, Resized};
 use event_gateway::follow::{Followers, Wakeups};
+use event_gateway::sink::Opened;
 use event_gateway::store::{self, Access, Config, Store, open};
 
 use crate::fake_kafka::{Fault, at_each_call};
@@ -131,7 +131,7 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
     let clock = Arc::new(Manual::new(Time::from_ms(0)));
     let store = open(&config, Access::Serve, clock.clone()).await.unwrap();
     store.lanes(2).await.unwrap();
-    stage.kafka.state(|state| state.widens_slowly = true);
+    stage.kafka.state(|state| state.adds_partitions_slowly = true);
     let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
     let (slow, tool) = (moody.clone(), kafka.clone());
     let resizing =
@@ -143,7 +143,7 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
         clock.set(Time::from_ms(seconds * 1_000));
     }
     assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
-    kafka.state(|state| state.widens_slowly = false);
+    kafka.state(|state| state.adds_partitions_slowly = false);
     assert_eq!(resizing.await.unwrap().unwrap(), Resized { from: 2, moved: 0 });
 }
 

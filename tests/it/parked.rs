@@ -151,7 +151,7 @@ async fn topics_are_listed_beside_kafka_s_and_a_difference_is_warned() {
     until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
     let loan = topic.replace("inventory.item", "circulation.loan");
     kafka::assert_partitions(&kafka::address(), &[(loan.clone(), 1)]);
-    kafka::widen(&kafka::address(), &loan, 5).await;
+    kafka::add_partitions(&kafka::address(), &loan, 5).await;
     let listed = setup.command(&["topics", "list"]).output().unwrap().stdout;
     let listed = String::from_utf8(listed).unwrap();
     let line = |topic: &str| {

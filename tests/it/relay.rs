@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::{Opened, Widened};
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
@@ -15,6 +14,7 @@ use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::{FollowDeps, Followers, Wakeups};
 use event_gateway::health::Health;
+use event_gateway::sink::{Opened, PartitionsGrown};
 use event_gateway::store::{self, Access, Batch, Config, Store, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl Stage {
     /// Waits until a lane has another producer, since the one that it had said that it is worn.
     async fn wear_out(&self) {
         let fences = self.kafka.fences();
-        self.kafka.state(|state| state.worn = true);
+        self.kafka.state(|state| state.recycle = true);
         self.store
             .list()
             .await
@@ -325,9 +325,9 @@ async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
     let topic = create_in(&tenants[0], 1).topic;
-    stage
-        .kafka
-        .state(|state| state.widened.push(Widened { topic: topic.clone(), before: 1, now: 3 }));
+    stage.kafka.state(|state| {
+        state.partitions_grown.push(PartitionsGrown { topic: topic.clone(), before: 1, now: 3 })
+    });
     let followers = stage.follow();
     let trouble = stage.trouble(&format!("topic {topic}")).await;
     assert!(trouble.contains("3 partitions, and had 1"), "{trouble}");

@@ -293,7 +293,7 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
     stage.trouble("tenant diku").await;
     let difference = compared(&stage).await.unwrap();
     // Longer than a fenced lane waits before it takes over again.
-    stage.kafka.state(|state| state.history_takes = Duration::from_secs(1));
+    stage.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
     let others = async {
         for id in 0..40 {
             stage

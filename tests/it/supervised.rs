@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_gateway::app;
-use event_gateway::broker::{self, Error, Mirror, Opened};
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::Config;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::topic::TopicSpec;
 use event_gateway::follow::Followers;
 use event_gateway::intake;
+use event_gateway::sink::{self, Error, Opened, Preview};
 use event_gateway::store::{self, Access, open};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use crate::moody_store::{Call, Mood, Moody};
 use crate::relay::{Stage, drafts, tenants};
 
 /// How a gateway with that broker ends, after a post, when calls of that kind to its store panic.
-async fn end(broker: broker::Config, panicking: Call) -> anyhow::Result<()> {
+async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(System);
     let store = store::Config::Sqlite { path: folder.path().join("store.db") };
@@ -53,8 +53,8 @@ async fn end(broker: broker::Config, panicking: Call) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
     let cases = [
-        (broker::Config::None, Call::Append, "intake writer 0", "a panic of Append"),
-        (broker::Config::Embedded, Call::Other, "embedded preview", "a panic of Other"),
+        (sink::Config::None, Call::Append, "intake writer 0", "a panic of Append"),
+        (sink::Config::Embedded, Call::Other, "embedded preview", "a panic of Other"),
     ];
     for (broker, panicking, name, said) in cases {
         let error = end(broker, panicking).await.unwrap_err().to_string();
@@ -83,7 +83,7 @@ async fn the_panic_of_a_lane_is_that_of_all_followers() {
 struct Gone;
 
 #[async_trait]
-impl Mirror for Gone {
+impl Preview for Gone {
     fn address(&self) -> &str {
         "nowhere"
     }

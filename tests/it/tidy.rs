@@ -13,21 +13,21 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("clock", &["domain"]),
     ("tasks", &[]),
     ("store", &["domain", "clock"]),
-    ("broker", &["domain"]),
+    ("sink", &["domain"]),
     ("shares", &["domain"]),
     ("intake", &["domain", "shares", "store", "tasks"]),
     ("metrics", &["store"]),
-    ("follow", &["domain", "clock", "store", "broker", "metrics", "tasks"]),
+    ("follow", &["domain", "clock", "store", "sink", "metrics", "tasks"]),
     ("http", &["domain", "clock", "shares", "store", "intake", "follow", "metrics"]),
-    ("config", &["domain", "store", "broker", "intake", "http"]),
+    ("config", &["domain", "store", "sink", "intake", "http"]),
     (
         "app",
         &[
-            "domain", "clock", "store", "broker", "intake", "follow", "metrics", "tasks", "http",
+            "domain", "clock", "store", "sink", "intake", "follow", "metrics", "tasks", "http",
             "config",
         ],
     ),
-    ("cli", &["domain", "clock", "store", "broker", "follow", "app"]),
+    ("cli", &["domain", "clock", "store", "sink", "follow", "app"]),
     ("telemetry", &["metrics"]),
 ];
 
@@ -35,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
 const SPOKEN: [(&str, &[&str]); 19] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
-    ("rdkafka::", &["broker/"]),
+    ("rdkafka::", &["sink/"]),
     ("actix_web::", &["http"]),
     ("actix_http::", &["http"]),
     ("actix_service::", &["http"]),
@@ -51,7 +51,7 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     // Whoever runs as long as the gateway is missed when it ends; a request's task ends with it.
     ("JoinSet", &["tasks"]),
     ("tokio::spawn", &["http/receipts"]),
-    ("thread::Builder", &["broker/embedded", "telemetry/queue"]),
+    ("thread::Builder", &["sink/embedded", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use event_gateway::broker::{KnownCursor, KnownCursors, ParkingProof};
 use event_gateway::clock::System;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
+use event_gateway::sink::{KnownCursor, KnownCursors, ParkingProof};
 use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
 use rusqlite::Connection;
 

@@ -6,12 +6,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::super::verify::ParkingLost;
 use super::Difference;
-use crate::broker::Published;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
+use crate::sink::PublishedRecord;
 use crate::store::Enabled;
 
 /// The log that was walked along, and what was known of it before.
@@ -27,7 +27,7 @@ pub(super) struct Walked {
 /// How far it has come.
 pub(super) struct Walk {
     published: HashSet<(Position, EventId)>,
-    records: Vec<Published>,
+    records: Vec<PublishedRecord>,
     parked: Vec<Parked>,
     common: Option<Cursor>,
     parted: bool,
@@ -38,7 +38,11 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Begins behind `start`; what is `parked` is published up to where its release stands.
-    pub(super) fn new(start: Option<Cursor>, records: Vec<Published>, parked: Vec<Parked>) -> Self {
+    pub(super) fn new(
+        start: Option<Cursor>,
+        records: Vec<PublishedRecord>,
+        parked: Vec<Parked>,
+    ) -> Self {
         let published = records.iter().map(|record| (record.position, record.event_id)).collect();
         Self {
             published,
@@ -79,7 +83,7 @@ impl Walk {
     pub(super) fn end(self, walked: Walked) -> Difference {
         let Walked { enabled, kafka, parking, ended } = walked;
         let Self { records, common, again, pending, met, .. } = self;
-        let only = |record: &Published| !met.contains(&(record.position, record.event_id));
+        let only = |record: &PublishedRecord| !met.contains(&(record.position, record.event_id));
         let mut only_in_kafka: Vec<_> = records.into_iter().filter(only).collect();
         only_in_kafka.sort_by(|one, other| {
             (&one.topic, one.partition, one.offset).cmp(&(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crash::PATIENCE;
 use crash::load::{Load, Plan};
-use event_gateway::broker::Error;
+use event_gateway::sink::Error;
 
 use super::{LANE, LANES, REQUEST_BYTES_MAX, World};
 use crate::kafka::address;
@@ -18,11 +18,11 @@ const TOO_FEW: &str = "REPLICATION_FACTOR is 3, and Kafka has 1 broker: no topic
 async fn more_replicas_than_brokers_are_told_without_a_topic() {
     let world = World::of(address(), REQUEST_BYTES_MAX, 3);
     for entity in ["item", "loan"] {
-        let refused = world.broker.ensure(&[world.spec(entity, 1)]).await.unwrap_err();
+        let refused = world.sink.ensure(&[world.spec(entity, 1)]).await.unwrap_err();
         assert!(matches!(refused, Error::TooFewBrokers(_)), "{refused:?}");
         assert_eq!(refused.to_string(), TOO_FEW);
     }
-    let refused = world.broker.fence(LANE).await.err().unwrap();
+    let refused = world.sink.take_over(LANE).await.err().unwrap();
     assert_eq!(refused.to_string(), TOO_FEW);
 }
 
@@ -30,7 +30,7 @@ async fn more_replicas_than_brokers_are_told_without_a_topic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_replicas_than_brokers_are_one_line_of_the_log() {
     let world = World::new();
-    drop(world.fence().await);
+    drop(world.take_over().await);
     let tenants = ["diku", "college", "third", "fourth", "fifth", "sixth"];
     let (host, port) = world.address.split_once(':').unwrap();
     let setup = serve::setup(&tenants).with("ENV", &world.env).with("LANES", LANES);
@@ -86,7 +86,7 @@ async fn what_answers_and_is_no_kafka_is_told_with_its_address() {
     for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
         let address = no_kafka(answer);
         let world = World::at(address.clone(), REQUEST_BYTES_MAX);
-        for result in [world.broker.check().await, world.broker.fence(LANE).await.map(drop)] {
+        for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
             let Err(Error::Retry(why)) = &result else { panic!("{result:?}") };
             assert!(why.starts_with("no connection to Kafka: "), "{why}");
             assert!(why.contains(&address) && why.contains("no Kafka, or speaks TLS"), "{why}");
@@ -104,7 +104,7 @@ async fn a_listener_without_sasl_denies_nobody() {
         ("sasl.password", "s3cret"),
     ];
     let world = World::with(address(), REQUEST_BYTES_MAX, 1, &settings);
-    for result in [world.broker.check().await, world.broker.fence(LANE).await.map(drop)] {
+    for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
         let Err(Error::Setting(why)) = &result else { panic!("{result:?}") };
         assert!(why.contains("KAFKA_SECURITY_PROTOCOL") && why.contains("has no SASL"), "{why}");
         assert!(why.contains(&address()) && !why.contains("denies"), "{why}");

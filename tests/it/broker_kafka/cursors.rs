@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::broker::{Error, Fenced, KnownCursors, Page};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
+use event_gateway::sink::{Error, KnownCursors, Page, TakenOver};
 
 use super::{LANE, LANES, World, page};
 use crate::kafka::envelopes::Log;
@@ -16,11 +16,11 @@ use crate::kafka::{
 };
 
 async fn cursors(world: &World) -> KnownCursors {
-    world.broker.fence(LANE).await.unwrap().cursors
+    world.sink.take_over(LANE).await.unwrap().cursors
 }
 
 async fn fence_error(world: &World) -> Error {
-    match world.broker.fence(LANE).await {
+    match world.sink.take_over(LANE).await {
         Ok(_) => panic!("the fence passed"),
         Err(error) => error,
     }
@@ -31,18 +31,18 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     let world = World::new().with_topics(&["item"]).await;
     let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
     let replay = Follower::parse("replay-1").unwrap();
-    let Fenced { mut producer, cursors: none } = world.broker.fence(LANE).await.unwrap();
+    let TakenOver { mut publisher, cursors: none } = world.sink.take_over(LANE).await.unwrap();
     assert!(none.is_empty());
     for _ in 0..3 {
         let slices =
             vec![world.slice(&mut diku, "item", 2, 10), world.slice(&mut college, "item", 1, 10)];
-        producer = producer.publish(page(slices)).await.unwrap();
+        publisher = publisher.publish(page(slices)).await.unwrap();
     }
     // A page that sends nothing still moves its cursor.
     let scanned = world.events(&mut college, "item", 4, 10).len();
-    producer = producer.publish(page(vec![college.slice(Vec::new())])).await.unwrap();
+    publisher = publisher.publish(page(vec![college.slice(Vec::new())])).await.unwrap();
     let of_replay = Page { follower: replay.clone(), slices: vec![diku.slice(Vec::new())] };
-    producer.publish(Arc::new(of_replay)).await.unwrap();
+    publisher.publish(Arc::new(of_replay)).await.unwrap();
     let expected = KnownCursors::from([
         ((diku.id, Follower::relay()), diku.known()),
         ((college.id, Follower::relay()), college.known()),
@@ -51,7 +51,7 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     assert_eq!(college.cursor().position.number(), 3 + scanned as u64);
     assert_eq!(cursors(&world).await, expected);
     assert_eq!(cursors(&world).await, expected, "fences leave no mark");
-    let other = world.broker.fence(Lane::new(0)).await.unwrap();
+    let other = world.sink.take_over(Lane::new(0)).await.unwrap();
     assert!(other.cursors.is_empty(), "each lane has its own");
 }
 
@@ -62,7 +62,7 @@ async fn a_page_that_is_refused_moves_no_cursor() {
     let mut events = world.events(&mut log, "item", 1, 10);
     // In the year 3000: Kafka takes no such record.
     events[0].time = Time::from_ms(32_503_680_000_000);
-    let error = super::refusal(world.fence().await, page(vec![log.slice(events)])).await;
+    let error = super::refusal(world.take_over().await, page(vec![log.slice(events)])).await;
     assert!(matches!(error, Error::Early(_)), "{error:?}");
     assert!(cursors(&world).await.is_empty());
 }
@@ -71,10 +71,10 @@ async fn a_page_that_is_refused_moves_no_cursor() {
 async fn records_whose_cursors_can_t_be_written_are_not_committed() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let producer = world.fence().await;
+    let publisher = world.take_over().await;
     delete_topic(&world.address, &world.cursors_topic()).await;
     let slice = world.slice(&mut log, "item", 3, 10);
-    let error = super::refusal(producer, page(vec![slice])).await;
+    let error = super::refusal(publisher, page(vec![slice])).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
     world.assert_committed(&mut log, &["item"], 0).await;
 }
@@ -84,12 +84,12 @@ async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let first = page(vec![world.slice(&mut log, "item", 1, 10)]);
-    let producer = world.fence().await.publish(first).await.unwrap();
+    let publisher = world.take_over().await.publish(first).await.unwrap();
     let committed = log.cursor();
     let foreign = format!("{}.foreign", world.cursors_topic());
     leave_open(&world.address, &foreign, &world.cursors_topic(), i32::from(LANE.number()));
     // Nor is anything committed there that would stand after it.
-    let error = super::refusal(producer, page(vec![world.slice(&mut log, "item", 2, 10)])).await;
+    let error = super::refusal(publisher, page(vec![world.slice(&mut log, "item", 2, 10)])).await;
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     let error = fence_error(&world).await;
     assert!(
@@ -108,16 +108,16 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     for _ in 0..3 {
-        let mut producer = world.fence().await;
+        let mut publisher = world.take_over().await;
         let pages: Vec<_> =
             (0..2_000).map(|_| page(vec![world.slice(&mut log, "item", 1, 10)])).collect();
         let first = pages[0].slices[0].cursor.position.number();
-        producer = producer.publish(pages[0].clone()).await.unwrap();
+        publisher = publisher.publish(pages[0].clone()).await.unwrap();
         let publishing = tokio::spawn(async move {
             for page in pages.into_iter().skip(1) {
-                producer = producer.publish(page).await?;
+                publisher = publisher.publish(page).await?;
             }
-            Ok::<_, Error>(producer)
+            Ok::<_, Error>(publisher)
         });
         tokio::time::sleep(Duration::from_millis(100)).await;
         let known = cursors(&world).await;
@@ -137,10 +137,10 @@ async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
 async fn many_cursors_are_read_whole() {
     let world = World::new();
     let logs: Vec<_> = (0..50).map(|_| Log::new("diku")).collect();
-    let mut producer = world.fence().await;
+    let mut publisher = world.take_over().await;
     for _ in 0..40 {
         let slices = logs.iter().map(|log| log.slice(Vec::new())).collect();
-        producer = producer.publish(page(slices)).await.unwrap();
+        publisher = publisher.publish(page(slices)).await.unwrap();
     }
     assert_eq!(cursors(&world).await.len(), 50);
 }
@@ -148,7 +148,7 @@ async fn many_cursors_are_read_whole() {
 #[tokio::test]
 async fn the_cursors_topic_has_its_settings() {
     let world = World::new();
-    world.fence().await;
+    world.take_over().await;
     assert_eq!(partitions(&world.address, &world.cursors_topic()), Some(usize::from(LANES)));
     let settings = settings(&world.address, &world.cursors_topic()).await;
     for (name, value) in [
@@ -184,7 +184,7 @@ async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
 #[tokio::test]
 async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
     let world = World::new();
-    world.fence().await;
+    world.take_over().await;
     crate::kafka::produce(
         &world.address,
         &world.cursors_topic(),
@@ -202,9 +202,10 @@ async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
 async fn a_cursors_topic_that_was_deleted_is_made_anew_by_the_next_fence() {
     let world = World::new();
     let log = Log::new("diku");
-    let producer = world.fence().await.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
+    let publisher =
+        world.take_over().await.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
     delete_topic(&world.address, &world.cursors_topic()).await;
-    let error = super::refusal(producer, page(vec![log.slice(Vec::new())])).await;
+    let error = super::refusal(publisher, page(vec![log.slice(Vec::new())])).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
     assert!(cursors(&world).await.is_empty());
     assert_eq!(settings(&world.address, &world.cursors_topic()).await["cleanup.policy"], "compact");
@@ -214,9 +215,9 @@ async fn a_cursors_topic_that_was_deleted_is_made_anew_by_the_next_fence() {
 async fn a_cursors_topic_that_was_replaced_by_a_wrong_one_is_refused_after_the_first_failure() {
     let world = World::new();
     let log = Log::new("diku");
-    let producer = world.fence().await;
+    let publisher = world.take_over().await;
     delete_topic(&world.address, &world.cursors_topic()).await;
-    let error = super::refusal(producer, page(vec![log.slice(Vec::new())])).await;
+    let error = super::refusal(publisher, page(vec![log.slice(Vec::new())])).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
     let name = world.cursors_topic();
     create_topic(&world.address, TestTopic { name: &name, partitions: 2, settings: &[] }).await;

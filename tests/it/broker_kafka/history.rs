@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use event_gateway::broker::Published;
 use event_gateway::domain::position::Position;
+use event_gateway::sink::PublishedRecord;
 
 use super::{World, page};
 use crate::kafka::envelopes::{Log, topic};
@@ -15,20 +15,20 @@ async fn what_an_open_transaction_hides_is_waited_for() {
     let (name, mut log) = (world.name("item"), Log::new("diku"));
     let slices = [(); 2].map(|()| world.slice(&mut log, "item", 3, 10));
     let other = format!("{}.somebody-else", world.env);
-    let mut producer = world.fence().await;
+    let mut publisher = world.take_over().await;
     for (number, slice) in slices.into_iter().enumerate() {
         if number == 1 {
             leave_open(&world.address, &other, &name, 0);
         }
-        producer = producer.publish(page(vec![slice])).await.unwrap();
+        publisher = publisher.publish(page(vec![slice])).await.unwrap();
     }
     let topics = [topic(&name)];
-    let mut history = world.broker.history(&topics, log.id, Position::START);
+    let mut history = world.sink.topic_scan(&topics, log.id, Position::START);
     let early = tokio::time::timeout(Duration::from_secs(1), &mut history).await;
     assert!(early.is_err(), "half of it is told for all: {early:?}");
     drop(abort_open(&world.address, &other));
     let found = history.await.unwrap();
     let positions: Vec<_> =
-        found.iter().map(|Published { position, .. }| position.number()).collect();
+        found.iter().map(|PublishedRecord { position, .. }| position.number()).collect();
     assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
 }

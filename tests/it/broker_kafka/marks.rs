@@ -1,6 +1,6 @@
 //! Who had a lane before is kept out, under whatever transactional id it comes.
 
-use event_gateway::broker::Error;
+use event_gateway::sink::Error;
 
 use super::{LANE, REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
 use crate::kafka::envelopes::Log;
@@ -22,14 +22,14 @@ impl World {
 async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let zombie = world.fence().await;
+    let zombie = world.take_over().await;
     let zombie = zombie.publish(page(vec![world.slice(&mut log, "item", 3, 10)])).await.unwrap();
     let committed = log.cursor();
     write_and_abort(&world.address, &world.spare(), &world.cursors_topic(), PARTITION);
     let late = page(vec![world.slice(&mut log, "item", 3, 10)]);
     let error = refusal(zombie, late).await;
     assert!(matches!(&error, Error::Fenced(why) if why.contains("another producer")), "{error:?}");
-    let known = world.broker.fence(LANE).await.unwrap().cursors;
+    let known = world.sink.take_over(LANE).await.unwrap().cursors;
     assert_eq!(known.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     world.assert_committed(&mut log, &["item"], 3).await;
 }
@@ -40,11 +40,11 @@ async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
 async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    world.fence().await;
+    world.take_over().await;
     leave_open(&world.address, &world.spare(), &world.cursors_topic(), PARTITION);
-    let producer = world.fence().await;
-    producer.publish(page(vec![world.slice(&mut log, "item", 3, 10)])).await.unwrap();
-    let known = world.broker.fence(LANE).await.unwrap().cursors;
+    let publisher = world.take_over().await;
+    publisher.publish(page(vec![world.slice(&mut log, "item", 3, 10)])).await.unwrap();
+    let known = world.sink.take_over(LANE).await.unwrap().cursors;
     assert_eq!(known.values().map(|known| known.cursor).collect::<Vec<_>>(), [log.cursor()]);
 }
 
@@ -67,40 +67,40 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
         let events = [world.events(log, "item", 2, 10), world.events(log, "loan", 2, 10)].concat();
         page(vec![log.slice(events)])
     };
-    let fenced = eventually(|| world.broker.fence(LANE)).await;
-    let producer = fenced.producer.publish(both(&mut log)).await.unwrap();
+    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    let publisher = taken.publisher.publish(both(&mut log)).await.unwrap();
     let committed = log.cursor();
 
     brokers[1].kill();
     let page_again = both(&mut log);
-    let mut error = refusal(producer, page_again.clone()).await;
+    let mut error = refusal(publisher, page_again.clone()).await;
     // Perhaps it was the lane's coordinator too, whose office another broker takes.
     while matches!(error, Error::Retry(_)) {
-        let producer = eventually(|| world.broker.fence(LANE)).await.producer;
-        error = refusal(producer, page_again.clone()).await;
+        let publisher = eventually(|| world.sink.take_over(LANE)).await.publisher;
+        error = refusal(publisher, page_again.clone()).await;
     }
-    let Error::Away(away) = &error else { panic!("{error:?}") };
+    let Error::Unavailable(away) = &error else { panic!("{error:?}") };
     assert_eq!(away.iter().map(|a| a.topic.to_string()).collect::<Vec<_>>(), [world.name("loan")]);
     let specs = [world.spec("item", 1), world.spec("loan", 1)];
     eventually(|| async {
-        match world.broker.ensure(&specs).await {
-            Err(Error::Away(away)) if away.len() == 1 => Ok(()),
+        match world.sink.ensure(&specs).await {
+            Err(Error::Unavailable(away)) if away.len() == 1 => Ok(()),
             told => Err(Error::Retry(format!("{told:?}"))),
         }
     })
     .await;
-    let fenced = eventually(|| world.broker.fence(LANE)).await;
-    assert_eq!(fenced.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
+    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     let mut others = Log::new("college");
-    let producer =
-        fenced.producer.publish(page(vec![world.slice(&mut others, "item", 3, 10)])).await.unwrap();
+    let publisher =
+        taken.publisher.publish(page(vec![world.slice(&mut others, "item", 3, 10)])).await.unwrap();
     assert_eq!(consume_at_least(&world.address, &world.name("item"), 5).len(), 5);
 
     brokers[1].restart();
-    eventually(|| async { world.broker.ensure(&specs).await.map_err(again) }).await;
+    eventually(|| async { world.sink.ensure(&specs).await.map_err(again) }).await;
     // The id is free once what was open under it has ended everywhere.
     abort_open(&world.address, &format!("{}.event-gateway.lane-1", world.env));
-    producer.publish(page_again).await.unwrap();
+    publisher.publish(page_again).await.unwrap();
     assert_eq!(consume_at_least(&world.address, &world.name("loan"), 4).len(), 4);
     assert_eq!(consume_at_least(&world.address, &world.name("item"), 7).len(), 7);
 }

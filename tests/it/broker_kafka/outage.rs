@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use event_gateway::broker::Error;
+use event_gateway::sink::Error;
 
 use super::{LANE, REQUEST_BYTES_MAX, World, eventually, page, refusal};
 use crate::kafka::envelopes::Log;
@@ -20,27 +20,28 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     let mut kafka = PrivateBroker::start();
     let world = World::at(kafka.address(), REQUEST_BYTES_MAX).with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let mut producer = eventually(|| world.broker.fence(LANE)).await.producer;
-    producer = producer.publish(page(vec![world.slice(&mut log, "item", 10, 100)])).await.unwrap();
+    let mut publisher = eventually(|| world.sink.take_over(LANE)).await.publisher;
+    publisher =
+        publisher.publish(page(vec![world.slice(&mut log, "item", 10, 100)])).await.unwrap();
     let committed = log.cursor();
     kafka.kill();
     let lost = world.events(&mut log, "item", 10, 100);
-    let error = in_time(refusal(producer, page(vec![log.slice(lost.clone())]))).await;
+    let error = in_time(refusal(publisher, page(vec![log.slice(lost.clone())]))).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
-    assert!(matches!(in_time(world.broker.fence(LANE)).await.err(), Some(Error::Retry(_))));
+    assert!(matches!(in_time(world.sink.take_over(LANE)).await.err(), Some(Error::Retry(_))));
     assert!(matches!(
-        in_time(world.broker.ensure(&[world.spec("item", 1)])).await,
+        in_time(world.sink.ensure(&[world.spec("item", 1)])).await,
         Err(Error::Retry(_))
     ));
     let started = Instant::now();
-    assert!(matches!(world.broker.check().await, Err(Error::Retry(_))));
+    assert!(matches!(world.sink.check().await, Err(Error::Retry(_))));
     assert!(started.elapsed() < Duration::from_secs(3));
     kafka.restart();
-    let fenced = eventually(|| world.broker.fence(LANE)).await;
-    assert_eq!(fenced.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
-    world.broker.check().await.unwrap();
-    world.broker.ensure(&[world.spec("item", 1)]).await.unwrap();
-    fenced.producer.publish(page(vec![log.slice(lost)])).await.unwrap();
+    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
+    world.sink.check().await.unwrap();
+    world.sink.ensure(&[world.spec("item", 1)]).await.unwrap();
+    taken.publisher.publish(page(vec![log.slice(lost)])).await.unwrap();
     world.committed("item", 20);
 }
 
@@ -48,7 +49,7 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
 async fn an_address_where_nobody_listens_means_retry() {
     let world = World::at("127.0.0.1:1".to_owned(), REQUEST_BYTES_MAX);
     let started = Instant::now();
-    for result in [world.broker.check().await, world.broker.fence(LANE).await.map(drop)] {
+    for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
         let Err(Error::Retry(why)) = &result else { panic!("{result:?}") };
         assert!(why.contains("refused"), "{why}");
     }
@@ -59,9 +60,9 @@ async fn an_address_where_nobody_listens_means_retry() {
 async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_readers() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let producer = world.fence().await;
+    let publisher = world.take_over().await;
     let before = log.cursor();
-    producer.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
+    publisher.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
     // A producer under the lane's id that dies in mid-page, as a killed process would.
     crate::kafka::leave_open(
         &world.address,
@@ -72,11 +73,11 @@ async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_rea
     let all = || consume(&world.address, &world.name("item"), Isolation::ReadUncommitted);
     assert_eq!(all().len(), 1);
     let started = Instant::now();
-    let fenced = world.broker.fence(LANE).await.unwrap();
+    let taken = world.sink.take_over(LANE).await.unwrap();
     // Kafka ends such a transaction by itself after a minute.
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    assert_eq!(fenced.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [before]);
-    fenced.producer.publish(page(vec![world.slice(&mut log, "item", 2, 10)])).await.unwrap();
+    assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [before]);
+    taken.publisher.publish(page(vec![world.slice(&mut log, "item", 2, 10)])).await.unwrap();
     world.committed("item", 2);
     assert_eq!(all().len(), 3);
 }
@@ -86,12 +87,12 @@ async fn a_publish_that_nobody_waits_for_ends_whole_or_not_at_all() {
     let world = World::new().with_topics(&["item"]).await;
     for wait_us in [0, 50, 200, 1_000, 3_000, 6_000] {
         let mut log = Log::new("diku");
-        let producer = world.fence().await;
-        let published = producer.publish(page(vec![world.slice(&mut log, "item", 100, 1_000)]));
+        let publisher = world.take_over().await;
+        let published = publisher.publish(page(vec![world.slice(&mut log, "item", 100, 1_000)]));
         let _ = tokio::time::timeout(Duration::from_micros(wait_us), published).await;
         let known = world
-            .broker
-            .fence(LANE)
+            .sink
+            .take_over(LANE)
             .await
             .unwrap()
             .cursors
@@ -106,5 +107,5 @@ async fn a_publish_that_nobody_waits_for_ends_whole_or_not_at_all() {
 #[tokio::test]
 async fn a_replica_that_answers_is_checked_quickly() {
     let world = World::at(address(), REQUEST_BYTES_MAX);
-    world.broker.check().await.unwrap();
+    world.sink.check().await.unwrap();
 }

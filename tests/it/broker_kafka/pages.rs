@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
-use event_gateway::broker::Error;
+use event_gateway::sink::Error;
 
 use super::{REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
 use crate::gateway::until;
@@ -16,8 +16,8 @@ async fn a_page_is_visible_whole_with_its_cursor_and_its_records_are_as_sealed()
     let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
     let items = world.events(&mut diku, "item", 5, 100);
     let instances = world.events(&mut college, "instance", 5, 2_000);
-    let producer = world.fence().await;
-    producer
+    let publisher = world.take_over().await;
+    publisher
         .publish(page(vec![diku.slice(items.clone()), college.slice(instances.clone())]))
         .await
         .unwrap();
@@ -57,12 +57,12 @@ async fn partitions_are_those_that_java_gives() {
         .collect();
     assert!(table.len() >= 100, "{}", table.len());
     let specs: Vec<_> = table.iter().map(|(_, n, _)| world.spec(&format!("of-{n}"), *n)).collect();
-    world.broker.ensure(&specs).await.unwrap();
+    world.sink.ensure(&specs).await.unwrap();
     let mut log = Log::new("diku");
     let event =
         |(key, n, _): &(&str, u16, i32)| log.event(&world.name(&format!("of-{n}")), key, "{}");
     let events: Vec<_> = table.iter().map(event).collect();
-    world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    world.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
     let records = consume_at_least(&world.address, &world.name("of-*"), table.len());
     for (index, (key, partitions, partition)) in table.iter().enumerate() {
         let position = (index + 1).to_string();
@@ -79,11 +79,12 @@ async fn a_producer_is_worn_once_a_hundred_topics_of_it_are_idle() {
     let world = World::new().with_topics(&names).await;
     let mut log = Log::new("diku");
     let events = names.iter().flat_map(|name| world.events(&mut log, name, 1, 10)).collect();
-    let mut producer = world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
-    assert!(!producer.is_worn(), "they were used in its first period");
-    until("100 idle topics are too many for it", async || producer.is_worn()).await;
+    let mut publisher =
+        world.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    assert!(!publisher.should_recycle(), "they were used in its first period");
+    until("100 idle topics are too many for it", async || publisher.should_recycle()).await;
     // It works none the less.
-    producer.publish(page(vec![world.slice(&mut log, names[0], 1, 10)])).await.unwrap();
+    publisher.publish(page(vec![world.slice(&mut log, names[0], 1, 10)])).await.unwrap();
     world.committed(names[0], 2);
 }
 
@@ -91,9 +92,9 @@ async fn a_producer_is_worn_once_a_hundred_topics_of_it_are_idle() {
 async fn a_fenced_producer_publishes_nothing() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let mut first = world.fence().await;
+    let mut first = world.take_over().await;
     first = first.publish(page(vec![world.slice(&mut log, "item", 1, 10)])).await.unwrap();
-    let second = world.fence().await;
+    let second = world.take_over().await;
     let zombie = world.events(&mut log, "item", 1, 10);
     let error = refusal(first, page(vec![log.slice(zombie)])).await;
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
@@ -119,7 +120,7 @@ async fn a_record_that_is_too_large_fails_its_page_and_innocent_records_stay_inv
     let mut events = world.events(&mut log, "instance", 3, 100);
     events.extend(world.events(&mut log, "item", 2, 100));
     events.extend(world.events(&mut log, "item", 1, 2_000_000));
-    let error = refusal(world.fence().await, page(vec![log.slice(events)])).await;
+    let error = refusal(world.take_over().await, page(vec![log.slice(events)])).await;
     assert!(matches!(error, Error::Isolate(_)), "{error:?}");
     world.assert_committed(&mut log, &["instance", "item"], 0).await;
 }
@@ -129,7 +130,7 @@ async fn a_topic_of_the_gateway_s_takes_records_as_large_as_the_gateway_does() {
     let world = World::at(crate::kafka::address(), 3_000_000).with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let events = world.events(&mut log, "item", 1, 2_900_000);
-    world.fence().await.publish(page(vec![log.slice(events)])).await.unwrap();
+    world.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
     world.assert_committed(&mut log, &["item"], 1).await;
 }
 
@@ -140,10 +141,10 @@ async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
     let mut events = world.events(&mut log, "item", 1, 100);
     events[0].time = event_gateway::domain::time::Time::from_ms(32_503_680_000_000);
     let early = page(vec![log.slice(events)]);
-    let error = refusal(world.fence().await, early.clone()).await;
+    let error = refusal(world.take_over().await, early.clone()).await;
     assert!(matches!(error, Error::Early(_)), "{error:?}");
     let topics = [topic(&world.name("item"))];
-    let described = world.broker.describe(&topics).await.unwrap().remove(&topics[0]).unwrap();
+    let described = world.sink.describe(&topics).await.unwrap().remove(&topics[0]).unwrap();
     assert_eq!(
         (described.partitions, described.retention_ms, described.age_ms_max),
         (1, None, None)
@@ -155,7 +156,8 @@ async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
         ("retention.ms", "-1".to_owned()),
     ];
     crate::kafka::set_all(&world.address, &name, &settings).await;
-    eventually(|| async { world.fence().await.publish(early.clone()).await.map_err(again) }).await;
+    eventually(|| async { world.take_over().await.publish(early.clone()).await.map_err(again) })
+        .await;
     world.committed("item", 1);
 }
 
@@ -169,7 +171,7 @@ async fn the_largest_record_that_the_gateway_takes_is_published() {
     assert_eq!(event.record_bytes(), REQUEST_BYTES_MAX);
     let others = world.events(&mut log, "item", 3, REQUEST_BYTES_MAX / 2);
     let all = [vec![event], others].concat();
-    world.fence().await.publish(page(vec![log.slice(all)])).await.unwrap();
+    world.take_over().await.publish(page(vec![log.slice(all)])).await.unwrap();
     world.committed("item", 4);
 }
 
@@ -180,7 +182,7 @@ async fn a_full_page_of_large_records_is_published() {
     // Twice as much as the relay puts into a page.
     let events = world.events(&mut log, "item", 500, 16_000);
     let page = page(vec![log.slice(events)]);
-    eventually(|| async { world.fence().await.publish(page.clone()).await }).await;
+    eventually(|| async { world.take_over().await.publish(page.clone()).await }).await;
     world.committed("item", 500);
 }
 
@@ -188,12 +190,12 @@ async fn a_full_page_of_large_records_is_published() {
 #[tokio::test]
 async fn a_small_page_is_published_in_much_less_than_a_tenth_of_a_second() {
     let world = World::new().with_topics(&["item"]).await;
-    let (mut log, mut producer) = (Log::new("diku"), world.fence().await);
+    let (mut log, mut publisher) = (Log::new("diku"), world.take_over().await);
     let mut fastest = PATIENCE;
     for _ in 0..30 {
         let page = page(vec![world.slice(&mut log, "item", 5, 100)]);
         let started = Instant::now();
-        producer = producer.publish(page).await.unwrap();
+        publisher = publisher.publish(page).await.unwrap();
         fastest = fastest.min(started.elapsed());
     }
     assert!(fastest < Duration::from_millis(60), "{fastest:?}");
@@ -205,9 +207,9 @@ async fn a_topic_that_nobody_created_fails_its_page_by_name() {
     let mut log = Log::new("diku");
     let mut events = world.events(&mut log, "item", 2, 10);
     events.extend(world.events(&mut log, "unknown", 1, 10));
-    let error = refusal(world.fence().await, page(vec![log.slice(events)])).await;
+    let error = refusal(world.take_over().await, page(vec![log.slice(events)])).await;
     assert!(
-        matches!(&error, Error::Away(away) if away[0].topic == topic(&world.name("unknown"))),
+        matches!(&error, Error::Unavailable(away) if away[0].topic == topic(&world.name("unknown"))),
         "{error:?}"
     );
     world.assert_committed(&mut log, &["item"], 0).await;
@@ -222,13 +224,13 @@ async fn a_page_whose_topic_was_deleted_passes_once_it_is_ensured_again() {
             [world.events(log, "item", 2, 10), world.events(log, "instance", 2, 10)].concat();
         page(vec![log.slice(events)])
     };
-    let producer = world.fence().await.publish(both(&mut log)).await.unwrap();
+    let publisher = world.take_over().await.publish(both(&mut log)).await.unwrap();
     crate::kafka::delete_topic(&world.address, &world.name("item")).await;
-    let error = refusal(producer, both(&mut log)).await;
-    assert!(matches!(error, Error::Retry(_) | Error::Away(_)), "{error:?}");
+    let error = refusal(publisher, both(&mut log)).await;
+    assert!(matches!(error, Error::Retry(_) | Error::Unavailable(_)), "{error:?}");
     let specs = [world.spec("item", 1), world.spec("instance", 1)];
-    eventually(|| async { world.broker.ensure(&specs).await.map_err(again) }).await;
-    world.fence().await.publish(both(&mut log)).await.unwrap();
+    eventually(|| async { world.sink.ensure(&specs).await.map_err(again) }).await;
+    world.take_over().await.publish(both(&mut log)).await.unwrap();
     world.committed("item", 2);
     world.committed("instance", 4);
 }

@@ -1,10 +1,10 @@
 //! Topics: created as they are asked for, and never touched again.
 
 use crash::PATIENCE;
-use event_gateway::broker::{Error, Widened};
+use event_gateway::sink::{Error, PartitionsGrown};
 
 use super::World;
-use crate::kafka::{TestTopic, assert_partitions, create_topic, settings, widen};
+use crate::kafka::{TestTopic, add_partitions, assert_partitions, create_topic, settings};
 
 #[tokio::test]
 async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
@@ -13,8 +13,8 @@ async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
     (compacted.compacted, compacted.retention_ms) = (true, 86_400_000);
     let specs = [world.spec("item", 1), compacted];
     let again = World { env: world.env.clone(), ..World::new() };
-    for broker in [&world.broker, &world.broker, &again.broker] {
-        broker.ensure(&specs).await.unwrap();
+    for sink in [&world.sink, &world.sink, &again.sink] {
+        sink.ensure(&specs).await.unwrap();
     }
     for (entity, wanted, policy, retention) in
         [("item", 1, "delete", "-1"), ("loan", 3, "compact", "86400000")]
@@ -36,20 +36,23 @@ async fn a_topic_that_got_partitions_from_outside_is_told() {
     let name = world.name("loan");
     create_topic(&world.address, TestTopic { name: &name, partitions: 3, settings: &[] }).await;
     let both = [item.clone(), loan];
-    world.broker.ensure(&both).await.unwrap();
+    world.sink.ensure(&both).await.unwrap();
     assert_eq!(
-        world.broker.widened(),
+        world.sink.partitions_grown(),
         [],
         "other partitions than the settings say are nobody's doing"
     );
-    widen(&world.address, &world.name("item"), 5).await;
+    add_partitions(&world.address, &world.name("item"), 5).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while world.broker.widened().is_empty() {
+    while world.sink.partitions_grown().is_empty() {
         assert!(tokio::time::Instant::now() < deadline, "nobody noticed");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        world.broker.ensure(&both).await.unwrap();
+        world.sink.ensure(&both).await.unwrap();
     }
-    assert_eq!(world.broker.widened(), [Widened { topic: item.topic, before: 2, now: 5 }]);
+    assert_eq!(
+        world.sink.partitions_grown(),
+        [PartitionsGrown { topic: item.topic, before: 2, now: 5 }]
+    );
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn ensure_leaves_an_existing_topic_as_it_is() {
         TestTopic { name: &name, partitions: 5, settings: &[("retention.ms", "1000")] },
     )
     .await;
-    world.broker.ensure(&[world.spec("item", 2)]).await.unwrap();
+    world.sink.ensure(&[world.spec("item", 2)]).await.unwrap();
     assert_partitions(&world.address, &[(name.clone(), 5)]);
     assert_eq!(settings(&world.address, &name).await["retention.ms"], "1000");
 }
@@ -70,8 +73,8 @@ async fn ensure_leaves_an_existing_topic_as_it_is() {
 async fn hundreds_of_topics_are_ensured_at_once() {
     let world = World::new();
     let specs: Vec<_> = (0..200).map(|n| world.spec(&format!("entity-{n}"), 1)).collect();
-    world.broker.ensure(&specs[..150]).await.unwrap();
-    world.broker.ensure(&specs).await.unwrap();
+    world.sink.ensure(&specs[..150]).await.unwrap();
+    world.sink.ensure(&specs).await.unwrap();
     let all: Vec<_> = specs.iter().map(|spec| (spec.topic.to_string(), 1)).collect();
     assert_partitions(&world.address, &all);
 }
@@ -81,7 +84,7 @@ async fn a_topic_that_the_cluster_refuses_is_named_and_the_others_are_created() 
     let world = World::new();
     let mut refused = world.spec("refused", 1);
     refused.retention_ms = -7;
-    let error = world.broker.ensure(&[refused.clone(), world.spec("item", 1)]).await.unwrap_err();
+    let error = world.sink.ensure(&[refused.clone(), world.spec("item", 1)]).await.unwrap_err();
     assert!(matches!(&error, Error::Topic(t, _) if *t == refused.topic), "{error:?}");
     assert_partitions(&world.address, &[(world.name("item"), 1)]);
 }
@@ -91,6 +94,6 @@ async fn a_name_that_collides_is_refused_in_kafka_s_words() {
     let world = World::new();
     let other = world.name("item").replace("inventory.item", "inventory_item");
     create_topic(&world.address, TestTopic { name: &other, partitions: 1, settings: &[] }).await;
-    let refused = world.broker.ensure(&[world.spec("item", 1)]).await.unwrap_err().to_string();
+    let refused = world.sink.ensure(&[world.spec("item", 1)]).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("collides with existing topics: {other}")), "{refused}");
 }

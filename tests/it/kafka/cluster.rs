@@ -76,7 +76,7 @@ pub async fn delete_topic(address: &str, topic: &str) {
 }
 
 /// Gives a topic so many partitions.
-pub async fn widen(address: &str, topic: &str, partitions: usize) {
+pub async fn add_partitions(address: &str, topic: &str, partitions: usize) {
     let wider = NewPartitions::new(topic, partitions);
     let done = admin(address).create_partitions(&[wider], &options()).await.unwrap();
     assert_eq!(done, [Ok(topic.to_owned())]);

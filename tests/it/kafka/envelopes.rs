@@ -5,7 +5,6 @@
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
-use event_gateway::broker::{KnownCursor, PageSlice, ParkingProof};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::{EventId, EventType};
 use event_gateway::domain::follower::Cursor;
@@ -15,6 +14,7 @@ use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
+use event_gateway::sink::{KnownCursor, PageSlice, ParkingProof};
 
 use super::Record;
 

@@ -6,26 +6,26 @@
 
 use std::collections::HashMap;
 
-use super::cluster::{Cluster, State};
-use super::refusal;
-use crate::broker::{Described, Error};
+use super::admin::{Admin, State};
+use super::classify;
 use crate::domain::topic::Topic;
+use crate::sink::{Error, TopicDescription};
 
 /// Topics of one question about settings.
 const ASK_MAX: usize = 200;
 
 /// Describes these topics; one that is missing is left out.
 pub(super) fn topics(
-    cluster: &Cluster,
+    admin: &Admin,
     topics: &[Topic],
-) -> Result<HashMap<Topic, Described>, Error> {
+) -> Result<HashMap<Topic, TopicDescription>, Error> {
     let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
-    let states = cluster.states(&names)?;
+    let states = admin.states(&names)?;
     let mut found = HashMap::new();
     for topic in topics {
         let state = states.get(topic.as_str()).copied().unwrap_or(State::Missing);
         if let State::Refused(code) = state {
-            return Err(refusal::of_topic("ask about it", topic, code));
+            return Err(classify::classify_topic("ask about it", topic, code));
         }
         found.extend(state.partitions().map(|partitions| (topic.clone(), partitions)));
     }
@@ -33,20 +33,20 @@ pub(super) fn topics(
     let mut described = HashMap::new();
     for some in there.chunks(ASK_MAX) {
         let names: Vec<&str> = some.iter().map(|topic| topic.as_str()).collect();
-        for (topic, settings) in some.iter().zip(cluster.settings_of(&names)?) {
+        for (topic, settings) in some.iter().zip(admin.settings_of(&names)?) {
             described.insert((*topic).clone(), of(found[*topic], &settings));
         }
     }
     Ok(described)
 }
 
-fn of(partitions: usize, settings: &HashMap<String, String>) -> Described {
+fn of(partitions: usize, settings: &HashMap<String, String>) -> TopicDescription {
     let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
     let limit = |name: &str| number(name).filter(|ms| (0..i64::MAX).contains(ms));
     let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
     // Before Kafka 3.6, one setting was for both.
     let either = || limit("message.timestamp.difference.max.ms");
-    Described {
+    TopicDescription {
         partitions,
         retention_ms: limit("retention.ms").filter(|_| deletes),
         age_ms_max: limit("message.timestamp.before.max.ms").or_else(either),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::TopicResult;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::cluster::{Cluster, State};
-use super::{left, refusal};
-use crate::broker::{Error, Unwritable, Widened};
+use super::admin::{Admin, State};
+use super::{classify, left};
 use crate::domain::topic::{Topic, TopicSpec};
+use crate::sink::{Error, PartitionsGrown, UnavailableTopic};
 
 /// How long the leaders of a topic may take to answer that was doubted.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ struct Known {
     /// Those that were there a moment ago.
     seen: HashMap<Topic, Instant>,
     /// Those whose leader didn't answer a page.
-    doubted: HashSet<Topic>,
+    invalidated: HashSet<Topic>,
     /// How many partitions each had when it was first seen, and when it was last.
     partitions: HashMap<Topic, (usize, usize)>,
 }
@@ -52,16 +52,16 @@ impl Topics {
 
     /// Has their leaders answer before the next page is sent to them: metadata names a broker for a
     /// while after it has died.
-    pub(super) fn doubt(&self, topics: &[Unwritable]) {
-        self.known().doubted.extend(topics.iter().map(|unwritable| unwritable.topic.clone()));
+    pub(super) fn invalidate(&self, topics: &[UnavailableTopic]) {
+        self.known().invalidated.extend(topics.iter().map(|unwritable| unwritable.topic.clone()));
     }
 
     /// Those that have more partitions than at first.
-    pub(super) fn widened(&self) -> Vec<Widened> {
+    pub(super) fn partitions_grown(&self) -> Vec<PartitionsGrown> {
         let known = self.known();
         let wider = known.partitions.iter().filter(|(_, (before, now))| now > before);
         wider
-            .map(|(topic, (before, now))| Widened {
+            .map(|(topic, (before, now))| PartitionsGrown {
                 topic: topic.clone(),
                 before: *before,
                 now: *now,
@@ -70,15 +70,15 @@ impl Topics {
     }
 
     /// Creates what is missing. If a topic is refused, the others are created none the less.
-    pub(super) fn ensure(&self, cluster: &Cluster, wanted: &[TopicSpec]) -> Result<(), Error> {
+    pub(super) fn ensure(&self, admin: &Admin, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
-        let states = cluster.states(&names)?;
+        let states = admin.states(&names)?;
         let (mut missing, mut refused, mut away, mut short) =
             (Vec::new(), None, Vec::new(), Vec::new());
         for spec in wanted {
             match states.get(spec.topic.as_str()) {
                 Some(State::Exists(partitions))
-                    if self.is_silent(cluster, &spec.topic, *partitions) =>
+                    if self.is_silent(admin, &spec.topic, *partitions) =>
                 {
                     away.push(unwritable(spec, "its leader doesn't answer"));
                 }
@@ -94,33 +94,36 @@ impl Topics {
                     short.push((spec, *in_sync));
                 }
                 Some(State::Refused(code)) => {
-                    refused =
-                        refused.or(Some(refusal::of_topic("ask about it", &spec.topic, *code)));
+                    refused = refused.or(Some(classify::classify_topic(
+                        "ask about it",
+                        &spec.topic,
+                        *code,
+                    )));
                 }
                 Some(State::Missing) | None => missing.push(spec),
             }
         }
-        self.create(cluster, &missing)?;
-        away.extend(self.too_short(cluster, &short)?);
+        self.create(admin, &missing)?;
+        away.extend(self.too_short(admin, &short)?);
         match refused {
             Some(refused) => Err(refused),
             None if away.is_empty() => Ok(()),
-            None => Err(Error::Away(away)),
+            None => Err(Error::Unavailable(away)),
         }
     }
 
     /// Those of the topics with replicas out of sync that have too few to take a record.
     fn too_short(
         &self,
-        cluster: &Cluster,
+        admin: &Admin,
         short: &[(&TopicSpec, usize)],
-    ) -> Result<Vec<Unwritable>, Error> {
+    ) -> Result<Vec<UnavailableTopic>, Error> {
         if short.is_empty() {
             return Ok(Vec::new());
         }
         let names: Vec<&str> = short.iter().map(|(spec, _)| spec.topic.as_str()).collect();
         let mut away = Vec::new();
-        for ((spec, in_sync), settings) in short.iter().zip(cluster.settings_of(&names)?) {
+        for ((spec, in_sync), settings) in short.iter().zip(admin.settings_of(&names)?) {
             let wanted = settings
                 .get("min.insync.replicas")
                 .and_then(|value| value.parse().ok())
@@ -137,7 +140,7 @@ impl Topics {
         Ok(away)
     }
 
-    fn create(&self, cluster: &Cluster, missing: &[&TopicSpec]) -> Result<(), Error> {
+    fn create(&self, admin: &Admin, missing: &[&TopicSpec]) -> Result<(), Error> {
         if missing.is_empty() {
             return Ok(());
         }
@@ -150,22 +153,17 @@ impl Topics {
                 let policy = if spec.compacted { "compact" } else { "delete" };
                 let mut settings =
                     vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
-                settings.extend(cluster.record_limit().map(|bytes| ("max.message.bytes", bytes)));
-                cluster.topic(spec.topic.as_str(), spec.partitions, &settings)
+                settings.extend(admin.record_limit().map(|bytes| ("max.message.bytes", bytes)));
+                admin.topic(spec.topic.as_str(), spec.partitions, &settings)
             })
             .collect();
-        let results = cluster.create(&topics)?;
+        let results = admin.create(&topics)?;
         let refusals: Vec<Error> =
-            missing.iter().filter_map(|spec| self.created(cluster, spec, &results)).collect();
+            missing.iter().filter_map(|spec| self.created(admin, spec, &results)).collect();
         refusals.into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn created(
-        &self,
-        cluster: &Cluster,
-        spec: &TopicSpec,
-        results: &[TopicResult],
-    ) -> Option<Error> {
+    fn created(&self, admin: &Admin, spec: &TopicSpec, results: &[TopicResult]) -> Option<Error> {
         match result_of(spec.topic.as_str(), results) {
             Ok(()) => {
                 tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a \
@@ -174,11 +172,15 @@ impl Topics {
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
             Err(RDKafkaErrorCode::InvalidReplicationFactor) => {
-                return Some(cluster.too_few_brokers());
+                return Some(admin.too_few_brokers());
             }
             Err(code) => {
-                let why = cluster.explain(spec.topic.as_str(), code);
-                return Some(refusal::of_topic(&format!("create it: {why}"), &spec.topic, code));
+                let why = admin.explain(spec.topic.as_str(), code);
+                return Some(classify::classify_topic(
+                    &format!("create it: {why}"),
+                    &spec.topic,
+                    code,
+                ));
             }
         }
         self.saw(&spec.topic);
@@ -186,17 +188,16 @@ impl Topics {
     }
 
     /// Whether the topic was doubted, and a partition's leader doesn't answer still.
-    fn is_silent(&self, cluster: &Cluster, topic: &Topic, partitions: usize) -> bool {
-        if !self.known().doubted.contains(topic) {
+    fn is_silent(&self, admin: &Admin, topic: &Topic, partitions: usize) -> bool {
+        if !self.known().invalidated.contains(topic) {
             return false;
         }
         let until = Instant::now() + ANSWERS_WITHIN;
-        let answers =
-            |partition| cluster.end_within(topic.as_str(), partition, left(until)).is_ok();
+        let answers = |partition| admin.end_within(topic.as_str(), partition, left(until)).is_ok();
         if !(0..).take(partitions).all(answers) {
             return true;
         }
-        self.known().doubted.remove(topic);
+        self.known().invalidated.remove(topic);
         false
     }
 
@@ -217,8 +218,8 @@ impl Topics {
     }
 }
 
-fn unwritable(spec: &TopicSpec, why: &str) -> Unwritable {
-    Unwritable { topic: spec.topic.clone(), why: why.to_owned() }
+fn unwritable(spec: &TopicSpec, why: &str) -> UnavailableTopic {
+    UnavailableTopic { topic: spec.topic.clone(), why: why.to_owned() }
 }
 
 /// What became of one topic's creation.

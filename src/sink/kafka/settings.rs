@@ -10,10 +10,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::Config;
-use super::generations::Generations;
-use super::watch::Watch;
-use crate::broker::Error;
+use super::client_context::Context;
+use super::transactional_ids::TransactionalIds;
 use crate::domain::lane::Lane;
+use crate::sink::Error;
 
 /// How long an open transaction hides others' records at the most, when nobody takes over.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
@@ -36,7 +36,7 @@ const FOLIO: [(&str, &str); 8] = [
 
 /// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and
 /// is told where topics end, whatever is committed.
-pub(super) fn asking(config: &Config) -> ClientConfig {
+pub(super) fn metadata_client(config: &Config) -> ClientConfig {
     let mut client = base(config, &[]);
     client.set("allow.auto.create.topics", "false").set("isolation.level", "read_uncommitted");
     client
@@ -86,7 +86,7 @@ pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientCon
     );
     let message = config.max_request_bytes.clamp(*MESSAGE_BYTES.start(), *MESSAGE_BYTES.end());
     for (name, value) in [
-        ("transactional.id", Generations::id(config, lane, generation).as_str()),
+        ("transactional.id", TransactionalIds::id(config, lane, generation).as_str()),
         ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("enable.idempotence", "true"),
@@ -101,17 +101,17 @@ pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientCon
 
 /// Finds out, without a cluster, whether librdkafka takes the settings.
 pub(super) fn verify(config: &Config) -> Result<(), Error> {
-    let producer: BaseProducer<Watch> = create(&producer(config, Lane::new(0), 0))?;
-    let reader: BaseConsumer<Watch> = create(&reader(config))?;
+    let producer: BaseProducer<Context> = create(&producer(config, Lane::new(0), 0))?;
+    let reader: BaseConsumer<Context> = create(&reader(config))?;
     super::discard((producer, reader));
     Ok(())
 }
 
 /// Makes a client; it connects by itself, later.
-pub(super) fn create<C: FromClientConfigAndContext<Watch>>(
+pub(super) fn create<C: FromClientConfigAndContext<Context>>(
     client: &ClientConfig,
 ) -> Result<C, Error> {
-    client.create_with_context(Watch::default()).map_err(|error| match error {
+    client.create_with_context(Context::default()).map_err(|error| match error {
         KafkaError::ClientConfig(_, why, name, value) => {
             let why = if value.is_empty() { why } else { why.replace(&value, "…") };
             let refused = format!("{}: librdkafka refuses {name}", variable(&name));

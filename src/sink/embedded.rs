@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Mirror, record};
+use super::{Error, Preview, record};
 use crate::domain::envelope::Envelope;
 use crate::domain::topic::TopicSpec;
 
@@ -22,7 +22,7 @@ use crate::domain::topic::TopicSpec;
 const SEND_MAX: Duration = Duration::from_secs(60);
 
 /// How long it waits for an answer before it looks again.
-const NAP: Duration = Duration::from_micros(200);
+const POLL_PAUSE: Duration = Duration::from_micros(200);
 
 type Answer = oneshot::Sender<Result<(), Error>>;
 
@@ -72,7 +72,7 @@ impl Embedded {
 }
 
 #[async_trait]
-impl Mirror for Embedded {
+impl Preview for Embedded {
     fn address(&self) -> &str {
         &self.address
     }
@@ -160,7 +160,7 @@ impl Running {
         let unanswered = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
         if self.producer.in_flight_count() == unanswered {
-            std::thread::sleep(NAP);
+            std::thread::sleep(POLL_PAUSE);
         }
         Ok(())
     }

@@ -5,9 +5,9 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::watch::{FIRST_QUESTION, Refused, Trouble, Watch};
-use crate::broker::{Error, Unwritable};
+use super::client_context::{Context, FIRST_QUESTION, Refused, Trouble};
 use crate::domain::topic::Topic;
+use crate::sink::{Error, UnavailableTopic};
 
 /// What a code says about a record, from the one that decides most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ pub(super) fn code(error: &KafkaError) -> Code {
 
 /// Why a call failed that no topic and no record of a page can be blamed for. What the client told
 /// meanwhile says more than "timed out".
-pub(super) fn of_call(call: &str, error: &KafkaError, watch: &Watch) -> Error {
+pub(super) fn classify_call(call: &str, error: &KafkaError, watch: &Context) -> Error {
     let trouble = watch.trouble();
     let said = error.to_string();
     let why = match &trouble {
@@ -137,7 +137,7 @@ fn address(reason: &str) -> &str {
 }
 
 /// Why a topic was refused that was asked for by name.
-pub(super) fn of_topic(call: &str, topic: &Topic, code: Code) -> Error {
+pub(super) fn classify_topic(call: &str, topic: &Topic, code: Code) -> Error {
     match code {
         Code::TopicAuthorizationFailed
         | Code::ClusterAuthorizationFailed
@@ -152,7 +152,7 @@ pub(super) fn of_topic(call: &str, topic: &Topic, code: Code) -> Error {
 
 /// Why a page failed. `whole` is what the transaction as a whole says, `topics` are the page's:
 /// librdkafka blames the innocent records of a batch too, and purges a page without a reason.
-pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic]) -> Error {
+pub(super) fn classify_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic]) -> Error {
     let named = refused.iter().map(|r| (kind(r.code), r.code, Some(r.topic.as_str())));
     let all = named.chain(whole.map(|code| (kind(code), code, None)));
     let Some((kind, code, blamed)) = all.min_by_key(|(kind, ..)| *kind) else {
@@ -181,19 +181,17 @@ pub(super) fn of_page(refused: &[Refused], whole: Option<Code>, topics: &[&Topic
 
 /// All topics of a page that take nothing just now, if librdkafka names any.
 fn of_away(refused: &[Refused], topics: &[&Topic], why: String) -> Error {
-    let mut away: Vec<Unwritable> = Vec::new();
+    let mut away: Vec<UnavailableTopic> = Vec::new();
     for Refused { topic, code } in refused.iter().filter(|refused| kind(refused.code) == Kind::Away)
     {
         let topic = topics.iter().find(|known| known.as_str() == topic);
         let is_known = |topic: &&&Topic| away.iter().all(|known| known.topic != ***topic);
-        away.extend(
-            topic.filter(is_known).map(|topic| Unwritable {
-                topic: (*topic).clone(),
-                why: format!("publish: {code}"),
-            }),
-        );
+        away.extend(topic.filter(is_known).map(|topic| UnavailableTopic {
+            topic: (*topic).clone(),
+            why: format!("publish: {code}"),
+        }));
     }
-    if away.is_empty() { Error::Retry(why) } else { Error::Away(away) }
+    if away.is_empty() { Error::Retry(why) } else { Error::Unavailable(away) }
 }
 
 /// A cursors topic that is missing is made anew by the next fence.
@@ -203,7 +201,7 @@ fn of_cursors(code: Code, why: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Error, Refused, Topic, of_page};
+    use super::{Code, Error, Refused, Topic, classify_page};
 
     fn refused(topic: &str, code: Code) -> Refused {
         Refused { topic: topic.to_owned(), code }
@@ -218,14 +216,16 @@ mod tests {
             refused("a", Code::MessageSizeTooLarge),
             refused("b", Code::UnknownTopic),
         ];
-        assert!(matches!(of_page(&all, None, &page), Error::Away(away) if away[0].topic == b));
+        assert!(
+            matches!(classify_page(&all, None, &page), Error::Unavailable(away) if away[0].topic == b)
+        );
         let denied = [refused("b", Code::TopicAuthorizationFailed)];
         let denied = [&all[..], &denied].concat();
-        assert!(matches!(of_page(&denied, None, &page), Error::Topic(t, _) if t == b));
-        assert!(matches!(of_page(&all[..2], None, &page), Error::Isolate(_)));
-        assert!(matches!(of_page(&all[..1], None, &page), Error::Retry(_)));
-        assert!(matches!(of_page(&all, Some(Code::Fenced), &page), Error::Fenced(_)));
-        assert!(matches!(of_page(&[], None, &page), Error::Retry(_)));
+        assert!(matches!(classify_page(&denied, None, &page), Error::Topic(t, _) if t == b));
+        assert!(matches!(classify_page(&all[..2], None, &page), Error::Isolate(_)));
+        assert!(matches!(classify_page(&all[..1], None, &page), Error::Retry(_)));
+        assert!(matches!(classify_page(&all, Some(Code::Fenced), &page), Error::Fenced(_)));
+        assert!(matches!(classify_page(&[], None, &page), Error::Retry(_)));
     }
 
     /// As docs/reliability.md tells it.
@@ -233,7 +233,7 @@ mod tests {
     fn nothing_that_passes_with_time_is_a_refusal() {
         use Code as C;
         let a = Topic::parse("a").unwrap();
-        let of = |code| of_page(&[refused("a", code)], None, &[&a]);
+        let of = |code| classify_page(&[refused("a", code)], None, &[&a]);
         for code in [
             C::MessageSizeTooLarge,
             C::MessageBatchTooLarge,
@@ -256,7 +256,7 @@ mod tests {
             C::NotEnoughReplicasAfterAppend,
             C::KafkaStorageError,
         ] {
-            assert!(matches!(of(code), Error::Away(_)), "{code:?}");
+            assert!(matches!(of(code), Error::Unavailable(_)), "{code:?}");
         }
         for code in [
             C::ThrottlingQuotaExceeded,
@@ -283,10 +283,10 @@ mod tests {
         let (a, b) = (Topic::parse("a").unwrap(), Topic::parse("b").unwrap());
         let all = [refused("a", Code::PurgeQueue)];
         let denied = Some(Code::TopicAuthorizationFailed);
-        assert!(matches!(of_page(&all, denied, &[&a, &b]), Error::Isolate(_)));
-        assert!(matches!(of_page(&all, denied, &[&a]), Error::Topic(t, _) if t == a));
+        assert!(matches!(classify_page(&all, denied, &[&a, &b]), Error::Isolate(_)));
+        assert!(matches!(classify_page(&all, denied, &[&a]), Error::Topic(t, _) if t == a));
         assert!(matches!(
-            of_page(&all, Some(Code::UnknownTopicOrPartition), &[&a]),
+            classify_page(&all, Some(Code::UnknownTopicOrPartition), &[&a]),
             Error::Retry(_)
         ));
     }
@@ -295,8 +295,8 @@ mod tests {
     fn a_cursors_topic_that_went_is_no_topic_of_the_page() {
         let a = Topic::parse("a").unwrap();
         let gone = [refused("cursors", Code::UnknownTopic)];
-        assert!(matches!(of_page(&gone, None, &[&a]), Error::Retry(_)));
+        assert!(matches!(classify_page(&gone, None, &[&a]), Error::Retry(_)));
         let closed = [refused("cursors", Code::TopicAuthorizationFailed)];
-        assert!(matches!(of_page(&closed, None, &[&a]), Error::Denied(_)));
+        assert!(matches!(classify_page(&closed, None, &[&a]), Error::Denied(_)));
     }
 }

@@ -11,13 +11,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::cluster::{ASK_MAX, State};
-use super::watch::Watch;
-use super::{Inner, discard, left, refusal, settings};
-use crate::broker::{Error, Published};
+use super::admin::{ASK_MAX, State};
+use super::client_context::Context;
+use super::{Inner, classify, discard, left, settings};
 use crate::domain::event::EventId;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::Topic;
+use crate::sink::{Error, PublishedRecord};
 
 /// How long the cluster may give nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -27,18 +27,18 @@ const HIDDEN_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The records of a log behind a position.
-pub(super) fn read(
+pub(super) fn scan(
     kafka: &Inner,
     topic: &Topic,
     log_id: LogId,
     behind: Position,
-) -> Result<Vec<Published>, Error> {
-    let state = kafka.cluster.state(topic.as_str(), ASK_MAX)?;
+) -> Result<Vec<PublishedRecord>, Error> {
+    let state = kafka.admin.state(topic.as_str(), ASK_MAX)?;
     if let State::Refused(code) = state {
-        return Err(refusal::of_topic("ask about it", topic, code));
+        return Err(classify::classify_topic("ask about it", topic, code));
     }
     let Some(partitions) = state.partitions() else { return Ok(Vec::new()) };
-    let reader: BaseConsumer<Watch> = settings::create(&settings::reader(&kafka.config))?;
+    let reader: BaseConsumer<Context> = settings::create(&settings::reader(&kafka.config))?;
     let mut found = Vec::new();
     let read = uncover(kafka, &reader, topic, partitions).and_then(|()| {
         each(&reader, topic, partitions, |message| {
@@ -53,15 +53,16 @@ pub(super) fn read(
 /// others write to a collection's topic too.
 fn uncover(
     kafka: &Inner,
-    reader: &BaseConsumer<Watch>,
+    reader: &BaseConsumer<Context>,
     topic: &Topic,
     partitions: usize,
 ) -> Result<(), Error> {
-    let failed =
-        |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let failed = |error: &KafkaError| {
+        classify::classify_call(&format!("read {topic}"), error, reader.context())
+    };
     let until = Instant::now() + HIDDEN_MAX;
     for partition in (0..).take(partitions) {
-        let end = kafka.cluster.end(topic.as_str(), partition)?;
+        let end = kafka.admin.end(topic.as_str(), partition)?;
         loop {
             // As a reader of what is committed is told it: up to the first open transaction.
             let (_, told) = reader
@@ -83,13 +84,14 @@ fn uncover(
 }
 
 fn each(
-    reader: &BaseConsumer<Watch>,
+    reader: &BaseConsumer<Context>,
     topic: &Topic,
     partitions: usize,
     mut look: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
-    let failed =
-        |error: &KafkaError| refusal::of_call(&format!("read {topic}"), error, reader.context());
+    let failed = |error: &KafkaError| {
+        classify::classify_call(&format!("read {topic}"), error, reader.context())
+    };
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
     let mut all = TopicPartitionList::new();
     for partition in &open {
@@ -118,7 +120,7 @@ fn each(
 }
 
 /// The event that a record is of, if it is one of that log.
-fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<Published> {
+fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<PublishedRecord> {
     let headers = message.headers()?;
     let value =
         |name| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
@@ -126,7 +128,7 @@ fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<
     if LogId::parse(text("log_id")?).ok()? != log_id {
         return None;
     }
-    Some(Published {
+    Some(PublishedRecord {
         topic: topic.clone(),
         partition: message.partition(),
         offset: message.offset(),

@@ -15,9 +15,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-use super::watch::Watch;
-use super::{Config, discard, refusal, settings};
-use crate::broker::Error;
+use super::client_context::Context;
+use super::{Config, classify, discard, settings};
+use crate::sink::Error;
 
 /// How long a question may take.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
@@ -67,21 +67,26 @@ impl State {
 }
 
 /// One cluster.
-pub(super) struct Cluster {
-    asking: BaseConsumer<Watch>,
+pub(super) struct Admin {
+    metadata_client: BaseConsumer<Context>,
     admin: ClientConfig,
     replication_factor: i32,
     record_limit: Option<String>,
 }
 
-impl Cluster {
+impl Admin {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
-        let asking = settings::create(&settings::asking(config))?;
+        let metadata_client = settings::create(&settings::metadata_client(config))?;
         let admin = settings::admin(config);
         let larger = config.max_request_bytes > BROKER_RECORD_BYTES;
         let record_limit =
             larger.then(|| (config.max_request_bytes + BATCH_FRAME_BYTES).to_string());
-        Ok(Self { asking, admin, replication_factor: config.replication_factor, record_limit })
+        Ok(Self {
+            metadata_client,
+            admin,
+            replication_factor: config.replication_factor,
+            record_limit,
+        })
     }
 
     /// `max.message.bytes` of new topics, where records may be larger than brokers take by default.
@@ -121,7 +126,7 @@ impl Cluster {
         partition: i32,
         within: Duration,
     ) -> Result<i64, Error> {
-        let answer = self.asking.fetch_watermarks(topic, partition, within);
+        let answer = self.metadata_client.fetch_watermarks(topic, partition, within);
         self.told(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
 
@@ -180,7 +185,7 @@ impl Cluster {
     }
 
     /// Gives a topic more partitions; waits until it has them.
-    pub(super) fn widen(&self, topic: &str, partitions: u16) -> Result<(), Error> {
+    pub(super) fn add_partitions(&self, topic: &str, partitions: u16) -> Result<(), Error> {
         let wider = NewPartitions::new(topic, usize::from(partitions));
         let results = self.administer("add partitions", async |admin, options| {
             admin.create_partitions(&[wider], &options.operation_timeout(Some(CREATE_MAX))).await
@@ -234,35 +239,35 @@ impl Cluster {
     fn administer<T>(
         &self,
         call: &str,
-        ask: impl AsyncFnOnce(&AdminClient<Watch>, AdminOptions) -> KafkaResult<T>,
+        ask: impl AsyncFnOnce(&AdminClient<Context>, AdminOptions) -> KafkaResult<T>,
     ) -> Result<T, Error> {
-        let admin: AdminClient<Watch> = settings::create(&self.admin)?;
+        let admin: AdminClient<Context> = settings::create(&self.admin)?;
         let options = AdminOptions::new().request_timeout(Some(CREATE_MAX));
         let answer = tokio::runtime::Handle::current().block_on(ask(&admin, options));
         let answer =
-            answer.map_err(|error| refusal::of_call(call, &error, admin.inner().context()));
+            answer.map_err(|error| classify::classify_call(call, &error, admin.inner().context()));
         discard(admin);
         answer
     }
 
     fn metadata(&self, topic: Option<&str>, within: Duration) -> Result<Metadata, Error> {
-        self.told("ask about topics", self.asking.fetch_metadata(topic, within))
+        self.told("ask about topics", self.metadata_client.fetch_metadata(topic, within))
     }
 
     /// What the client was answered, or why it was not.
     fn told<T>(&self, call: &str, answer: KafkaResult<T>) -> Result<T, Error> {
         self.serve();
-        let watch = self.asking.context();
+        let watch = self.metadata_client.context();
         match answer {
             Ok(_) => watch.forget_trouble(),
-            Err(_) => watch.hear_trouble(|each| drop(self.asking.poll(each))),
+            Err(_) => watch.hear_trouble(|each| drop(self.metadata_client.poll(each))),
         }
-        answer.map_err(|error| refusal::of_call(call, &error, watch))
+        answer.map_err(|error| classify::classify_call(call, &error, watch))
     }
 
     /// Lets the client tell its log and its troubles.
     fn serve(&self) {
-        while self.asking.poll(Duration::from_millis(1)).is_some() {}
+        while self.metadata_client.poll(Duration::from_millis(1)).is_some() {}
     }
 }
 

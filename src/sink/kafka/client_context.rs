@@ -26,7 +26,7 @@ const HEAR_EACH: Duration = Duration::from_millis(5);
 
 /// The context of every client.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<Told>);
+pub(super) struct Context(Mutex<Told>);
 
 #[derive(Default)]
 struct Told {
@@ -94,7 +94,7 @@ pub(super) struct Refused {
     pub(super) code: RDKafkaErrorCode,
 }
 
-impl Watch {
+impl Context {
     /// The last trouble, which librdkafka tells once and not with each try.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.told().trouble.clone()
@@ -136,7 +136,7 @@ impl Watch {
     }
 }
 
-impl ClientContext for Watch {
+impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
         match level {
@@ -173,9 +173,9 @@ impl ClientContext for Watch {
     }
 }
 
-impl ConsumerContext for Watch {}
+impl ConsumerContext for Context {}
 
-impl ProducerContext for Watch {
+impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {

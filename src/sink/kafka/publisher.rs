@@ -12,18 +12,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
-use super::cursors::Cursors;
+use super::client_context::{Context, Refused};
+use super::cursors_topic::CursorsTopic;
 use super::mark::{self, Mark};
+use super::topic_usage::TopicUsage;
 use super::topics::Topics;
-use super::used::Used;
-use super::watch::{Refused, Watch};
-use super::{Inner, blocking, discard, left, refusal};
-use crate::broker::record::{self, CursorRecord};
-use crate::broker::{Error, Page, Producer, Unwritable};
+use super::{Inner, blocking, classify, discard, left};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
 use crate::domain::topic::Topic;
+use crate::sink::record::{self, CursorRecord};
+use crate::sink::{Error, Page, Publisher, UnavailableTopic};
 
 /// How long the brokers may take for a page's records. Below `message.timeout.ms`, so that no
 /// record is given up in silence.
@@ -35,27 +35,27 @@ const ABORT_MAX: Duration = Duration::from_secs(1);
 const PURGED_WITHIN: Duration = Duration::from_millis(500);
 /// How long an unanswered page waits before it looks again. `poll` with a time-out of a millisecond
 /// would spin.
-const NAP: Duration = Duration::from_micros(200);
+const POLL_PAUSE: Duration = Duration::from_micros(200);
 
 /// The only producer of a lane.
-pub(super) struct LaneProducer {
+pub(super) struct LanePublisher {
     /// `None` only while it is dropped.
-    producer: Option<BaseProducer<Watch>>,
+    producer: Option<BaseProducer<Context>>,
     partition: i32,
-    cursors: Arc<Cursors>,
+    cursors: Arc<CursorsTopic>,
     topics: Arc<Topics>,
-    used: Used,
+    used: TopicUsage,
     mark: Mark,
 }
 
-impl LaneProducer {
+impl LanePublisher {
     /// Takes the lane: from here on, nobody who had it before can commit.
-    pub(super) fn fence(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
+    pub(super) fn take_over(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
         let (config, cursors, topics) =
             (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
-        let producer = kafka.generations.take(config, lane, cursors.topic(), until)?;
+        let producer = kafka.transactional_ids.take(config, lane, cursors.topic(), until)?;
         producer.context().watch_offsets(cursors.topic());
-        let used = Used::new(config.topics_idle_after, Instant::now());
+        let used = TopicUsage::new(config.topics_idle_after, Instant::now());
         let partition = i32::from(lane.number());
         let mark = Mark::default();
         let lane_producer =
@@ -64,31 +64,31 @@ impl LaneProducer {
         Ok(lane_producer)
     }
 
-    fn producer(&self) -> &BaseProducer<Watch> {
+    fn producer(&self) -> &BaseProducer<Context> {
         self.producer.as_ref().expect("a lane's producer lives until it is dropped")
     }
 
     /// Writes to the lane's partition of the cursors topic and takes it back, which keeps out
     /// whoever had the lane before; then waits until nothing is open there.
     fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
-        self.probe()?;
+        self.probe_write()?;
         let (topic, producer) = (self.cursors.topic(), self.producer());
         let committed = || {
             let told = producer.client().fetch_watermarks(topic, self.partition, left(until));
             let told = told.map_err(|error| {
-                refusal::of_call("ask what is open", &error, producer.context())
+                classify::classify_call("ask what is open", &error, producer.context())
             })?;
             Ok(told.1)
         };
-        let abort_others = || kafka.generations.abort_others(&kafka.config, lane);
+        let abort_others = || kafka.transactional_ids.abort_others(&kafka.config, lane);
         let at = (topic, self.partition);
-        self.mark.set(mark::settled(&kafka.cluster, at, committed, abort_others, until)?);
+        self.mark.set(mark::settled(&kafka.admin, at, committed, abort_others, until)?);
         Ok(())
     }
 
     /// Proves besides that the topic may be written: a page can't tell whether it is refused, or
     /// one of its own.
-    fn probe(&self) -> Result<(), Error> {
+    fn probe_write(&self) -> Result<(), Error> {
         let until = Instant::now() + DRAIN_MAX;
         self.producer().begin_transaction().map_err(|error| self.failed("begin", &error, &[]))?;
         let probe =
@@ -156,7 +156,7 @@ impl LaneProducer {
     fn remove(&self, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
         self.transact(&[], |until| {
             cursors.iter().try_for_each(|(log_id, follower)| {
-                let gone = CursorRecord::gone(*log_id, follower);
+                let gone = CursorRecord::tombstone(*log_id, follower);
                 self.enqueue(gone.to(self.cursors.topic(), self.partition), &[], until)
             })
         })
@@ -173,8 +173,8 @@ impl LaneProducer {
             let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !full || Instant::now() > until {
                 let refused =
-                    Refused { topic: again.topic.to_owned(), code: refusal::code(&error) };
-                return Err(refusal::of_page(&[refused], self.whole(), topics));
+                    Refused { topic: again.topic.to_owned(), code: classify::code(&error) };
+                return Err(classify::classify_page(&[refused], self.whole(), topics));
             }
             self.wait();
             record = again;
@@ -189,7 +189,7 @@ impl LaneProducer {
             if Instant::now() > until {
                 let unanswered = producer.in_flight_count();
                 if let Some(away) = self.unanswered(topics) {
-                    return Err(Error::Away(away));
+                    return Err(Error::Unavailable(away));
                 }
                 let why =
                     producer.context().trouble().map(|trouble| format!(": {}", trouble.reason));
@@ -204,12 +204,12 @@ impl LaneProducer {
         if refused.is_empty() {
             return Ok(());
         }
-        Err(refusal::of_page(&refused, self.whole(), topics))
+        Err(classify::classify_page(&refused, self.whole(), topics))
     }
 
     /// The topics whose records weren't answered, if others of the page were: their brokers are
     /// away. The producer is of no use behind this.
-    fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<Unwritable>> {
+    fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<UnavailableTopic>> {
         let producer = self.producer();
         producer.purge(PurgeConfig::default().queue().inflight());
         let until = Instant::now() + PURGED_WITHIN;
@@ -224,8 +224,9 @@ impl LaneProducer {
         let why = format!("its leader didn't answer within {} s", DRAIN_MAX.as_secs());
         let of = |topic: &&&Topic| silent.contains(topic.as_str());
         let away = topics.iter().filter(of);
-        let away: Vec<_> =
-            away.map(|topic| Unwritable { topic: (*topic).clone(), why: why.clone() }).collect();
+        let away: Vec<_> = away
+            .map(|topic| UnavailableTopic { topic: (*topic).clone(), why: why.clone() })
+            .collect();
         Some(away).filter(|away| !away.is_empty())
     }
 
@@ -234,7 +235,7 @@ impl LaneProducer {
         let unanswered = self.producer().in_flight_count();
         self.producer().poll(Duration::ZERO);
         if self.producer().in_flight_count() == unanswered {
-            std::thread::sleep(NAP);
+            std::thread::sleep(POLL_PAUSE);
         }
     }
 
@@ -245,7 +246,7 @@ impl LaneProducer {
             return Some(code);
         }
         let error = self.producer().begin_transaction().err()?;
-        Some(refusal::code(&error)).filter(|code| *code != RDKafkaErrorCode::State)
+        Some(classify::code(&error)).filter(|code| *code != RDKafkaErrorCode::State)
     }
 
     fn failed(&self, call: &str, error: &KafkaError, topics: &[&Topic]) -> Error {
@@ -253,8 +254,8 @@ impl LaneProducer {
         producer.poll(Duration::from_millis(1));
         let refused = producer.context().take_refused();
         let fatal = producer.client().fatal_error().map(|(code, _)| code);
-        match refusal::of_page(&refused, fatal.or(Some(refusal::code(error))), topics) {
-            Error::Retry(_) => refusal::of_call(call, error, producer.context()),
+        match classify::classify_page(&refused, fatal.or(Some(classify::code(error))), topics) {
+            Error::Retry(_) => classify::classify_call(call, error, producer.context()),
             decided => decided,
         }
     }
@@ -270,17 +271,17 @@ impl LaneProducer {
 }
 
 #[async_trait]
-impl Producer for LaneProducer {
-    async fn publish(mut self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error> {
+impl Publisher for LanePublisher {
+    async fn publish(mut self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error> {
         blocking(move || match self.publish_page(&page) {
-            Ok(()) => Ok(self as Box<dyn Producer>),
+            Ok(()) => Ok(self as Box<dyn Publisher>),
             Err(error) => {
                 self.topics.forget();
-                if let Error::Away(topics) = &error {
-                    self.topics.doubt(topics);
+                if let Error::Unavailable(topics) = &error {
+                    self.topics.invalidate(topics);
                 }
                 if matches!(error, Error::Retry(_)) {
-                    self.cursors.doubt();
+                    self.cursors.invalidate();
                 }
                 Err(error)
             }
@@ -293,12 +294,12 @@ impl Producer for LaneProducer {
         blocking(move || self.remove(&cursors)).await
     }
 
-    fn is_worn(&mut self) -> bool {
+    fn should_recycle(&mut self) -> bool {
         self.used.are_mostly_idle(Instant::now())
     }
 }
 
-impl Drop for LaneProducer {
+impl Drop for LanePublisher {
     fn drop(&mut self) {
         discard(self.producer.take());
     }

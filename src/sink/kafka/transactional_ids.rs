@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use super::watch::Watch;
-use super::{Config, discard, left, refusal, settings};
-use crate::broker::Error;
+use super::client_context::Context;
+use super::{Config, classify, discard, left, settings};
 use crate::domain::lane::Lane;
+use crate::sink::Error;
 
 /// How many ids a lane has: one more than brokers may die before the first is back.
 const COUNT: u8 = 4;
@@ -24,9 +24,9 @@ const INIT_MAX: Duration = Duration::from_secs(2);
 
 /// Under which id each lane of this process went on last.
 #[derive(Default)]
-pub(super) struct Generations(Mutex<HashMap<Lane, u8>>);
+pub(super) struct TransactionalIds(Mutex<HashMap<Lane, u8>>);
 
-impl Generations {
+impl TransactionalIds {
     /// The name of a lane's id.
     pub(super) fn id(config: &Config, lane: Lane, generation: u8) -> String {
         let id = config.naming.own(&lane.to_string());
@@ -41,11 +41,11 @@ impl Generations {
         lane: Lane,
         cursors_topic: &str,
         until: Instant,
-    ) -> Result<BaseProducer<Watch>, Error> {
+    ) -> Result<BaseProducer<Context>, Error> {
         let last = self.last(lane);
         let mut blocked = None;
         for generation in [last].into_iter().chain((0..COUNT).filter(|other| *other != last)) {
-            let producer: BaseProducer<Watch> =
+            let producer: BaseProducer<Context> =
                 settings::create(&settings::producer(config, lane, generation))?;
             // librdkafka naps for 500 ms when it looks for its coordinator while no connection is
             // up, and the first answer about the cluster ends the one that asked: the second comes
@@ -54,7 +54,7 @@ impl Generations {
             let call = format!("fence {}", Self::id(config, lane, generation));
             let failed = |error| {
                 producer.context().hear_trouble(|each| producer.poll(each));
-                refusal::of_call(&call, &error, producer.context())
+                classify::classify_call(&call, &error, producer.context())
             };
             ask().and_then(|_| ask()).map_err(failed)?;
             let init = |within| producer.init_transactions(within);
@@ -85,7 +85,7 @@ impl Generations {
     pub(super) fn abort_others(&self, config: &Config, lane: Lane) -> Result<(), Error> {
         let mine = self.last(lane);
         for generation in (0..COUNT).filter(|other| *other != mine) {
-            let producer: BaseProducer<Watch> =
+            let producer: BaseProducer<Context> =
                 settings::create(&settings::producer(config, lane, generation))?;
             if let Err(error) = producer.init_transactions(INIT_MAX / 4) {
                 tracing::debug!(%lane, generation, %error, "failed to abort what may be open under \
@@ -117,5 +117,5 @@ impl Generations {
 
 /// Whether the id has a transaction that Kafka can't end just now.
 fn is_blocked(error: &KafkaError) -> bool {
-    refusal::code(error) == RDKafkaErrorCode::ConcurrentTransactions
+    classify::code(error) == RDKafkaErrorCode::ConcurrentTransactions
 }

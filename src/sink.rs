@@ -35,7 +35,7 @@ pub enum Error {
     TooFewBrokers(String),
     /// Topics of the page take nothing just now: leave them out for a while.
     #[error("{} just now", unwritable(.0))]
-    Away(Vec<Unwritable>),
+    Unavailable(Vec<UnavailableTopic>),
     /// A record's time is too far from Kafka's own; which one is unknown: send less at a time, then
     /// wait.
     #[error("a record's time is too far from Kafka's: {0}")]
@@ -69,21 +69,21 @@ impl Error {
 
 /// A topic that can take nothing for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unwritable {
+pub struct UnavailableTopic {
     /// Which.
     pub topic: Topic,
     /// Why, as the cluster tells it.
     pub why: String,
 }
 
-fn unwritable(topics: &[Unwritable]) -> String {
+fn unwritable(topics: &[UnavailableTopic]) -> String {
     let each = topics.iter().map(|u| format!("the topic {} takes nothing: {}", u.topic, u.why));
     each.collect::<Vec<_>>().join("; ")
 }
 
 /// A topic as the cluster has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Described {
+pub struct TopicDescription {
     /// How many partitions.
     pub partitions: usize,
     /// How long it keeps a record; `None`: for ever, or as long as its key has no newer one.
@@ -94,7 +94,7 @@ pub struct Described {
     pub ahead_ms: Option<i64>,
 }
 
-impl Described {
+impl TopicDescription {
     /// Tells how the topic differs from what the tenants' files say; `None` if it does not.
     pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
         let ms = |retention: Option<i64>| {
@@ -187,7 +187,7 @@ pub fn ledgers(known: &KnownCursors) -> HashMap<LogId, Ledger> {
 
 /// A topic that somebody gave more partitions: its keys may stand in others than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Widened {
+pub struct PartitionsGrown {
     /// Which.
     pub topic: Topic,
     /// How many partitions it had when it was first seen.
@@ -198,7 +198,7 @@ pub struct Widened {
 
 /// A record that stands in a topic, and the event that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishedRecord {
     /// Which topic.
     pub topic: Topic,
     /// Which partition of it.
@@ -214,30 +214,30 @@ pub struct Published {
 }
 
 /// A lane that nobody else can publish on any more.
-pub struct Fenced {
+pub struct TakenOver {
     /// The only producer of this lane.
-    pub producer: Box<dyn Producer>,
+    pub publisher: Box<dyn Publisher>,
     /// Read after the fence, to the end.
     pub cursors: KnownCursors,
 }
 
 /// A broker with transactions.
 #[async_trait]
-pub trait Broker: Send + Sync {
+pub trait Sink: Send + Sync {
     /// Takes a lane over: a new producer under the lane's transactional id, which fences whoever
     /// had it, then the lane's cursors. Creates and verifies the cursors topic the first time.
-    async fn fence(&self, lane: Lane) -> Result<Fenced, Error>;
+    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error>;
 
     /// Creates the topics that are missing; existing ones stay as they are. What was seen within
     /// the last 5 s isn't asked again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
 
     /// These topics as the cluster has them; one that is missing is left out.
-    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error>;
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error>;
 
     /// Topics that have more partitions than when they were first seen. They are looked at when
     /// they are ensured.
-    fn widened(&self) -> Vec<Widened>;
+    fn partitions_grown(&self) -> Vec<PartitionsGrown>;
 
     /// A lane's cursors, as they are just now: without a fence, a page that is under way may change
     /// them.
@@ -245,16 +245,16 @@ pub trait Broker: Send + Sync {
 
     /// What these topics have of a log behind a position, committed, by partition in order. A topic
     /// that is missing has nothing.
-    async fn history(
+    async fn topic_scan(
         &self,
         topics: &[Topic],
         log_id: LogId,
         behind: Position,
-    ) -> Result<Vec<Published>, Error>;
+    ) -> Result<Vec<PublishedRecord>, Error>;
 
     /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
     /// Tells how many it has then, or is to have.
-    async fn widen(&self, lanes: u16) -> Result<u16, Error>;
+    async fn add_partitions(&self, lanes: u16) -> Result<u16, Error>;
 
     /// Whether it answers.
     async fn check(&self) -> Result<(), Error>;
@@ -262,22 +262,22 @@ pub trait Broker: Send + Sync {
 
 /// The one producer of a lane.
 #[async_trait]
-pub trait Producer: Send {
+pub trait Publisher: Send {
     /// Publishes a page in one transaction: all records and cursors, or none. An error takes the
     /// producer with it: after one, its state can't be trusted.
-    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Producer>, Error>;
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error>;
 
     /// Removes cursors from the lane's partition, all or none.
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
 
     /// Whether a new one would cost less: this one carries too much of what it has sent long ago.
     /// It works none the less.
-    fn is_worn(&mut self) -> bool;
+    fn should_recycle(&mut self) -> bool;
 }
 
 /// The embedded broker: memory only, for trying and for tests.
 #[async_trait]
-pub trait Mirror: Send + Sync {
+pub trait Preview: Send + Sync {
     /// `host:port` for Kafka clients.
     fn address(&self) -> &str;
 
@@ -306,11 +306,11 @@ pub enum Config {
 #[derive(Clone)]
 pub enum Opened {
     /// The in-process one, running.
-    Embedded(Arc<dyn Mirror>),
+    Embedded(Arc<dyn Preview>),
     /// None.
     None,
     /// A real Kafka, which may well be away.
-    Kafka(Arc<dyn Broker>),
+    Kafka(Arc<dyn Sink>),
 }
 
 /// Opens the broker. A Kafka that is away is no error; settings that librdkafka refuses are.

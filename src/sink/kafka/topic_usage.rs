@@ -14,7 +14,7 @@ use crate::domain::topic::Topic;
 const IDLE_MIN: usize = 100;
 
 /// The topics of one producer.
-pub(super) struct Used {
+pub(super) struct TopicUsage {
     /// When each was last sent to.
     last: HashMap<Topic, Instant>,
     period: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Used {
     mostly_idle: bool,
 }
 
-impl Used {
+impl TopicUsage {
     /// None so far. A topic is idle that wasn't sent to for a whole period.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
         Self { last: HashMap::new(), period, since: now, mostly_idle: false }
@@ -61,7 +61,7 @@ impl Used {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{IDLE_MIN, Topic, Used};
+    use super::{IDLE_MIN, Topic, TopicUsage};
 
     const PERIOD: Duration = Duration::from_secs(1);
 
@@ -74,7 +74,7 @@ mod tests {
         let topics = topics(all);
         let topics: Vec<_> = topics.iter().collect();
         let start = Instant::now();
-        let mut used = Used::new(PERIOD, start);
+        let mut used = TopicUsage::new(PERIOD, start);
         used.note(&topics, start);
         assert!(!used.are_mostly_idle(start + PERIOD / 2), "within the period");
         assert!(!used.are_mostly_idle(start + PERIOD), "all were used in the first period");
@@ -96,7 +96,7 @@ mod tests {
     fn a_producer_that_never_rests_is_judged_by_its_last_period() {
         let topics = topics(2 * IDLE_MIN);
         let (busy, start) = (&topics[0], Instant::now());
-        let mut used = Used::new(PERIOD, start);
+        let mut used = TopicUsage::new(PERIOD, start);
         used.note(&topics.iter().collect::<Vec<_>>(), start);
         for tenth in 1..=20 {
             used.note(&[busy], start + PERIOD * tenth / 10);

@@ -11,12 +11,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::cluster::{ASK_MAX, Cluster, State};
+use super::admin::{ASK_MAX, Admin, State};
+use super::client_context::Context;
 use super::topics::result_of;
-use super::watch::Watch;
-use super::{Config, discard, left, refusal, settings};
-use crate::broker::{Error, KnownCursors, record};
+use super::{Config, classify, discard, left, settings};
 use crate::domain::lane::Lane;
+use crate::sink::{Error, KnownCursors, record};
 
 const SETTINGS: [(&str, &str); 3] = [
     ("cleanup.policy", "compact"),
@@ -27,13 +27,13 @@ const SETTINGS: [(&str, &str); 3] = [
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The topic, and whether it is known to be right.
-pub(super) struct Cursors {
+pub(super) struct CursorsTopic {
     topic: String,
     lanes: u16,
     verified: AtomicBool,
 }
 
-impl Cursors {
+impl CursorsTopic {
     pub(super) fn new(config: &Config) -> Self {
         let topic = config.naming.own("cursors");
         Self { topic, lanes: config.lanes, verified: AtomicBool::default() }
@@ -45,16 +45,16 @@ impl Cursors {
     }
 
     /// Creates the topic if it is missing, and verifies it the first time it is seen.
-    pub(super) fn establish(&self, cluster: &Cluster) -> Result<(), Error> {
-        let mut state = cluster.state(&self.topic, ASK_MAX)?;
+    pub(super) fn ensure(&self, admin: &Admin) -> Result<(), Error> {
+        let mut state = admin.state(&self.topic, ASK_MAX)?;
         if state == State::Missing {
-            self.doubt();
-            self.create(cluster)?;
-            state = self.appeared(cluster)?;
+            self.invalidate();
+            self.create(admin)?;
+            state = self.appeared(admin)?;
         }
         self.verify_partitions(state)?;
         if !self.verified.load(Ordering::Relaxed) {
-            self.verify_settings(cluster)?;
+            self.verify_settings(admin)?;
             self.verified.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -62,8 +62,8 @@ impl Cursors {
 
     /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many
     /// it has.
-    pub(super) fn widen(&self, cluster: &Cluster, lanes: u16) -> Result<u16, Error> {
-        match cluster.state(&self.topic, ASK_MAX)? {
+    pub(super) fn add_partitions(&self, admin: &Admin, lanes: u16) -> Result<u16, Error> {
+        match admin.state(&self.topic, ASK_MAX)? {
             state
                 if state
                     .partitions()
@@ -72,7 +72,7 @@ impl Cursors {
                 Ok(state.partitions().and_then(|p| u16::try_from(p).ok()).unwrap_or(u16::MAX))
             }
             State::Exists(_) | State::Leaderless(_) | State::Short { .. } => {
-                cluster.widen(&self.topic, lanes)?;
+                admin.add_partitions(&self.topic, lanes)?;
                 tracing::info!(topic = self.topic, partitions = lanes, "widened the cursors topic");
                 Ok(lanes)
             }
@@ -82,7 +82,7 @@ impl Cursors {
     }
 
     /// Has the next fence verify the topic again: it may have been replaced.
-    pub(super) fn doubt(&self) {
+    pub(super) fn invalidate(&self) {
         self.verified.store(false, Ordering::Relaxed);
     }
 
@@ -93,14 +93,14 @@ impl Cursors {
         lane: Lane,
         until: Instant,
     ) -> Result<KnownCursors, Error> {
-        let reader: BaseConsumer<Watch> = settings::create(&settings::reader(config))?;
+        let reader: BaseConsumer<Context> = settings::create(&settings::reader(config))?;
         let cursors = self.read_with(&reader, i32::from(lane.number()), until);
         discard(reader);
         cursors
     }
 
-    fn create(&self, cluster: &Cluster) -> Result<(), Error> {
-        let results = cluster.create(&[cluster.topic(&self.topic, self.lanes, &SETTINGS)])?;
+    fn create(&self, admin: &Admin) -> Result<(), Error> {
+        let results = admin.create(&[admin.topic(&self.topic, self.lanes, &SETTINGS)])?;
         match result_of(&self.topic, &results) {
             Ok(()) => {
                 tracing::info!(
@@ -121,18 +121,18 @@ impl Cursors {
                 | RDKafkaErrorCode::PolicyViolation
                 | RDKafkaErrorCode::InvalidTopic),
             ) => Err(Error::Cursors(format!("{} can't be created: {code}", self.topic))),
-            Err(RDKafkaErrorCode::InvalidReplicationFactor) => Err(cluster.too_few_brokers()),
+            Err(RDKafkaErrorCode::InvalidReplicationFactor) => Err(admin.too_few_brokers()),
             Err(code) => {
-                let why = cluster.explain(&self.topic, code);
+                let why = admin.explain(&self.topic, code);
                 Err(Error::Retry(format!("create {}: {why}", self.topic)))
             }
         }
     }
 
-    fn appeared(&self, cluster: &Cluster) -> Result<State, Error> {
+    fn appeared(&self, admin: &Admin) -> Result<State, Error> {
         let until = Instant::now() + APPEARS_WITHIN;
         loop {
-            let state = cluster.state(&self.topic, ASK_MAX)?;
+            let state = admin.state(&self.topic, ASK_MAX)?;
             if state.writable().is_some() {
                 return Ok(state);
             }
@@ -169,8 +169,8 @@ impl Cursors {
         }
     }
 
-    fn verify_settings(&self, cluster: &Cluster) -> Result<(), Error> {
-        let found = cluster.settings(&self.topic)?;
+    fn verify_settings(&self, admin: &Admin) -> Result<(), Error> {
+        let found = admin.settings(&self.topic)?;
         for (name, wanted) in SETTINGS {
             let found = found.get(name).map_or("nothing", String::as_str);
             if found != wanted {
@@ -185,7 +185,7 @@ impl Cursors {
 
     fn read_with(
         &self,
-        reader: &BaseConsumer<Watch>,
+        reader: &BaseConsumer<Context>,
         partition: i32,
         until: Instant,
     ) -> Result<KnownCursors, Error> {
@@ -230,10 +230,10 @@ impl Cursors {
         Ok(())
     }
 
-    fn unread(&self, error: &KafkaError, watch: &Watch) -> Error {
-        if refusal::code(error) == RDKafkaErrorCode::TopicAuthorizationFailed {
+    fn unread(&self, error: &KafkaError, watch: &Context) -> Error {
+        if classify::code(error) == RDKafkaErrorCode::TopicAuthorizationFailed {
             return Error::Denied(format!("read {}: {error}", self.topic));
         }
-        refusal::of_call(&format!("read {}", self.topic), error, watch)
+        classify::classify_call(&format!("read {}", self.topic), error, watch)
     }
 }

@@ -11,8 +11,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::cluster::Cluster;
-use crate::broker::Error;
+use super::admin::Admin;
+use crate::sink::Error;
 
 /// How soon an aborted transaction is expected to have ended.
 const ENDS_WITHIN: Duration = Duration::from_millis(500);
@@ -52,7 +52,7 @@ impl Mark {
 /// see nothing after the first open transaction, and cursors would be taken for the newest that are
 /// not. `committed` tells up to where such a reader would come.
 pub(super) fn settled(
-    cluster: &Cluster,
+    admin: &Admin,
     (topic, partition): (&str, i32),
     committed: impl Fn() -> Result<i64, Error>,
     abort_others: impl FnOnce() -> Result<(), Error>,
@@ -61,7 +61,7 @@ pub(super) fn settled(
     let soon = Instant::now() + ENDS_WITHIN;
     let mut abort_others = Some(abort_others);
     loop {
-        let end = cluster.end(topic, partition)?;
+        let end = admin.end(topic, partition)?;
         let told = committed()?;
         if told == end {
             return Ok(end);

@@ -5,18 +5,18 @@
 //! the async threads, with a time limit. A page and its cursors are one transaction, a lane's
 //! transactional id follows from its number alone, and no question creates a topic.
 
-mod cluster;
-mod cursors;
+mod admin;
+mod classify;
+mod client_context;
+mod cursors_topic;
 mod describe;
-mod generations;
-mod history;
 mod mark;
-mod producer;
-mod refusal;
+mod publisher;
 mod settings;
+mod topic_scan;
+mod topic_usage;
 mod topics;
-mod used;
-mod watch;
+mod transactional_ids;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +24,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use self::cluster::{ASK_MAX, Cluster, State};
-use self::cursors::Cursors;
-use self::generations::Generations;
-use self::producer::LaneProducer;
+use self::admin::{ASK_MAX, Admin, State};
+use self::cursors_topic::CursorsTopic;
+use self::publisher::LanePublisher;
 use self::topics::Topics;
-use super::{Broker, Described, Error, Fenced, KnownCursors, Published, Widened};
+use self::transactional_ids::TransactionalIds;
+use super::{
+    Error, KnownCursors, PartitionsGrown, PublishedRecord, Sink, TakenOver, TopicDescription,
+};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::{Naming, Topic, TopicSpec};
@@ -62,20 +64,20 @@ pub(super) struct Kafka(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    cluster: Cluster,
+    admin: Admin,
     topics: Arc<Topics>,
-    cursors: Arc<Cursors>,
-    generations: Generations,
+    cursors: Arc<CursorsTopic>,
+    transactional_ids: TransactionalIds,
 }
 
 impl Kafka {
     /// Reaches for nothing yet; settings that librdkafka refuses are an error.
     pub(super) fn new(config: Config) -> Result<Self, Error> {
         settings::verify(&config)?;
-        let cluster = Cluster::new(&config)?;
-        let cursors = Arc::new(Cursors::new(&config));
-        let (topics, generations) = (Arc::default(), Generations::default());
-        Ok(Self(Arc::new(Inner { config, cluster, topics, cursors, generations })))
+        let admin = Admin::new(&config)?;
+        let cursors = Arc::new(CursorsTopic::new(&config));
+        let (topics, transactional_ids) = (Arc::default(), TransactionalIds::default());
+        Ok(Self(Arc::new(Inner { config, admin, topics, cursors, transactional_ids })))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -88,14 +90,14 @@ impl Kafka {
 }
 
 #[async_trait]
-impl Broker for Kafka {
-    async fn fence(&self, lane: Lane) -> Result<Fenced, Error> {
+impl Sink for Kafka {
+    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error> {
         self.blocking(move |kafka| {
             let until = Instant::now() + FENCE_MAX;
-            kafka.cursors.establish(&kafka.cluster)?;
-            let producer = LaneProducer::fence(kafka, lane, until)?;
+            kafka.cursors.ensure(&kafka.admin)?;
+            let publisher = LanePublisher::take_over(kafka, lane, until)?;
             let cursors = kafka.cursors.read(&kafka.config, lane, until)?;
-            Ok(Fenced { producer: Box::new(producer), cursors })
+            Ok(TakenOver { publisher: Box::new(publisher), cursors })
         })
         .await
     }
@@ -105,52 +107,52 @@ impl Broker for Kafka {
         if unseen.is_empty() {
             return Ok(());
         }
-        self.blocking(move |kafka| kafka.topics.ensure(&kafka.cluster, &unseen)).await
+        self.blocking(move |kafka| kafka.topics.ensure(&kafka.admin, &unseen)).await
     }
 
-    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, Described>, Error> {
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         let topics = topics.to_vec();
-        self.blocking(move |kafka| describe::topics(&kafka.cluster, &topics)).await
+        self.blocking(move |kafka| describe::topics(&kafka.admin, &topics)).await
     }
 
-    fn widened(&self) -> Vec<Widened> {
-        self.0.topics.widened()
+    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
+        self.0.topics.partitions_grown()
     }
 
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
         self.blocking(move |kafka| {
-            if kafka.cluster.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
+            if kafka.admin.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
                 return Ok(KnownCursors::new());
             }
-            kafka.cursors.establish(&kafka.cluster)?;
+            kafka.cursors.ensure(&kafka.admin)?;
             kafka.cursors.read(&kafka.config, lane, Instant::now() + FENCE_MAX)
         })
         .await
     }
 
-    async fn history(
+    async fn topic_scan(
         &self,
         topics: &[Topic],
         log_id: LogId,
         behind: Position,
-    ) -> Result<Vec<Published>, Error> {
+    ) -> Result<Vec<PublishedRecord>, Error> {
         let topics = topics.to_vec();
         self.blocking(move |kafka| {
             let mut found = Vec::new();
             for topic in &topics {
-                found.extend(history::read(kafka, topic, log_id, behind)?);
+                found.extend(topic_scan::scan(kafka, topic, log_id, behind)?);
             }
             Ok(found)
         })
         .await
     }
 
-    async fn widen(&self, lanes: u16) -> Result<u16, Error> {
-        self.blocking(move |kafka| kafka.cursors.widen(&kafka.cluster, lanes)).await
+    async fn add_partitions(&self, lanes: u16) -> Result<u16, Error> {
+        self.blocking(move |kafka| kafka.cursors.add_partitions(&kafka.admin, lanes)).await
     }
 
     async fn check(&self) -> Result<(), Error> {
-        self.blocking(|kafka| kafka.cluster.state(kafka.cursors.topic(), CHECK_MAX).map(drop)).await
+        self.blocking(|kafka| kafka.admin.state(kafka.cursors.topic(), CHECK_MAX).map(drop)).await
     }
 }
 

@@ -79,11 +79,11 @@ impl CursorRecord {
             ended: proof.ended.and_then(EndedValue::new),
         };
         let value = serde_json::to_string(&value).expect("numbers and strings are JSON");
-        Self { value: Some(value), ..Self::gone(cursor.log_id, follower) }
+        Self { value: Some(value), ..Self::tombstone(cursor.log_id, follower) }
     }
 
     /// `follower` stands nowhere any more.
-    pub(super) fn gone(log_id: LogId, follower: &Follower) -> Self {
+    pub(super) fn tombstone(log_id: LogId, follower: &Follower) -> Self {
         Self { key: format!("{log_id}/{follower}"), value: None }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             let known = KnownCursor { cursor: at_seven(), proof };
             assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(known)));
         }
-        let gone = CursorRecord::gone(at_seven().log_id, &Follower::relay());
+        let gone = CursorRecord::tombstone(at_seven().log_id, &Follower::relay());
         assert_eq!(read(&gone), ((at_seven().log_id, Follower::relay()), None));
     }
 
