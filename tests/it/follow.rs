@@ -1,0 +1,9 @@
+//! Stories about lanes and all else that follows the log: a real store, a Kafka in memory.
+
+mod held;
+mod lanes;
+mod parking;
+pub mod relay;
+mod restore;
+mod restore_parked;
+mod went_back;

@@ -1,0 +1,303 @@
+//! Another number of lanes: what was published stays published once, and all else goes on in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::clock::{Manual, System};
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::follow::resize::{self, Error, Resized};
+use event_gateway::follow::{Followers, Wakeups};
+use event_gateway::sink::Opened;
+use event_gateway::store::{self, Access, Config, Store, open};
+
+use crate::follow::relay::{Stage, drafts, tenants};
+use crate::support::fake_sink::{Fault, at_each_call};
+use crate::support::faulty_store::{Mood, Moody};
+use crate::support::gateway::until;
+
+const TTL: Duration = Duration::from_secs(60);
+
+/// Which call of a resizing breaks, of whom.
+#[derive(Clone, Copy)]
+enum Broken {
+    Kafka(usize, Fault),
+    Store(usize, Fault),
+}
+
+async fn resized(stage: &Stage, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
+    resize::resize(store, Some(&stage.kafka), "tool", lanes).await
+}
+
+/// Publishes what is new, as a replica that was started with so many lanes.
+async fn publish(stage: &mut Stage, tenants: &[TenantId], lanes: u16, ids: std::ops::Range<u128>) {
+    stage.parts.wakeups = Wakeups::new(lanes);
+    let followers = stage.follow();
+    for tenant in tenants {
+        stage.append(tenant, drafts(tenant, ids.clone())).await;
+    }
+    stage.published(tenants).await;
+    followers.stop().await;
+}
+
+/// From 2 lanes to 5 and back to 1, where one call of the first resizing breaks, and it is done again.
+/// Returns the number of calls that it made to Kafka and the store.
+async fn story(broken: Broken) -> (usize, usize) {
+    let tenants = tenants(7);
+    let mut stage = Stage::new(2, &tenants).await;
+    publish(&mut stage, &tenants, 2, 0..20).await;
+    let before = stage.kafka.state(|state| state.calls);
+    let mut store_fault = None;
+    match broken {
+        Broken::Kafka(call, fault) => {
+            stage.kafka.state(|state| state.fault = Some((before + call, fault)))
+        }
+        Broken::Store(call, fault) => store_fault = Some((call, fault)),
+    }
+    let moody = Moody::broken(stage.store.clone(), store_fault);
+    let first = resized(&stage, &moody, 5).await;
+    let calls = (stage.kafka.state(|state| state.calls) - before, moody.calls());
+    stage.kafka.state(|state| state.fault = None);
+    if first.is_err() {
+        // Whether it was before or after the store changed, its lanes go on.
+        let lanes = u16::try_from(stage.store.roster().await.unwrap().lanes.len()).unwrap();
+        publish(&mut stage, &tenants, lanes, 20..25).await;
+        resized(&stage, &*stage.store.clone(), 5).await.unwrap();
+    }
+    publish(&mut stage, &tenants, 5, 25..40).await;
+    resized(&stage, &*stage.store.clone(), 1).await.unwrap();
+    publish(&mut stage, &tenants, 1, 40..50).await;
+    stage.assert_same(&tenants).await;
+    calls
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_of_a_resizing_fails_nothing_is_lost_repeated_or_reordered() {
+    at_each_call(10, async |(call, fault)| story(Broken::Kafka(call, fault)).await.0).await;
+    at_each_call(6, async |(call, fault)| story(Broken::Store(call, fault)).await.1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_stands_in_its_tenant_s_lane_alone() {
+    let tenants = tenants(7);
+    let mut stage = Stage::new(2, &tenants).await;
+    publish(&mut stage, &tenants, 2, 0..20).await;
+    let store = stage.store.clone();
+    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 2, moved: 3 });
+    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 5, moved: 0 });
+    let enabled = stage.store.list().await.unwrap();
+    for lane in Lane::all(5) {
+        let known =
+            stage.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
+        let mut logs: Vec<_> = known.into_keys().map(|(log_id, _)| log_id).collect();
+        logs.sort();
+        let mut its: Vec<_> = enabled.iter().filter(|e| e.lane == lane).map(|e| e.log_id).collect();
+        its.sort();
+        assert_eq!(logs, its, "{lane}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_are_not_resized_while_somebody_works_on_them() {
+    let tenants = tenants(2);
+    let mut stage = Stage::new(2, &tenants).await;
+    let store = stage.store.clone();
+    store.attend("one", "run", TTL).await.unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(&error, Error::Attended(who) if *who == ["one"]), "{error}");
+    store.leave("one").await.unwrap();
+    let lease = store.take(Lane::new(1), "one", TTL).await.unwrap().unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(error, Error::Held(lane) if lane == Lane::new(1)), "{error}");
+    store.release(&lease).await.unwrap();
+    let holders = store.roster().await.unwrap().lanes.into_iter().map(|standing| standing.holder);
+    assert!(holders.eq([None, None]), "what it took before it was refused is free again");
+    publish(&mut stage, &tenants, 2, 0..3).await;
+    let error = resize::resize(&*store, None, "tool", 3).await.unwrap_err();
+    assert!(matches!(&error, Error::NoKafka(tenant) if *tenant == tenants[0]), "{error}");
+    stage.kafka.state(|state| state.cursors.clear());
+    let error = resized(&stage, &*store, 1).await.unwrap_err();
+    assert!(matches!(error, Error::CursorLost(_)), "{error}");
+    assert_eq!(store.roster().await.unwrap().lanes.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_are_held_however_long_a_resizing_takes() {
+    let stage = Stage::new(2, &tenants(2)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::Sqlite { path: folder.path().join("store.db") };
+    let clock = Arc::new(Manual::new(Time::from_ms(0)));
+    let store = open(&config, Access::Serve, clock.clone()).await.unwrap();
+    store.lanes(2).await.unwrap();
+    stage.kafka.state(|state| state.adds_partitions_slowly = true);
+    let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
+    let (slow, tool) = (moody.clone(), kafka.clone());
+    let resizing =
+        tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
+    until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
+    for seconds in [4, 8] {
+        let told = moody.calls();
+        until("the lanes are held on", async || moody.calls() > told + 1).await;
+        clock.set(Time::from_ms(seconds * 1_000));
+    }
+    assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
+    kafka.state(|state| state.adds_partitions_slowly = false);
+    assert_eq!(resizing.await.unwrap().unwrap(), Resized { from: 2, moved: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
+    let tenants = tenants(4);
+    let mut stage = Stage::new(2, &tenants).await;
+    let store = stage.store.clone();
+    let done = resize::resize(&*store, None, "tool", 4).await.unwrap();
+    assert_eq!(done, Resized { from: 2, moved: 2 });
+    publish(&mut stage, &tenants, 4, 0..3).await;
+    stage.assert_same(&tenants).await;
+}
+
+/// A replica's store fails from each call on in turn, as when it is killed there; its leases run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized_without_it() {
+    let (tenants, mut published, mut call) = (tenants(1), 0, 1);
+    while published < 3 {
+        let mut stage = Stage::new(2, &tenants).await;
+        let (store, kafka) = (stage.store.clone(), stage.kafka.clone());
+        let moody = Arc::new(Moody::new(store.clone()));
+        moody.is(Mood::FailingFrom(
+            call,
+            store::Error::Unavailable("killed by the test".to_owned()),
+        ));
+        stage.parts.store = moody.clone();
+        stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+        let followers = stage.follow();
+        until("killed", async || moody.calls() >= call).await;
+        followers.stop().await;
+        store.leave("one").await.unwrap();
+        for lane in Lane::all(2) {
+            let lease = store.seize(lane, "test", TTL).await.unwrap();
+            store.release(&lease).await.unwrap();
+        }
+        let has_pages = kafka.state(|state| !state.records.is_empty());
+        match resize::resize(&*store, None, "tool", 3).await {
+            Ok(_) => assert!(!has_pages, "call {call}"),
+            Err(error) => assert!(matches!(error, Error::NoKafka(_)), "call {call}: {error}"),
+        }
+        published += u32::from(has_pages);
+        call += 1;
+    }
+    assert!(call > 8, "a story of {call} calls tells nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() {
+    let tenants = tenants(2);
+    let mut stage = Stage::new(2, &tenants).await;
+    resized(&stage, &*stage.store.clone(), 4).await.unwrap();
+    stage.parts.wakeups = Wakeups::new(2);
+    let followers = stage.follow();
+    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    let trouble = stage.trouble("lanes").await;
+    assert!(trouble.contains("LANES=4"), "{trouble}");
+    assert_eq!(stage.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
+    let roster = stage.store.roster().await.unwrap();
+    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+    assert!(roster.replicas.is_empty(), "the others leave it no share: {roster:?}");
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_store_has_no_lanes_to_resize() {
+    let stage = Stage::new(2, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::Sqlite { path: folder.path().join("store.db") };
+    let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    assert!(matches!(error, Error::NoLanes), "{error}");
+}
+
+#[cfg(feature = "services")]
+mod real {
+    use std::time::Instant;
+
+    use crash::PATIENCE;
+    use crash::load::Load;
+
+    use crate::process::exactly_once::{TENANTS, check, setup};
+    use crate::support::services::kafka;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_gateway_goes_on_with_other_lanes_where_it_stopped() {
+        let env = kafka::env();
+        let setup = setup(&env, &crate::support::services::postgres::url());
+        let resize = |count: &str| {
+            let done = setup.command(&["lanes", "resize", count]).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
+        let serve = setup.serve();
+        let load = Load::start(&setup.url(), &TENANTS, 3);
+        load.more(200).await;
+        assert!(!resize("3").0);
+        assert!(setup.log().contains("these replicas run: one"), "{}", setup.log());
+        serve.terminate();
+        for (count, said) in [("3", "3 lanes now (8 before)"), ("12", "12 lanes now (3 before)")] {
+            let until = Instant::now() + PATIENCE;
+            let (mut ok, mut told) = resize(count);
+            // A gateway that could not finish its page in time leaves its lanes to run out.
+            while !ok && Instant::now() < until {
+                (ok, told) = resize(count);
+            }
+            assert!(ok && told.starts_with(said), "{told} {}", setup.log());
+            assert!(!setup.command(&["serve"]).output().unwrap().status.success());
+            assert!(setup.log().contains(&format!("lanes: set LANES={count}")), "{}", setup.log());
+            let serve = setup.serve_with(&[("LANES", count)]);
+            load.more(200).await;
+            serve.terminate();
+        }
+        let serve = setup.serve_with(&[("LANES", "12")]);
+        load.more(50).await;
+        let acknowledged = load.finish().await;
+        check(&serve.url, &kafka::address(), &env, acknowledged).await;
+    }
+}
+
+/// Each takes the other's lanes for its own of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_of_one_name_are_told_of_each_other() {
+    let tenants = tenants(2);
+    let stage = Stage::new(2, &tenants).await;
+    let followers = stage.follow();
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 0..3)).await;
+    }
+    stage.published(&tenants).await;
+    let mut twin = stage.parts.clone();
+    twin.instance = "second run".to_owned();
+    twin.health = Arc::default();
+    let twins = Followers::start(&twin, &Opened::Kafka(Arc::new(stage.kafka.clone())));
+    for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
+        until("it is told", async || health.cause_of("replica").is_some()).await;
+        let told = health.cause_of("replica").unwrap();
+        assert!(
+            told.contains("`one`") && told.contains(other) && told.contains("REPLICA"),
+            "{told}"
+        );
+    }
+    twins.stop().await;
+    until("it is alone", async || stage.parts.health.cause_of("replica").is_none()).await;
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_started_again_is_no_other() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.store.attend("one", "a run that was killed", TTL).await.unwrap();
+    let followers = stage.follow();
+    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    stage.published(&tenants).await;
+    assert_eq!(stage.parts.health.cause_of("replica"), None);
+    followers.stop().await;
+}

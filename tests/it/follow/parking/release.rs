@@ -1,0 +1,81 @@
+//! What is released while the relay goes on, whatever fails: it joins once.
+
+use std::sync::Arc;
+
+use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::store::Batch;
+
+use crate::follow::parking::records::{ITEM, draft, mixed};
+use crate::follow::relay::{Stage, tenants};
+use crate::support::fake_sink::{Fault, at_each_call};
+use crate::support::faulty_store::Moody;
+
+/// A key is released, refused once more, and released in pages of one event, so that it joins without a
+/// page when the last is sent; the page of others that follows has its next event. A call to the store
+/// fails; returns how many were made.
+async fn story_by_ones(fault: (usize, Fault)) -> usize {
+    let tenants = tenants(1);
+    let mut stage = Stage::new(1, &tenants).await;
+    let tenant = &tenants[0];
+    stage.refuse(ITEM, "k7");
+    stage.append(tenant, mixed(tenant, 0..20)).await;
+    let followers = stage.follow();
+    let waits = |parked: &[Parked]| {
+        parked.iter().any(|p| p.state == State::Parked && p.asked.is_none() && p.events == 2)
+    };
+    let parked = stage.parked(tenant, waits).await.remove(0);
+    followers.stop().await;
+
+    stage.ask(&parked, Asked::Release).await;
+    let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    let parked = stage.parked(tenant, waits).await.remove(0);
+    let others = (20..1_520).map(|id| draft(tenant, ITEM, "k1", id));
+    let drafts = others.chain(mixed(tenant, 1_520..1_540)).collect();
+    stage.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
+    stage.allow_all();
+    stage.ask(&parked, Asked::Release).await;
+    stage.published(&tenants).await;
+    stage.parked(tenant, |parked| matches!(parked[0].state, State::Joined(_))).await;
+    followers.stop().await;
+    stage.assert_accounted(&tenants).await;
+    moody.calls()
+}
+
+/// A key is released while pages of its tenant follow one another, and a call to the store fails;
+/// returns how many were made.
+async fn story(fault: (usize, Fault)) -> usize {
+    let tenants = tenants(1);
+    let mut stage = Stage::new(1, &tenants).await;
+    let tenant = &tenants[0];
+    stage.refuse(ITEM, "k7");
+    stage.append(tenant, mixed(tenant, 0..60)).await;
+    let followers = stage.follow();
+    let parked =
+        stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
+    followers.stop().await;
+
+    stage.allow_all();
+    stage.ask(&parked, Asked::Release).await;
+    stage.append(tenant, mixed(tenant, 60..1_160)).await;
+    let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    let joined = |parked: &[Parked]| matches!(parked[0].state, State::Joined(_));
+    stage.parked(tenant, joined).await;
+    followers.stop().await;
+    stage.assert_accounted(&tenants).await;
+    moody.calls()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_joins_once() {
+    at_each_call(20, story).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_fails_what_has_nothing_left_to_send_joins_once() {
+    at_each_call(20, story_by_ones).await;
+}

@@ -1,0 +1,109 @@
+//! What is told of events when the store dies at any call: late at worst, never early.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::position::Position;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::follow::published::Published;
+use event_gateway::store::Error;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::parking::records::{ITEM, mixed};
+use crate::follow::relay::{Stage, tenants};
+use crate::support::fake_sink::PATIENCE;
+use crate::support::faulty_store::{Mood, Moody};
+
+/// A stage whose followers find no store any more from a call on.
+struct Mortal {
+    stage: Stage,
+    store: Arc<Moody>,
+    last: usize,
+}
+
+impl Mortal {
+    async fn new(tenants: &[TenantId], last: usize) -> Self {
+        let mut stage = Stage::new(1, tenants).await;
+        let store = Arc::new(Moody::new(stage.store.clone()));
+        store.is(Mood::FailingFrom(last, Error::Unavailable("away".to_owned())));
+        stage.parts.store = store.clone();
+        Self { stage, store, last }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.store.calls() >= self.last
+    }
+
+    /// Waits until what the tenant has parked is as wanted; `None` if the store dies before.
+    async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_dead() {
+            let parked = self.stage.store.parked(tenant).await.unwrap();
+            if let Some(parked) = parked.into_iter().find(&wanted) {
+                return Some(parked);
+            }
+            assert!(Instant::now() < deadline, "{:?}", self.stage.parts.health.troubles());
+            self.stage.ring().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        None
+    }
+
+    /// Whatever is told to be published is in Kafka.
+    async fn assert_never_early(&self, tenant: &TenantId) {
+        let stage = &self.stage;
+        let pages = Some(stage.parts.pages.subscribe());
+        let published = Published::new(stage.store.clone(), pages, CancellationToken::new());
+        let up_to = published.up_to(tenant, Position::START.next()).await.unwrap();
+        let tally = stage.store.tally().await.unwrap();
+        let sent: HashSet<_> =
+            stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
+        assert!(
+            tally.published <= sent.len() as u64,
+            "call {}: {} sent, {tally:?}",
+            self.last,
+            sent.len()
+        );
+        for event in stage.log(tenant).await {
+            let told = up_to.covers(event.log_id, &event.topic, &event.key, event.position);
+            let is_sent = sent.contains(&event.event_id);
+            assert!(
+                told == Some(false) || is_sent,
+                "call {}: {} isn't sent",
+                self.last,
+                event.position
+            );
+        }
+    }
+}
+
+/// A key is parked and released, until the store dies; tells whether it did.
+async fn story(last: usize) -> bool {
+    let tenants = tenants(1);
+    let mortal = Mortal::new(&tenants, last).await;
+    let (stage, tenant) = (&mortal.stage, &tenants[0]);
+    stage.refuse(ITEM, "k7");
+    stage.append(tenant, mixed(tenant, 0..60)).await;
+    let followers = stage.follow();
+    if let Some(parked) = mortal.parked(tenant, |parked| parked.events == 4).await {
+        stage.append(tenant, mixed(tenant, 60..70)).await;
+        stage.allow_all();
+        stage.ask(&parked, Asked::Release).await;
+        mortal.parked(tenant, |parked| matches!(parked.state, State::Joined(_))).await;
+    }
+    followers.stop().await;
+    mortal.assert_never_early(tenant).await;
+    mortal.is_dead()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_is_the_last_nothing_is_told_published_that_is_not() {
+    let mut last = 1;
+    while story(last).await {
+        last += 1;
+    }
+    assert!(last > 20, "a story of {last} calls tells nothing");
+}

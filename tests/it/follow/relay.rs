@@ -1,0 +1,351 @@
+//! What the lane and the relay promise, whatever fails: on a real store, with a Kafka that breaks
+//! when it is told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::clock::{Clock, System};
+use event_gateway::domain::draft::Draft;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::settings::Settings;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::follow::{FollowDeps, Followers, Wakeups};
+use event_gateway::health::Health;
+use event_gateway::sink::{Opened, PartitionsGrown};
+use event_gateway::store::{self, Access, Batch, Config, Store, open};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::support::drafts::{create_in, created, event_id, key};
+use crate::support::fake_sink::{FakeKafka, Fault, PATIENCE, at_each_call};
+use crate::support::faulty_store::{Mood, Moody};
+use crate::support::gateway::until;
+use crate::support::store_fixture::{all, log_id, tenant};
+
+/// One replica on a store of its own.
+pub struct Stage {
+    pub folder: TempDir,
+    pub store: Arc<dyn Store>,
+    pub kafka: FakeKafka,
+    pub parts: FollowDeps,
+}
+
+impl Stage {
+    pub async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
+        Self::on_clock(lanes, tenants, Arc::new(System)).await
+    }
+
+    /// The same, with a store that has that clock.
+    pub async fn on_clock(lanes: u16, tenants: &[TenantId], clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::Sqlite { path: folder.path().join("store.db") };
+        let store = open(&config, Access::Serve, clock).await.unwrap();
+        store.lanes(lanes).await.unwrap();
+        for (number, tenant) in tenants.iter().enumerate() {
+            store.introduce(tenant, log_id(number as u128 + 1)).await.unwrap();
+        }
+        let parts = FollowDeps {
+            store: store.clone(),
+            settings: Arc::new(Settings::default()),
+            wakeups: Wakeups::new(lanes),
+            health: Arc::new(Health::default()),
+            metrics: Arc::default(),
+            pages: watch::channel(()).0,
+            clock: Arc::new(System),
+            replica: "one".to_owned(),
+            instance: "first run".to_owned(),
+        };
+        Self { folder, store, kafka: FakeKafka::default(), parts }
+    }
+
+    pub fn follow(&self) -> Followers {
+        Followers::start(&self.parts, &Opened::Kafka(Arc::new(self.kafka.clone())))
+    }
+
+    pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
+        self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
+        let enabled =
+            self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+        self.parts.wakeups.wake(enabled.lane);
+    }
+
+    /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
+    pub async fn published(&self, tenants: &[TenantId]) {
+        for tenant in tenants {
+            let head = self.log(tenant).await.len() as u64;
+            self.until(|cursor| cursor == Some(head), tenant).await;
+        }
+    }
+
+    pub async fn until(&self, wanted: impl Fn(Option<u64>) -> bool, tenant: &TenantId) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let cursor = self.store.load(tenant, &Follower::relay()).await.unwrap();
+            if wanted(cursor.map(|c| c.position.number())) {
+                return;
+            }
+            let troubles = self.parts.health.troubles();
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{tenant} stands at {cursor:?}: {troubles:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until a lane has another producer, since the one that it had said that it is worn.
+    async fn wear_out(&self) {
+        let fences = self.kafka.fences();
+        self.kafka.state(|state| state.recycle = true);
+        self.store
+            .list()
+            .await
+            .unwrap()
+            .iter()
+            .for_each(|enabled| self.parts.wakeups.wake(enabled.lane));
+        until("a worn producer is replaced", async || self.kafka.fences() > fences).await;
+    }
+
+    pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
+        self.store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap()[0]
+            .events
+            .clone()
+    }
+
+    /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
+    pub async fn assert_same(&self, tenants: &[TenantId]) {
+        for tenant in tenants {
+            let records = self.kafka.state(|state| state.records.clone());
+            let records: Vec<_> = records.into_iter().filter(|r| r.tenant == *tenant).collect();
+            assert_eq!(records, self.log(tenant).await, "{tenant}");
+        }
+    }
+}
+
+pub fn tenants(count: usize) -> Vec<TenantId> {
+    (0..count).map(|n| tenant(&format!("t{n}"))).collect()
+}
+
+pub fn drafts(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
+    ids.map(|id| Draft { key: key(&format!("k{}", id % 3)), ..create_in(tenant, id) }).collect()
+}
+
+/// Which call breaks, of whom.
+#[derive(Clone, Copy)]
+enum Broken {
+    Kafka(usize, Fault),
+    Store(usize, Fault),
+}
+
+/// Two waves of events for three tenants, the second of more than a page; after each, a producer is worn. Returns
+/// the number of calls that Kafka and the store got.
+async fn story(broken: Broken) -> (usize, usize) {
+    let tenants = tenants(3);
+    let mut stage = Stage::new(2, &tenants).await;
+    let mut store_fault = None;
+    match broken {
+        Broken::Kafka(call, fault) => stage.kafka.state(|state| state.fault = Some((call, fault))),
+        Broken::Store(call, fault) => store_fault = Some((call, fault)),
+    }
+    let moody = Arc::new(Moody::broken(stage.store.clone(), store_fault));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    for wave in [0..20, 20..620] {
+        for tenant in &tenants {
+            stage.append(tenant, drafts(tenant, wave.clone())).await;
+        }
+        stage.published(&tenants).await;
+        stage.wear_out().await;
+    }
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    (stage.kafka.state(|state| state.calls), moody.calls())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_kafka_fails_nothing_is_lost_repeated_or_reordered() {
+    at_each_call(6, async |(call, fault)| story(Broken::Kafka(call, fault)).await.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_to_the_store_fails_nothing_is_lost_repeated_or_reordered() {
+    at_each_call(20, async |(call, fault)| story(Broken::Store(call, fault)).await.1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..30)).await;
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    // The store's checkpoint is older than Kafka's commit, as after a crash between the two.
+    let mut older = stage.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
+    (older.position, older.event_id) = (Position::new(7).unwrap(), event_id(6));
+    let lease = stage.store.seize(Lane::new(0), "test", PATIENCE).await.unwrap();
+    stage
+        .store
+        .checkpoint(&lease, &Follower::relay(), &[(tenants[0].clone(), older)])
+        .await
+        .unwrap();
+    stage.store.release(&lease).await.unwrap();
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 30..40)).await;
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_whose_producer_is_worn_gets_another_and_goes_on() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let followers = stage.follow();
+    for (fence, wave) in [0..10, 10..20, 20..30].into_iter().enumerate() {
+        stage.append(&tenants[0], drafts(&tenants[0], wave)).await;
+        stage.published(&tenants).await;
+        assert_eq!(stage.kafka.fences(), fence as u64 + 1);
+        stage.wear_out().await;
+    }
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_packs_tenants_so_that_a_loud_one_holds_up_nobody() {
+    let tenants = tenants(10);
+    let stage = Stage::new(1, &tenants).await;
+    stage.append(&tenants[0], drafts(&tenants[0], 0..2000)).await;
+    for tenant in &tenants[1..] {
+        stage.append(tenant, drafts(tenant, 0..10)).await;
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    let pages = stage.kafka.state(|state| state.pages.clone());
+    assert_eq!(pages[0], (10, 50 + 9 * 10, pages[0].2), "the first page has a part of everyone's");
+    assert!(pages.iter().all(|(_, events, _)| *events <= 500), "{pages:?}");
+    assert!(pages.len() <= 6, "{} pages for 2,090 events", pages.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_has_at_most_4_mib_but_at_least_one_event() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    for tenant in &tenants {
+        for (id, bytes) in [(1, 5 << 20), (2, 3 << 20), (3, 3 << 20), (4, 10)] {
+            let body = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(bytes)));
+            stage.append(tenant, vec![Draft { body, ..create_in(tenant, id) }]).await;
+        }
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+    let pages = stage.kafka.state(|state| state.pages.clone());
+    assert!(pages.iter().all(|(_, events, bytes)| *bytes <= 4 << 20 || *events == 1), "{pages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_other() {
+    let tenants = tenants(2);
+    let stage = Stage::new(1, &tenants).await;
+    for tenant in &tenants {
+        stage.append(tenant, drafts(tenant, 0..5)).await;
+    }
+    let followers = stage.follow();
+    stage.published(&tenants).await;
+    // As if another server had taken over that never got the last events.
+    let path = stage.folder.path().join("store.db");
+    let outside = Connection::open(path).unwrap();
+    for sql in [
+        "DELETE FROM events WHERE tenant = 't0' AND position > 2",
+        "UPDATE heads SET position = 2, mark = mark + 1000 WHERE tenant = 't0'",
+    ] {
+        outside.execute(sql, []).unwrap();
+    }
+    stage.append(&tenants[0], drafts(&tenants[0], 20..22)).await;
+    let trouble = stage.trouble("tenant t0").await;
+    assert!(trouble.contains("position 5"), "{trouble}");
+    stage.append(&tenants[0], drafts(&tenants[0], 22..40)).await;
+    stage.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
+    stage.published(&tenants[1..]).await;
+    followers.stop().await;
+    let of_first =
+        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    assert_eq!(of_first, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trouble_that_is_over_is_forgotten_without_events() {
+    let mut stage = Stage::new(1, &tenants(1)).await;
+    let moody = Arc::new(Moody::new(stage.store.clone()));
+    moody.is(Mood::Failing(store::Error::Unavailable("away".to_owned())));
+    stage.parts.store = moody.clone();
+    let followers = stage.follow();
+    stage.trouble("lanes").await;
+    moody.is(Mood::Well);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !stage.parts.health.troubles().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", stage.parts.health.troubles());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_another_replica_holds_is_left_alone() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let lane = stage.store.list().await.unwrap()[0].lane;
+    let theirs = stage.store.take(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = stage.follow();
+    // Long enough for many tries to take the lane.
+    for _ in 0..20 {
+        stage.parts.wakeups.wake(lane);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(stage.kafka.state(|state| state.records.len()), 0);
+    stage.store.release(&theirs).await.unwrap();
+    stage.published(&tenants).await;
+    followers.stop().await;
+    stage.assert_same(&tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
+    let tenants = tenants(1);
+    let stage = Stage::new(1, &tenants).await;
+    let topic = create_in(&tenants[0], 1).topic;
+    stage.kafka.state(|state| {
+        state.partitions_grown.push(PartitionsGrown { topic: topic.clone(), before: 1, now: 3 })
+    });
+    let followers = stage.follow();
+    let trouble = stage.trouble(&format!("topic {topic}")).await;
+    assert!(trouble.contains("3 partitions, and had 1"), "{trouble}");
+    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    stage.published(&tenants).await;
+    followers.stop().await;
+}
+
+impl Stage {
+    /// Waits until somebody is in trouble, and returns why.
+    pub async fn trouble(&self, who: &str) -> String {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(why) = self.parts.health.troubles().remove(who) {
+                return why;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{who} is in no trouble");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

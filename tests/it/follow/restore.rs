@@ -1,0 +1,401 @@
+//! A store that went back in time: what Kafka has and the log has not is told, and the relay goes on
+//! without passing over anything once somebody accepts that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::key::Pointer;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::Parked;
+use event_gateway::domain::position::LogId;
+use event_gateway::domain::producer::Producer;
+use event_gateway::domain::settings::{Settings, TenantSettings};
+use event_gateway::domain::topic::Naming;
+use event_gateway::domain::wire_form::WireForm;
+use event_gateway::follow::restore::{self, Difference, Error};
+use event_gateway::store::Enabled;
+use rusqlite::Connection;
+
+use crate::follow::parking::records::{ITEM, delete_all_of, draft};
+use crate::follow::relay::{Stage, tenants};
+use crate::support::drafts::event_id;
+use crate::support::store_fixture::{college, diku, log_id, position};
+
+pub const NEW: u128 = 99;
+
+/// One topic, which all events of these stories go to.
+fn settings() -> Settings {
+    let entity = Entity {
+        key: Pointer::parse("/id").unwrap(),
+        wire_form: WireForm::Convention,
+        topic: TopicSettings::default(),
+    };
+    let name = (Producer::parse("inventory").unwrap(), EntityName::parse("item").unwrap());
+    let default = TenantSettings {
+        producers: BTreeMap::default(),
+        entities: [(name, entity)].into(),
+        process_events: BTreeMap::default(),
+    };
+    Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
+}
+
+async fn enabled(stage: &Stage) -> Enabled {
+    let all = stage.store.list().await.unwrap();
+    all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
+}
+
+pub async fn compared(stage: &Stage) -> Option<Difference> {
+    let enabled = enabled(stage).await;
+    restore::compare(&*stage.store, &stage.kafka, &settings(), &enabled).await.unwrap()
+}
+
+pub async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
+    let parts =
+        restore::RestoreDeps { store: &*stage.store, kafka: &stage.kafka, settings: &settings() };
+    restore::accept(&parts, difference, log_id(NEW), "restore").await
+}
+
+pub async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
+    let drafts = ids.map(|id| draft(&diku(), ITEM, &format!("k{}", id % 3), id)).collect();
+    stage.append(&diku(), drafts).await;
+}
+
+/// Publishes all there is.
+pub async fn publish(stage: &Stage) {
+    let followers = stage.follow();
+    stage.published(&[diku()]).await;
+    followers.stop().await;
+}
+
+/// As if a backup of a while ago were back, in which the log ended there.
+pub fn go_back(stage: &Stage, head: u64, noted: u64) {
+    let path = stage.folder.path().join("store.db");
+    let (outside, tenant) = (Connection::open(path).unwrap(), diku());
+    for sql in [
+        format!("DELETE FROM events WHERE tenant = '{tenant}' AND position > {head}"),
+        format!("DELETE FROM idempotency WHERE tenant = '{tenant}' AND position > {head}"),
+        format!("UPDATE heads SET position = {head} WHERE tenant = '{tenant}'"),
+        format!("DELETE FROM cursors WHERE tenant = '{tenant}' AND {noted} = 0"),
+        format!(
+            "UPDATE cursors SET position = {noted}, event_id = (
+                SELECT event_id FROM events WHERE tenant = '{tenant}' AND position = {noted}
+            ) WHERE tenant = '{tenant}'"
+        ),
+    ] {
+        outside.execute(&sql, []).unwrap();
+    }
+}
+
+/// Where each event of the topic stood, by log, in order.
+pub fn published(stage: &Stage) -> Vec<(LogId, u64)> {
+    stage
+        .kafka
+        .state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
+}
+
+/// Positions of one log.
+pub fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
+    published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
+}
+
+async fn stage() -> Stage {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_new_id() {
+    let stage = stage().await;
+    assert_eq!(compared(&stage).await, None);
+    go_back(&stage, 12, 5);
+    append(&stage, 100..104).await;
+    let followers = stage.follow();
+    stage.trouble("tenant diku").await;
+    let difference = compared(&stage).await.unwrap();
+    let common = difference.common.unwrap();
+    assert_eq!((common.position, common.event_id), (position(12), event_id(11)));
+    assert_eq!((difference.again, difference.pending), (0, 4));
+    assert_eq!(difference.kafka.unwrap().position, position(20));
+    let only: Vec<_> =
+        difference.only_in_kafka.iter().map(|r| (r.position.number(), r.event_id)).collect();
+    assert_eq!(only, (13..=20).map(|n| (n, event_id(u128::from(n) - 1))).collect::<Vec<_>>());
+    assert!(of(&published(&stage), NEW).is_empty(), "nothing is changed by looking");
+    accepted(&stage, &difference).await.unwrap();
+    stage.ring().await;
+    stage.published(&[diku()]).await;
+    followers.stop().await;
+    assert_eq!(of(&published(&stage), NEW), [13, 14, 15, 16]);
+    assert_eq!(of(&published(&stage), 1), (1..=20).collect::<Vec<_>>());
+    assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
+    assert_eq!(enabled(&stage).await.log_id, log_id(NEW));
+    assert_eq!(compared(&stage).await, None);
+    let error = accepted(&stage, &difference).await.unwrap_err();
+    assert!(matches!(error, Error::Changed(tenant) if tenant == diku()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follows() {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    // Events 7, 10, … of key `k0` stay behind; the backup does not know it.
+    stage.refuse(ITEM, "k0");
+    append(&stage, 6..20).await;
+    publish(&stage).await;
+    assert_eq!(stage.store.parked(&diku()).await.unwrap().len(), 1);
+    go_back(&stage, 15, 6);
+    forget_parked(&stage);
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(difference.common.unwrap().position, position(6));
+    assert_eq!((difference.again, difference.pending), (6, 3));
+    accepted(&stage, &difference).await.unwrap();
+    stage.allow_all();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), (7..=15).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
+    let stage = Stage::new(1, &[diku()]).await;
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 6..20).await;
+    publish(&stage).await;
+    go_back(&stage, 20, 6);
+    assert_eq!(compared(&stage).await, None, "a note that is late is no difference");
+    forget_parked(&stage);
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(
+        (difference.common.unwrap().position, difference.only_in_kafka.len()),
+        (position(6), 0)
+    );
+    accepted(&stage, &difference).await.unwrap();
+    let noted = stage.store.load(&diku(), &Follower::relay()).await.unwrap().unwrap();
+    assert_eq!(
+        (noted.log_id, noted.position),
+        (log_id(NEW), position(6)),
+        "a Kafka that lacks it is the wrong one"
+    );
+    stage.allow_all();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), (7..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_published_delete_all_made_void_holds_nothing_back() {
+    let stage = Stage::new(1, &[diku()]).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 0..6).await;
+    publish(&stage).await;
+    let before = stage.store.parked(&diku()).await.unwrap();
+    stage.allow_all();
+    stage.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
+    append(&stage, 7..10).await;
+    publish(&stage).await;
+    go_back(&stage, 8, 6);
+    put_back(&stage, &before).await;
+    append(&stage, 102..103).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [9], "its key is `k0`, which was free again");
+}
+
+/// As if a backup of a while ago were back, in which that was parked.
+pub async fn put_back(stage: &Stage, parked: &[Parked]) {
+    let lease =
+        stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
+    forget_parked(stage);
+    // Transition after transition, as they were written.
+    for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
+        let rows: Vec<_> =
+            parked.iter().map(|p| Parked { ledger: p.ledger.min(number), ..p.clone() }).collect();
+        stage.store.park(&lease, &rows).await.unwrap();
+    }
+    stage.store.release(&lease).await.unwrap();
+}
+
+pub fn forget_parked(stage: &Stage) {
+    let path = stage.folder.path().join("store.db");
+    let outside = Connection::open(path).unwrap();
+    outside.execute("DELETE FROM parked", []).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stayed_behind_before_goes_on_to_stay_behind() {
+    let stage = Stage::new(1, &[diku()]).await;
+    stage.refuse(ITEM, "k0");
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    let before = stage.store.parked(&diku()).await.unwrap();
+    go_back(&stage, 14, 14);
+    append(&stage, 100..103).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!(difference.common.unwrap().position, position(14));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    // Of 100, 101 and 102 the key of 102 is `k0`.
+    assert_eq!(of(&published(&stage), NEW), [15, 16]);
+    let parked = stage.store.parked(&diku()).await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert_eq!((parked[0].event_id, parked[0].log_id), (before[0].event_id, log_id(NEW)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_cursors_topic_is_made_up_from_what_the_topics_have() {
+    let stage = stage().await;
+    append(&stage, 20..25).await;
+    stage.kafka.state(|state| state.cursors.clear());
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.kafka, difference.common.unwrap().position), (None, position(20)));
+    assert_eq!((difference.again, difference.pending), (0, 5));
+    assert!(difference.only_in_kafka.is_empty());
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [21, 22, 23, 24, 25]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_that_have_nothing_in_common_are_published_from_the_first_event() {
+    let stage = stage().await;
+    go_back(&stage, 0, 0);
+    append(&stage, 200..203).await;
+    let difference = compared(&stage).await.unwrap();
+    assert_eq!((difference.common, difference.only_in_kafka.len()), (None, 20));
+    accepted(&stage, &difference).await.unwrap();
+    publish(&stage).await;
+    assert_eq!(of(&published(&stage), NEW), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
+    let stage = Stage::new(1, &tenants(1)).await;
+    assert_eq!(compared(&stage).await, None);
+    let cursors = stage.kafka.state(|state| state.cursors.get(&Lane::new(0)).cloned());
+    assert!(cursors.is_none_or(|known| !known.contains_key(&(log_id(1), Follower::relay()))));
+}
+
+/// The lane has another tenant, whom it publishes all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_done() {
+    let both = [diku(), college()];
+    let stage = Stage::new(1, &both).await;
+    append(&stage, 0..20).await;
+    publish(&stage).await;
+    go_back(&stage, 12, 5);
+    let followers = stage.follow();
+    stage.trouble("tenant diku").await;
+    let difference = compared(&stage).await.unwrap();
+    // Longer than a fenced lane waits before it takes over again.
+    stage.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
+    let others = async {
+        for id in 0..40 {
+            stage
+                .append(
+                    &college(),
+                    vec![draft(&college(), "folio.college.inventory.item", "k", id)],
+                )
+                .await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    let (accepted, ()) = tokio::join!(accepted(&stage, &difference), others);
+    accepted.unwrap();
+    append(&stage, 100..103).await;
+    stage.ring().await;
+    stage.published(&both).await;
+    followers.stop().await;
+    assert_eq!(of(&published(&stage), NEW), [13, 14, 15]);
+    assert_eq!(of(&published(&stage), 2), (1..=40).collect::<Vec<_>>());
+}
+
+#[cfg(feature = "services")]
+mod real {
+    use crash::load::Load;
+    use crash::serve::until;
+    use crash::story;
+
+    use crate::process::exactly_once::{TENANTS, setup};
+    use crate::support::services::kafka::{self, consume_at_least};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backup_that_is_brought_back_is_gone_on_from_while_the_gateway_runs() {
+        let env = kafka::env();
+        let setup = setup(&env, "sqlite://data/event-gateway.db");
+        let restore = |arguments: &[&str]| {
+            let done = setup.command(&[&["restore"], arguments].concat()).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
+        let (data, backup) = (setup.path().join("data"), setup.path().join("backup"));
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(200).await;
+        load.finish().await;
+        serve.terminate();
+        copy(&data, &backup);
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(200).await;
+        load.finish().await;
+        for tenant in TENANTS {
+            let head = story::log(&serve.url, tenant).await.len() as u64;
+            story::published(&serve.url, tenant, head).await;
+        }
+        serve.terminate();
+        std::fs::remove_dir_all(&data).unwrap();
+        copy(&backup, &data);
+
+        let serve = setup.serve();
+        let load = Load::start(&serve.url, &TENANTS, 3);
+        load.more(100).await;
+        load.finish().await;
+        let ready = format!("{}/readyz", serve.url);
+        until(&ready, |answer| answer["troubles"]["tenant diku"].is_string()).await;
+        let release = format!("{}/parked/5bf370e0-8cca-4d9c-82e4-5170ab2a0a31/release", serve.url);
+        let release = reqwest::Client::new().post(release).header("X-Okapi-Tenant", "diku");
+        let answer = release.send().await.unwrap();
+        assert_eq!(answer.status(), 409);
+        assert!(answer.text().await.unwrap().contains("/problems/relay-stopped"));
+        let (ok, told) = restore(&[]);
+        assert!(!ok && told.contains("diku: Kafka and log"), "{told}");
+        for tenant in TENANTS {
+            let (ok, told) = restore(&[tenant, "--accept"]);
+            assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
+        }
+        until(&ready, |answer| answer["troubles"]["tenant diku"].is_null()).await;
+        let (ok, told) = restore(&[]);
+        assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
+        for tenant in TENANTS {
+            let log = story::log(&serve.url, tenant).await;
+            story::published(&serve.url, tenant, log.len() as u64).await;
+            let topics = format!("{env}.{tenant}.*");
+            let records = consume_at_least(&kafka::address(), &topics, log.len());
+            for event in &log {
+                let times = records
+                    .iter()
+                    .filter(|r| r.header("event_id") == Some(&event.event_id))
+                    .count();
+                assert_eq!(times, 1, "{tenant}: {event:?}");
+            }
+        }
+        let (ok, told) = restore(&["nobody"]);
+        assert!(
+            !ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"),
+            "{told}"
+        );
+    }
+
+    fn copy(from: &std::path::Path, to: &std::path::Path) {
+        std::fs::create_dir(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Stories about HTTP: an in-process server over a store in a folder of its own.
+
+mod bad_bodies;
+mod bad_input;
+mod bad_requests;
+mod connections;
+mod headers;
+mod heads;
+#[cfg(feature = "services")]
+mod java;
+mod observed;
+mod post;
+mod read;
+mod store_faults;
+mod trouble;

@@ -1,0 +1,386 @@
+//! What is said of a connection holds: what comes behind its end is not executed, an upgrade that nobody offers is
+//! ignored, and whatever holds connections, there is room to ask how the gateway is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::http::trouble::posted;
+use crate::support::fake_sink::PATIENCE;
+use crate::support::gateway::{Answer, Gateway, Setup, answer, closed, request, until};
+
+const INSTANCE: &str = "/domain-events/inventory/instance";
+pub const GOOD: &str = r#"{"new":{"id":"a"}}"#;
+const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
+
+/// A good change with these lines in its head.
+pub fn post(more: &str) -> String {
+    let head = format!(
+        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/json\r\n"
+    );
+    format!("{head}{more}Content-Length: {}\r\n\r\n{GOOD}", GOOD.len())
+}
+
+/// All that comes until the connection is closed.
+async fn all(connection: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, connection.read_to_end(&mut bytes)).await.expect("an end in time").unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.split("HTTP/1.").skip(1).map(|answer| &answer[2..5]).collect()
+}
+
+#[tokio::test]
+async fn an_upgrade_that_nobody_offers_is_ignored_and_the_connection_is_kept() {
+    let gateway = Gateway::start().await;
+    let mut connection = gateway.connect().await;
+    let asked = [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+        "Upgrade: websocket\r\nConnection: upgrade\r\n",
+        "Connection: keep-alive, Upgrade\r\n",
+        "Upgrade: TLS/1.0\r\n",
+    ];
+    for (posts, upgrade) in asked.iter().enumerate() {
+        connection.write_all(post(upgrade).as_bytes()).await.unwrap();
+        let answer = answer(&mut connection).await;
+        assert_eq!((answer.status, answer.header("connection")), (201, None), "{upgrade}");
+        assert_eq!(gateway.log().await.len(), posts + 1);
+    }
+    let last = format!("{}Connection: Upgrade, close\r\n", asked[0].split_once("\r\n").unwrap().1);
+    connection.write_all(post(&last).as_bytes()).await.unwrap();
+    let answers = all(&mut connection).await;
+    assert!(
+        statuses(&answers) == ["201"] && answers.contains("\r\nconnection: close\r\n"),
+        "{answers}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_pipelined_is_executed_one_after_the_other() {
+    let gateway = Gateway::start().await;
+    let mut connection = gateway.connect().await;
+    let chunked =
+        post("").replace(&format!("Content-Length: {}", GOOD.len()), "Transfer-Encoding: chunked");
+    let chunked = chunked
+        .replace(GOOD, &format!("{:x};a=b\r\n{GOOD}\r\n0\r\nTrailer: x\r\n\r\n", GOOD.len()));
+    let requests = [
+        &post(""),
+        &chunked,
+        "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        &post("Connection: close\r\n"),
+    ];
+    // However the bytes are cut.
+    let bytes = requests.concat().into_bytes();
+    for piece in bytes.chunks(7) {
+        connection.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(statuses(&all(&mut connection).await), ["201", "201", "200", "201"]);
+    assert_eq!(gateway.log().await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_pipelined_behind_the_end_of_a_connection_is_not_executed() {
+    let setup = || {
+        let mut setup = Setup::new();
+        setup.http.body_timeout = Duration::from_millis(50);
+        setup.http.bodies_bytes_max = 1000;
+        setup
+    };
+    let large = |bytes: usize, sent: usize| {
+        let head = post("").replace(
+            &format!("Content-Length: {}", GOOD.len()),
+            &format!("Content-Length: {bytes}"),
+        );
+        head.replace(GOOD, &" ".repeat(sent))
+    };
+    let one_zero = post("").replace("HTTP/1.1", "HTTP/1.0");
+    let broken = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
+    let broken = format!("POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\n{broken}");
+    for (name, first, status, events) in [
+        ("a request that closes", post("Connection: close\r\n"), "201", 1),
+        ("a request that closes, among other options", post("Connection: TE, Close\r\n"), "201", 1),
+        ("HTTP/1.0", one_zero.clone(), "201", 1),
+        (
+            "a refusal of a request that closes",
+            post("Connection: close\r\nX-Correlation-ID: x\r\n"),
+            "400",
+            0,
+        ),
+        ("a body that is declared too large", large(1 << 20, 0), "413", 0),
+        ("a body without room", large(5000, 4000), "503", 0),
+        ("a body that is too slow", large(600, 0), "408", 0),
+        ("a body that is no chunk", broken, "400", 0),
+        ("a head that is none", "POST x\r\n\r\n".to_owned(), "400", 0),
+    ] {
+        let gateway = setup().start().await;
+        let mut connection = gateway.connect().await;
+        let _ = connection.write_all(format!("{first}{}{}", post(""), post("")).as_bytes()).await;
+        let mut answers = Vec::new();
+        // A reset is an end, too.
+        let _ =
+            timeout(PATIENCE, connection.read_to_end(&mut answers)).await.expect("an end in time");
+        let answers = String::from_utf8(answers).unwrap();
+        assert_eq!(statuses(&answers), [status], "{name}: {answers}");
+        let keeps =
+            answers.starts_with("HTTP/1.1") && !answers.contains("\r\nconnection: close\r\n");
+        assert!(!keeps, "{name}: {answers}");
+        assert_eq!(gateway.log().await.len(), events, "{name}");
+    }
+    // Here the client says that it keeps it.
+    let gateway = setup().start().await;
+    let kept = one_zero.replace("Host: x", "Connection: keep-alive");
+    let mut connection = gateway.connect().await;
+    connection.write_all(format!("{kept}{one_zero}").as_bytes()).await.unwrap();
+    let answers = all(&mut connection).await;
+    assert_eq!(statuses(&answers), ["201", "201"]);
+    assert_eq!(answers.matches("connection: keep-alive").count(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_head_is_timed_out_the_first_and_any_later_one() {
+    let mut setup = Setup::new();
+    setup.http.head_timeout = Duration::from_millis(50);
+    let gateway = setup.start().await;
+    for before in ["", &post("")] {
+        let mut connection = gateway.connect().await;
+        connection.write_all(before.as_bytes()).await.unwrap();
+        if !before.is_empty() {
+            assert_eq!(answer(&mut connection).await.status, 201);
+        }
+        connection.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+        let answer = answer(&mut connection).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (408, "head-timeout"));
+        closed(&mut connection).await;
+    }
+    // Of whom nothing has come, there is nothing to say.
+    let mut silent = gateway.connect().await;
+    assert_eq!(all(&mut silent).await, "");
+}
+
+const PAGE: &str = "GET /domain-events HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\n\r\n";
+
+/// Has so much in the log that its first page has 4 MiB.
+async fn fill(gateway: &Gateway) {
+    let change = format!(r#"{{"new":{{"id":"a","x":"{}"}}}}"#, "x".repeat(50_000));
+    let batch = format!("[{}]", [&change[..]; 9].join(","));
+    until("some MiB are in the log", async || {
+        gateway.post_json(INSTANCE, &batch).await;
+        gateway.log().await.len() >= 90
+    })
+    .await;
+}
+
+/// A connection with a seat, that takes little while its client reads nothing.
+async fn kept_and_deaf(gateway: &Gateway) -> TcpStream {
+    loop {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut connection = socket.connect(gateway.address).await.unwrap();
+        connection.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        if answer(&mut connection).await.header("connection").is_none() {
+            return connection;
+        }
+    }
+}
+
+/// Waits until so many pages of the log were asked for and found.
+async fn pages(gateway: &Gateway, count: u64) {
+    const COUNTED: &str = r#"requests_total{route="/domain-events",method="GET",status="200"} "#;
+    until("the pages are counted", async || {
+        let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
+        let counted = metrics
+            .text()
+            .split_once(COUNTED)
+            .map(|(_, rest)| rest.lines().next().unwrap().parse());
+        counted.is_some_and(|counted| counted.unwrap_or(0) >= count)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection() {
+    let mut setup = Setup::new();
+    setup.http.answer_timeout = Duration::from_millis(100);
+    setup.http.connections_max = 2;
+    let gateway = setup.start().await;
+    fill(&gateway).await;
+    let mut held = Vec::new();
+    for count in 1..=2 {
+        let mut deaf = kept_and_deaf(&gateway).await;
+        deaf.write_all(PAGE.repeat(20).as_bytes()).await.unwrap();
+        pages(&gateway, count).await;
+        held.push(deaf);
+    }
+    until("the connections are free", async || gateway.post_json(INSTANCE, "").await.status == 400)
+        .await;
+}
+
+/// A connection with a request whose body is awaited.
+async fn held(gateway: &Gateway) -> TcpStream {
+    let mut connection = gateway.connect().await;
+    let request = post("Expect: 100-continue\r\n");
+    let head = request.strip_suffix(GOOD).unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut told = [0; 25];
+    timeout(PATIENCE, connection.read_exact(&mut told)).await.expect("an answer in time").unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection
+}
+
+#[tokio::test]
+async fn probes_are_answered_though_all_connections_are_held() {
+    let mut setup = Setup::new();
+    setup.http.connections_max = 5;
+    let gateway = setup.start().await;
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(held(&gateway).await);
+    }
+    // Who comes without a word doesn't keep a probe out, however many they are.
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(gateway.connect().await);
+    }
+    for _ in 0..2 {
+        for path in PROBES {
+            let answer = gateway.exchange(&request("GET", path, &[], b"")).await;
+            assert_eq!(
+                (answer.status, answer.header("connection")),
+                (200, Some("close")),
+                "{path}: {answer:?}"
+            );
+        }
+        let refused = gateway.exchange(&posted(INSTANCE, "college")).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "connections-full"));
+        assert_eq!(refused.header("Retry-After"), Some("1"));
+    }
+    for connection in &mut all {
+        connection.write_all(GOOD.as_bytes()).await.unwrap();
+        assert_eq!(answer(connection).await.status, 201);
+    }
+    // Now they are idle, and make room.
+    assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
+    assert_eq!((gateway.log().await.len(), gateway.slice("college").await.events.len()), (5, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_makes_room_for_one_that_is_not() {
+    let mut setup = Setup::new();
+    setup.http.connections_max = 4;
+    let gateway = setup.start().await;
+    let mut idle = Vec::new();
+    for posts in 1..=20 {
+        let mut connection = gateway.connect().await;
+        connection.write_all(post("").as_bytes()).await.unwrap();
+        assert_eq!(answer(&mut connection).await.status, 201, "{posts}");
+        idle.push(connection);
+    }
+    // Those that came last still have theirs.
+    for connection in &mut idle[18..] {
+        connection.write_all(post("").as_bytes()).await.unwrap();
+        assert_eq!(answer(connection).await.status, 201);
+    }
+    closed(&mut idle[0]).await;
+}
+
+#[tokio::test]
+async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
+    let mut setup = Setup::new().with_relay();
+    (setup.http.waiters_max, setup.http.tenant_waiters_max) = (3, 2);
+    let gateway = Arc::new(setup.start().await);
+    let wait = |tenant: &'static str| {
+        let headers = [
+            ("X-Okapi-Tenant", tenant),
+            ("Content-Type", "application/json"),
+            ("Prefer", "wait=60"),
+        ];
+        let (gateway, request) =
+            (gateway.clone(), request("POST", INSTANCE, &headers, GOOD.as_bytes()));
+        tokio::spawn(async move { gateway.exchange(&request).await })
+    };
+    // Beyond its share, a tenant is answered at once, and its event is as durable.
+    let mut waiting: Vec<_> = (0..5).map(|_| wait("diku")).collect();
+    for beyond in answered(&mut waiting, 3).await {
+        assert_eq!((beyond.status, &beyond.json()["published"]), (201, &json!(false)));
+        assert_eq!(beyond.header("Preference-Applied"), None);
+    }
+    assert_eq!(gateway.log().await.len(), 5);
+    // Another tenant may still wait, until all of them are too many.
+    let mut others: Vec<_> = (0..3).map(|_| wait("college")).collect();
+    answered(&mut others, 2).await;
+    for path in PROBES {
+        assert_eq!(gateway.exchange(&request("GET", path, &[], b"")).await.status, 200);
+    }
+    let metrics = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
+    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"tenant\"} 3"));
+    assert!(metrics.text().contains("event_gateway_http_waits_refused_total{limit=\"all\"} 2"));
+    assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
+    assert!(waiting.iter().chain(&others).all(|waiting| !waiting.is_finished()));
+}
+
+#[tokio::test]
+async fn reads_of_one_tenant_leave_turns_for_the_others() {
+    let mut setup = Setup::new();
+    // Nobody's turn comes.
+    (setup.http.reads_max, setup.http.readers_max, setup.http.tenant_readers_max) = (0, 3, 2);
+    let gateway = Arc::new(setup.start().await);
+    let read = |tenant: &'static str| {
+        let (gateway, request) =
+            (gateway.clone(), request("GET", "/domain-events", &[("X-Okapi-Tenant", tenant)], b""));
+        tokio::spawn(async move { gateway.exchange(&request).await })
+    };
+    let mut reading: Vec<_> = (0..4).map(|_| read("diku")).collect();
+    for refused in answered(&mut reading, 2).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-reads-full"));
+    }
+    let mut others: Vec<_> = (0..2).map(|_| read("college")).collect();
+    for refused in answered(&mut others, 1).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "reads-full"));
+    }
+}
+
+/// Takes so many of them out that are answered.
+async fn answered(waiting: &mut Vec<JoinHandle<Answer>>, count: usize) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    until("so many are answered", async || {
+        while let Some(at) = waiting.iter().position(JoinHandle::is_finished) {
+            answers.push(waiting.remove(at).await.unwrap());
+        }
+        answers.len() >= count
+    })
+    .await;
+    answers
+}
+
+#[tokio::test]
+async fn bodies_of_one_tenant_leave_room_for_the_others() {
+    let mut setup = Setup::new();
+    (setup.http.bodies_bytes_max, setup.http.tenant_bodies_bytes_max) = (10_000, 5_000);
+    let gateway = setup.start().await;
+    let begun = |tenant: &str| {
+        let sized =
+            post("").replace(&format!("Content-Length: {}", GOOD.len()), "Content-Length: 4000");
+        sized.replace("diku", tenant).replace(GOOD, "   ")
+    };
+    // One of them is begun; those behind it find no room.
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let mut connection = gateway.connect().await;
+        connection.write_all(begun("diku").as_bytes()).await.unwrap();
+        slow.push(tokio::spawn(async move { answer(&mut connection).await }));
+    }
+    for refused in answered(&mut slow, 4).await {
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-bodies-full"));
+        assert_eq!(refused.header("Retry-After"), Some("1"));
+    }
+    assert_eq!(gateway.exchange(&posted(INSTANCE, "college")).await.status, 201);
+    assert_eq!(slow.len(), 1);
+}

@@ -1,0 +1,158 @@
+//! Whatever makes one batch of a commit fail, the others of its commit are in the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use event_gateway::clock::System;
+use event_gateway::intake::{Accepted, Config, Error, Intake, Wake, Writers};
+use event_gateway::store::{self, Access, Batch, Store};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::support::drafts::{create, event_id};
+use crate::support::faulty_store::{Mood, Moody};
+use crate::support::store_fixture::{diku, log_id};
+
+/// How many batches share the commit.
+const GROUP: u128 = 40;
+
+struct Stage {
+    _folder: TempDir,
+    store: Arc<Moody>,
+    intake: Arc<Intake>,
+    _writers: Writers,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = store::Config::Sqlite { path: folder.path().join("store.db") };
+        let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+        inner.lanes(1).await.unwrap();
+        inner.introduce(&diku(), log_id(1)).await.unwrap();
+        let store = Arc::new(Moody::new(inner));
+        let shared: Arc<dyn Store> = store.clone();
+        let (intake, writers) =
+            Intake::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
+        Self { _folder: folder, store, intake: Arc::new(intake), _writers: writers }
+    }
+
+    fn submit(&self, id: u128) -> JoinHandle<Result<Accepted, Error>> {
+        let (intake, batch) =
+            (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
+        tokio::spawn(async move { intake.submit(batch).await })
+    }
+
+    /// What becomes of a group of one commit, in the order of their ids, in that mood.
+    async fn group(&self, mood: Mood) -> Vec<Result<Accepted, Error>> {
+        self.store.is(Mood::Holding);
+        let first = self.submit(0);
+        while self.store.begun.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let group: Vec<_> = (1..=GROUP).map(|id| self.submit(id)).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.store.is(mood);
+        first.await.unwrap().unwrap();
+        let mut answers = Vec::new();
+        for submitted in group {
+            answers.push(submitted.await.unwrap());
+        }
+        answers
+    }
+
+    async fn head(&self) -> u64 {
+        use event_gateway::store::Tenants;
+        self.store.is(Mood::Well);
+        self.store.list().await.unwrap()[0].head.number()
+    }
+}
+
+const ERRORS: [fn(usize) -> store::Error; 4] = [
+    |_| store::Error::Corrupt("choked".to_owned()),
+    |_| store::Error::Refused("choked".to_owned()),
+    |_| store::Error::Unavailable("choked".to_owned()),
+    |_| store::Error::Unknown("choked".to_owned()),
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_can_t_take_fails_alone() {
+    for guilty in [vec![1], vec![17], vec![GROUP], vec![5, 6, 30], (1..=GROUP).collect()] {
+        for error in ERRORS {
+            let stage = Stage::new().await;
+            let ids = guilty.iter().copied().map(event_id).collect();
+            let answers = stage.group(Mood::Choking(ids, error)).await;
+            let error = error(1);
+            let mut position = 1;
+            for (id, answer) in (1..).zip(answers) {
+                match (guilty.contains(&id), &error, answer) {
+                    (false, _, Ok(accepted)) => {
+                        position += 1;
+                        assert_eq!(
+                            accepted.receipts[0].position.number(),
+                            position,
+                            "{id} {error}"
+                        );
+                    }
+                    (
+                        true,
+                        store::Error::Corrupt(_) | store::Error::Refused(_),
+                        Err(Error::Unstorable(why)),
+                    ) => {
+                        assert!(why.to_string().contains("choked"), "{why}");
+                    }
+                    (
+                        true,
+                        store::Error::Unavailable(_),
+                        Err(Error::Store(store::Error::Unavailable(_))),
+                    ) => {}
+                    (
+                        true,
+                        store::Error::Unknown(_),
+                        Err(Error::Store(store::Error::Unknown(_))),
+                    ) => {}
+                    (_, _, answer) => panic!("{id} of {guilty:?}, {error}: {answer:?}"),
+                }
+            }
+            assert_eq!(stage.head().await, position, "{error}");
+        }
+    }
+}
+
+/// The first commit may have happened, whatever is said when a part of it is asked for.
+#[tokio::test(start_paused = true)]
+async fn what_was_part_of_an_unknown_outcome_stays_unknown() {
+    let stage = Stage::new().await;
+    let choking = Mood::Choking(vec![event_id(3)], |batches| match batches {
+        1 => store::Error::Corrupt("choked".to_owned()),
+        _ => store::Error::Unknown("choked".to_owned()),
+    });
+    let answers = stage.group(choking).await;
+    assert!(matches!(&answers[2], Err(Error::Store(store::Error::Unknown(_)))), "{:?}", answers[2]);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), answers.len() - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_not_asked_by_halves() {
+    for error in ERRORS.map(|error| error(1)) {
+        let stage = Stage::new().await;
+        stage.store.is(Mood::Holding);
+        let first = stage.submit(0);
+        while stage.store.begun.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let group: Vec<_> = (1..=GROUP).map(|id| stage.submit(id)).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        stage.store.is(Mood::Failing(error.clone()));
+        assert!(matches!(first.await.unwrap(), Err(Error::Store(_))));
+        for answer in group {
+            assert!(matches!(answer.await.unwrap(), Err(Error::Store(_))));
+        }
+        let asked = if matches!(error, store::Error::Unknown(_)) { 14 } else { 2 };
+        assert_eq!(stage.store.begun.load(Ordering::SeqCst), asked, "{error}");
+    }
+}

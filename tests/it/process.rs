@@ -1,0 +1,18 @@
+//! Stories about the real binary in processes of its own, and about the services beside it.
+
+#[cfg(feature = "services")]
+pub mod exactly_once;
+mod log;
+mod main_job;
+#[cfg(feature = "services")]
+mod outage;
+#[cfg(feature = "services")]
+mod parked;
+#[cfg(feature = "services")]
+mod replicas;
+mod settings;
+#[cfg(feature = "services")]
+mod store_outage;
+mod supervised;
+#[cfg(feature = "services")]
+mod unwritable;

@@ -1,0 +1,147 @@
+//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
+//! on each store, with the same stories.
+
+use crash::load::{self, Acknowledged, Load};
+use crash::serve::Setup;
+use crash::{checker, story};
+
+use crate::support::serve;
+use crate::support::services::kafka::{self, Isolation};
+
+pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
+
+/// The stories, on one store.
+macro_rules! stories {
+    ($store:ident, $url:expr) => {
+        mod $store {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_consumer_sees_a_mixed_load_once_in_order_and_byte_for_byte() {
+                super::a_mixed_load($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn twenty_kills_under_load_lose_nothing_and_repeat_nothing() {
+                super::twenty_kills($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_stop_in_mid_load_finishes_what_it_began() {
+                super::stops($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_waiting_post_is_answered_once_its_event_is_in_kafka() {
+                super::a_waiting_post($url).await;
+            }
+        }
+    };
+}
+
+stories!(on_sqlite, "sqlite://data/event-gateway.db");
+stories!(on_postgres, &crate::support::services::postgres::url());
+stories!(on_mongodb, &crate::support::services::mongodb::url());
+
+/// A gateway on the real Kafka, with topics, and where the store is shared, tables of its own.
+pub fn setup(env: &str, store: &str) -> Setup {
+    let address = kafka::address();
+    let (host, port) = address.split_once(':').unwrap();
+    let setup =
+        serve::setup(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let setup = setup.with("STORE_URL", store).with("REPLICA", "one");
+    let several = load::entities()
+        .map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
+    setup.for_each_tenant(&several.concat())
+}
+
+/// Holds the gateway to what was acknowledged.
+pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
+    let place = story::Place { url, broker, env, tenants: &TENANTS };
+    let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
+    assert!(
+        findings.is_empty(),
+        "{} findings: {:#?}",
+        findings.len(),
+        &findings[..findings.len().min(5)]
+    );
+}
+
+async fn a_mixed_load(store: &str) {
+    let env = kafka::env();
+    let setup = setup(&env, store);
+    let serve = setup.serve();
+    let load = Load::start(&serve.url, &TENANTS, 5);
+    load.more(3000).await;
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
+    assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+}
+
+async fn twenty_kills(store: &str) {
+    let env = kafka::env();
+    let setup = setup(&env, store);
+    let mut serve = setup.serve();
+    let load = Load::start(&setup.url(), &TENANTS, 5);
+    let mut published = 0;
+    for kill in 1..=20 {
+        // Not in step with anything: some kills hit an append, some a page, some a takeover.
+        load.more(kill * 17 % 97 + 20).await;
+        if kill % 4 > 0 {
+            published = story::published_beyond(&setup.url(), TENANTS[0], published).await;
+        }
+        serve.kill();
+        serve = setup.serve();
+    }
+    load.more(100).await;
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
+}
+
+async fn stops(store: &str) {
+    let env = kafka::env();
+    let setup = setup(&env, store);
+    let load = Load::start(&setup.url(), &TENANTS, 5);
+    for _ in 0..3 {
+        let serve = setup.serve();
+        load.more(200).await;
+        assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
+    }
+    let serve = setup.serve();
+    let acknowledged = load.finish().await;
+    check(&serve.url, &kafka::address(), &env, acknowledged).await;
+}
+
+async fn a_waiting_post(store: &str) {
+    let env = kafka::env();
+    let setup = setup(&env, store);
+    let serve = setup.serve();
+    let client = reqwest::Client::new();
+    let post = client
+        .post(format!("{}/domain-events/inventory/item", serve.url))
+        .header("X-Okapi-Tenant", "diku");
+    let post = post.header("Content-Type", "application/json").header("Prefer", "wait=30");
+    let receipt: serde_json::Value =
+        post.body(r#"{"new":{"id":"a"}}"#).send().await.unwrap().json().await.unwrap();
+    assert_eq!(receipt["published"], true, "{receipt}");
+    let records = kafka::consume(
+        &kafka::address(),
+        &format!("{env}.diku.inventory.item"),
+        Isolation::ReadCommitted,
+    );
+    assert_eq!(records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_the_embedded_days_flows_to_kafka_in_order() {
+    let env = kafka::env();
+    let setup = serve::setup(&TENANTS).with("ENV", &env);
+    let serve = setup.serve();
+    let load = Load::start(&serve.url, &TENANTS, 5);
+    load.more(1500).await;
+    let acknowledged = load.finish().await;
+    serve.terminate();
+    let address = kafka::address();
+    let (host, port) = address.split_once(':').unwrap();
+    let setup = setup.with("KAFKA_HOST", host).with("KAFKA_PORT", port);
+    let serve = setup.serve();
+    check(&serve.url, &address, &env, acknowledged).await;
+}

@@ -1,0 +1,126 @@
+//! Several replicas of the real binary on one store and one Kafka: they share the lanes, and take over
+//! from each other.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crash::PATIENCE;
+use crash::load::Load;
+use crash::run::{Options, run};
+use crash::serve::{Serve, Setup};
+use crash::{schedule, store, story};
+
+use crate::process::exactly_once::check;
+use crate::support::serve;
+use crate::support::services::kafka;
+
+const TENANTS: [&str; 3] = ["diku", "college", "university"];
+const NAMES: [&str; 3] = ["one", "two", "three"];
+
+/// The stories, on one store.
+macro_rules! stories {
+    ($store:ident, $url:expr, $kind:expr) => {
+        mod $store {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn lanes_are_shared_by_replicas_that_come_and_go() {
+                super::come_and_go($url).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_schedule_of_faults_loses_nothing_and_repeats_nothing() {
+                super::faults($kind).await;
+            }
+        }
+    };
+}
+
+stories!(on_postgres, &crate::support::services::postgres::url(), crash::store::Kind::Postgres);
+stories!(on_mongodb, &crate::support::services::mongodb::url(), crash::store::Kind::Mongodb);
+
+/// Replicas of one gateway, on the real Kafka.
+struct Replicas {
+    env: String,
+    setups: BTreeMap<&'static str, Setup>,
+}
+
+impl Replicas {
+    fn new(store: &str, names: &[&'static str]) -> Self {
+        let (env, address) = (kafka::env(), kafka::address());
+        let (host, port) = address.split_once(':').unwrap();
+        let setup = |name: &str| {
+            serve::setup(&TENANTS)
+                .with("ENV", &env)
+                .with("KAFKA_HOST", host)
+                .with("KAFKA_PORT", port)
+                .with("STORE_URL", store)
+                .with("REPLICA", name)
+        };
+        let setups = names.iter().map(|name| (*name, setup(name))).collect();
+        Self { env, setups }
+    }
+
+    fn serve(&self, name: &str) -> Serve {
+        self.setups[name].serve()
+    }
+
+    /// Which replica holds each lane, as `lanes list` tells.
+    fn lanes(&self) -> Vec<String> {
+        let setup = self.setups.values().next().unwrap();
+        let output = setup.command(&["lanes", "list"]).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let rows = told.lines().skip(1).filter(|line| !line.starts_with("replicas"));
+        rows.map(|row| row.split_whitespace().nth(3).unwrap().to_owned()).collect()
+    }
+
+    /// Waits until these replicas hold that many lanes each, and no other does.
+    async fn until(&self, wanted: &[(&str, usize)]) -> Duration {
+        let since = Instant::now();
+        loop {
+            let lanes = self.lanes();
+            let held = |name: &str| lanes.iter().filter(|holder| *holder == name).count();
+            if lanes.len() == 8 && wanted.iter().all(|(name, count)| held(name) == *count) {
+                return since.elapsed();
+            }
+            assert!(since.elapsed() < PATIENCE, "{wanted:?} never came to be: {lanes:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn come_and_go(store: &str) {
+    let replicas = Replicas::new(store, &NAMES);
+    let one = replicas.serve("one");
+    replicas.until(&[("one", 8)]).await;
+    let load = Load::start(&one.url, &TENANTS, 3);
+    let two = replicas.serve("two");
+    replicas.until(&[("one", 4), ("two", 4)]).await;
+    let three = replicas.serve("three");
+    replicas.until(&[("one", 3), ("two", 3), ("three", 2)]).await;
+    // Two processes append to the same logs.
+    let other_load = Load::start(&three.url, &TENANTS, 3);
+    load.more(300).await;
+    other_load.more(300).await;
+    let mut acknowledged = other_load.finish().await;
+    two.kill();
+    let death = replicas.until(&[("one", 4), ("three", 4)]).await;
+    load.more(100).await;
+    assert_eq!(three.terminate().code(), Some(0));
+    let stop = replicas.until(&[("one", 8)]).await;
+    println!("lanes moved {death:?} after a death, {stop:?} after a stop");
+    assert!(
+        stop < death,
+        "who stops gives back at once what would have to run out: {stop:?} {death:?}"
+    );
+    load.more(100).await;
+    acknowledged.extend(load.finish().await);
+    check(&one.url, &kafka::address(), &replicas.env, acknowledged).await;
+    story::published(&one.url, "diku", 1).await;
+}
+
+/// Faults of each kind, on a Kafka and a store of their own; the seed is printed.
+async fn faults(store: store::Kind) {
+    let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
+    let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len());
+    let verdict = run(&Options { gateway, store, faults, kills: 0, seed, folder: None }).await;
+    assert_eq!(verdict.findings, []);
+}

@@ -1,0 +1,276 @@
+//! What the gateway is set to: what can't be meant ends the start by name, what has no effect is told.
+
+use std::net::Ipv6Addr;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crash::PATIENCE;
+use crash::serve::Setup;
+
+use crate::support::serve;
+
+/// Variables, with their values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn with(setup: Setup, variables: Variables) -> Setup {
+    variables.iter().fold(setup, |setup, (name, value)| setup.with(name, value))
+}
+
+/// What a start that fails says; `variables` are all that it is given.
+fn refusal(variables: Variables) -> String {
+    let setup = with(serve::setup(&["diku"]), variables);
+    let status = setup.command(&["serve"]).status().unwrap();
+    assert!(!status.success(), "{variables:?} was accepted: {}", setup.log());
+    setup.log()
+}
+
+#[test]
+fn a_setting_that_can_t_be_meant_ends_the_start_with_its_name() {
+    let cases: [(Variables, &str); 12] = [
+        (&[("KAFKA_HOST", "127.0.0.1:99999")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "http://127.0.0.1:1")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "a,,b")], "KAFKA_HOST"),
+        (&[("BROKER", "kafka")], "KAFKA_HOST"),
+        (&[("BROKER", "kafka"), ("KAFKA_HOST", "")], "KAFKA_HOST"),
+        (&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "http://127.0.0.1")], "KAFKA_PORT"),
+        (&[("DB_HOST", "127.0.0.1:1")], "DB_HOST"),
+        (&[("DB_HOST", "127.0.0.1,127.0.0.2")], "DB_HOST"),
+        (&[("STORE_URL", "postgres://u@h1,h2/db")], "STORE_URL"),
+        (&[("STORE_URL", "mongodb://u@::1/db")], "STORE_URL"),
+        (&[("HTTP_HOST", "[::1")], "HTTP_HOST"),
+        (&[("REPLICA", "a\nb")], "REPLICA"),
+    ];
+    for (variables, named) in cases {
+        let said = refusal(variables);
+        assert!(said.contains(named), "{variables:?}: {said}");
+    }
+}
+
+#[test]
+fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
+    let cases = [
+        ("HTTP_CONNECTIONS_MAX", "1 to 1000000"),
+        ("HTTP_WAITERS_MAX", "1 to 1000000"),
+        ("HTTP_BODY_TIMEOUT_S", "1 to 3600"),
+        ("HTTP_BODIES_BYTES_MAX", "16777216 to 17592186044416"),
+        ("QUEUE_BYTES_MAX", "16777216 to 17592186044416"),
+        ("MAX_REQUEST_SIZE", "1000 to 1000000000"),
+        ("LANES", "1 to 64"),
+        ("REPLICATION_FACTOR", "1 to 32"),
+        ("KAFKA_PORT", "1 to 65535"),
+        ("DB_PORT", "1 to 65535"),
+        ("DB_MAXPOOLSIZE", "2 to 200"),
+        ("DB_QUERYTIMEOUT", "1 to 2147483647"),
+    ];
+    for (name, allowed) in cases {
+        let said = fatal(&[(name, "0")]);
+        assert_eq!(said, format!("{name} is `0`: it must be a whole number from {allowed}"));
+    }
+}
+
+/// What the one line of a start that fails says; it has the form of every other.
+fn fatal(variables: Variables) -> String {
+    let said = refusal(variables);
+    let line: Value =
+        serde_json::from_str(said.trim_end()).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!(line["level"], "ERROR", "{said}");
+    line["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_the_command_line_refuses_is_one_line_like_every_other_error() {
+    for (variables, told) in [
+        (&[("LANES", "x")], "LANES is `x`: it must be a whole number from 1 to 64"),
+        (&[("DB_PORT", "99999")], "DB_PORT is `99999`: it must be a whole number from 1 to 65535"),
+        (&[("BROKER", "Kafka")], "BROKER is `Kafka`: it must be one of embedded, none, kafka"),
+        (&[("REPLICA", "x y")], "REPLICA is `x y`: it must have 1 to 100 of a-z A-Z 0-9 . _ -"),
+        (
+            &[("DB_HOST", "postgres://h")],
+            "DB_HOST is no host: a host is named without a scheme such as http://",
+        ),
+    ] {
+        assert_eq!(fatal(variables), told);
+    }
+    let setup = serve::setup(&["diku"]);
+    for asked in ["--help", "--version"] {
+        let done = setup.command(&[asked]).output().unwrap();
+        assert!(done.status.success() && !done.stdout.is_empty(), "{asked}");
+    }
+    assert_eq!(setup.log(), "");
+}
+
+#[test]
+fn a_password_that_moves_a_url_s_borders_is_refused_without_being_shown() {
+    for scheme in ["postgres", "mongodb"] {
+        for mark in ["#", "?", "/", "@", "%", ":1#"] {
+            let url = format!("{scheme}://user:s3{mark}cret@127.0.0.1/db");
+            let said = refusal(&[("STORE_URL", &url), ("LOG_LEVEL", "debug")]);
+            assert!(said.contains("STORE_URL is refused"), "{url}: {said}");
+            assert!(!said.contains("s3") && !said.contains("cret"), "{url}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_connected_to_however_it_is_written() {
+    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let postgres = format!("postgres://u@[::1]:{port}/db");
+    let mongodb = format!("mongodb://[::1]:{port}/db?directConnection=true");
+    let kafka = format!("[::1]:{port}");
+    let cases: [Variables; 7] = [
+        &[("STORE_URL", &postgres)],
+        &[("STORE_URL", &mongodb)],
+        &[("DB_HOST", "::1"), ("DB_PORT", &port)],
+        &[("DB_HOST", "[::1]"), ("DB_PORT", &port)],
+        &[("KAFKA_HOST", "::1"), ("KAFKA_PORT", &port)],
+        &[("KAFKA_HOST", "[::1]"), ("KAFKA_PORT", &port)],
+        &[("KAFKA_HOST", &kafka)],
+    ];
+    for variables in cases {
+        let setup = serve::setup(&["diku"]);
+        let mut child = setup.command(&["serve"]).envs(variables.iter().copied()).spawn().unwrap();
+        let came = timeout(PATIENCE, listener.accept()).await;
+        assert!(came.is_ok(), "{variables:?}: {}", setup.log());
+        drop(came);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it has tried besides is not taken for the next one's.
+        while timeout(std::time::Duration::ZERO, listener.accept()).await.is_ok() {}
+    }
+}
+
+#[test]
+fn it_listens_on_an_ipv6_address() {
+    for address in ["::1", "[::1]"] {
+        let setup = serve::setup(&["diku"]).with("HTTP_HOST", address);
+        assert!(setup.serve().url.starts_with("http://[::1]:"), "{address}");
+    }
+}
+
+#[test]
+fn what_is_set_and_not_read_is_told() {
+    let cases: [(Variables, &[&str]); 6] = [
+        (
+            &[("BROKER", "none"), ("KAFKA_CONFIG_LINGER_MS", "5"), ("KAFKA_CONFIG_ACKS", "")],
+            &["KAFKA_CONFIG_LINGER_MS is not read: BROKER is none"],
+        ),
+        (
+            &[("STORE_URL", "sqlite://data/x.db"), ("DB_HOST", "pg"), ("DB_MAXPOOLSIZE", "9")],
+            &["DB_HOST, DB_MAXPOOLSIZE are not read: STORE_URL is set"],
+        ),
+        (
+            &[("DB_USERNAME", "u")],
+            &["DB_USERNAME is not read: neither DB_HOST nor STORE_URL is set"],
+        ),
+        (
+            &[("BROKER", "embedded"), ("KAFKA_HOST", "kafka")],
+            &["KAFKA_HOST is not read: BROKER is embedded"],
+        ),
+        (
+            &[("KAFKA_HOST", ""), ("KAFKA_SASL_USERNAME", "u")],
+            &["KAFKA_SASL_USERNAME is not read: KAFKA_HOST is"],
+        ),
+        (
+            &[("KAFKA_PORT", "tcp://10.0.0.1:9092"), ("DB_PORT", "tcp://10.0.0.2:5432")],
+            &["KAFKA_PORT is not read: Kubernetes", "DB_PORT is not read: Kubernetes"],
+        ),
+    ];
+    for (variables, told) in cases {
+        let setup = with(serve::setup(&["diku"]), variables);
+        setup.serve().terminate();
+        for told in told {
+            assert_eq!(setup.log().matches(told).count(), 1, "{variables:?}: {}", setup.log());
+        }
+    }
+    let silent = serve::setup(&["diku"]).with("ENV", "folio");
+    silent.serve().terminate();
+    assert!(!silent.log().contains("not read"), "{}", silent.log());
+}
+
+#[test]
+fn a_folder_without_tenants_or_without_defaults_is_told() {
+    let (defaults, tenants) = ("has no _default.toml", "has no file of a tenant");
+    let told = |tenants: &[&str], has_default: Option<()>| {
+        let setup = serve::setup(tenants);
+        if has_default.is_none() {
+            std::fs::remove_file(setup.path().join("tenants/_default.toml")).unwrap();
+        }
+        setup.serve().terminate();
+        setup.log()
+    };
+    let empty = told(&[], None);
+    assert!(empty.contains(defaults) && empty.contains(tenants), "{empty}");
+    let without = told(&["diku"], None);
+    assert!(without.contains(defaults) && !without.contains(tenants), "{without}");
+    let usual = told(&["diku"], Some(()));
+    assert!(!usual.contains(defaults) && !usual.contains(tenants), "{usual}");
+}
+
+#[test]
+fn one_line_tells_what_serves_and_the_http_server_adds_none() {
+    let lines = |variables: Variables| {
+        let setup =
+            serve::setup(&["diku", "college"]).with("ENV", "folio").with("REPLICA", "pod-0");
+        let setup = with(setup, variables);
+        let serve = setup.serve();
+        let address = serve.url.trim_start_matches("http://").to_owned();
+        serve.terminate();
+        let lines: Vec<Value> =
+            setup.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(
+            lines.iter().all(|line| !line["target"].to_string().contains("actix")),
+            "{}",
+            setup.log()
+        );
+        let mut serving: Vec<_> =
+            lines.into_iter().filter(|line| line["message"] == "serving").collect();
+        assert_eq!(serving.len(), 1, "{}", setup.log());
+        let line = serving.remove(0);
+        assert_eq!(line["address"], Value::from(address));
+        for (name, value) in
+            [("version", env!("CARGO_PKG_VERSION")), ("env", "folio"), ("replica", "pod-0")]
+        {
+            assert_eq!(line[name], value, "{line}");
+        }
+        assert_eq!(
+            (&line["tenants"], &line["lanes"]),
+            (&Value::from(2), &Value::from(8)),
+            "{line}"
+        );
+        line
+    };
+    let embedded = lines(&[]);
+    assert!(embedded["store"].as_str().unwrap().starts_with("SQLite at /"), "{embedded}");
+    let broker = embedded["broker"].as_str().unwrap();
+    assert!(
+        broker.starts_with("embedded at 127.0.0.1:") && broker.ends_with("memory only"),
+        "{embedded}"
+    );
+    assert_eq!(
+        lines(&[("KAFKA_HOST", "127.0.0.1"), ("KAFKA_PORT", "1")])["broker"],
+        "Kafka at 127.0.0.1:1"
+    );
+    assert_eq!(lines(&[("BROKER", "none")])["broker"], "none");
+}
+
+#[test]
+fn a_log_level_is_one_or_is_refused_with_the_list_of_those_that_are() {
+    for level in ["loud", "event_gateway", "info,event_gateway=loud"] {
+        let said = refusal(&[("LOG_LEVEL", level)]);
+        assert!(
+            said.contains("LOG_LEVEL") && said.contains("off, error, warn, info, debug, trace"),
+            "{said}"
+        );
+    }
+    // Without ENV and with a Kafka there is a warning to be seen, and an information not to be seen.
+    for level in ["warning", "WARN"] {
+        let setup =
+            serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with("LOG_LEVEL", level);
+        setup.serve().terminate();
+        let log = setup.log();
+        assert!(log.contains("\"WARN\"") && !log.contains("\"INFO\""), "{log}");
+    }
+}

@@ -1,0 +1,108 @@
+//! A task that ends unasked is missed: the gateway says which, stops, and ends with an error.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_gateway::app;
+use event_gateway::clock::{Clock, System};
+use event_gateway::config::Config;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::topic::TopicSpec;
+use event_gateway::follow::Followers;
+use event_gateway::intake;
+use event_gateway::sink::{self, Error, Opened, Preview};
+use event_gateway::store::{self, Access, open};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::relay::{Stage, drafts, tenants};
+use crate::support::fake_sink::PATIENCE;
+use crate::support::faulty_store::{Call, Mood, Moody};
+use crate::support::gateway::{Setup, settings};
+
+/// How a gateway with that broker ends, after a post, when calls of that kind to its store panic.
+async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(System);
+    let store = store::Config::Sqlite { path: folder.path().join("store.db") };
+    let inner = open(&store, Access::Serve, clock.clone()).await.unwrap();
+    let moody = Arc::new(Moody::new(inner));
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        lanes: 2,
+        replica: None,
+        settings: Arc::new(settings()),
+        http: Setup::new().http,
+        intake: intake::Config::default(),
+        store,
+        broker,
+    };
+    let app = app::build_on(&config, moody.clone(), clock, Arc::default()).await.unwrap();
+    moody.is(Mood::Panicking(panicking));
+    let listener = TcpListener::bind(config.listen).unwrap();
+    let url = format!("http://{}/domain-events/inventory/item", listener.local_addr().unwrap());
+    let running = tokio::spawn(app.run(listener, CancellationToken::new()));
+    let post = reqwest::Client::new().post(url).header("X-Okapi-Tenant", "diku");
+    let post = post.header("Content-Type", "application/json").body(r#"{"new":{"id":"a"}}"#);
+    // It may be gone by then.
+    let _ = post.send().await;
+    timeout(PATIENCE, running).await.expect("it ends by itself").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
+    let cases = [
+        (sink::Config::None, Call::Append, "intake writer 0", "a panic of Append"),
+        (sink::Config::Embedded, Call::Other, "embedded preview", "a panic of Other"),
+    ];
+    for (broker, panicking, name, said) in cases {
+        let error = end(broker, panicking).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}`")) && error.contains(said), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_panic_of_a_lane_is_that_of_all_followers() {
+    for (panicking, names) in
+        [(Call::Take, ["lanes", "lane-"]), (Call::Other, ["", "a panic of Other"])]
+    {
+        let tenants = tenants(1);
+        let mut stage = Stage::new(1, &tenants).await;
+        stage.append(&tenants[0], drafts(&tenants[0], 0..1)).await;
+        let moody = Arc::new(Moody::new(stage.store.clone()));
+        moody.is(Mood::Panicking(panicking));
+        stage.parts.store = moody;
+        let mut followers = stage.follow();
+        let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed").to_string();
+        assert!(names.iter().all(|name| ended.contains(name)), "{ended}");
+    }
+}
+
+/// A broker whose thread has ended.
+struct Gone;
+
+#[async_trait]
+impl Preview for Gone {
+    fn address(&self) -> &str {
+        "nowhere"
+    }
+
+    async fn ensure(&self, _topics: &[TopicSpec]) -> Result<(), Error> {
+        Err(Error::Retry("gone".to_owned()))
+    }
+
+    async fn send(&self, _events: Vec<Envelope>) -> Result<(), Error> {
+        Err(Error::Retry("gone".to_owned()))
+    }
+
+    async fn ended(&self) {}
+}
+
+#[tokio::test]
+async fn an_embedded_broker_that_ends_is_missed() {
+    let stage = Stage::new(1, &tenants(1)).await;
+    let mut followers = Followers::start(&stage.parts, &Opened::Embedded(Arc::new(Gone)));
+    let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed");
+    assert_eq!(ended.to_string(), "the task `embedded broker` ended by itself");
+}

@@ -1,0 +1,207 @@
+//! The store's contract: one suite of sentences that every adapter keeps.
+//!
+//! An adapter joins with a `StoreFixture` of its own and a few lines: `contract!(name, bench)`,
+//! `clock_contract!(name, bench)` where its clock can be turned, and `shared_contract!(name, bench)`
+//! where replicas share it. Each sentence gets a store of its own, opened as the gateway opens it.
+
+mod append;
+mod choke;
+mod cursors;
+mod epochs;
+mod fast;
+mod follow;
+mod idempotency;
+mod leases;
+#[cfg(feature = "services")]
+mod mongodb;
+mod parking;
+#[cfg(feature = "services")]
+mod postgres;
+mod read;
+#[cfg(feature = "services")]
+mod shared;
+mod sqlite;
+mod tenants;
+
+/// Makes a test of each sentence, for one bench.
+macro_rules! sentences {
+    ($module:ident, $bench:ty, $($room:ident: $($sentence:ident)*;)*) => {
+        mod $module {
+            $(mod $room { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $sentence() {
+                    crate::store::contract::$room::$sentence::<$bench>().await;
+                }
+            )* })*
+        }
+    };
+}
+
+/// What every store promises.
+macro_rules! contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            append:
+                positions_are_dense_and_in_the_order_given
+                batches_of_several_tenants_share_a_call
+                a_batch_of_nothing_gets_no_receipts
+                a_call_of_nothing_has_no_outcomes
+                a_tenant_that_is_not_enabled_gets_nothing_and_spoils_nothing
+                a_receipt_tells_the_event_s_own_place_and_time
+                a_long_batch_is_appended_whole
+                an_append_survives_reopening
+                payloads_and_headers_come_back_byte_for_byte
+                an_event_is_found_by_its_id_in_its_own_tenant_only
+                a_store_that_works_passes_its_check;
+            idempotency:
+                the_same_content_gets_its_first_receipt_again
+                a_repeated_event_keeps_its_first_headers
+                twins_in_a_batch_share_one_place
+                twins_across_batches_of_a_call_share_one_place
+                a_half_repeated_batch_leaves_no_holes
+                an_event_is_known_however_long_nobody_else_appended
+                any_other_content_is_a_conflict
+                what_settings_derive_is_no_other_content
+                a_conflict_drops_its_own_batch_alone
+                a_dropped_batch_leaves_no_trace
+                twins_of_other_content_in_a_batch_conflict_and_stand_nowhere
+                tenants_share_no_event_ids
+                receipts_survive_reopening
+                of_many_who_post_one_event_at_once_all_get_one_receipt;
+            epochs:
+                what_follows_a_delete_all_carries_its_position
+                an_epoch_holds_within_a_batch_and_across_batches
+                topics_and_tenants_have_epochs_of_their_own
+                an_epoch_survives_reopening
+                an_epoch_is_found_however_long_its_topic_was_silent
+                a_dropped_delete_all_begins_no_epoch;
+            read:
+                a_log_is_read_page_by_page
+                every_filter_gives_what_a_look_at_every_event_gives
+                every_limit_gives_the_same_events_in_the_end
+                from_is_inclusive_and_to_is_exclusive
+                rows_that_do_not_fit_are_passed_over_within_the_limit
+                the_first_event_is_given_whatever_its_size
+                a_full_read_ends_without_slices_for_the_rest
+                a_tenant_s_own_limit_leaves_room_for_the_others
+                a_tenant_that_the_store_does_not_know_has_no_slice
+                at_the_head_there_is_nothing_more
+                a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event;
+            follow:
+                a_reader_never_misses_a_commit
+                a_change_is_never_missed
+                only_what_changed_in_the_lane_is_named;
+            cursors:
+                a_cursor_moves_only_from_where_it_was_seen
+                a_first_cursor_is_set_only_where_none_stands
+                of_many_who_move_a_cursor_one_wins
+                a_checkpoint_stands_whatever_stood_there
+                nobody_writes_a_checkpoint_whose_lane_was_taken
+                a_lane_s_cursors_are_those_of_its_tenants_and_follower
+                cursors_survive_reopening;
+            tenants:
+                a_tenant_is_introduced_once
+                tenants_are_spread_over_the_lanes
+                tenants_are_counted_and_listed_in_order_with_their_heads
+                the_number_of_lanes_is_fixed_at_first
+                no_tenant_comes_before_the_lanes
+                a_renewed_log_has_its_events_and_goes_on;
+            parking:
+                what_is_parked_is_kept_as_it_was_written
+                the_relay_s_cursor_and_what_is_parked_are_of_one_state
+                nobody_parks_whose_lane_was_taken
+                a_lane_s_ledgers_tell_the_last_transition_of_each_log
+                a_transition_is_written_upon_the_one_before_it_or_not_at_all
+                what_was_asked_for_stays_asked_until_it_is_begun
+                a_lane_s_parked_are_those_that_are_not_over
+                the_tally_accounts_for_every_event;
+            leases:
+                a_held_lane_is_taken_by_nobody_else
+                a_lease_that_ran_out_is_taken
+                a_renewed_lease_holds_longer
+                a_lease_that_ran_out_is_renewed_unless_it_was_taken
+                a_released_lane_is_free_at_once
+                a_seized_lane_is_lost_by_whoever_held_it
+                a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has
+                whoever_holds_a_lane_may_take_it_again
+                epochs_rise_with_every_taking
+                of_many_who_take_a_lane_one_gets_it
+                the_roster_tells_who_is_there_and_who_holds_what
+                lanes_are_resized_by_who_holds_them_all_or_not_at_all
+                who_is_moved_to_another_lane_is_found_there;
+        }
+    };
+}
+
+/// What the way in promises of a store that can't take everything.
+macro_rules! choke_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            choke: what_the_store_can_t_take_fails_alone;
+        }
+    };
+}
+
+/// What a store promises of leases that a clock gave which was fast, and has stepped back.
+macro_rules! fast_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            fast:
+                what_a_fast_clock_gave_has_run_out
+                who_renews_what_a_fast_clock_gave_holds_it
+                a_clock_that_is_a_little_fast_harms_nobody;
+        }
+    };
+}
+
+/// What a store promises besides, when its clock is turned.
+macro_rules! clock_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            append: time_never_goes_back_within_a_tenant;
+        }
+    };
+}
+
+/// What a store promises besides, when several replicas share it.
+#[cfg(feature = "services")]
+macro_rules! shared_contract {
+    ($module:ident, $bench:ty) => {
+        sentences! { $module, $bench,
+            shared:
+                what_a_replica_appends_stands_behind_what_others_did
+                what_a_replica_appended_is_known_to_the_others
+                a_log_that_a_replica_renewed_is_renewed_for_the_others
+                time_goes_on_for_a_replica_that_is_alone;
+        }
+    };
+}
+
+contract!(on_sqlite, crate::store::contract::sqlite::Folder);
+choke_contract!(on_choking_sqlite, crate::store::contract::sqlite::Folder);
+fast_contract!(on_sqlite_with_a_fast_clock, crate::store::contract::sqlite::Folder);
+clock_contract!(on_sqlite_s_clock, crate::store::contract::sqlite::Folder);
+
+#[cfg(feature = "services")]
+contract!(on_postgres, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+choke_contract!(on_choking_postgres, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+fast_contract!(on_postgres_with_a_fast_clock, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+shared_contract!(on_postgres_shared, crate::store::contract::postgres::Schema);
+
+#[cfg(feature = "services")]
+contract!(on_mongodb, crate::store::contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+choke_contract!(on_choking_mongodb, crate::store::contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+fast_contract!(on_mongodb_with_a_fast_clock, crate::store::contract::mongodb::OwnDatabase);
+
+#[cfg(feature = "services")]
+shared_contract!(on_mongodb_shared, crate::store::contract::mongodb::OwnDatabase);

@@ -1,0 +1,46 @@
+//! The way in, over a store that can't take everything: what it can't take fails alone.
+
+use std::sync::Arc;
+
+use event_gateway::domain::draft::Draft;
+use event_gateway::intake::{Config, Error, Intake, Wake};
+use event_gateway::store::{self, Batch};
+
+use crate::support::drafts::{create_in, key};
+use crate::support::store_fixture::{Choke, Stage, college, diku};
+
+/// How many batches are posted at once, of two tenants by turns.
+const BATCHES: u128 = 60;
+/// Which of them the store can't take.
+const CHOKES: [u128; 4] = [7, 8, 21, 50];
+
+pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
+    let stage = Stage::<B>::new().await;
+    stage.bench.choke().await;
+    let (intake, writers) =
+        Intake::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
+    let intake = Arc::new(intake);
+    let submitted: Vec<_> = (1..=BATCHES)
+        .map(|id| {
+            let tenant = if id % 2 == 0 { diku() } else { college() };
+            let draft = create_in(&tenant, id);
+            let draft =
+                if CHOKES.contains(&id) { Draft { key: key("choke"), ..draft } } else { draft };
+            let (intake, batch) = (intake.clone(), Batch { tenant, drafts: vec![draft] });
+            tokio::spawn(async move { intake.submit(batch).await })
+        })
+        .collect();
+    for (id, submitted) in (1..).zip(submitted) {
+        match submitted.await.unwrap() {
+            Ok(_) => assert!(!CHOKES.contains(&id), "{id}"),
+            Err(Error::Unstorable(_) | Error::Store(store::Error::Unavailable(_))) => {
+                assert!(CHOKES.contains(&id), "{id}");
+            }
+            Err(other) => panic!("{id}: {other:?}"),
+        }
+    }
+    drop(intake);
+    writers.finish().await;
+    let logs = [stage.log(&diku()).await, stage.log(&college()).await];
+    assert_eq!(logs.map(|log| log.len()), [30 - 2, 30 - 2]);
+}

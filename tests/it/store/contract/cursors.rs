@@ -1,0 +1,146 @@
+//! Cursors: compare and set, noted ones, and a lane's.
+
+use std::sync::Arc;
+
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Lease, Moved, Renewed};
+use tokio::task::JoinSet;
+
+use crate::support::drafts::event_id;
+use crate::support::store_fixture::{Bench, LANES, Stage, college, diku, log_id, position, tenant};
+
+fn at(number: u64) -> Cursor {
+    Cursor { log_id: log_id(1), position: position(number), event_id: event_id(number.into()) }
+}
+
+fn search() -> Follower {
+    Follower::parse("cg.search").unwrap()
+}
+
+pub async fn a_cursor_moves_only_from_where_it_was_seen<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let advance =
+        async |seen: Cursor, to| store.advance(&diku(), &search(), Some(&seen), &to).await.unwrap();
+    assert_eq!(advance(at(1), at(2)).await, Moved::Stale(None));
+    assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
+    store.advance(&diku(), &search(), None, &at(5)).await.unwrap();
+    assert_eq!(advance(at(5), at(7)).await, Moved::Moved);
+    let near = [
+        at(5),
+        Cursor { log_id: log_id(2), ..at(7) },
+        Cursor { event_id: event_id(1), ..at(7) },
+        Cursor { position: position(6), ..at(7) },
+    ];
+    for seen in near {
+        assert_eq!(advance(seen, at(9)).await, Moved::Stale(Some(at(7))), "{seen:?}");
+    }
+    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(7)));
+    assert_eq!(advance(at(7), at(3)).await, Moved::Moved);
+    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(3)));
+}
+
+pub async fn a_first_cursor_is_set_only_where_none_stands<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    assert_eq!(store.advance(&diku(), &search(), None, &at(1)).await.unwrap(), Moved::Moved);
+    let again = store.advance(&diku(), &search(), None, &at(2)).await.unwrap();
+    assert_eq!(again, Moved::Stale(Some(at(1))));
+    assert_eq!(
+        store.advance(&diku(), &Follower::relay(), None, &at(3)).await.unwrap(),
+        Moved::Moved
+    );
+    assert_eq!(store.advance(&college(), &search(), None, &at(4)).await.unwrap(), Moved::Moved);
+    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(1)));
+}
+
+pub async fn of_many_who_move_a_cursor_one_wins<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let mut seen = None;
+    for round in 1..=20_u64 {
+        let mut racers = JoinSet::new();
+        for racer in 0..8 {
+            let (store, to) = (Arc::clone(&store), at(round * 10 + racer));
+            let race =
+                async move { store.advance(&diku(), &search(), seen.as_ref(), &to).await.unwrap() };
+            racers.spawn(async move { (race.await, to) });
+        }
+        let results = racers.join_all().await;
+        let won: Vec<_> = results.iter().filter(|(moved, _)| *moved == Moved::Moved).collect();
+        assert_eq!(won.len(), 1, "{results:?}");
+        let stands = won[0].1;
+        assert!(
+            results
+                .iter()
+                .all(|(m, _)| matches!(m, Moved::Moved) || *m == Moved::Stale(Some(stands)))
+        );
+        assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(stands));
+        seen = Some(stands);
+    }
+}
+
+/// The lease of a lane whose holder has that term.
+fn of_term(epoch: u64) -> Lease {
+    Lease { lane: Lane::new(0), epoch }
+}
+
+pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let relay = Follower::relay();
+    let checkpoint =
+        async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
+    assert_eq!(checkpoint(&[]).await, Renewed::Held);
+    assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
+    assert_eq!(checkpoint(&[(diku(), at(3))]).await, Renewed::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)));
+    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(6)));
+    assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
+}
+
+pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let relay = Follower::relay();
+    let checkpoint = async |term, cursors: &[_]| {
+        store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
+    };
+    store.advance(&college(), &relay, None, &at(1)).await.unwrap();
+    assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
+    assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, Renewed::Held);
+    assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, Renewed::Lost);
+    assert_eq!(checkpoint(1, &[(diku(), at(9))]).await, Renewed::Lost);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(7)));
+    assert_eq!(checkpoint(3, &[(diku(), at(2)), (college(), at(3))]).await, Renewed::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(2)));
+    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(3)));
+}
+
+pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() {
+    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+    let relay = Follower::relay();
+    for number in 0..7 {
+        store.introduce(&tenant(&format!("t{number}")), log_id(10 + number)).await.unwrap();
+    }
+    let enabled = store.list().await.unwrap();
+    let noted: Vec<_> = (1..).zip(&enabled).map(|(n, e)| (e.tenant.clone(), at(n))).collect();
+    store.checkpoint(&of_term(1), &relay, &noted).await.unwrap();
+    store.checkpoint(&of_term(1), &search(), &noted[..2]).await.unwrap();
+    for lane in Lane::all(LANES) {
+        let own = |(tenant, _): &&_| enabled.iter().any(|e| e.tenant == *tenant && e.lane == lane);
+        let expected: Vec<_> = noted.iter().filter(own).cloned().collect();
+        assert!(!expected.is_empty());
+        let mut loaded = store.load_lane(lane, &relay).await.unwrap();
+        loaded.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(loaded, expected);
+    }
+    let mut found = 0;
+    for lane in Lane::all(LANES) {
+        found += store.load_lane(lane, &search()).await.unwrap().len();
+    }
+    assert_eq!(found, 2);
+}
+
+pub async fn cursors_survive_reopening<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    stage.store.advance(&diku(), &search(), None, &at(4)).await.unwrap();
+    let stage = stage.reopen().await;
+    assert_eq!(stage.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
+}

@@ -1,0 +1,147 @@
+//! Following: what is committed while one looks is never missed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::position::Position;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::store::{Batch, Changed, Mark, Scan, Store};
+use tokio::task::JoinSet;
+
+use crate::support::drafts::{create, create_in};
+use crate::support::store_fixture::{
+    Bench, LANES, Stage, all, college, diku, log_id, receipts, tenant,
+};
+
+const WRITERS: u128 = 4;
+
+/// How much each of the writers writes.
+#[derive(Clone, Copy)]
+struct Load {
+    appends: u128,
+    /// In each of them.
+    events: u128,
+}
+
+impl Load {
+    /// How many events all of them write.
+    fn total(self) -> u64 {
+        (WRITERS * self.appends * self.events) as u64
+    }
+}
+
+/// Writers that append to tenants by turns, all at once.
+fn writers(store: &Arc<dyn Store>, tenants: &[TenantId], load: Load) -> JoinSet<()> {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (store, tenants) = (Arc::clone(store), tenants.to_vec());
+        writers.spawn(async move {
+            for append in 0..load.appends {
+                let tenant = tenants[(append % tenants.len() as u128) as usize].clone();
+                let id = 1 + (writer * load.appends + append) * load.events;
+                let drafts = (id..id + load.events).map(|id| create_in(&tenant, id)).collect();
+                receipts(&store.append(&[Batch { tenant, drafts }]).await.unwrap()[0]);
+            }
+        });
+    }
+    writers
+}
+
+pub async fn a_reader_never_misses_a_commit<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let load = Load { appends: 125, events: 100 };
+    let scan = Scan { rows_max: 1_000, ..all() };
+    let mut writers = writers(&stage.store, &[diku()], load);
+    let (mut seen, mut after) = (0, Position::START);
+    while seen < load.total() {
+        let done = writers.is_empty();
+        let page = stage.read(&diku(), after, &scan).await;
+        assert!(!done || !page.events.is_empty(), "all is written, but not all was read: {seen}");
+        let positions: Vec<_> = page.events.iter().map(|event| event.position.number()).collect();
+        assert!(
+            positions.iter().copied().eq((seen + 1..).take(positions.len())),
+            "{seen}: {positions:?}"
+        );
+        seen += positions.len() as u64;
+        after = page.scanned;
+        assert_eq!(after.number(), seen);
+        finished(&mut writers);
+    }
+    assert!(!stage.read(&diku(), after, &all()).await.more);
+}
+
+/// Fails if one of the writers that have ended has failed.
+fn finished(writers: &mut JoinSet<()>) {
+    while let Some(writer) = writers.try_join_next() {
+        writer.unwrap();
+    }
+}
+
+pub async fn a_change_is_never_missed<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let mut tenants = vec![diku(), college()];
+    for number in 0..5 {
+        tenants.push(tenant(&format!("t{number}")));
+        stage.store.introduce(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
+    }
+    let load = Load { appends: 250, events: 2 };
+    let mut writers = writers(&stage.store, &tenants, load);
+    let mut marks = vec![Mark::START; LANES.into()];
+    let mut known = BTreeMap::new();
+    let sum =
+        |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
+    while sum(&known) < load.total() {
+        let done = writers.is_empty();
+        let before = sum(&known);
+        for lane in Lane::all(LANES) {
+            let changed =
+                stage.store.changed(lane, marks[usize::from(lane.number())]).await.unwrap();
+            marks[usize::from(lane.number())] = changed.mark;
+            known.extend(changed.heads.into_iter().map(|head| (head.tenant, head.position)));
+        }
+        assert!(!done || sum(&known) > before, "all is written, but not all was told: {known:?}");
+        finished(&mut writers);
+    }
+    let heads = stage.store.list().await.unwrap().into_iter().map(|e| (e.tenant, e.head));
+    assert!(heads.eq(known));
+}
+
+/// The first answer that names nobody. Now and then one is named again (where transactions of others
+/// are under way on the server, or where a connection is new): with the same head, and not for long.
+async fn settled(store: &Arc<dyn Store>, lane: Lane, mut told: Changed) -> Changed {
+    for _ in 0..1_000 {
+        let again = store.changed(lane, told.mark).await.unwrap();
+        assert!(again.mark.run != told.mark.run || again.mark.at >= told.mark.at);
+        if again.heads.is_empty() {
+            return again;
+        }
+        assert_eq!(again.heads, told.heads);
+        told = again;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("named again and again: {told:?}");
+}
+
+pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let enabled = stage.store.list().await.unwrap();
+    let lane = |id| enabled.iter().find(|e| e.tenant == id).unwrap().lane;
+    let (ours, theirs) = (lane(diku()), lane(college()));
+    assert_ne!(ours, theirs);
+    let none = stage.store.changed(ours, Mark::START).await.unwrap();
+    assert!(none.heads.is_empty());
+    stage.post(&[create(1), create(2)]).await;
+    let changed = stage.store.changed(ours, none.mark).await.unwrap();
+    let told: Vec<_> =
+        changed.heads.iter().map(|h| (h.tenant.clone(), h.log_id, h.position.number())).collect();
+    assert_eq!(told, [(diku(), log_id(1), 2)]);
+    assert!(stage.store.changed(theirs, Mark::START).await.unwrap().heads.is_empty());
+    stage.post(&[create(1)]).await;
+    let stage = stage.reopen().await;
+    let again = settled(&stage.store, ours, changed).await;
+    stage.post(&[create(3)]).await;
+    assert_eq!(stage.store.changed(ours, again.mark).await.unwrap().heads.len(), 1);
+    assert_eq!(stage.store.changed(ours, Mark::START).await.unwrap().heads.len(), 1);
+}

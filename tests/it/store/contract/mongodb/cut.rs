@@ -1,0 +1,106 @@
+//! Connections that are cut at a command, before the server gets it or before its answer arrives:
+//! once, which the driver and the adapter mend; and again and again, which they can't.
+
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::store::{Error, Moved};
+use futures_util::future::join_all;
+
+use super::{OwnDatabase, append, log, open_at, stage};
+use crate::support::drafts::{create, event_id};
+use crate::support::store_fixture::{Bench, college, diku, log_id, position, positions};
+use crash::proxy::{Cut, Proxy};
+
+/// Commands as they begin in a message: the type and the name of a document's first field.
+const UPDATE: &[u8] = b"\x02update\0";
+const AGGREGATE: &[u8] = b"\x02aggregate\0";
+const INSERT: &[u8] = b"\x02insert\0";
+const COMMIT: &[u8] = b"\x10commitTransaction\0";
+const FIND_AND_MODIFY: &[u8] = b"\x02findAndModify\0";
+
+const ONCE: u32 = 1;
+const ALWAYS: u32 = 100;
+
+/// A proxy before that database's server, and the URL through it.
+async fn proxied(bench: &OwnDatabase) -> (Proxy, String) {
+    let proxy = Proxy::start(&bench.url).await;
+    let url = format!("mongodb://{}/?directConnection=true", proxy.host());
+    (proxy, url)
+}
+
+async fn lands_once(command: &[u8], cut: Cut, times: u32) {
+    let case = format!("{} {cut:?} {times}", command.escape_ascii());
+    let bench = OwnDatabase::new().await;
+    let direct = stage(&bench.url, &bench.database, &[diku()]).await;
+    let (proxy, url) = proxied(&bench).await;
+    let store = open_at(&url, &bench.database).await.unwrap();
+    append(&store, &diku(), &[create(1), create(2)]).await.unwrap();
+    let drafts = [create(3), create(4)];
+    proxy.cut_each(command, times, cut);
+    let first = append(&store, &diku(), &drafts).await;
+    assert!(proxy.let_pass() < times, "{case}: nothing was cut");
+    let landed = log(&direct, &diku()).await.len() - 2;
+    match (&first, times) {
+        (Ok(outcome), ONCE) => assert_eq!((positions(outcome), landed), (vec![3, 4], 2), "{case}"),
+        (Err(Error::Unavailable(_)), ALWAYS) if command != COMMIT => {
+            assert_eq!(landed, 0, "{case}")
+        }
+        (Err(Error::Unknown(_)), ALWAYS) if command == COMMIT => {
+            assert_eq!(landed, if cut == Cut::After { 2 } else { 0 }, "{case}");
+        }
+        other => panic!("{case}: {other:?}"),
+    }
+    let again = append(&store, &diku(), &drafts).await.unwrap_or_else(|e| panic!("{case}: {e:?}"));
+    assert_eq!(positions(&again), [3, 4], "{case}");
+    assert_eq!(
+        log(&direct, &diku()).await,
+        [1, 2, 3, 4].map(|id| event_id(id).to_string()),
+        "{case}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_the_connection_is_cut_an_append_lands_once() {
+    let mut cases = Vec::new();
+    for command in [UPDATE, AGGREGATE, INSERT, COMMIT] {
+        for cut in [Cut::Before, Cut::After] {
+            for times in [ONCE, ALWAYS] {
+                cases.push(lands_once(command, cut, times));
+            }
+        }
+    }
+    join_all(cases).await;
+}
+
+/// A cursor's write commits itself: when the answer is lost for good, nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_s_lost_answer_is_told_as_unknown() {
+    let bench = OwnDatabase::new().await;
+    let direct = stage(&bench.url, &bench.database, &[diku(), college()]).await;
+    let (proxy, url) = proxied(&bench).await;
+    let store = open_at(&url, &bench.database).await.unwrap();
+    let cases =
+        [(Cut::Before, ONCE), (Cut::After, ONCE), (Cut::Before, ALWAYS), (Cut::After, ALWAYS)];
+    for (number, (cut, times)) in (0..).zip(cases) {
+        let follower = Follower::parse(&format!("cg.mod-{number}")).unwrap();
+        for (command, to) in [(FIND_AND_MODIFY, 1), (UPDATE, 2)] {
+            let case = format!("{} {cut:?} {times}", command.escape_ascii());
+            let to = Cursor { log_id: log_id(1), position: position(to), event_id: event_id(1) };
+            let seen = direct.load(&diku(), &follower).await.unwrap();
+            proxy.cut_each(command, times, cut);
+            let moved = store.advance(&diku(), &follower, seen.as_ref(), &to).await;
+            assert!(proxy.let_pass() < times, "{case}: nothing was cut");
+            let stands = direct.load(&diku(), &follower).await.unwrap();
+            match (&moved, times, cut) {
+                (Ok(Moved::Moved), ONCE, _) | (Err(Error::Unknown(_)), ALWAYS, Cut::After) => {
+                    assert_eq!(stands.as_ref(), Some(&to), "{case}");
+                }
+                (Err(Error::Unknown(_)), ALWAYS, Cut::Before) => assert_eq!(stands, seen, "{case}"),
+                other => panic!("{case}: {other:?}"),
+            }
+            if stands == seen {
+                let again = store.advance(&diku(), &follower, seen.as_ref(), &to).await.unwrap();
+                assert_eq!(again, Moved::Moved, "{case}");
+            }
+        }
+    }
+}

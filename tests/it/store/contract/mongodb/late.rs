@@ -1,0 +1,65 @@
+//! An append that commits behind one that was begun after it.
+
+use std::time::Instant;
+
+use crash::PATIENCE;
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::Mark;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReadConcern;
+use mongodb::{ClientSession, Database};
+
+use super::{OwnDatabase, append};
+use crate::support::drafts::create_in;
+use crate::support::store_fixture::{Bench, college, diku, log_id};
+use crash::mongodb::client;
+
+/// Says that a transaction of this session begins, and raises diku's head in it, as an append does.
+async fn raise(database: &Database, session: &mut ClientSession) {
+    let rows = database.collection::<Document>("transactions");
+    let id = doc! { "_id": session.id().get("id").cloned() };
+    let begin = vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
+    rows.update_one(id.clone(), begin).upsert(true).session(&mut *session).await.unwrap();
+    session.start_transaction().read_concern(ReadConcern::snapshot()).await.unwrap();
+    rows.update_one(id, doc! { "$set": { "open": false } }).session(&mut *session).await.unwrap();
+    let end = doc! { "position": { "$add": ["$position", 1] }, "mark": "$$CLUSTER_TIME" };
+    let heads = database.collection::<Document>("heads");
+    let raise = heads.update_one(doc! { "_id": diku().as_str() }, vec![doc! { "$set": end }]);
+    assert_eq!(raise.session(session).await.unwrap().modified_count, 1);
+}
+
+#[tokio::test]
+async fn what_commits_late_is_named_all_the_same() {
+    let bench = OwnDatabase::new().await;
+    let (store, lane) = (bench.open().await, Lane::new(0));
+    store.lanes(1).await.unwrap();
+    store.introduce(&diku(), log_id(1)).await.unwrap();
+    store.introduce(&college(), log_id(2)).await.unwrap();
+    let outside = client(&bench.url).await;
+    let mut late = outside.start_session().causal_consistency(false).await.unwrap();
+    raise(&outside.database(&bench.database), &mut late).await;
+
+    let (mut mark, until) = (Mark::START, Instant::now() + PATIENCE);
+    for id in 1..=5 {
+        append(&store, &college(), &[create_in(&college(), id)]).await.unwrap();
+        let named = loop {
+            assert!(Instant::now() < until, "college is not named");
+            let changed = store.changed(lane, mark).await.unwrap();
+            mark = changed.mark;
+            if !changed.heads.is_empty() {
+                break changed.heads;
+            }
+        };
+        assert!(named.iter().all(|head| head.tenant == college()), "{named:?}");
+    }
+    late.commit_transaction().await.unwrap();
+    let told = loop {
+        assert!(Instant::now() < until, "diku is not named");
+        let changed = store.changed(lane, mark).await.unwrap();
+        mark = changed.mark;
+        if let Some(head) = changed.heads.into_iter().find(|head| head.tenant == diku()) {
+            break head;
+        }
+    };
+    assert_eq!(told.position.number(), 1);
+}

@@ -1,0 +1,62 @@
+//! How MongoDB finds rows: always by an index, and never more of them than are asked for.
+
+use event_gateway::domain::draft::Draft;
+use event_gateway::domain::filter::Filter;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Mark, Scan};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+
+use super::{OwnDatabase, append, stage};
+use crate::support::drafts::{create_in, event_id, key};
+use crate::support::store_fixture::{Bench, all, college, diku, position, tenant};
+use crash::mongodb::client;
+
+const EVENTS: u128 = 2_000;
+
+/// Every tenth event is of the same key.
+fn draft(tenant: &TenantId, id: u128) -> Draft {
+    let key = if id.is_multiple_of(10) { key("tenth") } else { key(&format!("k{id}")) };
+    Draft { key, ..create_in(tenant, id) }
+}
+
+#[tokio::test]
+async fn rows_are_found_by_indexes_alone() {
+    let bench = OwnDatabase::new().await;
+    let tenants = [diku(), college(), tenant("other")];
+    let store = stage(&bench.url, &bench.database, &tenants).await;
+    for tenant in &tenants {
+        let drafts: Vec<_> = (1..=EVENTS).map(|id| draft(tenant, id)).collect();
+        append(&store, tenant, &drafts).await.unwrap();
+    }
+    let database = client(&bench.url).await.database(&bench.database);
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+
+    let after = [(diku(), position(1_000).into())];
+    let ten = Scan { rows_max: 10, ..all() };
+    store.read(&after, &ten).await.unwrap();
+    store.read(&after, &Scan { from: Some(Time::ZERO), ..ten.clone() }).await.unwrap();
+    let tenth = Filter { keys: vec![key("tenth")], ..Filter::default() };
+    let slices = store.read(&after, &Scan { filter: tenth, ..ten }).await.unwrap();
+    assert_eq!(slices[0].events.len(), 10);
+    store.find(&diku(), event_id(77)).await.unwrap().unwrap();
+    append(&store, &diku(), &[draft(&diku(), 5), draft(&diku(), EVENTS + 1)]).await.unwrap();
+    store.changed(Lane::new(0), Mark::new(i64::MAX / 2)).await.unwrap();
+    store.load(&diku(), &Follower::relay()).await.unwrap();
+    store.load_lane(Lane::new(0), &Follower::relay()).await.unwrap();
+
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let told = database.collection::<Document>("system.profile").find(doc! {}).await.unwrap();
+    let told: Vec<_> = told.try_collect().await.unwrap();
+    let looked: Vec<_> = told.iter().filter(|call| call.contains_key("planSummary")).collect();
+    assert!(looked.len() >= 15, "{looked:#?}");
+    for call in looked {
+        let plan = call.get_str("planSummary").unwrap();
+        assert!(!plan.contains("COLLSCAN"), "{call:#?}");
+        assert!(call.get_i32("docsExamined").unwrap_or(0) <= 10, "{call:#?}");
+        assert!(!call.get_bool("hasSortStage").unwrap_or(false), "{call:#?}");
+    }
+}

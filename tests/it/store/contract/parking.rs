@@ -1,0 +1,253 @@
+//! Parking: what stays behind is kept as its lane has it, and nobody else changes it.
+
+use std::time::Duration;
+
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Error, Lease, LogLedger, Renewed, Tally};
+
+use crate::support::drafts::{create, create_in, event_id, key, topic};
+use crate::support::store_fixture::{Bench, Stage, college, diku, log_id, position};
+
+const TTL: Duration = Duration::from_secs(5);
+
+/// A key of a tenant's topic, parked at a position.
+pub fn parked(tenant: &TenantId, at: u64) -> Parked {
+    Parked {
+        event_id: event_id(at.into()),
+        tenant: tenant.clone(),
+        log_id: log_id(1),
+        position: position(at),
+        topic: topic("folio.diku.inventory.item"),
+        key: Some(key("$k: \"ü\"")),
+        cause: "$too large: 'x'".to_owned(),
+        time: Time::ZERO,
+        state: State::Parked,
+        behind: position(at - 1),
+        counted: position(at + 2),
+        events: 3,
+        asked: None,
+        reason: None,
+        ledger: 1,
+    }
+}
+
+async fn hold<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Lease {
+    let enabled =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+    stage.store.take(enabled.lane, "one", TTL).await.unwrap().unwrap()
+}
+
+/// All but the time, which is the store's.
+async fn found<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Vec<Parked> {
+    let found = stage.store.parked(tenant).await.unwrap();
+    assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
+    found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
+}
+
+pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let whole = Parked { key: None, ..parked(&diku(), 2) };
+    let both = [parked(&diku(), 7), whole.clone()];
+    assert_eq!(stage.store.park(&lease, &both).await.unwrap(), Renewed::Held);
+    assert_eq!(found(&stage, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
+    assert!(found(&stage, &college()).await.is_empty());
+    let time = stage.store.parked(&diku()).await.unwrap()[0].time;
+    let ends = [State::Releasing, State::Joined(position(9)), State::Superseded(position(9))];
+    for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
+        let later = Parked {
+            state,
+            cause: "another".to_owned(),
+            behind: position(8),
+            counted: position(11),
+            events: 5,
+            ledger: 2,
+            ..whole.clone()
+        };
+        stage.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
+        assert_eq!(found(&stage, &diku()).await, [later, parked(&diku(), 7)]);
+    }
+    assert_eq!(stage.store.parked(&diku()).await.unwrap()[0].time, time);
+    let stage = stage.reopen().await;
+    assert_eq!(found(&stage, &diku()).await.len(), 2);
+}
+
+/// Each row is written before the cursor passes it: never is more than one row ahead, nor any behind.
+pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() {
+    const ROWS: u64 = 300;
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let store = stage.store.clone();
+    let writing = tokio::spawn(async move {
+        for at in 1..=ROWS {
+            store.park(&lease, &[parked(&diku(), at)]).await.unwrap();
+            let cursor =
+                Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
+            store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
+        }
+    });
+    let (mut last, mut seen) = (0, 0);
+    while last < ROWS {
+        let (cursor, parked) = stage.store.relayed(&diku(), position(1)).await.unwrap();
+        let (at, rows) = (cursor.map_or(0, |cursor| cursor.position.number()), parked.len() as u64);
+        // Before the cursor has come to the first position nothing is told of what is parked.
+        assert!(at == 0 || (at..=at + 1).contains(&rows), "{rows} rows, cursor {at}");
+        assert!(parked.is_sorted_by_key(|parked| parked.position));
+        seen += u32::from(at > last);
+        last = at;
+        assert!(
+            at < ROWS
+                || stage.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty()
+        );
+        tokio::task::yield_now().await;
+    }
+    assert!(seen > 10, "{seen} states");
+    writing.await.unwrap();
+}
+
+pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let old = hold(&stage, &diku()).await;
+    let new = hold(&stage, &diku()).await;
+    assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), Renewed::Lost);
+    assert!(found(&stage, &diku()).await.is_empty());
+    stage.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
+    let zombie = Parked { state: State::Joined(position(8)), ..parked(&diku(), 7) };
+    assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), Renewed::Lost);
+    assert_eq!(found(&stage, &diku()).await, [parked(&diku(), 7)]);
+    stage.store.release(&new).await.unwrap();
+    assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), Renewed::Lost);
+    assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), Renewed::Lost);
+}
+
+pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+    assert_ne!(ours.lane, theirs.lane);
+    assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
+    let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
+    let former =
+        Parked { state: State::Joined(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
+    stage.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
+    stage.store.park(&ours, &[over]).await.unwrap();
+    stage
+        .store
+        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .await
+        .unwrap();
+    let mut told = stage.store.parking_ledgers(ours.lane).await.unwrap();
+    told.sort_unstable();
+    let ledger =
+        |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
+    assert_eq!(told, [ledger(diku(), 1, 2, 1), ledger(diku(), 7, 1, 0)]);
+    let told = stage.store.parking_ledgers(theirs.lane).await.unwrap();
+    assert_eq!(told, [ledger(college(), 2, 1, 1)]);
+}
+
+pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let lease = hold(&stage, &diku()).await;
+    let numbered = |at, ledger| Parked { ledger, ..parked(&diku(), at) };
+    let park = async |rows: &[Parked]| stage.store.park(&lease, rows).await;
+    let lacks = |error: Error| error.to_string().contains("tenant `diku` has");
+    assert!(lacks(park(&[numbered(3, 2)]).await.unwrap_err()));
+    park(&[numbered(3, 1)]).await.unwrap();
+    // What is only counted is written under the number that it has.
+    park(&[Parked { events: 9, ..numbered(3, 1) }]).await.unwrap();
+    assert!(lacks(park(&[numbered(5, 1), numbered(7, 3)]).await.unwrap_err()));
+    assert_eq!(found(&stage, &diku()).await.len(), 1, "all or none");
+    park(&[numbered(7, 2)]).await.unwrap();
+    park(&[numbered(9, 3)]).await.unwrap();
+    let of_former = Parked { log_id: log_id(7), ..numbered(11, 2) };
+    assert!(lacks(park(&[of_former]).await.unwrap_err()), "each log has numbers of its own");
+}
+
+pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (lease, one) = (hold(&stage, &diku()).await, parked(&diku(), 7));
+    let ask =
+        async |asked, reason| stage.store.ask(&diku(), one.event_id, asked, reason).await.unwrap();
+    assert!(!ask(Asked::Release, None).await);
+    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert!(!stage.store.ask(&college(), one.event_id, Asked::Release, None).await.unwrap());
+    assert!(ask(Asked::Discard, Some("it's \"test\" data")).await);
+    assert!(!ask(Asked::Release, None).await, "something is asked already");
+    let counted = Parked { events: 4, counted: position(12), ..one.clone() };
+    stage.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
+    let found_one = found(&stage, &diku()).await.remove(0);
+    assert_eq!((found_one.asked, found_one.events), (Some(Asked::Discard), 4));
+    assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
+    let begun = Parked { state: State::Releasing, ..one.clone() };
+    stage.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
+    assert_eq!(found(&stage, &diku()).await[0].asked, None);
+    assert!(!ask(Asked::Release, None).await, "it is being released");
+    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert_eq!(found(&stage, &diku()).await[0].asked, None);
+    assert!(ask(Asked::Release, None).await);
+    assert_eq!(found(&stage, &diku()).await[0].asked, Some(Asked::Release));
+}
+
+pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+    let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
+    let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
+    stage.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
+    stage
+        .store
+        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .await
+        .unwrap();
+    let positions = async |lane: Lane| {
+        let found = stage.store.parked_lane(lane).await.unwrap();
+        found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(ours.lane).await, [5, 7]);
+    assert_eq!(positions(theirs.lane).await, [1]);
+    assert!(positions(Lane::new(2)).await.is_empty());
+}
+
+pub async fn the_tally_accounts_for_every_event<B: Bench>() {
+    let stage = Stage::<B>::new().await;
+    assert_eq!(stage.store.tally().await.unwrap(), Tally::default());
+    stage.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
+    stage.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    stage.bench.elapse(Duration::from_millis(20)).await;
+    let tally = stage.store.tally().await.unwrap();
+    assert_eq!((tally.head, tally.pending, tally.published), (25, 25, 0));
+    assert!(tally.oldest_pending >= Duration::from_millis(20), "{tally:?}");
+    let at = |number: u64, log: u128| Cursor {
+        log_id: log_id(log),
+        position: position(number),
+        event_id: event_id(number.into()),
+    };
+    let lease = hold(&stage, &diku()).await;
+    // Of another life of the log, a cursor tells nothing.
+    let passed = [(diku(), at(15, 1)), (college(), at(5, 9))];
+    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
+    let over = |state, at| Parked { state, ..parked(&diku(), at) };
+    let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
+    let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
+    let joined = Parked { events: 0, ..over(State::Joined(position(9)), 3) };
+    stage.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
+    let tally = Tally { oldest_pending: Duration::ZERO, ..stage.store.tally().await.unwrap() };
+    let expected = Tally {
+        head: 25,
+        published: 9,
+        pending: 10,
+        parked: 3,
+        superseded: 2,
+        discarded: 1,
+        scopes: 1,
+        ..tally
+    };
+    assert_eq!(tally, expected);
+    let passed = [(diku(), at(20, 1)), (college(), at(5, 2))];
+    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
+    let tally = stage.store.tally().await.unwrap();
+    assert_eq!((tally.published, tally.pending, tally.oldest_pending), (19, 0, Duration::ZERO));
+}

@@ -1,0 +1,99 @@
+//! PostgreSQL's bench, and what PostgreSQL promises besides the contract.
+
+mod dropped;
+mod faults;
+mod opening;
+mod plans;
+mod pooled;
+mod refused;
+mod replicas;
+mod tls;
+mod waits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::clock::System;
+use event_gateway::store::{Access, Config, Error, PostgresConfig, Store, open};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::support::services::postgres;
+use crate::support::store_fixture::{Bench, Choke, Fast};
+
+/// A schema of its own, on the shared server or on a private one.
+pub struct Schema {
+    url: String,
+    name: String,
+}
+
+impl Schema {
+    /// On that server.
+    fn on(url: String) -> Self {
+        Self { url, name: postgres::schema() }
+    }
+
+    fn config(&self) -> PostgresConfig {
+        postgres::config(&self.url, &self.name)
+    }
+
+    /// Another program's connection to the schema.
+    async fn outside(&self) -> PgConnection {
+        let mut outside = PgConnection::connect(&self.url).await.unwrap();
+        let path = format!("SET search_path = \"{}\"", self.name);
+        outside.execute(AssertSqlSafe(path)).await.unwrap();
+        outside
+    }
+}
+
+async fn open_as(config: PostgresConfig) -> Result<Arc<dyn Store>, Error> {
+    open(&Config::Postgres(config), Access::Serve, Arc::new(System)).await
+}
+
+impl Bench for Schema {
+    async fn new() -> Self {
+        Self::on(postgres::url())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        open_as(self.config()).await.unwrap()
+    }
+
+    async fn elapse(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+}
+
+impl Choke for Schema {
+    async fn choke(&self) {
+        let choke = "CREATE FUNCTION choke() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF new.key = 'choke' THEN RAISE EXCEPTION 'choked'; END IF;
+                RETURN new; END $$;
+            CREATE TRIGGER chokes BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION choke()";
+        sqlx::raw_sql(choke).execute(&mut self.outside().await).await.unwrap();
+    }
+}
+
+impl Fast for Schema {
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration) {
+        let mut outside = self.outside().await;
+        for table in ["leases", "replicas"] {
+            let later = format!("UPDATE {table} SET expires_ms = expires_ms + {}", by.as_millis());
+            outside.execute(AssertSqlSafe(later)).await.unwrap();
+        }
+    }
+}
+
+impl Drop for Schema {
+    /// The shared server serves many runs. A private one may be gone.
+    fn drop(&mut self) {
+        let (url, name) = (self.url.clone(), self.name.clone());
+        let dropping = async move {
+            let Ok(mut outside) = PgConnection::connect(&url).await else { return };
+            let _ = outside
+                .execute(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE")))
+                .await;
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _ = std::thread::spawn(move || runtime.block_on(dropping)).join();
+    }
+}

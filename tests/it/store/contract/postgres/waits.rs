@@ -1,0 +1,106 @@
+//! Waiting: for a lock, for a server that stands still, for the only connection.
+
+use std::time::{Duration, Instant};
+
+use crash::PATIENCE;
+use event_gateway::domain::follower::Follower;
+use event_gateway::store::{Batch, Error, Mark, PostgresConfig};
+use sqlx::Executor;
+
+use super::faults::stage_on;
+use super::{Schema, open_as};
+use crate::support::drafts::{create, event_id};
+use crate::support::services::postgres;
+use crate::support::store_fixture::{Bench, LANES, Stage, all, diku, log_id, position, positions};
+use crash::postgres::PrivatePostgres;
+
+/// Longer than a call may take, and no more than that on a slow machine.
+const IN_TIME: Duration = Duration::from_secs(25);
+
+fn batch(id: u128) -> [Batch; 1] {
+    [Batch { tenant: diku(), drafts: vec![create(id)] }]
+}
+
+#[tokio::test]
+async fn a_tenant_that_another_program_keeps_locked_is_unavailable_until_it_lets_go() {
+    let stage = Stage::<Schema>::new().await;
+    let mut other = stage.bench.outside().await;
+    other.execute("BEGIN").await.unwrap();
+    other.execute("SELECT FROM heads WHERE tenant = 'diku' FOR UPDATE").await.unwrap();
+    let since = Instant::now();
+    let waited = stage.store.append(&batch(1)).await;
+    assert!(matches!(&waited, Err(Error::Unavailable(why)) if why.contains("55P03")), "{waited:?}");
+    assert!(since.elapsed() < IN_TIME, "{:?}", since.elapsed());
+    other.execute("ROLLBACK").await.unwrap();
+    assert_eq!(positions(&stage.store.append(&batch(1)).await.unwrap()[0]), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stands_still_is_not_awaited_for_ever() {
+    let server = PrivatePostgres::start(&[]).await;
+    let stage = stage_on(&server).await;
+    stage.post(&[create(1)]).await;
+    server.signal("STOP");
+    let since = Instant::now();
+    let (batch, diku) = (batch(2), diku());
+    let (appended, checked, found) = tokio::join!(
+        stage.store.append(&batch),
+        stage.store.check(),
+        stage.store.find(&diku, event_id(1))
+    );
+    let elapsed = since.elapsed();
+    server.signal("CONT");
+    assert!(matches!(appended, Err(Error::Unavailable(_) | Error::Unknown(_))), "{appended:?}");
+    assert!(checked.is_err() && found.is_err());
+    assert!(elapsed < IN_TIME, "{elapsed:?}");
+    assert_eq!(positions(&stage.store.append(&batch).await.unwrap()[0]), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_is_enough() {
+    let bench = Schema::new().await;
+    let config =
+        PostgresConfig { connections_max: 1, ..postgres::config(&postgres::url(), &bench.name) };
+    let store = open_as(config).await.unwrap();
+    assert_eq!(store.writers(), 1);
+    store.lanes(LANES).await.unwrap();
+    store.introduce(&diku(), log_id(1)).await.unwrap();
+    let from = [(diku(), position(0).into())];
+    for id in 1..=20 {
+        let (batch, relay, tenant, all) = (batch(id), Follower::relay(), diku(), all());
+        let (appended, read, loaded, listed) = tokio::join!(
+            store.append(&batch),
+            store.read(&from, &all),
+            store.load(&tenant, &relay),
+            store.list()
+        );
+        assert_eq!(positions(&appended.unwrap()[0]), [id as u64]);
+        assert!(read.is_ok() && loaded.is_ok() && listed.is_ok());
+    }
+}
+
+/// Another server may have taken over, whose logs end earlier.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
+    let mut server = PrivatePostgres::start(&[]).await;
+    let stage = stage_on(&server).await;
+    stage.post(&[create(1)]).await;
+    let lane =
+        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut mark = stage.store.changed(lane, Mark::START).await.unwrap().mark;
+    while !stage.store.changed(lane, mark).await.unwrap().heads.is_empty() {
+        mark = stage.store.changed(lane, mark).await.unwrap().mark;
+    }
+    server.kill();
+    server.restart().await;
+    let ahead = Mark { at: mark.at + 1, ..mark };
+    let until = Instant::now() + PATIENCE;
+    let changed = loop {
+        match stage.store.changed(lane, ahead).await {
+            Ok(changed) => break changed,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+    };
+    assert_ne!(changed.mark.run, mark.run);
+    assert_eq!(changed.heads.len(), 1);
+}

@@ -1,0 +1,279 @@
+//! SQLite's bench, and what SQLite promises besides the contract.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_gateway::clock::{Clock, Manual};
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Access, Batch, Config, Error, Moved, Renewed, Store, open};
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::support::drafts::{create, create_in, delete_all, event_id};
+use crate::support::store_fixture::{
+    Bench, Choke, Fast, LANES, Rewind, Stage, all, college, diku, log_id, polled, position,
+    positions,
+};
+
+/// A data folder of its own, and a clock that stands until it is turned.
+pub struct Folder {
+    dir: TempDir,
+    clock: Arc<Manual>,
+}
+
+impl Folder {
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("data/event-gateway.db")
+    }
+
+    async fn open_as(&self, access: Access) -> Result<Arc<dyn Store>, Error> {
+        open_at(&self.path(), access, self.clock.clone()).await
+    }
+
+    /// Another program's connection to the file.
+    fn outside(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+
+    fn turn(&self, by_ms: i64) {
+        self.clock.set(Time::from_ms(self.clock.now().as_ms() + by_ms));
+    }
+}
+
+async fn open_at(path: &Path, access: Access, clock: Arc<Manual>) -> Result<Arc<dyn Store>, Error> {
+    open(&Config::Sqlite { path: path.to_owned() }, access, clock).await
+}
+
+impl Bench for Folder {
+    async fn new() -> Self {
+        let clock = Arc::new(Manual::new(Time::from_ms(1_700_000_000_000)));
+        Self { dir: tempfile::tempdir().unwrap(), clock }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        self.open_as(Access::Serve).await.unwrap()
+    }
+
+    async fn elapse(&self, by: Duration) {
+        self.turn(i64::try_from(by.as_millis()).unwrap());
+    }
+}
+
+impl Choke for Folder {
+    async fn choke(&self) {
+        let choke = "CREATE TRIGGER chokes BEFORE INSERT ON events WHEN new.key = 'choke'
+            BEGIN SELECT RAISE(ABORT, 'choked'); END";
+        self.outside().execute(choke, []).unwrap();
+    }
+}
+
+impl Fast for Folder {
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration) {
+        self.rewind(by);
+    }
+}
+
+impl Rewind for Folder {
+    fn rewind(&self, by: Duration) {
+        self.turn(-i64::try_from(by.as_millis()).unwrap());
+    }
+}
+
+/// The message of a refusal.
+fn refusal(opened: Result<Arc<dyn Store>, Error>) -> String {
+    match opened {
+        Err(Error::Refused(message)) => message,
+        Err(other) => panic!("not refused: {other:?}"),
+        Ok(_) => panic!("not refused: opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_folder_is_served_by_one_at_a_time() {
+    let folder = Folder::new().await;
+    let store = folder.open().await;
+    assert!(folder.dir.path().join("data/event-gateway.lock").exists());
+    let message = refusal(folder.open_as(Access::Serve).await);
+    assert!(message.contains("another `event-gateway serve`"), "{message}");
+    assert!(message.contains(&folder.dir.path().join("data").display().to_string()), "{message}");
+    drop(store);
+    folder.open().await;
+}
+
+#[tokio::test]
+async fn a_verb_works_beside_a_running_serve() {
+    let Stage { bench, store: serve } = Stage::<Folder>::new().await;
+    let verb = bench.open_as(Access::Beside).await.unwrap();
+    let other = bench.open_as(Access::Beside).await.unwrap();
+    for id in 1..=30 {
+        let store = [&serve, &verb, &other][id as usize % 3];
+        let batch = Batch { tenant: diku(), drafts: vec![create(id)] };
+        assert_eq!(positions(&store.append(&[batch]).await.unwrap()[0]), [id as u64]);
+    }
+    assert_eq!(verb.list().await.unwrap(), serve.list().await.unwrap());
+    drop(serve);
+    assert_eq!(verb.lanes(9).await.unwrap(), LANES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_and_verbs_may_write_at_once() {
+    let Stage { bench, store: serve } = Stage::<Folder>::new().await;
+    let verbs = [
+        bench.open_as(Access::Beside).await.unwrap(),
+        bench.open_as(Access::Beside).await.unwrap(),
+    ];
+    let mut writers = JoinSet::new();
+    for (writer, store) in (0..).zip(verbs.into_iter().chain([serve.clone()])) {
+        writers.spawn(async move {
+            for append in 0..50 {
+                let batch =
+                    Batch { tenant: diku(), drafts: vec![create(1 + writer * 50 + append)] };
+                store.append(&[batch]).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    let stage = Stage { bench, store: serve };
+    assert!(stage.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..=150));
+}
+
+#[tokio::test]
+async fn a_verb_without_a_store_is_told_to_serve_first() {
+    let folder = Folder::new().await;
+    for access in [Access::Beside, Access::Alone] {
+        let message = refusal(folder.open_as(access).await);
+        assert!(message.contains(&folder.path().display().to_string()), "{message}");
+        assert!(message.contains("event-gateway serve"), "{message}");
+        assert!(!folder.path().parent().unwrap().exists());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serve() {
+    let Stage { bench, store } = Stage::<Folder>::new().await;
+    drop(store);
+    bench.outside().pragma_update(None, "journal_mode", "delete").unwrap();
+    let message = refusal(bench.open_as(Access::Beside).await);
+    assert!(message.contains("journal_mode"), "{message}");
+    let store = bench.open().await;
+    assert_eq!(store.list().await.unwrap().len(), 2);
+    bench.open_as(Access::Beside).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
+    let Stage { bench, store } = Stage::<Folder>::new().await;
+    drop(store);
+    for version in [0, 9999] {
+        bench.outside().pragma_update(None, "user_version", version).unwrap();
+        for access in [Access::Serve, Access::Beside] {
+            let message = refusal(bench.open_as(access).await);
+            assert!(message.contains("another version"), "{version}: {message}");
+        }
+    }
+    let other = Folder::new().await;
+    std::fs::create_dir_all(other.path().parent().unwrap()).unwrap();
+    std::fs::write(other.path(), "no database at all".repeat(1_000)).unwrap();
+    let opened = other.open_as(Access::Serve).await;
+    assert!(matches!(opened.err(), Some(Error::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_served_anew_has_no_leases() {
+    let stage = Stage::<Folder>::new().await;
+    let (lane, hour) = (Lane::new(0), Duration::from_secs(3600));
+    let before = stage.store.take(lane, "one", hour).await.unwrap().unwrap();
+    let stage = stage.reopen().await;
+    assert_eq!(stage.store.renew(&before, hour).await.unwrap(), Renewed::Lost);
+    assert!(stage.store.take(lane, "two", hour).await.unwrap().unwrap().epoch > before.epoch);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named() {
+    let stage = Stage::<Folder>::new().await;
+    stage.post(&[create(1), create(2)]).await;
+    let outside = stage.bench.outside();
+    outside.execute("UPDATE events SET headers = 'none' WHERE position = 2", []).unwrap();
+    let read = stage.store.read(&[(diku(), position(0).into())], &all()).await;
+    let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
+    assert!(message.contains("tenant `diku`, position 2"), "{message}");
+}
+
+/// The n-th of these writes fails, and SQLite itself rolls the transaction back, as it does when
+/// the disk is full.
+#[tokio::test]
+async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
+    let writes = [
+        ("events", "INSERT"),
+        ("idempotency", "INSERT"),
+        ("epochs", "INSERT"),
+        ("heads", "UPDATE"),
+    ];
+    let stage = Stage::<Folder>::new().await;
+    let outside = stage.bench.outside();
+    let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
+    let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
+    for (table, write) in writes {
+        let trigger = format!(
+            "CREATE TRIGGER fails BEFORE {write} ON {table} BEGIN SELECT RAISE(ROLLBACK, 'x'); END"
+        );
+        outside.execute(&trigger, []).unwrap();
+        for _ in 0..2 {
+            assert!(stage.store.append(std::slice::from_ref(&batch)).await.is_err(), "{table}");
+        }
+        assert!(stage.log(&diku()).await.is_empty());
+        assert!(stage.store.find(&diku(), event_id(1)).await.unwrap().is_none());
+        outside.execute("DROP TRIGGER fails", []).unwrap();
+        stage.store.check().await.unwrap();
+    }
+    assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
+}
+
+/// As HTTP's workers ask, on a runtime of one thread: the work is done on another, and may be left.
+#[tokio::test]
+async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
+    let stage = Stage::<Folder>::new().await;
+    let batch = |id: u128| {
+        let drafts = [0, 1, 2].map(|n| create(id + n)).to_vec();
+        let theirs = create_in(&college(), id);
+        [Batch { tenant: diku(), drafts }, Batch { tenant: college(), drafts: vec![theirs] }]
+    };
+    let (mut id, mut dropped, mut untouched) = (1, 0, 0);
+    for polls in (1..=8).flat_map(|polls| [polls; 15]) {
+        let outcome = polled(stage.store.append(&batch(id)), polls).await;
+        dropped += u32::from(outcome.is_none());
+        untouched += u32::from(outcome.is_some());
+        let outcomes = stage.store.append(&batch(id)).await.unwrap();
+        assert_eq!(positions(&outcomes[0]), [0, 1, 2].map(|n| id as u64 + n));
+        assert_eq!(positions(&outcomes[1]), [(id as u64).div_ceil(3)]);
+        id += 3;
+    }
+    assert!(dropped >= 3 && untouched >= 3, "{dropped} dropped, {untouched} untouched");
+    assert!(stage.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
+}
+
+#[tokio::test]
+async fn whatever_is_dropped_half_way_blocks_nobody() {
+    let stage = Stage::<Folder>::new().await;
+    stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
+    let (from, all) = ([(diku(), position(0).into())], all());
+    let relay = Follower::relay();
+    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    for polls in 1..60 {
+        polled(stage.store.read(&from, &all), polls).await;
+        polled(stage.store.advance(&diku(), &relay, None, &cursor), polls).await;
+        polled(stage.store.check(), polls).await;
+        assert_eq!(stage.log(&diku()).await.len(), 300);
+        stage.store.check().await.unwrap();
+    }
+    let stands = stage.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
+    assert_eq!(stands, Moved::Stale(Some(cursor)));
+    let outside = stage.bench.outside();
+    let busy: i64 =
+        outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    assert_eq!(busy, 0, "a reader keeps a snapshot open");
+}

@@ -1,0 +1,289 @@
+//! SQLite's files around a run: what stands there after a stop, backups and their way back, and a WAL
+//! beside a database that it does not belong to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crash::serve::{Setup, get};
+
+use crate::support::fake_sink::PATIENCE;
+use crate::support::serve;
+
+/// The database of a gateway.
+pub fn database(setup: &Setup) -> PathBuf {
+    setup.path().join("data/event-gateway.db")
+}
+
+/// A file beside another.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+pub fn setup() -> Setup {
+    serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none")
+}
+
+/// Posts one item, and returns the status of the answer.
+pub async fn post(url: &str, id: &str) -> u16 {
+    post_with(url, id, "").await
+}
+
+/// The same, with a text in it.
+pub async fn post_with(url: &str, id: &str, text: &str) -> u16 {
+    let request = reqwest::Client::new().post(format!("{url}/domain-events/inventory/item"));
+    let request =
+        request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+    let body = format!(r#"{{"new":{{"id":"{id}","text":"{text}"}}}}"#);
+    request.body(body).send().await.unwrap().status().as_u16()
+}
+
+async fn post_all(url: &str, ids: &[&str]) {
+    for id in ids {
+        assert_eq!(post(url, id).await, 201);
+    }
+}
+
+/// The keys of all events.
+async fn keys(url: &str) -> Vec<String> {
+    let log = get(&format!("{url}/domain-events"), "diku").await;
+    let events = log["events"].as_array().unwrap().iter();
+    events.map(|event| event["key"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What a verb says that succeeds.
+fn done(setup: &Setup, verb: &[&str]) -> String {
+    let done = setup.command(verb).output().unwrap();
+    assert!(done.status.success(), "{verb:?}: {}", setup.log());
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// How a verb ends by itself, be it `serve`.
+pub fn ended(setup: &Setup, verb: &[&str]) -> Option<i32> {
+    let mut child = setup.command(verb).spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("{verb:?} goes on");
+}
+
+/// What a verb says that is refused.
+fn refused(setup: &Setup, verb: &[&str]) -> String {
+    let before = setup.log().len();
+    assert_eq!(ended(setup, verb), Some(1), "{verb:?}");
+    setup.log()[before..].to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_stop_the_file_alone_has_everything() {
+    for broker in ["none", "embedded"] {
+        let setup = setup().with("BROKER", broker);
+        let serve = setup.serve_as(|command| command);
+        post_all(&setup.url(), &["a", "b"]).await;
+        assert_eq!(serve.terminate().code(), Some(0));
+        for ending in ["-wal", "-shm"] {
+            assert!(
+                !beside(&database(&setup), ending).exists(),
+                "{ending} is left: {}",
+                setup.log()
+            );
+        }
+        let other = self::setup();
+        fs::create_dir(other.path().join("data")).unwrap();
+        fs::copy(database(&setup), database(&other)).unwrap();
+        let serve = other.serve();
+        assert_eq!(keys(&serve.url).await, ["a", "b"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
+    let setup = setup();
+    let serve = setup.serve();
+    post_all(&serve.url, &["a", "b"]).await;
+    done(&setup, &["backup", "copy.db"]);
+    let copy = setup.path().join("copy.db");
+    let bytes = fs::read(&copy).unwrap();
+    post_all(&serve.url, &["c", "d"]).await;
+    let said = refused(&setup, &["backup", "copy.db"]);
+    assert!(said.contains("`copy.db` exists already: backup overwrites nothing"), "{said}");
+    assert!(
+        refused(&setup, &["restore-backup", "copy.db"]).contains("another `event-gateway serve`")
+    );
+    assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
+    serve.kill();
+
+    let said = done(&setup, &["restore-backup", "copy.db"]);
+    assert!(said.contains("event-gateway.db is now a copy of copy.db"), "{said}");
+    assert!(said.contains("event-gateway.db.replaced-0"), "{said}");
+    assert!(!beside(&database(&setup), "-wal").exists());
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a", "b"]);
+    serve.kill();
+    assert_eq!(fs::read(&copy).unwrap(), bytes, "the copy is read, not used");
+
+    // What it took the place of is whole, with its WAL.
+    let kept = beside(&database(&setup), ".replaced-0");
+    let kept = format!("sqlite://{}", kept.display());
+    let said = refused(&setup, &["restore-backup", "data/event-gateway.db.replaced-0"]);
+    let way = "STORE_URL=sqlite://data/event-gateway.db.replaced-0 event-gateway backup";
+    assert!(said.contains(way), "{said}");
+    let mut both = setup.command(&["backup", "both.db"]);
+    assert!(both.env("STORE_URL", &kept).status().unwrap().success(), "{}", setup.log());
+    done(&setup, &["restore-backup", "both.db"]);
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
+    serve.kill();
+    let serve = setup.serve_with(&[("STORE_URL", &kept)]);
+    assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_whole_backup_is_not_put_back() {
+    let setup = setup();
+    let serve = setup.serve();
+    post_all(&serve.url, &["a"; 50]).await;
+    done(&setup, &["backup", "copy.db"]);
+    fs::copy(database(&setup), setup.path().join("part.db")).unwrap();
+    fs::copy(beside(&database(&setup), "-wal"), setup.path().join("part.db-wal")).unwrap();
+    serve.kill();
+    let whole = fs::read(setup.path().join("copy.db")).unwrap();
+    let cut = &whole[..whole.len() / 2];
+    let mut flawed = whole.clone();
+    let middle = flawed.len() / 2;
+    flawed[middle..middle + 4096].fill(0x5a);
+    for (name, bytes) in [
+        ("junk.db", &b"no database at all"[..]),
+        ("empty.db", b""),
+        ("cut.db", cut),
+        ("flawed.db", &flawed),
+    ] {
+        fs::write(setup.path().join(name), bytes).unwrap();
+    }
+    let theirs = rusqlite::Connection::open(setup.path().join("theirs.db")).unwrap();
+    theirs.execute_batch("CREATE TABLE theirs (a); PRAGMA user_version = 3").unwrap();
+    drop(theirs);
+    let pipe = setup.path().join("pipe.db");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let itself = "data/event-gateway.db";
+    let reasons = [
+        ("junk.db", "`junk.db` is no database of event-gateway"),
+        ("empty.db", "`empty.db` is no database of event-gateway"),
+        ("theirs.db", "`theirs.db` is no database of event-gateway"),
+        ("pipe.db", "`pipe.db` is no file"),
+        (itself, "is the database itself"),
+    ];
+    for (name, why) in reasons {
+        let said = refused(&setup, &["restore-backup", name]);
+        assert!(said.contains(why) && !said.contains("the store is refused"), "{name}: {said}");
+    }
+    for name in [
+        "nowhere.db",
+        "junk.db",
+        "empty.db",
+        "cut.db",
+        "flawed.db",
+        "part.db",
+        "theirs.db",
+        "pipe.db",
+        itself,
+    ] {
+        let before = fs::read(database(&setup)).unwrap();
+        let wal = fs::read(beside(&database(&setup), "-wal")).unwrap();
+        assert!(refused(&setup, &["restore-backup", name]).contains(name), "{}", setup.log());
+        assert_eq!(fs::read(database(&setup)).unwrap(), before, "{name}");
+        assert_eq!(fs::read(beside(&database(&setup), "-wal")).unwrap(), wal, "{name}");
+        assert!(!beside(&database(&setup), ".part").exists());
+    }
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await.len(), 50);
+}
+
+#[test]
+fn a_store_with_tools_of_its_own_is_backed_up_with_those() {
+    for (url, tool, back) in [
+        ("postgres://folio@127.0.0.1:1/db", "pg_dump", "pg_restore"),
+        ("mongodb://127.0.0.1:1/db", "mongodump", "mongorestore"),
+    ] {
+        let setup = setup().with("STORE_URL", url);
+        assert!(refused(&setup, &["backup", "copy.db"]).contains(tool), "{}", setup.log());
+        assert!(refused(&setup, &["restore-backup", "copy.db"]).contains(back), "{}", setup.log());
+        assert!(!setup.path().join("copy.db").exists());
+    }
+}
+
+/// Copies of the database of one gateway, each from another moment, put in place after a kill.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wal_beside_another_state_of_its_database_is_refused() {
+    let setup = setup();
+    let (file, wal) = (database(&setup), beside(&database(&setup), "-wal"));
+    let serve = setup.serve();
+    post_all(&serve.url, &["a"]).await;
+    done(&setup, &["backup", "in-first-run.db"]);
+    post_all(&serve.url, &["b"]).await;
+    assert_eq!(serve.terminate().code(), Some(0));
+    fs::copy(&file, setup.path().join("after-first-run.db")).unwrap();
+    let serve = setup.serve();
+    post_all(&serve.url, &["c"]).await;
+    serve.kill();
+    let (crashed, left) = (fs::read(&file).unwrap(), fs::read(&wal).unwrap());
+    assert!(!left.is_empty(), "there is nothing to refuse");
+
+    for copy in ["in-first-run.db", "after-first-run.db"] {
+        fs::copy(setup.path().join(copy), &file).unwrap();
+        for verb in [&["serve"][..], &["tenants", "list"], &["backup", "another.db"]] {
+            let said = refused(&setup, verb);
+            assert!(said.contains("-wal` does not belong"), "{copy}, {verb:?}: {said}");
+        }
+        assert_eq!(fs::read(&wal).unwrap(), left, "{copy}");
+    }
+    fs::remove_file(&file).unwrap();
+    for verb in [&["serve"][..], &["tenants", "list"], &["backup", "another.db"]] {
+        let said = refused(&setup, verb);
+        assert!(said.contains("a database that is missing"), "{verb:?}: {said}");
+    }
+    assert!(!file.exists());
+
+    // The one that it belongs to is taken, however often that is tried.
+    fs::write(&file, crashed).unwrap();
+    for id in ["d", "e", "f"] {
+        let serve = setup.serve();
+        post_all(&serve.url, &[id]).await;
+        serve.kill();
+    }
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d", "e", "f"]);
+    serve.kill();
+    // And the verb is the way back.
+    done(&setup, &["restore-backup", "after-first-run.db"]);
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a", "b"]);
+}
+
+/// The first page has the new size already, and the pages that it counts stand in the WAL alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wal_whose_copying_was_cut_off_belongs_to_its_database() {
+    let setup = setup();
+    let (file, wal) = (database(&setup), beside(&database(&setup), "-wal"));
+    let serve = setup.serve();
+    assert_eq!(post_with(&serve.url, "a", &"x".repeat(100_000)).await, 201);
+    serve.kill();
+    let (before, left) = (fs::read(&file).unwrap(), fs::read(&wal).unwrap());
+    drop(
+        rusqlite::Connection::open(&file)
+            .map(|all| all.pragma_update(None, "user_version", 6))
+            .unwrap(),
+    );
+    let after = fs::read(&file).unwrap();
+    assert!(after.len() > before.len() && !wal.exists(), "nothing was copied");
+    fs::write(&file, [&after[..2048], &before[2048..]].concat()).unwrap();
+    fs::write(&wal, left).unwrap();
+    let serve = setup.serve();
+    assert_eq!(keys(&serve.url).await, ["a"]);
+}

@@ -1,0 +1,9 @@
+//! The actors that tell the stories, and the words that they tell them in. No story is in here.
+
+pub mod drafts;
+pub mod fake_sink;
+pub mod faulty_store;
+pub mod gateway;
+pub mod serve;
+pub mod services;
+pub mod store_fixture;

@@ -1,0 +1,91 @@
+//! Drafts to append: the plainest ones, to be varied with `Draft { …, ..create(1) }`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use event_gateway::domain::draft::{Body, Draft, Origin, Place};
+use event_gateway::domain::event::EventId;
+use event_gateway::domain::headers::Headers;
+use event_gateway::domain::json::Raw;
+use event_gateway::domain::key::Key;
+use event_gateway::domain::states::States;
+use event_gateway::domain::subject::Subject;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::topic::Topic;
+use event_gateway::domain::wire_form::WireForm;
+use uuid::Uuid;
+
+use crate::support::store_fixture::diku;
+
+pub fn event_id(number: u128) -> EventId {
+    EventId::new(Uuid::from_u128(number))
+}
+
+pub fn topic(name: &str) -> Topic {
+    Topic::parse(name).unwrap()
+}
+
+pub fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
+pub fn raw(text: &str) -> Raw {
+    Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+pub fn headers(pairs: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::default();
+    pairs.iter().for_each(|(name, value)| headers.push(name, *value));
+    headers
+}
+
+pub fn origin(tenant: TenantId, context: &[(&str, &str)]) -> Origin {
+    Origin { tenant, headers: Arc::new(headers(context)) }
+}
+
+pub fn created(new: &str) -> Body {
+    Body::Change { states: States::Create { new: raw(new) }, wire_form: WireForm::Convention }
+}
+
+pub fn updated(old: &str, new: &str) -> Body {
+    let states = States::Update { old: raw(old), new: raw(new) };
+    Body::Change { states, wire_form: WireForm::Convention }
+}
+
+pub fn deleted(old: &str) -> Body {
+    Body::Change { states: States::Delete { old: raw(old) }, wire_form: WireForm::Convention }
+}
+
+/// A CREATE of `diku`'s item.
+pub fn create(id: u128) -> Draft {
+    Draft {
+        event_id: event_id(id),
+        subject: Subject::new("inventory", "item"),
+        topic: topic("folio.diku.inventory.item"),
+        key: key("k"),
+        body: created(r#"{"id":"k"}"#),
+        own_headers: Headers::default(),
+        origin: origin(diku(), &[]),
+    }
+}
+
+/// The CREATE of another record, which an event id stands for as well.
+pub fn other(id: u128) -> Draft {
+    Draft { key: key("other"), body: created(r#"{"id":"other"}"#), ..create(id) }
+}
+
+/// The same in another tenant.
+pub fn create_in(tenant: &TenantId, id: u128) -> Draft {
+    Draft { origin: origin(tenant.clone(), &[]), ..create(id) }
+}
+
+/// The same on another topic.
+pub fn create_on(name: &str, id: u128) -> Draft {
+    Draft { topic: topic(name), ..create(id) }
+}
+
+/// The DELETE_ALL of `diku`'s topic.
+pub fn delete_all(name: &str, id: u128) -> Draft {
+    let place = Place { subject: Subject::new("inventory", "item"), topic: topic(name) };
+    Draft::delete_all(place, WireForm::Convention, event_id(id), &origin(diku(), &[]))
+}

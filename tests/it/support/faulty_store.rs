@@ -1,0 +1,323 @@
+//! A store with moods, in front of a real one: it holds appends back, fails, or breaks one call.
+//!
+//! Used by the stories about full queues, failing stores, and whatever a single failed call may do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::event::EventId;
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::{Asked, Parked};
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::store::*;
+use tokio::sync::watch;
+
+use crate::support::fake_sink::Fault;
+
+/// What it does when it is asked.
+#[derive(Clone)]
+pub enum Mood {
+    /// What the real one does.
+    Well,
+    /// Appends and checks wait until the mood is another.
+    Holding,
+    /// Everything fails like this.
+    Failing(Error),
+    /// Only cursors fail like this.
+    Forgetful(Error),
+    /// Appends that hold one of these events fail as is said of so many batches.
+    Choking(Vec<EventId>, fn(usize) -> Error),
+    /// Every call from that number on fails like this.
+    FailingFrom(usize, Error),
+    /// Calls of that kind panic.
+    Panicking(Call),
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Append,
+    Cursor,
+    /// A lane is taken.
+    Take,
+    Check,
+    Other,
+}
+
+pub struct Moody {
+    inner: Arc<dyn Store>,
+    mood: watch::Sender<Mood>,
+    /// Which call breaks, from 1, and how.
+    fault: Option<(usize, Fault)>,
+    group_drafts_min: Option<usize>,
+    calls: AtomicUsize,
+    /// How many appends have been begun.
+    pub begun: AtomicUsize,
+}
+
+impl Moody {
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let (calls, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self {
+            inner,
+            mood: watch::Sender::new(Mood::Well),
+            fault: None,
+            group_drafts_min: None,
+            calls,
+            begun,
+        }
+    }
+
+    /// One whose call of that number breaks.
+    pub fn broken(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
+        Self { fault, ..Self::new(inner) }
+    }
+
+    /// One that likes so many drafts in an append.
+    pub fn sociable(inner: Arc<dyn Store>, group_drafts_min: usize) -> Self {
+        Self { group_drafts_min: Some(group_drafts_min), ..Self::new(inner) }
+    }
+
+    pub fn is(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn through<T>(
+        &self,
+        call: Call,
+        act: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.willing(call, number).await?;
+        let broken = "broken by the test".to_owned();
+        match self.fault.filter(|(call, _)| *call == number) {
+            Some((_, Fault::Before)) => Err(Error::Unavailable(broken)),
+            Some((_, Fault::After)) => act.await.and(Err(Error::Unknown(broken))),
+            None => act.await,
+        }
+    }
+
+    async fn willing(&self, call: Call, number: usize) -> Result<(), Error> {
+        if call == Call::Append {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+        }
+        let mut mood = self.mood.subscribe();
+        let waits = |mood: &Mood| {
+            matches!(mood, Mood::Holding) && matches!(call, Call::Append | Call::Check)
+        };
+        let mood = mood.wait_for(|mood| !waits(mood)).await.unwrap().clone();
+        match mood {
+            Mood::Failing(error) => Err(error),
+            Mood::Forgetful(error) if call == Call::Cursor => Err(error),
+            Mood::FailingFrom(first, error) if number >= first => Err(error),
+            Mood::Panicking(of) if of == call => panic!("a panic of {call:?}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Log for Moody {
+    async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
+        let holds = |id: &EventId| {
+            batches.iter().any(|batch| batch.drafts.iter().any(|d| d.event_id == *id))
+        };
+        let act = async {
+            let mood = self.mood.borrow().clone();
+            match mood {
+                Mood::Choking(on, error) if on.iter().any(holds) => Err(error(batches.len())),
+                _ => self.inner.append(batches).await,
+            }
+        };
+        self.through(Call::Append, act).await
+    }
+
+    async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
+        self.through(Call::Other, self.inner.read(from, scan)).await
+    }
+
+    async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
+        self.through(Call::Other, self.inner.find(tenant, event_id)).await
+    }
+
+    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+        self.through(Call::Other, self.inner.changed(lane, since)).await
+    }
+}
+
+#[async_trait]
+impl Cursors for Moody {
+    async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
+        self.through(Call::Cursor, self.inner.load(tenant, follower)).await
+    }
+
+    async fn load_lane(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<(TenantId, Cursor)>, Error> {
+        self.through(Call::Cursor, self.inner.load_lane(lane, follower)).await
+    }
+
+    async fn advance(
+        &self,
+        tenant: &TenantId,
+        follower: &Follower,
+        seen: Option<&Cursor>,
+        to: &Cursor,
+    ) -> Result<Moved, Error> {
+        self.through(Call::Cursor, self.inner.advance(tenant, follower, seen, to)).await
+    }
+
+    async fn checkpoint(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<Renewed, Error> {
+        self.through(Call::Cursor, self.inner.checkpoint(lease, follower, cursors)).await
+    }
+}
+
+#[async_trait]
+impl Tenants for Moody {
+    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.introduce(tenant, log_id)).await
+    }
+
+    async fn count(&self) -> Result<usize, Error> {
+        self.through(Call::Other, self.inner.count()).await
+    }
+
+    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+        self.through(Call::Other, self.inner.list()).await
+    }
+
+    async fn renew_log(
+        &self,
+        tenant: &TenantId,
+        old: LogId,
+        new: LogId,
+        at: Position,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.renew_log(tenant, old, new, at)).await
+    }
+}
+
+#[async_trait]
+impl Leases for Moody {
+    async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
+        self.through(Call::Other, self.inner.lanes(wanted)).await
+    }
+
+    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        self.through(Call::Take, self.inner.take(lane, by, ttl)).await
+    }
+
+    async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
+        self.through(Call::Other, self.inner.seize(lane, by, ttl)).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        self.through(Call::Other, self.inner.renew(lease, ttl)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.release(lease)).await
+    }
+
+    async fn attend(
+        &self,
+        replica: &str,
+        instance: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, Error> {
+        self.through(Call::Other, self.inner.attend(replica, instance, ttl)).await
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.leave(replica)).await
+    }
+
+    async fn roster(&self) -> Result<Roster, Error> {
+        self.through(Call::Other, self.inner.roster()).await
+    }
+
+    async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.resize(by, lanes, moves)).await
+    }
+}
+
+#[async_trait]
+impl Parking for Moody {
+    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked(tenant)).await
+    }
+
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
+        self.through(Call::Cursor, self.inner.relayed(tenant, from)).await
+    }
+
+    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked_lane(lane)).await
+    }
+
+    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
+        self.through(Call::Other, self.inner.parking_ledgers(lane)).await
+    }
+
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+        self.through(Call::Other, self.inner.park(lease, parked)).await
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        event_id: EventId,
+        asked: Asked,
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.ask(tenant, event_id, asked, reason)).await
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        self.through(Call::Other, self.inner.tally()).await
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn writers(&self) -> usize {
+        self.inner.writers()
+    }
+
+    fn group_drafts_min(&self) -> usize {
+        self.group_drafts_min.unwrap_or(self.inner.group_drafts_min())
+    }
+
+    fn event_bytes_max(&self) -> usize {
+        self.inner.event_bytes_max()
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.through(Call::Check, self.inner.check()).await
+    }
+}

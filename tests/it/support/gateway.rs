@@ -1,0 +1,361 @@
+//! The actor `Gateway`: the HTTP server in this process, over a store in a folder of its own.
+//!
+//! Used by the stories about HTTP. It speaks raw TCP, so that a test can say what no client library
+//! would say, and reads the log from the store, so that no answer is believed.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use event_gateway::clock::{Clock, System};
+use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::filter::Filter;
+use event_gateway::domain::key::Pointer;
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::producer::Producer;
+use event_gateway::domain::settings::{Settings, TenantSettings};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::topic::{Naming, Template};
+use event_gateway::domain::wire_form::WireForm;
+use event_gateway::follow::published::Published;
+use event_gateway::follow::{self, Followers, Wakeups};
+use event_gateway::health::Health;
+use event_gateway::intake::{self, Intake, Wake, Writers};
+use event_gateway::sink::Opened;
+use event_gateway::store::{self, Access, Scan, Store};
+use event_gateway::{http, store::Slice};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::fake_sink::{FakeKafka, PATIENCE};
+
+type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
+
+/// How a gateway is set up: small limits, so that tests can reach them.
+pub struct Setup {
+    pub http: http::Config,
+    pub intake: intake::Config,
+    relay: bool,
+    around: Around,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        let http = http::Config {
+            auth: http::Auth::Perimeter,
+            body_bytes_max: 512 << 10,
+            bodies_bytes_max: 16 << 20,
+            tenant_bodies_bytes_max: 16 << 20,
+            head_timeout: PATIENCE,
+            answer_timeout: PATIENCE,
+            body_timeout: PATIENCE,
+            batch_changes_max: 1000,
+            record_bytes_max: 64 << 10,
+            reads_max: 2,
+            readers_max: 100,
+            tenant_readers_max: 100,
+            connections_max: 1000,
+            waiters_max: 100,
+            tenant_waiters_max: 100,
+            shutdown_timeout: Duration::from_secs(1),
+        };
+        Self {
+            http,
+            intake: intake::Config::default(),
+            relay: false,
+            around: Box::new(|store| store),
+        }
+    }
+
+    /// As if there were a relay: `published` is what the cursor in the store says.
+    pub fn with_relay(self) -> Self {
+        Self { relay: true, ..self }
+    }
+
+    /// Puts another store in front of the real one.
+    pub fn with_store(
+        self,
+        around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + 'static,
+    ) -> Self {
+        Self { around: Box::new(around), ..self }
+    }
+
+    pub async fn start(self) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let config = store::Config::Sqlite { path: folder.path().join("gateway.db") };
+        let clock: Arc<dyn Clock> = Arc::new(System);
+        let store = store::open(&config, Access::Serve, clock.clone()).await.unwrap();
+        store.lanes(2).await.unwrap();
+        for tenant in ["diku", "college"] {
+            store.introduce(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
+        }
+        let seen = (self.around)(store.clone());
+        let wake: Wake = Arc::new(|_| ());
+        let (intake, writers) = Intake::start(&self.intake, &seen, &wake);
+        let (pages, ticks) = watch::channel(());
+        let health = Arc::new(Health::default());
+        let parts = http::Parts {
+            config: self.http,
+            settings: Arc::new(settings()),
+            store: seen.clone(),
+            intake: Arc::new(intake),
+            published: Arc::new(Published::new(
+                seen,
+                self.relay.then_some(ticks),
+                CancellationToken::new(),
+            )),
+            health: health.clone(),
+            metrics: Arc::default(),
+            clock,
+        };
+        let (address, handle) = serve(parts);
+        Gateway { address, store, health, pages, handle, _writers: writers, _folder: folder }
+    }
+}
+
+/// In a thread of its own, which ends when the server is stopped.
+fn serve(parts: http::Parts) -> (SocketAddr, ServerHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let server = http::server(parts, listener).unwrap();
+            sender.send(server.handle()).unwrap();
+            server.await
+        })
+    });
+    (address, receiver.recv().unwrap())
+}
+
+pub fn settings() -> Settings {
+    let entity = || Entity {
+        key: Pointer::parse("/id").unwrap(),
+        wire_form: WireForm::Convention,
+        topic: TopicSettings::default(),
+    };
+    let entities = [
+        ("inventory", "instance"),
+        ("inventory", "holdings-record"),
+        ("inventory", "item"),
+        ("circulation", "loan"),
+    ];
+    let named = |(p, e)| ((Producer::parse(p).unwrap(), EntityName::parse(e).unwrap()), entity());
+    let import =
+        (Producer::parse("data-import").unwrap(), EventName::parse("DI_COMPLETED").unwrap());
+    let template = Template::parse("{env}.Default.{tenant}.{event}").unwrap();
+    let default = TenantSettings {
+        producers: Default::default(),
+        entities: entities.map(named).into(),
+        process_events: [(import, TopicSettings { template, ..TopicSettings::default() })].into(),
+    };
+    Settings::new(Naming::new(Some("folio"), None).unwrap(), default, Default::default()).unwrap()
+}
+
+pub fn tenant_id(text: &str) -> TenantId {
+    TenantId::parse(text).unwrap()
+}
+
+/// A running gateway with the tenants `diku` and `college`; it stops when it is dropped.
+pub struct Gateway {
+    pub address: SocketAddr,
+    /// The real store, whatever stands in front of it.
+    pub store: Arc<dyn Store>,
+    pub health: Arc<Health>,
+    /// Ticks like a lane that has committed a page.
+    pub pages: watch::Sender<()>,
+    handle: ServerHandle,
+    _writers: Writers,
+    _folder: TempDir,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+impl Gateway {
+    /// Publishes what is in its store to that Kafka.
+    pub fn follow(&self, kafka: &FakeKafka) -> Followers {
+        let parts = follow::FollowDeps {
+            store: self.store.clone(),
+            settings: Arc::new(settings()),
+            wakeups: Wakeups::new(2),
+            health: self.health.clone(),
+            metrics: Arc::default(),
+            pages: self.pages.clone(),
+            clock: Arc::new(System),
+            replica: "one".to_owned(),
+            instance: "first run".to_owned(),
+        };
+        Followers::start(&parts, &Opened::Kafka(Arc::new(kafka.clone())))
+    }
+
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends these bytes on a new connection, and reads one answer.
+    pub async fn exchange(&self, request: &[u8]) -> Answer {
+        let mut connection = self.connect().await;
+        // A refusal may come before all is sent.
+        let _ = connection.write_all(request).await;
+        answer(&mut connection).await
+    }
+
+    /// The head of what these bytes are answered with.
+    pub async fn head(&self, request: &[u8]) -> String {
+        let mut connection = self.connect().await;
+        connection.write_all(request).await.unwrap();
+        let mut all = String::new();
+        timeout(PATIENCE, connection.read_to_string(&mut all))
+            .await
+            .expect("an end in time")
+            .unwrap();
+        let (head, _) = all.split_once("\r\n\r\n").unwrap();
+        format!("{head}\r\n")
+    }
+
+    /// As tenant `diku`.
+    pub async fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
+        let headers = [("X-Okapi-Tenant", "diku"), ("Content-Type", content_type)];
+        self.exchange(&request("POST", path, &headers, body.as_ref())).await
+    }
+
+    /// One JSON body, as tenant `diku`.
+    pub async fn post_json(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.post(path, "application/json", body).await
+    }
+
+    /// As tenant `diku`.
+    pub async fn read(&self, target: &str) -> Answer {
+        self.exchange(&request("GET", target, &[("X-Okapi-Tenant", "diku")], b"")).await
+    }
+
+    /// All events of tenant `diku`.
+    pub async fn log(&self) -> Vec<Envelope> {
+        self.slice("diku").await.events
+    }
+
+    /// All of one tenant's log.
+    pub async fn slice(&self, tenant: &str) -> Slice {
+        let scan = Scan {
+            filter: Filter::default(),
+            from: None,
+            to: None,
+            events_each_max: 100_000,
+            events_max: 100_000,
+            bytes_max: usize::MAX,
+            rows_max: 100_000,
+        };
+        let read = self.store.read(&[(tenant_id(tenant), Position::START.into())], &scan).await;
+        read.unwrap().pop().unwrap()
+    }
+}
+
+/// The bytes of a request whose connection ends with it.
+pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if method == "POST" {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The problem's id, without `/problems/`.
+    pub fn problem(&self) -> String {
+        self.json()["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned()
+    }
+}
+
+/// Reads one answer, head and body.
+pub async fn answer(connection: &mut TcpStream) -> Answer {
+    timeout(PATIENCE, whole_answer(connection)).await.expect("an answer in time")
+}
+
+async fn whole_answer(connection: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(answer) = parse(&bytes) {
+            return answer;
+        }
+        let read = connection.read_buf(&mut bytes).await;
+        assert!(
+            read.is_ok_and(|n| n > 0),
+            "no whole answer: {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().unwrap();
+    let headers = lines.map(|line| line.split_once(": ").unwrap());
+    let mut answer = Answer {
+        status,
+        headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        body: bytes[end + 4..].to_vec(),
+    };
+    let length: usize = answer.header("content-length").unwrap_or("0").parse().unwrap();
+    answer.body.truncate(length);
+    (answer.body.len() == length).then_some(answer)
+}
+
+/// Waits until the connection is closed by the other side.
+pub async fn closed(connection: &mut TcpStream) {
+    let mut rest = Vec::new();
+    let end = timeout(PATIENCE, connection.read_to_end(&mut rest)).await;
+    // A reset is an end, too.
+    let _ = end.expect("an end in time");
+}
+
+/// Waits until a condition holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}

@@ -1,0 +1,176 @@
+//! The bench: a store of a test's own, and the words that tests tell their stories in.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use event_gateway::domain::draft::Draft;
+use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::filter::Filter;
+use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
+use uuid::Uuid;
+
+use crate::support::drafts::create;
+
+/// How many lanes every store of the suite has.
+pub const LANES: u16 = 3;
+
+/// After so many appends a store surely goes by what it wrote last, if it does so at all: each of the pool's
+/// connections begins anew.
+pub const SETTLED: u128 = 20;
+
+/// What an adapter brings to the suite.
+pub trait Bench: Send + Sync + Sized {
+    /// A new, empty store.
+    async fn new() -> Self;
+
+    /// Opens it; it is not open.
+    async fn open(&self) -> Arc<dyn Store>;
+
+    /// Lets time pass on the store's clock.
+    async fn elapse(&self, by: Duration);
+}
+
+/// A bench whose store's clock can be turned.
+pub trait Rewind: Bench {
+    /// Turns it back.
+    fn rewind(&self, by: Duration);
+}
+
+/// A bench whose leases can be made such as a fast clock would have given.
+pub trait Fast: Bench {
+    /// Has every lease end so much later, of lanes and of replicas, or turns the clock back.
+    async fn given_by_a_clock_that_is_fast(&self, by: Duration);
+}
+
+/// A bench whose store can be made unable to take something.
+pub trait Choke: Bench {
+    /// From now on the server or the file refuses every event of the key `choke`.
+    async fn choke(&self);
+}
+
+/// An open store with the lanes set, and `diku` and `college` enabled.
+pub struct Stage<B> {
+    /// Where the store is kept.
+    pub bench: B,
+    /// The store.
+    pub store: Arc<dyn Store>,
+}
+
+pub fn tenant(id: &str) -> TenantId {
+    TenantId::parse(id).unwrap()
+}
+
+pub fn diku() -> TenantId {
+    tenant("diku")
+}
+
+pub fn college() -> TenantId {
+    tenant("college")
+}
+
+pub fn log_id(number: u128) -> LogId {
+    LogId::new(Uuid::from_u128(number))
+}
+
+pub fn position(number: u64) -> Position {
+    Position::new(number).unwrap()
+}
+
+/// Everything, without limits that matter.
+pub fn all() -> Scan {
+    Scan {
+        filter: Filter::default(),
+        from: None,
+        to: None,
+        events_each_max: 10_000,
+        events_max: 10_000,
+        bytes_max: 1 << 30,
+        rows_max: 10_000,
+    }
+}
+
+impl<B: Bench> Stage<B> {
+    pub async fn new() -> Self {
+        let bench = B::new().await;
+        let store = bench.open().await;
+        assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
+        store.introduce(&diku(), log_id(1)).await.unwrap();
+        store.introduce(&college(), log_id(2)).await.unwrap();
+        Self { bench, store }
+    }
+
+    pub async fn reopen(self) -> Self {
+        drop(self.store);
+        let store = self.bench.open().await;
+        Self { bench: self.bench, store }
+    }
+
+    /// Appends batches, each to the tenant of its drafts.
+    pub async fn append(&self, batches: &[&[Draft]]) -> Vec<Outcome> {
+        let batches: Vec<_> = batches
+            .iter()
+            .map(|drafts| Batch {
+                tenant: drafts[0].origin.tenant.clone(),
+                drafts: drafts.to_vec(),
+            })
+            .collect();
+        self.store.append(&batches).await.unwrap()
+    }
+
+    /// Appends one batch that has nothing against it.
+    pub async fn post(&self, drafts: &[Draft]) -> Vec<Receipt> {
+        receipts(&self.append(&[drafts]).await[0])
+    }
+
+    /// Appends events one by one until the store has settled; tells the receipts.
+    pub async fn settle(&self, first: u128) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        for id in first..first + SETTLED {
+            receipts.extend(self.post(&[create(id)]).await);
+        }
+        receipts
+    }
+
+    /// Reads one tenant's log.
+    pub async fn read(&self, tenant: &TenantId, after: Position, scan: &Scan) -> Slice {
+        let slices = self.store.read(&[(tenant.clone(), after.into())], scan).await.unwrap();
+        <[Slice; 1]>::try_from(slices).unwrap()[0].clone()
+    }
+
+    /// All that is in a tenant's log.
+    pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
+        self.read(tenant, Position::START, &all()).await.events
+    }
+}
+
+/// The receipts of a batch that was appended.
+pub fn receipts(outcome: &Outcome) -> Vec<Receipt> {
+    match outcome {
+        Outcome::Appended { receipts, .. } => receipts.clone(),
+        other => panic!("not appended: {other:?}"),
+    }
+}
+
+/// The positions of a batch that was appended.
+pub fn positions(outcome: &Outcome) -> Vec<u64> {
+    receipts(outcome).iter().map(|receipt| receipt.position.number()).collect()
+}
+
+/// Polls a future that many times and drops it, unless it is ready before.
+pub async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        times -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if times == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
