@@ -39,7 +39,7 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// The gateway, ready to run.
 pub struct App {
-    http: http::Parts,
+    http: http::HttpDeps,
     follow: follow::FollowDeps,
     broker: Opened,
     writers: Writers,
@@ -87,7 +87,7 @@ pub async fn build_on(
     let health = Arc::new(Health::default());
     let closing = CancellationToken::new();
     let record_bytes_max = config.http.record_bytes_max.min(store.event_bytes_max());
-    let http = http::Parts {
+    let http = http::HttpDeps {
         config: http::Config { record_bytes_max, ..config.http.clone() },
         settings: config.settings.clone(),
         store: store.clone(),

@@ -7,7 +7,8 @@
 
 mod batch;
 mod body;
-mod boundary;
+mod body_guard;
+mod cached;
 mod connections;
 mod context;
 mod delete_all;
@@ -16,7 +17,6 @@ mod event;
 mod gate;
 mod header;
 mod health;
-mod last;
 mod log;
 mod media_type;
 mod metrics;
@@ -28,8 +28,8 @@ mod prefer;
 mod problem;
 mod process_events;
 mod query;
-mod receipts;
 mod server;
+mod submit;
 mod token;
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::store::{Store, Tally};
 
-use last::Last;
+use cached::Cached;
 use problem::Problem;
 
 pub use server::server;
@@ -94,7 +94,7 @@ pub struct Config {
 
 /// What the routes are made of.
 #[derive(Clone)]
-pub struct Parts {
+pub struct HttpDeps {
     /// Limits, and who may come.
     pub config: Config,
     /// What each tenant is set to.
@@ -115,15 +115,15 @@ pub struct Parts {
 
 /// What all handlers share.
 struct Gateway {
-    parts: Parts,
+    deps: HttpDeps,
     /// The bytes of all bodies that are being read or wait for their commit: what is set aside for
     /// them, so that a slow client holds 64 KiB, or twice what it has sent.
     bodies: Arc<Shares>,
     waiters: Arc<Shares>,
     readers: Arc<Shares>,
     reads: Semaphore,
-    said: Last<health::Said>,
-    tally: Last<Option<Tally>>,
+    store_check: Cached<health::StoreCheck>,
+    tally: Cached<Option<Tally>>,
 }
 
 /// Handlers' view of it.

@@ -1,29 +1,29 @@
-//! A posted batch: the pieces that a body holds, and where each of them stands.
+//! A posted batch: the items that a body holds, and where each of them stands.
 //!
 //! Fed by `body`; feeds `domain` with one raw object at a time, and `problem` with JSON pointers.
 //! Syntax comes before sense, and all that makes no sense is named, up to a bound.
 
 use bytes::Bytes;
 
-use super::media_type::Form;
+use super::media_type::BodyFormat;
 use super::problem::Problem;
 use crate::domain::json::{Raw, Shape};
 use crate::domain::violation::{self, Violation};
 
-/// What a piece may have beside what goes into its record: names, white space.
-const PIECE_FRAME_BYTES_MAX: usize = 64 << 10;
+/// What an item may have beside what goes into its record: names, white space.
+const ITEM_FRAME_BYTES_MAX: usize = 64 << 10;
 
-/// How the pieces lie in the body: it tells their pointers, and the form of the answer.
+/// How the items lie in the body: it tells their pointers, and the form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// The body is the one piece.
+pub(super) enum BatchShape {
+    /// The body is the one item.
     One,
-    /// The body is a list of pieces.
+    /// The body is a list of items.
     List,
 }
 
-impl Layout {
-    /// The JSON pointer to a piece.
+impl BatchShape {
+    /// The JSON pointer to an item.
     pub(super) fn pointer(self, index: usize) -> String {
         match self {
             Self::One => String::new(),
@@ -35,25 +35,29 @@ impl Layout {
 /// Pieces whose syntax is right: at least one, and not too many.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) layout: Layout,
-    pieces: Vec<Raw>,
+    pub(super) shape: BatchShape,
+    items: Vec<Raw>,
 }
 
 impl Batch {
     /// Takes a body apart.
-    pub(super) fn parse(form: Form, body: &Bytes, changes_max: usize) -> Result<Self, Problem> {
-        let batch = match form {
-            Form::Json => json(body, changes_max)?,
-            Form::Lines => Self { layout: Layout::List, pieces: lines(body, changes_max)? },
+    pub(super) fn parse(
+        format: BodyFormat,
+        body: &Bytes,
+        changes_max: usize,
+    ) -> Result<Self, Problem> {
+        let batch = match format {
+            BodyFormat::Json => json(body, changes_max)?,
+            BodyFormat::Lines => Self { shape: BatchShape::List, items: lines(body, changes_max)? },
         };
-        match batch.pieces.len() {
+        match batch.items.len() {
             0 => Err(Problem::EmptyBatch),
             n if n > changes_max => Err(Problem::BatchTooLarge { changes_max }),
             _ => Ok(batch),
         }
     }
 
-    /// What `parse` makes of each piece and the pointer to it. The pieces are gone with it: they
+    /// What `parse` makes of each item and the pointer to it. The items are gone with it: they
     /// would keep the body's memory for as long as the client waits. One that is longer than any
     /// record may be is refused before it is looked into.
     pub(super) fn each<T>(
@@ -61,13 +65,13 @@ impl Batch {
         record_bytes_max: usize,
         parse: impl Fn(&Raw, &str) -> Result<T, Vec<Violation>>,
     ) -> Result<Vec<T>, Problem> {
-        let (mut legal, mut illegal) = (Vec::with_capacity(self.pieces.len()), Vec::new());
-        for (index, piece) in self.pieces.iter().enumerate() {
-            let pointer = self.layout.pointer(index);
-            if piece.as_bytes().len() > record_bytes_max + PIECE_FRAME_BYTES_MAX {
+        let (mut legal, mut illegal) = (Vec::with_capacity(self.items.len()), Vec::new());
+        for (index, item) in self.items.iter().enumerate() {
+            let pointer = self.shape.pointer(index);
+            if item.as_bytes().len() > record_bytes_max + ITEM_FRAME_BYTES_MAX {
                 return Err(Problem::RecordTooLarge { pointer, bytes_max: record_bytes_max });
             }
-            match parse(piece, &pointer) {
+            match parse(item, &pointer) {
                 Ok(item) => legal.push(item),
                 Err(violations) => illegal.extend(violations),
             }
@@ -83,27 +87,27 @@ fn json(body: &Bytes, changes_max: usize) -> Result<Batch, Problem> {
     let raw = Raw::parse(body).map_err(|e| Problem::syntax(None, String::new(), e))?;
     match raw.shape() {
         Shape::Array => {
-            let pieces = raw.elements().take(changes_max + 1).collect();
-            Ok(Batch { layout: Layout::List, pieces })
+            let items = raw.elements().take(changes_max + 1).collect();
+            Ok(Batch { shape: BatchShape::List, items })
         }
-        _ => Ok(Batch { layout: Layout::One, pieces: vec![raw] }),
+        _ => Ok(Batch { shape: BatchShape::One, items: vec![raw] }),
     }
 }
 
-/// One piece a line; blank lines are none.
+/// One item a line; blank lines are none.
 fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
     let lines = body.split(|b| *b == b'\n').enumerate();
     let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).take(changes_max + 1).collect();
     if lines.len() > changes_max {
         return Err(Problem::BatchTooLarge { changes_max });
     }
-    let piece = |(index, (number, line)): (usize, (usize, &[u8]))| {
+    let item = |(index, (number, line)): (usize, (usize, &[u8]))| {
         let place = || format!("line {} of the body: ", number + 1);
-        let pointer = || Some(Layout::List.pointer(index));
+        let pointer = || Some(BatchShape::List.pointer(index));
         Raw::parse(&body.slice_ref(line))
             .map_err(|e| Problem::syntax(pointer(), place(), e.in_one_line()))
     };
-    lines.into_iter().enumerate().map(piece).collect()
+    lines.into_iter().enumerate().map(item).collect()
 }
 
 fn is_blank(line: &[u8]) -> bool {

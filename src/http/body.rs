@@ -1,6 +1,6 @@
 //! A request's body, read whole: bounded in bytes, in time, and together with all other bodies.
 //!
-//! Fed by the client through `boundary`; feeds `batch` and `delete_all`. What is too large by its
+//! Fed by the client through `body_guard`; feeds `batch` and `delete_all`. What is too large by its
 //! own word is refused before a byte is read. An end that comes too early is no end.
 
 use actix_web::dev::Payload;
@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::problem::Problem;
-use super::{Gateway, boundary};
+use super::{Gateway, body_guard};
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Share};
 
@@ -29,21 +29,21 @@ pub(super) async fn read(
     gateway: &Gateway,
     tenant: &TenantId,
 ) -> Result<Body, Problem> {
-    let config = &gateway.parts.config;
+    let config = &gateway.deps.config;
     let bytes_max = config.body_bytes_max;
     let declared = declared_bytes(request);
     if declared > bytes_max {
         return Err(Problem::BodyTooLarge { bytes_max });
     }
-    let mut payload = boundary::take(request);
+    let mut payload = body_guard::take(request);
     let mut filling =
         Filling { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
     let filled = timeout(config.body_timeout, filling.fill(&mut payload)).await;
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
         Ok(()) => Ok(Body { bytes: without_mark(filling.bytes.into()), _share: filling.share }),
         Err(problem) => {
-            boundary::leave(request, payload);
-            Err(boundary::broken(request)
+            body_guard::leave(request, payload);
+            Err(body_guard::broken(request)
                 .map_or(problem, |why| Problem::BodyBroken { why: why.to_owned() }))
         }
     }

@@ -43,9 +43,9 @@ impl FromRequest for TenantContext {
 
 fn context(request: &HttpRequest) -> Result<TenantContext, Problem> {
     let gateway = request.app_data::<Shared>().expect("the app is built with it");
-    let caller = gateway.parts.config.auth.caller(request)?;
+    let caller = gateway.deps.config.auth.caller(request)?;
     request.extensions_mut().insert(caller.tenant.clone());
-    let headers = Arc::new(inherited(request, gateway.parts.clock.as_ref())?);
+    let headers = Arc::new(inherited(request, gateway.deps.clock.as_ref())?);
     Ok(TenantContext { origin: Origin { tenant: caller.tenant, headers } })
 }
 

@@ -1,15 +1,15 @@
 //! `POST /domain-events/{producer}/{entity}/delete-all`: every record of an entity is gone.
 //!
-//! Fed by tenant admins; feeds `receipts` with one draft. The body is optional.
+//! Fed by tenant admins; feeds `submit` with one draft. The body is optional.
 
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use super::Shared;
-use super::batch::Layout;
+use super::batch::BatchShape;
 use super::context::TenantContext;
 use super::problem::Problem;
-use super::receipts::{Posted, submit};
+use super::submit::{Posted, submit};
 use super::{body, media_type, path, prefer};
 use crate::domain::delete_all;
 use crate::domain::draft::{Draft, Place};
@@ -22,18 +22,18 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let parts = &gateway.parts;
+    let deps = &gateway.deps;
     let [producer, entity_name] = path::segments(&request, 1)?;
-    let named = parts.settings.entity(context.tenant(), &producer, &entity_name);
+    let named = deps.settings.entity(context.tenant(), &producer, &entity_name);
     let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
     let place = Place { subject: Subject::new(&producer, &entity_name), topic };
     let prefer = prefer::prefer(&request);
     let body = body::read(&request, &gateway, context.tenant()).await?;
     let given = given_id(&request, &body.bytes)?;
-    let event_id = given.unwrap_or_else(|| parts.clock.new_event_id());
+    let event_id = given.unwrap_or_else(|| deps.clock.new_event_id());
     let draft = Draft::delete_all(place, entity.wire_form, event_id, &context.origin);
     let tenant = context.origin.tenant.clone();
-    submit(&gateway, Posted { tenant, layout: Layout::One, drafts: vec![draft], body, prefer })
+    submit(&gateway, Posted { tenant, shape: BatchShape::One, drafts: vec![draft], body, prefer })
         .await
 }
 

@@ -1,6 +1,6 @@
 //! `POST /domain-events/{producer}/{entity}`: changes of one entity's records.
 //!
-//! Fed by modules; feeds `receipts` with drafts. A batch is accepted whole or not at all.
+//! Fed by modules; feeds `submit` with drafts. A batch is accepted whole or not at all.
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -8,7 +8,7 @@ use super::Shared;
 use super::batch::Batch;
 use super::context::TenantContext;
 use super::problem::Problem;
-use super::receipts::{Posted, submit};
+use super::submit::{Posted, submit};
 use super::{body, media_type, path, prefer};
 use crate::domain::change::Change;
 use crate::domain::draft::Place;
@@ -19,22 +19,22 @@ pub(super) async fn post(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let parts = &gateway.parts;
+    let deps = &gateway.deps;
     let [producer, entity_name] = path::segments(&request, 1)?;
-    let named = parts.settings.entity(context.tenant(), &producer, &entity_name);
+    let named = deps.settings.entity(context.tenant(), &producer, &entity_name);
     let (entity, topic) = named.map_err(Problem::UnknownEntity)?;
     let place = Place { subject: Subject::new(&producer, &entity_name), topic };
     let prefer = prefer::prefer(&request);
-    let form = media_type::form(&request)?;
+    let format = media_type::body_format(&request)?;
     let body = body::read(&request, &gateway, context.tenant()).await?;
-    let batch = Batch::parse(form, &body.bytes, parts.config.batch_changes_max)?;
-    let layout = batch.layout;
+    let batch = Batch::parse(format, &body.bytes, deps.config.batch_changes_max)?;
+    let shape = batch.shape;
     let changes =
-        batch.each(parts.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
+        batch.each(deps.config.record_bytes_max, |raw, at| Change::parse(raw, entity, at))?;
     let draft = |change: Change| {
-        change.draft(place.clone(), entity, parts.clock.new_event_id(), &context.origin)
+        change.draft(place.clone(), entity, deps.clock.new_event_id(), &context.origin)
     };
     let drafts = changes.into_iter().map(draft).collect();
     let tenant = context.origin.tenant.clone();
-    submit(&gateway, Posted { tenant, layout, drafts, body, prefer }).await
+    submit(&gateway, Posted { tenant, shape, drafts, body, prefer }).await
 }

@@ -35,7 +35,7 @@ pub(super) async fn up() -> HttpResponse {
 
 /// What the store says, in words of ours alone; probes share it, since each check is a durable
 /// write.
-pub(super) type Said = Result<(), &'static str>;
+pub(super) type StoreCheck = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
@@ -52,18 +52,18 @@ pub(super) async fn ready(gateway: Shared) -> HttpResponse {
 
 /// Returns all that is wrong; an error, if the store takes no changes, which is then named alone.
 pub(super) async fn troubles(gateway: &Gateway) -> Result<Troubles, Troubles> {
-    match gateway.said.ask(CHECK_EVERY, check(gateway)).await {
-        Ok(()) => Ok(gateway.parts.health.troubles()),
+    match gateway.store_check.ask(CHECK_EVERY, check(gateway)).await {
+        Ok(()) => Ok(gateway.deps.health.troubles()),
         Err(why) => {
-            let why = format!("{} {why}", gateway.parts.store.name());
+            let why = format!("{} {why}", gateway.deps.store.name());
             Err(BTreeMap::from([("store".to_owned(), why)]))
         }
     }
 }
 
 /// Why the store takes no changes, in words of ours alone.
-async fn check(gateway: &Gateway) -> Said {
-    match timeout(CHECK_TIMEOUT, gateway.parts.store.check()).await {
+async fn check(gateway: &Gateway) -> StoreCheck {
+    match timeout(CHECK_TIMEOUT, gateway.deps.store.check()).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(Error::Unavailable(_) | Error::Unknown(_))) => Err("is unavailable"),
         Ok(Err(Error::Refused(_))) => Err("is refused"),

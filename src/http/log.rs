@@ -52,8 +52,8 @@ pub(super) async fn page(
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
     let _turn = turn(&gateway, tenant).await?;
     // Asked first: an event that is published meanwhile is told late, not early.
-    let up_to = gateway.parts.published.up_to(tenant, after.next()).await?;
-    let slices = gateway.parts.store.read(&[(tenant.clone(), after.into())], &scan).await?;
+    let up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
+    let slices = gateway.deps.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
     let events = slice.events.iter().map(|e| Event::new(e, &up_to)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());
@@ -70,8 +70,8 @@ pub(super) async fn one(
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
     let _turn = turn(&gateway, tenant).await?;
-    let up_to = gateway.parts.published.up_to(tenant, Position::START).await?;
-    let found = gateway.parts.store.find(tenant, id).await?;
+    let up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
+    let found = gateway.deps.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &up_to)?))
 }
@@ -121,7 +121,7 @@ fn topics(
         return Ok(Vec::new());
     }
     let topics =
-        gateway.parts.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
+        gateway.deps.settings.topics(tenant, producer, entity).map_err(Problem::UnknownEntity)?;
     Ok(topics.iter().map(TopicPattern::exact).collect())
 }
 

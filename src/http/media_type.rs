@@ -1,6 +1,6 @@
 //! What a body is written in: its content type and content encoding.
 //!
-//! Fed by a request's headers; feeds `batch` with the form to read. JSON is always UTF-8.
+//! Fed by a request's headers; feeds `batch` with the format to read. JSON is always UTF-8.
 
 use actix_web::HttpRequest;
 
@@ -9,20 +9,20 @@ use super::problem::Problem;
 
 /// How a body holds its changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum BodyFormat {
     /// `application/json`: an object, or an array of them.
     Json,
     /// `application/x-ndjson`: an object a line.
     Lines,
 }
 
-/// The form of a body of changes.
-pub(super) fn form(request: &HttpRequest) -> Result<Form, Problem> {
+/// The format of a body of changes.
+pub(super) fn body_format(request: &HttpRequest) -> Result<BodyFormat, Problem> {
     const ACCEPTED: &str = "application/json or application/x-ndjson";
     refuse_encodings(request)?;
     match essence(request, ACCEPTED)?.as_str() {
-        "application/json" => Ok(Form::Json),
-        "application/x-ndjson" => Ok(Form::Lines),
+        "application/json" => Ok(BodyFormat::Json),
+        "application/x-ndjson" => Ok(BodyFormat::Lines),
         _ => Err(Problem::UnsupportedMediaType { accepted: ACCEPTED }),
     }
 }

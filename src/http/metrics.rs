@@ -20,14 +20,14 @@ const TALLY_EVERY: Duration = Duration::from_secs(1);
 /// All metrics.
 pub(super) async fn all(gateway: Shared) -> HttpResponse {
     let tally = gateway.tally.ask(TALLY_EVERY, tally(&gateway)).await;
-    let metrics = &gateway.parts.metrics;
+    let metrics = &gateway.deps.metrics;
     metrics.counted(tally.as_ref());
     let troubles = health::troubles(&gateway).await;
     if troubles.is_err() {
         metrics.store_down();
     }
     metrics.troubled(troubles.unwrap_or_else(|of_store| of_store).len());
-    if let Some(tally) = tally.filter(|_| gateway.parts.published.has_relay()) {
+    if let Some(tally) = tally.filter(|_| gateway.deps.published.has_relay()) {
         metrics.relayed(&tally);
     }
     HttpResponse::Ok().content_type(MEDIA_TYPE).body(metrics.text())
@@ -35,5 +35,5 @@ pub(super) async fn all(gateway: Shared) -> HttpResponse {
 
 /// What the store counts, if it does in time.
 async fn tally(gateway: &Gateway) -> Option<Tally> {
-    timeout(TALLY_TIMEOUT, gateway.parts.store.tally()).await.ok().and_then(Result::ok)
+    timeout(TALLY_TIMEOUT, gateway.deps.store.tally()).await.ok().and_then(Result::ok)
 }

@@ -1,7 +1,7 @@
 //! Tells of each request once its answer is known: counts and durations, and a line about what was
 //! refused.
 //!
-//! Fed by `boundary`; feeds the metrics and the log. Labels are bounded: a target that is no route
+//! Fed by `body_guard`; feeds the metrics and the log. Labels are bounded: a target that is no route
 //! is one of them. A line never has a body or a token in it.
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
         problem: problem.map(Problem::code),
         took,
     };
-    gateway.parts.metrics.answered(&answered);
+    gateway.deps.metrics.answered(&answered);
     if let Some(problem) = problem {
         tell(response, &answered, problem);
         if problem.status() == StatusCode::INTERNAL_SERVER_ERROR {

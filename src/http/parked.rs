@@ -58,7 +58,7 @@ impl From<parked::Parked> for Parked {
 }
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let parked = gateway.parts.store.parked(context.tenant()).await?;
+    let parked = gateway.deps.store.parked(context.tenant()).await?;
     Ok(HttpResponse::Ok().json(All { parked: parked.into_iter().map(Parked::from).collect() }))
 }
 
@@ -95,8 +95,8 @@ async fn ask(
     }
     let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
     let reason = parked::reason(&raw, asked).map_err(Problem::Illegal)?;
-    let (store, tenant) = (&gateway.parts.store, context.tenant());
-    if let Some(why) = gateway.parts.health.cause_of(&health::log_of(tenant)) {
+    let (store, tenant) = (&gateway.deps.store, context.tenant());
+    if let Some(why) = gateway.deps.health.cause_of(&health::log_of(tenant)) {
         return Err(Problem::RelayStopped { why });
     }
     let all = store.parked(tenant).await?;

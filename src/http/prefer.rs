@@ -1,7 +1,7 @@
 //! The `Prefer` header (RFC 7240), of which `wait=N` alone is known: answer once published, or
 //! after N seconds.
 //!
-//! Fed by a request; feeds `receipts`. A preference refuses nothing: what isn't known or isn't
+//! Fed by a request; feeds `submit`. A preference refuses nothing: what isn't known or isn't
 //! understood is ignored, as the RFC has it.
 
 use std::time::Duration;

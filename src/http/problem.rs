@@ -125,16 +125,16 @@ impl Problem {
 
     /// The permanent id: the problem's type, and FOLIO's code.
     pub(super) fn code(&self) -> &'static str {
-        self.facts().0
+        self.metadata().0
     }
 
     /// The answer's status.
     pub(super) fn status(&self) -> StatusCode {
-        self.facts().1
+        self.metadata().1
     }
 
     /// Permanent id, status, title.
-    fn facts(&self) -> (&'static str, StatusCode, &'static str) {
+    fn metadata(&self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
             Self::MissingTenant => ("missing-tenant", S::BAD_REQUEST, "No tenant"),

@@ -1,6 +1,6 @@
 //! The server: workers, each with its connections behind their gates.
 //!
-//! Fed by `app` with the parts and a listener; feeds the routes. It is actix's own server, put
+//! Fed by `app` with `HttpDeps` and a listener; feeds the routes. It is actix's own server, put
 //! together here because what comes from a socket goes through a `gate` first.
 
 use std::future::ready;
@@ -15,10 +15,10 @@ use actix_web::{App, middleware};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::cached::Cached;
 use super::connections::{Connections, EXTRA_MAX};
 use super::gate::{Gate, Patience};
-use super::last::Last;
-use super::{Config, Gateway, Parts, Shared, boundary, routes};
+use super::{Config, Gateway, HttpDeps, Shared, body_guard, routes};
 use crate::shares::Shares;
 
 /// How long an idle connection is kept.
@@ -27,17 +27,17 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The server on that listener; it runs when it is awaited, and stops by its handle alone.
-pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
+pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> {
     let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } =
-        parts.config;
+        deps.config;
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let connections = Connections::new(connections_max);
     let patience = Patience { head: head_timeout, answer: answer_timeout };
-    let gateway = Shared::new(gateway(parts));
+    let gateway = Shared::new(gateway(deps));
     let app = move || {
         App::new()
             .app_data(gateway.clone())
-            .wrap(middleware::from_fn(boundary::around))
+            .wrap(middleware::from_fn(body_guard::around))
             .configure(routes)
     };
     let builder = Server::build()
@@ -70,19 +70,19 @@ pub fn server(parts: Parts, listener: TcpListener) -> std::io::Result<Server> {
     Ok(builder.listen("http", listener, worker)?.run())
 }
 
-fn gateway(parts: Parts) -> Gateway {
-    let config = &parts.config;
+fn gateway(deps: HttpDeps) -> Gateway {
+    let config = &deps.config;
     let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
     let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
     let readers = Shares::new(config.readers_max, config.tenant_readers_max);
     let reads = Semaphore::new(config.reads_max);
     Gateway {
-        parts,
+        deps,
         bodies,
         waiters,
         readers,
         reads,
-        said: Last::default(),
-        tally: Last::default(),
+        store_check: Cached::default(),
+        tally: Cached::default(),
     }
 }

@@ -50,7 +50,7 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     ("prometheus_client::", &["metrics"]),
     // Whoever runs as long as the gateway is missed when it ends; a request's task ends with it.
     ("JoinSet", &["tasks"]),
-    ("tokio::spawn", &["http/receipts"]),
+    ("tokio::spawn", &["http/submit"]),
     ("thread::Builder", &["sink/embedded", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];

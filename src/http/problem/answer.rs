@@ -41,7 +41,7 @@ struct Parameter {
 
 /// The answer to a request that has this problem.
 pub(super) fn answer(problem: &Problem) -> HttpResponse {
-    let (code, status, title) = problem.facts();
+    let (code, status, title) = problem.metadata();
     let errors = errors(problem);
     let body = Body {
         r#type: format!("/problems/{code}"),

@@ -100,7 +100,7 @@ impl Setup {
         let (intake, writers) = Intake::start(&self.intake, &seen, &wake);
         let (pages, ticks) = watch::channel(());
         let health = Arc::new(Health::default());
-        let parts = http::Parts {
+        let parts = http::HttpDeps {
             config: self.http,
             settings: Arc::new(settings()),
             store: seen.clone(),
@@ -120,7 +120,7 @@ impl Setup {
 }
 
 /// In a thread of its own, which ends when the server is stopped.
-fn serve(parts: http::Parts) -> (SocketAddr, ServerHandle) {
+fn serve(parts: http::HttpDeps) -> (SocketAddr, ServerHandle) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();

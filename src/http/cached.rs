@@ -9,15 +9,15 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// An answer, and when it was given.
-pub(super) struct Last<T>(Mutex<Option<(Instant, T)>>);
+pub(super) struct Cached<T>(Mutex<Option<(Instant, T)>>);
 
-impl<T> Default for Last<T> {
+impl<T> Default for Cached<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Copy> Last<T> {
+impl<T: Copy> Cached<T> {
     /// The last answer, if it is younger than `holds_for`; else a new one.
     pub(super) async fn ask(&self, holds_for: Duration, ask: impl Future<Output = T>) -> T {
         let mut last = self.0.lock().await;

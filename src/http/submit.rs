@@ -11,7 +11,7 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 
 use super::Gateway;
-use super::batch::Layout;
+use super::batch::BatchShape;
 use super::body::Body;
 use super::prefer::Prefer;
 use super::problem::Problem;
@@ -28,7 +28,7 @@ use crate::store::{self, Batch};
 /// What a request posts, checked.
 pub(super) struct Posted {
     pub(super) tenant: TenantId,
-    pub(super) layout: Layout,
+    pub(super) shape: BatchShape,
     /// At least one.
     pub(super) drafts: Vec<Draft>,
     /// Where they were read from; its memory is counted until they are in the log.
@@ -51,21 +51,21 @@ struct Receipt {
 
 /// Appends all of it or nothing, and answers with the receipts.
 pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResponse, Problem> {
-    let Posted { tenant, layout, drafts, body, prefer } = posted;
-    refuse_too_large(&drafts, layout, gateway.parts.config.record_bytes_max)?;
+    let Posted { tenant, shape, drafts, body, prefer } = posted;
+    refuse_too_large(&drafts, shape, gateway.deps.config.record_bytes_max)?;
     let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
     let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
     let mut scopes: Vec<_> =
         drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
     let batch = Batch { tenant: tenant.clone(), drafts };
-    let appended = append(gateway.parts.intake.clone(), batch, body).await;
-    let accepted = appended.map_err(|e| refusal(e, &tenant, layout, event_ids.clone()))?;
+    let appended = append(gateway.deps.intake.clone(), batch, body).await;
+    let accepted = appended.map_err(|e| refusal(e, &tenant, shape, event_ids.clone()))?;
     let (mut up_to, waited) = published_up_to(gateway, &tenant, &accepted, prefer).await;
     if accepted.repeated
         && let Err(error) = correct(gateway, &tenant, &event_ids, &mut receipts, &mut scopes).await
     {
         tracing::warn!(%tenant, %error, "failed to read what was there before");
-        up_to = gateway.parts.published.nothing_yet();
+        up_to = gateway.deps.published.nothing_yet();
     }
     for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes)
     {
@@ -73,7 +73,7 @@ pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResp
         receipt.time = place.time.to_string();
         receipt.published = up_to.covers(accepted.log_id, topic, key, place.position);
     }
-    Ok(answer(layout, &receipts, waited))
+    Ok(answer(shape, &receipts, waited))
 }
 
 /// Tells what was there before as it stands in the log: settings may give it another topic and key
@@ -86,7 +86,7 @@ async fn correct(
     scopes: &mut [(Topic, Key)],
 ) -> Result<(), store::Error> {
     for ((event_id, receipt), scope) in event_ids.iter().zip(receipts).zip(scopes) {
-        if let Some(event) = gateway.parts.store.find(tenant, *event_id).await? {
+        if let Some(event) = gateway.deps.store.find(tenant, *event_id).await? {
             (receipt.topic, receipt.key) = (event.topic.to_string(), event.key.to_string());
             *scope = (event.topic, event.key);
         }
@@ -104,9 +104,9 @@ async fn append(intake: Arc<Intake>, batch: Batch, body: Body) -> Result<Accepte
     task.await.map_err(lost)?
 }
 
-fn refuse_too_large(drafts: &[Draft], layout: Layout, bytes_max: usize) -> Result<(), Problem> {
+fn refuse_too_large(drafts: &[Draft], shape: BatchShape, bytes_max: usize) -> Result<(), Problem> {
     match drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
-        Some(index) => Err(Problem::RecordTooLarge { pointer: layout.pointer(index), bytes_max }),
+        Some(index) => Err(Problem::RecordTooLarge { pointer: shape.pointer(index), bytes_max }),
         None => Ok(()),
     }
 }
@@ -127,14 +127,14 @@ fn receipt(draft: &Draft) -> Receipt {
 fn refusal(
     error: intake::Error,
     tenant: &TenantId,
-    layout: Layout,
+    shape: BatchShape,
     event_ids: Vec<EventId>,
 ) -> Problem {
     match error {
         intake::Error::Full => Problem::QueueFull,
         intake::Error::TenantFull(_) => Problem::TenantQueueFull,
         intake::Error::Conflict { index, position } => Problem::EventIdConflict {
-            pointer: format!("{}/eventId", layout.pointer(index)),
+            pointer: format!("{}/eventId", shape.pointer(index)),
             position,
         },
         intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
@@ -155,7 +155,7 @@ async fn published_up_to(
     accepted: &Accepted,
     prefer: Prefer,
 ) -> (PublishedUpTo, Option<Duration>) {
-    let published = &gateway.parts.published;
+    let published = &gateway.deps.published;
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
     let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
@@ -175,11 +175,11 @@ async fn published_up_to(
 
 /// A waiter's share, where anybody would wait; it may be one of nothing.
 fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<Share> {
-    let waits = !wait.is_zero() && gateway.parts.published.has_relay();
+    let waits = !wait.is_zero() && gateway.deps.published.has_relay();
     match gateway.waiters.take(tenant, usize::from(waits)) {
         Ok(share) => Some(share),
         Err(full) => {
-            gateway.parts.metrics.wait_refused(match full {
+            gateway.deps.metrics.wait_refused(match full {
                 Full::All => "all",
                 Full::Tenant => "tenant",
             });
@@ -188,13 +188,13 @@ fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<
     }
 }
 
-fn answer(layout: Layout, receipts: &[Receipt], waited: Option<Duration>) -> HttpResponse {
+fn answer(shape: BatchShape, receipts: &[Receipt], waited: Option<Duration>) -> HttpResponse {
     let mut response = HttpResponse::Created();
     if let Some(wait) = waited {
         response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
     }
-    match (layout, receipts) {
-        (Layout::One, [receipt]) => response.json(receipt),
+    match (shape, receipts) {
+        (BatchShape::One, [receipt]) => response.json(receipt),
         _ => response.json(receipts),
     }
 }
