@@ -5,6 +5,8 @@
 //! still waits or not, and whatever the store has against others of its commit. Memory is bounded:
 //! what doesn't fit is refused at once, and nothing of it was written.
 
+mod config;
+mod error;
 mod queue;
 mod writer;
 
@@ -14,8 +16,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::draft::Draft;
-use crate::domain::lane::Lane;
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Shares};
 use crate::store::{self, Batch, Outcome, Receipt, Store};
@@ -23,60 +24,9 @@ use crate::tasks::{Ended, Tasks};
 
 use queue::{Job, Queue};
 
-/// How much may wait, and how much goes into one commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Batches that may wait at each writer.
-    pub queue_batches_max: usize,
-    /// Bytes that may wait in all.
-    pub queue_bytes_max: usize,
-    /// Bytes of one tenant that may wait; a single batch may be larger.
-    pub tenant_bytes_max: usize,
-    /// Drafts that share a commit, at most; but a batch is never split.
-    pub group_drafts_max: usize,
-    /// Bytes that share a commit, at most; but a batch is never split.
-    pub group_bytes_max: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            queue_batches_max: 4096,
-            queue_bytes_max: 128 << 20,
-            tenant_bytes_max: 64 << 20,
-            group_drafts_max: 2048,
-            group_bytes_max: 16 << 20,
-        }
-    }
-}
-
-/// Why a batch is not in the log; nothing of it was written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// Too much waits already: try later.
-    #[error("too many changes wait for the store")]
-    Full,
-    /// Too much of this tenant waits already: try later.
-    #[error("too many changes of tenant `{0}` wait for the store")]
-    TenantFull(TenantId),
-    /// An event id is in the log with other content.
-    #[error("the event id of change {index} stands for other content (position {position})")]
-    Conflict {
-        /// Which draft of the batch, from 0.
-        index: usize,
-        /// Where the event with that id stands; [`Position::START`] if that is in the batch itself.
-        position: Position,
-    },
-    /// The tenant is not enabled.
-    #[error("the tenant is not enabled")]
-    NotEnabled,
-    /// The store takes writes, but not this batch, and will not if it comes again.
-    #[error("the store takes writes, but not this batch: {}", .0.why())]
-    Unstorable(#[source] store::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
+pub use config::Config;
+pub use error::Error;
+pub use writer::Wake;
 
 /// A batch that is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +38,6 @@ pub struct Accepted {
     /// Whether any of the drafts was there before.
     pub repeated: bool,
 }
-
-/// Called with the lane of every tenant that has new events.
-pub type Wake = Arc<dyn Fn(Lane) + Send + Sync>;
 
 /// The way in.
 pub struct Intake {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::body_guard;
+use super::gateway::Gateway;
 use super::problem::Problem;
-use super::{Gateway, body_guard};
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Share};
 

@@ -1,6 +1,6 @@
 //! The connections: how many there may be, who makes room, and how each of them stands.
 //!
-//! Asked by `gate` for every connection, and by `body_guard` for every request. A new connection
+//! Asked by `gate` for every connection, and by `middleware` for every request. A new connection
 //! takes the seat of the one that has been idle for the longest, if all are taken. Where none is
 //! idle, a few may still come in beyond the limit, for probes alone: whoever else comes is told
 //! that there is no room.

@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use uuid::{Uuid, Variant};
 
-use super::Shared;
+use super::gateway::Shared;
 use super::header;
 use super::problem::Problem;
 use crate::clock::Clock;

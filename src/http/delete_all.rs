@@ -5,9 +5,9 @@
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::Shared;
 use super::batch::BatchShape;
 use super::context::TenantContext;
+use super::gateway::Shared;
 use super::problem::Problem;
 use super::submit::{Posted, submit};
 use super::{body, media_type, path, prefer};

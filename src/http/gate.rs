@@ -5,7 +5,7 @@
 //! pipelined behind a request or an answer that ends the connection, and tell of one request's
 //! connection what the next one's head says. So the next head is handed on only when the one before
 //! it is answered. What is no head, comes too slowly, or finds no room is handed on as a request
-//! that `body_guard` refuses: so it is answered, counted and told like any other.
+//! that `middleware` refuses: so it is answered, counted and told like any other.
 
 mod body;
 mod head;

@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{Gateway, Shared};
+use super::gateway::{Gateway, Shared, StoreCheck};
 use crate::store::Error;
 
 /// How long the store may think about how it is.
@@ -32,10 +32,6 @@ type Troubles = BTreeMap<String, String>;
 pub(super) async fn up() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
-
-/// What the store says, in words of ours alone; probes share it, since each check is a durable
-/// write.
-pub(super) type StoreCheck = Result<(), &'static str>;
 
 /// Whether it takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use tokio::time::timeout;
 
-use super::{Gateway, Shared, health};
+use super::gateway::{Gateway, Shared};
+use super::health;
 use crate::metrics::MEDIA_TYPE;
 use crate::store::Tally;
 

@@ -1,7 +1,7 @@
 //! Tells of each request once its answer is known: counts and durations, and a line about what was
 //! refused.
 //!
-//! Fed by `body_guard`; feeds the metrics and the log. Labels are bounded: a target that is no route
+//! Fed by `middleware`; feeds the metrics and the log. Labels are bounded: a target that is no route
 //! is one of them. A line never has a body or a token in it.
 
 use std::time::Duration;
@@ -11,8 +11,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage};
 
 use super::context::REQUEST_ID;
+use super::gateway::Shared;
+use super::header;
 use super::problem::Problem;
-use super::{Shared, header};
+use super::routes::PATHS;
 use crate::domain::tenant::TenantId;
 use crate::metrics::Request;
 
@@ -28,22 +30,26 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
         route: route(response),
         method: method(request.method()),
         status: response.status().as_u16(),
-        problem: problem.map(Problem::code),
+        problem: problem.map(|problem| problem.metadata().code),
         took,
     };
     gateway.deps.metrics.answered(&answered);
     if let Some(problem) = problem {
         tell(response, &answered, problem);
-        if problem.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        if problem.metadata().status == StatusCode::INTERNAL_SERVER_ERROR {
             // A fault of ours or of the store's data, told once and counted like every trouble.
-            tracing::warn!(problem = problem.code(), why = problem.cause(), "failed to answer");
+            tracing::warn!(
+                problem = problem.metadata().code,
+                why = problem.cause(),
+                "failed to answer"
+            );
         }
     }
 }
 
 fn route(response: &ServiceResponse) -> &'static str {
     let pattern = response.request().match_pattern();
-    let known = |pattern: String| super::ROUTES.into_iter().find(|route| *route == pattern);
+    let known = |pattern: String| PATHS.iter().copied().find(|path| *path == pattern);
     pattern.and_then(known).unwrap_or(NO_ROUTE)
 }
 
@@ -55,7 +61,7 @@ fn tell(response: &ServiceResponse, answered: &Request, problem: &Problem) {
     let extensions = response.request().extensions();
     let tenant = extensions.get::<TenantId>().map_or("", TenantId::as_str);
     let request_id = header::traced(response.request(), REQUEST_ID).unwrap_or_default();
-    let (status, route, code) = (answered.status, answered.route, problem.code());
+    let (status, route, code) = (answered.status, answered.route, problem.metadata().code);
     let why = problem.cause();
     tracing::debug!(status, problem = code, tenant, route, request_id, why, "refused a request");
 }

@@ -6,8 +6,8 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::Shared;
 use super::context::TenantContext;
+use super::gateway::Shared;
 use super::problem::Problem;
 use super::{body, media_type, path};
 use crate::domain::event::EventId;

@@ -4,12 +4,10 @@
 //! carries FOLIO's `errors` too. The exhaustive match gives each problem one permanent id.
 
 mod answer;
+mod metadata;
 
 use std::error::Error;
 use std::fmt::Display;
-
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError};
 
 use crate::domain::Invalid;
 use crate::domain::event::EventId;
@@ -21,6 +19,9 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::store;
+
+/// The most names that are listed.
+const LISTED_MAX: usize = 100;
 
 /// What can be wrong; the message is the answer's detail.
 #[derive(Debug, thiserror::Error)]
@@ -123,101 +124,6 @@ impl Problem {
         Self::Syntax { pointer, place, error }
     }
 
-    /// The permanent id: the problem's type, and FOLIO's code.
-    pub(super) fn code(&self) -> &'static str {
-        self.metadata().0
-    }
-
-    /// The answer's status.
-    pub(super) fn status(&self) -> StatusCode {
-        self.metadata().1
-    }
-
-    /// Permanent id, status, title.
-    fn metadata(&self) -> (&'static str, StatusCode, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::MissingTenant => ("missing-tenant", S::BAD_REQUEST, "No tenant"),
-            Self::BadTenant(_) => ("bad-tenant", S::BAD_REQUEST, "Illegal tenant"),
-            Self::BadHeader { .. } => ("bad-header", S::BAD_REQUEST, "Illegal header"),
-            Self::BadPath { .. } => ("bad-path", S::BAD_REQUEST, "Illegal path"),
-            Self::BadQuery { .. } => ("bad-query", S::BAD_REQUEST, "Illegal query"),
-            Self::Syntax { error: SyntaxError::Utf8(_), .. } => {
-                ("invalid-utf8", S::BAD_REQUEST, "Not UTF-8")
-            }
-            Self::Syntax { error: SyntaxError::Json(_), .. } => {
-                ("invalid-json", S::BAD_REQUEST, "Not JSON")
-            }
-            Self::BodyBroken { .. } => ("body-broken", S::BAD_REQUEST, "Broken body"),
-            Self::BadRequest { .. } => ("bad-request", S::BAD_REQUEST, "Malformed request"),
-            Self::HeadTooLarge => {
-                ("head-too-large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "Head too large")
-            }
-            Self::HeadTimeout => ("head-timeout", S::REQUEST_TIMEOUT, "Head too slow"),
-            Self::ConnectionsFull => {
-                ("connections-full", S::SERVICE_UNAVAILABLE, "Too many connections")
-            }
-            Self::NotFound => ("not-found", S::NOT_FOUND, "Not found"),
-            Self::UnknownEntity(_) => ("unknown-entity", S::NOT_FOUND, "Unknown entity"),
-            Self::UnknownProcessEvent(_) => {
-                ("unknown-process-event", S::NOT_FOUND, "Unknown process event")
-            }
-            Self::TenantNotEnabled(_) => ("tenant-not-enabled", S::NOT_FOUND, "Tenant not enabled"),
-            Self::UnknownEvent(_) => ("unknown-event", S::NOT_FOUND, "Unknown event"),
-            Self::UnknownParked(_) => ("unknown-parked", S::NOT_FOUND, "Nothing parked"),
-            Self::NotParked { .. } => ("not-parked", S::CONFLICT, "Not parked"),
-            Self::TopicParked { .. } => ("topic-parked", S::CONFLICT, "Topic parked"),
-            Self::RelayStopped { .. } => ("relay-stopped", S::CONFLICT, "Publishing is stopped"),
-            Self::MethodNotAllowed { .. } => {
-                ("method-not-allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
-            }
-            Self::BodyTimeout => ("body-timeout", S::REQUEST_TIMEOUT, "Body too slow"),
-            Self::EventIdConflict { .. } => ("event-id-conflict", S::CONFLICT, "Event id in use"),
-            Self::BodyTooLarge { .. } => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
-            Self::BatchTooLarge { .. } => {
-                ("batch-too-large", S::PAYLOAD_TOO_LARGE, "Batch too large")
-            }
-            Self::RecordTooLarge { .. } => {
-                ("record-too-large", S::PAYLOAD_TOO_LARGE, "Record too large")
-            }
-            Self::UnsupportedMediaType { .. } => {
-                ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
-            }
-            Self::EmptyBatch => ("empty-batch", S::UNPROCESSABLE_ENTITY, "Empty batch"),
-            Self::Illegal(all) => (shared_code(all), S::UNPROCESSABLE_ENTITY, "Illegal change"),
-            Self::TenantQueueFull => {
-                ("tenant-queue-full", S::TOO_MANY_REQUESTS, "Tenant's queue full")
-            }
-            Self::QueueFull => ("queue-full", S::SERVICE_UNAVAILABLE, "Queue full"),
-            Self::TenantBodiesFull => {
-                ("tenant-bodies-full", S::TOO_MANY_REQUESTS, "Too many bodies of the tenant")
-            }
-            Self::BodiesFull => ("bodies-full", S::SERVICE_UNAVAILABLE, "Too many bodies"),
-            Self::TenantReadsFull => {
-                ("tenant-reads-full", S::TOO_MANY_REQUESTS, "Too many reads of the tenant")
-            }
-            Self::ReadsFull => ("reads-full", S::SERVICE_UNAVAILABLE, "Too many reads"),
-            Self::StoreUnavailable(_) => {
-                ("store-unavailable", S::SERVICE_UNAVAILABLE, "Store unavailable")
-            }
-            Self::OutcomeUnknown { .. } => {
-                ("outcome-unknown", S::SERVICE_UNAVAILABLE, "Outcome unknown")
-            }
-            Self::Unstorable(_) => ("unstorable", S::INTERNAL_SERVER_ERROR, "Not storable"),
-            Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
-        }
-    }
-}
-
-/// The code that all violations have; `illegal-change` when they differ.
-fn shared_code(all: &[Violation]) -> &'static str {
-    match all {
-        [first, rest @ ..] if rest.iter().all(|v| v.code == first.code) => first.code,
-        _ => "illegal-change",
-    }
-}
-
-impl Problem {
     /// What the store said, for the log; an answer doesn't tell it.
     pub(super) fn cause(&self) -> String {
         self.source().map(ToString::to_string).unwrap_or_default()
@@ -236,16 +142,6 @@ impl From<store::Error> for Problem {
     }
 }
 
-impl ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        self.status()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        answer::answer(self)
-    }
-}
-
 /// So much of a text as an answer shows.
 fn clip(text: &str) -> String {
     const CHARS_MAX: usize = 2048;
@@ -258,7 +154,7 @@ fn clip(text: &str) -> String {
 fn some(names: &[String]) -> impl Display {
     match names {
         [] => "none".to_owned(),
-        names => names.iter().take(answer::LISTED_MAX).cloned().collect::<Vec<_>>().join(", "),
+        names => names.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", "),
     }
 }
 

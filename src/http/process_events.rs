@@ -4,9 +4,9 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Shared;
 use super::batch::Batch;
 use super::context::TenantContext;
+use super::gateway::Shared;
 use super::problem::Problem;
 use super::submit::{Posted, submit};
 use super::{body, media_type, path, prefer};

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
-use actix_web::{App, middleware};
+use actix_web::middleware::from_fn;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
-use super::cached::Cached;
+use super::config::Config;
 use super::connections::{Connections, EXTRA_MAX};
 use super::gate::{Gate, Patience};
-use super::{Config, Gateway, HttpDeps, Shared, body_guard, routes};
-use crate::shares::Shares;
+use super::gateway::{Gateway, HttpDeps, Shared};
+use super::middleware;
+use super::routes::routes;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -33,12 +34,9 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let connections = Connections::new(connections_max);
     let patience = Patience { head: head_timeout, answer: answer_timeout };
-    let gateway = Shared::new(gateway(deps));
+    let gateway = Shared::new(Gateway::new(deps));
     let app = move || {
-        App::new()
-            .app_data(gateway.clone())
-            .wrap(middleware::from_fn(body_guard::around))
-            .configure(routes)
+        App::new().app_data(gateway.clone()).wrap(from_fn(middleware::around)).configure(routes)
     };
     let builder = Server::build()
         .workers(workers)
@@ -68,21 +66,4 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
         fn_service(gate).and_then(http)
     };
     Ok(builder.listen("http", listener, worker)?.run())
-}
-
-fn gateway(deps: HttpDeps) -> Gateway {
-    let config = &deps.config;
-    let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
-    let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
-    let readers = Shares::new(config.readers_max, config.tenant_readers_max);
-    let reads = Semaphore::new(config.reads_max);
-    Gateway {
-        deps,
-        bodies,
-        waiters,
-        readers,
-        reads,
-        store_check: Cached::default(),
-        tally: Cached::default(),
-    }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use serde::Serialize;
 
-use super::Gateway;
 use super::batch::BatchShape;
 use super::body::Body;
+use super::gateway::Gateway;
 use super::prefer::Prefer;
 use super::problem::Problem;
 use crate::domain::draft::Draft;

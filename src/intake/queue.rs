@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Config, Error};
+use super::config::Config;
+use super::error::Error;
 use crate::shares::Share;
 use crate::store::{Batch, Outcome, Store};
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::error::Error;
 use super::queue::{Job, Queue};
-use super::{Error, Wake};
+use crate::domain::lane::Lane;
 use crate::store::{self, Batch, Outcome, Store};
 
 /// How often a commit of unknown outcome is asked for again, and how long before the first time.
@@ -20,6 +21,9 @@ const ASK_AGAIN_MAX: u32 = 6;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long a group that failed is tried by halves: the next one waits meanwhile.
 const BISECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Called with the lane of every tenant that has new events.
+pub type Wake = Arc<dyn Fn(Lane) + Send + Sync>;
 
 /// Runs until the queue is closed and empty.
 pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {

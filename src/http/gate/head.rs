@@ -8,8 +8,8 @@
 use actix_web::http::{Method, Uri};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 
-use super::super::problem::Problem;
 use super::body::{Body, Chunk};
+use crate::http::problem::Problem;
 
 const HEADERS_MAX: usize = 96;
 /// Always answered, even when there is no room for anybody else.
@@ -162,8 +162,8 @@ mod tests {
     use bytes::BytesMut;
     use tokio_util::codec::Decoder;
 
-    use super::super::body::{Body, Chunk};
     use super::{Kind, read};
+    use crate::http::gate::body::{Body, Chunk};
 
     /// Changes some bytes, or leaves some out, or doubles some.
     fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {

@@ -2,16 +2,15 @@
 //!
 //! Fed by `problem`; feeds the client. Every text in it is bounded, whatever was sent.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use super::{Problem, clip};
+use super::metadata::ProblemMetadata;
+use super::{LISTED_MAX, Problem, clip};
 use crate::domain::violation::{self, Violation};
 
-/// The most names that are listed.
-pub(super) const LISTED_MAX: usize = 100;
 /// When to try again what was refused for want of room, or while the store is away.
 const RETRY_AFTER_SECS: u64 = 1;
 
@@ -39,9 +38,19 @@ struct Parameter {
     value: String,
 }
 
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.metadata().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        answer(self)
+    }
+}
+
 /// The answer to a request that has this problem.
-pub(super) fn answer(problem: &Problem) -> HttpResponse {
-    let (code, status, title) = problem.metadata();
+fn answer(problem: &Problem) -> HttpResponse {
+    let ProblemMetadata { code, status, title } = problem.metadata();
     let errors = errors(problem);
     let body = Body {
         r#type: format!("/problems/{code}"),
@@ -70,7 +79,12 @@ fn errors(problem: &Problem) -> Vec<Error> {
         return violations.iter().take(violation::MAX).map(of_violation).collect();
     }
     let message = clip(&problem.to_string());
-    vec![Error { message, r#type: "error", code: problem.code(), parameters: parameters(problem) }]
+    vec![Error {
+        message,
+        r#type: "error",
+        code: problem.metadata().code,
+        parameters: parameters(problem),
+    }]
 }
 
 fn of_violation(violation: &Violation) -> Error {

@@ -1,37 +1,31 @@
-//! `GET /domain-events` and `GET /domain-events/{eventId}`: a tenant's log, page by page or by id.
+//! `GET /domain-events`: a tenant's log, page by page.
 //!
 //! Fed by the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
 //! bytes and rows looked at, so one that is empty may still have a next.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
 
-use super::context::TenantContext;
-use super::event::Event;
-use super::path;
-use super::problem::Problem;
-use super::query::Query;
-use super::{Gateway, Shared};
+use super::turn::turn;
+use super::view::Event;
 use crate::domain::Invalid;
 use crate::domain::entity::EventName;
-use crate::domain::event::{EventId, EventType};
+use crate::domain::event::EventType;
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::shares::{Full, Share};
+use crate::http::context::TenantContext;
+use crate::http::gateway::{Gateway, Shared};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::store::Scan;
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 const PAGE_BYTES_MAX: usize = 4 << 20;
 const PAGE_ROWS_MAX: usize = 2_000;
-const TURN_WITHIN: Duration = Duration::from_secs(5);
 const PARAMETERS: [&str; 8] = ["producer", "entity", "key", "type", "from", "to", "after", "limit"];
 
 /// A page; `next` is what to ask `after` next, `null` at the log's end.
@@ -41,7 +35,7 @@ struct Page<'a> {
     next: Option<u64>,
 }
 
-pub(super) async fn page(
+pub(in crate::http) async fn list(
     context: TenantContext,
     request: HttpRequest,
     gateway: Shared,
@@ -58,38 +52,6 @@ pub(super) async fn page(
     let events = slice.events.iter().map(|e| Event::new(e, &up_to)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());
     Ok(HttpResponse::Ok().json(Page { events, next }))
-}
-
-pub(super) async fn one(
-    context: TenantContext,
-    request: HttpRequest,
-    gateway: Shared,
-) -> Result<HttpResponse, Problem> {
-    let [segment] = path::segments(&request, 1)?;
-    let id = EventId::parse(&segment)
-        .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
-    let tenant = context.tenant();
-    let _turn = turn(&gateway, tenant).await?;
-    let up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
-    let found = gateway.deps.store.find(tenant, id).await?;
-    let envelope = found.ok_or(Problem::UnknownEvent(id))?;
-    Ok(HttpResponse::Ok().json(Event::new(&envelope, &up_to)?))
-}
-
-/// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the
-/// others' turns come in time.
-async fn turn<'a>(
-    gateway: &'a Gateway,
-    tenant: &TenantId,
-) -> Result<(SemaphorePermit<'a>, Share), Problem> {
-    let share = gateway.readers.take(tenant, 1).map_err(|full| match full {
-        Full::All => Problem::ReadsFull,
-        Full::Tenant => Problem::TenantReadsFull,
-    })?;
-    match timeout(TURN_WITHIN, gateway.reads.acquire()).await {
-        Ok(Ok(turn)) => Ok((turn, share)),
-        Ok(Err(_)) | Err(_) => Err(Problem::ReadsFull),
-    }
 }
 
 fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {

@@ -1,14 +1,14 @@
 //! A sealed event as a reader sees it.
 //!
-//! Fed by `log` with envelopes; the payload goes out byte for byte as it was stored.
+//! Fed by `list` and `get` with envelopes; the payload goes out byte for byte as it was stored.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::problem::Problem;
 use crate::domain::envelope::Envelope;
 use crate::domain::headers::Headers;
 use crate::follow::published::PublishedUpTo;
+use crate::http::problem::Problem;
 use crate::store;
 
 /// One event of the log.

@@ -1,0 +1,30 @@
+//! `GET /domain-events/{eventId}`: one event of a tenant's log.
+//!
+//! Fed by the store; feeds tenant admins. An event of another tenant is not found.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::turn::turn;
+use super::view::Event;
+use crate::domain::event::EventId;
+use crate::domain::position::Position;
+use crate::http::context::TenantContext;
+use crate::http::gateway::Shared;
+use crate::http::path;
+use crate::http::problem::Problem;
+
+pub(in crate::http) async fn get(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let [segment] = path::segments(&request, 1)?;
+    let id = EventId::parse(&segment)
+        .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
+    let tenant = context.tenant();
+    let _turn = turn(&gateway, tenant).await?;
+    let up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
+    let found = gateway.deps.store.find(tenant, id).await?;
+    let envelope = found.ok_or(Problem::UnknownEvent(id))?;
+    Ok(HttpResponse::Ok().json(Event::new(&envelope, &up_to)?))
+}

@@ -1,0 +1,74 @@
+//! What is done around every request: what can't be read is refused, the body is held until the
+//! answer is out, the answer says how it may be kept, and it is counted.
+//!
+//! Fed by actix before routing; feeds `body_guard` with the body, and `observe` with the answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+
+use super::body_guard::{leave, take};
+use super::connections::{Connection, Turn};
+use super::observe::observe;
+
+/// Around every request.
+pub(super) async fn around(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<Answer>, Error> {
+    let since = Instant::now();
+    let connection = request.request().conn_data::<Arc<Connection>>().cloned();
+    let turn = connection.as_ref().map(Connection::turn);
+    let payload = request.take_payload();
+    leave(request.request(), payload);
+    let refusal = connection.as_ref().and_then(|connection| connection.refusal());
+    let is_refused = refusal.is_some();
+    let mut response = match refusal {
+        Some(problem) => request.error_response(problem),
+        None => next.call(request).await?,
+    };
+    if is_refused || connection.is_some_and(|connection| connection.ends()) {
+        response.response_mut().head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    }
+    say_how_it_may_be_kept(&mut response);
+    observe(&response, since.elapsed());
+    let unread = take(response.request());
+    Ok(response.map_body(|_, body| Answer { body, _unread: unread, _turn: turn }))
+}
+
+/// Nobody keeps it, and what one tenant got is no answer to another.
+fn say_how_it_may_be_kept(response: &mut ServiceResponse) {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("X-Okapi-Tenant"));
+}
+
+/// An answer's body, and with it what is left of the request's, and its turn.
+pub(super) struct Answer {
+    body: BoxBody,
+    _unread: Payload,
+    _turn: Option<Turn>,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<bytes::Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

@@ -1,0 +1,65 @@
+//! The whole surface: every route, and what answers it.
+//!
+//! Fed by `server`, which serves it; read by `observe`, which counts by it.
+
+use actix_web::guard::{Any, Get, Head};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
+
+use super::problem::Problem;
+use super::{delete_all, domain_events, health, metrics, parked, process_events};
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path;)*) => {
+        /// Every route's path.
+        pub(super) const PATHS: &[&str] = &[$($path),*];
+
+        /// Gives the app every route.
+        pub(super) fn routes(app: &mut web::ServiceConfig) {
+            app$(.service($method($path, $handler)))*.default_service(web::to(no_route));
+        }
+    };
+}
+
+routes! {
+    post "/domain-events/{producer}/{entity}"            => domain_events::post::post;
+    post "/domain-events/{producer}/{entity}/delete-all" => delete_all::post;
+    post "/process-events/{producer}/{event}"            => process_events::post;
+    read "/domain-events"                                => domain_events::list::list;
+    read "/domain-events/{eventId}"                      => domain_events::get::get;
+    read "/parked"                                       => parked::all;
+    post "/parked/{id}/release"                          => parked::release;
+    post "/parked/{id}/discard"                          => parked::discard;
+    read "/livez"                                        => health::up;
+    read "/admin/health"                                 => health::up;
+    read "/readyz"                                       => health::ready;
+    read "/metrics"                                      => metrics::all;
+}
+
+fn post<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "POST" }) };
+    web::resource(path).route(web::post().to(handler)).default_service(web::to(other))
+}
+
+fn read<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD" }) };
+    let route = web::route().guard(Any(Get()).or(Head())).to(handler);
+    web::resource(path).route(route).default_service(web::to(other))
+}
+
+async fn no_route() -> Result<HttpResponse, Problem> {
+    refused(Problem::NotFound)
+}
+
+fn refused(problem: Problem) -> Result<HttpResponse, Problem> {
+    Err(problem)
+}

@@ -1,0 +1,30 @@
+//! Limits of what waits for the store.
+//!
+//! Built by the room `config`; read by `Intake` and `queue`.
+
+/// How much may wait, and how much goes into one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Batches that may wait at each writer.
+    pub queue_batches_max: usize,
+    /// Bytes that may wait in all.
+    pub queue_bytes_max: usize,
+    /// Bytes of one tenant that may wait; a single batch may be larger.
+    pub tenant_bytes_max: usize,
+    /// Drafts that share a commit, at most; but a batch is never split.
+    pub group_drafts_max: usize,
+    /// Bytes that share a commit, at most; but a batch is never split.
+    pub group_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            queue_batches_max: 4096,
+            queue_bytes_max: 128 << 20,
+            tenant_bytes_max: 64 << 20,
+            group_drafts_max: 2048,
+            group_bytes_max: 16 << 20,
+        }
+    }
+}
