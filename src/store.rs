@@ -32,7 +32,7 @@ use crate::domain::event::EventId;
 use crate::domain::filter::Filter;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Asked, Parked};
+use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -335,11 +335,11 @@ pub trait Parking: Send + Sync {
 
     /// Asks for what is parked to be released or discarded; `false` if there is none of that id
     /// whose state is `parked`, or something was asked for it already.
-    async fn ask(
+    async fn request(
         &self,
         tenant: &TenantId,
         event_id: EventId,
-        asked: Asked,
+        request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error>;
 

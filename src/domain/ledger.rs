@@ -105,10 +105,10 @@ mod tests {
             cause: String::new(),
             time: Time::ZERO,
             state: State::Parked,
-            behind: position.back(1),
-            counted: position,
+            released_to: position.back(1),
+            counted_to: position,
             events: 1,
-            asked: None,
+            requested: None,
             reason: None,
             ledger: number,
         }
@@ -122,7 +122,7 @@ mod tests {
         let over = Parked { state: State::Discarded(Position::new(9).unwrap()), ..parked(5) };
         assert_eq!(Ledger::of(&[parked(3), over.clone()]), Ledger::of(&[parked(3)]).numbered(5));
         assert_eq!(Ledger::of(&[over]), Ledger::default().numbered(5));
-        let counted = Parked { events: 7, counted: Position::new(9).unwrap(), ..parked(3) };
+        let counted = Parked { events: 7, counted_to: Position::new(9).unwrap(), ..parked(3) };
         assert_eq!(Ledger::of(&[counted]), Ledger::of(&[parked(3)]), "counting is no transition");
         for other in [
             Parked { state: State::Releasing, ..parked(3) },

@@ -25,7 +25,7 @@ pub enum State {
     /// It is being published, from its first event on.
     Releasing,
     /// It was published up to here, and goes on with the rest.
-    Joined(Position),
+    Resolved(Position),
     /// The DELETE_ALL at this position made it void.
     Superseded(Position),
     /// It was given up, up to here.
@@ -38,7 +38,7 @@ impl State {
         match self {
             Self::Parked => "parked",
             Self::Releasing => "releasing",
-            Self::Joined(_) => "joined",
+            Self::Resolved(_) => "resolved",
             Self::Superseded(_) => "superseded",
             Self::Discarded(_) => "discarded",
         }
@@ -48,7 +48,7 @@ impl State {
     pub const fn ended(self) -> Option<Position> {
         match self {
             Self::Parked | Self::Releasing => None,
-            Self::Joined(at) | Self::Superseded(at) | Self::Discarded(at) => Some(at),
+            Self::Resolved(at) | Self::Superseded(at) | Self::Discarded(at) => Some(at),
         }
     }
 
@@ -57,7 +57,7 @@ impl State {
         match (word, ended) {
             ("parked", None) => Some(Self::Parked),
             ("releasing", None) => Some(Self::Releasing),
-            ("joined", Some(at)) => Some(Self::Joined(at)),
+            ("resolved", Some(at)) => Some(Self::Resolved(at)),
             ("superseded", Some(at)) => Some(Self::Superseded(at)),
             ("discarded", Some(at)) => Some(Self::Discarded(at)),
             _ => None,
@@ -84,7 +84,7 @@ impl Ended {
     /// The same end, at `last` at the latest.
     pub fn no_later(self, last: Position) -> Self {
         let state = match self.state {
-            State::Joined(at) => State::Joined(at.min(last)),
+            State::Resolved(at) => State::Resolved(at.min(last)),
             State::Superseded(at) => State::Superseded(at.min(last)),
             State::Discarded(at) => State::Discarded(at.min(last)),
             open @ (State::Parked | State::Releasing) => open,
@@ -95,14 +95,14 @@ impl Ended {
 
 /// What somebody wants done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum Request {
     /// Publish it: what stood in its way is gone.
     Release,
     /// Give it up.
     Discard,
 }
 
-impl Asked {
+impl Request {
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -143,13 +143,13 @@ pub struct Parked {
     /// How it stands.
     pub state: State,
     /// Up to here it is published, by its release.
-    pub behind: Position,
+    pub released_to: Position,
     /// Up to here its events are counted.
-    pub counted: Position,
+    pub counted_to: Position,
     /// How many of them stay behind, or stayed when it ended.
     pub events: u64,
     /// What somebody wants done, until it is begun.
-    pub asked: Option<Asked>,
+    pub requested: Option<Request>,
     /// Why they want it.
     pub reason: Option<String>,
     /// The number, in its log's ledger, of the transition that was written last.
@@ -165,8 +165,8 @@ impl Parked {
     /// Ends it. One that has joined the rest is published up to there.
     pub fn end(&mut self, ended: &Ended) {
         (self.state, self.events) = (ended.state, ended.events);
-        if let State::Joined(at) = ended.state {
-            self.behind = at;
+        if let State::Resolved(at) = ended.state {
+            self.released_to = at;
         }
     }
 
@@ -191,11 +191,12 @@ impl Parked {
 
     /// Whether an event at that place is not published, though the relay has passed it.
     pub fn holds(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> bool {
-        let its =
-            self.log_id == log_id && self.concerns(topic, key, position) && position > self.behind;
+        let its = self.log_id == log_id
+            && self.concerns(topic, key, position)
+            && position > self.released_to;
         its && match self.state {
             State::Parked | State::Releasing => true,
-            State::Joined(_) => false,
+            State::Resolved(_) => false,
             State::Superseded(at) => position < at,
             State::Discarded(at) => position <= at,
         }
@@ -203,10 +204,10 @@ impl Parked {
 }
 
 /// Why somebody wants something done with it: `{reason?}`; who gives something up says why.
-pub fn reason(raw: &Raw, asked: Asked) -> Result<Option<String>, Vec<Violation>> {
+pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
     let members = Members::parse(raw, &["reason"], "")?;
     match members.string("reason")? {
-        None if asked == Asked::Discard => {
+        None if request == Request::Discard => {
             Err(members.violation("reason", "missing-reason", "must say why it is given up"))
         }
         Some(reason)
@@ -228,7 +229,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{
-        Asked, EventId, Key, LogId, Parked, Position, Raw, State, TenantId, Time, Topic, reason,
+        EventId, Key, LogId, Parked, Position, Raw, Request, State, TenantId, Time, Topic, reason,
     };
 
     fn parked(state: State) -> Parked {
@@ -242,10 +243,10 @@ mod tests {
             cause: String::new(),
             time: Time::ZERO,
             state,
-            behind: Position::from_column(4),
-            counted: Position::from_column(9),
+            released_to: Position::from_column(4),
+            counted_to: Position::from_column(9),
             events: 3,
-            asked: None,
+            requested: None,
             reason: None,
             ledger: 1,
         }
@@ -257,7 +258,7 @@ mod tests {
         for (state, held) in [
             (State::Parked, vec![5, 7, 8, 9]),
             (State::Releasing, vec![5, 7, 8, 9]),
-            (State::Joined(at(7)), vec![]),
+            (State::Resolved(at(7)), vec![]),
             (State::Superseded(at(8)), vec![5, 7]),
             (State::Discarded(at(8)), vec![5, 7, 8]),
         ] {
@@ -271,7 +272,7 @@ mod tests {
                 "{state}"
             );
         }
-        let half = Parked { behind: at(7), ..parked(State::Releasing) };
+        let half = Parked { released_to: at(7), ..parked(State::Releasing) };
         let (key, other) = (Key::parse("k").unwrap(), Key::parse("other").unwrap());
         assert!(half.holds(half.log_id, &half.topic, &key, at(8)));
         assert!(!half.holds(half.log_id, &half.topic, &key, at(7)));
@@ -293,13 +294,13 @@ mod tests {
             reason(&raw, asked).map_err(|violations| violations[0].code)
         };
         assert_eq!(
-            asked(r#"{"reason":"test data"}"#, Asked::Discard),
+            asked(r#"{"reason":"test data"}"#, Request::Discard),
             Ok(Some("test data".to_owned()))
         );
-        assert_eq!(asked("{}", Asked::Discard), Err("missing-reason"));
-        assert_eq!(asked("{}", Asked::Release), Ok(None));
-        assert_eq!(asked(r#"{"reason":""}"#, Asked::Release), Err("illegal-reason"));
-        assert_eq!(asked(r#"{"reason":7}"#, Asked::Discard), Err("not-a-string"));
-        assert_eq!(asked(r#"{"why":"x"}"#, Asked::Discard), Err("unknown-member"));
+        assert_eq!(asked("{}", Request::Discard), Err("missing-reason"));
+        assert_eq!(asked("{}", Request::Release), Ok(None));
+        assert_eq!(asked(r#"{"reason":""}"#, Request::Release), Err("illegal-reason"));
+        assert_eq!(asked(r#"{"reason":7}"#, Request::Discard), Err("not-a-string"));
+        assert_eq!(asked(r#"{"why":"x"}"#, Request::Discard), Err("unknown-member"));
     }
 }

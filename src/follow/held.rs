@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::FollowDeps;
-use super::suspects::{self, Suspects};
+use super::parking::bisect::{self, Bisection};
 use crate::domain::envelope::Envelope;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -125,25 +125,25 @@ pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &m
 pub(super) async fn hold(
     deps: &FollowDeps,
     sink: &dyn sink::Sink,
-    suspects: &mut Suspects,
+    bisection: &mut Bisection,
     page: &Page,
     error: &sink::Error,
 ) -> bool {
     match error {
         sink::Error::Unavailable(topics) => {
             for unwritable in topics {
-                let event = suspects::first_of(&unwritable.topic, page).into_iter().next();
+                let event = bisect::first_of(&unwritable.topic, page).into_iter().next();
                 let tenant = event.map(|event| event.tenant.clone());
-                let held = &mut suspects.held;
+                let held = &mut bisection.held;
                 tenant.into_iter().for_each(|tenant| hold_topic(deps, held, tenant, unwritable));
             }
             true
         }
         sink::Error::Early(_) => {
-            let Some(event) = suspects::single(page) else { return false };
+            let Some(event) = bisect::single(page) else { return false };
             let described = sink.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));
-            hold_early(deps, &mut suspects.held, event, &described.unwrap_or_default())
+            hold_early(deps, &mut bisection.held, event, &described.unwrap_or_default())
         }
         _ => false,
     }

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::held;
-use super::parking::Whole;
+use super::parking::Scope;
+use super::parking::bisect::{self, Bisection};
 use super::relay::{self, Relay};
-use super::suspects::{self, Suspects};
 use super::unnamed;
 use super::{Backoff, FollowDeps, LOOK_AGAIN};
 use crate::domain::follower::{Cursor, Follower};
@@ -64,15 +64,15 @@ pub(super) async fn run(
 ) {
     let worker = Worker { who: lane.to_string(), deps, sink, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    let mut suspects = Suspects::default();
+    let mut bisection = Bisection::default();
     while !worker.stop.is_cancelled() {
         let end = match worker.deps.store.take(lane, &worker.deps.replica, LEASE).await {
-            Ok(Some(lease)) => worker.hold(lease, &mut suspects, &mut backoff).await,
+            Ok(Some(lease)) => worker.run_leased(lease, &mut bisection, &mut backoff).await,
             Ok(None) => break,
             Err(error) => Err(error.into()),
         };
         if let Err(end) = end {
-            worker.complain(&end);
+            worker.report(&end);
             if end.is_for_an_operator() {
                 let _ = tokio::time::timeout(STAND, worker.stop.cancelled()).await;
             }
@@ -80,7 +80,7 @@ pub(super) async fn run(
         backoff.sleep(&worker.stop).await;
     }
     worker.deps.health.healthy(&worker.who);
-    suspects.held.clear(&worker.deps.health);
+    bisection.held.clear(&worker.deps.health);
 }
 
 /// What follows a page.
@@ -141,24 +141,24 @@ struct Worker {
 impl Worker {
     /// Holds the lane under one lease, and gives it back in the end. A page that is under way when
     /// the lease is lost is left to Kafka, which knows whose lane it is.
-    async fn hold(
+    async fn run_leased(
         &self,
         lease: Lease,
-        suspects: &mut Suspects,
+        bisection: &mut Bisection,
         backoff: &mut Backoff,
     ) -> Result<(), End> {
         let follow = async {
-            while self.follow(&lease, suspects, backoff).await? == Next::TakeOver {}
+            while self.follow(&lease, bisection, backoff).await? == Next::TakeOver {}
             Ok(())
         };
         self.deps.metrics.lane_taken();
         let end = tokio::select! {
             end = follow => end,
-            lost = self.keep(&lease) => Err(lost),
+            lost = self.keep_renewing(&lease) => Err(lost),
         };
         self.deps.metrics.lane_left();
         if matches!(end, Err(End::Sink(sink::Error::Fenced(_)))) {
-            suspects.rivals.fenced(&self.deps, self.lane, &lease).await;
+            bisection.rivals.fenced(&self.deps, self.lane, &lease).await;
         }
         if let Err(error) = self.deps.store.release(&lease).await {
             tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run \
@@ -168,7 +168,7 @@ impl Worker {
     }
 
     /// Keeps the lease, however long a page or a fence takes; returns when it is lost.
-    async fn keep(&self, lease: &Lease) -> End {
+    async fn keep_renewing(&self, lease: &Lease) -> End {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(RENEW_AFTER).await;
@@ -188,7 +188,7 @@ impl Worker {
     async fn follow(
         &self,
         lease: &Lease,
-        suspects: &mut Suspects,
+        bisection: &mut Bisection,
         backoff: &mut Backoff,
     ) -> Result<Next, End> {
         if !self.wait_for_first_event().await? {
@@ -197,46 +197,46 @@ impl Worker {
         let (mut publisher, mut relay) = self.take_over(lease).await?;
         let mut committed = Vec::new();
         while !self.stop.is_cancelled() {
-            let live = match self.next_page(&mut relay, suspects, &mut committed).await {
-                Err(relay::Error::Renewed(_)) => return Ok(Next::TakeOver),
+            let live = match self.next_page(&mut relay, bisection, &mut committed).await {
+                Err(relay::Error::LogRotated(_)) => return Ok(Next::TakeOver),
                 live => live?,
             };
             if let Some(page) = &live {
                 self.checkpoint(lease, &relay.begin(page)).await?;
                 let (published, meanwhile) = tokio::join!(
                     self.publish(publisher, page),
-                    self.meanwhile(lease, &mut relay, &committed, suspects)
+                    self.meanwhile(lease, &mut relay, &committed, bisection)
                 );
                 publisher = match published {
                     Ok(publisher) => publisher,
-                    Err(error) => return self.refused(lease, &relay, suspects, page, error).await,
+                    Err(error) => return self.refused(lease, &relay, bisection, page, error).await,
                 };
-                suspects.clear(page);
+                bisection.passed(page);
                 relay.prove(page);
-                suspects.held.published(page, &self.deps.health);
+                bisection.held.published(page, &self.deps.health);
                 meanwhile?;
                 committed = cursors(page);
             } else {
                 self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
             }
-            relay.hear(&self.deps).await?;
-            let release = relay.release(&self.deps, suspects).await?;
+            relay.take_requests(&self.deps).await?;
+            let release = relay.release(&self.deps, bisection).await?;
             // What stays behind is counted before the store's cursor has passed it, and what has
             // joined the rest is written down before the rest goes on.
-            self.settle(lease, &mut relay).await?;
+            self.persist_parked(lease, &mut relay).await?;
             if let Some(release) = &release {
                 self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
                 publisher = match self.publish(publisher, &release.page).await {
                     Ok(publisher) => publisher,
                     Err(error) => {
-                        return self.refused(lease, &relay, suspects, &release.page, error).await;
+                        return self.refused(lease, &relay, bisection, &release.page, error).await;
                     }
                 };
-                suspects.clear(&release.page);
+                bisection.passed(&release.page);
                 relay.prove(&release.page);
-                suspects.held.published(&release.page, &self.deps.health);
+                bisection.held.published(&release.page, &self.deps.health);
                 let next = relay.released(release);
-                self.settle(lease, &mut relay).await?;
+                self.persist_parked(lease, &mut relay).await?;
                 if next == Next::TakeOver {
                     return Ok(next);
                 }
@@ -248,7 +248,7 @@ impl Worker {
                                                        are idle");
                     return Ok(Next::TakeOver);
                 }
-                self.rest().await;
+                self.wait_for_work().await;
             }
         }
         self.checkpoint(lease, &committed).await?;
@@ -259,7 +259,7 @@ impl Worker {
     async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Publisher>, Relay), End> {
         let taken = self.sink.take_over(self.lane).await?;
         let mut relay = Relay::resume(&self.deps, self.lane, taken.cursors).await?;
-        self.settle(lease, &mut relay).await?;
+        self.persist_parked(lease, &mut relay).await?;
         self.checkpoint(lease, &relay.cursors()).await?;
         self.deps.health.healthy(&self.who);
         self.deps.metrics.taken_over();
@@ -273,10 +273,10 @@ impl Worker {
         lease: &Lease,
         relay: &mut Relay,
         committed: &[(TenantId, Cursor)],
-        suspects: &Suspects,
+        bisection: &Bisection,
     ) -> Result<(), End> {
         self.checkpoint(lease, committed).await?;
-        relay.read_ahead(&self.deps, suspects).await;
+        relay.read_ahead(&self.deps, bisection).await;
         Ok(())
     }
 
@@ -285,12 +285,12 @@ impl Worker {
     async fn next_page(
         &self,
         relay: &mut Relay,
-        suspects: &mut Suspects,
+        bisection: &mut Bisection,
         committed: &mut Vec<(TenantId, Cursor)>,
     ) -> Result<Option<Arc<Page>>, relay::Error> {
-        held::ask_again(&self.deps, &*self.sink, &mut suspects.held).await;
-        suspects.rivals.look(&self.deps, self.lane);
-        let page = relay.offer(&self.deps, suspects).await?;
+        held::ask_again(&self.deps, &*self.sink, &mut bisection.held).await;
+        bisection.rivals.look(&self.deps, self.lane);
+        let page = relay.offer(&self.deps, bisection).await?;
         committed.retain(|(tenant, _)| !relay.stopped.contains(tenant));
         Ok(page.map(Arc::new))
     }
@@ -299,7 +299,7 @@ impl Worker {
     async fn wait_for_first_event(&self) -> Result<bool, End> {
         while self.deps.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
             self.deps.health.healthy(&self.who);
-            self.rest().await;
+            self.wait_for_work().await;
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
@@ -323,26 +323,26 @@ impl Worker {
         &self,
         lease: &Lease,
         relay: &Relay,
-        suspects: &mut Suspects,
+        bisection: &mut Bisection,
         page: &Page,
         refusal: Refusal,
     ) -> Result<Next, End> {
         self.deps.metrics.page_failed(refusal.cause());
-        if held::hold(&self.deps, &*self.sink, suspects, page, refusal.error()).await {
+        if held::hold(&self.deps, &*self.sink, bisection, page, refusal.error()).await {
             return Ok(Next::TakeOver);
         }
         let (refused, whole) = match &refusal {
             Refusal::Publish(sink::Error::Isolate(_) | sink::Error::Early(_)) => {
-                (suspects.narrow(page).into_iter().collect(), Whole::Key)
+                (bisection.bisect(page).into_iter().collect(), Scope::Key)
             }
             Refusal::Publish(sink::Error::Topic(topic, _)) => {
-                (suspects.doubt(topic, page), Whole::Topic)
+                (bisection.second_refusal(topic, page), Scope::Topic)
             }
             Refusal::Ensure(sink::Error::Topic(topic, _)) => {
-                (suspects::first_of(topic, page), Whole::Topic)
+                (bisect::first_of(topic, page), Scope::Topic)
             }
             Refusal::Publish(sink::Error::Retry(_)) => {
-                suspects.too_slow(page);
+                bisection.shrink(page);
                 return Err(refusal.into());
             }
             Refusal::Publish(_) | Refusal::Ensure(_) => return Err(refusal.into()),
@@ -359,7 +359,7 @@ impl Worker {
     }
 
     /// Writes what has changed of what is parked.
-    async fn settle(&self, lease: &Lease, relay: &mut Relay) -> Result<(), End> {
+    async fn persist_parked(&self, lease: &Lease, relay: &mut Relay) -> Result<(), End> {
         self.park(lease, &relay.take_changed()).await
     }
 
@@ -395,7 +395,7 @@ impl Worker {
         specs
     }
 
-    async fn rest(&self) {
+    async fn wait_for_work(&self) {
         tokio::select! {
             () = self.deps.wakeups.woken(self.lane) => {}
             () = self.stop.cancelled() => {}
@@ -403,7 +403,7 @@ impl Worker {
         }
     }
 
-    fn complain(&self, end: &End) {
+    fn report(&self, end: &End) {
         let (lane, all) = (self.lane, matches!(end, End::Sink(sink::Error::TooFewBrokers(_))));
         match (self.deps.health.degraded(&self.who, end), end.is_for_an_operator()) {
             (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),

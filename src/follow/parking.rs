@@ -5,11 +5,16 @@
 //! rows to write. Always true: before anything behind a release is sent, the row says that the
 //! release has ended.
 
+pub(super) mod bisect;
+pub(super) mod ledger;
+pub(super) mod proof;
+pub(super) mod release;
+
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::lot::{self, Lot};
+use self::ledger::ParkingLedger;
 use super::relay::{Error, Relay};
 use super::verify::{self, ParkingLost};
 use super::{FollowDeps, page_scan};
@@ -17,7 +22,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::headers::Headers;
-use crate::domain::parked::{Asked, Parked, State};
+use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -30,7 +35,7 @@ const ROWS_MAX: usize = 2_000;
 impl Relay {
     /// Reads what is parked, verifies that it is all that Kafka proves, and counts what was passed
     /// since it was last written.
-    pub(super) async fn take_stock(&mut self, deps: &FollowDeps) -> Result<(), Error> {
+    pub(super) async fn load_parked(&mut self, deps: &FollowDeps) -> Result<(), Error> {
         let proved = sink::ledgers(&self.known);
         let ledgers = self.ledgers(deps).await?;
         let running = self.progress.iter().filter(|(tenant, _)| !self.stopped.contains(*tenant));
@@ -45,9 +50,9 @@ impl Relay {
             }
             let mut lot = if open == 0 && number == proved.number {
                 // The rows that are over may be many, and prove nothing that the number does not.
-                Lot::closed(number, proved.number)
+                ParkingLedger::closed(number, proved.number)
             } else {
-                Lot::new(parked_in(deps, &tenant, log_id).await?, &proved, &self.known)
+                ParkingLedger::new(parked_in(deps, &tenant, log_id).await?, &proved, &self.known)
             };
             if let Err(lost) = ParkingLost::check(&lot.ledger(), &proved) {
                 self.stop(deps, &tenant, &verify::went_back(&lost));
@@ -74,10 +79,10 @@ impl Relay {
         &self,
         deps: &FollowDeps,
         tenant: &TenantId,
-        lot: &mut Lot,
+        lot: &mut ParkingLedger,
         at: Position,
     ) -> Result<(), Error> {
-        let counted = lot.open().map(|parked| parked.counted).min().unwrap_or(at);
+        let counted = lot.open().map(|parked| parked.counted_to).min().unwrap_or(at);
         let filter = Filter { topics: topics(lot.open()), ..Filter::default() };
         let raised = lot.raise(&self.known);
         each(deps, tenant, counted..at, filter, |event| {
@@ -94,8 +99,8 @@ impl Relay {
             })
             .await?;
             lot.recount(parked.event_id, &events);
-            if parked.behind >= at && at >= parked.position {
-                lot.change(parked.event_id, |parked| lot::resolve(parked, at));
+            if parked.released_to >= at && at >= parked.position {
+                lot.change(parked.event_id, |parked| ledger::resolve(parked, at));
             } else if parked.waits_for_topic(lot.open()) {
                 lot.change(parked.event_id, |parked| parked.state = State::Parked);
             }
@@ -104,7 +109,7 @@ impl Relay {
     }
 
     /// Begins what somebody has asked for. What the relay has not passed yet waits until it has.
-    pub(super) async fn hear(&mut self, deps: &FollowDeps) -> Result<(), Error> {
+    pub(super) async fn take_requests(&mut self, deps: &FollowDeps) -> Result<(), Error> {
         if !self.has_parked() {
             return Ok(());
         }
@@ -118,14 +123,14 @@ impl Relay {
             let ready = lot
                 .get(asked.event_id)
                 .is_some_and(|p| p.state == State::Parked && at >= p.position);
-            match asked.asked.filter(|_| ready) {
-                Some(Asked::Release) if !asked.waits_for_topic(lot.open()) => {
+            match asked.requested.filter(|_| ready) {
+                Some(Request::Release) if !asked.waits_for_topic(lot.open()) => {
                     lot.change(asked.event_id, |parked| parked.state = State::Releasing);
                 }
-                Some(Asked::Discard) => {
+                Some(Request::Discard) => {
                     lot.change(asked.event_id, |parked| parked.state = State::Discarded(at));
                 }
-                Some(Asked::Release) | None => {}
+                Some(Request::Release) | None => {}
             }
         }
         Ok(())
@@ -133,7 +138,7 @@ impl Relay {
 
     /// What is to be written of all that is parked.
     pub(super) fn take_changed(&mut self) -> Vec<Parked> {
-        self.lots.values_mut().flat_map(Lot::take_changed).collect()
+        self.lots.values_mut().flat_map(ParkingLedger::take_changed).collect()
     }
 
     /// What a refused event makes of what is parked: it is parked itself, or what was being
@@ -143,15 +148,16 @@ impl Relay {
         &self,
         page: &Page,
         refused: &Envelope,
-        whole: Whole,
+        whole: Scope,
         cause: &str,
     ) -> Parked {
         let lot = self.lots.get(&refused.tenant);
-        let released =
-            lot.and_then(Lot::releasing).filter(|parked| lot::follower(parked) == page.follower);
+        let released = lot
+            .and_then(ParkingLedger::releasing)
+            .filter(|parked| ledger::follower(parked) == page.follower);
         let deletes_all = refused.event_type == EventType::DeleteAll;
         let crowded = lot.is_some_and(|lot| lot.is_crowded(&refused.topic));
-        let whole = whole == Whole::Topic || deletes_all || crowded;
+        let whole = whole == Scope::Topic || deletes_all || crowded;
         let before = refused.position.back(1);
         let ledger = lot.map_or(0, |lot| lot.ledger().number) + 1;
         // The event that names what is parked can't name one of its keys too.
@@ -159,9 +165,9 @@ impl Relay {
             released.key.is_some() || whole || released.event_id == refused.event_id
         };
         if let Some(released) = released.filter(again) {
-            let behind = released.behind.max(before);
+            let released_to = released.released_to.max(before);
             let cause = cause.to_owned();
-            return Parked { state: State::Parked, cause, behind, ledger, ..released.clone() };
+            return Parked { state: State::Parked, cause, released_to, ledger, ..released.clone() };
         }
         Parked {
             event_id: refused.event_id,
@@ -173,10 +179,10 @@ impl Relay {
             cause: cause.to_owned(),
             time: Time::ZERO,
             state: State::Parked,
-            behind: before,
-            counted: before,
+            released_to: before,
+            counted_to: before,
             events: 0,
-            asked: None,
+            requested: None,
             reason: None,
             ledger,
         }
@@ -185,7 +191,7 @@ impl Relay {
 
 /// What of an event's topic is parked with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(super) enum Scope {
     /// Its key alone.
     Key,
     /// All of it.

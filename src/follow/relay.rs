@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::lot::{Lot, Verdict};
-use super::proof;
+use super::parking::bisect::Bisection;
+use super::parking::ledger::{ParkingLedger, Verdict};
+use super::parking::proof;
 use super::rivals;
-use super::suspects::Suspects;
 use super::verify::CursorLost;
 use super::{FollowDeps, page_scan};
 use crate::domain::envelope::Envelope;
@@ -32,7 +32,7 @@ pub(super) enum Error {
     Store(#[from] store::Error),
     /// The cursors that the fence read are of a life of the log that is over.
     #[error("tenant {0} has a new log")]
-    Renewed(TenantId),
+    LogRotated(TenantId),
     /// Only an operator can set it right.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
@@ -61,7 +61,7 @@ pub(super) struct Relay {
     pub(super) known: KnownCursors,
     pub(super) progress: HashMap<TenantId, Progress>,
     /// Of those who have something parked.
-    pub(super) lots: HashMap<TenantId, Lot>,
+    pub(super) lots: HashMap<TenantId, ParkingLedger>,
     /// Tenants with events behind their cursor, each once; who was served goes to the end.
     queue: VecDeque<TenantId>,
     /// Tenants whose log isn't the one that Kafka's cursor names.
@@ -103,7 +103,7 @@ impl Relay {
         let mut relay =
             Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
         relay.take_up(deps, changed.heads).await?;
-        relay.take_stock(deps).await?;
+        relay.load_parked(deps).await?;
         relay.tell_healthy(deps);
         Ok(relay)
     }
@@ -118,11 +118,11 @@ impl Relay {
     pub(super) async fn offer(
         &mut self,
         deps: &FollowDeps,
-        suspects: &Suspects,
+        bisection: &Bisection,
     ) -> Result<Option<Page>, Error> {
         match self.ahead.take() {
             Some(read) => read,
-            None => self.read(deps, suspects).await,
+            None => self.read(deps, bisection).await,
         }
     }
 
@@ -130,21 +130,21 @@ impl Relay {
     /// behind; where there is no backlog, what is appended meanwhile makes a larger page later.
     /// Where something is parked, what is written down of it must be true once the last page is
     /// published.
-    pub(super) async fn read_ahead(&mut self, deps: &FollowDeps, suspects: &Suspects) {
+    pub(super) async fn read_ahead(&mut self, deps: &FollowDeps, bisection: &Bisection) {
         if !self.queue.is_empty() && !self.has_parked() {
-            self.ahead = Some(self.read(deps, suspects).await);
+            self.ahead = Some(self.read(deps, bisection).await);
         }
     }
 
     async fn read(
         &mut self,
         deps: &FollowDeps,
-        suspects: &Suspects,
+        bisection: &Bisection,
     ) -> Result<Option<Page>, Error> {
         self.look(deps).await?;
         loop {
             let waiting = self.waiting.len();
-            let page = self.read_turn(deps, suspects).await?;
+            let page = self.read_turn(deps, bisection).await?;
             // Who was found to wait now holds up nobody.
             if page.is_some() || self.waiting.len() == waiting {
                 return Ok(page);
@@ -156,9 +156,9 @@ impl Relay {
     async fn read_turn(
         &mut self,
         deps: &FollowDeps,
-        suspects: &Suspects,
+        bisection: &Bisection,
     ) -> Result<Option<Page>, Error> {
-        let (tenants, events_each_max) = self.turn(suspects);
+        let (tenants, events_each_max) = self.turn(bisection);
         if tenants.is_empty() {
             return Ok(self.proving_page(Vec::new()));
         }
@@ -174,7 +174,7 @@ impl Relay {
             from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
         left_out.for_each(|tenant| self.enqueue(tenant));
         let slices: Vec<_> =
-            served.into_iter().filter_map(|slice| self.pass(slice, suspects)).collect();
+            served.into_iter().filter_map(|slice| self.pass(slice, bisection)).collect();
         Ok(self.proving_page(slices))
     }
 
@@ -183,7 +183,9 @@ impl Relay {
     fn verify_starts(&mut self, deps: &FollowDeps, read: &[Slice]) -> Result<(), Error> {
         for slice in read {
             let progress = self.progress.get(&slice.tenant).filter(|p| p.log_id == slice.log_id);
-            let Some(progress) = progress else { return Err(Error::Renewed(slice.tenant.clone())) };
+            let Some(progress) = progress else {
+                return Err(Error::LogRotated(slice.tenant.clone()));
+            };
             if let (Some(cursor), false) = (progress.cursor, slice.has_start) {
                 self.stop_gone_back(deps, &slice.tenant, &cursor);
             }
@@ -196,33 +198,33 @@ impl Relay {
         self.lots.values().any(|lot| lot.open().next().is_some())
     }
 
-    /// Whose turn it is, and for how many events each: a suspect alone, or several that are none.
-    fn turn(&self, suspects: &Suspects) -> (Vec<TenantId>, usize) {
+    /// Whose turn it is, and for how many events each: a isolated alone, or several that are none.
+    fn turn(&self, bisection: &Bisection) -> (Vec<TenantId>, usize) {
         let relay = Follower::relay();
-        let mut ready = self.queue.iter().filter(|tenant| !self.waits(tenant, suspects));
+        let mut ready = self.queue.iter().filter(|tenant| !self.waits(tenant, bisection));
         let Some(first) = ready.next() else { return (Vec::new(), 0) };
-        if let Some(events_max) = suspects.alone(&relay, first) {
-            return (vec![first.clone()], events_max.min(suspects.events_max()));
+        if let Some(events_max) = bisection.isolated(&relay, first) {
+            return (vec![first.clone()], events_max.min(bisection.events_max()));
         }
-        let others = ready.filter(|tenant| suspects.alone(&relay, tenant).is_none());
+        let others = ready.filter(|tenant| bisection.isolated(&relay, tenant).is_none());
         let others: Vec<_> =
             [first].into_iter().chain(others).take(PAGE_TENANTS_MAX).cloned().collect();
-        let each = (suspects.events_max() / others.len()).max(1);
+        let each = (bisection.events_max() / others.len()).max(1);
         (others, each)
     }
 
     /// Whether the tenant, or the topic of its next event, is held back just now.
-    fn waits(&self, tenant: &TenantId, suspects: &Suspects) -> bool {
+    fn waits(&self, tenant: &TenantId, bisection: &Bisection) -> bool {
         let topic = self.waiting.get(tenant);
-        suspects.held.has_tenant(tenant)
-            || topic.is_some_and(|topic| suspects.held.has_topic(topic))
+        bisection.held.has_tenant(tenant)
+            || topic.is_some_and(|topic| bisection.held.has_topic(topic))
     }
 
     /// Ends a slice before the first event that can't be sent just now.
-    fn cut(&mut self, slice: &mut Slice, suspects: &Suspects) {
+    fn cut(&mut self, slice: &mut Slice, bisection: &Bisection) {
         let lot = self.lots.get(&slice.tenant);
         let waits = |event: &Envelope| {
-            suspects.held.has_topic(&event.topic) && !lot.is_some_and(|lot| lot.keeps(event))
+            bisection.held.has_topic(&event.topic) && !lot.is_some_and(|lot| lot.keeps(event))
         };
         let Some(at) = slice.events.iter().position(waits) else {
             self.waiting.remove(&slice.tenant);
@@ -255,7 +257,7 @@ impl Relay {
                 continue;
             }
             if self.progress.contains_key(tenant) {
-                return Err(Error::Renewed(tenant.clone()));
+                return Err(Error::LogRotated(tenant.clone()));
             }
             let known = self.known.get(&(*log_id, Follower::relay()));
             let cursor = known.map(|KnownCursor { cursor, .. }| *cursor);
@@ -302,8 +304,8 @@ impl Relay {
 
     /// Moves the tenant's cursor over the slice. The page that carries it is committed, or else the
     /// whole relay is thrown away.
-    fn pass(&mut self, mut slice: Slice, suspects: &Suspects) -> Option<PageSlice> {
-        self.cut(&mut slice, suspects);
+    fn pass(&mut self, mut slice: Slice, bisection: &Bisection) -> Option<PageSlice> {
+        self.cut(&mut slice, bisection);
         let Some(last) = slice.events.last() else {
             self.enqueue(slice.tenant);
             return None;

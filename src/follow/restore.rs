@@ -14,8 +14,8 @@ use std::sync::Arc;
 use self::walk::{Walk, Walked};
 use super::lane::LEASE;
 use super::lease::keep_renewing;
-use super::lot;
 use super::page_scan;
+use super::parking::ledger;
 use super::verify::{CursorLost, ParkingLost};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -90,7 +90,7 @@ pub async fn compare(
     let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, behind).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
-    lot::raise(&mut parked, &cursors);
+    ledger::raise(&mut parked, &cursors);
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
     let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
@@ -275,7 +275,7 @@ fn renewed(
     let ledger = Ledger::of(parked);
     let open = parked.iter().filter(|parked| parked.is_open());
     let open = open.filter_map(|parked| {
-        let follower = lot::follower(parked);
+        let follower = ledger::follower(parked);
         let known = cursors.get(&(log_id, follower.clone()))?;
         let ended = known.proof.ended.map(|ended| ended.no_later(common.position));
         let is_before = ended.is_none() && known.cursor.position < common.position;

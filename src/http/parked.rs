@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::{body, media_type, path};
 use crate::domain::event::EventId;
 use crate::domain::json::Raw;
-use crate::domain::parked::{self, Asked};
+use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::health;
 
@@ -35,7 +35,7 @@ struct Parked {
     cause: String,
     time: String,
     ended: Option<u64>,
-    asked: Option<&'static str>,
+    requested: Option<&'static str>,
     reason: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl From<parked::Parked> for Parked {
             cause: parked.cause,
             time: parked.time.to_string(),
             ended: parked.state.ended().map(Position::number),
-            asked: parked.asked.map(Asked::as_str),
+            requested: parked.requested.map(Request::as_str),
             reason: parked.reason,
         }
     }
@@ -67,7 +67,7 @@ pub(super) async fn release(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, &request, &gateway, Asked::Release).await
+    ask(&context, &request, &gateway, Request::Release).await
 }
 
 pub(super) async fn discard(
@@ -75,14 +75,14 @@ pub(super) async fn discard(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, &request, &gateway, Asked::Discard).await
+    ask(&context, &request, &gateway, Request::Discard).await
 }
 
 async fn ask(
     context: &TenantContext,
     request: &HttpRequest,
     gateway: &Shared,
-    asked: Asked,
+    asked: Request,
 ) -> Result<HttpResponse, Problem> {
     let [segment] = path::segments(request, 1)?;
     let id = EventId::parse(&segment).map_err(|_| {
@@ -102,10 +102,10 @@ async fn ask(
     let all = store.parked(tenant).await?;
     let wanted =
         all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
-    if asked == Asked::Release && wanted.waits_for_topic(all.iter()) {
+    if asked == Request::Release && wanted.waits_for_topic(all.iter()) {
         return Err(Problem::TopicParked { topic: wanted.topic.clone() });
     }
-    let taken = store.ask(tenant, id, asked, reason.as_deref()).await?;
+    let taken = store.request(tenant, id, asked, reason.as_deref()).await?;
     let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
     if !taken {
         return Err(Problem::NotParked {

@@ -31,7 +31,7 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
 /// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in
-/// the last record of a scope `"ended":{"state":"joined","at":7,"events":0}`. No value says that it
+/// the last record of a scope `"ended":{"state":"resolved","at":7,"events":0}`. No value says that it
 /// is gone.
 pub(super) struct CursorRecord {
     key: String,
@@ -170,16 +170,16 @@ mod tests {
             cursor(Some(record.key.as_bytes()), record.value.as_deref().map(str::as_bytes)).unwrap()
         };
         let nothing = "0".repeat(32);
-        let joined = Ended { state: State::Joined(at_seven().position), events: 0 };
+        let resolved = Ended { state: State::Resolved(at_seven().position), events: 0 };
         let discarded = Ended { state: State::Discarded(at_seven().position), events: 2 };
         for (ledger, ended, rest) in [
             (Ledger::default(), None, String::new()),
             (ledger, None, format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#)),
             (
                 over,
-                Some(joined),
+                Some(resolved),
                 format!(
-                    r#","ledger":{{"number":3,"digest":"{nothing}"}},"ended":{{"state":"joined","at":7,"events":0}}"#
+                    r#","ledger":{{"number":3,"digest":"{nothing}"}},"ended":{{"state":"resolved","at":7,"events":0}}"#
                 ),
             ),
             (

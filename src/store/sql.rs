@@ -18,7 +18,7 @@ use crate::domain::follower::Cursor;
 use crate::domain::headers::Headers;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Asked, Parked, State};
+use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -188,9 +188,10 @@ pub(super) fn tally(row: &impl Columns, now: Time) -> Result<Tally, Error> {
 pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
     let corrupt = |what: &str| Error::Corrupt(format!("table parked: unknown {what}"));
     let ended = row.integer_if_any("ended")?.map(Position::from_column);
-    let asked = row.text_if_any("asked")?;
-    let asked =
-        asked.map(|word| Asked::from_column(word).ok_or_else(|| corrupt(word))).transpose()?;
+    let requested = row.text_if_any("asked")?;
+    let requested = requested
+        .map(|word| Request::from_column(word).ok_or_else(|| corrupt(word)))
+        .transpose()?;
     let key = row.text_if_any("key")?.map(Key::parse).transpose();
     Ok(Parked {
         event_id: event_id(row)?,
@@ -202,10 +203,10 @@ pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
         cause: row.text("cause")?.to_owned(),
         time: time(row)?,
         state: State::from_columns(row.text("state")?, ended).ok_or_else(|| corrupt("state"))?,
-        behind: Position::from_column(row.integer("behind")?),
-        counted: Position::from_column(row.integer("counted")?),
+        released_to: Position::from_column(row.integer("behind")?),
+        counted_to: Position::from_column(row.integer("counted")?),
         events: row.integer("events")?.unsigned_abs(),
-        asked,
+        requested,
         reason: row.text_if_any("reason")?.map(str::to_owned),
         ledger: transition(row)?,
     })

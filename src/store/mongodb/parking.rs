@@ -15,7 +15,7 @@ use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Asked, Parked, State};
+use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -84,15 +84,15 @@ impl Parking for Mongodb {
         transaction::commit(&self.collections.under_way, &park).await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         tenant: &TenantId,
         event_id: EventId,
-        asked: Asked,
+        request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
         let parked = doc! { "_id": id(tenant, event_id), "state": "parked", "asked": null };
-        let ask = doc! { "$set": { "asked": asked.as_str(), "reason": reason } };
+        let ask = doc! { "$set": { "asked": request.as_str(), "reason": reason } };
         Ok(writing(self.collections.parked.update_one(parked, ask)).await?.matched_count == 1)
     }
 
@@ -167,8 +167,8 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
         "asked": { "$cond": [same, { "$ifNull": ["$asked", null] }, null] },
         "state": state,
         "ended": parked.state.ended().map(Position::as_column),
-        "behind": parked.behind.as_column(),
-        "counted": parked.counted.as_column(),
+        "behind": parked.released_to.as_column(),
+        "counted": parked.counted_to.as_column(),
         "events": parked.events.cast_signed(),
         "ledger": parked.ledger.cast_signed(),
     } }]
@@ -184,9 +184,10 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
     let text = |name| Ok::<_, Error>(rows::text_if_any(row, name)?.map(str::to_owned));
     let whose = rows::document(row, "_id")?;
     let ended = rows::number_if_any(row, "ended")?.map(Position::from_column);
-    let asked = text("asked")?;
-    let asked =
-        asked.map(|word| Asked::from_column(&word).ok_or_else(|| corrupt(&word))).transpose()?;
+    let requested = text("asked")?;
+    let requested = requested
+        .map(|word| Request::from_column(&word).ok_or_else(|| corrupt(&word)))
+        .transpose()?;
     let key = text("key")?.map(|key| Key::parse(&key)).transpose();
     Ok(Parked {
         event_id: rows::event_id(whose)?,
@@ -199,10 +200,10 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
         time: rows::date(row, "time")?,
         state: State::from_columns(rows::text(row, "state")?, ended)
             .ok_or_else(|| corrupt("state"))?,
-        behind: Position::from_column(rows::number(row, "behind")?),
-        counted: Position::from_column(rows::number(row, "counted")?),
+        released_to: Position::from_column(rows::number(row, "behind")?),
+        counted_to: Position::from_column(rows::number(row, "counted")?),
         events: rows::number(row, "events")?.unsigned_abs(),
-        asked,
+        requested,
         reason: text("reason")?,
         ledger: ledger(row)?,
     })

@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Asked, Parked};
+use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -81,15 +81,15 @@ impl Parking for Postgres {
         Ok(Renewed::Held)
     }
 
-    async fn ask(
+    async fn request(
         &self,
         tenant: &TenantId,
         event_id: EventId,
-        asked: Asked,
+        request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
         let ask = sqlx::query(sql!("postgres/parked_ask.sql"));
-        let ask = ask.bind(asked.as_str()).bind(reason.map(str::to_owned));
+        let ask = ask.bind(request.as_str()).bind(reason.map(str::to_owned));
         let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
         Ok(self.sessions.one().await?.write(ask).await? == 1)
     }
@@ -113,8 +113,8 @@ fn columns(statement: Statement, parked: &Parked) -> Statement {
         .bind(parked.cause.clone())
         .bind(parked.state.as_str())
         .bind(parked.state.ended().map(Position::as_column))
-        .bind(parked.behind.as_column())
-        .bind(parked.counted.as_column())
+        .bind(parked.released_to.as_column())
+        .bind(parked.counted_to.as_column())
         .bind(parked.events.cast_signed())
         .bind(parked.ledger.cast_signed())
 }

@@ -11,7 +11,7 @@ use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Asked, Parked};
+use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, sql, transitions};
@@ -88,17 +88,17 @@ impl Parking for Sqlite {
             .await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         tenant: &TenantId,
         event_id: EventId,
-        asked: Asked,
+        request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
         let (tenant, reason) = (tenant.clone(), reason.map(str::to_owned));
         self.writer
             .write(move |writing| {
-                let ask = params![asked.as_str(), reason, tenant.as_str(), event_id.as_bytes()];
+                let ask = params![request.as_str(), reason, tenant.as_str(), event_id.as_bytes()];
                 Ok(rows::change(writing, sql!("sqlite/parked_ask.sql"), ask)? == 1)
             })
             .await
@@ -126,8 +126,8 @@ fn write(writing: &Connection, parked: &Parked, now_ms: i64) -> Result<(), Error
         now_ms,
         parked.state.as_str(),
         parked.state.ended().map(Position::as_column),
-        parked.behind.as_column(),
-        parked.counted.as_column(),
+        parked.released_to.as_column(),
+        parked.counted_to.as_column(),
         parked.events.cast_signed(),
         parked.ledger.cast_signed(),
     ];

@@ -124,7 +124,7 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
     let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
     assert_eq!(parked.events, 1, "what waits is not passed");
     stage.allow_all();
-    stage.ask(&parked, event_gateway::domain::parked::Asked::Release).await;
+    stage.ask(&parked, event_gateway::domain::parked::Request::Release).await;
     stage.kafka.state(|state| state.away_topics.clear());
     stage.parked(&tenants[0], crate::follow::parking::records::ended).await;
     stage.published(&tenants).await;
@@ -182,7 +182,7 @@ async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
         assert!(parked[0].cause.contains(part), "{part}: {}", parked[0].cause);
     }
     stage.kafka.state(|state| state.missing_topics.clear());
-    stage.ask(&parked[0], event_gateway::domain::parked::Asked::Release).await;
+    stage.ask(&parked[0], event_gateway::domain::parked::Request::Release).await;
     stage.parked(&tenants[0], crate::follow::parking::records::ended).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;

@@ -1,7 +1,7 @@
 //! A store that went back to where something was parked that is released, or given up, since.
 
 use event_gateway::domain::ledger::Ledger;
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 
 use crate::follow::parking::records::{ITEM, ended};
 use crate::follow::relay::Stage;
@@ -13,7 +13,7 @@ use crate::support::store_fixture::{diku, position};
 
 /// Key `k0` was parked at position 1, when the log had 6 events; that is what comes back. At 9 events it was
 /// dealt with, and the log went on to 20. The row, as it was.
-async fn dealt_with(asked: Asked) -> (Stage, Vec<Parked>) {
+async fn dealt_with(request: Request) -> (Stage, Vec<Parked>) {
     let stage = Stage::new(1, &[diku()]).await;
     stage.refuse(ITEM, "k0");
     append(&stage, 0..6).await;
@@ -24,7 +24,7 @@ async fn dealt_with(asked: Asked) -> (Stage, Vec<Parked>) {
     publish(&stage).await;
     stage.allow_all();
     let followers = stage.follow();
-    stage.ask(&before[0], asked).await;
+    stage.ask(&before[0], request).await;
     stage.parked(&diku(), ended).await;
     followers.stop().await;
     append(&stage, 9..20).await;
@@ -39,7 +39,7 @@ async fn row(stage: &Stage) -> Parked {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
     for (head, noted) in [(6, 6), (8, 6), (15, 6), (20, 6)] {
-        let (stage, before) = dealt_with(Asked::Release).await;
+        let (stage, before) = dealt_with(Request::Release).await;
         go_back(&stage, head, noted);
         put_back(&stage, &before).await;
         let difference = compared(&stage).await.unwrap();
@@ -49,7 +49,7 @@ async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
         // Of 100, 101 and 102 the key of 102 is `k0`.
         append(&stage, 100..103).await;
         publish(&stage).await;
-        assert_eq!(row(&stage).await.state, State::Joined(position(head.min(9))));
+        assert_eq!(row(&stage).await.state, State::Resolved(position(head.min(9))));
         assert_eq!(of(&published(&stage), NEW), (head + 1..=head + 3).collect::<Vec<_>>());
         assert_eq!(of(&published(&stage), 1).len(), 20, "nothing is published again");
         assert_eq!(compared(&stage).await, None);
@@ -58,7 +58,7 @@ async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_log_has_anew_where_a_release_once_ended_is_published() {
-    let (stage, before) = dealt_with(Asked::Release).await;
+    let (stage, before) = dealt_with(Request::Release).await;
     go_back(&stage, 6, 6);
     put_back(&stage, &before).await;
     // Position 7 is of `k0`, as it was when the release passed it.
@@ -79,7 +79,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     let before = stage.store.parked(&diku()).await.unwrap();
     stage.allow_all();
     let followers = stage.follow();
-    stage.ask(&before[0], Asked::Release).await;
+    stage.ask(&before[0], Request::Release).await;
     stage.parked(&diku(), ended).await;
     followers.stop().await;
     // As if it had been killed after the release's last page, before the row was written.
@@ -92,7 +92,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     });
     let followers = stage.follow();
     let over = stage.parked(&diku(), ended).await.remove(0);
-    assert_eq!((over.state, over.events), (State::Joined(position(6)), 0));
+    assert_eq!((over.state, over.events), (State::Resolved(position(6)), 0));
     append(&stage, 6..9).await;
     stage.published(&[diku()]).await;
     followers.stop().await;
@@ -102,7 +102,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_given_up_meanwhile_stays_given_up_and_is_not_published() {
     for head in [20, 15, 8] {
-        let (stage, before) = dealt_with(Asked::Discard).await;
+        let (stage, before) = dealt_with(Request::Discard).await;
         let given_up = row(&stage).await;
         assert_eq!((given_up.state, given_up.events), (State::Discarded(position(9)), 3));
         let known = first_log(&stage);
@@ -196,7 +196,7 @@ async fn parked_at_ten() -> (Stage, Vec<Parked>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_nothing() {
     for asked_before in [false, true] {
-        let (stage, mut before) = dealt_with(Asked::Release).await;
+        let (stage, mut before) = dealt_with(Request::Release).await;
         if asked_before {
             (before[0].state, before[0].ledger) = (State::Releasing, 2);
         }
@@ -210,7 +210,7 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
             "{trouble}"
         );
         if !asked_before {
-            stage.ask(&before[0], Asked::Release).await;
+            stage.ask(&before[0], Request::Release).await;
         }
         stage.ring().await;
         followers.stop().await;
@@ -222,7 +222,7 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
         append(&stage, 20..23).await;
         publish(&stage).await;
         assert_eq!(of(&published(&stage), NEW), [21, 22, 23]);
-        assert_eq!(row(&stage).await.state, State::Joined(position(9)), "where it did");
+        assert_eq!(row(&stage).await.state, State::Resolved(position(9)), "where it did");
     }
 }
 
@@ -230,7 +230,7 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
 async fn a_discard_that_no_page_carries_is_proved_by_one_of_its_own() {
     let (stage, before) = parked_at_ten().await;
     let followers = stage.follow();
-    stage.ask(&before[0], Asked::Discard).await;
+    stage.ask(&before[0], Request::Discard).await;
     stage.parked(&diku(), ended).await;
     let proved = || {
         stage.kafka.state(|state| {
@@ -289,7 +289,7 @@ async fn an_end_that_kafka_lacks_is_told_after_a_takeover() {
         })
     };
     let followers = stage.follow();
-    stage.ask(&before[0], Asked::Discard).await;
+    stage.ask(&before[0], Request::Discard).await;
     stage.parked(&diku(), ended).await;
     until("told", async || has_end()).await;
     followers.stop().await;

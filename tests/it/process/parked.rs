@@ -103,9 +103,9 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
     let id = parked["id"].as_str().unwrap().to_owned();
     let (status, asked) = post(&serve, &format!("/parked/{id}/release"), "").await;
-    assert_eq!((status, &asked["asked"]), (202, &json!("release")), "{asked}");
-    let joined = state(&serve, "joined").await;
-    assert_eq!((&joined["events"], &joined["ended"]), (&json!(0), &json!(5)), "{joined}");
+    assert_eq!((status, &asked["requested"]), (202, &json!("release")), "{asked}");
+    let resolved = state(&serve, "resolved").await;
+    assert_eq!((&resolved["events"], &resolved["ended"]), (&json!(0), &json!(5)), "{resolved}");
     posted(&serve, "item", "b", 1).await;
     story::published(&serve.url, "diku", 6).await;
     assert_eq!(published(&serve).await, [true; 6]);

@@ -11,7 +11,7 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::parked::{Asked, Parked};
+use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::*;
@@ -284,14 +284,14 @@ impl Parking for Moody {
         self.through(Call::Other, self.inner.park(lease, parked)).await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         tenant: &TenantId,
         event_id: EventId,
-        asked: Asked,
+        request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.ask(tenant, event_id, asked, reason)).await
+        self.through(Call::Other, self.inner.request(tenant, event_id, request, reason)).await
     }
 
     async fn tally(&self) -> Result<Tally, Error> {

@@ -7,7 +7,7 @@ use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
 use event_gateway::store::Tally;
@@ -55,9 +55,12 @@ impl Stage {
         }
     }
 
-    pub async fn ask(&self, parked: &Parked, asked: Asked) {
+    pub async fn ask(&self, parked: &Parked, asked: Request) {
         assert!(
-            self.store.ask(&parked.tenant, parked.event_id, asked, Some("a test")).await.unwrap()
+            self.store
+                .request(&parked.tenant, parked.event_id, asked, Some("a test"))
+                .await
+                .unwrap()
         );
         self.ring().await;
     }
@@ -181,7 +184,7 @@ async fn what_is_released_is_published_in_order_and_joins_the_rest() {
             stage.allow_all();
         }
         let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-        stage.ask(&parked, Asked::Release).await;
+        stage.ask(&parked, Request::Release).await;
         stage
             .append(
                 &tenants[0],
@@ -192,8 +195,8 @@ async fn what_is_released_is_published_in_order_and_joins_the_rest() {
             )
             .await;
         let state = |parked: &[Parked]| match parked[0].state {
-            State::Joined(_) => allowed,
-            State::Parked => !allowed && parked[0].asked.is_none(),
+            State::Resolved(_) => allowed,
+            State::Parked => !allowed && parked[0].requested.is_none(),
             _ => false,
         };
         stage.parked(&tenants[0], state).await;
@@ -212,7 +215,7 @@ async fn what_is_discarded_is_never_published_and_its_key_is_free() {
     let stage = Stage::new(1, &tenants).await;
     let followers = parked(&stage, &tenants).await;
     let one = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-    stage.ask(&one, Asked::Discard).await;
+    stage.ask(&one, Request::Discard).await;
     let over = stage.parked(&tenants[0], ended).await.remove(0);
     assert_eq!((over.events, over.reason.as_deref()), (27, Some("a test")));
     stage.allow_all();
@@ -284,7 +287,7 @@ pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
     let (followers, parked) = key_then_topic(stage, tenant, drafts, 40).await;
     stage.assert_accounted(std::slice::from_ref(tenant)).await;
     stage.allow_all();
-    stage.ask(whole(&parked), Asked::Release).await;
+    stage.ask(whole(&parked), Request::Release).await;
     stage.parked(tenant, ended).await;
     stage.append(tenant, mixed(tenant, 150..170)).await;
     stage.published(std::slice::from_ref(tenant)).await;
@@ -315,7 +318,7 @@ async fn parked_and_released(stage: &Stage, tenant: &TenantId) -> Followers {
     let last = |parked: &[Parked]| parked.last().is_some_and(|p| p.is_open() && p.events == 1);
     let parked = stage.parked(tenant, last).await;
     stage.allow_all();
-    stage.ask(parked.last().unwrap(), Asked::Release).await;
+    stage.ask(parked.last().unwrap(), Request::Release).await;
     stage.parked(tenant, ended).await;
     let relay = stage.store.load(tenant, &Follower::relay()).await.unwrap().unwrap();
     assert_eq!(relay.position.number(), 200);

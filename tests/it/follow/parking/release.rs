@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::store::Batch;
 
 use crate::follow::parking::records::{ITEM, draft, mixed};
@@ -21,12 +21,12 @@ async fn story_by_ones(fault: (usize, Fault)) -> usize {
     stage.append(tenant, mixed(tenant, 0..20)).await;
     let followers = stage.follow();
     let waits = |parked: &[Parked]| {
-        parked.iter().any(|p| p.state == State::Parked && p.asked.is_none() && p.events == 2)
+        parked.iter().any(|p| p.state == State::Parked && p.requested.is_none() && p.events == 2)
     };
     let parked = stage.parked(tenant, waits).await.remove(0);
     followers.stop().await;
 
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
     stage.parts.store = moody.clone();
     let followers = stage.follow();
@@ -35,9 +35,9 @@ async fn story_by_ones(fault: (usize, Fault)) -> usize {
     let drafts = others.chain(mixed(tenant, 1_520..1_540)).collect();
     stage.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
     stage.allow_all();
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     stage.published(&tenants).await;
-    stage.parked(tenant, |parked| matches!(parked[0].state, State::Joined(_))).await;
+    stage.parked(tenant, |parked| matches!(parked[0].state, State::Resolved(_))).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;
     moody.calls()
@@ -57,13 +57,13 @@ async fn story(fault: (usize, Fault)) -> usize {
     followers.stop().await;
 
     stage.allow_all();
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     stage.append(tenant, mixed(tenant, 60..1_160)).await;
     let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
     stage.parts.store = moody.clone();
     let followers = stage.follow();
     stage.published(&tenants).await;
-    let joined = |parked: &[Parked]| matches!(parked[0].state, State::Joined(_));
+    let joined = |parked: &[Parked]| matches!(parked[0].state, State::Resolved(_));
     stage.parked(tenant, joined).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;

@@ -1,7 +1,7 @@
 //! Whole topics that stay behind, and the keys that do so within them.
 
 use event_gateway::domain::key::Key;
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 
 use crate::follow::parking::records::{
     ITEM, delete_all_of, draft, ended, key_then_topic, mixed, of_key, topic_over_key, whole,
@@ -27,7 +27,7 @@ async fn a_topic_that_is_refused_stays_behind_and_the_others_go_on() {
     stage.assert_accounted(&tenants).await;
     stage.allow_all();
     let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     stage.parked(&tenants[0], ended).await;
     stage.append(&tenants[0], mixed(&tenants[0], 300..400)).await;
     stage.published(&tenants).await;
@@ -50,7 +50,7 @@ async fn a_delete_all_that_is_refused_parks_its_topic() {
     assert_eq!((parked.len(), &parked[0].key, parked[0].position), (1, &None, position(51)));
     stage.assert_accounted(&tenants).await;
     stage.allow_all();
-    stage.ask(&parked[0], Asked::Release).await;
+    stage.ask(&parked[0], Request::Release).await;
     stage.parked(&tenants[0], ended).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;
@@ -74,12 +74,12 @@ async fn with_too_many_keys_the_topic_is_parked() {
     assert_eq!(parked.iter().filter(|parked| parked.key.is_some()).count(), 100);
     assert_eq!(parked.iter().filter(|parked| parked.key.is_none()).count(), 1);
     stage.allow_all();
-    stage.ask(whole(&parked), Asked::Release).await;
+    stage.ask(whole(&parked), Request::Release).await;
     stage
         .parked(&tenants[0], |parked| parked.iter().all(|p| p.key.is_some() || !p.is_open()))
         .await;
     for parked in parked.iter().filter(|parked| parked.key.is_some()) {
-        stage.ask(parked, Asked::Release).await;
+        stage.ask(parked, Request::Release).await;
     }
     stage.parked(&tenants[0], ended).await;
     followers.stop().await;
@@ -106,7 +106,7 @@ async fn a_delete_all_that_is_released_last_makes_void_what_stays_behind_besides
     drafts.push(delete_all_of(&tenants[0], ITEM, 100));
     let (followers, parked) = key_then_topic(&stage, &tenants[0], drafts, 20).await;
     stage.allow_all();
-    stage.ask(whole(&parked), Asked::Release).await;
+    stage.ask(whole(&parked), Request::Release).await;
     let parked = stage.parked(&tenants[0], ended).await;
     assert_eq!(of_key(&parked).state, State::Superseded(position(101)));
     followers.stop().await;
@@ -121,7 +121,7 @@ async fn a_delete_all_that_was_given_up_makes_nothing_void() {
     let drafts = vec![one(60), delete_all_of(&tenants[0], ITEM, 61), one(62)];
     let (followers, parked) = key_then_topic(&stage, &tenants[0], drafts, 2).await;
     assert_eq!(whole(&parked).events, 3);
-    stage.ask(whole(&parked), Asked::Discard).await;
+    stage.ask(whole(&parked), Request::Discard).await;
     let over = |p: &[Parked]| p.iter().any(|p| matches!(p.state, State::Discarded(_)));
     stage.parked(&tenants[0], over).await;
     // Another takes over, and counts again.
@@ -133,7 +133,7 @@ async fn a_delete_all_that_was_given_up_makes_nothing_void() {
     stage.assert_accounted(&tenants).await;
     let parked = stage.store.parked(&tenants[0]).await.unwrap();
     assert_eq!(of_key(&parked).state, State::Parked);
-    stage.ask(of_key(&parked), Asked::Release).await;
+    stage.ask(of_key(&parked), Request::Release).await;
     stage.parked(&tenants[0], ended).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;
@@ -150,14 +150,14 @@ async fn a_topic_whose_first_event_is_refused_for_itself_stays_whole() {
     let parked = stage.parked(&tenants[0], |p| p.iter().any(|p| p.events == 66)).await.remove(0);
     stage.allow_all();
     stage.refuse(ITEM, "k1");
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     let again = |p: &[Parked]| {
-        p[0].state == State::Parked && p[0].asked.is_none() && p[0].cause.contains("large")
+        p[0].state == State::Parked && p[0].requested.is_none() && p[0].cause.contains("large")
     };
     assert_eq!(stage.parked(&tenants[0], again).await.len(), 1);
     stage.assert_accounted(&tenants).await;
     stage.allow_all();
-    stage.ask(&parked, Asked::Release).await;
+    stage.ask(&parked, Request::Release).await;
     stage.parked(&tenants[0], ended).await;
     followers.stop().await;
     stage.assert_accounted(&tenants).await;

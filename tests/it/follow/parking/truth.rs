@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::published::Published;
@@ -91,8 +91,8 @@ async fn story(last: usize) -> bool {
     if let Some(parked) = mortal.parked(tenant, |parked| parked.events == 4).await {
         stage.append(tenant, mixed(tenant, 60..70)).await;
         stage.allow_all();
-        stage.ask(&parked, Asked::Release).await;
-        mortal.parked(tenant, |parked| matches!(parked.state, State::Joined(_))).await;
+        stage.ask(&parked, Request::Release).await;
+        mortal.parked(tenant, |parked| matches!(parked.state, State::Resolved(_))).await;
     }
     followers.stop().await;
     mortal.assert_never_early(tenant).await;

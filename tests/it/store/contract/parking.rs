@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::parked::{Asked, Parked, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Error, Lease, LogLedger, Renewed, Tally};
@@ -26,10 +26,10 @@ pub fn parked(tenant: &TenantId, at: u64) -> Parked {
         cause: "$too large: 'x'".to_owned(),
         time: Time::ZERO,
         state: State::Parked,
-        behind: position(at - 1),
-        counted: position(at + 2),
+        released_to: position(at - 1),
+        counted_to: position(at + 2),
         events: 3,
-        asked: None,
+        requested: None,
         reason: None,
         ledger: 1,
     }
@@ -57,13 +57,13 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
     assert_eq!(found(&stage, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
     assert!(found(&stage, &college()).await.is_empty());
     let time = stage.store.parked(&diku()).await.unwrap()[0].time;
-    let ends = [State::Releasing, State::Joined(position(9)), State::Superseded(position(9))];
+    let ends = [State::Releasing, State::Resolved(position(9)), State::Superseded(position(9))];
     for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
         let later = Parked {
             state,
             cause: "another".to_owned(),
-            behind: position(8),
-            counted: position(11),
+            released_to: position(8),
+            counted_to: position(11),
             events: 5,
             ledger: 2,
             ..whole.clone()
@@ -116,7 +116,7 @@ pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
     assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), Renewed::Lost);
     assert!(found(&stage, &diku()).await.is_empty());
     stage.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
-    let zombie = Parked { state: State::Joined(position(8)), ..parked(&diku(), 7) };
+    let zombie = Parked { state: State::Resolved(position(8)), ..parked(&diku(), 7) };
     assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), Renewed::Lost);
     assert_eq!(found(&stage, &diku()).await, [parked(&diku(), 7)]);
     stage.store.release(&new).await.unwrap();
@@ -131,7 +131,7 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
     assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
     let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
     let former =
-        Parked { state: State::Joined(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
+        Parked { state: State::Resolved(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
     stage.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
     stage.store.park(&ours, &[over]).await.unwrap();
     stage
@@ -169,26 +169,27 @@ pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Ben
 pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let (lease, one) = (hold(&stage, &diku()).await, parked(&diku(), 7));
-    let ask =
-        async |asked, reason| stage.store.ask(&diku(), one.event_id, asked, reason).await.unwrap();
-    assert!(!ask(Asked::Release, None).await);
+    let ask = async |asked, reason| {
+        stage.store.request(&diku(), one.event_id, asked, reason).await.unwrap()
+    };
+    assert!(!ask(Request::Release, None).await);
     stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
-    assert!(!stage.store.ask(&college(), one.event_id, Asked::Release, None).await.unwrap());
-    assert!(ask(Asked::Discard, Some("it's \"test\" data")).await);
-    assert!(!ask(Asked::Release, None).await, "something is asked already");
-    let counted = Parked { events: 4, counted: position(12), ..one.clone() };
+    assert!(!stage.store.request(&college(), one.event_id, Request::Release, None).await.unwrap());
+    assert!(ask(Request::Discard, Some("it's \"test\" data")).await);
+    assert!(!ask(Request::Release, None).await, "something is asked already");
+    let counted = Parked { events: 4, counted_to: position(12), ..one.clone() };
     stage.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
     let found_one = found(&stage, &diku()).await.remove(0);
-    assert_eq!((found_one.asked, found_one.events), (Some(Asked::Discard), 4));
+    assert_eq!((found_one.requested, found_one.events), (Some(Request::Discard), 4));
     assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
     let begun = Parked { state: State::Releasing, ..one.clone() };
     stage.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
-    assert_eq!(found(&stage, &diku()).await[0].asked, None);
-    assert!(!ask(Asked::Release, None).await, "it is being released");
+    assert_eq!(found(&stage, &diku()).await[0].requested, None);
+    assert!(!ask(Request::Release, None).await, "it is being released");
     stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
-    assert_eq!(found(&stage, &diku()).await[0].asked, None);
-    assert!(ask(Asked::Release, None).await);
-    assert_eq!(found(&stage, &diku()).await[0].asked, Some(Asked::Release));
+    assert_eq!(found(&stage, &diku()).await[0].requested, None);
+    assert!(ask(Request::Release, None).await);
+    assert_eq!(found(&stage, &diku()).await[0].requested, Some(Request::Release));
 }
 
 pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
@@ -232,7 +233,7 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
     let over = |state, at| Parked { state, ..parked(&diku(), at) };
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
-    let joined = Parked { events: 0, ..over(State::Joined(position(9)), 3) };
+    let joined = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
     stage.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
     let tally = Tally { oldest_pending: Duration::ZERO, ..stage.store.tally().await.unwrap() };
     let expected = Tally {

@@ -22,7 +22,7 @@ const COUNTED_EVERY: u64 = 10_000;
 
 /// What becomes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::follow) enum Verdict {
     /// It is published.
     Send,
     /// It stays behind.
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
 
 /// All that one log has parked, what is over included.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lot {
+pub(in crate::follow) struct ParkingLedger {
     all: Vec<Parked>,
     changed: Vec<EventId>,
     /// As the store has it.
@@ -46,10 +46,10 @@ pub(super) struct Lot {
     ends_unproved: Vec<EventId>,
 }
 
-impl Lot {
+impl ParkingLedger {
     /// As the store has it; `proved` is the newest ledger that Kafka has, and `known` its cursors.
     /// How a scope ended is in Kafka before the ledger of its end is.
-    pub(super) fn new(all: Vec<Parked>, proved: &Ledger, known: &KnownCursors) -> Self {
+    pub(in crate::follow) fn new(all: Vec<Parked>, proved: &Ledger, known: &KnownCursors) -> Self {
         let is_proved = |parked: &&Parked| {
             let known = known.get(&(parked.log_id, follower(parked)));
             parked.ledger <= proved.number || known.is_some_and(|known| known.proof.ended.is_some())
@@ -67,23 +67,23 @@ impl Lot {
     }
 
     /// The lot of a log that has nothing open: the number alone, without the rows that are over.
-    pub(super) fn closed(number: u64, proved: u64) -> Self {
+    pub(in crate::follow) fn closed(number: u64, proved: u64) -> Self {
         let ledger = Ledger::closed(number);
         Self { ledger, proof: ledger, proved, ..Self::default() }
     }
 
     /// The ledger, up to the last transition that the store was given to write.
-    pub(super) fn ledger(&self) -> Ledger {
+    pub(in crate::follow) fn ledger(&self) -> Ledger {
         self.ledger
     }
 
     /// The ledger that pages tell.
-    pub(super) fn proof(&self) -> Ledger {
+    pub(in crate::follow) fn proof(&self) -> Ledger {
         self.proof
     }
 
     /// Whether Kafka lacks the ledger that pages tell.
-    pub(super) fn is_unproved(&self) -> bool {
+    pub(in crate::follow) fn is_unproved(&self) -> bool {
         self.proof.number > self.proved
     }
 
@@ -94,24 +94,24 @@ impl Lot {
     }
 
     /// A page was committed with this ledger.
-    pub(super) fn prove(&mut self, ledger: &Ledger) {
+    pub(in crate::follow) fn prove(&mut self, ledger: &Ledger) {
         self.proved = self.proved.max(ledger.number);
     }
 
     /// A scope whose end Kafka lacks.
-    pub(super) fn unproved_end(&self) -> Option<&Parked> {
+    pub(in crate::follow) fn unproved_end(&self) -> Option<&Parked> {
         self.ends_unproved.first().and_then(|id| self.get(*id))
     }
 
     /// Kafka has how that scope ended.
-    pub(super) fn prove_end(&mut self, id: EventId) {
+    pub(in crate::follow) fn prove_end(&mut self, id: EventId) {
         self.ends_unproved.retain(|unproved| *unproved != id);
         self.ends_proved.insert(id);
         self.renew_proof();
     }
 
     /// Raises what is open to where its release stands in Kafka, and names what that has changed.
-    pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
+    pub(in crate::follow) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = raise(&mut self.all, known);
         let ended =
             self.all.iter().filter(|parked| !parked.is_open() && raised.contains(&parked.event_id));
@@ -121,22 +121,22 @@ impl Lot {
     }
 
     /// What is not over.
-    pub(super) fn open(&self) -> impl Iterator<Item = &Parked> {
+    pub(in crate::follow) fn open(&self) -> impl Iterator<Item = &Parked> {
         self.all.iter().filter(|parked| parked.is_open())
     }
 
     /// The one of that id.
-    pub(super) fn get(&self, id: EventId) -> Option<&Parked> {
+    pub(in crate::follow) fn get(&self, id: EventId) -> Option<&Parked> {
         self.all.iter().find(|parked| parked.event_id == id)
     }
 
     /// What is being released.
-    pub(super) fn releasing(&self) -> Option<&Parked> {
+    pub(in crate::follow) fn releasing(&self) -> Option<&Parked> {
         self.open().find(|parked| parked.state == State::Releasing)
     }
 
     /// Whether an event stays behind, or would if it came next.
-    pub(super) fn keeps(&self, event: &Envelope) -> bool {
+    pub(in crate::follow) fn keeps(&self, event: &Envelope) -> bool {
         let topic = self.holder(event, |parked| parked.key.is_none()).is_some();
         if event.event_type != EventType::DeleteAll {
             return topic || self.holder(event, |parked| parked.key.is_some()).is_some();
@@ -146,7 +146,7 @@ impl Lot {
     }
 
     /// Passes the next event of the live run.
-    pub(super) fn pass(&mut self, event: &Envelope) -> Verdict {
+    pub(in crate::follow) fn pass(&mut self, event: &Envelope) -> Verdict {
         let topic = self.holder(event, |parked| parked.key.is_none());
         if event.event_type == EventType::DeleteAll && topic.is_none() {
             // One that was given up with its topic was never published: it makes nothing void.
@@ -162,19 +162,19 @@ impl Lot {
             return Verdict::Send;
         };
         let parked = &mut self.all[index];
-        if event.position > parked.counted {
-            (parked.counted, parked.events) = (event.position, parked.events + 1);
+        if event.position > parked.counted_to {
+            (parked.counted_to, parked.events) = (event.position, parked.events + 1);
             self.changed.push(parked.event_id);
         }
         Verdict::Stay
     }
 
     /// Everything up to there was passed.
-    pub(super) fn passed(&mut self, position: Position) {
+    pub(in crate::follow) fn passed(&mut self, position: Position) {
         for parked in self.all.iter_mut().filter(|parked| parked.is_open()) {
-            let written = parked.counted.number() / COUNTED_EVERY;
-            parked.counted = parked.counted.max(position);
-            if parked.counted.number() / COUNTED_EVERY > written {
+            let written = parked.counted_to.number() / COUNTED_EVERY;
+            parked.counted_to = parked.counted_to.max(position);
+            if parked.counted_to.number() / COUNTED_EVERY > written {
                 self.changed.push(parked.event_id);
             }
         }
@@ -182,13 +182,13 @@ impl Lot {
 
     /// What an event that is released with its topic belongs to besides: a key that is parked by
     /// itself, or was dealt with so far.
-    pub(super) fn is_apart(&self, event: &Envelope) -> bool {
+    pub(in crate::follow) fn is_apart(&self, event: &Envelope) -> bool {
         self.all.iter().any(|parked| {
             let its =
                 parked.key.is_some() && parked.concerns(&event.topic, &event.key, event.position);
             its && match parked.state {
                 State::Parked | State::Releasing => true,
-                State::Joined(at) | State::Discarded(at) => event.position <= at,
+                State::Resolved(at) | State::Discarded(at) => event.position <= at,
                 State::Superseded(at) => event.position < at,
             }
         })
@@ -196,7 +196,7 @@ impl Lot {
 
     /// Whether a DELETE_ALL that is released with its topic makes keys void that are parked by
     /// themselves.
-    pub(super) fn supersedes(&self, event: &Envelope) -> bool {
+    pub(in crate::follow) fn supersedes(&self, event: &Envelope) -> bool {
         event.event_type == EventType::DeleteAll
             && self
                 .open()
@@ -204,13 +204,13 @@ impl Lot {
     }
 
     /// Whether so many keys of a topic are parked that the topic is to be.
-    pub(super) fn is_crowded(&self, topic: &Topic) -> bool {
+    pub(in crate::follow) fn is_crowded(&self, topic: &Topic) -> bool {
         self.open().filter(|parked| parked.topic == *topic && parked.key.is_some()).count()
             >= KEYS_MAX
     }
 
     /// Changes one, and remembers that it is to be written.
-    pub(super) fn change(&mut self, id: EventId, change: impl FnOnce(&mut Parked)) {
+    pub(in crate::follow) fn change(&mut self, id: EventId, change: impl FnOnce(&mut Parked)) {
         if let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) {
             change(parked);
             self.changed.push(id);
@@ -219,7 +219,7 @@ impl Lot {
 
     /// What has changed since the last call, to be written before any page is offered. It is a
     /// transition if a scope began, ended or changed its state.
-    pub(super) fn take_changed(&mut self) -> Vec<Parked> {
+    pub(in crate::follow) fn take_changed(&mut self) -> Vec<Parked> {
         let changed = std::mem::take(&mut self.changed);
         if changed.is_empty() {
             return Vec::new();
@@ -245,9 +245,9 @@ impl Lot {
     /// Counts anew what stays behind of what is being released: `events` are its topic's, from its
     /// first one on. A DELETE_ALL that was released already has made keys void; their later events
     /// go with the topic.
-    pub(super) fn recount(&mut self, id: EventId, events: &[Envelope]) {
+    pub(in crate::follow) fn recount(&mut self, id: EventId, events: &[Envelope]) {
         let Some(releasing) = self.get(id).cloned() else { return };
-        for event in events.iter().filter(|event| event.position <= releasing.behind) {
+        for event in events.iter().filter(|event| event.position <= releasing.released_to) {
             if releasing.key.is_none() && self.supersedes(event) {
                 self.supersede(event);
                 let later = events.iter().filter(|later| later.position > event.position);
@@ -270,8 +270,9 @@ impl Lot {
     ) {
         let superseded = |p: &&mut Parked| p.topic == *topic && p.state == State::Superseded(at);
         for parked in self.all.iter_mut().filter(superseded) {
-            let its =
-                |e: &&Envelope| Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted;
+            let its = |e: &&Envelope| {
+                Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted_to
+            };
             parked.events = parked.events.saturating_sub(later.clone().filter(its).count() as u64);
         }
     }
@@ -286,7 +287,8 @@ impl Lot {
 
     fn supersede(&mut self, event: &Envelope) {
         let keys = |p: &&mut Parked| p.is_open() && p.key.is_some() && p.topic == event.topic;
-        let before = |parked: &&mut Parked| parked.position.max(parked.behind) < event.position;
+        let before =
+            |parked: &&mut Parked| parked.position.max(parked.released_to) < event.position;
         for parked in self.all.iter_mut().filter(keys).filter(before) {
             parked.state = State::Superseded(event.position);
             self.changed.push(parked.event_id);
@@ -296,7 +298,7 @@ impl Lot {
 
 /// Raises what is open to where its release stands in Kafka, and names what that has changed. A row
 /// is older than that after a crash, and in a backup.
-pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
+pub(in crate::follow) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
     let mut raised = Vec::new();
     for parked in parked.iter_mut().filter(|parked| parked.is_open()) {
         let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked)))
@@ -305,8 +307,8 @@ pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId>
         };
         if let Some(ended) = &proof.ended {
             parked.end(ended);
-        } else if cursor.position > parked.behind {
-            parked.behind = cursor.position;
+        } else if cursor.position > parked.released_to {
+            parked.released_to = cursor.position;
         } else {
             continue;
         }
@@ -316,11 +318,11 @@ pub(super) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId>
 }
 
 /// The release has come to where the relay stands.
-pub(super) fn resolve(parked: &mut Parked, at: Position) {
-    parked.end(&Ended { state: State::Joined(at), events: 0 });
+pub(in crate::follow) fn resolve(parked: &mut Parked, at: Position) {
+    parked.end(&Ended { state: State::Resolved(at), events: 0 });
 }
 
 /// Who releases what is parked: its cursor is in Kafka, like the relay's.
-pub(super) fn follower(parked: &Parked) -> Follower {
+pub(in crate::follow) fn follower(parked: &Parked) -> Follower {
     Follower::parse(&format!("parked-{}", parked.event_id)).expect("a UUID has no other characters")
 }

@@ -6,25 +6,25 @@
 
 use std::sync::Arc;
 
-use super::lane::Next;
-use super::lot::{self, Lot};
-use super::parking::{read, scan, scope};
+use super::bisect::Bisection;
+use super::ledger::{self, ParkingLedger};
 use super::proof;
-use super::relay::{Error, Relay};
-use super::suspects::Suspects;
-use super::{FollowDeps, PAGE_EVENTS_MAX};
+use super::{read, scan, scope};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::Cursor;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::follow::lane::Next;
+use crate::follow::relay::{Error, Relay};
+use crate::follow::{FollowDeps, PAGE_EVENTS_MAX};
 use crate::sink::{Page, PageSlice, ParkingProof};
 use crate::store::Slice;
 
 /// A page of what is released, and what is true once it is committed.
-pub(super) struct Release {
-    pub(super) page: Arc<Page>,
+pub(in crate::follow) struct Release {
+    pub(in crate::follow) page: Arc<Page>,
     tenant: TenantId,
     event_id: EventId,
     end: End,
@@ -38,7 +38,7 @@ enum End {
     /// With a DELETE_ALL that makes void what is parked besides.
     Superseding,
     /// Where the relay stands.
-    Joined(Position),
+    Resolved(Position),
     /// With how the scope has ended, which Kafka lacked.
     Proved,
 }
@@ -46,30 +46,31 @@ enum End {
 impl Relay {
     /// The next page of what is released. The last one says that it is the last, and may have no
     /// events.
-    pub(super) async fn release(
+    pub(in crate::follow) async fn release(
         &mut self,
         deps: &FollowDeps,
-        suspects: &Suspects,
+        bisection: &Bisection,
     ) -> Result<Option<Release>, Error> {
         if let Some(release) = self.lots.values().find_map(|lot| self.ending(lot)) {
             return Ok(Some(release));
         }
-        let held = &suspects.held;
+        let held = &bisection.held;
         let is_held =
             |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
-        let mut releasing = self.lots.values().filter_map(Lot::releasing);
+        let mut releasing = self.lots.values().filter_map(ParkingLedger::releasing);
         let releasing = releasing.find(|parked| !is_held(parked)).cloned();
         let Some(parked) = releasing else { return Ok(None) };
         let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor)
         else {
             return Ok(None);
         };
-        let events_max =
-            suspects.alone(&lot::follower(&parked), &parked.tenant).unwrap_or(PAGE_EVENTS_MAX);
-        let scan = scan(scope(&parked), events_max.min(suspects.events_max()));
-        let (mut behind, at) = (parked.behind, cursor.position);
+        let events_max = bisection
+            .isolated(&ledger::follower(&parked), &parked.tenant)
+            .unwrap_or(PAGE_EVENTS_MAX);
+        let scan = scan(scope(&parked), events_max.min(bisection.events_max()));
+        let (mut after, at) = (parked.released_to, cursor.position);
         loop {
-            let slice = read(deps, &parked.tenant, behind, &scan).await?;
+            let slice = read(deps, &parked.tenant, after, &scan).await?;
             // Read after the slice: the server that it came from had the relay's event too.
             self.verify(deps, &[(parked.tenant.clone(), cursor)]).await?;
             if self.stopped.contains(&parked.tenant) {
@@ -78,20 +79,20 @@ impl Relay {
             let lot = self.lots.get(&parked.tenant).expect("it was found there");
             let Part { events, end, scanned } = part(lot, &parked, slice, at);
             let ended = match end {
-                End::Joined(at) => Some(Ended { state: State::Joined(at), events: 0 }),
+                End::Resolved(at) => Some(Ended { state: State::Resolved(at), events: 0 }),
                 End::More | End::Superseding | End::Proved => None,
             };
             let cursor = match events.last() {
                 _ if ended.is_some() => cursor,
                 Some(last) => Cursor { position: last.position, event_id: last.event_id, ..cursor },
                 None => {
-                    behind = scanned;
+                    after = scanned;
                     continue;
                 }
             };
             let proof = ParkingProof { ended, ..proof::of(self.lots.get(&parked.tenant)) };
             let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
-            let page = Arc::new(Page { follower: lot::follower(&parked), slices: vec![slice] });
+            let page = Arc::new(Page { follower: ledger::follower(&parked), slices: vec![slice] });
             return Ok(Some(Release {
                 page,
                 tenant: parked.tenant,
@@ -103,31 +104,31 @@ impl Relay {
 
     /// A page without events that tells how a scope has ended, where Kafka lacks it: no release
     /// told it.
-    fn ending(&self, lot: &Lot) -> Option<Release> {
+    fn ending(&self, lot: &ParkingLedger) -> Option<Release> {
         let parked = lot.unproved_end()?;
         let Parked { tenant, event_id, .. } = parked;
         let cursor = self.progress.get(tenant)?.cursor?;
         let proof = ParkingProof { ended: parked.ended(), ..proof::of(Some(lot)) };
         let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
-        let page = Arc::new(Page { follower: lot::follower(parked), slices: vec![slice] });
+        let page = Arc::new(Page { follower: ledger::follower(parked), slices: vec![slice] });
         Some(Release { page, tenant: tenant.clone(), event_id: *event_id, end: End::Proved })
     }
 
     /// A page of what is released was committed.
-    pub(super) fn released(&mut self, release: &Release) -> Next {
+    pub(in crate::follow) fn released(&mut self, release: &Release) -> Next {
         let Release { page, tenant, event_id, end } = release;
         let slice = &page.slices[0];
         if let Some(lot) = self.lots.get_mut(tenant) {
-            if let End::Joined(_) | End::Proved = end {
+            if let End::Resolved(_) | End::Proved = end {
                 lot.prove_end(*event_id);
             }
             if *end == End::Proved {
                 return Next::GoOn;
             }
             lot.change(*event_id, |parked| match end {
-                End::Joined(at) => lot::resolve(parked, *at),
+                End::Resolved(at) => ledger::resolve(parked, *at),
                 End::More | End::Superseding | End::Proved => {
-                    parked.behind = slice.cursor.position;
+                    parked.released_to = slice.cursor.position;
                     parked.events = parked.events.saturating_sub(slice.events.len() as u64);
                 }
             });
@@ -143,12 +144,12 @@ struct Part {
 }
 
 /// What of a slice is released with `parked`, no further than `at`.
-fn part(lot: &Lot, parked: &Parked, slice: Slice, at: Position) -> Part {
+fn part(lot: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> Part {
     let whole = parked.key.is_none();
     let over = slice.scanned >= at || !slice.more;
     let mut part = Part {
         events: Vec::new(),
-        end: if over { End::Joined(at) } else { End::More },
+        end: if over { End::Resolved(at) } else { End::More },
         scanned: slice.scanned.min(at),
     };
     for event in slice.events.into_iter().take_while(|event| event.position <= at) {

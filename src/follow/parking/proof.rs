@@ -6,18 +6,18 @@
 
 use std::collections::HashSet;
 
-use super::lot::Lot;
-use super::relay::{PAGE_TENANTS_MAX, Relay};
+use super::ledger::ParkingLedger;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::follow::relay::{PAGE_TENANTS_MAX, Relay};
 use crate::sink::{Page, PageSlice, ParkingProof};
 
 impl Relay {
     /// For each log whose first page this is: a checkpoint at its start. Written before the page is
     /// committed, it says that Kafka may have a cursor.
-    pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
+    pub(in crate::follow) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
         let first = page.slices.iter().filter(|slice| self.begun.insert(slice.tenant.clone()));
         let start = |slice: &PageSlice| Cursor {
             position: Position::START,
@@ -29,14 +29,14 @@ impl Relay {
 
     /// The page of these slices, and of cursors without events for logs whose newest ledger Kafka
     /// lacks.
-    pub(super) fn proving_page(&self, mut slices: Vec<PageSlice>) -> Option<Page> {
-        if self.lots.values().any(Lot::is_unproved) {
+    pub(in crate::follow) fn proving_page(&self, mut slices: Vec<PageSlice>) -> Option<Page> {
+        if self.lots.values().any(ParkingLedger::is_unproved) {
             let there: HashSet<_> = slices.iter().map(|slice| slice.tenant.clone()).collect();
             let unproved = self
                 .lots
                 .iter()
                 .filter(|(tenant, lot)| lot.is_unproved() && !there.contains(*tenant));
-            let slice = |(tenant, lot): (&TenantId, &Lot)| {
+            let slice = |(tenant, lot): (&TenantId, &ParkingLedger)| {
                 let cursor = self.progress.get(tenant)?.cursor?;
                 Some(PageSlice {
                     tenant: tenant.clone(),
@@ -53,7 +53,7 @@ impl Relay {
     }
 
     /// A page was committed, with what it proves.
-    pub(super) fn prove(&mut self, page: &Page) {
+    pub(in crate::follow) fn prove(&mut self, page: &Page) {
         for slice in &page.slices {
             if let Some(lot) = self.lots.get_mut(&slice.tenant) {
                 lot.prove(&slice.proof.ledger);
@@ -63,6 +63,6 @@ impl Relay {
 }
 
 /// The parking of a log, as far as Kafka may be told of it.
-pub(super) fn of(lot: Option<&Lot>) -> ParkingProof {
-    ParkingProof { ledger: lot.map(Lot::proof).unwrap_or_default(), ended: None }
+pub(in crate::follow) fn of(lot: Option<&ParkingLedger>) -> ParkingProof {
+    ParkingProof { ledger: lot.map(ParkingLedger::proof).unwrap_or_default(), ended: None }
 }
