@@ -67,7 +67,7 @@ pub async fn build_on(
 ) -> anyhow::Result<App> {
     refuse_other_lanes(&*store, config.lanes).await?;
     for tenant in config.settings.tenants() {
-        store.introduce(tenant, LogId::new(clock.new_id())).await?;
+        store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
     }
     let broker = sink::open(&config.broker)?;
     if matches!(broker, Opened::Kafka(_)) && config.settings.naming().env().is_none() {

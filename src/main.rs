@@ -117,7 +117,7 @@ async fn open_attached(
     options: &StoreOptions,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(store::open(&config::store_config(options)?, Access::Beside, clock).await?)
+    Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
 }
 
 /// With as many lanes as the store has, but at least so many.
@@ -127,6 +127,6 @@ async fn open_broker(
     store: &dyn Store,
     lanes_min: u16,
 ) -> anyhow::Result<Opened> {
-    let lanes = u16::try_from(store.roster().await?.lanes.len())?;
+    let lanes = u16::try_from(store.members().await?.lanes.len())?;
     Ok(sink::open(&config::broker_config(options, names, lanes.max(lanes_min))?)?)
 }

@@ -1,7 +1,7 @@
 //! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
 //!
-//! Fed by `follow`, `http` and the log as things happen, and with the store's tally when it is
-//! asked for; docs/reliability.md lists them. Counters and `lanes_held` are this replica's; what
+//! Fed by `follow`, `http` and the log as things happen, and with the store's event counts when it
+//! is asked for; docs/reliability.md lists them. Counters and `lanes_held` are this replica's; what
 //! the store tells is the same on all.
 
 mod http;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::store::Tally;
+use crate::store::EventCounts;
 
 use http::Http;
 pub use http::Request;
@@ -129,9 +129,9 @@ impl Metrics {
     }
 
     /// The store tells this, or does not answer.
-    pub fn counted(&self, tally: Option<&Tally>) {
-        self.store_up.set(i64::from(tally.is_some()));
-        self.log_events.set(tally.map_or(0, |tally| tally.head.cast_signed()));
+    pub fn counted(&self, event_counts: Option<&EventCounts>) {
+        self.store_up.set(i64::from(event_counts.is_some()));
+        self.log_events.set(event_counts.map_or(0, |event_counts| event_counts.head.cast_signed()));
         self.events.clear();
         self.parked_scopes.set(0);
         self.oldest_pending.set(0.0);
@@ -143,18 +143,18 @@ impl Metrics {
     }
 
     /// The relay's part of what the store tells.
-    pub fn relayed(&self, tally: &Tally) {
+    pub fn relayed(&self, event_counts: &EventCounts) {
         for (state, count) in [
-            ("published", tally.published),
-            ("pending", tally.pending),
-            ("parked", tally.parked),
-            ("superseded", tally.superseded),
-            ("discarded", tally.discarded),
+            ("published", event_counts.published),
+            ("pending", event_counts.pending),
+            ("parked", event_counts.parked),
+            ("superseded", event_counts.superseded),
+            ("discarded", event_counts.discarded),
         ] {
             self.events.get_or_create(&[("state", state)]).set(count.cast_signed());
         }
-        self.parked_scopes.set(tally.scopes.cast_signed());
-        self.oldest_pending.set(tally.oldest_pending.as_secs_f64());
+        self.parked_scopes.set(event_counts.scopes.cast_signed());
+        self.oldest_pending.set(event_counts.oldest_pending.as_secs_f64());
     }
 
     /// So many log lines were dropped: stderr did not take them.

@@ -10,14 +10,14 @@ mod sql;
 
 mod ends;
 mod error;
-mod gather;
+mod event_counts;
 mod judge;
 mod leases;
 mod mongodb;
 mod place;
 mod postgres;
+mod slice_builder;
 mod sqlite;
-mod tally;
 mod transitions;
 
 use std::path::PathBuf;
@@ -38,11 +38,11 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 
 pub use error::Error;
-pub use leases::{Lease, Leases, Renewed, Roster, Standing};
+pub use event_counts::EventCounts;
+pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};
 pub use mongodb::Config as MongodbConfig;
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use sqlite::{backup, restore_backup};
-pub use tally::Tally;
 
 /// Drafts of one tenant that are appended all or not at all.
 #[derive(Debug, Clone)]
@@ -154,23 +154,24 @@ pub struct Slice {
     pub has_start: bool,
 }
 
-/// A point in the history of all heads, for [`Log::changed`]; the store that gave it can read it.
+/// A point in the history of all heads, for [`Log::changed_since`]; the store that gave it can read
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// Which run of the server it is of: another run may be another server, whose logs end earlier.
-    /// A store that can't lose what it once told has one run.
-    pub run: u64,
-    /// Rises within a run.
+pub struct ChangeToken {
+    /// The incarnation of the server that gave it: another one may be another server, whose logs
+    /// end earlier. A store that can't lose what it once told has one.
+    pub incarnation: u64,
+    /// Rises within an incarnation.
     pub at: i64,
 }
 
-impl Mark {
+impl ChangeToken {
     /// Before everything.
-    pub const START: Mark = Mark::new(0);
+    pub const START: ChangeToken = ChangeToken::new(0);
 
-    /// Of a store that has one run.
+    /// The token of a store that has one incarnation.
     pub const fn new(at: i64) -> Self {
-        Self { run: 0, at }
+        Self { incarnation: 0, at }
     }
 }
 
@@ -188,10 +189,10 @@ pub struct Head {
 /// Whose logs have grown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Every tenant of the lane that changed since the mark; now and then one that did not.
+    /// Every tenant of the lane that changed since the token; now and then one that did not.
     pub heads: Vec<Head>,
-    /// The mark to ask with next.
-    pub mark: Mark,
+    /// The token to ask with next.
+    pub token: ChangeToken,
 }
 
 /// The logs.
@@ -209,9 +210,9 @@ pub trait Log: Send + Sync {
     /// The event of that id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Which tenants of a lane have new events since the mark was given: never too few; all that
-    /// ever had one, when the mark is of another run.
-    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error>;
+    /// Which tenants of a lane have new events since the token was given: never too few; all that
+    /// ever had one, when the token is of another run.
+    async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error>;
 }
 
 /// Whether a cursor moved.
@@ -253,12 +254,12 @@ pub trait Cursors: Send + Sync {
         lease: &Lease,
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
-    ) -> Result<Renewed, Error>;
+    ) -> Result<LeaseCheck, Error>;
 }
 
 /// An enabled tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enabled {
+pub struct EnabledTenant {
     /// Its id.
     pub tenant: TenantId,
     /// Its log.
@@ -274,18 +275,18 @@ pub struct Enabled {
 pub trait Tenants: Send + Sync {
     /// Enables a tenant that the store has never seen, with this log id and the lane that has the
     /// fewest tenants; a tenant that it has seen stays as it is. Refused before the lanes are made.
-    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
+    async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
     /// How many are enabled.
     async fn count(&self) -> Result<usize, Error>;
 
     /// All enabled tenants, in order of id.
-    async fn list(&self) -> Result<Vec<Enabled>, Error>;
+    async fn list(&self) -> Result<Vec<EnabledTenant>, Error>;
 
     /// Begins another life of a tenant's log, with the same events: another id. What was parked up
     /// to `at` goes along, what was parked behind it is forgotten. `false`, and nothing done, if
     /// the log's id isn't `old` any more.
-    async fn renew_log(
+    async fn rotate_log_id(
         &self,
         tenant: &TenantId,
         old: LogId,
@@ -331,7 +332,7 @@ pub trait Parking: Send + Sync {
     /// Writes these as the lane's holder has them, all or none, unless the lane was taken since or
     /// the transition before them is missing. What is new gets the time of now; what was asked for
     /// stays asked until the state is another.
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error>;
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error>;
 
     /// Asks for what is parked to be released or discarded; `false` if there is none of that id
     /// whose state is `parked`, or something was asked for it already.
@@ -344,7 +345,7 @@ pub trait Parking: Send + Sync {
     ) -> Result<bool, Error>;
 
     /// What became of all events.
-    async fn tally(&self) -> Result<Tally, Error>;
+    async fn event_counts(&self) -> Result<EventCounts, Error>;
 }
 
 /// All of it, behind one name.
@@ -397,7 +398,7 @@ pub enum Access {
     /// `serve`: alone on its data folder where the store is a folder; makes what is missing.
     Serve,
     /// A verb of the command line, beside a running `serve`; makes nothing.
-    Beside,
+    Attach,
     /// A verb that changes what `serve` works on: alone on its data folder too, but makes nothing.
     Alone,
 }

@@ -57,7 +57,7 @@ fn domain(criterion: &mut Criterion) {
         log_id: LogId::new(Uuid::from_u128(9)),
         position: Position::new(12).unwrap(),
         time: Time::from_ms(1_625_832_841_003),
-        epoch: None,
+        last_delete_all: None,
     };
     let envelope = draft.seal(&stamp);
     let filter = Filter {

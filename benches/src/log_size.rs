@@ -42,7 +42,7 @@ pub async fn run(kind: Store, events: usize, rest: Duration) {
         store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
     store.lanes(8).await.unwrap();
     let tenant = TenantId::parse("t0").unwrap();
-    store.introduce(&tenant, LogId::new(System.new_id())).await.unwrap();
+    store.enable_if_new(&tenant, LogId::new(System.new_id())).await.unwrap();
     let mut log = Log { store, tenant, keys: Vec::new(), events: 0 };
     let mut figures = Vec::new();
     for size in [SHORT, events] {

@@ -1,4 +1,4 @@
 -- Gives a lane back, unless it was taken since.
 UPDATE leases
 SET holder = NULL
-WHERE lane = $1 AND epoch = $2
+WHERE lane = $1 AND term = $2

@@ -2,10 +2,10 @@
 -- The term is higher than that of any checkpoint, also after the leases alone went back.
 UPDATE leases
 SET holder = $2,
-    epoch = 1 + greatest(epoch, (
+    term = 1 + greatest(term, (
         SELECT coalesce(max(term), 0) FROM tenants JOIN cursors USING (tenant) WHERE tenants.lane = leases.lane
     )),
     expires_ms = now_ms() + $3,
     ttl_ms = $3
 WHERE lane = $1 AND (holder IS NULL OR holder = $2 OR NOT lasts(expires_ms, ttl_ms))
-RETURNING epoch
+RETURNING term

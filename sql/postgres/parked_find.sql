@@ -1,6 +1,6 @@
 -- What a tenant has parked.
 SELECT tenant, uuid_send(event_id) AS event_id, log_id::text AS log_id, position, topic, key, cause, time_ms,
-    state, ended, behind, counted, events, asked, reason, ledger
+    state, ended, released_to, counted_to, events, requested, reason, ledger
 FROM parked
 WHERE tenant = $1
 ORDER BY position

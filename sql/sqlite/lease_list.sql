@@ -3,6 +3,6 @@
 SELECT lane,
     CASE WHEN holder IS NOT NULL AND expires_ms > ?1 AND expires_ms <= ?1 + ttl_ms + 1000 THEN holder ELSE '' END
         AS holder,
-    epoch
+    term
 FROM leases
 ORDER BY lane

@@ -1,4 +1,4 @@
 -- Gives a lane back, unless it was taken since.
 UPDATE leases
 SET holder = NULL
-WHERE lane = ? AND epoch = ?
+WHERE lane = ? AND term = ?

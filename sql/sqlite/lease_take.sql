@@ -2,11 +2,11 @@
 -- The term is higher than that of any checkpoint, also after the leases alone went back.
 UPDATE leases
 SET holder = ?1,
-    epoch = 1 + max(epoch, (
+    term = 1 + max(term, (
         SELECT coalesce(max(term), 0) FROM tenants JOIN cursors USING (tenant) WHERE tenants.lane = leases.lane
     )),
     expires_ms = ?2,
     ttl_ms = ?3
 WHERE lane = ?4
     AND (holder IS NULL OR holder = ?1 OR expires_ms <= ?5 OR expires_ms > ?5 + ttl_ms + 1000)
-RETURNING epoch
+RETURNING term

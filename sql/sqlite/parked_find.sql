@@ -1,6 +1,6 @@
 -- What a tenant has parked.
-SELECT tenant, event_id, log_id, position, topic, key, cause, time_ms, state, ended, behind, counted, events,
-    asked, reason, ledger
+SELECT tenant, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
+    requested, reason, ledger
 FROM parked
 WHERE tenant = ?
 ORDER BY position

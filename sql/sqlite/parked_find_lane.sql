@@ -1,6 +1,6 @@
 -- What is parked in a lane, and not over.
-SELECT tenant, event_id, parked.log_id, position, topic, key, cause, time_ms, state, ended, behind, counted,
-    events, asked, reason, ledger
+SELECT tenant, event_id, parked.log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to,
+    events, requested, reason, ledger
 FROM tenants JOIN parked USING (tenant)
 WHERE lane = ? AND state IN ('parked', 'releasing')
 ORDER BY tenant, position

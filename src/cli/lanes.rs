@@ -14,15 +14,15 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     for enabled in store.list().await? {
         *tenants.entry(enabled.lane).or_insert(0) += 1;
     }
-    let roster = store.roster().await?;
+    let members = store.members().await?;
     let mut out = super::stdout();
     writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "EPOCH", "TENANTS")?;
-    for standing in roster.lanes {
-        let holder = standing.holder.as_deref().unwrap_or("-");
-        let tenants = tenants.get(&standing.lane).unwrap_or(&0);
-        writeln!(out, "{:>4}{:>8}{tenants:>8}  {holder}", standing.lane.number(), standing.epoch)?;
+    for lease in members.lanes {
+        let holder = lease.holder.as_deref().unwrap_or("-");
+        let tenants = tenants.get(&lease.lane).unwrap_or(&0);
+        writeln!(out, "{:>4}{:>8}{tenants:>8}  {holder}", lease.lane.number(), lease.term)?;
     }
-    writeln!(out, "replicas: {}", roster.replicas.join(" "))?;
+    writeln!(out, "replicas: {}", members.replicas.join(" "))?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::follow::restore::{self, Difference};
 use crate::sink::{Opened, PublishedRecord, Sink};
-use crate::store::{Enabled, Store};
+use crate::store::{EnabledTenant, Store};
 
 /// What it works on.
 pub struct Deps<'a> {
@@ -55,7 +55,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
 async fn look(
     deps: &Deps<'_>,
     kafka: &dyn Sink,
-    enabled: &Enabled,
+    enabled: &EnabledTenant,
     accept: bool,
 ) -> anyhow::Result<bool> {
     let Some(difference) = restore::compare(deps.store, kafka, deps.settings, enabled).await?

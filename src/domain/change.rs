@@ -7,7 +7,7 @@ use super::draft::{Body, Draft, Origin, Place};
 use super::entity::Entity;
 use super::event::EventId;
 use super::headers::Headers;
-use super::json::{self, Flaw, Raw, Shape};
+use super::json::{self, JsonIssue, Raw, Shape};
 use super::key::{Key, Pointer};
 use super::states::States;
 use super::violation::{self, Violation};
@@ -32,7 +32,7 @@ impl Change {
     /// Checks one posted object; `at` is the JSON pointer to it. All that is illegal is named.
     pub fn parse(raw: &Raw, entity: &Entity, at: &str) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
-        let members = Members::parse(raw, &KNOWN, at)?;
+        let members = ObjectReader::parse(raw, &KNOWN, at)?;
         let mut all = Vec::new();
         let states = keep(&mut all, states(&members));
         let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
@@ -64,12 +64,12 @@ impl Change {
 }
 
 /// The members of one posted object, by name; `null` is absent.
-pub(super) struct Members<'a> {
+pub(super) struct ObjectReader<'a> {
     at: &'a str,
     found: Vec<(&'static str, Raw)>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectReader<'a> {
     /// Refuses anything but an object, unknown and doubled names, and what nests too deep.
     pub(super) fn parse(
         raw: &Raw,
@@ -84,7 +84,7 @@ impl<'a> Members<'a> {
             )]);
         }
         json::check(raw, DEPTH_MAX + 1)
-            .map_err(|defect| vec![flaw(&defect.flaw, format!("{at}{}", defect.pointer))])?;
+            .map_err(|defect| vec![issue(&defect.issue, format!("{at}{}", defect.pointer))])?;
         let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for (name, value) in raw.members() {
             let name = name.text();
@@ -146,10 +146,10 @@ impl<'a> Members<'a> {
     }
 }
 
-fn flaw(flaw: &Flaw, pointer: String) -> Violation {
-    match flaw {
-        Flaw::TooDeep => Violation::new(pointer, "too-deep", "nests deeper than 64 levels"),
-        Flaw::DuplicateName => {
+fn issue(issue: &JsonIssue, pointer: String) -> Violation {
+    match issue {
+        JsonIssue::TooDeep => Violation::new(pointer, "too-deep", "nests deeper than 64 levels"),
+        JsonIssue::DuplicateName => {
             Violation::new(pointer, "duplicate-name", "this name stands twice in its object")
         }
     }
@@ -160,7 +160,7 @@ pub(super) fn keep<T>(all: &mut Vec<Violation>, result: Result<T, Vec<Violation>
     result.map_err(|violations| all.extend(violations)).ok()
 }
 
-fn states(members: &Members) -> Result<States, Vec<Violation>> {
+fn states(members: &ObjectReader) -> Result<States, Vec<Violation>> {
     let no_object = |name: &&str| members.value(name).is_some_and(|v| v.shape() != Shape::Object);
     let violations: Vec<_> = ["old", "new"]
         .iter()
@@ -209,7 +209,7 @@ fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Viol
 }
 
 /// An explicit type or id must say what the states say.
-fn agree(members: &Members, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
+fn agree(members: &ObjectReader, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
     let mut all = Vec::new();
     let event_type = states.event_type();
     if let Some(given) =

@@ -2,14 +2,14 @@
 //!
 //! Parsed from the optional body of such a request; feeds `draft`.
 
-use super::change::Members;
+use super::change::ObjectReader;
 use super::event::EventId;
 use super::json::Raw;
 use super::violation::Violation;
 
 /// The module's own event id, if it gave one. All that is illegal is named.
 pub fn parse(raw: &Raw) -> Result<Option<EventId>, Vec<Violation>> {
-    Members::parse(raw, &["eventId"], "")?.event_id()
+    ObjectReader::parse(raw, &["eventId"], "")?.event_id()
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub struct Stamp {
     /// The store's clock, never before the event before it.
     pub time: Time,
     /// The position of the topic's last DELETE_ALL before this event.
-    pub epoch: Option<Position>,
+    pub last_delete_all: Option<Position>,
 }
 
 impl Draft {
@@ -139,7 +139,7 @@ impl Draft {
             tenant: tenant.clone(),
             position: stamp.position,
             time: stamp.time,
-            epoch: stamp.epoch,
+            last_delete_all: stamp.last_delete_all,
             event_id: self.event_id,
             topic: self.topic.clone(),
             key: self.key.clone(),
@@ -190,7 +190,7 @@ impl Draft {
             log_id: LogId::new(uuid::Uuid::nil()),
             position: last,
             time: Time::ZERO,
-            epoch: Some(last),
+            last_delete_all: Some(last),
         };
         let empty =
             Draft { body: Body::DeleteAll { wire_form: WireForm::Convention }, ..self.clone() };
@@ -259,7 +259,7 @@ mod tests {
             log_id: LogId::new(Uuid::from_u128(9)),
             position: Position::new(12).unwrap(),
             time: Time::from_ms(1_625_832_841_003),
-            epoch: Some(Position::new(3).unwrap()),
+            last_delete_all: Some(Position::new(3).unwrap()),
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
     fn no_sealed_record_is_larger_than_foretold() {
         let draft = update(r#"{"id":"a"}"#, r#"{"id":"a","x":"yyyyyyyyyyyy"}"#);
         let last = Position::from_column(i64::MAX);
-        let sealed = draft.seal(&Stamp { position: last, epoch: Some(last), ..stamp() });
+        let sealed = draft.seal(&Stamp { position: last, last_delete_all: Some(last), ..stamp() });
         let (foretold, real) = (draft.record_bytes_max(), sealed.record_bytes());
         assert!(foretold >= real && foretold < real + 200, "{foretold} for {real}");
     }

@@ -30,7 +30,7 @@ pub struct Envelope {
     /// When it was appended, by the store's clock: the record's time.
     pub time: Time,
     /// The topic's last DELETE_ALL before it.
-    pub epoch: Option<Position>,
+    pub last_delete_all: Option<Position>,
     /// Its id.
     pub event_id: EventId,
     /// Where it is published.
@@ -56,7 +56,7 @@ impl Envelope {
         all.push("event_id", self.event_id.to_string());
         all.push("log_id", self.log_id.to_string());
         all.push("position", self.position.to_string());
-        if let Some(epoch) = self.epoch {
+        if let Some(epoch) = self.last_delete_all {
             all.push("epoch", epoch.to_string());
         }
         all

@@ -11,7 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-pub use check::{Defect, Flaw, check};
+pub use check::{Defect, JsonIssue, check};
 pub use walk::Name;
 
 /// Bytes that are no JSON text; each variant says where.

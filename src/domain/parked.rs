@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::change::Members;
+use super::change::ObjectReader;
 use super::event::EventId;
 use super::json::Raw;
 use super::key::Key;
@@ -205,7 +205,7 @@ impl Parked {
 
 /// Why somebody wants something done with it: `{reason?}`; who gives something up says why.
 pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
-    let members = Members::parse(raw, &["reason"], "")?;
+    let members = ObjectReader::parse(raw, &["reason"], "")?;
     match members.string("reason")? {
         None if request == Request::Discard => {
             Err(members.violation("reason", "missing-reason", "must say why it is given up"))
@@ -289,18 +289,18 @@ mod tests {
 
     #[test]
     fn who_gives_something_up_says_why() {
-        let asked = |text: &'static str, asked| {
+        let requested = |text: &'static str, requested| {
             let raw = Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap();
-            reason(&raw, asked).map_err(|violations| violations[0].code)
+            reason(&raw, requested).map_err(|violations| violations[0].code)
         };
         assert_eq!(
-            asked(r#"{"reason":"test data"}"#, Request::Discard),
+            requested(r#"{"reason":"test data"}"#, Request::Discard),
             Ok(Some("test data".to_owned()))
         );
-        assert_eq!(asked("{}", Request::Discard), Err("missing-reason"));
-        assert_eq!(asked("{}", Request::Release), Ok(None));
-        assert_eq!(asked(r#"{"reason":""}"#, Request::Release), Err("illegal-reason"));
-        assert_eq!(asked(r#"{"reason":7}"#, Request::Discard), Err("not-a-string"));
-        assert_eq!(asked(r#"{"why":"x"}"#, Request::Discard), Err("unknown-member"));
+        assert_eq!(requested("{}", Request::Discard), Err("missing-reason"));
+        assert_eq!(requested("{}", Request::Release), Ok(None));
+        assert_eq!(requested(r#"{"reason":""}"#, Request::Release), Err("illegal-reason"));
+        assert_eq!(requested(r#"{"reason":7}"#, Request::Discard), Err("not-a-string"));
+        assert_eq!(requested(r#"{"why":"x"}"#, Request::Discard), Err("unknown-member"));
     }
 }

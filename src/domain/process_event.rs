@@ -3,7 +3,7 @@
 //! Parsed from one JSON object of a request, `{key, payload, eventId?, headers?}`; the payload is
 //! published as it is. Feeds `draft`.
 
-use super::change::{Members, keep};
+use super::change::{ObjectReader, keep};
 use super::draft::{Body, Draft, Origin, Place};
 use super::entity::EventName;
 use super::event::EventId;
@@ -24,7 +24,7 @@ pub struct ProcessEvent {
 impl ProcessEvent {
     /// Checks one posted object; `at` is the JSON pointer to it. All that is illegal is named.
     pub fn parse(raw: &Raw, at: &str) -> Result<Self, Vec<Violation>> {
-        let members = Members::parse(raw, &["key", "payload", "eventId", "headers"], at)?;
+        let members = ObjectReader::parse(raw, &["key", "payload", "eventId", "headers"], at)?;
         let mut all = Vec::new();
         let key = keep(&mut all, key(&members));
         let event_id = keep(&mut all, members.event_id()).flatten();
@@ -61,7 +61,7 @@ impl ProcessEvent {
     }
 }
 
-fn key(members: &Members) -> Result<Key, Vec<Violation>> {
+fn key(members: &ObjectReader) -> Result<Key, Vec<Violation>> {
     let illegal = |message: &str| members.violation("key", "illegal-key", message);
     let text = members.string("key")?.ok_or_else(|| illegal("a process event has a key"))?;
     if text == Key::DELETE_ALL {

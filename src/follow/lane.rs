@@ -25,7 +25,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
 use crate::health::{self, Occurrence};
 use crate::sink::{self, Page, Publisher, Sink};
-use crate::store::{self, Lease, Renewed};
+use crate::store::{self, Lease, LeaseCheck};
 
 /// How long a lane is held by who says nothing.
 pub(super) const LEASE: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ pub(super) async fn run(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut bisection = Bisection::default();
     while !worker.stop.is_cancelled() {
-        let end = match worker.deps.store.take(lane, &worker.deps.replica, LEASE).await {
+        let end = match worker.deps.store.acquire(lane, &worker.deps.replica, LEASE).await {
             Ok(Some(lease)) => worker.run_leased(lease, &mut bisection, &mut backoff).await,
             Ok(None) => break,
             Err(error) => Err(error.into()),
@@ -174,8 +174,8 @@ impl Worker {
             tokio::time::sleep(RENEW_AFTER).await;
             let asked = Instant::now();
             match self.deps.store.renew(lease, LEASE).await {
-                Ok(Renewed::Held) => renewed = asked,
-                Ok(Renewed::Lost) => return End::LeaseLost,
+                Ok(LeaseCheck::Held) => renewed = asked,
+                Ok(LeaseCheck::Lost) => return End::LeaseLost,
                 Err(error) if renewed.elapsed() > LEASE => return error.into(),
                 Err(error) => {
                     tracing::debug!(lane = %self.lane, %error, "failed to renew the lease")
@@ -297,7 +297,14 @@ impl Worker {
 
     /// A lane without events needs no producer. `false` at `stop`.
     async fn wait_for_first_event(&self) -> Result<bool, End> {
-        while self.deps.store.changed(self.lane, store::Mark::START).await?.heads.is_empty() {
+        while self
+            .deps
+            .store
+            .changed_since(self.lane, store::ChangeToken::START)
+            .await?
+            .heads
+            .is_empty()
+        {
             self.deps.health.healthy(&self.who);
             self.wait_for_work().await;
             if self.stop.is_cancelled() {
@@ -368,8 +375,8 @@ impl Worker {
             return Ok(());
         }
         match self.deps.store.park(lease, parked).await? {
-            Renewed::Held => Ok(()),
-            Renewed::Lost => Err(End::LeaseLost),
+            LeaseCheck::Held => Ok(()),
+            LeaseCheck::Lost => Err(End::LeaseLost),
         }
     }
 
@@ -378,7 +385,8 @@ impl Worker {
         if cursors.is_empty() {
             return Ok(());
         }
-        if self.deps.store.checkpoint(lease, &Follower::relay(), cursors).await? == Renewed::Lost {
+        if self.deps.store.checkpoint(lease, &Follower::relay(), cursors).await? == LeaseCheck::Lost
+        {
             return Err(End::LeaseLost);
         }
         self.deps.pages.send_replace(());

@@ -1,14 +1,14 @@
 //! The spread of the lanes over the replicas: who takes which, and who gives some up.
 //!
-//! Fed by the store's roster; feeds `lanes`. No I/O, no clock, no chance: replicas that see the
-//! same roster come to the same spread, so that no two reach for one lane and none is given back
+//! Fed by the store's members; feeds `lanes`. No I/O, no clock, no chance: replicas that see the
+//! same members come to the same spread, so that no two reach for one lane and none is given back
 //! and forth. Always true: when all have done as planned, no replica has two lanes more than
 //! another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::lane::Lane;
-use crate::store::Roster;
+use crate::store::Members;
 
 /// What one replica is to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,17 +22,17 @@ pub(super) struct Assignment {
 /// What `me` is to do: a free lane goes to who has the fewest, and who has the most gives one up as
 /// long as another has two less, who takes it once it is free. A lane is left to who holds it,
 /// though that one no longer attends.
-pub(super) fn assign(roster: &Roster, me: &str) -> Assignment {
+pub(super) fn assign(members: &Members, me: &str) -> Assignment {
     let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
-    held.extend(roster.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
+    held.extend(members.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
     let mut free = BTreeSet::new();
-    for standing in &roster.lanes {
-        match &standing.holder {
+    for lease in &members.lanes {
+        match &lease.holder {
             None => {
-                free.insert(standing.lane);
+                free.insert(lease.lane);
             }
             Some(holder) => {
-                held.entry(holder).and_modify(|lanes| lanes.push(standing.lane));
+                held.entry(holder).and_modify(|lanes| lanes.push(lease.lane));
             }
         }
     }
@@ -64,43 +64,43 @@ mod tests {
 
     use super::assign;
     use crate::domain::lane::Lane;
-    use crate::store::{Roster, Standing};
+    use crate::store::{LaneLease, Members};
 
-    /// A roster of these replicas, with each lane's holder; `-` is nobody.
-    fn roster(replicas: &str, holders: &str) -> Roster {
+    /// The members of these replicas, with each lane's holder; `-` is nobody.
+    fn members(replicas: &str, holders: &str) -> Members {
         let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let lanes = Lane::all(64).zip(names(holders)).map(|(lane, holder)| {
             let holder = Some(holder).filter(|holder| holder != "-");
-            Standing { lane, holder, epoch: 1 }
+            LaneLease { lane, holder, term: 1 }
         });
-        Roster { replicas: names(replicas), lanes: lanes.collect() }
+        Members { replicas: names(replicas), lanes: lanes.collect() }
     }
 
     /// Lets every replica do as planned, given ups first, until nobody has anything to do.
-    fn settled(mut roster: Roster) -> (BTreeMap<String, usize>, usize) {
+    fn settled(mut members: Members) -> (BTreeMap<String, usize>, usize) {
         for round in 0..10 {
             let plans: Vec<_> =
-                roster.replicas.iter().map(|me| (me.clone(), assign(&roster, me))).collect();
+                members.replicas.iter().map(|me| (me.clone(), assign(&members, me))).collect();
             if plans.iter().all(|(_, plan)| plan.acquire.is_empty() && plan.release.is_empty()) {
                 let mut loads: BTreeMap<_, _> =
-                    roster.replicas.iter().map(|r| (r.clone(), 0)).collect();
-                let holders = roster.lanes.iter().filter_map(|standing| standing.holder.clone());
+                    members.replicas.iter().map(|r| (r.clone(), 0)).collect();
+                let holders = members.lanes.iter().filter_map(|lease| lease.holder.clone());
                 holders.for_each(|holder| *loads.entry(holder).or_default() += 1);
                 return (loads, round);
             }
             for (me, plan) in plans {
                 for lane in &plan.release {
-                    let standing = &mut roster.lanes[usize::from(lane.number())];
-                    assert_eq!(standing.holder.as_ref(), Some(&me), "gives what is its own");
-                    standing.holder = None;
+                    let lease = &mut members.lanes[usize::from(lane.number())];
+                    assert_eq!(lease.holder.as_ref(), Some(&me), "gives what is its own");
+                    lease.holder = None;
                 }
                 for lane in &plan.acquire {
-                    let standing = &mut roster.lanes[usize::from(lane.number())];
-                    assert_eq!(standing.holder.replace(me.clone()), None, "two reach for {lane}");
+                    let lease = &mut members.lanes[usize::from(lane.number())];
+                    assert_eq!(lease.holder.replace(me.clone()), None, "two reach for {lane}");
                 }
             }
         }
-        panic!("never settled: {roster:?}");
+        panic!("never settled: {members:?}");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
             ("a b c d", "- b -", vec![0, 1, 1, 1]),
             ("a b", "x x a a", vec![1, 1]),
         ] {
-            let (spread, rounds) = settled(roster(replicas, holders));
+            let (spread, rounds) = settled(members(replicas, holders));
             let mut counts: Vec<_> = spread
                 .iter()
                 .filter(|(replica, _)| *replica != "x")
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_replica_that_is_not_listed_yet_plans_as_if_it_were() {
-        let all = assign(&roster("", "- -"), "a");
+        let all = assign(&members("", "- -"), "a");
         assert_eq!(all.acquire.len(), 2);
-        assert_eq!(assign(&roster("b", "b b -"), "a").acquire.len(), 1);
-        assert_eq!(assign(&roster("b", "b b b"), "a"), assign(&roster("a b", "b b b"), "a"));
+        assert_eq!(assign(&members("b", "b b -"), "a").acquire.len(), 1);
+        assert_eq!(assign(&members("b", "b b b"), "a"), assign(&members("a b", "b b b"), "a"));
     }
 }

@@ -1,9 +1,9 @@
 //! The lanes of this replica: starts workers for those that it is to have, and ends those that
 //! another is to have.
 //!
-//! Fed by the store's roster; feeds `lane`. A replica attends as long as it reaches Kafka; replicas
-//! share the lanes by the `spread` that each of them works out alone. What they do meanwhile is
-//! never in doubt: a lane has one lease, and one producer that isn't fenced.
+//! Fed by the store's members; feeds `lane`. A replica attends as long as it reaches Kafka;
+//! replicas share the lanes by the `spread` that each of them works out alone. What they do
+//! meanwhile is never in doubt: a lane has one lease, and one producer that isn't fenced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::sink::Sink;
 use crate::store;
 use crate::tasks::{Ended, Tasks};
 
-/// How often the roster is looked at: a lane that is given up is taken so soon.
+/// How often the members are looked at: a lane that is given up is taken so soon.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 const ATTEND_EVERY: Duration = Duration::from_secs(1);
 /// How long a replica that says nothing counts as being there: as long as its leases hold.
@@ -87,24 +87,24 @@ impl LaneManager {
             self.leave().await;
             return Ok(());
         }
-        let mut roster = self.deps.store.roster().await?;
-        if roster.lanes.len() != usize::from(self.deps.wakeups.count()) {
+        let mut members = self.deps.store.members().await?;
+        if members.lanes.len() != usize::from(self.deps.wakeups.count()) {
             // Who attends is left a share by the others.
             self.give_up(&self.running.keys().copied().collect());
             self.leave().await;
-            return Err(Error::Resized(roster.lanes.len()));
+            return Err(Error::Resized(members.lanes.len()));
         }
         if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
             self.attend().await?;
-            roster = self.deps.store.roster().await?;
+            members = self.deps.store.members().await?;
         }
-        let Assignment { acquire, release } = assign(&roster, &self.deps.replica);
+        let Assignment { acquire, release } = assign(&members, &self.deps.replica);
         self.give_up(&release);
         // A lane that the last run of this replica held is its own still.
         let mine =
-            roster.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.deps.replica));
+            members.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.deps.replica));
         let kept: BTreeSet<_> =
-            mine.map(|standing| standing.lane).filter(|l| !release.contains(l)).collect();
+            mine.map(|lease| lease.lane).filter(|l| !release.contains(l)).collect();
         acquire.union(&kept).for_each(|lane| self.start(*lane));
         Ok(())
     }
@@ -113,7 +113,7 @@ impl LaneManager {
     /// lanes for its own: each would fence the other without end.
     async fn attend(&mut self) -> Result<(), Error> {
         let FollowDeps { store, replica, instance, health, .. } = &self.deps;
-        let last = store.attend(replica, instance, ATTENDS_FOR).await?;
+        let last = store.heartbeat(replica, instance, ATTENDS_FOR).await?;
         match last.filter(|last| last != instance && self.attended.is_some()) {
             None => health.healthy(TWIN),
             Some(other) => {
@@ -161,7 +161,7 @@ impl LaneManager {
 
     async fn leave(&mut self) {
         if self.attended.take().is_some()
-            && let Err(error) = self.deps.store.leave(&self.deps.replica).await
+            && let Err(error) = self.deps.store.deregister(&self.deps.replica).await
         {
             tracing::debug!(%error, "failed to leave; the others will notice");
         }

@@ -4,7 +4,7 @@
 
 use super::lane::{LEASE, RENEW_AFTER};
 use crate::domain::lane::Lane;
-use crate::store::{Lease, Renewed, Store};
+use crate::store::{Lease, LeaseCheck, Store};
 
 /// Renews the leases, however long Kafka takes; returns the first lane that is lost. Errors of the
 /// store are passed over here: whoever writes next meets them.
@@ -13,8 +13,8 @@ pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
         tokio::time::sleep(RENEW_AFTER).await;
         for lease in leases {
             match store.renew(lease, LEASE).await {
-                Ok(Renewed::Held) => {}
-                Ok(Renewed::Lost) => return lease.lane,
+                Ok(LeaseCheck::Held) => {}
+                Ok(LeaseCheck::Lost) => return lease.lane,
                 Err(error) => {
                     tracing::debug!(lane = %lease.lane, %error, "failed to renew the lease")
                 }

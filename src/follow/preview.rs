@@ -16,14 +16,14 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::health::Occurrence;
 use crate::sink::Preview;
-use crate::store::{Head, Mark};
+use crate::store::{ChangeToken, Head};
 
 const REFILL_POSITIONS: u64 = 10_000;
 const WHO: &str = "embedded broker";
 
 /// Follows all tenants until `stop`.
 pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Preview>, stop: CancellationToken) {
-    let lanes = Lane::all(deps.wakeups.count()).map(|lane| (lane, Mark::START)).collect();
+    let lanes = Lane::all(deps.wakeups.count()).map(|lane| (lane, ChangeToken::START)).collect();
     let mut worker = Worker { deps, preview, lanes, cursors: HashMap::new() };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     while !stop.is_cancelled() {
@@ -46,7 +46,7 @@ pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Preview>, stop: Cance
 struct Worker {
     deps: FollowDeps,
     preview: Arc<dyn Preview>,
-    lanes: Vec<(Lane, Mark)>,
+    lanes: Vec<(Lane, ChangeToken)>,
     cursors: HashMap<TenantId, Position>,
 }
 
@@ -55,14 +55,14 @@ impl Worker {
     async fn catch_up(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         let mut outcome = Ok(());
         for index in 0..self.lanes.len() {
-            let (lane, mark) = self.lanes[index];
-            let changed = self.deps.store.changed(lane, mark).await?;
+            let (lane, token) = self.lanes[index];
+            let changed = self.deps.store.changed_since(lane, token).await?;
             let mut followed = Ok(());
             for head in changed.heads {
                 followed = followed.and(self.follow(head, stop).await);
             }
             if followed.is_ok() {
-                self.lanes[index].1 = changed.mark;
+                self.lanes[index].1 = changed.token;
             }
             outcome = outcome.and(followed);
         }

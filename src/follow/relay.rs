@@ -20,7 +20,7 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::sink::{KnownCursor, KnownCursors, Page, PageSlice};
-use crate::store::{self, Head, Mark, Slice, Start};
+use crate::store::{self, ChangeToken, Head, Slice, Start};
 
 pub(super) const PAGE_TENANTS_MAX: usize = 50;
 
@@ -56,7 +56,7 @@ impl Progress {
 /// The relay of one lane, since its last fence.
 pub(super) struct Relay {
     pub(super) lane: Lane,
-    mark: Mark,
+    token: ChangeToken,
     /// Kafka's cursors, as the fence read them.
     pub(super) known: KnownCursors,
     pub(super) progress: HashMap<TenantId, Progress>,
@@ -84,7 +84,7 @@ impl Relay {
         lane: Lane,
         known: KnownCursors,
     ) -> Result<Self, Error> {
-        let changed = deps.store.changed(lane, Mark::START).await?;
+        let changed = deps.store.changed_since(lane, ChangeToken::START).await?;
         let checkpoints: HashMap<_, _> =
             deps.store.load_lane(lane, &Follower::relay()).await?.into_iter().collect();
         let mut begun = HashSet::new();
@@ -98,10 +98,10 @@ impl Relay {
         }
         rivals::look_for_strangers(deps, lane, &known, &changed.heads).await?;
         let (progress, lots) = (HashMap::new(), HashMap::new());
-        let (queue, stopped, ahead, mark) = (VecDeque::new(), HashSet::new(), None, changed.mark);
+        let (queue, stopped, ahead, token) = (VecDeque::new(), HashSet::new(), None, changed.token);
         let waiting = HashMap::new();
         let mut relay =
-            Self { lane, mark, known, progress, lots, queue, stopped, begun, waiting, ahead };
+            Self { lane, token, known, progress, lots, queue, stopped, begun, waiting, ahead };
         relay.take_up(deps, changed.heads).await?;
         relay.load_parked(deps).await?;
         relay.tell_healthy(deps);
@@ -237,12 +237,12 @@ impl Relay {
 
     /// Asks whose logs have grown, and queues them.
     async fn look(&mut self, deps: &FollowDeps) -> Result<(), Error> {
-        let changed = deps.store.changed(self.lane, self.mark).await?;
-        if changed.mark.run != self.mark.run {
+        let changed = deps.store.changed_since(self.lane, self.token).await?;
+        if changed.token.incarnation != self.token.incarnation {
             self.verify(deps, &self.cursors()).await?;
             self.verify_parking(deps).await?;
         }
-        self.mark = changed.mark;
+        self.token = changed.token;
         self.take_up(deps, changed.heads).await
     }
 

@@ -1,7 +1,7 @@
 //! Another number of lanes, while no replica runs: what the relay knows of each tenant goes with
 //! it.
 //!
-//! Fed by the store's roster and tenants; feeds Kafka's cursors topic, then the store. A tenant
+//! Fed by the store's members and tenants; feeds Kafka's cursors topic, then the store. A tenant
 //! that changes lane isn't fenced by its new one, so every lane is, the old ones and the new ones,
 //! and held by lease until the store has changed. Cursors are copied before that, and what they
 //! leave behind is removed after it: whenever this ends, the lane that the store names has the
@@ -18,7 +18,7 @@ use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::sink::{self, KnownCursor, KnownCursors, Page, PageSlice, Sink, TakenOver};
-use crate::store::{self, Enabled, Roster, Store};
+use crate::store::{self, EnabledTenant, Members, Store};
 
 /// Cursors of one page.
 const CURSORS_MAX: usize = 1_000;
@@ -68,18 +68,18 @@ pub async fn resize(
     by: &str,
     lanes: u16,
 ) -> Result<Resized, Error> {
-    let Roster { replicas, lanes: standings } = store.roster().await?;
+    let Members { replicas, lanes: leases } = store.members().await?;
     if !replicas.is_empty() {
         return Err(Error::Attended(replicas));
     }
-    if standings.is_empty() {
+    if leases.is_empty() {
         return Err(Error::NoLanes);
     }
-    let from = u16::try_from(standings.len()).unwrap_or(u16::MAX);
+    let from = u16::try_from(leases.len()).unwrap_or(u16::MAX);
     let done = async {
         let mut leases = Vec::new();
         for lane in Lane::all(from) {
-            leases.push(store.take(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
+            leases.push(store.acquire(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
         }
         let resize = Resize { store, by, from, to: lanes };
         let copied = tokio::select! {
@@ -101,7 +101,7 @@ pub async fn resize(
 
 /// Taken once more first: it may be held by a call that did not say so.
 async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::Error> {
-    match store.take(lane, by, LEASE).await? {
+    match store.acquire(lane, by, LEASE).await? {
         Some(lease) => store.release(&lease).await,
         None => Ok(()),
     }
@@ -109,7 +109,7 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
 
 /// What is true once every cursor stands in its tenant's new lane too.
 struct Copied {
-    tenants: Vec<Enabled>,
+    tenants: Vec<EnabledTenant>,
     moves: BTreeMap<TenantId, Lane>,
     lanes: BTreeMap<Lane, TakenOver>,
 }
@@ -151,7 +151,7 @@ impl Resize<'_> {
     }
 
     /// How far each log is published, as the store was told.
-    async fn noted(&self, tenants: &[Enabled]) -> Result<BTreeMap<TenantId, Cursor>, Error> {
+    async fn noted(&self, tenants: &[EnabledTenant]) -> Result<BTreeMap<TenantId, Cursor>, Error> {
         let mut noted = BTreeMap::new();
         for lane in Lane::all(self.from) {
             noted.extend(self.store.load_lane(lane, &Follower::relay()).await?);
@@ -175,12 +175,12 @@ impl Resize<'_> {
 /// Writes the cursors of those who move into their new lanes.
 async fn copy(
     lanes: &mut BTreeMap<Lane, TakenOver>,
-    tenants: &[Enabled],
+    tenants: &[EnabledTenant],
     moves: &BTreeMap<TenantId, Lane>,
     noted: &BTreeMap<TenantId, Cursor>,
 ) -> Result<(), Error> {
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
-    for Enabled { tenant, log_id, lane, .. } in tenants {
+    for EnabledTenant { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
         CursorLost::check(
             tenant,
@@ -214,7 +214,7 @@ fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, 
 /// back in time to where that was its lane, nobody must go on from there.
 async fn remove_stale(
     lanes: BTreeMap<Lane, TakenOver>,
-    tenants: &[Enabled],
+    tenants: &[EnabledTenant],
 ) -> Result<(), sink::Error> {
     for (lane, TakenOver { publisher, cursors }) in lanes {
         let elsewhere: BTreeSet<_> =

@@ -30,7 +30,7 @@ use crate::sink::{
     self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, PublishedRecord, Sink,
     TakenOver,
 };
-use crate::store::{self, Enabled, Lease, Renewed, Scan, Store};
+use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
 
 /// Why it is not known where they part, or nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// Whose log.
-    pub enabled: Enabled,
+    pub enabled: EnabledTenant,
     /// Up to where the relay has come, by Kafka; `None` when Kafka does not know.
     pub kafka: Option<Cursor>,
     /// How the store's parking is older than what Kafka proves of it; `None` when it is not.
@@ -72,7 +72,7 @@ pub async fn compare(
     store: &dyn Store,
     kafka: &dyn Sink,
     settings: &Settings,
-    enabled: &Enabled,
+    enabled: &EnabledTenant,
 ) -> Result<Option<Difference>, Error> {
     let tenant = &enabled.tenant;
     let evidence = Evidence::gather(store, kafka, enabled).await?;
@@ -80,21 +80,21 @@ pub async fn compare(
         return Ok(None);
     }
     let start = evidence.start(store, tenant).await?;
-    let behind = start.map_or(Position::START, |cursor| cursor.position);
+    let after = start.map_or(Position::START, |cursor| cursor.position);
     let mut topics: BTreeSet<Topic> =
         settings.specs(tenant).into_iter().map(|spec| spec.topic).collect();
-    each(store, tenant, behind, |event| {
+    each(store, tenant, after, |event| {
         topics.insert(event.topic.clone());
     })
     .await?;
-    let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, behind).await?;
+    let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, after).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     ledger::raise(&mut parked, &cursors);
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
     let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
-    each(store, tenant, behind, |event| walk.pass(event)).await?;
+    each(store, tenant, after, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
     let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
     // What the relay has passed over is known to the store, though its checkpoint is late.
@@ -106,7 +106,7 @@ pub async fn compare(
     Ok((!agree).then_some(difference))
 }
 
-fn known_of<'c>(cursors: &'c KnownCursors, enabled: &Enabled) -> Option<&'c KnownCursor> {
+fn known_of<'c>(cursors: &'c KnownCursors, enabled: &EnabledTenant) -> Option<&'c KnownCursor> {
     cursors.get(&(enabled.log_id, Follower::relay()))
 }
 
@@ -128,8 +128,12 @@ struct Evidence {
 }
 
 impl Evidence {
-    async fn gather(store: &dyn Store, kafka: &dyn Sink, enabled: &Enabled) -> Result<Self, Error> {
-        let Enabled { tenant, log_id, lane, .. } = enabled;
+    async fn gather(
+        store: &dyn Store,
+        kafka: &dyn Sink,
+        enabled: &EnabledTenant,
+    ) -> Result<Self, Error> {
+        let EnabledTenant { tenant, log_id, lane, .. } = enabled;
         let is_its =
             |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
         let checkpoint = store.load(tenant, &Follower::relay()).await?.filter(is_its);
@@ -211,7 +215,7 @@ async fn go_on(
 ) -> Result<(), Error> {
     let RestoreDeps { store, kafka, settings } = *deps;
     let Difference { enabled, common, .. } = difference;
-    let Enabled { tenant, log_id, lane, .. } = enabled;
+    let EnabledTenant { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
     let TakenOver { mut publisher, cursors } = kafka.take_over(*lane).await?;
     // Now that nobody publishes it any more, it must still be as it was shown.
@@ -232,12 +236,13 @@ async fn go_on(
             publisher = publisher.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
         }
     }
-    if !store.renew_log(tenant, *log_id, new, at).await? {
+    if !store.rotate_log_id(tenant, *log_id, new, at).await? {
         return Err(changed());
     }
     // A Kafka that isn't the right one shows by lacking what the store knows.
     let checkpoint = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
-    if store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? == Renewed::Lost {
+    if store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? == LeaseCheck::Lost
+    {
         return Err(changed());
     }
     // Nobody goes on from the former log, and who finds cursors of it would take them for another

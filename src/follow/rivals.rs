@@ -30,7 +30,7 @@ impl Rivals {
     pub(super) async fn fenced(&mut self, deps: &FollowDeps, lane: Lane, lease: &Lease) {
         if !matches!(
             deps.store.renew(lease, super::lane::LEASE).await,
-            Ok(crate::store::Renewed::Held)
+            Ok(crate::store::LeaseCheck::Held)
         ) {
             return;
         }

@@ -16,7 +16,7 @@ use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::shares::Shares;
-use crate::store::{Store, Tally};
+use crate::store::{EventCounts, Store};
 
 /// What the routes are made of.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ pub(super) struct Gateway {
     pub(super) readers: Arc<Shares>,
     pub(super) reads: Semaphore,
     pub(super) store_check: Cached<StoreCheck>,
-    pub(super) tally: Cached<Option<Tally>>,
+    pub(super) event_counts: Cached<Option<EventCounts>>,
 }
 
 /// Handlers' view of it.
@@ -74,7 +74,7 @@ impl Gateway {
             readers,
             reads,
             store_check: Cached::default(),
-            tally: Cached::default(),
+            event_counts: Cached::default(),
         }
     }
 }

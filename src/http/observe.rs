@@ -1,8 +1,8 @@
 //! Tells of each request once its answer is known: counts and durations, and a line about what was
 //! refused.
 //!
-//! Fed by `middleware`; feeds the metrics and the log. Labels are bounded: a target that is no route
-//! is one of them. A line never has a body or a token in it.
+//! Fed by `middleware`; feeds the metrics and the log. Labels are bounded: a target that is no
+//! route is one of them. A line never has a body or a token in it.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! `GET /parked`, and what an operator asks for what stays behind: to release it, or to discard it.
 //!
-//! Fed by the store's rows; feeds the store with what is asked, which the lane that has it begins
-//! within a second, whichever replica that is on.
+//! Fed by the store's rows; feeds the store with what is requested, which the lane that has it
+//! begins within a second, whichever replica that is on.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -82,7 +82,7 @@ async fn ask(
     context: &TenantContext,
     request: &HttpRequest,
     gateway: &Shared,
-    asked: Request,
+    requested: Request,
 ) -> Result<HttpResponse, Problem> {
     let [segment] = path::segments(request, 1)?;
     let id = EventId::parse(&segment).map_err(|_| {
@@ -94,7 +94,7 @@ async fn ask(
         media_type::json(request)?;
     }
     let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
-    let reason = parked::reason(&raw, asked).map_err(Problem::Illegal)?;
+    let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
     let (store, tenant) = (&gateway.deps.store, context.tenant());
     if let Some(why) = gateway.deps.health.cause_of(&health::log_of(tenant)) {
         return Err(Problem::RelayStopped { why });
@@ -102,10 +102,10 @@ async fn ask(
     let all = store.parked(tenant).await?;
     let wanted =
         all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
-    if asked == Request::Release && wanted.waits_for_topic(all.iter()) {
+    if requested == Request::Release && wanted.waits_for_topic(all.iter()) {
         return Err(Problem::TopicParked { topic: wanted.topic.clone() });
     }
-    let taken = store.request(tenant, id, asked, reason.as_deref()).await?;
+    let taken = store.request(tenant, id, requested, reason.as_deref()).await?;
     let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
     if !taken {
         return Err(Problem::NotParked {
@@ -113,7 +113,7 @@ async fn ask(
             state: now.map_or(wanted.state, |parked| parked.state),
         });
     }
-    tracing::info!(%tenant, %id, asked = asked.as_str(), reason, "somebody asks for what is \
-        parked");
+    tracing::info!(%tenant, %id, requested = requested.as_str(), reason, "somebody asks for what \
+        is parked");
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
 }

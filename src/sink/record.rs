@@ -31,8 +31,8 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
 /// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in
-/// the last record of a scope `"ended":{"state":"resolved","at":7,"events":0}`. No value says that it
-/// is gone.
+/// the last record of a scope `"ended":{"state":"resolved","at":7,"events":0}`. No value says that
+/// it is gone.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,

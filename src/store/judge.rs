@@ -176,7 +176,7 @@ impl Tail {
             log_id: self.log_id,
             position: self.position,
             time: self.time,
-            epoch: self.epochs.get(&draft.topic).copied(),
+            last_delete_all: self.epochs.get(&draft.topic).copied(),
         });
         if envelope.event_type == EventType::DeleteAll {
             self.epochs.insert(draft.topic.clone(), self.position);
@@ -274,7 +274,7 @@ mod tests {
         ]);
         let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
         assert_eq!(positions, [Ok(vec![11]), Err((2, 11)), Ok(vec![12, 13])]);
-        assert!(verdict.entries.iter().all(|entry| entry.envelope.epoch.is_none()));
+        assert!(verdict.entries.iter().all(|entry| entry.envelope.last_delete_all.is_none()));
         assert!(verdict.epochs.is_empty());
     }
 
@@ -289,8 +289,11 @@ mod tests {
     fn what_follows_a_delete_all_carries_its_position_and_time_never_goes_back() {
         let verdict =
             judged(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
-        let epochs: Vec<_> =
-            verdict.entries.iter().map(|e| e.envelope.epoch.map(Position::number)).collect();
+        let epochs: Vec<_> = verdict
+            .entries
+            .iter()
+            .map(|e| e.envelope.last_delete_all.map(Position::number))
+            .collect();
         assert_eq!(epochs, [None, None, Some(12), Some(12)]);
         assert!(verdict.epochs.values().eq([&Position::from_column(14)]));
         assert!(verdict.entries.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));

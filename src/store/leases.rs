@@ -16,12 +16,12 @@ pub struct Lease {
     /// Which lane.
     pub lane: Lane,
     /// Rises with every taking of this lane.
-    pub epoch: u64,
+    pub term: u64,
 }
 
 /// Whether a lease is still held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewed {
+pub enum LeaseCheck {
     /// For another while.
     Held,
     /// Somebody took the lane, or it was released.
@@ -47,22 +47,22 @@ pub(super) fn no_such(lane: Lane) -> Error {
 
 /// A lane's lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct LaneLease {
     /// Which lane.
     pub lane: Lane,
     /// Which replica holds it; `None` when its lease has run out too.
     pub holder: Option<String>,
     /// Of its last taking.
-    pub epoch: u64,
+    pub term: u64,
 }
 
 /// Who is there, and who works on what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roster {
+pub struct Members {
     /// The replicas that attend, in order of their names.
     pub replicas: Vec<String>,
     /// Every lane, in order.
-    pub lanes: Vec<Standing>,
+    pub lanes: Vec<LaneLease>,
 }
 
 /// Who works on which lane, by the store's clock. Nobody holds longer than a `ttl` from now: where
@@ -73,20 +73,20 @@ pub trait Leases: Send + Sync {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error>;
 
     /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
-    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
+    async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
 
     /// Takes a lane from whoever holds it: the former holder finds its lease lost.
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error>;
 
     /// Holds it for another `ttl` from now, unless it was taken since, even if it had run out.
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error>;
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error>;
 
     /// Gives it back at once; nothing happens if it was taken since.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
     /// Says that this `instance` (a run) of a replica is there to share the lanes, for another
     /// `ttl` from now. Returns which one said so last by that name, if it would still be there.
-    async fn attend(
+    async fn heartbeat(
         &self,
         replica: &str,
         instance: &str,
@@ -94,13 +94,13 @@ pub trait Leases: Send + Sync {
     ) -> Result<Option<String>, Error>;
 
     /// Says that it is not.
-    async fn leave(&self, replica: &str) -> Result<(), Error>;
+    async fn deregister(&self, replica: &str) -> Result<(), Error>;
 
     /// Who is there, and who works on what.
-    async fn roster(&self) -> Result<Roster, Error>;
+    async fn members(&self) -> Result<Members, Error>;
 
     /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or
     /// nothing. Refused unless `by` holds every lane and no replica attends, and when a tenant
-    /// would be left without a lane. Epochs go on above all that were ever given.
+    /// would be left without a lane. Terms go on above all that were ever given.
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error>;
 }

@@ -13,6 +13,7 @@ mod changed;
 mod collections;
 mod connect;
 mod cursors;
+mod event_counts;
 mod fault;
 mod leases;
 mod log;
@@ -21,7 +22,6 @@ mod parking;
 mod read;
 mod resize;
 mod rows;
-mod tally;
 mod tenants;
 mod transaction;
 mod under_way;
@@ -61,7 +61,7 @@ impl Mongodb {
         let opening = async {
             match access {
                 Access::Serve => collections.make(&database).await?,
-                Access::Beside | Access::Alone => collections.made(&database).await?,
+                Access::Attach | Access::Alone => collections.made(&database).await?,
             }
             collections.under_way.tidy().await
         };

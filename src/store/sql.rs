@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::event_counts::{EventCounts, ParkedCounts};
 use super::judge::{Known, Tail};
-use super::tally::{Stays, Tally};
-use super::{Enabled, Error, Head, LogLedger, Receipt, Standing};
+use super::{EnabledTenant, Error, Head, LaneLease, LogLedger, Receipt};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
@@ -98,10 +98,10 @@ pub(super) fn none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<(), Err
     }
 }
 
-/// A lane's standing; nobody's holder is an empty name.
-pub(super) fn standing(row: &impl Columns) -> Result<Standing, Error> {
+/// A lane's lease; nobody's holder is an empty name.
+pub(super) fn lease(row: &impl Columns) -> Result<LaneLease, Error> {
     let holder = Some(row.text("holder")?.to_owned()).filter(|holder| !holder.is_empty());
-    Ok(Standing { lane: lane(row)?, holder, epoch: row.integer("epoch")?.unsigned_abs() })
+    Ok(LaneLease { lane: lane(row)?, holder, term: row.integer("term")?.unsigned_abs() })
 }
 
 /// The column `replica`.
@@ -131,8 +131,8 @@ pub(super) fn head(row: &impl Columns) -> Result<Head, Error> {
 }
 
 /// An enabled tenant's columns.
-pub(super) fn enabled(row: &impl Columns) -> Result<Enabled, Error> {
-    Ok(Enabled {
+pub(super) fn enabled(row: &impl Columns) -> Result<EnabledTenant, Error> {
+    Ok(EnabledTenant {
         tenant: tenant(row)?,
         log_id: log_id(row)?,
         lane: lane(row)?,
@@ -170,10 +170,10 @@ pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Er
     Ok((tenant, event_id, Known { receipt, fingerprint }))
 }
 
-/// The columns of a tally, at that time.
-pub(super) fn tally(row: &impl Columns, now: Time) -> Result<Tally, Error> {
+/// The columns of the event counts, at that time.
+pub(super) fn event_counts(row: &impl Columns, now: Time) -> Result<EventCounts, Error> {
     let count = |name| row.integer(name).map(i64::unsigned_abs);
-    let stays = Stays {
+    let parked_counts = ParkedCounts {
         parked: count("parked")?,
         superseded: count("superseded")?,
         discarded: count("discarded")?,
@@ -181,14 +181,14 @@ pub(super) fn tally(row: &impl Columns, now: Time) -> Result<Tally, Error> {
     };
     let waits_ms = row.integer_if_any("oldest_ms")?.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
     let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
-    Ok(Tally::new(count("head")?, count("passed")?, stays, oldest))
+    Ok(EventCounts::new(count("head")?, count("relayed_to")?, parked_counts, oldest))
 }
 
 /// The columns of what is parked.
 pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
     let corrupt = |what: &str| Error::Corrupt(format!("table parked: unknown {what}"));
     let ended = row.integer_if_any("ended")?.map(Position::from_column);
-    let requested = row.text_if_any("asked")?;
+    let requested = row.text_if_any("requested")?;
     let requested = requested
         .map(|word| Request::from_column(word).ok_or_else(|| corrupt(word)))
         .transpose()?;
@@ -203,8 +203,8 @@ pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
         cause: row.text("cause")?.to_owned(),
         time: time(row)?,
         state: State::from_columns(row.text("state")?, ended).ok_or_else(|| corrupt("state"))?,
-        released_to: Position::from_column(row.integer("behind")?),
-        counted_to: Position::from_column(row.integer("counted")?),
+        released_to: Position::from_column(row.integer("released_to")?),
+        counted_to: Position::from_column(row.integer("counted_to")?),
         events: row.integer("events")?.unsigned_abs(),
         requested,
         reason: row.text_if_any("reason")?.map(str::to_owned),
@@ -250,7 +250,7 @@ fn event(
         tenant: tenant.clone(),
         position,
         time: time(row)?,
-        epoch: row.integer_if_any("epoch")?.map(Position::from_column),
+        last_delete_all: row.integer_if_any("epoch")?.map(Position::from_column),
         event_id: event_id(row)?,
         topic: topic(row)?,
         key: noun(row, "key", Key::parse)?,

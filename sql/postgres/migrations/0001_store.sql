@@ -90,7 +90,7 @@ CREATE TABLE cursors (
 CREATE TABLE leases (
     lane       bigint NOT NULL PRIMARY KEY,
     holder     text,
-    epoch      bigint NOT NULL,
+    term       bigint NOT NULL,
     expires_ms bigint NOT NULL
 ) WITH (fillfactor = 50);
 

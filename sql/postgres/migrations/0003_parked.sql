@@ -11,10 +11,10 @@ CREATE TABLE parked (
     time_ms  bigint NOT NULL,
     state    text COLLATE "C" NOT NULL,
     ended    bigint,
-    behind   bigint NOT NULL,
-    counted  bigint NOT NULL,
+    released_to   bigint NOT NULL,
+    counted_to  bigint NOT NULL,
     events   bigint NOT NULL,
-    asked    text COLLATE "C",
+    requested    text COLLATE "C",
     reason   text,
     PRIMARY KEY (tenant, event_id)
 );

@@ -75,7 +75,7 @@ CREATE TABLE cursors (
 CREATE TABLE leases (
     lane       INTEGER NOT NULL PRIMARY KEY,
     holder     TEXT,
-    epoch      INTEGER NOT NULL,
+    term       INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

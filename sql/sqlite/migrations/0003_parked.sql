@@ -11,10 +11,10 @@ CREATE TABLE parked (
     time_ms  INTEGER NOT NULL,
     state    TEXT NOT NULL,
     ended    INTEGER,
-    behind   INTEGER NOT NULL,
-    counted  INTEGER NOT NULL,
+    released_to   INTEGER NOT NULL,
+    counted_to  INTEGER NOT NULL,
     events   INTEGER NOT NULL,
-    asked    TEXT,
+    requested    TEXT,
     reason   TEXT,
     PRIMARY KEY (tenant, event_id)
 ) STRICT, WITHOUT ROWID;

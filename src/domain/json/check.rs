@@ -10,18 +10,18 @@ use super::{Raw, segment};
 
 /// What is wrong with a JSON text beyond its grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
+pub enum JsonIssue {
     /// Brackets nest deeper than allowed.
     TooDeep,
     /// An object has the same name twice, once unescaped.
     DuplicateName,
 }
 
-/// A flaw, and the JSON pointer to it inside the text.
+/// A issue, and the JSON pointer to it inside the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
-    /// Which flaw.
-    pub flaw: Flaw,
+    /// Which issue.
+    pub issue: JsonIssue,
     /// Where: the value that is too deep, or the second member of that name.
     pub pointer: String,
 }
@@ -67,7 +67,7 @@ pub fn check(raw: &Raw, depth_max: usize) -> Result<(), Defect> {
             b'"' => at = string_end(text, at),
             bracket @ (b'{' | b'[') => {
                 if levels.len() == depth_max {
-                    return Err(defect(Flaw::TooDeep, &levels));
+                    return Err(defect(JsonIssue::TooDeep, &levels));
                 }
                 levels.push(level(bracket));
                 at += 1;
@@ -106,7 +106,7 @@ fn enter_member<'a>(text: &'a [u8], at: usize, levels: &mut [Level<'a>]) -> Resu
         *name = Some(read);
     }
     if !fresh {
-        return Err(defect(Flaw::DuplicateName, levels));
+        return Err(defect(JsonIssue::DuplicateName, levels));
     }
     Ok(skip_space(text, colon + 1))
 }
@@ -119,13 +119,13 @@ fn next(levels: &mut [Level]) {
     }
 }
 
-fn defect(flaw: Flaw, levels: &[Level]) -> Defect {
+fn defect(issue: JsonIssue, levels: &[Level]) -> Defect {
     let pointer = levels.iter().map(|level| match level {
         Level::Object { name: Some(name), .. } => segment(&name.text()),
         Level::Object { name: None, .. } => String::new(),
         Level::Array { index } => segment(&index.to_string()),
     });
-    Defect { flaw, pointer: pointer.collect() }
+    Defect { issue, pointer: pointer.collect() }
 }
 
 #[cfg(test)]
@@ -133,17 +133,17 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::Raw;
-    use super::{Defect, FEW, Flaw, check};
+    use super::{Defect, FEW, JsonIssue, check};
 
-    fn checked(text: &str, depth_max: usize) -> Result<(), (Flaw, String)> {
+    fn checked(text: &str, depth_max: usize) -> Result<(), (JsonIssue, String)> {
         let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
-        check(&raw, depth_max).map_err(|Defect { flaw, pointer }| (flaw, pointer))
+        check(&raw, depth_max).map_err(|Defect { issue, pointer }| (issue, pointer))
     }
 
     #[test]
     fn the_text_s_own_brackets_count_one() {
         assert_eq!(checked(r#"{"a":[1]}"#, 2), Ok(()));
-        assert_eq!(checked(r#"{"a":[1,{}]}"#, 2), Err((Flaw::TooDeep, "/a/1".to_owned())));
+        assert_eq!(checked(r#"{"a":[1,{}]}"#, 2), Err((JsonIssue::TooDeep, "/a/1".to_owned())));
         assert_eq!(checked(&format!("{}{}", "[".repeat(64), "]".repeat(64)), 64), Ok(()));
         assert!(checked(&format!("{}{}", "[".repeat(65), "]".repeat(65)), 64).is_err());
         assert_eq!(checked("7", 0), Ok(()));
@@ -151,11 +151,11 @@ mod tests {
 
     #[test]
     fn duplicates_are_found_after_unescaping() {
-        let twice = Err((Flaw::DuplicateName, "/a".to_owned()));
+        let twice = Err((JsonIssue::DuplicateName, "/a".to_owned()));
         assert_eq!(checked(r#"{"a":1,"\u0061":2}"#, 64), twice);
         assert_eq!(checked(r#"{ "a" : 1 , "a" : 1 }"#, 64), twice);
         let deep = checked(r#"[{"x":{"a":"b"}},{"x/y":{"~":1,"~":2}}]"#, 64);
-        assert_eq!(deep, Err((Flaw::DuplicateName, "/1/x~1y/~0".to_owned())));
+        assert_eq!(deep, Err((JsonIssue::DuplicateName, "/1/x~1y/~0".to_owned())));
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         {
             let mut names = names.clone();
             names[at] = twin;
-            let twice = Err((Flaw::DuplicateName, format!("/{twin}")));
+            let twice = Err((JsonIssue::DuplicateName, format!("/{twin}")));
             assert_eq!(checked(&object(&names), 1), twice, "{twin} again at {at}");
         }
     }

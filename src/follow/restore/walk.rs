@@ -12,11 +12,11 @@ use crate::domain::follower::Cursor;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::sink::PublishedRecord;
-use crate::store::Enabled;
+use crate::store::EnabledTenant;
 
 /// The log that was walked along, and what was known of it before.
 pub(super) struct Walked {
-    pub(super) enabled: Enabled,
+    pub(super) enabled: EnabledTenant,
     /// Where the relay stands, by Kafka.
     pub(super) kafka: Option<Cursor>,
     pub(super) parking: Option<ParkingLost>,

@@ -20,9 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where the next page's cursors must come to stand.
 #[derive(Debug, Default)]
-pub(super) struct Mark(Mutex<Option<i64>>);
+pub(super) struct ChangeToken(Mutex<Option<i64>>);
 
-impl Mark {
+impl ChangeToken {
     /// All that is there ends at this offset, and nothing is open before it.
     pub(super) fn set(&self, end: i64) {
         *self.0.lock().expect("no holder panics") = Some(end);
@@ -87,11 +87,11 @@ pub(super) fn settled(
 
 #[cfg(test)]
 mod tests {
-    use super::Mark;
+    use super::ChangeToken;
 
     #[test]
     fn a_page_passes_only_right_behind_the_mark_and_the_page_before() {
-        let mark = Mark::default();
+        let mark = ChangeToken::default();
         mark.pass(&[70, 71]).unwrap();
         mark.set(10);
         mark.pass(&[11, 10]).unwrap();

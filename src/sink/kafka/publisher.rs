@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::client_context::{Context, Refused};
 use super::cursors_topic::CursorsTopic;
-use super::mark::{self, Mark};
+use super::mark::{self, ChangeToken};
 use super::topic_usage::TopicUsage;
 use super::topics::Topics;
 use super::{Inner, blocking, classify, discard, left};
@@ -45,7 +45,7 @@ pub(super) struct LanePublisher {
     cursors: Arc<CursorsTopic>,
     topics: Arc<Topics>,
     used: TopicUsage,
-    mark: Mark,
+    mark: ChangeToken,
 }
 
 impl LanePublisher {
@@ -57,7 +57,7 @@ impl LanePublisher {
         producer.context().watch_offsets(cursors.topic());
         let used = TopicUsage::new(config.topics_idle_after, Instant::now());
         let partition = i32::from(lane.number());
-        let mark = Mark::default();
+        let mark = ChangeToken::default();
         let lane_producer =
             Self { producer: Some(producer), partition, cursors, topics, used, mark };
         lane_producer.leave_mark(kafka, lane, until)?;

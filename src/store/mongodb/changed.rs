@@ -1,15 +1,15 @@
-//! Whose logs have grown: the heads whose mark lies behind the one that was given.
+//! Whose logs have grown: the heads whose token lies behind the one that was given.
 //!
-//! Asked by every lane of every replica, all the time; the index by (lane, mark) leads to what
+//! Asked by every lane of every replica, all the time; the index by (lane, token) leads to what
 //! changed alone, so idle tenants cost nothing.
 //!
 //! A head's mark is the cluster's time when it was raised, which is before its commit: two appends
-//! may commit in the other order, and a mark that was given away in between would pass over the one
-//! that commits later. So every transaction has a row in `transactions` from before it begins until
-//! its commit. Heads and rows are read in one snapshot, whose time T the server tells: an append
-//! that this snapshot shows neither committed nor under way begins after T, and its mark lies
-//! behind T. The mark that is given is therefore T, or lies before the oldest append under way. A
-//! tenant that was raised behind such an append is named again, until that one has ended.
+//! may commit in the other order, and a token that was given away in between would pass over the
+//! one that commits later. So every transaction has a row in `transactions` from before it begins
+//! until its commit. Heads and rows are read in one snapshot, whose time T the server tells: an
+//! append that this snapshot shows neither committed nor under way begins after T, and its token
+//! lies behind T. The token that is given is therefore T, or lies before the oldest append under
+//! way. A tenant that was raised behind such an append is named again, until that one has ended.
 
 use std::time::Duration;
 
@@ -17,16 +17,20 @@ use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
 
 use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
-use crate::store::{Changed, Error, Mark};
+use crate::store::{ChangeToken, Changed, Error};
 
 /// How long an append may hold the marks back: longer than any takes that somebody still awaits.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
-/// Cluster times of seconds since 1970 in 32 bits would fill the sign of a mark in 2038.
+/// Cluster times of seconds since 1970 in 32 bits would fill the sign of a token in 2038.
 const YEAR_2004_S: u32 = 1 << 30;
 
 impl Mongodb {
     /// The heads of a lane that have changed since.
-    pub(super) async fn changed_since(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
+    pub(super) async fn read_changed(
+        &self,
+        lane: Lane,
+        since: ChangeToken,
+    ) -> Result<Changed, Error> {
         let mut session = self.snapshot().await?;
         let under_way = vec![
             doc! { "$match": { "open": true } },
@@ -41,21 +45,21 @@ impl Mongodb {
         let found = many::aggregate(&self.collections.heads, all, &mut session).await?;
         let now = session.snapshot_time();
         let now = now.ok_or_else(|| Error::Unavailable("a snapshot told no time".to_owned()))?;
-        self.told(found, since, mark(now)).await
+        self.told(found, since, token(now)).await
     }
 
     async fn told(
         &self,
         found: Vec<RawDocumentBuf>,
-        since: Mark,
-        now: Mark,
+        since: ChangeToken,
+        now: ChangeToken,
     ) -> Result<Changed, Error> {
         let (mut heads, mut until, mut longest_ms) = (Vec::new(), now, 0);
         for row in found {
             match rows::field(&row, "begun") {
                 Ok(begun) => {
-                    let begun = begun.as_timestamp().map_or(Mark::START, mark);
-                    until = until.min(Mark::new(begun.at - 1));
+                    let begun = begun.as_timestamp().map_or(ChangeToken::START, token);
+                    until = until.min(ChangeToken::new(begun.at - 1));
                     longest_ms = longest_ms.max(rows::number(&row, "for_ms")?);
                 }
                 Err(_) => heads.push(rows::head(&row)?),
@@ -64,20 +68,20 @@ impl Mongodb {
         if longest_ms > rows::ms(UNDER_WAY_MAX) {
             self.collections.under_way.end_others(UNDER_WAY_MAX).await?;
         }
-        Ok(Changed { heads, mark: until.max(since) })
+        Ok(Changed { heads, token: until.max(since) })
     }
 }
 
-fn mark(time: Timestamp) -> Mark {
+fn token(time: Timestamp) -> ChangeToken {
     let seconds = i64::from(time.time.saturating_sub(YEAR_2004_S));
-    Mark::new((seconds << 32) | i64::from(time.increment))
+    ChangeToken::new((seconds << 32) | i64::from(time.increment))
 }
 
-fn timestamp(mark: Mark) -> Timestamp {
-    let [seconds, increment] = [mark.at >> 32, mark.at & i64::from(u32::MAX)];
+fn timestamp(token: ChangeToken) -> Timestamp {
+    let [seconds, increment] = [token.at >> 32, token.at & i64::from(u32::MAX)];
     let [time, increment] = [seconds, increment].map(|n| u32::try_from(n).unwrap_or(0));
     Timestamp {
-        time: if mark == Mark::START { 0 } else { time.saturating_add(YEAR_2004_S) },
+        time: if token == ChangeToken::START { 0 } else { time.saturating_add(YEAR_2004_S) },
         increment,
     }
 }

@@ -13,10 +13,10 @@
 //! | `epochs`       | {tenant, topic}      | position                                                     |
 //! | `cursors`      | {tenant, follower}   | log_id, position, event_id, term                             |
 //! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
-//! | `leases`       | lane                 | holder, epoch, expires, ttl_ms,                              |
+//! | `leases`       | lane                 | holder, term, expires, ttl_ms,                              |
 //! |                |                      | parkings (how many were written)                             |
 //! | `parked`       | {tenant, event_id}   | lane, log_id, position, topic, key, cause, time, state,      |
-//! |                |                      | ended, behind, counted, events, asked, reason, ledger        |
+//! |                |                      | ended, released_to, counted_to, events, requested, …        |
 //! | `replicas`     | replica              | instance, expires, ttl_ms                                    |
 //! | `transactions` | session              | begun, time, open                                            |
 //! | `checks`       | 1                    | time                                                         |

@@ -12,7 +12,7 @@ use super::{Mongodb, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, Moved, Renewed};
+use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved};
 
 #[async_trait]
 impl Cursors for Mongodb {
@@ -71,8 +71,8 @@ impl Cursors for Mongodb {
         lease: &Lease,
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
-    ) -> Result<Renewed, Error> {
-        let term = lease.epoch.cast_signed();
+    ) -> Result<LeaseCheck, Error> {
+        let term = lease.term.cast_signed();
         // Where a later holder wrote, no row fits, and one of the same id can't be inserted.
         let earlier = || doc! { "$not": { "$gt": term } };
         let checkpoint = |(tenant, cursor): &(TenantId, Cursor)| {
@@ -83,8 +83,8 @@ impl Cursors for Mongodb {
         };
         let each = cursors.iter().map(checkpoint).collect();
         Ok(match many::upsert(&self.collections.cursors, each).await? {
-            Upserted::All => Renewed::Held,
-            Upserted::NotThoseThatDoNotFit => Renewed::Lost,
+            Upserted::All => LeaseCheck::Held,
+            Upserted::NotThoseThatDoNotFit => LeaseCheck::Lost,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The port's `Leases`: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
-//! together when the store is new or the lanes are resized; epochs only rise. Leases are compared
+//! together when the store is new or the lanes are resized; terms only rise. Leases are compared
 //! and set by the server in one step, and no other transaction touches them.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, Leases, Renewed, Roster, Standing, leases};
+use crate::store::{Error, LaneLease, Lease, LeaseCheck, Leases, Members, leases};
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl Leases for Mongodb {
         .await
     }
 
-    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let free = doc! {
             "_id": i32::from(lane.number()),
             "$or": [
@@ -51,20 +51,21 @@ impl Leases for Mongodb {
                 { "$expr": { "$not": [lasts()] } },
             ],
         };
-        self.take_if(lane, free, by, ttl).await
+        self.acquire_if(lane, free, by, ttl).await
     }
 
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
-        let seized = self.take_if(lane, doc! { "_id": i32::from(lane.number()) }, by, ttl).await?;
+        let seized =
+            self.acquire_if(lane, doc! { "_id": i32::from(lane.number()) }, by, ttl).await?;
         seized.ok_or_else(|| leases::no_such(lane))
     }
 
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
         let mut held = of(lease);
         held.insert("holder", doc! { "$ne": null });
         let longer = vec![doc! { "$set": { "expires": expires(ttl), "ttl_ms": rows::ms(ttl) } }];
         let renewed = writing(self.collections.leases.update_one(held, longer)).await?;
-        Ok(if renewed.matched_count == 1 { Renewed::Held } else { Renewed::Lost })
+        Ok(if renewed.matched_count == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
@@ -73,7 +74,7 @@ impl Leases for Mongodb {
         Ok(())
     }
 
-    async fn attend(
+    async fn heartbeat(
         &self,
         replica: &str,
         instance: &str,
@@ -103,24 +104,24 @@ impl Leases for Mongodb {
         Ok(before.map(str::to_owned))
     }
 
-    async fn leave(&self, replica: &str) -> Result<(), Error> {
+    async fn deregister(&self, replica: &str) -> Result<(), Error> {
         writing(self.collections.replicas.delete_one(doc! { "_id": replica })).await?;
         Ok(())
     }
 
-    async fn roster(&self) -> Result<Roster, Error> {
+    async fn members(&self) -> Result<Members, Error> {
         let mut session = self.snapshot().await?;
         let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
         let there = many::aggregate(&self.collections.replicas, there, &mut session).await?;
         let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
         let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
         let lanes = many::aggregate(&self.collections.leases, lanes, &mut session).await?;
-        Ok(Roster {
+        Ok(Members {
             replicas: there
                 .iter()
                 .map(|row| Ok(rows::text(row, "_id")?.to_owned()))
                 .collect::<Result<_, Error>>()?,
-            lanes: lanes.iter().map(|row| standing(row)).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(|row| lease(row)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -132,7 +133,7 @@ impl Leases for Mongodb {
 
 impl Mongodb {
     /// Takes a lane whose lease fits the filter.
-    async fn take_if(
+    async fn acquire_if(
         &self,
         lane: Lane,
         lease: Document,
@@ -140,7 +141,7 @@ impl Mongodb {
         ttl: Duration,
     ) -> Result<Option<Lease>, Error> {
         let row = doc! {
-            "holder": { "$literal": by }, "epoch": { "$add": ["$epoch", 1] }, "expires": expires(ttl),
+            "holder": { "$literal": by }, "term": { "$add": ["$term", 1] }, "expires": expires(ttl),
             "ttl_ms": rows::ms(ttl)
         };
         let take = self.collections.leases.find_one_and_update(lease, vec![doc! { "$set": row }]);
@@ -150,17 +151,17 @@ impl Mongodb {
             self.collections.under_way.end_others(transaction::TOO_LONG).await?;
         }
         let row = taken?;
-        let epoch = row.map(|row| rows::number(&row, "epoch")).transpose().map_err(written)?;
-        let Some(epoch) = epoch.map(i64::unsigned_abs) else { return Ok(None) };
+        let term = row.map(|row| rows::number(&row, "term")).transpose().map_err(written)?;
+        let Some(term) = term.map(i64::unsigned_abs) else { return Ok(None) };
         // The leases alone may have gone back.
-        let term = self.newest_term(lane).await?;
-        if term < epoch {
-            return Ok(Some(Lease { lane, epoch }));
+        let newest = self.newest_term(lane).await?;
+        if newest < term {
+            return Ok(Some(Lease { lane, term }));
         }
-        let raised = doc! { "$set": { "epoch": (term + 1).cast_signed() } };
-        let taken = Lease { lane, epoch };
+        let raised = doc! { "$set": { "term": (newest + 1).cast_signed() } };
+        let taken = Lease { lane, term };
         let raised = writing(self.collections.leases.update_one(of(&taken), raised)).await?;
-        Ok((raised.matched_count == 1).then_some(Lease { epoch: term + 1, ..taken }))
+        Ok((raised.matched_count == 1).then_some(Lease { term: newest + 1, ..taken }))
     }
 }
 
@@ -185,24 +186,24 @@ impl Body for Lanes<'_> {
         let empty =
             Lane::all(self.wanted).map(|lane| rawdoc! { "_id": id(lane), "tenants": 0_i64 });
         lanes.insert_many(empty).session(&mut *session).await?;
-        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": 0_i64 };
+        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "term": 0_i64 };
         leases.insert_many(Lane::all(self.wanted).map(free)).session(session).await?;
         Ok(self.wanted)
     }
 }
 
-fn standing(row: &RawDocument) -> Result<Standing, Error> {
+fn lease(row: &RawDocument) -> Result<LaneLease, Error> {
     let holder = rows::text_if_any(row, "holder")?.map(str::to_owned);
-    Ok(Standing {
+    Ok(LaneLease {
         lane: rows::lane(row, "_id")?,
         holder,
-        epoch: rows::number(row, "epoch")?.unsigned_abs(),
+        term: rows::number(row, "term")?.unsigned_abs(),
     })
 }
 
 /// Which taking of which lane.
 fn of(lease: &Lease) -> Document {
-    doc! { "_id": i32::from(lease.lane.number()), "epoch": lease.epoch.cast_signed() }
+    doc! { "_id": i32::from(lease.lane.number()), "term": lease.term.cast_signed() }
 }
 
 /// Whether it has not run out. One that was given at a time that is yet to come was given by a

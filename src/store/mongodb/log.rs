@@ -10,7 +10,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
+use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Mongodb {
@@ -31,7 +31,7 @@ impl Log for Mongodb {
         read::find(&self.collections, self.session().await?, tenant, event_id).await
     }
 
-    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        self.changed_since(lane, since).await
+    async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
+        self.read_changed(lane, since).await
     }
 }

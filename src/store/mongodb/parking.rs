@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::fault::{reading, writing};
 use super::transaction::{self, Body, Failed};
-use super::{Mongodb, cursors, many, rows, tally};
+use super::{Mongodb, cursors, event_counts, many, rows};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
@@ -19,7 +19,7 @@ use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, transitions};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, transitions};
 
 #[async_trait]
 impl Parking for Mongodb {
@@ -79,7 +79,7 @@ impl Parking for Mongodb {
         last.collect()
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
         let park = Park { collections: &self.collections, lease, parked };
         transaction::commit(&self.collections.under_way, &park).await
     }
@@ -91,13 +91,13 @@ impl Parking for Mongodb {
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let parked = doc! { "_id": id(tenant, event_id), "state": "parked", "asked": null };
-        let ask = doc! { "$set": { "asked": request.as_str(), "reason": reason } };
+        let parked = doc! { "_id": id(tenant, event_id), "state": "parked", "requested": null };
+        let ask = doc! { "$set": { "requested": request.as_str(), "reason": reason } };
         Ok(writing(self.collections.parked.update_one(parked, ask)).await?.matched_count == 1)
     }
 
-    async fn tally(&self) -> Result<Tally, Error> {
-        tally::tally(&self.collections, &mut self.snapshot().await?).await
+    async fn event_counts(&self) -> Result<EventCounts, Error> {
+        event_counts::event_counts(&self.collections, &mut self.snapshot().await?).await
     }
 }
 
@@ -121,17 +121,17 @@ struct Park<'a> {
 
 #[async_trait]
 impl Body for Park<'_> {
-    type Done = Renewed;
+    type Done = LeaseCheck;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<Renewed, Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<LeaseCheck, Failed> {
         let Collections { leases, parked: rows, .. } = self.collections;
         let lane = i32::from(self.lease.lane.number());
-        let epoch = self.lease.epoch.cast_signed();
+        let term = self.lease.term.cast_signed();
         // Written, so that of this and a taking of the lane one loses.
-        let held = doc! { "_id": lane, "epoch": epoch, "holder": { "$ne": null } };
+        let held = doc! { "_id": lane, "term": term, "holder": { "$ne": null } };
         let held = leases.update_one(held, doc! { "$inc": { "parkings": 1_i64 } });
         if held.session(&mut *session).await?.matched_count == 0 {
-            return Ok(Renewed::Lost);
+            return Ok(LeaseCheck::Lost);
         }
         for ((tenant, log_id), number) in transitions::last(self.parked) {
             let its = doc! { "_id.tenant": tenant.as_str(), "log_id": log_id.to_string() };
@@ -144,7 +144,7 @@ impl Body for Park<'_> {
             let whose = doc! { "_id": id(&parked.tenant, parked.event_id) };
             rows.update_one(whose, write(parked, lane)).upsert(true).session(&mut *session).await?;
         }
-        Ok(Renewed::Held)
+        Ok(LeaseCheck::Held)
     }
 }
 
@@ -164,11 +164,11 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
         "key": { "$literal": parked.key.as_ref().map(Key::as_str) },
         "cause": { "$literal": parked.cause.as_str() },
         "time": { "$ifNull": ["$time", "$$NOW"] },
-        "asked": { "$cond": [same, { "$ifNull": ["$asked", null] }, null] },
+        "requested": { "$cond": [same, { "$ifNull": ["$requested", null] }, null] },
         "state": state,
         "ended": parked.state.ended().map(Position::as_column),
-        "behind": parked.released_to.as_column(),
-        "counted": parked.counted_to.as_column(),
+        "released_to": parked.released_to.as_column(),
+        "counted_to": parked.counted_to.as_column(),
         "events": parked.events.cast_signed(),
         "ledger": parked.ledger.cast_signed(),
     } }]
@@ -184,7 +184,7 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
     let text = |name| Ok::<_, Error>(rows::text_if_any(row, name)?.map(str::to_owned));
     let whose = rows::document(row, "_id")?;
     let ended = rows::number_if_any(row, "ended")?.map(Position::from_column);
-    let requested = text("asked")?;
+    let requested = text("requested")?;
     let requested = requested
         .map(|word| Request::from_column(&word).ok_or_else(|| corrupt(&word)))
         .transpose()?;
@@ -200,8 +200,8 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
         time: rows::date(row, "time")?,
         state: State::from_columns(rows::text(row, "state")?, ended)
             .ok_or_else(|| corrupt("state"))?,
-        released_to: Position::from_column(rows::number(row, "behind")?),
-        counted_to: Position::from_column(rows::number(row, "counted")?),
+        released_to: Position::from_column(rows::number(row, "released_to")?),
+        counted_to: Position::from_column(rows::number(row, "counted_to")?),
         events: rows::number(row, "events")?.unsigned_abs(),
         requested,
         reason: text("reason")?,

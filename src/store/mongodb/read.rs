@@ -1,8 +1,9 @@
 //! Reading the logs: behind a position, and by an event's id.
 //!
-//! Fed through the port by those who follow; feeds `gather` with rows. Heads are read before rows,
-//! in a session that never sees less than it has seen: positions are committed in their order, so
-//! the head tells that every position up to it is there, even if the primary changes in between.
+//! Fed through the port by those who follow; feeds `slice_builder` with rows. Heads are read before
+//! rows, in a session that never sees less than it has seen: positions are committed in their
+//! order, so the head tells that every position up to it is there, even if the primary changes in
+//! between.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,14 +18,14 @@ use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::gather::{Gathering, Room};
+use crate::store::slice_builder::{ReadBudget, SliceBuilder};
 use crate::store::{Error, Head, Scan, Slice, Start};
 
 /// Rows that come at once; with large payloads it is fewer, since an answer has 16 MiB.
 const ROWS_AT_ONCE_MIN: usize = 100;
 const ROWS_AT_ONCE_MAX: usize = 500;
 
-/// Reads on behind each position, as far as there is room.
+/// Reads on behind each position, as far as the budget allows.
 pub(super) async fn read(
     collections: &Collections,
     mut session: ClientSession,
@@ -32,14 +33,14 @@ pub(super) async fn read(
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
     let heads = heads(collections, &mut session, from).await?;
-    let (mut slices, mut room) = (Vec::new(), Room::new(scan));
+    let (mut slices, mut budget) = (Vec::new(), ReadBudget::new(scan));
     for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
-        if room.is_full() {
+        if budget.is_full() {
             break;
         }
         let begin = start(collections, &mut session, head, *begin, scan.from).await?;
-        slices.push(slice(collections, &mut session, head, &begin, scan, &mut room).await?);
+        slices.push(slice(collections, &mut session, head, &begin, scan, &mut budget).await?);
     }
     Ok(slices)
 }
@@ -101,12 +102,12 @@ async fn slice(
     head: &Head,
     start: &Start,
     scan: &Scan,
-    room: &mut Room<'_>,
+    budget: &mut ReadBudget<'_>,
 ) -> Result<Slice, Error> {
-    let mut gathering = Gathering::new(head, start);
-    if let Some(after) = gathering.fetch_after() {
-        let (ours, in_order) = statement(head, after, scan, &gathering);
-        let rows_max = scan.rows_max.max(1).saturating_add(gathering.start_rows());
+    let mut builder = SliceBuilder::new(head, start);
+    if let Some(after) = builder.fetch_after() {
+        let (ours, in_order) = statement(head, after, scan, &builder);
+        let rows_max = scan.rows_max.max(1).saturating_add(builder.start_rows());
         let at_once =
             scan.events_each_max.min(scan.events_max).clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE_MAX);
         let at_once = u32::try_from(rows_max.min(at_once)).unwrap_or(u32::MAX);
@@ -115,12 +116,12 @@ async fn slice(
         let mut rows = reading(find.into_future()).await?;
         while reading(rows.advance(session)).await? {
             let event = rows::envelope(rows.current(), &head.tenant, head.log_id)?;
-            if gathering.look(event, room).is_break() {
-                return Ok(gathering.enough());
+            if builder.push(event, budget).is_break() {
+                return Ok(builder.finish());
             }
         }
     }
-    Ok(gathering.exhausted())
+    Ok(builder.finish_at_head())
 }
 
 /// One key has an index of its own; every other filter looks at all rows.
@@ -128,11 +129,11 @@ fn statement(
     head: &Head,
     after: Position,
     scan: &Scan,
-    gathering: &Gathering,
+    builder: &SliceBuilder,
 ) -> (Document, Document) {
     let (tenant, last) = (&head.tenant, head.position);
     match scan.filter.keys.as_slice() {
-        [key] if gathering.start_rows() == 0 => {
+        [key] if builder.start_rows() == 0 => {
             let behind = doc! { "$gt": after.as_column(), "$lte": last.as_column() };
             let ours =
                 doc! { "_id.tenant": tenant.as_str(), "key": key.as_str(), "_id.position": behind };

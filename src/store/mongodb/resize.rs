@@ -67,9 +67,9 @@ impl Resize<'_> {
 
     async fn change_lanes(&self, session: &mut ClientSession) -> Result<(), Failed> {
         let Collections { tenants, lanes, leases, .. } = self.collections;
-        let mut epoch = 0;
+        let mut term = 0;
         for row in many::find(leases, doc! {}, session).await? {
-            epoch = epoch.max(rows::number(&row, "epoch")?);
+            term = term.max(rows::number(&row, "term")?);
         }
         let mut counts: BTreeMap<Lane, i64> = Lane::all(self.lanes).map(|lane| (lane, 0)).collect();
         for row in many::find(tenants, doc! {}, session).await? {
@@ -81,7 +81,7 @@ impl Resize<'_> {
             counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
         lanes.insert_many(of_lanes).session(&mut *session).await?;
         // Above all that were given: what goes and comes again is not mistaken.
-        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "epoch": epoch + 1 };
+        let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "term": term + 1 };
         leases.insert_many(Lane::all(self.lanes).map(free)).session(session).await?;
         Ok(())
     }

@@ -56,7 +56,7 @@ pub(super) fn event(event: &Envelope) -> RawDocumentBuf {
         "headers": event.headers.as_column(),
         "payload": binary(&event.payload),
     };
-    if let Some(epoch) = event.epoch {
+    if let Some(epoch) = event.last_delete_all {
         row.append(cstr!("epoch"), epoch.as_column());
     }
     row
@@ -218,7 +218,7 @@ fn fields(
         tenant: tenant.clone(),
         position,
         time: time(row)?,
-        epoch: epoch.map(Position::from_column),
+        last_delete_all: epoch.map(Position::from_column),
         event_id: event_id(row)?,
         topic: noun(row, "topic", Topic::parse)?,
         key: noun(row, "key", Key::parse)?,

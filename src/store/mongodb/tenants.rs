@@ -14,11 +14,11 @@ use super::transaction::{self, Body, Failed};
 use super::{Mongodb, many, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{Enabled, Error, Tenants};
+use crate::store::{EnabledTenant, Error, Tenants};
 
 #[async_trait]
 impl Tenants for Mongodb {
-    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+    async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let introduction = Introduction { collections: &self.collections, tenant, log_id };
         transaction::commit(&self.collections.under_way, &introduction).await
     }
@@ -32,7 +32,7 @@ impl Tenants for Mongodb {
             .map_err(|_| Error::Corrupt(format!("collection tenants: {tenants} documents")))
     }
 
-    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         let mut session = self.session().await?;
         let tenants = reading(many::find(&self.collections.tenants, doc! {}, &mut session)).await?;
         let heads = reading(many::find(&self.collections.heads, doc! {}, &mut session)).await?;
@@ -44,14 +44,14 @@ impl Tenants for Mongodb {
             let head = heads.get(&tenant).copied();
             let head =
                 head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
-            Ok(Enabled { tenant, log_id, lane, head })
+            Ok(EnabledTenant { tenant, log_id, lane, head })
         });
         let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
         enabled.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
         Ok(enabled)
     }
 
-    async fn renew_log(
+    async fn rotate_log_id(
         &self,
         tenant: &TenantId,
         old: LogId,

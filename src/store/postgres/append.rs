@@ -194,7 +194,7 @@ fn new_rows(verdict: &Verdict, seen: &HashMap<TenantId, Seen>) -> Statement {
         .bind(events().map(|e| e.key.as_str()).collect::<Vec<_>>())
         .bind(events().map(|e| e.event_type.as_str()).collect::<Vec<_>>())
         .bind(events().map(|e| e.time.as_ms()).collect::<Vec<_>>())
-        .bind(events().map(|e| e.epoch.map(Position::as_column)).collect::<Vec<_>>())
+        .bind(events().map(|e| e.last_delete_all.map(Position::as_column)).collect::<Vec<_>>())
         .bind(events().map(|e| e.headers.as_column()).collect::<Vec<_>>())
         .bind(events().map(|e| &e.payload[..]).collect::<Vec<_>>())
         .bind(entries.iter().map(|entry| &entry.fingerprint[..]).collect::<Vec<_>>())

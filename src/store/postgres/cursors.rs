@@ -12,7 +12,7 @@ use super::rows::Statement;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, Moved, Renewed, sql};
+use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved, sql};
 
 #[async_trait]
 impl Cursors for Postgres {
@@ -61,18 +61,18 @@ impl Cursors for Postgres {
         lease: &Lease,
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
-    ) -> Result<Renewed, Error> {
+    ) -> Result<LeaseCheck, Error> {
         let each: BTreeMap<_, _> =
             cursors.iter().map(|(tenant, cursor)| (tenant, cursor)).collect();
         let checkpoint = sqlx::query(sql!("postgres/cursor_checkpoint.sql"))
             .bind(follower.to_string())
-            .bind(lease.epoch.cast_signed())
+            .bind(lease.term.cast_signed())
             .bind(each.keys().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
         let written = self.sessions.one().await?.write(checkpoint).await?;
-        Ok(if written == each.len() as u64 { Renewed::Held } else { Renewed::Lost })
+        Ok(if written == each.len() as u64 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 }
 

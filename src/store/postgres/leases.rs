@@ -1,7 +1,7 @@
 //! The port's `Leases`: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
-//! lanes are resized; epochs only rise.
+//! lanes are resized; terms only rise.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::session::Session;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed, Roster, leases};
+use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
 #[async_trait]
 impl Leases for Postgres {
@@ -36,11 +36,11 @@ impl Leases for Postgres {
         Ok(wanted)
     }
 
-    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let take = sqlx::query(sql!("postgres/lease_take.sql"));
         let take = take.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
         let taken = self.sessions.one().await?.write_one(take).await?;
-        let lease = |row: PgRow| Ok(Lease { lane, epoch: row.integer("epoch")?.unsigned_abs() });
+        let lease = |row: PgRow| Ok(Lease { lane, term: row.integer("term")?.unsigned_abs() });
         taken.map(lease).transpose().map_err(committed)
     }
 
@@ -49,13 +49,13 @@ impl Leases for Postgres {
         let seize = seize.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
         let seized = self.sessions.one().await?.write_one(seize).await?;
         let row = seized.ok_or_else(|| leases::no_such(lane))?;
-        Ok(Lease { lane, epoch: row.integer("epoch").map_err(committed)?.unsigned_abs() })
+        Ok(Lease { lane, term: row.integer("term").map_err(committed)?.unsigned_abs() })
     }
 
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
         let renew = of(sqlx::query(sql!("postgres/lease_renew.sql")), lease).bind(ms(ttl));
         let renewed = self.sessions.one().await?.write(renew).await?;
-        Ok(if renewed == 1 { Renewed::Held } else { Renewed::Lost })
+        Ok(if renewed == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
@@ -63,7 +63,7 @@ impl Leases for Postgres {
         self.sessions.one().await?.write(release).await.map(drop)
     }
 
-    async fn attend(
+    async fn heartbeat(
         &self,
         replica: &str,
         instance: &str,
@@ -77,18 +77,18 @@ impl Leases for Postgres {
         before.unwrap_or(Ok(None)).map_err(committed)
     }
 
-    async fn leave(&self, replica: &str) -> Result<(), Error> {
+    async fn deregister(&self, replica: &str) -> Result<(), Error> {
         let leave = sqlx::query(sql!("postgres/replica_leave.sql")).bind(replica.to_owned());
         self.sessions.one().await?.write(leave).await.map(drop)
     }
 
-    async fn roster(&self) -> Result<Roster, Error> {
+    async fn members(&self) -> Result<Members, Error> {
         let mut session = self.sessions.one().await?;
         let replicas = session.find(sqlx::query(sql!("postgres/replica_list.sql"))).await?;
         let lanes = session.find_all(sqlx::query(sql!("postgres/lease_list.sql"))).await?;
-        Ok(Roster {
+        Ok(Members {
             replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
-            lanes: lanes.iter().map(sql::standing).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(sql::lease).collect::<Result<_, _>>()?,
         })
     }
 
@@ -120,7 +120,7 @@ pub(super) async fn count(session: &mut Session) -> Result<u16, Error> {
 
 /// Binds which taking of which lane.
 fn of(statement: Statement, lease: &Lease) -> Statement {
-    statement.bind(i64::from(lease.lane.number())).bind(lease.epoch.cast_signed())
+    statement.bind(i64::from(lease.lane.number())).bind(lease.term.cast_signed())
 }
 
 /// Half of all time at most: it is added to now.

@@ -9,7 +9,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
+use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Postgres {
@@ -25,7 +25,7 @@ impl Log for Postgres {
         read::find(&self.sessions, tenant, event_id).await
     }
 
-    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        read::changed(&self.sessions, lane, since).await
+    async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
+        read::changed_since(&self.sessions, lane, since).await
     }
 }

@@ -62,7 +62,7 @@ async fn prepare(
                 .await
                 .map_err(|e| failed(schema, e))?;
         }
-        Access::Beside | Access::Alone => made(&mut connection, schema).await?,
+        Access::Attach | Access::Alone => made(&mut connection, schema).await?,
     }
     connection.close().await.map_err(fault)?;
     Ok(durable)

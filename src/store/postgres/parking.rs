@@ -16,7 +16,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, transitions};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, transitions};
 
 #[async_trait]
 impl Parking for Postgres {
@@ -58,13 +58,13 @@ impl Parking for Postgres {
         self.sessions.one().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
         let mut session = self.sessions.begin().await?;
         let held =
             sqlx::query(sql!("postgres/lease_find.sql")).bind(i64::from(lease.lane.number()));
-        if session.find(held.bind(lease.epoch.cast_signed())).await?.is_empty() {
+        if session.find(held.bind(lease.term.cast_signed())).await?.is_empty() {
             session.rollback().await?;
-            return Ok(Renewed::Lost);
+            return Ok(LeaseCheck::Lost);
         }
         for ((tenant, log_id), number) in transitions::last(parked) {
             let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
@@ -78,7 +78,7 @@ impl Parking for Postgres {
                 .await?;
         }
         session.commit().await?;
-        Ok(Renewed::Held)
+        Ok(LeaseCheck::Held)
     }
 
     async fn request(
@@ -94,11 +94,15 @@ impl Parking for Postgres {
         Ok(self.sessions.one().await?.write(ask).await? == 1)
     }
 
-    async fn tally(&self) -> Result<Tally, Error> {
-        let row =
-            self.sessions.one().await?.find_one(sqlx::query(sql!("postgres/tally.sql"))).await?;
-        let row = row.ok_or_else(|| Error::Corrupt("the tally tells nothing".to_owned()))?;
-        sql::tally(&row, Time::from_ms(row.integer("now_ms")?))
+    async fn event_counts(&self) -> Result<EventCounts, Error> {
+        let row = self
+            .sessions
+            .one()
+            .await?
+            .find_one(sqlx::query(sql!("postgres/event_counts.sql")))
+            .await?;
+        let row = row.ok_or_else(|| Error::Corrupt("the event counts tells nothing".to_owned()))?;
+        sql::event_counts(&row, Time::from_ms(row.integer("now_ms")?))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading the logs: behind a position, by an event's id, and whose have grown.
 //!
-//! Fed through the port by those who follow; feeds `gather` with rows. A call sees one state of the
-//! store and keeps nothing open behind it. Positions are committed in their order, so the head that
-//! a call sees tells that every position below it is there.
+//! Fed through the port by those who follow; feeds `slice_builder` with rows. A call sees one state
+//! of the store and keeps nothing open behind it. Positions are committed in their order, so the
+//! head that a call sees tells that every position below it is there.
 //!
 //! **Whose logs have grown.** A head's mark is the transaction that raised it last. Those commit
 //! out of order, so a call gives as the next mark not the newest that it saw, but the oldest
@@ -26,16 +26,16 @@ use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::gather::{Gathering, Room};
+use crate::store::slice_builder::{ReadBudget, SliceBuilder};
 use crate::store::sql::{self, Columns};
-use crate::store::{Changed, Error, Head, Mark, Scan, Slice, Start};
+use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
 /// Rows and payload bytes that are fetched at once, at most: what a page has no room for was
 /// fetched in vain.
 const FETCH_ROWS_MAX: usize = 500;
 const FETCH_BYTES_MAX: usize = 4 << 20;
 
-/// Reads on behind each position, as far as there is room.
+/// Reads on behind each position, as far as the budget allows.
 pub(super) async fn read(
     sessions: &Sessions,
     from: &[(TenantId, Start)],
@@ -43,14 +43,14 @@ pub(super) async fn read(
 ) -> Result<Vec<Slice>, Error> {
     let mut session = sessions.begin_read().await?;
     let heads = heads(&mut session, from).await?;
-    let (mut slices, mut room) = (Vec::new(), Room::new(scan));
+    let (mut slices, mut budget) = (Vec::new(), ReadBudget::new(scan));
     for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
-        if room.is_full() {
+        if budget.is_full() {
             break;
         }
         let begin = start(&mut session, head, *begin, scan.from).await?;
-        slices.push(slice(&mut session, head, &begin, scan, &mut room).await?);
+        slices.push(slice(&mut session, head, &begin, scan, &mut budget).await?);
     }
     session.rollback().await?;
     Ok(slices)
@@ -70,24 +70,24 @@ pub(super) async fn find(
 }
 
 /// The heads of a lane that have changed since.
-pub(super) async fn changed(
+pub(super) async fn changed_since(
     sessions: &Sessions,
     lane: Lane,
-    since: Mark,
+    since: ChangeToken,
 ) -> Result<Changed, Error> {
     let session = sessions.one().await?;
     let run = sessions.run();
-    let since = if since.run == run { since.at } else { Mark::START.at };
+    let since = if since.incarnation == run { since.at } else { ChangeToken::START.at };
     let changed =
         sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
-    let (mut heads, mut mark) = (Vec::new(), Mark { run, at: since });
+    let (mut heads, mut token) = (Vec::new(), ChangeToken { incarnation: run, at: since });
     for row in session.find_all(changed).await? {
-        mark.at = row.integer("mark")?;
+        token.at = row.integer("mark")?;
         if row.integer_if_any("position")?.is_some() {
             heads.push(sql::head(&row)?);
         }
     }
-    Ok(Changed { heads, mark })
+    Ok(Changed { heads, token })
 }
 
 async fn heads(
@@ -123,26 +123,26 @@ async fn slice(
     head: &Head,
     start: &Start,
     scan: &Scan,
-    room: &mut Room<'_>,
+    budget: &mut ReadBudget<'_>,
 ) -> Result<Slice, Error> {
-    let mut gathering = Gathering::new(head, start);
-    let Some(mut after) = gathering.fetch_after() else { return Ok(gathering.exhausted()) };
+    let mut builder = SliceBuilder::new(head, start);
+    let Some(mut after) = builder.fetch_after() else { return Ok(builder.finish_at_head()) };
     while after < head.position {
-        let fetch = Fetch::new(scan, gathering.start_rows());
+        let fetch = Fetch::new(scan, builder.start_rows());
         let rows = session.find(fetch.behind(head, after, &scan.filter)).await?;
         let mut bytes = 0;
         for row in &rows {
             let event = sql::envelope(row, &head.tenant, head.log_id)?;
             (after, bytes) = (event.position, bytes + event.payload.len());
-            if gathering.look(event, room).is_break() {
-                return Ok(gathering.enough());
+            if builder.push(event, budget).is_break() {
+                return Ok(builder.finish());
             }
         }
         if rows.len() < fetch.rows && bytes < fetch.bytes {
             break;
         }
     }
-    Ok(gathering.exhausted())
+    Ok(builder.finish_at_head())
 }
 
 /// How much is fetched at once.

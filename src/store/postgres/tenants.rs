@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use super::{Postgres, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{Enabled, Error, Tenants, sql};
+use crate::store::{EnabledTenant, Error, Tenants, sql};
 
 #[async_trait]
 impl Tenants for Postgres {
-    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+    async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
         if self.sessions.one().await?.find_one(find).await?.is_some() {
             return Ok(());
@@ -34,7 +34,7 @@ impl Tenants for Postgres {
         self.sessions.one().await?.find_one(count).await?.as_ref().map_or(Ok(0), sql::tenants)
     }
 
-    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         let found = self
             .sessions
             .one()
@@ -44,7 +44,7 @@ impl Tenants for Postgres {
         found.iter().map(sql::enabled).collect()
     }
 
-    async fn renew_log(
+    async fn rotate_log_id(
         &self,
         tenant: &TenantId,
         old: LogId,

@@ -82,7 +82,7 @@ fn event(writing: &Connection, entry: &Entry) -> Result<(), Error> {
         event.key.as_str(),
         event.event_type.as_str(),
         event.time.as_ms(),
-        event.epoch.map(Position::as_column),
+        event.last_delete_all.map(Position::as_column),
         event.headers.as_column(),
         &event.payload[..],
     ];

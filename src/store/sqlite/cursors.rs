@@ -10,7 +10,7 @@ use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, Moved, Renewed, sql};
+use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved, sql};
 
 #[async_trait]
 impl Cursors for Sqlite {
@@ -61,12 +61,12 @@ impl Cursors for Sqlite {
         lease: &Lease,
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
-    ) -> Result<Renewed, Error> {
+    ) -> Result<LeaseCheck, Error> {
         let (term, follower, cursors) =
-            (lease.epoch.cast_signed(), follower.clone(), cursors.to_vec());
+            (lease.term.cast_signed(), follower.clone(), cursors.to_vec());
         self.writer
             .write(move |writing| {
-                let mut renewed = Renewed::Held;
+                let mut renewed = LeaseCheck::Held;
                 for (tenant, Cursor { log_id, position, event_id }) in &cursors {
                     let checkpoint = params![
                         tenant.as_str(),
@@ -78,7 +78,7 @@ impl Cursors for Sqlite {
                     ];
                     if rows::change(writing, sql!("sqlite/cursor_checkpoint.sql"), checkpoint)? == 0
                     {
-                        renewed = Renewed::Lost;
+                        renewed = LeaseCheck::Lost;
                     }
                 }
                 Ok(renewed)

@@ -74,7 +74,7 @@ fn open_ours(path: &Path, access: Access) -> Result<Files, Error> {
             }
             (locks, Some(Arc::new(keep(path, &writer)?)), writer)
         }
-        Access::Beside => (Locks::default(), None, beside(path)?),
+        Access::Attach => (Locks::default(), None, beside(path)?),
     };
     let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let readers = Readers::new(readers.collect::<Result<_, _>>()?, kept.clone(), &locks);

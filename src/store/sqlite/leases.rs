@@ -1,7 +1,7 @@
 //! The port's `Leases`: who works on which lane, by the clock that the store was opened with.
 //!
 //! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
-//! lanes are resized; epochs only rise.
+//! lanes are resized; terms only rise.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Sqlite, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, Lease, Leases, Renewed, Roster, leases};
+use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
 #[async_trait]
 impl Leases for Sqlite {
@@ -34,16 +34,16 @@ impl Leases for Sqlite {
             .await
     }
 
-    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+    async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let (by, clock) = (by.to_owned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let now = clock.now().as_ms();
                 let take = params![by, end(now, ttl), ms(ttl), lane.number(), now];
-                let epoch = rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| {
-                    r.integer("epoch")
+                let term = rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| {
+                    r.integer("term")
                 })?;
-                Ok(epoch.map(|epoch| Lease { lane, epoch: epoch.unsigned_abs() }))
+                Ok(term.map(|term| Lease { lane, term: term.unsigned_abs() }))
             })
             .await
     }
@@ -53,38 +53,38 @@ impl Leases for Sqlite {
         self.writer
             .write(move |writing| {
                 let seize = params![by, end(clock.now().as_ms(), ttl), ms(ttl), lane.number()];
-                let epoch = rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| {
-                    r.integer("epoch")
+                let term = rows::find_one(writing, sql!("sqlite/lease_seize.sql"), seize, |r| {
+                    r.integer("term")
                 })?;
-                let epoch = epoch.ok_or_else(|| leases::no_such(lane))?;
-                Ok(Lease { lane, epoch: epoch.unsigned_abs() })
+                let term = term.ok_or_else(|| leases::no_such(lane))?;
+                Ok(Lease { lane, term: term.unsigned_abs() })
             })
             .await
     }
 
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
-        let (Lease { lane, epoch }, clock) = (*lease, self.clock.clone());
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
+        let (Lease { lane, term }, clock) = (*lease, self.clock.clone());
         self.writer
             .write(move |writing| {
                 let now = clock.now().as_ms();
-                let renew = params![end(now, ttl), ms(ttl), lane.number(), epoch.cast_signed()];
+                let renew = params![end(now, ttl), ms(ttl), lane.number(), term.cast_signed()];
                 let renewed = rows::change(writing, sql!("sqlite/lease_renew.sql"), renew)?;
-                Ok(if renewed == 1 { Renewed::Held } else { Renewed::Lost })
+                Ok(if renewed == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })
             })
             .await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        let Lease { lane, epoch } = *lease;
+        let Lease { lane, term } = *lease;
         self.writer
             .write(move |writing| {
-                let of = params![lane.number(), epoch.cast_signed()];
+                let of = params![lane.number(), term.cast_signed()];
                 rows::change(writing, sql!("sqlite/lease_release.sql"), of).map(drop)
             })
             .await
     }
 
-    async fn attend(
+    async fn heartbeat(
         &self,
         replica: &str,
         instance: &str,
@@ -108,7 +108,7 @@ impl Leases for Sqlite {
             .await
     }
 
-    async fn leave(&self, replica: &str) -> Result<(), Error> {
+    async fn deregister(&self, replica: &str) -> Result<(), Error> {
         let replica = replica.to_owned();
         self.writer
             .write(move |writing| {
@@ -117,16 +117,16 @@ impl Leases for Sqlite {
             .await
     }
 
-    async fn roster(&self) -> Result<Roster, Error> {
+    async fn members(&self) -> Result<Members, Error> {
         let now = self.clock.now().as_ms();
         self.readers
             .read(move |reading| {
-                Ok(Roster {
+                Ok(Members {
                     replicas: rows::find(reading, sql!("sqlite/replica_list.sql"), [now], |r| {
                         sql::replica(r)
                     })?,
                     lanes: rows::find(reading, sql!("sqlite/lease_list.sql"), [now], |r| {
-                        sql::standing(r)
+                        sql::lease(r)
                     })?,
                 })
             })

@@ -13,7 +13,7 @@ use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::judge::Offer;
-use crate::store::{Batch, Changed, Error, Log, Mark, Outcome, Scan, Slice, Start};
+use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Sqlite {
@@ -42,7 +42,7 @@ impl Log for Sqlite {
         self.readers.read(move |reading| read::find(reading, &tenant, event_id)).await
     }
 
-    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        self.readers.read(move |reading| read::changed(reading, lane, since)).await
+    async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
+        self.readers.read(move |reading| read::changed_since(reading, lane, since)).await
     }
 }

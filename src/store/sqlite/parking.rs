@@ -14,7 +14,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, Lease, LogLedger, Parking, Renewed, Tally, sql, transitions};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, sql, transitions};
 
 #[async_trait]
 impl Parking for Sqlite {
@@ -66,14 +66,14 @@ impl Parking for Sqlite {
             .await
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
-        let (Lease { lane, epoch }, parked, clock) = (*lease, parked.to_vec(), self.clock.clone());
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
+        let (Lease { lane, term }, parked, clock) = (*lease, parked.to_vec(), self.clock.clone());
         self.writer
             .write(move |writing| {
-                let of = params![lane.number(), epoch.cast_signed()];
+                let of = params![lane.number(), term.cast_signed()];
                 if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none()
                 {
-                    return Ok(Renewed::Lost);
+                    return Ok(LeaseCheck::Lost);
                 }
                 for ((tenant, log_id), number) in transitions::last(&parked) {
                     let of = params![tenant.as_str(), log_id.to_string()];
@@ -83,7 +83,7 @@ impl Parking for Sqlite {
                 }
                 let now = clock.now().as_ms();
                 parked.iter().try_for_each(|parked| write(writing, parked, now))?;
-                Ok(Renewed::Held)
+                Ok(LeaseCheck::Held)
             })
             .await
     }
@@ -104,11 +104,13 @@ impl Parking for Sqlite {
             .await
     }
 
-    async fn tally(&self) -> Result<Tally, Error> {
+    async fn event_counts(&self) -> Result<EventCounts, Error> {
         let now = self.clock.now();
         self.readers
             .read(move |reading| {
-                rows::get(reading, sql!("sqlite/tally.sql"), [], |row| sql::tally(row, now))
+                rows::get(reading, sql!("sqlite/event_counts.sql"), [], |row| {
+                    sql::event_counts(row, now)
+                })
             })
             .await
     }

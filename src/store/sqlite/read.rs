@@ -1,8 +1,8 @@
 //! Reading the logs: behind a position, by an event's id, and whose have grown.
 //!
-//! Fed through the port by those who follow; feeds `gather` with rows. A call sees one state of the
-//! file and keeps nothing open behind it. Positions are committed in their order, so the head that
-//! a call sees tells that every position below it is there.
+//! Fed through the port by those who follow; feeds `slice_builder` with rows. A call sees one state
+//! of the file and keeps nothing open behind it. Positions are committed in their order, so the
+//! head that a call sees tells that every position below it is there.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,25 +14,25 @@ use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::gather::{Gathering, Room};
+use crate::store::slice_builder::{ReadBudget, SliceBuilder};
 use crate::store::sql::{self, Columns};
-use crate::store::{Changed, Error, Head, Mark, Scan, Slice, Start};
+use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
-/// Reads on behind each position, as far as there is room.
+/// Reads on behind each position, as far as the budget allows.
 pub(super) fn read(
     reading: &Connection,
     from: &[(TenantId, Start)],
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
     let heads = heads(reading, from)?;
-    let (mut slices, mut room) = (Vec::new(), Room::new(scan));
+    let (mut slices, mut budget) = (Vec::new(), ReadBudget::new(scan));
     for (tenant, begin) in from {
         let Some(head) = heads.get(tenant) else { continue };
-        if room.is_full() {
+        if budget.is_full() {
             break;
         }
         let begin = start(reading, head, *begin, scan.from)?;
-        slices.push(slice(reading, head, &begin, scan, &mut room)?);
+        slices.push(slice(reading, head, &begin, scan, &mut budget)?);
     }
     Ok(slices)
 }
@@ -50,18 +50,22 @@ pub(super) fn find(
 }
 
 /// The heads of a lane that have changed since.
-pub(super) fn changed(reading: &Connection, lane: Lane, since: Mark) -> Result<Changed, Error> {
-    let mut mark = since;
+pub(super) fn changed_since(
+    reading: &Connection,
+    lane: Lane,
+    since: ChangeToken,
+) -> Result<Changed, Error> {
+    let mut token = since;
     let heads = rows::find(
         reading,
         sql!("sqlite/head_changed.sql"),
         params![lane.number(), since.at],
         |row| {
-            mark = mark.max(Mark::new(row.integer("mark")?));
+            token = token.max(ChangeToken::new(row.integer("mark")?));
             sql::head(row)
         },
     )?;
-    Ok(Changed { heads, mark })
+    Ok(Changed { heads, token })
 }
 
 fn heads(
@@ -97,15 +101,15 @@ fn slice(
     head: &Head,
     start: &Start,
     scan: &Scan,
-    room: &mut Room<'_>,
+    budget: &mut ReadBudget<'_>,
 ) -> Result<Slice, Error> {
-    let mut gathering = Gathering::new(head, start);
-    let Some(after) = gathering.fetch_after() else { return Ok(gathering.exhausted()) };
+    let mut builder = SliceBuilder::new(head, start);
+    let Some(after) = builder.fetch_after() else { return Ok(builder.finish_at_head()) };
     let (tenant, after) = (head.tenant.as_str(), after.as_column());
-    let rows_max = scan.rows_max.max(1).saturating_add(gathering.start_rows());
+    let rows_max = scan.rows_max.max(1).saturating_add(builder.start_rows());
     let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-    let looks_at_start = gathering.start_rows() > 0;
-    let look = |row: &Row| Ok(gathering.look(sql::envelope(row, &head.tenant, head.log_id)?, room));
+    let looks_at_start = builder.start_rows() > 0;
+    let look = |row: &Row| Ok(builder.push(sql::envelope(row, &head.tenant, head.log_id)?, budget));
     // One key has an index of its own; every other filter looks at all rows.
     let enough = match scan.filter.keys.as_slice() {
         [key] if !looks_at_start => {
@@ -119,5 +123,5 @@ fn slice(
             look,
         )?,
     };
-    Ok(if enough.is_some() { gathering.enough() } else { gathering.exhausted() })
+    Ok(if enough.is_some() { builder.finish() } else { builder.finish_at_head() })
 }

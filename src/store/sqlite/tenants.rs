@@ -8,11 +8,11 @@ use rusqlite::params;
 use super::{Sqlite, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{Enabled, Error, Tenants, sql};
+use crate::store::{EnabledTenant, Error, Tenants, sql};
 
 #[async_trait]
 impl Tenants for Sqlite {
-    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+    async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let tenant = tenant.clone();
         self.writer
             .write(move |writing| {
@@ -35,7 +35,7 @@ impl Tenants for Sqlite {
             .await
     }
 
-    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         self.readers
             .read(|reading| {
                 rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row))
@@ -43,7 +43,7 @@ impl Tenants for Sqlite {
             .await
     }
 
-    async fn renew_log(
+    async fn rotate_log_id(
         &self,
         tenant: &TenantId,
         old: LogId,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_gateway::store::{Roster, Standing, Store};
+use event_gateway::store::{LaneLease, Members, Store};
 use tokio::time::sleep;
 
 use crate::PATIENCE;
@@ -22,22 +22,22 @@ impl Lanes {
     }
 
     /// Those that a replica holds.
-    pub async fn held_by(&self, replica: &str) -> Vec<Standing> {
-        let held = |standing: &Standing| standing.holder.as_deref() == Some(replica);
-        self.roster().await.lanes.into_iter().filter(held).collect()
+    pub async fn held_by(&self, replica: &str) -> Vec<LaneLease> {
+        let held = |lease: &LaneLease| lease.holder.as_deref() == Some(replica);
+        self.members().await.lanes.into_iter().filter(held).collect()
     }
 
     /// How long after that moment each of these lanes had a new holder, or its old one anew.
-    pub async fn taken_over(&self, lost: &[Standing], since: Instant) -> Vec<Duration> {
+    pub async fn taken_over(&self, lost: &[LaneLease], since: Instant) -> Vec<Duration> {
         let mut waiting = lost.to_vec();
         let mut times = Vec::new();
         while !waiting.is_empty() {
             assert!(since.elapsed() < PATIENCE, "nobody took over {waiting:?}");
             sleep(LOOK_EVERY).await;
-            let now = self.roster().await.lanes;
-            let taken = |was: &Standing| {
+            let now = self.members().await.lanes;
+            let taken = |was: &LaneLease| {
                 now.iter()
-                    .any(|is| is.lane == was.lane && is.epoch > was.epoch && is.holder.is_some())
+                    .any(|is| is.lane == was.lane && is.term > was.term && is.holder.is_some())
             };
             let before = waiting.len();
             waiting.retain(|was| !taken(was));
@@ -50,22 +50,22 @@ impl Lanes {
     pub async fn until_shared(&self, replicas: usize) {
         let since = Instant::now();
         loop {
-            let roster = self.roster().await;
-            if roster.replicas.len() == replicas
-                && roster.lanes.iter().all(|lane| lane.holder.is_some())
+            let members = self.members().await;
+            if members.replicas.len() == replicas
+                && members.lanes.iter().all(|lane| lane.holder.is_some())
             {
                 return;
             }
-            assert!(since.elapsed() < PATIENCE, "the lanes were never shared: {roster:?}");
+            assert!(since.elapsed() < PATIENCE, "the lanes were never shared: {members:?}");
             sleep(LOOK_EVERY).await;
         }
     }
 
-    async fn roster(&self) -> Roster {
+    async fn members(&self) -> Members {
         let since = Instant::now();
         loop {
-            match self.store.roster().await {
-                Ok(roster) => return roster,
+            match self.store.members().await {
+                Ok(members) => return members,
                 // A store that was killed a moment ago.
                 Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
             }

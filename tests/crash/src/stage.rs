@@ -38,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(80);
 
 /// One replica of the gateway.
 pub struct Replica {
-    /// Its name in the roster.
+    /// Its name in the members.
     pub name: &'static str,
     /// Its way to Kafka.
     pub proxy: Proxy,

@@ -86,6 +86,6 @@ impl Server {
                 database: own_name,
             }),
         };
-        store::open(&config, Access::Beside, Arc::new(System)).await.unwrap()
+        store::open(&config, Access::Attach, Arc::new(System)).await.unwrap()
     }
 }

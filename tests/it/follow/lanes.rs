@@ -62,7 +62,7 @@ async fn story(broken: Broken) -> (usize, usize) {
     stage.kafka.state(|state| state.fault = None);
     if first.is_err() {
         // Whether it was before or after the store changed, its lanes go on.
-        let lanes = u16::try_from(stage.store.roster().await.unwrap().lanes.len()).unwrap();
+        let lanes = u16::try_from(stage.store.members().await.unwrap().lanes.len()).unwrap();
         publish(&mut stage, &tenants, lanes, 20..25).await;
         resized(&stage, &*stage.store.clone(), 5).await.unwrap();
     }
@@ -104,15 +104,15 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
     let tenants = tenants(2);
     let mut stage = Stage::new(2, &tenants).await;
     let store = stage.store.clone();
-    store.attend("one", "run", TTL).await.unwrap();
+    store.heartbeat("one", "run", TTL).await.unwrap();
     let error = resized(&stage, &*store, 3).await.unwrap_err();
     assert!(matches!(&error, Error::Attended(who) if *who == ["one"]), "{error}");
-    store.leave("one").await.unwrap();
-    let lease = store.take(Lane::new(1), "one", TTL).await.unwrap().unwrap();
+    store.deregister("one").await.unwrap();
+    let lease = store.acquire(Lane::new(1), "one", TTL).await.unwrap().unwrap();
     let error = resized(&stage, &*store, 3).await.unwrap_err();
     assert!(matches!(error, Error::Held(lane) if lane == Lane::new(1)), "{error}");
     store.release(&lease).await.unwrap();
-    let holders = store.roster().await.unwrap().lanes.into_iter().map(|standing| standing.holder);
+    let holders = store.members().await.unwrap().lanes.into_iter().map(|lease| lease.holder);
     assert!(holders.eq([None, None]), "what it took before it was refused is free again");
     publish(&mut stage, &tenants, 2, 0..3).await;
     let error = resize::resize(&*store, None, "tool", 3).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
     stage.kafka.state(|state| state.cursors.clear());
     let error = resized(&stage, &*store, 1).await.unwrap_err();
     assert!(matches!(error, Error::CursorLost(_)), "{error}");
-    assert_eq!(store.roster().await.unwrap().lanes.len(), 2);
+    assert_eq!(store.members().await.unwrap().lanes.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +142,7 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
         until("the lanes are held on", async || moody.calls() > told + 1).await;
         clock.set(Time::from_ms(seconds * 1_000));
     }
-    assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
+    assert_eq!(store.acquire(Lane::new(0), "one", TTL).await.unwrap(), None);
     kafka.state(|state| state.adds_partitions_slowly = false);
     assert_eq!(resizing.await.unwrap().unwrap(), Resized { from: 2, moved: 0 });
 }
@@ -175,7 +175,7 @@ async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized
         let followers = stage.follow();
         until("killed", async || moody.calls() >= call).await;
         followers.stop().await;
-        store.leave("one").await.unwrap();
+        store.deregister("one").await.unwrap();
         for lane in Lane::all(2) {
             let lease = store.seize(lane, "test", TTL).await.unwrap();
             store.release(&lease).await.unwrap();
@@ -202,9 +202,9 @@ async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() 
     let trouble = stage.trouble("lanes").await;
     assert!(trouble.contains("LANES=4"), "{trouble}");
     assert_eq!(stage.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
-    let roster = stage.store.roster().await.unwrap();
-    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
-    assert!(roster.replicas.is_empty(), "the others leave it no share: {roster:?}");
+    let members = stage.store.members().await.unwrap();
+    assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
+    assert!(members.replicas.is_empty(), "the others leave it no share: {members:?}");
     followers.stop().await;
 }
 
@@ -294,7 +294,7 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
 async fn a_replica_that_is_started_again_is_no_other() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
-    stage.store.attend("one", "a run that was killed", TTL).await.unwrap();
+    stage.store.heartbeat("one", "a run that was killed", TTL).await.unwrap();
     let followers = stage.follow();
     stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
     stage.published(&tenants).await;

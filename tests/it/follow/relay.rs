@@ -46,7 +46,7 @@ impl Stage {
         let store = open(&config, Access::Serve, clock).await.unwrap();
         store.lanes(lanes).await.unwrap();
         for (number, tenant) in tenants.iter().enumerate() {
-            store.introduce(tenant, log_id(number as u128 + 1)).await.unwrap();
+            store.enable_if_new(tenant, log_id(number as u128 + 1)).await.unwrap();
         }
         let parts = FollowDeps {
             store: store.clone(),
@@ -305,7 +305,8 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
     let tenants = tenants(1);
     let stage = Stage::new(1, &tenants).await;
     let lane = stage.store.list().await.unwrap()[0].lane;
-    let theirs = stage.store.take(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
+    let theirs =
+        stage.store.acquire(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
     stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
     let followers = stage.follow();
     // Long enough for many tries to take the lane.

@@ -15,7 +15,7 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::topic::Naming;
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::restore::{self, Difference, Error};
-use event_gateway::store::Enabled;
+use event_gateway::store::EnabledTenant;
 use rusqlite::Connection;
 
 use crate::follow::parking::records::{ITEM, delete_all_of, draft};
@@ -41,7 +41,7 @@ fn settings() -> Settings {
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
 }
 
-async fn enabled(stage: &Stage) -> Enabled {
+async fn enabled(stage: &Stage) -> EnabledTenant {
     let all = stage.store.list().await.unwrap();
     all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
 }
@@ -209,8 +209,12 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
 
 /// As if a backup of a while ago were back, in which that was parked.
 pub async fn put_back(stage: &Stage, parked: &[Parked]) {
-    let lease =
-        stage.store.take(Lane::new(0), "backup", Duration::from_secs(60)).await.unwrap().unwrap();
+    let lease = stage
+        .store
+        .acquire(Lane::new(0), "backup", Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
     forget_parked(stage);
     // Transition after transition, as they were written.
     for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {

@@ -154,7 +154,7 @@ async fn a_delete_all_needs_no_body() {
     );
     let log = gateway.log().await;
     assert_eq!(log[0].payload, &br#"{"type":"DELETE_ALL","tenant":"diku"}"#[..]);
-    assert_eq!(log[2].epoch, Some(Position::new(2).unwrap()));
+    assert_eq!(log[2].last_delete_all, Some(Position::new(2).unwrap()));
     assert_eq!(log.len(), 3);
 }
 

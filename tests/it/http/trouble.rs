@@ -284,7 +284,7 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
 async fn relay_passes(gateway: &Gateway, events: usize) {
     let last = gateway.log().await.swap_remove(events - 1);
     let cursor = Cursor { log_id: last.log_id, position: last.position, event_id: last.event_id };
-    let lease = Lease { lane: Lane::new(0), epoch: 1 };
+    let lease = Lease { lane: Lane::new(0), term: 1 };
     let passed = [(tenant_id("diku"), cursor)];
     gateway.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     gateway.pages.send_replace(());

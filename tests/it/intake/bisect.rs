@@ -29,7 +29,7 @@ impl Stage {
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
         let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         inner.lanes(1).await.unwrap();
-        inner.introduce(&diku(), log_id(1)).await.unwrap();
+        inner.enable_if_new(&diku(), log_id(1)).await.unwrap();
         let store = Arc::new(Moody::new(inner));
         let shared: Arc<dyn Store> = store.clone();
         let (intake, writers) =

@@ -38,7 +38,7 @@ impl Stage {
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
         let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         inner.lanes(lanes).await.unwrap();
-        inner.introduce(&diku(), log_id(1)).await.unwrap();
+        inner.enable_if_new(&diku(), log_id(1)).await.unwrap();
         let store = Arc::new(moody(inner));
         let woken = Arc::<Mutex<Vec<Lane>>>::default();
         let wake: Wake = Arc::new({
@@ -132,7 +132,7 @@ async fn a_client_alone_waits_for_nobody() {
 #[tokio::test]
 async fn every_lane_of_a_commit_is_woken() {
     let stage = Stage::with_lanes(2, None).await;
-    stage.store.introduce(&college(), log_id(2)).await.unwrap();
+    stage.store.enable_if_new(&college(), log_id(2)).await.unwrap();
     stage.store.is(Mood::Holding);
     let first = stage.submit(1);
     stage.begun(1).await;

@@ -65,7 +65,7 @@ async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_panic_of_a_lane_is_that_of_all_followers() {
     for (panicking, names) in
-        [(Call::Take, ["lanes", "lane-"]), (Call::Other, ["", "a panic of Other"])]
+        [(Call::Acquire, ["lanes", "lane-"]), (Call::Other, ["", "a panic of Other"])]
     {
         let tenants = tenants(1);
         let mut stage = Stage::new(1, &tenants).await;

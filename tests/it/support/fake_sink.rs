@@ -163,12 +163,12 @@ impl Sink for FakeKafka {
         &self,
         topics: &[Topic],
         log_id: LogId,
-        behind: Position,
+        after: Position,
     ) -> Result<Vec<PublishedRecord>, Error> {
         tokio::time::sleep(self.state(|state| state.topic_scan_takes)).await;
         self.call(|state| {
             let wanted = |e: &&Envelope| {
-                e.log_id == log_id && e.position > behind && topics.contains(&e.topic)
+                e.log_id == log_id && e.position > after && topics.contains(&e.topic)
             };
             let records = state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| {
                 PublishedRecord {

@@ -44,7 +44,7 @@ pub enum Call {
     Append,
     Cursor,
     /// A lane is taken.
-    Take,
+    Acquire,
     Check,
     Other,
 }
@@ -150,8 +150,8 @@ impl Log for Moody {
         self.through(Call::Other, self.inner.find(tenant, event_id)).await
     }
 
-    async fn changed(&self, lane: Lane, since: Mark) -> Result<Changed, Error> {
-        self.through(Call::Other, self.inner.changed(lane, since)).await
+    async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
+        self.through(Call::Other, self.inner.changed_since(lane, since)).await
     }
 }
 
@@ -184,33 +184,33 @@ impl Cursors for Moody {
         lease: &Lease,
         follower: &Follower,
         cursors: &[(TenantId, Cursor)],
-    ) -> Result<Renewed, Error> {
+    ) -> Result<LeaseCheck, Error> {
         self.through(Call::Cursor, self.inner.checkpoint(lease, follower, cursors)).await
     }
 }
 
 #[async_trait]
 impl Tenants for Moody {
-    async fn introduce(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        self.through(Call::Other, self.inner.introduce(tenant, log_id)).await
+    async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.enable_if_new(tenant, log_id)).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
         self.through(Call::Other, self.inner.count()).await
     }
 
-    async fn list(&self) -> Result<Vec<Enabled>, Error> {
+    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         self.through(Call::Other, self.inner.list()).await
     }
 
-    async fn renew_log(
+    async fn rotate_log_id(
         &self,
         tenant: &TenantId,
         old: LogId,
         new: LogId,
         at: Position,
     ) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.renew_log(tenant, old, new, at)).await
+        self.through(Call::Other, self.inner.rotate_log_id(tenant, old, new, at)).await
     }
 }
 
@@ -220,15 +220,15 @@ impl Leases for Moody {
         self.through(Call::Other, self.inner.lanes(wanted)).await
     }
 
-    async fn take(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        self.through(Call::Take, self.inner.take(lane, by, ttl)).await
+    async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
+        self.through(Call::Acquire, self.inner.acquire(lane, by, ttl)).await
     }
 
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
         self.through(Call::Other, self.inner.seize(lane, by, ttl)).await
     }
 
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
         self.through(Call::Other, self.inner.renew(lease, ttl)).await
     }
 
@@ -236,21 +236,21 @@ impl Leases for Moody {
         self.through(Call::Other, self.inner.release(lease)).await
     }
 
-    async fn attend(
+    async fn heartbeat(
         &self,
         replica: &str,
         instance: &str,
         ttl: Duration,
     ) -> Result<Option<String>, Error> {
-        self.through(Call::Other, self.inner.attend(replica, instance, ttl)).await
+        self.through(Call::Other, self.inner.heartbeat(replica, instance, ttl)).await
     }
 
-    async fn leave(&self, replica: &str) -> Result<(), Error> {
-        self.through(Call::Other, self.inner.leave(replica)).await
+    async fn deregister(&self, replica: &str) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.deregister(replica)).await
     }
 
-    async fn roster(&self) -> Result<Roster, Error> {
-        self.through(Call::Other, self.inner.roster()).await
+    async fn members(&self) -> Result<Members, Error> {
+        self.through(Call::Other, self.inner.members()).await
     }
 
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
@@ -280,7 +280,7 @@ impl Parking for Moody {
         self.through(Call::Other, self.inner.parking_ledgers(lane)).await
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<Renewed, Error> {
+    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
         self.through(Call::Other, self.inner.park(lease, parked)).await
     }
 
@@ -294,8 +294,8 @@ impl Parking for Moody {
         self.through(Call::Other, self.inner.request(tenant, event_id, request, reason)).await
     }
 
-    async fn tally(&self) -> Result<Tally, Error> {
-        self.through(Call::Other, self.inner.tally()).await
+    async fn event_counts(&self) -> Result<EventCounts, Error> {
+        self.through(Call::Other, self.inner.event_counts()).await
     }
 }
 

@@ -93,7 +93,7 @@ impl Setup {
         let store = store::open(&config, Access::Serve, clock.clone()).await.unwrap();
         store.lanes(2).await.unwrap();
         for tenant in ["diku", "college"] {
-            store.introduce(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
+            store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
         }
         let seen = (self.around)(store.clone());
         let wake: Wake = Arc::new(|_| ());

@@ -99,8 +99,8 @@ impl<B: Bench> Stage<B> {
         let bench = B::new().await;
         let store = bench.open().await;
         assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
-        store.introduce(&diku(), log_id(1)).await.unwrap();
-        store.introduce(&college(), log_id(2)).await.unwrap();
+        store.enable_if_new(&diku(), log_id(1)).await.unwrap();
+        store.enable_if_new(&college(), log_id(2)).await.unwrap();
         Self { bench, store }
     }
 

@@ -10,7 +10,7 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
-use event_gateway::store::Tally;
+use event_gateway::store::EventCounts;
 use tokio::time::Instant;
 
 use crate::follow::relay::{Stage, tenants};
@@ -108,10 +108,15 @@ impl Stage {
             assert_eq!(counted as usize, log.len() - records.len(), "{tenant}: {parked:#?}");
             in_order(&records);
         }
-        let tally = self.store.tally().await.unwrap();
-        let Tally { head, published, pending, parked, superseded, discarded, .. } = tally;
-        assert_eq!(head, published + pending + parked + superseded + discarded, "{tally:?}");
-        assert_eq!(published as usize, self.kafka.state(|state| state.records.len()), "{tally:?}");
+        let event_counts = self.store.event_counts().await.unwrap();
+        let EventCounts { head, published, pending, parked, superseded, discarded, .. } =
+            event_counts;
+        assert_eq!(head, published + pending + parked + superseded + discarded, "{event_counts:?}");
+        assert_eq!(
+            published as usize,
+            self.kafka.state(|state| state.records.len()),
+            "{event_counts:?}"
+        );
     }
 }
 

@@ -58,12 +58,12 @@ impl Mortal {
         let pages = Some(stage.parts.pages.subscribe());
         let published = Published::new(stage.store.clone(), pages, CancellationToken::new());
         let up_to = published.up_to(tenant, Position::START.next()).await.unwrap();
-        let tally = stage.store.tally().await.unwrap();
+        let event_counts = stage.store.event_counts().await.unwrap();
         let sent: HashSet<_> =
             stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
         assert!(
-            tally.published <= sent.len() as u64,
-            "call {}: {} sent, {tally:?}",
+            event_counts.published <= sent.len() as u64,
+            "call {}: {} sent, {event_counts:?}",
             self.last,
             sent.len()
         );

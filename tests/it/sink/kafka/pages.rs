@@ -169,7 +169,7 @@ async fn the_largest_record_that_the_gateway_takes_is_published() {
     let mut log = Log::new("diku");
     let empty = log.event(&world.name("item"), "key", "").record_bytes();
     let mut event = log.event(&world.name("item"), "key", vec![b' '; REQUEST_BYTES_MAX - empty]);
-    event.epoch = None;
+    event.last_delete_all = None;
     assert_eq!(event.record_bytes(), REQUEST_BYTES_MAX);
     let others = world.events(&mut log, "item", 3, REQUEST_BYTES_MAX / 2);
     let all = [vec![event], others].concat();

@@ -70,7 +70,7 @@ pub async fn a_tenant_that_is_not_enabled_gets_nothing_and_spoils_nothing<B: Ben
     let outcomes = stage.append(&[&[create(1)], &[create_in(&stranger, 1)], &[create(2)]]).await;
     assert_eq!(outcomes[1], Outcome::NotEnabled);
     assert_eq!([positions(&outcomes[0]), positions(&outcomes[2])], [[1], [2]]);
-    stage.store.introduce(&stranger, log_id(3)).await.unwrap();
+    stage.store.enable_if_new(&stranger, log_id(3)).await.unwrap();
     assert!(stage.log(&stranger).await.is_empty());
     assert!(stage.store.find(&stranger, event_id(1)).await.unwrap().is_none());
 }
@@ -148,7 +148,7 @@ pub async fn payloads_and_headers_come_back_byte_for_byte<B: Bench>() {
             log_id: log_id(1),
             position: event.position,
             time: event.time,
-            epoch: (event.position.number() == 6).then(|| Position::from_column(5)),
+            last_delete_all: (event.position.number() == 6).then(|| Position::from_column(5)),
         };
         assert_eq!(*event, draft.seal(&stamp));
         assert_eq!(stage.store.find(&diku(), draft.event_id).await.unwrap().as_ref(), Some(event));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Lease, Moved, Renewed};
+use event_gateway::store::{Lease, LeaseCheck, Moved};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::event_id;
@@ -79,8 +79,8 @@ pub async fn of_many_who_move_a_cursor_one_wins<B: Bench>() {
 }
 
 /// The lease of a lane whose holder has that term.
-fn of_term(epoch: u64) -> Lease {
-    Lease { lane: Lane::new(0), epoch }
+fn of_term(term: u64) -> Lease {
+    Lease { lane: Lane::new(0), term }
 }
 
 pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
@@ -88,9 +88,9 @@ pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
     let relay = Follower::relay();
     let checkpoint =
         async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
-    assert_eq!(checkpoint(&[]).await, Renewed::Held);
-    assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
-    assert_eq!(checkpoint(&[(diku(), at(3))]).await, Renewed::Held);
+    assert_eq!(checkpoint(&[]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(&[(diku(), at(3))]).await, LeaseCheck::Held);
     assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)));
     assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(6)));
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
@@ -103,12 +103,12 @@ pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
     };
     store.advance(&college(), &relay, None, &at(1)).await.unwrap();
-    assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, Renewed::Held);
-    assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, Renewed::Held);
-    assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, Renewed::Lost);
-    assert_eq!(checkpoint(1, &[(diku(), at(9))]).await, Renewed::Lost);
+    assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, LeaseCheck::Lost);
+    assert_eq!(checkpoint(1, &[(diku(), at(9))]).await, LeaseCheck::Lost);
     assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(7)));
-    assert_eq!(checkpoint(3, &[(diku(), at(2)), (college(), at(3))]).await, Renewed::Held);
+    assert_eq!(checkpoint(3, &[(diku(), at(2)), (college(), at(3))]).await, LeaseCheck::Held);
     assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(2)));
     assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(3)));
 }
@@ -117,7 +117,7 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() 
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let relay = Follower::relay();
     for number in 0..7 {
-        store.introduce(&tenant(&format!("t{number}")), log_id(10 + number)).await.unwrap();
+        store.enable_if_new(&tenant(&format!("t{number}")), log_id(10 + number)).await.unwrap();
     }
     let enabled = store.list().await.unwrap();
     let noted: Vec<_> = (1..).zip(&enabled).map(|(n, e)| (e.tenant.clone(), at(n))).collect();

@@ -12,7 +12,12 @@ const OTHER: &str = "folio.diku.inventory.other";
 
 /// The epochs in a log, in order of position.
 async fn epochs<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Vec<Option<u64>> {
-    stage.log(tenant).await.iter().map(|event| event.epoch.map(Position::number)).collect()
+    stage
+        .log(tenant)
+        .await
+        .iter()
+        .map(|event| event.last_delete_all.map(Position::number))
+        .collect()
 }
 
 pub async fn what_follows_a_delete_all_carries_its_position<B: Bench>() {

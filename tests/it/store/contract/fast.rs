@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::Renewed;
+use event_gateway::store::LeaseCheck;
 
 use crate::support::store_fixture::{Fast, Stage};
 
@@ -13,49 +13,49 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 pub async fn what_a_fast_clock_gave_has_run_out<B: Fast>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let old = store.take(LANE, "one", TTL).await.unwrap().unwrap();
-    store.attend("one", "run", TTL).await.unwrap();
-    assert_eq!(store.take(LANE, "two", TTL).await.unwrap(), None);
+    let old = store.acquire(LANE, "one", TTL).await.unwrap().unwrap();
+    store.heartbeat("one", "run", TTL).await.unwrap();
+    assert_eq!(store.acquire(LANE, "two", TTL).await.unwrap(), None);
     bench.given_by_a_clock_that_is_fast(HOUR).await;
-    let roster = store.roster().await.unwrap();
-    assert!(roster.replicas.is_empty(), "{roster:?}");
-    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
-    assert_eq!(store.attend("one", "next run", TTL).await.unwrap(), None);
-    let new = store.take(LANE, "two", TTL).await.unwrap().unwrap();
-    assert!(new.epoch > old.epoch);
-    assert_eq!(store.renew(&old, TTL).await.unwrap(), Renewed::Lost);
-    let roster = store.roster().await.unwrap();
+    let members = store.members().await.unwrap();
+    assert!(members.replicas.is_empty(), "{members:?}");
+    assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
+    assert_eq!(store.heartbeat("one", "next run", TTL).await.unwrap(), None);
+    let new = store.acquire(LANE, "two", TTL).await.unwrap().unwrap();
+    assert!(new.term > old.term);
+    assert_eq!(store.renew(&old, TTL).await.unwrap(), LeaseCheck::Lost);
+    let members = store.members().await.unwrap();
     assert_eq!(
-        (roster.replicas, roster.lanes[1].holder.as_deref()),
+        (members.replicas, members.lanes[1].holder.as_deref()),
         (vec!["one".to_owned()], Some("two"))
     );
 }
 
 pub async fn who_renews_what_a_fast_clock_gave_holds_it<B: Fast>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let lease = store.take(LANE, "one", TTL).await.unwrap().unwrap();
-    store.attend("one", "run", TTL).await.unwrap();
+    let lease = store.acquire(LANE, "one", TTL).await.unwrap().unwrap();
+    store.heartbeat("one", "run", TTL).await.unwrap();
     bench.given_by_a_clock_that_is_fast(HOUR).await;
-    assert_eq!(store.renew(&lease, TTL).await.unwrap(), Renewed::Held);
-    store.attend("one", "run", TTL).await.unwrap();
-    assert_eq!(store.take(LANE, "two", TTL).await.unwrap(), None);
-    let roster = store.roster().await.unwrap();
+    assert_eq!(store.renew(&lease, TTL).await.unwrap(), LeaseCheck::Held);
+    store.heartbeat("one", "run", TTL).await.unwrap();
+    assert_eq!(store.acquire(LANE, "two", TTL).await.unwrap(), None);
+    let members = store.members().await.unwrap();
     assert_eq!(
-        (roster.replicas, roster.lanes[1].holder.as_deref()),
+        (members.replicas, members.lanes[1].holder.as_deref()),
         (vec!["one".to_owned()], Some("one"))
     );
-    assert_eq!(store.attend("one", "run", TTL).await.unwrap().as_deref(), Some("run"));
+    assert_eq!(store.heartbeat("one", "run", TTL).await.unwrap().as_deref(), Some("run"));
     bench.given_by_a_clock_that_is_fast(HOUR).await;
     for lane in Lane::all(crate::support::store_fixture::LANES) {
-        assert!(store.take(lane, "tool", TTL).await.unwrap().is_some(), "{lane}");
+        assert!(store.acquire(lane, "tool", TTL).await.unwrap().is_some(), "{lane}");
     }
     store.resize("tool", 2, &[]).await.unwrap();
 }
 
 pub async fn a_clock_that_is_a_little_fast_harms_nobody<B: Fast>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    store.take(LANE, "one", TTL).await.unwrap().unwrap();
+    store.acquire(LANE, "one", TTL).await.unwrap().unwrap();
     bench.given_by_a_clock_that_is_fast(Duration::from_millis(500)).await;
-    assert_eq!(store.take(LANE, "two", TTL).await.unwrap(), None);
-    assert_eq!(store.roster().await.unwrap().lanes[1].holder.as_deref(), Some("one"));
+    assert_eq!(store.acquire(LANE, "two", TTL).await.unwrap(), None);
+    assert_eq!(store.members().await.unwrap().lanes[1].holder.as_deref(), Some("one"));
 }

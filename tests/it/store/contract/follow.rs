@@ -7,7 +7,7 @@ use std::time::Duration;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, Changed, Mark, Scan, Store};
+use event_gateway::store::{Batch, ChangeToken, Changed, Scan, Store};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, create_in};
@@ -84,11 +84,11 @@ pub async fn a_change_is_never_missed<B: Bench>() {
     let mut tenants = vec![diku(), college()];
     for number in 0..5 {
         tenants.push(tenant(&format!("t{number}")));
-        stage.store.introduce(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
+        stage.store.enable_if_new(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
     }
     let load = Load { appends: 250, events: 2 };
     let mut writers = writers(&stage.store, &tenants, load);
-    let mut marks = vec![Mark::START; LANES.into()];
+    let mut tokens = vec![ChangeToken::START; LANES.into()];
     let mut known = BTreeMap::new();
     let sum =
         |known: &BTreeMap<TenantId, Position>| known.values().map(|p| p.number()).sum::<u64>();
@@ -97,8 +97,8 @@ pub async fn a_change_is_never_missed<B: Bench>() {
         let before = sum(&known);
         for lane in Lane::all(LANES) {
             let changed =
-                stage.store.changed(lane, marks[usize::from(lane.number())]).await.unwrap();
-            marks[usize::from(lane.number())] = changed.mark;
+                stage.store.changed_since(lane, tokens[usize::from(lane.number())]).await.unwrap();
+            tokens[usize::from(lane.number())] = changed.token;
             known.extend(changed.heads.into_iter().map(|head| (head.tenant, head.position)));
         }
         assert!(!done || sum(&known) > before, "all is written, but not all was told: {known:?}");
@@ -112,8 +112,10 @@ pub async fn a_change_is_never_missed<B: Bench>() {
 /// are under way on the server, or where a connection is new): with the same head, and not for long.
 async fn settled(store: &Arc<dyn Store>, lane: Lane, mut told: Changed) -> Changed {
     for _ in 0..1_000 {
-        let again = store.changed(lane, told.mark).await.unwrap();
-        assert!(again.mark.run != told.mark.run || again.mark.at >= told.mark.at);
+        let again = store.changed_since(lane, told.token).await.unwrap();
+        assert!(
+            again.token.incarnation != told.token.incarnation || again.token.at >= told.token.at
+        );
         if again.heads.is_empty() {
             return again;
         }
@@ -130,18 +132,18 @@ pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
     let lane = |id| enabled.iter().find(|e| e.tenant == id).unwrap().lane;
     let (ours, theirs) = (lane(diku()), lane(college()));
     assert_ne!(ours, theirs);
-    let none = stage.store.changed(ours, Mark::START).await.unwrap();
+    let none = stage.store.changed_since(ours, ChangeToken::START).await.unwrap();
     assert!(none.heads.is_empty());
     stage.post(&[create(1), create(2)]).await;
-    let changed = stage.store.changed(ours, none.mark).await.unwrap();
+    let changed = stage.store.changed_since(ours, none.token).await.unwrap();
     let told: Vec<_> =
         changed.heads.iter().map(|h| (h.tenant.clone(), h.log_id, h.position.number())).collect();
     assert_eq!(told, [(diku(), log_id(1), 2)]);
-    assert!(stage.store.changed(theirs, Mark::START).await.unwrap().heads.is_empty());
+    assert!(stage.store.changed_since(theirs, ChangeToken::START).await.unwrap().heads.is_empty());
     stage.post(&[create(1)]).await;
     let stage = stage.reopen().await;
     let again = settled(&stage.store, ours, changed).await;
     stage.post(&[create(3)]).await;
-    assert_eq!(stage.store.changed(ours, again.mark).await.unwrap().heads.len(), 1);
-    assert_eq!(stage.store.changed(ours, Mark::START).await.unwrap().heads.len(), 1);
+    assert_eq!(stage.store.changed_since(ours, again.token).await.unwrap().heads.len(), 1);
+    assert_eq!(stage.store.changed_since(ours, ChangeToken::START).await.unwrap().heads.len(), 1);
 }

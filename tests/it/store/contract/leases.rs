@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Error, Lease, Mark, Outcome, Renewed, Store};
+use event_gateway::store::{ChangeToken, Error, Lease, LeaseCheck, Outcome, Store};
 use tokio::task::JoinSet;
 
 use super::parking::parked;
@@ -19,10 +19,10 @@ const LONG: Duration = Duration::from_millis(5_001);
 const SHORT: Duration = Duration::from_millis(1);
 
 async fn take(store: &Arc<dyn Store>, by: &str) -> Option<Lease> {
-    store.take(LANE, by, TTL).await.unwrap()
+    store.acquire(LANE, by, TTL).await.unwrap()
 }
 
-async fn renew(store: &Arc<dyn Store>, lease: &Lease) -> Renewed {
+async fn renew(store: &Arc<dyn Store>, lease: &Lease) -> LeaseCheck {
     store.renew(lease, TTL).await.unwrap()
 }
 
@@ -30,25 +30,25 @@ pub async fn a_held_lane_is_taken_by_nobody_else<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     assert_eq!(take(&store, "one").await.unwrap().lane, LANE);
     assert_eq!(take(&store, "two").await, None);
-    assert!(store.take(Lane::new(2), "two", TTL).await.unwrap().is_some());
+    assert!(store.acquire(Lane::new(2), "two", TTL).await.unwrap().is_some());
 }
 
 pub async fn a_lease_that_ran_out_is_taken<B: Bench>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let old = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
+    let old = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
     bench.elapse(SHORT).await;
     let new = take(&store, "two").await.unwrap();
-    assert!(new.epoch > old.epoch);
-    assert_eq!(renew(&store, &old).await, Renewed::Lost);
+    assert!(new.term > old.term);
+    assert_eq!(renew(&store, &old).await, LeaseCheck::Lost);
     store.release(&old).await.unwrap();
     assert_eq!(take(&store, "three").await, None);
-    assert_eq!(renew(&store, &new).await, Renewed::Held);
+    assert_eq!(renew(&store, &new).await, LeaseCheck::Held);
 }
 
 pub async fn a_renewed_lease_holds_longer<B: Bench>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let lease = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
-    assert_eq!(renew(&store, &lease).await, Renewed::Held);
+    let lease = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
+    assert_eq!(renew(&store, &lease).await, LeaseCheck::Held);
     bench.elapse(SHORT).await;
     assert_eq!(take(&store, "two").await, None);
     bench.elapse(LONG).await;
@@ -57,9 +57,9 @@ pub async fn a_renewed_lease_holds_longer<B: Bench>() {
 
 pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_taken<B: Bench>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let lease = store.take(LANE, "one", SHORT).await.unwrap().unwrap();
+    let lease = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
     bench.elapse(SHORT).await;
-    assert_eq!(renew(&store, &lease).await, Renewed::Held);
+    assert_eq!(renew(&store, &lease).await, LeaseCheck::Held);
     assert_eq!(take(&store, "two").await, None);
 }
 
@@ -67,18 +67,18 @@ pub async fn a_released_lane_is_free_at_once<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let old = take(&store, "one").await.unwrap();
     store.release(&old).await.unwrap();
-    assert_eq!(renew(&store, &old).await, Renewed::Lost);
+    assert_eq!(renew(&store, &old).await, LeaseCheck::Lost);
     let new = take(&store, "two").await.unwrap();
-    assert!(new.epoch > old.epoch);
+    assert!(new.term > old.term);
 }
 
 pub async fn whoever_holds_a_lane_may_take_it_again<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let old = take(&store, "one").await.unwrap();
     let new = take(&store, "one").await.unwrap();
-    assert!(new.epoch > old.epoch);
-    assert_eq!(renew(&store, &old).await, Renewed::Lost);
-    assert_eq!(renew(&store, &new).await, Renewed::Held);
+    assert!(new.term > old.term);
+    assert_eq!(renew(&store, &old).await, LeaseCheck::Lost);
+    assert_eq!(renew(&store, &new).await, LeaseCheck::Held);
 }
 
 pub async fn epochs_rise_with_every_taking<B: Bench>() {
@@ -86,13 +86,13 @@ pub async fn epochs_rise_with_every_taking<B: Bench>() {
     let mut last = 0;
     for by in ["one", "one", "two", "one", "two"] {
         let lease = take(&store, by).await.unwrap();
-        assert!(lease.epoch > last);
-        last = lease.epoch;
-        assert_eq!(renew(&store, &lease).await, Renewed::Held);
+        assert!(lease.term > last);
+        last = lease.term;
+        assert_eq!(renew(&store, &lease).await, LeaseCheck::Held);
         if by == "one" {
             store.release(&lease).await.unwrap();
         } else {
-            store.take(LANE, by, Duration::ZERO).await.unwrap().unwrap();
+            store.acquire(LANE, by, Duration::ZERO).await.unwrap().unwrap();
             last += 1;
         }
     }
@@ -111,28 +111,28 @@ pub async fn of_many_who_take_a_lane_one_gets_it<B: Bench>() {
 
 pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
     let Stage { store, bench } = Stage::<B>::new().await;
-    let roster = store.roster().await.unwrap();
-    assert!(roster.replicas.is_empty(), "{roster:?}");
-    assert!(roster.lanes.iter().map(|standing| standing.lane).eq(Lane::all(LANES)), "{roster:?}");
-    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+    let members = store.members().await.unwrap();
+    assert!(members.replicas.is_empty(), "{members:?}");
+    assert!(members.lanes.iter().map(|lease| lease.lane).eq(Lane::all(LANES)), "{members:?}");
+    assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
     for replica in ["two", "one", "three"] {
-        store.attend(replica, "run", TTL).await.unwrap();
+        store.heartbeat(replica, "run", TTL).await.unwrap();
     }
-    store.attend("four", "run", SHORT).await.unwrap();
-    store.attend("three", "run", SHORT).await.unwrap();
+    store.heartbeat("four", "run", SHORT).await.unwrap();
+    store.heartbeat("three", "run", SHORT).await.unwrap();
     let (held, ran_out) = (take(&store, "one").await.unwrap(), Lane::new(2));
-    store.take(ran_out, "two", SHORT).await.unwrap().unwrap();
+    store.acquire(ran_out, "two", SHORT).await.unwrap().unwrap();
     bench.elapse(SHORT).await;
-    let roster = store.roster().await.unwrap();
-    assert_eq!(roster.replicas, ["one", "two"]);
-    let holders: Vec<_> = roster.lanes.iter().map(|standing| standing.holder.as_deref()).collect();
+    let members = store.members().await.unwrap();
+    assert_eq!(members.replicas, ["one", "two"]);
+    let holders: Vec<_> = members.lanes.iter().map(|lease| lease.holder.as_deref()).collect();
     assert_eq!(holders, [None, Some("one"), None]);
-    assert_eq!(roster.lanes[1].epoch, held.epoch);
-    store.leave("one").await.unwrap();
+    assert_eq!(members.lanes[1].term, held.term);
+    store.deregister("one").await.unwrap();
     store.release(&held).await.unwrap();
-    let roster = store.roster().await.unwrap();
-    assert_eq!(roster.replicas, ["two"]);
-    assert!(roster.lanes.iter().all(|standing| standing.holder.is_none()), "{roster:?}");
+    let members = store.members().await.unwrap();
+    assert_eq!(members.replicas, ["two"]);
+    assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
 }
 
 pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
@@ -140,30 +140,30 @@ pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
     let (held, far) = (take(&store, "tool").await.unwrap(), [(diku(), Lane::new(4))]);
     let refused = |resized| assert!(matches!(resized, Err(Error::Refused(_))), "{resized:?}");
     refused(store.resize("tool", 5, &far).await);
-    store.take(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
-    store.take(Lane::new(2), "one", SHORT).await.unwrap().unwrap();
+    store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
+    store.acquire(Lane::new(2), "one", SHORT).await.unwrap().unwrap();
     refused(store.resize("tool", 5, &far).await);
     bench.elapse(SHORT).await;
-    store.take(Lane::new(2), "tool", TTL).await.unwrap().unwrap();
-    store.attend("one", "run", TTL).await.unwrap();
+    store.acquire(Lane::new(2), "tool", TTL).await.unwrap().unwrap();
+    store.heartbeat("one", "run", TTL).await.unwrap();
     refused(store.resize("tool", 5, &far).await);
-    store.leave("one").await.unwrap();
+    store.deregister("one").await.unwrap();
     // `college` is in lane 1: it would have none.
     refused(store.resize("tool", 1, &[]).await);
     let before = store.list().await.unwrap();
     assert_eq!(before.iter().map(|e| e.lane.number()).collect::<Vec<_>>(), [1, 0]);
-    assert_eq!(store.roster().await.unwrap().lanes.len(), usize::from(LANES));
+    assert_eq!(store.members().await.unwrap().lanes.len(), usize::from(LANES));
 
     store.resize("tool", 5, &far).await.unwrap();
     let after = store.list().await.unwrap();
     assert_eq!(after.iter().map(|e| e.lane.number()).collect::<Vec<_>>(), [1, 4]);
-    let lanes = store.roster().await.unwrap().lanes;
-    assert!(lanes.iter().map(|standing| standing.lane).eq(Lane::all(5)), "{lanes:?}");
-    assert!(lanes.iter().all(|s| s.holder.is_none() && s.epoch > held.epoch), "{lanes:?}");
+    let lanes = store.members().await.unwrap().lanes;
+    assert!(lanes.iter().map(|lease| lease.lane).eq(Lane::all(5)), "{lanes:?}");
+    assert!(lanes.iter().all(|s| s.holder.is_none() && s.term > held.term), "{lanes:?}");
     assert_eq!(store.lanes(LANES).await.unwrap(), 5);
-    assert_eq!(renew(&store, &held).await, Renewed::Lost);
+    assert_eq!(renew(&store, &held).await, LeaseCheck::Lost);
     // A newcomer goes to the lane that has the fewest.
-    store.introduce(&tenant("zeta"), log_id(3)).await.unwrap();
+    store.enable_if_new(&tenant("zeta"), log_id(3)).await.unwrap();
     assert_eq!(store.list().await.unwrap()[2].lane, Lane::new(0));
 }
 
@@ -171,15 +171,15 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1)]).await;
     let store = &stage.store;
-    let lease = store.take(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
+    let lease = store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
     store.park(&lease, &[parked(&diku(), 1)]).await.unwrap();
     for lane in Lane::all(LANES) {
-        store.take(lane, "tool", TTL).await.unwrap().unwrap();
+        store.acquire(lane, "tool", TTL).await.unwrap().unwrap();
     }
     store.resize("tool", LANES, &[(diku(), Lane::new(2))]).await.unwrap();
     for lane in Lane::all(LANES) {
         let there = usize::from(lane == Lane::new(2));
-        let heads = store.changed(lane, Mark::START).await.unwrap().heads;
+        let heads = store.changed_since(lane, ChangeToken::START).await.unwrap().heads;
         assert_eq!(heads.iter().filter(|head| head.tenant == diku()).count(), there, "{lane}");
         assert_eq!(store.parked_lane(lane).await.unwrap().len(), there, "{lane}");
     }
@@ -192,14 +192,14 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
 
 pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
-    let held = store.take(Lane::new(0), "one", TTL).await.unwrap().unwrap();
+    let held = store.acquire(Lane::new(0), "one", TTL).await.unwrap().unwrap();
     let seized = store.seize(Lane::new(0), "two", TTL).await.unwrap();
-    assert!(seized.epoch > held.epoch);
-    assert_eq!(store.renew(&held, TTL).await.unwrap(), Renewed::Lost);
-    assert_eq!(store.take(Lane::new(0), "one", TTL).await.unwrap(), None);
-    assert_eq!(store.renew(&seized, TTL).await.unwrap(), Renewed::Held);
+    assert!(seized.term > held.term);
+    assert_eq!(store.renew(&held, TTL).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(store.acquire(Lane::new(0), "one", TTL).await.unwrap(), None);
+    assert_eq!(store.renew(&seized, TTL).await.unwrap(), LeaseCheck::Held);
     store.release(&seized).await.unwrap();
-    assert!(store.take(Lane::new(0), "one", TTL).await.unwrap().is_some());
+    assert!(store.acquire(Lane::new(0), "one", TTL).await.unwrap().is_some());
     let missing = store.seize(Lane::new(LANES), "two", TTL).await.unwrap_err();
     assert!(
         matches!(&missing, Error::Refused(why) if why.contains("there is no lane-3")),
@@ -212,18 +212,18 @@ pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: Benc
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let enabled = store.list().await.unwrap().remove(0);
     let cursor = Cursor { log_id: enabled.log_id, position: position(1), event_id: event_id(1) };
-    let former = Lease { lane: enabled.lane, epoch: 900 };
+    let former = Lease { lane: enabled.lane, term: 900 };
     let checkpoint = async |lease: &Lease| {
         store
             .checkpoint(lease, &Follower::relay(), &[(enabled.tenant.clone(), cursor)])
             .await
             .unwrap()
     };
-    assert_eq!(checkpoint(&former).await, Renewed::Held);
-    let taken = store.take(enabled.lane, "one", TTL).await.unwrap().unwrap();
-    assert_eq!((taken.epoch, checkpoint(&taken).await), (901, Renewed::Held));
-    assert_eq!(store.renew(&taken, TTL).await.unwrap(), Renewed::Held);
+    assert_eq!(checkpoint(&former).await, LeaseCheck::Held);
+    let taken = store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap();
+    assert_eq!((taken.term, checkpoint(&taken).await), (901, LeaseCheck::Held));
+    assert_eq!(store.renew(&taken, TTL).await.unwrap(), LeaseCheck::Held);
     let seized = store.seize(enabled.lane, "two", TTL).await.unwrap();
-    assert_eq!((seized.epoch, checkpoint(&seized).await), (902, Renewed::Held));
-    assert_eq!(checkpoint(&taken).await, Renewed::Lost);
+    assert_eq!((seized.term, checkpoint(&seized).await), (902, LeaseCheck::Held));
+    assert_eq!(checkpoint(&taken).await, LeaseCheck::Lost);
 }

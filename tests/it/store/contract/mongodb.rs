@@ -82,7 +82,7 @@ async fn stage(url: &str, database: &str, tenants: &[TenantId]) -> Arc<dyn Store
     let store = open_at(url, database).await.unwrap();
     store.lanes(LANES).await.unwrap();
     for (number, tenant) in (1..).zip(tenants) {
-        store.introduce(tenant, log_id(number)).await.unwrap();
+        store.enable_if_new(tenant, log_id(number)).await.unwrap();
     }
     store
 }

@@ -7,7 +7,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Error, Lease, LogLedger, Renewed, Tally};
+use event_gateway::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, event_id, key, topic};
 use crate::support::store_fixture::{Bench, Stage, college, diku, log_id, position};
@@ -38,7 +38,7 @@ pub fn parked(tenant: &TenantId, at: u64) -> Parked {
 async fn hold<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Lease {
     let enabled =
         stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
-    stage.store.take(enabled.lane, "one", TTL).await.unwrap().unwrap()
+    stage.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
 }
 
 /// All but the time, which is the store's.
@@ -53,7 +53,7 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
     let lease = hold(&stage, &diku()).await;
     let whole = Parked { key: None, ..parked(&diku(), 2) };
     let both = [parked(&diku(), 7), whole.clone()];
-    assert_eq!(stage.store.park(&lease, &both).await.unwrap(), Renewed::Held);
+    assert_eq!(stage.store.park(&lease, &both).await.unwrap(), LeaseCheck::Held);
     assert_eq!(found(&stage, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
     assert!(found(&stage, &college()).await.is_empty());
     let time = stage.store.parked(&diku()).await.unwrap()[0].time;
@@ -113,15 +113,15 @@ pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let old = hold(&stage, &diku()).await;
     let new = hold(&stage, &diku()).await;
-    assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), Renewed::Lost);
+    assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), LeaseCheck::Lost);
     assert!(found(&stage, &diku()).await.is_empty());
     stage.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
     let zombie = Parked { state: State::Resolved(position(8)), ..parked(&diku(), 7) };
-    assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), Renewed::Lost);
+    assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), LeaseCheck::Lost);
     assert_eq!(found(&stage, &diku()).await, [parked(&diku(), 7)]);
     stage.store.release(&new).await.unwrap();
-    assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), Renewed::Lost);
-    assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), Renewed::Lost);
+    assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
 }
 
 pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
@@ -214,13 +214,13 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
 
 pub async fn the_tally_accounts_for_every_event<B: Bench>() {
     let stage = Stage::<B>::new().await;
-    assert_eq!(stage.store.tally().await.unwrap(), Tally::default());
+    assert_eq!(stage.store.event_counts().await.unwrap(), EventCounts::default());
     stage.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
     stage.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
     stage.bench.elapse(Duration::from_millis(20)).await;
-    let tally = stage.store.tally().await.unwrap();
-    assert_eq!((tally.head, tally.pending, tally.published), (25, 25, 0));
-    assert!(tally.oldest_pending >= Duration::from_millis(20), "{tally:?}");
+    let event_counts = stage.store.event_counts().await.unwrap();
+    assert_eq!((event_counts.head, event_counts.pending, event_counts.published), (25, 25, 0));
+    assert!(event_counts.oldest_pending >= Duration::from_millis(20), "{event_counts:?}");
     let at = |number: u64, log: u128| Cursor {
         log_id: log_id(log),
         position: position(number),
@@ -235,8 +235,9 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
     let joined = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
     stage.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
-    let tally = Tally { oldest_pending: Duration::ZERO, ..stage.store.tally().await.unwrap() };
-    let expected = Tally {
+    let event_counts =
+        EventCounts { oldest_pending: Duration::ZERO, ..stage.store.event_counts().await.unwrap() };
+    let expected = EventCounts {
         head: 25,
         published: 9,
         pending: 10,
@@ -244,11 +245,14 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
         superseded: 2,
         discarded: 1,
         scopes: 1,
-        ..tally
+        ..event_counts
     };
-    assert_eq!(tally, expected);
+    assert_eq!(event_counts, expected);
     let passed = [(diku(), at(20, 1)), (college(), at(5, 2))];
     stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
-    let tally = stage.store.tally().await.unwrap();
-    assert_eq!((tally.published, tally.pending, tally.oldest_pending), (19, 0, Duration::ZERO));
+    let event_counts = stage.store.event_counts().await.unwrap();
+    assert_eq!(
+        (event_counts.published, event_counts.pending, event_counts.oldest_pending),
+        (19, 0, Duration::ZERO)
+    );
 }

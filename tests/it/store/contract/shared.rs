@@ -39,7 +39,8 @@ pub async fn what_a_replica_appends_stands_behind_what_others_did<B: Bench>() {
     assert!(log.iter().map(|e| e.event_id).eq((1..=53).map(event_id)));
     assert!(log.iter().map(|e| e.position.number()).eq(1..=53));
     assert!(log.is_sorted_by_key(|event| event.time));
-    let epochs: Vec<_> = log.iter().map(|event| event.epoch.map(Position::number)).collect();
+    let epochs: Vec<_> =
+        log.iter().map(|event| event.last_delete_all.map(Position::number)).collect();
     assert_eq!(epochs, [vec![None; 43], vec![Some(43); 10]].concat());
 }
 
@@ -55,7 +56,7 @@ pub async fn what_a_replica_appended_is_known_to_the_others<B: Bench>() {
 
 pub async fn a_log_that_a_replica_renewed_is_renewed_for_the_others<B: Bench>() {
     let (_stage, [one, other]) = replicas::<B>().await;
-    assert!(other.renew_log(&diku(), log_id(1), log_id(9), position(20)).await.unwrap());
+    assert!(other.rotate_log_id(&diku(), log_id(1), log_id(9), position(20)).await.unwrap());
     let Outcome::Appended { log_id: id, receipts, .. } = append(&one, &[create(21)]).await else {
         panic!("not appended");
     };

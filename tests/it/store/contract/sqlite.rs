@@ -8,7 +8,7 @@ use event_gateway::clock::{Clock, Manual};
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Access, Batch, Config, Error, Moved, Renewed, Store, open};
+use event_gateway::store::{Access, Batch, Config, Error, LeaseCheck, Moved, Store, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -107,8 +107,8 @@ async fn a_folder_is_served_by_one_at_a_time() {
 #[tokio::test]
 async fn a_verb_works_beside_a_running_serve() {
     let Stage { bench, store: serve } = Stage::<Folder>::new().await;
-    let verb = bench.open_as(Access::Beside).await.unwrap();
-    let other = bench.open_as(Access::Beside).await.unwrap();
+    let verb = bench.open_as(Access::Attach).await.unwrap();
+    let other = bench.open_as(Access::Attach).await.unwrap();
     for id in 1..=30 {
         let store = [&serve, &verb, &other][id as usize % 3];
         let batch = Batch { tenant: diku(), drafts: vec![create(id)] };
@@ -123,8 +123,8 @@ async fn a_verb_works_beside_a_running_serve() {
 async fn serve_and_verbs_may_write_at_once() {
     let Stage { bench, store: serve } = Stage::<Folder>::new().await;
     let verbs = [
-        bench.open_as(Access::Beside).await.unwrap(),
-        bench.open_as(Access::Beside).await.unwrap(),
+        bench.open_as(Access::Attach).await.unwrap(),
+        bench.open_as(Access::Attach).await.unwrap(),
     ];
     let mut writers = JoinSet::new();
     for (writer, store) in (0..).zip(verbs.into_iter().chain([serve.clone()])) {
@@ -144,7 +144,7 @@ async fn serve_and_verbs_may_write_at_once() {
 #[tokio::test]
 async fn a_verb_without_a_store_is_told_to_serve_first() {
     let folder = Folder::new().await;
-    for access in [Access::Beside, Access::Alone] {
+    for access in [Access::Attach, Access::Alone] {
         let message = refusal(folder.open_as(access).await);
         assert!(message.contains(&folder.path().display().to_string()), "{message}");
         assert!(message.contains("event-gateway serve"), "{message}");
@@ -157,11 +157,11 @@ async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serv
     let Stage { bench, store } = Stage::<Folder>::new().await;
     drop(store);
     bench.outside().pragma_update(None, "journal_mode", "delete").unwrap();
-    let message = refusal(bench.open_as(Access::Beside).await);
+    let message = refusal(bench.open_as(Access::Attach).await);
     assert!(message.contains("journal_mode"), "{message}");
     let store = bench.open().await;
     assert_eq!(store.list().await.unwrap().len(), 2);
-    bench.open_as(Access::Beside).await.unwrap();
+    bench.open_as(Access::Attach).await.unwrap();
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
     drop(store);
     for version in [0, 9999] {
         bench.outside().pragma_update(None, "user_version", version).unwrap();
-        for access in [Access::Serve, Access::Beside] {
+        for access in [Access::Serve, Access::Attach] {
             let message = refusal(bench.open_as(access).await);
             assert!(message.contains("another version"), "{version}: {message}");
         }
@@ -186,10 +186,10 @@ async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
 async fn a_folder_that_is_served_anew_has_no_leases() {
     let stage = Stage::<Folder>::new().await;
     let (lane, hour) = (Lane::new(0), Duration::from_secs(3600));
-    let before = stage.store.take(lane, "one", hour).await.unwrap().unwrap();
+    let before = stage.store.acquire(lane, "one", hour).await.unwrap().unwrap();
     let stage = stage.reopen().await;
-    assert_eq!(stage.store.renew(&before, hour).await.unwrap(), Renewed::Lost);
-    assert!(stage.store.take(lane, "two", hour).await.unwrap().unwrap().epoch > before.epoch);
+    assert_eq!(stage.store.renew(&before, hour).await.unwrap(), LeaseCheck::Lost);
+    assert!(stage.store.acquire(lane, "two", hour).await.unwrap().unwrap().term > before.term);
 }
 
 #[tokio::test]

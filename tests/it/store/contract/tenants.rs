@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
-use event_gateway::store::{Error, Head, Mark};
+use event_gateway::store::{ChangeToken, Error, Head};
 
 use super::parking::parked;
 use crate::support::drafts::create;
@@ -14,10 +14,10 @@ pub async fn a_tenant_is_introduced_once<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1)]).await;
     let before = stage.store.list().await.unwrap();
-    stage.store.introduce(&diku(), log_id(99)).await.unwrap();
+    stage.store.enable_if_new(&diku(), log_id(99)).await.unwrap();
     assert_eq!(stage.store.list().await.unwrap(), before);
     let stage = stage.reopen().await;
-    stage.store.introduce(&diku(), log_id(98)).await.unwrap();
+    stage.store.enable_if_new(&diku(), log_id(98)).await.unwrap();
     assert_eq!(stage.store.list().await.unwrap(), before);
 }
 
@@ -25,7 +25,7 @@ pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
     let Stage { store, bench: _kept } = Stage::<B>::new().await;
     let ids = ["diku", "college", "zeta", "alpha", "mid", "beta", "omega"];
     for (number, id) in (10..).zip(ids) {
-        store.introduce(&tenant(id), log_id(number)).await.unwrap();
+        store.enable_if_new(&tenant(id), log_id(number)).await.unwrap();
     }
     let enabled = store.list().await.unwrap();
     let lanes =
@@ -54,11 +54,11 @@ pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
     let bench = B::new().await;
     let store = bench.open().await;
     assert_eq!(store.count().await.unwrap(), 0);
-    let early = store.introduce(&diku(), log_id(1)).await;
+    let early = store.enable_if_new(&diku(), log_id(1)).await;
     assert!(matches!(early, Err(Error::Refused(_))), "{early:?}");
     assert!(matches!(store.lanes(0).await, Err(Error::Refused(_))));
     assert_eq!(store.lanes(2).await.unwrap(), 2);
-    store.introduce(&diku(), log_id(1)).await.unwrap();
+    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
     let enabled = store.list().await.unwrap();
     assert_eq!((enabled[0].lane, enabled[0].head), (Lane::new(0), Position::START));
 }
@@ -68,13 +68,13 @@ pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
     stage.post(&[create(1), create(2)]).await;
     let store = &stage.store;
     let lane = store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
-    let mark = store.changed(lane, Mark::START).await.unwrap().mark;
-    assert!(!store.renew_log(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
+    let token = store.changed_since(lane, ChangeToken::START).await.unwrap().token;
+    assert!(!store.rotate_log_id(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
     assert_eq!(stage.log(&diku()).await[0].log_id, log_id(1));
-    let lease = store.take(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
+    let lease = store.acquire(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
     store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
-    assert!(store.renew_log(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
-    let heads = store.changed(lane, mark).await.unwrap().heads;
+    assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
+    let heads = store.changed_since(lane, token).await.unwrap().heads;
     let head = Head { tenant: diku(), log_id: log_id(5), position: position(2) };
     assert!(heads.contains(&head), "{heads:?}");
     stage.post(&[create(3)]).await;

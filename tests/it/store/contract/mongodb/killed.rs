@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::Renewed;
+use event_gateway::store::LeaseCheck;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
@@ -25,7 +25,7 @@ fn introduces_and_dies(url: &str, database: &str, sweep: u32, polls: u32) -> boo
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(open_at(url, database)).unwrap();
     let tenant = tenant(&format!("t{sweep}-{polls}"));
-    let mut introducing = store.introduce(&tenant, log_id(polls.into()));
+    let mut introducing = store.enable_if_new(&tenant, log_id(polls.into()));
     let introduced = runtime.block_on(polled(&mut introducing, polls)).is_some();
     // A killed process drops nothing, which would abort the transaction.
     std::mem::forget(introducing);
@@ -67,10 +67,10 @@ async fn a_replica_that_dies_introducing_a_tenant_holds_up_nobody_s_lease() {
                 tokio::task::spawn_blocking(move || introduces_and_dies(&url, &name, sweep, polls));
             let introduced = dies.await.unwrap();
             for lane in Lane::all(LANES) {
-                let lease = timeout(AT_ONCE, store.take(lane, "survivor", TTL)).await;
+                let lease = timeout(AT_ONCE, store.acquire(lane, "survivor", TTL)).await;
                 let lease = lease.unwrap_or_else(|_| panic!("{polls}: {lane:?} can't be taken"));
                 let renewed = timeout(AT_ONCE, store.renew(&lease.unwrap().unwrap(), TTL)).await;
-                assert_eq!(renewed.unwrap().unwrap(), Renewed::Held);
+                assert_eq!(renewed.unwrap().unwrap(), LeaseCheck::Held);
             }
             met += u32::from(has_locked(&database).await);
             end_all(&client, &database).await;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::Mark;
+use event_gateway::store::ChangeToken;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Database};
@@ -33,19 +33,19 @@ async fn what_commits_late_is_named_all_the_same() {
     let bench = OwnDatabase::new().await;
     let (store, lane) = (bench.open().await, Lane::new(0));
     store.lanes(1).await.unwrap();
-    store.introduce(&diku(), log_id(1)).await.unwrap();
-    store.introduce(&college(), log_id(2)).await.unwrap();
+    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
+    store.enable_if_new(&college(), log_id(2)).await.unwrap();
     let outside = client(&bench.url).await;
     let mut late = outside.start_session().causal_consistency(false).await.unwrap();
     raise(&outside.database(&bench.database), &mut late).await;
 
-    let (mut mark, until) = (Mark::START, Instant::now() + PATIENCE);
+    let (mut token, until) = (ChangeToken::START, Instant::now() + PATIENCE);
     for id in 1..=5 {
         append(&store, &college(), &[create_in(&college(), id)]).await.unwrap();
         let named = loop {
             assert!(Instant::now() < until, "college is not named");
-            let changed = store.changed(lane, mark).await.unwrap();
-            mark = changed.mark;
+            let changed = store.changed_since(lane, token).await.unwrap();
+            token = changed.token;
             if !changed.heads.is_empty() {
                 break changed.heads;
             }
@@ -55,8 +55,8 @@ async fn what_commits_late_is_named_all_the_same() {
     late.commit_transaction().await.unwrap();
     let told = loop {
         assert!(Instant::now() < until, "diku is not named");
-        let changed = store.changed(lane, mark).await.unwrap();
-        mark = changed.mark;
+        let changed = store.changed_since(lane, token).await.unwrap();
+        token = changed.token;
         if let Some(head) = changed.heads.into_iter().find(|head| head.tenant == diku()) {
             break head;
         }

@@ -6,7 +6,7 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Mark, Scan};
+use event_gateway::store::{ChangeToken, Scan};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
@@ -44,7 +44,7 @@ async fn rows_are_found_by_indexes_alone() {
     assert_eq!(slices[0].events.len(), 10);
     store.find(&diku(), event_id(77)).await.unwrap().unwrap();
     append(&store, &diku(), &[draft(&diku(), 5), draft(&diku(), EVENTS + 1)]).await.unwrap();
-    store.changed(Lane::new(0), Mark::new(i64::MAX / 2)).await.unwrap();
+    store.changed_since(Lane::new(0), ChangeToken::new(i64::MAX / 2)).await.unwrap();
     store.load(&diku(), &Follower::relay()).await.unwrap();
     store.load_lane(Lane::new(0), &Follower::relay()).await.unwrap();
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Batch, Error, Mark, Store};
+use event_gateway::store::{Batch, ChangeToken, Error, Store};
 use mongodb::bson::doc;
 
 use super::faults::insist;
@@ -102,7 +102,7 @@ async fn without_a_primary_the_store_is_unavailable_until_there_is_one() {
         let since = Instant::now();
         let appended = append(&store, &diku(), &[create(id)]).await;
         assert!(matches!(appended, Err(Error::Unavailable(_))), "{appended:?}");
-        let changed = store.changed(Lane::new(0), Mark::START).await;
+        let changed = store.changed_since(Lane::new(0), ChangeToken::START).await;
         assert!(matches!(changed, Err(Error::Unavailable(_))), "{changed:?}");
         assert!(store.check().await.is_err());
         assert!(since.elapsed() < WITHIN, "{:?}", since.elapsed());

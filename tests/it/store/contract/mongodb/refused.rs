@@ -159,7 +159,7 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     let (url, database) = (url(), database());
     let config =
         Config::Mongodb(MongodbConfig { url: url.clone().into(), database: database.clone() });
-    for access in [Access::Beside, Access::Alone] {
+    for access in [Access::Attach, Access::Alone] {
         let opened = open(&config, access, Arc::new(System)).await.map(|_| ());
         let Err(Error::Refused(why)) = opened else { panic!("opened") };
         for word in [&*database, "ENV", "event-gateway serve", "127.0.0.1"] {
@@ -169,7 +169,7 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     let client = client(&url).await;
     assert!(!client.list_database_names().await.unwrap().contains(&database));
     let store = stage(&url, &database, &[diku()]).await;
-    let beside = open(&config, Access::Beside, Arc::new(System)).await.unwrap();
+    let beside = open(&config, Access::Attach, Arc::new(System)).await.unwrap();
     assert_eq!(beside.list().await.unwrap(), store.list().await.unwrap());
     client.database(&database).drop().await.unwrap();
 }

@@ -22,7 +22,7 @@ async fn replicas_that_start_together_make_one_store() {
         let store = bench.open().await;
         let lanes = store.lanes(lanes).await.unwrap();
         for number in 0..8 {
-            store.introduce(&tenant(&format!("t{number}")), log_id(number)).await.unwrap();
+            store.enable_if_new(&tenant(&format!("t{number}")), log_id(number)).await.unwrap();
         }
         (lanes, store.list().await.unwrap())
     };
@@ -75,7 +75,7 @@ async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
 async fn checkpoint(store: &Arc<dyn Store>) {
     let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
-    let lease = Lease { lane: Lane::new(0), epoch: 1 };
+    let lease = Lease { lane: Lane::new(0), term: 1 };
     store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();
 }
 

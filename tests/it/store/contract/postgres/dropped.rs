@@ -46,7 +46,7 @@ async fn whatever_is_dropped_half_way_leaves_nothing_open() {
         polled(stage.store.read(&from, &all), polls).await;
         polled(stage.store.advance(&diku(), &relay, None, &cursor), polls).await;
         polled(stage.store.check(), polls).await;
-        polled(stage.store.introduce(&diku(), log_id(9)), polls).await;
+        polled(stage.store.enable_if_new(&diku(), log_id(9)), polls).await;
         assert_eq!(stage.log(&diku()).await.len(), 300);
         stage.store.check().await.unwrap();
     }

@@ -25,8 +25,8 @@ pub async fn stage_on(server: &PrivatePostgres) -> Stage<Schema> {
     let bench = Schema::on(server.url());
     let store = bench.open().await;
     assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
-    store.introduce(&diku(), log_id(1)).await.unwrap();
-    store.introduce(&college(), log_id(2)).await.unwrap();
+    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
+    store.enable_if_new(&college(), log_id(2)).await.unwrap();
     Stage { bench, store }
 }
 

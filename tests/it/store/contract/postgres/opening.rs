@@ -48,7 +48,7 @@ async fn tenants_that_are_introduced_at_once_are_spread_evenly() {
         let store = Arc::clone(&stores[number as usize % 2]);
         let tenant = tenant(&format!("t{}", number / 2));
         introducing
-            .spawn(async move { store.introduce(&tenant, log_id(10 + number)).await.unwrap() });
+            .spawn(async move { store.enable_if_new(&tenant, log_id(10 + number)).await.unwrap() });
     }
     introducing.join_all().await;
     let mut tenants = [0; LANES as usize];

@@ -51,8 +51,8 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
                 PostgresConfig { schema: schema.to_owned(), ..postgres::config(&url, schema) };
             let store = open_as(config).await.unwrap();
             assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
-            store.introduce(&diku(), log_id(1)).await.unwrap();
-            store.introduce(&college(), log_id(2)).await.unwrap();
+            store.enable_if_new(&diku(), log_id(1)).await.unwrap();
+            store.enable_if_new(&college(), log_id(2)).await.unwrap();
             stages.push(Stage { bench: Schema::on(url.clone()), store });
         }
         outside.execute("ALTER ROLE postgres SET synchronous_commit = off").await.unwrap();

@@ -90,7 +90,7 @@ async fn a_verb_makes_no_schema_and_names_the_one_that_is_missing() {
     let beside = async |access| {
         open(&Config::Postgres(schema.config()), access, std::sync::Arc::new(System)).await
     };
-    for access in [Access::Beside, Access::Alone] {
+    for access in [Access::Attach, Access::Alone] {
         let Err(Error::Refused(why)) = beside(access).await.map(|_| ()) else { panic!("opened") };
         told(&why, &[&schema.name, "ENV", "event-gateway serve", "127.0.0.1"]);
     }
@@ -100,12 +100,12 @@ async fn a_verb_makes_no_schema_and_names_the_one_that_is_missing() {
     assert_eq!(there, 0);
     let store = schema.open().await;
     assert_eq!(store.lanes(3).await.unwrap(), 3);
-    assert_eq!(beside(Access::Beside).await.unwrap().lanes(9).await.unwrap(), 3);
+    assert_eq!(beside(Access::Attach).await.unwrap().lanes(9).await.unwrap(), 3);
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '\\x00', 0)";
     schema.outside().await.execute(newer).await.unwrap();
-    let Err(Error::Refused(why)) = beside(Access::Beside).await.map(|_| ()) else {
+    let Err(Error::Refused(why)) = beside(Access::Attach).await.map(|_| ()) else {
         panic!("opened")
     };
     told(&why, &["another version"]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Batch, Mark, Store};
+use event_gateway::store::{Batch, ChangeToken, Store};
 use sqlx::{Executor, Row};
 use tokio::task::JoinSet;
 
@@ -32,7 +32,7 @@ async fn replicas_append_to_the_same_tenants_at_once() {
     let tenants: Vec<_> =
         ["zeta", "alpha", "mid"].into_iter().map(tenant).chain([diku(), college()]).collect();
     for (number, tenant) in (10..).zip(&tenants[..3]) {
-        stage.store.introduce(tenant, log_id(number)).await.unwrap();
+        stage.store.enable_if_new(tenant, log_id(number)).await.unwrap();
     }
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -118,14 +118,14 @@ async fn leases_and_times_are_told_by_the_server_s_clock() {
     const HOUR: Duration = Duration::from_secs(3600);
     let stage = Stage::<Schema>::new().await;
     let before = stage.post(&[create(1)]).await[0];
-    assert!(stage.store.take(Lane::new(0), "one", HOUR / 2).await.unwrap().is_some());
-    assert!(stage.store.take(Lane::new(0), "two", HOUR / 2).await.unwrap().is_none());
+    assert!(stage.store.acquire(Lane::new(0), "one", HOUR / 2).await.unwrap().is_some());
+    assert!(stage.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_none());
     let turn = "CREATE OR REPLACE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
         'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + 3600000'";
     stage.bench.outside().await.execute(turn).await.unwrap();
     let after = stage.post(&[create(2)]).await[0];
     assert!(after.time.as_ms() >= before.time.as_ms() + 3_600_000, "{before:?} {after:?}");
-    assert!(stage.store.take(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
+    assert!(stage.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
     let stage = stage.reopen().await;
     assert!(stage.settle(3).await.iter().all(|receipt| receipt.time >= after.time));
 }
@@ -180,17 +180,18 @@ async fn what_commits_late_is_named_all_the_same() {
     late.execute("BEGIN").await.unwrap();
     let raise = "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
     late.execute(raise).await.unwrap();
-    let mut mark = Mark::START;
+    let mut token = ChangeToken::START;
     for id in 1..=20 {
         stage.post(&[create_in(&college(), id)]).await;
-        let changed = stage.store.changed(lane, mark).await.unwrap();
+        let changed = stage.store.changed_since(lane, token).await.unwrap();
         assert!(
-            changed.heads.is_empty() && (changed.mark.run, changed.mark.at) >= (mark.run, mark.at)
+            changed.heads.is_empty()
+                && (changed.token.incarnation, changed.token.at) >= (token.incarnation, token.at)
         );
-        mark = changed.mark;
+        token = changed.token;
     }
     late.execute("COMMIT").await.unwrap();
-    let changed = stage.store.changed(lane, mark).await.unwrap();
+    let changed = stage.store.changed_since(lane, token).await.unwrap();
     assert_eq!(changed.heads[0].tenant, diku());
 }
 
@@ -202,17 +203,17 @@ async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let lane =
         stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut outside = stage.bench.outside().await;
-    outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
-    let all = stage.store.changed(lane, Mark::START).await.unwrap();
+    outside.execute("UPDATE heads SET mark = token + 1000000000000").await.unwrap();
+    let all = stage.store.changed_since(lane, ChangeToken::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
-    assert!(stage.store.changed(lane, all.mark).await.unwrap().heads.is_empty());
+    assert!(stage.store.changed_since(lane, all.token).await.unwrap().heads.is_empty());
     let of_old = stage
         .store
-        .changed(lane, Mark { at: all.mark.at + 1_000_000_000_000, ..all.mark })
+        .changed_since(lane, ChangeToken { at: all.token.at + 1_000_000_000_000, ..all.token })
         .await
         .unwrap();
     assert_eq!(of_old.heads, all.heads);
     stage.post(&[create(2)]).await;
-    let changed = stage.store.changed(lane, of_old.mark).await.unwrap();
+    let changed = stage.store.changed_since(lane, of_old.token).await.unwrap();
     assert_eq!(changed.heads[0].position.number(), 2);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use event_gateway::domain::follower::Follower;
-use event_gateway::store::{Batch, Error, Mark, PostgresConfig};
+use event_gateway::store::{Batch, ChangeToken, Error, PostgresConfig};
 use sqlx::Executor;
 
 use super::faults::stage_on;
@@ -64,7 +64,7 @@ async fn one_connection_is_enough() {
     let store = open_as(config).await.unwrap();
     assert_eq!(store.writers(), 1);
     store.lanes(LANES).await.unwrap();
-    store.introduce(&diku(), log_id(1)).await.unwrap();
+    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
     let from = [(diku(), position(0).into())];
     for id in 1..=20 {
         let (batch, relay, tenant, all) = (batch(id), Follower::relay(), diku(), all());
@@ -87,20 +87,20 @@ async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
     stage.post(&[create(1)]).await;
     let lane =
         stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
-    let mut mark = stage.store.changed(lane, Mark::START).await.unwrap().mark;
-    while !stage.store.changed(lane, mark).await.unwrap().heads.is_empty() {
-        mark = stage.store.changed(lane, mark).await.unwrap().mark;
+    let mut token = stage.store.changed_since(lane, ChangeToken::START).await.unwrap().token;
+    while !stage.store.changed_since(lane, token).await.unwrap().heads.is_empty() {
+        token = stage.store.changed_since(lane, token).await.unwrap().token;
     }
     server.kill();
     server.restart().await;
-    let ahead = Mark { at: mark.at + 1, ..mark };
+    let ahead = ChangeToken { at: token.at + 1, ..token };
     let until = Instant::now() + PATIENCE;
     let changed = loop {
-        match stage.store.changed(lane, ahead).await {
+        match stage.store.changed_since(lane, ahead).await {
             Ok(changed) => break changed,
             Err(error) => assert!(Instant::now() < until, "{error}"),
         }
     };
-    assert_ne!(changed.mark.run, mark.run);
+    assert_ne!(changed.token.incarnation, token.incarnation);
     assert_eq!(changed.heads.len(), 1);
 }

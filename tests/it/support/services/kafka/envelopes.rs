@@ -49,7 +49,7 @@ impl Log {
             tenant: self.tenant.clone(),
             position: self.head,
             time: Time::from_ms(NOON_MS + self.head.as_column()),
-            epoch: (self.head.number() > 3).then_some(Position::START.next()),
+            last_delete_all: (self.head.number() > 3).then_some(Position::START.next()),
             event_id: self.last,
             topic: topic(name),
             key: Key::parse(key).unwrap(),
@@ -92,7 +92,7 @@ pub fn assert_same(record: &Record, event: &Envelope) {
     assert_eq!(record.timestamp_ms, event.time.as_ms(), "time");
     let tenant = event.tenant.as_str();
     let (position, epoch) =
-        (event.position.to_string(), event.epoch.map(|epoch| epoch.to_string()));
+        (event.position.to_string(), event.last_delete_all.map(|epoch| epoch.to_string()));
     let (event_id, log_id) = (event.event_id.to_string(), event.log_id.to_string());
     let mut headers: Vec<(&str, &str)> = event.headers.iter().collect();
     headers.extend([

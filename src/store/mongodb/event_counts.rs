@@ -1,4 +1,4 @@
-//! The tally: what became of all events, counted in one snapshot.
+//! The event counts: what became of all events, counted in one snapshot.
 //!
 //! Asked by `parking`. Heads, the relay's cursors and what is parked are a row for each tenant or
 //! less; of the logs only those events are looked at that the relay comes to next.
@@ -13,17 +13,17 @@ use super::collections::{Collections, Rows};
 use super::{many, rows};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::tally::{Stays, Tally};
+use crate::store::event_counts::{EventCounts, ParkedCounts};
 use crate::store::{Error, Head};
 
 /// Events that are asked for at once.
 const NEXT_MAX: usize = 1_000;
 
 /// Counts, in a session that reads one snapshot.
-pub(super) async fn tally(
+pub(super) async fn event_counts(
     collections: &Collections,
     session: &mut ClientSession,
-) -> Result<Tally, Error> {
+) -> Result<EventCounts, Error> {
     let heads = many::aggregate(&collections.heads, vec![], session).await?;
     let heads = heads.iter().map(|row| rows::head(row)).collect::<Result<Vec<_>, _>>()?;
     let relay = vec![doc! { "$match": { "_id.follower": "relay" } }];
@@ -32,21 +32,22 @@ pub(super) async fn tally(
         let tenant = rows::noun(rows::document(&row, "_id")?, "tenant", TenantId::parse)?;
         cursors.insert(tenant, rows::cursor(&row)?);
     }
-    let passed = |head: &Head| {
+    let relayed_to = |head: &Head| {
         let cursor = cursors.get(&head.tenant).filter(|cursor| cursor.log_id == head.log_id);
         cursor.map_or(Position::START, |cursor| cursor.position)
     };
     let sum = |position: fn(Position) -> u64, of: &dyn Fn(&Head) -> Position| {
         heads.iter().map(|head| position(of(head))).sum::<u64>()
     };
-    let pending = heads.iter().filter(|head| head.position > passed(head));
-    let next: Vec<_> = pending.map(|head| rows::place(&head.tenant, passed(head).next())).collect();
+    let pending = heads.iter().filter(|head| head.position > relayed_to(head));
+    let next: Vec<_> =
+        pending.map(|head| rows::place(&head.tenant, relayed_to(head).next())).collect();
     let oldest = oldest(&collections.events, &next, session).await?;
-    let stays = stays(&collections.parked, session).await?;
-    Ok(Tally::new(
+    let parked_counts = parked_counts(&collections.parked, session).await?;
+    Ok(EventCounts::new(
         sum(Position::number, &|head| head.position),
-        sum(Position::number, &passed),
-        stays,
+        sum(Position::number, &relayed_to),
+        parked_counts,
         oldest,
     ))
 }
@@ -72,21 +73,21 @@ async fn oldest(
     Ok(longest)
 }
 
-async fn stays(parked: &Rows, session: &mut ClientSession) -> Result<Stays, Error> {
+async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<ParkedCounts, Error> {
     let group =
         doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
-    let mut stays = Stays::default();
+    let mut parked_counts = ParkedCounts::default();
     for row in many::aggregate(parked, vec![doc! { "$group": group }], session).await? {
         let count = |name| rows::number(&row, name).map(i64::unsigned_abs);
         match rows::text(&row, "_id")? {
             "parked" | "releasing" => {
-                stays.parked += count("events")?;
-                stays.scopes += count("scopes")?;
+                parked_counts.parked += count("events")?;
+                parked_counts.scopes += count("scopes")?;
             }
-            "superseded" => stays.superseded = count("events")?,
-            "discarded" => stays.discarded = count("events")?,
+            "superseded" => parked_counts.superseded = count("events")?,
+            "discarded" => parked_counts.discarded = count("events")?,
             _ => {}
         }
     }
-    Ok(stays)
+    Ok(parked_counts)
 }

@@ -1,15 +1,15 @@
 -- How many events all logs have, how many of them the relay has passed, and how many of those stayed
 -- behind; how many keys and topics are parked; when the oldest event was appended that waits for the relay.
 SELECT
-    (SELECT coalesce(sum(position), 0)::bigint FROM heads) AS head,
+    (SELECT coalesce(sum(position), 0) FROM heads) AS head,
     (
-        SELECT coalesce(sum(position), 0)::bigint
+        SELECT coalesce(sum(position), 0)
         FROM cursors JOIN tenants USING (tenant, log_id)
         WHERE follower = 'relay'
-    ) AS passed,
-    coalesce(sum(events) FILTER (WHERE state IN ('parked', 'releasing')), 0)::bigint AS parked,
-    coalesce(sum(events) FILTER (WHERE state = 'superseded'), 0)::bigint AS superseded,
-    coalesce(sum(events) FILTER (WHERE state = 'discarded'), 0)::bigint AS discarded,
+    ) AS relayed_to,
+    coalesce(sum(events) FILTER (WHERE state IN ('parked', 'releasing')), 0) AS parked,
+    coalesce(sum(events) FILTER (WHERE state = 'superseded'), 0) AS superseded,
+    coalesce(sum(events) FILTER (WHERE state = 'discarded'), 0) AS discarded,
     count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS scopes,
     (
         SELECT min(events.time_ms)
@@ -20,6 +20,5 @@ SELECT
         JOIN events
             ON events.tenant = heads.tenant AND events.position = coalesce(cursors.position, 0) + 1
         WHERE heads.position > coalesce(cursors.position, 0)
-    ) AS oldest_ms,
-    now_ms() AS now_ms
+    ) AS oldest_ms
 FROM parked

@@ -1,4 +1,4 @@
-//! The tally: what became of all events, and that it adds up.
+//! The event counts: what became of all events, and that it adds up.
 //!
 //! Made by the adapters of what they count in one state of the store; feeds `http::metrics`.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// What became of all events, as the store knows it: of each one thing, so that the sum is the
 /// heads'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct EventCounts {
     /// All that were ever appended.
     pub head: u64,
     /// Those that are in Kafka; a moment late at worst.
@@ -26,19 +26,24 @@ pub struct Tally {
     pub oldest_pending: Duration,
 }
 
-impl Tally {
+impl EventCounts {
     /// From the sums of a store. What stays behind is counted before the relay's cursor is noted.
-    pub(super) fn new(head: u64, passed: u64, stays: Stays, oldest_pending: Duration) -> Self {
-        let Stays { parked, superseded, discarded, scopes } = stays;
-        let published = passed.saturating_sub(parked + superseded + discarded);
+    pub(super) fn new(
+        head: u64,
+        relayed_to: u64,
+        parked_counts: ParkedCounts,
+        oldest_pending: Duration,
+    ) -> Self {
+        let ParkedCounts { parked, superseded, discarded, scopes } = parked_counts;
+        let published = relayed_to.saturating_sub(parked + superseded + discarded);
         let pending = head.saturating_sub(published + parked + superseded + discarded);
         Self { head, published, pending, parked, superseded, discarded, scopes, oldest_pending }
     }
 }
 
-/// The part of a tally that is parked, or was.
+/// The part of the event counts that is parked, or was.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Stays {
+pub(super) struct ParkedCounts {
     pub(super) parked: u64,
     pub(super) superseded: u64,
     pub(super) discarded: u64,

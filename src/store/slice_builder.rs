@@ -1,4 +1,4 @@
-//! The gathering of a read: rows in, slices out, within the limits of a scan.
+//! The builder of a read: rows in, slices out, within the limits of a scan.
 //!
 //! Fed by an adapter's `read` with each tenant's rows in order of position, and with the head as it
 //! was read before them; feeds it the slices. No I/O. Always true: nothing that fits was left out
@@ -12,14 +12,14 @@ use crate::domain::event::EventId;
 use crate::domain::position::Position;
 
 /// What a whole read has room for.
-pub(super) struct Room<'a> {
+pub(super) struct ReadBudget<'a> {
     scan: &'a Scan,
     events: usize,
     bytes: usize,
     full: bool,
 }
 
-impl<'a> Room<'a> {
+impl<'a> ReadBudget<'a> {
     /// All of it.
     pub(super) fn new(scan: &'a Scan) -> Self {
         Self { scan, events: 0, bytes: 0, full: scan.events_max == 0 }
@@ -45,7 +45,7 @@ impl<'a> Room<'a> {
 }
 
 /// One tenant's slice in the making.
-pub(super) struct Gathering {
+pub(super) struct SliceBuilder {
     slice: Slice,
     head: Position,
     rows: usize,
@@ -53,7 +53,7 @@ pub(super) struct Gathering {
     expected: Option<EventId>,
 }
 
-impl Gathering {
+impl SliceBuilder {
     /// Begins after `start` in the log of that head.
     pub(super) fn new(head: &Head, start: &Start) -> Self {
         let Head { tenant, log_id, position: head } = head.clone();
@@ -76,18 +76,18 @@ impl Gathering {
     }
 
     /// Looks at the next row; `Break`: look at no more of this tenant.
-    pub(super) fn look(&mut self, event: Envelope, room: &mut Room) -> ControlFlow<()> {
+    pub(super) fn push(&mut self, event: Envelope, budget: &mut ReadBudget) -> ControlFlow<()> {
         if let Some(expected) = self.expected.take() {
             let is_start = event.position == self.slice.scanned && event.event_id == expected;
             return if is_start { ControlFlow::Continue(()) } else { self.lack_start() };
         }
-        let (scan, position) = (room.scan, event.position);
+        let (scan, position) = (budget.scan, event.position);
         if scan.to.is_some_and(|to| event.time >= to) {
             self.slice.more = false;
             return ControlFlow::Break(());
         }
         if scan.filter.matches(&event) {
-            if !room.take(&event) {
+            if !budget.take(&event) {
                 return ControlFlow::Break(());
             }
             self.slice.events.push(event);
@@ -96,7 +96,7 @@ impl Gathering {
         self.slice.scanned = position;
         self.slice.more = position < self.head;
         let enough = self.slice.events.len() >= scan.events_each_max || self.rows >= scan.rows_max;
-        if enough || room.full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if enough || budget.full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// The log has another event where the start was, or none.
@@ -106,7 +106,7 @@ impl Gathering {
     }
 
     /// The slice, when there is no row left up to the head.
-    pub(super) fn exhausted(mut self) -> Slice {
+    pub(super) fn finish_at_head(mut self) -> Slice {
         if self.expected.is_some() || !self.slice.has_start {
             let _ = self.lack_start();
             return self.slice;
@@ -117,7 +117,7 @@ impl Gathering {
     }
 
     /// The slice, when enough was looked at.
-    pub(super) fn enough(self) -> Slice {
+    pub(super) fn finish(self) -> Slice {
         self.slice
     }
 }
