@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crash::folder::Folder;
 use crash::store::Server;
 use event_gateway::clock::{Clock, System};
-use event_gateway::domain::draft::{Body, Draft, Origin};
+use event_gateway::domain::draft::{Content, Draft, Origin};
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::Raw;
@@ -144,7 +144,10 @@ fn draft(tenant: &TenantId) -> Draft {
         subject: Subject::new("inventory", "item"),
         topic: Topic::parse(&crate::records::topic("bench", "t0")).unwrap(),
         key: Key::parse(&id).unwrap(),
-        body: Body::Change { states: States::Create { new }, wire_form: WireForm::Convention },
+        content: Content::Change {
+            states: States::Create { new },
+            wire_form: WireForm::Convention,
+        },
         own_headers: Headers::default(),
         origin: Origin { tenant: tenant.clone(), headers: Arc::default() },
     }

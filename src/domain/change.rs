@@ -3,7 +3,7 @@
 //! Parsed from one JSON object of a request; only legal combinations of old, new, type, id and key
 //! come out. Feeds `draft`.
 
-use super::draft::{Body, Draft, Origin, Place};
+use super::draft::{Content, Draft, Origin, Place};
 use super::entity::Entity;
 use super::event::EventId;
 use super::headers::Headers;
@@ -56,7 +56,7 @@ impl Change {
             subject: place.subject,
             topic: place.topic,
             key: self.key,
-            body: Body::Change { states: self.states, wire_form: entity.wire_form },
+            content: Content::Change { states: self.states, wire_form: entity.wire_form },
             own_headers: self.headers,
             origin: origin.clone(),
         }

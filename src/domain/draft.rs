@@ -41,7 +41,7 @@ pub struct Place {
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum Content {
     /// A record changed.
     Change {
         /// Old and new.
@@ -75,7 +75,7 @@ pub struct Draft {
     /// The record's id.
     pub key: Key,
     /// What it says.
-    pub body: Body,
+    pub content: Content,
     /// The headers given in the change.
     pub own_headers: Headers,
     /// Who posted it.
@@ -109,7 +109,7 @@ impl Draft {
             subject,
             topic,
             key: Key::delete_all(),
-            body: Body::DeleteAll { wire_form },
+            content: Content::DeleteAll { wire_form },
             own_headers: Headers::default(),
             origin: origin.clone(),
         }
@@ -117,20 +117,20 @@ impl Draft {
 
     /// Its type.
     pub fn event_type(&self) -> EventType {
-        match &self.body {
-            Body::Change { states, .. } => states.event_type(),
-            Body::DeleteAll { .. } => EventType::DeleteAll,
-            Body::Process { event, .. } => EventType::Process(event.as_str().to_owned()),
+        match &self.content {
+            Content::Change { states, .. } => states.event_type(),
+            Content::DeleteAll { .. } => EventType::DeleteAll,
+            Content::Process { event, .. } => EventType::Process(event.as_str().to_owned()),
         }
     }
 
     /// The sealed event: final bytes that nothing serialises again.
     pub fn seal(&self, stamp: &Stamp) -> Envelope {
         let tenant = &self.origin.tenant;
-        let payload = match &self.body {
-            Body::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
-            Body::DeleteAll { wire_form } => wire_form.delete_all(tenant),
-            Body::Process { payload, .. } => payload.as_bytes().clone(),
+        let payload = match &self.content {
+            Content::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
+            Content::DeleteAll { wire_form } => wire_form.delete_all(tenant),
+            Content::Process { payload, .. } => payload.as_bytes().clone(),
         };
         let mut headers = self.own_headers.clone();
         headers.extend(&self.origin.headers);
@@ -162,14 +162,14 @@ impl Draft {
         };
         field(Some(self.subject.as_str().as_bytes()));
         let posted_key =
-            matches!(self.body, Body::Process { .. }).then(|| self.key.as_str().as_bytes());
+            matches!(self.content, Content::Process { .. }).then(|| self.key.as_str().as_bytes());
         field(posted_key);
         field(Some(self.event_type().as_str().as_bytes()));
         field(Some(self.own_headers.as_column().as_bytes()));
-        let (old, new) = match &self.body {
-            Body::Change { states, .. } => (states.old(), states.new()),
-            Body::DeleteAll { .. } => (None, None),
-            Body::Process { payload, .. } => (None, Some(payload)),
+        let (old, new) = match &self.content {
+            Content::Change { states, .. } => (states.old(), states.new()),
+            Content::DeleteAll { .. } => (None, None),
+            Content::Process { payload, .. } => (None, Some(payload)),
         };
         field(old.map(|raw| &raw.as_bytes()[..]));
         field(new.map(|raw| &raw.as_bytes()[..]));
@@ -179,12 +179,14 @@ impl Draft {
     /// The bytes that its Kafka record has at the most, wherever in the log it will stand.
     pub fn record_bytes_max(&self) -> usize {
         let last = Position::from_column(i64::MAX);
-        let body = match &self.body {
-            Body::Change { states, .. } => {
+        let body = match &self.content {
+            Content::Change { states, .. } => {
                 states.bytes() + self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
             }
-            Body::DeleteAll { .. } => self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX,
-            Body::Process { payload, .. } => payload.as_bytes().len(),
+            Content::DeleteAll { .. } => {
+                self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
+            }
+            Content::Process { payload, .. } => payload.as_bytes().len(),
         };
         let widest = Stamp {
             log_id: LogId::new(uuid::Uuid::nil()),
@@ -192,18 +194,20 @@ impl Draft {
             time: Time::ZERO,
             last_delete_all: Some(last),
         };
-        let empty =
-            Draft { body: Body::DeleteAll { wire_form: WireForm::Convention }, ..self.clone() };
+        let empty = Draft {
+            content: Content::DeleteAll { wire_form: WireForm::Convention },
+            ..self.clone()
+        };
         let frame = empty.seal(&widest);
         frame.record_bytes() - frame.payload.len() + body + self.event_type().as_str().len()
     }
 
     /// The memory it holds, in bytes, roughly: what a queue of drafts is measured by.
     pub fn memory_bytes(&self) -> usize {
-        let body = match &self.body {
-            Body::Change { states, .. } => states.bytes(),
-            Body::DeleteAll { .. } => 0,
-            Body::Process { payload, .. } => payload.as_bytes().len(),
+        let body = match &self.content {
+            Content::Change { states, .. } => states.bytes(),
+            Content::DeleteAll { .. } => 0,
+            Content::Process { payload, .. } => payload.as_bytes().len(),
         };
         let own = self.own_headers.iter().map(|(name, value)| name.len() + value.len() + 64);
         512 + body + self.key.as_str().len() + own.sum::<usize>()
@@ -217,7 +221,7 @@ mod tests {
     use bytes::Bytes;
     use uuid::Uuid;
 
-    use super::{Body, Draft, Origin, Place, Stamp};
+    use super::{Content, Draft, Origin, Place, Stamp};
     use crate::domain::entity::EventName;
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
@@ -248,7 +252,7 @@ mod tests {
             subject: Subject::new("inventory", "item"),
             topic: Topic::parse("folio.diku.inventory.item").unwrap(),
             key: Key::parse("a").unwrap(),
-            body: Body::Change { states, wire_form: WireForm::Convention },
+            content: Content::Change { states, wire_form: WireForm::Convention },
             own_headers,
             origin,
         }
@@ -330,7 +334,7 @@ mod tests {
         ];
         assert!(derived.iter().all(|same| same.fingerprint() == base.fingerprint()));
         let event = EventName::parse("CHECKED").unwrap();
-        let process = Draft { body: Body::Process { event, payload: raw("{}") }, ..base };
+        let process = Draft { content: Content::Process { event, payload: raw("{}") }, ..base };
         let other = Draft { key: Key::parse("b").unwrap(), ..process.clone() };
         assert_ne!(process.fingerprint(), other.fingerprint());
     }

@@ -4,7 +4,7 @@
 //! published as it is. Feeds `draft`.
 
 use super::change::{ObjectReader, keep};
-use super::draft::{Body, Draft, Origin, Place};
+use super::draft::{Content, Draft, Origin, Place};
 use super::entity::EventName;
 use super::event::EventId;
 use super::headers::Headers;
@@ -54,7 +54,7 @@ impl ProcessEvent {
             subject: place.subject,
             topic: place.topic,
             key: self.key,
-            body: Body::Process { event: event.clone(), payload: self.payload },
+            content: Content::Process { event: event.clone(), payload: self.payload },
             own_headers: self.headers,
             origin: origin.clone(),
         }

@@ -194,7 +194,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Offer, Tail, Verdict, judge};
-    use crate::domain::draft::{Body, Draft, Origin, Place};
+    use crate::domain::draft::{Content, Draft, Origin, Place};
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
     use crate::domain::json::Raw;
@@ -216,8 +216,9 @@ mod tests {
     /// A CREATE whose event id and content are given.
     fn create(id: u128, content: &'static str) -> Draft {
         let new = Raw::parse(&Bytes::from_static(content.as_bytes())).unwrap();
-        let body = Body::Change { states: States::Create { new }, wire_form: WireForm::Convention };
-        Draft { key: Key::parse("k").unwrap(), body, ..delete_all(id) }
+        let content =
+            Content::Change { states: States::Create { new }, wire_form: WireForm::Convention };
+        Draft { key: Key::parse("k").unwrap(), content, ..delete_all(id) }
     }
 
     fn delete_all(id: u128) -> Draft {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event_gateway::domain::draft::{Body, Draft, Origin, Place};
+use event_gateway::domain::draft::{Content, Draft, Origin, Place};
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::Raw;
@@ -44,16 +44,16 @@ pub fn origin(tenant: TenantId, context: &[(&str, &str)]) -> Origin {
 }
 
 pub fn created(new: &str) -> Body {
-    Body::Change { states: States::Create { new: raw(new) }, wire_form: WireForm::Convention }
+    Content::Change { states: States::Create { new: raw(new) }, wire_form: WireForm::Convention }
 }
 
 pub fn updated(old: &str, new: &str) -> Body {
     let states = States::Update { old: raw(old), new: raw(new) };
-    Body::Change { states, wire_form: WireForm::Convention }
+    Content::Change { states, wire_form: WireForm::Convention }
 }
 
 pub fn deleted(old: &str) -> Body {
-    Body::Change { states: States::Delete { old: raw(old) }, wire_form: WireForm::Convention }
+    Content::Change { states: States::Delete { old: raw(old) }, wire_form: WireForm::Convention }
 }
 
 /// A CREATE of `diku`'s item.
@@ -63,7 +63,7 @@ pub fn create(id: u128) -> Draft {
         subject: Subject::new("inventory", "item"),
         topic: topic("folio.diku.inventory.item"),
         key: key("k"),
-        body: created(r#"{"id":"k"}"#),
+        content: created(r#"{"id":"k"}"#),
         own_headers: Headers::default(),
         origin: origin(diku(), &[]),
     }
@@ -71,7 +71,7 @@ pub fn create(id: u128) -> Draft {
 
 /// The CREATE of another record, which an event id stands for as well.
 pub fn other(id: u128) -> Draft {
-    Draft { key: key("other"), body: created(r#"{"id":"other"}"#), ..create(id) }
+    Draft { key: key("other"), content: created(r#"{"id":"other"}"#), ..create(id) }
 }
 
 /// The same in another tenant.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event_gateway::domain::draft::{Body, Draft};
+use event_gateway::domain::draft::{Content, Draft};
 use event_gateway::domain::entity::EventName;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::position::Position;
@@ -124,20 +124,20 @@ pub async fn an_append_survives_reopening<B: Bench>() {
 pub async fn payloads_and_headers_come_back_byte_for_byte<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let odd = r#"{"id" : "k", "n":[1.10,-0,1e400,"\ud800","\u0000","ключ 🗝"],	"z":123456789012345678901234567890}"#;
-    let process = Body::Process {
+    let process = Content::Process {
         event: EventName::parse("DI_COMPLETED").unwrap(),
         payload: raw("\"\\u0000\""),
     };
     let bodies = [created(odd), updated(odd, "{ }"), deleted(odd), process];
     let mut drafts: Vec<_> =
-        (1..).zip(bodies).map(|(id, body)| Draft { body, ..create(id) }).collect();
+        (1..).zip(bodies).map(|(id, content)| Draft { content, ..create(id) }).collect();
     drafts[0].own_headers = headers(&[("b", "2"), ("a", ""), ("quote", r#"a "b" \ c"#)]);
     drafts[0].origin =
         origin(diku(), &[("x-okapi-request-id", "821257/user;744931/perms"), ("B", "twice")]);
     drafts[1].key = key("ключ '\";--🗝");
     drafts.push(delete_all("folio.diku.inventory.item", 9));
     drafts.push(Draft {
-        body: created(&format!("{{\"id\":\"{}\"}}", "x".repeat(1 << 20))),
+        content: created(&format!("{{\"id\":\"{}\"}}", "x".repeat(1 << 20))),
         ..create(10)
     });
     stage.post(&drafts).await;

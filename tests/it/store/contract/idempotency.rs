@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::domain::draft::{Body, Draft};
+use event_gateway::domain::draft::{Content, Draft};
 use event_gateway::domain::entity::EventName;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subject::Subject;
@@ -96,22 +96,25 @@ pub async fn an_event_is_known_however_long_nobody_else_appended<B: Bench>() {
 pub async fn any_other_content_is_a_conflict<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let own = headers(&[("a", "1")]);
-    let first =
-        Draft { body: updated(r#"{"v":1}"#, r#"{"v":2}"#), own_headers: own.clone(), ..create(1) };
+    let first = Draft {
+        content: updated(r#"{"v":1}"#, r#"{"v":2}"#),
+        own_headers: own.clone(),
+        ..create(1)
+    };
     stage.post(&[create(9), first.clone()]).await;
     let process =
-        Body::Process { event: EventName::parse("X").unwrap(), payload: raw(r#"{"v":2}"#) };
+        Content::Process { event: EventName::parse("X").unwrap(), payload: raw(r#"{"v":2}"#) };
     let others = [
         Draft { subject: Subject::new("inventory", "other"), ..first.clone() },
         Draft { subject: Subject::new("circulation", "item"), ..first.clone() },
         Draft { own_headers: headers(&[("a", "2")]), ..first.clone() },
         Draft { own_headers: headers(&[]), ..first.clone() },
-        Draft { body: updated(r#"{"v":0}"#, r#"{"v":2}"#), ..first.clone() },
-        Draft { body: updated(r#"{"v":1}"#, r#"{"v":3}"#), ..first.clone() },
-        Draft { body: updated(r#"{"v":1}"#, r#"{"v": 2}"#), ..first.clone() },
-        Draft { body: created(r#"{"v":2}"#), ..first.clone() },
-        Draft { body: deleted(r#"{"v":1}"#), ..first.clone() },
-        Draft { body: process, ..first.clone() },
+        Draft { content: updated(r#"{"v":0}"#, r#"{"v":2}"#), ..first.clone() },
+        Draft { content: updated(r#"{"v":1}"#, r#"{"v":3}"#), ..first.clone() },
+        Draft { content: updated(r#"{"v":1}"#, r#"{"v": 2}"#), ..first.clone() },
+        Draft { content: created(r#"{"v":2}"#), ..first.clone() },
+        Draft { content: deleted(r#"{"v":1}"#), ..first.clone() },
+        Draft { content: process, ..first.clone() },
         delete_all("folio.diku.inventory.item", 1),
     ];
     for other in others {

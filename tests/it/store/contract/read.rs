@@ -40,7 +40,7 @@ fn variety(number: u32) -> Draft {
     Draft {
         topic: topic(TOPICS[number as usize % TOPICS.len()]),
         key: key(&format!("k{}", number * number % 11)),
-        body: bodies[number as usize % 5 % 3].clone(),
+        content: bodies[number as usize % 5 % 3].clone(),
         own_headers: headers(&[("colour", if number.is_multiple_of(4) { "red" } else { "blue" })]),
         origin: origin(diku(), &[("x-okapi-user-id", if number % 6 < 3 { "ann" } else { "bob" })]),
         ..create(id)
@@ -180,7 +180,7 @@ pub async fn rows_that_do_not_fit_are_passed_over_within_the_limit<B: Bench>() {
 pub async fn the_first_event_is_given_whatever_its_size<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let large =
-        Draft { body: created(&format!("{{\"x\":\"{}\"}}", "x".repeat(5_000))), ..create(1) };
+        Draft { content: created(&format!("{{\"x\":\"{}\"}}", "x".repeat(5_000))), ..create(1) };
     let largest = Draft { event_id: event_id(4), ..large.clone() };
     stage.post(&[large, create(2), create(3), largest]).await;
     let scan = Scan { bytes_max: 1_000, ..all() };

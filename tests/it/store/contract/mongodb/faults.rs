@@ -202,12 +202,12 @@ async fn what_is_too_large_for_a_document_is_refused_alone() {
     let server = PrivateMongodb::start().await;
     let store = stage(&server.url(), "own", &[diku()]).await;
     let body = |bytes| created(&format!("{{\"id\":\"k\",\"x\":\"{}\"}}", "x".repeat(bytes)));
-    let too_large = Draft { body: body(16 << 20), ..create(1) };
+    let too_large = Draft { content: body(16 << 20), ..create(1) };
     let refused = append(&store, &diku(), &[create(2), too_large]).await;
     assert!(matches!(&refused, Err(Error::Refused(why)) if why.contains("16 MiB")), "{refused:?}");
     assert!(log(&store, &diku()).await.is_empty());
     // The largest, and more than one document can hold.
-    let large = |bytes| move |id| Draft { body: body(bytes), ..create(id) };
+    let large = |bytes| move |id| Draft { content: body(bytes), ..create(id) };
     let drafts: Vec<_> =
         (3..4).map(large((16 << 20) - 1_000)).chain((4..8).map(large(1 << 20))).collect();
     let places = positions(&append(&store, &diku(), &drafts).await.unwrap());
