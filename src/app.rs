@@ -21,7 +21,7 @@ use crate::follow::published::Published;
 use crate::follow::{self, Followers, Wakeups};
 use crate::health::Health;
 use crate::http;
-use crate::intake::{Intake, Wake, Writers};
+use crate::intake::{Intake, IntakeDeps, Wake, Writers};
 use crate::metrics::Metrics;
 use crate::sink::{self, Opened};
 use crate::store::{self, Access, Store};
@@ -81,14 +81,18 @@ pub async fn build_on(
         let wakeups = wakeups.clone();
         move |lane| wakeups.wake(lane)
     });
-    let (intake, writers) = Intake::start(&config.intake, &store, &wake);
+    let deps = IntakeDeps {
+        store: store.clone(),
+        settings: config.settings.clone(),
+        clock: clock.clone(),
+    };
+    let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
     let health = Arc::new(Health::default());
     let closing = CancellationToken::new();
-    let record_bytes_max = config.http.record_bytes_max.min(store.event_bytes_max());
     let http = http::HttpDeps {
-        config: http::Config { record_bytes_max, ..config.http.clone() },
+        config: config.http.clone(),
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),

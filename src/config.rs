@@ -61,9 +61,10 @@ impl Config {
             lanes: replica.lanes,
             replica: replica.replica.clone(),
             settings: Arc::new(settings(tenants, store)?),
-            http: http_config(listener, limits, kafka)?,
+            http: http_config(listener, limits)?,
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
+                record_bytes_max: kafka.max_request_size,
                 ..intake::Config::default()
             },
             store: store_config(store)?,
@@ -96,11 +97,7 @@ pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Conf
     store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
 
-fn http_config(
-    listener: &ListenerOptions,
-    limits: &LimitsOptions,
-    kafka: &KafkaOptions,
-) -> anyhow::Result<http::Config> {
+fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Result<http::Config> {
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     Ok(http::Config {
         auth: auth(listener)?,
@@ -112,7 +109,6 @@ fn http_config(
         answer_timeout: Duration::from_secs(30),
         body_timeout: Duration::from_secs(limits.http_body_timeout_s),
         batch_changes_max: 1000,
-        record_bytes_max: kafka.max_request_size,
         reads_max: 2,
         readers_max: 256,
         tenant_readers_max: 32,

@@ -4,6 +4,7 @@
 //! room. Text becomes a noun here once, at the edge; nothing below checks it again.
 
 pub mod change;
+pub mod conflict;
 pub mod delete_all;
 pub mod draft;
 pub mod entity;

@@ -29,6 +29,7 @@ mod prefer;
 mod problem;
 mod process_events;
 mod query;
+mod receipt_view;
 mod routes;
 mod server;
 mod submit;

@@ -1,108 +1,102 @@
-//! In: batches of drafts on their way into the log, many requests to a commit.
+//! In: the one way into the log, for whoever posts.
 //!
-//! Fed by `http`; feeds `store`, then wakes the tenant's lane. Requests that arrive while a commit
-//! is under way share the next one. A batch that is in the queue is appended whether its client
-//! still waits or not, and whatever the store has against others of its commit. Memory is bounded:
-//! what doesn't fit is refused at once, and nothing of it was written.
+//! Fed by `http` with what a request names and says; feeds `store`, many posts to a commit
+//! (`group_commit`). Names are resolved before anything is read, ids are given, sizes are checked;
+//! then all drafts of a post are in the log, or none of them is. Receipts are built once, of what
+//! became of the drafts.
 
 mod config;
 mod error;
+mod group_commit;
 mod queue;
+mod receipt;
+mod target;
 mod writer;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
-
-use crate::domain::draft::Draft;
-use crate::domain::position::LogId;
+use crate::clock::Clock;
+use crate::domain::draft::{Draft, Origin};
+use crate::domain::settings::{Settings, Unknown};
 use crate::domain::tenant::TenantId;
-use crate::shares::{Full, Shares};
-use crate::store::{self, Batch, Outcome, Receipt, Store};
-use crate::tasks::{Ended, Tasks};
-
-use queue::{Job, Queue};
+use crate::store::{self, Batch, Store};
 
 pub use config::Config;
-pub use error::Error;
+pub use error::{Error, PostError};
+pub use group_commit::{Appended, GroupCommit, Writers};
+pub use receipt::{Posted, Receipt, Repeats};
+pub use target::{EntityTarget, ProcessEventTarget};
 pub use writer::Wake;
 
-/// A batch that is durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The tenant's log.
-    pub log_id: LogId,
-    /// One per draft, in order.
-    pub receipts: Vec<Receipt>,
-    /// Whether any of the drafts was there before.
-    pub repeated: bool,
+/// The rooms that the way in is built on.
+#[derive(Clone)]
+pub struct IntakeDeps {
+    /// Appended to; asked where an event stands that was posted before.
+    pub store: Arc<dyn Store>,
+    /// Each tenant's entities and process events, and their topics.
+    pub settings: Arc<Settings>,
+    /// Makes event ids.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The way in.
 pub struct Intake {
-    queues: Vec<mpsc::Sender<Job>>,
-    waiting: Arc<Shares>,
-}
-
-/// The tasks that append; they end once every [`Intake`] is gone and the queues are empty.
-pub struct Writers(Tasks);
-
-impl Writers {
-    /// The next one to end, which none does while there is an [`Intake`].
-    pub async fn ended(&mut self) -> Ended {
-        self.0.ended().await
-    }
-
-    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked,
-    /// if one did.
-    pub async fn finish(self) -> Option<Ended> {
-        self.0.finish().await
-    }
+    deps: IntakeDeps,
+    group_commit: GroupCommit,
+    record_bytes_max: usize,
 }
 
 impl Intake {
-    /// Starts as many writers as the store likes.
-    pub fn start(config: &Config, store: &Arc<dyn Store>, wake: &Wake) -> (Self, Writers) {
-        let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
-        for writer in 0..store.writers() {
-            let (sender, jobs) = mpsc::channel(config.queue_batches_max);
-            queues.push(sender);
-            let queue = Queue::new(config, jobs, store);
-            tasks.spawn(
-                format!("intake writer {writer}"),
-                writer::run(queue, store.clone(), wake.clone()),
-            );
-        }
-        let waiting = Shares::new(config.queue_bytes_max, config.tenant_bytes_max);
-        (Self { queues, waiting }, Writers(tasks))
+    /// Starts the writers. `wake` is called with the lane of every tenant that has new events.
+    pub fn start(config: &Config, deps: IntakeDeps, wake: &Wake) -> (Self, Writers) {
+        let (group_commit, writers) = GroupCommit::start(config, &deps.store, wake);
+        let record_bytes_max = config.record_bytes_max.min(deps.store.event_bytes_max());
+        (Self { deps, group_commit, record_bytes_max }, writers)
     }
 
-    /// Appends a batch, and returns once it is durable. Dropping the future does not undo it.
-    pub async fn submit(&self, batch: Batch) -> Result<Accepted, Error> {
-        let bytes = batch.drafts.iter().map(Draft::memory_bytes).sum();
-        let share = self.waiting.take(&batch.tenant, bytes).map_err(|full| match full {
-            Full::All => Error::Full,
-            Full::Tenant => Error::TenantFull(batch.tenant.clone()),
-        })?;
-        let queue = &self.queues[self.writer_of(&batch.tenant)];
-        let (reply, answer) = oneshot::channel();
-        queue.try_send(Job { batch, reply, share }).map_err(|_| Error::Full)?;
-        let lost = || store::Error::Unknown("the writer is gone".to_owned());
-        match answer.await.map_err(|_| lost())?? {
-            Outcome::Appended { log_id, receipts, repeated, .. } => {
-                Ok(Accepted { log_id, receipts, repeated })
+    /// The most bytes that a record may have: Kafka's limit or the store's.
+    pub fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
+    /// Where changes of a tenant's entity go. `producer` may be a module's name or id.
+    pub fn entity(
+        &self,
+        origin: &Origin,
+        producer: &str,
+        entity: &str,
+    ) -> Result<EntityTarget<'_>, Unknown> {
+        let clock = &*self.deps.clock;
+        EntityTarget::find(&self.deps.settings, clock, origin, producer, entity)
+    }
+
+    /// Where a tenant's process events of that name go. `producer` may be a module's name or id.
+    pub fn process_event(
+        &self,
+        origin: &Origin,
+        producer: &str,
+        event: &str,
+    ) -> Result<ProcessEventTarget<'_>, Unknown> {
+        let clock = &*self.deps.clock;
+        ProcessEventTarget::find(&self.deps.settings, clock, origin, producer, event)
+    }
+
+    /// Appends all drafts or none, and returns once they are durable. Dropping the future does not
+    /// undo it.
+    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, drafts = drafts.len()))]
+    pub async fn post(&self, tenant: TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
+        let bytes_max = self.record_bytes_max;
+        if let Some(index) = drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
+            return Err(PostError::TooLarge { index, bytes_max });
+        }
+        let event_ids: Vec<_> = drafts.iter().map(|draft| draft.event_id).collect();
+        let batch = Batch { tenant: tenant.clone(), drafts };
+        match self.group_commit.submit(batch).await {
+            Ok(appended) => Ok(Posted::new(&*self.deps.store, &tenant, appended).await),
+            Err(Error::Store(source @ store::Error::Unknown(_))) => {
+                Err(PostError::OutcomeUnknown { event_ids, source })
             }
-            Outcome::Conflict { index, position } => Err(Error::Conflict { index, position }),
-            Outcome::NotEnabled => Err(Error::NotEnabled),
+            Err(error) => Err(PostError::NotAppended(error)),
         }
-    }
-
-    /// A tenant is always at the same writer, so that writers don't wait for each other's locks.
-    fn writer_of(&self, tenant: &TenantId) -> usize {
-        let mut hash = DefaultHasher::new();
-        tenant.hash(&mut hash);
-        usize::try_from(hash.finish() % self.queues.len() as u64)
-            .expect("less than the number of queues")
     }
 }

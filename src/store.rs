@@ -26,6 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use crate::domain::conflict::Conflict;
 use crate::domain::draft::Draft;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -79,12 +80,7 @@ pub enum Outcome {
     },
     /// Nothing of it was written: an event id is there, or stands in the batch twice, with other
     /// content.
-    Conflict {
-        /// Which draft of the batch, from 0.
-        index: usize,
-        /// Where the event with that id stands; [`Position::START`] if that is in the batch itself.
-        position: Position,
-    },
+    Conflict(Conflict),
     /// Nothing of it was written: the tenant is not enabled.
     NotEnabled,
 }

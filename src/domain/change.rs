@@ -1,9 +1,9 @@
 //! A change: what a module posts about one record.
 //!
-//! Parsed from one JSON object of a request; only legal combinations of old, new, type, id and key
-//! come out. Feeds `draft`.
+//! Fed with one JSON object of a request; feeds `intake` with its draft. Only legal combinations of
+//! old, new, type, id and key come out.
 
-use super::draft::{Content, Draft, Origin, Place};
+use super::draft::{Content, Draft, Posting};
 use super::entity::Entity;
 use super::event::EventId;
 use super::headers::Headers;
@@ -15,51 +15,32 @@ use super::violation::{self, Violation};
 /// How deep a state or payload may nest; its own brackets count 1.
 pub const DEPTH_MAX: usize = 64;
 
-/// A legal change: `{old?, new?, id?, eventId?, type?, headers?}` once checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The record's id.
-    pub key: Key,
-    /// Old and new.
-    pub states: States,
-    /// The module's own event id.
-    pub event_id: Option<EventId>,
-    /// The module's own headers.
-    pub headers: Headers,
-}
-
-impl Change {
-    /// Checks one posted object; `at` is the JSON pointer to it. All that is illegal is named.
-    pub fn parse(raw: &Raw, entity: &Entity, at: &str) -> Result<Self, Vec<Violation>> {
-        const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
-        let members = ObjectReader::parse(raw, &KNOWN, at)?;
-        let mut all = Vec::new();
-        let states = keep(&mut all, states(&members));
-        let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
-        let event_id = keep(&mut all, members.event_id()).flatten();
-        let headers = keep(&mut all, members.headers());
-        if let (Some(states), Some(key)) = (&states, &key) {
-            keep(&mut all, agree(&members, states, key));
-        }
-        match (states, key, headers) {
-            (Some(states), Some(key), Some(headers)) if all.is_empty() => {
-                Ok(Self { key, states, event_id, headers })
-            }
-            _ => Err(all),
-        }
+/// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON pointer
+/// to it. Returns its draft, with the module's own event id or else a new one. All that is illegal
+/// is named.
+pub fn parse(
+    item: &Raw,
+    at: &str,
+    entity: &Entity,
+    posting: &Posting,
+    new_id: impl FnOnce() -> EventId,
+) -> Result<Draft, Vec<Violation>> {
+    const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
+    let members = ObjectReader::parse(item, &KNOWN, at)?;
+    let mut all = Vec::new();
+    let states = keep(&mut all, states(&members));
+    let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
+    let event_id = keep(&mut all, members.event_id()).flatten();
+    let headers = keep(&mut all, members.headers());
+    if let (Some(states), Some(key)) = (&states, &key) {
+        keep(&mut all, agree(&members, states, key));
     }
-
-    /// The draft of this change; `event_id` is used unless the module gave its own.
-    pub fn draft(self, place: Place, entity: &Entity, event_id: EventId, origin: &Origin) -> Draft {
-        Draft {
-            event_id: self.event_id.unwrap_or(event_id),
-            subject: place.subject,
-            topic: place.topic,
-            key: self.key,
-            content: Content::Change { states: self.states, wire_form: entity.wire_form },
-            own_headers: self.headers,
-            origin: origin.clone(),
+    match (states, key, headers) {
+        (Some(states), Some(key), Some(headers)) if all.is_empty() => {
+            let content = Content::Change { states, wire_form: entity.wire_form };
+            Ok(posting.draft(event_id.unwrap_or_else(new_id), key, content, headers))
         }
+        _ => Err(all),
     }
 }
 
@@ -83,10 +64,10 @@ impl<'a> ObjectReader<'a> {
                 "must be a JSON object",
             )]);
         }
-        json::check(raw, DEPTH_MAX + 1)
+        let members = json::read_object(raw, DEPTH_MAX + 1)
             .map_err(|defect| vec![issue(&defect.issue, format!("{at}{}", defect.pointer))])?;
         let (mut found, mut unknown) = (Vec::new(), Vec::new());
-        for (name, value) in raw.members() {
+        for (name, value) in members {
             let name = name.text();
             match known.iter().find(|k| **k == name) {
                 Some(_) if value.shape() == Shape::Null => {}
@@ -232,23 +213,36 @@ fn agree(members: &ObjectReader, states: &States, key: &Key) -> Result<(), Vec<V
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
-    use super::Change;
+    use super::parse as parse_change;
+    use crate::domain::draft::{Draft, Origin, Place, Posting};
     use crate::domain::entity::{Entity, TopicSettings};
-    use crate::domain::event::EventType;
+    use crate::domain::event::{EventId, EventType};
     use crate::domain::json::Raw;
     use crate::domain::key::Pointer;
+    use crate::domain::subject::Subject;
+    use crate::domain::tenant::TenantId;
+    use crate::domain::topic::Topic;
     use crate::domain::wire_form::WireForm;
 
-    fn parse(text: &str) -> Result<Change, Vec<(String, &'static str)>> {
+    fn posting() -> Posting {
+        let topic = Topic::parse("folio.diku.inventory.item").unwrap();
+        let place = Place { subject: Subject::new("inventory", "item"), topic };
+        let tenant = TenantId::parse("diku").unwrap();
+        Posting { place, origin: Origin { tenant, headers: Arc::default() } }
+    }
+
+    fn parse(text: &str) -> Result<Draft, Vec<(String, &'static str)>> {
         let entity = Entity {
             key: Pointer::parse("/id").unwrap(),
             wire_form: WireForm::Convention,
             topic: TopicSettings::default(),
         };
         let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
-        Change::parse(&raw, &entity, "/0")
+        parse_change(&raw, "/0", &entity, &posting(), || EventId::NONE)
             .map_err(|all| all.into_iter().map(|v| (v.pointer, v.code)).collect())
     }
 
@@ -261,8 +255,8 @@ mod tests {
             (r#"{"old":{"id":"a"},"new":null,"eventId":null}"#, EventType::Delete),
         ];
         for (text, expected) in cases {
-            let change = parse(text).unwrap();
-            assert_eq!((change.states.event_type(), change.key.as_str()), (expected, "a"));
+            let draft = parse(text).unwrap();
+            assert_eq!((draft.event_type(), draft.key.as_str()), (expected, "a"));
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::entity::EventName;
-use super::envelope::Envelope;
+use super::envelope::{Envelope, gateway_header_bytes_max, record_bytes};
 use super::event::{EventId, EventType};
 use super::headers::Headers;
 use super::json::Raw;
@@ -37,6 +37,29 @@ pub struct Place {
     pub subject: Subject,
     /// As the settings have it.
     pub topic: Topic,
+}
+
+/// What all drafts of a request have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    /// What they are about.
+    pub place: Place,
+    /// Who posted them.
+    pub origin: Origin,
+}
+
+impl Posting {
+    /// One of its drafts.
+    pub(super) fn draft(
+        &self,
+        event_id: EventId,
+        key: Key,
+        content: Content,
+        own_headers: Headers,
+    ) -> Draft {
+        let Self { place: Place { subject, topic }, origin } = self.clone();
+        Draft { event_id, subject, topic, key, content, own_headers, origin }
+    }
 }
 
 /// What an event says.
@@ -176,30 +199,20 @@ impl Draft {
         hash.finalize().into()
     }
 
-    /// The bytes that its Kafka record has at the most, wherever in the log it will stand.
+    /// The bytes that its Kafka record has at the most, wherever in the log it will stand: a sum of
+    /// lengths, for which nothing is sealed.
     pub fn record_bytes_max(&self) -> usize {
-        let last = Position::from_column(i64::MAX);
-        let body = match &self.content {
+        let tenant = &self.origin.tenant;
+        let payload = match &self.content {
             Content::Change { states, .. } => {
-                states.bytes() + self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
+                states.bytes() + tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
             }
-            Content::DeleteAll { .. } => {
-                self.origin.tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
-            }
+            Content::DeleteAll { .. } => tenant.as_str().len() + WireForm::FRAME_BYTES_MAX,
             Content::Process { payload, .. } => payload.as_bytes().len(),
         };
-        let widest = Stamp {
-            log_id: LogId::new(uuid::Uuid::nil()),
-            position: last,
-            time: Time::ZERO,
-            last_delete_all: Some(last),
-        };
-        let empty = Draft {
-            content: Content::DeleteAll { wire_form: WireForm::Convention },
-            ..self.clone()
-        };
-        let frame = empty.seal(&widest);
-        frame.record_bytes() - frame.payload.len() + body + self.event_type().as_str().len()
+        let headers = self.own_headers.iter().chain(self.origin.headers.iter());
+        record_bytes(&self.key, payload, headers.map(|(name, value)| (name, value.len())))
+            + gateway_header_bytes_max(tenant, &self.event_type())
     }
 
     /// The memory it holds, in bytes, roughly: what a queue of drafts is measured by.

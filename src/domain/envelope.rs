@@ -17,6 +17,10 @@ use super::topic::Topic;
 const RECORD_FRAME_BYTES: usize = 128;
 /// What one header costs beside its name and value: two lengths.
 const HEADER_FRAME_BYTES: usize = 10;
+/// A UUID in its hyphenated form.
+const UUID_BYTES: usize = 36;
+/// The digits of the greatest position.
+const POSITION_BYTES_MAX: usize = 19;
 
 /// A sealed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +69,39 @@ impl Envelope {
     /// The bytes that its Kafka record has at the most.
     pub fn record_bytes(&self) -> usize {
         let headers = self.record_headers();
-        let headers =
-            headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_FRAME_BYTES);
-        RECORD_FRAME_BYTES + self.key.as_str().len() + self.payload.len() + headers.sum::<usize>()
+        let headers = headers.iter().map(|(name, value)| (name, value.len()));
+        record_bytes(&self.key, self.payload.len(), headers)
     }
+}
+
+/// The bytes that a Kafka record has at the most, from its parts' lengths; of each header the name
+/// and the value's length.
+pub(super) fn record_bytes<'a>(
+    key: &Key,
+    payload_bytes: usize,
+    headers: impl Iterator<Item = (&'a str, usize)>,
+) -> usize {
+    RECORD_FRAME_BYTES + key.as_str().len() + payload_bytes + header_bytes(headers)
+}
+
+fn header_bytes<'a>(headers: impl Iterator<Item = (&'a str, usize)>) -> usize {
+    headers.map(|(name, value_bytes)| name.len() + value_bytes + HEADER_FRAME_BYTES).sum()
+}
+
+/// The bytes of the headers that [`Envelope::record_headers`] adds to an event, at the most.
+pub(super) fn gateway_header_bytes_max(tenant: &TenantId, event_type: &EventType) -> usize {
+    let tenant = tenant.as_str().len();
+    let event_type = EventType::DeleteAll.as_str().len() + event_type.as_str().len();
+    header_bytes(
+        [
+            ("x-okapi-tenant", tenant),
+            ("folio.tenantId", tenant),
+            ("type", event_type),
+            ("event_id", UUID_BYTES),
+            ("log_id", UUID_BYTES),
+            ("position", POSITION_BYTES_MAX),
+            ("epoch", POSITION_BYTES_MAX),
+        ]
+        .into_iter(),
+    )
 }

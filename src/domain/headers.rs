@@ -38,7 +38,7 @@ impl Headers {
         if raw.shape() != Shape::Object {
             return Err(vec![violation(at.to_owned(), "headers must be an object of strings")]);
         }
-        let members: Vec<_> = raw.members().into_iter().take(OWN_MAX + 1).collect();
+        let members: Vec<_> = raw.members().take(OWN_MAX + 1).collect();
         if members.len() > OWN_MAX {
             return Err(vec![violation(at.to_owned(), "at most 32 headers")]);
         }

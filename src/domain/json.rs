@@ -4,6 +4,7 @@
 //! body's buffer: what is stored and published is what was posted, byte for byte.
 
 mod check;
+mod items;
 mod walk;
 
 use std::ops::Range;
@@ -11,7 +12,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-pub use check::{Defect, JsonIssue, check};
+pub use check::{Defect, JsonIssue, read_object};
+pub use items::{Items, parse_items};
 pub use walk::Name;
 
 /// Bytes that are no JSON text; each variant says where.
@@ -57,9 +59,8 @@ pub enum Shape {
 impl Raw {
     /// Checks UTF-8 and JSON's grammar, and nothing more: `1e400` and `"\ud800"` pass.
     pub fn parse(bytes: &Bytes) -> Result<Self, SyntaxError> {
-        let text = std::str::from_utf8(bytes).map_err(|e| SyntaxError::Utf8(e.valid_up_to()))?;
         let raw: &RawValue =
-            serde_json::from_str(text).map_err(|e| SyntaxError::Json(e.to_string()))?;
+            serde_json::from_str(utf8(bytes)?).map_err(|e| SyntaxError::Json(e.to_string()))?;
         Ok(Self(bytes.slice_ref(raw.get().as_bytes())))
     }
 
@@ -84,12 +85,14 @@ impl Raw {
         }
     }
 
-    /// The members of an object in their order; of anything else none.
-    pub fn members(&self) -> Vec<(Name<'_>, Raw)> {
-        walk::members(&self.0).map(|(name, value)| (name, self.part(value))).collect()
+    /// The members of an object in their order, each found when it is asked for; of anything else
+    /// none.
+    pub fn members(&self) -> impl Iterator<Item = (Name<'_>, Raw)> {
+        walk::members(&self.0).map(|(name, value)| (name, self.part(value)))
     }
 
-    /// The elements of an array in their order; of anything else none.
+    /// The elements of an array in their order, each found when it is asked for; of anything else
+    /// none.
     pub fn elements(&self) -> impl Iterator<Item = Raw> {
         walk::elements(&self.0).map(|value| self.part(value))
     }
@@ -103,6 +106,10 @@ impl Raw {
     fn part(&self, range: Range<usize>) -> Raw {
         Raw(self.0.slice(range))
     }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
+    std::str::from_utf8(bytes).map_err(|e| SyntaxError::Utf8(e.valid_up_to()))
 }
 
 /// A name or index as a segment of a JSON pointer (RFC 6901), with its slash.
@@ -137,11 +144,8 @@ mod tests {
     #[test]
     fn members_keep_their_order_and_bytes() {
         let object = raw(r#"{"b":1.10,"a" : [1, {"x":"}"}],"\u0063":"\"]"}"#);
-        let members: Vec<_> = object
-            .members()
-            .iter()
-            .map(|(n, v)| (n.text().into_owned(), v.as_str().to_owned()))
-            .collect();
+        let members: Vec<_> =
+            object.members().map(|(n, v)| (n.text().into_owned(), v.as_str().to_owned())).collect();
         let expected = [("b", "1.10"), ("a", r#"[1, {"x":"}"}]"#), ("c", r#""\"]""#)];
         assert_eq!(members, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
@@ -152,7 +156,7 @@ mod tests {
         let texts: Vec<_> = array.elements().map(|e| e.as_str().to_owned()).collect();
         assert_eq!(texts, ["1", "\"a,b\"", "[2,3]", "{}"]);
         assert_eq!(raw("[ ]").elements().count(), 0);
-        assert!(raw("{ }").members().is_empty());
+        assert_eq!(raw("{ }").members().count(), 0);
         assert_eq!(raw("[ ]").shape(), Shape::Array);
     }
 

@@ -70,9 +70,8 @@ impl Pointer {
     pub fn find(&self, raw: &Raw) -> Option<Raw> {
         self.segments.iter().try_fold(raw.clone(), |value, segment| match value.shape() {
             Shape::Object => {
-                let found =
-                    value.members().into_iter().find(|(name, _)| name.text() == segment.as_str());
-                found.map(|(_, member)| member)
+                let mut members = value.members();
+                members.find(|(name, _)| name.text() == segment.as_str()).map(|(_, member)| member)
             }
             Shape::Array => value.elements().nth(segment.parse::<usize>().ok()?),
             _ => None,

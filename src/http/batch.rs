@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::media_type::BodyFormat;
 use super::problem::Problem;
-use crate::domain::json::{Raw, Shape};
+use crate::domain::json::{self, Items, Raw};
 use crate::domain::violation::{self, Violation};
 
 /// What an item may have beside what goes into its record: names, white space.
@@ -84,14 +84,12 @@ impl Batch {
 }
 
 fn json(body: &Bytes, changes_max: usize) -> Result<Batch, Problem> {
-    let raw = Raw::parse(body).map_err(|e| Problem::syntax(None, String::new(), e))?;
-    match raw.shape() {
-        Shape::Array => {
-            let items = raw.elements().take(changes_max + 1).collect();
-            Ok(Batch { shape: BatchShape::List, items })
-        }
-        _ => Ok(Batch { shape: BatchShape::One, items: vec![raw] }),
-    }
+    let items = json::parse_items(body, changes_max + 1)
+        .map_err(|e| Problem::syntax(None, String::new(), e))?;
+    Ok(match items {
+        Items::One(item) => Batch { shape: BatchShape::One, items: vec![item] },
+        Items::List(items) => Batch { shape: BatchShape::List, items },
+    })
 }
 
 /// One item a line; blank lines are none.

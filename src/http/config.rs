@@ -25,8 +25,6 @@ pub struct Config {
     pub body_timeout: Duration,
     /// Changes in one request.
     pub batch_changes_max: usize,
-    /// A sealed record, in bytes: Kafka's `MAX_REQUEST_SIZE`.
-    pub record_bytes_max: usize,
     /// Reads of the log at once: the store's other readers are for those who follow it.
     pub reads_max: usize,
     /// Reads that are under way or wait for their turn.

@@ -10,10 +10,10 @@ use std::error::Error;
 use std::fmt::Display;
 
 use crate::domain::Invalid;
+use crate::domain::conflict::With;
 use crate::domain::event::EventId;
 use crate::domain::json::SyntaxError;
 use crate::domain::parked::State;
-use crate::domain::position::Position;
 use crate::domain::settings::Unknown;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -73,8 +73,8 @@ pub(super) enum Problem {
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    #[error("{}the event id stands {} with other content", at(pointer), place(*position))]
-    EventIdConflict { pointer: String, position: Position },
+    #[error("{}the event id stands {with} with other content", at(pointer))]
+    EventIdConflict { pointer: String, with: With },
     #[error("a body has at most {bytes_max} bytes")]
     BodyTooLarge { bytes_max: usize },
     #[error("a batch has at most {changes_max} changes")]
@@ -163,13 +163,5 @@ fn at(pointer: &str) -> String {
     match pointer {
         "" => "the body: ".to_owned(),
         pointer => format!("{pointer}: "),
-    }
-}
-
-/// Where the other content of an event id stands.
-fn place(position: Position) -> String {
-    match position {
-        Position::START => "elsewhere in this batch".to_owned(),
-        position => format!("in the log at position {position}"),
     }
 }

@@ -1,32 +1,34 @@
-//! From drafts to receipts: what is the same for all that is posted.
+//! From a request's body to its answer: what is the same for all that is posted.
 //!
-//! Fed by the posting handlers; feeds `intake`, and answers once it is durable. The append runs in
-//! a task of its own: a handler is dropped when its client leaves, but what was posted whole is
-//! appended all the same, and its body counts until then.
+//! Fed by the posting handlers; feeds `intake` with drafts, and answers once they are durable. The
+//! append runs in a task of its own: a handler is dropped when its client leaves, but what was
+//! posted whole is appended all the same, and its body counts until then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
-use serde::Serialize;
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::batch::BatchShape;
-use super::body::Body;
+use super::batch::{Batch, BatchShape};
+use super::body::{self, Body};
+use super::context::TenantContext;
 use super::gateway::Gateway;
-use super::prefer::Prefer;
+use super::media_type;
+use super::prefer::{Prefer, prefer};
 use super::problem::Problem;
+use super::receipt_view::{ReceiptView, ReceiptViews};
+use crate::domain::conflict::Conflict;
 use crate::domain::draft::Draft;
-use crate::domain::event::EventId;
-use crate::domain::key::Key;
+use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
-use crate::domain::topic::Topic;
+use crate::domain::violation::Violation;
 use crate::follow::published::PublishedUpTo;
-use crate::intake::{self, Accepted, Intake};
+use crate::intake::{self, Intake, PostError, Posted, Repeats};
 use crate::shares::{Full, Share};
-use crate::store::{self, Batch};
+use crate::store;
 
-/// What a request posts, checked.
-pub(super) struct Posted {
+/// A request's drafts, and what else its answer depends on.
+pub(super) struct Post {
     pub(super) tenant: TenantId,
     pub(super) shape: BatchShape,
     /// At least one.
@@ -36,113 +38,71 @@ pub(super) struct Posted {
     pub(super) prefer: Prefer,
 }
 
-/// What the client gets for each draft.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Receipt {
-    event_id: String,
-    topic: String,
-    key: String,
-    r#type: String,
-    position: u64,
-    time: String,
-    published: Option<bool>,
-}
-
-/// Appends all of it or nothing, and answers with the receipts.
-pub(super) async fn submit(gateway: &Gateway, posted: Posted) -> Result<HttpResponse, Problem> {
-    let Posted { tenant, shape, drafts, body, prefer } = posted;
-    refuse_too_large(&drafts, shape, gateway.deps.config.record_bytes_max)?;
-    let mut receipts: Vec<Receipt> = drafts.iter().map(receipt).collect();
-    let event_ids: Vec<EventId> = drafts.iter().map(|draft| draft.event_id).collect();
-    let mut scopes: Vec<_> =
-        drafts.iter().map(|draft| (draft.topic.clone(), draft.key.clone())).collect();
-    let batch = Batch { tenant: tenant.clone(), drafts };
-    let appended = append(gateway.deps.intake.clone(), batch, body).await;
-    let accepted = appended.map_err(|e| refusal(e, &tenant, shape, event_ids.clone()))?;
-    let (mut up_to, waited) = published_up_to(gateway, &tenant, &accepted, prefer).await;
-    if accepted.repeated
-        && let Err(error) = correct(gateway, &tenant, &event_ids, &mut receipts, &mut scopes).await
-    {
-        tracing::warn!(%tenant, %error, "failed to read what was there before");
-        up_to = gateway.deps.published.nothing_yet();
-    }
-    for ((receipt, place), (topic, key)) in receipts.iter_mut().zip(&accepted.receipts).zip(&scopes)
-    {
-        receipt.position = place.position.number();
-        receipt.time = place.time.to_string();
-        receipt.published = up_to.covers(accepted.log_id, topic, key, place.position);
-    }
-    Ok(answer(shape, &receipts, waited))
-}
-
-/// Tells what was there before as it stands in the log: settings may give it another topic and key
-/// now.
-async fn correct(
+/// Reads the request's body, makes a draft of each of its items, appends all or none, and answers
+/// with the receipts.
+pub(super) async fn submit(
     gateway: &Gateway,
-    tenant: &TenantId,
-    event_ids: &[EventId],
-    receipts: &mut [Receipt],
-    scopes: &mut [(Topic, Key)],
-) -> Result<(), store::Error> {
-    for ((event_id, receipt), scope) in event_ids.iter().zip(receipts).zip(scopes) {
-        if let Some(event) = gateway.deps.store.find(tenant, *event_id).await? {
-            (receipt.topic, receipt.key) = (event.topic.to_string(), event.key.to_string());
-            *scope = (event.topic, event.key);
-        }
-    }
-    Ok(())
+    context: &TenantContext,
+    request: &HttpRequest,
+    draft: impl Fn(&Raw, &str) -> Result<Draft, Vec<Violation>>,
+) -> Result<HttpResponse, Problem> {
+    let deps = &gateway.deps;
+    let tenant = context.tenant().clone();
+    let prefer = prefer(request);
+    let format = media_type::body_format(request)?;
+    let body = body::read(request, gateway, &tenant).await?;
+    let batch = Batch::parse(format, &body.bytes, deps.config.batch_changes_max)?;
+    let shape = batch.shape;
+    let drafts = batch.each(deps.intake.record_bytes_max(), draft)?;
+    post(gateway, Post { tenant, shape, drafts, body, prefer }).await
 }
 
-async fn append(intake: Arc<Intake>, batch: Batch, body: Body) -> Result<Accepted, intake::Error> {
+/// Appends all drafts or none, and answers with the receipts.
+pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, Problem> {
+    let Post { tenant, shape, drafts, body, prefer } = post;
+    let posted = append(gateway.deps.intake.clone(), tenant.clone(), drafts, body).await;
+    let posted = posted.map_err(|error| refusal(error, &tenant, shape))?;
+    let (up_to, waited) = published_up_to(gateway, &tenant, &posted, prefer).await;
+    Ok(answer(shape, &posted, &up_to, waited))
+}
+
+async fn append(
+    intake: Arc<Intake>,
+    tenant: TenantId,
+    drafts: Vec<Draft>,
+    body: Body,
+) -> Result<Posted, PostError> {
+    let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
     let task = tokio::spawn(async move {
-        let appended = intake.submit(batch).await;
+        let posted = intake.post(tenant, drafts).await;
         drop(body);
-        appended
+        posted
     });
-    let lost = |e| store::Error::Unknown(format!("the task is gone: {e}"));
-    task.await.map_err(lost)?
+    task.await.unwrap_or_else(|e| {
+        let source = store::Error::Unknown(format!("the task is gone: {e}"));
+        Err(PostError::OutcomeUnknown { event_ids, source })
+    })
 }
 
-fn refuse_too_large(drafts: &[Draft], shape: BatchShape, bytes_max: usize) -> Result<(), Problem> {
-    match drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
-        Some(index) => Err(Problem::RecordTooLarge { pointer: shape.pointer(index), bytes_max }),
-        None => Ok(()),
-    }
-}
-
-/// All that is known before the draft has its place.
-fn receipt(draft: &Draft) -> Receipt {
-    Receipt {
-        event_id: draft.event_id.to_string(),
-        topic: draft.topic.to_string(),
-        key: draft.key.to_string(),
-        r#type: draft.event_type().to_string(),
-        position: 0,
-        time: String::new(),
-        published: None,
-    }
-}
-
-fn refusal(
-    error: intake::Error,
-    tenant: &TenantId,
-    shape: BatchShape,
-    event_ids: Vec<EventId>,
-) -> Problem {
+fn refusal(error: PostError, tenant: &TenantId, shape: BatchShape) -> Problem {
     match error {
-        intake::Error::Full => Problem::QueueFull,
-        intake::Error::TenantFull(_) => Problem::TenantQueueFull,
-        intake::Error::Conflict { index, position } => Problem::EventIdConflict {
-            pointer: format!("{}/eventId", shape.pointer(index)),
-            position,
-        },
-        intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
-        intake::Error::Unstorable(source) => Problem::Unstorable(source),
-        intake::Error::Store(source @ store::Error::Unknown(_)) => {
+        PostError::TooLarge { index, bytes_max } => {
+            Problem::RecordTooLarge { pointer: shape.pointer(index), bytes_max }
+        }
+        PostError::OutcomeUnknown { event_ids, source } => {
             Problem::OutcomeUnknown { event_ids, source }
         }
-        intake::Error::Store(source) => source.into(),
+        PostError::NotAppended(error) => match error {
+            intake::Error::Full => Problem::QueueFull,
+            intake::Error::TenantFull(_) => Problem::TenantQueueFull,
+            intake::Error::Conflict(Conflict { index, with }) => Problem::EventIdConflict {
+                pointer: format!("{}/eventId", shape.pointer(index)),
+                with,
+            },
+            intake::Error::NotEnabled => Problem::TenantNotEnabled(tenant.clone()),
+            intake::Error::Unstorable(source) => Problem::Unstorable(source),
+            intake::Error::Store(source) => source.into(),
+        },
     }
 }
 
@@ -152,25 +112,29 @@ fn refusal(
 async fn published_up_to(
     gateway: &Gateway,
     tenant: &TenantId,
-    accepted: &Accepted,
+    posted: &Posted,
     prefer: Prefer,
 ) -> (PublishedUpTo, Option<Duration>) {
     let published = &gateway.deps.published;
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
-    let positions = || accepted.receipts.iter().map(|receipt| receipt.position);
+    let positions = || posted.receipts.iter().map(|receipt| receipt.position);
     let (first, last) =
         (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
-    let told = match waits {
-        Some(patience) => published.wait(tenant, accepted.log_id, first, last, patience).await,
-        None if accepted.repeated => published.up_to(tenant, first).await,
-        None => Ok(published.nothing_yet()),
+    let told = match (waits, posted.repeats) {
+        (Some(patience), _) => published.wait(tenant, posted.log_id, first, last, patience).await,
+        (None, Repeats::Found) => published.up_to(tenant, first).await,
+        (None, Repeats::None | Repeats::Unreadable) => Ok(published.nothing_yet()),
     };
     let up_to = told.unwrap_or_else(|error| {
         tracing::warn!(%tenant, %error, "failed to read how far the log is published");
         published.nothing_yet()
     });
-    (up_to, waits)
+    match posted.repeats {
+        // The topics and keys of then are not known, and so not what is parked of them.
+        Repeats::Unreadable => (published.nothing_yet(), waits),
+        Repeats::None | Repeats::Found => (up_to, waits),
+    }
 }
 
 /// A waiter's share, where anybody would wait; it may be one of nothing.
@@ -188,13 +152,20 @@ fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<
     }
 }
 
-fn answer(shape: BatchShape, receipts: &[Receipt], waited: Option<Duration>) -> HttpResponse {
+fn answer(
+    shape: BatchShape,
+    posted: &Posted,
+    up_to: &PublishedUpTo,
+    waited: Option<Duration>,
+) -> HttpResponse {
     let mut response = HttpResponse::Created();
     if let Some(wait) = waited {
         response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
     }
-    match (shape, receipts) {
-        (BatchShape::One, [receipt]) => response.json(receipt),
-        _ => response.json(receipts),
+    match (shape, &posted.receipts[..]) {
+        (BatchShape::One, [receipt]) => {
+            response.json(ReceiptView::new(receipt, posted.log_id, up_to))
+        }
+        _ => response.json(ReceiptViews { posted, up_to }),
     }
 }

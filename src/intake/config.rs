@@ -1,8 +1,8 @@
-//! Limits of what waits for the store.
+//! Limits of what is posted, and of what waits for the store.
 //!
-//! Built by the room `config`; read by `Intake` and `queue`.
+//! Built by the room `config`; read by `GroupCommit` and `queue`.
 
-/// How much may wait, and how much goes into one commit.
+/// How large a record may be, how much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Batches that may wait at each writer.
@@ -15,6 +15,8 @@ pub struct Config {
     pub group_drafts_max: usize,
     /// Bytes that share a commit, at most; but a batch is never split.
     pub group_bytes_max: usize,
+    /// A sealed record, in bytes: Kafka's `MAX_REQUEST_SIZE`.
+    pub record_bytes_max: usize,
 }
 
 impl Default for Config {
@@ -25,6 +27,7 @@ impl Default for Config {
             tenant_bytes_max: 64 << 20,
             group_drafts_max: 2048,
             group_bytes_max: 16 << 20,
+            record_bytes_max: 1 << 20,
         }
     }
 }

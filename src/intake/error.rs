@@ -1,8 +1,9 @@
 //! Why a batch is not in the log.
 //!
-//! Made by `Intake` and `writer`; read by whoever posts.
+//! Made by `GroupCommit` and `writer`; read by whoever posts.
 
-use crate::domain::position::Position;
+use crate::domain::conflict::Conflict;
+use crate::domain::event::EventId;
 use crate::domain::tenant::TenantId;
 use crate::store;
 
@@ -16,13 +17,8 @@ pub enum Error {
     #[error("too many changes of tenant `{0}` wait for the store")]
     TenantFull(TenantId),
     /// An event id is in the log with other content.
-    #[error("the event id of change {index} stands for other content (position {position})")]
-    Conflict {
-        /// Which draft of the batch, from 0.
-        index: usize,
-        /// Where the event with that id stands; [`Position::START`] if that is in the batch itself.
-        position: Position,
-    },
+    #[error("the event id of change {} stands for other content: {}", .0.index, .0.with)]
+    Conflict(Conflict),
     /// The tenant is not enabled.
     #[error("the tenant is not enabled")]
     NotEnabled,
@@ -32,4 +28,28 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// Why a post is not in the log, or not known to be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PostError {
+    /// A draft's record would be too large. Nothing was written.
+    #[error("the record of change {index} would have more than {bytes_max} bytes")]
+    TooLarge {
+        /// Which draft, from 0.
+        index: usize,
+        /// The most bytes that a record may have.
+        bytes_max: usize,
+    },
+    /// The store did not say whether it committed: post again, with the same event ids.
+    #[error("the store did not say whether it committed")]
+    OutcomeUnknown {
+        /// The drafts' event ids, in order.
+        event_ids: Vec<EventId>,
+        /// What the store said.
+        source: store::Error,
+    },
+    /// Nothing was written.
+    #[error(transparent)]
+    NotAppended(Error),
 }

@@ -1,6 +1,6 @@
 //! What waits for one writer, and how much of it shares the next commit.
 //!
-//! Fed by `Intake`; feeds `writer`. A commit takes all that waits, up to the limits of a group.
+//! Fed by `group_commit`; feeds `writer`. A commit takes all that waits, up to the limits of a group.
 //! While a group is smaller than the store likes it, those who were just answered may still join
 //! it: clients that post one change after the other would else share the commits by halves, each
 //! waiting for the other half's.
@@ -13,15 +13,23 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::Config;
 use super::error::Error;
+use crate::domain::draft::Draft;
 use crate::shares::Share;
 use crate::store::{Batch, Outcome, Store};
 
 /// How long after its answer a client is expected back: a few round trips.
 const LINGER: Duration = Duration::from_millis(3);
 
+/// What became of a batch, and the drafts that it held.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) outcome: Outcome,
+    pub(super) drafts: Vec<Draft>,
+}
+
 pub(super) struct Job {
     pub(super) batch: Batch,
-    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+    pub(super) reply: oneshot::Sender<Result<Answer, Error>>,
     pub(super) share: Share,
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::queue::{Job, Queue};
+use super::queue::{Answer, Job, Queue};
 use crate::domain::lane::Lane;
 use crate::store::{self, Batch, Outcome, Store};
 
@@ -57,13 +57,17 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     let mut bisection = Bisection::default();
     let mut parts = vec![Part { range: 0..batches.len(), unknown: false }];
     while let Some(mut part) = parts.pop() {
-        let (batches, replies) = (&batches[part.range.clone()], &mut replies[part.range.clone()]);
+        let range = part.range.clone();
+        let (batches, replies) = (&mut batches[range.clone()], &mut replies[range]);
         // A client that is gone has no ear for its answer; its events are in the log all the same.
         let answers = replies.iter_mut().filter_map(Option::take).map(|(reply, _share)| reply);
         match append(batches, part.unknown, store).await {
             Ok(outcomes) => {
                 wake_lanes(&outcomes, wake);
-                answers.zip(outcomes).for_each(|(reply, outcome)| drop(reply.send(Ok(outcome))));
+                for ((reply, outcome), batch) in answers.zip(outcomes).zip(batches) {
+                    let drafts = std::mem::take(&mut batch.drafts);
+                    drop(reply.send(Ok(Answer { outcome, drafts })));
+                }
             }
             Err(error) if batches.len() > 1 && bisection.goes_on(store).await => {
                 drop(answers);

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Batch, Outcome, Receipt};
+use crate::domain::conflict::{Conflict, With};
 use crate::domain::draft::{Draft, Stamp};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -132,17 +133,17 @@ pub(super) fn judge(offers: &[Offer], mut tails: HashMap<TenantId, Tail>, now: T
     Verdict { outcomes, entries, heads, epochs }
 }
 
-/// The first draft whose event id has other content, in the log or before it in the batch; the
-/// latter stands nowhere: at [`Position::START`].
+/// The first draft whose event id has other content, in the log or before it in the batch.
 fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
-    let mut twins: HashMap<EventId, (&Fingerprint, Position)> = HashMap::new();
+    let mut earlier: HashMap<EventId, (&Fingerprint, With)> = HashMap::new();
     for (index, (draft, fingerprint)) in offer.drafts().enumerate() {
-        let known = tail.known.get(&draft.event_id).map(|k| (&k.fingerprint, k.receipt.position));
-        let (other, position) = known.unwrap_or_else(|| {
-            *twins.entry(draft.event_id).or_insert((fingerprint, Position::START))
+        let known = tail.known.get(&draft.event_id);
+        let logged = known.map(|k| (&k.fingerprint, With::Logged(k.receipt.position)));
+        let (other, with) = logged.unwrap_or_else(|| {
+            *earlier.entry(draft.event_id).or_insert((fingerprint, With::EarlierInBatch(index)))
         });
         if other != fingerprint {
-            return Some(Outcome::Conflict { index, position });
+            return Some(Outcome::Conflict(Conflict { index, with }));
         }
     }
     None
@@ -194,6 +195,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Offer, Tail, Verdict, judge};
+    use crate::domain::conflict::{Conflict, With};
     use crate::domain::draft::{Content, Draft, Origin, Place};
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
@@ -243,13 +245,13 @@ mod tests {
         judge(&offers, HashMap::from([(diku(), tail)]), Time::from_ms(1_000))
     }
 
-    /// The positions of a batch's receipts, or the index and position of its conflict.
-    fn positions(outcome: &Outcome) -> Result<Vec<u64>, (usize, u64)> {
+    /// The positions of a batch's receipts, or its conflict.
+    fn positions(outcome: &Outcome) -> Result<Vec<u64>, Conflict> {
         match outcome {
             Outcome::Appended { receipts, .. } => {
                 Ok(receipts.iter().map(|r| r.position.number()).collect())
             }
-            Outcome::Conflict { index, position } => Err((*index, position.number())),
+            Outcome::Conflict(conflict) => Err(*conflict),
             Outcome::NotEnabled => panic!("the tenant is enabled"),
         }
     }
@@ -274,15 +276,17 @@ mod tests {
             vec![create(3, "[]"), create(2, "{}")],
         ]);
         let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
-        assert_eq!(positions, [Ok(vec![11]), Err((2, 11)), Ok(vec![12, 13])]);
+        let logged = Conflict { index: 2, with: With::Logged(Position::from_column(11)) };
+        assert_eq!(positions, [Ok(vec![11]), Err(logged), Ok(vec![12, 13])]);
         assert!(verdict.entries.iter().all(|entry| entry.envelope.last_delete_all.is_none()));
         assert!(verdict.epochs.is_empty());
     }
 
     #[test]
-    fn a_conflict_within_a_batch_stands_nowhere() {
-        let verdict = judged(&[vec![create(1, "{}"), create(1, "[]")]]);
-        assert_eq!(positions(&verdict.outcomes[0]), Err((1, 0)));
+    fn a_conflict_within_a_batch_names_the_earlier_draft() {
+        let verdict = judged(&[vec![create(2, "{}"), create(1, "{}"), create(1, "[]")]]);
+        let conflict = Conflict { index: 2, with: With::EarlierInBatch(1) };
+        assert_eq!(positions(&verdict.outcomes[0]), Err(conflict));
         assert!(verdict.entries.is_empty() && verdict.heads.is_empty());
     }
 

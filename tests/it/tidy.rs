@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("store", &["domain", "clock"]),
     ("sink", &["domain"]),
     ("shares", &["domain"]),
-    ("intake", &["domain", "shares", "store", "tasks"]),
+    ("intake", &["domain", "clock", "shares", "store", "tasks"]),
     ("metrics", &["store"]),
     ("follow", &["domain", "clock", "store", "sink", "metrics", "tasks"]),
     ("http", &["domain", "clock", "shares", "store", "intake", "follow", "metrics"]),

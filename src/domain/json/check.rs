@@ -1,11 +1,12 @@
 //! The one place that refuses depth and duplicate names, which JSON's grammar allows.
 //!
-//! Fed with a text whose grammar is right; feeds `change` and `process_event`. One pass, no
-//! recursion: memory is bounded by the depth limit and by the names of the open objects.
+//! Fed with a text whose grammar is right; feeds `change` and `process_event` with the members of an
+//! object, which the same pass finds. No recursion: memory is bounded by the depth limit and by the
+//! names of the open objects.
 
 use std::collections::HashSet;
 
-use super::walk::{Name, member_name, skip_space, string_end};
+use super::walk::{Name, member_name, skip_space, string_end, trim_end};
 use super::{Raw, segment};
 
 /// What is wrong with a JSON text beyond its grammar.
@@ -57,13 +58,20 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Refuses brackets nested deeper than `depth_max` (the text's own count 1) and duplicate names.
-pub fn check(raw: &Raw, depth_max: usize) -> Result<(), Defect> {
+/// Returns the members of an object in their order, and of anything else none. Refuses brackets
+/// nested deeper than `depth_max` (the text's own count 1) and duplicate names.
+pub fn read_object(raw: &Raw, depth_max: usize) -> Result<Vec<(Name<'_>, Raw)>, Defect> {
     let text = raw.as_bytes();
-    let (mut levels, mut at) = (Vec::new(), 0);
+    let (mut levels, mut members) = (Vec::new(), Vec::new());
+    let (mut at, mut value) = (0, 0);
     while at < text.len() {
         match text[at] {
-            b'"' if expects_name(&levels) => at = enter_member(text, at, &mut levels)?,
+            b'"' if expects_name(&levels) => {
+                at = enter_member(text, at, &mut levels)?;
+                if levels.len() == 1 {
+                    value = at;
+                }
+            }
             b'"' => at = string_end(text, at),
             bracket @ (b'{' | b'[') => {
                 if levels.len() == depth_max {
@@ -72,18 +80,29 @@ pub fn check(raw: &Raw, depth_max: usize) -> Result<(), Defect> {
                 levels.push(level(bracket));
                 at += 1;
             }
-            b'}' | b']' => {
-                levels.pop();
-                at += 1;
-            }
-            b',' => {
-                next(&mut levels);
+            end @ (b'}' | b']' | b',') => {
+                if let Some(name) = member_that_ends(&levels) {
+                    members.push((name, raw.part(value..trim_end(text, at))));
+                }
+                if end == b',' {
+                    next(&mut levels);
+                } else {
+                    levels.pop();
+                }
                 at += 1;
             }
             _ => at += 1,
         }
     }
-    Ok(())
+    Ok(members)
+}
+
+/// The name of the outermost object's member that ends with the innermost open bracket's item.
+fn member_that_ends<'a>(levels: &[Level<'a>]) -> Option<Name<'a>> {
+    match levels {
+        [Level::Object { name, .. }] => name.clone(),
+        _ => None,
+    }
 }
 
 fn level<'a>(bracket: u8) -> Level<'a> {
@@ -133,11 +152,14 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::Raw;
-    use super::{Defect, FEW, JsonIssue, check};
+    use super::{Defect, FEW, JsonIssue, read_object};
 
     fn checked(text: &str, depth_max: usize) -> Result<(), (JsonIssue, String)> {
         let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
-        check(&raw, depth_max).map_err(|Defect { issue, pointer }| (issue, pointer))
+        match read_object(&raw, depth_max) {
+            Ok(_) => Ok(()),
+            Err(Defect { issue, pointer }) => Err((issue, pointer)),
+        }
     }
 
     #[test]
@@ -147,6 +169,27 @@ mod tests {
         assert_eq!(checked(&format!("{}{}", "[".repeat(64), "]".repeat(64)), 64), Ok(()));
         assert!(checked(&format!("{}{}", "[".repeat(65), "]".repeat(65)), 64).is_err());
         assert_eq!(checked("7", 0), Ok(()));
+    }
+
+    #[test]
+    fn members_keep_their_order_and_bytes() {
+        let text = r#"{"b":1.10 ,"a" : [1, {"x":"}"}],"\u0063":"\"]","d":{} , "e":null }"#;
+        let raw = Raw::parse(&Bytes::from_static(text.as_bytes())).unwrap();
+        let members: Vec<_> = read_object(&raw, 3).unwrap();
+        let members =
+            members.iter().map(|(name, value)| (name.text().into_owned(), value.as_str()));
+        let expected = [
+            ("b", "1.10"),
+            ("a", r#"[1, {"x":"}"}]"#),
+            ("c", r#""\"]""#),
+            ("d", "{}"),
+            ("e", "null"),
+        ];
+        assert!(members.eq(expected.map(|(name, value)| (name.to_owned(), value))));
+        for none in ["{ }", "[1,{\"a\":2}]", "7"] {
+            let raw = Raw::parse(&Bytes::from_static(none.as_bytes())).unwrap();
+            assert!(read_object(&raw, 3).unwrap().is_empty(), "{none}");
+        }
     }
 
     #[test]

@@ -57,6 +57,14 @@ pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Where the value ends that `end` stands behind, white space aside.
+pub(super) fn trim_end(text: &[u8], mut end: usize) -> usize {
+    while matches!(text[end - 1], b' ' | b'\t' | b'\n' | b'\r') {
+        end -= 1;
+    }
+    end
+}
+
 /// Behind the closing quote of the string that begins at `quote`.
 pub(super) fn string_end(text: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::metadata::ProblemMetadata;
 use super::{LISTED_MAX, Problem, clip};
+use crate::domain::conflict::With;
 use crate::domain::violation::{self, Violation};
 
 /// When to try again what was refused for want of room, or while the store is away.
@@ -103,7 +104,12 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
         Problem::UnknownEntity(unknown) | Problem::UnknownProcessEvent(unknown) => {
             unknown.known.iter().take(LISTED_MAX).map(|name| parameter("known", name)).collect()
         }
-        Problem::EventIdConflict { pointer, position } => {
+        Problem::EventIdConflict { pointer, with } => {
+            // 0 is what clients know an event by that is in no log.
+            let position = match with {
+                With::Logged(position) => position.number(),
+                With::EarlierInBatch(_) => 0,
+            };
             vec![parameter("pointer", pointer), parameter("position", &position.to_string())]
         }
         Problem::BodyTooLarge { bytes_max } => vec![parameter("bytesMax", &bytes_max.to_string())],

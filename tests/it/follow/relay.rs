@@ -241,8 +241,8 @@ async fn a_page_has_at_most_4_mib_but_at_least_one_event() {
     let stage = Stage::new(1, &tenants).await;
     for tenant in &tenants {
         for (id, bytes) in [(1, 5 << 20), (2, 3 << 20), (3, 3 << 20), (4, 10)] {
-            let body = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(bytes)));
-            stage.append(tenant, vec![Draft { body, ..create_in(tenant, id) }]).await;
+            let content = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(bytes)));
+            stage.append(tenant, vec![Draft { content, ..create_in(tenant, id) }]).await;
         }
     }
     let followers = stage.follow();

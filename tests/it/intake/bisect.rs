@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use event_gateway::clock::System;
-use event_gateway::intake::{Accepted, Config, Error, Intake, Wake, Writers};
+use event_gateway::intake::{Appended, Config, Error, GroupCommit, Wake, Writers};
 use event_gateway::store::{self, Access, Batch, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ const GROUP: u128 = 40;
 struct Stage {
     _folder: TempDir,
     store: Arc<Moody>,
-    intake: Arc<Intake>,
+    intake: Arc<GroupCommit>,
     _writers: Writers,
 }
 
@@ -33,18 +33,18 @@ impl Stage {
         let store = Arc::new(Moody::new(inner));
         let shared: Arc<dyn Store> = store.clone();
         let (intake, writers) =
-            Intake::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
+            GroupCommit::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
         Self { _folder: folder, store, intake: Arc::new(intake), _writers: writers }
     }
 
-    fn submit(&self, id: u128) -> JoinHandle<Result<Accepted, Error>> {
+    fn submit(&self, id: u128) -> JoinHandle<Result<Appended, Error>> {
         let (intake, batch) =
             (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
         tokio::spawn(async move { intake.submit(batch).await })
     }
 
     /// What becomes of a group of one commit, in the order of their ids, in that mood.
-    async fn group(&self, mood: Mood) -> Vec<Result<Accepted, Error>> {
+    async fn group(&self, mood: Mood) -> Vec<Result<Appended, Error>> {
         self.store.is(Mood::Holding);
         let first = self.submit(0);
         while self.store.begun.load(Ordering::SeqCst) == 0 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_gateway::clock::System;
 use event_gateway::domain::lane::Lane;
-use event_gateway::intake::{Accepted, Config, Error, Intake, Wake, Writers};
+use event_gateway::intake::{Appended, Config, Error, GroupCommit, Wake, Writers};
 use event_gateway::store::{self, Access, Batch, Store, Tenants};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::support::store_fixture::{college, diku, log_id};
 struct Stage {
     _folder: TempDir,
     store: Arc<Moody>,
-    intake: Arc<Intake>,
+    intake: Arc<GroupCommit>,
     writers: Writers,
     woken: Arc<Mutex<Vec<Lane>>>,
 }
@@ -46,11 +46,11 @@ impl Stage {
             move |lane| woken.lock().unwrap().push(lane)
         });
         let shared: Arc<dyn Store> = store.clone();
-        let (intake, writers) = Intake::start(&Config::default(), &shared, &wake);
+        let (intake, writers) = GroupCommit::start(&Config::default(), &shared, &wake);
         Self { _folder: folder, store, intake: Arc::new(intake), writers, woken }
     }
 
-    fn submit(&self, id: u128) -> tokio::task::JoinHandle<Result<Accepted, Error>> {
+    fn submit(&self, id: u128) -> tokio::task::JoinHandle<Result<Appended, Error>> {
         let (intake, batch) =
             (self.intake.clone(), Batch { tenant: diku(), drafts: vec![create(id)] });
         tokio::spawn(async move { intake.submit(batch).await })
@@ -200,14 +200,14 @@ async fn a_tenant_may_not_fill_the_queue_of_all() {
     let stage = Stage::new(None).await;
     let shared: Arc<dyn Store> = stage.store.clone();
     let config = Config { tenant_bytes_max: 3000, queue_bytes_max: 10_000, ..Config::default() };
-    let (intake, _writers) = Intake::start(&config, &shared, &(Arc::new(|_| {}) as Wake));
+    let (intake, _writers) = GroupCommit::start(&config, &shared, &(Arc::new(|_| {}) as Wake));
     let intake = Arc::new(intake);
     stage.store.is(Mood::Holding);
     let large = |id| {
-        let body = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(2000)));
+        let content = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(2000)));
         Batch {
             tenant: diku(),
-            drafts: vec![event_gateway::domain::draft::Draft { body, ..create(id) }],
+            drafts: vec![event_gateway::domain::draft::Draft { content, ..create(id) }],
         }
     };
     let waiting = tokio::spawn({

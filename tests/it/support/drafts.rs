@@ -43,16 +43,16 @@ pub fn origin(tenant: TenantId, context: &[(&str, &str)]) -> Origin {
     Origin { tenant, headers: Arc::new(headers(context)) }
 }
 
-pub fn created(new: &str) -> Body {
+pub fn created(new: &str) -> Content {
     Content::Change { states: States::Create { new: raw(new) }, wire_form: WireForm::Convention }
 }
 
-pub fn updated(old: &str, new: &str) -> Body {
+pub fn updated(old: &str, new: &str) -> Content {
     let states = States::Update { old: raw(old), new: raw(new) };
     Content::Change { states, wire_form: WireForm::Convention }
 }
 
-pub fn deleted(old: &str) -> Body {
+pub fn deleted(old: &str) -> Content {
     Content::Change { states: States::Delete { old: raw(old) }, wire_form: WireForm::Convention }
 }
 

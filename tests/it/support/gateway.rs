@@ -22,7 +22,7 @@ use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::published::Published;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
-use event_gateway::intake::{self, Intake, Wake, Writers};
+use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
 use event_gateway::sink::Opened;
 use event_gateway::store::{self, Access, Scan, Store};
 use event_gateway::{http, store::Slice};
@@ -56,7 +56,6 @@ impl Setup {
             answer_timeout: PATIENCE,
             body_timeout: PATIENCE,
             batch_changes_max: 1000,
-            record_bytes_max: 64 << 10,
             reads_max: 2,
             readers_max: 100,
             tenant_readers_max: 100,
@@ -67,7 +66,7 @@ impl Setup {
         };
         Self {
             http,
-            intake: intake::Config::default(),
+            intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
             relay: false,
             around: Box::new(|store| store),
         }
@@ -97,12 +96,15 @@ impl Setup {
         }
         let seen = (self.around)(store.clone());
         let wake: Wake = Arc::new(|_| ());
-        let (intake, writers) = Intake::start(&self.intake, &seen, &wake);
+        let settings = Arc::new(settings());
+        let deps =
+            IntakeDeps { store: seen.clone(), settings: settings.clone(), clock: clock.clone() };
+        let (intake, writers) = Intake::start(&self.intake, deps, &wake);
         let (pages, ticks) = watch::channel(());
         let health = Arc::new(Health::default());
         let parts = http::HttpDeps {
             config: self.http,
-            settings: Arc::new(settings()),
+            settings,
             store: seen.clone(),
             intake: Arc::new(intake),
             published: Arc::new(Published::new(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use event_gateway::domain::draft::Draft;
-use event_gateway::intake::{Config, Error, Intake, Wake};
+use event_gateway::intake::{Config, Error, GroupCommit, Wake};
 use event_gateway::store::{self, Batch};
 
 use crate::support::drafts::{create_in, key};
@@ -18,7 +18,7 @@ pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
     let stage = Stage::<B>::new().await;
     stage.bench.choke().await;
     let (intake, writers) =
-        Intake::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
+        GroupCommit::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
     let intake = Arc::new(intake);
     let submitted: Vec<_> = (1..=BATCHES)
         .map(|id| {

@@ -1,5 +1,6 @@
 //! Epochs: what lies before and what behind a topic's DELETE_ALL.
 
+use event_gateway::domain::conflict::Conflict;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::Outcome;
@@ -75,7 +76,7 @@ pub async fn a_dropped_delete_all_begins_no_epoch<B: Bench>() {
     let stage = Stage::<B>::new().await;
     stage.post(&[create(1)]).await;
     let outcomes = stage.append(&[&[delete_all(ITEM, 2), other(1)], &[create(3)]]).await;
-    assert!(matches!(outcomes[0], Outcome::Conflict { index: 1, .. }));
+    assert!(matches!(outcomes[0], Outcome::Conflict(Conflict { index: 1, .. })));
     stage.post(&[create(4)]).await;
     assert_eq!(epochs(&stage, &diku()).await, [None, None, None]);
 }

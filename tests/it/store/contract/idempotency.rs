@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::domain::conflict::{Conflict, With};
 use event_gateway::domain::draft::{Content, Draft};
 use event_gateway::domain::entity::EventName;
-use event_gateway::domain::position::Position;
 use event_gateway::domain::subject::Subject;
 use event_gateway::store::{Batch, Outcome};
 use tokio::task::JoinSet;
@@ -16,9 +16,9 @@ use crate::support::drafts::{
 };
 use crate::support::store_fixture::{Bench, Stage, college, diku, position, positions, receipts};
 
-/// What a conflict says.
+/// A conflict with an event in the log.
 fn conflict(index: usize, at: u64) -> Outcome {
-    Outcome::Conflict { index, position: position(at) }
+    Outcome::Conflict(Conflict { index, with: With::Logged(position(at)) })
 }
 
 pub async fn the_same_content_gets_its_first_receipt_again<B: Bench>() {
@@ -169,7 +169,8 @@ pub async fn a_dropped_batch_leaves_no_trace<B: Bench>() {
 pub async fn twins_of_other_content_in_a_batch_conflict_and_stand_nowhere<B: Bench>() {
     let stage = Stage::<B>::new().await;
     let outcomes = stage.append(&[&[create(1), create(2), other(1)]]).await;
-    assert_eq!(outcomes, [Outcome::Conflict { index: 2, position: Position::START }]);
+    let with = With::EarlierInBatch(0);
+    assert_eq!(outcomes, [Outcome::Conflict(Conflict { index: 2, with })]);
     assert!(stage.log(&diku()).await.is_empty());
     assert_eq!(positions(&stage.append(&[&[other(1)]]).await[0]), [1]);
 }

@@ -1,0 +1,34 @@
+//! A conflict: an event id that stands for other content already.
+//!
+//! Found by a store's append; told by `intake` and `http`. Nothing of its batch is written.
+
+use std::fmt;
+
+use super::position::Position;
+
+/// Which draft of a batch conflicts, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// The draft's index in its batch, from 0.
+    pub index: usize,
+    /// The event that has its id.
+    pub with: With,
+}
+
+/// The event that has a draft's id, and other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum With {
+    /// An event in the log, at this position.
+    Logged(Position),
+    /// A draft before it in the same batch, at this index.
+    EarlierInBatch(usize),
+}
+
+impl fmt::Display for With {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Logged(position) => write!(f, "in the log at position {position}"),
+            Self::EarlierInBatch(_) => f.write_str("elsewhere in this batch"),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A receipt as its client reads it.
+//!
+//! Fed by `submit` with what `intake` built; each is written into the answer, and none is kept.
+
+use std::fmt::Display;
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::position::LogId;
+use crate::follow::published::PublishedUpTo;
+use crate::intake::{Posted, Receipt};
+
+/// One receipt, and whether its event is published.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReceiptView<'a> {
+    event_id: Text<'a>,
+    topic: &'a str,
+    key: &'a str,
+    r#type: &'a str,
+    position: u64,
+    time: Text<'a>,
+    published: Option<bool>,
+}
+
+impl<'a> ReceiptView<'a> {
+    pub(super) fn new(receipt: &'a Receipt, log_id: LogId, up_to: &PublishedUpTo) -> Self {
+        let Receipt { event_id, topic, key, event_type, position, time } = receipt;
+        Self {
+            event_id: Text(event_id),
+            topic: topic.as_str(),
+            key: key.as_str(),
+            r#type: event_type.as_str(),
+            position: position.number(),
+            time: Text(time),
+            published: up_to.covers(log_id, topic, key, *position),
+        }
+    }
+}
+
+/// All receipts of a batch, in order.
+pub(super) struct ReceiptViews<'a> {
+    pub(super) posted: &'a Posted,
+    pub(super) up_to: &'a PublishedUpTo,
+}
+
+impl Serialize for ReceiptViews<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Posted { receipts, log_id, .. } = self.posted;
+        let view = |receipt| ReceiptView::new(receipt, *log_id, self.up_to);
+        serializer.collect_seq(receipts.iter().map(view))
+    }
+}
+
+/// What is written as its text.
+struct Text<'a>(&'a dyn Display);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}

@@ -1,0 +1,104 @@
+//! Group commit: batches on their way into the log, many requests to a commit.
+//!
+//! Fed by `Intake::post`; feeds `writer` through a `queue` each, then whoever waits. Requests that
+//! arrive while a commit is under way share the next one. A batch that is in the queue is appended
+//! whether its client still waits or not, and whatever the store has against others of its commit.
+//! Memory is bounded: what doesn't fit is refused at once, and nothing of it was written.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::config::Config;
+use super::error::Error;
+use super::queue::{Answer, Job, Queue};
+use super::writer::{self, Wake};
+use crate::domain::draft::Draft;
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::shares::{Full, Shares};
+use crate::store::{self, Batch, Outcome, Receipt, Store};
+use crate::tasks::{Ended, Tasks};
+
+/// A batch that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The tenant's log.
+    pub log_id: LogId,
+    /// What it held.
+    pub drafts: Vec<Draft>,
+    /// One per draft, in order.
+    pub receipts: Vec<Receipt>,
+    /// Whether any of the drafts was there before.
+    pub repeated: bool,
+}
+
+/// The queues of what is to be appended.
+pub struct GroupCommit {
+    queues: Vec<mpsc::Sender<Job>>,
+    waiting: Arc<Shares>,
+}
+
+/// The tasks that append; they end once every [`GroupCommit`] is gone and the queues are empty.
+pub struct Writers(Tasks);
+
+impl Writers {
+    /// The next one to end, which none does while there is a [`GroupCommit`].
+    pub async fn ended(&mut self) -> Ended {
+        self.0.ended().await
+    }
+
+    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked,
+    /// if one did.
+    pub async fn finish(self) -> Option<Ended> {
+        self.0.finish().await
+    }
+}
+
+impl GroupCommit {
+    /// Starts as many writers as the store likes.
+    pub fn start(config: &Config, store: &Arc<dyn Store>, wake: &Wake) -> (Self, Writers) {
+        let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
+        for writer in 0..store.writers() {
+            let (sender, jobs) = mpsc::channel(config.queue_batches_max);
+            queues.push(sender);
+            let queue = Queue::new(config, jobs, store);
+            tasks.spawn(
+                format!("intake writer {writer}"),
+                writer::run(queue, store.clone(), wake.clone()),
+            );
+        }
+        let waiting = Shares::new(config.queue_bytes_max, config.tenant_bytes_max);
+        (Self { queues, waiting }, Writers(tasks))
+    }
+
+    /// Appends a batch, and returns once it is durable. Dropping the future does not undo it.
+    pub async fn submit(&self, batch: Batch) -> Result<Appended, Error> {
+        let bytes = batch.drafts.iter().map(Draft::memory_bytes).sum();
+        let share = self.waiting.take(&batch.tenant, bytes).map_err(|full| match full {
+            Full::All => Error::Full,
+            Full::Tenant => Error::TenantFull(batch.tenant.clone()),
+        })?;
+        let queue = &self.queues[self.writer_of(&batch.tenant)];
+        let (reply, answer) = oneshot::channel();
+        queue.try_send(Job { batch, reply, share }).map_err(|_| Error::Full)?;
+        let lost = || store::Error::Unknown("the writer is gone".to_owned());
+        let Answer { outcome, drafts } = answer.await.map_err(|_| lost())??;
+        match outcome {
+            Outcome::Appended { log_id, receipts, repeated, .. } => {
+                Ok(Appended { log_id, drafts, receipts, repeated })
+            }
+            Outcome::Conflict(conflict) => Err(Error::Conflict(conflict)),
+            Outcome::NotEnabled => Err(Error::NotEnabled),
+        }
+    }
+
+    /// A tenant is always at the same writer, so that writers don't wait for each other's locks.
+    fn writer_of(&self, tenant: &TenantId) -> usize {
+        let mut hash = DefaultHasher::new();
+        tenant.hash(&mut hash);
+        usize::try_from(hash.finish() % self.queues.len() as u64)
+            .expect("less than the number of queues")
+    }
+}

@@ -1,0 +1,90 @@
+//! Receipts: what whoever posted gets for each draft, built once it is durable.
+//!
+//! Fed by `Intake::post` with what became of a batch; read by `http`. An event that was in the log
+//! before is told as it stands there: settings may give it another topic and key by now.
+
+use crate::domain::draft::Draft;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::key::Key;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::store::{self, Store};
+
+use super::group_commit::Appended;
+
+/// A post that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The tenant's log.
+    pub log_id: LogId,
+    /// One per draft, in order.
+    pub receipts: Vec<Receipt>,
+    /// Whether any of the drafts was in the log before.
+    pub repeats: Repeats,
+}
+
+/// Whether any draft of a post was in the log before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// None was.
+    None,
+    /// Some were, and are told as they stand there.
+    Found,
+    /// Some were, but the store could not be read: topics and keys are those of the drafts.
+    Unreadable,
+}
+
+/// A draft's place in the log, the first time that it was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event's id.
+    pub event_id: EventId,
+    /// The event's topic.
+    pub topic: Topic,
+    /// The record's id.
+    pub key: Key,
+    /// The event's type.
+    pub event_type: EventType,
+    /// Its position in the tenant's log.
+    pub position: Position,
+    /// When it was appended, by the store's clock.
+    pub time: Time,
+}
+
+impl Posted {
+    /// Builds the receipts. Asks the store for the events if any draft was there before.
+    pub(super) async fn new(store: &dyn Store, tenant: &TenantId, appended: Appended) -> Self {
+        let Appended { log_id, drafts, receipts: places, repeated } = appended;
+        let mut repeats = if repeated { Repeats::Found } else { Repeats::None };
+        let mut receipts = Vec::with_capacity(drafts.len());
+        for (draft, place) in drafts.into_iter().zip(places) {
+            let mut receipt = Receipt::new(draft, place);
+            if repeats == Repeats::Found
+                && let Err(error) = receipt.correct(store, tenant).await
+            {
+                tracing::warn!(%tenant, %error, "failed to read the events that were posted before");
+                repeats = Repeats::Unreadable;
+            }
+            receipts.push(receipt);
+        }
+        Self { log_id, receipts, repeats }
+    }
+}
+
+impl Receipt {
+    fn new(draft: Draft, place: store::Receipt) -> Self {
+        let event_type = draft.event_type();
+        let Draft { event_id, topic, key, .. } = draft;
+        Self { event_id, topic, key, event_type, position: place.position, time: place.time }
+    }
+
+    /// Takes topic and key from the log.
+    async fn correct(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<(), store::Error> {
+        if let Some(event) = store.find(tenant, self.event_id).await? {
+            (self.topic, self.key) = (event.topic, event.key);
+        }
+        Ok(())
+    }
+}
