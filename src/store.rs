@@ -8,10 +8,9 @@
 #[macro_use]
 mod sql;
 
-mod ends;
+mod append;
 mod error;
 mod event_counts;
-mod judge;
 mod leases;
 mod mongodb;
 mod place;

@@ -297,14 +297,8 @@ impl Worker {
 
     /// A lane without events needs no producer. `false` at `stop`.
     async fn wait_for_first_event(&self) -> Result<bool, End> {
-        while self
-            .deps
-            .store
-            .changed_since(self.lane, store::ChangeToken::START)
-            .await?
-            .heads
-            .is_empty()
-        {
+        let start = store::ChangeToken::START;
+        while self.deps.store.changed_since(self.lane, start).await?.heads.is_empty() {
             self.deps.health.healthy(&self.who);
             self.wait_for_work().await;
             if self.stop.is_cancelled() {

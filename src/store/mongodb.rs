@@ -9,22 +9,22 @@
 //! replica.
 
 mod append;
+mod bulk;
 mod changed;
 mod collections;
 mod connect;
 mod cursors;
+mod error;
 mod event_counts;
-mod fault;
 mod leases;
 mod log;
-mod many;
+mod open_transactions;
 mod parking;
 mod read;
 mod resize;
 mod rows;
 mod tenants;
 mod transaction;
-mod under_way;
 
 use ::mongodb::bson::doc;
 use ::mongodb::options::SessionOptions;
@@ -32,10 +32,10 @@ use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::ends::Ends;
+use super::append::head_cache::HeadCache;
 use super::{Access, Error, Store};
 use collections::Collections;
-use fault::{fault, writing};
+use error::{store_error, writing};
 
 /// How to reach MongoDB.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub struct Config {
 pub(super) struct Mongodb {
     client: Client,
     collections: Collections,
-    ends: Ends<append::Seen>,
+    head_cache: HeadCache<append::HeadVersion>,
 }
 
 impl Mongodb {
@@ -63,21 +63,21 @@ impl Mongodb {
                 Access::Serve => collections.make(&database).await?,
                 Access::Attach | Access::Alone => collections.made(&database).await?,
             }
-            collections.under_way.tidy().await
+            collections.open_transactions.tidy().await
         };
         opening.await.map_err(|error| connect::named(config, error))?;
-        Ok(Self { client: database.client().clone(), collections, ends: Ends::new() })
+        Ok(Self { client: database.client().clone(), collections, head_cache: HeadCache::new() })
     }
 
     /// A session whose reads all see one state.
     async fn snapshot(&self) -> Result<ClientSession, Error> {
         let snapshot = SessionOptions::builder().snapshot(true).build();
-        self.client.start_session().with_options(snapshot).await.map_err(fault)
+        self.client.start_session().with_options(snapshot).await.map_err(store_error)
     }
 
     /// A session whose reads see its earlier reads and writes, even on another primary.
     async fn session(&self) -> Result<ClientSession, Error> {
-        self.client.start_session().await.map_err(fault)
+        self.client.start_session().await.map_err(store_error)
     }
 }
 

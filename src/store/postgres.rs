@@ -6,7 +6,7 @@
 
 mod append;
 mod cursors;
-mod fault;
+mod error;
 mod leases;
 mod log;
 mod migrate;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::ends::Ends;
+use super::append::head_cache::HeadCache;
 use super::{Access, Error, Store};
 pub(super) use options::place;
 use session::Sessions;
@@ -72,7 +72,7 @@ pub enum Server {
 /// An open store.
 pub(super) struct Postgres {
     sessions: Sessions,
-    ends: Ends<append::Seen>,
+    head_cache: HeadCache<append::HeadVersion>,
     writers: usize,
 }
 
@@ -84,7 +84,7 @@ impl Postgres {
         let sessions = Sessions::new(config, options, &durable);
         let connections = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
         let writers = connections.saturating_sub(OTHERS).clamp(1, WRITERS_MAX);
-        Ok(Self { sessions, ends: Ends::new(), writers })
+        Ok(Self { sessions, head_cache: HeadCache::new(), writers })
     }
 }
 
@@ -100,6 +100,6 @@ impl Store for Postgres {
 
     async fn check(&self) -> Result<(), Error> {
         let check = sqlx::query(sql!("postgres/check_write.sql"));
-        self.sessions.one().await?.write(check).await.map(drop)
+        self.sessions.acquire().await?.write(check).await.map(drop)
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::append::plan::{IdempotencyRecord, LogState};
 use super::event_counts::{EventCounts, ParkedCounts};
-use super::judge::{Known, Tail};
 use super::{EnabledTenant, Error, Head, LaneLease, LogLedger, Receipt};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -146,8 +146,8 @@ pub(super) fn cursor(row: &impl Columns) -> Result<Cursor, Error> {
 }
 
 /// A locked head's columns: the tenant's tail, as far as they tell.
-pub(super) fn tail(row: &impl Columns) -> Result<(TenantId, Tail), Error> {
-    let tail = Tail {
+pub(super) fn log_state(row: &impl Columns) -> Result<(TenantId, LogState), Error> {
+    let log = LogState {
         log_id: log_id(row)?,
         lane: lane(row)?,
         position: position(row)?,
@@ -155,11 +155,13 @@ pub(super) fn tail(row: &impl Columns) -> Result<(TenantId, Tail), Error> {
         epochs: HashMap::new(),
         known: HashMap::new(),
     };
-    Ok((tenant(row)?, tail))
+    Ok((tenant(row)?, log))
 }
 
 /// An idempotency row's columns.
-pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Error> {
+pub(super) fn idempotency_record(
+    row: &impl Columns,
+) -> Result<(TenantId, EventId, IdempotencyRecord), Error> {
     let (tenant, event_id) = (tenant(row)?, event_id(row)?);
     let receipt = Receipt { position: position(row)?, time: time(row)? };
     let fingerprint = row.bytes("fingerprint")?.try_into().map_err(|_| {
@@ -167,7 +169,7 @@ pub(super) fn known(row: &impl Columns) -> Result<(TenantId, EventId, Known), Er
             "table idempotency, tenant `{tenant}`, event {event_id}: no fingerprint"
         ))
     })?;
-    Ok((tenant, event_id, Known { receipt, fingerprint }))
+    Ok((tenant, event_id, IdempotencyRecord { receipt, fingerprint }))
 }
 
 /// The columns of the event counts, at that time.

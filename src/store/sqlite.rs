@@ -11,7 +11,7 @@ mod append;
 mod backup;
 mod connections;
 mod cursors;
-mod fault;
+mod error;
 mod files;
 mod leases;
 mod log;

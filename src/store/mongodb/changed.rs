@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
 
-use super::{Mongodb, many, rows};
+use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
 use crate::store::{ChangeToken, Changed, Error};
 
@@ -32,7 +32,7 @@ impl Mongodb {
         since: ChangeToken,
     ) -> Result<Changed, Error> {
         let mut session = self.snapshot().await?;
-        let under_way = vec![
+        let open_transactions = vec![
             doc! { "$match": { "open": true } },
             doc! { "$project": { "begun": 1, "for_ms": { "$subtract": ["$$NOW", "$time"] } } },
         ];
@@ -40,9 +40,9 @@ impl Mongodb {
         let all = vec![
             doc! { "$match": ours },
             doc! { "$project": { "log_id": 1, "position": 1 } },
-            doc! { "$unionWith": { "coll": self.collections.under_way.rows().name(), "pipeline": under_way } },
+            doc! { "$unionWith": { "coll": self.collections.open_transactions.rows().name(), "pipeline": open_transactions } },
         ];
-        let found = many::aggregate(&self.collections.heads, all, &mut session).await?;
+        let found = bulk::aggregate(&self.collections.heads, all, &mut session).await?;
         let now = session.snapshot_time();
         let now = now.ok_or_else(|| Error::Unavailable("a snapshot told no time".to_owned()))?;
         self.told(found, since, token(now)).await
@@ -66,7 +66,7 @@ impl Mongodb {
             }
         }
         if longest_ms > rows::ms(UNDER_WAY_MAX) {
-            self.collections.under_way.end_others(UNDER_WAY_MAX).await?;
+            self.collections.open_transactions.end_others(UNDER_WAY_MAX).await?;
         }
         Ok(Changed { heads, token: until.max(since) })
     }

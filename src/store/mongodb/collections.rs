@@ -30,8 +30,8 @@ use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use ::mongodb::options::IndexOptions;
 use ::mongodb::{Collection, Database, IndexModel};
 
-use super::fault::{is_there, reading, writing};
-use super::under_way::UnderWay;
+use super::error::{is_there, reading, writing};
+use super::open_transactions::OpenTransactions;
 use crate::store::Error;
 use crate::store::error::nothing_there;
 
@@ -50,7 +50,7 @@ pub(super) struct Collections {
     pub(super) leases: Rows,
     pub(super) parked: Rows,
     pub(super) replicas: Rows,
-    pub(super) under_way: UnderWay,
+    pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
 }
 
@@ -69,7 +69,7 @@ impl Collections {
             leases: rows("leases"),
             parked: rows("parked"),
             replicas: rows("replicas"),
-            under_way: UnderWay::new(rows("transactions")),
+            open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
         }
     }
@@ -85,7 +85,7 @@ impl Collections {
 
     /// Makes those that are missing, and their indexes: a transaction makes none of them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
-        let under_way = self.under_way.rows();
+        let open_transactions = self.open_transactions.rows();
         for rows in [
             &self.idempotency,
             &self.epochs,
@@ -93,7 +93,7 @@ impl Collections {
             &self.lanes,
             &self.leases,
             &self.replicas,
-            under_way,
+            open_transactions,
             &self.checks,
         ] {
             let name = rows.name();

@@ -15,7 +15,7 @@ use ::mongodb::{Client, Database};
 use secrecy::ExposeSecret;
 
 use super::Config;
-use super::fault::reading;
+use super::error::reading;
 use crate::store::Error;
 
 const APP_NAME: &str = "event-gateway";

@@ -6,8 +6,8 @@
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 
-use super::fault::{reading, writing};
-use super::many::{self, Upserted};
+use super::bulk::{self, Upserted};
+use super::error::{reading, writing};
 use super::{Mongodb, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
@@ -82,7 +82,7 @@ impl Cursors for Mongodb {
             doc! { "q": row, "u": { "$set": stands }, "upsert": true }
         };
         let each = cursors.iter().map(checkpoint).collect();
-        Ok(match many::upsert(&self.collections.cursors, each).await? {
+        Ok(match bulk::upsert(&self.collections.cursors, each).await? {
             Upserted::All => LeaseCheck::Held,
             Upserted::NotThoseThatDoNotFit => LeaseCheck::Lost,
         })
@@ -106,11 +106,11 @@ impl Mongodb {
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut session = self.session().await?;
         let ours = doc! { "lane": i32::from(lane.number()) };
-        let tenants = reading(many::find(&self.collections.tenants, ours, &mut session)).await?;
+        let tenants = reading(bulk::find(&self.collections.tenants, ours, &mut session)).await?;
         let tenants = tenants.iter().map(|row| rows::tenant(row)).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<_> = tenants.iter().map(|tenant| id(tenant, follower)).collect();
         let ours = doc! { "_id": { "$in": ids } };
-        reading(many::find(&self.collections.cursors, ours, &mut session)).await
+        reading(bulk::find(&self.collections.cursors, ours, &mut session)).await
     }
 }
 

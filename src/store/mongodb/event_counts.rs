@@ -10,7 +10,7 @@ use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, doc};
 
 use super::collections::{Collections, Rows};
-use super::{many, rows};
+use super::{bulk, rows};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::event_counts::{EventCounts, ParkedCounts};
@@ -24,11 +24,11 @@ pub(super) async fn event_counts(
     collections: &Collections,
     session: &mut ClientSession,
 ) -> Result<EventCounts, Error> {
-    let heads = many::aggregate(&collections.heads, vec![], session).await?;
+    let heads = bulk::aggregate(&collections.heads, vec![], session).await?;
     let heads = heads.iter().map(|row| rows::head(row)).collect::<Result<Vec<_>, _>>()?;
     let relay = vec![doc! { "$match": { "_id.follower": "relay" } }];
     let mut cursors = HashMap::new();
-    for row in many::aggregate(&collections.cursors, relay, session).await? {
+    for row in bulk::aggregate(&collections.cursors, relay, session).await? {
         let tenant = rows::noun(rows::document(&row, "_id")?, "tenant", TenantId::parse)?;
         cursors.insert(tenant, rows::cursor(&row)?);
     }
@@ -65,7 +65,7 @@ async fn oldest(
             doc! { "$match": { "_id": { "$in": places } } },
             doc! { "$group": { "_id": null, "waits_ms": { "$max": waits } } },
         ];
-        for row in many::aggregate(events, pipeline, session).await? {
+        for row in bulk::aggregate(events, pipeline, session).await? {
             let waits_ms = u64::try_from(rows::number(&row, "waits_ms")?).unwrap_or_default();
             longest = longest.max(Duration::from_millis(waits_ms));
         }
@@ -77,7 +77,7 @@ async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<Par
     let group =
         doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
     let mut parked_counts = ParkedCounts::default();
-    for row in many::aggregate(parked, vec![doc! { "$group": group }], session).await? {
+    for row in bulk::aggregate(parked, vec![doc! { "$group": group }], session).await? {
         let count = |name| rows::number(&row, name).map(i64::unsigned_abs);
         match rows::text(&row, "_id")? {
             "parked" | "releasing" => {

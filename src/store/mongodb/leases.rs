@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
 use super::collections::Collections;
-use super::fault::{reading, writing, written};
+use super::error::{reading, writing, written};
 use super::resize::Resize;
-use super::transaction::{self, Body, Failed};
-use super::{Mongodb, many, rows};
+use super::transaction::{self, TransactionBody, TransactionError};
+use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::{Error, LaneLease, Lease, LeaseCheck, Leases, Members, leases};
@@ -36,7 +36,7 @@ impl Leases for Mongodb {
             return Err(Error::Refused("LANES must be at least 1".to_owned()));
         }
         transaction::commit(
-            &self.collections.under_way,
+            &self.collections.open_transactions,
             &Lanes { collections: &self.collections, wanted },
         )
         .await
@@ -112,10 +112,10 @@ impl Leases for Mongodb {
     async fn members(&self) -> Result<Members, Error> {
         let mut session = self.snapshot().await?;
         let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
-        let there = many::aggregate(&self.collections.replicas, there, &mut session).await?;
+        let there = bulk::aggregate(&self.collections.replicas, there, &mut session).await?;
         let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
         let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
-        let lanes = many::aggregate(&self.collections.leases, lanes, &mut session).await?;
+        let lanes = bulk::aggregate(&self.collections.leases, lanes, &mut session).await?;
         Ok(Members {
             replicas: there
                 .iter()
@@ -127,7 +127,7 @@ impl Leases for Mongodb {
 
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {
         let resize = Resize { collections: &self.collections, by, lanes, moves };
-        transaction::commit(&self.collections.under_way, &resize).await
+        transaction::commit(&self.collections.open_transactions, &resize).await
     }
 }
 
@@ -148,7 +148,7 @@ impl Mongodb {
         let taken = writing(take.return_document(ReturnDocument::After)).await;
         if let Err(Error::Unknown(_)) = taken {
             // Whoever parked something when it died has locked the row.
-            self.collections.under_way.end_others(transaction::TOO_LONG).await?;
+            self.collections.open_transactions.end_others(transaction::TOO_LONG).await?;
         }
         let row = taken?;
         let term = row.map(|row| rows::number(&row, "term")).transpose().map_err(written)?;
@@ -171,10 +171,10 @@ struct Lanes<'a> {
 }
 
 #[async_trait]
-impl Body for Lanes<'_> {
+impl TransactionBody for Lanes<'_> {
     type Done = u16;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<u16, Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<u16, TransactionError> {
         let Collections { lanes, leases, .. } = self.collections;
         let there = lanes.count_documents(doc! {}).session(&mut *session).await?;
         if there > 0 {

@@ -18,9 +18,9 @@ impl Log for Mongodb {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
-        let append = Append::new(&self.collections, &self.ends, batches);
-        let judged = transaction::commit(&self.collections.under_way, &append).await?;
-        Ok(append.committed(judged))
+        let append = Append::new(&self.collections, &self.head_cache, batches);
+        let planned = transaction::commit(&self.collections.open_transactions, &append).await?;
+        Ok(append.committed(planned))
     }
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {

@@ -8,9 +8,9 @@ use ::mongodb::bson::{Document, RawDocument, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::fault::{reading, writing};
-use super::transaction::{self, Body, Failed};
-use super::{Mongodb, cursors, event_counts, many, rows};
+use super::error::{reading, writing};
+use super::transaction::{self, TransactionBody, TransactionError};
+use super::{Mongodb, bulk, cursors, event_counts, rows};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
@@ -39,7 +39,7 @@ impl Parking for Mongodb {
         let of_relay = doc! { "_id": cursors::id(tenant, &Follower::relay()) };
         let pipeline = vec![doc! { "$match": of_relay }, doc! { "$unionWith": with }];
         let found =
-            many::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?)
+            bulk::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?)
                 .await?;
         let (mut cursor, mut all) = (None, Vec::new());
         for row in &found {
@@ -68,7 +68,7 @@ impl Parking for Mongodb {
                 "open": { "$sum": { "$cond": [open, 1_i64, 0_i64] } },
             } },
         ];
-        let last = many::aggregate(&self.collections.parked, last, &mut session).await?;
+        let last = bulk::aggregate(&self.collections.parked, last, &mut session).await?;
         let last = last.iter().map(|row| {
             let log = rows::document(row, "_id")?;
             let (tenant, log_id) =
@@ -81,7 +81,7 @@ impl Parking for Mongodb {
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
         let park = Park { collections: &self.collections, lease, parked };
-        transaction::commit(&self.collections.under_way, &park).await
+        transaction::commit(&self.collections.open_transactions, &park).await
     }
 
     async fn request(
@@ -104,7 +104,7 @@ impl Parking for Mongodb {
 impl Mongodb {
     async fn find_parked(&self, filter: Document) -> Result<Vec<Parked>, Error> {
         let mut session = self.session().await?;
-        let found = reading(many::find(&self.collections.parked, filter, &mut session)).await?;
+        let found = reading(bulk::find(&self.collections.parked, filter, &mut session)).await?;
         let mut parked = found.iter().map(|row| parked(row)).collect::<Result<Vec<_>, _>>()?;
         parked.sort_by(|one, other| {
             (&one.tenant, one.position).cmp(&(&other.tenant, other.position))
@@ -120,10 +120,10 @@ struct Park<'a> {
 }
 
 #[async_trait]
-impl Body for Park<'_> {
+impl TransactionBody for Park<'_> {
     type Done = LeaseCheck;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<LeaseCheck, Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<LeaseCheck, TransactionError> {
         let Collections { leases, parked: rows, .. } = self.collections;
         let lane = i32::from(self.lease.lane.number());
         let term = self.lease.term.cast_signed();

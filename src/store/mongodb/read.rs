@@ -11,8 +11,8 @@ use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, doc};
 
 use super::collections::Collections;
-use super::fault::reading;
-use super::{many, rows};
+use super::error::reading;
+use super::{bulk, rows};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
@@ -72,7 +72,7 @@ async fn heads(
 ) -> Result<HashMap<TenantId, Head>, Error> {
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant.as_str()).collect();
     let ours = doc! { "_id": { "$in": Vec::from_iter(tenants) } };
-    let found = reading(many::find(&collections.heads, ours, session)).await?;
+    let found = reading(bulk::find(&collections.heads, ours, session)).await?;
     found.iter().map(|row| Ok((rows::tenant(row)?, rows::head(row)?))).collect()
 }
 

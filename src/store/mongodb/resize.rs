@@ -12,8 +12,8 @@ use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::leases::lasts;
-use super::transaction::{Body, Failed};
-use super::{many, rows};
+use super::transaction::{TransactionBody, TransactionError};
+use super::{bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::{Error, leases};
@@ -27,10 +27,10 @@ pub(super) struct Resize<'a> {
 }
 
 #[async_trait]
-impl Body for Resize<'_> {
+impl TransactionBody for Resize<'_> {
     type Done = ();
 
-    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         self.refuse_others(session).await?;
         self.change_tenants(session).await?;
         self.change_lanes(session).await
@@ -38,7 +38,7 @@ impl Body for Resize<'_> {
 }
 
 impl Resize<'_> {
-    async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let Collections { leases, replicas, .. } = self.collections;
         let there = doc! { "$expr": lasts() };
         let not_held =
@@ -48,7 +48,7 @@ impl Resize<'_> {
         refuse(others, leases::in_use)
     }
 
-    async fn change_tenants(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn change_tenants(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let Collections { tenants, heads, parked, .. } = self.collections;
         let mut by_lane: BTreeMap<Lane, Vec<&str>> = BTreeMap::new();
         for (tenant, lane) in self.moves {
@@ -65,14 +65,14 @@ impl Resize<'_> {
         refuse(tenants.count_documents(beyond).session(session).await?, leases::left_out)
     }
 
-    async fn change_lanes(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn change_lanes(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let Collections { tenants, lanes, leases, .. } = self.collections;
         let mut term = 0;
-        for row in many::find(leases, doc! {}, session).await? {
+        for row in bulk::find(leases, doc! {}, session).await? {
             term = term.max(rows::number(&row, "term")?);
         }
         let mut counts: BTreeMap<Lane, i64> = Lane::all(self.lanes).map(|lane| (lane, 0)).collect();
-        for row in many::find(tenants, doc! {}, session).await? {
+        for row in bulk::find(tenants, doc! {}, session).await? {
             *counts.entry(rows::lane(&row, "lane")?).or_default() += 1;
         }
         lanes.delete_many(doc! {}).session(&mut *session).await?;
@@ -87,7 +87,7 @@ impl Resize<'_> {
     }
 }
 
-fn refuse(some: u64, why: impl FnOnce(i64) -> Error) -> Result<(), Failed> {
+fn refuse(some: u64, why: impl FnOnce(i64) -> Error) -> Result<(), TransactionError> {
     if some == 0 { Ok(()) } else { Err(why(some.cast_signed()).into()) }
 }
 

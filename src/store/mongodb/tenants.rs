@@ -9,9 +9,9 @@ use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::fault::reading;
-use super::transaction::{self, Body, Failed};
-use super::{Mongodb, many, rows};
+use super::error::reading;
+use super::transaction::{self, TransactionBody, TransactionError};
+use super::{Mongodb, bulk, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::{EnabledTenant, Error, Tenants};
@@ -20,7 +20,7 @@ use crate::store::{EnabledTenant, Error, Tenants};
 impl Tenants for Mongodb {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let introduction = Introduction { collections: &self.collections, tenant, log_id };
-        transaction::commit(&self.collections.under_way, &introduction).await
+        transaction::commit(&self.collections.open_transactions, &introduction).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -34,8 +34,8 @@ impl Tenants for Mongodb {
 
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         let mut session = self.session().await?;
-        let tenants = reading(many::find(&self.collections.tenants, doc! {}, &mut session)).await?;
-        let heads = reading(many::find(&self.collections.heads, doc! {}, &mut session)).await?;
+        let tenants = reading(bulk::find(&self.collections.tenants, doc! {}, &mut session)).await?;
+        let heads = reading(bulk::find(&self.collections.heads, doc! {}, &mut session)).await?;
         let heads = heads.iter().map(|row| Ok((rows::tenant(row)?, rows::position(row)?)));
         let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
         let enabled = tenants.iter().map(|row| {
@@ -60,7 +60,7 @@ impl Tenants for Mongodb {
     ) -> Result<bool, Error> {
         let [old, new] = [old, new].map(|id| id.to_string());
         let renewal = Renewal { collections: &self.collections, tenant, old, new, at };
-        transaction::commit(&self.collections.under_way, &renewal).await
+        transaction::commit(&self.collections.open_transactions, &renewal).await
     }
 }
 
@@ -71,10 +71,10 @@ struct Introduction<'a> {
 }
 
 #[async_trait]
-impl Body for Introduction<'_> {
+impl TransactionBody for Introduction<'_> {
     type Done = ();
 
-    async fn run(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let Introduction { collections, tenant, log_id } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
         let seen =
@@ -110,10 +110,10 @@ struct Renewal<'a> {
 }
 
 #[async_trait]
-impl Body for Renewal<'_> {
+impl TransactionBody for Renewal<'_> {
     type Done = bool;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<bool, Failed> {
+    async fn run(&self, session: &mut ClientSession) -> Result<bool, TransactionError> {
         let Collections { heads, tenants, parked, .. } = self.collections;
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
         let renew = || doc! { "$set": { "log_id": &self.new } };

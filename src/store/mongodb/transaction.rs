@@ -15,8 +15,8 @@ use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
 use tokio::time::{sleep, timeout};
 
-use super::fault::{ANSWERS_WITHIN, fault, no_answer, text};
-use super::under_way::UnderWay;
+use super::error::{ANSWERS_WITHIN, no_answer, store_error, text};
+use super::open_transactions::OpenTransactions;
 use crate::store::Error;
 
 /// How long a body is repeated: longer than it takes until a dead replica's locks are broken.
@@ -30,44 +30,47 @@ const COMMITS_MAX: u32 = 3;
 const PAUSE_MS_MAX: u64 = 16;
 
 /// Why a body came to nothing.
-pub(super) enum Failed {
+pub(super) enum TransactionError {
     /// Nobody is to blame: run it again.
-    Again(String),
+    Retry(String),
     /// It would fail again.
-    Over(Error),
+    Fatal(Error),
 }
 
-impl From<Cause> for Failed {
+impl From<Cause> for TransactionError {
     fn from(cause: Cause) -> Self {
         if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) {
-            return Self::Again(text(&cause));
+            return Self::Retry(text(&cause));
         }
-        Self::Over(fault(cause))
+        Self::Fatal(store_error(cause))
     }
 }
 
-impl From<Error> for Failed {
+impl From<Error> for TransactionError {
     fn from(error: Error) -> Self {
-        Self::Over(error)
+        Self::Fatal(error)
     }
 }
 
 /// What is done in a transaction.
 #[async_trait]
-pub(super) trait Body: Sync {
+pub(super) trait TransactionBody: Sync {
     /// What comes of it, true once it is committed.
     type Done: Send;
 
     /// Runs in the transaction.
-    async fn run(&self, session: &mut ClientSession) -> Result<Self::Done, Failed>;
+    async fn run(&self, session: &mut ClientSession) -> Result<Self::Done, TransactionError>;
 }
 
 /// Runs a body and commits it.
-pub(super) async fn commit<B: Body>(under_way: &UnderWay, body: &B) -> Result<B::Done, Error> {
-    let (since, mut session) = (Instant::now(), begin(under_way.client()).await?);
+pub(super) async fn commit<B: TransactionBody>(
+    open_transactions: &OpenTransactions,
+    body: &B,
+) -> Result<B::Done, Error> {
+    let (since, mut session) = (Instant::now(), begin(open_transactions.client()).await?);
     for attempt in 0.. {
         let waited = (attempt > 0).then(|| since.elapsed());
-        let why = match attempted(under_way, body, &mut session, waited).await {
+        let why = match attempted(open_transactions, body, &mut session, waited).await {
             Ok(done) => match committed(&mut session).await {
                 Ok(()) => return Ok(done),
                 Err(failed) => failed,
@@ -80,11 +83,11 @@ pub(super) async fn commit<B: Body>(under_way: &UnderWay, body: &B) -> Result<B:
             }
         };
         match why {
-            Failed::Over(error) => return Err(error),
-            Failed::Again(why) if since.elapsed() > PATIENCE => {
+            TransactionError::Fatal(error) => return Err(error),
+            TransactionError::Retry(why) if since.elapsed() > PATIENCE => {
                 return Err(Error::Unavailable(why));
             }
-            Failed::Again(_) => sleep(pause(attempt)).await,
+            TransactionError::Retry(_) => sleep(pause(attempt)).await,
         }
     }
     unreachable!("an endless loop ends by returning")
@@ -93,34 +96,34 @@ pub(super) async fn commit<B: Body>(under_way: &UnderWay, body: &B) -> Result<B:
 /// Without causal consistency: a transaction would wait until its snapshot holds what its session
 /// did before, which takes as long as the rest of it. What must hold is checked in it.
 async fn begin(client: &Client) -> Result<ClientSession, Error> {
-    client.start_session().causal_consistency(false).await.map_err(fault)
+    client.start_session().causal_consistency(false).await.map_err(store_error)
 }
 
 /// `waited` since the first attempt.
-async fn attempted<B: Body>(
-    under_way: &UnderWay,
+async fn attempted<B: TransactionBody>(
+    open_transactions: &OpenTransactions,
     body: &B,
     session: &mut ClientSession,
     waited: Option<Duration>,
-) -> Result<B::Done, Failed> {
+) -> Result<B::Done, TransactionError> {
     let attempt = async {
         match waited {
-            None => under_way.begin(session).await?,
+            None => open_transactions.begin(session).await?,
             Some(waited) if waited > SUSPICIOUS_AFTER => {
-                under_way.end_others(TOO_LONG).await?;
-                under_way.begin(session).await?;
+                open_transactions.end_others(TOO_LONG).await?;
+                open_transactions.begin(session).await?;
             }
             Some(_) => {}
         }
         session.start_transaction().read_concern(ReadConcern::snapshot()).await?;
-        under_way.end(session).await?;
+        open_transactions.end(session).await?;
         body.run(session).await
     };
     timeout(ANSWERS_WITHIN, attempt).await.map_err(|_| Error::Unavailable(no_answer()))?
 }
 
 /// A server that did not say whether it committed is asked again, which changes nothing if it did.
-async fn committed(session: &mut ClientSession) -> Result<(), Failed> {
+async fn committed(session: &mut ClientSession) -> Result<(), TransactionError> {
     let mut last = no_answer();
     for _ in 0..COMMITS_MAX {
         match timeout(ANSWERS_WITHIN, session.commit_transaction()).await {

@@ -18,7 +18,7 @@ use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved, sql};
 impl Cursors for Postgres {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
         let find = whose(sqlx::query(sql!("postgres/cursor_find.sql")), tenant, follower);
-        self.sessions.one().await?.find_one(find).await?.as_ref().map(sql::cursor).transpose()
+        self.sessions.acquire().await?.find_one(find).await?.as_ref().map(sql::cursor).transpose()
     }
 
     async fn load_lane(
@@ -29,7 +29,7 @@ impl Cursors for Postgres {
         let find = sqlx::query(sql!("postgres/cursor_find_lane.sql"))
             .bind(i64::from(lane.number()))
             .bind(follower.to_string());
-        let found = self.sessions.one().await?.find_all(find).await?;
+        let found = self.sessions.acquire().await?.find_all(find).await?;
         found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
     }
 
@@ -50,7 +50,7 @@ impl Cursors for Postgres {
                 stands(stands(advance, to), seen)
             }
         };
-        match self.sessions.one().await?.write(advance).await? {
+        match self.sessions.acquire().await?.write(advance).await? {
             1 => Ok(Moved::Moved),
             _ => Ok(Moved::Stale(self.load(tenant, follower).await?)),
         }
@@ -71,7 +71,7 @@ impl Cursors for Postgres {
             .bind(each.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
-        let written = self.sessions.one().await?.write(checkpoint).await?;
+        let written = self.sessions.acquire().await?.write(checkpoint).await?;
         Ok(if written == each.len() as u64 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 }

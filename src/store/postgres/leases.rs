@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::fault::committed;
+use super::error::committed;
 use super::rows::{self, Statement};
 use super::session::Session;
 use crate::domain::lane::Lane;
@@ -39,7 +39,7 @@ impl Leases for Postgres {
     async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
         let take = sqlx::query(sql!("postgres/lease_take.sql"));
         let take = take.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
-        let taken = self.sessions.one().await?.write_one(take).await?;
+        let taken = self.sessions.acquire().await?.write_one(take).await?;
         let lease = |row: PgRow| Ok(Lease { lane, term: row.integer("term")?.unsigned_abs() });
         taken.map(lease).transpose().map_err(committed)
     }
@@ -47,20 +47,20 @@ impl Leases for Postgres {
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error> {
         let seize = sqlx::query(sql!("postgres/lease_seize.sql"));
         let seize = seize.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
-        let seized = self.sessions.one().await?.write_one(seize).await?;
+        let seized = self.sessions.acquire().await?.write_one(seize).await?;
         let row = seized.ok_or_else(|| leases::no_such(lane))?;
         Ok(Lease { lane, term: row.integer("term").map_err(committed)?.unsigned_abs() })
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error> {
         let renew = of(sqlx::query(sql!("postgres/lease_renew.sql")), lease).bind(ms(ttl));
-        let renewed = self.sessions.one().await?.write(renew).await?;
+        let renewed = self.sessions.acquire().await?.write(renew).await?;
         Ok(if renewed == 1 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
         let release = of(sqlx::query(sql!("postgres/lease_release.sql")), lease);
-        self.sessions.one().await?.write(release).await.map(drop)
+        self.sessions.acquire().await?.write(release).await.map(drop)
     }
 
     async fn heartbeat(
@@ -71,7 +71,7 @@ impl Leases for Postgres {
     ) -> Result<Option<String>, Error> {
         let attend = sqlx::query(sql!("postgres/replica_attend.sql"));
         let attend = attend.bind(replica.to_owned()).bind(instance.to_owned()).bind(ms(ttl));
-        let row = self.sessions.one().await?.write_one(attend).await?;
+        let row = self.sessions.acquire().await?.write_one(attend).await?;
         let before =
             row.map(|row| row.text_if_any("before").map(|before| before.map(str::to_owned)));
         before.unwrap_or(Ok(None)).map_err(committed)
@@ -79,11 +79,11 @@ impl Leases for Postgres {
 
     async fn deregister(&self, replica: &str) -> Result<(), Error> {
         let leave = sqlx::query(sql!("postgres/replica_leave.sql")).bind(replica.to_owned());
-        self.sessions.one().await?.write(leave).await.map(drop)
+        self.sessions.acquire().await?.write(leave).await.map(drop)
     }
 
     async fn members(&self) -> Result<Members, Error> {
-        let mut session = self.sessions.one().await?;
+        let mut session = self.sessions.acquire().await?;
         let replicas = session.find(sqlx::query(sql!("postgres/replica_list.sql"))).await?;
         let lanes = session.find_all(sqlx::query(sql!("postgres/lease_list.sql"))).await?;
         Ok(Members {

@@ -14,7 +14,7 @@ use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice
 #[async_trait]
 impl Log for Postgres {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
-        append::append(&self.sessions, &self.ends, batches).await
+        append::append(&self.sessions, &self.head_cache, batches).await
     }
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::time::timeout;
 
-use super::fault::{fault, refusal};
+use super::error::{refusal, store_error};
 use super::options::{self, Durable};
 use super::verify::{refuse_swapping, verify};
 use super::{Config, Server};
@@ -64,21 +64,26 @@ async fn prepare(
         }
         Access::Attach | Access::Alone => made(&mut connection, schema).await?,
     }
-    connection.close().await.map_err(fault)?;
+    connection.close().await.map_err(store_error)?;
     Ok(durable)
 }
 
 /// Refuses a schema that this version did not make, and makes nothing.
 async fn made(connection: &mut PgConnection, schema: &str) -> Result<(), Error> {
     let find = sqlx::query(sql!("postgres/migration_find.sql")).bind(schema);
-    if find.fetch_optional(&mut *connection).await.map_err(fault)?.is_none() {
+    if find.fetch_optional(&mut *connection).await.map_err(store_error)?.is_none() {
         return Err(nothing_there("schema", schema));
     }
     let applied = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
-    let applied =
-        applied.map_err(fault)?.iter().map(|row| row.try_get("version")).collect::<Result<_, _>>();
-    let (applied, ours): (BTreeSet<i64>, BTreeSet<i64>) =
-        (applied.map_err(fault)?, MIGRATOR.iter().map(|migration| migration.version).collect());
+    let applied = applied
+        .map_err(store_error)?
+        .iter()
+        .map(|row| row.try_get("version"))
+        .collect::<Result<_, _>>();
+    let (applied, ours): (BTreeSet<i64>, BTreeSet<i64>) = (
+        applied.map_err(store_error)?,
+        MIGRATOR.iter().map(|migration| migration.version).collect(),
+    );
     if applied != ours {
         let why = format!(
             "the schema `{schema}` was made by another version: use the one that serves it"
@@ -91,7 +96,7 @@ async fn made(connection: &mut PgConnection, schema: &str) -> Result<(), Error> 
 /// Who may not make schemas may still fill one that was made for it.
 async fn migrator(connection: &mut PgConnection, schema: &str) -> Result<Migrator, Error> {
     let find = sqlx::query(sql!("postgres/schema_find.sql")).bind(schema);
-    let found = find.fetch_optional(connection).await.map_err(fault)?.is_some();
+    let found = find.fetch_optional(connection).await.map_err(store_error)?.is_some();
     let create_schemas = if found { vec![] } else { vec![Cow::Owned(format!("\"{schema}\""))] };
     Ok(Migrator {
         migrations: MIGRATOR.migrations.clone(),

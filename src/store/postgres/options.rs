@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::fault::refusal;
+use super::error::refusal;
 use super::{Config, Server};
 use crate::store::Error;
 

@@ -22,7 +22,7 @@ use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, tr
 impl Parking for Postgres {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
         let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
-        self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+        self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
     async fn relayed(
@@ -49,13 +49,13 @@ impl Parking for Postgres {
     async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
         let find =
             sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
-        self.sessions.one().await?.find_all(find).await?.iter().map(sql::parked).collect()
+        self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
     async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
         let list =
             sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
-        self.sessions.one().await?.find_all(list).await?.iter().map(sql::ledger).collect()
+        self.sessions.acquire().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
 
     async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
@@ -91,13 +91,13 @@ impl Parking for Postgres {
         let ask = sqlx::query(sql!("postgres/parked_ask.sql"));
         let ask = ask.bind(request.as_str()).bind(reason.map(str::to_owned));
         let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
-        Ok(self.sessions.one().await?.write(ask).await? == 1)
+        Ok(self.sessions.acquire().await?.write(ask).await? == 1)
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {
         let row = self
             .sessions
-            .one()
+            .acquire()
             .await?
             .find_one(sqlx::query(sql!("postgres/event_counts.sql")))
             .await?;

@@ -65,7 +65,7 @@ pub(super) async fn find(
     let find = sqlx::query(sql!("postgres/event_find.sql"))
         .bind(tenant.as_str())
         .bind(event_id.to_string());
-    let row = sessions.one().await?.find_one(find).await?;
+    let row = sessions.acquire().await?.find_one(find).await?;
     row.map(|row| sql::envelope(&row, tenant, sql::log_id(&row)?)).transpose()
 }
 
@@ -75,12 +75,12 @@ pub(super) async fn changed_since(
     lane: Lane,
     since: ChangeToken,
 ) -> Result<Changed, Error> {
-    let session = sessions.one().await?;
-    let run = sessions.run();
-    let since = if since.incarnation == run { since.at } else { ChangeToken::START.at };
+    let session = sessions.acquire().await?;
+    let incarnation = sessions.incarnation();
+    let since = if since.incarnation == incarnation { since.at } else { ChangeToken::START.at };
     let changed =
         sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
-    let (mut heads, mut token) = (Vec::new(), ChangeToken { incarnation: run, at: since });
+    let (mut heads, mut token) = (Vec::new(), ChangeToken { incarnation, at: since });
     for row in session.find_all(changed).await? {
         token.at = row.integer("mark")?;
         if row.integer_if_any("position")?.is_some() {

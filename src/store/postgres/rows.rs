@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
-use super::fault::fault;
+use super::error::store_error;
 use crate::domain::tenant::TenantId;
 use crate::store::Error;
 use crate::store::sql::Columns;
@@ -25,7 +25,7 @@ pub(super) fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
 }
 
 /// An error unless all of these rows were written.
-pub(super) fn whole(written: u64, rows: usize) -> Result<(), Error> {
+pub(super) fn ensure_rows(written: u64, rows: usize) -> Result<(), Error> {
     if written == rows as u64 {
         return Ok(());
     }
@@ -34,22 +34,22 @@ pub(super) fn whole(written: u64, rows: usize) -> Result<(), Error> {
 
 impl Columns for PgRow {
     fn integer(&self, name: &str) -> Result<i64, Error> {
-        self.try_get(name).map_err(fault)
+        self.try_get(name).map_err(store_error)
     }
 
     fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
-        self.try_get(name).map_err(fault)
+        self.try_get(name).map_err(store_error)
     }
 
     fn text(&self, name: &str) -> Result<&str, Error> {
-        self.try_get(name).map_err(fault)
+        self.try_get(name).map_err(store_error)
     }
 
     fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-        self.try_get(name).map_err(fault)
+        self.try_get(name).map_err(store_error)
     }
 
     fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-        self.try_get(name).map_err(fault)
+        self.try_get(name).map_err(store_error)
     }
 }

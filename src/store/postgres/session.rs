@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRo
 use tokio::time::timeout;
 
 use super::Config;
-use super::fault::{commit_fault, fault, is_victim, lone_fault};
+use super::error::{autocommit_error, commit_error, is_retryable, store_error};
 use super::options::{self, Durable, Setting};
 use super::rows::{self, Statement};
 use super::verify::verify;
@@ -68,18 +68,18 @@ impl Sessions {
 
     /// Another number than before once a connection was made: it may be to another server, or to
     /// one that was down meanwhile.
-    pub(super) fn run(&self) -> u64 {
+    pub(super) fn incarnation(&self) -> u64 {
         self.connected.load(Ordering::SeqCst)
     }
 
     /// For statements that each stand alone.
-    pub(super) async fn one(&self) -> Result<Session, Error> {
+    pub(super) async fn acquire(&self) -> Result<Session, Error> {
         self.within(ANSWERS_WITHIN.min(self.reads_within)).await
     }
 
     async fn within(&self, answer_within: Duration) -> Result<Session, Error> {
         let connection = self.pool.acquire().await.map_err(|error| self.unavailable(error))?;
-        Ok(Session { connection: Some(connection), answer_within, victim: false })
+        Ok(Session { connection: Some(connection), answer_within, retryable: false })
     }
 
     /// The pool tries again what it can't connect to, and only tells that its patience is over.
@@ -87,20 +87,20 @@ impl Sessions {
         let refused = self.refused.lock().expect("no holder panics").take();
         refused
             .filter(|_| matches!(error, sqlx::Error::PoolTimedOut))
-            .unwrap_or_else(|| fault(error))
+            .unwrap_or_else(|| store_error(error))
     }
 
     /// With a transaction that writes.
     pub(super) async fn begin(&self) -> Result<Session, Error> {
-        let mut session = self.one().await?;
-        session.turn(sql!("postgres/begin.sql")).await.map_err(fault)?;
+        let mut session = self.acquire().await?;
+        session.control(sql!("postgres/begin.sql")).await.map_err(store_error)?;
         Ok(session)
     }
 
     /// With a transaction that sees one state of the store.
     pub(super) async fn begin_read(&self) -> Result<Session, Error> {
         let mut session = self.within(self.reads_within).await?;
-        session.turn(sql!("postgres/begin_read.sql")).await.map_err(fault)?;
+        session.control(sql!("postgres/begin_read.sql")).await.map_err(store_error)?;
         Ok(session)
     }
 }
@@ -110,20 +110,20 @@ pub(super) struct Session {
     /// `None` once it went back.
     connection: Option<PoolConnection<sqlx::Postgres>>,
     answer_within: Duration,
-    victim: bool,
+    retryable: bool,
 }
 
 impl Session {
     /// The rows that a statement finds.
     pub(super) async fn find(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let found = self.fetch(statement).await;
-        found.map_err(|error| self.noted(error, fault))
+        found.map_err(|error| self.noted(error, store_error))
     }
 
     /// The rows that a statement finds, when there is nothing else to ask.
     pub(super) async fn find_all(mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let rows = self.find(statement).await?;
-        self.end();
+        self.put_back();
         Ok(rows)
     }
 
@@ -134,7 +134,7 @@ impl Session {
 
     /// Writes exactly that many rows, within a transaction.
     pub(super) async fn insert(&mut self, statement: Statement, rows: usize) -> Result<(), Error> {
-        rows::whole(self.change(statement).await?, rows)
+        rows::ensure_rows(self.change(statement).await?, rows)
     }
 
     /// Runs a statement whose rows don't count, within a transaction.
@@ -144,50 +144,50 @@ impl Session {
 
     /// Changes what it finds, within a transaction; tells how many rows.
     pub(super) async fn change(&mut self, statement: Statement) -> Result<u64, Error> {
-        self.execute(statement).await.map_err(|error| self.noted(error, fault))
+        self.execute(statement).await.map_err(|error| self.noted(error, store_error))
     }
 
     /// Writes by a statement that is a transaction by itself; tells how many rows.
     pub(super) async fn write(mut self, statement: Statement) -> Result<u64, Error> {
-        let written = self.execute(statement).await.map_err(lone_fault)?;
-        self.end();
+        let written = self.execute(statement).await.map_err(autocommit_error)?;
+        self.put_back();
         Ok(written)
     }
 
     /// Writes by a statement that is a transaction by itself, and gives the rows back.
     pub(super) async fn write_rows(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let rows = self.fetch(statement).await;
-        rows.map_err(|error| self.noted(error, lone_fault))
+        rows.map_err(|error| self.noted(error, autocommit_error))
     }
 
     /// The same where there is one row, if any, and nothing else to ask.
     pub(super) async fn write_one(mut self, statement: Statement) -> Result<Option<PgRow>, Error> {
         let row = self.write_rows(statement).await?.pop();
-        self.end();
+        self.put_back();
         Ok(row)
     }
 
     /// Makes the transaction durable.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
-        self.turn(sql!("postgres/commit.sql")).await.map_err(commit_fault)?;
-        self.end();
+        self.control(sql!("postgres/commit.sql")).await.map_err(commit_error)?;
+        self.put_back();
         Ok(())
     }
 
     /// Ends a transaction where there was nothing to write.
     pub(super) async fn rollback(mut self) -> Result<(), Error> {
-        self.turn(sql!("postgres/rollback.sql")).await.map_err(fault)?;
-        self.end();
+        self.control(sql!("postgres/rollback.sql")).await.map_err(store_error)?;
+        self.put_back();
         Ok(())
     }
 
     /// Whether the transaction failed for another's sake, and may be run again.
-    pub(super) fn is_victim(&self) -> bool {
-        self.victim
+    pub(super) fn is_retryable(&self) -> bool {
+        self.retryable
     }
 
     /// Begins or ends a transaction.
-    async fn turn(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+    async fn control(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         let within = self.answer_within;
         timeout(within, sqlx::raw_sql(statement).execute(self.connection()))
             .await
@@ -213,12 +213,12 @@ impl Session {
     }
 
     fn noted(&mut self, error: sqlx::Error, meaning: fn(sqlx::Error) -> Error) -> Error {
-        self.victim = is_victim(&error);
+        self.retryable = is_retryable(&error);
         meaning(error)
     }
 
     /// Gives the connection back: nothing is open on it.
-    pub(super) fn end(&mut self) {
+    pub(super) fn put_back(&mut self) {
         self.connection = None;
     }
 }

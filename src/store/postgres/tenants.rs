@@ -13,7 +13,7 @@ use crate::store::{EnabledTenant, Error, Tenants, sql};
 impl Tenants for Postgres {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
-        if self.sessions.one().await?.find_one(find).await?.is_some() {
+        if self.sessions.acquire().await?.find_one(find).await?.is_some() {
             return Ok(());
         }
         let mut session = self.sessions.begin().await?;
@@ -31,13 +31,13 @@ impl Tenants for Postgres {
 
     async fn count(&self) -> Result<usize, Error> {
         let count = sqlx::query(sql!("postgres/tenant_count.sql"));
-        self.sessions.one().await?.find_one(count).await?.as_ref().map_or(Ok(0), sql::tenants)
+        self.sessions.acquire().await?.find_one(count).await?.as_ref().map_or(Ok(0), sql::tenants)
     }
 
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         let found = self
             .sessions
-            .one()
+            .acquire()
             .await?
             .find_all(sqlx::query(sql!("postgres/tenant_list.sql")))
             .await?;

@@ -8,7 +8,7 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::fault::{fault, no_transaction, refusal, swapped};
+use super::error::{no_transaction, refusal, store_error, swapped};
 use super::options::{Durable, Setting};
 use crate::store::Error;
 
@@ -27,7 +27,7 @@ pub(super) async fn verify(
     let found = sqlx::query(sql!("postgres/session_check.sql"))
         .fetch_all(connection)
         .await
-        .map_err(fault)?;
+        .map_err(store_error)?;
     let mut durable = Durable(String::new());
     for row in &found {
         let (name, value) = (text(row, "name")?, text(row, "setting")?);
@@ -40,7 +40,7 @@ pub(super) async fn verify(
 }
 
 fn text(row: &PgRow, column: &str) -> Result<String, Error> {
-    row.try_get(column).map_err(fault)
+    row.try_get(column).map_err(store_error)
 }
 
 /// Refuses what loses commits, texts or tables.
@@ -79,7 +79,7 @@ pub(super) async fn refuse_swapping(
     sqlx::raw_sql(sql!("postgres/begin.sql")).execute(&mut other).await.map_err(no_transaction)?;
     // Whoever is given the server of one that is idle has it as long as the transaction lasts.
     let (others, after) = (backend(&mut other).await?, backend(connection).await?);
-    other.close().await.map_err(fault)?;
+    other.close().await.map_err(store_error)?;
     if before == others || before != after {
         return Err(Error::Refused(swapped("two connections share one server process")));
     }
@@ -89,5 +89,5 @@ pub(super) async fn refuse_swapping(
 async fn backend(connection: &mut PgConnection) -> Result<i64, Error> {
     let row =
         sqlx::raw_sql(sql!("postgres/backend.sql")).fetch_one(connection).await.map_err(refusal)?;
-    row.try_get("pid").map_err(fault)
+    row.try_get("pid").map_err(store_error)
 }

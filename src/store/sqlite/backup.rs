@@ -13,7 +13,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::fault;
+use super::error::store_error;
 use super::files::{
     LOCKED_FOR, connect, folder_of, is_there, lock_folder, migrated, not_ours, of_file,
     refuse_other, refused,
@@ -79,14 +79,15 @@ pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>,
 /// Copies one state of the database, with what its WAL has.
 fn copy(path: &Path, to: &Path) -> Result<(), Error> {
     let source = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut target = Connection::open(to).map_err(fault)?;
+    let mut target = Connection::open(to).map_err(store_error)?;
     // It is synced as a file, and nobody knows its name before.
-    target.pragma_update(None, "journal_mode", "off").map_err(fault)?;
-    target.pragma_update(None, "synchronous", 0).map_err(fault)?;
-    let copied =
-        Backup::new(&source, &mut target).and_then(|copying| copying.step(-1)).map_err(fault)?;
+    target.pragma_update(None, "journal_mode", "off").map_err(store_error)?;
+    target.pragma_update(None, "synchronous", 0).map_err(store_error)?;
+    let copied = Backup::new(&source, &mut target)
+        .and_then(|copying| copying.step(-1))
+        .map_err(store_error)?;
     match copied {
-        StepResult::Done => target.close().map_err(|(_, error)| fault(error)),
+        StepResult::Done => target.close().map_err(|(_, error)| store_error(error)),
         _ => Err(Error::Unavailable(format!("`{}` is locked", path.display()))),
     }
 }
@@ -125,7 +126,7 @@ fn whole(path: &Path, told: &Path) -> Result<(), Error> {
 fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection =
-        Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(fault)?;
+        Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(store_error)?;
     migrated(told, &connection)?;
     match wal::flaws(&connection)?.as_slice() {
         [] => Ok(()),

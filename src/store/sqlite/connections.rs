@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
-use super::fault::{commit_fault, fault};
+use super::error::{commit_error, store_error};
 use super::place::Place;
 use super::wal::{self, Cycle, OnClose};
 use crate::store::Error;
@@ -105,7 +105,7 @@ impl Writer {
                 }
                 wal::on_close(&writer, OnClose::Empty)?;
             }
-            writer.close().map_err(|(_, error)| fault(error))?;
+            writer.close().map_err(|(_, error)| store_error(error))?;
             drop(locks);
             in_place.map_err(|error| {
                 error.told(|why| {
@@ -122,9 +122,10 @@ fn committed<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let writing = Transaction::new(connection, TransactionBehavior::Immediate).map_err(fault)?;
+    let writing =
+        Transaction::new(connection, TransactionBehavior::Immediate).map_err(store_error)?;
     let done = work(&writing)?;
-    writing.commit().map_err(commit_fault)?;
+    writing.commit().map_err(commit_error)?;
     Ok(done)
 }
 
@@ -155,7 +156,10 @@ impl Readers {
         blocking(move || {
             turn.run(|connection| {
                 kept.map_or(Ok(()), |kept| kept.place.check())?;
-                work(&*Transaction::new(connection, TransactionBehavior::Deferred).map_err(fault)?)
+                work(
+                    &*Transaction::new(connection, TransactionBehavior::Deferred)
+                        .map_err(store_error)?,
+                )
             })
         })
         .await

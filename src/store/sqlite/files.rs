@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::connections::{Kept, Locks, Readers, WAIT_MAX, Writer};
-use super::fault::fault;
+use super::error::store_error;
 use super::place::Place;
 use super::rows;
 use super::wal::{self, Cycle, OnClose};
@@ -117,7 +117,7 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
 /// Begins with a short WAL, and notes where the files stand.
 fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
     let page_bytes: u32 =
-        writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
+        writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(store_error)?;
     let cycle = Cycle::begin(writer, page_bytes)?;
     let place = Place::new(path, page_bytes).map_err(|e| refused("find the files of", path, &e))?;
     Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
@@ -131,8 +131,8 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     let mut writer =
         connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     refuse_uncounted(path, &writer)?;
-    writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(fault)?;
-    writer.pragma_update(None, "journal_mode", "wal").map_err(fault)?;
+    writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(store_error)?;
+    writer.pragma_update(None, "journal_mode", "wal").map_err(store_error)?;
     durable(&writer)?;
     MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
     rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
@@ -147,7 +147,7 @@ fn refuse_uncounted(path: &Path, writer: &Connection) -> Result<(), Error> {
     {
         return Ok(());
     }
-    if writer.table_exists(None, "tenants").map_err(fault)? {
+    if writer.table_exists(None, "tenants").map_err(store_error)? {
         return Err(uncounted(path));
     }
     match rows::get(writer, sql!("sqlite/tables_count.sql"), [], |row| row.integer("tables"))? {
@@ -185,24 +185,24 @@ pub(super) fn is_there(path: &Path) -> Result<(), Error> {
 /// `wal` does.
 pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-    let connection = connection.map_err(fault)?;
-    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    let connection = connection.map_err(store_error)?;
+    connection.busy_timeout(WAIT_MAX).map_err(store_error)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "foreign_keys", true).map_err(fault)?;
-    connection.pragma_update(None, "synchronous", FULL).map_err(fault)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(store_error)?;
+    connection.pragma_update(None, "synchronous", FULL).map_err(store_error)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(store_error)?;
     Ok(connection)
 }
 
 /// Refuses a connection whose commits would not be durable.
 fn durable(writer: &Connection) -> Result<(), Error> {
     let mode: String =
-        writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fault)?;
+        writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(store_error)?;
     if mode != "wal" {
         return Err(Error::Refused(format!("journal_mode is `{mode}`, but must be `wal`")));
     }
     let level: i64 =
-        writer.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(fault)?;
+        writer.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(store_error)?;
     if level < FULL {
         return Err(Error::Refused(format!(
             "synchronous is {level}, but must be 2 (FULL) or 3 (EXTRA)"
@@ -273,7 +273,7 @@ pub(super) fn refused(what: &str, path: &Path, error: &std::io::Error) -> Error 
 
 fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
     match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => fault(err),
+        rusqlite_migration::Error::RusqliteError { err, .. } => store_error(err),
         error => another_version(path, error),
     }
 }
@@ -284,7 +284,7 @@ fn uncounted(path: &Path) -> Error {
 
 /// Refuses a file that is no database of ours, or of a version that is newer than this one.
 pub(super) fn migrated(path: &Path, connection: &Connection) -> Result<(), Error> {
-    if !connection.table_exists(None, "tenants").map_err(fault)? {
+    if !connection.table_exists(None, "tenants").map_err(store_error)? {
         return Err(Error::Refused(not_ours(path)));
     }
     match MIGRATIONS.current_version(connection).map_err(|e| migration(path, e))? {

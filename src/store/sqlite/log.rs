@@ -12,18 +12,19 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::judge::Offer;
+use crate::store::append::plan::FingerprintedBatch;
 use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
 impl Log for Sqlite {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         let clock = self.clock.clone();
-        let offers: Vec<_> = batches.iter().map(|batch| Offer::new(batch).into_owned()).collect();
+        let batches: Vec<_> =
+            batches.iter().map(|batch| FingerprintedBatch::new(batch).into_owned()).collect();
         let bytes: usize =
-            offers.iter().flat_map(|o| &o.batch().drafts).map(Draft::memory_bytes).sum();
+            batches.iter().flat_map(|b| &b.batch().drafts).map(Draft::memory_bytes).sum();
         let appended =
-            self.writer.write(move |writing| append::append(writing, &*clock, &offers)).await;
+            self.writer.write(move |writing| append::append(writing, &*clock, &batches)).await;
         match &appended {
             Ok(_) if (bytes as u64) < self.failed_bytes.load(Ordering::Relaxed) => {}
             Ok(_) => self.failed_bytes.store(0, Ordering::Relaxed),

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Params, Row};
 
-use super::fault::{fault, unreadable};
+use super::error::{store_error, unreadable};
 use crate::store::Error;
 use crate::store::sql::Columns;
 
@@ -17,9 +17,9 @@ pub(super) fn each<T>(
     params: impl Params,
     mut look: impl FnMut(&Row) -> Result<ControlFlow<T>, Error>,
 ) -> Result<Option<T>, Error> {
-    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let mut rows = statement.query(params).map_err(fault)?;
-    while let Some(row) = rows.next().map_err(fault)? {
+    let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+    let mut rows = statement.query(params).map_err(store_error)?;
+    while let Some(row) = rows.next().map_err(store_error)? {
         if let ControlFlow::Break(found) = look(row)? {
             return Ok(Some(found));
         }
@@ -72,7 +72,7 @@ pub(super) fn change(
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute(params))
-        .map_err(fault)
+        .map_err(store_error)
 }
 
 /// Changes one row.
@@ -87,22 +87,22 @@ pub(super) fn write(connection: &Connection, sql: &str, params: impl Params) -> 
 
 impl Columns for Row<'_> {
     fn integer(&self, name: &str) -> Result<i64, Error> {
-        self.get(name).map_err(fault)
+        self.get(name).map_err(store_error)
     }
 
     fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
-        self.get(name).map_err(fault)
+        self.get(name).map_err(store_error)
     }
 
     fn text(&self, name: &str) -> Result<&str, Error> {
-        self.get_ref(name).map_err(fault)?.as_str().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_str().map_err(|e| unreadable(name, &e))
     }
 
     fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-        self.get_ref(name).map_err(fault)?.as_str_or_null().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_str_or_null().map_err(|e| unreadable(name, &e))
     }
 
     fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-        self.get_ref(name).map_err(fault)?.as_blob().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_blob().map_err(|e| unreadable(name, &e))
     }
 }

@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::connections::WAIT_MAX;
-use super::fault::fault;
+use super::error::store_error;
 use super::{place, rows};
 use crate::store::Error;
 use crate::store::sql::Columns;
@@ -58,9 +58,9 @@ impl Cycle {
     fn turn_over(&self, writer: &Connection) -> Result<(), Error> {
         rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])?;
         checkpoint(writer, "PASSIVE")?;
-        writer.busy_timeout(READERS_END).map_err(fault)?;
+        writer.busy_timeout(READERS_END).map_err(store_error)?;
         let whole = checkpoint(writer, "RESTART");
-        writer.busy_timeout(WAIT_MAX).map_err(fault)?;
+        writer.busy_timeout(WAIT_MAX).map_err(store_error)?;
         if whole? {
             rows::write(writer, sql!("sqlite/wal_cycle_begin.sql"), [])?;
             self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
@@ -86,7 +86,9 @@ pub(super) enum OnClose {
 /// Sets what this connection does if it is the last to close.
 pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Error> {
     let keeps = what == OnClose::Keep;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps).map_err(fault)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps)
+        .map_err(store_error)?;
     Ok(())
 }
 
@@ -104,7 +106,7 @@ fn checkpoint(writer: &Connection, how: &str) -> Result<bool, Error> {
         whole = row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
         Ok(())
     };
-    writer.pragma(None, "wal_checkpoint", how, note).map_err(fault)?;
+    writer.pragma(None, "wal_checkpoint", how, note).map_err(store_error)?;
     Ok(whole)
 }
 
@@ -158,7 +160,7 @@ struct Numbers {
 /// The numbers of the file as it is opened like this; the file and its WAL stay as they are.
 fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
     let connection = looked_at(path, opened)?;
-    if !connection.table_exists(None, "wal_cycles").map_err(fault)? {
+    if !connection.table_exists(None, "wal_cycles").map_err(store_error)? {
         return Ok(None);
     }
     let found =
@@ -179,7 +181,7 @@ pub(super) fn flaws(connection: &Connection) -> Result<Vec<String>, Error> {
         flaws.push(row.get::<_, String>(0)?);
         Ok(())
     };
-    connection.pragma_query(None, "integrity_check", note).map_err(fault)?;
+    connection.pragma_query(None, "integrity_check", note).map_err(store_error)?;
     flaws.retain(|flaw| flaw != "ok");
     Ok(flaws)
 }
@@ -189,9 +191,9 @@ fn looked_at(path: &Path, opened: &str) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(fault)?;
+    let connection = Connection::open_with_flags(uri(path, opened), flags).map_err(store_error)?;
     on_close(&connection, OnClose::Keep)?;
-    connection.busy_timeout(WAIT_MAX).map_err(fault)?;
+    connection.busy_timeout(WAIT_MAX).map_err(store_error)?;
     Ok(connection)
 }
 

@@ -26,7 +26,7 @@ const DOCUMENT_INVALID: i32 = 121;
 const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 
 /// Of anything but a write or a commit: nothing was written.
-pub(super) fn fault(cause: Cause) -> Error {
+pub(super) fn store_error(cause: Cause) -> Error {
     let why = text(&cause);
     match (&*cause.kind, code(&cause)) {
         (ErrorKind::Bson(_), _) | (_, Some(DUPLICATE_KEY)) => Error::Corrupt(why),
@@ -44,7 +44,7 @@ pub(super) fn fault(cause: Cause) -> Error {
 /// Of a write that is no transaction: it may have happened when the answer was lost on the way or
 /// can't be read, told that the majority was not awaited, or that the server was interrupted, at
 /// this attempt or (the driver repeats a write once) at the one before.
-pub(super) fn write_fault(cause: Cause) -> Error {
+pub(super) fn write_error(cause: Cause) -> Error {
     let lost = matches!(
         &*cause.kind,
         ErrorKind::Io(_)
@@ -57,7 +57,7 @@ pub(super) fn write_fault(cause: Cause) -> Error {
     if lost || interrupted || cause.contains_label(RETRYABLE_WRITE_ERROR) {
         return Error::Unknown(text(&cause));
     }
-    fault(cause)
+    store_error(cause)
 }
 
 /// Of what is found once it is written.
@@ -75,7 +75,7 @@ pub(super) async fn reading<T>(
     call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
 ) -> Result<T, Error> {
     match timeout(ANSWERS_WITHIN, call.into_future()).await {
-        Ok(answer) => answer.map_err(fault),
+        Ok(answer) => answer.map_err(store_error),
         Err(_) => Err(Error::Unavailable(no_answer())),
     }
 }
@@ -85,7 +85,7 @@ pub(super) async fn writing<T>(
     call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
 ) -> Result<T, Error> {
     match timeout(ANSWERS_WITHIN, call.into_future()).await {
-        Ok(answer) => answer.map_err(write_fault),
+        Ok(answer) => answer.map_err(write_error),
         Err(_) => Err(Error::Unknown(no_answer())),
     }
 }

@@ -48,7 +48,7 @@ const LASTING: [&str; 7] = [
 
 /// Of anything but a commit: nothing was written. What our statements can't fail by in tables of
 /// ours (no such table, a place taken twice) tells that they aren't as they must be.
-pub(super) fn fault(error: sqlx::Error) -> Error {
+pub(super) fn store_error(error: sqlx::Error) -> Error {
     let told = told(&error);
     match error {
         sqlx::Error::ColumnDecode { .. }
@@ -71,7 +71,7 @@ pub(super) fn refusal(error: sqlx::Error) -> Error {
     match error {
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Error::Refused(told(&error)),
         _ if refused => Error::Refused(advised.unwrap_or_else(|| told(&error))),
-        _ => match (fault(error), advised) {
+        _ => match (store_error(error), advised) {
             (Error::Unavailable(_), Some(advised)) => Error::Unavailable(advised),
             (error, _) => error,
         },
@@ -109,7 +109,7 @@ fn advice(code: &str) -> Option<&'static str> {
 }
 
 /// Of a commit: it may have happened.
-pub(super) fn commit_fault(error: sqlx::Error) -> Error {
+pub(super) fn commit_error(error: sqlx::Error) -> Error {
     Error::Unknown(told(&error))
 }
 
@@ -120,15 +120,15 @@ pub(super) fn committed(error: Error) -> Error {
 
 /// Of a statement that commits itself: a plain error of the server undid it; when the server or the
 /// connection was lost, it may have happened.
-pub(super) fn lone_fault(error: sqlx::Error) -> Error {
+pub(super) fn autocommit_error(error: sqlx::Error) -> Error {
     match of_server(&error).map(PgDatabaseError::severity) {
-        Some(PgSeverity::Error) => fault(error),
-        _ => commit_fault(error),
+        Some(PgSeverity::Error) => store_error(error),
+        _ => commit_error(error),
     }
 }
 
 /// Whether the transaction was undone for another's sake: run again, it may succeed.
-pub(super) fn is_victim(error: &sqlx::Error) -> bool {
+pub(super) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED))
 }
 

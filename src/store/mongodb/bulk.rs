@@ -11,9 +11,9 @@ use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
-use super::fault::{ANSWERS_WITHIN, DUPLICATE_KEY, reading, writing};
+use super::error::{ANSWERS_WITHIN, DUPLICATE_KEY, reading, writing};
 use super::rows;
-use super::transaction::Failed;
+use super::transaction::TransactionError;
 use crate::store::Error;
 
 /// What one command may hold stays far below 16 MiB.
@@ -61,7 +61,7 @@ pub(super) async fn update(
     rows: &Rows,
     statements: Vec<Document>,
     session: &mut ClientSession,
-) -> Result<(), Failed> {
+) -> Result<(), TransactionError> {
     for statements in statements.chunks(STATEMENTS_MAX) {
         let answer =
             database(rows).run_command(command(rows, statements)).session(&mut *session).await?;

@@ -18,7 +18,7 @@ const NOTADB: i32 = 26;
 /// Of anything but a commit: nothing was written. What our statements can't fail by in a file of
 /// ours (no such table, a place taken twice, a column of another type) tells that the file isn't as
 /// it must be.
-pub(super) fn fault(error: rusqlite::Error) -> Error {
+pub(super) fn store_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => {
             Error::Corrupt(error.to_string())
@@ -30,7 +30,7 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
 
 /// Of a commit. Busy and full are told before the commit's last page stands in the WAL; after any
 /// other error a crash may find it there.
-pub(super) fn commit_fault(error: rusqlite::Error) -> Error {
+pub(super) fn commit_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         Some(FULL) => no_room(),
         Some(BUSY) => Error::Unavailable(error.to_string()),

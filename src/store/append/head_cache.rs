@@ -13,11 +13,11 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::Receipt;
-use super::judge::{Offer, Tail, Verdict};
+use super::plan::{AppendPlan, FingerprintedBatch, LogState};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::store::Receipt;
 
 /// How long the store's clock is counted on by this machine's, which may run faster or slower.
 const CLOCK_MAX: Duration = Duration::from_secs(10);
@@ -25,67 +25,67 @@ const CLOCK_MAX: Duration = Duration::from_secs(10);
 const TENANTS_MAX: usize = 10_000;
 
 /// What an append goes by.
-pub(super) struct State<S> {
+pub(in crate::store) struct Snapshot<S> {
     /// The ends of the batches' tenants.
-    pub(super) tails: HashMap<TenantId, Tail>,
+    pub(in crate::store) logs: HashMap<TenantId, LogState>,
     /// What was seen of their heads: a head that has changed shows something else.
-    pub(super) seen: HashMap<TenantId, S>,
+    pub(in crate::store) versions: HashMap<TenantId, S>,
     /// What time it is in the store; of no tenant: any.
-    pub(super) now: Time,
+    pub(in crate::store) now: Time,
 }
 
 /// What is remembered of all tenants.
-pub(super) struct Ends<S>(Mutex<Memory<S>>);
+pub(in crate::store) struct HeadCache<S>(Mutex<Checkout<S>>);
 
 /// What is remembered of the tenants of one append.
-pub(super) struct Memory<S> {
-    ends: HashMap<TenantId, End<S>>,
+pub(in crate::store) struct Checkout<S> {
+    ends: HashMap<TenantId, CachedHead<S>>,
     /// When it was what time in the store.
     clock: Option<(Instant, Time)>,
 }
 
-struct End<S> {
-    tail: Tail,
-    seen: S,
+struct CachedHead<S> {
+    log: LogState,
+    version: S,
     /// Of which topics the last DELETE_ALL is known, if there was one.
     topics: HashSet<Topic>,
     /// Whether it was found once as it had been left.
     alone: bool,
 }
 
-impl<S> Ends<S> {
+impl<S> HeadCache<S> {
     /// Of no log.
-    pub(super) fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         Self(Mutex::default())
     }
 
     /// Takes out what is remembered of the batches' tenants.
-    pub(super) fn take(&self, offers: &[Offer]) -> Memory<S> {
+    pub(in crate::store) fn checkout(&self, batches: &[FingerprintedBatch]) -> Checkout<S> {
         let mut all = self.all();
-        let ends = offers
+        let ends = batches
             .iter()
-            .filter_map(|offer| all.ends.remove_entry(&offer.batch().tenant))
+            .filter_map(|batch| all.ends.remove_entry(&batch.batch().tenant))
             .collect();
-        Memory { ends, clock: all.clock }
+        Checkout { ends, clock: all.clock }
     }
 
     /// Remembers how the logs end behind what was written, and what is then seen of their heads.
-    pub(super) fn put(
+    pub(in crate::store) fn commit(
         &self,
-        memory: Memory<S>,
-        verdict: &Verdict,
-        seen: impl Fn(&S, Receipt) -> S,
+        checkout: Checkout<S>,
+        plan: &AppendPlan,
+        version: impl Fn(&S, Receipt) -> S,
     ) {
-        let Memory { mut ends, clock } = memory;
-        for (tenant, last) in &verdict.heads {
+        let Checkout { mut ends, clock } = checkout;
+        for (tenant, last) in &plan.heads {
             if let Some(end) = ends.get_mut(tenant) {
-                end.seen = seen(&end.seen, *last);
-                (end.tail.position, end.tail.time) = (last.position, last.time);
+                end.version = version(&end.version, *last);
+                (end.log.position, end.log.time) = (last.position, last.time);
             }
         }
-        for ((tenant, topic), position) in &verdict.epochs {
+        for ((tenant, topic), position) in &plan.epochs {
             if let Some(end) = ends.get_mut(tenant) {
-                end.tail.epochs.insert(topic.clone(), *position);
+                end.log.epochs.insert(topic.clone(), *position);
             }
         }
         let mut all = self.all();
@@ -96,59 +96,68 @@ impl<S> Ends<S> {
         all.clock = all.clock.max(clock);
     }
 
-    fn all(&self) -> MutexGuard<'_, Memory<S>> {
+    fn all(&self) -> MutexGuard<'_, Checkout<S>> {
         self.0.lock().expect("no holder panics")
     }
 }
 
-impl<S: Clone + PartialEq> Memory<S> {
+impl<S: Clone + PartialEq> Checkout<S> {
     /// What the store is expected to hold, but for event ids: none is known.
-    pub(super) fn expected(&self, offers: &[Offer]) -> Option<State<S>> {
+    pub(in crate::store) fn predict(&self, batches: &[FingerprintedBatch]) -> Option<Snapshot<S>> {
         let (at, told) = self.clock?;
         let since = Some(at.elapsed()).filter(|since| *since < CLOCK_MAX)?;
         let now = Time::from_ms(told.as_ms() + i64::try_from(since.as_millis()).ok()?);
-        let (mut tails, mut seen) = (HashMap::new(), HashMap::new());
-        for (tenant, topics) in topics(offers) {
+        let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
+        for (tenant, topics) in topics(batches) {
             let end = self.ends.get(tenant)?;
             if !end.alone || !topics.into_iter().all(|topic| end.topics.contains(topic)) {
                 return None;
             }
-            tails.insert(tenant.clone(), end.tail.clone());
-            seen.insert(tenant.clone(), end.seen.clone());
+            logs.insert(tenant.clone(), end.log.clone());
+            versions.insert(tenant.clone(), end.version.clone());
         }
-        Some(State { tails, seen, now })
+        Some(Snapshot { logs, versions, now })
     }
 
     /// What was found instead.
-    pub(super) fn find(&mut self, offers: &[Offer], State { tails, seen, now }: &State<S>) {
-        if !tails.is_empty() {
+    pub(in crate::store) fn refresh(
+        &mut self,
+        batches: &[FingerprintedBatch],
+        Snapshot { logs, versions, now }: &Snapshot<S>,
+    ) {
+        if !logs.is_empty() {
             self.clock = Some((Instant::now(), *now));
         }
         let mut before = mem::take(&mut self.ends);
-        for (tenant, topics) in topics(offers) {
-            let (Some(tail), Some(seen)) = (tails.get(tenant), seen.get(tenant)) else { continue };
-            let before = before.remove(tenant).filter(|before| before.seen == *seen);
+        for (tenant, topics) in topics(batches) {
+            let (Some(log), Some(version)) = (logs.get(tenant), versions.get(tenant)) else {
+                continue;
+            };
+            let before = before.remove(tenant).filter(|before| before.version == *version);
             let alone = before.is_some();
             let (mut epochs, mut all) =
-                before.map(|end| (end.tail.epochs, end.topics)).unwrap_or_default();
-            epochs.extend(tail.epochs.clone());
+                before.map(|end| (end.log.epochs, end.topics)).unwrap_or_default();
+            epochs.extend(log.epochs.clone());
             all.extend(topics.into_iter().cloned());
-            let tail = Tail { epochs, known: HashMap::new(), ..*tail };
-            self.ends.insert(tenant.clone(), End { tail, seen: seen.clone(), topics: all, alone });
+            let log = LogState { epochs, known: HashMap::new(), ..*log };
+            self.ends.insert(
+                tenant.clone(),
+                CachedHead { log, version: version.clone(), topics: all, alone },
+            );
         }
     }
 }
 
-impl<S> Default for Memory<S> {
+impl<S> Default for Checkout<S> {
     fn default() -> Self {
         Self { ends: HashMap::new(), clock: None }
     }
 }
 
 /// The tenants of the batches, and their topics.
-fn topics<'a>(offers: &'a [Offer]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
+fn topics<'a>(batches: &'a [FingerprintedBatch]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
     let mut topics = HashMap::<_, HashSet<_>>::new();
-    for batch in offers.iter().map(Offer::batch) {
+    for batch in batches.iter().map(FingerprintedBatch::batch) {
         topics
             .entry(&batch.tenant)
             .or_default()
@@ -164,7 +173,7 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::{Ends, Memory, State};
+    use super::{Checkout, HeadCache, Snapshot};
     use crate::domain::draft::{Draft, Origin, Place};
     use crate::domain::event::EventId;
     use crate::domain::headers::Headers;
@@ -176,7 +185,7 @@ mod tests {
     use crate::domain::topic::Topic;
     use crate::domain::wire_form::WireForm;
     use crate::store::Batch;
-    use crate::store::judge::{Offer, Tail, judge};
+    use crate::store::append::plan::{FingerprintedBatch, LogState, plan};
 
     fn diku() -> TenantId {
         TenantId::parse("diku").unwrap()
@@ -195,8 +204,8 @@ mod tests {
     }
 
     /// A store whose log of `diku` ends at a position, which is all that is seen of it.
-    fn state(end: i64) -> State<i64> {
-        let tail = Tail {
+    fn snapshot(end: i64) -> Snapshot<i64> {
+        let log = LogState {
             log_id: LogId::new(Uuid::nil()),
             lane: Lane::new(3),
             position: Position::from_column(end),
@@ -204,29 +213,29 @@ mod tests {
             epochs: HashMap::new(),
             known: HashMap::new(),
         };
-        State {
-            tails: HashMap::from([(diku(), tail)]),
-            seen: HashMap::from([(diku(), end)]),
+        Snapshot {
+            logs: HashMap::from([(diku(), log)]),
+            versions: HashMap::from([(diku(), end)]),
             now: Time::from_ms(2_000),
         }
     }
 
     /// Appends a batch to a log that ends there; tells whether it was found and not expected.
-    fn append(ends: &Ends<i64>, topic: &str, end: i64) -> bool {
+    fn append(head_cache: &HeadCache<i64>, topic: &str, end: i64) -> bool {
         let batch = batch(topic);
-        let offers = [Offer::new(&batch)];
-        let mut memory = ends.take(&offers);
-        let expected = memory.expected(&offers);
-        let found = expected.is_none();
-        let State { tails, seen, now } = expected.unwrap_or_else(|| {
-            let state = state(end);
-            memory.find(&offers, &state);
-            state
+        let batches = [FingerprintedBatch::new(&batch)];
+        let mut checkout = head_cache.checkout(&batches);
+        let predicted = checkout.predict(&batches);
+        let found = predicted.is_none();
+        let Snapshot { logs, versions, now } = predicted.unwrap_or_else(|| {
+            let snapshot = snapshot(end);
+            checkout.refresh(&batches, &snapshot);
+            snapshot
         });
-        assert_eq!((tails[&diku()].position.as_column(), seen[&diku()]), (end, end));
+        assert_eq!((logs[&diku()].position.as_column(), versions[&diku()]), (end, end));
         assert!(now >= Time::from_ms(2_000));
-        let verdict = judge(&offers, tails, now);
-        ends.put(memory, &verdict, |_, last| last.position.as_column());
+        let plan = plan(&batches, logs, now);
+        head_cache.commit(checkout, &plan, |_, last| last.position.as_column());
         found
     }
 
@@ -235,57 +244,57 @@ mod tests {
 
     #[test]
     fn an_end_is_expected_once_it_was_found_as_it_was_left() {
-        let ends = Ends::new();
-        let found: Vec<_> = (1..=5).map(|end| append(&ends, ITEM, end)).collect();
+        let head_cache = HeadCache::new();
+        let found: Vec<_> = (1..=5).map(|end| append(&head_cache, ITEM, end)).collect();
         assert_eq!(found, [true, true, false, false, false]);
     }
 
     #[test]
     fn a_topic_s_epoch_is_expected_once_it_was_asked_for() {
-        let ends = Ends::new();
+        let head_cache = HeadCache::new();
         let topics = [ITEM, ITEM, ITEM, OTHER, OTHER, ITEM];
         let found: Vec<_> =
-            (1..).zip(topics).map(|(end, topic)| append(&ends, topic, end)).collect();
+            (1..).zip(topics).map(|(end, topic)| append(&head_cache, topic, end)).collect();
         assert_eq!(found, [true, true, false, true, false, false]);
         let [item, other] = [batch(ITEM), batch(OTHER)];
-        let offers = [Offer::new(&item), Offer::new(&other)];
-        let state = ends.take(&offers).expected(&offers).unwrap();
-        let epochs = &state.tails[&diku()].epochs;
+        let batches = [FingerprintedBatch::new(&item), FingerprintedBatch::new(&other)];
+        let snapshot = head_cache.checkout(&batches).predict(&batches).unwrap();
+        let epochs = &snapshot.logs[&diku()].epochs;
         let of = |topic| epochs[&Topic::parse(topic).unwrap()].number();
         assert_eq!((of(ITEM), of(OTHER)), (7, 6));
     }
 
     #[test]
     fn nothing_is_expected_where_others_append_too() {
-        let ends = Ends::new();
-        let found = [1, 5, 9, 13, 17].map(|end| append(&ends, ITEM, end));
+        let head_cache = HeadCache::new();
+        let found = [1, 5, 9, 13, 17].map(|end| append(&head_cache, ITEM, end));
         assert_eq!(found, [true; 5]);
     }
 
     #[test]
     fn who_is_not_enabled_tells_no_time() {
-        let ends = Ends::new();
-        assert_eq!([1, 2].map(|end| append(&ends, ITEM, end)), [true; 2]);
+        let head_cache = HeadCache::new();
+        assert_eq!([1, 2].map(|end| append(&head_cache, ITEM, end)), [true; 2]);
         let nobody = Batch { tenant: TenantId::parse("nobody").unwrap(), drafts: vec![] };
-        let offers = [Offer::new(&nobody)];
-        let mut memory = ends.take(&offers);
-        let nothing = State { tails: HashMap::new(), seen: HashMap::new(), now: Time::ZERO };
-        memory.find(&offers, &nothing);
-        ends.put(memory, &judge(&offers, nothing.tails, nothing.now), |_, last| {
+        let batches = [FingerprintedBatch::new(&nobody)];
+        let mut checkout = head_cache.checkout(&batches);
+        let nothing = Snapshot { logs: HashMap::new(), versions: HashMap::new(), now: Time::ZERO };
+        checkout.refresh(&batches, &nothing);
+        head_cache.commit(checkout, &plan(&batches, nothing.logs, nothing.now), |_, last| {
             last.position.as_column()
         });
-        assert!(!append(&ends, ITEM, 3));
+        assert!(!append(&head_cache, ITEM, 3));
     }
 
     #[test]
     fn nothing_is_remembered_of_an_append_that_came_to_nothing() {
-        let ends = Ends::new();
-        let found = [1, 2, 3].map(|end| append(&ends, ITEM, end));
+        let head_cache = HeadCache::new();
+        let found = [1, 2, 3].map(|end| append(&head_cache, ITEM, end));
         assert_eq!(found, [true, true, false]);
         let batch = batch(ITEM);
-        let offers = [Offer::new(&batch)];
-        let Memory { ends: taken, .. } = ends.take(&offers);
+        let batches = [FingerprintedBatch::new(&batch)];
+        let Checkout { ends: taken, .. } = head_cache.checkout(&batches);
         assert_eq!(taken.len(), 1);
-        assert!(ends.take(&offers).expected(&offers).is_none());
+        assert!(head_cache.checkout(&batches).predict(&batches).is_none());
     }
 }

@@ -2,15 +2,14 @@
 //! stands.
 //!
 //! Fed by an adapter's `append` with the batches and what the store holds of their tenants and
-//! event ids, in a state that still holds when the verdict is written, or it isn't; feeds it the
-//! rows to write. No I/O, no clock: the same input gives the same verdict, so that a transaction
+//! event ids, in a snapshot that still holds when the plan is written, or it isn't; feeds it the
+//! rows to write. No I/O, no clock: the same input gives the same plan, so that a transaction
 //! may be run again. Always true: positions are dense, time never goes back within a tenant, and a
 //! batch that conflicts leaves no trace.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Batch, Outcome, Receipt};
 use crate::domain::conflict::{Conflict, With};
 use crate::domain::draft::{Draft, Stamp};
 use crate::domain::envelope::Envelope;
@@ -20,30 +19,34 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::store::{Batch, Outcome, Receipt};
 
 /// Tells the same content from another under one event id.
-pub(super) type Fingerprint = [u8; 32];
+pub(in crate::store) type Fingerprint = [u8; 32];
 
 /// A batch with its drafts' fingerprints, which are made before anything is locked.
-pub(super) struct Offer<'a> {
+pub(in crate::store) struct FingerprintedBatch<'a> {
     batch: Cow<'a, Batch>,
     fingerprints: Vec<Fingerprint>,
 }
 
-impl<'a> Offer<'a> {
+impl<'a> FingerprintedBatch<'a> {
     /// Of one batch.
-    pub(super) fn new(batch: &'a Batch) -> Self {
+    pub(in crate::store) fn new(batch: &'a Batch) -> Self {
         let fingerprints = batch.drafts.iter().map(Draft::fingerprint).collect();
         Self { batch: Cow::Borrowed(batch), fingerprints }
     }
 
     /// With a batch of its own, so that another thread may have it.
-    pub(super) fn into_owned(self) -> Offer<'static> {
-        Offer { batch: Cow::Owned(self.batch.into_owned()), fingerprints: self.fingerprints }
+    pub(in crate::store) fn into_owned(self) -> FingerprintedBatch<'static> {
+        FingerprintedBatch {
+            batch: Cow::Owned(self.batch.into_owned()),
+            fingerprints: self.fingerprints,
+        }
     }
 
     /// What is offered.
-    pub(super) fn batch(&self) -> &Batch {
+    pub(in crate::store) fn batch(&self) -> &Batch {
         &self.batch
     }
 
@@ -54,90 +57,94 @@ impl<'a> Offer<'a> {
 
 /// An event id that was given, and what for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
+pub(in crate::store) struct IdempotencyRecord {
     /// Where and when its event was appended.
-    pub(super) receipt: Receipt,
+    pub(in crate::store) receipt: Receipt,
     /// Its content.
-    pub(super) fingerprint: Fingerprint,
+    pub(in crate::store) fingerprint: Fingerprint,
 }
 
 /// The end of a tenant's log.
 #[derive(Debug, Clone)]
-pub(super) struct Tail {
+pub(in crate::store) struct LogState {
     /// The log.
-    pub(super) log_id: LogId,
+    pub(in crate::store) log_id: LogId,
     /// The tenant's lane.
-    pub(super) lane: Lane,
+    pub(in crate::store) lane: Lane,
     /// The last position given.
-    pub(super) position: Position,
+    pub(in crate::store) position: Position,
     /// The last time given.
-    pub(super) time: Time,
+    pub(in crate::store) time: Time,
     /// The last DELETE_ALL of each topic, at least of those in the batches.
-    pub(super) epochs: HashMap<Topic, Position>,
+    pub(in crate::store) epochs: HashMap<Topic, Position>,
     /// Those of the batches' event ids that were given before.
-    pub(super) known: HashMap<EventId, Known>,
+    pub(in crate::store) known: HashMap<EventId, IdempotencyRecord>,
 }
 
 /// One event to insert.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::store) struct NewEvent {
     /// Sealed.
-    pub(super) envelope: Envelope,
+    pub(in crate::store) envelope: Envelope,
     /// For its idempotency row.
-    pub(super) fingerprint: Fingerprint,
+    pub(in crate::store) fingerprint: Fingerprint,
 }
 
 /// What is to be written, and what is to be answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(in crate::store) struct AppendPlan {
     /// One per batch, true once the rest is committed.
-    pub(super) outcomes: Vec<Outcome>,
+    pub(in crate::store) outcomes: Vec<Outcome>,
     /// New events, in the order of the batches.
-    pub(super) entries: Vec<Entry>,
+    pub(in crate::store) new_events: Vec<NewEvent>,
     /// The last receipt of each tenant that got new events.
-    pub(super) heads: BTreeMap<TenantId, Receipt>,
+    pub(in crate::store) heads: BTreeMap<TenantId, Receipt>,
     /// The last DELETE_ALL of each topic that got a new one.
-    pub(super) epochs: BTreeMap<(TenantId, Topic), Position>,
+    pub(in crate::store) epochs: BTreeMap<(TenantId, Topic), Position>,
 }
 
-impl Verdict {
+impl AppendPlan {
     /// Whether every batch is appended, and something is: what was known before had no part in it.
-    pub(super) fn is_all_new(&self) -> bool {
+    pub(in crate::store) fn is_all_new(&self) -> bool {
         let appended = |outcome: &Outcome| matches!(outcome, Outcome::Appended { .. });
-        !self.entries.is_empty() && self.outcomes.iter().all(appended)
+        !self.new_events.is_empty() && self.outcomes.iter().all(appended)
     }
 }
 
 /// Judges the batches in their order, each against the store and what the batches before it were
-/// given. A tenant without a tail is not enabled.
-pub(super) fn judge(offers: &[Offer], mut tails: HashMap<TenantId, Tail>, now: Time) -> Verdict {
-    let mut entries = Vec::new();
-    let outcomes = offers
+/// given. A tenant without a log is not enabled.
+pub(in crate::store) fn plan(
+    batches: &[FingerprintedBatch],
+    mut logs: HashMap<TenantId, LogState>,
+    now: Time,
+) -> AppendPlan {
+    let mut new_events = Vec::new();
+    let outcomes = batches
         .iter()
-        .map(|offer| match tails.get_mut(&offer.batch.tenant) {
+        .map(|batch| match logs.get_mut(&batch.batch.tenant) {
             None => Outcome::NotEnabled,
-            Some(tail) => {
-                conflict(offer, tail).unwrap_or_else(|| tail.append(offer, now, &mut entries))
+            Some(log) => {
+                conflict(batch, log).unwrap_or_else(|| log.append(batch, now, &mut new_events))
             }
         })
         .collect();
     let (mut heads, mut epochs) = (BTreeMap::new(), BTreeMap::new());
     for Envelope { tenant, topic, position, time, event_type, .. } in
-        entries.iter().map(|e: &Entry| &e.envelope)
+        new_events.iter().map(|e: &NewEvent| &e.envelope)
     {
         heads.insert(tenant.clone(), Receipt { position: *position, time: *time });
         if *event_type == EventType::DeleteAll {
             epochs.insert((tenant.clone(), topic.clone()), *position);
         }
     }
-    Verdict { outcomes, entries, heads, epochs }
+    AppendPlan { outcomes, new_events, heads, epochs }
 }
 
 /// The first draft whose event id has other content, in the log or before it in the batch.
-fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
+fn conflict(batch: &FingerprintedBatch, log: &LogState) -> Option<Outcome> {
     let mut earlier: HashMap<EventId, (&Fingerprint, With)> = HashMap::new();
-    for (index, (draft, fingerprint)) in offer.drafts().enumerate() {
-        let known = tail.known.get(&draft.event_id);
+    for (index, (draft, fingerprint)) in batch.drafts().enumerate() {
+        let known = log.known.get(&draft.event_id);
         let logged = known.map(|k| (&k.fingerprint, With::Logged(k.receipt.position)));
         let (other, with) = logged.unwrap_or_else(|| {
             *earlier.entry(draft.event_id).or_insert((fingerprint, With::EarlierInBatch(index)))
@@ -149,19 +156,27 @@ fn conflict(offer: &Offer, tail: &Tail) -> Option<Outcome> {
     None
 }
 
-impl Tail {
+impl LogState {
     /// Gives each draft its receipt; nothing can fail any more.
-    fn append(&mut self, offer: &Offer, now: Time, entries: &mut Vec<Entry>) -> Outcome {
+    fn append(
+        &mut self,
+        batch: &FingerprintedBatch,
+        now: Time,
+        new_events: &mut Vec<NewEvent>,
+    ) -> Outcome {
         let end = self.position;
         let receipts =
-            offer.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
+            batch.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
                 Some(known) => known.receipt,
                 None => {
-                    let entry =
-                        Entry { envelope: self.seal(draft, now), fingerprint: *fingerprint };
-                    entries.push(entry);
+                    let new_event =
+                        NewEvent { envelope: self.seal(draft, now), fingerprint: *fingerprint };
+                    new_events.push(new_event);
                     let receipt = Receipt { position: self.position, time: self.time };
-                    self.known.insert(draft.event_id, Known { receipt, fingerprint: *fingerprint });
+                    self.known.insert(
+                        draft.event_id,
+                        IdempotencyRecord { receipt, fingerprint: *fingerprint },
+                    );
                     receipt
                 }
             });
@@ -194,7 +209,7 @@ mod tests {
     use bytes::Bytes;
     use uuid::Uuid;
 
-    use super::{Offer, Tail, Verdict, judge};
+    use super::{AppendPlan, FingerprintedBatch, LogState, plan};
     use crate::domain::conflict::{Conflict, With};
     use crate::domain::draft::{Content, Draft, Origin, Place};
     use crate::domain::event::EventId;
@@ -230,11 +245,11 @@ mod tests {
         Draft::delete_all(place, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
     }
 
-    fn judged(batches: &[Vec<Draft>]) -> Verdict {
+    fn planned(batches: &[Vec<Draft>]) -> AppendPlan {
         let batches: Vec<_> =
             batches.iter().map(|drafts| Batch { tenant: diku(), drafts: drafts.clone() }).collect();
-        let offers: Vec<_> = batches.iter().map(Offer::new).collect();
-        let tail = Tail {
+        let batches: Vec<_> = batches.iter().map(FingerprintedBatch::new).collect();
+        let log = LogState {
             log_id: LogId::new(Uuid::nil()),
             lane: Lane::new(3),
             position: Position::from_column(10),
@@ -242,7 +257,7 @@ mod tests {
             epochs: HashMap::new(),
             known: HashMap::new(),
         };
-        judge(&offers, HashMap::from([(diku(), tail)]), Time::from_ms(1_000))
+        plan(&batches, HashMap::from([(diku(), log)]), Time::from_ms(1_000))
     }
 
     /// The positions of a batch's receipts, or its conflict.
@@ -258,49 +273,50 @@ mod tests {
 
     #[test]
     fn twins_get_one_place_within_a_batch_and_across_batches() {
-        let verdict = judged(&[
+        let plan = planned(&[
             vec![create(1, "{}"), create(2, "{}"), create(1, "{}")],
             vec![create(3, "{}"), create(2, "{}")],
         ]);
-        let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
+        let positions: Vec<_> = plan.outcomes.iter().map(positions).collect();
         assert_eq!(positions, [Ok(vec![11, 12, 11]), Ok(vec![13, 12])]);
-        assert_eq!(verdict.entries.len(), 3);
-        assert_eq!(verdict.heads[&diku()].position.number(), 13);
+        assert_eq!(plan.new_events.len(), 3);
+        assert_eq!(plan.heads[&diku()].position.number(), 13);
     }
 
     #[test]
     fn a_conflict_drops_its_batch_without_a_trace() {
-        let verdict = judged(&[
+        let plan = planned(&[
             vec![create(1, "{}")],
             vec![delete_all(2), create(3, "{}"), create(1, "[]")],
             vec![create(3, "[]"), create(2, "{}")],
         ]);
-        let positions: Vec<_> = verdict.outcomes.iter().map(positions).collect();
+        let positions: Vec<_> = plan.outcomes.iter().map(positions).collect();
         let logged = Conflict { index: 2, with: With::Logged(Position::from_column(11)) };
         assert_eq!(positions, [Ok(vec![11]), Err(logged), Ok(vec![12, 13])]);
-        assert!(verdict.entries.iter().all(|entry| entry.envelope.last_delete_all.is_none()));
-        assert!(verdict.epochs.is_empty());
+        assert!(
+            plan.new_events.iter().all(|new_event| new_event.envelope.last_delete_all.is_none())
+        );
+        assert!(plan.epochs.is_empty());
     }
 
     #[test]
     fn a_conflict_within_a_batch_names_the_earlier_draft() {
-        let verdict = judged(&[vec![create(2, "{}"), create(1, "{}"), create(1, "[]")]]);
+        let plan = planned(&[vec![create(2, "{}"), create(1, "{}"), create(1, "[]")]]);
         let conflict = Conflict { index: 2, with: With::EarlierInBatch(1) };
-        assert_eq!(positions(&verdict.outcomes[0]), Err(conflict));
-        assert!(verdict.entries.is_empty() && verdict.heads.is_empty());
+        assert_eq!(positions(&plan.outcomes[0]), Err(conflict));
+        assert!(plan.new_events.is_empty() && plan.heads.is_empty());
     }
 
     #[test]
     fn what_follows_a_delete_all_carries_its_position_and_time_never_goes_back() {
-        let verdict =
-            judged(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
-        let epochs: Vec<_> = verdict
-            .entries
+        let plan = planned(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
+        let epochs: Vec<_> = plan
+            .new_events
             .iter()
             .map(|e| e.envelope.last_delete_all.map(Position::number))
             .collect();
         assert_eq!(epochs, [None, None, Some(12), Some(12)]);
-        assert!(verdict.epochs.values().eq([&Position::from_column(14)]));
-        assert!(verdict.entries.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));
+        assert!(plan.epochs.values().eq([&Position::from_column(14)]));
+        assert!(plan.new_events.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));
     }
 }

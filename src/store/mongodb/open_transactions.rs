@@ -15,18 +15,18 @@ use ::mongodb::{Client, ClientSession};
 use futures_util::TryStreamExt;
 
 use super::collections::Rows;
-use super::fault::{reading, writing};
+use super::error::{reading, writing};
 use super::rows;
-use super::transaction::Failed;
+use super::transaction::TransactionError;
 use crate::store::Error;
 
 /// No session lives that long without being used.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The rows of all sessions that have begun a transaction.
-pub(super) struct UnderWay(Rows);
+pub(super) struct OpenTransactions(Rows);
 
-impl UnderWay {
+impl OpenTransactions {
     /// In that collection.
     pub(super) fn new(rows: Rows) -> Self {
         Self(rows)
@@ -45,7 +45,7 @@ impl UnderWay {
     /// Says that a transaction begins. It needn't outlive the primary, which no open transaction
     /// does; nor, when it is committed, can it be lost without what the transaction has written
     /// after it.
-    pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let row =
             vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
         let one = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
@@ -56,7 +56,7 @@ impl UnderWay {
 
     /// Unsays it, in the transaction itself. Now and then the transaction's snapshot lies before
     /// its row, and it must begin again.
-    pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), Failed> {
+    pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let mut open = id(session);
         open.insert("open", true);
         let end =
@@ -64,7 +64,7 @@ impl UnderWay {
         if end.matched_count == 1 {
             Ok(())
         } else {
-            Err(Failed::Again("it was not said to be under way".to_owned()))
+            Err(TransactionError::Retry("it was not said to be under way".to_owned()))
         }
     }
 
