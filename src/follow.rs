@@ -19,16 +19,17 @@ mod rivals;
 mod topics;
 mod unnamed;
 mod verify;
+mod wakeups;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
-use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
 use crate::metrics::Metrics;
 use crate::sink::{self, Opened};
@@ -37,42 +38,19 @@ use crate::tasks::{Ended, Tasks};
 
 use crate::health::Health;
 
+use lane_manager::LaneManager;
+use preview::Preview;
+use retention_check::RetentionCheck;
+use topics::{Reachability, TopicsKeeper};
+pub use wakeups::Wakeups;
+use worker::{Task, Worker};
+
 const PAGE_EVENTS_MAX: usize = 500;
 const PAGE_BYTES_MAX: usize = 4 << 20;
-/// How long a follower sleeps at the most before it looks: other replicas ring no bell here.
+/// How long a follower sleeps at the most before it looks: other replicas send no wake-ups here.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// The wakeups: one for each lane, and one for the preview. Ringing says "look", and nothing else.
-#[derive(Clone)]
-pub struct Wakeups {
-    lanes: Arc<[Notify]>,
-    preview: Arc<Notify>,
-}
-
-impl Wakeups {
-    /// For that many lanes.
-    pub fn new(lanes: u16) -> Self {
-        Self { lanes: (0..lanes).map(|_| Notify::new()).collect(), preview: Arc::default() }
-    }
-
-    /// A tenant of that lane has new events.
-    pub fn wake(&self, lane: Lane) {
-        if let Some(bell) = self.lanes.get(usize::from(lane.number())) {
-            bell.notify_one();
-        }
-        self.preview.notify_one();
-    }
-
-    fn count(&self) -> u16 {
-        u16::try_from(self.lanes.len()).expect("made from a u16")
-    }
-
-    async fn woken(&self, lane: Lane) {
-        self.lanes[usize::from(lane.number())].notified().await;
-    }
-}
-
-/// What all followers are made of.
+/// All that the followers depend on.
 #[derive(Clone)]
 pub struct FollowDeps {
     /// The logs.
@@ -102,37 +80,33 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts what this broker needs: the lanes and the keeper of topics for a Kafka, the preview
-    /// for the embedded broker, nothing for none.
+    /// Starts the tasks that this broker needs: for a Kafka the topics' keeper, the retention check
+    /// and the lane manager, for the embedded broker the preview, and none without a broker.
     pub fn start(deps: &FollowDeps, broker: &Opened) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
         match broker {
             Opened::None => {}
-            Opened::Embedded(preview) => {
-                tasks.spawn(
-                    "embedded preview",
-                    preview::run(deps.clone(), preview.clone(), stop.clone()),
-                );
-                let (preview, stop) = (preview.clone(), stop.clone());
+            Opened::Embedded(broker) => {
+                worker.spawn(&mut tasks, Preview::new(deps.clone(), broker.clone()));
+                let (broker, stop) = (broker.clone(), stop.clone());
                 tasks.spawn("embedded broker", async move {
-                    stop.run_until_cancelled(preview.ended()).await;
+                    stop.run_until_cancelled(broker.ended()).await;
                 });
             }
             Opened::Kafka(kafka) => {
-                tasks.spawn(
-                    "keeper of topics",
-                    topics::run(deps.clone(), kafka.clone(), stop.clone()),
-                );
-                let (looked, has_looked) = oneshot::channel();
-                let retention =
-                    retention_check::run(deps.clone(), kafka.clone(), stop.clone(), looked);
-                tasks.spawn("keeper of retention", retention);
-                let lanes = lane_manager::run(deps.clone(), kafka.clone(), stop.clone());
-                let stop = stop.clone();
-                tasks.spawn("lanes", async move {
-                    // What Kafka will delete at once is told before it is published.
-                    stop.run_until_cancelled(has_looked).await;
-                    lanes.await;
+                let (reachability, kafka_is) = watch::channel(Reachability::Up);
+                let topics = TopicsKeeper::new(deps.clone(), kafka.clone(), reachability);
+                worker.spawn(&mut tasks, topics);
+                let (checked, has_checked) = oneshot::channel();
+                let retention = RetentionCheck::new(deps.clone(), kafka.clone(), checked);
+                worker.spawn(&mut tasks, retention);
+                let lanes = LaneManager::new(deps.clone(), kafka.clone(), kafka_is);
+                let (name, stop) = (lanes.name(), stop.clone());
+                tasks.spawn(name, async move {
+                    // Events that Kafka will delete at once are reported before they are published.
+                    stop.run_until_cancelled(has_checked).await;
+                    worker.run(lanes).await;
                 });
             }
         }
@@ -171,50 +145,5 @@ fn page_scan(events_each_max: usize) -> Scan {
         events_max: PAGE_EVENTS_MAX,
         bytes_max: PAGE_BYTES_MAX,
         rows_max: events_each_max,
-    }
-}
-
-/// Waits that double from `first` up to `most`, until they are reset.
-struct Backoff {
-    first: Duration,
-    most: Duration,
-    next: Duration,
-}
-
-impl Backoff {
-    fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, next: first }
-    }
-
-    fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    /// Sleeps for the next wait, or until `stop`.
-    async fn sleep(&mut self, stop: &CancellationToken) {
-        let wait = self.next;
-        self.next = self.most.min(wait * 2);
-        let _ = tokio::time::timeout(wait, stop.cancelled()).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::Wakeups;
-    use crate::domain::lane::Lane;
-
-    #[tokio::test]
-    async fn a_wakeup_while_nobody_waits_is_not_lost() {
-        let wakeups = Wakeups::new(2);
-        wakeups.wake(Lane::new(1));
-        let heard = async |lane| {
-            tokio::time::timeout(Duration::from_millis(20), wakeups.woken(Lane::new(lane)))
-                .await
-                .is_ok()
-        };
-        assert!(heard(1).await, "it must look again");
-        assert!(!heard(1).await && !heard(0).await);
     }
 }

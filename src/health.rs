@@ -1,67 +1,118 @@
-//! How the ways out are, as their workers see it.
+//! Health: which components are degraded, and why.
 //!
-//! Written by lanes, the mirror and the broker's probe; read by `http`. What works says nothing.
+//! Told by the tasks of `follow`; read by `http`, for `/readyz` and `/metrics`. A component that
+//! works is not in the list, so an empty list means that all is well.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::sync::Mutex;
+use std::fmt::{self, Display};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::domain::follower::Follower;
+use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 
-/// Whether a cause was told before.
+/// A part of the gateway that can be degraded by itself. `Display` gives its name in `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// A lane's worker for one sink, named by the sink's follower.
+    Lane(Lane, Follower),
+    /// The assignment of lanes to replicas.
+    Lanes,
+    /// The name of this replica, which another replica may use too.
+    Replica,
+    /// The connection to Kafka.
+    Kafka,
+    /// The creation of the tenants' topics.
+    Topics,
+    /// The number of partitions of a topic.
+    Topic(Topic),
+    /// The age of a topic's pending events, compared with what Kafka keeps.
+    Retention(Topic),
+    /// Writes to a topic.
+    Writes(Topic),
+    /// A tenant's log, compared with what Kafka has of it.
+    Log(TenantId),
+    /// The times of a tenant's events, compared with the brokers' clock.
+    Clock(TenantId),
+    /// The names that a lane uses in Kafka, which another store's gateway may use too.
+    Env(Lane),
+    /// The cursors of a lane, some of which may be another store's.
+    Cursors(Lane),
+    /// The embedded broker.
+    EmbeddedBroker,
+}
+
+impl Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lane(lane, follower) if *follower == Follower::relay() => write!(f, "{lane}"),
+            Self::Lane(lane, follower) => write!(f, "{follower} of {lane}"),
+            Self::Lanes => f.write_str("lanes"),
+            Self::Replica => f.write_str("replica"),
+            Self::Kafka => f.write_str("kafka"),
+            Self::Topics => f.write_str("topics"),
+            Self::Topic(topic) => write!(f, "topic {topic}"),
+            Self::Retention(topic) => write!(f, "retention of {topic}"),
+            Self::Writes(topic) => write!(f, "writes to {topic}"),
+            Self::Log(tenant) => write!(f, "tenant {tenant}"),
+            Self::Clock(tenant) => write!(f, "clock of tenant {tenant}"),
+            Self::Env(lane) => write!(f, "ENV of {lane}"),
+            Self::Cursors(lane) => write!(f, "cursors of {lane}"),
+            Self::EmbeddedBroker => f.write_str("embedded broker"),
+        }
+    }
+}
+
+/// Whether a cause was reported before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurrence {
-    /// It is new, or another than before.
+    /// The component was healthy, or degraded for another cause.
     First,
-    /// It lasts.
+    /// The component was degraded for the same cause already.
     Repeated,
 }
 
-/// Tells a trouble of the whole cluster. It is told from this one place, so that it is one line in
-/// a while, whichever lanes and topics it was met with.
-pub(super) fn report_cluster(why: &impl Display) {
-    tracing::warn!("{why}; it is tried again by itself");
+/// Logs a cause that concerns the whole cluster. Every task logs it from this one place, so that
+/// the log has one line of it in a while, whichever lanes and topics have met it.
+pub(super) fn report_cluster(cause: &impl Display) {
+    tracing::warn!("{cause}; it is tried again by itself");
 }
 
-/// Who is in trouble when a tenant's log went back in time.
-pub fn log_of(tenant: &TenantId) -> String {
-    format!("tenant {tenant}")
-}
-
-/// What is wrong just now, by who says so.
+/// The components that are degraded, each with its cause.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<BTreeMap<String, String>>);
+pub struct Health(Mutex<BTreeMap<Component, String>>);
 
 impl Health {
-    /// `who` is in trouble, for that reason. Returns whether that is new: what lasts is logged
-    /// once.
-    pub fn degraded(&self, who: &str, why: impl ToString) -> Occurrence {
-        let why = why.to_string();
-        let before = self.0.lock().expect("no holder panics").insert(who.to_owned(), why.clone());
-        if before.is_some_and(|before| before == why) {
+    /// Says that a component is degraded. Returns whether that cause is new, so that a cause that
+    /// lasts is logged once.
+    pub fn degraded(&self, component: Component, cause: impl ToString) -> Occurrence {
+        let cause = cause.to_string();
+        let before = self.causes().insert(component, cause.clone());
+        if before.is_some_and(|before| before == cause) {
             Occurrence::Repeated
         } else {
             Occurrence::First
         }
     }
 
-    /// `who` works.
-    pub fn healthy(&self, who: &str) {
-        self.0.lock().expect("no holder panics").remove(who);
+    /// Says that a component works.
+    pub fn healthy(&self, component: &Component) {
+        self.causes().remove(component);
     }
 
-    /// Whether `who` is in trouble.
-    pub fn is_degraded(&self, who: &str) -> bool {
-        self.cause_of(who).is_some()
+    /// Returns why a component is degraded; `None` if it is not.
+    pub fn cause_of(&self, component: &Component) -> Option<String> {
+        self.causes().get(component).cloned()
     }
 
-    /// Why `who` is in trouble, if it is.
-    pub fn cause_of(&self, who: &str) -> Option<String> {
-        self.0.lock().expect("no holder panics").get(who).cloned()
-    }
-
-    /// Who is in trouble, and why; empty when all is well.
+    /// Returns all that is degraded, by name, each with its cause.
     pub fn troubles(&self) -> BTreeMap<String, String> {
-        self.0.lock().expect("no holder panics").clone()
+        let causes = self.causes();
+        causes.iter().map(|(component, cause)| (component.to_string(), cause.clone())).collect()
+    }
+
+    fn causes(&self) -> MutexGuard<'_, BTreeMap<Component, String>> {
+        self.0.lock().expect("no holder panics")
     }
 }

@@ -30,6 +30,7 @@ pub struct Metrics {
     lanes_held: Gauge,
     takeovers: Counter,
     page_failures: Family<Label, Counter>,
+    task_failures: Family<Label, Counter>,
     troubles: Gauge,
     store_up: Gauge,
     log_events: Gauge,
@@ -49,6 +50,7 @@ impl Default for Metrics {
             lanes_held: Gauge::default(),
             takeovers: Counter::default(),
             page_failures: Family::default(),
+            task_failures: Family::default(),
             troubles: Gauge::default(),
             store_up: Gauge::default(),
             log_events: Gauge::default(),
@@ -71,6 +73,8 @@ impl Default for Metrics {
         );
         let help = "Pages that were not published, by what is done about it";
         registry.register("page_failures", help, metrics.page_failures.clone());
+        let help = "Steps of background tasks that failed, by kind of task; they are tried again";
+        registry.register("task_failures", help, metrics.task_failures.clone());
         registry.register("troubles", "What /readyz names as troubles", metrics.troubles.clone());
         registry.register(
             "store_up",
@@ -121,6 +125,11 @@ impl Metrics {
     /// A page was not published; `cause` is a word for what is done about it.
     pub fn page_failed(&self, cause: &'static str) {
         self.page_failures.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// A step of a background task of that kind failed.
+    pub fn task_failed(&self, kind: &'static str) {
+        self.task_failures.get_or_create(&[("task", kind)]).inc();
     }
 
     /// This many troubles there are.

@@ -54,6 +54,12 @@ impl Tasks {
         }
     }
 
+    /// The next task that has ended already, if there is one.
+    pub fn try_ended(&mut self) -> Option<Ended> {
+        let joined = self.tasks.try_join_next_with_id()?;
+        Some(self.tell(joined))
+    }
+
     /// Waits until all have ended, as they were asked to. Returns the first that panicked, if one
     /// did.
     pub async fn finish(mut self) -> Option<Ended> {
@@ -65,12 +71,17 @@ impl Tasks {
     }
 
     async fn next(&mut self) -> Option<Ended> {
-        let (id, panic) = match self.tasks.join_next_with_id().await? {
+        let joined = self.tasks.join_next_with_id().await?;
+        Some(self.tell(joined))
+    }
+
+    fn tell(&mut self, joined: Result<(Id, ()), JoinError>) -> Ended {
+        let (id, panic) = match joined {
             Ok((id, ())) => (id, None),
             Err(error) => (error.id(), Some(panic_message(error))),
         };
         let name = self.names.remove(&id).expect("every task has a name");
-        Some(Ended { name, panic })
+        Ended { name, panic }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::health::{Health, Occurrence};
+use crate::health::{Component, Health, Occurrence};
 use crate::sink::{self, Page, TopicDescription, UnavailableTopic};
 
 /// How long the first pause is; each next one is twice as long.
@@ -73,31 +73,23 @@ impl Held {
         }
         for event in page.slices.iter().flat_map(|slice| &slice.events) {
             if self.topics.remove(&event.topic).is_some() {
-                well(health, &of_topic(&event.topic));
+                well(health, &Component::Writes(event.topic.clone()));
             }
             if self.tenants.remove(&event.tenant).is_some() {
-                well(health, &of_tenant(&event.tenant));
+                well(health, &Component::Clock(event.tenant.clone()));
             }
         }
     }
 
     /// Forgets all: the lane is somebody else's.
     pub(super) fn clear(&mut self, health: &Health) {
-        std::mem::take(&mut self.topics).keys().for_each(|topic| health.healthy(&of_topic(topic)));
+        std::mem::take(&mut self.topics)
+            .keys()
+            .for_each(|topic| health.healthy(&Component::Writes(topic.clone())));
         std::mem::take(&mut self.tenants)
             .keys()
-            .for_each(|tenant| health.healthy(&of_tenant(tenant)));
+            .for_each(|tenant| health.healthy(&Component::Clock(tenant.clone())));
     }
-}
-
-/// Names a topic in `/readyz` that takes nothing.
-fn of_topic(topic: &Topic) -> String {
-    format!("writes to {topic}")
-}
-
-/// Names a tenant in `/readyz` whose next event is too early.
-fn of_tenant(tenant: &TenantId) -> String {
-    format!("clock of tenant {tenant}")
 }
 
 /// Asks whether topics take something again whose pause is over, so that no page fails for it.
@@ -159,7 +151,7 @@ fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: 
         "it takes nothing just now: {why}; since {since} the tenants whose next event is for it \
          wait, in order, and all others go on; it is tried again by itself"
     );
-    tell(deps, &of_topic(topic), &why);
+    tell(deps, &Component::Writes(topic.clone()), &why);
 }
 
 /// A record that Kafka takes for one of the future. One that is too old for its topic is never
@@ -192,17 +184,17 @@ fn hold_early(
          takes it {about}, and it goes on by itself",
         event.position, event.time, event.topic
     );
-    tell(deps, &of_tenant(&event.tenant), &why);
+    tell(deps, &Component::Clock(event.tenant.clone()), &why);
     true
 }
 
-fn tell(deps: &FollowDeps, who: &str, why: &str) {
-    if deps.health.degraded(who, why) == Occurrence::First {
-        tracing::warn!("{who}: {why}");
+fn tell(deps: &FollowDeps, component: &Component, why: &str) {
+    if deps.health.degraded(component.clone(), why) == Occurrence::First {
+        tracing::warn!("{component}: {why}");
     }
 }
 
-fn well(health: &Health, who: &str) {
-    health.healthy(who);
-    tracing::info!("{who}: goes on");
+fn well(health: &Health, component: &Component) {
+    health.healthy(component);
+    tracing::info!("{component}: goes on");
 }

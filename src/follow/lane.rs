@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,13 +18,15 @@ use super::parking::Scope;
 use super::parking::bisect::{self, Bisection};
 use super::relay::{self, Relay};
 use super::unnamed;
-use super::{Backoff, FollowDeps, LOOK_AGAIN};
+use super::wakeups::Wakeup;
+use super::worker::Backoff;
+use super::{FollowDeps, LOOK_AGAIN};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
-use crate::health::{self, Occurrence};
+use crate::health::{self, Component, Occurrence};
 use crate::sink::{self, Page, Publisher, Sink};
 use crate::store::{self, Lease, LeaseCheck};
 
@@ -62,7 +65,9 @@ pub(super) async fn run(
     lane: Lane,
     stop: CancellationToken,
 ) {
-    let worker = Worker { who: lane.to_string(), deps, sink, lane, stop };
+    let (component, wakeup) =
+        (Component::Lane(lane, Follower::relay()), Mutex::new(deps.wakeups.lane(lane)));
+    let worker = Worker { component, wakeup, deps, sink, lane, stop };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut bisection = Bisection::default();
     while !worker.stop.is_cancelled() {
@@ -79,7 +84,7 @@ pub(super) async fn run(
         }
         backoff.sleep(&worker.stop).await;
     }
-    worker.deps.health.healthy(&worker.who);
+    worker.deps.health.healthy(&worker.component);
     bisection.held.clear(&worker.deps.health);
 }
 
@@ -131,7 +136,8 @@ impl From<Refusal> for End {
 }
 
 struct Worker {
-    who: String,
+    wakeup: Mutex<Wakeup>,
+    component: Component,
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
     lane: Lane,
@@ -261,7 +267,7 @@ impl Worker {
         let mut relay = Relay::resume(&self.deps, self.lane, taken.cursors).await?;
         self.persist_parked(lease, &mut relay).await?;
         self.checkpoint(lease, &relay.cursors()).await?;
-        self.deps.health.healthy(&self.who);
+        self.deps.health.healthy(&self.component);
         self.deps.metrics.taken_over();
         tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
         Ok((taken.publisher, relay))
@@ -299,7 +305,7 @@ impl Worker {
     async fn wait_for_first_event(&self) -> Result<bool, End> {
         let start = store::ChangeToken::START;
         while self.deps.store.changed_since(self.lane, start).await?.heads.is_empty() {
-            self.deps.health.healthy(&self.who);
+            self.deps.health.healthy(&self.component);
             self.wait_for_work().await;
             if self.stop.is_cancelled() {
                 return Ok(false);
@@ -398,8 +404,9 @@ impl Worker {
     }
 
     async fn wait_for_work(&self) {
+        let mut wakeup = self.wakeup.lock().await;
         tokio::select! {
-            () = self.deps.wakeups.woken(self.lane) => {}
+            () = wakeup.woken() => {}
             () = self.stop.cancelled() => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
@@ -407,7 +414,7 @@ impl Worker {
 
     fn report(&self, end: &End) {
         let (lane, all) = (self.lane, matches!(end, End::Sink(sink::Error::TooFewBrokers(_))));
-        match (self.deps.health.degraded(&self.who, end), end.is_for_an_operator()) {
+        match (self.deps.health.degraded(self.component.clone(), end), end.is_for_an_operator()) {
             (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),
             // It is told once for all lanes.
             (Occurrence::First, false) if all => health::report_cluster(end),

@@ -1,101 +1,85 @@
-//! The lanes of this replica: starts workers for those that it is to have, and ends those that
-//! another is to have.
+//! The lane manager: starts workers for the lanes that this replica is to have, and stops those of
+//! lanes that another replica is to have.
 //!
-//! Fed by the store's members; feeds `lane`. A replica attends as long as it reaches Kafka;
-//! replicas share the lanes by the `spread` that each of them works out alone. What they do
-//! meanwhile is never in doubt: a lane has one lease, and one producer that isn't fenced.
+//! Fed by the store's list of replicas and leases; feeds `lane`. A replica has a heartbeat as long
+//! as it reaches Kafka; replicas share the lanes by the `lane_assignment` that each of them works
+//! out alone. Whatever they do meanwhile is safe: a lane has one lease, and one producer that isn't
+//! fenced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane_assignment::{Assignment, assign};
-use super::{FollowDeps, lane, topics};
+use super::topics::Reachability;
+use super::wakeups::Wakeup;
+use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::{FollowDeps, lane};
 use crate::domain::lane::Lane;
-use crate::health::Occurrence;
+use crate::health::{Component, Occurrence};
 use crate::sink::Sink;
 use crate::store;
 use crate::tasks::{Ended, Tasks};
 
-/// How often the members are looked at: a lane that is given up is taken so soon.
+/// How often the leases are looked at: a lane that is given up is acquired so soon.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
-const ATTEND_EVERY: Duration = Duration::from_secs(1);
-/// How long a replica that says nothing counts as being there: as long as its leases hold.
-const ATTENDS_FOR: Duration = lane::LEASE;
-const WHO: &str = "lanes";
-const TWIN: &str = "replica";
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long a replica without a heartbeat counts as running: as long as its leases hold.
+const HEARTBEAT_HOLDS: Duration = lane::LEASE;
 
-/// Works on this replica's share of the lanes until `stop`; then finishes, gives them up and
-/// leaves.
-pub(super) async fn run(deps: FollowDeps, sink: Arc<dyn Sink>, stop: CancellationToken) {
-    let mut manager = LaneManager {
-        deps,
-        sink,
-        workers: Tasks::default(),
-        running: BTreeMap::new(),
-        attended: None,
-    };
-    while !stop.is_cancelled() {
-        match manager.look().await {
-            Ok(()) => manager.deps.health.healthy(WHO),
-            Err(error) => {
-                if manager.deps.health.degraded(WHO, &error) == Occurrence::First {
-                    tracing::warn!(%error, "failed to share the lanes");
-                }
-            }
-        }
-        manager.rest(&stop).await;
-    }
-    manager.give_up(&manager.running.keys().copied().collect());
-    let panicked = std::mem::take(&mut manager.workers).finish().await;
-    manager.leave().await;
-    panicked.iter().for_each(fail);
-}
-
-/// A worker that gave its lane back has ended as it should; the panic of one is that of all.
-fn fail(ended: &Ended) {
-    assert!(ended.panic.is_none(), "{ended}");
-}
-
-/// Why there is nothing to share.
+/// Why no lane is assigned.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// It stood still while somebody resized the lanes.
+    /// This replica stood still while somebody resized the lanes.
     #[error("the store has {0} lanes now: stop, and start with LANES={0}")]
     Resized(usize),
 }
 
-struct LaneManager {
+/// The manager of this replica's lanes.
+pub(super) struct LaneManager {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
+    kafka: watch::Receiver<Reachability>,
     /// By the names of their lanes.
     workers: Tasks,
     running: BTreeMap<Lane, CancellationToken>,
-    attended: Option<Instant>,
+    last_heartbeat: Option<Instant>,
 }
 
 impl LaneManager {
-    /// Attends, looks who else does, and takes and gives what is to be.
+    /// Works on lanes while `kafka` is up.
+    pub(super) fn new(
+        deps: FollowDeps,
+        sink: Arc<dyn Sink>,
+        kafka: watch::Receiver<Reachability>,
+    ) -> Self {
+        let (workers, running) = (Tasks::default(), BTreeMap::new());
+        Self { deps, sink, kafka, workers, running, last_heartbeat: None }
+    }
+
+    /// Sends a heartbeat, looks which replicas run, and acquires and releases lanes as assigned.
     async fn look(&mut self) -> Result<(), Error> {
-        if self.deps.health.is_degraded(topics::WHO) {
+        if *self.kafka.borrow() == Reachability::Down {
             // Others may reach Kafka; what this replica holds it gives up by itself when it fails.
-            self.leave().await;
+            self.deregister().await;
             return Ok(());
         }
         let mut members = self.deps.store.members().await?;
         if members.lanes.len() != usize::from(self.deps.wakeups.count()) {
-            // Who attends is left a share by the others.
+            // The others leave lanes to a replica that has a heartbeat.
             self.give_up(&self.running.keys().copied().collect());
-            self.leave().await;
+            self.deregister().await;
             return Err(Error::Resized(members.lanes.len()));
         }
-        if self.attended.is_none_or(|at| at.elapsed() >= ATTEND_EVERY) {
-            self.attend().await?;
+        if self.last_heartbeat.is_none_or(|at| at.elapsed() >= HEARTBEAT_EVERY) {
+            self.send_heartbeat().await?;
             members = self.deps.store.members().await?;
         }
         let Assignment { acquire, release } = assign(&members, &self.deps.replica);
@@ -109,25 +93,34 @@ impl LaneManager {
         Ok(())
     }
 
-    /// Says that it is there. Another that has said so by the same name, since it did, takes its
-    /// lanes for its own: each would fence the other without end.
-    async fn attend(&mut self) -> Result<(), Error> {
+    /// Says that this replica runs. Another one of the same name takes this one's lanes for its
+    /// own, and each would fence the other without end; it shows by a heartbeat of another run
+    /// after this one's first.
+    async fn send_heartbeat(&mut self) -> Result<(), store::Error> {
         let FollowDeps { store, replica, instance, health, .. } = &self.deps;
-        let last = store.heartbeat(replica, instance, ATTENDS_FOR).await?;
-        match last.filter(|last| last != instance && self.attended.is_some()) {
-            None => health.healthy(TWIN),
+        let last = store.heartbeat(replica, instance, HEARTBEAT_HOLDS).await?;
+        match last.filter(|last| last != instance && self.last_heartbeat.is_some()) {
+            None => health.healthy(&Component::Replica),
             Some(other) => {
                 let why = format!(
                     "another replica runs by the name `{replica}` (run {other}, this is \
                      {instance}): they fence each other; set REPLICA to a name of its own on each"
                 );
-                if health.degraded(TWIN, &why) == Occurrence::First {
+                if health.degraded(Component::Replica, &why) == Occurrence::First {
                     tracing::error!(replica, other, instance, "{why}");
                 }
             }
         }
-        self.attended = Some(Instant::now());
+        self.last_heartbeat = Some(Instant::now());
         Ok(())
+    }
+
+    async fn deregister(&mut self) {
+        if self.last_heartbeat.take().is_some()
+            && let Err(error) = self.deps.store.deregister(&self.deps.replica).await
+        {
+            tracing::debug!(%error, "failed to deregister the replica; the others will notice");
+        }
     }
 
     fn start(&mut self, lane: Lane) {
@@ -144,26 +137,50 @@ impl LaneManager {
         lanes.iter().filter_map(|lane| self.running.get(lane)).for_each(CancellationToken::cancel);
     }
 
-    async fn rest(&mut self, stop: &CancellationToken) {
-        let look_again = tokio::time::sleep(LOOK_EVERY);
-        tokio::pin!(look_again);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = &mut look_again => return,
-                ended = self.workers.ended() => {
-                    fail(&ended);
-                    self.running.retain(|lane, _| lane.to_string() != ended.name);
-                }
-            }
+    /// Forgets the workers that have given their lanes back.
+    fn reap(&mut self) {
+        while let Some(ended) = self.workers.try_ended() {
+            fail(&ended);
+            self.running.retain(|lane, _| lane.to_string() != ended.name);
         }
     }
+}
 
-    async fn leave(&mut self) {
-        if self.attended.take().is_some()
-            && let Err(error) = self.deps.store.deregister(&self.deps.replica).await
-        {
-            tracing::debug!(%error, "failed to leave; the others will notice");
-        }
+/// Ends with the panic of a worker, if it panicked: the panic of one is that of all.
+fn fail(ended: &Ended) {
+    assert!(ended.panic.is_none(), "{ended}");
+}
+
+#[async_trait]
+impl Task for LaneManager {
+    fn name(&self) -> String {
+        "lanes".to_owned()
+    }
+
+    fn kind(&self) -> &'static str {
+        "lanes"
+    }
+
+    fn component(&self) -> Option<Component> {
+        Some(Component::Lanes)
+    }
+
+    fn schedule(&self) -> Schedule {
+        let backoff = Backoff::constant(LOOK_EVERY);
+        Schedule { wakeup: Wakeup::never(), period: LOOK_EVERY, backoff }
+    }
+
+    async fn tick(&mut self) -> Result<Progress, Failure> {
+        self.reap();
+        self.look().await.map_err(Failure::passing)?;
+        Ok(Progress::Idle)
+    }
+
+    /// Waits until every worker has finished its page and given its lane back.
+    async fn stop(&mut self) {
+        self.give_up(&self.running.keys().copied().collect());
+        let panicked = std::mem::take(&mut self.workers).finish().await;
+        self.deregister().await;
+        panicked.iter().for_each(fail);
     }
 }

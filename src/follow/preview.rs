@@ -1,106 +1,115 @@
-//! The preview: a follower that shows the newest events on the embedded broker.
+//! The embedded preview: a follower that shows the newest events on the embedded broker.
 //!
-//! Fed by the store's logs; feeds `sink::Mirror`, which is memory only. Its cursors are in memory
-//! too: each start begins at the newest 10,000 positions of each tenant. It never says that
+//! Fed by the store's logs; feeds the embedded broker, which is memory only. Its cursors are in
+//! memory too: each start begins at the newest 10,000 positions of each tenant. It never says that
 //! anything is published.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use async_trait::async_trait;
 
-use super::{Backoff, Error, FollowDeps, LOOK_AGAIN, PAGE_EVENTS_MAX, page_scan};
+use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::{Error, FollowDeps, LOOK_AGAIN, PAGE_EVENTS_MAX, page_scan};
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::health::Occurrence;
-use crate::sink::Preview;
+use crate::health::Component;
+use crate::sink::Preview as Broker;
 use crate::store::{ChangeToken, Head};
 
+/// How far before a log's head it begins.
 const REFILL_POSITIONS: u64 = 10_000;
-const WHO: &str = "embedded broker";
 
-/// Follows all tenants until `stop`.
-pub(super) async fn run(deps: FollowDeps, preview: Arc<dyn Preview>, stop: CancellationToken) {
-    let lanes = Lane::all(deps.wakeups.count()).map(|lane| (lane, ChangeToken::START)).collect();
-    let mut worker = Worker { deps, preview, lanes, cursors: HashMap::new() };
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    while !stop.is_cancelled() {
-        match worker.catch_up(&stop).await {
-            Ok(()) => {
-                backoff.reset();
-                worker.deps.health.healthy(WHO);
-                worker.rest(&stop).await;
-            }
-            Err(error) => {
-                if worker.deps.health.degraded(WHO, &error) == Occurrence::First {
-                    tracing::warn!(%error, "failed to show events on the embedded broker");
-                }
-                backoff.sleep(&stop).await;
-            }
-        }
-    }
-}
-
-struct Worker {
+/// The follower of all tenants.
+pub(super) struct Preview {
     deps: FollowDeps,
-    preview: Arc<dyn Preview>,
+    broker: Arc<dyn Broker>,
     lanes: Vec<(Lane, ChangeToken)>,
     cursors: HashMap<TenantId, Position>,
+    /// The heads of the logs that may have events after their cursors.
+    heads: BTreeMap<TenantId, Position>,
 }
 
-impl Worker {
-    /// Follows whoever has new events; who fails holds up nobody, and is tried again.
-    async fn catch_up(&mut self, stop: &CancellationToken) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        for index in 0..self.lanes.len() {
-            let (lane, token) = self.lanes[index];
-            let changed = self.deps.store.changed_since(lane, token).await?;
-            let mut followed = Ok(());
-            for head in changed.heads {
-                followed = followed.and(self.follow(head, stop).await);
-            }
-            if followed.is_ok() {
-                self.lanes[index].1 = changed.token;
-            }
-            outcome = outcome.and(followed);
-        }
-        outcome
+impl Preview {
+    pub(super) fn new(deps: FollowDeps, broker: Arc<dyn Broker>) -> Self {
+        let lanes =
+            Lane::all(deps.wakeups.count()).map(|lane| (lane, ChangeToken::START)).collect();
+        Self { deps, broker, lanes, cursors: HashMap::new(), heads: BTreeMap::new() }
     }
 
-    /// Sends page after page of one tenant, up to its head.
-    async fn follow(&mut self, head: Head, stop: &CancellationToken) -> Result<(), Error> {
-        let Head { tenant, position, .. } = head;
-        let refill = || position.back(REFILL_POSITIONS);
-        let mut cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);
-        while cursor < position && !stop.is_cancelled() {
-            let Some(slice) = self
-                .deps
-                .store
-                .read(&[(tenant.clone(), cursor.into())], &page_scan(PAGE_EVENTS_MAX))
-                .await?
-                .pop()
-            else {
-                return Ok(());
-            };
-            let topics: std::collections::BTreeSet<_> =
-                slice.events.iter().map(|e| &e.topic).collect();
-            let specs: Vec<_> =
-                topics.into_iter().map(|t| self.deps.settings.spec(&tenant, t)).collect();
-            self.preview.ensure(&specs).await?;
-            self.preview.send(slice.events).await?;
-            cursor = slice.scanned;
-            self.cursors.insert(tenant.clone(), cursor);
+    /// Asks which logs have grown.
+    async fn look(&mut self) -> Result<(), Error> {
+        for (lane, token) in &mut self.lanes {
+            let changed = self.deps.store.changed_since(*lane, *token).await?;
+            *token = changed.token;
+            for Head { tenant, position, .. } in changed.heads {
+                self.heads.insert(tenant, position);
+            }
         }
         Ok(())
     }
 
-    async fn rest(&self, stop: &CancellationToken) {
-        tokio::select! {
-            () = self.deps.wakeups.preview.notified() => {}
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+    /// Sends the next page of one tenant; at the head, the tenant is done with until its log grows.
+    async fn send_page(&mut self, tenant: &TenantId, head: Position) -> Result<(), Error> {
+        let refill = || head.back(REFILL_POSITIONS);
+        let cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);
+        let mut scanned = head;
+        if cursor < head {
+            let from = [(tenant.clone(), cursor.into())];
+            let slices = self.deps.store.read(&from, &page_scan(PAGE_EVENTS_MAX)).await?;
+            if let Some(slice) = slices.into_iter().next() {
+                let topics: BTreeSet<_> = slice.events.iter().map(|event| &event.topic).collect();
+                let specs: Vec<_> =
+                    topics.into_iter().map(|t| self.deps.settings.spec(tenant, t)).collect();
+                self.broker.ensure(&specs).await?;
+                self.broker.send(slice.events).await?;
+                scanned = slice.scanned;
+                self.cursors.insert(tenant.clone(), scanned);
+            }
+        }
+        if scanned >= head {
+            self.heads.remove(tenant);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Task for Preview {
+    fn name(&self) -> String {
+        "embedded preview".to_owned()
+    }
+
+    fn kind(&self) -> &'static str {
+        "preview"
+    }
+
+    fn component(&self) -> Option<Component> {
+        Some(Component::EmbeddedBroker)
+    }
+
+    fn schedule(&self) -> Schedule {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        Schedule { wakeup: self.deps.wakeups.any(), period: LOOK_AGAIN, backoff }
+    }
+
+    /// Sends a page of every tenant that has new events. A tenant that fails holds up nobody, and
+    /// is tried again.
+    async fn tick(&mut self) -> Result<Progress, Failure> {
+        self.look().await.map_err(Failure::passing)?;
+        let (mut failed, mut is_more) = (None, false);
+        for (tenant, head) in self.heads.clone() {
+            match self.send_page(&tenant, head).await {
+                Ok(()) => is_more |= self.heads.contains_key(&tenant),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            _ if is_more => Ok(Progress::More),
+            Some(error) => Err(Failure::passing(error)),
+            None => Ok(Progress::Idle),
         }
     }
 }

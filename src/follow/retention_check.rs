@@ -10,20 +10,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
-use super::{Backoff, Error, FollowDeps, PAGE_EVENTS_MAX, page_scan};
+use super::wakeups::Wakeup;
+use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::{Error, FollowDeps, PAGE_EVENTS_MAX, page_scan};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::health::Occurrence;
+use crate::health::{Component, Occurrence};
 use crate::sink::{Sink, TopicDescription};
 
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 /// Logs that one read looks at.
 const LOGS_MAX: usize = 50;
 
@@ -34,27 +36,57 @@ struct Oldest {
     time: Time,
 }
 
-/// Looks until `stop`; says so when it has looked once.
-pub(super) async fn run(
+/// Compares the age of what is pending with what Kafka keeps, again and again.
+pub(super) struct RetentionCheck {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
-    stop: CancellationToken,
-    looked: oneshot::Sender<()>,
-) {
-    let (mut told, mut looked) = (BTreeSet::new(), Some(looked));
-    while !stop.is_cancelled() {
-        match look(&deps, &*sink).await {
-            Ok(found) => {
-                for topic in told.iter().filter(|topic| !found.contains_key(*topic)) {
-                    deps.health.healthy(&name(topic));
-                }
-                found.iter().for_each(|(topic, why)| tell(&deps, topic, why));
-                told = found.into_keys().collect();
-            }
-            Err(error) => tracing::debug!(%error, "failed to look how old is what is pending"),
+    /// Topics that were reported as degraded.
+    reported: BTreeSet<Topic>,
+    /// Told once the first check is over, whatever came of it.
+    checked: Option<oneshot::Sender<()>>,
+}
+
+impl RetentionCheck {
+    /// Tells `checked` when it has checked once.
+    pub(super) fn new(deps: FollowDeps, sink: Arc<dyn Sink>, checked: oneshot::Sender<()>) -> Self {
+        Self { deps, sink, reported: BTreeSet::new(), checked: Some(checked) }
+    }
+
+    async fn check(&mut self) -> Result<(), Error> {
+        let found = look(&self.deps, &*self.sink).await?;
+        for topic in self.reported.iter().filter(|topic| !found.contains_key(*topic)) {
+            self.deps.health.healthy(&Component::Retention(topic.clone()));
         }
-        looked.take().map(|looked| looked.send(()));
-        Backoff::new(LOOK_EVERY, LOOK_EVERY).sleep(&stop).await;
+        found.iter().for_each(|(topic, why)| report(&self.deps, topic, why));
+        self.reported = found.into_keys().collect();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Task for RetentionCheck {
+    fn name(&self) -> String {
+        "retention check".to_owned()
+    }
+
+    fn kind(&self) -> &'static str {
+        "retention_check"
+    }
+
+    fn component(&self) -> Option<Component> {
+        None
+    }
+
+    fn schedule(&self) -> Schedule {
+        let backoff = Backoff::constant(CHECK_EVERY);
+        Schedule { wakeup: Wakeup::never(), period: CHECK_EVERY, backoff }
+    }
+
+    async fn tick(&mut self) -> Result<Progress, Failure> {
+        let checked = self.check().await;
+        self.checked.take().map(|told| told.send(()));
+        checked.map_err(Failure::passing)?;
+        Ok(Progress::Idle)
     }
 }
 
@@ -135,15 +167,10 @@ async fn oldest(deps: &FollowDeps) -> Result<BTreeMap<Topic, Oldest>, Error> {
     Ok(oldest)
 }
 
-fn tell(deps: &FollowDeps, topic: &Topic, why: &str) {
-    if deps.health.degraded(&name(topic), why) == Occurrence::First {
+fn report(deps: &FollowDeps, topic: &Topic, why: &str) {
+    if deps.health.degraded(Component::Retention(topic.clone()), why) == Occurrence::First {
         tracing::warn!(%topic, "{why}");
     }
-}
-
-/// Who is in trouble.
-fn name(topic: &Topic) -> String {
-    format!("retention of {topic}")
 }
 
 /// A span of time in its largest unit, rounded down, so that what lasts is told once.

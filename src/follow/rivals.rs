@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::FollowDeps;
 use crate::domain::lane::Lane;
-use crate::health::Occurrence;
+use crate::health::{Component, Occurrence};
 use crate::sink::KnownCursors;
 use crate::store::{self, Head, Lease};
 
@@ -45,7 +45,7 @@ impl Rivals {
              gateway on another store publishes to this Kafka with the same ENV ({env}), \
              transactional ids and cursors topic; give each store an ENV of its own"
         );
-        if deps.health.degraded(&name(lane), &why) == Occurrence::First {
+        if deps.health.degraded(Component::Env(lane), &why) == Occurrence::First {
             tracing::error!(%lane, "{why}");
         }
     }
@@ -57,7 +57,7 @@ impl Rivals {
         }
         self.forget();
         if self.0.is_empty() {
-            deps.health.healthy(&name(lane));
+            deps.health.healthy(&Component::Env(lane));
         }
     }
 
@@ -84,9 +84,8 @@ pub(super) async fn look_for_strangers(
             deps.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
         strange.retain(|log_id| !all.contains(log_id));
     }
-    let who = format!("cursors of {lane}");
     let Some(first) = strange.first() else {
-        deps.health.healthy(&who);
+        deps.health.healthy(&Component::Cursors(lane));
         return Ok(());
     };
     let (count, env) = (strange.len(), deps.settings.naming().env().unwrap_or("unset"));
@@ -95,13 +94,8 @@ pub(super) async fn look_for_strangers(
          gateway on another store publishes there with the same ENV ({env}), or this store was put \
          in another's place; give each store an ENV of its own, or bring the right store back"
     );
-    if deps.health.degraded(&who, &why) == Occurrence::First {
+    if deps.health.degraded(Component::Cursors(lane), &why) == Occurrence::First {
         tracing::error!(%lane, "{why}");
     }
     Ok(())
-}
-
-/// Who is in trouble.
-fn name(lane: Lane) -> String {
-    format!("ENV of {lane}")
 }

@@ -13,7 +13,7 @@ use crate::domain::follower::Cursor;
 use crate::domain::ledger::Ledger;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::health::{self, Occurrence};
+use crate::health::{Component, Occurrence};
 use crate::sink::KnownCursor;
 use crate::store::Scan;
 
@@ -120,7 +120,7 @@ impl Relay {
     /// Says of every tenant that runs that its log is as Kafka proves.
     pub(super) fn tell_healthy(&self, deps: &FollowDeps) {
         let running = self.progress.keys().filter(|tenant| !self.stopped.contains(*tenant));
-        running.for_each(|tenant| deps.health.healthy(&health::log_of(tenant)));
+        running.for_each(|tenant| deps.health.healthy(&Component::Log(tenant.clone())));
     }
 
     /// Checks that the store has every parking transition that this relay has read from it or
@@ -156,7 +156,7 @@ impl Relay {
 
     /// Publishes nothing of this tenant any more, and says so.
     pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
-        if deps.health.degraded(&health::log_of(tenant), why) == Occurrence::First {
+        if deps.health.degraded(Component::Log(tenant.clone()), why) == Occurrence::First {
             tracing::error!(%tenant, "publishing is stopped: {why}");
         }
         self.dismiss(tenant);

@@ -14,7 +14,7 @@ use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
-use crate::health;
+use crate::health::Component;
 
 /// What a tenant has parked, in order of position.
 #[derive(Serialize)]
@@ -96,7 +96,7 @@ async fn ask(
     let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
     let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
     let (store, tenant) = (&gateway.deps.store, context.tenant());
-    if let Some(why) = gateway.deps.health.cause_of(&health::log_of(tenant)) {
+    if let Some(why) = gateway.deps.health.cause_of(&Component::Log(tenant.clone())) {
         return Err(Problem::RelayStopped { why });
     }
     let all = store.parked(tenant).await?;

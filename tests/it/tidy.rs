@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may name whom: arrows point one way.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
+    ("health", &["domain"]),
     ("clock", &["domain"]),
     ("tasks", &[]),
     ("store", &["domain", "clock"]),
@@ -17,14 +18,14 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("shares", &["domain"]),
     ("intake", &["domain", "clock", "shares", "store", "tasks"]),
     ("metrics", &["store"]),
-    ("follow", &["domain", "clock", "store", "sink", "metrics", "tasks"]),
-    ("http", &["domain", "clock", "shares", "store", "intake", "follow", "metrics"]),
+    ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
+    ("http", &["domain", "clock", "shares", "store", "intake", "follow", "health", "metrics"]),
     ("config", &["domain", "store", "sink", "intake", "http"]),
     (
         "app",
         &[
-            "domain", "clock", "store", "sink", "intake", "follow", "metrics", "tasks", "http",
-            "config",
+            "domain", "clock", "store", "sink", "intake", "follow", "health", "metrics", "tasks",
+            "http", "config",
         ],
     ),
     ("cli", &["domain", "clock", "store", "sink", "follow", "app"]),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_gateway::clock::Manual;
+use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
+use event_gateway::health::Component;
 use event_gateway::sink::TopicDescription;
 
 use crate::follow::parking::records::{ITEM, LOAN, draft, mixed};
@@ -195,7 +197,7 @@ async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_eac
     let there = Stage::new(1, &tenants).await;
     here.kafka = there.kafka.clone();
     let (followers, others) = (here.follow(), there.follow());
-    let told = |stage: &Stage| stage.parts.health.is_degraded("ENV of lane-0");
+    let told = |stage: &Stage| stage.parts.health.cause_of(&Component::Env(Lane::new(0))).is_some();
     let mut ids = 0..;
     until("both are told", async || {
         for (stage, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {

@@ -10,6 +10,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::follow::resize::{self, Error, Resized};
 use event_gateway::follow::{Followers, Wakeups};
+use event_gateway::health::Component;
 use event_gateway::sink::Opened;
 use event_gateway::store::{self, Access, Config, Store, open};
 
@@ -278,15 +279,15 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
     twin.health = Arc::default();
     let twins = Followers::start(&twin, &Opened::Kafka(Arc::new(stage.kafka.clone())));
     for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
-        until("it is told", async || health.cause_of("replica").is_some()).await;
-        let told = health.cause_of("replica").unwrap();
+        until("it is told", async || health.cause_of(&Component::Replica).is_some()).await;
+        let told = health.cause_of(&Component::Replica).unwrap();
         assert!(
             told.contains("`one`") && told.contains(other) && told.contains("REPLICA"),
             "{told}"
         );
     }
     twins.stop().await;
-    until("it is alone", async || stage.parts.health.cause_of("replica").is_none()).await;
+    until("it is alone", async || stage.parts.health.cause_of(&Component::Replica).is_none()).await;
     followers.stop().await;
 }
 
@@ -298,6 +299,6 @@ async fn a_replica_that_is_started_again_is_no_other() {
     let followers = stage.follow();
     stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
     stage.published(&tenants).await;
-    assert_eq!(stage.parts.health.cause_of("replica"), None);
+    assert_eq!(stage.parts.health.cause_of(&Component::Replica), None);
     followers.stop().await;
 }

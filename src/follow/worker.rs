@@ -1,0 +1,378 @@
+//! The worker: the one loop that runs every background task of `follow`.
+//!
+//! Fed by `wakeups`, by time and by what a tick returns; feeds `health` and the metrics with how
+//! the tick went. A task only says what one step is. Always true: a wake-up during a tick leads to
+//! another tick, a stop waits for the tick under way, and a task that fails is tried again after a
+//! pause that grows up to its limit and begins anew once a tick succeeds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::wakeups::Wakeup;
+use crate::health::{self, Component, Health, Occurrence};
+use crate::metrics::Metrics;
+use crate::tasks::Tasks;
+
+/// How long a task pauses that only an operator can help, before it is tried again.
+const OPERATOR_PAUSE: Duration = Duration::from_secs(30);
+
+/// A background task: what it does in one step, and when.
+#[async_trait]
+pub(super) trait Task: Send + 'static {
+    /// Its name in `tasks` and in the log; no two tasks have the same.
+    fn name(&self) -> String;
+
+    /// Its kind in the metrics; the tasks of all lanes are of one kind.
+    fn kind(&self) -> &'static str;
+
+    /// The component that is degraded while ticks fail. Without one, a failure is a line of the
+    /// log at `debug`.
+    fn component(&self) -> Option<Component>;
+
+    /// When it ticks.
+    fn schedule(&self) -> Schedule;
+
+    /// Does one step. It may be done again at any time, and is cut off only with the process.
+    async fn tick(&mut self) -> Result<Progress, Failure>;
+
+    /// Cleans up after the last tick.
+    async fn stop(&mut self) {}
+}
+
+/// When a task ticks.
+pub(super) struct Schedule {
+    /// What makes it tick at once.
+    pub(super) wakeup: Wakeup,
+    /// How long it is idle at the most.
+    pub(super) period: Duration,
+    /// How long it pauses after a failure.
+    pub(super) backoff: Backoff,
+}
+
+/// How far a tick has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code))]
+pub(super) enum Progress {
+    /// There is more to do now.
+    More,
+    /// There is nothing to do until a wake-up, or until the period is over.
+    Idle,
+    /// There is nothing to do until a wake-up or that time.
+    Until(Instant),
+    /// There will be nothing to do any more: the task ends.
+    Done,
+}
+
+/// Why a tick failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The cause, for `/readyz` and the log.
+    pub(super) cause: String,
+    /// What helps.
+    pub(super) remedy: Remedy,
+}
+
+/// What helps against a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code))]
+pub(super) enum Remedy {
+    /// To try again.
+    Retry,
+    /// To try again. The cause concerns the whole cluster, so that one line tells it for all tasks.
+    RetryCluster,
+    /// An operator: trying again soon is of no use.
+    Operator,
+}
+
+impl Failure {
+    /// A failure that passes by itself.
+    pub(super) fn passing(cause: impl ToString) -> Self {
+        Self { cause: cause.to_string(), remedy: Remedy::Retry }
+    }
+}
+
+/// Pauses that double from the first up to the longest, until they are reset.
+#[derive(Debug, Clone)]
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// Pauses between these two.
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
+    }
+
+    /// Pauses that are all the same.
+    pub(super) fn constant(pause: Duration) -> Self {
+        Self::new(pause, pause)
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// Sleeps for the next pause, or until `stop`.
+    pub(super) async fn sleep(&mut self, stop: &CancellationToken) {
+        let pause = self.next;
+        self.next = self.longest.min(pause * 2);
+        stop.run_until_cancelled(sleep(pause)).await;
+    }
+}
+
+/// Runs tasks, all in the same way.
+#[derive(Clone)]
+pub(super) struct Worker {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    /// Runs tasks until `stop`.
+    pub(super) fn new(health: Arc<Health>, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+        Self { health, metrics, stop }
+    }
+
+    /// Starts a task as one of `tasks`, which tell when it panics.
+    pub(super) fn spawn(&self, tasks: &mut Tasks, task: impl Task) {
+        tasks.spawn(task.name(), self.clone().run(task));
+    }
+
+    /// Runs a task until it is done, or until `stop` and the end of the tick under way.
+    pub(super) async fn run(self, mut task: impl Task) {
+        let Schedule { mut wakeup, period, mut backoff } = task.schedule();
+        while !self.stop.is_cancelled() {
+            let span = tracing::debug_span!("tick", task = %task.name());
+            match task.tick().instrument(span).await {
+                Ok(progress) => {
+                    backoff.reset();
+                    task.component().iter().for_each(|it| self.health.healthy(it));
+                    let until = match progress {
+                        Progress::More => continue,
+                        Progress::Idle => Instant::now() + period,
+                        Progress::Until(time) => time,
+                        Progress::Done => break,
+                    };
+                    self.idle(&mut wakeup, until).await;
+                }
+                Err(failure) => {
+                    self.metrics.task_failed(task.kind());
+                    self.report(&task, &failure);
+                    if failure.remedy == Remedy::Operator {
+                        self.stop.run_until_cancelled(sleep(OPERATOR_PAUSE)).await;
+                    }
+                    backoff.sleep(&self.stop).await;
+                }
+            }
+        }
+        task.stop().await;
+    }
+
+    /// Waits for a wake-up, that time or a stop.
+    async fn idle(&self, wakeup: &mut Wakeup, until: Instant) {
+        tokio::select! {
+            () = wakeup.woken() => {}
+            () = sleep_until(until) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Tells of a failure: in `health` as long as it lasts, in the log once.
+    fn report(&self, task: &impl Task, failure: &Failure) {
+        let Failure { cause, remedy } = failure;
+        let name = task.name();
+        let Some(component) = task.component() else {
+            tracing::debug!("{name}: {cause}; it is tried again by itself");
+            return;
+        };
+        let told = component.to_string();
+        match (self.health.degraded(component, cause), remedy) {
+            (Occurrence::Repeated, _) => {
+                tracing::debug!("{name}: {cause}; it is tried again by itself");
+            }
+            (Occurrence::First, Remedy::Retry) => {
+                tracing::warn!("{told}: {cause}; it is tried again by itself");
+            }
+            (Occurrence::First, Remedy::RetryCluster) => health::report_cluster(cause),
+            (Occurrence::First, Remedy::Operator) => {
+                tracing::error!("{told} stands still, and is tried again every 30 s: {cause}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, advance, timeout};
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::wakeups::Wakeups;
+    use super::{Backoff, Failure, Progress, Remedy, Schedule, Task, Worker};
+    use crate::domain::lane::Lane;
+    use crate::health::{Component, Health};
+    use crate::tasks::Tasks;
+
+    const PERIOD: Duration = Duration::from_secs(10);
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(2);
+
+    type Outcome = Result<Progress, Failure>;
+
+    /// Tells when it ticks, and ticks as it is told to.
+    struct Told {
+        wakeups: Wakeups,
+        began: mpsc::UnboundedSender<&'static str>,
+        outcomes: mpsc::UnboundedReceiver<Outcome>,
+    }
+
+    #[async_trait]
+    impl Task for Told {
+        fn name(&self) -> String {
+            "told".to_owned()
+        }
+
+        fn kind(&self) -> &'static str {
+            "told"
+        }
+
+        fn component(&self) -> Option<Component> {
+            Some(Component::Lanes)
+        }
+
+        fn schedule(&self) -> Schedule {
+            let backoff = Backoff::new(FIRST, LONGEST);
+            Schedule { wakeup: self.wakeups.any(), period: PERIOD, backoff }
+        }
+
+        async fn tick(&mut self) -> Outcome {
+            self.began.send("tick").unwrap();
+            self.outcomes.recv().await.expect("the test says how the tick goes")
+        }
+
+        async fn stop(&mut self) {
+            self.began.send("stop").unwrap();
+        }
+    }
+
+    struct Story {
+        wakeups: Wakeups,
+        health: Arc<Health>,
+        stop: CancellationToken,
+        began: mpsc::UnboundedReceiver<&'static str>,
+        outcomes: mpsc::UnboundedSender<Outcome>,
+        tasks: Tasks,
+    }
+
+    impl Story {
+        fn begin() -> Self {
+            let (wakeups, health) = (Wakeups::new(1), Arc::new(Health::default()));
+            let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+            let ((began, begins), (outcomes, told)) =
+                (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+            let task = Told { wakeups: wakeups.clone(), began, outcomes: told };
+            Worker::new(health.clone(), Arc::default(), stop.clone()).spawn(&mut tasks, task);
+            Self { wakeups, health, stop, began: begins, outcomes, tasks }
+        }
+
+        /// Waits for what happens next, and tells how long that took.
+        async fn next(&mut self) -> (&'static str, Duration) {
+            let since = Instant::now();
+            let next = timeout(Duration::from_secs(3600), self.began.recv()).await;
+            (next.expect("something happens").expect("the task runs"), since.elapsed())
+        }
+
+        fn end_tick(&self, outcome: Outcome) {
+            self.outcomes.send(outcome).unwrap();
+        }
+    }
+
+    fn failure(remedy: Remedy) -> Outcome {
+        Err(Failure { cause: "no".to_owned(), remedy })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wakeup_during_a_tick_is_not_lost() {
+        let mut story = Story::begin();
+        assert_eq!(story.next().await, ("tick", Duration::ZERO));
+        story.wakeups.wake(Lane::new(0));
+        story.wakeups.wake(Lane::new(0));
+        story.end_tick(Ok(Progress::Idle));
+        assert_eq!(story.next().await, ("tick", Duration::ZERO), "it looks again");
+        story.end_tick(Ok(Progress::Idle));
+        assert_eq!(story.next().await, ("tick", PERIOD), "and but once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_ticks_at_once_when_woken_at_its_time_or_after_its_period() {
+        let mut story = Story::begin();
+        story.next().await;
+        story.end_tick(Ok(Progress::More));
+        assert_eq!(story.next().await, ("tick", Duration::ZERO));
+        story.end_tick(Ok(Progress::Until(Instant::now() + 3 * PERIOD)));
+        assert_eq!(story.next().await, ("tick", 3 * PERIOD));
+        story.end_tick(Ok(Progress::Idle));
+        tokio::task::yield_now().await;
+        advance(FIRST).await;
+        story.wakeups.wake(Lane::new(0));
+        assert_eq!(story.next().await, ("tick", Duration::ZERO));
+        story.end_tick(Ok(Progress::Done));
+        assert_eq!(story.next().await, ("stop", Duration::ZERO));
+        assert_eq!(story.tasks.ended().await.to_string(), "the task `told` ended by itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_tick_under_way() {
+        let mut story = Story::begin();
+        story.next().await;
+        story.stop.cancel();
+        advance(PERIOD).await;
+        assert!(story.began.try_recv().is_err(), "the tick is not over");
+        story.end_tick(Ok(Progress::More));
+        assert_eq!(story.next().await, ("stop", Duration::ZERO));
+        assert_eq!(story.tasks.finish().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_after_failures_grow_and_begin_anew_after_a_success() {
+        let mut story = Story::begin();
+        story.next().await;
+        for pause in [100, 200, 400, 800, 1_600, 2_000, 2_000] {
+            story.end_tick(failure(Remedy::Retry));
+            assert_eq!(story.next().await, ("tick", Duration::from_millis(pause)));
+            assert_eq!(story.health.cause_of(&Component::Lanes).as_deref(), Some("no"));
+        }
+        story.end_tick(Ok(Progress::More));
+        story.next().await;
+        assert_eq!(story.health.cause_of(&Component::Lanes), None);
+        story.end_tick(failure(Remedy::RetryCluster));
+        assert_eq!(story.next().await, ("tick", FIRST));
+        story.end_tick(failure(Remedy::Operator));
+        assert_eq!(story.next().await.1, super::OPERATOR_PAUSE + 2 * FIRST);
+        story.end_tick(failure(Remedy::Operator));
+        tokio::task::yield_now().await;
+        story.stop.cancel();
+        assert_eq!(story.next().await, ("stop", Duration::ZERO), "no pause holds up a stop");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_told_with_the_name_of_the_task() {
+        let mut story = Story::begin();
+        story.next().await;
+        drop(story.outcomes);
+        let ended = story.tasks.ended().await.to_string();
+        assert_eq!(ended, "the task `told` panicked: the test says how the tick goes", "{ended}");
+    }
+}
