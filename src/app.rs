@@ -23,7 +23,7 @@ use crate::health::Health;
 use crate::http;
 use crate::intake::{Intake, IntakeDeps, Wake, Writers};
 use crate::metrics::Metrics;
-use crate::sink::{self, Opened};
+use crate::sink::{self, Sinks};
 use crate::store::{self, Access, Store};
 use crate::tasks::Tasks;
 
@@ -41,7 +41,7 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct App {
     http: http::HttpDeps,
     follow: follow::FollowDeps,
-    broker: Opened,
+    sinks: Sinks,
     writers: Writers,
     closing: CancellationToken,
     banner: Banner,
@@ -69,8 +69,8 @@ pub async fn build_on(
     for tenant in config.settings.tenants() {
         store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
     }
-    let broker = sink::open(&config.broker)?;
-    if matches!(broker, Opened::Kafka(_)) && config.settings.naming().env().is_none() {
+    let sinks = sink::open(&config.broker)?;
+    if sinks.broker().is_some() && config.settings.naming().env().is_none() {
         tracing::warn!(
             "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \
              `folio`"
@@ -88,7 +88,7 @@ pub async fn build_on(
     };
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
-    let relayed = matches!(broker, Opened::Kafka(_)).then_some(ticks);
+    let relayed = sinks.broker().map(|_| ticks);
     let health = Arc::new(Health::default());
     let closing = CancellationToken::new();
     let http = http::HttpDeps {
@@ -104,7 +104,7 @@ pub async fn build_on(
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
     let banner = Banner {
         store: format!("{} at {}", store.name(), config.store.place()),
-        broker: banner::broker(config, &broker),
+        broker: banner::broker(config, &sinks),
         env: config.settings.naming().env().map(str::to_owned),
         tenants: store.count().await?,
         lanes: config.lanes,
@@ -122,16 +122,13 @@ pub async fn build_on(
         replica,
         instance,
     };
-    Ok(App { http, follow, broker, writers, closing, banner })
+    Ok(App { http, follow, sinks, writers, closing, banner })
 }
 
 impl App {
     /// The embedded broker's `host:port`, if that is the broker.
     pub fn embedded_broker(&self) -> Option<&str> {
-        match &self.broker {
-            Opened::Embedded(preview) => Some(preview.address()),
-            Opened::None | Opened::Kafka(_) => None,
-        }
+        self.sinks.preview.as_ref().map(|preview| preview.address())
     }
 
     /// Serves on that listener until `shutdown`; then answers what was asked, appends what was
@@ -143,7 +140,7 @@ impl App {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
-        let mut followers = Followers::start(&self.follow, &self.broker);
+        let mut followers = Followers::start(&self.follow, &self.sinks);
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
         serving

@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::domain::filter::Filter;
 use crate::domain::settings::Settings;
 use crate::metrics::Metrics;
-use crate::sink::{self, Opened};
+use crate::sink::{self, Sinks};
 use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
 
@@ -80,35 +80,33 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts the tasks that this broker needs: for a Kafka the topics' keeper, the retention check
-    /// and the lane manager, for the embedded broker the preview, and none without a broker.
-    pub fn start(deps: &FollowDeps, broker: &Opened) -> Self {
+    /// Starts the tasks that these sinks need: for the broker's the topics' keeper, the retention
+    /// check and the lane manager, and for the embedded preview the task that feeds it.
+    pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
-        match broker {
-            Opened::None => {}
-            Opened::Embedded(broker) => {
-                worker.spawn(&mut tasks, Preview::new(deps.clone(), broker.clone()));
-                let (broker, stop) = (broker.clone(), stop.clone());
-                tasks.spawn("embedded broker", async move {
-                    stop.run_until_cancelled(broker.ended()).await;
-                });
-            }
-            Opened::Kafka(kafka) => {
-                let (reachability, kafka_is) = watch::channel(Reachability::Up);
-                let topics = TopicsKeeper::new(deps.clone(), kafka.clone(), reachability);
-                worker.spawn(&mut tasks, topics);
-                let (checked, has_checked) = oneshot::channel();
-                let retention = RetentionCheck::new(deps.clone(), kafka.clone(), checked);
-                worker.spawn(&mut tasks, retention);
-                let lanes = LaneManager::new(deps.clone(), kafka.clone(), kafka_is);
-                let (name, stop) = (lanes.name(), stop.clone());
-                tasks.spawn(name, async move {
-                    // Events that Kafka will delete at once are reported before they are published.
-                    stop.run_until_cancelled(has_checked).await;
-                    worker.run(lanes).await;
-                });
-            }
+        if let Some(broker) = &sinks.preview {
+            worker.spawn(&mut tasks, Preview::new(deps.clone(), broker.clone()));
+            let (broker, stop) = (broker.clone(), stop.clone());
+            tasks.spawn("embedded broker", async move {
+                stop.run_until_cancelled(broker.ended()).await;
+            });
+        }
+        if let Some(sink) = sinks.broker() {
+            let (reachability, kafka_is) = watch::channel(Reachability::Up);
+            let repair = sinks.repair.clone();
+            let topics = TopicsKeeper::new(deps.clone(), sink.clone(), repair, reachability);
+            worker.spawn(&mut tasks, topics);
+            let (checked, has_checked) = oneshot::channel();
+            let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
+            worker.spawn(&mut tasks, retention);
+            let lanes = LaneManager::new(deps.clone(), sink.clone(), kafka_is);
+            let (name, stop) = (lanes.name(), stop.clone());
+            tasks.spawn(name, async move {
+                // Events that Kafka will delete at once are reported before they are published.
+                stop.run_until_cancelled(has_checked).await;
+                worker.run(lanes).await;
+            });
         }
         Self { tasks, stop }
     }

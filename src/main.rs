@@ -11,7 +11,7 @@ use event_gateway::config::{
     TopicsCommand,
 };
 use event_gateway::metrics::Metrics;
-use event_gateway::sink::{self, Opened};
+use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
 use event_gateway::{app, cli, telemetry};
 
@@ -79,17 +79,16 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let by = clock.new_id().to_string();
             let store =
                 store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
-            let broker =
-                open_broker(&options.kafka, &options.store, &*store, options.count).await?;
-            cli::lanes::resize(&*store, &broker, &by, options.count).await
+            let sinks = open_sinks(&options.kafka, &options.store, &*store, options.count).await?;
+            cli::lanes::resize(&*store, &sinks, &by, options.count).await
         }
         Command::Restore(options) => {
             let settings = config::settings(&options.tenants, &options.store)?;
             let store = open_attached(&options.store, clock.clone()).await?;
-            let broker = open_broker(&options.kafka, &options.store, &*store, 0).await?;
+            let sinks = open_sinks(&options.kafka, &options.store, &*store, 0).await?;
             let deps = cli::restore::Deps {
                 store: &*store,
-                sink: &broker,
+                sinks: &sinks,
                 settings: &settings,
                 clock: &*clock,
             };
@@ -106,9 +105,11 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let store = open_attached(&options.store, clock).await?;
             let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
             // The embedded broker would be another than that of a running `serve`.
-            let kafka =
-                matches!(kafka, sink::Config::Kafka(_)).then(|| sink::open(&kafka)).transpose()?;
-            cli::topics::list(&*store, &settings, kafka.as_ref()).await
+            let sinks = match kafka {
+                sink::Config::Kafka(_) => sink::open(&kafka)?,
+                sink::Config::Embedded | sink::Config::None => Sinks::default(),
+            };
+            cli::topics::list(&*store, &settings, &sinks).await
         }
     }
 }
@@ -121,12 +122,12 @@ async fn open_attached(
 }
 
 /// With as many lanes as the store has, but at least so many.
-async fn open_broker(
+async fn open_sinks(
     options: &KafkaOptions,
     names: &StoreOptions,
     store: &dyn Store,
     lanes_min: u16,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<Sinks> {
     let lanes = u16::try_from(store.members().await?.lanes.len())?;
     Ok(sink::open(&config::broker_config(options, names, lanes.max(lanes_min))?)?)
 }

@@ -1,11 +1,81 @@
-//! The broker: where records go. The port, and the two that are spoken.
+//! Sinks: where the pages of a log go. This file is the port, and its contract; the adapters are
+//! its children, and nobody else names them.
 //!
-//! Fed by `follow` with sealed events; `kafka` publishes pages exactly once, `embedded` shows
-//! records to whoever tries the gateway without a Kafka.
+//! Fed by the lanes of `follow` with pages of sealed events; feeds whoever reads from the sink.
+//!
+//! # A page and its cursors
+//!
+//! ```text
+//!              committed pages                     the next page
+//! log   ──1──2──3──4──5──6──7──┊──8──9──10──11──┊──12──13── …     one log, by position
+//!                              ▲                ▲
+//!                     cursor of the sink        cursor of the page: the last position scanned,
+//!                     after the last page       whether its event is sent, parked or filtered
+//!
+//! page  = { follower, slices: [ { tenant, events 8 9 11, cursor 11, proof } , … ] }
+//! ```
+//!
+//! - **A sink owns its cursors.** They stand in the sink, keyed by (log, follower), and are written
+//!   in the same atomic step as the records of the page: one transaction, or one batch that the
+//!   sink takes whole. So a cursor is never ahead of its records, and never behind them.
+//! - **All or nothing.** After an error, and after a crash, the sink has the whole page with all of
+//!   its cursors, or nothing that a reader of committed records can see. Which of the two, only
+//!   [`Sink::take_over`] tells: an error of [`Publisher::publish`] does not.
+//! - **One publisher a lane.** `take_over` shuts out whoever had the lane before it reads the
+//!   cursors: from then on, nothing that an earlier publisher of that lane sends is committed. A
+//!   lease only decides who works; this is what makes a zombie harmless.
+//! - **In order.** The events of a slice are sent in order of position, and a record of the same
+//!   (topic, key) is read after those of earlier positions.
+//!
+//! What only rises: the cursor of a (log, follower), until [`Publisher::forget`] removes it; the
+//! number of the parking ledger that a cursor carries; the term that a lane is taken over with.
+//! A log whose cursor is gone or lower was not moved by the gateway: the lane then stops, and
+//! `restore` compares.
+//!
+//! # Errors
+//!
+//! An error of `publish` takes its publisher with it, so that "throw it away" is a type. What it
+//! asks of the caller:
+//!
+//! | error | what it says | what the lane does | what the operator does |
+//! |---|---|---|---|
+//! | [`Error::Retry`] | the sink is away, busy, or too small; the page may be committed | takes over again, after a pause that doubles up to 2 s | nothing, if it passes; see to the sink, if it lasts |
+//! | [`Error::Unavailable`] | these topics take nothing just now | holds back the tenants whose next event is for one of them; asks again after 1 s to 30 s | brings the named leaders or replicas back |
+//! | [`Error::Isolate`] | one record is refused, and nobody knows which | tries each tenant alone, then halves, until one record is alone; parks its key (`Refused`), or has its tenant wait (`TooEarly`) | reads `GET /parked`; corrects the clock |
+//! | [`Error::Topic`] | the topic is refused, whatever is sent to it | parks the topic, and the others go on | grants the right or names the topic, then releases it |
+//! | [`Error::Fenced`] | another publisher has taken the lane | gives the lane back | nothing; if it recurs, gives each store an `ENV` of its own |
+//! | [`Error::Stop`] | rights, settings or the sink's cursors are wrong | stands still, and tries again each 30 s | does what the message says |
+//!
+//! An adapter that doesn't know an error says `Retry`: nothing is ever parked for an error that
+//! might pass.
+//!
+//! # Writing the next sink
+//!
+//! A sink is a folder `sink/<name>/`, a variant or field of [`Config`], and a line in [`open`].
+//!
+//! 1. **Choose the atomic step** in which records and cursors are written together. Without
+//!    transactions: store the position with each record, have the sink refuse what it has (an
+//!    upsert that only a newer position replaces, or deduplication by event id), and read the
+//!    cursor back at takeover from what is there.
+//! 2. **Fence in `take_over`**, before the cursors are read. A sink with fencing of its own uses
+//!    that (Kafka: the transactional id and a mark); any other writes the lease's `term`, refuses
+//!    one that is lower than the one it has, and carries it with each page, so that a page of a
+//!    lower term is refused by the sink itself, not by a look before it.
+//! 3. **Name the follower** (`Follower::parse("hexkit")`). Cursors, checkpoints, parked rows,
+//!    health and lag go by that name; `relay` is the broker's.
+//! 4. **Classify errors** by the table above in one file, with a test of each code.
+//! 5. **Topics**: `ensure` may be repeated at any time and changes nothing that is there. A sink
+//!    that knows no topics answers it with `Ok`, and describes each one as the default.
+//! 6. **Never block** the async threads, and bound every call.
+//! 7. **Run the contract** in `tests/it` on it: it is the same for all sinks.
 
 mod embedded;
+mod error;
 mod kafka;
+mod page;
 mod record;
+mod repair;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,269 +83,63 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
-use crate::domain::ledger::Ledger;
-use crate::domain::parked::Ended;
-use crate::domain::position::{LogId, Position};
-use crate::domain::tenant::TenantId;
+use crate::domain::position::LogId;
 use crate::domain::topic::{Topic, TopicSpec};
 
+pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
 pub use kafka::Config as KafkaConfig;
+pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};
+pub use repair::{PartitionsGrown, PublishedRecord, Repair};
+pub use topics::TopicDescription;
 
-/// Why a page or a topic was refused: a closed list by what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The broker is away or busy: take over again after a while.
-    #[error("{0}")]
-    Retry(String),
-    /// The cluster has too few brokers for any new topic: take over again after a while.
-    #[error("{0}: no topic can be created")]
-    TooFewBrokers(String),
-    /// Topics of the page take nothing just now: leave them out for a while.
-    #[error("{} just now", unwritable(.0))]
-    Unavailable(Vec<UnavailableTopic>),
-    /// A record's time is too far from Kafka's own; which one is unknown: send less at a time, then
-    /// wait.
-    #[error("a record's time is too far from Kafka's: {0}")]
-    Early(String),
-    /// A record of the page was refused; which one is unknown: send less at a time.
-    #[error("a record was refused: {0}")]
-    Isolate(String),
-    /// A topic is refused: the others may pass.
-    #[error("the topic {0} is refused: {1}")]
-    Topic(Topic, String),
-    /// Another producer has this lane: it is lost.
-    #[error("the lane was taken by another producer: {0}")]
-    Fenced(String),
-    /// The cluster refuses the gateway: credentials or rights are wrong.
-    #[error("the broker denies access: {0}")]
-    Denied(String),
-    /// Kafka's client refuses a setting, or the cluster has nothing that it asks for.
-    #[error("{0}")]
-    Setting(String),
-    /// The cursors topic isn't as it must be: stop and say how to repair.
-    #[error("the cursors topic is unusable: {0}")]
-    Cursors(String),
-}
+/// A place that pages are published to, with cursors of its own.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// The follower that this sink's live pages are of, whose cursor tells how far the sink is.
+    fn follower(&self) -> &Follower;
 
-impl Error {
-    /// Whether only an operator can set it right, so that trying again soon is of no use.
-    pub fn is_for_an_operator(&self) -> bool {
-        matches!(self, Self::Cursors(_) | Self::Denied(_) | Self::Setting(_))
-    }
-}
+    /// Takes a lane over: shuts out whoever had it before, then reads the lane's cursors to their
+    /// end. `term` is that of the lease which the caller holds, and only rises. What the sink needs
+    /// for its cursors is made and verified the first time.
+    async fn take_over(&self, lane: Lane, term: u64) -> Result<TakenOver, Error>;
 
-/// A topic that can take nothing for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnavailableTopic {
-    /// Which.
-    pub topic: Topic,
-    /// Why, as the cluster tells it.
-    pub why: String,
-}
+    /// Creates the topics that are missing; existing ones stay as they are. If one is refused, the
+    /// others are created none the less. What was seen within the last 5 s isn't asked again.
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
 
-fn unwritable(topics: &[UnavailableTopic]) -> String {
-    let each = topics.iter().map(|u| format!("the topic {} takes nothing: {}", u.topic, u.why));
-    each.collect::<Vec<_>>().join("; ")
-}
+    /// Describes the topics as the sink has them; one that is missing is left out.
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error>;
 
-/// A topic as the cluster has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TopicDescription {
-    /// How many partitions.
-    pub partitions: usize,
-    /// How long it keeps a record; `None`: for ever, or as long as its key has no newer one.
-    pub retention_ms: Option<i64>,
-    /// How old a record may be when it comes; `None`: as old as it likes.
-    pub age_ms_max: Option<i64>,
-    /// How far ahead of the brokers' clock a record may be.
-    pub ahead_ms: Option<i64>,
-}
-
-impl TopicDescription {
-    /// Tells how the topic differs from what the tenants' files say; `None` if it does not.
-    pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
-        let ms = |retention: Option<i64>| {
-            retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"))
-        };
-        let by_file = Some(spec.retention_ms).filter(|ms| *ms >= 0 && !spec.compacted);
-        let mut all = Vec::new();
-        if self.partitions != usize::from(spec.partitions) {
-            all.push(format!(
-                "it has {} partitions, the file says {}",
-                self.partitions, spec.partitions
-            ));
-        }
-        if self.retention_ms != by_file {
-            all.push(format!(
-                "it keeps records {}, the file says {}",
-                ms(self.retention_ms),
-                ms(by_file)
-            ));
-        }
-        (!all.is_empty()).then(|| {
-            format!(
-                "Kafka has the topic otherwise, and the gateway changes no topic that is there: {}",
-                all.join("; ")
-            )
-        })
-    }
-
-    /// How far ahead of the brokers' clock a record may be; Kafka's default if nobody says.
-    pub fn ahead_ms_max(&self) -> i64 {
-        self.ahead_ms.unwrap_or(3_600_000)
-    }
-}
-
-/// One tenant's part of a page.
-#[derive(Debug, Clone)]
-pub struct PageSlice {
-    /// Whose log.
-    pub tenant: TenantId,
-    /// Records to send, in order of position; may be none: the cursor moves all the same.
-    pub events: Vec<Envelope>,
-    /// Where the follower stands once the page is committed.
-    pub cursor: Cursor,
-    /// The parking that is proved with the cursor.
-    pub proof: ParkingProof,
-}
-
-/// The parking of a log, as a cursor's record tells it: by it a store that has lost some is found
-/// out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ParkingProof {
-    /// The store's ledger when the page was made: a whole store has this one or a later one.
-    pub ledger: Ledger,
-    /// How the parked scope that the follower is named after has ended, in its last record.
-    pub ended: Option<Ended>,
-}
-
-/// A cursor, and the parking that was proved with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownCursor {
-    /// Where the follower stands.
-    pub cursor: Cursor,
-    /// The parking at that time.
-    pub proof: ParkingProof,
-}
-
-/// Records and cursors that are committed together, or not at all.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Whose cursors.
-    pub follower: Follower,
-    /// One per tenant.
-    pub slices: Vec<PageSlice>,
-}
-
-/// The cursors of a lane, as its partition of the cursors topic tells them.
-pub type KnownCursors = HashMap<(LogId, Follower), KnownCursor>;
-
-/// The newest ledger of each log that its cursors prove.
-pub fn ledgers(known: &KnownCursors) -> HashMap<LogId, Ledger> {
-    let mut newest: HashMap<LogId, Ledger> = HashMap::new();
-    for ((log_id, _), KnownCursor { proof, .. }) in known {
-        let ledger = newest.entry(*log_id).or_default();
-        if proof.ledger.number > ledger.number {
-            *ledger = proof.ledger;
-        }
-    }
-    newest
-}
-
-/// A topic that somebody gave more partitions: its keys may stand in others than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionsGrown {
-    /// Which.
-    pub topic: Topic,
-    /// How many partitions it had when it was first seen.
-    pub before: usize,
-    /// How many it has.
-    pub now: usize,
-}
-
-/// A record that stands in a topic, and the event that it is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedRecord {
-    /// Which topic.
-    pub topic: Topic,
-    /// Which partition of it.
-    pub partition: i32,
-    /// Its place there.
-    pub offset: i64,
-    /// The record's key, as text.
-    pub key: String,
-    /// The event's place in its log.
-    pub position: Position,
-    /// The event's id.
-    pub event_id: EventId,
+    /// Asks whether the sink answers.
+    async fn check(&self) -> Result<(), Error>;
 }
 
 /// A lane that nobody else can publish on any more.
 pub struct TakenOver {
-    /// The only producer of this lane.
+    /// The only publisher of this lane.
     pub publisher: Box<dyn Publisher>,
-    /// Read after the fence, to the end.
+    /// The lane's cursors, read to the end after whoever had it before was shut out.
     pub cursors: KnownCursors,
 }
 
-/// A broker with transactions.
-#[async_trait]
-pub trait Sink: Send + Sync {
-    /// Takes a lane over: a new producer under the lane's transactional id, which fences whoever
-    /// had it, then the lane's cursors. Creates and verifies the cursors topic the first time.
-    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error>;
-
-    /// Creates the topics that are missing; existing ones stay as they are. What was seen within
-    /// the last 5 s isn't asked again.
-    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
-
-    /// These topics as the cluster has them; one that is missing is left out.
-    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error>;
-
-    /// Topics that have more partitions than when they were first seen. They are looked at when
-    /// they are ensured.
-    fn partitions_grown(&self) -> Vec<PartitionsGrown>;
-
-    /// A lane's cursors, as they are just now: without a fence, a page that is under way may change
-    /// them.
-    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
-
-    /// What these topics have of a log behind a position, committed, by partition in order. A topic
-    /// that is missing has nothing.
-    async fn topic_scan(
-        &self,
-        topics: &[Topic],
-        log_id: LogId,
-        behind: Position,
-    ) -> Result<Vec<PublishedRecord>, Error>;
-
-    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
-    /// Tells how many it has then, or is to have.
-    async fn add_partitions(&self, lanes: u16) -> Result<u16, Error>;
-
-    /// Whether it answers.
-    async fn check(&self) -> Result<(), Error>;
-}
-
-/// The one producer of a lane.
+/// The one publisher of a lane. After an error it is gone, since its state can't be trusted.
 #[async_trait]
 pub trait Publisher: Send {
-    /// Publishes a page in one transaction: all records and cursors, or none. An error takes the
-    /// producer with it: after one, its state can't be trusted.
+    /// Publishes a page in one atomic step: all of its records and cursors, or nothing.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error>;
 
-    /// Removes cursors from the lane's partition, all or none.
+    /// Removes cursors of the lane: all of them, or none.
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
 
-    /// Whether a new one would cost less: this one carries too much of what it has sent long ago.
-    /// It works none the less.
+    /// Returns whether a new publisher would cost less than this one, which carries too much of
+    /// what it has sent long ago. It works none the less.
     fn should_recycle(&mut self) -> bool;
 }
 
-/// The embedded broker: memory only, for trying and for tests.
+/// The embedded preview: shows the newest records in memory, for trying and for tests. It is no
+/// sink: it owns no cursor, and never says that anything is published.
 #[async_trait]
 pub trait Preview: Send + Sync {
     /// `host:port` for Kafka clients.
@@ -284,17 +148,17 @@ pub trait Preview: Send + Sync {
     /// Creates the topics that are missing.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
 
-    /// Sends records in order, and returns once the broker has them.
+    /// Sends records in order, and returns once the preview has them.
     async fn send(&self, events: Vec<Envelope>) -> Result<(), Error>;
 
-    /// Returns when the broker has ended, which it does not unasked.
+    /// Returns when the preview has ended, which it does not unasked.
     async fn ended(&self);
 }
 
-/// Which broker.
+/// The broker that `BROKER` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Config {
-    /// The in-process one.
+    /// The embedded preview.
     Embedded,
     /// None: events are followed over HTTP alone.
     None,
@@ -302,22 +166,41 @@ pub enum Config {
     Kafka(KafkaConfig),
 }
 
-/// The broker that was asked for.
-#[derive(Clone)]
-pub enum Opened {
-    /// The in-process one, running.
-    Embedded(Arc<dyn Preview>),
-    /// None.
-    None,
-    /// A real Kafka, which may well be away.
-    Kafka(Arc<dyn Sink>),
+/// All ways out that were asked for, opened.
+#[derive(Clone, Default)]
+pub struct Sinks {
+    /// Each lane publishes to all of them.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// The repair of Kafka, where that is a sink.
+    pub repair: Option<Arc<dyn Repair>>,
+    /// The embedded preview, running.
+    pub preview: Option<Arc<dyn Preview>>,
 }
 
-/// Opens the broker. A Kafka that is away is no error; settings that librdkafka refuses are.
-pub fn open(config: &Config) -> Result<Opened, Error> {
+impl Sinks {
+    /// Kafka alone.
+    pub fn kafka(kafka: Arc<dyn Repair>) -> Self {
+        Self { sinks: vec![kafka.clone()], repair: Some(kafka), preview: None }
+    }
+
+    /// The embedded preview alone, without a sink.
+    pub fn preview(preview: Arc<dyn Preview>) -> Self {
+        Self { preview: Some(preview), ..Self::default() }
+    }
+
+    /// Returns the sink whose cursor tells what is *published*: the broker's.
+    pub fn broker(&self) -> Option<&Arc<dyn Sink>> {
+        let relay = Follower::relay();
+        self.sinks.iter().find(|sink| *sink.follower() == relay)
+    }
+}
+
+/// Opens what the options ask for. A sink that is away is no error; settings that a sink's client
+/// refuses are.
+pub fn open(config: &Config) -> Result<Sinks, Error> {
     Ok(match config {
-        Config::Embedded => Opened::Embedded(Arc::new(embedded::Embedded::start()?)),
-        Config::None => Opened::None,
-        Config::Kafka(kafka) => Opened::Kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
+        Config::Embedded => Sinks::preview(Arc::new(embedded::Embedded::start()?)),
+        Config::None => Sinks::default(),
+        Config::Kafka(kafka) => Sinks::kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
     })
 }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use crate::config::Config;
-use crate::sink::{self, Opened};
+use crate::sink::{self, Sinks};
 
 /// The parts that serve, for the line that introduces them.
 pub(super) struct Banner {
@@ -34,11 +34,11 @@ impl Banner {
     }
 }
 
-/// Where records go, and that an embedded broker forgets them.
-pub(super) fn broker(config: &Config, opened: &Opened) -> String {
-    match (&config.broker, opened) {
+/// Names the broker, and that an embedded one forgets its records.
+pub(super) fn broker(config: &Config, sinks: &Sinks) -> String {
+    match (&config.broker, &sinks.preview) {
         (sink::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
-        (_, Opened::Embedded(preview)) => format!("embedded at {}, memory only", preview.address()),
+        (_, Some(preview)) => format!("embedded at {}, memory only", preview.address()),
         _ => "none".to_owned(),
     }
 }

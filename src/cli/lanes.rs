@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::follow::resize;
-use crate::sink::Opened;
+use crate::sink::Sinks;
 use crate::store::Store;
 
 /// Prints a line for each lane, then one with the replicas that attend.
@@ -27,11 +27,8 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 }
 
 /// Makes it `lanes` lanes, and prints what was done; `by` names who does it.
-pub async fn resize(store: &dyn Store, sink: &Opened, by: &str, lanes: u16) -> anyhow::Result<()> {
-    let kafka = match sink {
-        Opened::Kafka(kafka) => Some(&**kafka),
-        Opened::Embedded(_) | Opened::None => None,
-    };
+pub async fn resize(store: &dyn Store, sinks: &Sinks, by: &str, lanes: u16) -> anyhow::Result<()> {
+    let kafka = sinks.repair.as_deref();
     let resize::Resized { from, moved } = resize::resize(store, kafka, by, lanes).await?;
     let mut out = super::stdout();
     let tenants = if moved == 1 { "tenant" } else { "tenants" };

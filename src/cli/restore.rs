@@ -10,15 +10,15 @@ use crate::domain::follower::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::follow::restore::{self, Difference};
-use crate::sink::{Opened, PublishedRecord, Sink};
+use crate::sink::{PublishedRecord, Repair, Sinks};
 use crate::store::{EnabledTenant, Store};
 
 /// What it works on.
 pub struct Deps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
-    /// What they were published to.
-    pub sink: &'a Opened,
+    /// The sinks that they were published to.
+    pub sinks: &'a Sinks,
     /// Which topics each tenant has.
     pub settings: &'a Settings,
     /// Gives new logs their ids.
@@ -27,7 +27,7 @@ pub struct Deps<'a> {
 
 /// Looks at that tenant, or at all; an error if histories differ and that was not accepted.
 pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
-    let Opened::Kafka(kafka) = deps.sink else {
+    let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
     let mut enabled = deps.store.list().await?;
@@ -54,7 +54,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
 /// Whether the tenant's histories differ.
 async fn look(
     deps: &Deps<'_>,
-    kafka: &dyn Sink,
+    kafka: &dyn Repair,
     enabled: &EnabledTenant,
     accept: bool,
 ) -> anyhow::Result<bool> {

@@ -5,21 +5,17 @@ use std::io::Write;
 
 use crate::domain::settings::Settings;
 use crate::domain::topic::Topic;
-use crate::sink::{Opened, TopicDescription};
+use crate::sink::{Sinks, TopicDescription};
 use crate::store::Store;
 
 /// Prints a line for each topic; warns of each that Kafka has with other settings than the files
 /// say.
-pub async fn list(
-    store: &dyn Store,
-    settings: &Settings,
-    kafka: Option<&Opened>,
-) -> anyhow::Result<()> {
+pub async fn list(store: &dyn Store, settings: &Settings, sinks: &Sinks) -> anyhow::Result<()> {
     let tenants = store.list().await?;
     let specs: Vec<_> =
         tenants.iter().flat_map(|enabled| settings.specs(&enabled.tenant)).collect();
     let topics: Vec<Topic> = specs.iter().map(|spec| spec.topic.clone()).collect();
-    let there = described(kafka, &topics).await;
+    let there = described(sinks, &topics).await;
     let mut out = super::stdout();
     writeln!(
         out,
@@ -48,12 +44,8 @@ pub async fn list(
 }
 
 /// Asks Kafka for the topics; `None` if there is no Kafka, or it does not answer.
-async fn described(
-    kafka: Option<&Opened>,
-    topics: &[Topic],
-) -> Option<HashMap<Topic, TopicDescription>> {
-    let Some(Opened::Kafka(kafka)) = kafka else { return None };
-    match kafka.describe(topics).await {
+async fn described(sinks: &Sinks, topics: &[Topic]) -> Option<HashMap<Topic, TopicDescription>> {
+    match sinks.broker()?.describe(topics).await {
         Ok(described) => Some(described),
         Err(error) => {
             tracing::warn!(%error, "failed to ask Kafka about its topics");

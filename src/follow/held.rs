@@ -18,7 +18,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::health::{Component, Health, Occurrence};
-use crate::sink::{self, Page, TopicDescription, UnavailableTopic};
+use crate::sink::{self, Page, RecordCause, TopicDescription, UnavailableTopic};
 
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -131,7 +131,7 @@ pub(super) async fn hold(
             }
             true
         }
-        sink::Error::Early(_) => {
+        sink::Error::Isolate(RecordCause::TooEarly(_)) => {
             let Some(event) = bisect::single(page) else { return false };
             let described = sink.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));

@@ -53,7 +53,7 @@ enum End {
 impl End {
     /// Whether trying again soon is of no use.
     fn is_for_an_operator(&self) -> bool {
-        let of_broker = matches!(self, Self::Sink(error) if error.is_for_an_operator());
+        let of_broker = matches!(self, Self::Sink(error) if error.needs_operator());
         of_broker || matches!(self, Self::Relay(relay::Error::CursorLost(..)))
     }
 }
@@ -110,20 +110,6 @@ impl Refusal {
     fn error(&self) -> &sink::Error {
         let (Self::Ensure(error) | Self::Publish(error)) = self;
         error
-    }
-
-    /// A word for what is done about it.
-    fn cause(&self) -> &'static str {
-        match self.error() {
-            sink::Error::Retry(_) | sink::Error::TooFewBrokers(_) => "retry",
-            sink::Error::Unavailable(_) => "away",
-            sink::Error::Early(_) => "early",
-            sink::Error::Isolate(_) => "isolate",
-            sink::Error::Topic(..) => "topic",
-            sink::Error::Fenced(_) => "fenced",
-            sink::Error::Denied(_) | sink::Error::Setting(_) => "denied",
-            sink::Error::Cursors(_) => "cursors",
-        }
     }
 }
 
@@ -263,7 +249,7 @@ impl Worker {
 
     /// Fences whoever had the lane, and goes on from its cursors.
     async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Publisher>, Relay), End> {
-        let taken = self.sink.take_over(self.lane).await?;
+        let taken = self.sink.take_over(self.lane, lease.term).await?;
         let mut relay = Relay::resume(&self.deps, self.lane, taken.cursors).await?;
         self.persist_parked(lease, &mut relay).await?;
         self.checkpoint(lease, &relay.cursors()).await?;
@@ -334,12 +320,12 @@ impl Worker {
         page: &Page,
         refusal: Refusal,
     ) -> Result<Next, End> {
-        self.deps.metrics.page_failed(refusal.cause());
+        self.deps.metrics.page_failed(refusal.error().label());
         if held::hold(&self.deps, &*self.sink, bisection, page, refusal.error()).await {
             return Ok(Next::TakeOver);
         }
         let (refused, whole) = match &refusal {
-            Refusal::Publish(sink::Error::Isolate(_) | sink::Error::Early(_)) => {
+            Refusal::Publish(sink::Error::Isolate(_)) => {
                 (bisection.bisect(page).into_iter().collect(), Scope::Key)
             }
             Refusal::Publish(sink::Error::Topic(topic, _)) => {
@@ -413,7 +399,8 @@ impl Worker {
     }
 
     fn report(&self, end: &End) {
-        let (lane, all) = (self.lane, matches!(end, End::Sink(sink::Error::TooFewBrokers(_))));
+        let (lane, all) =
+            (self.lane, matches!(end, End::Sink(error) if error.concerns_all_lanes()));
         match (self.deps.health.degraded(self.component.clone(), end), end.is_for_an_operator()) {
             (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),
             // It is told once for all lanes.

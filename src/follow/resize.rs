@@ -17,8 +17,8 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::sink::{self, KnownCursor, KnownCursors, Page, PageSlice, Sink, TakenOver};
-use crate::store::{self, EnabledTenant, Members, Store};
+use crate::sink::{self, KnownCursor, KnownCursors, Page, PageSlice, Repair, TakenOver};
+use crate::store::{self, EnabledTenant, Lease, Members, Store};
 
 /// Cursors of one page.
 const CURSORS_MAX: usize = 1_000;
@@ -64,7 +64,7 @@ pub struct Resized {
 /// be the one that the gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
-    kafka: Option<&dyn Sink>,
+    kafka: Option<&dyn Repair>,
     by: &str,
     lanes: u16,
 ) -> Result<Resized, Error> {
@@ -81,7 +81,7 @@ pub async fn resize(
         for lane in Lane::all(from) {
             leases.push(store.acquire(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
         }
-        let resize = Resize { store, by, from, to: lanes };
+        let resize = Resize { store, by, leases: &leases, from, to: lanes };
         let copied = tokio::select! {
             copied = resize.copy(kafka) => copied?,
             lost = keep_renewing(store, &leases) => return Err(Error::Held(lost)),
@@ -117,12 +117,13 @@ struct Copied {
 struct Resize<'a> {
     store: &'a dyn Store,
     by: &'a str,
+    leases: &'a [Lease],
     from: u16,
     to: u16,
 }
 
 impl Resize<'_> {
-    async fn copy(&self, kafka: Option<&dyn Sink>) -> Result<Copied, Error> {
+    async fn copy(&self, kafka: Option<&dyn Repair>) -> Result<Copied, Error> {
         let tenants = self.store.list().await?;
         let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
         let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
@@ -162,11 +163,14 @@ impl Resize<'_> {
     }
 
     /// Fences the lanes that there are, those that are to be, and those that ever were.
-    async fn take_over(&self, kafka: &dyn Sink) -> Result<BTreeMap<Lane, TakenOver>, Error> {
+    async fn take_over(&self, kafka: &dyn Repair) -> Result<BTreeMap<Lane, TakenOver>, Error> {
         let most = kafka.add_partitions(self.from.max(self.to)).await?;
         let mut lanes = BTreeMap::new();
+        // A lane that is not the store's, new or former, has no lease.
+        let lease_of = |lane| self.leases.iter().find(|lease| lease.lane == lane);
         for lane in Lane::all(most) {
-            lanes.insert(lane, kafka.take_over(lane).await?);
+            let term = lease_of(lane).map_or(0, |lease| lease.term);
+            lanes.insert(lane, kafka.take_over(lane, term).await?);
         }
         Ok(lanes)
     }

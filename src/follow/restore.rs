@@ -27,7 +27,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::sink::{
-    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, PublishedRecord, Sink,
+    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, PublishedRecord, Repair,
     TakenOver,
 };
 use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
@@ -70,7 +70,7 @@ pub struct Difference {
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on as it is.
 pub async fn compare(
     store: &dyn Store,
-    kafka: &dyn Sink,
+    kafka: &dyn Repair,
     settings: &Settings,
     enabled: &EnabledTenant,
 ) -> Result<Option<Difference>, Error> {
@@ -130,7 +130,7 @@ struct Evidence {
 impl Evidence {
     async fn gather(
         store: &dyn Store,
-        kafka: &dyn Sink,
+        kafka: &dyn Repair,
         enabled: &EnabledTenant,
     ) -> Result<Self, Error> {
         let EnabledTenant { tenant, log_id, lane, .. } = enabled;
@@ -202,7 +202,7 @@ pub struct RestoreDeps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// What they were published to.
-    pub kafka: &'a dyn Sink,
+    pub kafka: &'a dyn Repair,
     /// Which topics each tenant has.
     pub settings: &'a Settings,
 }
@@ -217,7 +217,7 @@ async fn go_on(
     let Difference { enabled, common, .. } = difference;
     let EnabledTenant { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
-    let TakenOver { mut publisher, cursors } = kafka.take_over(*lane).await?;
+    let TakenOver { mut publisher, cursors } = kafka.take_over(*lane, lease.term).await?;
     // Now that nobody publishes it any more, it must still be as it was shown.
     let now = compare(store, kafka, settings, enabled).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {

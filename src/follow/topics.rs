@@ -15,7 +15,7 @@ use super::worker::{Backoff, Failure, Progress, Schedule, Task};
 use super::{Error, FollowDeps};
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::health::{self, Component, Occurrence};
-use crate::sink::{self, PartitionsGrown, Sink};
+use crate::sink::{self, PartitionsGrown, Repair, Sink};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
@@ -35,6 +35,7 @@ pub(super) enum Reachability {
 pub(super) struct TopicsKeeper {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
+    repair: Option<Arc<dyn Repair>>,
     reachability: watch::Sender<Reachability>,
     /// How many tenants have their topics.
     tenants_ensured: usize,
@@ -47,9 +48,10 @@ impl TopicsKeeper {
     pub(super) fn new(
         deps: FollowDeps,
         sink: Arc<dyn Sink>,
+        repair: Option<Arc<dyn Repair>>,
         reachability: watch::Sender<Reachability>,
     ) -> Self {
-        Self { deps, sink, reachability, tenants_ensured: 0, reported: BTreeSet::new() }
+        Self { deps, sink, repair, reachability, tenants_ensured: 0, reported: BTreeSet::new() }
     }
 
     /// Creates every tenant's topics. A lane needs only those that it writes to, so a topic that
@@ -64,8 +66,8 @@ impl TopicsKeeper {
                 self.tenants_ensured = 0;
                 match (health.degraded(Component::Topics, &error), &error) {
                     (Occurrence::Repeated, _) => {}
-                    (Occurrence::First, sink::Error::TooFewBrokers(_)) => {
-                        health::report_cluster(&error);
+                    (Occurrence::First, error) if error.concerns_all_lanes() => {
+                        health::report_cluster(error);
                     }
                     (Occurrence::First, _) => {
                         tracing::warn!(%error, "failed to create the tenants' topics");
@@ -116,7 +118,8 @@ impl TopicsKeeper {
     /// partition than its older ones, and be read before them. The gateway can't undo that, so it
     /// reports it until it is restarted.
     fn report_grown(&self) {
-        for PartitionsGrown { topic, before, now } in self.sink.partitions_grown() {
+        let grown = self.repair.iter().flat_map(|repair| repair.partitions_grown());
+        for PartitionsGrown { topic, before, now } in grown {
             let why = format!(
                 "it has {now} partitions, and had {before}: keys may have moved, so let consumers \
                  read what was there before, then restart the gateway"

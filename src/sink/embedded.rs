@@ -1,7 +1,7 @@
-//! The embedded broker: librdkafka's in-process cluster, for trying and for tests.
+//! The embedded preview: librdkafka's in-process broker, for trying and for tests.
 //!
-//! Fed by `follow`'s mirror; feeds any Kafka client at its address. It lives in a thread of its
-//! own, keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
+//! Fed by `follow::preview`; feeds any Kafka client at its address. It lives in a thread of its own,
+//! keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use super::{Error, Preview, record};
 use crate::domain::envelope::Envelope;
 use crate::domain::topic::TopicSpec;
 
-/// In memory, on the same machine: whoever takes longer hangs.
+/// How long records may take, which stay in memory on the same machine: what takes longer hangs.
 const SEND_MAX: Duration = Duration::from_secs(60);
 
-/// How long it waits for an answer before it looks again.
+/// The pause between two polls for answers.
 const POLL_PAUSE: Duration = Duration::from_micros(200);
 
 type Answer = oneshot::Sender<Result<(), Error>>;
@@ -31,7 +31,7 @@ enum Command {
     Send(Vec<Envelope>, Answer),
 }
 
-/// The running broker; it stops when this is dropped.
+/// The running broker, which stops when this is dropped.
 pub(super) struct Embedded {
     address: String,
     commands: Sender<Command>,
@@ -39,7 +39,7 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts it on a free port of the loopback interface.
+    /// Starts the broker on a free port of the loopback interface.
     pub(super) fn start() -> Result<Self, Error> {
         let (commands, received) = channel();
         let (started, address) = channel();
@@ -48,7 +48,7 @@ impl Embedded {
         std::thread::Builder::new()
             .name("embedded broker".to_owned())
             .spawn(move || {
-                // Dropped however the thread ends.
+                // This is dropped however the thread ends.
                 let _ends = ends;
                 match Running::start() {
                     Ok(running) => {
@@ -58,12 +58,13 @@ impl Embedded {
                     Err(error) => drop(started.send(Err(error))),
                 }
             })
-            .map_err(|error| Error::Retry(format!("start the embedded broker: {error}")))?;
+            .map_err(|error| Error::retry(format!("start the embedded broker: {error}")))?;
         let address =
             address.recv().map_err(|_| gone())?.map_err(|error| failed("start", &error))?;
         Ok(Self { address, commands, ended })
     }
 
+    /// Has the thread run a command, and returns its answer.
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         self.commands.send(command(answer)).map_err(|_| gone())?;
@@ -91,7 +92,7 @@ impl Preview for Embedded {
     }
 }
 
-/// What the thread owns. The producer goes first when it ends.
+/// What the thread owns. The producer is dropped before its cluster.
 struct Running {
     producer: BaseProducer,
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -104,14 +105,14 @@ impl Running {
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
-            // One at a time: a request that is tried again keeps its place.
+            // One request at a time: one that is sent again keeps its place.
             .set("max.in.flight.requests.per.connection", "1")
             .set("message.max.bytes", "1000000000")
             .create()?;
         Ok(Self { producer, cluster })
     }
 
-    /// Until whoever sends commands is gone.
+    /// Runs commands until whoever sends them is gone.
     fn serve(self, commands: &Receiver<Command>) {
         for command in commands {
             match command {
@@ -137,7 +138,7 @@ impl Running {
             self.enqueue(record::event(event), until)?;
         }
         while self.producer.in_flight_count() > 0 {
-            self.wait(until)?;
+            self.poll(until)?;
         }
         Ok(())
     }
@@ -147,15 +148,15 @@ impl Running {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(failed("take a record", &error));
             }
-            self.wait(until)?;
+            self.poll(until)?;
             record = again;
         }
         Ok(())
     }
 
-    fn wait(&self, until: Instant) -> Result<(), Error> {
+    fn poll(&self, until: Instant) -> Result<(), Error> {
         if Instant::now() > until {
-            return Err(Error::Retry("the embedded broker doesn't answer".to_owned()));
+            return Err(Error::retry("the embedded broker doesn't answer".to_owned()));
         }
         let unanswered = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
@@ -167,11 +168,11 @@ impl Running {
 }
 
 fn failed(what: &str, error: &KafkaError) -> Error {
-    Error::Retry(format!("the embedded broker failed to {what}: {error}"))
+    Error::retry(format!("the embedded broker failed to {what}: {error}"))
 }
 
 fn gone() -> Error {
-    Error::Retry("the embedded broker has ended".to_owned())
+    Error::retry("the embedded broker has ended".to_owned())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! A real Kafka: lanes as transactional producers, cursors as records, topics as they are asked
-//! for.
+//! A real Kafka: lanes as transactional producers, cursors as records, topics as the tenants' files
+//! ask for them.
 //!
-//! Fed by `follow`; feeds the cluster through librdkafka, which blocks: every call to it runs off
-//! the async threads, with a time limit. A page and its cursors are one transaction, a lane's
-//! transactional id follows from its number alone, and no question creates a topic.
+//! Fed by `follow` and by the verbs; feeds the cluster through librdkafka, which blocks: every call
+//! to it runs off the async threads, with a time limit. A page and its cursors are one transaction,
+//! a lane's transactional ids follow from its number alone, and no question creates a topic.
 
 mod admin;
 mod classify;
@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tracing::{Span, instrument};
 
 use self::admin::{ASK_MAX, Admin, State};
 use self::cursors_topic::CursorsTopic;
@@ -30,38 +31,44 @@ use self::publisher::LanePublisher;
 use self::topics::Topics;
 use self::transactional_ids::TransactionalIds;
 use super::{
-    Error, KnownCursors, PartitionsGrown, PublishedRecord, Sink, TakenOver, TopicDescription,
+    Error, KnownCursors, PartitionsGrown, PublishedRecord, Repair, Sink, TakenOver,
+    TopicDescription,
 };
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::{Naming, Topic, TopicSpec};
 
-/// How long a fence may take, from the first question to the last cursor.
-const FENCE_MAX: Duration = Duration::from_secs(9);
+/// How long a takeover may take, from the first question to the last cursor.
+const TAKE_OVER_MAX: Duration = Duration::from_secs(9);
 const CHECK_MAX: Duration = Duration::from_secs(2);
 
-/// How to reach the cluster, and what the gateway's own names in it are.
+/// How to reach the cluster, and how the gateway's own topic and transactional ids are named there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `host:port`, comma-separated.
     pub bootstrap: String,
-    /// librdkafka's settings for security and what the operator adds; values may be secret.
+    /// librdkafka's settings for security and those that the operator adds; values may be secret.
     pub settings: Vec<(String, String)>,
     /// Names the cursors topic and the transactional ids.
     pub naming: Naming,
-    /// Partitions of the cursors topic, at least.
+    /// How many partitions the cursors topic has at least.
     pub lanes: u16,
-    /// Of topics that the gateway creates.
+    /// The replication factor of topics that the gateway creates.
     pub replication_factor: i32,
     /// `message.max.bytes`.
     pub max_request_bytes: usize,
-    /// A topic that a lane hasn't sent to for so long is idle.
+    /// How long a lane sends nothing to a topic until the topic is idle.
     pub topics_idle_after: Duration,
 }
 
 /// The cluster, which may well be away.
-pub(super) struct Kafka(Arc<Inner>);
+pub(super) struct Kafka {
+    follower: Follower,
+    inner: Arc<Inner>,
+}
 
+/// What the calls share, on whichever thread they run.
 struct Inner {
     config: Config,
     admin: Admin,
@@ -71,29 +78,36 @@ struct Inner {
 }
 
 impl Kafka {
-    /// Reaches for nothing yet; settings that librdkafka refuses are an error.
+    /// Connects to nothing yet; settings that librdkafka refuses are an error.
     pub(super) fn new(config: Config) -> Result<Self, Error> {
         settings::verify(&config)?;
         let admin = Admin::new(&config)?;
         let cursors = Arc::new(CursorsTopic::new(&config));
         let (topics, transactional_ids) = (Arc::default(), TransactionalIds::default());
-        Ok(Self(Arc::new(Inner { config, admin, topics, cursors, transactional_ids })))
+        let inner = Arc::new(Inner { config, admin, topics, cursors, transactional_ids });
+        Ok(Self { follower: Follower::relay(), inner })
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let inner = self.0.clone();
+        let inner = self.inner.clone();
         blocking(move || work(&inner)).await
     }
 }
 
 #[async_trait]
 impl Sink for Kafka {
-    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error> {
+    fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    /// The transactional id and the mark shut out whoever had the lane, whatever its term was.
+    #[instrument(level = "debug", skip_all, fields(%lane))]
+    async fn take_over(&self, lane: Lane, _term: u64) -> Result<TakenOver, Error> {
         self.blocking(move |kafka| {
-            let until = Instant::now() + FENCE_MAX;
+            let until = Instant::now() + TAKE_OVER_MAX;
             kafka.cursors.ensure(&kafka.admin)?;
             let publisher = LanePublisher::take_over(kafka, lane, until)?;
             let cursors = kafka.cursors.read(&kafka.config, lane, until)?;
@@ -102,66 +116,78 @@ impl Sink for Kafka {
         .await
     }
 
+    #[instrument(level = "debug", skip_all, fields(topics = topics.len()))]
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
-        let unseen = self.0.topics.unseen(topics);
+        let unseen = self.inner.topics.unseen(topics);
         if unseen.is_empty() {
             return Ok(());
         }
         self.blocking(move |kafka| kafka.topics.ensure(&kafka.admin, &unseen)).await
     }
 
+    #[instrument(level = "debug", skip_all, fields(topics = topics.len()))]
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         let topics = topics.to_vec();
         self.blocking(move |kafka| describe::topics(&kafka.admin, &topics)).await
     }
 
-    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
-        self.0.topics.partitions_grown()
+    #[instrument(level = "debug", skip_all)]
+    async fn check(&self) -> Result<(), Error> {
+        self.blocking(|kafka| kafka.admin.state(kafka.cursors.topic(), CHECK_MAX).map(drop)).await
     }
+}
 
+#[async_trait]
+impl Repair for Kafka {
+    #[instrument(level = "debug", skip_all, fields(%lane))]
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
         self.blocking(move |kafka| {
             if kafka.admin.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
                 return Ok(KnownCursors::new());
             }
             kafka.cursors.ensure(&kafka.admin)?;
-            kafka.cursors.read(&kafka.config, lane, Instant::now() + FENCE_MAX)
+            kafka.cursors.read(&kafka.config, lane, Instant::now() + TAKE_OVER_MAX)
         })
         .await
     }
 
+    #[instrument(level = "debug", skip_all, fields(topics = topics.len(), %log_id, %after))]
     async fn topic_scan(
         &self,
         topics: &[Topic],
         log_id: LogId,
-        behind: Position,
+        after: Position,
     ) -> Result<Vec<PublishedRecord>, Error> {
         let topics = topics.to_vec();
         self.blocking(move |kafka| {
             let mut found = Vec::new();
             for topic in &topics {
-                found.extend(topic_scan::scan(kafka, topic, log_id, behind)?);
+                found.extend(topic_scan::scan(kafka, topic, log_id, after)?);
             }
             Ok(found)
         })
         .await
     }
 
+    #[instrument(level = "debug", skip_all, fields(lanes = lanes))]
     async fn add_partitions(&self, lanes: u16) -> Result<u16, Error> {
         self.blocking(move |kafka| kafka.cursors.add_partitions(&kafka.admin, lanes)).await
     }
 
-    async fn check(&self) -> Result<(), Error> {
-        self.blocking(|kafka| kafka.admin.state(kafka.cursors.topic(), CHECK_MAX).map(drop)).await
+    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
+        self.inner.topics.partitions_grown()
     }
 }
 
-/// Runs what blocks where it may.
+/// Runs what blocks on a thread where it may, in the caller's span.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|failed| Err(Error::Retry(format!("the thread at Kafka ended: {failed}"))))
+    let span = Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    done.unwrap_or_else(|failed| {
+        Err(Error::retry(format!("the thread that calls Kafka ended: {failed}")))
+    })
 }
 
 /// Drops a client elsewhere: closing its connections takes a moment. A runtime that ends waits for
@@ -173,7 +199,7 @@ fn discard(client: impl Send + 'static) {
     }
 }
 
-/// What is left until then, at least a millisecond: librdkafka takes 0 for "don't wait".
+/// Returns the time that is left, at least a millisecond: librdkafka takes 0 for "don't wait".
 fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }

@@ -1,7 +1,8 @@
-//! What stands on Kafka: an event as a record, and a cursor as a record of the cursors topic.
+//! Records: an event as a record of its topic, and a cursor as a record of the cursors topic.
 //!
-//! Fed by the adapters with envelopes and cursors, and by the cursors topic with what was written
-//! before; feeds librdkafka. Stored bytes are sent bytes: nothing is serialised here but cursors.
+//! Fed by the adapters with envelopes and cursors, and by the cursors topic with the records that
+//! were written before; feeds librdkafka. An event's bytes are sent as they are stored: nothing is
+//! serialised here but cursors.
 
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -15,7 +16,7 @@ use crate::domain::ledger::{Digest, Ledger};
 use crate::domain::parked::{Ended, State};
 use crate::domain::position::{LogId, Position};
 
-/// The record of an event: its key, bytes, time and headers.
+/// Makes the record of an event: its key, bytes, time and headers.
 pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
     let headers = envelope.record_headers();
     let empty = OwnedHeaders::new_with_capacity(headers.iter().count());
@@ -30,9 +31,9 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
 }
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
-/// something was ever parked it has also `"ledger":{"number":3,"digest":"…","oldest":5}`, and in
-/// the last record of a scope `"ended":{"state":"resolved","at":7,"events":0}`. No value says that
-/// it is gone.
+/// something was ever parked, the value has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in
+/// the last record of a scope, `"ended":{"state":"resolved","at":7,"events":0}`. A record without a
+/// value removes the cursor.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -64,7 +65,7 @@ struct LedgerValue {
 }
 
 impl CursorRecord {
-    /// Where `follower` stands.
+    /// Makes the record that tells where `follower` stands.
     pub(super) fn new(follower: &Follower, cursor: &Cursor, proof: &ParkingProof) -> Self {
         let Ledger { number, digest, oldest } = proof.ledger;
         let oldest = oldest.map(Position::number);
@@ -82,19 +83,20 @@ impl CursorRecord {
         Self { value: Some(value), ..Self::tombstone(cursor.log_id, follower) }
     }
 
-    /// `follower` stands nowhere any more.
+    /// Makes the record that removes the cursor of `follower`.
     pub(super) fn tombstone(log_id: LogId, follower: &Follower) -> Self {
         Self { key: format!("{log_id}/{follower}"), value: None }
     }
 
-    /// For that partition of the cursors topic.
+    /// Addresses the record to that partition of the cursors topic.
     pub(super) fn to<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, str> {
         let record = BaseRecord::to(topic).partition(partition).key(self.key.as_str());
         BaseRecord { payload: self.value.as_deref(), ..record }
     }
 }
 
-/// Reads a cursor's record back; without a value the cursor is gone. An error says what is wrong.
+/// Reads a cursor's record back; without a value, the cursor is removed. An error says what is
+/// wrong with the record.
 pub(super) fn cursor(
     key: Option<&[u8]>,
     value: Option<&[u8]>,

@@ -1,7 +1,7 @@
-//! Questions to the cluster about topics, and their creation.
+//! The admin and metadata clients: questions to the cluster about topics, and their creation.
 //!
-//! Fed by `topics`, `cursors` and the port's `check`; feeds them with plain answers. Asking creates
-//! nothing. Every call blocks, for a few seconds at the most.
+//! Fed by `topics`, `cursors_topic`, `describe` and the port's `check`; feeds them with plain
+//! answers. A question never creates a topic. Every call blocks, for a few seconds at the most.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,61 +15,62 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
+use super::classify::classify_call;
 use super::client_context::Context;
-use super::{Config, classify, discard, settings};
-use crate::sink::Error;
+use super::{Config, discard, settings};
+use crate::sink::{Error, RetryCause};
 
-/// How long a question may take.
+/// How long the cluster may take to answer a question.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
+/// How long the cluster may take to create topics or partitions.
 const CREATE_MAX: Duration = Duration::from_secs(5);
-/// What a broker takes by default in a record, without the frame of its batch.
+/// The largest record that a broker takes by default, without the frame of its batch.
 const BROKER_RECORD_BYTES: usize = 1 << 20;
 const BATCH_FRAME_BYTES: usize = 1024;
-/// From here on, one question about all topics is quicker than one about each.
-const MANY: usize = 10;
+/// From so many topics on, one question about all of them is quicker than one about each.
+const ASK_ALL_FROM: usize = 10;
 
-/// What there is of a topic.
+/// Whether a topic is there, and whether it takes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// It has so many partitions.
     Exists(usize),
-    /// It has so many partitions, of which some have no leader.
+    /// It has so many partitions, and some have no leader.
     Leaderless(usize),
-    /// It has so many partitions, each with a leader, of which one has but so many replicas in
-    /// sync, and not all.
-    Short {
-        /// How many partitions.
+    /// Each partition has a leader, but some have replicas that are out of sync.
+    UnderReplicated {
+        /// How many partitions it has.
         partitions: usize,
-        /// The least replicas in sync of any.
+        /// How many replicas are in sync in the partition that has the fewest.
         in_sync: usize,
     },
-    /// There is none of that name.
+    /// There is no topic of that name.
     Missing,
-    /// The cluster won't say.
+    /// The cluster refuses to tell.
     Refused(RDKafkaErrorCode),
 }
 
 impl State {
-    /// How many partitions it has, if it is there.
+    /// Returns how many partitions the topic has, if it is there.
     pub(super) fn partitions(self) -> Option<usize> {
         match self {
             Self::Exists(partitions)
             | Self::Leaderless(partitions)
-            | Self::Short { partitions, .. } => Some(partitions),
+            | Self::UnderReplicated { partitions, .. } => Some(partitions),
             Self::Missing | Self::Refused(_) => None,
         }
     }
 
-    /// The same, if each of them has a leader.
-    pub(super) fn writable(self) -> Option<usize> {
+    /// Returns how many partitions the topic has, if each of them has a leader.
+    pub(super) fn with_leaders(self) -> Option<usize> {
         self.partitions().filter(|_| !matches!(self, Self::Leaderless(_)))
     }
 }
 
-/// One cluster.
+/// The clients that ask one cluster, and create its topics.
 pub(super) struct Admin {
     metadata_client: BaseConsumer<Context>,
-    admin: ClientConfig,
+    admin_config: ClientConfig,
     replication_factor: i32,
     record_limit: Option<String>,
 }
@@ -77,32 +78,29 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let metadata_client = settings::create(&settings::metadata_client(config))?;
-        let admin = settings::admin(config);
+        let admin_config = settings::admin(config);
         let larger = config.max_request_bytes > BROKER_RECORD_BYTES;
         let record_limit =
             larger.then(|| (config.max_request_bytes + BATCH_FRAME_BYTES).to_string());
-        Ok(Self {
-            metadata_client,
-            admin,
-            replication_factor: config.replication_factor,
-            record_limit,
-        })
+        let replication_factor = config.replication_factor;
+        Ok(Self { metadata_client, admin_config, replication_factor, record_limit })
     }
 
-    /// `max.message.bytes` of new topics, where records may be larger than brokers take by default.
+    /// Returns `max.message.bytes` for new topics, if records may be larger than brokers take by
+    /// default.
     pub(super) fn record_limit(&self) -> Option<&str> {
         self.record_limit.as_deref()
     }
 
-    /// What there is of one topic.
+    /// Asks for the state of one topic.
     pub(super) fn state(&self, topic: &str, within: Duration) -> Result<State, Error> {
         let metadata = self.metadata(Some(topic), within)?;
         Ok(metadata.topics().iter().find(|t| t.name() == topic).map_or(State::Missing, state))
     }
 
-    /// What there is of each topic.
+    /// Asks for the state of each topic.
     pub(super) fn states<'a>(&self, topics: &[&'a str]) -> Result<HashMap<&'a str, State>, Error> {
-        if topics.len() < MANY {
+        if topics.len() < ASK_ALL_FROM {
             return topics.iter().map(|topic| Ok((*topic, self.state(topic, ASK_MAX)?))).collect();
         }
         let metadata = self.metadata(None, ASK_MAX)?;
@@ -114,12 +112,12 @@ impl Admin {
             .collect())
     }
 
-    /// Behind which offset nothing stands, committed or not.
+    /// Asks for the end of a partition: one past its last record, committed or not.
     pub(super) fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
         self.end_within(topic, partition, ASK_MAX)
     }
 
-    /// The same, if its leader answers in that time.
+    /// Asks for the end of a partition, whose leader must answer in that time.
     pub(super) fn end_within(
         &self,
         topic: &str,
@@ -127,11 +125,11 @@ impl Admin {
         within: Duration,
     ) -> Result<i64, Error> {
         let answer = self.metadata_client.fetch_watermarks(topic, partition, within);
-        self.told(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
+        self.checked(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
 
-    /// A topic as it is to be created, with the cluster's replication factor.
-    pub(super) fn topic<'a>(
+    /// Returns a request to create a topic, with the configured replication factor.
+    pub(super) fn new_topic<'a>(
         &self,
         name: &'a str,
         partitions: u16,
@@ -142,24 +140,24 @@ impl Admin {
         settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
     }
 
-    /// Why no topic can be created, whichever it is.
+    /// Returns the error of a cluster in which no topic can be created, whichever it is.
     pub(super) fn too_few_brokers(&self) -> Error {
         let has = match self.metadata(None, ASK_MAX).map(|metadata| metadata.brokers().len()) {
             Ok(1) => "1 broker".to_owned(),
             Ok(brokers) => format!("{brokers} brokers"),
             Err(_) => "fewer brokers".to_owned(),
         };
-        Error::TooFewBrokers(format!(
+        Error::Retry(RetryCause::TooFewBrokers(format!(
             "REPLICATION_FACTOR is {}, and Kafka has {has}",
             self.replication_factor
-        ))
+        )))
     }
 
-    /// Explains why a topic can't be created, in the operator's words where they are known.
+    /// Explains why a topic can't be created, in words for an operator where they are known.
     pub(super) fn explain(&self, topic: &str, code: RDKafkaErrorCode) -> String {
         let Ok(metadata) = self.metadata(None, ASK_MAX) else { return code.to_string() };
         match code {
-            // Kafka's own sentence, which its client keeps to itself.
+            // Kafka explains this in a sentence, which librdkafka drops.
             RDKafkaErrorCode::InvalidTopic => {
                 let same = |other: &&MetadataTopic| {
                     other.name() != topic
@@ -177,38 +175,40 @@ impl Admin {
         }
     }
 
-    /// Creates topics; each has its own result.
+    /// Creates topics, and returns the result of each.
     pub(super) fn create(&self, topics: &[NewTopic<'_>]) -> Result<Vec<TopicResult>, Error> {
         self.administer("create topics", async |admin, options| {
             admin.create_topics(topics, &options.operation_timeout(Some(CREATE_MAX))).await
         })
     }
 
-    /// Gives a topic more partitions; waits until it has them.
+    /// Gives a topic more partitions, and waits until it has them.
     pub(super) fn add_partitions(&self, topic: &str, partitions: u16) -> Result<(), Error> {
-        let wider = NewPartitions::new(topic, usize::from(partitions));
+        let grown = NewPartitions::new(topic, usize::from(partitions));
         let results = self.administer("add partitions", async |admin, options| {
-            admin.create_partitions(&[wider], &options.operation_timeout(Some(CREATE_MAX))).await
+            admin.create_partitions(&[grown], &options.operation_timeout(Some(CREATE_MAX))).await
         })?;
-        super::topics::result_of(topic, &results).map_err(|code| {
-            Error::Cursors(format!("{topic} can't get {partitions} partitions: {code}"))
+        result_of(topic, &results).map_err(|code| {
+            Error::cursors(format!("{topic} can't get {partitions} partitions: {code}"))
         })?;
         let until = Instant::now() + CREATE_MAX;
-        while self.state(topic, ASK_MAX)?.writable() != Some(usize::from(partitions)) {
+        while self.state(topic, ASK_MAX)?.with_leaders() != Some(usize::from(partitions)) {
             if Instant::now() > until {
-                return Err(Error::Retry(format!("{topic} got partitions that aren't there yet")));
+                return Err(Error::retry(format!(
+                    "{topic} was given partitions that aren't there yet"
+                )));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }
 
-    /// A topic's settings.
+    /// Asks for the settings of a topic.
     pub(super) fn settings(&self, topic: &str) -> Result<HashMap<String, String>, Error> {
         Ok(self.settings_of(&[topic])?.swap_remove(0))
     }
 
-    /// Each topic's settings, in their order.
+    /// Asks for the settings of each topic, and returns them in the order of the topics.
     pub(super) fn settings_of(
         &self,
         topics: &[&str],
@@ -229,46 +229,57 @@ impl Admin {
         let each = topics.iter().map(|topic| {
             let answer = answers.remove(*topic);
             answer.ok_or_else(|| {
-                Error::Retry(format!("the cluster doesn't tell the settings of {topic}"))
+                Error::retry(format!("the cluster doesn't tell the settings of {topic}"))
             })
         });
         each.collect()
     }
 
-    /// A client for this once: it would never serve its log while idle.
+    /// Makes a call with a client of its own: an idle admin client would never report its log.
     fn administer<T>(
         &self,
         call: &str,
         ask: impl AsyncFnOnce(&AdminClient<Context>, AdminOptions) -> KafkaResult<T>,
     ) -> Result<T, Error> {
-        let admin: AdminClient<Context> = settings::create(&self.admin)?;
+        let admin: AdminClient<Context> = settings::create(&self.admin_config)?;
         let options = AdminOptions::new().request_timeout(Some(CREATE_MAX));
         let answer = tokio::runtime::Handle::current().block_on(ask(&admin, options));
-        let answer =
-            answer.map_err(|error| classify::classify_call(call, &error, admin.inner().context()));
+        let answer = answer.map_err(|error| classify_call(call, &error, admin.inner().context()));
         discard(admin);
         answer
     }
 
     fn metadata(&self, topic: Option<&str>, within: Duration) -> Result<Metadata, Error> {
-        self.told("ask about topics", self.metadata_client.fetch_metadata(topic, within))
+        self.checked("ask about topics", self.metadata_client.fetch_metadata(topic, within))
     }
 
-    /// What the client was answered, or why it was not.
-    fn told<T>(&self, call: &str, answer: KafkaResult<T>) -> Result<T, Error> {
-        self.serve();
-        let watch = self.metadata_client.context();
+    /// Returns the answer of the client, or why there is none.
+    fn checked<T>(&self, call: &str, answer: KafkaResult<T>) -> Result<T, Error> {
+        self.run_callbacks();
+        let context = self.metadata_client.context();
         match answer {
-            Ok(_) => watch.forget_trouble(),
-            Err(_) => watch.hear_trouble(|each| drop(self.metadata_client.poll(each))),
+            Ok(_) => context.clear_last_error(),
+            Err(_) => context.await_last_error(|each| drop(self.metadata_client.poll(each))),
         }
-        answer.map_err(|error| classify::classify_call(call, &error, watch))
+        answer.map_err(|error| classify_call(call, &error, context))
     }
 
-    /// Lets the client tell its log and its troubles.
-    fn serve(&self) {
+    /// Lets the client report its log and its errors.
+    fn run_callbacks(&self) {
         while self.metadata_client.poll(Duration::from_millis(1)).is_some() {}
     }
+}
+
+/// Returns the result of one topic's creation, or of its growth.
+pub(super) fn result_of(topic: &str, results: &[TopicResult]) -> Result<(), RDKafkaErrorCode> {
+    for result in results {
+        match result {
+            Ok(name) if name == topic => return Ok(()),
+            Err((name, code)) if name == topic => return Err(*code),
+            _ => {}
+        }
+    }
+    Err(RDKafkaErrorCode::Unknown)
 }
 
 fn entries(entries: Vec<ConfigEntry>) -> HashMap<String, String> {
@@ -288,7 +299,7 @@ fn state(topic: &MetadataTopic) -> State {
             .map(|p| p.isr().len())
             .min()
         {
-            Some(in_sync) => State::Short { partitions: partitions.len(), in_sync },
+            Some(in_sync) => State::UnderReplicated { partitions: partitions.len(), in_sync },
             None => State::Exists(partitions.len()),
         },
     }

@@ -1,8 +1,9 @@
-//! What a client tells beside its answers: its log, why it can't reach the cluster, and which
-//! records were refused.
+//! The context of every client of librdkafka: what a client reports beside its answers, such as its
+//! log, why it can't reach the cluster, and which records were not delivered.
 //!
 //! Fed by librdkafka's callbacks, which run while a client is polled; feeds `tracing` and the
-//! errors that callers make. Connections that fail are told once, by whoever wanted them.
+//! errors that callers make. Connections that fail are logged by whoever wanted them, once, and not
+//! from here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,43 +15,46 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 
-/// Connections and transactions that failed, and settings that are for another kind of client.
-const TOLD_BY_CALLS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
+/// Facilities of librdkafka's log whose lines callers report: connections and transactions that
+/// failed, and settings that are for another kind of client.
+const REPORTED_BY_CALLERS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
 
-/// The state of a connection that has asked whether a Kafka answers.
-pub(super) const FIRST_QUESTION: &str = "in state APIVERSION_QUERY";
+/// librdkafka's words for a connection whose first request, for the versions that the broker
+/// speaks, was not answered as Kafka does.
+pub(super) const FIRST_REQUEST: &str = "in state APIVERSION_QUERY";
 
-/// How often, and how long each time, a client is polled for why a call has failed.
-const HEAR_TIMES: u32 = 10;
-const HEAR_EACH: Duration = Duration::from_millis(5);
+/// How often, and how long each time, a client is polled for the reason of a call that failed.
+const POLL_TIMES: u32 = 10;
+const POLL_EACH: Duration = Duration::from_millis(5);
 
 /// The context of every client.
 #[derive(Default)]
-pub(super) struct Context(Mutex<Told>);
+pub(super) struct Context(Mutex<Reported>);
 
+/// What a client has reported since somebody asked.
 #[derive(Default)]
-struct Told {
-    trouble: Option<Trouble>,
-    refused: Vec<Refused>,
-    /// The topic whose offsets are of interest, and those that its records got.
-    watched: Option<String>,
+struct Reported {
+    last_error: Option<ClientError>,
+    undelivered: Vec<Undelivered>,
+    /// The topic whose offsets are kept, and the offsets that its records got.
+    offsets_of: Option<String>,
     offsets: Vec<i64>,
 }
 
 /// Why a client can't reach the cluster.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble {
+pub(super) struct ClientError {
     pub(super) code: RDKafkaErrorCode,
     pub(super) reason: String,
 }
 
-impl Trouble {
-    /// Whether it is more than that no broker is there.
-    fn tells_why(&self) -> bool {
+impl ClientError {
+    /// Returns whether it says more than that no broker is there.
+    fn has_reason(&self) -> bool {
         self.code != RDKafkaErrorCode::AllBrokersDown
     }
 
-    /// Whether there is no connection, for whatever reason but a refusal.
+    /// Returns whether there is no connection, for whatever reason but a refusal.
     pub(super) fn is_of_connection(&self) -> bool {
         use RDKafkaErrorCode as C;
         matches!(
@@ -64,24 +68,25 @@ impl Trouble {
     }
 }
 
-impl Told {
-    /// Some connections fail in librdkafka's log alone, with the address.
+impl Reported {
+    /// Keeps the reason of a connection that failed: some stand in librdkafka's log alone, with the
+    /// address.
     fn connection_failed(&mut self, message: &str) {
-        if self.trouble.as_ref().is_some_and(Trouble::tells_why) {
+        if self.last_error.as_ref().is_some_and(ClientError::has_reason) {
             return;
         }
         // The thread's name stands before the address.
         let reason = message.split_once("]: ").map_or(message, |(_, reason)| reason);
         let code = RDKafkaErrorCode::BrokerTransportFailure;
-        self.trouble = Some(Trouble { code, reason: lasting(reason) });
+        self.last_error = Some(ClientError { code, reason: without_counts(reason) });
     }
 }
 
-/// A reason without what differs each time: how long it took, and how often it was told.
-fn lasting(reason: &str) -> String {
+/// Cuts from a reason what differs each time: how long it took, and how often it was reported.
+fn without_counts(reason: &str) -> String {
     let Some((lasting, rest)) = reason.split_once(" (after ") else { return reason.to_owned() };
-    if rest.contains(FIRST_QUESTION) {
-        format!("{lasting} ({FIRST_QUESTION})")
+    if rest.contains(FIRST_REQUEST) {
+        format!("{lasting} ({FIRST_REQUEST})")
     } else {
         lasting.to_owned()
     }
@@ -89,49 +94,49 @@ fn lasting(reason: &str) -> String {
 
 /// A record that wasn't delivered.
 #[derive(Debug, Clone)]
-pub(super) struct Refused {
+pub(super) struct Undelivered {
     pub(super) topic: String,
     pub(super) code: RDKafkaErrorCode,
 }
 
 impl Context {
-    /// The last trouble, which librdkafka tells once and not with each try.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.told().trouble.clone()
+    /// Returns the client's last error, which librdkafka reports once and not with each try.
+    pub(super) fn last_error(&self) -> Option<ClientError> {
+        self.reported().last_error.clone()
     }
 
-    /// Polls the client until it has told its trouble, or has had the time to: a call fails with
+    /// Polls the client until it has reported its error, or has had the time to: a call fails with
     /// less than the client knows, and on a busy host the callback comes later.
-    pub(super) fn hear_trouble(&self, poll: impl Fn(Duration)) {
-        for _ in 0..HEAR_TIMES {
-            if self.told().trouble.as_ref().is_some_and(Trouble::tells_why) {
+    pub(super) fn await_last_error(&self, poll: impl Fn(Duration)) {
+        for _ in 0..POLL_TIMES {
+            if self.reported().last_error.as_ref().is_some_and(ClientError::has_reason) {
                 return;
             }
-            poll(HEAR_EACH);
+            poll(POLL_EACH);
         }
     }
 
-    /// All is well again.
-    pub(super) fn forget_trouble(&self) {
-        self.told().trouble = None;
+    /// Forgets the client's last error, since a call has been answered.
+    pub(super) fn clear_last_error(&self) {
+        self.reported().last_error = None;
     }
 
-    /// The records that were refused since this was asked.
-    pub(super) fn take_refused(&self) -> Vec<Refused> {
-        std::mem::take(&mut self.told().refused)
+    /// Returns the records that were not delivered, each once.
+    pub(super) fn take_undelivered(&self) -> Vec<Undelivered> {
+        std::mem::take(&mut self.reported().undelivered)
     }
 
-    /// Remembers the offsets that records of that topic get.
-    pub(super) fn watch_offsets(&self, topic: &str) {
-        self.told().watched = Some(topic.to_owned());
+    /// Keeps the offsets that records of that topic get from now on.
+    pub(super) fn keep_offsets_of(&self, topic: &str) {
+        self.reported().offsets_of = Some(topic.to_owned());
     }
 
-    /// Those that were delivered since this was asked.
+    /// Returns the offsets that were kept, each once.
     pub(super) fn take_offsets(&self) -> Vec<i64> {
-        std::mem::take(&mut self.told().offsets)
+        std::mem::take(&mut self.reported().offsets)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn reported(&self) -> MutexGuard<'_, Reported> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,12 +145,12 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
         match level {
-            // Calls that fail say so themselves, and whoever makes them tells it once.
-            _ if TOLD_BY_CALLS.contains(&facility) => {
+            // A call that fails returns an error, which its caller logs once.
+            _ if REPORTED_BY_CALLERS.contains(&facility) => {
                 tracing::debug!(target: "librdkafka", facility, "{message}");
-                // What is worse comes as an error too, with its code.
+                // What is worse is reported as an error too, with its code.
                 if facility == "FAIL" && matches!(level, L::Warning | L::Notice | L::Info) {
-                    self.told().connection_failed(message);
+                    self.reported().connection_failed(message);
                 }
             }
             L::Emerg | L::Alert | L::Critical => {
@@ -159,15 +164,15 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
-        let mut told = self.told();
+        let mut reported = self.reported();
         match code {
-            // The end of a partition is told here too.
+            // The end of a partition is reported here too.
             RDKafkaErrorCode::PartitionEOF => {}
             // This follows the reason why, again and again.
-            RDKafkaErrorCode::AllBrokersDown if told.trouble.is_some() => {}
+            RDKafkaErrorCode::AllBrokersDown if reported.last_error.is_some() => {}
             _ => {
                 tracing::debug!(target: "librdkafka", %error, "{reason}");
-                told.trouble = Some(Trouble { code, reason: lasting(reason) });
+                reported.last_error = Some(ClientError { code, reason: without_counts(reason) });
             }
         }
     }
@@ -181,14 +186,15 @@ impl ProducerContext for Context {
     fn delivery(&self, delivery: &DeliveryResult<'_>, (): ()) {
         match delivery {
             Ok(message) => {
-                let mut told = self.told();
-                if told.watched.as_deref() == Some(message.topic()) {
-                    told.offsets.push(message.offset());
+                let mut reported = self.reported();
+                if reported.offsets_of.as_deref() == Some(message.topic()) {
+                    reported.offsets.push(message.offset());
                 }
             }
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-                self.told().refused.push(Refused { topic: message.topic().to_owned(), code });
+                let topic = message.topic().to_owned();
+                self.reported().undelivered.push(Undelivered { topic, code });
             }
         }
     }

@@ -1,7 +1,8 @@
-//! The cursors topic: how far each follower of each log has come, a partition for each lane.
+//! The cursors topic: how far each follower of each log has come, in a partition for each lane.
 //!
-//! Fed by the pages of lanes, inside their transactions; feeds the next fence. It is compacted, has
-//! as many partitions as there are lanes, and is read after the fence alone, to its end.
+//! Fed by the pages of lanes, inside their transactions; feeds the next takeover, which reads it to
+//! its end once whoever had the lane is shut out. It is compacted, and has at least as many
+//! partitions as there are lanes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,10 +12,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::admin::{ASK_MAX, Admin, State};
+use super::admin::{ASK_MAX, Admin, State, result_of};
+use super::classify::{self, classify_call};
 use super::client_context::Context;
-use super::topics::result_of;
-use super::{Config, classify, discard, left, settings};
+use super::{Config, discard, left, settings};
 use crate::domain::lane::Lane;
 use crate::sink::{Error, KnownCursors, record};
 
@@ -26,7 +27,7 @@ const SETTINGS: [(&str, &str); 3] = [
 /// How long a new topic may take until every partition has a leader.
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
 
-/// The topic, and whether it is known to be right.
+/// The topic, and whether it was verified.
 pub(super) struct CursorsTopic {
     topic: String,
     lanes: u16,
@@ -39,7 +40,7 @@ impl CursorsTopic {
         Self { topic, lanes: config.lanes, verified: AtomicBool::default() }
     }
 
-    /// Its name.
+    /// Returns the topic's name.
     pub(super) fn topic(&self) -> &str {
         &self.topic
     }
@@ -60,8 +61,8 @@ impl CursorsTopic {
         Ok(())
     }
 
-    /// Gives it a partition for each of so many lanes, if it is there and has fewer; tells how many
-    /// it has.
+    /// Gives the topic a partition for each of so many lanes, if it is there and has fewer. Returns
+    /// how many it has.
     pub(super) fn add_partitions(&self, admin: &Admin, lanes: u16) -> Result<u16, Error> {
         match admin.state(&self.topic, ASK_MAX)? {
             state
@@ -71,9 +72,13 @@ impl CursorsTopic {
             {
                 Ok(state.partitions().and_then(|p| u16::try_from(p).ok()).unwrap_or(u16::MAX))
             }
-            State::Exists(_) | State::Leaderless(_) | State::Short { .. } => {
+            State::Exists(_) | State::Leaderless(_) | State::UnderReplicated { .. } => {
                 admin.add_partitions(&self.topic, lanes)?;
-                tracing::info!(topic = self.topic, partitions = lanes, "widened the cursors topic");
+                tracing::info!(
+                    topic = self.topic,
+                    partitions = lanes,
+                    "added partitions to the cursors topic"
+                );
                 Ok(lanes)
             }
             State::Missing => Ok(lanes),
@@ -81,12 +86,13 @@ impl CursorsTopic {
         }
     }
 
-    /// Has the next fence verify the topic again: it may have been replaced.
+    /// Has the next takeover verify the topic again: it may have been replaced.
     pub(super) fn invalidate(&self) {
         self.verified.store(false, Ordering::Relaxed);
     }
 
-    /// A lane's cursors, up to the first transaction that is open: of a fenced lane there is none.
+    /// Reads a lane's cursors, up to the first open transaction; once the lane is taken over, none is
+    /// open.
     pub(super) fn read(
         &self,
         config: &Config,
@@ -100,7 +106,7 @@ impl CursorsTopic {
     }
 
     fn create(&self, admin: &Admin) -> Result<(), Error> {
-        let results = admin.create(&[admin.topic(&self.topic, self.lanes, &SETTINGS)])?;
+        let results = admin.create(&[admin.new_topic(&self.topic, self.lanes, &SETTINGS)])?;
         match result_of(&self.topic, &results) {
             Ok(()) => {
                 tracing::info!(
@@ -115,29 +121,30 @@ impl CursorsTopic {
             Err(
                 code @ (RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::ClusterAuthorizationFailed),
-            ) => Err(Error::Denied(format!("create {}: {code}", self.topic))),
+            ) => Err(Error::denied(format!("create {}: {code}", self.topic))),
             Err(
                 code @ (RDKafkaErrorCode::InvalidConfig
                 | RDKafkaErrorCode::PolicyViolation
                 | RDKafkaErrorCode::InvalidTopic),
-            ) => Err(Error::Cursors(format!("{} can't be created: {code}", self.topic))),
+            ) => Err(Error::cursors(format!("{} can't be created: {code}", self.topic))),
             Err(RDKafkaErrorCode::InvalidReplicationFactor) => Err(admin.too_few_brokers()),
             Err(code) => {
                 let why = admin.explain(&self.topic, code);
-                Err(Error::Retry(format!("create {}: {why}", self.topic)))
+                Err(Error::retry(format!("create {}: {why}", self.topic)))
             }
         }
     }
 
+    /// Waits until each partition of the new topic has a leader.
     fn appeared(&self, admin: &Admin) -> Result<State, Error> {
         let until = Instant::now() + APPEARS_WITHIN;
         loop {
             let state = admin.state(&self.topic, ASK_MAX)?;
-            if state.writable().is_some() {
+            if state.with_leaders().is_some() {
                 return Ok(state);
             }
             if Instant::now() > until {
-                return Err(Error::Retry(format!(
+                return Err(Error::retry(format!(
                     "{} was created but isn't there yet",
                     self.topic
                 )));
@@ -151,21 +158,21 @@ impl CursorsTopic {
         match state {
             State::Exists(partitions)
             | State::Leaderless(partitions)
-            | State::Short { partitions, .. }
+            | State::UnderReplicated { partitions, .. }
                 if partitions < lanes =>
             {
-                Err(Error::Cursors(format!(
+                Err(Error::cursors(format!(
                     "{} has {partitions} partitions, too few for {lanes} lanes with one partition \
                      each",
                     self.topic
                 )))
             }
-            State::Exists(_) | State::Leaderless(_) | State::Short { .. } => Ok(()),
-            State::Missing => Err(Error::Retry(format!("{} is missing again", self.topic))),
+            State::Exists(_) | State::Leaderless(_) | State::UnderReplicated { .. } => Ok(()),
+            State::Missing => Err(Error::retry(format!("{} is missing again", self.topic))),
             State::Refused(code) if code == RDKafkaErrorCode::TopicAuthorizationFailed => {
-                Err(Error::Denied(format!("ask about {}: {code}", self.topic)))
+                Err(Error::denied(format!("ask about {}: {code}", self.topic)))
             }
-            State::Refused(code) => Err(Error::Retry(format!("ask about {}: {code}", self.topic))),
+            State::Refused(code) => Err(Error::retry(format!("ask about {}: {code}", self.topic))),
         }
     }
 
@@ -175,7 +182,7 @@ impl CursorsTopic {
             let found = found.get(name).map_or("nothing", String::as_str);
             if found != wanted {
                 let topic = &self.topic;
-                return Err(Error::Cursors(format!(
+                return Err(Error::cursors(format!(
                     "{topic} has {name}={found}, and must have {wanted}"
                 )));
             }
@@ -189,11 +196,11 @@ impl CursorsTopic {
         partition: i32,
         until: Instant,
     ) -> Result<KnownCursors, Error> {
-        // A leader that is new in office answers this only once it knows what was committed before,
-        // and what follows never ends below that. It also spares reading an empty partition.
+        // A new leader answers this only once it knows what was committed before, and the read
+        // below never ends before that. An empty partition needn't be read at all.
         let (low, high) = reader
             .fetch_watermarks(&self.topic, partition, left(until))
-            .map_err(|error| self.unread(&error, reader.context()))?;
+            .map_err(|error| self.failed_to_read(&error, reader.context()))?;
         let mut cursors = KnownCursors::new();
         if low == high {
             return Ok(cursors);
@@ -201,24 +208,28 @@ impl CursorsTopic {
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(&self.topic, partition, Offset::Beginning)
             .and_then(|()| reader.assign(&all))
-            .map_err(|error| self.unread(&error, reader.context()))?;
-        let mut trouble = KafkaError::NoMessageReceived;
+            .map_err(|error| self.failed_to_read(&error, reader.context()))?;
+        let mut last = KafkaError::NoMessageReceived;
         while Instant::now() < until {
             match reader.poll(left(until)) {
-                Some(Ok(message)) => self.note(&message, &mut cursors)?,
+                Some(Ok(message)) => self.apply(&message, &mut cursors)?,
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(cursors),
-                Some(Err(error)) => trouble = error,
+                Some(Err(error)) => last = error,
                 None => {}
             }
         }
-        Err(self.unread(&trouble, reader.context()))
+        Err(self.failed_to_read(&last, reader.context()))
     }
 
-    fn note(&self, message: &BorrowedMessage<'_>, cursors: &mut KnownCursors) -> Result<(), Error> {
+    fn apply(
+        &self,
+        message: &BorrowedMessage<'_>,
+        cursors: &mut KnownCursors,
+    ) -> Result<(), Error> {
         let (whose, cursor) =
             record::cursor(message.key(), message.payload()).map_err(|wrong| {
                 let (partition, offset) = (message.partition(), message.offset());
-                Error::Cursors(format!(
+                Error::cursors(format!(
                     "{} has a stray record at {partition}/{offset}: {wrong}",
                     self.topic
                 ))
@@ -230,10 +241,10 @@ impl CursorsTopic {
         Ok(())
     }
 
-    fn unread(&self, error: &KafkaError, watch: &Context) -> Error {
+    fn failed_to_read(&self, error: &KafkaError, context: &Context) -> Error {
         if classify::code(error) == RDKafkaErrorCode::TopicAuthorizationFailed {
-            return Error::Denied(format!("read {}: {error}", self.topic));
+            return Error::denied(format!("read {}: {error}", self.topic));
         }
-        classify::classify_call(&format!("read {}", self.topic), error, watch)
+        classify_call(&format!("read {}", self.topic), error, context)
     }
 }

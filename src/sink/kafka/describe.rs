@@ -1,20 +1,20 @@
-//! Topics as the cluster has them: partitions, and the settings that decide how long a record lives
-//! there.
+//! Descriptions of topics as the cluster has them: partitions, and the settings that decide how long
+//! a record lives there.
 //!
 //! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files,
-//! or wants to know when a record will be taken. Asking creates nothing.
+//! or wants to know when a record will be taken. A question never creates a topic.
 
 use std::collections::HashMap;
 
 use super::admin::{Admin, State};
-use super::classify;
+use super::classify::classify_topic;
 use crate::domain::topic::Topic;
 use crate::sink::{Error, TopicDescription};
 
-/// Topics of one question about settings.
+/// How many topics one question about settings is about.
 const ASK_MAX: usize = 200;
 
-/// Describes these topics; one that is missing is left out.
+/// Describes the topics; one that is missing is left out.
 pub(super) fn topics(
     admin: &Admin,
     topics: &[Topic],
@@ -25,7 +25,7 @@ pub(super) fn topics(
     for topic in topics {
         let state = states.get(topic.as_str()).copied().unwrap_or(State::Missing);
         if let State::Refused(code) = state {
-            return Err(classify::classify_topic("ask about it", topic, code));
+            return Err(classify_topic("ask about it", topic, code));
         }
         found.extend(state.partitions().map(|partitions| (topic.clone(), partitions)));
     }
@@ -44,7 +44,7 @@ fn of(partitions: usize, settings: &HashMap<String, String>) -> TopicDescription
     let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
     let limit = |name: &str| number(name).filter(|ms| (0..i64::MAX).contains(ms));
     let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
-    // Before Kafka 3.6, one setting was for both.
+    // Before Kafka 3.6, one setting limited both.
     let either = || limit("message.timestamp.difference.max.ms");
     TopicDescription {
         partitions,

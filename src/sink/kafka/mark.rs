@@ -1,12 +1,12 @@
-//! The mark that a takeover leaves in its lane's partition of the cursors topic, and who is kept
-//! out by it.
+//! The mark that a takeover leaves in its lane's partition of the cursors topic: it shuts out
+//! whoever had the lane before.
 //!
-//! Fed by each fence, before the cursors are read; feeds the producer with the offset where its own
-//! first cursor must come to stand. Only the holder of a lane writes to its partition, and each
-//! page's cursors must stand right behind what was there when the page was begun, or it is not
-//! committed. So whoever had the lane before, under whatever transactional id, sees the mark in
-//! between and commits nothing; and what it had open before the mark has ended, and is read, before
-//! this one goes on.
+//! Fed by each takeover, before the cursors are read; feeds the publisher with the offset that its
+//! next cursor must get. Only the holder of a lane writes to its partition, and a page is committed
+//! only if its cursors got the offsets that follow the page before. A publisher that had the lane
+//! before, under whatever transactional id, finds the mark in between and commits nothing. The
+//! transactions that it had open before the mark have ended, and their cursors are read, before the
+//! new publisher goes on.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -14,23 +14,23 @@ use std::time::{Duration, Instant};
 use super::admin::Admin;
 use crate::sink::Error;
 
-/// How soon an aborted transaction is expected to have ended.
+/// How soon an aborted transaction is expected to end.
 const ENDS_WITHIN: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Where the next page's cursors must come to stand.
+/// The offset that the first cursor of the next page must get; `None` until the mark is set.
 #[derive(Debug, Default)]
-pub(super) struct ChangeToken(Mutex<Option<i64>>);
+pub(super) struct FenceMark(Mutex<Option<i64>>);
 
-impl ChangeToken {
-    /// All that is there ends at this offset, and nothing is open before it.
+impl FenceMark {
+    /// Sets the mark: the partition ends at this offset, and no transaction is open before it.
     pub(super) fn set(&self, end: i64) {
         *self.0.lock().expect("no holder panics") = Some(end);
     }
 
-    /// Whether a page's cursors stand right behind what was there: `offsets` are theirs, as the
-    /// broker gave them. If so, the next page's are expected behind them and their transaction's
-    /// end.
+    /// Checks that a page's cursors directly follow what was there; `offsets` are those that the
+    /// broker gave them. If so, the next page's are expected after them and the record that ends
+    /// their transaction.
     pub(super) fn pass(&self, offsets: &[i64]) -> Result<(), String> {
         let mut next = self.0.lock().expect("no holder panics");
         let Some(start) = *next else { return Ok(()) };
@@ -48,9 +48,10 @@ impl ChangeToken {
     }
 }
 
-/// Waits until nothing is open in the partition, and returns its end: readers of committed records
-/// see nothing after the first open transaction, and cursors would be taken for the newest that are
-/// not. `committed` tells up to where such a reader would come.
+/// Waits until no transaction is open in the partition, and returns its end. A reader of committed
+/// records sees nothing after the first open transaction, and would take older cursors for the
+/// newest. `committed` tells how far such a reader would come; `abort_others` is called once if it
+/// takes long.
 pub(super) fn settled(
     admin: &Admin,
     (topic, partition): (&str, i32),
@@ -62,20 +63,20 @@ pub(super) fn settled(
     let mut abort_others = Some(abort_others);
     loop {
         let end = admin.end(topic, partition)?;
-        let told = committed()?;
-        if told == end {
+        let readable = committed()?;
+        if readable == end {
             return Ok(end);
         }
-        // A transaction that ends in between makes the end another.
-        if told < end && Instant::now() > until {
-            return Err(Error::Retry(format!(
+        // A transaction that ends between the two questions moves the end.
+        if readable < end && Instant::now() > until {
+            return Err(Error::retry(format!(
                 "a transaction of another producer is open in {topic}, partition {partition}, at \
-                 offset {told} of {end}: cursors after it can't be read; nobody but the gateway \
+                 offset {readable} of {end}: cursors after it can't be read; nobody but the gateway \
                  may write there (`kafka-transactions.sh find-hanging` names the producer), or a \
                  broker is away that its end needs"
             )));
         }
-        if told < end
+        if readable < end
             && Instant::now() > soon
             && let Some(abort) = abort_others.take()
         {
@@ -87,11 +88,11 @@ pub(super) fn settled(
 
 #[cfg(test)]
 mod tests {
-    use super::ChangeToken;
+    use super::FenceMark;
 
     #[test]
     fn a_page_passes_only_right_behind_the_mark_and_the_page_before() {
-        let mark = ChangeToken::default();
+        let mark = FenceMark::default();
         mark.pass(&[70, 71]).unwrap();
         mark.set(10);
         mark.pass(&[11, 10]).unwrap();

@@ -1,7 +1,7 @@
-//! A lane's producer: fences whoever had the lane, then publishes page after page.
+//! A lane's publisher: shuts out whoever had the lane, then publishes page after page.
 //!
-//! Fed by `follow::lane`; feeds Kafka. A page, with its cursors, is one transaction. After an error
-//! nothing is tried again with the same producer: its sequence numbers may have a gap.
+//! Fed by the lanes of `follow`; feeds Kafka. A page is one transaction, with its cursors. After an
+//! error the publisher is gone, since the sequence numbers of its producer may have a gap.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,74 +11,73 @@ use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
+use tracing::instrument;
 
-use super::client_context::{Context, Refused};
+use super::classify::{self, classify_call, classify_page};
+use super::client_context::{Context, Undelivered};
 use super::cursors_topic::CursorsTopic;
-use super::mark::{self, ChangeToken};
+use super::mark::{self, FenceMark};
 use super::topic_usage::TopicUsage;
 use super::topics::Topics;
-use super::{Inner, blocking, classify, discard, left};
+use super::{Inner, blocking, discard, left};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
 use crate::domain::topic::Topic;
 use crate::sink::record::{self, CursorRecord};
-use crate::sink::{Error, Page, Publisher, UnavailableTopic};
+use crate::sink::{Error, Page, Publisher, StopCause, UnavailableTopic};
 
-/// How long the brokers may take for a page's records. Below `message.timeout.ms`, so that no
-/// record is given up in silence.
+/// How long the brokers may take for a page's records. It is below `message.timeout.ms`, so that
+/// librdkafka gives no record up by itself.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 const COMMIT_MAX: Duration = Duration::from_secs(5);
-/// An abort lets readers go on at once; if it takes longer, the next fence does it.
+/// An abort lets readers go on at once; if it takes longer, the next takeover does it.
 const ABORT_MAX: Duration = Duration::from_secs(1);
-/// How long it takes to give up records that weren't answered.
+/// How long it takes to give up the records that weren't answered.
 const PURGED_WITHIN: Duration = Duration::from_millis(500);
-/// How long an unanswered page waits before it looks again. `poll` with a time-out of a millisecond
-/// would spin.
+/// The pause between two polls for answers. `poll` with a time-out of a millisecond would spin.
 const POLL_PAUSE: Duration = Duration::from_micros(200);
 
-/// The only producer of a lane.
+/// The only publisher of a lane.
 pub(super) struct LanePublisher {
     /// `None` only while it is dropped.
     producer: Option<BaseProducer<Context>>,
     partition: i32,
     cursors: Arc<CursorsTopic>,
     topics: Arc<Topics>,
-    used: TopicUsage,
-    mark: ChangeToken,
+    usage: TopicUsage,
+    mark: FenceMark,
 }
 
 impl LanePublisher {
-    /// Takes the lane: from here on, nobody who had it before can commit.
+    /// Takes the lane over: from here on, nobody who had it before can commit.
     pub(super) fn take_over(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
         let (config, cursors, topics) =
             (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
-        let producer = kafka.transactional_ids.take(config, lane, cursors.topic(), until)?;
-        producer.context().watch_offsets(cursors.topic());
-        let used = TopicUsage::new(config.topics_idle_after, Instant::now());
+        let producer = kafka.transactional_ids.producer(config, lane, cursors.topic(), until)?;
+        producer.context().keep_offsets_of(cursors.topic());
+        let usage = TopicUsage::new(config.topics_idle_after, Instant::now());
         let partition = i32::from(lane.number());
-        let mark = ChangeToken::default();
-        let lane_producer =
-            Self { producer: Some(producer), partition, cursors, topics, used, mark };
-        lane_producer.leave_mark(kafka, lane, until)?;
-        Ok(lane_producer)
+        let mark = FenceMark::default();
+        let publisher = Self { producer: Some(producer), partition, cursors, topics, usage, mark };
+        publisher.leave_mark(kafka, lane, until)?;
+        Ok(publisher)
     }
 
     fn producer(&self) -> &BaseProducer<Context> {
-        self.producer.as_ref().expect("a lane's producer lives until it is dropped")
+        self.producer.as_ref().expect("the producer lives as long as its publisher")
     }
 
-    /// Writes to the lane's partition of the cursors topic and takes it back, which keeps out
-    /// whoever had the lane before; then waits until nothing is open there.
+    /// Writes to the lane's partition of the cursors topic and aborts it, which shuts out whoever had
+    /// the lane before; then waits until no transaction is open there.
     fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
         self.probe_write()?;
         let (topic, producer) = (self.cursors.topic(), self.producer());
         let committed = || {
-            let told = producer.client().fetch_watermarks(topic, self.partition, left(until));
-            let told = told.map_err(|error| {
-                classify::classify_call("ask what is open", &error, producer.context())
-            })?;
-            Ok(told.1)
+            let answer = producer.client().fetch_watermarks(topic, self.partition, left(until));
+            answer
+                .map(|(_, readable)| readable)
+                .map_err(|error| classify_call("ask what is open", &error, producer.context()))
         };
         let abort_others = || kafka.transactional_ids.abort_others(&kafka.config, lane);
         let at = (topic, self.partition);
@@ -86,8 +85,8 @@ impl LanePublisher {
         Ok(())
     }
 
-    /// Proves besides that the topic may be written: a page can't tell whether it is refused, or
-    /// one of its own.
+    /// Writes a record and aborts it. It also proves that the cursors topic may be written to: the
+    /// error of a page doesn't tell whether that is refused, or a topic of its own.
     fn probe_write(&self) -> Result<(), Error> {
         let until = Instant::now() + DRAIN_MAX;
         self.producer().begin_transaction().map_err(|error| self.failed("begin", &error, &[]))?;
@@ -97,7 +96,9 @@ impl LanePublisher {
         self.abort();
         self.producer().context().take_offsets();
         written.map_err(|error| match error {
-            Error::Denied(why) => Error::Denied(format!("{}: {why}", self.cursors.topic())),
+            Error::Stop(StopCause::Denied(why)) => {
+                Error::denied(format!("{}: {why}", self.cursors.topic()))
+            }
             other => other,
         })
     }
@@ -111,18 +112,18 @@ impl LanePublisher {
         producer.begin_transaction().map_err(|error| self.failed("begin", &error, topics))?;
         let sent = send(until);
         let drained = self.drain(topics, until);
-        if let Err(error) = sent.and(drained).and_then(|()| self.pass_mark()) {
+        if let Err(error) = sent.and(drained).and_then(|()| self.check_mark()) {
             self.abort();
             return Err(error);
         }
-        // Whether a commit that failed took place, only the cursors tell.
+        // Only the cursors tell whether a commit that failed took place.
         producer
             .commit_transaction(COMMIT_MAX)
             .map_err(|error| self.failed("commit", &error, topics))
     }
 
-    /// Nobody else has taken the lane since it was taken here.
-    fn pass_mark(&self) -> Result<(), Error> {
+    /// Checks that nobody else has taken the lane since it was taken over here.
+    fn check_mark(&self) -> Result<(), Error> {
         let offsets = self.producer().context().take_offsets();
         let passed = self.mark.pass(&offsets);
         passed.map_err(|why| {
@@ -134,11 +135,11 @@ impl LanePublisher {
         })
     }
 
-    /// All records are made before the first is sent: they come while librdkafka waits for more of
-    /// their partition, and go together.
+    /// Publishes a page. All records are made before the first is sent, so that they come while
+    /// librdkafka waits for more of their partition, and go together.
     fn publish_page(&mut self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
-        self.used.note(&topics, Instant::now());
+        self.usage.record(&topics, Instant::now());
         let slices = page.slices.iter();
         let records: Vec<_> =
             slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
@@ -153,15 +154,16 @@ impl LanePublisher {
         })
     }
 
-    fn remove(&self, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
+    fn remove_cursors(&self, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
         self.transact(&[], |until| {
             cursors.iter().try_for_each(|(log_id, follower)| {
-                let gone = CursorRecord::tombstone(*log_id, follower);
-                self.enqueue(gone.to(self.cursors.topic(), self.partition), &[], until)
+                let tombstone = CursorRecord::tombstone(*log_id, follower);
+                self.enqueue(tombstone.to(self.cursors.topic(), self.partition), &[], until)
             })
         })
     }
 
+    /// Hands a record to librdkafka, as soon as there is room in its queue.
     fn enqueue<P: ToBytes + ?Sized>(
         &self,
         mut record: BaseRecord<'_, str, P>,
@@ -172,17 +174,17 @@ impl LanePublisher {
             let Err((error, again)) = self.producer().send(record) else { return Ok(()) };
             let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !full || Instant::now() > until {
-                let refused =
-                    Refused { topic: again.topic.to_owned(), code: classify::code(&error) };
-                return Err(classify::classify_page(&[refused], self.whole(), topics));
+                let (topic, code) = (again.topic.to_owned(), classify::code(&error));
+                let undelivered = [Undelivered { topic, code }];
+                return Err(classify_page(&undelivered, self.transaction_error(), topics));
             }
-            self.wait();
+            self.poll();
             record = again;
         }
     }
 
-    /// Waits until every record is answered. `commit_transaction` would wait too, in steps of 100
-    /// ms.
+    /// Waits until every record is answered. `commit_transaction` would wait as well, in steps of
+    /// 100 ms.
     fn drain(&self, topics: &[&Topic], until: Instant) -> Result<(), Error> {
         let producer = self.producer();
         while producer.in_flight_count() > 0 {
@@ -191,33 +193,32 @@ impl LanePublisher {
                 if let Some(away) = self.unanswered(topics) {
                     return Err(Error::Unavailable(away));
                 }
-                let why =
-                    producer.context().trouble().map(|trouble| format!(": {}", trouble.reason));
-                let why = why.unwrap_or_default();
-                return Err(Error::Retry(format!(
+                let last = producer.context().last_error();
+                let why = last.map(|last| format!(": {}", last.reason)).unwrap_or_default();
+                return Err(Error::retry(format!(
                     "{unanswered} records weren't answered in time{why}"
                 )));
             }
-            self.wait();
+            self.poll();
         }
-        let refused = producer.context().take_refused();
-        if refused.is_empty() {
+        let undelivered = producer.context().take_undelivered();
+        if undelivered.is_empty() {
             return Ok(());
         }
-        Err(classify::classify_page(&refused, self.whole(), topics))
+        Err(classify_page(&undelivered, self.transaction_error(), topics))
     }
 
-    /// The topics whose records weren't answered, if others of the page were: their brokers are
-    /// away. The producer is of no use behind this.
+    /// Returns the topics whose records weren't answered, if others of the page were: their brokers
+    /// are away. The producer is of no use after this.
     fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<UnavailableTopic>> {
         let producer = self.producer();
         producer.purge(PurgeConfig::default().queue().inflight());
         let until = Instant::now() + PURGED_WITHIN;
         while producer.in_flight_count() > 0 && Instant::now() < until {
-            self.wait();
+            self.poll();
         }
         let silent: HashSet<String> =
-            producer.context().take_refused().into_iter().map(|refused| refused.topic).collect();
+            producer.context().take_undelivered().into_iter().map(|u| u.topic).collect();
         if silent.contains(self.cursors.topic()) {
             return None;
         }
@@ -230,8 +231,8 @@ impl LanePublisher {
         Some(away).filter(|away| !away.is_empty())
     }
 
-    /// Takes an answer, or naps until there may be one.
-    fn wait(&self) {
+    /// Takes an answer, or pauses until there may be one.
+    fn poll(&self) {
         let unanswered = self.producer().in_flight_count();
         self.producer().poll(Duration::ZERO);
         if self.producer().in_flight_count() == unanswered {
@@ -239,9 +240,9 @@ impl LanePublisher {
         }
     }
 
-    /// What the transaction as a whole says. To begin another is refused with the reason why this
-    /// one failed; of one that didn't fail it does nothing.
-    fn whole(&self) -> Option<RDKafkaErrorCode> {
+    /// Returns the error of the transaction as a whole. To begin another one is refused with the
+    /// reason why this one failed; if it didn't fail, nothing happens.
+    fn transaction_error(&self) -> Option<RDKafkaErrorCode> {
         if let Some((code, _)) = self.producer().client().fatal_error() {
             return Some(code);
         }
@@ -249,34 +250,41 @@ impl LanePublisher {
         Some(classify::code(&error)).filter(|code| *code != RDKafkaErrorCode::State)
     }
 
+    /// Classifies the error of a call that begins or commits a transaction.
     fn failed(&self, call: &str, error: &KafkaError, topics: &[&Topic]) -> Error {
         let producer = self.producer();
         producer.poll(Duration::from_millis(1));
-        let refused = producer.context().take_refused();
+        let undelivered = producer.context().take_undelivered();
         let fatal = producer.client().fatal_error().map(|(code, _)| code);
-        match classify::classify_page(&refused, fatal.or(Some(classify::code(error))), topics) {
-            Error::Retry(_) => classify::classify_call(call, error, producer.context()),
+        match classify_page(&undelivered, fatal.or(Some(classify::code(error))), topics) {
+            Error::Retry(_) => classify_call(call, error, producer.context()),
             decided => decided,
         }
     }
 
-    /// Until the page is aborted, readers of committed records wait at its first record.
+    /// Aborts a page: until then, readers of committed records wait at its first record.
     fn abort(&self) {
         let producer = self.producer();
         let hopeless = producer.in_flight_count() > 0 || producer.client().fatal_error().is_some();
         if !hopeless && let Err(error) = producer.abort_transaction(ABORT_MAX) {
-            tracing::debug!(%error, "failed to abort a page; the next fence does");
+            tracing::debug!(%error, "failed to abort a page; the next takeover does it");
         }
     }
 }
 
 #[async_trait]
 impl Publisher for LanePublisher {
+    #[instrument(level = "debug", skip_all, fields(
+        partition = self.partition,
+        follower = %page.follower,
+        tenants = page.slices.len(),
+        events = page.slices.iter().map(|slice| slice.events.len()).sum::<usize>(),
+    ))]
     async fn publish(mut self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error> {
         blocking(move || match self.publish_page(&page) {
             Ok(()) => Ok(self as Box<dyn Publisher>),
             Err(error) => {
-                self.topics.forget();
+                self.topics.forget_seen();
                 if let Error::Unavailable(topics) = &error {
                     self.topics.invalidate(topics);
                 }
@@ -289,13 +297,14 @@ impl Publisher for LanePublisher {
         .await
     }
 
+    #[instrument(level = "debug", skip_all, fields(partition = self.partition))]
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error> {
         let cursors = cursors.to_vec();
-        blocking(move || self.remove(&cursors)).await
+        blocking(move || self.remove_cursors(&cursors)).await
     }
 
     fn should_recycle(&mut self) -> bool {
-        self.used.are_mostly_idle(Instant::now())
+        self.usage.is_mostly_idle(Instant::now())
     }
 }
 
@@ -305,7 +314,7 @@ impl Drop for LanePublisher {
     }
 }
 
-/// The topics of a page, each once.
+/// Returns the topics of a page, each once.
 fn topics(page: &Page) -> Vec<&Topic> {
     let mut topics: Vec<&Topic> =
         page.slices.iter().flat_map(|slice| &slice.events).map(|event| &event.topic).collect();

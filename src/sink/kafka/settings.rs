@@ -1,5 +1,5 @@
-//! The settings of each kind of client: the operator's on top of good defaults, and on top of both
-//! what the promises rest on.
+//! The settings of each kind of client: the operator's replace good defaults, and those that the
+//! promises rest on replace both.
 //!
 //! Fed by `Config`; feeds every client that this adapter makes. The values may be secrets: no error
 //! shows one.
@@ -11,8 +11,6 @@ use rdkafka::producer::BaseProducer;
 
 use super::Config;
 use super::client_context::Context;
-use super::transactional_ids::TransactionalIds;
-use crate::domain::lane::Lane;
 use crate::sink::Error;
 
 /// How long an open transaction hides others' records at the most, when nobody takes over.
@@ -34,20 +32,21 @@ const FOLIO: [(&str, &str); 8] = [
     ("sasl.password", "KAFKA_SASL_PASSWORD"),
 ];
 
-/// Only asks about the cluster: never creates a topic by asking, as a producer's client would, and
-/// is told where topics end, whatever is committed.
+/// The settings of the metadata client: a question never creates a topic, as that of a producer's
+/// client would, and the end of a partition is that of all records, committed or not.
 pub(super) fn metadata_client(config: &Config) -> ClientConfig {
     let mut client = base(config, &[]);
     client.set("allow.auto.create.topics", "false").set("isolation.level", "read_uncommitted");
     client
 }
 
-/// Creates topics.
+/// The settings of the admin client, which creates topics.
 pub(super) fn admin(config: &Config) -> ClientConfig {
     base(config, &[])
 }
 
-/// Reads the cursors topic to its end, quickly: an empty answer at the end comes after 5 ms.
+/// The settings of a reader of the cursors topic, or of a topic scan: it reads committed records to
+/// the end, where an empty answer comes after 5 ms.
 pub(super) fn reader(config: &Config) -> ClientConfig {
     let mut client = base(config, &[("fetch.wait.max.ms", "5"), ("fetch.error.backoff.ms", "20")]);
     let group = config.naming.own("cursors");
@@ -66,9 +65,10 @@ pub(super) fn reader(config: &Config) -> ClientConfig {
     client
 }
 
-/// A lane's producer. The client's own limit on a record lies above `Envelope::record_bytes`, and a
-/// batch is no larger than a record may be, since that is what the cluster's limit counts.
-pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientConfig {
+/// The settings of a lane's producer. The client's own limit on a record lies above
+/// `Envelope::record_bytes`, and a batch is no larger than a record may be, since the cluster limits
+/// batches.
+pub(super) fn producer(config: &Config, transactional_id: &str) -> ClientConfig {
     let batch = BATCH_BYTES.min(config.max_request_bytes).max(1).to_string();
     let mut client = base(
         config,
@@ -78,15 +78,15 @@ pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientCon
             ("linger.ms", "1"),
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
-            // A topic that isn't there is told while the page still waits, but not before a new one
-            // has come round.
+            // A topic that is missing is reported while the page still waits, but not before a new
+            // one is known everywhere.
             ("topic.metadata.propagation.max.ms", "3000"),
             ("batch.size", &batch),
         ],
     );
     let message = config.max_request_bytes.clamp(*MESSAGE_BYTES.start(), *MESSAGE_BYTES.end());
     for (name, value) in [
-        ("transactional.id", TransactionalIds::id(config, lane, generation).as_str()),
+        ("transactional.id", transactional_id),
         ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ("enable.idempotence", "true"),
@@ -99,9 +99,9 @@ pub(super) fn producer(config: &Config, lane: Lane, generation: u8) -> ClientCon
     client
 }
 
-/// Finds out, without a cluster, whether librdkafka takes the settings.
+/// Verifies, without a cluster, that librdkafka accepts the settings.
 pub(super) fn verify(config: &Config) -> Result<(), Error> {
-    let producer: BaseProducer<Context> = create(&producer(config, Lane::new(0), 0))?;
+    let producer: BaseProducer<Context> = create(&producer(config, "verify"))?;
     let reader: BaseConsumer<Context> = create(&reader(config))?;
     super::discard((producer, reader));
     Ok(())
@@ -117,9 +117,9 @@ pub(super) fn create<C: FromClientConfigAndContext<Context>>(
             let refused = format!("{}: librdkafka refuses {name}", variable(&name));
             if name.starts_with("compression") {
                 let built = "the gateway is built with gzip, snappy and lz4, without zstd";
-                return Error::Setting(format!("{refused}: {}; {built}", why.trim()));
+                return Error::setting(format!("{refused}: {}; {built}", why.trim()));
             }
-            Error::Setting(format!("{refused}: {}", why.trim()))
+            Error::setting(format!("{refused}: {}", why.trim()))
         }
         other => {
             let why = other.to_string();
@@ -128,18 +128,18 @@ pub(super) fn create<C: FromClientConfigAndContext<Context>>(
                 FOLIO.iter().filter(|(name, _)| why.contains(name) && !set.contains_key(*name));
             let lacks: Vec<_> = lacks.map(|(_, variable)| *variable).collect();
             if why.contains("must be set") && !lacks.is_empty() {
-                return Error::Setting(format!("{} must be set", lacks.join(" and ")));
+                return Error::setting(format!("{} must be set", lacks.join(" and ")));
             }
             let named = set.keys().filter(|name| why.contains(**name));
             let named = named
                 .max_by_key(|name| name.len())
                 .map_or("KAFKA_…".to_owned(), |name| variable(name));
-            Error::Setting(format!("{named}: librdkafka refuses its settings: {why}"))
+            Error::setting(format!("{named}: librdkafka refuses its settings: {why}"))
         }
     })
 }
 
-/// The variable that sets librdkafka's setting of that name.
+/// Returns the variable that sets librdkafka's setting of that name.
 fn variable(name: &str) -> String {
     let folio =
         FOLIO.iter().find(|(folio, _)| *folio == name).map(|(_, variable)| (*variable).to_owned());
@@ -154,7 +154,7 @@ fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
     for (name, value) in defaults {
         client.set(*name, *value);
     }
-    // Why a connection is closed is told no louder.
+    // The reason why a connection was closed is logged at this level.
     let mut level = RDKafkaLogLevel::Info;
     for (name, value) in &config.settings {
         client.set(name, value);
@@ -169,8 +169,9 @@ fn base(config: &Config, defaults: &[(&str, &str)]) -> ClientConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Error, Lane, producer, verify};
+    use super::{Config, verify};
     use crate::domain::topic::Naming;
+    use crate::sink::{Error, StopCause};
 
     fn config(settings: &[(&str, &str)]) -> Config {
         Config {
@@ -185,17 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_s_transactional_id_follows_from_its_number_alone() {
-        for (generation, id) in
-            [(0, "folio.event-gateway.lane-3"), (2, "folio.event-gateway.lane-3.2")]
-        {
-            let client =
-                producer(&config(&[("transactional.id", "mine")]), Lane::new(3), generation);
-            assert_eq!(client.get("transactional.id"), Some(id));
-        }
-    }
-
-    #[test]
     fn settings_that_librdkafka_refuses_are_named_without_their_value() {
         verify(&config(&[("linger.ms", "7"), ("compression.type", "gzip")])).unwrap();
         for (name, value) in
@@ -203,7 +193,7 @@ mod tests {
         {
             let refused =
                 verify(&config(&[("security.protocol", "ssl"), (name, value)])).unwrap_err();
-            assert!(matches!(refused, Error::Setting(_)), "{refused}");
+            assert!(matches!(refused, Error::Stop(StopCause::Setting(_))), "{refused}");
             assert!(refused.to_string().starts_with(&super::variable(name)), "{refused}");
             assert!(!refused.to_string().contains("hush"), "{refused}");
         }

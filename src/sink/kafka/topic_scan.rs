@@ -1,7 +1,7 @@
-//! What stands in a topic: its committed records, from the first that is left to the end.
+//! The topic scan: all committed records of a topic, from the first that is left to the end.
 //!
 //! Fed by the cluster; feeds whoever compares a log with what was published of it. Records that are
-//! no event of that log are passed over.
+//! no event of that log are skipped.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,69 +12,69 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::admin::{ASK_MAX, State};
+use super::classify::{classify_call, classify_topic};
 use super::client_context::Context;
-use super::{Inner, classify, discard, left, settings};
+use super::{Inner, discard, left, settings};
 use crate::domain::event::EventId;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::Topic;
 use crate::sink::{Error, PublishedRecord};
 
-/// How long the cluster may give nothing at all.
+/// How long the cluster may return nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// How long an open transaction may hide what stands behind it: longer than one that a lane left
-/// open.
+/// How long an open transaction may hide the records after it: longer than one that a lane left
+/// open lasts.
 const HIDDEN_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The records of a log behind a position.
+/// Returns the records of a log after a position.
 pub(super) fn scan(
     kafka: &Inner,
     topic: &Topic,
     log_id: LogId,
-    behind: Position,
+    after: Position,
 ) -> Result<Vec<PublishedRecord>, Error> {
     let state = kafka.admin.state(topic.as_str(), ASK_MAX)?;
     if let State::Refused(code) = state {
-        return Err(classify::classify_topic("ask about it", topic, code));
+        return Err(classify_topic("ask about it", topic, code));
     }
     let Some(partitions) = state.partitions() else { return Ok(Vec::new()) };
     let reader: BaseConsumer<Context> = settings::create(&settings::reader(&kafka.config))?;
     let mut found = Vec::new();
-    let read = uncover(kafka, &reader, topic, partitions).and_then(|()| {
+    let read = await_open_transactions(kafka, &reader, topic, partitions).and_then(|()| {
         each(&reader, topic, partitions, |message| {
-            found.extend(event(topic, message, log_id).filter(|record| record.position > behind));
+            found.extend(event(topic, message, log_id).filter(|record| record.position > after));
         })
     });
     discard(reader);
     read.map(|()| found)
 }
 
-/// Waits until no transaction that is open now hides what is committed behind it: whose ever,
-/// others write to a collection's topic too.
-fn uncover(
+/// Waits until no transaction that is open now hides committed records after it. It may be
+/// anybody's: others write to a collection's topic too.
+fn await_open_transactions(
     kafka: &Inner,
     reader: &BaseConsumer<Context>,
     topic: &Topic,
     partitions: usize,
 ) -> Result<(), Error> {
-    let failed = |error: &KafkaError| {
-        classify::classify_call(&format!("read {topic}"), error, reader.context())
-    };
+    let failed =
+        |error: &KafkaError| classify_call(&format!("read {topic}"), error, reader.context());
     let until = Instant::now() + HIDDEN_MAX;
     for partition in (0..).take(partitions) {
         let end = kafka.admin.end(topic.as_str(), partition)?;
         loop {
-            // As a reader of what is committed is told it: up to the first open transaction.
-            let (_, told) = reader
+            // A reader of committed records is told the offset of the first open transaction.
+            let (_, readable) = reader
                 .fetch_watermarks(topic.as_str(), partition, ASK_MAX)
                 .map_err(|e| failed(&e))?;
-            if told >= end {
+            if readable >= end {
                 break;
             }
             if Instant::now() > until {
-                return Err(Error::Retry(format!(
-                    "a transaction is open at offset {told} of partition {partition} of {topic}, \
-                     and hides what is committed behind it; look again when it has ended"
+                return Err(Error::retry(format!(
+                    "a transaction is open at offset {readable} of partition {partition} of {topic}, \
+                     and hides what is committed after it; look again when it has ended"
                 )));
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -83,15 +83,15 @@ fn uncover(
     Ok(())
 }
 
+/// Calls `look` with each record.
 fn each(
     reader: &BaseConsumer<Context>,
     topic: &Topic,
     partitions: usize,
     mut look: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), Error> {
-    let failed = |error: &KafkaError| {
-        classify::classify_call(&format!("read {topic}"), error, reader.context())
-    };
+    let failed =
+        |error: &KafkaError| classify_call(&format!("read {topic}"), error, reader.context());
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
     let mut all = TopicPartitionList::new();
     for partition in &open {
@@ -99,7 +99,7 @@ fn each(
             .map_err(|e| failed(&e))?;
     }
     reader.assign(&all).map_err(|e| failed(&e))?;
-    let (mut until, mut trouble) = (Instant::now() + SILENCE_MAX, KafkaError::NoMessageReceived);
+    let (mut until, mut last) = (Instant::now() + SILENCE_MAX, KafkaError::NoMessageReceived);
     while !open.is_empty() {
         match reader.poll(left(until)) {
             Some(Ok(message)) => {
@@ -109,17 +109,17 @@ fn each(
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 open.remove(&partition);
             }
-            Some(Err(error)) => trouble = error,
+            Some(Err(error)) => last = error,
             None => {}
         }
         if Instant::now() >= until {
-            return Err(failed(&trouble));
+            return Err(failed(&last));
         }
     }
     Ok(())
 }
 
-/// The event that a record is of, if it is one of that log.
+/// Returns the event that a record was made of, if it is one of that log.
 fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<PublishedRecord> {
     let headers = message.headers()?;
     let value =

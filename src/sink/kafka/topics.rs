@@ -1,7 +1,7 @@
-//! Topics for events: created when they are missing, otherwise left as they are.
+//! Topics for events: created if they are missing, otherwise left as they are.
 //!
-//! Fed by lanes before each page; feeds the cluster. What was seen in the last 5 s isn't asked
-//! again, unless a page has failed since.
+//! Fed by lanes before each page; feeds the cluster. A topic that was seen in the last 5 s isn't
+//! asked for again, unless a page has failed since.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,31 +10,32 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::TopicResult;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::admin::{Admin, State};
-use super::{classify, left};
+use super::admin::{Admin, State, result_of};
+use super::classify::classify_topic;
+use super::left;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::sink::{Error, PartitionsGrown, UnavailableTopic};
 
-/// How long the leaders of a topic may take to answer that was doubted.
+/// How long the leaders of a topic may take to answer, once one of them has not.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const SEEN_FOR: Duration = Duration::from_secs(5);
 
-/// What is known of topics.
+/// What this process knows of the topics.
 #[derive(Default)]
 pub(super) struct Topics(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// Those that were there a moment ago.
+    /// The topics that were there a moment ago, and when.
     seen: HashMap<Topic, Instant>,
-    /// Those whose leader didn't answer a page.
+    /// The topics whose leader didn't answer a page.
     invalidated: HashSet<Topic>,
-    /// How many partitions each had when it was first seen, and when it was last.
+    /// How many partitions each topic had when it was first seen, and has since.
     partitions: HashMap<Topic, (usize, usize)>,
 }
 
 impl Topics {
-    /// Those that must be asked about, each once.
+    /// Returns the topics that must be asked for, each once.
     pub(super) fn unseen(&self, wanted: &[TopicSpec]) -> Vec<TopicSpec> {
         let seen = &mut self.known().seen;
         seen.retain(|_, at| at.elapsed() < SEEN_FOR);
@@ -45,22 +46,22 @@ impl Topics {
         unseen.into_values().cloned().collect()
     }
 
-    /// Asks about all of them again.
-    pub(super) fn forget(&self) {
+    /// Has all topics asked for again.
+    pub(super) fn forget_seen(&self) {
         self.known().seen.clear();
     }
 
-    /// Has their leaders answer before the next page is sent to them: metadata names a broker for a
-    /// while after it has died.
+    /// Has the leaders of these topics answer before the next page is sent to them: metadata names a
+    /// broker for a while after it has died.
     pub(super) fn invalidate(&self, topics: &[UnavailableTopic]) {
-        self.known().invalidated.extend(topics.iter().map(|unwritable| unwritable.topic.clone()));
+        self.known().invalidated.extend(topics.iter().map(|unavailable| unavailable.topic.clone()));
     }
 
-    /// Those that have more partitions than at first.
+    /// Returns the topics that have more partitions than at first.
     pub(super) fn partitions_grown(&self) -> Vec<PartitionsGrown> {
         let known = self.known();
-        let wider = known.partitions.iter().filter(|(_, (before, now))| now > before);
-        wider
+        let grown = known.partitions.iter().filter(|(_, (before, now))| now > before);
+        grown
             .map(|(topic, (before, now))| PartitionsGrown {
                 topic: topic.clone(),
                 before: *before,
@@ -69,42 +70,38 @@ impl Topics {
             .collect()
     }
 
-    /// Creates what is missing. If a topic is refused, the others are created none the less.
+    /// Creates the topics that are missing. If one is refused, the others are created none the less.
     pub(super) fn ensure(&self, admin: &Admin, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
         let states = admin.states(&names)?;
-        let (mut missing, mut refused, mut away, mut short) =
+        let (mut missing, mut refused, mut away, mut under_replicated) =
             (Vec::new(), None, Vec::new(), Vec::new());
         for spec in wanted {
             match states.get(spec.topic.as_str()) {
                 Some(State::Exists(partitions))
                     if self.is_silent(admin, &spec.topic, *partitions) =>
                 {
-                    away.push(unwritable(spec, "its leader doesn't answer"));
+                    away.push(unavailable(spec, "its leader doesn't answer"));
                 }
                 Some(State::Exists(partitions)) => {
-                    self.saw(&spec.topic);
-                    self.count(&spec.topic, *partitions);
+                    self.mark_seen(&spec.topic);
+                    self.note_partitions(&spec.topic, *partitions);
                 }
                 Some(State::Leaderless(_)) => {
-                    away.push(unwritable(spec, "a partition has no leader"))
+                    away.push(unavailable(spec, "a partition has no leader"))
                 }
-                Some(State::Short { partitions, in_sync }) => {
-                    self.count(&spec.topic, *partitions);
-                    short.push((spec, *in_sync));
+                Some(State::UnderReplicated { partitions, in_sync }) => {
+                    self.note_partitions(&spec.topic, *partitions);
+                    under_replicated.push((spec, *in_sync));
                 }
                 Some(State::Refused(code)) => {
-                    refused = refused.or(Some(classify::classify_topic(
-                        "ask about it",
-                        &spec.topic,
-                        *code,
-                    )));
+                    refused = refused.or(Some(classify_topic("ask about it", &spec.topic, *code)));
                 }
                 Some(State::Missing) | None => missing.push(spec),
             }
         }
         self.create(admin, &missing)?;
-        away.extend(self.too_short(admin, &short)?);
+        away.extend(self.without_quorum(admin, &under_replicated)?);
         match refused {
             Some(refused) => Err(refused),
             None if away.is_empty() => Ok(()),
@@ -112,18 +109,19 @@ impl Topics {
         }
     }
 
-    /// Those of the topics with replicas out of sync that have too few to take a record.
-    fn too_short(
+    /// Returns the under-replicated topics that have too few replicas in sync to take a record.
+    fn without_quorum(
         &self,
         admin: &Admin,
-        short: &[(&TopicSpec, usize)],
+        under_replicated: &[(&TopicSpec, usize)],
     ) -> Result<Vec<UnavailableTopic>, Error> {
-        if short.is_empty() {
+        if under_replicated.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<&str> = short.iter().map(|(spec, _)| spec.topic.as_str()).collect();
+        let names: Vec<&str> =
+            under_replicated.iter().map(|(spec, _)| spec.topic.as_str()).collect();
         let mut away = Vec::new();
-        for ((spec, in_sync), settings) in short.iter().zip(admin.settings_of(&names)?) {
+        for ((spec, in_sync), settings) in under_replicated.iter().zip(admin.settings_of(&names)?) {
             let wanted = settings
                 .get("min.insync.replicas")
                 .and_then(|value| value.parse().ok())
@@ -132,9 +130,9 @@ impl Topics {
                 let why = format!(
                     "a partition has {in_sync} replicas in sync, and min.insync.replicas={wanted}"
                 );
-                away.push(unwritable(spec, &why));
+                away.push(unavailable(spec, &why));
             } else {
-                self.saw(&spec.topic);
+                self.mark_seen(&spec.topic);
             }
         }
         Ok(away)
@@ -154,7 +152,7 @@ impl Topics {
                 let mut settings =
                     vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
                 settings.extend(admin.record_limit().map(|bytes| ("max.message.bytes", bytes)));
-                admin.topic(spec.topic.as_str(), spec.partitions, &settings)
+                admin.new_topic(spec.topic.as_str(), spec.partitions, &settings)
             })
             .collect();
         let results = admin.create(&topics)?;
@@ -168,7 +166,7 @@ impl Topics {
             Ok(()) => {
                 tracing::info!(topic = %spec.topic, partitions = spec.partitions, "created a \
                     topic");
-                self.count(&spec.topic, spec.partitions.into());
+                self.note_partitions(&spec.topic, spec.partitions.into());
             }
             Err(RDKafkaErrorCode::TopicAlreadyExists) => {}
             Err(RDKafkaErrorCode::InvalidReplicationFactor) => {
@@ -176,18 +174,14 @@ impl Topics {
             }
             Err(code) => {
                 let why = admin.explain(spec.topic.as_str(), code);
-                return Some(classify::classify_topic(
-                    &format!("create it: {why}"),
-                    &spec.topic,
-                    code,
-                ));
+                return Some(classify_topic(&format!("create it: {why}"), &spec.topic, code));
             }
         }
-        self.saw(&spec.topic);
+        self.mark_seen(&spec.topic);
         None
     }
 
-    /// Whether the topic was doubted, and a partition's leader doesn't answer still.
+    /// Returns whether a leader of the topic didn't answer a page, and doesn't answer still.
     fn is_silent(&self, admin: &Admin, topic: &Topic, partitions: usize) -> bool {
         if !self.known().invalidated.contains(topic) {
             return false;
@@ -201,15 +195,15 @@ impl Topics {
         false
     }
 
-    fn saw(&self, topic: &Topic) {
+    fn mark_seen(&self, topic: &Topic) {
         self.known().seen.insert(topic.clone(), Instant::now());
     }
 
-    fn count(&self, topic: &Topic, partitions: usize) {
+    fn note_partitions(&self, topic: &Topic, partitions: usize) {
         let mut known = self.known();
         let (before, now) =
             known.partitions.entry(topic.clone()).or_insert((partitions, partitions));
-        // With fewer it is another topic of that name.
+        // A topic that has fewer is another one of that name.
         (*before, *now) = (partitions.min(*before), partitions);
     }
 
@@ -218,18 +212,6 @@ impl Topics {
     }
 }
 
-fn unwritable(spec: &TopicSpec, why: &str) -> UnavailableTopic {
+fn unavailable(spec: &TopicSpec, why: &str) -> UnavailableTopic {
     UnavailableTopic { topic: spec.topic.clone(), why: why.to_owned() }
-}
-
-/// What became of one topic's creation.
-pub(super) fn result_of(topic: &str, results: &[TopicResult]) -> Result<(), RDKafkaErrorCode> {
-    for result in results {
-        match result {
-            Ok(name) if name == topic => return Ok(()),
-            Err((name, code)) if name == topic => return Err(*code),
-            _ => {}
-        }
-    }
-    Err(RDKafkaErrorCode::Unknown)
 }

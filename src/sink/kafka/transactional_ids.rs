@@ -1,9 +1,10 @@
-//! The transactional ids of a lane: its own, and spare ones for as long as it is blocked.
+//! The transactional ids of a lane: its own, and spare ones for as long as that is blocked.
 //!
-//! Fed by each fence; feeds it with a producer. Kafka can't end a transaction that has a partition
-//! without a leader, or with too few replicas in sync: what is reachable is committed or aborted at
-//! once, but the id takes no other transaction until that partition is back. Then the lane goes on
-//! under the next id. That nobody goes on under the former one is not left to ids: see `mark`.
+//! Fed by each takeover; feeds it with a producer. Kafka can't end a transaction in which a
+//! partition has no leader, or too few replicas in sync: the other partitions are committed or
+//! aborted at once, but the id takes no other transaction until that partition is back. Meanwhile
+//! the lane goes on under its next id. The `mark` makes sure that nobody goes on under the former
+//! one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,30 +13,31 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
+use super::classify::{self, classify_call};
 use super::client_context::Context;
-use super::{Config, classify, discard, left, settings};
+use super::{Config, discard, left, settings};
 use crate::domain::lane::Lane;
 use crate::sink::Error;
 
-/// How many ids a lane has: one more than brokers may die before the first is back.
+/// How many ids a lane has: one more than the brokers that may die before the first is back.
 const COUNT: u8 = 4;
-/// How long an id may take that isn't blocked.
+/// How long an id that isn't blocked may take.
 const INIT_MAX: Duration = Duration::from_secs(2);
 
-/// Under which id each lane of this process went on last.
+/// The generation of the id under which each lane of this process went on last.
 #[derive(Default)]
 pub(super) struct TransactionalIds(Mutex<HashMap<Lane, u8>>);
 
 impl TransactionalIds {
-    /// The name of a lane's id.
-    pub(super) fn id(config: &Config, lane: Lane, generation: u8) -> String {
+    /// Returns a lane's transactional id of that generation.
+    fn id(config: &Config, lane: Lane, generation: u8) -> String {
         let id = config.naming.own(&lane.to_string());
         if generation == 0 { id } else { format!("{id}.{generation}") }
     }
 
-    /// A producer under the first of the lane's ids that isn't blocked. Whoever had that id before
-    /// can't commit any more.
-    pub(super) fn take(
+    /// Makes a producer under the first of the lane's ids that isn't blocked. Whoever had that id
+    /// before can't commit any more.
+    pub(super) fn producer(
         &self,
         config: &Config,
         lane: Lane,
@@ -46,15 +48,15 @@ impl TransactionalIds {
         let mut blocked = None;
         for generation in [last].into_iter().chain((0..COUNT).filter(|other| *other != last)) {
             let producer: BaseProducer<Context> =
-                settings::create(&settings::producer(config, lane, generation))?;
-            // librdkafka naps for 500 ms when it looks for its coordinator while no connection is
-            // up, and the first answer about the cluster ends the one that asked: the second comes
+                settings::create(&settings::producer(config, &Self::id(config, lane, generation)))?;
+            // librdkafka sleeps for 500 ms if it looks for its coordinator while no connection is up.
+            // The first answer about the cluster ends the connection that asked; the second comes
             // over one that stays.
             let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
             let call = format!("fence {}", Self::id(config, lane, generation));
             let failed = |error| {
-                producer.context().hear_trouble(|each| producer.poll(each));
-                classify::classify_call(&call, &error, producer.context())
+                producer.context().await_last_error(|each| producer.poll(each));
+                classify_call(&call, &error, producer.context())
             };
             ask().and_then(|_| ask()).map_err(failed)?;
             let init = |within| producer.init_transactions(within);
@@ -69,24 +71,24 @@ impl TransactionalIds {
             let is_blocked = taken.as_ref().is_err_and(is_blocked);
             match taken.map_err(failed) {
                 Ok(()) => {
-                    self.went_on(config, lane, generation, blocked.as_ref());
+                    self.remember(config, lane, generation, blocked.as_ref());
                     return Ok(producer);
                 }
-                // The right to the first id is asked for; spare ones may lack it.
+                // The docs ask for the right to the first id; spare ones may lack it.
                 Err(error) if !is_blocked && blocked.is_none() => return Err(error),
                 Err(error) => blocked = blocked.or(Some(error)),
             }
             discard(producer);
         }
-        Err(blocked.unwrap_or_else(|| Error::Retry(format!("fence {lane}: there was no time"))))
+        Err(blocked.unwrap_or_else(|| Error::retry(format!("fence {lane}: there was no time"))))
     }
 
-    /// Aborts what may be open under the lane's other ids.
+    /// Aborts the transactions that may be open under the lane's other ids.
     pub(super) fn abort_others(&self, config: &Config, lane: Lane) -> Result<(), Error> {
         let mine = self.last(lane);
         for generation in (0..COUNT).filter(|other| *other != mine) {
             let producer: BaseProducer<Context> =
-                settings::create(&settings::producer(config, lane, generation))?;
+                settings::create(&settings::producer(config, &Self::id(config, lane, generation)))?;
             if let Err(error) = producer.init_transactions(INIT_MAX / 4) {
                 tracing::debug!(%lane, generation, %error, "failed to abort what may be open under \
                                                             another id");
@@ -96,6 +98,7 @@ impl TransactionalIds {
         Ok(())
     }
 
+    /// Returns the generation under which the lane went on last.
     fn last(&self, lane: Lane) -> u8 {
         self.0
             .lock()
@@ -105,7 +108,7 @@ impl TransactionalIds {
             .unwrap_or_default()
     }
 
-    fn went_on(&self, config: &Config, lane: Lane, generation: u8, blocked: Option<&Error>) {
+    fn remember(&self, config: &Config, lane: Lane, generation: u8, blocked: Option<&Error>) {
         if let Some(why) = blocked {
             let id = Self::id(config, lane, generation);
             tracing::warn!(%lane, "the transactional id is blocked, so the lane goes on under \
@@ -115,7 +118,33 @@ impl TransactionalIds {
     }
 }
 
-/// Whether the id has a transaction that Kafka can't end just now.
+/// Returns whether the id has a transaction that Kafka can't end just now.
 fn is_blocked(error: &KafkaError) -> bool {
     classify::code(error) == RDKafkaErrorCode::ConcurrentTransactions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Lane, TransactionalIds, settings};
+    use crate::domain::topic::Naming;
+
+    #[test]
+    fn a_lane_s_transactional_id_follows_from_its_number_alone() {
+        let config = Config {
+            bootstrap: "127.0.0.1:1".to_owned(),
+            settings: vec![("transactional.id".to_owned(), "mine".to_owned())],
+            naming: Naming::new(Some("folio"), None).unwrap(),
+            lanes: 8,
+            replication_factor: 1,
+            max_request_bytes: 1_048_576,
+            topics_idle_after: std::time::Duration::MAX,
+        };
+        for (generation, id) in
+            [(0, "folio.event-gateway.lane-3"), (2, "folio.event-gateway.lane-3.2")]
+        {
+            let id_of_lane = TransactionalIds::id(&config, Lane::new(3), generation);
+            let client = settings::producer(&config, &id_of_lane);
+            assert_eq!(client.get("transactional.id"), Some(id));
+        }
+    }
 }

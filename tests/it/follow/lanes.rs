@@ -11,7 +11,7 @@ use event_gateway::domain::time::Time;
 use event_gateway::follow::resize::{self, Error, Resized};
 use event_gateway::follow::{Followers, Wakeups};
 use event_gateway::health::Component;
-use event_gateway::sink::Opened;
+use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Config, Store, open};
 
 use crate::follow::relay::{Stage, drafts, tenants};
@@ -277,7 +277,7 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
     let mut twin = stage.parts.clone();
     twin.instance = "second run".to_owned();
     twin.health = Arc::default();
-    let twins = Followers::start(&twin, &Opened::Kafka(Arc::new(stage.kafka.clone())));
+    let twins = Followers::start(&twin, &Sinks::kafka(Arc::new(stage.kafka.clone())));
     for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
         until("it is told", async || health.cause_of(&Component::Replica).is_some()).await;
         let told = health.cause_of(&Component::Replica).unwrap();

@@ -14,7 +14,7 @@ use event_gateway::domain::settings::Settings;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::{FollowDeps, Followers, Wakeups};
 use event_gateway::health::Health;
-use event_gateway::sink::{Opened, PartitionsGrown};
+use event_gateway::sink::{PartitionsGrown, Sinks};
 use event_gateway::store::{self, Access, Batch, Config, Store, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     pub fn follow(&self) -> Followers {
-        Followers::start(&self.parts, &Opened::Kafka(Arc::new(self.kafka.clone())))
+        Followers::start(&self.parts, &Sinks::kafka(Arc::new(self.kafka.clone())))
     }
 
     pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {

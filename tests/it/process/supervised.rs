@@ -11,7 +11,7 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::topic::TopicSpec;
 use event_gateway::follow::Followers;
 use event_gateway::intake;
-use event_gateway::sink::{self, Error, Opened, Preview};
+use event_gateway::sink::{self, Error, Preview, Sinks};
 use event_gateway::store::{self, Access, open};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -89,11 +89,11 @@ impl Preview for Gone {
     }
 
     async fn ensure(&self, _topics: &[TopicSpec]) -> Result<(), Error> {
-        Err(Error::Retry("gone".to_owned()))
+        Err(Error::retry("gone"))
     }
 
     async fn send(&self, _events: Vec<Envelope>) -> Result<(), Error> {
-        Err(Error::Retry("gone".to_owned()))
+        Err(Error::retry("gone"))
     }
 
     async fn ended(&self) {}
@@ -102,7 +102,7 @@ impl Preview for Gone {
 #[tokio::test]
 async fn an_embedded_broker_that_ends_is_missed() {
     let stage = Stage::new(1, &tenants(1)).await;
-    let mut followers = Followers::start(&stage.parts, &Opened::Embedded(Arc::new(Gone)));
+    let mut followers = Followers::start(&stage.parts, &Sinks::preview(Arc::new(Gone)));
     let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed");
     assert_eq!(ended.to_string(), "the task `embedded broker` ended by itself");
 }

@@ -19,20 +19,22 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::topic::{Naming, TopicSpec};
 use event_gateway::sink::{
-    Config, Error, KafkaConfig, Opened, Page, PageSlice, Publisher, Sink, open,
+    Config, Error, KafkaConfig, Page, PageSlice, Publisher, RecordCause, Repair, open,
 };
 
 use crate::support::services::kafka::envelopes::{Log, topic};
 use crate::support::services::kafka::{Record, address, consume_at_least, env};
 
 const LANE: Lane = Lane::new(1);
+/// Kafka fences by transactional ids, and takes any term.
+const TERM: u64 = 1;
 const LANES: u16 = 2;
 const REQUEST_BYTES_MAX: usize = 1_048_576;
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The port on a cluster, under an `ENV` that nobody else has.
 struct World {
-    sink: Arc<dyn Sink>,
+    sink: Arc<dyn Repair>,
     address: String,
     env: String,
 }
@@ -68,7 +70,7 @@ impl World {
             max_request_bytes,
             topics_idle_after: IDLE_AFTER,
         });
-        let Opened::Kafka(sink) = open(&config).unwrap() else { panic!("another broker") };
+        let sink = open(&config).unwrap().repair.expect("it is Kafka");
         Self { sink, address, env }
     }
 
@@ -98,7 +100,7 @@ impl World {
     }
 
     async fn take_over(&self) -> Box<dyn Publisher> {
-        eventually(|| self.sink.take_over(LANE)).await.publisher
+        eventually(|| self.sink.take_over(LANE, TERM)).await.publisher
     }
 
     /// `count` events of about `bytes` bytes each.
@@ -148,8 +150,8 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
 /// What passes with time is asked for again.
 fn again(error: Error) -> Error {
     match error {
-        Error::Early(why) => Error::Retry(why),
-        Error::Unavailable(topics) => Error::Retry(format!("{topics:?}")),
+        Error::Isolate(RecordCause::TooEarly(why)) => Error::retry(why),
+        Error::Unavailable(topics) => Error::retry(format!("{topics:?}")),
         other => other,
     }
 }

@@ -16,8 +16,8 @@ use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursor, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher, Sink,
-    TakenOver, TopicDescription, UnavailableTopic,
+    Error, KnownCursor, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher,
+    RecordCause, Repair, Sink, TakenOver, TopicDescription, UnavailableTopic,
 };
 
 /// Longer than what stays in this process takes, on any machine: a story that waits so long has failed.
@@ -47,7 +47,7 @@ pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) 
 /// What such a Kafka holds.
 #[derive(Default)]
 pub struct State {
-    /// Calls of fence, ensure and publish so far.
+    /// Calls so far: takeovers, ensures, pages, and those of the repair.
     pub calls: usize,
     /// Which call breaks, from 1, and how.
     pub fault: Option<(usize, Fault)>,
@@ -67,29 +67,38 @@ pub struct State {
     pub partitions_grown: Vec<PartitionsGrown>,
     /// Committed records, in order.
     pub records: Vec<Envelope>,
-    /// Whether widening the cursors topic goes on for as long as this is.
+    /// Adding partitions to the cursors topic goes on for as long as this is set.
     pub adds_partitions_slowly: bool,
-    /// How long it takes to tell what topics have.
+    /// How long a topic scan takes.
     pub topic_scan_takes: Duration,
-    /// Of the cursors topic, since it was widened.
+    /// How many partitions the cursors topic has, since some were added.
     pub partitions: u16,
     /// Committed cursors of each lane.
     pub cursors: HashMap<Lane, KnownCursors>,
     /// How many tenants, events and payload bytes each committed page had.
     pub pages: Vec<(usize, usize, usize)>,
-    /// The next producer that is asked says that it is worn.
+    /// The next publisher that is asked says that it should be recycled.
     pub recycle: bool,
     fences: HashMap<Lane, u64>,
 }
 
 /// The handle.
-#[derive(Clone, Default)]
-pub struct FakeKafka(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub struct FakeKafka {
+    state: Arc<Mutex<State>>,
+    follower: Follower,
+}
+
+impl Default for FakeKafka {
+    fn default() -> Self {
+        Self { state: Arc::default(), follower: Follower::relay() }
+    }
+}
 
 impl FakeKafka {
     /// Looks into it, or changes it.
     pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut self.0.lock().unwrap())
+        look(&mut self.state.lock().unwrap())
     }
 
     /// How often lanes were taken over.
@@ -100,7 +109,7 @@ impl FakeKafka {
     fn call<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
         self.state(|state| {
             state.calls += 1;
-            let broken = || Error::Retry("broken by the test".to_owned());
+            let broken = || Error::retry("broken by the test");
             match state.fault.filter(|(call, _)| *call == state.calls) {
                 Some((_, Fault::Before)) => Err(broken()),
                 Some((_, Fault::After)) => act(state).and(Err(broken())),
@@ -112,7 +121,11 @@ impl FakeKafka {
 
 #[async_trait]
 impl Sink for FakeKafka {
-    async fn take_over(&self, lane: Lane) -> Result<TakenOver, Error> {
+    fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    async fn take_over(&self, lane: Lane, _term: u64) -> Result<TakenOver, Error> {
         self.call(|state| {
             let fence = state.fences.entry(lane).or_default();
             *fence += 1;
@@ -151,10 +164,13 @@ impl Sink for FakeKafka {
         }))
     }
 
-    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
-        self.state(|state| state.partitions_grown.clone())
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
     }
+}
 
+#[async_trait]
+impl Repair for FakeKafka {
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
         self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
     }
@@ -195,8 +211,8 @@ impl Sink for FakeKafka {
         partitions
     }
 
-    async fn check(&self) -> Result<(), Error> {
-        Ok(())
+    fn partitions_grown(&self) -> Vec<PartitionsGrown> {
+        self.state(|state| state.partitions_grown.clone())
     }
 }
 
@@ -228,12 +244,14 @@ impl Publisher for FakePublisher {
                 .clone()
                 .any(|e| state.refused_keys.contains(&(e.topic.clone(), e.key.clone())))
             {
-                return Err(Error::Isolate("a record is too large".to_owned()));
+                return Err(Error::refused("a record is too large"));
             }
             let latest = state.now.map(|now| now.as_ms() + 3_600_000);
             if latest.is_some_and(|latest| events.clone().any(|event| event.time.as_ms() > latest))
             {
-                return Err(Error::Early("a record is of the future".to_owned()));
+                return Err(Error::Isolate(RecordCause::TooEarly(
+                    "a record is of the future".to_owned(),
+                )));
             }
             let bytes = events.clone().map(|event| event.payload.len()).sum();
             state.pages.push((page.slices.len(), events.clone().count(), bytes));

@@ -23,7 +23,7 @@ use event_gateway::follow::published::Published;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
-use event_gateway::sink::Opened;
+use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Scan, Store};
 use event_gateway::{http, store::Slice};
 use tempfile::TempDir;
@@ -197,7 +197,7 @@ impl Gateway {
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
         };
-        Followers::start(&parts, &Opened::Kafka(Arc::new(kafka.clone())))
+        Followers::start(&parts, &Sinks::kafka(Arc::new(kafka.clone())))
     }
 
     pub async fn start() -> Self {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crash::PATIENCE;
 use crash::load::{Load, Plan};
-use event_gateway::sink::Error;
+use event_gateway::sink::{Error, RetryCause, StopCause};
 
-use super::{LANE, LANES, REQUEST_BYTES_MAX, World};
+use super::{LANE, LANES, REQUEST_BYTES_MAX, TERM, World};
 use crate::support::serve;
 use crate::support::services::kafka::address;
 
@@ -19,10 +19,10 @@ async fn more_replicas_than_brokers_are_told_without_a_topic() {
     let world = World::of(address(), REQUEST_BYTES_MAX, 3);
     for entity in ["item", "loan"] {
         let refused = world.sink.ensure(&[world.spec(entity, 1)]).await.unwrap_err();
-        assert!(matches!(refused, Error::TooFewBrokers(_)), "{refused:?}");
+        assert!(matches!(refused, Error::Retry(RetryCause::TooFewBrokers(_))), "{refused:?}");
         assert_eq!(refused.to_string(), TOO_FEW);
     }
-    let refused = world.sink.take_over(LANE).await.err().unwrap();
+    let refused = world.sink.take_over(LANE, TERM).await.err().unwrap();
     assert_eq!(refused.to_string(), TOO_FEW);
 }
 
@@ -86,8 +86,8 @@ async fn what_answers_and_is_no_kafka_is_told_with_its_address() {
     for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
         let address = no_kafka(answer);
         let world = World::at(address.clone(), REQUEST_BYTES_MAX);
-        for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
-            let Err(Error::Retry(why)) = &result else { panic!("{result:?}") };
+        for result in [world.sink.check().await, world.sink.take_over(LANE, TERM).await.map(drop)] {
+            let Err(Error::Retry(RetryCause::Away(why))) = &result else { panic!("{result:?}") };
             assert!(why.starts_with("no connection to Kafka: "), "{why}");
             assert!(why.contains(&address) && why.contains("no Kafka, or speaks TLS"), "{why}");
             assert!(!why.contains("brokers are down"), "{why}");
@@ -104,8 +104,8 @@ async fn a_listener_without_sasl_denies_nobody() {
         ("sasl.password", "s3cret"),
     ];
     let world = World::with(address(), REQUEST_BYTES_MAX, 1, &settings);
-    for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
-        let Err(Error::Setting(why)) = &result else { panic!("{result:?}") };
+    for result in [world.sink.check().await, world.sink.take_over(LANE, TERM).await.map(drop)] {
+        let Err(Error::Stop(StopCause::Setting(why))) = &result else { panic!("{result:?}") };
         assert!(why.contains("KAFKA_SECURITY_PROTOCOL") && why.contains("has no SASL"), "{why}");
         assert!(why.contains(&address()) && !why.contains("denies"), "{why}");
     }

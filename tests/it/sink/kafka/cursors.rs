@@ -6,9 +6,11 @@ use std::time::Duration;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
-use event_gateway::sink::{Error, KnownCursors, Page, TakenOver};
+use event_gateway::sink::{
+    Error, KnownCursors, Page, RecordCause, RetryCause, StopCause, TakenOver,
+};
 
-use super::{LANE, LANES, World, page};
+use super::{LANE, LANES, TERM, World, page};
 use crate::support::services::kafka::envelopes::Log;
 use crate::support::services::kafka::{
     Isolation, TestTopic, abort_open, consume, create_topic, delete_topic, leave_open, partitions,
@@ -16,11 +18,11 @@ use crate::support::services::kafka::{
 };
 
 async fn cursors(world: &World) -> KnownCursors {
-    world.sink.take_over(LANE).await.unwrap().cursors
+    world.sink.take_over(LANE, TERM).await.unwrap().cursors
 }
 
 async fn fence_error(world: &World) -> Error {
-    match world.sink.take_over(LANE).await {
+    match world.sink.take_over(LANE, TERM).await {
         Ok(_) => panic!("the fence passed"),
         Err(error) => error,
     }
@@ -31,7 +33,8 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     let world = World::new().with_topics(&["item"]).await;
     let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
     let replay = Follower::parse("replay-1").unwrap();
-    let TakenOver { mut publisher, cursors: none } = world.sink.take_over(LANE).await.unwrap();
+    let TakenOver { mut publisher, cursors: none } =
+        world.sink.take_over(LANE, TERM).await.unwrap();
     assert!(none.is_empty());
     for _ in 0..3 {
         let slices =
@@ -51,7 +54,7 @@ async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     assert_eq!(college.cursor().position.number(), 3 + scanned as u64);
     assert_eq!(cursors(&world).await, expected);
     assert_eq!(cursors(&world).await, expected, "fences leave no mark");
-    let other = world.sink.take_over(Lane::new(0)).await.unwrap();
+    let other = world.sink.take_over(Lane::new(0), TERM).await.unwrap();
     assert!(other.cursors.is_empty(), "each lane has its own");
 }
 
@@ -63,7 +66,7 @@ async fn a_page_that_is_refused_moves_no_cursor() {
     // In the year 3000: Kafka takes no such record.
     events[0].time = Time::from_ms(32_503_680_000_000);
     let error = super::refusal(world.take_over().await, page(vec![log.slice(events)])).await;
-    assert!(matches!(error, Error::Early(_)), "{error:?}");
+    assert!(matches!(error, Error::Isolate(RecordCause::TooEarly(_))), "{error:?}");
     assert!(cursors(&world).await.is_empty());
 }
 
@@ -93,7 +96,7 @@ async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     let error = fence_error(&world).await;
     assert!(
-        matches!(&error, Error::Retry(why) if why.contains("open in") && why.contains("partition 1")),
+        matches!(&error, Error::Retry(RetryCause::Away(why)) if why.contains("open in") && why.contains("partition 1")),
         "{error:?}"
     );
     assert!(error.to_string().contains(&world.cursors_topic()), "{error}");
@@ -176,7 +179,7 @@ async fn a_cursors_topic_that_is_wrong_is_refused_by_name() {
         let name = world.cursors_topic();
         create_topic(&world.address, TestTopic { name: &name, partitions, settings }).await;
         let error = fence_error(&world).await;
-        let Error::Cursors(why) = &error else { panic!("{error:?}") };
+        let Error::Stop(StopCause::Cursors(why)) = &error else { panic!("{error:?}") };
         assert!(why.contains(&name) && why.contains(wrong), "{why}");
     }
 }
@@ -194,7 +197,7 @@ async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
     let records = consume(&world.address, &world.cursors_topic(), Isolation::ReadCommitted);
     let [stray] = records.as_slice() else { panic!("{records:?}") };
     let error = fence_error(&world).await;
-    let Error::Cursors(why) = &error else { panic!("{error:?}") };
+    let Error::Stop(StopCause::Cursors(why)) = &error else { panic!("{error:?}") };
     assert!(why.contains(&stray.topic) && why.contains(&format!("1/{}", stray.offset)), "{why}");
 }
 
@@ -223,7 +226,7 @@ async fn a_cursors_topic_that_was_replaced_by_a_wrong_one_is_refused_after_the_f
     create_topic(&world.address, TestTopic { name: &name, partitions: 2, settings: &[] }).await;
     let error = fence_error(&world).await;
     assert!(
-        matches!(&error, Error::Cursors(why) if why.contains("cleanup.policy=delete")),
+        matches!(&error, Error::Stop(StopCause::Cursors(why)) if why.contains("cleanup.policy=delete")),
         "{error:?}"
     );
 }

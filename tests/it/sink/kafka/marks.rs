@@ -2,7 +2,7 @@
 
 use event_gateway::sink::Error;
 
-use super::{LANE, REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
+use super::{LANE, REQUEST_BYTES_MAX, TERM, World, again, eventually, page, refusal};
 use crate::support::services::kafka::envelopes::Log;
 use crate::support::services::kafka::{
     PrivateBroker, abort_open, consume_at_least, create_topic_on, leave_open, write_and_abort,
@@ -29,7 +29,7 @@ async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
     let late = page(vec![world.slice(&mut log, "item", 3, 10)]);
     let error = refusal(zombie, late).await;
     assert!(matches!(&error, Error::Fenced(why) if why.contains("another producer")), "{error:?}");
-    let known = world.sink.take_over(LANE).await.unwrap().cursors;
+    let known = world.sink.take_over(LANE, TERM).await.unwrap().cursors;
     assert_eq!(known.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     world.assert_committed(&mut log, &["item"], 3).await;
 }
@@ -44,7 +44,7 @@ async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {
     leave_open(&world.address, &world.spare(), &world.cursors_topic(), PARTITION);
     let publisher = world.take_over().await;
     publisher.publish(page(vec![world.slice(&mut log, "item", 3, 10)])).await.unwrap();
-    let known = world.sink.take_over(LANE).await.unwrap().cursors;
+    let known = world.sink.take_over(LANE, TERM).await.unwrap().cursors;
     assert_eq!(known.values().map(|known| known.cursor).collect::<Vec<_>>(), [log.cursor()]);
 }
 
@@ -67,7 +67,7 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
         let events = [world.events(log, "item", 2, 10), world.events(log, "loan", 2, 10)].concat();
         page(vec![log.slice(events)])
     };
-    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    let taken = eventually(|| world.sink.take_over(LANE, TERM)).await;
     let publisher = taken.publisher.publish(both(&mut log)).await.unwrap();
     let committed = log.cursor();
 
@@ -76,7 +76,7 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
     let mut error = refusal(publisher, page_again.clone()).await;
     // Perhaps it was the lane's coordinator too, whose office another broker takes.
     while matches!(error, Error::Retry(_)) {
-        let publisher = eventually(|| world.sink.take_over(LANE)).await.publisher;
+        let publisher = eventually(|| world.sink.take_over(LANE, TERM)).await.publisher;
         error = refusal(publisher, page_again.clone()).await;
     }
     let Error::Unavailable(away) = &error else { panic!("{error:?}") };
@@ -85,11 +85,11 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
     eventually(|| async {
         match world.sink.ensure(&specs).await {
             Err(Error::Unavailable(away)) if away.len() == 1 => Ok(()),
-            told => Err(Error::Retry(format!("{told:?}"))),
+            told => Err(Error::retry(format!("{told:?}"))),
         }
     })
     .await;
-    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    let taken = eventually(|| world.sink.take_over(LANE, TERM)).await;
     assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     let mut others = Log::new("college");
     let publisher =

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use event_gateway::sink::Error;
+use event_gateway::sink::{Error, RetryCause};
 
-use super::{LANE, REQUEST_BYTES_MAX, World, eventually, page, refusal};
+use super::{LANE, REQUEST_BYTES_MAX, TERM, World, eventually, page, refusal};
 use crate::support::services::kafka::envelopes::Log;
 use crate::support::services::kafka::{Isolation, PrivateBroker, address, consume};
 
@@ -20,7 +20,7 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     let mut kafka = PrivateBroker::start();
     let world = World::at(kafka.address(), REQUEST_BYTES_MAX).with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    let mut publisher = eventually(|| world.sink.take_over(LANE)).await.publisher;
+    let mut publisher = eventually(|| world.sink.take_over(LANE, TERM)).await.publisher;
     publisher =
         publisher.publish(page(vec![world.slice(&mut log, "item", 10, 100)])).await.unwrap();
     let committed = log.cursor();
@@ -28,7 +28,7 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     let lost = world.events(&mut log, "item", 10, 100);
     let error = in_time(refusal(publisher, page(vec![log.slice(lost.clone())]))).await;
     assert!(matches!(error, Error::Retry(_)), "{error:?}");
-    assert!(matches!(in_time(world.sink.take_over(LANE)).await.err(), Some(Error::Retry(_))));
+    assert!(matches!(in_time(world.sink.take_over(LANE, TERM)).await.err(), Some(Error::Retry(_))));
     assert!(matches!(
         in_time(world.sink.ensure(&[world.spec("item", 1)])).await,
         Err(Error::Retry(_))
@@ -37,7 +37,7 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
     assert!(matches!(world.sink.check().await, Err(Error::Retry(_))));
     assert!(started.elapsed() < Duration::from_secs(3));
     kafka.restart();
-    let taken = eventually(|| world.sink.take_over(LANE)).await;
+    let taken = eventually(|| world.sink.take_over(LANE, TERM)).await;
     assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [committed]);
     world.sink.check().await.unwrap();
     world.sink.ensure(&[world.spec("item", 1)]).await.unwrap();
@@ -49,8 +49,8 @@ async fn a_kafka_that_dies_means_retry_and_all_goes_on_once_it_is_back() {
 async fn an_address_where_nobody_listens_means_retry() {
     let world = World::at("127.0.0.1:1".to_owned(), REQUEST_BYTES_MAX);
     let started = Instant::now();
-    for result in [world.sink.check().await, world.sink.take_over(LANE).await.map(drop)] {
-        let Err(Error::Retry(why)) = &result else { panic!("{result:?}") };
+    for result in [world.sink.check().await, world.sink.take_over(LANE, TERM).await.map(drop)] {
+        let Err(Error::Retry(RetryCause::Away(why))) = &result else { panic!("{result:?}") };
         assert!(why.contains("refused"), "{why}");
     }
     assert!(started.elapsed() < AWAY_MAX);
@@ -73,7 +73,7 @@ async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_rea
     let all = || consume(&world.address, &world.name("item"), Isolation::ReadUncommitted);
     assert_eq!(all().len(), 1);
     let started = Instant::now();
-    let taken = world.sink.take_over(LANE).await.unwrap();
+    let taken = world.sink.take_over(LANE, TERM).await.unwrap();
     // Kafka ends such a transaction by itself after a minute.
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     assert_eq!(taken.cursors.values().map(|known| known.cursor).collect::<Vec<_>>(), [before]);
@@ -92,7 +92,7 @@ async fn a_publish_that_nobody_waits_for_ends_whole_or_not_at_all() {
         let _ = tokio::time::timeout(Duration::from_micros(wait_us), published).await;
         let known = world
             .sink
-            .take_over(LANE)
+            .take_over(LANE, TERM)
             .await
             .unwrap()
             .cursors

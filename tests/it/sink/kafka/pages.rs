@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
-use event_gateway::sink::Error;
+use event_gateway::sink::{Error, RecordCause};
 
 use super::{REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
 use crate::support::gateway::until;
@@ -144,7 +144,7 @@ async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
     events[0].time = event_gateway::domain::time::Time::from_ms(32_503_680_000_000);
     let early = page(vec![log.slice(events)]);
     let error = refusal(world.take_over().await, early.clone()).await;
-    assert!(matches!(error, Error::Early(_)), "{error:?}");
+    assert!(matches!(error, Error::Isolate(RecordCause::TooEarly(_))), "{error:?}");
     let topics = [topic(&world.name("item"))];
     let described = world.sink.describe(&topics).await.unwrap().remove(&topics[0]).unwrap();
     assert_eq!(
