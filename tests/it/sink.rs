@@ -1,5 +1,7 @@
-//! Stories about the sinks themselves: pages go in, and a plain consumer reads what is there.
+//! Stories about the sinks themselves: pages go in, and a plain consumer reads what is there. The
+//! contract is the same for every sink.
 
+mod contract;
 mod embedded;
 #[cfg(feature = "services")]
 mod kafka;

@@ -1,6 +1,7 @@
 //! The actors that tell the stories, and the words that they tell them in. No story is in here.
 
 pub mod drafts;
+pub mod fake_documents;
 pub mod fake_sink;
 pub mod faulty_store;
 pub mod gateway;

@@ -17,13 +17,14 @@ use crash::PATIENCE;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::topic::{Naming, TopicSpec};
+use event_gateway::domain::topic::{Naming, Topic, TopicSpec};
 use event_gateway::sink::{
     Config, Error, KafkaConfig, Page, PageSlice, Publisher, RecordCause, Repair, open,
 };
 
+use super::contract::{self, Bed};
 use crate::support::services::kafka::envelopes::{Log, topic};
-use crate::support::services::kafka::{Record, address, consume_at_least, env};
+use crate::support::services::kafka::{Isolation, Record, address, consume, consume_at_least, env};
 
 const LANE: Lane = Lane::new(1);
 /// Kafka fences by transactional ids, and takes any term.
@@ -167,4 +168,18 @@ async fn refusal(publisher: Box<dyn Publisher>, page: Arc<Page>) -> Error {
         Ok(_) => panic!("the page was published"),
         Err(error) => error,
     }
+}
+
+#[tokio::test]
+async fn kafka_keeps_the_promises_of_a_sink() {
+    let world = World::new().with_topics(&["item"]).await;
+    drop(world.take_over().await);
+    let address = world.address.clone();
+    let newest = move |topic: &Topic| {
+        let records = consume(&address, topic.as_str(), Isolation::ReadCommitted);
+        let position = |record: &Record| record.header("position").unwrap().parse().unwrap();
+        records.iter().map(|record| (record.key().to_owned(), position(record))).collect()
+    };
+    let (sink, spec) = (world.sink.clone(), world.spec("item", 1));
+    contract::keeps_its_promises(&Bed { sink, spec, newest: Box::new(newest) }).await;
 }
