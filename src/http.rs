@@ -5,7 +5,6 @@
 //! bounded in bytes, in time and together with all others; whose log is touched is in the type of
 //! each handler that touches one.
 
-mod batch;
 mod body;
 mod body_guard;
 mod cached;
@@ -18,6 +17,7 @@ mod gate;
 mod gateway;
 mod header;
 mod health;
+mod items;
 mod media_type;
 mod metrics;
 mod middleware;

@@ -1,6 +1,6 @@
 //! A request's body, read whole: bounded in bytes, in time, and together with all other bodies.
 //!
-//! Fed by the client through `body_guard`; feeds `batch` and `delete_all`. What is too large by its
+//! Fed by the client through `body_guard`; feeds `items` and `delete_all`. What is too large by its
 //! own word is refused before a byte is read. An end that comes too early is no end.
 
 use actix_web::dev::Payload;
@@ -37,11 +37,11 @@ pub(super) async fn read(
         return Err(Problem::BodyTooLarge { bytes_max });
     }
     let mut payload = body_guard::take(request);
-    let mut filling =
-        Filling { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
-    let filled = timeout(config.body_timeout, filling.fill(&mut payload)).await;
+    let mut arriving =
+        ArrivingBody { bytes: Vec::new(), share: gateway.bodies.none(tenant), declared, bytes_max };
+    let filled = timeout(config.body_timeout, arriving.fill(&mut payload)).await;
     match filled.unwrap_or(Err(Problem::BodyTimeout)) {
-        Ok(()) => Ok(Body { bytes: without_mark(filling.bytes.into()), _share: filling.share }),
+        Ok(()) => Ok(Body { bytes: without_mark(arriving.bytes.into()), _share: arriving.share }),
         Err(problem) => {
             body_guard::leave(request, payload);
             Err(body_guard::broken(request)
@@ -51,14 +51,14 @@ pub(super) async fn read(
 }
 
 /// A body as it arrives.
-struct Filling {
+struct ArrivingBody {
     bytes: Vec<u8>,
     share: Share,
     declared: usize,
     bytes_max: usize,
 }
 
-impl Filling {
+impl ArrivingBody {
     async fn fill(&mut self, payload: &mut Payload) -> Result<(), Problem> {
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|e| broken(&e))?;

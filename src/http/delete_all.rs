@@ -5,9 +5,9 @@
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::batch::BatchShape;
 use super::context::TenantContext;
 use super::gateway::Shared;
+use super::items::BatchShape;
 use super::problem::Problem;
 use super::submit::{self, Post};
 use super::{body, media_type, path, prefer};

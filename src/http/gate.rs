@@ -52,7 +52,7 @@ pub(super) struct Gate {
     connection: Arc<Connection>,
     patience: Patience,
     /// What has come, and is not handed on.
-    held: BytesMut,
+    received: BytesMut,
     /// How much of that is handed on as it is.
     pass: usize,
     /// How much of that was looked at without finding a whole head.
@@ -78,7 +78,7 @@ impl Gate {
             io,
             connection,
             patience,
-            held: BytesMut::new(),
+            received: BytesMut::new(),
             pass: 0,
             looked_at: 0,
             next: Next::Head,
@@ -99,8 +99,8 @@ impl Gate {
         if self.came_to_an_end {
             return Poll::Ready(Ok(0));
         }
-        self.held.reserve(READ_BYTES);
-        let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.held))?;
+        self.received.reserve(READ_BYTES);
+        let read = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.received))?;
         self.came_to_an_end = read == 0;
         Poll::Ready(Ok(read))
     }
@@ -111,7 +111,7 @@ impl Gate {
             return self.poll_ahead(cx);
         }
         while !self.takes_a_head() {
-            let come = if self.held.is_empty() { Come::Nothing } else { Come::Part };
+            let come = if self.received.is_empty() { Come::Nothing } else { Come::Part };
             self.connection.waits(cx.waker(), come);
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => self.next = Next::Nothing,
@@ -131,10 +131,10 @@ impl Gate {
         if !self.is_due() {
             return false;
         }
-        match head::read(&self.held) {
+        match head::read(&self.received) {
             Ok(Some(head)) => self.begin(head),
-            Ok(None) if self.held.len() < HEAD_BYTES_MAX => {
-                self.looked_at = self.held.len();
+            Ok(None) if self.received.len() < HEAD_BYTES_MAX => {
+                self.looked_at = self.received.len();
                 return false;
             }
             Ok(None) => self.refuse(Problem::HeadTooLarge, head::Kind::Other),
@@ -146,10 +146,10 @@ impl Gate {
     /// While a request is answered: hears whether its client leaves.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.wake_when_answered(cx.waker());
-        while self.held.len() < AHEAD_BYTES_MAX && !self.came_to_an_end {
+        while self.received.len() < AHEAD_BYTES_MAX && !self.came_to_an_end {
             ready!(self.poll_fill(cx))?;
         }
-        if self.came_to_an_end && self.held.is_empty() {
+        if self.came_to_an_end && self.received.is_empty() {
             self.next = Next::Nothing;
             return Poll::Ready(Ok(()));
         }
@@ -159,7 +159,7 @@ impl Gate {
     /// Whether it is worth looking for a whole head: at first, behind each blank line, and each
     /// time that twice as much has come.
     fn is_due(&self) -> bool {
-        let (all, from) = (&self.held[..], self.looked_at.saturating_sub(3));
+        let (all, from) = (&self.received[..], self.looked_at.saturating_sub(3));
         all.len() > self.looked_at
             && (all.len() >= 2 * self.looked_at
                 || memmem::find(&all[from..], b"\n\r\n").is_some()
@@ -169,11 +169,11 @@ impl Gate {
     /// A head that doesn't come to its end in time is refused. A connection on which nothing has
     /// ever come is closed; how long one is kept between requests is told by actix.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() && self.connection.has_asked() {
+        if self.received.is_empty() && self.connection.has_asked() {
             return Poll::Pending;
         }
         ready!(self.slow.poll_over(cx, self.patience.head));
-        if self.held.is_empty() {
+        if self.received.is_empty() {
             self.next = Next::Nothing;
         } else {
             self.refuse(Problem::HeadTimeout, head::Kind::Other);
@@ -189,10 +189,10 @@ impl Gate {
         (self.slow, self.looked_at) = (Timer::default(), 0);
         self.pass = head.bytes;
         if let Some(rewritten) = head.rewritten {
-            self.held.advance(head.bytes);
+            self.received.advance(head.bytes);
             self.pass = rewritten.len();
-            let rest = std::mem::replace(&mut self.held, BytesMut::from(&rewritten[..]));
-            self.held.extend_from_slice(&rest);
+            let rest = std::mem::replace(&mut self.received, BytesMut::from(&rewritten[..]));
+            self.received.extend_from_slice(&rest);
         }
         self.next = Next::Body(head.body);
     }
@@ -206,19 +206,19 @@ impl Gate {
                 b"GET / HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"
             }
         };
-        self.held = BytesMut::from(stand_in);
+        self.received = BytesMut::from(stand_in);
         self.pass = stand_in.len();
         self.next = Next::Nothing;
     }
 
     /// Hands on what has come of a body, up to its end.
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+        if self.received.is_empty() && ready!(self.poll_fill(cx))? == 0 {
             return Poll::Ready(Ok(()));
         }
         let Next::Body(body) = &mut self.next else { return Poll::Ready(Ok(())) };
-        let room = buf.remaining().min(self.held.len());
-        match body.take(&self.held[..room]) {
+        let room = buf.remaining().min(self.received.len());
+        match body.take(&self.received[..room]) {
             Ok(bytes) => self.hand_on(bytes, buf),
             // An end where none is expected: what is read of the body ends with an error.
             Err(why) => {
@@ -230,8 +230,8 @@ impl Gate {
     }
 
     fn hand_on(&mut self, bytes: usize, buf: &mut ReadBuf<'_>) {
-        buf.put_slice(&self.held[..bytes]);
-        self.held.advance(bytes);
+        buf.put_slice(&self.received[..bytes]);
+        self.received.advance(bytes);
     }
 
     /// Closes; but who still sends would lose its answer by that, so it is listened to for a while.
@@ -241,11 +241,11 @@ impl Gate {
             self.closing = true;
             self.slow = Timer::default();
         }
-        if matches!(self.next, Next::Head) && self.held.is_empty() {
+        if matches!(self.next, Next::Head) && self.received.is_empty() {
             return Poll::Ready(Ok(()));
         }
         loop {
-            self.held.clear();
+            self.received.clear();
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => {}

@@ -1,6 +1,6 @@
 //! What a body is written in: its content type and content encoding.
 //!
-//! Fed by a request's headers; feeds `batch` with the format to read. JSON is always UTF-8.
+//! Fed by a request's headers; feeds `items` with the format to read. JSON is always UTF-8.
 
 use actix_web::HttpRequest;
 

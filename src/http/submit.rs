@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::batch::{Batch, BatchShape};
 use super::body::{self, Body};
 use super::context::TenantContext;
 use super::gateway::Gateway;
+use super::items::{BatchShape, Items};
 use super::media_type;
 use super::prefer::{Prefer, prefer};
 use super::problem::Problem;
@@ -51,9 +51,9 @@ pub(super) async fn submit(
     let prefer = prefer(request);
     let format = media_type::body_format(request)?;
     let body = body::read(request, gateway, &tenant).await?;
-    let batch = Batch::parse(format, &body.bytes, deps.config.batch_changes_max)?;
-    let shape = batch.shape;
-    let drafts = batch.each(deps.intake.record_bytes_max(), draft)?;
+    let items = Items::parse(format, &body.bytes, deps.config.batch_changes_max)?;
+    let shape = items.shape;
+    let drafts = items.each(deps.intake.record_bytes_max(), draft)?;
     post(gateway, Post { tenant, shape, drafts, body, prefer }).await
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::media_type::BodyFormat;
 use super::problem::Problem;
-use crate::domain::json::{self, Items, Raw};
+use crate::domain::json::{self, Raw};
 use crate::domain::violation::{self, Violation};
 
 /// What an item may have beside what goes into its record: names, white space.
@@ -34,26 +34,26 @@ impl BatchShape {
 
 /// Pieces whose syntax is right: at least one, and not too many.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Items {
     pub(super) shape: BatchShape,
     items: Vec<Raw>,
 }
 
-impl Batch {
+impl Items {
     /// Takes a body apart.
     pub(super) fn parse(
         format: BodyFormat,
         body: &Bytes,
         changes_max: usize,
     ) -> Result<Self, Problem> {
-        let batch = match format {
+        let items = match format {
             BodyFormat::Json => json(body, changes_max)?,
             BodyFormat::Lines => Self { shape: BatchShape::List, items: lines(body, changes_max)? },
         };
-        match batch.items.len() {
+        match items.items.len() {
             0 => Err(Problem::EmptyBatch),
             n if n > changes_max => Err(Problem::BatchTooLarge { changes_max }),
-            _ => Ok(batch),
+            _ => Ok(items),
         }
     }
 
@@ -83,12 +83,12 @@ impl Batch {
     }
 }
 
-fn json(body: &Bytes, changes_max: usize) -> Result<Batch, Problem> {
+fn json(body: &Bytes, changes_max: usize) -> Result<Items, Problem> {
     let items = json::parse_items(body, changes_max + 1)
         .map_err(|e| Problem::syntax(None, String::new(), e))?;
     Ok(match items {
-        Items::One(item) => Batch { shape: BatchShape::One, items: vec![item] },
-        Items::List(items) => Batch { shape: BatchShape::List, items },
+        json::Items::One(item) => Items { shape: BatchShape::One, items: vec![item] },
+        json::Items::List(items) => Items { shape: BatchShape::List, items },
     })
 }
 
