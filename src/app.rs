@@ -24,7 +24,7 @@ use crate::http;
 use crate::intake::{Intake, IntakeDeps, Wake, Writers};
 use crate::metrics::Metrics;
 use crate::sink::{self, Sinks};
-use crate::store::{self, Access, Store};
+use crate::store::Store;
 use crate::tasks::Tasks;
 
 use banner::Banner;
@@ -47,19 +47,9 @@ pub struct App {
     banner: Banner,
 }
 
-/// Opens the store and the broker, and enables the tenants that have a file and that the store has
-/// never seen. A broker that is away is no error.
+/// Builds the gateway on an open store: opens the broker, and enables the tenants that have a file
+/// and that the store has never seen. A broker that is away is no error.
 pub async fn build(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-) -> anyhow::Result<App> {
-    let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
-    build_on(config, store, clock, metrics).await
-}
-
-/// The same on a store that is open.
-pub async fn build_on(
     config: &Config,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,

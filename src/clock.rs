@@ -1,6 +1,7 @@
-//! Time and ids: asked for, never made elsewhere.
+//! The source of time and of new ids.
 //!
-//! Feeds the rooms that need a new id or this host's time. A store's time is the store's own.
+//! Feeds the rooms that need a new id or this host's time; nobody else makes them. The time of
+//! events and leases is the store's own.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,8 +18,8 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
     /// A new random UUID (version 4).
     fn new_id(&self) -> Uuid;
-    /// A new event id: a UUID in the order of time (version 7). Those that are made one after the
-    /// other stand side by side in a store's index.
+    /// A new event id: a UUID in the order of time (version 7). Ids that are made one after the
+    /// other are neighbours in a store's index.
     fn new_event_id(&self) -> EventId;
 }
 
@@ -44,7 +45,7 @@ impl Clock for System {
     }
 }
 
-/// A clock that stands until it is set: for tests. Its ids count up.
+/// A clock for tests, which stands still until it is set. Its ids count up.
 #[derive(Debug)]
 pub struct Manual {
     now_ms: AtomicI64,
@@ -52,12 +53,12 @@ pub struct Manual {
 }
 
 impl Manual {
-    /// Stands at that time.
+    /// Makes a clock that shows that time.
     pub fn new(now: Time) -> Self {
         Self { now_ms: AtomicI64::new(now.as_ms()), ids: Mutex::new(0) }
     }
 
-    /// Goes to another time, back or forth.
+    /// Sets the time, back or forth.
     pub fn set(&self, now: Time) {
         self.now_ms.store(now.as_ms(), Ordering::SeqCst);
     }

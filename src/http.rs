@@ -1,9 +1,9 @@
-//! In: the HTTP surface, whose every route stands in `routes`.
+//! In: the HTTP surface. `routes` lists every route.
 //!
-//! Fed by modules, tenant admins and probes; feeds `intake` with drafts, and reads what the store
-//! and `follow` know. Every answer of a handler that isn't a success is a `problem`; every body is
-//! bounded in bytes, in time and together with all others; whose log is touched is in the type of
-//! each handler that touches one.
+//! Fed by modules, tenant admins and probes; feeds `intake` with drafts, and reads the store and
+//! `follow`. Every answer that isn't a success is a `problem`. Every body is bounded in bytes and
+//! in time, alone and together with all others. A handler that touches a log takes a
+//! `TenantContext`.
 
 mod body;
 mod body_guard;

@@ -1,9 +1,8 @@
-//! In: the one way into the log, for whoever posts.
+//! In: posting drafts to a tenant's log, the use case of every way in.
 //!
-//! Fed by `http` with what a request names and says; feeds `store`, many posts to a commit
-//! (`group_commit`). Names are resolved before anything is read, ids are given, sizes are checked;
-//! then all drafts of a post are in the log, or none of them is. Receipts are built once, of what
-//! became of the drafts.
+//! Fed by `http` with the names and the body of a request; feeds `store`, many posts to a commit
+//! (`group_commit`). `target` resolves the names and gives event ids; `post` checks sizes, appends
+//! all drafts or none, and builds the receipts from the store's outcome.
 
 mod config;
 mod error;
@@ -14,6 +13,8 @@ mod target;
 mod writer;
 
 use std::sync::Arc;
+
+use tracing::{Instrument, field};
 
 use crate::clock::Clock;
 use crate::domain::draft::{Draft, Origin};
@@ -28,10 +29,10 @@ pub use receipt::{Posted, Receipt, Repeats};
 pub use target::{EntityTarget, ProcessEventTarget};
 pub use writer::Wake;
 
-/// The rooms that the way in is built on.
+/// The parts that the intake is built on.
 #[derive(Clone)]
 pub struct IntakeDeps {
-    /// Appended to; asked where an event stands that was posted before.
+    /// Appended to; asked for events that were posted before.
     pub store: Arc<dyn Store>,
     /// Each tenant's entities and process events, and their topics.
     pub settings: Arc<Settings>,
@@ -39,7 +40,7 @@ pub struct IntakeDeps {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The way in.
+/// The way into the logs.
 pub struct Intake {
     deps: IntakeDeps,
     group_commit: GroupCommit,
@@ -54,12 +55,12 @@ impl Intake {
         (Self { deps, group_commit, record_bytes_max }, writers)
     }
 
-    /// The most bytes that a record may have: Kafka's limit or the store's.
+    /// The most bytes that a record may have: the lower of Kafka's limit and the store's.
     pub fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
     }
 
-    /// Where changes of a tenant's entity go. `producer` may be a module's name or id.
+    /// Resolves the names of an entity. `producer` may be a module's name or id.
     pub fn entity(
         &self,
         origin: &Origin,
@@ -70,7 +71,7 @@ impl Intake {
         EntityTarget::find(&self.deps.settings, clock, origin, producer, entity)
     }
 
-    /// Where a tenant's process events of that name go. `producer` may be a module's name or id.
+    /// Resolves the names of a process event. `producer` may be a module's name or id.
     pub fn process_event(
         &self,
         origin: &Origin,
@@ -83,8 +84,18 @@ impl Intake {
 
     /// Appends all drafts or none, and returns once they are durable. Dropping the future does not
     /// undo it.
-    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, drafts = drafts.len()))]
     pub async fn post(&self, tenant: TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
+        let (first, last) = (field::Empty, field::Empty);
+        let span = tracing::debug_span!("intake_post", %tenant, drafts = drafts.len(), first, last);
+        let posted = self.append(tenant, drafts).instrument(span.clone()).await;
+        if let Ok(posted) = &posted {
+            let (first, last) = posted.positions();
+            span.record("first", first.number()).record("last", last.number());
+        }
+        posted
+    }
+
+    async fn append(&self, tenant: TenantId, drafts: Vec<Draft>) -> Result<Posted, PostError> {
         let bytes_max = self.record_bytes_max;
         if let Some(index) = drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
             return Err(PostError::TooLarge { index, bytes_max });

@@ -66,7 +66,8 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(options) => {
             let config = Config::new(&options, &arguments.given)?;
-            let app = app::build(&config, clock, metrics).await?;
+            let store = store::open(&config.store, Access::Serve, clock.clone()).await?;
+            let app = app::build(&config, store, clock, metrics).await?;
             cli::serve::run(app, config.listen).await
         }
         Command::Tenants(TenantsCommand::List(store)) => {

@@ -1,6 +1,6 @@
-//! Shares of what there is only so much of: bytes that wait, bodies in memory, clients that wait.
+//! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! Asked by `intake` and `http` in the name of a tenant. There is a limit for all and a lower one
+//! Used by `intake` and `http`, for a tenant each time. There is a limit for all and a lower one
 //! for each tenant, so that one tenant never takes what the others need. A share is given back when
 //! it is dropped, whatever became of its request.
 
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::domain::tenant::TenantId;
 
-/// What all tenants share.
+/// A resource that all tenants share.
 pub struct Shares {
     max: usize,
     tenant_max: usize,
@@ -22,19 +22,19 @@ struct Taken {
     by_tenant: HashMap<TenantId, usize>,
 }
 
-/// The part of it that is one request's.
+/// The part of a resource that one request has.
 pub struct Share {
     shares: Arc<Shares>,
     tenant: TenantId,
     size: usize,
 }
 
-/// There is not enough left.
+/// Not enough of the resource is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// For anybody.
+    /// Not enough is left for any tenant.
     All,
-    /// For this tenant.
+    /// This tenant has its share already.
     Tenant,
 }
 
@@ -44,8 +44,8 @@ impl Shares {
         Arc::new(Self { max, tenant_max, taken: Mutex::default() })
     }
 
-    /// Takes so much, or nothing. Who holds nothing yet is never refused for the size of the share
-    /// alone.
+    /// Takes a share of that size, or nothing. A tenant that holds nothing yet is never refused for
+    /// the size of the share alone.
     pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");
@@ -62,7 +62,7 @@ impl Shares {
         Ok(share)
     }
 
-    /// A share of nothing, which may grow.
+    /// Returns an empty share, which may grow.
     pub fn none(self: &Arc<Self>, tenant: &TenantId) -> Share {
         Share { shares: self.clone(), tenant: tenant.clone(), size: 0 }
     }
@@ -88,12 +88,12 @@ impl Taken {
 }
 
 impl Share {
-    /// How much it is.
+    /// The size of the share.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Takes so much more, or nothing more.
+    /// Grows the share by that size, or leaves it as it is.
     pub fn grow(&mut self, size: usize) -> Result<(), Full> {
         let mut taken = self.shares.taken.lock().expect("no holder panics");
         if taken.all + size > self.shares.max {

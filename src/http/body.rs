@@ -1,7 +1,8 @@
 //! A request's body, read whole: bounded in bytes, in time, and together with all other bodies.
 //!
-//! Fed by the client through `body_guard`; feeds `items` and `delete_all`. What is too large by its
-//! own word is refused before a byte is read. An end that comes too early is no end.
+//! Fed by the client through `body_guard`; feeds `submit` and `delete_all`. A body whose
+//! Content-Length is too large is refused before a byte is read. A body that ends too early is
+//! refused.
 
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, error::PayloadError};
@@ -15,7 +16,7 @@ use super::problem::Problem;
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Share};
 
-/// What is set aside at first for a body that was declared to be larger.
+/// The memory that is set aside at first for a body whose Content-Length is larger.
 const FIRST_BYTES_MAX: usize = 64 << 10;
 
 /// A whole body; its share of the budget is given back when it is dropped.
@@ -74,8 +75,8 @@ impl ArrivingBody {
         Ok(())
     }
 
-    /// Makes room for so many bytes at least. What is set aside counts, not what has arrived: it
-    /// may be memory that was used before.
+    /// Makes room for at least so many bytes. The memory that is set aside counts, not the bytes
+    /// that have arrived.
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
         let room = room(before, bytes, self.declared, self.bytes_max);
@@ -88,15 +89,14 @@ impl ArrivingBody {
     }
 }
 
-/// What to set aside for a body of so many bytes by now: at first what was declared, if that is
-/// little; then twice as much each time, so that no byte is copied often.
+/// The memory to set aside for a body that has `bytes` bytes by now: at first its Content-Length,
+/// if that is small; then twice as much each time, so that no byte is copied often.
 fn room(before: usize, bytes: usize, declared: usize, bytes_max: usize) -> usize {
     let whole = if declared == 0 { bytes_max } else { declared };
     declared.min(FIRST_BYTES_MAX).max(2 * before).min(whole).max(bytes)
 }
 
-/// A byte order mark at the beginning says nothing about UTF-8 (RFC 8259, 8.1), and is no part of
-/// the JSON text.
+/// Cuts a byte order mark off the beginning: it is no part of the JSON text (RFC 8259, 8.1).
 fn without_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xEF\xBB\xBF") { bytes.slice(3..) } else { bytes }
 }
@@ -105,7 +105,7 @@ fn broken(error: &PayloadError) -> Problem {
     Problem::BodyBroken { why: error.to_string() }
 }
 
-/// What Content-Length says, once actix has judged it; of a chunked body 0.
+/// The Content-Length, which actix has checked; 0 for a chunked body.
 fn declared_bytes(request: &HttpRequest) -> usize {
     let length = request.headers().get("Content-Length").and_then(|v| v.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -1,8 +1,8 @@
-//! A request's body until somebody reads it, and what is left of it until the answer is out.
+//! Holds a request's body until a handler reads it, and the rest of it until the answer is sent.
 //!
-//! Fed by `middleware`; feeds `body`. A body that nobody read to its end is never dropped before
-//! the answer: then actix closes the connection within a second, where it would read on for as long
-//! as the client of a chunked body likes.
+//! Fed by `middleware`; feeds `body`. A body that was not read to its end is never dropped before
+//! the answer is sent: so actix closes the connection within a second. Otherwise it would go on
+//! reading for as long as the client of a chunked body sends.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use super::connections::Connection;
 
-/// A request's body, as far as it isn't read.
+/// The part of a request's body that was not read.
 struct Unread(Payload);
 
-/// Takes the body out of the request; [`leave`] what is not read.
+/// Takes the body out of the request. The caller gives back with [`leave`] what it doesn't read.
 pub(super) fn take(request: &HttpRequest) -> Payload {
     request.extensions_mut().remove().map_or(Payload::None, |Unread(payload)| payload)
 }
 
-/// Leaves a body that was not read to its end to be closed behind the answer.
+/// Gives back a body that was not read to its end; it is closed after the answer.
 pub(super) fn leave(request: &HttpRequest, payload: Payload) {
     request.extensions_mut().insert(Unread(payload));
 }
 
-/// Why the request's body can't be read on, if its bytes say so.
+/// Returns why the rest of the body can't be read, if its bytes are malformed.
 pub(super) fn broken(request: &HttpRequest) -> Option<&'static str> {
     request.conn_data::<Arc<Connection>>()?.broken()
 }

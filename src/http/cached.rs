@@ -1,14 +1,14 @@
-//! The last answer to a question that costs something, for all who ask within a while.
+//! Keeps the result of a costly call for a short time.
 //!
-//! Asked by `health` and `metrics`, whose probes and scrapes share what the store says. Who asks
-//! while the question is under way waits for that answer.
+//! Used by `health` and `metrics`, so that many probes and scrapes cost the store one check or
+//! count. A caller that comes while the call is running waits for its result.
 
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// An answer, and when it was given.
+/// The last result, and when it was got.
 pub(super) struct Cached<T>(Mutex<Option<(Instant, T)>>);
 
 impl<T> Default for Cached<T> {
@@ -18,7 +18,7 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T: Copy> Cached<T> {
-    /// The last answer, if it is younger than `holds_for`; else a new one.
+    /// Returns the last result if it is younger than `holds_for`, or else the result of `ask`.
     pub(super) async fn ask(&self, holds_for: Duration, ask: impl Future<Output = T>) -> T {
         let mut last = self.0.lock().await;
         if let Some((_, answer)) = last.filter(|(at, _)| at.elapsed() < holds_for) {

@@ -1,43 +1,43 @@
-//! Limits of the HTTP surface, and who may come.
+//! The HTTP surface's limits, and how callers are authenticated.
 //!
-//! Built by the room `config`; read by the files that hold to a limit.
+//! Built by the room `config`; read by the files that enforce a limit.
 
 use std::time::Duration;
 
 use super::token::Auth;
 
-/// Limits of the way in, and who may come.
+/// The HTTP surface's limits, and how callers are authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// How callers are told.
+    /// How callers are authenticated.
     pub auth: Auth,
-    /// A request's body, in bytes.
+    /// The most bytes of a request's body.
     pub body_bytes_max: usize,
-    /// All bodies that are being read or wait for their commit, in bytes.
+    /// The most bytes of all bodies that are being read or wait for their commit.
     pub bodies_bytes_max: usize,
-    /// Those of one tenant.
+    /// The same for one tenant.
     pub tenant_bodies_bytes_max: usize,
-    /// How long a request's head may take to arrive.
+    /// The longest time in which a request's head must arrive.
     pub head_timeout: Duration,
-    /// How long a client may take none of its answer.
+    /// The longest time for which a client may read nothing of its answer.
     pub answer_timeout: Duration,
-    /// How long a body may take to arrive.
+    /// The longest time in which a body must arrive.
     pub body_timeout: Duration,
-    /// Changes in one request.
+    /// The most changes in one request.
     pub batch_changes_max: usize,
-    /// Reads of the log at once: the store's other readers are for those who follow it.
+    /// The most reads of the log at once; the store's other readers are left to the followers.
     pub reads_max: usize,
-    /// Reads that are under way or wait for their turn.
+    /// The most reads that are running or wait for their turn.
     pub readers_max: usize,
-    /// Those of one tenant.
+    /// The same for one tenant.
     pub tenant_readers_max: usize,
     /// Connections at once; a few more come in to ask how the gateway is.
     pub connections_max: usize,
-    /// Requests at once that wait for their events to be published; who comes then is answered at
-    /// once.
+    /// The most requests that wait for their events to be published. Any further request is
+    /// answered at once.
     pub waiters_max: usize,
-    /// Those of one tenant.
+    /// The same for one tenant.
     pub tenant_waiters_max: usize,
-    /// How long open requests may take once it stops.
+    /// The longest time that open requests may take when the server stops.
     pub shutdown_timeout: Duration,
 }

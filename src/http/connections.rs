@@ -1,9 +1,9 @@
-//! The connections: how many there may be, who makes room, and how each of them stands.
+//! The open connections: their limit, who makes room for a new one, and the state of each.
 //!
-//! Asked by `gate` for every connection, and by `middleware` for every request. A new connection
-//! takes the seat of the one that has been idle for the longest, if all are taken. Where none is
-//! idle, a few may still come in beyond the limit, for probes alone: whoever else comes is told
-//! that there is no room.
+//! Asked by `gate` for every connection, and by `middleware` for every request. If all seats are
+//! taken, a new connection takes the seat of the one that has been idle the longest. If none is
+//! idle, a few more may come in beyond the limit, for probes alone: any other request on them is
+//! answered that there is no room.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,10 @@ use std::task::Waker;
 
 use super::problem::Problem;
 
-/// How many may come in beyond the limit.
+/// The number of connections that may come in beyond the limit.
 pub(super) const EXTRA_MAX: usize = 64;
 
-/// All of them.
+/// All open connections.
 pub(super) struct Connections {
     seats: usize,
     places: Mutex<Places>,
@@ -25,7 +25,8 @@ pub(super) struct Connections {
 struct Places {
     taken: usize,
     extra: usize,
-    /// Who waits for a request, the longest first: those with a seat, and those beyond the limit.
+    /// The connections that wait for a request, the longest first: those with a seat, and those
+    /// beyond the limit.
     idle: BTreeMap<u64, Weak<Connection>>,
     idle_extra: BTreeMap<u64, Weak<Connection>>,
     idle_so_far: u64,
@@ -46,9 +47,9 @@ pub(super) struct Connection {
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     place: Place,
-    /// Its number among those who wait.
+    /// The connection's number among those that wait.
     idle: Option<u64>,
-    /// Somebody else has its place now.
+    /// Another connection has its place now.
     lost: bool,
 }
 
@@ -58,7 +59,7 @@ enum Place {
     Extra,
 }
 
-/// How much of a request has come.
+/// The part of a request that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Come {
     /// Nothing.
@@ -67,7 +68,7 @@ pub(super) enum Come {
     Part,
 }
 
-/// A request that is being answered; its connection takes the next one when it is dropped.
+/// A request that is being answered. When it is dropped, its connection takes the next one.
 pub(super) struct Turn(Arc<Connection>);
 
 impl Connections {
@@ -81,7 +82,7 @@ impl Connections {
         let (place, evicted) = places.make_room(self.seats);
         *places.count(place) += 1;
         drop(places);
-        // It may be the last to hold it, and what is dropped locks the places.
+        // This may be the last reference, and dropping a connection locks the places.
         drop(evicted);
         Arc::new(Connection {
             all: self.clone(),
@@ -100,7 +101,7 @@ impl Connections {
 }
 
 impl Places {
-    /// Where a new connection has room, and whose place that was.
+    /// Makes room for a new connection: returns its place, and the connection that had it.
     fn make_room(&mut self, seats: usize) -> (Place, Option<Arc<Connection>>) {
         if self.taken < seats {
             return (Place::Seat, None);
@@ -112,7 +113,7 @@ impl Places {
         }
     }
 
-    /// Takes the place of whoever has been idle there for the longest.
+    /// Evicts the connection that has been idle there for the longest.
     fn evict(&mut self, place: Place) -> Option<Arc<Connection>> {
         while let Some((_, longest)) = self.idle(place).pop_first() {
             let Some(connection) = longest.upgrade() else { continue };
@@ -148,7 +149,7 @@ impl Places {
 }
 
 impl Connection {
-    /// Waits for a request. Who has a seat and has begun to ask is not idle.
+    /// Waits for a request. A connection with a seat that has sent a part of a head is not idle.
     pub(super) fn waits(self: &Arc<Self>, waker: &Waker, come: Come) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
         let mut places = self.all.lock();
@@ -163,40 +164,40 @@ impl Connection {
         }
     }
 
-    /// Who is woken when the request is answered.
+    /// Sets who is woken when the request is answered.
     pub(super) fn wake_when_answered(&self, waker: &Waker) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
     }
 
-    /// A request is handed on.
+    /// Notes that a request is handed on.
     pub(super) fn begins(&self) {
         self.all.lock().is_not_idle(&mut self.standing());
         self.asked.store(true, Ordering::Relaxed);
         self.busy.store(true, Ordering::Relaxed);
     }
 
-    /// What comes is answered with that.
+    /// Notes that the request is to be answered with this problem.
     pub(super) fn refuses(&self, problem: Problem) {
         self.begins();
         *self.refusal.lock().expect("no holder panics") = Some(problem);
     }
 
-    /// The body that is read can't be read on.
+    /// Notes that the rest of the body can't be read.
     pub(super) fn breaks_off(&self, why: &'static str) {
         *self.broken.lock().expect("no holder panics") = Some(why);
     }
 
-    /// Why the body can't be read on.
+    /// Returns why the rest of the body can't be read.
     pub(super) fn broken(&self) -> Option<&'static str> {
         *self.broken.lock().expect("no holder panics")
     }
 
-    /// What is wrong with the request before anybody has looked at it.
+    /// Takes the problem that the gate found with the request.
     pub(super) fn refusal(&self) -> Option<Problem> {
         self.refusal.lock().expect("no holder panics").take()
     }
 
-    /// The request that was handed on.
+    /// The turn of the request that was handed on.
     pub(super) fn turn(self: &Arc<Self>) -> Turn {
         Turn(self.clone())
     }
@@ -211,17 +212,17 @@ impl Connection {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Whether it is beyond the limit.
+    /// Whether the connection is beyond the limit.
     pub(super) fn is_extra(&self) -> bool {
         self.standing().place == Place::Extra
     }
 
-    /// Whether somebody else has its place.
+    /// Whether another connection has its place.
     pub(super) fn is_evicted(&self) -> bool {
         self.standing().lost
     }
 
-    /// Whether it ends with the answer to this request.
+    /// Whether the connection ends with the answer to this request.
     pub(super) fn ends(&self) -> bool {
         self.is_extra() || self.is_evicted() || self.broken().is_some()
     }

@@ -1,7 +1,7 @@
-//! The context of a request that is about a tenant's log: whose it is, and what its events inherit.
+//! The context of a request about a tenant's log: the tenant, and the headers that its events get.
 //!
-//! Fed by Okapi's headers; comes first in the type of every handler that touches a log, and feeds
-//! drafts with their origin. The token is not part of it.
+//! Fed by Okapi's headers; the first argument of every handler that touches a log; feeds drafts
+//! with their origin. The token is not part of it.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
 
-/// The id that Okapi gives to a request.
+/// The header with the id that Okapi gives to a request.
 pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
 
-/// Whose log, and the headers that the request gives to its events.
+/// The tenant, and the headers that the request gives to its events.
 pub(super) struct TenantContext {
     pub(super) origin: Origin,
 }
@@ -79,7 +79,7 @@ fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Prob
         .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
 }
 
-/// W3C has who can't read it go on without; of two, none is it.
+/// Returns the `traceparent`. As W3C has it, one that is malformed or given twice is ignored.
 fn trace_parent(request: &HttpRequest) -> Option<&str> {
     const NAME: &str = "traceparent";
     let mut values = request.headers().get_all(NAME).filter(|value| !value.is_empty());
@@ -91,7 +91,7 @@ fn trace_parent(request: &HttpRequest) -> Option<&str> {
     parent
 }
 
-/// The form of W3C's version 00; an id of zeros alone is none, and there is no version `ff`.
+/// Whether the text has the form of W3C's version 00: no id is all zeros, and no version is `ff`.
 fn is_trace_parent(text: &str) -> bool {
     let hex = |part: &str, len: usize| {
         part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,6 +1,6 @@
 //! `POST /domain-events/{producer}/{entity}/delete-all`: every record of an entity is gone.
 //!
-//! Fed by tenant admins; feeds `submit` with one draft. The body is optional.
+//! Fed by modules and tenant admins; feeds `submit` with one draft. The body is optional.
 
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -13,6 +13,12 @@ use super::submit::{self, Post};
 use super::{body, media_type, path, prefer};
 use crate::domain::json::Raw;
 
+#[tracing::instrument(
+    name = "post_delete_all",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
 pub(super) async fn post(
     context: TenantContext,
     request: HttpRequest,
@@ -29,7 +35,7 @@ pub(super) async fn post(
     submit::post(&gateway, Post { tenant, shape, drafts: vec![draft], body, prefer }).await
 }
 
-/// What a body holds that isn't empty; an empty one needs no content type.
+/// Returns the JSON value of the body, if it has one. An empty body needs no content type.
 fn item(request: &HttpRequest, body: &Bytes) -> Result<Option<Raw>, Problem> {
     if body.is_empty() {
         return Ok(None);

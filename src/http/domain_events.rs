@@ -1,6 +1,6 @@
-//! `/domain-events`: a tenant's log, from its way in to its readers.
+//! The routes of `/domain-events`: posting changes to a tenant's log, and reading it.
 //!
-//! Each route has a file of its own; `view` is an event as both readers show it.
+//! Each route has a file of its own. `view` is an event as both readers show it.
 
 pub(super) mod get;
 pub(super) mod list;

@@ -1,11 +1,12 @@
-//! Between a socket and actix: one request after the other, and no head that actix would misread.
+//! The gate between a socket and actix: it hands on one request at a time, and no head that actix
+//! would misread.
 //!
-//! Fed by a client; feeds actix with what the client sent, byte for byte but for the upgrades that
-//! it asks for, which nobody offers. Left alone, actix reads ahead: it would execute what is
-//! pipelined behind a request or an answer that ends the connection, and tell of one request's
-//! connection what the next one's head says. So the next head is handed on only when the one before
-//! it is answered. What is no head, comes too slowly, or finds no room is handed on as a request
-//! that `middleware` refuses: so it is answered, counted and told like any other.
+//! Fed by a client; feeds actix with the client's bytes, without the upgrades that the client asks
+//! for and that nobody offers. Left alone, actix reads ahead: it would execute a request that is
+//! pipelined after an answer that ends the connection, and apply the next head's `Connection` to
+//! the answer before it. So the next head is handed on only when the request before it is answered.
+//! A head that is malformed, too slow, or finds no room is replaced by a request that `middleware`
+//! refuses: so it is answered, counted and logged like any other.
 
 mod body;
 mod head;
@@ -28,34 +29,34 @@ use super::connections::{Come, Connection};
 use super::problem::Problem;
 use body::Body;
 
-/// A head, in bytes.
+/// The most bytes of a head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// What is read of the next requests while one is answered.
+/// The most bytes that are read of the next requests while one is answered.
 const AHEAD_BYTES_MAX: usize = 8 << 10;
-/// How much is asked of the socket at once.
+/// The bytes that are asked of the socket at once.
 const READ_BYTES: usize = 8 << 10;
-/// How long who is answered may still send before the connection is closed for good.
+/// The time for which an answered client may go on sending before the connection is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How long a client may take.
+/// The time that a client has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// To send a head.
+    /// The time to send a head.
     pub(super) head: Duration,
-    /// To take anything of its answer.
+    /// The time to read some of its answer.
     pub(super) answer: Duration,
 }
 
-/// A client's connection, as actix sees it.
+/// A client's connection as actix reads and writes it.
 pub(super) struct Gate {
     io: TcpStream,
     connection: Arc<Connection>,
     patience: Patience,
-    /// What has come, and is not handed on.
+    /// The bytes that the client sent and that are not handed on yet.
     received: BytesMut,
-    /// How much of that is handed on as it is.
+    /// The number of these bytes that are to be handed on as they are.
     pass: usize,
-    /// How much of that was looked at without finding a whole head.
+    /// The number of these bytes in which no whole head was found.
     looked_at: usize,
     next: Next,
     came_to_an_end: bool,
@@ -64,11 +65,11 @@ pub(super) struct Gate {
     stalled: Timer,
 }
 
-/// What comes next.
+/// The part of a request that the client sends next.
 enum Next {
     Head,
     Body(Body),
-    /// Nothing that is handed on.
+    /// Nothing more is handed on.
     Nothing,
 }
 
@@ -89,12 +90,12 @@ impl Gate {
         }
     }
 
-    /// What the gate and the answers of its requests share.
+    /// The state of the connection, which the answers of its requests share.
     pub(super) fn connection(&self) -> Arc<Connection> {
         self.connection.clone()
     }
 
-    /// Reads on; 0 at the end.
+    /// Reads more bytes; 0 at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.came_to_an_end {
             return Poll::Ready(Ok(0));
@@ -105,7 +106,7 @@ impl Gate {
         Poll::Ready(Ok(read))
     }
 
-    /// Waits for the next whole head, or for the end.
+    /// Waits for the next whole head, or for the end of the stream.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.is_busy() {
             return self.poll_ahead(cx);
@@ -120,13 +121,14 @@ impl Gate {
                 Poll::Pending if self.connection.is_evicted() => self.next = Next::Nothing,
                 Poll::Pending => return self.poll_slow(cx),
             }
-            // Who leaves within a head has no ear for what is wrong with it.
+            // A client that leaves within a head reads no answer.
             break;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Whether what has come is a head, or can't become one: then it is handed on.
+    /// Hands on the received bytes if they are a whole head, or refuses them if they can't become
+    /// one. Returns whether it did either.
     fn takes_a_head(&mut self) -> bool {
         if !self.is_due() {
             return false;
@@ -143,7 +145,7 @@ impl Gate {
         true
     }
 
-    /// While a request is answered: hears whether its client leaves.
+    /// While a request is being answered, notices whether its client leaves.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.wake_when_answered(cx.waker());
         while self.received.len() < AHEAD_BYTES_MAX && !self.came_to_an_end {
@@ -156,8 +158,8 @@ impl Gate {
         Poll::Pending
     }
 
-    /// Whether it is worth looking for a whole head: at first, behind each blank line, and each
-    /// time that twice as much has come.
+    /// Whether it is worth looking for a whole head: with the first bytes, after each blank line,
+    /// and each time that twice as many bytes have come.
     fn is_due(&self) -> bool {
         let (all, from) = (&self.received[..], self.looked_at.saturating_sub(3));
         all.len() > self.looked_at
@@ -166,8 +168,8 @@ impl Gate {
                 || memmem::find(&all[from..], b"\n\n").is_some())
     }
 
-    /// A head that doesn't come to its end in time is refused. A connection on which nothing has
-    /// ever come is closed; how long one is kept between requests is told by actix.
+    /// Refuses a head that is not whole in time. Closes a connection on which nothing has ever
+    /// come; between requests, actix decides how long a connection is kept.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.received.is_empty() && self.connection.has_asked() {
             return Poll::Pending;
@@ -197,7 +199,7 @@ impl Gate {
         self.next = Next::Body(head.body);
     }
 
-    /// Hands on a request that stands for what is refused. Nothing comes behind it.
+    /// Hands on a request in place of the refused one. Nothing is handed on after it.
     fn refuse(&mut self, problem: Problem, kind: head::Kind) {
         self.connection.refuses(problem);
         let stand_in: &[u8] = match kind {
@@ -211,7 +213,7 @@ impl Gate {
         self.next = Next::Nothing;
     }
 
-    /// Hands on what has come of a body, up to its end.
+    /// Hands on the received bytes of a body, up to its end.
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.received.is_empty() && ready!(self.poll_fill(cx))? == 0 {
             return Poll::Ready(Ok(()));
@@ -220,7 +222,7 @@ impl Gate {
         let room = buf.remaining().min(self.received.len());
         match body.take(&self.received[..room]) {
             Ok(bytes) => self.hand_on(bytes, buf),
-            // An end where none is expected: what is read of the body ends with an error.
+            // The stream ends early, so that reading the body ends with an error.
             Err(why) => {
                 self.connection.breaks_off(why);
                 self.next = Next::Nothing;
@@ -234,7 +236,8 @@ impl Gate {
         self.received.advance(bytes);
     }
 
-    /// Closes; but who still sends would lose its answer by that, so it is listened to for a while.
+    /// Closes the connection. A client that is still sending would lose its answer by that, so its
+    /// bytes are read for a while.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.closing {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
@@ -303,7 +306,7 @@ impl AsyncWrite for Gate {
     }
 }
 
-/// A time that is over some while after it is first asked for.
+/// A timer that starts when it is first polled.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 

@@ -1,6 +1,6 @@
-//! What all handlers share: the rooms behind them, and how much of each may be taken at once.
+//! The state that all handlers share: the rooms behind them, and each tenant's share of them.
 //!
-//! Made by `server` of what `app` has built; asked by every handler.
+//! Made by `server` from the parts that `app` built; used by every handler.
 
 use std::sync::Arc;
 
@@ -18,36 +18,36 @@ use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::store::{EventCounts, Store};
 
-/// What the routes are made of.
+/// The parts that the HTTP surface is built on.
 #[derive(Clone)]
 pub struct HttpDeps {
-    /// Limits, and who may come.
+    /// The limits.
     pub config: Config,
-    /// What each tenant is set to.
+    /// Each tenant's settings.
     pub settings: Arc<Settings>,
-    /// Read from, and asked how it is.
+    /// Read, and checked for health.
     pub store: Arc<dyn Store>,
     /// The way into the log.
     pub intake: Arc<Intake>,
-    /// Tells what is published.
+    /// Tells how far a log is published.
     pub published: Arc<Published>,
-    /// How the ways out are.
+    /// The degraded components.
     pub health: Arc<Health>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Makes ids.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What the store says of itself, in words of ours alone; probes share it, since each check is a
-/// durable write.
+/// The result of the store's check; the reason is one of our own texts. Probes share it, since each
+/// check is a durable write.
 pub(super) type StoreCheck = Result<(), &'static str>;
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
-    /// The bytes of all bodies that are being read or wait for their commit: what is set aside for
-    /// them, so that a slow client holds 64 KiB, or twice what it has sent.
+    /// The memory of all bodies that are being read or wait for their commit. A slow client holds
+    /// 64 KiB, or twice what it has sent.
     pub(super) bodies: Arc<Shares>,
     pub(super) waiters: Arc<Shares>,
     pub(super) readers: Arc<Shares>,
@@ -56,11 +56,11 @@ pub(super) struct Gateway {
     pub(super) event_counts: Cached<Option<EventCounts>>,
 }
 
-/// Handlers' view of it.
+/// The state as handlers take it.
 pub(super) type Shared = web::Data<Gateway>;
 
 impl Gateway {
-    /// From what `app` has built.
+    /// Builds the state from the parts that `app` built.
     pub(super) fn new(deps: HttpDeps) -> Self {
         let config = &deps.config;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);

@@ -1,16 +1,18 @@
-//! One header of a request: at most once, printable ASCII, bounded; an empty one is absent.
+//! Reads one header of a request: given at most once, printable ASCII, bounded. An empty header is
+//! absent.
 //!
 //! Fed with actix's headers, whose `.get()` would silently take the first of two; feeds `context`,
-//! `token`, and `media_type`. What only serves tracing is `traced`: it refuses nothing.
+//! `token` and `media_type`. A header that only serves tracing is read by `traced`, which refuses
+//! nothing.
 
 use actix_web::HttpRequest;
 
 use super::problem::Problem;
 
-/// The most bytes of a value.
+/// The most bytes that a value may have.
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// The value of that header, if the request has it.
+/// Returns the value of that header, if the request has it.
 pub(super) fn single<'a>(
     request: &'a HttpRequest,
     name: &'static str,
@@ -27,8 +29,8 @@ pub(super) fn single<'a>(
     Ok(Some(text))
 }
 
-/// The first value of a header that only serves tracing, cut to the most bytes of a value; none if
-/// it can't stand in a record.
+/// Returns the first value of a header that only serves tracing, cut to the most bytes of a value.
+/// A value that can't be a record's header is left out.
 pub(super) fn traced<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a str> {
     let value = request.headers().get_all(name).find(|value| !value.is_empty())?;
     let Some(text) = value.to_str().ok().filter(|text| is_printable(text)) else {
@@ -45,7 +47,7 @@ fn is_printable(text: &str) -> bool {
     text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// A header that is not what it must be.
+/// The problem of a header that breaks a rule.
 pub(super) fn bad(name: &'static str, rule: &'static str) -> Problem {
     Problem::BadHeader { name, rule }
 }

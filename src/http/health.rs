@@ -1,7 +1,7 @@
-//! `/livez`, `/admin/health` and `/readyz`: how it is, for probes; no tenant is asked for.
+//! `/livez`, `/admin/health` and `/readyz`: the gateway's health, for probes. No tenant is needed.
 //!
-//! Fed by the store's check and by what `follow` says of itself. Kafka down is degraded, and ready;
-//! store down is not ready.
+//! Fed by the store's check and by `health`. While Kafka is down the gateway is degraded, and
+//! ready; while the store is down it is not ready.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::gateway::{Gateway, Shared, StoreCheck};
 use crate::store::Error;
 
-/// How long the store may think about how it is.
+/// The longest time that the store's check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long its answer holds.
+/// The time for which the result of a check is reused.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
@@ -25,15 +25,15 @@ struct State {
     troubles: Troubles,
 }
 
-/// What is wrong, by who says so.
+/// Each degraded component, and why.
 type Troubles = BTreeMap<String, String>;
 
-/// It runs.
+/// Answers that the process runs.
 pub(super) async fn up() -> HttpResponse {
     HttpResponse::Ok().json(State { status: "UP", troubles: BTreeMap::new() })
 }
 
-/// Whether it takes changes.
+/// Answers whether the gateway takes changes.
 pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     match troubles(&gateway).await {
         Err(troubles) => {
@@ -46,7 +46,8 @@ pub(super) async fn ready(gateway: Shared) -> HttpResponse {
     }
 }
 
-/// Returns all that is wrong; an error, if the store takes no changes, which is then named alone.
+/// Returns all degraded components. If the store takes no changes, returns an error that names the
+/// store alone.
 pub(super) async fn troubles(gateway: &Gateway) -> Result<Troubles, Troubles> {
     match gateway.store_check.ask(CHECK_EVERY, check(gateway)).await {
         Ok(()) => Ok(gateway.deps.health.troubles()),
@@ -57,7 +58,7 @@ pub(super) async fn troubles(gateway: &Gateway) -> Result<Troubles, Troubles> {
     }
 }
 
-/// Why the store takes no changes, in words of ours alone.
+/// Asks the store whether it takes changes. The reason is one of our own texts, never the store's.
 async fn check(gateway: &Gateway) -> StoreCheck {
     match timeout(CHECK_TIMEOUT, gateway.deps.store.check()).await {
         Ok(Ok(())) => Ok(()),

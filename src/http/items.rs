@@ -1,7 +1,8 @@
-//! A posted batch: the items that a body holds, and where each of them stands.
+//! The items of a posted body, and the JSON pointer to each of them.
 //!
-//! Fed by `body`; feeds `domain` with one raw object at a time, and `problem` with JSON pointers.
-//! Syntax comes before sense, and all that makes no sense is named, up to a bound.
+//! Fed by `submit` with a body; feeds it with one raw object at a time, and `problem` with
+//! pointers. A body that is no JSON is refused before any item is looked into; after that, all
+//! illegal items are named, up to a limit.
 
 use bytes::Bytes;
 
@@ -10,15 +11,15 @@ use super::problem::Problem;
 use crate::domain::json::{self, Raw};
 use crate::domain::violation::{self, Violation};
 
-/// What an item may have beside what goes into its record: names, white space.
+/// The bytes that an item may have beside those that go into its record: names and white space.
 const ITEM_FRAME_BYTES_MAX: usize = 64 << 10;
 
-/// How the items lie in the body: it tells their pointers, and the form of the answer.
+/// The shape of the body. The pointers to its items and the shape of the answer follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchShape {
-    /// The body is the one item.
+    /// The body is one item, and so is the answer.
     One,
-    /// The body is a list of items.
+    /// The body is a list of items, and the answer a list of receipts.
     List,
 }
 
@@ -32,7 +33,7 @@ impl BatchShape {
     }
 }
 
-/// Pieces whose syntax is right: at least one, and not too many.
+/// Items that are valid JSON: at least one, and not too many.
 #[derive(Debug)]
 pub(super) struct Items {
     pub(super) shape: BatchShape,
@@ -40,7 +41,7 @@ pub(super) struct Items {
 }
 
 impl Items {
-    /// Takes a body apart.
+    /// Splits a body into its items.
     pub(super) fn parse(
         format: BodyFormat,
         body: &Bytes,
@@ -57,9 +58,9 @@ impl Items {
         }
     }
 
-    /// What `parse` makes of each item and the pointer to it. The items are gone with it: they
-    /// would keep the body's memory for as long as the client waits. One that is longer than any
-    /// record may be is refused before it is looked into.
+    /// Calls `parse` with each item and the pointer to it, and returns the results. The items are
+    /// dropped then: they would keep the body's memory for as long as the client waits. An item
+    /// that is longer than any record may be is refused before it is parsed.
     pub(super) fn each<T>(
         self,
         record_bytes_max: usize,
@@ -92,7 +93,7 @@ fn json(body: &Bytes, changes_max: usize) -> Result<Items, Problem> {
     })
 }
 
-/// One item a line; blank lines are none.
+/// Each line is an item; blank lines are skipped.
 fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
     let lines = body.split(|b| *b == b'\n').enumerate();
     let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).take(changes_max + 1).collect();

@@ -1,4 +1,4 @@
-//! What a body is written in: its content type and content encoding.
+//! The content type and content encoding of a body.
 //!
 //! Fed by a request's headers; feeds `items` with the format to read. JSON is always UTF-8.
 
@@ -7,16 +7,16 @@ use actix_web::HttpRequest;
 use super::header;
 use super::problem::Problem;
 
-/// How a body holds its changes.
+/// The format of a body of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyFormat {
-    /// `application/json`: an object, or an array of them.
+    /// `application/json`: an object or an array of objects.
     Json,
-    /// `application/x-ndjson`: an object a line.
+    /// `application/x-ndjson`: an object on each line.
     Lines,
 }
 
-/// The format of a body of changes.
+/// Reads the format of a body of changes from the headers.
 pub(super) fn body_format(request: &HttpRequest) -> Result<BodyFormat, Problem> {
     const ACCEPTED: &str = "application/json or application/x-ndjson";
     refuse_encodings(request)?;
@@ -27,7 +27,7 @@ pub(super) fn body_format(request: &HttpRequest) -> Result<BodyFormat, Problem> 
     }
 }
 
-/// Refuses a body that isn't one JSON text.
+/// Refuses a body whose content type is not JSON.
 pub(super) fn json(request: &HttpRequest) -> Result<(), Problem> {
     const ACCEPTED: &str = "application/json";
     refuse_encodings(request)?;
@@ -37,7 +37,7 @@ pub(super) fn json(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// The type without its parameters, in lower case; a charset other than UTF-8 is refused.
+/// Returns the media type without its parameters, in lower case. Refuses charsets other than UTF-8.
 fn essence(request: &HttpRequest, accepted: &'static str) -> Result<String, Problem> {
     let unsupported = Problem::UnsupportedMediaType { accepted };
     let Some(text) = header::single(request, "Content-Type")? else { return Err(unsupported) };

@@ -1,5 +1,4 @@
-//! `GET /metrics`: what there is to watch, for Prometheus; no tenant is asked for, and none is
-//! named.
+//! `GET /metrics`: all metrics, for Prometheus. No tenant is needed, and none is named.
 //!
 //! Fed by the store's event counts and check, which a few scrapes share, and by what `follow`
 //! counts.
@@ -14,12 +13,12 @@ use super::health;
 use crate::metrics::MEDIA_TYPE;
 use crate::store::EventCounts;
 
-/// How long the store may count.
+/// The longest time that the store's count may take.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long what it counted holds.
+/// The time for which a count is reused.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
-/// All metrics.
+/// Answers with all metrics.
 pub(super) async fn all(gateway: Shared) -> HttpResponse {
     let event_counts = gateway.event_counts.ask(COUNTS_EVERY, event_counts(&gateway)).await;
     let metrics = &gateway.deps.metrics;
@@ -35,7 +34,7 @@ pub(super) async fn all(gateway: Shared) -> HttpResponse {
     HttpResponse::Ok().content_type(MEDIA_TYPE).body(metrics.text())
 }
 
-/// What the store counts, if it does in time.
+/// Asks the store for its event counts; `None` if they don't come in time.
 async fn event_counts(gateway: &Gateway) -> Option<EventCounts> {
     timeout(COUNTS_TIMEOUT, gateway.deps.store.event_counts()).await.ok().and_then(Result::ok)
 }

@@ -1,7 +1,7 @@
-//! What is done around every request: what can't be read is refused, the body is held until the
-//! answer is out, the answer says how it may be kept, and it is counted.
+//! Wraps every request: answers those that the gate refused, holds the body until the answer is
+//! sent, sets the caching headers, and has the request counted.
 //!
-//! Fed by actix before routing; feeds `body_guard` with the body, and `observe` with the answer.
+//! Called by actix before routing; feeds `body_guard` with the body, and `observe` with the answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::body_guard::{leave, take};
 use super::connections::{Connection, Turn};
 use super::observe::observe;
 
-/// Around every request.
+/// Runs a request.
 pub(super) async fn around(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -37,21 +37,22 @@ pub(super) async fn around(
     if is_refused || connection.is_some_and(|connection| connection.ends()) {
         response.response_mut().head_mut().set_connection_type(actix_http::ConnectionType::Close);
     }
-    say_how_it_may_be_kept(&mut response);
+    set_caching_headers(&mut response);
     observe(&response, since.elapsed());
     let unread = take(response.request());
     Ok(response.map_body(|_, body| Answer { body, _unread: unread, _turn: turn }))
 }
 
-/// Nobody keeps it, and what one tenant got is no answer to another.
-fn say_how_it_may_be_kept(response: &mut ServiceResponse) {
+/// No cache may keep an answer, nor give it to another tenant.
+fn set_caching_headers(response: &mut ServiceResponse) {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(VARY, HeaderValue::from_static("X-Okapi-Tenant"));
 }
 
-/// An answer's body, and with it what is left of the request's, and its turn.
+/// The body of an answer. The rest of the request's body and the connection's turn are dropped with
+/// it.
 pub(super) struct Answer {
     body: BoxBody,
     _unread: Payload,

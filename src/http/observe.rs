@@ -1,8 +1,7 @@
-//! Tells of each request once its answer is known: counts and durations, and a line about what was
-//! refused.
+//! Counts each answered request and its duration, and logs each refusal at `debug`.
 //!
-//! Fed by `middleware`; feeds the metrics and the log. Labels are bounded: a target that is no
-//! route is one of them. A line never has a body or a token in it.
+//! Called by `middleware`; feeds the metrics and the log. Labels are bounded: all targets that are
+//! no route share one. A log line never has a body or a token in it.
 
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use super::routes::PATHS;
 use crate::domain::tenant::TenantId;
 use crate::metrics::Request;
 
-/// What a target is counted as that is no route.
+/// The label of a target that is no route.
 const NO_ROUTE: &str = "none";
 
-/// Counts the answer, and tells of a refusal.
+/// Counts the answer, and logs a refusal.
 pub(super) fn observe(response: &ServiceResponse, took: Duration) {
     let request = response.request();
     let Some(gateway) = request.app_data::<Shared>() else { return };
@@ -35,9 +34,9 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
     };
     gateway.deps.metrics.answered(&answered);
     if let Some(problem) = problem {
-        tell(response, &answered, problem);
+        log_refusal(response, &answered, problem);
         if problem.metadata().status == StatusCode::INTERNAL_SERVER_ERROR {
-            // A fault of ours or of the store's data, told once and counted like every trouble.
+            // The fault is ours or the store's. `telemetry` logs it once, and counts repetitions.
             tracing::warn!(
                 problem = problem.metadata().code,
                 why = problem.cause(),
@@ -57,7 +56,7 @@ fn method(method: &Method) -> &'static str {
     ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-fn tell(response: &ServiceResponse, answered: &Request, problem: &Problem) {
+fn log_refusal(response: &ServiceResponse, answered: &Request, problem: &Problem) {
     let extensions = response.request().extensions();
     let tenant = extensions.get::<TenantId>().map_or("", TenantId::as_str);
     let request_id = header::traced(response.request(), REQUEST_ID).unwrap_or_default();

@@ -1,13 +1,13 @@
 //! The segments of a request's path, decoded strictly.
 //!
-//! Fed with the raw target, since actix decodes lossily; feeds the handlers, which look names up.
+//! Fed with the raw target, since actix decodes lossily; feeds the handlers with names.
 
 use actix_web::HttpRequest;
 
 use super::percent;
 use super::problem::Problem;
 
-/// The segments from `first` on (the one behind the leading slash is 0), as many as are asked for.
+/// Returns `N` segments from `first` on; the one after the leading slash is 0.
 pub(super) fn segments<const N: usize>(
     request: &HttpRequest,
     first: usize,

@@ -1,8 +1,9 @@
-//! Percent-encoding (RFC 3986), read strictly: what is no UTF-8 or no escape is refused.
+//! Decodes percent-encoding (RFC 3986) strictly: broken escapes and bytes that are no UTF-8 are
+//! refused.
 //!
-//! Fed with raw pieces of a request's target; feeds `path` and `query`.
+//! Fed with raw parts of a request's target; feeds `path` and `query`.
 
-/// The decoded text; `None` if an escape is broken or the bytes are not UTF-8.
+/// Returns the decoded text; `None` if an escape is broken or the bytes are not UTF-8.
 pub(super) fn decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,30 +1,29 @@
-//! The `Prefer` header (RFC 7240), of which `wait=N` alone is known: answer once published, or
-//! after N seconds.
+//! Reads the `Prefer` header (RFC 7240). The one known preference is `wait=N`: answer once
+//! published, or after N seconds.
 //!
-//! Fed by a request; feeds `submit`. A preference refuses nothing: what isn't known or isn't
-//! understood is ignored, as the RFC has it.
+//! Fed by a request; feeds `submit`. A preference that is unknown or malformed is ignored, as the
+//! RFC has it.
 
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 
-/// The longest wait; who asks for more gets this.
+/// The longest wait. A request for more gets this.
 const WAIT_SECS_MAX: u64 = 60;
 
-/// How long the client would wait for `published`, if it would.
+/// The time for which the client would wait for `published`, if it gave one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Prefer {
     pub(super) wait: Option<Duration>,
 }
 
-/// Reads all `Prefer` headers of the request, which are one list; of several `wait`s the first
-/// counts.
+/// Reads all `Prefer` headers of the request as one list. The first `wait` counts.
 pub(super) fn prefer(request: &HttpRequest) -> Prefer {
     let values = request.headers().get_all("Prefer");
     Prefer { wait: values.filter_map(|value| wait(value.to_str().ok()?)).next().flatten() }
 }
 
-/// The first `wait` in a list of preferences; the inner `None` is one that is no number.
+/// Finds the first `wait` in a list of preferences. The inner `None` is a `wait` without a number.
 fn wait(list: &str) -> Option<Option<Duration>> {
     unquoted_split(list, ',').find_map(|preference| {
         let preference = unquoted_split(preference, ';').next().unwrap_or_default();
@@ -33,7 +32,7 @@ fn wait(list: &str) -> Option<Option<Duration>> {
     })
 }
 
-/// Splits at `separator` where it stands outside quotes.
+/// Splits at each `separator` that is outside quotes.
 fn unquoted_split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {

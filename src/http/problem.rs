@@ -1,13 +1,12 @@
-//! Problems: the only place that makes answers of errors.
+//! Every error that a client may get.
 //!
-//! Fed by every file of this room; feeds clients with RFC 9457's `application/problem+json` that
-//! carries FOLIO's `errors` too. The exhaustive match gives each problem one permanent id.
+//! Made by every file of this room. `metadata` gives each problem its permanent id and status, and
+//! `answer` writes it as RFC 9457's `application/problem+json`, with FOLIO's `errors` in it.
 
 mod answer;
 mod metadata;
 
 use std::error::Error;
-use std::fmt::Display;
 
 use crate::domain::Invalid;
 use crate::domain::conflict::With;
@@ -23,7 +22,7 @@ use crate::store;
 /// The most names that are listed.
 const LISTED_MAX: usize = 100;
 
-/// What can be wrong; the message is the answer's detail.
+/// An error; its message is the answer's detail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("x-okapi-tenant header must be provided")]
@@ -50,9 +49,9 @@ pub(super) enum Problem {
     ConnectionsFull,
     #[error("no such route")]
     NotFound,
-    #[error("`{}` is not a known entity of this tenant; known are {}", clip(&.0.asked), some(&.0.known))]
+    #[error("{}", unknown("entity", .0))]
     UnknownEntity(Unknown),
-    #[error("`{}` is not a known process event of this tenant; known are {}", clip(&.0.asked), some(&.0.known))]
+    #[error("{}", unknown("process event", .0))]
     UnknownProcessEvent(Unknown),
     #[error("tenant `{0}` is not enabled")]
     TenantNotEnabled(TenantId),
@@ -114,24 +113,24 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// A path segment that breaks its rule.
+    /// The problem of a path segment that breaks a rule.
     pub(super) fn bad_path(segment: &str, rule: &'static str) -> Self {
         Self::BadPath { segment: segment.to_owned(), rule }
     }
 
-    /// Bytes that are no JSON text; `place` says where they stand, for a reader.
+    /// The problem of bytes that are no JSON text. `place` says in plain words where they are.
     pub(super) fn syntax(pointer: Option<String>, place: String, error: SyntaxError) -> Self {
         Self::Syntax { pointer, place, error }
     }
 
-    /// What the store said, for the log; an answer doesn't tell it.
+    /// Returns the store's error, for the log; no answer shows it.
     pub(super) fn cause(&self) -> String {
         self.source().map(ToString::to_string).unwrap_or_default()
     }
 }
 
 impl From<store::Error> for Problem {
-    /// Of a read, where nothing can have been written.
+    /// For requests that write nothing.
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Gone(_) => {
@@ -142,7 +141,7 @@ impl From<store::Error> for Problem {
     }
 }
 
-/// So much of a text as an answer shows.
+/// Cuts a text to the length that an answer may show.
 fn clip(text: &str) -> String {
     const CHARS_MAX: usize = 2048;
     match text.char_indices().nth(CHARS_MAX) {
@@ -151,14 +150,15 @@ fn clip(text: &str) -> String {
     }
 }
 
-fn some(names: &[String]) -> impl Display {
-    match names {
+fn unknown(what: &str, name: &Unknown) -> String {
+    let known = match &name.known[..] {
         [] => "none".to_owned(),
         names => names.iter().take(LISTED_MAX).cloned().collect::<Vec<_>>().join(", "),
-    }
+    };
+    format!("`{}` is not a known {what} of this tenant; known are {known}", clip(&name.asked))
 }
 
-/// Which part of the body is meant, in front of what is wrong with it.
+/// Names the part of the body that a message is about, in front of it.
 fn at(pointer: &str) -> String {
     match pointer {
         "" => "the body: ".to_owned(),

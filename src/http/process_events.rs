@@ -1,4 +1,4 @@
-//! `POST /process-events/{producer}/{event}`: news that is not about one entity's record.
+//! `POST /process-events/{producer}/{event}`: events that are not about one record of an entity.
 //!
 //! Fed by modules; feeds `submit` with a draft of each. The same bodies and answers as for changes.
 
@@ -10,6 +10,12 @@ use super::path;
 use super::problem::Problem;
 use super::submit::submit;
 
+#[tracing::instrument(
+    name = "post_process_events",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
 pub(super) async fn post(
     context: TenantContext,
     request: HttpRequest,

@@ -1,18 +1,20 @@
-//! A request's query: known parameters, each at most once, none of them empty.
+//! Parses a request's query: known parameters, each at most once, none of them empty.
 //!
-//! Fed with the raw query string; feeds `log`. Form encoding: `+` is a space.
+//! Fed with the raw query string; feeds `domain_events::list`. In form
+//! encoding, `+` is a space.
 
 use std::fmt::Display;
 
 use super::percent;
 use super::problem::Problem;
 
-/// Decoded names and values.
+/// The parameters, decoded.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Refuses names that aren't `known`, doubled ones, and what is not percent-encoded UTF-8.
+    /// Refuses names that aren't `known`, repeated names, empty values, and text that is not
+    /// percent-encoded UTF-8.
     pub(super) fn parse(raw: &str, known: &[&'static str]) -> Result<Self, Problem> {
         let mut query = Self(Vec::new());
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
@@ -35,12 +37,12 @@ impl Query {
         Ok(query)
     }
 
-    /// One parameter's text.
+    /// Returns the text of a parameter.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
-    /// One parameter, parsed.
+    /// Returns the parsed value of a parameter.
     pub(super) fn parsed<T, E: Display>(
         &self,
         name: &str,

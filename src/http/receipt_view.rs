@@ -1,6 +1,6 @@
-//! A receipt as its client reads it.
+//! The JSON of a receipt.
 //!
-//! Fed by `submit` with what `intake` built; each is written into the answer, and none is kept.
+//! Fed by `submit` with the receipts that `intake` built. Each is written straight into the answer.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use crate::domain::position::LogId;
 use crate::follow::published::PublishedUpTo;
 use crate::intake::{Posted, Receipt};
 
-/// One receipt, and whether its event is published.
+/// A receipt, and whether its event is published.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReceiptView<'a> {
@@ -52,7 +52,7 @@ impl Serialize for ReceiptViews<'_> {
     }
 }
 
-/// What is written as its text.
+/// A JSON string with the value's text.
 struct Text<'a>(&'a dyn Display);
 
 impl Serialize for Text<'_> {

@@ -1,6 +1,6 @@
-//! The whole surface: every route, and what answers it.
+//! The route table: every path of the HTTP surface, and the handler that answers it.
 //!
-//! Fed by `server`, which serves it; read by `observe`, which counts by it.
+//! Read by `server`, which serves the routes, and by `observe`, which counts requests by path.
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
@@ -10,10 +10,10 @@ use super::{delete_all, domain_events, health, metrics, parked, process_events};
 
 macro_rules! routes {
     ($($method:ident $path:literal => $handler:path;)*) => {
-        /// Every route's path.
+        /// The path of every route.
         pub(super) const PATHS: &[&str] = &[$($path),*];
 
-        /// Gives the app every route.
+        /// Adds every route to the app.
         pub(super) fn routes(app: &mut web::ServiceConfig) {
             app$(.service($method($path, $handler)))*.default_service(web::to(no_route));
         }

@@ -1,7 +1,7 @@
-//! The server: workers, each with its connections behind their gates.
+//! The HTTP server: actix's workers, with a gate in front of each connection.
 //!
-//! Fed by `app` with `HttpDeps` and a listener; feeds the routes. It is actix's own server, put
-//! together here because what comes from a socket goes through a `gate` first.
+//! Fed by `app` with `HttpDeps` and a listener; feeds the routes. The server is actix's own; it is
+//! put together here so that every socket is read through a `gate`.
 
 use std::future::ready;
 use std::net::TcpListener;
@@ -22,12 +22,12 @@ use super::gateway::{Gateway, HttpDeps, Shared};
 use super::middleware;
 use super::routes::routes;
 
-/// How long an idle connection is kept.
+/// The time for which an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a client may still send that didn't read its answer.
+/// The time for which a client may go on sending that has not read its answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The server on that listener; it runs when it is awaited, and stops by its handle alone.
+/// Builds the server on that listener. It runs when it is awaited, and only its handle stops it.
 pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> {
     let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } =
         deps.config;
@@ -40,7 +40,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     };
     let builder = Server::build()
         .workers(workers)
-        // Of each worker: whom to let in is told by `connections`. Who has lost its place takes a
+        // For each worker. `connections` decides whom to let in; an evicted connection takes a
         // moment to leave.
         .max_concurrent_connections(connections_max + 2 * EXTRA_MAX)
         .shutdown_timeout(shutdown_timeout.as_secs().max(1))
@@ -58,7 +58,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
                 async move { stopping.notified().await }
             })
             .keep_alive(KEEP_ALIVE)
-            // The gate times heads, all of them; actix that of a connection's first request alone.
+            // The gate times every head; actix would time that of the first request alone.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(|gate: &Gate, data| drop(data.insert(gate.connection())))

@@ -1,8 +1,8 @@
-//! From a request's body to its answer: what is the same for all that is posted.
+//! Posts a request's body and answers with receipts: the part that all posting routes share.
 //!
-//! Fed by the posting handlers; feeds `intake` with drafts, and answers once they are durable. The
-//! append runs in a task of its own: a handler is dropped when its client leaves, but what was
-//! posted whole is appended all the same, and its body counts until then.
+//! Called by the posting handlers; feeds `intake` with drafts, and answers once they are durable.
+//! The append runs in a task of its own: actix drops a handler when its client leaves, but a body
+//! that arrived whole is appended all the same, and its memory counts until then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,9 +106,9 @@ fn refusal(error: PostError, tenant: &TenantId, shape: BatchShape) -> Problem {
     }
 }
 
-/// How far the log is published, after the wait that the client asked for, if there is room to
-/// wait, and that wait; nothing of what is new by now is. The batch is durable: a store that can't
-/// tell now doesn't make a failure of it.
+/// Returns how far the log is published, and the wait that was granted. Waits if the client asked
+/// for it and there is room for another waiter; without a wait, no new event is published yet. The
+/// drafts are durable: if the store can't be read now, they are told as not yet published.
 async fn published_up_to(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -118,9 +118,7 @@ async fn published_up_to(
     let published = &gateway.deps.published;
     let share = prefer.wait.and_then(|wait| room_to_wait(gateway, tenant, wait));
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
-    let positions = || posted.receipts.iter().map(|receipt| receipt.position);
-    let (first, last) =
-        (positions().min().unwrap_or_default(), positions().max().unwrap_or_default());
+    let (first, last) = posted.positions();
     let told = match (waits, posted.repeats) {
         (Some(patience), _) => published.wait(tenant, posted.log_id, first, last, patience).await,
         (None, Repeats::Found) => published.up_to(tenant, first).await,
@@ -131,13 +129,13 @@ async fn published_up_to(
         published.nothing_yet()
     });
     match posted.repeats {
-        // The topics and keys of then are not known, and so not what is parked of them.
+        // Their topics and keys are unknown, so nobody can say whether they are parked.
         Repeats::Unreadable => (published.nothing_yet(), waits),
         Repeats::None | Repeats::Found => (up_to, waits),
     }
 }
 
-/// A waiter's share, where anybody would wait; it may be one of nothing.
+/// Takes a waiter's share; an empty one if the request would not wait. `None` if there is no room.
 fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<Share> {
     let waits = !wait.is_zero() && gateway.deps.published.has_relay();
     match gateway.waiters.take(tenant, usize::from(waits)) {

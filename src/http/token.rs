@@ -1,7 +1,7 @@
-//! Who calls: the seam where a request's token is judged, in the way that is configured.
+//! Authenticates the caller of a request, in the way that `AUTH_MODE` says.
 //!
-//! Asked by `context` before anything else of a request is looked at; feeds it with the caller. A
-//! token is never kept, logged or sent on.
+//! Called by `context` before anything else of a request is read; feeds it with the caller. A token
+//! is never kept, logged or passed on.
 
 use actix_web::HttpRequest;
 
@@ -9,24 +9,25 @@ use super::header;
 use super::problem::Problem;
 use crate::domain::tenant::TenantId;
 
-/// How callers are told: `AUTH_MODE`.
+/// How callers are authenticated: `AUTH_MODE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// Okapi or a sidecar in front has checked the token, and that its tenant is the header's.
+    /// Okapi or a sidecar in front of the gateway has checked the token, and that its tenant is the
+    /// header's.
     Perimeter,
 }
 
-/// Who calls, as far as the token is believed.
+/// The caller of a request, as far as the token is trusted.
 pub(super) struct Caller {
     pub(super) tenant: TenantId,
 }
 
 impl Auth {
-    /// The caller, whose tenant is the one that the request names.
+    /// Returns the caller, whose tenant is the one that the request names.
     pub(super) fn caller(self, request: &HttpRequest) -> Result<Caller, Problem> {
         let tenant = named_tenant(request)?;
         match self {
-            // The token is the perimeter's: it isn't looked at.
+            // The perimeter has checked the token: it is not read here.
             Self::Perimeter => Ok(Caller { tenant }),
         }
     }

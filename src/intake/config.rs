@@ -1,21 +1,21 @@
-//! Limits of what is posted, and of what waits for the store.
+//! The limits of a post, and of the batches that wait for the store.
 //!
 //! Built by the room `config`; read by `GroupCommit` and `queue`.
 
 /// How large a record may be, how much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Batches that may wait at each writer.
+    /// The most batches that wait at each writer.
     pub queue_batches_max: usize,
-    /// Bytes that may wait in all.
+    /// The most bytes that wait in all.
     pub queue_bytes_max: usize,
-    /// Bytes of one tenant that may wait; a single batch may be larger.
+    /// The most bytes of one tenant that wait; a single batch may be larger.
     pub tenant_bytes_max: usize,
-    /// Drafts that share a commit, at most; but a batch is never split.
+    /// The most drafts that share a commit; a larger batch is not split.
     pub group_drafts_max: usize,
-    /// Bytes that share a commit, at most; but a batch is never split.
+    /// The most bytes that share a commit; a larger batch is not split.
     pub group_bytes_max: usize,
-    /// A sealed record, in bytes: Kafka's `MAX_REQUEST_SIZE`.
+    /// The most bytes of a sealed record: Kafka's `MAX_REQUEST_SIZE`.
     pub record_bytes_max: usize,
 }
 

@@ -1,28 +1,29 @@
-//! Why a batch is not in the log.
+//! The reasons why a batch is not in the log.
 //!
-//! Made by `GroupCommit` and `writer`; read by whoever posts.
+//! Made by `Intake`, `GroupCommit` and `writer`; read by `http`.
 
 use crate::domain::conflict::Conflict;
 use crate::domain::event::EventId;
 use crate::domain::tenant::TenantId;
 use crate::store;
 
-/// Why a batch is not in the log; nothing of it was written.
+/// The reason why a batch is not in the log. Unless the store's error is `Unknown`, nothing of it
+/// was written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// Too much waits already: try later.
+    /// Too many bytes or batches wait already: try later.
     #[error("too many changes wait for the store")]
     Full,
-    /// Too much of this tenant waits already: try later.
+    /// Too many bytes of this tenant wait already: try later.
     #[error("too many changes of tenant `{0}` wait for the store")]
     TenantFull(TenantId),
-    /// An event id is in the log with other content.
+    /// An event id stands for other content.
     #[error("the event id of change {} stands for other content: {}", .0.index, .0.with)]
     Conflict(Conflict),
     /// The tenant is not enabled.
     #[error("the tenant is not enabled")]
     NotEnabled,
-    /// The store takes writes, but not this batch, and will not if it comes again.
+    /// The store takes writes, but refuses this batch, and would refuse it again.
     #[error("the store takes writes, but not this batch: {}", .0.why())]
     Unstorable(#[source] store::Error),
     /// The store failed.
@@ -30,7 +31,7 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Why a post is not in the log, or not known to be.
+/// The reason why a post is not in the log, or not known to be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PostError {
     /// A draft's record would be too large. Nothing was written.
@@ -46,7 +47,7 @@ pub enum PostError {
     OutcomeUnknown {
         /// The drafts' event ids, in order.
         event_ids: Vec<EventId>,
-        /// What the store said.
+        /// The store's error.
         source: store::Error,
     },
     /// Nothing was written.

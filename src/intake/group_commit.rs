@@ -1,9 +1,9 @@
-//! Group commit: batches on their way into the log, many requests to a commit.
+//! Group commit: the batches of many requests share one commit.
 //!
-//! Fed by `Intake::post`; feeds `writer` through a `queue` each, then whoever waits. Requests that
-//! arrive while a commit is under way share the next one. A batch that is in the queue is appended
-//! whether its client still waits or not, and whatever the store has against others of its commit.
-//! Memory is bounded: what doesn't fit is refused at once, and nothing of it was written.
+//! Fed by `Intake::post`; feeds each `writer` through its `queue`. Requests that arrive while a
+//! commit is under way share the next one. A batch in the queue is appended even if its client has
+//! left, and even if the store refuses another batch of its commit. Memory is bounded: a batch that
+//! finds no room is refused at once, and nothing of it is written.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::tasks::{Ended, Tasks};
 pub struct Appended {
     /// The tenant's log.
     pub log_id: LogId,
-    /// What it held.
+    /// The drafts of the batch.
     pub drafts: Vec<Draft>,
     /// One per draft, in order.
     pub receipts: Vec<Receipt>,
@@ -34,7 +34,7 @@ pub struct Appended {
     pub repeated: bool,
 }
 
-/// The queues of what is to be appended.
+/// The queues of batches that wait for their commit.
 pub struct GroupCommit {
     queues: Vec<mpsc::Sender<Job>>,
     waiting: Arc<Shares>,
@@ -44,12 +44,12 @@ pub struct GroupCommit {
 pub struct Writers(Tasks);
 
 impl Writers {
-    /// The next one to end, which none does while there is a [`GroupCommit`].
+    /// Waits for a writer to end. None does while there is a [`GroupCommit`].
     pub async fn ended(&mut self) -> Ended {
         self.0.ended().await
     }
 
-    /// Waits until all that was queued is in the log or refused. Returns the writer that panicked,
+    /// Waits until every queued batch is in the log or refused. Returns the writer that panicked,
     /// if one did.
     pub async fn finish(self) -> Option<Ended> {
         self.0.finish().await
@@ -57,7 +57,7 @@ impl Writers {
 }
 
 impl GroupCommit {
-    /// Starts as many writers as the store likes.
+    /// Starts as many writers as the store prefers.
     pub fn start(config: &Config, store: &Arc<dyn Store>, wake: &Wake) -> (Self, Writers) {
         let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
         for writer in 0..store.writers() {

@@ -1,9 +1,9 @@
-//! What waits for one writer, and how much of it shares the next commit.
+//! The queue of one writer: it forms the group of batches that share the next commit.
 //!
-//! Fed by `group_commit`; feeds `writer`. A commit takes all that waits, up to the limits of a group.
-//! While a group is smaller than the store likes it, those who were just answered may still join
-//! it: clients that post one change after the other would else share the commits by halves, each
-//! waiting for the other half's.
+//! Fed by `group_commit`; feeds `writer`. A group takes all batches that wait, up to its limits.
+//! While it is smaller than the store prefers, it waits a moment for the clients that were just
+//! answered: clients that post one change after the other would otherwise fall into two halves,
+//! each waiting for the other half's commit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +17,29 @@ use crate::domain::draft::Draft;
 use crate::shares::Share;
 use crate::store::{Batch, Outcome, Store};
 
-/// How long after its answer a client is expected back: a few round trips.
+/// The time within which an answered client is expected to post again: a few round trips.
 const LINGER: Duration = Duration::from_millis(3);
 
-/// What became of a batch, and the drafts that it held.
+/// The outcome of a batch, and the drafts that it held.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
     pub(super) drafts: Vec<Draft>,
 }
 
+/// A batch that waits for its commit.
 pub(super) struct Job {
     pub(super) batch: Batch,
     pub(super) reply: oneshot::Sender<Result<Answer, Error>>,
     pub(super) share: Share,
 }
 
+/// The batches that wait for one writer.
 pub(super) struct Queue {
     jobs: mpsc::Receiver<Job>,
-    /// What didn't fit into the last group.
+    /// The batch that didn't fit into the last group.
     left: Option<Job>,
-    /// How many jobs the last group had.
+    /// The number of jobs in the last group.
     answered: usize,
     drafts_min: usize,
     drafts_max: usize,
@@ -57,8 +59,8 @@ impl Queue {
         }
     }
 
-    /// What is to be committed next, once the last group is answered; nothing when the queue is
-    /// closed and empty.
+    /// Forms the next group, once the last one is answered. Returns `None` when the queue is closed
+    /// and empty.
     pub(super) async fn group(&mut self) -> Option<Vec<Job>> {
         let until = Instant::now() + LINGER;
         let expected = self.answered + usize::from(self.left.is_some()) + self.jobs.len();
@@ -83,7 +85,7 @@ impl Queue {
         Some(group)
     }
 
-    /// What waits already, or else comes up to then.
+    /// Returns the next job that waits, or that comes until then.
     async fn next(&mut self, until: Option<Instant>) -> Option<Job> {
         match (self.jobs.try_recv(), until) {
             (Ok(job), _) => Some(job),

@@ -1,7 +1,8 @@
-//! Receipts: what whoever posted gets for each draft, built once it is durable.
+//! The receipts of a post: one for each draft, built once the drafts are durable.
 //!
-//! Fed by `Intake::post` with what became of a batch; read by `http`. An event that was in the log
-//! before is told as it stands there: settings may give it another topic and key by now.
+//! Fed by `Intake::post` with the outcome of a batch; read by `http`. The receipt of an event that
+//! was in the log before has the topic and key of the log: by the settings of today the draft may
+//! have others.
 
 use crate::domain::draft::Draft;
 use crate::domain::event::{EventId, EventType};
@@ -30,13 +31,13 @@ pub struct Posted {
 pub enum Repeats {
     /// None was.
     None,
-    /// Some were, and are told as they stand there.
+    /// Some were; their topics and keys are those of the log.
     Found,
-    /// Some were, but the store could not be read: topics and keys are those of the drafts.
+    /// Some were, but the store could not be read: their topics and keys are those of the drafts.
     Unreadable,
 }
 
-/// A draft's place in the log, the first time that it was posted.
+/// The place of an event in the log: if it was posted before, its place of then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The event's id.
@@ -47,9 +48,9 @@ pub struct Receipt {
     pub key: Key,
     /// The event's type.
     pub event_type: EventType,
-    /// Its position in the tenant's log.
+    /// The event's position in the tenant's log.
     pub position: Position,
-    /// When it was appended, by the store's clock.
+    /// The time of the append, by the store's clock.
     pub time: Time,
 }
 
@@ -64,12 +65,19 @@ impl Posted {
             if repeats == Repeats::Found
                 && let Err(error) = receipt.correct(store, tenant).await
             {
-                tracing::warn!(%tenant, %error, "failed to read the events that were posted before");
+                tracing::warn!(%tenant, %error, "failed to read the events that were posted \
+                                                 before");
                 repeats = Repeats::Unreadable;
             }
             receipts.push(receipt);
         }
         Self { log_id, receipts, repeats }
+    }
+
+    /// The lowest and the highest position of its events.
+    pub fn positions(&self) -> (Position, Position) {
+        let positions = || self.receipts.iter().map(|receipt| receipt.position);
+        (positions().min().unwrap_or_default(), positions().max().unwrap_or_default())
     }
 }
 

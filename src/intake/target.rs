@@ -1,8 +1,7 @@
-//! Where a request's drafts go: the names of its path, looked up in the tenant's settings.
+//! The entity or process event that a request names, found in the tenant's settings.
 //!
-//! Made by `Intake` before a body is read; feeds whoever posts with drafts, each of which has an
-//! event id, the module's own or a new one. Always true: a draft goes to the topic that the
-//! settings give to what was named.
+//! Made by `Intake` before the body is read; makes a draft of each item of the body. Every draft
+//! has an event id, the module's own or a new one, and the topic of the settings.
 
 use crate::clock::Clock;
 use crate::domain::draft::{Draft, Origin, Place, Posting};
@@ -33,13 +32,13 @@ impl<'a> EntityTarget<'a> {
         Ok(Self { entity, posting: Posting { place, origin: origin.clone() }, clock })
     }
 
-    /// The draft of a posted change; `at` is the JSON pointer to it. All that is illegal is named.
+    /// Makes the draft of a posted change; `at` is the JSON pointer to it. An error lists every
+    /// violation.
     pub fn change(&self, item: &Raw, at: &str) -> Result<Draft, Vec<Violation>> {
         change::parse(item, at, self.entity, &self.posting, || self.clock.new_event_id())
     }
 
-    /// The draft that says that every record of the entity is gone, with what the module says of
-    /// it, if anything.
+    /// Makes the draft of a DELETE_ALL; `item` is the request's body, if it has one.
     pub fn delete_all(self, item: Option<&Raw>) -> Result<Draft, Vec<Violation>> {
         let given = item.map(delete_all::parse).transpose()?.flatten();
         let event_id = given.unwrap_or_else(|| self.clock.new_event_id());
@@ -68,8 +67,8 @@ impl<'a> ProcessEventTarget<'a> {
         Ok(Self { event, posting: Posting { place, origin: origin.clone() }, clock })
     }
 
-    /// The draft of a posted process event; `at` is the JSON pointer to it. All that is illegal is
-    /// named.
+    /// Makes the draft of a posted process event; `at` is the JSON pointer to it. An error lists
+    /// every violation.
     pub fn process_event(&self, item: &Raw, at: &str) -> Result<Draft, Vec<Violation>> {
         process_event::parse(item, at, self.event, &self.posting, || self.clock.new_event_id())
     }

@@ -1,8 +1,9 @@
-//! One writer: appends what waits in one commit, answers, wakes.
+//! One writer: it appends a group of batches in one commit, answers the clients and wakes the
+//! lanes.
 //!
-//! Fed by its `queue` with a group of batches after the other; feeds the store. Always true: a
-//! group that fails while the store takes writes is tried again by halves, so that a batch that the
-//! store can't take fails alone, and the others are in the log.
+//! Fed by its `queue` with one group after the other; feeds the store. Always true: a group that
+//! fails while the store takes writes is tried again by halves, so that a batch that the store
+//! refuses fails alone, and the others are in the log.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -16,10 +17,11 @@ use super::queue::{Answer, Job, Queue};
 use crate::domain::lane::Lane;
 use crate::store::{self, Batch, Outcome, Store};
 
-/// How often a commit of unknown outcome is asked for again, and how long before the first time.
+/// The number of times that a commit of unknown outcome is appended again, and the pause before the
+/// first time, which doubles.
 const ASK_AGAIN_MAX: u32 = 6;
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// How long a group that failed is tried by halves: the next one waits meanwhile.
+/// The time for which a failed group is tried by halves; the next group waits meanwhile.
 const BISECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Called with the lane of every tenant that has new events.
@@ -35,7 +37,7 @@ pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
 /// A part of a group, to be appended whole.
 struct Part {
     range: Range<usize>,
-    /// Whether an append that it was part of may have been committed.
+    /// Whether an append that contained it may have been committed.
     unknown: bool,
 }
 
@@ -47,6 +49,7 @@ impl Part {
     }
 }
 
+#[tracing::instrument(level = "debug", skip_all, fields(batches = group.len()))]
 async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     let (mut batches, mut replies) =
         (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
@@ -59,7 +62,7 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     while let Some(mut part) = parts.pop() {
         let range = part.range.clone();
         let (batches, replies) = (&mut batches[range.clone()], &mut replies[range]);
-        // A client that is gone has no ear for its answer; its events are in the log all the same.
+        // A client that has left reads no answer; its events are in the log all the same.
         let answers = replies.iter_mut().filter_map(Option::take).map(|(reply, _share)| reply);
         match append(batches, part.unknown, store).await {
             Ok(outcomes) => {
@@ -74,7 +77,7 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
                 tracing::warn!(%error, batches = batches.len(), "failed to append; tries the \
                     halves");
                 part.unknown = matches!(error, store::Error::Unknown(_));
-                // The first half is on top: a tenant's batches stay in their order.
+                // The first half is tried first: a tenant's batches stay in their order.
                 parts.extend(part.halves().into_iter().rev());
             }
             Err(error) => {
@@ -85,10 +88,10 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     }
 }
 
-/// Whether the store fails, or what a group holds.
+/// Decides whether the store fails or the group has a batch that it refuses.
 #[derive(Default)]
 struct Bisection {
-    /// Since the first failure: whether the store took a write then, and when patience ends.
+    /// From the first failure on: whether the store took a write then, and when to give up.
     begun: Option<(bool, Instant)>,
 }
 
@@ -103,13 +106,14 @@ impl Bisection {
         }
     }
 
-    /// Whether halves may succeed where the whole did not.
+    /// Whether to try the halves of a group that failed.
     async fn goes_on(&mut self, store: &Arc<dyn Store>) -> bool {
         let (takes_writes, until) = self.takes_writes(store).await;
         takes_writes && Instant::now() < until
     }
 
-    /// Whether a store that takes writes will never take this one batch.
+    /// Returns the error to answer: `Unstorable` if a store that takes writes refuses this one
+    /// batch.
     async fn blamed(
         &mut self,
         error: store::Error,
@@ -132,9 +136,9 @@ impl Bisection {
     }
 }
 
-/// Appends, and asks again while the outcome is unknown: the drafts have their ids, so a commit
-/// that did happen answers with the receipts of then. What is `unknown` already was asked for long
-/// enough.
+/// Appends, and appends again while the outcome is unknown: the drafts have their ids, so if the
+/// commit did happen, the store answers with its receipts. A part whose outcome is `unknown`
+/// already was appended often enough.
 async fn append(
     batches: &[Batch],
     unknown: bool,
@@ -156,7 +160,7 @@ async fn append(
     outcome
 }
 
-/// Where the first commit may still have happened only an answer ends the asking.
+/// Appends. If an earlier commit may have happened, any error leaves the outcome unknown.
 async fn again(
     batches: &[Batch],
     unknown: bool,

@@ -1,6 +1,6 @@
 //! `GET /domain-events/{eventId}`: one event of a tenant's log.
 //!
-//! Fed by the store; feeds tenant admins. An event of another tenant is not found.
+//! Reads the store; feeds tenant admins. An event of another tenant is not found.
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -13,6 +13,12 @@ use crate::http::gateway::Shared;
 use crate::http::path;
 use crate::http::problem::Problem;
 
+#[tracing::instrument(
+    name = "get_event",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
 pub(in crate::http) async fn get(
     context: TenantContext,
     request: HttpRequest,

@@ -1,7 +1,7 @@
 //! `GET /domain-events`: a tenant's log, page by page.
 //!
-//! Fed by the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
-//! bytes and rows looked at, so one that is empty may still have a next.
+//! Reads the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
+//! bytes and rows scanned, so an empty page may still have a `next`.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -28,13 +28,19 @@ const PAGE_BYTES_MAX: usize = 4 << 20;
 const PAGE_ROWS_MAX: usize = 2_000;
 const PARAMETERS: [&str; 8] = ["producer", "entity", "key", "type", "from", "to", "after", "limit"];
 
-/// A page; `next` is what to ask `after` next, `null` at the log's end.
+/// A page. `next` is the `after` of the next request, `null` at the head of the log.
 #[derive(Serialize)]
 struct Page<'a> {
     events: Vec<Event<'a>>,
     next: Option<u64>,
 }
 
+#[tracing::instrument(
+    name = "list_events",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
 pub(in crate::http) async fn list(
     context: TenantContext,
     request: HttpRequest,
@@ -45,7 +51,7 @@ pub(in crate::http) async fn list(
     let scan = scan(&gateway, tenant, &query)?;
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
     let _turn = turn(&gateway, tenant).await?;
-    // Asked first: an event that is published meanwhile is told late, not early.
+    // Read first: an event that is published meanwhile is told late, not early.
     let up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
     let slices = gateway.deps.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
@@ -72,7 +78,7 @@ fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Pro
     })
 }
 
-/// The topics of the entities that are asked for; none is any, process events included.
+/// The topics of the entities that are asked for. No topic means all, process events included.
 fn topics(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -92,7 +98,7 @@ fn limit(text: &str) -> Result<usize, &'static str> {
     number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
 }
 
-/// One of the four types of domain events, or a process event's name.
+/// Checks that the text is one of the four types of domain events or a process event's name.
 fn event_type(text: &str) -> Result<String, Invalid> {
     if let EventType::Process(name) = EventType::from_column(text) {
         EventName::parse(&name)?;

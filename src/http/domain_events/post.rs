@@ -1,4 +1,4 @@
-//! `POST /domain-events/{producer}/{entity}`: changes of one entity's records.
+//! `POST /domain-events/{producer}/{entity}`: changes of an entity's records.
 //!
 //! Fed by modules; feeds `submit` with a draft of each. A batch is accepted whole or not at all.
 
@@ -10,6 +10,12 @@ use crate::http::path;
 use crate::http::problem::Problem;
 use crate::http::submit::submit;
 
+#[tracing::instrument(
+    name = "post_changes",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
 pub(in crate::http) async fn post(
     context: TenantContext,
     request: HttpRequest,

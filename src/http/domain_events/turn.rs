@@ -1,8 +1,7 @@
-//! A reader's turn: so many reads of the logs at once, and no more than a share of them for one
-//! tenant.
+//! Limits the reads of the logs: so many at once, and for one tenant no more than its share.
 //!
-//! Asked by `list` and `get` before they read; the store's other readers are for those who follow
-//! it.
+//! Called by `list` and `get` before they read. The store's other readers are left to the
+//! followers.
 
 use std::time::Duration;
 
@@ -14,10 +13,11 @@ use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 use crate::shares::{Full, Share};
 
+/// The longest wait for a turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Waits for its turn to read, but not for long. Of one tenant only so many may wait, so that the
-/// others' turns come in time.
+/// Waits for a turn to read, but not for long. Only so many requests of one tenant may wait, so
+/// that the others' turns come in time.
 pub(super) async fn turn<'a>(
     gateway: &'a Gateway,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! A sealed event as a reader sees it.
+//! The JSON of an event, as readers see it.
 //!
 //! Fed by `list` and `get` with envelopes; the payload goes out byte for byte as it was stored.
 
@@ -28,7 +28,7 @@ pub(super) struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The event, and whether it is published.
+    /// Shows an event, and whether it is published.
     pub(super) fn new(envelope: &'a Envelope, up_to: &PublishedUpTo) -> Result<Self, Problem> {
         let payload = serde_json::from_slice(&envelope.payload).map_err(|e| {
             store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position))

@@ -1,9 +1,9 @@
-//! Where a request's body ends: so many bytes, or chunk by chunk.
+//! Finds the end of a request's body, which has a length or comes in chunks.
 //!
-//! Fed by `gate` with bytes as they come; reads them as actix does, which takes the body apart.
-//! What it would not take is told.
+//! Fed by `gate` with bytes as they come. It reads them as actix does, which decodes the chunks;
+//! framing that actix would refuse is an error here too.
 
-/// A body, as far as it hasn't come.
+/// The part of a body that has not come yet.
 pub(super) enum Body {
     /// So many bytes.
     Sized(u64),
@@ -11,20 +11,20 @@ pub(super) enum Body {
     Chunked(Chunk),
 }
 
-/// What a chunked body's next byte is part of.
+/// The part of a chunked body that the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunk {
-    /// A chunk's size, none of whose digits has come.
+    /// A chunk's size, before its first digit.
     Begin,
-    /// A chunk's size, as far as it has come.
+    /// A chunk's size, with the number so far.
     Size(u64),
-    /// White space behind the size.
+    /// White space after the size.
     Space(u64),
     /// A chunk's extension.
     Extension(u64),
     /// The end of the size's line.
     SizeEnd(u64),
-    /// The bytes of a chunk that haven't come.
+    /// The data of a chunk, with the number of bytes that have not come.
     Data(u64),
     DataEnd,
     DataEndLine,
@@ -42,7 +42,7 @@ impl Body {
         matches!(self, Self::Sized(0) | Self::Chunked(Chunk::Over))
     }
 
-    /// How many of these bytes belong to it; why, if it is none.
+    /// Returns how many of these bytes belong to the body, or why they are malformed.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         match self {
             Self::Sized(left) => Ok(take(left, bytes.len())),

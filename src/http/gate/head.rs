@@ -1,8 +1,8 @@
-//! A request's head, judged before actix sees it.
+//! Checks a request's head before actix reads it.
 //!
-//! Fed by `gate` with the bytes that have come; `httparse`, actix's own parser, reads them. All
-//! that actix would refuse without a word is refused here with one, by the same rules; what isn't,
-//! tells where the body ends. An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and
+//! Fed by `gate` with the received bytes, which `httparse`, actix's own parser, reads. A head that
+//! actix would refuse without an explanation is refused here with one, by the same rules; any other
+//! tells where its body ends. An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and
 //! actix does not.
 
 use actix_web::http::{Method, Uri};
@@ -12,30 +12,30 @@ use super::body::{Body, Chunk};
 use crate::http::problem::Problem;
 
 const HEADERS_MAX: usize = 96;
-/// Always answered, even when there is no room for anybody else.
+/// The paths that are answered even when there is no room for other requests.
 const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 /// A whole head.
 pub(super) struct Head {
-    /// How long it is.
+    /// Its length.
     pub(super) bytes: usize,
-    /// How it is handed on, if not as it is.
+    /// The head to hand on instead, if it asked for an upgrade.
     pub(super) rewritten: Option<Vec<u8>>,
     pub(super) body: Body,
     pub(super) kind: Kind,
 }
 
-/// What is asked for, as far as it matters here.
+/// The kind of request, as far as it matters to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// How the gateway is.
+    /// A probe of the gateway's health or metrics.
     Probe,
-    /// An answer without a body.
+    /// A HEAD request: its answer has no body.
     Head,
     Other,
 }
 
-/// The head that these bytes begin with, if it is whole.
+/// Reads the head that these bytes begin with; `None` if it is not whole yet.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<Head>, Problem> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = Request::new(&mut headers);
@@ -67,7 +67,8 @@ fn kind(request: &Request<'_, '_>) -> Kind {
     }
 }
 
-/// Where the body ends (RFC 9112, 6.3). What two readers might read differently is refused.
+/// Finds where the body ends (RFC 9112, 6.3). Framing that two readers might read differently is
+/// refused.
 fn body(request: &Request<'_, '_>) -> Result<Body, Problem> {
     let is_1_0 = request.version == Some(0);
     let host = single(request, "Host", "there must be one Host header")?;
@@ -99,7 +100,7 @@ fn sized(length: &[u8]) -> Option<Body> {
     digits.parse().ok().map(Body::Sized)
 }
 
-/// A header that is given once at most, without white space around it.
+/// Returns the value of a header that is given at most once, without white space around it.
 fn single<'a>(
     request: &Request<'_, 'a>,
     name: &str,
@@ -130,7 +131,7 @@ fn is_upgrade(option: &[u8]) -> bool {
     option.eq_ignore_ascii_case(b"upgrade") || option.eq_ignore_ascii_case(b"HTTP2-Settings")
 }
 
-/// The same head, without the headers that ask for an upgrade.
+/// Writes the same head without the headers that ask for an upgrade.
 fn without_upgrade(request: &Request<'_, '_>) -> Vec<u8> {
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
     let mut out =

@@ -1,7 +1,7 @@
-//! What is fixed of each problem: its permanent id, its status and its title.
+//! The permanent id, the status and the title of each problem.
 //!
-//! Read by `answer`, and by `observe`, which counts problems by their ids. The match is exhaustive:
-//! no problem is without an id, and an id never changes.
+//! Read by `answer`, and by `observe`, which counts problems by id. The match is exhaustive, so
+//! every problem has an id; an id never changes.
 
 use actix_web::http::StatusCode as S;
 
@@ -20,7 +20,7 @@ const TOO_MANY: S = S::TOO_MANY_REQUESTS;
 const INTERNAL: S = S::INTERNAL_SERVER_ERROR;
 const UNAVAILABLE: S = S::SERVICE_UNAVAILABLE;
 
-/// What is fixed of a problem.
+/// The parts of a problem that are the same in every answer.
 pub(in crate::http) struct ProblemMetadata {
     /// The problem's type, and FOLIO's code.
     pub(in crate::http) code: &'static str,
@@ -31,7 +31,7 @@ pub(in crate::http) struct ProblemMetadata {
 }
 
 impl Problem {
-    /// What is fixed of it.
+    /// Returns its id, status and title.
     pub(in crate::http) fn metadata(&self) -> ProblemMetadata {
         let (code, status, title) = metadata(self);
         ProblemMetadata { code, status, title }

@@ -38,7 +38,7 @@ async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
         store,
         broker,
     };
-    let app = app::build_on(&config, moody.clone(), clock, Arc::default()).await.unwrap();
+    let app = app::build(&config, moody.clone(), clock, Arc::default()).await.unwrap();
     moody.is(Mood::Panicking(panicking));
     let listener = TcpListener::bind(config.listen).unwrap();
     let url = format!("http://{}/domain-events/inventory/item", listener.local_addr().unwrap());
