@@ -2,7 +2,7 @@
 //! event, then a Kafka record, exactly once and in order.
 //!
 //! ```text
-//! http ──► Change ──► intake ──► store.append     relay ──► Page ──► lane ──► sink
+//! http ──► drafts ──► intake ──► store.append     relay ──► Page ──► lane ──► sink
 //!          only legal  group      lock, dedupe,   behind Kafka's     one transaction:
 //!          old/new/id  commit     seal, commit    cursor             records + cursors
 //! ```
