@@ -1,10 +1,10 @@
-//! What is held back for a while, so that nobody else waits: topics that can take nothing just now,
-//! and tenants whose next event is too early for Kafka.
+//! Topics that take nothing for a while, and tenants whose next event is too early for Kafka: both
+//! are held back, so that nobody else waits.
 //!
-//! Fed by the lane with pages that failed for a reason that passes; asked by the relay, which ends
-//! a tenant's slice before the first event that can't be taken. A tenant has one cursor, so it
-//! waits with its topic, in order; all others go on. Kept over takeovers. Nothing is parked for
-//! what passes.
+//! Fed by the lane with pages that failed for a reason that passes; asked by the sources: the relay
+//! ends a tenant's slice before the first event that is held back. A tenant has one cursor, so it
+//! waits with its topic, in order; all others go on. Kept over takeovers. Always true: nothing is
+//! parked for a reason that passes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::FollowDeps;
-use super::parking::bisect::{self, Bisection};
+use super::parking::bisect;
 use crate::domain::envelope::Envelope;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -23,8 +23,8 @@ use crate::sink::{self, Page, RecordCause, TopicDescription, UnavailableTopic};
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The longest pause of a tenant whose event is taken at a known time: somebody may change what is
-/// taken.
+/// The longest pause of a tenant whose event is taken at a known time: somebody may change the
+/// topic's setting meanwhile.
 const PAUSE_EARLY_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ struct Wait {
 }
 
 impl Wait {
-    /// Begins to wait for that long, or for twice as long as the last time.
+    /// Waits for `pause`, or for twice as long as the last time.
     fn again(before: Option<Self>, now: Time, pause: Option<Duration>) -> Self {
         let doubled = before.map_or(PAUSE_FIRST, |wait| PAUSE_MAX.min(wait.pause * 2));
         let pause = pause.unwrap_or(doubled);
@@ -47,26 +47,26 @@ impl Wait {
     }
 }
 
-/// All that a lane holds back.
+/// The topics and tenants that a lane holds back.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// With a tenant that has the topic.
+    /// Each with a tenant that has the topic.
     topics: BTreeMap<Topic, (TenantId, Wait)>,
     tenants: BTreeMap<TenantId, Wait>,
 }
 
 impl Held {
-    /// Whether nothing is to be sent to the topic just now.
+    /// Whether nothing may be sent to the topic just now.
     pub(super) fn has_topic(&self, topic: &Topic) -> bool {
         self.topics.get(topic).is_some_and(|(_, wait)| wait.lasts())
     }
 
-    /// Whether nothing of the tenant is to be sent just now.
+    /// Whether nothing of the tenant may be sent just now.
     pub(super) fn has_tenant(&self, tenant: &TenantId) -> bool {
         self.tenants.get(tenant).is_some_and(Wait::lasts)
     }
 
-    /// Forgets whoever was published, and has `health` know.
+    /// Forgets the topics and tenants of a page that was published; they are healthy again.
     pub(super) fn published(&mut self, page: &Page, health: &Health) {
         if self.topics.is_empty() && self.tenants.is_empty() {
             return;
@@ -81,7 +81,7 @@ impl Held {
         }
     }
 
-    /// Forgets all: the lane is somebody else's.
+    /// Forgets all, since the lane is somebody else's.
     pub(super) fn clear(&mut self, health: &Health) {
         std::mem::take(&mut self.topics)
             .keys()
@@ -92,9 +92,10 @@ impl Held {
     }
 }
 
-/// Asks whether topics take something again whose pause is over, so that no page fails for it.
+/// Asks the sink about topics whose pause is over, before a page is sent to them: one that still
+/// takes nothing is held back again.
 pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &mut Held) {
-    // What no file names is not made anew.
+    // A topic that no file names is not made anew.
     let names = |topic: &Topic, tenant: &TenantId| deps.settings.names(tenant, topic);
     let over =
         held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
@@ -112,12 +113,12 @@ pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &m
     }
 }
 
-/// Holds back what a page failed for, if that passes; `false` if it doesn't, or if nobody knows yet
-/// which record of the page it is.
+/// Holds back the topics or the tenant that a page failed for, if the reason passes. Returns
+/// `false` if it doesn't, or if the record is not found yet.
 pub(super) async fn hold(
     deps: &FollowDeps,
     sink: &dyn sink::Sink,
-    bisection: &mut Bisection,
+    held: &mut Held,
     page: &Page,
     error: &sink::Error,
 ) -> bool {
@@ -126,7 +127,6 @@ pub(super) async fn hold(
             for unwritable in topics {
                 let event = bisect::first_of(&unwritable.topic, page).into_iter().next();
                 let tenant = event.map(|event| event.tenant.clone());
-                let held = &mut bisection.held;
                 tenant.into_iter().for_each(|tenant| hold_topic(deps, held, tenant, unwritable));
             }
             true
@@ -135,7 +135,7 @@ pub(super) async fn hold(
             let Some(event) = bisect::single(page) else { return false };
             let described = sink.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));
-            hold_early(deps, &mut bisection.held, event, &described.unwrap_or_default())
+            hold_early(deps, held, event, &described.unwrap_or_default())
         }
         _ => false,
     }
@@ -154,8 +154,8 @@ fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: 
     tell(deps, &Component::Writes(topic.clone()), &why);
 }
 
-/// A record that Kafka takes for one of the future. One that is too old for its topic is never
-/// taken.
+/// Holds back the tenant of a record that is too early. Returns `false` if it is too old for its
+/// topic, which never takes it.
 fn hold_early(
     deps: &FollowDeps,
     held: &mut Held,
@@ -175,7 +175,7 @@ fn hold_early(
     held.tenants.insert(event.tenant.clone(), wait);
     let about = match in_ms {
         Some(_) => format!("about {taken}"),
-        None => "when the brokers' clock has come there: it is behind".to_owned(),
+        None => "when the brokers' clock, which is late, has come there".to_owned(),
     };
     let why = format!(
         "its event at position {} has the time {}, which is too far ahead for {} (its \

@@ -1,418 +1,174 @@
-//! A lane: the one place that holds a producer, from fence to error.
+//! A lane of one sink: the one place that holds a publisher, from takeover to error.
 //!
-//! Fed by `relay`, which offers pages; feeds the broker, then notes in the store what is published.
-//! Taking over is always the same: lease, fence, read the lane's cursors, verify, go on. A crash, a
-//! page of unknown outcome and a takeover are one path: the producer is thrown away, and the lane
-//! is taken over again. Only the transactional id makes a second worker harmless; the lease just
-//! decides who works.
+//! Fed by page sources; feeds the sink, then checkpoints in the store what the sink has. Taking
+//! over is always the same: fence, read the lane's cursors, verify, load what is parked, go on. A
+//! crash, a page of unknown outcome and a takeover are one path: the publisher is dropped, and the
+//! lane is taken over again. The lease only decides who works; the sink's own fence makes a second
+//! worker harmless.
+
+mod end;
+mod leased;
+mod refused;
+mod sink_lane;
+mod takeover;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-use super::held;
-use super::parking::Scope;
-use super::parking::bisect::{self, Bisection};
-use super::relay::{self, Relay};
-use super::unnamed;
-use super::wakeups::Wakeup;
-use super::worker::Backoff;
-use super::{FollowDeps, LOOK_AGAIN};
-use crate::domain::follower::{Cursor, Follower};
-use crate::domain::lane::Lane;
-use crate::domain::parked::Parked;
+use self::end::End;
+pub(super) use self::leased::run;
+use self::sink_lane::{SinkLane, cursors};
+use super::held::{self, Held};
+use super::lane_state::LaneState;
+use super::parking::bisect::Bisection;
+use super::rivals::Rivals;
+use super::source::{self, Limits, Next, Sources};
+use crate::domain::follower::Cursor;
 use crate::domain::tenant::TenantId;
-use crate::domain::topic::TopicSpec;
-use crate::health::{self, Component, Occurrence};
-use crate::sink::{self, Page, Publisher, Sink};
-use crate::store::{self, Lease, LeaseCheck};
+use crate::sink::{Page, Publisher};
+use crate::store::{ChangeToken, Lease};
 
-/// How long a lane is held by who says nothing.
-pub(super) const LEASE: Duration = Duration::from_secs(5);
-/// How often it says something.
-pub(super) const RENEW_AFTER: Duration = Duration::from_millis(1500);
-/// How long a lane stands that only an operator can set right.
-const STAND: Duration = Duration::from_secs(30);
-
-/// Why a lane was let go.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error(transparent)]
-    Sink(#[from] sink::Error),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error("the lease was lost")]
-    LeaseLost,
-    #[error(transparent)]
-    Relay(#[from] relay::Error),
-}
-
-impl End {
-    /// Whether trying again soon is of no use.
-    fn is_for_an_operator(&self) -> bool {
-        let of_broker = matches!(self, Self::Sink(error) if error.needs_operator());
-        of_broker || matches!(self, Self::Relay(relay::Error::CursorLost(..)))
-    }
-}
-
-/// Works on one lane until `stop`, or until another replica holds it.
-pub(super) async fn run(
-    deps: FollowDeps,
-    sink: Arc<dyn Sink>,
-    lane: Lane,
-    stop: CancellationToken,
-) {
-    let (component, wakeup) =
-        (Component::Lane(lane, Follower::relay()), Mutex::new(deps.wakeups.lane(lane)));
-    let worker = Worker { component, wakeup, deps, sink, lane, stop };
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-    let mut bisection = Bisection::default();
-    while !worker.stop.is_cancelled() {
-        let end = match worker.deps.store.acquire(lane, &worker.deps.replica, LEASE).await {
-            Ok(Some(lease)) => worker.run_leased(lease, &mut bisection, &mut backoff).await,
-            Ok(None) => break,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(end) = end {
-            worker.report(&end);
-            if end.is_for_an_operator() {
-                let _ = tokio::time::timeout(STAND, worker.stop.cancelled()).await;
-            }
-        }
-        backoff.sleep(&worker.stop).await;
-    }
-    worker.deps.health.healthy(&worker.component);
-    bisection.held.clear(&worker.deps.health);
-}
-
-/// What follows a page.
+/// How a lane goes on after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    /// The next one.
-    GoOn,
-    /// A takeover: what is known of the lane may not be true any more, or its producer is worn.
+enum Step {
+    /// At once: a page is out.
+    More,
+    /// At once, with a takeover or after one.
     TakeOver,
+    /// Once there is work.
+    Idle,
 }
 
-/// Why a page was not published, and by which call.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Ensure(sink::Error),
-    #[error(transparent)]
-    Publish(sink::Error),
+/// The work on one lane for one sink.
+struct LaneWork {
+    lane: SinkLane,
+    /// Since the last takeover; `None` before the first, and after every error.
+    session: Option<Session>,
+    bisection: Bisection,
+    held: Held,
+    rivals: Rivals,
 }
 
-impl Refusal {
-    fn error(&self) -> &sink::Error {
-        let (Self::Ensure(error) | Self::Publish(error)) = self;
-        error
+/// The means of a lane, from takeover to error.
+struct Session {
+    publisher: Box<dyn Publisher>,
+    state: LaneState,
+    sources: Sources,
+    /// The cursors of the last page, until the store has them.
+    committed: Vec<(TenantId, Cursor)>,
+}
+
+impl LaneWork {
+    fn new(lane: SinkLane) -> Self {
+        let (bisection, held, rivals) = (Bisection::default(), Held::default(), Rivals::default());
+        Self { lane, session: None, bisection, held, rivals }
     }
-}
 
-impl From<Refusal> for End {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Ensure(error) | Refusal::Publish(error) => Self::Sink(error),
-        }
-    }
-}
-
-struct Worker {
-    wakeup: Mutex<Wakeup>,
-    component: Component,
-    deps: FollowDeps,
-    sink: Arc<dyn Sink>,
-    lane: Lane,
-    stop: CancellationToken,
-}
-
-impl Worker {
-    /// Holds the lane under one lease, and gives it back in the end. A page that is under way when
-    /// the lease is lost is left to Kafka, which knows whose lane it is.
-    async fn run_leased(
-        &self,
-        lease: Lease,
-        bisection: &mut Bisection,
-        backoff: &mut Backoff,
-    ) -> Result<(), End> {
-        let follow = async {
-            while self.follow(&lease, bisection, backoff).await? == Next::TakeOver {}
-            Ok(())
+    /// Takes the lane over, or publishes one page.
+    async fn step(&mut self, lease: &Lease) -> Result<Step, End> {
+        let Some(mut session) = self.session.take() else { return self.begin(lease).await };
+        let lane = &self.lane;
+        held::ask_again(&lane.deps, &*lane.sink, &mut self.held).await;
+        self.rivals.look(&lane.deps, lane.lane);
+        let Session { state, sources, committed, .. } = &mut session;
+        state.parking.take_requests(&*lane.deps.store, &state.logs).await?;
+        lane.persist_parked(lease, state).await?;
+        let limits = Limits { bisection: &self.bisection, held: &self.held };
+        let offered = match sources.offer(state, &limits).await {
+            Err(source::Error::LogRotated(_)) => return Ok(Step::TakeOver),
+            offered => offered?,
         };
-        self.deps.metrics.lane_taken();
-        let end = tokio::select! {
-            end = follow => end,
-            lost = self.keep_renewing(&lease) => Err(lost),
-        };
-        self.deps.metrics.lane_left();
-        if matches!(end, Err(End::Sink(sink::Error::Fenced(_)))) {
-            bisection.rivals.fenced(&self.deps, self.lane, &lease).await;
-        }
-        if let Err(error) = self.deps.store.release(&lease).await {
-            tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run \
-                                                        out");
-        }
-        end
-    }
-
-    /// Keeps the lease, however long a page or a fence takes; returns when it is lost.
-    async fn keep_renewing(&self, lease: &Lease) -> End {
-        let mut renewed = Instant::now();
-        loop {
-            tokio::time::sleep(RENEW_AFTER).await;
-            let asked = Instant::now();
-            match self.deps.store.renew(lease, LEASE).await {
-                Ok(LeaseCheck::Held) => renewed = asked,
-                Ok(LeaseCheck::Lost) => return End::LeaseLost,
-                Err(error) if renewed.elapsed() > LEASE => return error.into(),
-                Err(error) => {
-                    tracing::debug!(lane = %self.lane, %error, "failed to renew the lease")
-                }
-            }
+        // No checkpoint is kept of a tenant that went back: its log may lack the event.
+        committed.retain(|(tenant, _)| !state.logs.is_stopped(tenant));
+        match offered {
+            Some((source, page)) => self.publish(lease, session, source, page).await,
+            None => self.rest(lease, session).await,
         }
     }
 
-    /// Takes the lane over and publishes page after page, until `stop` or an error.
-    async fn follow(
-        &self,
-        lease: &Lease,
-        bisection: &mut Bisection,
-        backoff: &mut Backoff,
-    ) -> Result<Next, End> {
-        if !self.wait_for_first_event().await? {
-            return Ok(Next::GoOn);
+    /// Takes the lane over once one of its logs has an event: a lane without events needs no
+    /// publisher.
+    async fn begin(&mut self, lease: &Lease) -> Result<Step, End> {
+        let lane = &self.lane;
+        if lane.deps.store.changed_since(lane.lane, ChangeToken::START).await?.heads.is_empty() {
+            lane.deps.health.healthy(&lane.component());
+            return Ok(Step::Idle);
         }
-        let (mut publisher, mut relay) = self.take_over(lease).await?;
-        let mut committed = Vec::new();
-        while !self.stop.is_cancelled() {
-            let live = match self.next_page(&mut relay, bisection, &mut committed).await {
-                Err(relay::Error::LogRotated(_)) => return Ok(Next::TakeOver),
-                live => live?,
-            };
-            if let Some(page) = &live {
-                self.checkpoint(lease, &relay.begin(page)).await?;
-                let (published, meanwhile) = tokio::join!(
-                    self.publish(publisher, page),
-                    self.meanwhile(lease, &mut relay, &committed, bisection)
-                );
-                publisher = match published {
-                    Ok(publisher) => publisher,
-                    Err(error) => return self.refused(lease, &relay, bisection, page, error).await,
-                };
-                bisection.passed(page);
-                relay.prove(page);
-                bisection.held.published(page, &self.deps.health);
-                meanwhile?;
-                committed = cursors(page);
-            } else {
-                self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
-            }
-            relay.take_requests(&self.deps).await?;
-            let release = relay.release(&self.deps, bisection).await?;
-            // What stays behind is counted before the store's cursor has passed it, and what has
-            // joined the rest is written down before the rest goes on.
-            self.persist_parked(lease, &mut relay).await?;
-            if let Some(release) = &release {
-                self.checkpoint(lease, &std::mem::take(&mut committed)).await?;
-                publisher = match self.publish(publisher, &release.page).await {
-                    Ok(publisher) => publisher,
-                    Err(error) => {
-                        return self.refused(lease, &relay, bisection, &release.page, error).await;
-                    }
-                };
-                bisection.passed(&release.page);
-                relay.prove(&release.page);
-                bisection.held.published(&release.page, &self.deps.health);
-                let next = relay.released(release);
-                self.persist_parked(lease, &mut relay).await?;
-                if next == Next::TakeOver {
-                    return Ok(next);
-                }
-            }
-            backoff.reset();
-            if live.is_none() && release.is_none() {
-                if publisher.should_recycle() {
-                    tracing::info!(lane = %self.lane, "lets a producer go, most of whose topics \
-                                                       are idle");
-                    return Ok(Next::TakeOver);
-                }
-                self.wait_for_work().await;
-            }
-        }
-        self.checkpoint(lease, &committed).await?;
-        Ok(Next::GoOn)
+        let (publisher, state) = lane.take_over(lease).await?;
+        let sources = Sources::new((lane.make_sources)(&lane.deps, &state));
+        self.session = Some(Session { publisher, state, sources, committed: Vec::new() });
+        Ok(Step::TakeOver)
     }
 
-    /// Fences whoever had the lane, and goes on from its cursors.
-    async fn take_over(&self, lease: &Lease) -> Result<(Box<dyn Publisher>, Relay), End> {
-        let taken = self.sink.take_over(self.lane, lease.term).await?;
-        let mut relay = Relay::resume(&self.deps, self.lane, taken.cursors).await?;
-        self.persist_parked(lease, &mut relay).await?;
-        self.checkpoint(lease, &relay.cursors()).await?;
-        self.deps.health.healthy(&self.component);
-        self.deps.metrics.taken_over();
-        tracing::info!(lane = %self.lane, tenants = relay.cursors().len(), "took the lane over");
-        Ok((taken.publisher, relay))
-    }
-
-    /// Writes down the cursors of the page before, and reads ahead, while a page is published.
-    async fn meanwhile(
-        &self,
-        lease: &Lease,
-        relay: &mut Relay,
-        committed: &[(TenantId, Cursor)],
-        bisection: &Bisection,
-    ) -> Result<(), End> {
-        self.checkpoint(lease, committed).await?;
-        relay.read_ahead(&self.deps, bisection).await;
-        Ok(())
-    }
-
-    /// The relay's next page. No checkpoint is kept of a tenant that went back: its log may lack
-    /// the event.
-    async fn next_page(
-        &self,
-        relay: &mut Relay,
-        bisection: &mut Bisection,
-        committed: &mut Vec<(TenantId, Cursor)>,
-    ) -> Result<Option<Arc<Page>>, relay::Error> {
-        held::ask_again(&self.deps, &*self.sink, &mut bisection.held).await;
-        bisection.rivals.look(&self.deps, self.lane);
-        let page = relay.offer(&self.deps, bisection).await?;
-        committed.retain(|(tenant, _)| !relay.stopped.contains(tenant));
-        Ok(page.map(Arc::new))
-    }
-
-    /// A lane without events needs no producer. `false` at `stop`.
-    async fn wait_for_first_event(&self) -> Result<bool, End> {
-        let start = store::ChangeToken::START;
-        while self.deps.store.changed_since(self.lane, start).await?.heads.is_empty() {
-            self.deps.health.healthy(&self.component);
-            self.wait_for_work().await;
-            if self.stop.is_cancelled() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
+    /// Publishes a page, while the cursors of the one before are checkpointed and its source reads
+    /// ahead. An error drops the session.
     async fn publish(
-        &self,
-        publisher: Box<dyn Publisher>,
-        page: &Arc<Page>,
-    ) -> Result<Box<dyn Publisher>, Refusal> {
-        unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
-        self.sink.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
-        publisher.publish(page.clone()).await.map_err(Refusal::Publish)
-    }
-
-    /// What to do about a page that was not published. Its producer is gone: the lane is taken over
-    /// again, without what is parked by then, or with less at a time.
-    async fn refused(
-        &self,
+        &mut self,
         lease: &Lease,
-        relay: &Relay,
-        bisection: &mut Bisection,
-        page: &Page,
-        refusal: Refusal,
-    ) -> Result<Next, End> {
-        self.deps.metrics.page_failed(refusal.error().label());
-        if held::hold(&self.deps, &*self.sink, bisection, page, refusal.error()).await {
-            return Ok(Next::TakeOver);
+        session: Session,
+        source: usize,
+        page: Arc<Page>,
+    ) -> Result<Step, End> {
+        let (lane, Session { publisher, mut state, mut sources, committed }) =
+            (&self.lane, session);
+        let is_own = page.follower == lane.follower;
+        if is_own {
+            lane.checkpoint(lease, &state.logs.begin(&page)).await?;
         }
-        let (refused, whole) = match &refusal {
-            Refusal::Publish(sink::Error::Isolate(_)) => {
-                (bisection.bisect(page).into_iter().collect(), Scope::Key)
-            }
-            Refusal::Publish(sink::Error::Topic(topic, _)) => {
-                (bisection.second_refusal(topic, page), Scope::Topic)
-            }
-            Refusal::Ensure(sink::Error::Topic(topic, _)) => {
-                (bisect::first_of(topic, page), Scope::Topic)
-            }
-            Refusal::Publish(sink::Error::Retry(_)) => {
-                bisection.shrink(page);
-                return Err(refusal.into());
-            }
-            Refusal::Publish(_) | Refusal::Ensure(_) => return Err(refusal.into()),
+        let limits = Limits { bisection: &self.bisection, held: &self.held };
+        let meanwhile = async {
+            lane.checkpoint(lease, &committed).await?;
+            sources.at(source).read_ahead(&mut state, &limits).await;
+            Ok::<_, End>(())
         };
-        let cause = refusal.to_string();
-        let parked: Vec<_> =
-            refused.iter().map(|e| relay.parked_by(page, e, whole, &cause)).collect();
-        for Parked { tenant, topic, key, position, .. } in &parked {
-            let key = key.as_ref().map_or("all", |key| key.as_str());
-            tracing::error!(lane = %self.lane, %tenant, %topic, key, %position, cause, "parked");
+        let (published, meanwhile) = tokio::join!(lane.publish(publisher, &page), meanwhile);
+        let source = sources.at(source);
+        let publisher = match published {
+            Ok(publisher) => publisher,
+            Err(refusal) => return self.refused(lease, &state, source, &page, refusal).await,
+        };
+        self.bisection.passed(&page);
+        self.held.published(&page, &lane.deps.health);
+        state.committed(&page);
+        let next = source.committed(&mut state, &page);
+        meanwhile?;
+        // Parked events are counted before the store's cursor has passed them, and the end of a
+        // release is written before anything after it is sent.
+        lane.persist_parked(lease, &mut state).await?;
+        if next == Next::TakeOver {
+            return Ok(Step::TakeOver);
         }
-        self.park(lease, &parked).await?;
-        Ok(Next::TakeOver)
+        let committed = if is_own { cursors(&page) } else { Vec::new() };
+        self.session = Some(Session { publisher, state, sources, committed });
+        Ok(Step::More)
     }
 
-    /// Writes what has changed of what is parked.
-    async fn persist_parked(&self, lease: &Lease, relay: &mut Relay) -> Result<(), End> {
-        self.park(lease, &relay.take_changed()).await
+    /// Nothing is to be published: checkpoints the last page, and lets a publisher go that holds
+    /// too much.
+    async fn rest(&mut self, lease: &Lease, mut session: Session) -> Result<Step, End> {
+        let lane = &self.lane;
+        lane.checkpoint(lease, &std::mem::take(&mut session.committed)).await?;
+        if session.publisher.should_recycle() {
+            tracing::info!(lane = %lane.lane, "lets a publisher go, most of whose topics are idle");
+            return Ok(Step::TakeOver);
+        }
+        self.session = Some(session);
+        Ok(Step::Idle)
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<(), End> {
-        if parked.is_empty() {
-            return Ok(());
-        }
-        match self.deps.store.park(lease, parked).await? {
-            LeaseCheck::Held => Ok(()),
-            LeaseCheck::Lost => Err(End::LeaseLost),
-        }
-    }
-
-    /// Tells the store, then whoever waits, what Kafka has committed.
-    async fn checkpoint(&self, lease: &Lease, cursors: &[(TenantId, Cursor)]) -> Result<(), End> {
-        if cursors.is_empty() {
-            return Ok(());
-        }
-        if self.deps.store.checkpoint(lease, &Follower::relay(), cursors).await? == LeaseCheck::Lost
-        {
-            return Err(End::LeaseLost);
-        }
-        self.deps.pages.send_replace(());
-        Ok(())
-    }
-
-    fn specs(&self, page: &Page) -> Vec<TopicSpec> {
-        let mut specs: Vec<TopicSpec> = Vec::new();
-        for event in page.slices.iter().flat_map(|slice| &slice.events) {
-            if !specs.iter().any(|spec| spec.topic == event.topic) {
-                specs.push(self.deps.settings.spec(&event.tenant, &event.topic));
-            }
-        }
-        specs
-    }
-
-    async fn wait_for_work(&self) {
-        let mut wakeup = self.wakeup.lock().await;
-        tokio::select! {
-            () = wakeup.woken() => {}
-            () = self.stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+    /// Checkpoints the last page, at the end of the work.
+    async fn finish(&mut self, lease: &Lease) -> Result<(), End> {
+        match self.session.take() {
+            Some(session) => self.lane.checkpoint(lease, &session.committed).await,
+            None => Ok(()),
         }
     }
 
-    fn report(&self, end: &End) {
-        let (lane, all) =
-            (self.lane, matches!(end, End::Sink(error) if error.concerns_all_lanes()));
-        match (self.deps.health.degraded(self.component.clone(), end), end.is_for_an_operator()) {
-            (Occurrence::Repeated, _) => tracing::debug!("{lane}: {end}, trying again"),
-            // It is told once for all lanes.
-            (Occurrence::First, false) if all => health::report_cluster(end),
-            (Occurrence::First, false) => tracing::warn!("{lane}: {end}, trying again"),
-            (Occurrence::First, true) => {
-                tracing::error!("{lane} stands, and is tried again every 30 s: {end}")
-            }
-        }
+    /// Leaves the lane to somebody else, and its troubles with it.
+    fn leave(&mut self) {
+        self.lane.deps.health.healthy(&self.lane.component());
+        self.held.clear(&self.lane.deps.health);
     }
-}
-
-fn cursors(page: &Page) -> Vec<(TenantId, Cursor)> {
-    page.slices.iter().map(|slice| (slice.tenant.clone(), slice.cursor)).collect()
 }

@@ -19,7 +19,7 @@ use super::lane_assignment::{Assignment, assign};
 use super::topics::Reachability;
 use super::wakeups::Wakeup;
 use super::worker::{Backoff, Failure, Progress, Schedule, Task};
-use super::{FollowDeps, lane};
+use super::{FollowDeps, lane, lease};
 use crate::domain::lane::Lane;
 use crate::health::{Component, Occurrence};
 use crate::sink::Sink;
@@ -30,7 +30,7 @@ use crate::tasks::{Ended, Tasks};
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a replica without a heartbeat counts as running: as long as its leases hold.
-const HEARTBEAT_HOLDS: Duration = lane::LEASE;
+const HEARTBEAT_HOLDS: Duration = lease::LEASE;
 
 /// Why no lane is assigned.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::lane::LEASE;
-use super::lease::keep_renewing;
+use super::lease::{LEASE, keep_renewing};
 use super::verify::CursorLost;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::walk::{Walk, Walked};
-use super::lane::LEASE;
-use super::lease::keep_renewing;
+use super::lease::{LEASE, keep_renewing};
 use super::page_scan;
-use super::parking::ledger;
-use super::verify::{CursorLost, ParkingLost};
+use super::parking::cursors as parked_cursors;
+use super::parking::verify::ParkingLost;
+use super::verify::CursorLost;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
@@ -90,7 +90,7 @@ pub async fn compare(
     let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, after).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
-    ledger::raise(&mut parked, &cursors);
+    parked_cursors::raise(&mut parked, &cursors);
     let over = parked.iter().filter(|p| !p.is_open()).map(|p| p.event_id);
     let ended: BTreeSet<_> = over.filter(|id| open.contains(id)).collect();
     let mut walk = Walk::new(start, published, parked);
@@ -280,7 +280,7 @@ fn renewed(
     let ledger = Ledger::of(parked);
     let open = parked.iter().filter(|parked| parked.is_open());
     let open = open.filter_map(|parked| {
-        let follower = ledger::follower(parked);
+        let follower = parked_cursors::follower(parked);
         let known = cursors.get(&(log_id, follower.clone()))?;
         let ended = known.proof.ended.map(|ended| ended.no_later(common.position));
         let is_before = ended.is_none() && known.cursor.position < common.position;

@@ -29,7 +29,7 @@ impl Rivals {
     /// The lane was fenced; under that lease, if it lasts.
     pub(super) async fn fenced(&mut self, deps: &FollowDeps, lane: Lane, lease: &Lease) {
         if !matches!(
-            deps.store.renew(lease, super::lane::LEASE).await,
+            deps.store.renew(lease, super::lease::LEASE).await,
             Ok(crate::store::LeaseCheck::Held)
         ) {
             return;

@@ -1,8 +1,7 @@
-//! Topics that no file of the tenants names any more: their entity was removed while events were
-//! pending.
+//! Topics that no tenant's file names any more: their entity was removed while events were pending.
 //!
-//! Fed by the lane before each page; feeds it with the refusal that parks such a topic, unless
-//! Kafka has it. Nobody said with how many partitions it is to be made, so it is not made.
+//! Asked by the lane before each page; returns the refusal that parks such a topic, unless Kafka
+//! has it. Always true: such a topic is not created, since no file says with how many partitions.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +9,7 @@ use super::FollowDeps;
 use crate::domain::topic::Topic;
 use crate::sink::{Error, Page, Sink};
 
-/// Refuses the first topic of a page that no file names and Kafka hasn't.
+/// Refuses the first topic of a page that no file names and Kafka does not have.
 pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> Result<(), Error> {
     let events = page.slices.iter().flat_map(|slice| &slice.events);
     let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
@@ -26,8 +25,8 @@ pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> R
         return Ok(());
     };
     let why = format!(
-        "no file of tenant {tenant} names it, and Kafka hasn't it, so it is not made: name its \
-         entity in TENANTS_DIR again and restart, or create the topic; then release it"
+        "no file of tenant {tenant} names it, and Kafka does not have it, so it is not made: name \
+         its entity in TENANTS_DIR again and restart, or create the topic; then release it"
     );
     Err(Error::Topic(topic.clone(), why))
 }

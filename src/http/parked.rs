@@ -1,7 +1,7 @@
-//! `GET /parked`, and what an operator asks for what stays behind: to release it, or to discard it.
+//! `GET /parked`, and an operator's requests for what is parked: to release it, or to discard it.
 //!
-//! Fed by the store's rows; feeds the store with what is requested, which the lane that has it
-//! begins within a second, whichever replica that is on.
+//! Fed by the store's rows; feeds `follow::parking` with requests, which the lane that has the
+//! tenant begins within a second, whichever replica that is on.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
-use crate::health::Component;
+use crate::follow::parking::requests::{self, NotTaken};
 
 /// What a tenant has parked, in order of position.
 #[derive(Serialize)]
@@ -95,24 +95,17 @@ async fn ask(
     }
     let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
     let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
-    let (store, tenant) = (&gateway.deps.store, context.tenant());
-    if let Some(why) = gateway.deps.health.cause_of(&Component::Log(tenant.clone())) {
-        return Err(Problem::RelayStopped { why });
-    }
-    let all = store.parked(tenant).await?;
-    let wanted =
-        all.iter().find(|parked| parked.event_id == id).ok_or(Problem::UnknownParked(id))?;
-    if requested == Request::Release && wanted.waits_for_topic(all.iter()) {
-        return Err(Problem::TopicParked { topic: wanted.topic.clone() });
-    }
-    let taken = store.request(tenant, id, requested, reason.as_deref()).await?;
-    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
-    if !taken {
-        return Err(Problem::NotParked {
-            id,
-            state: now.map_or(wanted.state, |parked| parked.state),
-        });
-    }
+    let (deps, tenant) = (&gateway.deps, context.tenant());
+    let of = (tenant, id);
+    let taken =
+        requests::request(&*deps.store, &deps.health, of, requested, reason.as_deref()).await;
+    let now = taken.map_err(|refused| match refused {
+        NotTaken::Store(error) => error.into(),
+        NotTaken::Stopped(why) => Problem::RelayStopped { why },
+        NotTaken::Unknown => Problem::UnknownParked(id),
+        NotTaken::TopicParked(topic) => Problem::TopicParked { topic },
+        NotTaken::NotParked(state) => Problem::NotParked { id, state },
+    })?;
     tracing::info!(%tenant, %id, requested = requested.as_str(), reason, "somebody asks for what \
         is parked");
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))

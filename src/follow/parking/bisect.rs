@@ -1,8 +1,10 @@
-//! Bisection: whom a page that was refused has to answer for, until the one record is found.
+//! The search for a poison record: who is isolated after a page was refused, until the one record
+//! is found.
 //!
-//! Fed with pages that passed and pages that didn't; feeds the relay with who is to be alone, and
-//! with how many events. Kept over takeovers: without it the search only begins anew. librdkafka
-//! blames innocent records of a batch, so nobody is believed guilty that is not isolated.
+//! Fed by the lane with pages that passed and pages that were refused; limits the pages that the
+//! sources offer. Kept over takeovers: without it the search only begins anew. Always true: no
+//! record is found guilty that was not alone in its page, since librdkafka blames innocent records
+//! of a batch.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,60 +14,53 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::follow::PAGE_EVENTS_MAX;
-use crate::follow::held::Held;
-use crate::follow::rivals::Rivals;
 use crate::sink::Page;
 
-/// A follower of a tenant's log that is alone in its pages.
+/// A follower of a tenant's log that has pages of its own.
 struct Isolated {
     events_max: usize,
     /// Up to here: where the page that was refused would have ended.
     until: Position,
 }
 
-/// All of them, of one lane.
+/// The search of one lane.
 #[derive(Default)]
 pub(in crate::follow) struct Bisection {
     isolated: HashMap<(Follower, TenantId), Isolated>,
-    /// Topics that a page was refused for once: it may be that they were too new.
-    topics: HashSet<Topic>,
-    /// Events of a page, at most, since some were too slow; `None`: as many as there may be.
-    slow: Option<usize>,
-    /// What waits for a while, whoever is suspected.
-    pub(in crate::follow) held: Held,
-    /// Who else takes the lane.
-    pub(in crate::follow) rivals: Rivals,
+    /// Topics that a page was refused for once: they may have been too new.
+    refused_once: HashSet<Topic>,
+    /// The events that a page may have, since some were too slow; `None` if none was.
+    shrunk_to: Option<usize>,
 }
 
 impl Bisection {
-    /// How many events of a tenant to send, alone; `None` if it needn't be.
+    /// The events that a page of an isolated tenant may have; `None` if it is not isolated.
     pub(in crate::follow) fn isolated(
         &self,
         follower: &Follower,
         tenant: &TenantId,
     ) -> Option<usize> {
-        self.isolated.get(&(follower.clone(), tenant.clone())).map(|isolated| isolated.events_max)
+        let isolated = self.isolated.get(&(follower.clone(), tenant.clone()));
+        isolated.map(|isolated| isolated.events_max)
     }
 
-    /// How many events a page may have.
+    /// The events that any page may have.
     pub(in crate::follow) fn events_max(&self) -> usize {
-        self.slow.unwrap_or(PAGE_EVENTS_MAX)
+        self.shrunk_to.unwrap_or(PAGE_EVENTS_MAX)
     }
 
     /// A page was published.
     pub(in crate::follow) fn passed(&mut self, page: &Page) {
-        self.slow = self.slow.map(|events| events * 2).filter(|events| *events < PAGE_EVENTS_MAX);
+        let doubled = self.shrunk_to.map(|events| events * 2);
+        self.shrunk_to = doubled.filter(|events| *events < PAGE_EVENTS_MAX);
         for slice in &page.slices {
             let whose = (page.follower.clone(), slice.tenant.clone());
-            if self
-                .isolated
-                .get(&whose)
-                .is_some_and(|isolated| slice.cursor.position >= isolated.until)
-            {
+            let is_over = |isolated: &Isolated| slice.cursor.position >= isolated.until;
+            if self.isolated.get(&whose).is_some_and(is_over) {
                 self.isolated.remove(&whose);
             }
             slice.events.iter().for_each(|event| {
-                self.topics.remove(&event.topic);
+                self.refused_once.remove(&event.topic);
             });
         }
     }
@@ -73,10 +68,11 @@ impl Bisection {
     /// A page was not answered in time: the next one is smaller.
     pub(in crate::follow) fn shrink(&mut self, page: &Page) {
         let events: usize = page.slices.iter().map(|slice| slice.events.len()).sum();
-        self.slow = Some((events / 2).max(1));
+        self.shrunk_to = Some((events / 2).max(1));
     }
 
-    /// A record of the page was refused: the one, if it was alone; else less is sent next time.
+    /// A record of the page was refused. Returns it if it was alone; else isolates the page's
+    /// tenants, or halves the one.
     pub(in crate::follow) fn bisect<'p>(&mut self, page: &'p Page) -> Option<&'p Envelope> {
         if let Some(event) = single(page) {
             return Some(event);
@@ -90,13 +86,14 @@ impl Bisection {
         None
     }
 
-    /// A topic of the page was refused: its first event in each log, if it was the second time.
+    /// A topic of the page was refused. Returns its first event in each log, if that is the second
+    /// time.
     pub(in crate::follow) fn second_refusal<'p>(
         &mut self,
         topic: &Topic,
         page: &'p Page,
     ) -> Vec<&'p Envelope> {
-        if self.topics.insert(topic.clone()) {
+        if self.refused_once.insert(topic.clone()) {
             return Vec::new();
         }
         first_of(topic, page)

@@ -1,83 +1,78 @@
-//! Release: the pages of what was parked, in order, from its first event up to where the relay
-//! stands.
+//! The release: a page source that publishes what was parked, in order, from its first event up to
+//! where the relay stands.
 //!
-//! Fed by the lots and the store's log; feeds the lane with pages. Always true: the last record of
-//! a scope's own cursor tells how the scope has ended, however that came.
+//! Fed by the ledgers and the store's log; feeds the lane with pages. Always true: the last record
+//! of a scope's own cursor tells how the scope has ended, however that came.
 
-use std::sync::Arc;
+use async_trait::async_trait;
 
-use super::bisect::Bisection;
-use super::ledger::{self, ParkingLedger};
-use super::proof;
-use super::{read, scan, scope};
+use super::ledger::ParkingLedger;
+use super::reading::{read, scan, scope};
+use super::{Refused, cursors};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::Cursor;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::follow::lane::Next;
-use crate::follow::relay::{Error, Relay};
-use crate::follow::{FollowDeps, PAGE_EVENTS_MAX};
+use crate::follow::FollowDeps;
+use crate::follow::lane_state::LaneState;
+use crate::follow::source::{Error, Limits, Next, PageSource};
 use crate::sink::{Page, PageSlice, ParkingProof};
 use crate::store::Slice;
 
-/// A page of what is released, and what is true once it is committed.
+/// Releases what is parked in the logs of one lane, one scope after the other.
 pub(in crate::follow) struct Release {
-    pub(in crate::follow) page: Arc<Page>,
+    deps: FollowDeps,
+    /// Until it is committed.
+    offered: Option<Offered>,
+}
+
+/// The page of a release that was offered last.
+struct Offered {
     tenant: TenantId,
     event_id: EventId,
     end: End,
 }
 
-/// Where a page of what is released ends.
+/// Where a page of a release ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// There is more.
     More,
-    /// With a DELETE_ALL that makes void what is parked besides.
+    /// With a DELETE_ALL that supersedes keys that are parked by themselves.
     Superseding,
     /// Where the relay stands.
     Resolved(Position),
-    /// With how the scope has ended, which Kafka lacked.
+    /// With how the scope has ended, which the sink lacked.
     Proved,
 }
 
-impl Relay {
-    /// The next page of what is released. The last one says that it is the last, and may have no
-    /// events.
-    pub(in crate::follow) async fn release(
+#[async_trait]
+impl PageSource for Release {
+    /// The last page of a scope says that it is the last, and may have no events.
+    async fn offer(
         &mut self,
-        deps: &FollowDeps,
-        bisection: &Bisection,
-    ) -> Result<Option<Release>, Error> {
-        if let Some(release) = self.lots.values().find_map(|lot| self.ending(lot)) {
-            return Ok(Some(release));
+        state: &mut LaneState,
+        limits: &Limits<'_>,
+    ) -> Result<Option<Page>, Error> {
+        if let Some(page) = self.ending(state) {
+            return Ok(Some(page));
         }
-        let held = &bisection.held;
-        let is_held =
-            |parked: &&Parked| held.has_topic(&parked.topic) || held.has_tenant(&parked.tenant);
-        let mut releasing = self.lots.values().filter_map(ParkingLedger::releasing);
-        let releasing = releasing.find(|parked| !is_held(parked)).cloned();
-        let Some(parked) = releasing else { return Ok(None) };
-        let Some(cursor) = self.progress.get(&parked.tenant).and_then(|progress| progress.cursor)
-        else {
+        let Some(parked) = next(state, limits) else { return Ok(None) };
+        let Some(cursor) = state.logs.get(&parked.tenant).and_then(|log| log.cursor) else {
             return Ok(None);
         };
-        let events_max = bisection
-            .isolated(&ledger::follower(&parked), &parked.tenant)
-            .unwrap_or(PAGE_EVENTS_MAX);
-        let scan = scan(scope(&parked), events_max.min(bisection.events_max()));
+        let follower = cursors::follower(&parked);
+        let events_max = limits.isolated(&follower, &parked.tenant);
+        let scan = scan(scope(&parked), events_max.unwrap_or(limits.events_max()));
         let (mut after, at) = (parked.released_to, cursor.position);
         loop {
-            let slice = read(deps, &parked.tenant, after, &scan).await?;
+            let slice = read(&*self.deps.store, &parked.tenant, after, &scan).await?;
             // Read after the slice: the server that it came from had the relay's event too.
-            self.verify(deps, &[(parked.tenant.clone(), cursor)]).await?;
-            if self.stopped.contains(&parked.tenant) {
-                return Ok(None);
-            }
-            let lot = self.lots.get(&parked.tenant).expect("it was found there");
-            let Part { events, end, scanned } = part(lot, &parked, slice, at);
+            state.verify(&self.deps, &[(parked.tenant.clone(), cursor)]).await?;
+            let Some(ledger) = state.parking.ledger(&parked.tenant) else { return Ok(None) };
+            let Part { events, end, scanned } = part(ledger, &parked, slice, at);
             let ended = match end {
                 End::Resolved(at) => Some(Ended { state: State::Resolved(at), events: 0 }),
                 End::More | End::Superseding | End::Proved => None,
@@ -90,51 +85,84 @@ impl Relay {
                     continue;
                 }
             };
-            let proof = ParkingProof { ended, ..proof::of(self.lots.get(&parked.tenant)) };
+            let proof = ParkingProof { ended, ..ledger.proof() };
             let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
-            let page = Arc::new(Page { follower: ledger::follower(&parked), slices: vec![slice] });
-            return Ok(Some(Release {
-                page,
-                tenant: parked.tenant,
-                event_id: parked.event_id,
-                end,
-            }));
+            let Parked { tenant, event_id, .. } = parked;
+            self.offered = Some(Offered { tenant, event_id, end });
+            return Ok(Some(Page { follower, slices: vec![slice] }));
         }
     }
 
-    /// A page without events that tells how a scope has ended, where Kafka lacks it: no release
+    fn committed(&mut self, state: &mut LaneState, page: &Page) -> Next {
+        let Some(Offered { tenant, event_id, end }) = self.offered.take() else {
+            return Next::GoOn;
+        };
+        let (slice, parking) = (&page.slices[0], &mut state.parking);
+        match (parking.ledger_mut(&tenant), end) {
+            (None, _) => {}
+            (Some(ledger), End::Proved) => ledger.end_proved(event_id),
+            (Some(ledger), End::Resolved(at)) => {
+                ledger.end_proved(event_id);
+                ledger.resolve(event_id, at);
+            }
+            (Some(ledger), End::More | End::Superseding) => {
+                let sent = slice.events.len() as u64;
+                ledger.raise_released(event_id, slice.cursor.position, sent);
+            }
+        }
+        if end == End::Superseding { Next::TakeOver } else { Next::GoOn }
+    }
+
+    /// The scope that was being released is parked again; of a topic's release, only the refused
+    /// key is parked.
+    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Parked> {
+        let parked = state.parking.park(refused);
+        let ledger = state.parking.ledger(&parked.tenant);
+        let released = ledger
+            .and_then(ParkingLedger::releasing)
+            .filter(|released| cursors::follower(released) == refused.page.follower);
+        // The event that names what is parked can't name one of its keys too.
+        let again = |released: &&Parked| {
+            released.key.is_some()
+                || parked.key.is_none()
+                || released.event_id == refused.event.event_id
+        };
+        let Some(released) = released.filter(again) else { return Some(parked) };
+        Some(Parked {
+            state: State::Parked,
+            released_to: released.released_to.max(parked.released_to),
+            cause: parked.cause,
+            ledger: parked.ledger,
+            ..released.clone()
+        })
+    }
+}
+
+impl Release {
+    /// Releases what operators request, one scope after the other.
+    pub(in crate::follow) fn new(deps: FollowDeps) -> Self {
+        Self { deps, offered: None }
+    }
+
+    /// A page without events that tells how a scope has ended, where the sink lacks it: no release
     /// told it.
-    fn ending(&self, lot: &ParkingLedger) -> Option<Release> {
-        let parked = lot.unproved_end()?;
-        let Parked { tenant, event_id, .. } = parked;
-        let cursor = self.progress.get(tenant)?.cursor?;
-        let proof = ParkingProof { ended: parked.ended(), ..proof::of(Some(lot)) };
+    fn ending(&mut self, state: &LaneState) -> Option<Page> {
+        let (ledger, parked) = state.parking.unproved_end()?;
+        let Parked { tenant, event_id, .. } = parked.clone();
+        let cursor = state.logs.get(&tenant)?.cursor?;
+        let proof = ParkingProof { ended: parked.ended(), ..ledger.proof() };
+        let follower = cursors::follower(parked);
         let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
-        let page = Arc::new(Page { follower: ledger::follower(parked), slices: vec![slice] });
-        Some(Release { page, tenant: tenant.clone(), event_id: *event_id, end: End::Proved })
+        self.offered = Some(Offered { tenant, event_id, end: End::Proved });
+        Some(Page { follower, slices: vec![slice] })
     }
+}
 
-    /// A page of what is released was committed.
-    pub(in crate::follow) fn released(&mut self, release: &Release) -> Next {
-        let Release { page, tenant, event_id, end } = release;
-        let slice = &page.slices[0];
-        if let Some(lot) = self.lots.get_mut(tenant) {
-            if let End::Resolved(_) | End::Proved = end {
-                lot.prove_end(*event_id);
-            }
-            if *end == End::Proved {
-                return Next::GoOn;
-            }
-            lot.change(*event_id, |parked| match end {
-                End::Resolved(at) => ledger::resolve(parked, *at),
-                End::More | End::Superseding | End::Proved => {
-                    parked.released_to = slice.cursor.position;
-                    parked.events = parked.events.saturating_sub(slice.events.len() as u64);
-                }
-            });
-        }
-        if *end == End::Superseding { Next::TakeOver } else { Next::GoOn }
-    }
+/// The next scope to release whose topic and tenant take events.
+fn next(state: &LaneState, limits: &Limits<'_>) -> Option<Parked> {
+    let is_held =
+        |parked: &&Parked| limits.holds_topic(&parked.topic) || limits.holds_tenant(&parked.tenant);
+    state.parking.releasing().find(|parked| !is_held(parked)).cloned()
 }
 
 struct Part {
@@ -143,20 +171,20 @@ struct Part {
     scanned: Position,
 }
 
-/// What of a slice is released with `parked`, no further than `at`.
-fn part(lot: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> Part {
-    let whole = parked.key.is_none();
-    let over = slice.scanned >= at || !slice.more;
+/// The events of a slice that are released with `parked`, no further than `at`.
+fn part(ledger: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> Part {
+    let is_whole = parked.key.is_none();
+    let is_over = slice.scanned >= at || !slice.more;
     let mut part = Part {
         events: Vec::new(),
-        end: if over { End::Resolved(at) } else { End::More },
+        end: if is_over { End::Resolved(at) } else { End::More },
         scanned: slice.scanned.min(at),
     };
     for event in slice.events.into_iter().take_while(|event| event.position <= at) {
-        if whole && lot.is_apart(&event) {
+        if is_whole && ledger.is_apart(&event) {
             continue;
         }
-        let superseding = whole && lot.supersedes(&event);
+        let superseding = is_whole && ledger.supersedes(&event);
         part.events.push(event);
         if superseding {
             part.end = End::Superseding;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::verify::ParkingLost;
+use super::super::parking::verify::ParkingLost;
 use super::Difference;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};

@@ -1,0 +1,61 @@
+//! A page that was refused: what is held back, isolated or parked for it, whatever source the page
+//! is from.
+//!
+//! Fed by the lane with the refusal; feeds the search for the record, and the store with what is
+//! parked. Always true: the publisher is gone, and the lane is taken over again, without what is
+//! parked by then, or with less at a time.
+
+use super::end::End;
+use super::sink_lane::Refusal;
+use super::{LaneWork, Step};
+use crate::domain::parked::Parked;
+use crate::follow::held;
+use crate::follow::lane_state::LaneState;
+use crate::follow::parking::{Refused, Scope, bisect};
+use crate::follow::source::PageSource;
+use crate::sink::{self, Page};
+use crate::store::Lease;
+
+impl LaneWork {
+    /// Decides what follows from a refused page.
+    pub(super) async fn refused(
+        &mut self,
+        lease: &Lease,
+        state: &LaneState,
+        source: &mut dyn PageSource,
+        page: &Page,
+        refusal: Refusal,
+    ) -> Result<Step, End> {
+        let lane = &self.lane;
+        lane.deps.metrics.page_failed(refusal.error().label());
+        if held::hold(&lane.deps, &*lane.sink, &mut self.held, page, refusal.error()).await {
+            return Ok(Step::TakeOver);
+        }
+        let (guilty, scope) = match &refusal {
+            Refusal::Publish(sink::Error::Isolate(_)) => {
+                (self.bisection.bisect(page).into_iter().collect(), Scope::Key)
+            }
+            Refusal::Publish(sink::Error::Topic(topic, _)) => {
+                (self.bisection.second_refusal(topic, page), Scope::Topic)
+            }
+            Refusal::Ensure(sink::Error::Topic(topic, _)) => {
+                (bisect::first_of(topic, page), Scope::Topic)
+            }
+            Refusal::Publish(sink::Error::Retry(_)) => {
+                self.bisection.shrink(page);
+                return Err(refusal.into());
+            }
+            Refusal::Publish(_) | Refusal::Ensure(_) => return Err(refusal.into()),
+        };
+        let cause = refusal.to_string();
+        let refused = guilty.into_iter().map(|event| Refused { page, event, scope, cause: &cause });
+        let parked: Vec<_> =
+            refused.filter_map(|refused| source.refused(state, &refused)).collect();
+        for Parked { tenant, topic, key, position, .. } in &parked {
+            let key = key.as_ref().map_or("all", |key| key.as_str());
+            tracing::error!(lane = %lane.lane, %tenant, %topic, key, %position, cause, "parked");
+        }
+        lane.park(lease, &parked).await?;
+        Ok(Step::TakeOver)
+    }
+}

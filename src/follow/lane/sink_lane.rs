@@ -1,0 +1,145 @@
+//! One lane of one sink, and the calls that the work on it needs: take over, publish a page,
+//! persist what is parked, checkpoint.
+//!
+//! Asked by the lane's work; asks the sink and the store. Always true: whatever fails, the
+//! publisher is gone.
+
+use std::sync::Arc;
+
+use super::end::End;
+use super::takeover;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::parked::Parked;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::TopicSpec;
+use crate::follow::lane_state::LaneState;
+use crate::follow::source::PageSource;
+use crate::follow::{FollowDeps, unnamed};
+use crate::health::Component;
+use crate::sink::{self, Page, Publisher, Sink};
+use crate::store::{Lease, LeaseCheck};
+
+/// Makes the sources of a lane that was taken over, by priority.
+pub(super) type MakeSources =
+    dyn Fn(&FollowDeps, &LaneState) -> Vec<Box<dyn PageSource>> + Send + Sync;
+
+/// One lane of one sink.
+pub(super) struct SinkLane {
+    pub(super) deps: FollowDeps,
+    pub(super) sink: Arc<dyn Sink>,
+    /// The sink's own follower: its cursors, checkpoints and parked rows go by this name.
+    pub(super) follower: Follower,
+    pub(super) lane: Lane,
+    pub(super) make_sources: Box<MakeSources>,
+}
+
+/// Why a page was not published, and by which call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Ensure(sink::Error),
+    #[error(transparent)]
+    Publish(sink::Error),
+}
+
+impl Refusal {
+    pub(super) fn error(&self) -> &sink::Error {
+        let (Self::Ensure(error) | Self::Publish(error)) = self;
+        error
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ensure(error) | Refusal::Publish(error) => Self::Sink(error),
+        }
+    }
+}
+
+impl SinkLane {
+    /// The lane in `/readyz`.
+    pub(super) fn component(&self) -> Component {
+        Component::Lane(self.lane, self.follower.clone())
+    }
+
+    /// Fences whoever had the lane, and goes on from its cursors.
+    pub(super) async fn take_over(
+        &self,
+        lease: &Lease,
+    ) -> Result<(Box<dyn Publisher>, LaneState), End> {
+        let taken = self.sink.take_over(self.lane, lease.term).await?;
+        let (deps, follower) = (&self.deps, self.follower.clone());
+        let mut state = takeover::resume(deps, self.lane, follower, taken.cursors).await?;
+        self.persist_parked(lease, &mut state).await?;
+        let cursors = state.logs.cursors();
+        self.checkpoint(lease, &cursors).await?;
+        deps.health.healthy(&self.component());
+        deps.metrics.taken_over();
+        tracing::info!(lane = %self.lane, tenants = cursors.len(), "took the lane over");
+        Ok((taken.publisher, state))
+    }
+
+    /// Makes sure of a page's topics, then publishes it.
+    pub(super) async fn publish(
+        &self,
+        publisher: Box<dyn Publisher>,
+        page: &Arc<Page>,
+    ) -> Result<Box<dyn Publisher>, Refusal> {
+        unnamed::refuse(&self.deps, &*self.sink, page).await.map_err(Refusal::Ensure)?;
+        self.sink.ensure(&self.specs(page)).await.map_err(Refusal::Ensure)?;
+        publisher.publish(page.clone()).await.map_err(Refusal::Publish)
+    }
+
+    /// Writes the changed rows of what is parked.
+    pub(super) async fn persist_parked(
+        &self,
+        lease: &Lease,
+        state: &mut LaneState,
+    ) -> Result<(), End> {
+        self.park(lease, &state.parking.take_changed()).await
+    }
+
+    /// Writes these rows of what is parked.
+    pub(super) async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<(), End> {
+        if parked.is_empty() {
+            return Ok(());
+        }
+        match self.deps.store.park(lease, parked).await? {
+            LeaseCheck::Held => Ok(()),
+            LeaseCheck::Lost => Err(End::LeaseLost),
+        }
+    }
+
+    /// Tells the store, then whoever waits, how far the sink is.
+    pub(super) async fn checkpoint(
+        &self,
+        lease: &Lease,
+        cursors: &[(TenantId, Cursor)],
+    ) -> Result<(), End> {
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        if self.deps.store.checkpoint(lease, &self.follower, cursors).await? == LeaseCheck::Lost {
+            return Err(End::LeaseLost);
+        }
+        self.deps.pages.send_replace(());
+        Ok(())
+    }
+
+    fn specs(&self, page: &Page) -> Vec<TopicSpec> {
+        let mut specs: Vec<TopicSpec> = Vec::new();
+        for event in page.slices.iter().flat_map(|slice| &slice.events) {
+            if !specs.iter().any(|spec| spec.topic == event.topic) {
+                specs.push(self.deps.settings.spec(&event.tenant, &event.topic));
+            }
+        }
+        specs
+    }
+}
+
+/// The cursors that a page carries.
+pub(super) fn cursors(page: &Page) -> Vec<(TenantId, Cursor)> {
+    page.slices.iter().map(|slice| (slice.tenant.clone(), slice.cursor)).collect()
+}

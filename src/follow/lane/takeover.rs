@@ -1,0 +1,65 @@
+//! Where a lane goes on: the sink's cursors, once they are verified.
+//!
+//! Fed by the takeover, and by the store; feeds the lane with its state. A cursor that the store
+//! knows to have been further means that the sink's cursors were lost or went back, and stops the
+//! lane. A cursor that names another event than the log does, or proves parking that the store has
+//! not, means that the store went back in time, and stops that tenant.
+
+use std::collections::HashMap;
+
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
+use crate::follow::lane_state::{LaneState, Logs};
+use crate::follow::parking::Parking;
+use crate::follow::source::Error;
+use crate::follow::verify::{self, CursorLost};
+use crate::follow::{FollowDeps, rivals};
+use crate::health::Component;
+use crate::sink::KnownCursors;
+use crate::store::{ChangeToken, Head};
+
+/// The state of a lane that was just taken over, with the sink's cursors.
+pub(super) async fn resume(
+    deps: &FollowDeps,
+    lane: Lane,
+    follower: Follower,
+    known: KnownCursors,
+) -> Result<LaneState, Error> {
+    let changed = deps.store.changed_since(lane, ChangeToken::START).await?;
+    let checkpoints: HashMap<_, _> =
+        deps.store.load_lane(lane, &follower).await?.into_iter().collect();
+    let mut logs = Logs::new(lane, follower, known, changed.token);
+    check_cursors(&mut logs, &changed.heads, &checkpoints)?;
+    rivals::look_for_strangers(deps, lane, &logs.known, &changed.heads).await?;
+    changed.heads.iter().for_each(|head| {
+        logs.insert(head);
+    });
+    let cursors = logs.cursors();
+    let mut state = LaneState { logs, parking: Parking::default() };
+    state.verify(deps, &cursors).await?;
+    for (tenant, lost) in state.parking.load(&*deps.store, &state.logs).await? {
+        state.stop(deps, &tenant, &verify::went_back(&lost));
+    }
+    for (tenant, _) in state.logs.running() {
+        deps.health.healthy(&Component::Log(tenant.clone()));
+    }
+    Ok(state)
+}
+
+/// Compares the sink's cursors with the store's checkpoints, and remembers which logs have begun.
+fn check_cursors(
+    logs: &mut Logs,
+    heads: &[Head],
+    checkpoints: &HashMap<TenantId, Cursor>,
+) -> Result<(), CursorLost> {
+    for Head { tenant, log_id, .. } in heads {
+        let checkpoint = checkpoints.get(tenant).filter(|cursor| cursor.log_id == *log_id);
+        let known = logs.known.get(&(*log_id, logs.follower.clone()));
+        CursorLost::check(tenant, known, checkpoint)?;
+        if known.is_some() || checkpoint.is_some() {
+            logs.has_begun(tenant);
+        }
+    }
+    Ok(())
+}

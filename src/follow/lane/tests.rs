@@ -1,0 +1,234 @@
+//! A lane with a third source, of which it knows nothing: on a real store, with a sink in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::sink_lane::SinkLane;
+use super::{LaneWork, Step};
+use crate::clock::System;
+use crate::domain::draft::{Draft, Origin, Place};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::follower::Follower;
+use crate::domain::headers::Headers;
+use crate::domain::lane::Lane;
+use crate::domain::parked::Parked;
+use crate::domain::position::{LogId, Position};
+use crate::domain::settings::Settings;
+use crate::domain::subject::Subject;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::{Topic, TopicSpec};
+use crate::domain::wire_form::WireForm;
+use crate::follow::lane_state::LaneState;
+use crate::follow::lease::LEASE;
+use crate::follow::parking::Refused;
+use crate::follow::parking::release::Release;
+use crate::follow::relay::Relay;
+use crate::follow::source::{Error, Limits, Next, PageSource};
+use crate::follow::{FollowDeps, Wakeups};
+use crate::health::Health;
+use crate::sink::{
+    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Publisher, Sink, TakenOver,
+    TopicDescription,
+};
+use crate::store::{self, Access, Batch, Config};
+
+const REFUSED: &str = "folio.diku.replay.refused";
+
+fn diku() -> TenantId {
+    TenantId::parse("diku").unwrap()
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::parse(name).unwrap()
+}
+
+/// Takes every page but those with an event of one topic.
+#[derive(Clone)]
+struct MemorySink {
+    follower: Follower,
+    pages: Arc<Mutex<Vec<Page>>>,
+}
+
+#[async_trait]
+impl Publisher for MemorySink {
+    async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, sink::Error> {
+        self.pages.lock().unwrap().push((*page).clone());
+        Ok(self)
+    }
+
+    async fn forget(self: Box<Self>, _: &[(LogId, Follower)]) -> Result<(), sink::Error> {
+        Ok(())
+    }
+
+    fn should_recycle(&mut self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    async fn take_over(&self, _: Lane, _: u64) -> Result<TakenOver, sink::Error> {
+        Ok(TakenOver { publisher: Box::new(self.clone()), cursors: self.cursors_now() })
+    }
+
+    async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), sink::Error> {
+        match topics.iter().find(|spec| spec.topic.as_str() == REFUSED) {
+            Some(spec) => Err(sink::Error::Topic(spec.topic.clone(), "by the test".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    async fn describe(
+        &self,
+        topics: &[Topic],
+    ) -> Result<HashMap<Topic, TopicDescription>, sink::Error> {
+        Ok(topics.iter().map(|topic| (topic.clone(), TopicDescription::default())).collect())
+    }
+
+    async fn check(&self) -> Result<(), sink::Error> {
+        Ok(())
+    }
+}
+
+impl MemorySink {
+    fn cursors_now(&self) -> KnownCursors {
+        let mut cursors = KnownCursors::new();
+        for Page { follower, slices } in self.pages.lock().unwrap().iter() {
+            for PageSlice { cursor, proof, .. } in slices {
+                let known = KnownCursor { cursor: *cursor, proof: *proof };
+                cursors.insert((cursor.log_id, follower.clone()), known);
+            }
+        }
+        cursors
+    }
+
+    /// The positions of the events that a follower has published, in order.
+    fn published(&self, follower: &Follower) -> Vec<u64> {
+        let pages = self.pages.lock().unwrap();
+        let own = pages.iter().filter(|page| page.follower == *follower);
+        let events = own.flat_map(|page| &page.slices).flat_map(|slice| &slice.events);
+        events.map(|event| event.position.number()).collect()
+    }
+}
+
+/// Offers an event to a topic that is refused, three times; then to one that is not.
+#[derive(Clone)]
+struct Third {
+    deps: FollowDeps,
+    seen: Arc<Mutex<Vec<&'static str>>>,
+}
+
+fn third() -> Follower {
+    Follower::parse("third").unwrap()
+}
+
+impl Third {
+    fn times(&self, what: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|seen| **seen == what).count()
+    }
+}
+
+#[async_trait]
+impl PageSource for Third {
+    async fn offer(
+        &mut self,
+        state: &mut LaneState,
+        _: &Limits<'_>,
+    ) -> Result<Option<Page>, Error> {
+        if self.times("committed") > 0 {
+            return Ok(None);
+        }
+        let Some(cursor) = state.logs.get(&diku()).and_then(|log| log.cursor) else {
+            return Ok(None);
+        };
+        let scan = crate::follow::page_scan(1);
+        let slices = self.deps.store.read(&[(diku(), Position::START.into())], &scan).await?;
+        let to = if self.times("refused") < 3 { REFUSED } else { "folio.diku.replay.taken" };
+        let event = Envelope { topic: topic(to), ..slices[0].events[0].clone() };
+        let proof = ParkingProof::default();
+        let slice = PageSlice { tenant: diku(), events: vec![event], cursor, proof };
+        Ok(Some(Page { follower: third(), slices: vec![slice] }))
+    }
+
+    fn committed(&mut self, _: &mut LaneState, _: &Page) -> Next {
+        self.seen.lock().unwrap().push("committed");
+        Next::GoOn
+    }
+
+    fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Parked> {
+        self.seen.lock().unwrap().push("refused");
+        None
+    }
+}
+
+async fn deps(folder: &TempDir) -> FollowDeps {
+    let config = Config::Sqlite { path: folder.path().join("store.db") };
+    let store = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
+    store.lanes(1).await.unwrap();
+    store.enable_if_new(&diku(), LogId::new(Uuid::from_u128(1))).await.unwrap();
+    FollowDeps {
+        store,
+        settings: Arc::new(Settings::default()),
+        wakeups: Wakeups::new(1),
+        health: Arc::new(Health::default()),
+        metrics: Arc::default(),
+        pages: watch::channel(()).0,
+        clock: Arc::new(System),
+        replica: "one".to_owned(),
+        instance: "first run".to_owned(),
+    }
+}
+
+fn draft(id: u128) -> Draft {
+    let subject = Subject::new("inventory", "item");
+    let place = Place { subject, topic: topic("folio.diku.inventory.item") };
+    let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
+    Draft::delete_all(place, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
+}
+
+#[tokio::test]
+async fn a_third_source_is_refused_by_itself_and_the_relay_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (deps, sink) =
+        (deps(&folder).await, MemorySink { follower: Follower::relay(), pages: Arc::default() });
+    let seen = Third { deps: deps.clone(), seen: Arc::default() };
+    let (store, source) = (deps.store.clone(), seen.clone());
+    let make_sources = move |deps: &FollowDeps, state: &LaneState| {
+        let relay = Relay::new(deps.clone(), state);
+        let release = Release::new(deps.clone());
+        let sources: Vec<Box<dyn PageSource>> =
+            vec![Box::new(relay), Box::new(release), Box::new(source.clone())];
+        sources
+    };
+    let mut work = LaneWork::new(SinkLane {
+        deps,
+        sink: Arc::new(sink.clone()),
+        follower: Follower::relay(),
+        lane: Lane::new(0),
+        make_sources: Box::new(make_sources),
+    });
+    let lease = store.acquire(Lane::new(0), "one", LEASE).await.unwrap().unwrap();
+    for id in 1..=5 {
+        let batch = Batch { tenant: diku(), drafts: vec![draft(id)] };
+        store.append(&[batch]).await.unwrap();
+        while work.step(&lease).await.unwrap() != Step::Idle {}
+        let head = u64::try_from(id).unwrap();
+        assert_eq!(sink.published(&Follower::relay()), Vec::from_iter(1..=head));
+    }
+    work.finish(&lease).await.unwrap();
+    assert_eq!(*seen.seen.lock().unwrap(), ["refused", "refused", "refused", "committed"]);
+    assert_eq!(sink.published(&third()), [1]);
+    assert_eq!(store.parked(&diku()).await.unwrap(), []);
+    let checkpoint = store.load(&diku(), &Follower::relay()).await.unwrap();
+    assert_eq!(checkpoint.unwrap().position.number(), 5);
+}

@@ -1,0 +1,141 @@
+//! The state of a lane since its last takeover: where the sink stands in each of its logs, and what
+//! is parked there.
+//!
+//! Made by the takeover from the sink's cursors; read and raised by the sources and the lane.
+//! Always true: a cursor here is committed, and the log had its event when it was verified. After
+//! any error the state is dropped with the publisher.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::FollowDeps;
+use super::parking::Parking;
+use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::health::{Component, Occurrence};
+use crate::sink::{KnownCursors, Page, PageSlice};
+use crate::store::{ChangeToken, Head};
+
+/// One tenant's log.
+pub(super) struct Log {
+    pub(super) log_id: LogId,
+    /// Where the sink stands: the cursor that was committed last.
+    pub(super) cursor: Option<Cursor>,
+    /// The last position given, as the takeover saw it.
+    pub(super) head: Position,
+}
+
+impl Log {
+    /// The position at which the sink stands.
+    pub(super) fn position(&self) -> Position {
+        self.cursor.map_or(Position::START, |cursor| cursor.position)
+    }
+}
+
+/// The logs of a lane.
+pub(super) struct Logs {
+    pub(super) lane: Lane,
+    /// The sink's own follower.
+    pub(super) follower: Follower,
+    /// The sink's cursors, as the takeover read them.
+    pub(super) known: KnownCursors,
+    /// The heads were read up to here.
+    pub(super) token: ChangeToken,
+    by_tenant: BTreeMap<TenantId, Log>,
+    /// Tenants whose log is not the one that the sink's cursor names.
+    stopped: HashSet<TenantId>,
+    /// Tenants of which the store knows that the sink may have a cursor.
+    begun: HashSet<TenantId>,
+}
+
+impl Logs {
+    /// A lane without logs.
+    pub(super) fn new(
+        lane: Lane,
+        follower: Follower,
+        known: KnownCursors,
+        token: ChangeToken,
+    ) -> Self {
+        let (by_tenant, stopped, begun) = (BTreeMap::new(), HashSet::new(), HashSet::new());
+        Self { lane, follower, known, token, by_tenant, stopped, begun }
+    }
+
+    /// A tenant's log.
+    pub(super) fn get(&self, tenant: &TenantId) -> Option<&Log> {
+        self.by_tenant.get(tenant)
+    }
+
+    /// Adds a log that is seen for the first time, at the cursor that the sink has of it.
+    pub(super) fn insert(&mut self, head: &Head) -> Option<Cursor> {
+        let known = self.known.get(&(head.log_id, self.follower.clone()));
+        let cursor = known.map(|known| known.cursor);
+        let log = Log { log_id: head.log_id, cursor, head: head.position };
+        self.by_tenant.insert(head.tenant.clone(), log);
+        cursor
+    }
+
+    /// The logs that are published, in order of tenant.
+    pub(super) fn running(&self) -> impl Iterator<Item = (&TenantId, &Log)> {
+        self.by_tenant.iter().filter(|(tenant, _)| !self.is_stopped(tenant))
+    }
+
+    /// The cursors of the logs that are published.
+    pub(super) fn cursors(&self) -> Vec<(TenantId, Cursor)> {
+        self.running().filter_map(|(tenant, log)| Some((tenant.clone(), log.cursor?))).collect()
+    }
+
+    /// Whether nothing of the tenant is published any more.
+    pub(super) fn is_stopped(&self, tenant: &TenantId) -> bool {
+        self.stopped.contains(tenant)
+    }
+
+    /// The store knows that the sink may have a cursor of this log.
+    pub(super) fn has_begun(&mut self, tenant: &TenantId) {
+        self.begun.insert(tenant.clone());
+    }
+
+    /// Returns, for each log whose first page this is, a checkpoint at its start. It is written
+    /// before the page is committed, and says that the sink may have a cursor.
+    pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
+        let first = page.slices.iter().filter(|slice| self.begun.insert(slice.tenant.clone()));
+        let start = |slice: &PageSlice| Cursor {
+            position: Position::START,
+            event_id: EventId::NONE,
+            log_id: slice.cursor.log_id,
+        };
+        first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
+    }
+}
+
+/// All that a lane knows since its last takeover.
+pub(super) struct LaneState {
+    pub(super) logs: Logs,
+    pub(super) parking: Parking,
+}
+
+impl LaneState {
+    /// A page is in the sink: raises the cursors of the sink's own follower, and what is proved of
+    /// the parking.
+    pub(super) fn committed(&mut self, page: &Page) {
+        self.parking.proved(page);
+        if page.follower != self.logs.follower {
+            return;
+        }
+        for slice in &page.slices {
+            if let Some(log) = self.logs.by_tenant.get_mut(&slice.tenant) {
+                log.cursor = Some(slice.cursor);
+            }
+        }
+    }
+
+    /// Publishes nothing of this tenant any more, and reports it.
+    pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
+        if deps.health.degraded(Component::Log(tenant.clone()), why) == Occurrence::First {
+            tracing::error!(%tenant, "publishing is stopped: {why}");
+        }
+        self.parking.forget(tenant);
+        self.logs.stopped.insert(tenant.clone());
+    }
+}

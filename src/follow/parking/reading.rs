@@ -1,0 +1,94 @@
+//! Reads of parked scopes: their rows, their ledgers, and the events that they hold.
+//!
+//! Asked by `load`, `verify` and `release`; asks the store.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::domain::envelope::Envelope;
+use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::headers::Headers;
+use crate::domain::lane::Lane;
+use crate::domain::parked::Parked;
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::follow::page_scan;
+use crate::store::{Error, LogLedger, Scan, Slice, Store};
+
+/// Rows that one read looks at.
+const ROWS_MAX: usize = 2_000;
+
+/// The store's ledger of each log of a lane that ever parked something.
+pub(super) async fn ledgers(
+    store: &dyn Store,
+    lane: Lane,
+) -> Result<HashMap<LogId, LogLedger>, Error> {
+    let ledgers = store.parking_ledgers(lane).await?;
+    Ok(ledgers.into_iter().map(|ledger| (ledger.log_id, ledger)).collect())
+}
+
+/// Everything that one log ever parked.
+pub(super) async fn parked_in(
+    store: &dyn Store,
+    tenant: &TenantId,
+    log_id: LogId,
+) -> Result<Vec<Parked>, Error> {
+    let mut parked = store.parked(tenant).await?;
+    parked.retain(|parked| parked.log_id == log_id);
+    Ok(parked)
+}
+
+/// The filter that a parked scope's events fit.
+pub(super) fn scope(parked: &Parked) -> Filter {
+    let topics = vec![TopicPattern::exact(&parked.topic)];
+    Filter { topics, keys: parked.key.clone().into_iter().collect(), ..Filter::default() }
+}
+
+/// The filter that all events of these scopes' topics fit.
+pub(super) fn topics<'p>(parked: impl Iterator<Item = &'p Parked>) -> Filter {
+    let topics: BTreeSet<_> = parked.map(|parked| &parked.topic).collect();
+    let topics = topics.into_iter().map(TopicPattern::exact).collect();
+    Filter { topics, ..Filter::default() }
+}
+
+/// The limits of one read of these events.
+pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
+    Scan { filter, events_max, rows_max: ROWS_MAX, ..page_scan(events_max) }
+}
+
+/// Reads on after a position of one tenant's log.
+pub(super) async fn read(
+    store: &dyn Store,
+    tenant: &TenantId,
+    after: Position,
+    scan: &Scan,
+) -> Result<Slice, Error> {
+    let slices = store.read(&[(tenant.clone(), after.into())], scan).await?;
+    let slice = slices.into_iter().next();
+    slice.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no log")))
+}
+
+/// Reads the events after the range's start and up to its end, without payloads and headers, which
+/// can be large.
+pub(super) async fn each(
+    store: &dyn Store,
+    tenant: &TenantId,
+    range: Range<Position>,
+    filter: Filter,
+    mut look: impl FnMut(Envelope) + Send,
+) -> Result<(), Error> {
+    let (scan, mut after) = (scan(filter, ROWS_MAX), range.start);
+    while after < range.end {
+        let slice = read(store, tenant, after, &scan).await?;
+        for event in slice.events.into_iter().take_while(|event| event.position <= range.end) {
+            look(Envelope { payload: Bytes::new(), headers: Headers::default(), ..event });
+        }
+        if !slice.more {
+            break;
+        }
+        after = slice.scanned;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Requests for what is parked: to release a scope, or to discard it.
+//!
+//! Fed by `http` with the requests of operators, which are written to the store; taken from there
+//! by the lane that has the tenant, on whichever replica, within a second. Always true: a key is
+//! not released while its topic is parked as a whole, since a DELETE_ALL may stand before it there.
+
+use super::Parking;
+use crate::domain::event::EventId;
+use crate::domain::parked::{Parked, Request, State};
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::follow::lane_state::Logs;
+use crate::health::{Component, Health};
+use crate::store::{Error, Store};
+
+/// Why a request is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// The tenant is not published any more, for this reason.
+    #[error("nothing of the tenant is published: {0}")]
+    Stopped(String),
+    /// Nothing was ever parked by that id.
+    #[error("nothing is parked by that id")]
+    Unknown,
+    /// The scope is a key of this topic, which is parked as a whole.
+    #[error("the topic {0} is parked")]
+    TopicParked(Topic),
+    /// The scope is in this state, or something was requested for it already.
+    #[error("its state is {0}")]
+    NotParked(State),
+}
+
+/// Requests that a parked scope is released or discarded. Returns the scope as the store has it
+/// then.
+pub async fn request(
+    store: &dyn Store,
+    health: &Health,
+    (tenant, id): (&TenantId, EventId),
+    request: Request,
+    reason: Option<&str>,
+) -> Result<Option<Parked>, NotTaken> {
+    if let Some(why) = health.cause_of(&Component::Log(tenant.clone())) {
+        return Err(NotTaken::Stopped(why));
+    }
+    let all = store.parked(tenant).await?;
+    let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
+    if request == Request::Release && wanted.waits_for_topic(all.iter()) {
+        return Err(NotTaken::TopicParked(wanted.topic.clone()));
+    }
+    let is_taken = store.request(tenant, id, request, reason).await?;
+    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
+    if !is_taken {
+        return Err(NotTaken::NotParked(now.map_or(wanted.state, |parked| parked.state)));
+    }
+    Ok(now)
+}
+
+impl Parking {
+    /// Begins what was requested. A scope that the relay has not passed yet waits until it has.
+    pub(in crate::follow) async fn take_requests(
+        &mut self,
+        store: &dyn Store,
+        logs: &Logs,
+    ) -> Result<(), Error> {
+        if !self.has_open() {
+            return Ok(());
+        }
+        for row in store.parked_lane(logs.lane).await? {
+            let (Some(ledger), Some(log)) =
+                (self.ledgers.get_mut(&row.tenant), logs.get(&row.tenant))
+            else {
+                continue;
+            };
+            let at = log.position();
+            let is_ready = ledger
+                .get(row.event_id)
+                .is_some_and(|parked| parked.state == State::Parked && at >= parked.position);
+            match row.requested.filter(|_| is_ready) {
+                Some(Request::Release) if !row.waits_for_topic(ledger.open()) => {
+                    ledger.start_release(row.event_id);
+                }
+                Some(Request::Discard) => ledger.discard(row.event_id, at),
+                Some(Request::Release) | None => {}
+            }
+        }
+        Ok(())
+    }
+}

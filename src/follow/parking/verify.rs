@@ -1,0 +1,97 @@
+//! Verification of the parking: whether the store has every transition that it has told, and that
+//! the sink proves.
+//!
+//! Fed by the sink's cursor records and by the store; asked at each takeover, by `restore`, and by
+//! the relay when the store's server was replaced.
+
+use super::Parking;
+use super::reading::{ledgers, parked_in};
+use crate::domain::ledger::Ledger;
+use crate::domain::tenant::TenantId;
+use crate::follow::lane_state::Logs;
+use crate::store::{Error, Store};
+
+/// How the store's parking is older than what the sink proves of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParkingLost {
+    /// It lacks transitions.
+    #[error("the store knows of {store} parking transitions of this log, and Kafka of {kafka}")]
+    Behind {
+        /// The store's number.
+        store: u64,
+        /// Kafka's number.
+        kafka: u64,
+    },
+    /// It has made others.
+    #[error(
+        "after {0} parking transitions of this log, the store has something else parked than Kafka \
+         proves"
+    )]
+    Other(u64),
+}
+
+impl ParkingLost {
+    /// Compares the store's ledger of a log with the newest that the sink proves. A store that is
+    /// ahead is right: it is written first.
+    pub(in crate::follow) fn check(store: &Ledger, proved: &Ledger) -> Result<(), Self> {
+        if store.number < proved.number {
+            return Err(Self::Behind { store: store.number, kafka: proved.number });
+        }
+        if proved.number > 0 && store.number == proved.number && store.digest != proved.digest {
+            return Err(Self::Other(proved.number));
+        }
+        Ok(())
+    }
+}
+
+impl Parking {
+    /// Checks that the store has every transition that was read from it or written to it. Returns
+    /// the tenants of which it has lost one.
+    pub(in crate::follow) async fn verify(
+        &self,
+        store: &dyn Store,
+        logs: &Logs,
+    ) -> Result<Vec<(TenantId, ParkingLost)>, Error> {
+        let written = ledgers(store, logs.lane).await?;
+        let mut all_lost = Vec::new();
+        for (tenant, ledger) in &self.ledgers {
+            let Some(log_id) = logs.get(tenant).map(|log| log.log_id) else { continue };
+            let stored = match written.get(&log_id) {
+                Some(ledger) if ledger.open > 0 => {
+                    Ledger::of(&parked_in(store, tenant, log_id).await?)
+                }
+                closed => Ledger::closed(closed.map_or(0, |ledger| ledger.number)),
+            };
+            if let Err(lost) = ParkingLost::check(&stored, &ledger.ledger()) {
+                all_lost.push((tenant.clone(), lost));
+            }
+        }
+        Ok(all_lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ledger, ParkingLost};
+    use crate::domain::ledger::Digest;
+
+    #[test]
+    fn a_store_that_is_behind_or_another_has_lost_parking_and_one_ahead_has_not() {
+        let ledger = |number, digest: char| Ledger {
+            number,
+            digest: Digest::parse(&digest.to_string().repeat(32)).unwrap(),
+            oldest: None,
+        };
+        for (store, kafka, lost) in [
+            (ledger(0, '0'), ledger(0, '0'), None),
+            (ledger(0, 'a'), ledger(0, '0'), None),
+            (ledger(3, 'a'), ledger(3, 'a'), None),
+            (ledger(4, 'b'), ledger(3, 'a'), None),
+            (ledger(3, 'b'), ledger(3, 'a'), Some(ParkingLost::Other(3))),
+            (ledger(2, 'a'), ledger(3, 'a'), Some(ParkingLost::Behind { store: 2, kafka: 3 })),
+            (ledger(0, '0'), ledger(1, '0'), Some(ParkingLost::Behind { store: 0, kafka: 1 })),
+        ] {
+            assert_eq!(ParkingLost::check(&store, &kafka).err(), lost, "{store:?} {kafka:?}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Page sources: whoever has events for a lane's sink. The relay and the release of parked events
+//! are sources; a lane knows nothing else of them, and drains them by priority.
+//!
+//! Fed by the store's logs; feeds the lane with one page at a time. Always true: a source's cursor
+//! is published with the page, in the sink's atomic step. After an error the lane drops its
+//! sources with the publisher, and makes new ones once it has taken over again.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::held::Held;
+use super::lane_state::LaneState;
+use super::parking::Refused;
+use super::parking::bisect::Bisection;
+use super::verify::CursorLost;
+use crate::domain::follower::Follower;
+use crate::domain::parked::Parked;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::sink::Page;
+use crate::store;
+
+/// Pages that others may have published while a source waits; then it is asked first.
+const PAGES_WAITED_MAX: usize = 7;
+
+/// Why a source has no page.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The cursors that the takeover read belong to an earlier incarnation of the log.
+    #[error("tenant {0} has a new log")]
+    LogRotated(TenantId),
+    /// Only an operator can set it right.
+    #[error(transparent)]
+    CursorLost(#[from] CursorLost),
+}
+
+/// How much a page may hold just now, and for whom.
+pub(super) struct Limits<'l> {
+    /// The search for a poison record.
+    pub(super) bisection: &'l Bisection,
+    /// The topics and tenants that are held back.
+    pub(super) held: &'l Held,
+}
+
+impl Limits<'_> {
+    /// The events that a page may have at most.
+    pub(super) fn events_max(&self) -> usize {
+        self.bisection.events_max()
+    }
+
+    /// The events of a tenant that is isolated, which has pages of its own; `None` if it is not.
+    pub(super) fn isolated(&self, follower: &Follower, tenant: &TenantId) -> Option<usize> {
+        let events_max = self.bisection.isolated(follower, tenant)?;
+        Some(events_max.min(self.events_max()))
+    }
+
+    /// Whether nothing may be sent to the topic just now.
+    pub(super) fn holds_topic(&self, topic: &Topic) -> bool {
+        self.held.has_topic(topic)
+    }
+
+    /// Whether nothing of the tenant may be sent just now.
+    pub(super) fn holds_tenant(&self, tenant: &TenantId) -> bool {
+        self.held.has_tenant(tenant)
+    }
+}
+
+/// How a lane goes on after a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// With the next page.
+    GoOn,
+    /// With a takeover: what is known of the lane may no longer be true.
+    TakeOver,
+}
+
+/// Offers pages to a lane. A page that was offered is committed or refused before the next one is
+/// asked for.
+#[async_trait]
+pub(super) trait PageSource: Send {
+    /// Returns the next page within `limits`, or `None` when there is nothing to publish just now.
+    async fn offer(
+        &mut self,
+        state: &mut LaneState,
+        limits: &Limits<'_>,
+    ) -> Result<Option<Page>, Error>;
+
+    /// Reads the next page while the one that was offered last is being published.
+    async fn read_ahead(&mut self, _state: &mut LaneState, _limits: &Limits<'_>) {}
+
+    /// The page that was offered last is in the sink.
+    fn committed(&mut self, _state: &mut LaneState, _page: &Page) -> Next {
+        Next::GoOn
+    }
+
+    /// The sink refuses a record of the page that was offered last. Returns what is parked for it,
+    /// which is written before the lane goes on; a source that parks nothing must not offer the
+    /// record again.
+    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Parked>;
+}
+
+/// The sources of one lane, by priority: the relay first.
+pub(super) struct Sources(Vec<Waiting>);
+
+struct Waiting {
+    source: Box<dyn PageSource>,
+    /// Pages of others since it was asked last.
+    pages: usize,
+}
+
+impl Sources {
+    /// Those, by priority.
+    pub(super) fn new(sources: Vec<Box<dyn PageSource>>) -> Self {
+        Self(sources.into_iter().map(|source| Waiting { source, pages: 0 }).collect())
+    }
+
+    /// Returns the next page, and which source offers it. A source that has waited for
+    /// [`PAGES_WAITED_MAX`] pages of others is asked before those of a higher priority.
+    pub(super) async fn offer(
+        &mut self,
+        state: &mut LaneState,
+        limits: &Limits<'_>,
+    ) -> Result<Option<(usize, Arc<Page>)>, Error> {
+        for index in self.turns() {
+            self.0[index].pages = 0;
+            if let Some(page) = self.0[index].source.offer(state, limits).await? {
+                let others = self.0.iter_mut().enumerate().filter(|(other, _)| *other != index);
+                others.for_each(|(_, waiting)| waiting.pages += 1);
+                return Ok(Some((index, Arc::new(page))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The source that offered a page.
+    pub(super) fn at(&mut self, index: usize) -> &mut dyn PageSource {
+        &mut *self.0[index].source
+    }
+
+    /// The order in which the sources are asked: who has waited too long, longest first; then by
+    /// priority.
+    fn turns(&self) -> Vec<usize> {
+        let waited = |index: usize| {
+            let pages = self.0[index].pages;
+            Reverse(if pages >= PAGES_WAITED_MAX { pages } else { 0 })
+        };
+        let mut turns = Vec::from_iter(0..self.0.len());
+        turns.sort_by_key(|index| waited(*index));
+        turns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::lane::Lane;
+    use crate::follow::lane_state::Logs;
+    use crate::follow::parking::Parking;
+    use crate::sink::KnownCursors;
+    use crate::store::ChangeToken;
+
+    /// Has so many pages to offer.
+    struct Stock(usize);
+
+    #[async_trait]
+    impl PageSource for Stock {
+        async fn offer(
+            &mut self,
+            _: &mut LaneState,
+            _: &Limits<'_>,
+        ) -> Result<Option<Page>, Error> {
+            let Some(left) = self.0.checked_sub(1) else { return Ok(None) };
+            self.0 = left;
+            Ok(Some(Page { follower: Follower::relay(), slices: Vec::new() }))
+        }
+
+        fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Parked> {
+            None
+        }
+    }
+
+    /// Which source each page is from, until none has one.
+    async fn drain(stocks: &[usize]) -> Vec<usize> {
+        let boxed = |stock: &usize| -> Box<dyn PageSource> { Box::new(Stock(*stock)) };
+        let mut sources = Sources::new(stocks.iter().map(boxed).collect());
+        let logs =
+            Logs::new(Lane::new(0), Follower::relay(), KnownCursors::new(), ChangeToken::START);
+        let mut state = LaneState { logs, parking: Parking::default() };
+        let (bisection, held) = (Bisection::default(), Held::default());
+        let limits = Limits { bisection: &bisection, held: &held };
+        let mut served = Vec::new();
+        while let Some((source, _)) = sources.offer(&mut state, &limits).await.unwrap() {
+            served.push(source);
+        }
+        served
+    }
+
+    #[tokio::test]
+    async fn the_first_source_is_drained_first_and_one_page_in_eight_is_for_whoever_waits() {
+        let served = drain(&[80, 80, 0]).await;
+        assert_eq!(served[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
+        for eight in served[..88].chunks(8) {
+            assert_eq!(eight.iter().filter(|source| **source == 1).count(), 1, "{served:?}");
+        }
+        assert_eq!(served.len(), 160, "nothing is left over");
+    }
+
+    #[tokio::test]
+    async fn of_several_that_wait_none_starves() {
+        let served = drain(&[800, 100, 100, 100]).await;
+        let busy = &served[..800];
+        for source in 1..4 {
+            for some in busy.windows(11) {
+                assert!(some.contains(&source), "{source} starves: {some:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_nothing_costs_nobody_a_turn() {
+        assert_eq!(drain(&[20, 0, 1]).await, [[0; 7].as_slice(), &[2], &[0; 13]].concat());
+    }
+}
