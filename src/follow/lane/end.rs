@@ -3,7 +3,8 @@
 //! Made by the lane's calls; read by whoever runs it, which waits and tries again.
 
 use crate::follow::source;
-use crate::{sink, store};
+use crate::sink;
+use crate::store;
 
 /// Why a lane can't go on.
 #[derive(Debug, thiserror::Error)]
