@@ -16,13 +16,13 @@ use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::follow::parking::requests::{self, NotTaken};
 
-/// What a tenant has parked, in order of position.
+/// All that a tenant ever parked, in order of position.
 #[derive(Serialize)]
 struct All {
     parked: Vec<Parked>,
 }
 
-/// A key of a topic that stays behind, or with `key` null the whole topic.
+/// A parked key of a topic, or with `key` null the whole topic.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Parked {
