@@ -170,15 +170,19 @@ impl ChangeToken {
     }
 }
 
-/// The newest position of a tenant's log.
+/// The end of a tenant's log: what the last event in it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Whose log.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Which life of it.
+    /// The log's incarnation.
     pub log_id: LogId,
-    /// The last position given.
+    /// The tenant's lane.
+    pub lane: Lane,
+    /// The last position given; [`Position::START`] of an empty log.
     pub position: Position,
+    /// The last time given.
+    pub time: Time,
 }
 
 /// Whose logs have grown.

@@ -2,7 +2,7 @@
 -- transaction that has not ended. Without heads one row tells the mark alone. What lies ahead of
 -- this server's transactions was given by another, before a failover or a restore: a mark to ask
 -- with, then all heads are named; a head's, then it has not changed here.
-SELECT horizon.mark, head.tenant, head.log_id, head.position
+SELECT horizon.mark, head.tenant, head.log_id, head.lane, head.position, head.time_ms
 FROM (
     SELECT pg_snapshot_xmin(now)::text::bigint AS mark,
         pg_snapshot_xmax(now)::text::bigint AS ahead,
@@ -10,7 +10,7 @@ FROM (
     FROM pg_current_snapshot() AS now
 ) AS horizon
 LEFT JOIN LATERAL (
-    SELECT tenant, log_id::text AS log_id, position
+    SELECT tenant, log_id::text AS log_id, heads.lane, position, time_ms
     FROM heads JOIN tenants USING (tenant)
     WHERE heads.lane = $1 AND heads.span >= since >> 10 AND heads.mark >= since
         AND (heads.mark < ahead OR since = 0)

@@ -47,6 +47,29 @@ impl Error {
     }
 }
 
+/// Why a transaction came to nothing.
+#[derive(Debug)]
+pub(super) enum TransactionError {
+    /// It was undone for another's sake: run again, it may succeed.
+    Retry(Error),
+    /// It would fail again.
+    Fatal(Error),
+}
+
+impl From<Error> for TransactionError {
+    fn from(error: Error) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<TransactionError> for Error {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Retry(error) | TransactionError::Fatal(error) => error,
+        }
+    }
+}
+
 /// Why there is nothing to open beside a `serve`.
 pub(super) fn nothing_there(what: &str, name: &str) -> Error {
     Error::Refused(format!(

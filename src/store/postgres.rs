@@ -5,6 +5,7 @@
 //! one statement a file. The store's clock is the server's.
 
 mod append;
+mod connection;
 mod cursors;
 mod error;
 mod leases;
@@ -14,8 +15,8 @@ mod options;
 mod parking;
 mod read;
 mod rows;
-mod session;
 mod tenants;
+mod transaction;
 mod verify;
 
 use std::time::Duration;
@@ -25,8 +26,8 @@ use secrecy::SecretString;
 
 use super::append::head_cache::HeadCache;
 use super::{Access, Error, Store};
+use connection::Sessions;
 pub(super) use options::place;
-use session::Sessions;
 
 /// Appends at once, at most: PostgreSQL gains little from more, and locks wait for locks.
 const WRITERS_MAX: usize = 4;

@@ -56,7 +56,7 @@ pub(super) struct SliceBuilder {
 impl SliceBuilder {
     /// Begins after `start` in the log of that head.
     pub(super) fn new(head: &Head, start: &Start) -> Self {
-        let Head { tenant, log_id, position: head } = head.clone();
+        let Head { tenant, log_id, position: head, .. } = head.clone();
         let Start { after, event_id } = *start;
         let has_start = event_id.is_none() || after <= head;
         let more = after < head && has_start;

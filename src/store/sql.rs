@@ -3,13 +3,12 @@
 //! Between an adapter's rows and `domain`; speaks no database's dialect. A row that can't be read
 //! is named.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::append::plan::{IdempotencyRecord, LogState};
+use super::append::plan::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
 use super::{EnabledTenant, Error, Head, LaneLease, LogLedger, Receipt};
 use crate::domain::envelope::Envelope;
@@ -127,7 +126,13 @@ pub(super) fn event_id(row: &impl Columns) -> Result<EventId, Error> {
 
 /// A head's columns.
 pub(super) fn head(row: &impl Columns) -> Result<Head, Error> {
-    Ok(Head { tenant: tenant(row)?, log_id: log_id(row)?, position: position(row)? })
+    Ok(Head {
+        tenant: tenant(row)?,
+        log_id: log_id(row)?,
+        lane: lane(row)?,
+        position: position(row)?,
+        time: time(row)?,
+    })
 }
 
 /// An enabled tenant's columns.
@@ -143,19 +148,6 @@ pub(super) fn enabled(row: &impl Columns) -> Result<EnabledTenant, Error> {
 /// A cursor's columns.
 pub(super) fn cursor(row: &impl Columns) -> Result<Cursor, Error> {
     Ok(Cursor { log_id: log_id(row)?, position: position(row)?, event_id: event_id(row)? })
-}
-
-/// A locked head's columns: the tenant's tail, as far as they tell.
-pub(super) fn log_state(row: &impl Columns) -> Result<(TenantId, LogState), Error> {
-    let log = LogState {
-        log_id: log_id(row)?,
-        lane: lane(row)?,
-        position: position(row)?,
-        time: time(row)?,
-        epochs: HashMap::new(),
-        known: HashMap::new(),
-    };
-    Ok((tenant(row)?, log))
 }
 
 /// An idempotency row's columns.

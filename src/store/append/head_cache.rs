@@ -1,12 +1,12 @@
-//! The ends of the logs as this process left them, so that an append needn't ask for them first.
+//! The heads of the logs as this process left them, so that an append needn't read them first.
 //!
-//! Asked by an adapter's `append` before it asks the store, and fed with what it wrote once that is
-//! committed; an append takes out what it goes by, so that nothing is remembered of one that
-//! failed. What is remembered may have changed since: whoever goes by it writes nothing unless each
-//! head still shows what was seen of it, nor if the store knows an event id. Where others were
-//! found to append to the same log, nothing is expected until it was found once as this process
-//! left it. A lane may be remembered from before a resize: then another lane is woken, and the
-//! right one finds the events at its next look.
+//! Asked by `append` before it reads the store, and fed with what was written once that is
+//! committed. An append checks out what it goes by, so that nothing is remembered of one that
+//! failed. What is remembered may have changed since: an append that goes by it writes nothing
+//! unless each head has the version that is remembered, nor if the store knows an event id. Where
+//! others append to the same log, nothing is predicted until the head was found once as this
+//! process left it. A lane may be remembered from before a resize: then another lane is woken, and
+//! the right one finds the events at its next look.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -17,140 +17,139 @@ use super::plan::{AppendPlan, FingerprintedBatch, LogState};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::Receipt;
 
 /// How long the store's clock is counted on by this machine's, which may run faster or slower.
 const CLOCK_MAX: Duration = Duration::from_secs(10);
 /// Tenants that are remembered: a few hundred bytes each, and their topics.
 const TENANTS_MAX: usize = 10_000;
 
-/// What an append goes by.
-pub(in crate::store) struct Snapshot<S> {
-    /// The ends of the batches' tenants.
+/// The state of the store that an append is planned on.
+pub(in crate::store) struct Snapshot<V> {
+    /// The logs of the batches' tenants.
     pub(in crate::store) logs: HashMap<TenantId, LogState>,
-    /// What was seen of their heads: a head that has changed shows something else.
-    pub(in crate::store) versions: HashMap<TenantId, S>,
-    /// What time it is in the store; of no tenant: any.
+    /// The versions of their heads: a head that has changed has another one.
+    pub(in crate::store) versions: HashMap<TenantId, V>,
+    /// The store's clock; if no tenant is enabled, any time.
     pub(in crate::store) now: Time,
 }
 
-/// What is remembered of all tenants.
-pub(in crate::store) struct HeadCache<S>(Mutex<Checkout<S>>);
+/// The heads of all tenants that this process has appended to.
+pub(in crate::store) struct HeadCache<V>(Mutex<Checkout<V>>);
 
-/// What is remembered of the tenants of one append.
-pub(in crate::store) struct Checkout<S> {
-    ends: HashMap<TenantId, CachedHead<S>>,
+/// The heads of the tenants of one append.
+pub(in crate::store) struct Checkout<V> {
+    heads: HashMap<TenantId, CachedHead<V>>,
     /// When it was what time in the store.
     clock: Option<(Instant, Time)>,
 }
 
-struct CachedHead<S> {
+struct CachedHead<V> {
     log: LogState,
-    version: S,
-    /// Of which topics the last DELETE_ALL is known, if there was one.
+    version: V,
+    /// The topics whose last DELETE_ALL is known, or that there was none.
     topics: HashSet<Topic>,
-    /// Whether it was found once as it had been left.
-    alone: bool,
+    /// Whether the head was found once as this process had left it.
+    ours_alone: bool,
 }
 
-impl<S> HeadCache<S> {
-    /// Of no log.
+impl<V> HeadCache<V> {
+    /// Remembers nothing.
     pub(in crate::store) fn new() -> Self {
         Self(Mutex::default())
     }
 
     /// Takes out what is remembered of the batches' tenants.
-    pub(in crate::store) fn checkout(&self, batches: &[FingerprintedBatch]) -> Checkout<S> {
+    pub(in crate::store) fn checkout(&self, batches: &[FingerprintedBatch]) -> Checkout<V> {
         let mut all = self.all();
-        let ends = batches
+        let heads = batches
             .iter()
-            .filter_map(|batch| all.ends.remove_entry(&batch.batch().tenant))
+            .filter_map(|batch| all.heads.remove_entry(&batch.batch().tenant))
             .collect();
-        Checkout { ends, clock: all.clock }
+        Checkout { heads, clock: all.clock }
     }
 
-    /// Remembers how the logs end behind what was written, and what is then seen of their heads.
+    /// Remembers the heads as the plan, which is committed, has left them, with their versions.
     pub(in crate::store) fn commit(
         &self,
-        checkout: Checkout<S>,
+        checkout: Checkout<V>,
         plan: &AppendPlan,
-        version: impl Fn(&S, Receipt) -> S,
+        mut versions: HashMap<TenantId, V>,
     ) {
-        let Checkout { mut ends, clock } = checkout;
+        let Checkout { mut heads, clock } = checkout;
         for (tenant, last) in &plan.heads {
-            if let Some(end) = ends.get_mut(tenant) {
-                end.version = version(&end.version, *last);
-                (end.log.position, end.log.time) = (last.position, last.time);
+            if let (Some(cached), Some(version)) = (heads.get_mut(tenant), versions.remove(tenant))
+            {
+                cached.version = version;
+                (cached.log.head.position, cached.log.head.time) = (last.position, last.time);
             }
         }
-        for ((tenant, topic), position) in &plan.epochs {
-            if let Some(end) = ends.get_mut(tenant) {
-                end.log.epochs.insert(topic.clone(), *position);
+        for ((tenant, topic), position) in &plan.delete_alls {
+            if let Some(cached) = heads.get_mut(tenant) {
+                cached.log.delete_alls.insert(topic.clone(), *position);
             }
         }
         let mut all = self.all();
-        if all.ends.len() >= TENANTS_MAX {
-            all.ends.clear();
+        if all.heads.len() >= TENANTS_MAX {
+            all.heads.clear();
         }
-        all.ends.extend(ends);
+        all.heads.extend(heads);
         all.clock = all.clock.max(clock);
     }
 
-    fn all(&self) -> MutexGuard<'_, Checkout<S>> {
+    fn all(&self) -> MutexGuard<'_, Checkout<V>> {
         self.0.lock().expect("no holder panics")
     }
 }
 
-impl<S: Clone + PartialEq> Checkout<S> {
-    /// What the store is expected to hold, but for event ids: none is known.
-    pub(in crate::store) fn predict(&self, batches: &[FingerprintedBatch]) -> Option<Snapshot<S>> {
+impl<V: Clone + PartialEq> Checkout<V> {
+    /// The state that the store is expected to be in, but for event ids: none is known.
+    pub(in crate::store) fn predict(&self, batches: &[FingerprintedBatch]) -> Option<Snapshot<V>> {
         let (at, told) = self.clock?;
         let since = Some(at.elapsed()).filter(|since| *since < CLOCK_MAX)?;
         let now = Time::from_ms(told.as_ms() + i64::try_from(since.as_millis()).ok()?);
         let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
         for (tenant, topics) in topics(batches) {
-            let end = self.ends.get(tenant)?;
-            if !end.alone || !topics.into_iter().all(|topic| end.topics.contains(topic)) {
+            let cached = self.heads.get(tenant)?;
+            if !cached.ours_alone || !topics.into_iter().all(|topic| cached.topics.contains(topic))
+            {
                 return None;
             }
-            logs.insert(tenant.clone(), end.log.clone());
-            versions.insert(tenant.clone(), end.version.clone());
+            logs.insert(tenant.clone(), cached.log.clone());
+            versions.insert(tenant.clone(), cached.version.clone());
         }
         Some(Snapshot { logs, versions, now })
     }
 
-    /// What was found instead.
+    /// Replaces what was remembered by what was read.
     pub(in crate::store) fn refresh(
         &mut self,
         batches: &[FingerprintedBatch],
-        Snapshot { logs, versions, now }: &Snapshot<S>,
+        Snapshot { logs, versions, now }: &Snapshot<V>,
     ) {
         if !logs.is_empty() {
             self.clock = Some((Instant::now(), *now));
         }
-        let mut before = mem::take(&mut self.ends);
+        let mut before = mem::take(&mut self.heads);
         for (tenant, topics) in topics(batches) {
-            let (Some(log), Some(version)) = (logs.get(tenant), versions.get(tenant)) else {
+            let (Some(read), Some(version)) = (logs.get(tenant), versions.get(tenant)) else {
                 continue;
             };
             let before = before.remove(tenant).filter(|before| before.version == *version);
-            let alone = before.is_some();
-            let (mut epochs, mut all) =
-                before.map(|end| (end.log.epochs, end.topics)).unwrap_or_default();
-            epochs.extend(log.epochs.clone());
+            let ours_alone = before.is_some();
+            let (mut delete_alls, mut all) =
+                before.map(|cached| (cached.log.delete_alls, cached.topics)).unwrap_or_default();
+            delete_alls.extend(read.delete_alls.clone());
             all.extend(topics.into_iter().cloned());
-            let log = LogState { epochs, known: HashMap::new(), ..*log };
-            self.ends.insert(
-                tenant.clone(),
-                CachedHead { log, version: version.clone(), topics: all, alone },
-            );
+            let log = LogState { delete_alls, ..LogState::from(read.head.clone()) };
+            let version = version.clone();
+            self.heads.insert(tenant.clone(), CachedHead { log, version, topics: all, ours_alone });
         }
     }
 }
 
-impl<S> Default for Checkout<S> {
+impl<V> Default for Checkout<V> {
     fn default() -> Self {
-        Self { ends: HashMap::new(), clock: None }
+        Self { heads: HashMap::new(), clock: None }
     }
 }
 
@@ -184,8 +183,8 @@ mod tests {
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
     use crate::domain::wire_form::WireForm;
-    use crate::store::Batch;
-    use crate::store::append::plan::{FingerprintedBatch, LogState, plan};
+    use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState, plan};
+    use crate::store::{Batch, Head};
 
     fn diku() -> TenantId {
         TenantId::parse("diku").unwrap()
@@ -203,72 +202,77 @@ mod tests {
         Batch { tenant: diku(), drafts: vec![draft] }
     }
 
-    /// A store whose log of `diku` ends at a position, which is all that is seen of it.
+    /// A store whose log of `diku` ends at a position, which is its head's version.
     fn snapshot(end: i64) -> Snapshot<i64> {
-        let log = LogState {
+        let head = Head {
+            tenant: diku(),
             log_id: LogId::new(Uuid::nil()),
             lane: Lane::new(3),
             position: Position::from_column(end),
             time: Time::from_ms(1_000),
-            epochs: HashMap::new(),
-            known: HashMap::new(),
         };
         Snapshot {
-            logs: HashMap::from([(diku(), log)]),
+            logs: HashMap::from([(diku(), LogState::from(head))]),
             versions: HashMap::from([(diku(), end)]),
             now: Time::from_ms(2_000),
         }
     }
 
-    /// Appends a batch to a log that ends there; tells whether it was found and not expected.
+    /// The versions of the heads that a plan has raised.
+    fn versions(plan: &AppendPlan) -> HashMap<TenantId, i64> {
+        let raised = plan.heads.iter();
+        raised.map(|(tenant, last)| (tenant.clone(), last.position.as_column())).collect()
+    }
+
+    /// Appends a batch to a log that ends there; tells whether it was read and not predicted.
     fn append(head_cache: &HeadCache<i64>, topic: &str, end: i64) -> bool {
         let batch = batch(topic);
         let batches = [FingerprintedBatch::new(&batch)];
         let mut checkout = head_cache.checkout(&batches);
         let predicted = checkout.predict(&batches);
-        let found = predicted.is_none();
-        let Snapshot { logs, versions, now } = predicted.unwrap_or_else(|| {
+        let read = predicted.is_none();
+        let Snapshot { logs, versions: predicted_on, now } = predicted.unwrap_or_else(|| {
             let snapshot = snapshot(end);
             checkout.refresh(&batches, &snapshot);
             snapshot
         });
-        assert_eq!((logs[&diku()].position.as_column(), versions[&diku()]), (end, end));
+        assert_eq!((logs[&diku()].head.position.as_column(), predicted_on[&diku()]), (end, end));
         assert!(now >= Time::from_ms(2_000));
         let plan = plan(&batches, logs, now);
-        head_cache.commit(checkout, &plan, |_, last| last.position.as_column());
-        found
+        head_cache.commit(checkout, &plan, versions(&plan));
+        read
     }
 
     const ITEM: &str = "diku.inventory.item";
     const OTHER: &str = "diku.inventory.other";
 
     #[test]
-    fn an_end_is_expected_once_it_was_found_as_it_was_left() {
+    fn a_head_is_predicted_once_it_was_read_as_it_was_left() {
         let head_cache = HeadCache::new();
-        let found: Vec<_> = (1..=5).map(|end| append(&head_cache, ITEM, end)).collect();
-        assert_eq!(found, [true, true, false, false, false]);
+        let read: Vec<_> = (1..=5).map(|end| append(&head_cache, ITEM, end)).collect();
+        assert_eq!(read, [true, true, false, false, false]);
     }
 
     #[test]
-    fn a_topic_s_epoch_is_expected_once_it_was_asked_for() {
+    fn a_topic_s_last_delete_all_is_predicted_once_it_was_read() {
         let head_cache = HeadCache::new();
         let topics = [ITEM, ITEM, ITEM, OTHER, OTHER, ITEM];
-        let found: Vec<_> =
+        let read: Vec<_> =
             (1..).zip(topics).map(|(end, topic)| append(&head_cache, topic, end)).collect();
-        assert_eq!(found, [true, true, false, true, false, false]);
+        assert_eq!(read, [true, true, false, true, false, false]);
         let [item, other] = [batch(ITEM), batch(OTHER)];
         let batches = [FingerprintedBatch::new(&item), FingerprintedBatch::new(&other)];
         let snapshot = head_cache.checkout(&batches).predict(&batches).unwrap();
-        let epochs = &snapshot.logs[&diku()].epochs;
-        let of = |topic| epochs[&Topic::parse(topic).unwrap()].number();
+        let delete_alls = &snapshot.logs[&diku()].delete_alls;
+        let of = |topic| delete_alls[&Topic::parse(topic).unwrap()].number();
         assert_eq!((of(ITEM), of(OTHER)), (7, 6));
     }
 
     #[test]
-    fn nothing_is_expected_where_others_append_too() {
+    fn nothing_is_predicted_where_others_append_too() {
         let head_cache = HeadCache::new();
-        let found = [1, 5, 9, 13, 17].map(|end| append(&head_cache, ITEM, end));
-        assert_eq!(found, [true; 5]);
+        let read = [1, 5, 9, 13, 17].map(|end| append(&head_cache, ITEM, end));
+        assert_eq!(read, [true; 5]);
     }
 
     #[test]
@@ -280,20 +284,19 @@ mod tests {
         let mut checkout = head_cache.checkout(&batches);
         let nothing = Snapshot { logs: HashMap::new(), versions: HashMap::new(), now: Time::ZERO };
         checkout.refresh(&batches, &nothing);
-        head_cache.commit(checkout, &plan(&batches, nothing.logs, nothing.now), |_, last| {
-            last.position.as_column()
-        });
+        let plan = plan(&batches, nothing.logs, nothing.now);
+        head_cache.commit(checkout, &plan, versions(&plan));
         assert!(!append(&head_cache, ITEM, 3));
     }
 
     #[test]
     fn nothing_is_remembered_of_an_append_that_came_to_nothing() {
         let head_cache = HeadCache::new();
-        let found = [1, 2, 3].map(|end| append(&head_cache, ITEM, end));
-        assert_eq!(found, [true, true, false]);
+        let read = [1, 2, 3].map(|end| append(&head_cache, ITEM, end));
+        assert_eq!(read, [true, true, false]);
         let batch = batch(ITEM);
         let batches = [FingerprintedBatch::new(&batch)];
-        let Checkout { ends: taken, .. } = head_cache.checkout(&batches);
+        let Checkout { heads: taken, .. } = head_cache.checkout(&batches);
         assert_eq!(taken.len(), 1);
         assert!(head_cache.checkout(&batches).predict(&batches).is_none());
     }

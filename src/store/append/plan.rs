@@ -1,5 +1,5 @@
-//! The judging of an append: what is new, what was there before, what conflicts, and where the new
-//! stands.
+//! Plans an append: finds what is new, what was there before and what conflicts, and gives the new
+//! events their positions.
 //!
 //! Fed by an adapter's `append` with the batches and what the store holds of their tenants and
 //! event ids, in a snapshot that still holds when the plan is written, or it isn't; feeds it the
@@ -14,12 +14,11 @@ use crate::domain::conflict::{Conflict, With};
 use crate::domain::draft::{Draft, Stamp};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
-use crate::domain::lane::Lane;
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::{Batch, Outcome, Receipt};
+use crate::store::{Batch, Head, Outcome, Receipt};
 
 /// Tells the same content from another under one event id.
 pub(in crate::store) type Fingerprint = [u8; 32];
@@ -31,7 +30,7 @@ pub(in crate::store) struct FingerprintedBatch<'a> {
 }
 
 impl<'a> FingerprintedBatch<'a> {
-    /// Of one batch.
+    /// Fingerprints a batch.
     pub(in crate::store) fn new(batch: &'a Batch) -> Self {
         let fingerprints = batch.drafts.iter().map(Draft::fingerprint).collect();
         Self { batch: Cow::Borrowed(batch), fingerprints }
@@ -45,7 +44,7 @@ impl<'a> FingerprintedBatch<'a> {
         }
     }
 
-    /// What is offered.
+    /// The batch.
     pub(in crate::store) fn batch(&self) -> &Batch {
         &self.batch
     }
@@ -64,21 +63,21 @@ pub(in crate::store) struct IdempotencyRecord {
     pub(in crate::store) fingerprint: Fingerprint,
 }
 
-/// The end of a tenant's log.
+/// A tenant's log, as far as an append to it must know it.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct LogState {
-    /// The log.
-    pub(in crate::store) log_id: LogId,
-    /// The tenant's lane.
-    pub(in crate::store) lane: Lane,
-    /// The last position given.
-    pub(in crate::store) position: Position,
-    /// The last time given.
-    pub(in crate::store) time: Time,
-    /// The last DELETE_ALL of each topic, at least of those in the batches.
-    pub(in crate::store) epochs: HashMap<Topic, Position>,
-    /// Those of the batches' event ids that were given before.
+    /// The end of the log.
+    pub(in crate::store) head: Head,
+    /// The last DELETE_ALL of each topic, at least of the batches' topics.
+    pub(in crate::store) delete_alls: HashMap<Topic, Position>,
+    /// The batches' event ids that were given before.
     pub(in crate::store) known: HashMap<EventId, IdempotencyRecord>,
+}
+
+impl From<Head> for LogState {
+    fn from(head: Head) -> Self {
+        Self { head, delete_alls: HashMap::new(), known: HashMap::new() }
+    }
 }
 
 /// One event to insert.
@@ -90,7 +89,7 @@ pub(in crate::store) struct NewEvent {
     pub(in crate::store) fingerprint: Fingerprint,
 }
 
-/// What is to be written, and what is to be answered.
+/// The rows to write, and the outcomes to answer once they are committed.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct AppendPlan {
     /// One per batch, true once the rest is committed.
@@ -100,7 +99,7 @@ pub(in crate::store) struct AppendPlan {
     /// The last receipt of each tenant that got new events.
     pub(in crate::store) heads: BTreeMap<TenantId, Receipt>,
     /// The last DELETE_ALL of each topic that got a new one.
-    pub(in crate::store) epochs: BTreeMap<(TenantId, Topic), Position>,
+    pub(in crate::store) delete_alls: BTreeMap<(TenantId, Topic), Position>,
 }
 
 impl AppendPlan {
@@ -111,7 +110,7 @@ impl AppendPlan {
     }
 }
 
-/// Judges the batches in their order, each against the store and what the batches before it were
+/// Plans the batches in their order, each against the store and what the batches before it were
 /// given. A tenant without a log is not enabled.
 pub(in crate::store) fn plan(
     batches: &[FingerprintedBatch],
@@ -128,16 +127,16 @@ pub(in crate::store) fn plan(
             }
         })
         .collect();
-    let (mut heads, mut epochs) = (BTreeMap::new(), BTreeMap::new());
+    let (mut heads, mut delete_alls) = (BTreeMap::new(), BTreeMap::new());
     for Envelope { tenant, topic, position, time, event_type, .. } in
         new_events.iter().map(|e: &NewEvent| &e.envelope)
     {
         heads.insert(tenant.clone(), Receipt { position: *position, time: *time });
         if *event_type == EventType::DeleteAll {
-            epochs.insert((tenant.clone(), topic.clone()), *position);
+            delete_alls.insert((tenant.clone(), topic.clone()), *position);
         }
     }
-    AppendPlan { outcomes, new_events, heads, epochs }
+    AppendPlan { outcomes, new_events, heads, delete_alls }
 }
 
 /// The first draft whose event id has other content, in the log or before it in the batch.
@@ -164,7 +163,7 @@ impl LogState {
         now: Time,
         new_events: &mut Vec<NewEvent>,
     ) -> Outcome {
-        let end = self.position;
+        let end = self.head.position;
         let receipts =
             batch.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
                 Some(known) => known.receipt,
@@ -172,7 +171,7 @@ impl LogState {
                     let new_event =
                         NewEvent { envelope: self.seal(draft, now), fingerprint: *fingerprint };
                     new_events.push(new_event);
-                    let receipt = Receipt { position: self.position, time: self.time };
+                    let receipt = Receipt { position: self.head.position, time: self.head.time };
                     self.known.insert(
                         draft.event_id,
                         IdempotencyRecord { receipt, fingerprint: *fingerprint },
@@ -182,20 +181,21 @@ impl LogState {
             });
         let receipts: Vec<_> = receipts.collect();
         let repeated = receipts.iter().any(|receipt| receipt.position <= end);
-        Outcome::Appended { log_id: self.log_id, lane: self.lane, receipts, repeated }
+        Outcome::Appended { log_id: self.head.log_id, lane: self.head.lane, receipts, repeated }
     }
 
     fn seal(&mut self, draft: &Draft, now: Time) -> Envelope {
-        self.position = self.position.next();
-        self.time = self.time.max(now);
+        let head = &mut self.head;
+        head.position = head.position.next();
+        head.time = head.time.max(now);
         let envelope = draft.seal(&Stamp {
-            log_id: self.log_id,
-            position: self.position,
-            time: self.time,
-            last_delete_all: self.epochs.get(&draft.topic).copied(),
+            log_id: head.log_id,
+            position: head.position,
+            time: head.time,
+            last_delete_all: self.delete_alls.get(&draft.topic).copied(),
         });
         if envelope.event_type == EventType::DeleteAll {
-            self.epochs.insert(draft.topic.clone(), self.position);
+            self.delete_alls.insert(draft.topic.clone(), self.head.position);
         }
         envelope
     }
@@ -224,7 +224,7 @@ mod tests {
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
     use crate::domain::wire_form::WireForm;
-    use crate::store::{Batch, Outcome};
+    use crate::store::{Batch, Head, Outcome};
 
     fn diku() -> TenantId {
         TenantId::parse("diku").unwrap()
@@ -249,14 +249,13 @@ mod tests {
         let batches: Vec<_> =
             batches.iter().map(|drafts| Batch { tenant: diku(), drafts: drafts.clone() }).collect();
         let batches: Vec<_> = batches.iter().map(FingerprintedBatch::new).collect();
-        let log = LogState {
+        let log = LogState::from(Head {
+            tenant: diku(),
             log_id: LogId::new(Uuid::nil()),
             lane: Lane::new(3),
             position: Position::from_column(10),
             time: Time::from_ms(2_000),
-            epochs: HashMap::new(),
-            known: HashMap::new(),
-        };
+        });
         plan(&batches, HashMap::from([(diku(), log)]), Time::from_ms(1_000))
     }
 
@@ -296,7 +295,7 @@ mod tests {
         assert!(
             plan.new_events.iter().all(|new_event| new_event.envelope.last_delete_all.is_none())
         );
-        assert!(plan.epochs.is_empty());
+        assert!(plan.delete_alls.is_empty());
     }
 
     #[test]
@@ -316,7 +315,7 @@ mod tests {
             .map(|e| e.envelope.last_delete_all.map(Position::number))
             .collect();
         assert_eq!(epochs, [None, None, Some(12), Some(12)]);
-        assert!(plan.epochs.values().eq([&Position::from_column(14)]));
+        assert!(plan.delete_alls.values().eq([&Position::from_column(14)]));
         assert!(plan.new_events.iter().all(|e| e.envelope.time == Time::from_ms(2_000)));
     }
 }

@@ -1,39 +1,43 @@
 //! Append: the one way into the logs.
 //!
-//! Fed through the port with batches of drafts; feeds `append::plan` with what the store holds of
-//! them, as `append::head_cache` remembers it or as it is found, and the store with its plan. The
-//! heads are raised before anything else is written, if they still end where they did: whoever else has raised one
-//! of them since the transaction's snapshot was taken, or tries to meanwhile, lets one of both
-//! lose. So what the plan goes by still holds when it is written. Event ids are not remembered:
-//! if one was given before, its row's key tells, and the append is run again by what is found.
+//! Fed through the port with batches of drafts; asks `append::attempt` for the plan, and writes it,
+//! in a transaction. The heads are raised before anything else is written, if they have the
+//! versions that the plan goes by: of two who raise one of them, one loses. So what the plan goes
+//! by still holds when it is written. Known event ids are not predicted: if one of a prediction is
+//! known, its row's key tells, and the transaction is run again by what is read.
 //!
-//! What is only known already is committed too, though it writes nothing but that it is no longer
-//! under way: it may have been read before a majority had it, and must not be answered before it
-//! does.
+//! What is only known already is committed too, though it writes nothing but that its transaction
+//! is no longer open: it may have been read before a majority had it, and must not be answered
+//! before it does.
 
 use std::collections::{BTreeSet, HashMap};
+use std::mem;
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::error::Error as Cause;
 use async_trait::async_trait;
 
-use super::collections::{Collections, Rows};
-use super::transaction::{TransactionBody, TransactionError};
+use super::collections::Collections;
+use super::error::{is_known, text};
+use super::rows::Rows;
+use super::transaction::{Transaction, TransactionBody};
 use super::{bulk, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::append::head_cache::{Checkout, HeadCache, Snapshot};
+use crate::store::append::head_cache::{HeadCache, Snapshot};
 use crate::store::append::plan::{
-    AppendPlan, FingerprintedBatch, IdempotencyRecord, LogState, NewEvent, plan,
+    AppendPlan, FingerprintedBatch, IdempotencyRecord, LogState, NewEvent,
 };
-use crate::store::{Batch, Error, Outcome, Receipt};
+use crate::store::append::{self, AppendStore, Appended, HeadChanged, Versions};
+use crate::store::error::TransactionError;
+use crate::store::{Batch, Error, Receipt};
 
-/// What MongoDB takes as one document.
+/// The largest document that MongoDB takes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What is seen of a head, which is raised or renewed: where its log ends, and which log that is.
+/// The version of a head, which is raised or renewed: its log, and the last position given.
 pub(super) type HeadVersion = (LogId, Position);
 
 /// One call, to be run in a transaction.
@@ -43,160 +47,172 @@ pub(super) struct Append<'a> {
     batches: Vec<FingerprintedBatch<'a>>,
 }
 
-/// What is true once it is committed, and what is to be remembered then.
-pub(super) struct Planned {
-    plan: AppendPlan,
-    checkout: Checkout<HeadVersion>,
-}
-
 impl<'a> Append<'a> {
-    /// Of these batches.
+    /// An append of these batches.
     pub(super) fn new(
         collections: &'a Collections,
         head_cache: &'a HeadCache<HeadVersion>,
         batches: &'a [Batch],
     ) -> Self {
-        Self {
-            collections,
-            head_cache,
-            batches: batches.iter().map(FingerprintedBatch::new).collect(),
-        }
-    }
-
-    /// What to answer, now that it is committed.
-    pub(super) fn committed(&self, Planned { plan, checkout }: Planned) -> Vec<Outcome> {
-        self.head_cache.commit(checkout, &plan, |(log_id, _), last| (*log_id, last.position));
-        plan.outcomes
-    }
-
-    /// What the store holds of the batches' tenants and event ids, and what time it is there.
-    async fn snapshot(
-        &self,
-        session: &mut ClientSession,
-    ) -> Result<Snapshot<HeadVersion>, TransactionError> {
-        let Collections { heads, epochs, idempotency, .. } = self.collections;
-        // All in one row: a transaction takes no union of collections.
-        let found = vec![
-            of(&self.tenants()),
-            doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
-            doc! { "$set": { "now": "$$NOW" } },
-            with(epochs, "epochs", &self.topics()),
-            with(idempotency, "known", &self.event_ids()),
-        ];
-        let Some(found) = bulk::join(heads, found, session).await?.pop() else {
-            return Ok(Snapshot {
-                logs: HashMap::new(),
-                versions: HashMap::new(),
-                now: Time::ZERO,
-            });
-        };
-        let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
-        for row in rows::documents(&found, "heads")? {
-            let (tenant, log) = (rows::tenant(row)?, log_state(row)?);
-            versions.insert(tenant.clone(), (log.log_id, log.position));
-            logs.insert(tenant, log);
-        }
-        for row in rows::documents(&found, "epochs")? {
-            let id = rows::document(row, "_id")?;
-            if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-                log.epochs.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(row)?);
-            }
-        }
-        for row in rows::documents(&found, "known")? {
-            let id = rows::document(row, "_id")?;
-            if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-                log.known.insert(rows::event_id(id)?, idempotency_record(row)?);
-            }
-        }
-        Ok(Snapshot { logs, versions, now: rows::date(&found, "now")? })
-    }
-
-    fn batches(&self) -> impl Iterator<Item = &Batch> {
-        self.batches.iter().map(FingerprintedBatch::batch)
-    }
-
-    fn tenants(&self) -> Vec<&str> {
-        Vec::from_iter(self.batches().map(|batch| batch.tenant.as_str()).collect::<BTreeSet<_>>())
-    }
-
-    fn topics(&self) -> Vec<Document> {
-        let topics: BTreeSet<_> = self
-            .batches()
-            .flat_map(|batch| batch.drafts.iter().map(|draft| (&batch.tenant, &draft.topic)))
-            .collect();
-        topics.into_iter().map(|(tenant, topic)| on(tenant, topic)).collect()
-    }
-
-    fn event_ids(&self) -> Vec<Document> {
-        let ids = self.batches().flat_map(|batch| {
-            let tenant = batch.tenant.as_str();
-            batch
-                .drafts
-                .iter()
-                .map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
-        });
-        ids.collect()
-    }
-
-    async fn insert(
-        &self,
-        plan: &AppendPlan,
-        versions: &HashMap<TenantId, HeadVersion>,
-        session: &mut ClientSession,
-    ) -> Result<(), TransactionError> {
-        let AppendPlan { new_events, heads, epochs, .. } = plan;
-        if new_events.is_empty() {
-            return Ok(());
-        }
-        let events = new_events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let heads =
-            heads.iter().map(|(tenant, end)| raise(tenant, versions[tenant], *end)).collect();
-        bulk::update(&self.collections.heads, heads, session).await?;
-        self.collections.events.insert_many(events).session(&mut *session).await?;
-        let idempotency = new_events.iter().map(idempotency);
-        self.collections.idempotency.insert_many(idempotency).session(&mut *session).await?;
-        for ((tenant, topic), position) in epochs {
-            let (ours, raise) = (
-                doc! { "_id": on(tenant, topic) },
-                doc! { "$set": { "position": position.as_column() } },
-            );
-            self.collections
-                .epochs
-                .update_one(ours, raise)
-                .upsert(true)
-                .session(&mut *session)
-                .await?;
-        }
-        Ok(())
+        let batches = batches.iter().map(FingerprintedBatch::new).collect();
+        Self { collections, head_cache, batches }
     }
 }
 
 #[async_trait]
 impl TransactionBody for Append<'_> {
-    type Done = Planned;
+    type Done = Appended<HeadVersion>;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<Planned, TransactionError> {
-        let mut checkout = self.head_cache.checkout(&self.batches);
-        if let Some(Snapshot { logs, versions, now }) = checkout.predict(&self.batches) {
-            let plan = plan(&self.batches, logs, now);
-            if plan.is_all_new() {
-                return match self.insert(&plan, &versions, session).await {
-                    Ok(()) => Ok(Planned { plan, checkout }),
-                    // A head ends elsewhere, or an event id was given before.
-                    Err(TransactionError::Fatal(Error::Corrupt(why))) => {
-                        Err(TransactionError::Retry(why))
-                    }
-                    Err(failed) => Err(failed),
-                };
+    async fn run(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Appended<HeadVersion>, TransactionError> {
+        let mut open = Open { collections: self.collections, transaction, changed: String::new() };
+        match append::attempt(&mut open, self.head_cache, &self.batches).await? {
+            Ok(appended) => Ok(appended),
+            // Nobody can have changed what the transaction itself has read.
+            Err(HeadChanged) => Err(Error::Corrupt(open.changed).into()),
+        }
+    }
+}
+
+/// An append in an open transaction.
+struct Open<'a, 's> {
+    collections: &'a Collections,
+    transaction: &'a mut Transaction<'s>,
+    /// How it was seen that a head has changed.
+    changed: String,
+}
+
+#[async_trait]
+impl AppendStore for Open<'_, '_> {
+    type HeadVersion = HeadVersion;
+    type Error = TransactionError;
+
+    async fn read(
+        &mut self,
+        batches: &[FingerprintedBatch<'_>],
+    ) -> Result<Snapshot<HeadVersion>, TransactionError> {
+        let Collections { heads, epochs, idempotency, .. } = self.collections;
+        // All in one row: a transaction takes no union of collections.
+        let find = vec![
+            of(&tenants(batches)),
+            doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
+            doc! { "$set": { "now": "$$NOW" } },
+            with(epochs, "epochs", &topics(batches)),
+            with(idempotency, "known", &event_ids(batches)),
+        ];
+        match bulk::join(heads, find, self.transaction).await?.pop() {
+            Some(found) => Ok(snapshot(&found)?),
+            None => {
+                let (logs, versions) = (HashMap::new(), HashMap::new());
+                Ok(Snapshot { logs, versions, now: Time::ZERO })
             }
         }
-        let snapshot = self.snapshot(session).await?;
-        checkout.refresh(&self.batches, &snapshot);
-        let Snapshot { logs, versions, now } = snapshot;
-        let plan = plan(&self.batches, logs, now);
-        self.insert(&plan, &versions, session).await?;
-        Ok(Planned { plan, checkout })
     }
+
+    async fn write(
+        &mut self,
+        plan: &AppendPlan,
+        versions: &mut Versions<HeadVersion>,
+    ) -> Result<Result<(), HeadChanged>, TransactionError> {
+        let Collections { heads, events, idempotency: known, epochs, .. } = self.collections;
+        let rows = plan.new_events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let raised = plan.heads.iter().map(|(tenant, end)| raise(tenant, versions[tenant], *end));
+        let found = bulk::update(heads, raised.collect(), self.transaction).await?;
+        if found < plan.heads.len() {
+            let all = plan.heads.len();
+            self.changed = format!("collection heads: {found} of {all} rows could be updated");
+            return Ok(Err(HeadChanged));
+        }
+        let inserted = events.insert_many(rows).session(&mut *self.transaction).await;
+        if self.is_known(inserted)? {
+            return Ok(Err(HeadChanged));
+        }
+        let rows = plan.new_events.iter().map(idempotency);
+        let inserted = known.insert_many(rows).session(&mut *self.transaction).await;
+        if self.is_known(inserted)? {
+            return Ok(Err(HeadChanged));
+        }
+        for ((tenant, topic), position) in &plan.delete_alls {
+            let row = doc! { "_id": on(tenant, topic) };
+            let raise = doc! { "$set": { "position": position.as_column() } };
+            let raise = epochs.update_one(row, raise).upsert(true);
+            raise.session(&mut *self.transaction).await?;
+        }
+        for (tenant, (_, position)) in versions {
+            *position = plan.heads.get(tenant).map_or(*position, |end| end.position);
+        }
+        Ok(Ok(()))
+    }
+
+    /// The transaction's snapshot may lie before the change.
+    fn mispredicted(&mut self) -> Result<(), TransactionError> {
+        Err(TransactionError::Retry(Error::Unavailable(mem::take(&mut self.changed))))
+    }
+}
+
+impl Open<'_, '_> {
+    /// Whether rows were not inserted since one of them is there.
+    fn is_known<T>(&mut self, inserted: Result<T, Cause>) -> Result<bool, TransactionError> {
+        match inserted {
+            Err(cause) if is_known(&cause) => {
+                self.changed = text(&cause);
+                Ok(true)
+            }
+            inserted => Ok(inserted.map(|_| false)?),
+        }
+    }
+}
+
+/// The snapshot that was found.
+fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
+    let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
+    for row in rows::documents(found, "heads")? {
+        let head = rows::head(row)?;
+        versions.insert(head.tenant.clone(), (head.log_id, head.position));
+        logs.insert(head.tenant.clone(), LogState::from(head));
+    }
+    for row in rows::documents(found, "epochs")? {
+        let id = rows::document(row, "_id")?;
+        if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
+            log.delete_alls.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(row)?);
+        }
+    }
+    for row in rows::documents(found, "known")? {
+        let id = rows::document(row, "_id")?;
+        if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
+            log.known.insert(rows::event_id(id)?, idempotency_record(row)?);
+        }
+    }
+    Ok(Snapshot { logs, versions, now: rows::date(found, "now")? })
+}
+
+fn tenants<'a>(batches: &'a [FingerprintedBatch]) -> Vec<&'a str> {
+    let tenants = batches.iter().map(|batch| batch.batch().tenant.as_str());
+    Vec::from_iter(tenants.collect::<BTreeSet<_>>())
+}
+
+/// The ids of the rows of the batches' topics.
+fn topics(batches: &[FingerprintedBatch]) -> Vec<Document> {
+    let topics: BTreeSet<_> = batches
+        .iter()
+        .map(FingerprintedBatch::batch)
+        .flat_map(|batch| batch.drafts.iter().map(|draft| (&batch.tenant, &draft.topic)))
+        .collect();
+    topics.into_iter().map(|(tenant, topic)| on(tenant, topic)).collect()
+}
+
+/// The ids of the rows of the batches' event ids.
+fn event_ids(batches: &[FingerprintedBatch]) -> Vec<Document> {
+    let ids = batches.iter().map(FingerprintedBatch::batch).flat_map(|batch| {
+        let tenant = batch.tenant.as_str();
+        batch
+            .drafts
+            .iter()
+            .map(move |d| doc! { "tenant": tenant, "event_id": rows::uuid(d.event_id) })
+    });
+    ids.collect()
 }
 
 /// The rows of these ids.
@@ -207,17 +223,6 @@ fn of<T: Clone + Into<Bson>>(ids: &[T]) -> Document {
 /// And those of another collection, as a field.
 fn with(rows: &Rows, field: &str, ids: &[Document]) -> Document {
     doc! { "$lookup": { "from": rows.name(), "pipeline": [of(ids)], "as": field } }
-}
-
-fn log_state(row: &RawDocument) -> Result<LogState, Error> {
-    Ok(LogState {
-        log_id: rows::log_id(row)?,
-        lane: rows::lane(row, "lane")?,
-        position: rows::position(row)?,
-        time: rows::time(row)?,
-        epochs: HashMap::new(),
-        known: HashMap::new(),
-    })
 }
 
 fn idempotency_record(row: &RawDocument) -> Result<IdempotencyRecord, Error> {
@@ -256,7 +261,7 @@ fn idempotency(new_event: &NewEvent) -> RawDocumentBuf {
     }
 }
 
-/// A head's new end, if it still is as it was seen; its mark lies above the time at which the
+/// A head's new end, if it still has this version; its mark lies above the time at which the
 /// append was said to begin.
 fn raise(tenant: &TenantId, (log_id, before): HeadVersion, end: Receipt) -> Document {
     let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };

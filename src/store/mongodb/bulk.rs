@@ -10,11 +10,12 @@ use ::mongodb::options::ReadConcern;
 use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
-use super::collections::Rows;
 use super::error::{ANSWERS_WITHIN, DUPLICATE_KEY, reading, writing};
 use super::rows;
-use super::transaction::TransactionError;
+use super::rows::Rows;
+use super::transaction::Transaction;
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 /// What one command may hold stays far below 16 MiB.
 const STATEMENTS_MAX: usize = 1_000;
@@ -29,13 +30,13 @@ pub(super) async fn find(
     found.stream(session).try_collect().await
 }
 
-/// What a pipeline makes of the rows, in a transaction.
+/// The rows that a pipeline makes, in a transaction.
 pub(super) async fn join(
     rows: &Rows,
     pipeline: Vec<Document>,
-    session: &mut ClientSession,
+    transaction: &mut Transaction<'_>,
 ) -> Result<Vec<RawDocumentBuf>, Cause> {
-    collect(rows.aggregate(pipeline), session).await
+    collect(rows.aggregate(pipeline), transaction.into()).await
 }
 
 /// What a pipeline makes of the rows, in a session that reads one snapshot.
@@ -56,18 +57,20 @@ async fn collect(
     found.stream(session).try_collect().await
 }
 
-/// Updates rows, each by a statement `{q, u}`, in a transaction; each statement finds its row.
+/// Updates rows, each by a statement `{q, u}`, in a transaction; returns how many of the statements
+/// found their rows.
 pub(super) async fn update(
     rows: &Rows,
     statements: Vec<Document>,
-    session: &mut ClientSession,
-) -> Result<(), TransactionError> {
+    transaction: &mut Transaction<'_>,
+) -> Result<usize, TransactionError> {
+    let mut updated = 0;
     for statements in statements.chunks(STATEMENTS_MAX) {
-        let answer =
-            database(rows).run_command(command(rows, statements)).session(&mut *session).await?;
-        all_done(rows, statements, &answer)?;
+        let database = database(rows);
+        let update = database.run_command(command(rows, statements));
+        updated += done(rows, &update.session(&mut *transaction).await?)?;
     }
-    Ok(())
+    Ok(updated)
 }
 
 /// Whether every statement had a row to update or to insert.
@@ -123,15 +126,22 @@ fn command(rows: &Rows, statements: &[Document]) -> Document {
 
 fn all_done(rows: &Rows, statements: &[Document], answer: &Document) -> Result<(), Error> {
     let (name, all) = (rows.name(), statements.len());
+    match done(rows, answer)? {
+        done if done == all => Ok(()),
+        done => {
+            Err(Error::Corrupt(format!("collection {name}: {done} of {all} rows could be updated")))
+        }
+    }
+}
+
+/// How many statements found or inserted their rows.
+fn done(rows: &Rows, answer: &Document) -> Result<usize, Error> {
+    let name = rows.name();
     if let Some(failed) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
         return Err(Error::Unavailable(format!(
             "collection {name}: a row can't be updated: {failed}"
         )));
     }
-    match answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok()) {
-        Some(done) if done == all => Ok(()),
-        done => Err(Error::Corrupt(format!(
-            "collection {name}: {done:?} of {all} rows could be updated"
-        ))),
-    }
+    let done = answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok());
+    done.ok_or_else(|| Error::Corrupt(format!("collection {name}: an update tells no number")))
 }

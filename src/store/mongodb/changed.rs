@@ -39,7 +39,7 @@ impl Mongodb {
         let ours = doc! { "lane": i32::from(lane.number()), "mark": { "$gt": timestamp(since) } };
         let all = vec![
             doc! { "$match": ours },
-            doc! { "$project": { "log_id": 1, "position": 1 } },
+            doc! { "$project": { "log_id": 1, "lane": 1, "position": 1, "time_ms": 1 } },
             doc! { "$unionWith": { "coll": self.collections.open_transactions.rows().name(), "pipeline": open_transactions } },
         ];
         let found = bulk::aggregate(&self.collections.heads, all, &mut session).await?;

@@ -26,17 +26,15 @@
 //! transaction, which would hold such writes up for as long as it lasts; but leases are when lanes
 //! are resized, and nobody works on any.
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::IndexOptions;
-use ::mongodb::{Collection, Database, IndexModel};
+use ::mongodb::{Database, IndexModel};
 
 use super::error::{is_there, reading, writing};
 use super::open_transactions::OpenTransactions;
+use super::rows::Rows;
 use crate::store::Error;
 use crate::store::error::nothing_there;
-
-/// Documents that are read field by field.
-pub(super) type Rows = Collection<RawDocumentBuf>;
 
 /// All of them.
 pub(super) struct Collections {

@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
-use ::mongodb::error::{Error as Cause, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+use ::mongodb::error::{
+    Error as Cause, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure,
+};
 use tokio::time::timeout;
 
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 /// How long a call that is one command may take, and how long a server may wait for its majority.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -63,6 +66,20 @@ pub(super) fn write_error(cause: Cause) -> Error {
 /// Of what is found once it is written.
 pub(super) fn written(error: Error) -> Error {
     Error::Unknown(error.why().to_owned())
+}
+
+impl From<Cause> for TransactionError {
+    fn from(cause: Cause) -> Self {
+        if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+            return Self::Retry(Error::Unavailable(text(&cause)));
+        }
+        Self::Fatal(store_error(cause))
+    }
+}
+
+/// Whether a transaction wrote nothing since a row of that id is there.
+pub(super) fn is_known(cause: &Cause) -> bool {
+    code(cause) == Some(DUPLICATE_KEY) && !cause.contains_label(TRANSIENT_TRANSACTION_ERROR)
 }
 
 /// Whether something of that id is there already.

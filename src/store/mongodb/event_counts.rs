@@ -9,7 +9,8 @@ use std::time::Duration;
 use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, doc};
 
-use super::collections::{Collections, Rows};
+use super::collections::Collections;
+use super::rows::Rows;
 use super::{bulk, rows};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use ::mongodb::options::ReturnDocument;
 use async_trait::async_trait;
@@ -15,10 +14,11 @@ use futures_util::TryStreamExt;
 use super::collections::Collections;
 use super::error::{reading, writing, written};
 use super::resize::Resize;
-use super::transaction::{self, TransactionBody, TransactionError};
+use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::error::TransactionError;
 use crate::store::{Error, LaneLease, Lease, LeaseCheck, Leases, Members, leases};
 
 /// When a replica that left without a word is not listed any more.
@@ -174,9 +174,9 @@ struct Lanes<'a> {
 impl TransactionBody for Lanes<'_> {
     type Done = u16;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<u16, TransactionError> {
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<u16, TransactionError> {
         let Collections { lanes, leases, .. } = self.collections;
-        let there = lanes.count_documents(doc! {}).session(&mut *session).await?;
+        let there = lanes.count_documents(doc! {}).session(&mut *transaction).await?;
         if there > 0 {
             let there = u16::try_from(there)
                 .map_err(|_| Error::Corrupt(format!("there are {there} lanes")));
@@ -185,9 +185,9 @@ impl TransactionBody for Lanes<'_> {
         let id = |lane: Lane| i32::from(lane.number());
         let empty =
             Lane::all(self.wanted).map(|lane| rawdoc! { "_id": id(lane), "tenants": 0_i64 });
-        lanes.insert_many(empty).session(&mut *session).await?;
+        lanes.insert_many(empty).session(&mut *transaction).await?;
         let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "term": 0_i64 };
-        leases.insert_many(Lane::all(self.wanted).map(free)).session(session).await?;
+        leases.insert_many(Lane::all(self.wanted).map(free)).session(transaction).await?;
         Ok(self.wanted)
     }
 }

@@ -19,8 +19,8 @@ impl Log for Mongodb {
             return Ok(Vec::new());
         }
         let append = Append::new(&self.collections, &self.head_cache, batches);
-        let planned = transaction::commit(&self.collections.open_transactions, &append).await?;
-        Ok(append.committed(planned))
+        let appended = transaction::commit(&self.collections.open_transactions, &append).await?;
+        Ok(appended.commit(&self.head_cache))
     }
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {

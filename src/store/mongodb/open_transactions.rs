@@ -14,11 +14,11 @@ use ::mongodb::options::{Acknowledgment, WriteConcern};
 use ::mongodb::{Client, ClientSession};
 use futures_util::TryStreamExt;
 
-use super::collections::Rows;
 use super::error::{reading, writing};
 use super::rows;
-use super::transaction::TransactionError;
+use super::rows::Rows;
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 /// No session lives that long without being used.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
@@ -64,7 +64,8 @@ impl OpenTransactions {
         if end.matched_count == 1 {
             Ok(())
         } else {
-            Err(TransactionError::Retry("it was not said to be under way".to_owned()))
+            let why = "it was not said to be under way".to_owned();
+            Err(TransactionError::Retry(Error::Unavailable(why)))
         }
     }
 

@@ -3,13 +3,12 @@
 //! Fed by lanes, under their leases, and by whoever wants something parked to be released or
 //! discarded; feeds lanes, and everyone who asks what is published.
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, RawDocument, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::error::{reading, writing};
-use super::transaction::{self, TransactionBody, TransactionError};
+use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, cursors, event_counts, rows};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
@@ -19,6 +18,7 @@ use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::store::error::TransactionError;
 use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, transitions};
 
 #[async_trait]
@@ -123,26 +123,29 @@ struct Park<'a> {
 impl TransactionBody for Park<'_> {
     type Done = LeaseCheck;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<LeaseCheck, TransactionError> {
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<LeaseCheck, TransactionError> {
         let Collections { leases, parked: rows, .. } = self.collections;
         let lane = i32::from(self.lease.lane.number());
         let term = self.lease.term.cast_signed();
         // Written, so that of this and a taking of the lane one loses.
         let held = doc! { "_id": lane, "term": term, "holder": { "$ne": null } };
         let held = leases.update_one(held, doc! { "$inc": { "parkings": 1_i64 } });
-        if held.session(&mut *session).await?.matched_count == 0 {
+        if held.session(&mut *transaction).await?.matched_count == 0 {
             return Ok(LeaseCheck::Lost);
         }
         for ((tenant, log_id), number) in transitions::last(self.parked) {
             let its = doc! { "_id.tenant": tenant.as_str(), "log_id": log_id.to_string() };
             let newest =
-                rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *session).await?;
+                rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *transaction).await?;
             let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
             transitions::follows(&tenant, stored, number)?;
         }
         for parked in self.parked {
             let whose = doc! { "_id": id(&parked.tenant, parked.event_id) };
-            rows.update_one(whose, write(parked, lane)).upsert(true).session(&mut *session).await?;
+            rows.update_one(whose, write(parked, lane))
+                .upsert(true)
+                .session(&mut *transaction)
+                .await?;
         }
         Ok(LeaseCheck::Held)
     }

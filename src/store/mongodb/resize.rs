@@ -6,16 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::leases::lasts;
-use super::transaction::{TransactionBody, TransactionError};
+use super::transaction::{Transaction, TransactionBody};
 use super::{bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::error::TransactionError;
 use crate::store::{Error, leases};
 
 /// What is asked for.
@@ -30,25 +30,31 @@ pub(super) struct Resize<'a> {
 impl TransactionBody for Resize<'_> {
     type Done = ();
 
-    async fn run(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
-        self.refuse_others(session).await?;
-        self.change_tenants(session).await?;
-        self.change_lanes(session).await
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
+        self.refuse_others(transaction).await?;
+        self.change_tenants(transaction).await?;
+        self.change_lanes(transaction).await
     }
 }
 
 impl Resize<'_> {
-    async fn refuse_others(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
+    async fn refuse_others(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), TransactionError> {
         let Collections { leases, replicas, .. } = self.collections;
         let there = doc! { "$expr": lasts() };
         let not_held =
             doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
-        let others = replicas.count_documents(there).session(&mut *session).await?
-            + leases.count_documents(not_held).session(session).await?;
+        let others = replicas.count_documents(there).session(&mut *transaction).await?
+            + leases.count_documents(not_held).session(transaction).await?;
         refuse(others, leases::in_use)
     }
 
-    async fn change_tenants(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
+    async fn change_tenants(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), TransactionError> {
         let Collections { tenants, heads, parked, .. } = self.collections;
         let mut by_lane: BTreeMap<Lane, Vec<&str>> = BTreeMap::new();
         for (tenant, lane) in self.moves {
@@ -57,32 +63,35 @@ impl Resize<'_> {
         for (lane, moved) in by_lane {
             let to = || doc! { "$set": { "lane": id(lane) } };
             let ids = doc! { "$in": moved };
-            tenants.update_many(doc! { "_id": &ids }, to()).session(&mut *session).await?;
-            heads.update_many(doc! { "_id": &ids }, to()).session(&mut *session).await?;
-            parked.update_many(doc! { "_id.tenant": ids }, to()).session(&mut *session).await?;
+            tenants.update_many(doc! { "_id": &ids }, to()).session(&mut *transaction).await?;
+            heads.update_many(doc! { "_id": &ids }, to()).session(&mut *transaction).await?;
+            parked.update_many(doc! { "_id.tenant": ids }, to()).session(&mut *transaction).await?;
         }
         let beyond = doc! { "lane": { "$gte": i32::from(self.lanes) } };
-        refuse(tenants.count_documents(beyond).session(session).await?, leases::left_out)
+        refuse(tenants.count_documents(beyond).session(transaction).await?, leases::left_out)
     }
 
-    async fn change_lanes(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
+    async fn change_lanes(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), TransactionError> {
         let Collections { tenants, lanes, leases, .. } = self.collections;
         let mut term = 0;
-        for row in bulk::find(leases, doc! {}, session).await? {
+        for row in bulk::find(leases, doc! {}, (&mut *transaction).into()).await? {
             term = term.max(rows::number(&row, "term")?);
         }
         let mut counts: BTreeMap<Lane, i64> = Lane::all(self.lanes).map(|lane| (lane, 0)).collect();
-        for row in bulk::find(tenants, doc! {}, session).await? {
+        for row in bulk::find(tenants, doc! {}, (&mut *transaction).into()).await? {
             *counts.entry(rows::lane(&row, "lane")?).or_default() += 1;
         }
-        lanes.delete_many(doc! {}).session(&mut *session).await?;
-        leases.delete_many(doc! {}).session(&mut *session).await?;
+        lanes.delete_many(doc! {}).session(&mut *transaction).await?;
+        leases.delete_many(doc! {}).session(&mut *transaction).await?;
         let of_lanes =
             counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
-        lanes.insert_many(of_lanes).session(&mut *session).await?;
+        lanes.insert_many(of_lanes).session(&mut *transaction).await?;
         // Above all that were given: what goes and comes again is not mistaken.
         let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "term": term + 1 };
-        leases.insert_many(Lane::all(self.lanes).map(free)).session(session).await?;
+        leases.insert_many(Lane::all(self.lanes).map(free)).session(transaction).await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use ::mongodb::Collection;
 use ::mongodb::bson::spec::BinarySubtype;
 use ::mongodb::bson::{
     Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, doc, rawdoc,
@@ -22,6 +23,9 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::store::{Error, Head};
+
+/// Documents that are read field by field.
+pub(super) type Rows = Collection<RawDocumentBuf>;
 
 /// An event id as BSON.
 pub(super) fn uuid(event_id: EventId) -> Binary {
@@ -182,7 +186,13 @@ pub(super) fn event_id(row: &RawDocument) -> Result<EventId, Error> {
 
 /// A head's fields.
 pub(super) fn head(row: &RawDocument) -> Result<Head, Error> {
-    Ok(Head { tenant: tenant(row)?, log_id: log_id(row)?, position: position(row)? })
+    Ok(Head {
+        tenant: tenant(row)?,
+        log_id: log_id(row)?,
+        lane: lane(row, "lane")?,
+        position: position(row)?,
+        time: time(row)?,
+    })
 }
 
 /// A cursor's fields.

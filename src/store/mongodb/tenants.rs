@@ -4,16 +4,16 @@
 
 use std::collections::HashMap;
 
-use ::mongodb::ClientSession;
 use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::error::reading;
-use super::transaction::{self, TransactionBody, TransactionError};
+use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::store::error::TransactionError;
 use crate::store::{EnabledTenant, Error, Tenants};
 
 #[async_trait]
@@ -74,11 +74,11 @@ struct Introduction<'a> {
 impl TransactionBody for Introduction<'_> {
     type Done = ();
 
-    async fn run(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
         let Introduction { collections, tenant, log_id } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
         let seen =
-            collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *session).await?;
+            collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *transaction).await?;
         if seen.is_some() {
             return Ok(());
         }
@@ -86,17 +86,17 @@ impl TransactionBody for Introduction<'_> {
         let emptiest =
             collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
         let emptiest =
-            emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *session).await?;
+            emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *transaction).await?;
         let Some(lane) = emptiest else {
             let why = format!("tenant `{tenant}` comes before the number of lanes is set");
             return Err(Error::Refused(why).into());
         };
         let lane = rows::number(&lane, "_id")?;
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
-        collections.tenants.insert_one(row).session(&mut *session).await?;
+        collections.tenants.insert_one(row).session(&mut *transaction).await?;
         // Without a mark: nothing has changed yet.
         let head = rawdoc! { "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64 };
-        collections.heads.insert_one(head).session(session).await?;
+        collections.heads.insert_one(head).session(transaction).await?;
         Ok(())
     }
 }
@@ -113,21 +113,21 @@ struct Renewal<'a> {
 impl TransactionBody for Renewal<'_> {
     type Done = bool;
 
-    async fn run(&self, session: &mut ClientSession) -> Result<bool, TransactionError> {
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
         let Collections { heads, tenants, parked, .. } = self.collections;
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
         let renew = || doc! { "$set": { "log_id": &self.new } };
         let named = doc! { "log_id": &self.new, "mark": "$$CLUSTER_TIME" };
         let head = heads.update_one(whose.clone(), vec![doc! { "$set": named }]);
-        if head.session(&mut *session).await?.matched_count == 0 {
+        if head.session(&mut *transaction).await?.matched_count == 0 {
             return Ok(false);
         }
-        tenants.update_one(whose, renew()).session(&mut *session).await?;
+        tenants.update_one(whose, renew()).session(&mut *transaction).await?;
         let its = doc! { "_id.tenant": self.tenant.as_str(), "log_id": &self.old };
         let mut along = its.clone();
         along.insert("position", doc! { "$lte": self.at.as_column() });
-        parked.update_many(along, renew()).session(&mut *session).await?;
-        parked.delete_many(its).session(session).await?;
+        parked.update_many(along, renew()).session(&mut *transaction).await?;
+        parked.delete_many(its).session(transaction).await?;
         Ok(true)
     }
 }

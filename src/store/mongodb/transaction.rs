@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use ::mongodb::bson::doc;
-use ::mongodb::error::{Error as Cause, TRANSIENT_TRANSACTION_ERROR};
+use ::mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 use ::mongodb::options::ReadConcern;
 use ::mongodb::{Client, ClientSession};
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::error::{ANSWERS_WITHIN, no_answer, store_error, text};
 use super::open_transactions::OpenTransactions;
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 /// How long a body is repeated: longer than it takes until a dead replica's locks are broken.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -29,37 +30,24 @@ const COMMITS_MAX: u32 = 3;
 /// A few times as long as a transaction takes.
 const PAUSE_MS_MAX: u64 = 16;
 
-/// Why a body came to nothing.
-pub(super) enum TransactionError {
-    /// Nobody is to blame: run it again.
-    Retry(String),
-    /// It would fail again.
-    Fatal(Error),
-}
+/// A transaction that has begun; it ends by `commit`, or is aborted when its body comes to nothing.
+pub(super) struct Transaction<'s>(&'s mut ClientSession);
 
-impl From<Cause> for TransactionError {
-    fn from(cause: Cause) -> Self {
-        if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) {
-            return Self::Retry(text(&cause));
-        }
-        Self::Fatal(store_error(cause))
+/// So that the driver's calls take a transaction for their session.
+impl<'a> From<&'a mut Transaction<'_>> for &'a mut ClientSession {
+    fn from(transaction: &'a mut Transaction<'_>) -> Self {
+        transaction.0
     }
 }
 
-impl From<Error> for TransactionError {
-    fn from(error: Error) -> Self {
-        Self::Fatal(error)
-    }
-}
-
-/// What is done in a transaction.
+/// The reads and writes of a transaction.
 #[async_trait]
 pub(super) trait TransactionBody: Sync {
-    /// What comes of it, true once it is committed.
+    /// The result, true once it is committed.
     type Done: Send;
 
     /// Runs in the transaction.
-    async fn run(&self, session: &mut ClientSession) -> Result<Self::Done, TransactionError>;
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<Self::Done, TransactionError>;
 }
 
 /// Runs a body and commits it.
@@ -71,7 +59,7 @@ pub(super) async fn commit<B: TransactionBody>(
     for attempt in 0.. {
         let waited = (attempt > 0).then(|| since.elapsed());
         let why = match attempted(open_transactions, body, &mut session, waited).await {
-            Ok(done) => match committed(&mut session).await {
+            Ok((done, transaction)) => match transaction.commit().await {
                 Ok(()) => return Ok(done),
                 Err(failed) => failed,
             },
@@ -84,9 +72,7 @@ pub(super) async fn commit<B: TransactionBody>(
         };
         match why {
             TransactionError::Fatal(error) => return Err(error),
-            TransactionError::Retry(why) if since.elapsed() > PATIENCE => {
-                return Err(Error::Unavailable(why));
-            }
+            TransactionError::Retry(error) if since.elapsed() > PATIENCE => return Err(error),
             TransactionError::Retry(_) => sleep(pause(attempt)).await,
         }
     }
@@ -99,14 +85,14 @@ async fn begin(client: &Client) -> Result<ClientSession, Error> {
     client.start_session().causal_consistency(false).await.map_err(store_error)
 }
 
-/// `waited` since the first attempt.
-async fn attempted<B: TransactionBody>(
+/// Begins a transaction and runs its body; `waited` since the first attempt.
+async fn attempted<'s, B: TransactionBody>(
     open_transactions: &OpenTransactions,
     body: &B,
-    session: &mut ClientSession,
+    session: &'s mut ClientSession,
     waited: Option<Duration>,
-) -> Result<B::Done, TransactionError> {
-    let attempt = async {
+) -> Result<(B::Done, Transaction<'s>), TransactionError> {
+    let attempt = async move {
         match waited {
             None => open_transactions.begin(session).await?,
             Some(waited) if waited > SUSPICIOUS_AFTER => {
@@ -115,31 +101,43 @@ async fn attempted<B: TransactionBody>(
             }
             Some(_) => {}
         }
-        session.start_transaction().read_concern(ReadConcern::snapshot()).await?;
-        open_transactions.end(session).await?;
-        body.run(session).await
+        let mut transaction = Transaction::begin(session, open_transactions).await?;
+        Ok((body.run(&mut transaction).await?, transaction))
     };
     timeout(ANSWERS_WITHIN, attempt).await.map_err(|_| Error::Unavailable(no_answer()))?
 }
 
-/// A server that did not say whether it committed is asked again, which changes nothing if it did.
-async fn committed(session: &mut ClientSession) -> Result<(), TransactionError> {
-    let mut last = no_answer();
-    for _ in 0..COMMITS_MAX {
-        match timeout(ANSWERS_WITHIN, session.commit_transaction()).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(cause)) if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
-                return Err(cause.into());
-            }
-            Ok(Err(cause)) => last = text(&cause),
-            Err(_) => break,
-        }
+impl<'s> Transaction<'s> {
+    /// Begins it, and ends in it what was said before: that it is open.
+    async fn begin(
+        session: &'s mut ClientSession,
+        open_transactions: &OpenTransactions,
+    ) -> Result<Self, TransactionError> {
+        session.start_transaction().read_concern(ReadConcern::snapshot()).await?;
+        open_transactions.end(session).await?;
+        Ok(Self(session))
     }
-    let admin = session.client().database("admin");
-    // If it isn't committed it never will be, and its locks are not to wait for that.
-    let end = admin.run_command(doc! { "killSessions": [session.id()] });
-    drop(timeout(ANSWERS_WITHIN, end).await);
-    Err(Error::Unknown(last).into())
+
+    /// A server that did not say whether it committed is asked again, which changes nothing if it
+    /// did.
+    async fn commit(self) -> Result<(), TransactionError> {
+        let mut last = no_answer();
+        for _ in 0..COMMITS_MAX {
+            match timeout(ANSWERS_WITHIN, self.0.commit_transaction()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(cause)) if cause.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                    return Err(cause.into());
+                }
+                Ok(Err(cause)) => last = text(&cause),
+                Err(_) => break,
+            }
+        }
+        let admin = self.0.client().database("admin");
+        // If it isn't committed it never will be, and its locks are not to wait for that.
+        let end = admin.run_command(doc! { "killSessions": [self.0.id()] });
+        drop(timeout(ANSWERS_WITHIN, end).await);
+        Err(Error::Unknown(last).into())
+    }
 }
 
 /// Longer with each attempt, and never the same for two that wait for one another.

@@ -1,36 +1,39 @@
 //! Append: the one way into the logs.
 //!
-//! Fed through the port with batches of drafts; feeds `append::plan` with what the store holds of
-//! them, and the store with its plan. What is gone by is one snapshot, as `append::head_cache`
-//! remembers it or as it is found; what is written is one statement, and writes nothing if a head has changed since, or if
-//! an event id was given before. If it was found and has changed, another replica appends to the
-//! same log, and it is done again with the heads locked before they are read, so that it isn't in
-//! vain.
+//! Fed through the port with batches of drafts; asks `append::attempt` for the plan, and writes it.
+//! The first attempt locks nothing: a plan is written by one statement, which commits itself, and
+//! writes nothing if a head has another version or if an event id is known. If a head has changed
+//! since it was read, another replica appends to the same log: the next attempts are transactions
+//! that lock the heads before they read them, so that they aren't in vain.
 
 use std::collections::{BTreeSet, HashMap};
 
+use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
+use super::connection::{Connection, Sessions};
 use super::error::committed;
 use super::rows::{self, Statement};
-use super::session::{Session, Sessions};
+use super::transaction::Transaction;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::append::head_cache::{HeadCache, Snapshot};
-use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState, plan};
+use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState};
+use crate::store::append::{self, AppendStore, HeadChanged, Versions};
+use crate::store::error::TransactionError;
 use crate::store::sql::{self, Columns};
 use crate::store::{Batch, Error, Outcome};
 
 /// How often an append is run that another's lock undoes.
 const TRIES_MAX: u32 = 3;
 
-/// What is seen of a head.
+/// The version of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HeadVersion {
     /// The transaction that changed it last; null in one that never changed.
     mark: Option<i64>,
-    /// The run of the server whose transaction it is.
+    /// The incarnation of the server whose transaction it is.
     incarnation: u64,
 }
 
@@ -41,96 +44,117 @@ pub(super) async fn append(
     batches: &[Batch],
 ) -> Result<Vec<Outcome>, Error> {
     let batches: Vec<_> = batches.iter().map(FingerprintedBatch::new).collect();
-    if let Some(outcomes) = unlocked(sessions, head_cache, &batches).await? {
-        return Ok(outcomes);
+    let incarnation = sessions.incarnation();
+    let connection = sessions.acquire().await?;
+    let mut unlocked = Unlocked { sessions, connection, incarnation };
+    let attempt = append::attempt(&mut unlocked, head_cache, &batches).await?;
+    unlocked.connection.put_back();
+    match attempt {
+        Ok(appended) => Ok(appended.commit(head_cache)),
+        Err(HeadChanged) => locked(sessions, &batches).await,
     }
-    let mut tries = 0;
+}
+
+/// Appends in transactions that lock the heads; remembers nothing of them.
+async fn locked(
+    sessions: &Sessions,
+    batches: &[FingerprintedBatch<'_>],
+) -> Result<Vec<Outcome>, Error> {
+    let (nothing, mut tries) = (HeadCache::new(), 0);
     loop {
         tries += 1;
-        let mut session = sessions.begin().await?;
-        match locked(&mut session, &batches).await {
-            Err(_) if session.is_retryable() && tries < TRIES_MAX => {}
-            // A tenant that was introduced after the others were locked.
-            Ok(None) if tries < TRIES_MAX => {}
-            outcomes => {
-                let others = || Error::Unavailable("others append to the same logs".to_owned());
-                let outcomes = outcomes?.ok_or_else(others)?;
-                session.commit().await?;
-                return Ok(outcomes);
+        let mut locked = Locked(sessions.begin().await?);
+        match append::attempt(&mut locked, &nothing, batches).await {
+            Err(TransactionError::Retry(_)) if tries < TRIES_MAX => {}
+            // A tenant that was enabled after the others were locked.
+            Ok(Err(HeadChanged)) if tries < TRIES_MAX => {}
+            Ok(Err(HeadChanged)) => {
+                return Err(Error::Unavailable("others append to the same logs".to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(Ok(appended)) => {
+                locked.0.commit().await?;
+                return Ok(appended.commit(&nothing));
             }
         }
     }
 }
 
-/// By statements that each stand alone; `None`: nothing was written, since somebody else was there.
-async fn unlocked(
-    sessions: &Sessions,
-    head_cache: &HeadCache<HeadVersion>,
-    batches: &[FingerprintedBatch<'_>],
-) -> Result<Option<Vec<Outcome>>, Error> {
-    let mut checkout = head_cache.checkout(batches);
-    let incarnation = sessions.incarnation();
-    let mut session = sessions.acquire().await?;
-    if let Some(Snapshot { logs, versions, now }) = checkout.predict(batches) {
-        let plan = plan(batches, logs, now);
-        if plan.is_all_new()
-            && versions.values().all(|seen| seen.incarnation == sessions.incarnation())
-            && let Some(mark) = write(&mut session, &plan, &versions).await?
-        {
-            session.put_back();
-            head_cache.commit(checkout, &plan, |seen, _| HeadVersion { mark: Some(mark), ..*seen });
-            return Ok(Some(plan.outcomes));
+/// An append by statements that each commit themselves.
+struct Unlocked<'a> {
+    sessions: &'a Sessions,
+    connection: Connection,
+    /// The server's incarnation before the connection was acquired.
+    incarnation: u64,
+}
+
+#[async_trait]
+impl AppendStore for Unlocked<'_> {
+    type HeadVersion = HeadVersion;
+    type Error = Error;
+
+    fn is_current(&self, versions: &Versions<HeadVersion>) -> bool {
+        let incarnation = self.sessions.incarnation();
+        versions.values().all(|version| version.incarnation == incarnation)
+    }
+
+    async fn read(
+        &mut self,
+        batches: &[FingerprintedBatch<'_>],
+    ) -> Result<Snapshot<HeadVersion>, Error> {
+        snapshot(&self.connection.find(find(batches)).await?, self.incarnation)
+    }
+
+    async fn write(
+        &mut self,
+        plan: &AppendPlan,
+        versions: &mut Versions<HeadVersion>,
+    ) -> Result<Result<(), HeadChanged>, Error> {
+        let told = match self.connection.write_rows(new_rows(plan, versions)).await {
+            Err(TransactionError::Retry(_)) => return Ok(Err(HeadChanged)),
+            told => told?,
+        };
+        // It has committed itself: whatever is odd now, something may have been written.
+        let written = written(plan, &told).map_err(committed)?;
+        if written.is_ok() {
+            let mark = told.first().map(|row| row.integer("mark")).transpose();
+            let mark = mark.map_err(committed)?;
+            versions.values_mut().for_each(|version| version.mark = mark);
         }
+        Ok(written)
     }
-    let snapshot = snapshot(&session.find(asked(batches)).await?, incarnation)?;
-    checkout.refresh(batches, &snapshot);
-    let Snapshot { logs, versions, now } = snapshot;
-    let plan = plan(batches, logs, now);
-    if plan.new_events.is_empty() {
-        // A commit all the same: a server that lost its standby may show what no standby has, and a
-        // commit waits for that.
-        session.write(lock(batches)).await?;
-        head_cache.commit(checkout, &plan, |seen, _| *seen);
-        return Ok(Some(plan.outcomes));
+
+    /// A commit all the same: a server that lost its standby may show what no standby has, and a
+    /// commit waits for that.
+    async fn write_nothing(&mut self, batches: &[FingerprintedBatch<'_>]) -> Result<(), Error> {
+        self.connection.write_rows(lock(batches)).await?;
+        Ok(())
     }
-    let written = write(&mut session, &plan, &versions).await?;
-    session.put_back();
-    let Some(mark) = written else { return Ok(None) };
-    head_cache.commit(checkout, &plan, |seen, _| HeadVersion { mark: Some(mark), ..*seen });
-    Ok(Some(plan.outcomes))
 }
 
-/// Writes what still holds; tells the heads' new mark, `None` if nothing was written.
-async fn write(
-    session: &mut Session,
-    plan: &AppendPlan,
-    versions: &HashMap<TenantId, HeadVersion>,
-) -> Result<Option<i64>, Error> {
-    let told = match session.write_rows(new_rows(plan, versions)).await {
-        Err(_) if session.is_retryable() => return Ok(None),
-        told => told?,
-    };
-    // It has committed itself: whatever is odd now, something may have been written.
-    mark(plan, &told).map_err(committed)
-}
+/// An append in a transaction that locks the heads before it reads them.
+struct Locked(Transaction);
 
-/// The heads' new mark, if anything was written.
-fn mark(plan: &AppendPlan, told: &[PgRow]) -> Result<Option<i64>, Error> {
-    let whole = is_whole(plan, told)?;
-    told.first().filter(|_| whole).map(|row| row.integer("mark")).transpose()
-}
+#[async_trait]
+impl AppendStore for Locked {
+    type HeadVersion = HeadVersion;
+    type Error = TransactionError;
 
-/// All but the commit of a transaction; `None` as above.
-async fn locked(
-    session: &mut Session,
-    batches: &[FingerprintedBatch<'_>],
-) -> Result<Option<Vec<Outcome>>, Error> {
-    session.run(lock(batches)).await?;
-    let Snapshot { logs, versions, now } = snapshot(&session.find(asked(batches)).await?, 0)?;
-    let plan = plan(batches, logs, now);
-    let written = plan.new_events.is_empty()
-        || is_whole(&plan, &session.find(new_rows(&plan, &versions)).await?)?;
-    Ok(written.then_some(plan.outcomes))
+    async fn read(
+        &mut self,
+        batches: &[FingerprintedBatch<'_>],
+    ) -> Result<Snapshot<HeadVersion>, TransactionError> {
+        self.0.run(lock(batches)).await?;
+        Ok(snapshot(&self.0.find(find(batches)).await?, 0)?)
+    }
+
+    async fn write(
+        &mut self,
+        plan: &AppendPlan,
+        versions: &mut Versions<HeadVersion>,
+    ) -> Result<Result<(), HeadChanged>, TransactionError> {
+        Ok(written(plan, &self.0.find(new_rows(plan, versions)).await?)?)
+    }
 }
 
 fn tenants<'a>(batches: &'a [FingerprintedBatch]) -> Vec<&'a TenantId> {
@@ -141,8 +165,8 @@ fn lock(batches: &[FingerprintedBatch]) -> Statement {
     rows::of_tenants(sql!("postgres/head_lock.sql"), &tenants(batches))
 }
 
-/// What is asked: of each tenant, of each topic and of each event id of the batches.
-fn asked(batches: &[FingerprintedBatch]) -> Statement {
+/// Finds the heads of the batches' tenants, the last DELETE_ALL of each topic, and known event ids.
+fn find(batches: &[FingerprintedBatch]) -> Statement {
     let each = || batches.iter().map(FingerprintedBatch::batch);
     let drafts = || each().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
     let topics: BTreeSet<_> =
@@ -154,7 +178,7 @@ fn asked(batches: &[FingerprintedBatch]) -> Statement {
     find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 
-/// What was found in that run of the server.
+/// The snapshot that was found in that incarnation of the server.
 fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, Error> {
     let (mut logs, mut versions, mut now, mut details) =
         (HashMap::<_, LogState>::new(), HashMap::new(), None, vec![]);
@@ -162,12 +186,13 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
         if let Some(now_ms) = row.integer_if_any("now_ms")? {
             now = Some(Time::from_ms(now_ms));
         } else if row.text_if_any("log_id")?.is_some() {
-            let (tenant, log) = sql::log_state(row)?;
+            let head = sql::head(row)?;
+            let tenant = head.tenant.clone();
             versions.insert(
                 tenant.clone(),
                 HeadVersion { mark: row.integer_if_any("mark")?, incarnation },
             );
-            logs.insert(tenant, log);
+            logs.insert(tenant, LogState::from(head));
         } else {
             details.push(row);
         }
@@ -175,7 +200,7 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
     for row in details {
         let Some(log) = logs.get_mut(&sql::tenant(row)?) else { continue };
         if row.text_if_any("topic")?.is_some() {
-            log.epochs.insert(sql::topic(row)?, sql::position(row)?);
+            log.delete_alls.insert(sql::topic(row)?, sql::position(row)?);
         } else {
             let (_, event_id, known) = sql::idempotency_record(row)?;
             log.known.insert(event_id, known);
@@ -185,9 +210,9 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
     Ok(Snapshot { logs, versions, now })
 }
 
-/// What is written, unless a head has another mark or an event id was given before.
-fn new_rows(plan: &AppendPlan, versions: &HashMap<TenantId, HeadVersion>) -> Statement {
-    let AppendPlan { new_events, heads, epochs, .. } = plan;
+/// Writes a plan, unless a head has another version or an event id is known.
+fn new_rows(plan: &AppendPlan, versions: &Versions<HeadVersion>) -> Statement {
+    let AppendPlan { new_events, heads, delete_alls, .. } = plan;
     let events = || new_events.iter().map(|new_event| &new_event.envelope);
     sqlx::query(sql!("postgres/append_write.sql"))
         .bind(events().map(|e| e.tenant.as_str()).collect::<Vec<_>>())
@@ -201,24 +226,23 @@ fn new_rows(plan: &AppendPlan, versions: &HashMap<TenantId, HeadVersion>) -> Sta
         .bind(events().map(|e| e.headers.as_column()).collect::<Vec<_>>())
         .bind(events().map(|e| &e.payload[..]).collect::<Vec<_>>())
         .bind(new_events.iter().map(|new_event| &new_event.fingerprint[..]).collect::<Vec<_>>())
-        .bind(epochs.keys().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-        .bind(epochs.keys().map(|(_, topic)| topic.as_str()).collect::<Vec<_>>())
-        .bind(epochs.values().map(|position| position.as_column()).collect::<Vec<_>>())
+        .bind(delete_alls.keys().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+        .bind(delete_alls.keys().map(|(_, topic)| topic.as_str()).collect::<Vec<_>>())
+        .bind(delete_alls.values().map(|position| position.as_column()).collect::<Vec<_>>())
         .bind(heads.keys().map(TenantId::as_str).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.position.as_column()).collect::<Vec<_>>())
         .bind(heads.values().map(|receipt| receipt.time.as_ms()).collect::<Vec<_>>())
         .bind(heads.keys().map(|tenant| versions[tenant].mark).collect::<Vec<_>>())
 }
 
-/// Whether all of it was written, or nothing.
-fn is_whole(plan: &AppendPlan, told: &[PgRow]) -> Result<bool, Error> {
-    let AppendPlan { new_events, heads, epochs, .. } = plan;
+/// Whether all of a plan was written, or nothing; an error if it was some of it.
+fn written(plan: &AppendPlan, told: &[PgRow]) -> Result<Result<(), HeadChanged>, Error> {
+    let AppendPlan { new_events, heads, delete_alls, .. } = plan;
     match rows::count_in(told, "written")? {
-        0 => Ok(false),
-        written => rows::ensure_rows(
-            written.unsigned_abs(),
-            2 * new_events.len() + epochs.len() + heads.len(),
-        )
-        .map(|()| true),
+        0 => Ok(Err(HeadChanged)),
+        written => {
+            let all = 2 * new_events.len() + delete_alls.len() + heads.len();
+            rows::ensure_rows(written.unsigned_abs(), all).map(|()| Ok(()))
+        }
     }
 }

@@ -11,7 +11,8 @@ use sqlx::postgres::PgRow;
 use super::Postgres;
 use super::error::committed;
 use super::rows::{self, Statement};
-use super::session::Session;
+use super::transaction::Transaction;
+
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::sql::{self, Columns};
@@ -113,8 +114,8 @@ impl Leases for Postgres {
 }
 
 /// The number of lanes; 0 before it is set.
-pub(super) async fn count(session: &mut Session) -> Result<u16, Error> {
-    let rows = session.find(sqlx::query(sql!("postgres/lease_count.sql"))).await?;
+pub(super) async fn count(transaction: &mut Transaction) -> Result<u16, Error> {
+    let rows = transaction.find(sqlx::query(sql!("postgres/lease_count.sql"))).await?;
     rows.first().map_or(Ok(0), sql::lanes)
 }
 

@@ -17,8 +17,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::connection::Sessions;
 use super::rows::{self, Statement};
-use super::session::{Session, Sessions};
+use super::transaction::Transaction;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::filter::Filter;
@@ -91,7 +92,7 @@ pub(super) async fn changed_since(
 }
 
 async fn heads(
-    session: &mut Session,
+    session: &mut Transaction,
     from: &[(TenantId, Start)],
 ) -> Result<HashMap<TenantId, Head>, Error> {
     let tenants: BTreeSet<_> = from.iter().map(|(tenant, _)| tenant).collect();
@@ -102,7 +103,7 @@ async fn heads(
 
 /// The start of a read that passes over the events before a time.
 async fn start(
-    session: &mut Session,
+    session: &mut Transaction,
     head: &Head,
     start: Start,
     from: Option<Time>,
@@ -119,7 +120,7 @@ async fn start(
 }
 
 async fn slice(
-    session: &mut Session,
+    session: &mut Transaction,
     head: &Head,
     start: &Start,
     scan: &Scan,

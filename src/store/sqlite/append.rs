@@ -34,17 +34,18 @@ fn logs(
     let mut logs = HashMap::new();
     for tenant in batches.iter().map(|batch| &batch.batch().tenant).collect::<BTreeSet<_>>() {
         let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
-            sql::log_state(r)
+            sql::head(r)
         });
-        let Some((tenant, mut log)) = head? else { continue };
+        let Some(head) = head? else { continue };
+        let mut log = LogState::from(head);
         let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
-        log.epochs.extend(rows::find(
+        log.delete_alls.extend(rows::find(
             writing,
             sql!("sqlite/epoch_find.sql"),
             [tenant.as_str()],
             epoch,
         )?);
-        logs.insert(tenant, log);
+        logs.insert(tenant.clone(), log);
     }
     for Batch { tenant, drafts } in batches.iter().map(FingerprintedBatch::batch) {
         let Some(log) = logs.get_mut(tenant) else { continue };
@@ -64,7 +65,7 @@ fn insert(writing: &Connection, plan: &AppendPlan) -> Result<(), Error> {
         event(writing, new_event)?;
         idempotency(writing, new_event)?;
     }
-    for ((tenant, topic), position) in &plan.epochs {
+    for ((tenant, topic), position) in &plan.delete_alls {
         let epoch = params![tenant.as_str(), topic.as_str(), position.as_column()];
         rows::write(writing, sql!("sqlite/epoch_raise.sql"), epoch)?;
     }

@@ -75,7 +75,8 @@ pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
     store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
     let heads = store.changed_since(lane, token).await.unwrap().heads;
-    let head = Head { tenant: diku(), log_id: log_id(5), position: position(2) };
+    let time = stage.log(&diku()).await[1].time;
+    let head = Head { tenant: diku(), log_id: log_id(5), lane, position: position(2), time };
     assert!(heads.contains(&head), "{heads:?}");
     stage.post(&[create(3)]).await;
     let log = stage.log(&diku()).await;

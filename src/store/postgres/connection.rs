@@ -1,6 +1,8 @@
-//! Sessions: a connection of the pool for the length of one call, and the transaction on it.
+//! Connections: one of the pool for the length of a call, for statements that each commit
+//! themselves.
 //!
-//! Fed by everything of this adapter; feeds the server. A connection goes back to the pool only
+//! Fed by everything of this adapter; feeds the server. A transaction on a connection is another
+//! type (`transaction`), so that nothing is committed that was not begun. A connection goes back to the pool only
 //! after a call that ended as it should; after an error that is told, or when a caller's future is
 //! dropped half way, it is closed, which rolls back what was not to commit itself. No answer in
 //! time is a lost connection (a server that vanished sends no word of it).
@@ -14,11 +16,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRo
 use tokio::time::timeout;
 
 use super::Config;
-use super::error::{autocommit_error, commit_error, is_retryable, store_error};
+use super::error::{autocommit_error, is_retryable, store_error};
 use super::options::{self, Durable, Setting};
-use super::rows::{self, Statement};
+use super::rows::Statement;
 use super::verify::verify;
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 /// How long a call waits for a connection.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -29,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// store is unavailable.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where sessions come from.
+/// Where connections come from.
 pub(super) struct Sessions {
     pool: PgPool,
     /// How many connections were made.
@@ -73,13 +76,18 @@ impl Sessions {
     }
 
     /// For statements that each stand alone.
-    pub(super) async fn acquire(&self) -> Result<Session, Error> {
+    pub(super) async fn acquire(&self) -> Result<Connection, Error> {
         self.within(ANSWERS_WITHIN.min(self.reads_within)).await
     }
 
-    async fn within(&self, answer_within: Duration) -> Result<Session, Error> {
-        let connection = self.pool.acquire().await.map_err(|error| self.unavailable(error))?;
-        Ok(Session { connection: Some(connection), answer_within, retryable: false })
+    /// For statements that may take as long as a read.
+    pub(super) async fn acquire_to_read(&self) -> Result<Connection, Error> {
+        self.within(self.reads_within).await
+    }
+
+    async fn within(&self, answer_within: Duration) -> Result<Connection, Error> {
+        let pooled = self.pool.acquire().await.map_err(|error| self.unavailable(error))?;
+        Ok(Connection { pooled: Some(pooled), answer_within })
     }
 
     /// The pool tries again what it can't connect to, and only tells that its patience is over.
@@ -89,35 +97,19 @@ impl Sessions {
             .filter(|_| matches!(error, sqlx::Error::PoolTimedOut))
             .unwrap_or_else(|| store_error(error))
     }
-
-    /// With a transaction that writes.
-    pub(super) async fn begin(&self) -> Result<Session, Error> {
-        let mut session = self.acquire().await?;
-        session.control(sql!("postgres/begin.sql")).await.map_err(store_error)?;
-        Ok(session)
-    }
-
-    /// With a transaction that sees one state of the store.
-    pub(super) async fn begin_read(&self) -> Result<Session, Error> {
-        let mut session = self.within(self.reads_within).await?;
-        session.control(sql!("postgres/begin_read.sql")).await.map_err(store_error)?;
-        Ok(session)
-    }
 }
 
-/// A connection of one's own.
-pub(super) struct Session {
+/// A connection of one's own, on which each statement commits itself.
+pub(super) struct Connection {
     /// `None` once it went back.
-    connection: Option<PoolConnection<sqlx::Postgres>>,
+    pooled: Option<PoolConnection<sqlx::Postgres>>,
     answer_within: Duration,
-    retryable: bool,
 }
 
-impl Session {
+impl Connection {
     /// The rows that a statement finds.
     pub(super) async fn find(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
-        let found = self.fetch(statement).await;
-        found.map_err(|error| self.noted(error, store_error))
+        self.fetch(statement).await.map_err(store_error)
     }
 
     /// The rows that a statement finds, when there is nothing else to ask.
@@ -132,101 +124,69 @@ impl Session {
         Ok(self.find_all(statement).await?.pop())
     }
 
-    /// Writes exactly that many rows, within a transaction.
-    pub(super) async fn insert(&mut self, statement: Statement, rows: usize) -> Result<(), Error> {
-        rows::ensure_rows(self.change(statement).await?, rows)
-    }
-
-    /// Runs a statement whose rows don't count, within a transaction.
-    pub(super) async fn run(&mut self, statement: Statement) -> Result<(), Error> {
-        self.change(statement).await.map(drop)
-    }
-
-    /// Changes what it finds, within a transaction; tells how many rows.
-    pub(super) async fn change(&mut self, statement: Statement) -> Result<u64, Error> {
-        self.execute(statement).await.map_err(|error| self.noted(error, store_error))
-    }
-
-    /// Writes by a statement that is a transaction by itself; tells how many rows.
+    /// Writes, when there is nothing else to ask; returns how many rows.
     pub(super) async fn write(mut self, statement: Statement) -> Result<u64, Error> {
         let written = self.execute(statement).await.map_err(autocommit_error)?;
         self.put_back();
         Ok(written)
     }
 
-    /// Writes by a statement that is a transaction by itself, and gives the rows back.
-    pub(super) async fn write_rows(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
-        let rows = self.fetch(statement).await;
-        rows.map_err(|error| self.noted(error, autocommit_error))
+    /// Writes, and returns the rows that the statement gives back.
+    pub(super) async fn write_rows(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<PgRow>, TransactionError> {
+        self.fetch(statement).await.map_err(|error| match is_retryable(&error) {
+            true => TransactionError::Retry(autocommit_error(error)),
+            false => TransactionError::Fatal(autocommit_error(error)),
+        })
     }
 
-    /// The same where there is one row, if any, and nothing else to ask.
+    /// Writes, when there is nothing else to ask; returns the one row, if any.
     pub(super) async fn write_one(mut self, statement: Statement) -> Result<Option<PgRow>, Error> {
         let row = self.write_rows(statement).await?.pop();
         self.put_back();
         Ok(row)
     }
 
-    /// Makes the transaction durable.
-    pub(super) async fn commit(mut self) -> Result<(), Error> {
-        self.control(sql!("postgres/commit.sql")).await.map_err(commit_error)?;
-        self.put_back();
-        Ok(())
-    }
-
-    /// Ends a transaction where there was nothing to write.
-    pub(super) async fn rollback(mut self) -> Result<(), Error> {
-        self.control(sql!("postgres/rollback.sql")).await.map_err(store_error)?;
-        self.put_back();
-        Ok(())
-    }
-
-    /// Whether the transaction failed for another's sake, and may be run again.
-    pub(super) fn is_retryable(&self) -> bool {
-        self.retryable
+    /// Gives the connection back: nothing is open on it.
+    pub(super) fn put_back(&mut self) {
+        self.pooled = None;
     }
 
     /// Begins or ends a transaction.
-    async fn control(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+    pub(super) async fn control(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         let within = self.answer_within;
-        timeout(within, sqlx::raw_sql(statement).execute(self.connection()))
+        timeout(within, sqlx::raw_sql(statement).execute(self.pooled()))
             .await
             .unwrap_or_else(|_| Err(no_answer()))
             .map(drop)
     }
 
-    async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+    /// Awaits the rows of a statement.
+    pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
         let within = self.answer_within;
-        timeout(within, statement.fetch_all(self.connection()))
+        timeout(within, statement.fetch_all(self.pooled()))
             .await
             .unwrap_or_else(|_| Err(no_answer()))
     }
 
-    async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+    /// Awaits the number of rows that a statement has changed.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         let within = self.answer_within;
-        let done = timeout(within, statement.execute(self.connection())).await;
+        let done = timeout(within, statement.execute(self.pooled())).await;
         done.unwrap_or_else(|_| Err(no_answer())).map(|done| done.rows_affected())
     }
 
-    fn connection(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect("it goes back at the end")
-    }
-
-    fn noted(&mut self, error: sqlx::Error, meaning: fn(sqlx::Error) -> Error) -> Error {
-        self.retryable = is_retryable(&error);
-        meaning(error)
-    }
-
-    /// Gives the connection back: nothing is open on it.
-    pub(super) fn put_back(&mut self) {
-        self.connection = None;
+    fn pooled(&mut self) -> &mut PgConnection {
+        self.pooled.as_mut().expect("it goes back at the end")
     }
 }
 
-impl Drop for Session {
+impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.close_on_drop();
+        if let Some(pooled) = &mut self.pooled {
+            pooled.close_on_drop();
         }
     }
 }
