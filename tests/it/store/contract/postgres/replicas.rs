@@ -203,7 +203,7 @@ async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let lane =
         stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut outside = stage.bench.outside().await;
-    outside.execute("UPDATE heads SET token = token + 1000000000000").await.unwrap();
+    outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
     let all = stage.store.changed_since(lane, ChangeToken::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
     assert!(stage.store.changed_since(lane, all.token).await.unwrap().heads.is_empty());
