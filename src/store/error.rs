@@ -18,13 +18,14 @@ pub enum Error {
     /// It holds what this version can't read.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
-    /// Its files are not where they were opened: nothing is written until it is opened anew.
+    /// The store's files are not where they were opened: nothing is written until it is opened
+    /// anew.
     #[error("the store is gone: {0}")]
     Gone(String),
 }
 
 impl Error {
-    /// What went wrong, without what it means.
+    /// The cause, without its meaning for the caller.
     pub fn why(&self) -> &str {
         match self {
             Self::Unavailable(why)

@@ -59,7 +59,7 @@ impl<'a> FingerprintedBatch<'a> {
 pub(in crate::store) struct IdempotencyRecord {
     /// Where and when its event was appended.
     pub(in crate::store) receipt: Receipt,
-    /// Its content.
+    /// The content's fingerprint.
     pub(in crate::store) fingerprint: Fingerprint,
 }
 

@@ -17,7 +17,7 @@ use super::transaction::Transaction;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// What one command may hold stays far below 16 MiB.
+/// Statements in one command: they stay far below 16 MiB.
 const STATEMENTS_MAX: usize = 1_000;
 
 /// The rows that a filter finds.
@@ -39,7 +39,7 @@ pub(super) async fn join(
     collect(rows.aggregate(pipeline), transaction.into()).await
 }
 
-/// What a pipeline makes of the rows, in a session that reads one snapshot.
+/// The rows that a pipeline makes, in a session that reads one snapshot.
 pub(super) async fn aggregate(
     rows: &Rows,
     pipeline: Vec<Document>,
@@ -78,7 +78,7 @@ pub(super) async fn update(
 pub(super) enum Upserted {
     /// Each had.
     All,
-    /// Of some the row is there, but doesn't fit.
+    /// The rows of some are there, but don't fit.
     NotThoseThatDoNotFit,
 }
 

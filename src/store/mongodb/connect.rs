@@ -218,7 +218,7 @@ async fn diagnosed(options: ClientOptions, error: Error) -> Error {
     error
 }
 
-/// What the driver has against the URL, unless it may cite what must not be shown: an odd URL is
+/// The driver's objection to the URL, unless it may cite what must not be shown: an odd URL is
 /// cut at odd places, and any piece of it may be one of a password.
 fn illegal(config: &Config, why: &str) -> Error {
     let url = config.url.expose_secret().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What MongoDB's errors mean to a caller, by their kinds, codes and labels; never by their text.
+//! MongoDB's errors as errors of the port, by their kinds, codes and labels; never by their text.
 //!
 //! Fed by every call of this adapter; feeds the port's errors. Always true: no call outlasts its
 //! bound, even when the server has stopped answering.
@@ -28,7 +28,7 @@ const DOCUMENT_INVALID: i32 = 121;
 /// category `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
 const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 
-/// Of anything but a write or a commit: nothing was written.
+/// The error of anything but a write or a commit: nothing was written.
 pub(super) fn store_error(cause: Cause) -> Error {
     let why = text(&cause);
     match (&*cause.kind, code(&cause)) {
@@ -63,7 +63,7 @@ pub(super) fn write_error(cause: Cause) -> Error {
     store_error(cause)
 }
 
-/// Of what is found once it is written.
+/// The error of an answer that is odd: something was written.
 pub(super) fn written(error: Error) -> Error {
     Error::Unknown(error.why().to_owned())
 }
@@ -112,7 +112,7 @@ pub(super) fn no_answer() -> String {
     format!("no answer within {} s", ANSWERS_WITHIN.as_secs())
 }
 
-/// What the driver says, without the ids of all that was to be inserted.
+/// The driver's message, without the ids of all that was to be inserted.
 pub(super) fn text(cause: &Cause) -> String {
     match &*cause.kind {
         ErrorKind::InsertMany(failed) => {

@@ -32,7 +32,7 @@ impl OpenTransactions {
         Self(rows)
     }
 
-    /// Whose sessions they are.
+    /// The client whose sessions they are.
     pub(super) fn client(&self) -> &Client {
         self.0.client()
     }

@@ -2,10 +2,10 @@
 //! themselves.
 //!
 //! Fed by everything of this adapter; feeds the server. A transaction on a connection is another
-//! type (`transaction`), so that nothing is committed that was not begun. A connection goes back to the pool only
-//! after a call that ended as it should; after an error that is told, or when a caller's future is
-//! dropped half way, it is closed, which rolls back what was not to commit itself. No answer in
-//! time is a lost connection (a server that vanished sends no word of it).
+//! type (`transaction`), so that nothing is committed that was not begun. A connection goes back to
+//! the pool only after a call that ended as it should; after an error that is told, or when a
+//! caller's future is dropped half way, it is closed, which rolls back what was not to commit
+//! itself. No answer in time is a lost connection (a server that vanished sends no word of it).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -43,7 +43,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Of a server whose commits are durable at that level.
+    /// Connections to a server whose commits are durable at that level.
     pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
         let (connected, refused) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());

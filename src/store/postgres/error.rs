@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean to a caller, by their SQLSTATEs; never by their text.
+//! PostgreSQL's errors as errors of the port, by their SQLSTATEs; never by their text.
 //!
 //! Fed by every statement of this adapter; feeds the port's errors. The server's messages name
 //! users and databases, never passwords or values.
@@ -78,7 +78,7 @@ pub(super) fn refusal(error: sqlx::Error) -> Error {
     }
 }
 
-/// Of beginning a transaction, which statement pooling refuses.
+/// The error of beginning a transaction, which statement pooling refuses.
 pub(super) fn no_transaction(error: sqlx::Error) -> Error {
     match code(&error) {
         Some(PROTOCOL_VIOLATION) => Error::Refused(swapped(&told(&error))),
@@ -86,7 +86,7 @@ pub(super) fn no_transaction(error: sqlx::Error) -> Error {
     }
 }
 
-/// What an operator may do about it.
+/// The advice for an operator.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         INVALID_PASSWORD => {
@@ -108,7 +108,7 @@ fn advice(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Of a commit: it may have happened.
+/// The error of a commit: it may have happened.
 pub(super) fn commit_error(error: sqlx::Error) -> Error {
     Error::Unknown(told(&error))
 }
@@ -132,7 +132,7 @@ pub(super) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED))
 }
 
-/// What stands between and swaps servers.
+/// The cause and remedy where a pooler swaps servers.
 pub(super) fn swapped(how: &str) -> String {
     format!(
         "{how}: a pooler stands between that gives a connection now this server process, now that \

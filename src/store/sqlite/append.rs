@@ -26,7 +26,7 @@ pub(super) fn append(
     Ok(plan.outcomes)
 }
 
-/// What the store holds of the batches' tenants and event ids.
+/// The logs of the batches' tenants, with the batches' event ids that are known.
 fn logs(
     writing: &Connection,
     batches: &[FingerprintedBatch],

@@ -35,7 +35,7 @@ pub(super) struct Readers(Pool, Option<Arc<Kept>>);
 pub(super) struct Kept {
     pub(super) place: Place,
     pub(super) cycle: Cycle,
-    /// Of the WAL, after the last commit.
+    /// The WAL's frames after the last commit.
     pub(super) frames: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to a caller, by their codes; never by their text.
+//! SQLite's errors as errors of the port, by their codes; never by their text.
 //!
 //! Fed by every statement of this adapter; feeds the port's errors.
 
@@ -42,7 +42,7 @@ fn no_room() -> Error {
     Error::Unavailable("there is no room on its disk".to_owned())
 }
 
-/// Of a column that holds something else.
+/// The error of a column that holds something else.
 pub(super) fn unreadable(column: &str, error: &FromSqlError) -> Error {
     Error::Corrupt(format!("column {column}: {error}"))
 }
