@@ -1,4 +1,4 @@
-//! The faults, and how each happens to the stage.
+//! The faults, and how each happens to the harness.
 //!
 //! Fed by the schedule. After each of them everything is up again, though perhaps not yet at work.
 
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use crate::harness::Harness;
 use crate::schedule::{Before, Fault, Kind};
-use crate::stage::Stage;
 
-impl Stage {
+impl Harness {
     /// Waits until it is time for the fault.
     pub async fn wait(&self, before: Before) {
         let (Before::Changes(changes) | Before::ChangesAndPublished(changes)) = before;
         self.load.more(changes).await;
         if let Before::ChangesAndPublished(_) = before {
-            self.witness.more().await;
+            self.publish_observer.more().await;
         }
     }
 

@@ -2,8 +2,8 @@
 //! holds them to their promises.
 //!
 //! ```text
-//! schedule ──► stage ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
-//!              faults    load, witness, readers ──► acknowledged, told ──┘
+//! schedule ──► harness ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
+//!              faults    load, publish observer, readers ──► acknowledged, told ──┘
 //! ```
 //!
 //! The actors are the integration tests' too. Nothing here is part of the gateway.
@@ -25,18 +25,18 @@ pub mod proxy;
 pub mod serve;
 
 pub mod load;
+pub mod publish_observer;
 pub mod readers;
-pub mod witness;
 
 pub mod checker;
 pub mod story;
 
 pub mod faults;
 pub mod figures;
+pub mod harness;
 pub mod lanes;
 pub mod run;
 pub mod schedule;
-pub mod stage;
 
 /// How long a run waits for what must come: only one that fails waits so long, however slow the machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::witness::Heard;
+use crate::publish_observer::ToldPublished;
 
 /// The entities of the load, and their records.
 const RECORDS: [(&str, &str); 3] = [
@@ -26,7 +26,7 @@ const RECORDS: [(&str, &str); 3] = [
     ("holdings-record", include_str!("data/holdings-record.ndjson")),
     ("item", include_str!("data/item.ndjson")),
 ];
-/// How many of the changes of a load with an ear ask to be answered once they are published: one in so many.
+/// How many of the changes of a load with a sender ask to be answered once they are published: one in so many.
 const WAITS_EACH: usize = 10;
 
 /// The names of the entities.
@@ -71,7 +71,7 @@ pub struct Plan {
     /// Where each change is noted that was acknowledged.
     pub journal: Option<Arc<Mutex<File>>>,
     /// Who hears what was told to be published.
-    pub ear: Option<UnboundedSender<Heard>>,
+    pub sender: Option<UnboundedSender<ToldPublished>>,
 }
 
 /// Running writers.
@@ -237,7 +237,7 @@ impl Writer {
             let mut request = request
                 .header("X-Okapi-Tenant", &self.tenant)
                 .header("Content-Type", "application/json");
-            if self.plan.ear.is_some() && seq.is_multiple_of(WAITS_EACH) {
+            if self.plan.sender.is_some() && seq.is_multiple_of(WAITS_EACH) {
                 request = request.header("Prefer", "wait=5");
             }
             if let Ok(answer) = request.send().await {
@@ -255,9 +255,9 @@ impl Writer {
 
     fn acknowledged(&self, receipt: Receipt) -> u64 {
         let Receipt { topic, position, published } = receipt;
-        if let (Some(true), Some(ear)) = (published, &self.plan.ear) {
+        if let (Some(true), Some(sender)) = (published, &self.plan.sender) {
             // Nobody hears any more when the run ends.
-            let _ = ear.send(Heard { tenant: self.tenant.clone(), topic, position });
+            let _ = sender.send(ToldPublished { tenant: self.tenant.clone(), topic, position });
         }
         position
     }

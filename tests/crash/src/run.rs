@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::checker;
 use crate::figures::Verdict;
+use crate::harness::{ENV, Harness, TENANTS};
 use crate::schedule::{Fault, Kind, Schedule};
-use crate::stage::{ENV, Stage, TENANTS};
 use crate::{store, story};
 
 /// What to run.
@@ -37,19 +37,23 @@ pub async fn run(options: &Options) -> Verdict {
     println!("seed {}, {} faults; to repeat its schedule:", options.seed, options.faults);
     println!("  {}", command(options));
     println!("everything is kept in {}", folder.display());
-    let mut stage = Stage::start(&options.gateway, options.store, &folder).await;
+    let mut harness = Harness::start(&options.gateway, options.store, &folder).await;
     let mut count = 0;
-    for fault in Schedule::new(options.seed, stage.replicas.len()) {
-        if count >= options.faults && stage.figures.kills >= options.kills {
+    for fault in Schedule::new(options.seed, harness.replicas.len()) {
+        if count >= options.faults && harness.figures.kills >= options.kills {
             break;
         }
-        stage.wait(fault.before).await;
+        harness.wait(fault.before).await;
         count += 1;
-        println!("{:7.1} s  {count:>3}  {}", started.elapsed().as_secs_f64(), tell(&fault, &stage));
-        stage.suffer(&fault).await;
+        println!(
+            "{:7.1} s  {count:>3}  {}",
+            started.elapsed().as_secs_f64(),
+            tell(&fault, &harness)
+        );
+        harness.suffer(&fault).await;
     }
-    stage.load.more(100).await;
-    let verdict = settle(stage, &folder, started).await;
+    harness.load.more(100).await;
+    let verdict = settle(harness, &folder, started).await;
     print!("{verdict}");
     verdict.findings.iter().take(20).for_each(|finding| println!("{finding}"));
     if verdict.findings.is_empty() && options.folder.is_none() {
@@ -61,8 +65,8 @@ pub async fn run(options: &Options) -> Verdict {
 }
 
 /// Ends the load, and checks the story.
-async fn settle(stage: Stage, folder: &Path, started: Instant) -> Verdict {
-    let (quiet, acknowledged, told) = stage.quiet().await;
+async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
+    let (quiet, acknowledged, told) = harness.quiet().await;
     let lines: Vec<_> =
         told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
     fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
@@ -87,8 +91,8 @@ fn command(options: &Options) -> String {
 }
 
 /// What happens, to whom, and for how long.
-fn tell(fault: &Fault, stage: &Stage) -> String {
-    let name = |replica: usize| stage.replicas[replica].name;
+fn tell(fault: &Fault, harness: &Harness) -> String {
+    let name = |replica: usize| harness.replicas[replica].name;
     let kind = fault.kind;
     let mut text = match kind {
         Kind::Rolled | Kind::KafkaKilled | Kind::StoreKilled => kind.to_string(),

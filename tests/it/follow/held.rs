@@ -11,7 +11,7 @@ use event_gateway::health::Component;
 use event_gateway::sink::TopicDescription;
 
 use crate::follow::parking::records::{ITEM, LOAN, draft, mixed};
-use crate::follow::relay::{Stage, drafts, tenants};
+use crate::follow::relay::{Harness, drafts, tenants};
 use crate::support::drafts::topic;
 use crate::support::gateway::until;
 
@@ -22,117 +22,117 @@ fn after(time: Time, by: Duration) -> Time {
     Time::from_ms(time.as_ms() + i64::try_from(by.as_millis()).unwrap())
 }
 
-/// A stage whose first tenant has events of a store's clock that was two hours fast for one append; Kafka's
+/// A harness whose first tenant has events of a store's clock that was two hours fast for one append; Kafka's
 /// own clock is right, and a second lacks until it takes them, by the clock of the replica.
-async fn with_early_events(of: usize) -> Stage {
+async fn with_early_events(of: usize) -> Harness {
     let tenants = tenants(of);
     let clock = Arc::new(Manual::new(after(NOON, 2 * HOUR)));
-    let mut stage = Stage::on_clock(1, &tenants, clock.clone()).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..1)).await;
+    let mut harness = Harness::on_clock(1, &tenants, clock.clone()).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..1)).await;
     clock.set(NOON);
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 1..40)).await;
+        harness.append(tenant, drafts(tenant, 1..40)).await;
     }
-    stage.kafka.state(|state| state.now = Some(NOON));
-    stage.parts.clock = Arc::new(Manual::new(after(NOON, HOUR - Duration::from_secs(1))));
-    stage
+    harness.kafka.state(|state| state.now = Some(NOON));
+    harness.parts.clock = Arc::new(Manual::new(after(NOON, HOUR - Duration::from_secs(1))));
+    harness
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_early_has_its_tenant_wait_and_nobody_else() {
     let tenants = tenants(3);
-    let stage = with_early_events(3).await;
-    let followers = stage.follow();
-    stage.published(&tenants[1..]).await;
-    let trouble = stage.trouble("clock of tenant t0").await;
+    let harness = with_early_events(3).await;
+    let followers = harness.follow();
+    harness.published(&tenants[1..]).await;
+    let trouble = harness.trouble("clock of tenant t0").await;
     for part in ["position 1 ", "2026-01-31T14:00:00.000Z", "about 2026-01-31T13:00:00.000Z", ITEM]
     {
         assert!(trouble.contains(part), "{part}: {trouble}");
     }
     let sent =
-        stage.kafka.state(|state| state.records.iter().any(|record| record.tenant == tenants[0]));
+        harness.kafka.state(|state| state.records.iter().any(|record| record.tenant == tenants[0]));
     assert!(!sent, "Kafka takes nothing of it yet");
-    stage.kafka.state(|state| state.now = Some(after(NOON, HOUR)));
-    stage.published(&tenants).await;
-    until("it is told that it goes on", async || stage.parts.health.troubles().is_empty()).await;
+    harness.kafka.state(|state| state.now = Some(after(NOON, HOUR)));
+    harness.published(&tenants).await;
+    until("it is told that it goes on", async || harness.parts.health.troubles().is_empty()).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
-    assert_eq!(stage.store.parked(&tenants[0]).await.unwrap(), []);
+    harness.assert_same(&tenants).await;
+    assert_eq!(harness.store.parked(&tenants[0]).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_old_for_its_topic_is_never_taken_and_parked() {
     let tenants = tenants(2);
-    let stage = with_early_events(2).await;
+    let harness = with_early_events(2).await;
     // This topic takes nothing that is older than a day; to Kafka, the same refusal.
     let day = i64::try_from((24 * HOUR).as_millis()).unwrap();
     let described = TopicDescription { age_ms_max: Some(day), ..TopicDescription::default() };
-    stage.kafka.state(|state| state.described.insert(topic(ITEM), described));
+    harness.kafka.state(|state| state.described.insert(topic(ITEM), described));
     let late = Arc::new(Manual::new(after(NOON, 48 * HOUR)));
-    let stage = Stage {
-        parts: event_gateway::follow::FollowDeps { clock: late, ..stage.parts.clone() },
-        ..stage
+    let harness = Harness {
+        parts: event_gateway::follow::FollowDeps { clock: late, ..harness.parts.clone() },
+        ..harness
     };
-    let followers = stage.follow();
-    let parked = stage.parked(&tenants[0], |parked| !parked.is_empty()).await;
+    let followers = harness.follow();
+    let parked = harness.parked(&tenants[0], |parked| !parked.is_empty()).await;
     assert!(parked[0].cause.contains("time"), "{}", parked[0].cause);
-    stage.published(&tenants).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
+    harness.assert_accounted(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_else() {
     let tenants = tenants(60);
-    let stage = Stage::new(1, &tenants).await;
-    stage.kafka.state(|state| state.away_topics.insert(topic(LOAN)));
+    let harness = Harness::new(1, &tenants).await;
+    harness.kafka.state(|state| state.away_topics.insert(topic(LOAN)));
     // The events of the last have none of that topic; more than a page's tenants wait for it.
     let (last, waiting) = tenants.split_last().unwrap();
     for tenant in waiting {
-        stage.append(tenant, mixed(tenant, 1..10)).await;
+        harness.append(tenant, mixed(tenant, 1..10)).await;
     }
     let items = (1..10).map(|id| draft(last, ITEM, &format!("k{}", id % 10), id)).collect();
-    stage.append(last, items).await;
-    let followers = stage.follow();
-    stage.published(std::slice::from_ref(last)).await;
-    let trouble = stage.trouble(&format!("writes to {LOAN}")).await;
+    harness.append(last, items).await;
+    let followers = harness.follow();
+    harness.published(std::slice::from_ref(last)).await;
+    let trouble = harness.trouble(&format!("writes to {LOAN}")).await;
     assert!(trouble.contains("away by the test"), "{trouble}");
     let sent =
-        stage.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
+        harness.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
     assert!(!sent, "Kafka takes nothing of it");
     // What comes before the first event that waits is published.
-    stage.until(|cursor| cursor == Some(2), &waiting[0]).await;
-    stage.kafka.state(|state| state.away_topics.clear());
-    stage.published(&tenants).await;
-    until("it is told that it goes on", async || stage.parts.health.troubles().is_empty()).await;
+    harness.until(|cursor| cursor == Some(2), &waiting[0]).await;
+    harness.kafka.state(|state| state.away_topics.clear());
+    harness.published(&tenants).await;
+    until("it is told that it goes on", async || harness.parts.health.troubles().is_empty()).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
+    harness.assert_same(&tenants).await;
 }
 
 /// As the test before, and a key of that topic is parked, which is counted meanwhile and released.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_released_later() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.refuse(LOAN, "k3");
-    stage.append(&tenants[0], vec![draft(&tenants[0], LOAN, "k3", 3)]).await;
-    let followers = stage.follow();
-    stage.parked(&tenants[0], |parked| parked.len() == 1).await;
-    stage.published(&tenants).await;
-    stage.kafka.state(|state| state.away_topics.insert(topic(LOAN)));
+    let harness = Harness::new(1, &tenants).await;
+    harness.refuse(LOAN, "k3");
+    harness.append(&tenants[0], vec![draft(&tenants[0], LOAN, "k3", 3)]).await;
+    let followers = harness.follow();
+    harness.parked(&tenants[0], |parked| parked.len() == 1).await;
+    harness.published(&tenants).await;
+    harness.kafka.state(|state| state.away_topics.insert(topic(LOAN)));
     let of_key = draft(&tenants[0], LOAN, "k3", 13);
-    stage.append(&tenants[0], vec![draft(&tenants[0], LOAN, "k9", 9), of_key]).await;
-    stage.trouble(&format!("writes to {LOAN}")).await;
-    let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
+    harness.append(&tenants[0], vec![draft(&tenants[0], LOAN, "k9", 9), of_key]).await;
+    harness.trouble(&format!("writes to {LOAN}")).await;
+    let parked = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
     assert_eq!(parked.events, 1, "what waits is not passed");
-    stage.allow_all();
-    stage.ask(&parked, event_gateway::domain::parked::Request::Release).await;
-    stage.kafka.state(|state| state.away_topics.clear());
-    stage.parked(&tenants[0], crate::follow::parking::records::ended).await;
-    stage.published(&tenants).await;
+    harness.allow_all();
+    harness.ask(&parked, event_gateway::domain::parked::Request::Release).await;
+    harness.kafka.state(|state| state.away_topics.clear());
+    harness.parked(&tenants[0], crate::follow::parking::records::ended).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 3);
+    harness.assert_accounted(&tenants).await;
+    assert_eq!(harness.kafka.state(|state| state.records.len()), 3);
 }
 
 /// It is told before the first page: with Kafka away, for as long as it is.
@@ -140,14 +140,14 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
 async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_is_published() {
     let tenants = tenants(2);
     let clock = Arc::new(Manual::new(NOON));
-    let mut stage = Stage::on_clock(1, &tenants, clock.clone()).await;
-    stage.append(&tenants[0], mixed(&tenants[0], 1..20)).await;
+    let mut harness = Harness::on_clock(1, &tenants, clock.clone()).await;
+    harness.append(&tenants[0], mixed(&tenants[0], 1..20)).await;
     let (later, hour) = (after(NOON, 5 * HOUR), i64::try_from(HOUR.as_millis()).unwrap());
-    stage.parts.clock = Arc::new(Manual::new(later));
+    harness.parts.clock = Arc::new(Manual::new(later));
     clock.set(later);
-    stage.append(&tenants[1], mixed(&tenants[1], 20..40)).await;
+    harness.append(&tenants[1], mixed(&tenants[1], 20..40)).await;
     // One keeps records for three hours, the other for six; to neither anything can be written just now.
-    stage.kafka.state(|state| {
+    harness.kafka.state(|state| {
         for (name, hours) in [(ITEM, 3), (LOAN, 6)] {
             let described = TopicDescription {
                 retention_ms: Some(hours * hour),
@@ -157,53 +157,54 @@ async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_
             state.away_topics.insert(topic(name));
         }
     });
-    let followers = stage.follow();
-    let trouble = stage.trouble(&format!("retention of {ITEM}")).await;
+    let followers = harness.follow();
+    let trouble = harness.trouble(&format!("retention of {ITEM}")).await;
     for part in ["tenant t0", "position 1,", "5 hours", "3 hours", "retention.ms"] {
         assert!(trouble.contains(part), "{part}: {trouble}");
     }
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 0, "it is told first");
-    let troubles = stage.parts.health.troubles();
+    assert_eq!(harness.kafka.state(|state| state.records.len()), 0, "it is told first");
+    let troubles = harness.parts.health.troubles();
     assert!(!troubles.contains_key(&format!("retention of {LOAN}")), "{troubles:?}");
-    stage.kafka.state(|state| state.away_topics.clear());
-    stage.published(&tenants).await;
+    harness.kafka.state(|state| state.away_topics.clear());
+    harness.published(&tenants).await;
     followers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.kafka.state(|state| state.missing_topics.insert(topic(LOAN)));
-    stage.append(&tenants[0], mixed(&tenants[0], 0..30)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    let parked = stage.parked(&tenants[0], |parked| parked.iter().any(|p| p.events == 10)).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.kafka.state(|state| state.missing_topics.insert(topic(LOAN)));
+    harness.append(&tenants[0], mixed(&tenants[0], 0..30)).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
+    let parked = harness.parked(&tenants[0], |parked| parked.iter().any(|p| p.events == 10)).await;
     assert_eq!((parked.len(), &parked[0].topic, &parked[0].key), (1, &topic(LOAN), &None));
     for part in ["tenant t0", "TENANTS_DIR", "not made"] {
         assert!(parked[0].cause.contains(part), "{part}: {}", parked[0].cause);
     }
-    stage.kafka.state(|state| state.missing_topics.clear());
-    stage.ask(&parked[0], event_gateway::domain::parked::Request::Release).await;
-    stage.parked(&tenants[0], crate::follow::parking::records::ended).await;
+    harness.kafka.state(|state| state.missing_topics.clear());
+    harness.ask(&parked[0], event_gateway::domain::parked::Request::Release).await;
+    harness.parked(&tenants[0], crate::follow::parking::records::ended).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
+    harness.assert_accounted(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_each_other() {
     let tenants = tenants(2);
-    let mut here = Stage::new(1, &tenants[..1]).await;
-    let there = Stage::new(1, &tenants).await;
+    let mut here = Harness::new(1, &tenants[..1]).await;
+    let there = Harness::new(1, &tenants).await;
     here.kafka = there.kafka.clone();
     let (followers, others) = (here.follow(), there.follow());
-    let told = |stage: &Stage| stage.parts.health.cause_of(&Component::Env(Lane::new(0))).is_some();
+    let told =
+        |harness: &Harness| harness.parts.health.cause_of(&Component::Env(Lane::new(0))).is_some();
     let mut ids = 0..;
     until("both are told", async || {
-        for (stage, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {
+        for (harness, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {
             let id = ids.next().unwrap();
-            stage.append(tenant, drafts(tenant, id..id + 1)).await;
-            stage.published(std::slice::from_ref(tenant)).await;
+            harness.append(tenant, drafts(tenant, id..id + 1)).await;
+            harness.published(std::slice::from_ref(tenant)).await;
         }
         told(&here) && told(&there)
     })

@@ -14,9 +14,9 @@ use event_gateway::health::Component;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Config, Store, open};
 
-use crate::follow::relay::{Stage, drafts, tenants};
+use crate::follow::relay::{Harness, drafts, tenants};
 use crate::support::fake_sink::{Fault, at_each_call};
-use crate::support::faulty_store::{Mood, Moody};
+use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::until;
 
 const TTL: Duration = Duration::from_secs(60);
@@ -28,18 +28,23 @@ enum Broken {
     Store(usize, Fault),
 }
 
-async fn resized(stage: &Stage, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
-    resize::resize(store, Some(&stage.kafka), "tool", lanes).await
+async fn resized(harness: &Harness, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
+    resize::resize(store, Some(&harness.kafka), "tool", lanes).await
 }
 
 /// Publishes what is new, as a replica that was started with so many lanes.
-async fn publish(stage: &mut Stage, tenants: &[TenantId], lanes: u16, ids: std::ops::Range<u128>) {
-    stage.parts.wakeups = Wakeups::new(lanes);
-    let followers = stage.follow();
+async fn publish(
+    harness: &mut Harness,
+    tenants: &[TenantId],
+    lanes: u16,
+    ids: std::ops::Range<u128>,
+) {
+    harness.parts.wakeups = Wakeups::new(lanes);
+    let followers = harness.follow();
     for tenant in tenants {
-        stage.append(tenant, drafts(tenant, ids.clone())).await;
+        harness.append(tenant, drafts(tenant, ids.clone())).await;
     }
-    stage.published(tenants).await;
+    harness.published(tenants).await;
     followers.stop().await;
 }
 
@@ -47,30 +52,30 @@ async fn publish(stage: &mut Stage, tenants: &[TenantId], lanes: u16, ids: std::
 /// Returns the number of calls that it made to Kafka and the store.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(7);
-    let mut stage = Stage::new(2, &tenants).await;
-    publish(&mut stage, &tenants, 2, 0..20).await;
-    let before = stage.kafka.state(|state| state.calls);
+    let mut harness = Harness::new(2, &tenants).await;
+    publish(&mut harness, &tenants, 2, 0..20).await;
+    let before = harness.kafka.state(|state| state.calls);
     let mut store_fault = None;
     match broken {
         Broken::Kafka(call, fault) => {
-            stage.kafka.state(|state| state.fault = Some((before + call, fault)))
+            harness.kafka.state(|state| state.fault = Some((before + call, fault)))
         }
         Broken::Store(call, fault) => store_fault = Some((call, fault)),
     }
-    let moody = Moody::broken(stage.store.clone(), store_fault);
-    let first = resized(&stage, &moody, 5).await;
-    let calls = (stage.kafka.state(|state| state.calls) - before, moody.calls());
-    stage.kafka.state(|state| state.fault = None);
+    let faulty = FaultyStore::with_fault(harness.store.clone(), store_fault);
+    let first = resized(&harness, &faulty, 5).await;
+    let calls = (harness.kafka.state(|state| state.calls) - before, faulty.calls());
+    harness.kafka.state(|state| state.fault = None);
     if first.is_err() {
         // Whether it was before or after the store changed, its lanes go on.
-        let lanes = u16::try_from(stage.store.members().await.unwrap().lanes.len()).unwrap();
-        publish(&mut stage, &tenants, lanes, 20..25).await;
-        resized(&stage, &*stage.store.clone(), 5).await.unwrap();
+        let lanes = u16::try_from(harness.store.members().await.unwrap().lanes.len()).unwrap();
+        publish(&mut harness, &tenants, lanes, 20..25).await;
+        resized(&harness, &*harness.store.clone(), 5).await.unwrap();
     }
-    publish(&mut stage, &tenants, 5, 25..40).await;
-    resized(&stage, &*stage.store.clone(), 1).await.unwrap();
-    publish(&mut stage, &tenants, 1, 40..50).await;
-    stage.assert_same(&tenants).await;
+    publish(&mut harness, &tenants, 5, 25..40).await;
+    resized(&harness, &*harness.store.clone(), 1).await.unwrap();
+    publish(&mut harness, &tenants, 1, 40..50).await;
+    harness.assert_same(&tenants).await;
     calls
 }
 
@@ -83,15 +88,15 @@ async fn whichever_call_of_a_resizing_fails_nothing_is_lost_repeated_or_reordere
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_stands_in_its_tenant_s_lane_alone() {
     let tenants = tenants(7);
-    let mut stage = Stage::new(2, &tenants).await;
-    publish(&mut stage, &tenants, 2, 0..20).await;
-    let store = stage.store.clone();
-    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 2, moved: 3 });
-    assert_eq!(resized(&stage, &*store, 5).await.unwrap(), Resized { from: 5, moved: 0 });
-    let enabled = stage.store.list().await.unwrap();
+    let mut harness = Harness::new(2, &tenants).await;
+    publish(&mut harness, &tenants, 2, 0..20).await;
+    let store = harness.store.clone();
+    assert_eq!(resized(&harness, &*store, 5).await.unwrap(), Resized { from: 2, moved: 3 });
+    assert_eq!(resized(&harness, &*store, 5).await.unwrap(), Resized { from: 5, moved: 0 });
+    let enabled = harness.store.list().await.unwrap();
     for lane in Lane::all(5) {
         let known =
-            stage.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
+            harness.kafka.state(|state| state.cursors.get(&lane).cloned().unwrap_or_default());
         let mut logs: Vec<_> = known.into_keys().map(|(log_id, _)| log_id).collect();
         logs.sort();
         let mut its: Vec<_> = enabled.iter().filter(|e| e.lane == lane).map(|e| e.log_id).collect();
@@ -103,44 +108,44 @@ async fn a_cursor_stands_in_its_tenant_s_lane_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_are_not_resized_while_somebody_works_on_them() {
     let tenants = tenants(2);
-    let mut stage = Stage::new(2, &tenants).await;
-    let store = stage.store.clone();
+    let mut harness = Harness::new(2, &tenants).await;
+    let store = harness.store.clone();
     store.heartbeat("one", "run", TTL).await.unwrap();
-    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    let error = resized(&harness, &*store, 3).await.unwrap_err();
     assert!(matches!(&error, Error::Attended(who) if *who == ["one"]), "{error}");
     store.deregister("one").await.unwrap();
     let lease = store.acquire(Lane::new(1), "one", TTL).await.unwrap().unwrap();
-    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    let error = resized(&harness, &*store, 3).await.unwrap_err();
     assert!(matches!(error, Error::Held(lane) if lane == Lane::new(1)), "{error}");
     store.release(&lease).await.unwrap();
     let holders = store.members().await.unwrap().lanes.into_iter().map(|lease| lease.holder);
     assert!(holders.eq([None, None]), "what it took before it was refused is free again");
-    publish(&mut stage, &tenants, 2, 0..3).await;
+    publish(&mut harness, &tenants, 2, 0..3).await;
     let error = resize::resize(&*store, None, "tool", 3).await.unwrap_err();
     assert!(matches!(&error, Error::NoKafka(tenant) if *tenant == tenants[0]), "{error}");
-    stage.kafka.state(|state| state.cursors.clear());
-    let error = resized(&stage, &*store, 1).await.unwrap_err();
+    harness.kafka.state(|state| state.cursors.clear());
+    let error = resized(&harness, &*store, 1).await.unwrap_err();
     assert!(matches!(error, Error::CursorLost(_)), "{error}");
     assert_eq!(store.members().await.unwrap().lanes.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_are_held_however_long_a_resizing_takes() {
-    let stage = Stage::new(2, &tenants(2)).await;
+    let harness = Harness::new(2, &tenants(2)).await;
     let folder = tempfile::tempdir().unwrap();
     let config = Config::Sqlite { path: folder.path().join("store.db") };
     let clock = Arc::new(Manual::new(Time::from_ms(0)));
     let store = open(&config, Access::Serve, clock.clone()).await.unwrap();
     store.lanes(2).await.unwrap();
-    stage.kafka.state(|state| state.adds_partitions_slowly = true);
-    let (moody, kafka) = (Arc::new(Moody::new(store.clone())), stage.kafka.clone());
-    let (slow, tool) = (moody.clone(), kafka.clone());
+    harness.kafka.state(|state| state.adds_partitions_slowly = true);
+    let (faulty, kafka) = (Arc::new(FaultyStore::new(store.clone())), harness.kafka.clone());
+    let (slow, tool) = (faulty.clone(), kafka.clone());
     let resizing =
         tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
     until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
     for seconds in [4, 8] {
-        let told = moody.calls();
-        until("the lanes are held on", async || moody.calls() > told + 1).await;
+        let told = faulty.calls();
+        until("the lanes are held on", async || faulty.calls() > told + 1).await;
         clock.set(Time::from_ms(seconds * 1_000));
     }
     assert_eq!(store.acquire(Lane::new(0), "one", TTL).await.unwrap(), None);
@@ -151,12 +156,12 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     let tenants = tenants(4);
-    let mut stage = Stage::new(2, &tenants).await;
-    let store = stage.store.clone();
+    let mut harness = Harness::new(2, &tenants).await;
+    let store = harness.store.clone();
     let done = resize::resize(&*store, None, "tool", 4).await.unwrap();
     assert_eq!(done, Resized { from: 2, moved: 2 });
-    publish(&mut stage, &tenants, 4, 0..3).await;
-    stage.assert_same(&tenants).await;
+    publish(&mut harness, &tenants, 4, 0..3).await;
+    harness.assert_same(&tenants).await;
 }
 
 /// A replica's store fails from each call on in turn, as when it is killed there; its leases run out.
@@ -164,17 +169,17 @@ async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
 async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized_without_it() {
     let (tenants, mut published, mut call) = (tenants(1), 0, 1);
     while published < 3 {
-        let mut stage = Stage::new(2, &tenants).await;
-        let (store, kafka) = (stage.store.clone(), stage.kafka.clone());
-        let moody = Arc::new(Moody::new(store.clone()));
-        moody.is(Mood::FailingFrom(
+        let mut harness = Harness::new(2, &tenants).await;
+        let (store, kafka) = (harness.store.clone(), harness.kafka.clone());
+        let faulty = Arc::new(FaultyStore::new(store.clone()));
+        faulty.set(Mode::FailingFrom(
             call,
             store::Error::Unavailable("killed by the test".to_owned()),
         ));
-        stage.parts.store = moody.clone();
-        stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
-        let followers = stage.follow();
-        until("killed", async || moody.calls() >= call).await;
+        harness.parts.store = faulty.clone();
+        harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+        let followers = harness.follow();
+        until("killed", async || faulty.calls() >= call).await;
         followers.stop().await;
         store.deregister("one").await.unwrap();
         for lane in Lane::all(2) {
@@ -195,15 +200,15 @@ async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() {
     let tenants = tenants(2);
-    let mut stage = Stage::new(2, &tenants).await;
-    resized(&stage, &*stage.store.clone(), 4).await.unwrap();
-    stage.parts.wakeups = Wakeups::new(2);
-    let followers = stage.follow();
-    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
-    let trouble = stage.trouble("lanes").await;
+    let mut harness = Harness::new(2, &tenants).await;
+    resized(&harness, &*harness.store.clone(), 4).await.unwrap();
+    harness.parts.wakeups = Wakeups::new(2);
+    let followers = harness.follow();
+    harness.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    let trouble = harness.trouble("lanes").await;
     assert!(trouble.contains("LANES=4"), "{trouble}");
-    assert_eq!(stage.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
-    let members = stage.store.members().await.unwrap();
+    assert_eq!(harness.store.load(&tenants[1], &Follower::relay()).await.unwrap(), None);
+    let members = harness.store.members().await.unwrap();
     assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
     assert!(members.replicas.is_empty(), "the others leave it no share: {members:?}");
     followers.stop().await;
@@ -211,11 +216,11 @@ async fn a_replica_that_slept_through_a_resizing_says_so_and_works_on_nothing() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_store_has_no_lanes_to_resize() {
-    let stage = Stage::new(2, &[]).await;
+    let harness = Harness::new(2, &[]).await;
     let folder = tempfile::tempdir().unwrap();
     let config = Config::Sqlite { path: folder.path().join("store.db") };
     let store = open(&config, Access::Serve, Arc::new(System)).await.unwrap();
-    let error = resized(&stage, &*store, 3).await.unwrap_err();
+    let error = resized(&harness, &*store, 3).await.unwrap_err();
     assert!(matches!(error, Error::NoLanes), "{error}");
 }
 
@@ -268,17 +273,17 @@ mod real {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_of_one_name_are_told_of_each_other() {
     let tenants = tenants(2);
-    let stage = Stage::new(2, &tenants).await;
-    let followers = stage.follow();
+    let harness = Harness::new(2, &tenants).await;
+    let followers = harness.follow();
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 0..3)).await;
+        harness.append(tenant, drafts(tenant, 0..3)).await;
     }
-    stage.published(&tenants).await;
-    let mut twin = stage.parts.clone();
+    harness.published(&tenants).await;
+    let mut twin = harness.parts.clone();
     twin.instance = "second run".to_owned();
     twin.health = Arc::default();
-    let twins = Followers::start(&twin, &Sinks::kafka(Arc::new(stage.kafka.clone())));
-    for (health, other) in [(&stage.parts.health, "second run"), (&twin.health, "first run")] {
+    let twins = Followers::start(&twin, &Sinks::kafka(Arc::new(harness.kafka.clone())));
+    for (health, other) in [(&harness.parts.health, "second run"), (&twin.health, "first run")] {
         until("it is told", async || health.cause_of(&Component::Replica).is_some()).await;
         let told = health.cause_of(&Component::Replica).unwrap();
         assert!(
@@ -287,18 +292,19 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
         );
     }
     twins.stop().await;
-    until("it is alone", async || stage.parts.health.cause_of(&Component::Replica).is_none()).await;
+    until("it is alone", async || harness.parts.health.cause_of(&Component::Replica).is_none())
+        .await;
     followers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_started_again_is_no_other() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.store.heartbeat("one", "a run that was killed", TTL).await.unwrap();
-    let followers = stage.follow();
-    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
-    stage.published(&tenants).await;
-    assert_eq!(stage.parts.health.cause_of(&Component::Replica), None);
+    let harness = Harness::new(1, &tenants).await;
+    harness.store.heartbeat("one", "a run that was killed", TTL).await.unwrap();
+    let followers = harness.follow();
+    harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    harness.published(&tenants).await;
+    assert_eq!(harness.parts.health.cause_of(&Component::Replica), None);
     followers.stop().await;
 }

@@ -22,19 +22,19 @@ use tokio::sync::watch;
 
 use crate::support::drafts::{create_in, created, event_id, key};
 use crate::support::fake_sink::{FakeKafka, Fault, PATIENCE, at_each_call};
-use crate::support::faulty_store::{Mood, Moody};
+use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::until;
 use crate::support::store_fixture::{all, log_id, tenant};
 
 /// One replica on a store of its own.
-pub struct Stage {
+pub struct Harness {
     pub folder: TempDir,
     pub store: Arc<dyn Store>,
     pub kafka: FakeKafka,
     pub parts: FollowDeps,
 }
 
-impl Stage {
+impl Harness {
     pub async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
         Self::on_clock(lanes, tenants, Arc::new(System)).await
     }
@@ -145,25 +145,27 @@ enum Broken {
 /// the number of calls that Kafka and the store got.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(3);
-    let mut stage = Stage::new(2, &tenants).await;
+    let mut harness = Harness::new(2, &tenants).await;
     let mut store_fault = None;
     match broken {
-        Broken::Kafka(call, fault) => stage.kafka.state(|state| state.fault = Some((call, fault))),
+        Broken::Kafka(call, fault) => {
+            harness.kafka.state(|state| state.fault = Some((call, fault)))
+        }
         Broken::Store(call, fault) => store_fault = Some((call, fault)),
     }
-    let moody = Arc::new(Moody::broken(stage.store.clone(), store_fault));
-    stage.parts.store = moody.clone();
-    let followers = stage.follow();
+    let faulty = Arc::new(FaultyStore::with_fault(harness.store.clone(), store_fault));
+    harness.parts.store = faulty.clone();
+    let followers = harness.follow();
     for wave in [0..20, 20..620] {
         for tenant in &tenants {
-            stage.append(tenant, drafts(tenant, wave.clone())).await;
+            harness.append(tenant, drafts(tenant, wave.clone())).await;
         }
-        stage.published(&tenants).await;
-        stage.wear_out().await;
+        harness.published(&tenants).await;
+        harness.wear_out().await;
     }
     followers.stop().await;
-    stage.assert_same(&tenants).await;
-    (stage.kafka.state(|state| state.calls), moody.calls())
+    harness.assert_same(&tenants).await;
+    (harness.kafka.state(|state| state.calls), faulty.calls())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,57 +181,57 @@ async fn whichever_call_to_the_store_fails_nothing_is_lost_repeated_or_reordered
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..30)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..30)).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
     // The store's checkpoint is older than Kafka's commit, as after a crash between the two.
-    let mut older = stage.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
+    let mut older = harness.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
     (older.position, older.event_id) = (Position::new(7).unwrap(), event_id(6));
-    let lease = stage.store.seize(Lane::new(0), "test", PATIENCE).await.unwrap();
-    stage
+    let lease = harness.store.seize(Lane::new(0), "test", PATIENCE).await.unwrap();
+    harness
         .store
         .checkpoint(&lease, &Follower::relay(), &[(tenants[0].clone(), older)])
         .await
         .unwrap();
-    stage.store.release(&lease).await.unwrap();
-    let followers = stage.follow();
-    stage.published(&tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 30..40)).await;
-    stage.published(&tenants).await;
+    harness.store.release(&lease).await.unwrap();
+    let followers = harness.follow();
+    harness.published(&tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 30..40)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
+    harness.assert_same(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_whose_producer_is_worn_gets_another_and_goes_on() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = stage.follow();
+    let harness = Harness::new(1, &tenants).await;
+    let followers = harness.follow();
     for (fence, wave) in [0..10, 10..20, 20..30].into_iter().enumerate() {
-        stage.append(&tenants[0], drafts(&tenants[0], wave)).await;
-        stage.published(&tenants).await;
-        assert_eq!(stage.kafka.fences(), fence as u64 + 1);
-        stage.wear_out().await;
+        harness.append(&tenants[0], drafts(&tenants[0], wave)).await;
+        harness.published(&tenants).await;
+        assert_eq!(harness.kafka.fences(), fence as u64 + 1);
+        harness.wear_out().await;
     }
     followers.stop().await;
-    stage.assert_same(&tenants).await;
+    harness.assert_same(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_packs_tenants_so_that_a_loud_one_holds_up_nobody() {
     let tenants = tenants(10);
-    let stage = Stage::new(1, &tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..2000)).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..2000)).await;
     for tenant in &tenants[1..] {
-        stage.append(tenant, drafts(tenant, 0..10)).await;
+        harness.append(tenant, drafts(tenant, 0..10)).await;
     }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
-    let pages = stage.kafka.state(|state| state.pages.clone());
+    harness.assert_same(&tenants).await;
+    let pages = harness.kafka.state(|state| state.pages.clone());
     assert_eq!(pages[0], (10, 50 + 9 * 10, pages[0].2), "the first page has a part of everyone's");
     assert!(pages.iter().all(|(_, events, _)| *events <= 500), "{pages:?}");
     assert!(pages.len() <= 6, "{} pages for 2,090 events", pages.len());
@@ -238,32 +240,32 @@ async fn a_page_packs_tenants_so_that_a_loud_one_holds_up_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_has_at_most_4_mib_but_at_least_one_event() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     for tenant in &tenants {
         for (id, bytes) in [(1, 5 << 20), (2, 3 << 20), (3, 3 << 20), (4, 10)] {
             let content = created(&format!(r#"{{"id":"k","x":"{}"}}"#, "x".repeat(bytes)));
-            stage.append(tenant, vec![Draft { content, ..create_in(tenant, id) }]).await;
+            harness.append(tenant, vec![Draft { content, ..create_in(tenant, id) }]).await;
         }
     }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
-    let pages = stage.kafka.state(|state| state.pages.clone());
+    harness.assert_same(&tenants).await;
+    let pages = harness.kafka.state(|state| state.pages.clone());
     assert!(pages.iter().all(|(_, events, bytes)| *bytes <= 4 << 20 || *events == 1), "{pages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_other() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 0..5)).await;
+        harness.append(tenant, drafts(tenant, 0..5)).await;
     }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     // As if another server had taken over that never got the last events.
-    let path = stage.folder.path().join("store.db");
+    let path = harness.folder.path().join("store.db");
     let outside = Connection::open(path).unwrap();
     for sql in [
         "DELETE FROM events WHERE tenant = 't0' AND position > 2",
@@ -271,30 +273,31 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     ] {
         outside.execute(sql, []).unwrap();
     }
-    stage.append(&tenants[0], drafts(&tenants[0], 20..22)).await;
-    let trouble = stage.trouble("tenant t0").await;
+    harness.append(&tenants[0], drafts(&tenants[0], 20..22)).await;
+    let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
-    stage.append(&tenants[0], drafts(&tenants[0], 22..40)).await;
-    stage.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
-    stage.published(&tenants[1..]).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 22..40)).await;
+    harness.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
+    harness.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first =
-        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first = harness
+        .kafka
+        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trouble_that_is_over_is_forgotten_without_events() {
-    let mut stage = Stage::new(1, &tenants(1)).await;
-    let moody = Arc::new(Moody::new(stage.store.clone()));
-    moody.is(Mood::Failing(store::Error::Unavailable("away".to_owned())));
-    stage.parts.store = moody.clone();
-    let followers = stage.follow();
-    stage.trouble("lanes").await;
-    moody.is(Mood::Well);
+    let mut harness = Harness::new(1, &tenants(1)).await;
+    let faulty = Arc::new(FaultyStore::new(harness.store.clone()));
+    faulty.set(Mode::Failing(store::Error::Unavailable("away".to_owned())));
+    harness.parts.store = faulty.clone();
+    let followers = harness.follow();
+    harness.trouble("lanes").await;
+    faulty.set(Mode::Healthy);
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !stage.parts.health.troubles().is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "{:?}", stage.parts.health.troubles());
+    while !harness.parts.health.troubles().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", harness.parts.health.troubles());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     followers.stop().await;
@@ -303,41 +306,41 @@ async fn a_trouble_that_is_over_is_forgotten_without_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_another_replica_holds_is_left_alone() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let lane = stage.store.list().await.unwrap()[0].lane;
+    let harness = Harness::new(1, &tenants).await;
+    let lane = harness.store.list().await.unwrap()[0].lane;
     let theirs =
-        stage.store.acquire(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    let followers = stage.follow();
+        harness.store.acquire(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = harness.follow();
     // Long enough for many tries to take the lane.
     for _ in 0..20 {
-        stage.parts.wakeups.wake(lane);
+        harness.parts.wakeups.wake(lane);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 0);
-    stage.store.release(&theirs).await.unwrap();
-    stage.published(&tenants).await;
+    assert_eq!(harness.kafka.state(|state| state.records.len()), 0);
+    harness.store.release(&theirs).await.unwrap();
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_same(&tenants).await;
+    harness.assert_same(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     let topic = create_in(&tenants[0], 1).topic;
-    stage.kafka.state(|state| {
+    harness.kafka.state(|state| {
         state.partitions_grown.push(PartitionsGrown { topic: topic.clone(), before: 1, now: 3 })
     });
-    let followers = stage.follow();
-    let trouble = stage.trouble(&format!("topic {topic}")).await;
+    let followers = harness.follow();
+    let trouble = harness.trouble(&format!("topic {topic}")).await;
     assert!(trouble.contains("3 partitions, and had 1"), "{trouble}");
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    stage.published(&tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
 }
 
-impl Stage {
+impl Harness {
     /// Waits until somebody is in trouble, and returns why.
     pub async fn trouble(&self, who: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;

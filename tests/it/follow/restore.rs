@@ -19,7 +19,7 @@ use event_gateway::store::EnabledTenant;
 use rusqlite::Connection;
 
 use crate::follow::parking::records::{ITEM, delete_all_of, draft};
-use crate::follow::relay::{Stage, tenants};
+use crate::follow::relay::{Harness, tenants};
 use crate::support::drafts::event_id;
 use crate::support::store_fixture::{college, diku, log_id, position};
 
@@ -41,37 +41,40 @@ fn settings() -> Settings {
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
 }
 
-async fn enabled(stage: &Stage) -> EnabledTenant {
-    let all = stage.store.list().await.unwrap();
+async fn enabled(harness: &Harness) -> EnabledTenant {
+    let all = harness.store.list().await.unwrap();
     all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
 }
 
-pub async fn compared(stage: &Stage) -> Option<Difference> {
-    let enabled = enabled(stage).await;
-    restore::compare(&*stage.store, &stage.kafka, &settings(), &enabled).await.unwrap()
+pub async fn compared(harness: &Harness) -> Option<Difference> {
+    let enabled = enabled(harness).await;
+    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled).await.unwrap()
 }
 
-pub async fn accepted(stage: &Stage, difference: &Difference) -> Result<(), Error> {
-    let parts =
-        restore::RestoreDeps { store: &*stage.store, kafka: &stage.kafka, settings: &settings() };
+pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), Error> {
+    let parts = restore::RestoreDeps {
+        store: &*harness.store,
+        kafka: &harness.kafka,
+        settings: &settings(),
+    };
     restore::accept(&parts, difference, log_id(NEW), "restore").await
 }
 
-pub async fn append(stage: &Stage, ids: std::ops::Range<u128>) {
+pub async fn append(harness: &Harness, ids: std::ops::Range<u128>) {
     let drafts = ids.map(|id| draft(&diku(), ITEM, &format!("k{}", id % 3), id)).collect();
-    stage.append(&diku(), drafts).await;
+    harness.append(&diku(), drafts).await;
 }
 
 /// Publishes all there is.
-pub async fn publish(stage: &Stage) {
-    let followers = stage.follow();
-    stage.published(&[diku()]).await;
+pub async fn publish(harness: &Harness) {
+    let followers = harness.follow();
+    harness.published(&[diku()]).await;
     followers.stop().await;
 }
 
 /// As if a backup of a while ago were back, in which the log ended there.
-pub fn go_back(stage: &Stage, head: u64, noted: u64) {
-    let path = stage.folder.path().join("store.db");
+pub fn go_back(harness: &Harness, head: u64, noted: u64) {
+    let path = harness.folder.path().join("store.db");
     let (outside, tenant) = (Connection::open(path).unwrap(), diku());
     for sql in [
         format!("DELETE FROM events WHERE tenant = '{tenant}' AND position > {head}"),
@@ -89,8 +92,8 @@ pub fn go_back(stage: &Stage, head: u64, noted: u64) {
 }
 
 /// Where each event of the topic stood, by log, in order.
-pub fn published(stage: &Stage) -> Vec<(LogId, u64)> {
-    stage
+pub fn published(harness: &Harness) -> Vec<(LogId, u64)> {
+    harness
         .kafka
         .state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
 }
@@ -100,22 +103,22 @@ pub fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
     published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
 }
 
-async fn stage() -> Stage {
-    let stage = Stage::new(1, &[diku()]).await;
-    append(&stage, 0..20).await;
-    publish(&stage).await;
-    stage
+async fn harness() -> Harness {
+    let harness = Harness::new(1, &[diku()]).await;
+    append(&harness, 0..20).await;
+    publish(&harness).await;
+    harness
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_new_id() {
-    let stage = stage().await;
-    assert_eq!(compared(&stage).await, None);
-    go_back(&stage, 12, 5);
-    append(&stage, 100..104).await;
-    let followers = stage.follow();
-    stage.trouble("tenant diku").await;
-    let difference = compared(&stage).await.unwrap();
+    let harness = harness().await;
+    assert_eq!(compared(&harness).await, None);
+    go_back(&harness, 12, 5);
+    append(&harness, 100..104).await;
+    let followers = harness.follow();
+    harness.trouble("tenant diku").await;
+    let difference = compared(&harness).await.unwrap();
     let common = difference.common.unwrap();
     assert_eq!((common.position, common.event_id), (position(12), event_id(11)));
     assert_eq!((difference.again, difference.pending), (0, 4));
@@ -123,165 +126,165 @@ async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_ne
     let only: Vec<_> =
         difference.only_in_kafka.iter().map(|r| (r.position.number(), r.event_id)).collect();
     assert_eq!(only, (13..=20).map(|n| (n, event_id(u128::from(n) - 1))).collect::<Vec<_>>());
-    assert!(of(&published(&stage), NEW).is_empty(), "nothing is changed by looking");
-    accepted(&stage, &difference).await.unwrap();
-    stage.ring().await;
-    stage.published(&[diku()]).await;
+    assert!(of(&published(&harness), NEW).is_empty(), "nothing is changed by looking");
+    accepted(&harness, &difference).await.unwrap();
+    harness.ring().await;
+    harness.published(&[diku()]).await;
     followers.stop().await;
-    assert_eq!(of(&published(&stage), NEW), [13, 14, 15, 16]);
-    assert_eq!(of(&published(&stage), 1), (1..=20).collect::<Vec<_>>());
-    assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
-    assert_eq!(enabled(&stage).await.log_id, log_id(NEW));
-    assert_eq!(compared(&stage).await, None);
-    let error = accepted(&stage, &difference).await.unwrap_err();
+    assert_eq!(of(&published(&harness), NEW), [13, 14, 15, 16]);
+    assert_eq!(of(&published(&harness), 1), (1..=20).collect::<Vec<_>>());
+    assert!(harness.parts.health.troubles().is_empty(), "{:?}", harness.parts.health.troubles());
+    assert_eq!(enabled(&harness).await.log_id, log_id(NEW));
+    assert_eq!(compared(&harness).await, None);
+    let error = accepted(&harness, &difference).await.unwrap_err();
     assert!(matches!(error, Error::Changed(tenant) if tenant == diku()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follows() {
-    let stage = Stage::new(1, &[diku()]).await;
-    append(&stage, 0..6).await;
-    publish(&stage).await;
+    let harness = Harness::new(1, &[diku()]).await;
+    append(&harness, 0..6).await;
+    publish(&harness).await;
     // Events 7, 10, … of key `k0` stay behind; the backup does not know it.
-    stage.refuse(ITEM, "k0");
-    append(&stage, 6..20).await;
-    publish(&stage).await;
-    assert_eq!(stage.store.parked(&diku()).await.unwrap().len(), 1);
-    go_back(&stage, 15, 6);
-    forget_parked(&stage);
-    let difference = compared(&stage).await.unwrap();
+    harness.refuse(ITEM, "k0");
+    append(&harness, 6..20).await;
+    publish(&harness).await;
+    assert_eq!(harness.store.parked(&diku()).await.unwrap().len(), 1);
+    go_back(&harness, 15, 6);
+    forget_parked(&harness);
+    let difference = compared(&harness).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(6));
     assert_eq!((difference.again, difference.pending), (6, 3));
-    accepted(&stage, &difference).await.unwrap();
-    stage.allow_all();
-    publish(&stage).await;
-    assert_eq!(of(&published(&stage), NEW), (7..=15).collect::<Vec<_>>());
+    accepted(&harness, &difference).await.unwrap();
+    harness.allow_all();
+    publish(&harness).await;
+    assert_eq!(of(&published(&harness), NEW), (7..=15).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
-    let stage = Stage::new(1, &[diku()]).await;
-    append(&stage, 0..6).await;
-    publish(&stage).await;
-    stage.refuse(ITEM, "k0");
-    append(&stage, 6..20).await;
-    publish(&stage).await;
-    go_back(&stage, 20, 6);
-    assert_eq!(compared(&stage).await, None, "a note that is late is no difference");
-    forget_parked(&stage);
-    let difference = compared(&stage).await.unwrap();
+    let harness = Harness::new(1, &[diku()]).await;
+    append(&harness, 0..6).await;
+    publish(&harness).await;
+    harness.refuse(ITEM, "k0");
+    append(&harness, 6..20).await;
+    publish(&harness).await;
+    go_back(&harness, 20, 6);
+    assert_eq!(compared(&harness).await, None, "a note that is late is no difference");
+    forget_parked(&harness);
+    let difference = compared(&harness).await.unwrap();
     assert_eq!(
         (difference.common.unwrap().position, difference.only_in_kafka.len()),
         (position(6), 0)
     );
-    accepted(&stage, &difference).await.unwrap();
-    let noted = stage.store.load(&diku(), &Follower::relay()).await.unwrap().unwrap();
+    accepted(&harness, &difference).await.unwrap();
+    let noted = harness.store.load(&diku(), &Follower::relay()).await.unwrap().unwrap();
     assert_eq!(
         (noted.log_id, noted.position),
         (log_id(NEW), position(6)),
         "a Kafka that lacks it is the wrong one"
     );
-    stage.allow_all();
-    publish(&stage).await;
-    assert_eq!(of(&published(&stage), NEW), (7..=20).collect::<Vec<_>>());
+    harness.allow_all();
+    publish(&harness).await;
+    assert_eq!(of(&published(&harness), NEW), (7..=20).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_published_delete_all_made_void_holds_nothing_back() {
-    let stage = Stage::new(1, &[diku()]).await;
-    stage.refuse(ITEM, "k0");
-    append(&stage, 0..6).await;
-    publish(&stage).await;
-    let before = stage.store.parked(&diku()).await.unwrap();
-    stage.allow_all();
-    stage.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
-    append(&stage, 7..10).await;
-    publish(&stage).await;
-    go_back(&stage, 8, 6);
-    put_back(&stage, &before).await;
-    append(&stage, 102..103).await;
-    let difference = compared(&stage).await.unwrap();
+    let harness = Harness::new(1, &[diku()]).await;
+    harness.refuse(ITEM, "k0");
+    append(&harness, 0..6).await;
+    publish(&harness).await;
+    let before = harness.store.parked(&diku()).await.unwrap();
+    harness.allow_all();
+    harness.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
+    append(&harness, 7..10).await;
+    publish(&harness).await;
+    go_back(&harness, 8, 6);
+    put_back(&harness, &before).await;
+    append(&harness, 102..103).await;
+    let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
-    accepted(&stage, &difference).await.unwrap();
-    publish(&stage).await;
-    assert_eq!(of(&published(&stage), NEW), [9], "its key is `k0`, which was free again");
+    accepted(&harness, &difference).await.unwrap();
+    publish(&harness).await;
+    assert_eq!(of(&published(&harness), NEW), [9], "its key is `k0`, which was free again");
 }
 
 /// As if a backup of a while ago were back, in which that was parked.
-pub async fn put_back(stage: &Stage, parked: &[Parked]) {
-    let lease = stage
+pub async fn put_back(harness: &Harness, parked: &[Parked]) {
+    let lease = harness
         .store
         .acquire(Lane::new(0), "backup", Duration::from_secs(60))
         .await
         .unwrap()
         .unwrap();
-    forget_parked(stage);
+    forget_parked(harness);
     // Transition after transition, as they were written.
     for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
         let rows: Vec<_> =
             parked.iter().map(|p| Parked { ledger: p.ledger.min(number), ..p.clone() }).collect();
-        stage.store.park(&lease, &rows).await.unwrap();
+        harness.store.park(&lease, &rows).await.unwrap();
     }
-    stage.store.release(&lease).await.unwrap();
+    harness.store.release(&lease).await.unwrap();
 }
 
-pub fn forget_parked(stage: &Stage) {
-    let path = stage.folder.path().join("store.db");
+pub fn forget_parked(harness: &Harness) {
+    let path = harness.folder.path().join("store.db");
     let outside = Connection::open(path).unwrap();
     outside.execute("DELETE FROM parked", []).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stayed_behind_before_goes_on_to_stay_behind() {
-    let stage = Stage::new(1, &[diku()]).await;
-    stage.refuse(ITEM, "k0");
-    append(&stage, 0..20).await;
-    publish(&stage).await;
-    let before = stage.store.parked(&diku()).await.unwrap();
-    go_back(&stage, 14, 14);
-    append(&stage, 100..103).await;
-    let difference = compared(&stage).await.unwrap();
+    let harness = Harness::new(1, &[diku()]).await;
+    harness.refuse(ITEM, "k0");
+    append(&harness, 0..20).await;
+    publish(&harness).await;
+    let before = harness.store.parked(&diku()).await.unwrap();
+    go_back(&harness, 14, 14);
+    append(&harness, 100..103).await;
+    let difference = compared(&harness).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(14));
-    accepted(&stage, &difference).await.unwrap();
-    publish(&stage).await;
+    accepted(&harness, &difference).await.unwrap();
+    publish(&harness).await;
     // Of 100, 101 and 102 the key of 102 is `k0`.
-    assert_eq!(of(&published(&stage), NEW), [15, 16]);
-    let parked = stage.store.parked(&diku()).await.unwrap();
+    assert_eq!(of(&published(&harness), NEW), [15, 16]);
+    let parked = harness.store.parked(&diku()).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].event_id, parked[0].log_id), (before[0].event_id, log_id(NEW)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_cursors_topic_is_made_up_from_what_the_topics_have() {
-    let stage = stage().await;
-    append(&stage, 20..25).await;
-    stage.kafka.state(|state| state.cursors.clear());
-    let difference = compared(&stage).await.unwrap();
+    let harness = harness().await;
+    append(&harness, 20..25).await;
+    harness.kafka.state(|state| state.cursors.clear());
+    let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.kafka, difference.common.unwrap().position), (None, position(20)));
     assert_eq!((difference.again, difference.pending), (0, 5));
     assert!(difference.only_in_kafka.is_empty());
-    accepted(&stage, &difference).await.unwrap();
-    publish(&stage).await;
-    assert_eq!(of(&published(&stage), NEW), [21, 22, 23, 24, 25]);
+    accepted(&harness, &difference).await.unwrap();
+    publish(&harness).await;
+    assert_eq!(of(&published(&harness), NEW), [21, 22, 23, 24, 25]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_that_have_nothing_in_common_are_published_from_the_first_event() {
-    let stage = stage().await;
-    go_back(&stage, 0, 0);
-    append(&stage, 200..203).await;
-    let difference = compared(&stage).await.unwrap();
+    let harness = harness().await;
+    go_back(&harness, 0, 0);
+    append(&harness, 200..203).await;
+    let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common, difference.only_in_kafka.len()), (None, 20));
-    accepted(&stage, &difference).await.unwrap();
-    publish(&stage).await;
-    assert_eq!(of(&published(&stage), NEW), [1, 2, 3]);
+    accepted(&harness, &difference).await.unwrap();
+    publish(&harness).await;
+    assert_eq!(of(&published(&harness), NEW), [1, 2, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
-    let stage = Stage::new(1, &tenants(1)).await;
-    assert_eq!(compared(&stage).await, None);
-    let cursors = stage.kafka.state(|state| state.cursors.get(&Lane::new(0)).cloned());
+    let harness = Harness::new(1, &tenants(1)).await;
+    assert_eq!(compared(&harness).await, None);
+    let cursors = harness.kafka.state(|state| state.cursors.get(&Lane::new(0)).cloned());
     assert!(cursors.is_none_or(|known| !known.contains_key(&(log_id(1), Follower::relay()))));
 }
 
@@ -289,18 +292,18 @@ async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_done() {
     let both = [diku(), college()];
-    let stage = Stage::new(1, &both).await;
-    append(&stage, 0..20).await;
-    publish(&stage).await;
-    go_back(&stage, 12, 5);
-    let followers = stage.follow();
-    stage.trouble("tenant diku").await;
-    let difference = compared(&stage).await.unwrap();
+    let harness = Harness::new(1, &both).await;
+    append(&harness, 0..20).await;
+    publish(&harness).await;
+    go_back(&harness, 12, 5);
+    let followers = harness.follow();
+    harness.trouble("tenant diku").await;
+    let difference = compared(&harness).await.unwrap();
     // Longer than a fenced lane waits before it takes over again.
-    stage.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
+    harness.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
     let others = async {
         for id in 0..40 {
-            stage
+            harness
                 .append(
                     &college(),
                     vec![draft(&college(), "folio.college.inventory.item", "k", id)],
@@ -309,14 +312,14 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    let (accepted, ()) = tokio::join!(accepted(&stage, &difference), others);
+    let (accepted, ()) = tokio::join!(accepted(&harness, &difference), others);
     accepted.unwrap();
-    append(&stage, 100..103).await;
-    stage.ring().await;
-    stage.published(&both).await;
+    append(&harness, 100..103).await;
+    harness.ring().await;
+    harness.published(&both).await;
     followers.stop().await;
-    assert_eq!(of(&published(&stage), NEW), [13, 14, 15]);
-    assert_eq!(of(&published(&stage), 2), (1..=40).collect::<Vec<_>>());
+    assert_eq!(of(&published(&harness), NEW), [13, 14, 15]);
+    assert_eq!(of(&published(&harness), 2), (1..=40).collect::<Vec<_>>());
 }
 
 #[cfg(feature = "services")]

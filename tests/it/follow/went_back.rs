@@ -10,59 +10,59 @@ use event_gateway::sink::{KnownCursor, KnownCursors, ParkingProof};
 use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
 use rusqlite::Connection;
 
-use crate::follow::relay::{Stage, drafts, tenants};
+use crate::follow::relay::{Harness, drafts, tenants};
 use crate::support::drafts::event_id;
 use crate::support::store_fixture::log_id;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.kafka.state(|state| state.cursors.clear());
-    stage.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
-    let followers = stage.follow();
-    let trouble = stage.trouble("lane-0").await;
+    harness.kafka.state(|state| state.cursors.clear());
+    harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
+    let followers = harness.follow();
+    let trouble = harness.trouble("lane-0").await;
     assert!(trouble.contains("cursors topic") && trouble.contains("t0"), "{trouble}");
     followers.stop().await;
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 5);
+    assert_eq!(harness.kafka.state(|state| state.records.len()), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_older_than_the_store_s_checkpoint_stops_the_lane_and_repeats_nothing() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = stage.follow();
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    stage.published(&tenants).await;
-    let older = stage.kafka.state(|state| state.cursors.clone());
-    stage.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
-    stage.published(&tenants).await;
+    let harness = Harness::new(1, &tenants).await;
+    let followers = harness.follow();
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    harness.published(&tenants).await;
+    let older = harness.kafka.state(|state| state.cursors.clone());
+    harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.kafka.state(|state| state.cursors = older);
-    stage.append(&tenants[0], drafts(&tenants[0], 9..12)).await;
-    let followers = stage.follow();
-    let trouble = stage.trouble("lane-0").await;
+    harness.kafka.state(|state| state.cursors = older);
+    harness.append(&tenants[0], drafts(&tenants[0], 9..12)).await;
+    let followers = harness.follow();
+    let trouble = harness.trouble("lane-0").await;
     assert!(trouble.contains("t0 at position 5") && trouble.contains("position 9"), "{trouble}");
     followers.stop().await;
-    assert_eq!(stage.kafka.state(|state| state.records.len()), 9);
+    assert_eq!(harness.kafka.state(|state| state.records.len()), 9);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 0..5)).await;
+        harness.append(tenant, drafts(tenant, 0..5)).await;
     }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
     // Kafka knows an event at that position which the log has not.
-    stage.kafka.state(|state| {
+    harness.kafka.state(|state| {
         let cursor = state
             .cursors
             .get_mut(&Lane::new(0))
@@ -72,30 +72,31 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
         cursor.cursor.event_id = event_id(777);
     });
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 5..9)).await;
+        harness.append(tenant, drafts(tenant, 5..9)).await;
     }
-    let followers = stage.follow();
-    let trouble = stage.trouble("tenant t0").await;
+    let followers = harness.follow();
+    let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
-    stage.until(|cursor| cursor == Some(9), &tenants[1]).await;
+    harness.until(|cursor| cursor == Some(9), &tenants[1]).await;
     followers.stop().await;
-    let of_first =
-        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first = harness
+        .kafka
+        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_appended() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     followers.stop().await;
-    let outside = Connection::open(stage.folder.path().join("store.db")).unwrap();
+    let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
     outside.execute("UPDATE events SET event_id = randomblob(16) WHERE position = 5", []).unwrap();
-    let followers = stage.follow();
-    let trouble = stage.trouble("tenant t0").await;
+    let followers = harness.follow();
+    let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
     followers.stop().await;
 }
@@ -103,23 +104,24 @@ async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_append
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_put_back_stops_its_tenant() {
     let tenants = tenants(1);
-    let mut stage = Stage::new(1, &tenants).await;
-    let (path, copy) = (stage.folder.path().join("store.db"), stage.folder.path().join("copy.db"));
-    let followers = stage.follow();
-    stage.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    stage.published(&tenants).await;
+    let mut harness = Harness::new(1, &tenants).await;
+    let (path, copy) =
+        (harness.folder.path().join("store.db"), harness.folder.path().join("copy.db"));
+    let followers = harness.follow();
+    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
+    harness.published(&tenants).await;
     backup(&path, &copy).await.unwrap();
-    stage.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
-    stage.published(&tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
     assert!(matches!(restore_backup(&path, &copy).await, Err(Error::Refused(_))), "it is open");
-    stage.store.close().await.unwrap();
+    harness.store.close().await.unwrap();
     let kept = restore_backup(&path, &copy).await.unwrap().unwrap();
     assert!(kept.exists());
-    stage.store = open(&Config::Sqlite { path }, Access::Serve, Arc::new(System)).await.unwrap();
-    stage.parts.store = stage.store.clone();
-    let _followers = stage.follow();
-    let trouble = stage.trouble("tenant t0").await;
+    harness.store = open(&Config::Sqlite { path }, Access::Serve, Arc::new(System)).await.unwrap();
+    harness.parts.store = harness.store.clone();
+    let _followers = harness.follow();
+    let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 9"), "{trouble}");
 }
 
@@ -127,63 +129,64 @@ async fn a_backup_that_was_put_back_stops_its_tenant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_has_grown() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = stage.follow();
-    stage.append(&tenants[0], drafts(&tenants[0], 0..10)).await;
-    stage.published(&tenants[..1]).await;
-    let outside = Connection::open(stage.folder.path().join("store.db")).unwrap();
+    let harness = Harness::new(1, &tenants).await;
+    let followers = harness.follow();
+    harness.append(&tenants[0], drafts(&tenants[0], 0..10)).await;
+    harness.published(&tenants[..1]).await;
+    let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
     let replace = "UPDATE events SET event_id = randomblob(16) WHERE position > 5";
     assert_eq!(outside.execute(replace, []).unwrap(), 5);
-    stage.append(&tenants[0], drafts(&tenants[0], 10..13)).await;
-    let trouble = stage.trouble("tenant t0").await;
+    harness.append(&tenants[0], drafts(&tenants[0], 10..13)).await;
+    let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 10") && trouble.contains("went back in time"), "{trouble}");
-    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
-    stage.published(&tenants[1..]).await;
+    harness.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    harness.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first =
-        stage.kafka.state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
+    let of_first = harness
+        .kafka
+        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
     assert_eq!(of_first, 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     let cursor =
         Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
     let known = KnownCursor { cursor, proof: ParkingProof::default() };
     let cursors = KnownCursors::from([((log_id(1), Follower::relay()), known)]);
-    stage.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
-    stage.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
-    let followers = stage.follow();
-    stage.published(&tenants[1..]).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
-    stage.trouble("tenant t0").await;
+    harness.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
+    harness.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
+    let followers = harness.follow();
+    harness.published(&tenants[1..]).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    harness.trouble("tenant t0").await;
     followers.stop().await;
-    assert!(stage.kafka.state(|state| state.records.iter().all(|r| r.tenant == tenants[1])));
+    assert!(harness.kafka.state(|state| state.records.iter().all(|r| r.tenant == tenants[1])));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
-    stage.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
-    let followers = stage.follow();
-    stage.published(&tenants[..1]).await;
+    let harness = Harness::new(1, &tenants).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
+    let followers = harness.follow();
+    harness.published(&tenants[..1]).await;
     followers.stop().await;
-    assert!(stage.parts.health.troubles().is_empty(), "{:?}", stage.parts.health.troubles());
+    assert!(harness.parts.health.troubles().is_empty(), "{:?}", harness.parts.health.troubles());
     // As the store in whose place this one was put has left it.
     let cursor =
         Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
     let known = KnownCursor { cursor, proof: ParkingProof::default() };
     let lane = Lane::new(0);
-    stage.kafka.state(|state| {
+    harness.kafka.state(|state| {
         state.cursors.get_mut(&lane).unwrap().insert((log_id(77), Follower::relay()), known);
     });
-    let followers = stage.follow();
-    let trouble = stage.trouble("cursors of lane-0").await;
+    let followers = harness.follow();
+    let trouble = harness.trouble("cursors of lane-0").await;
     assert!(trouble.contains("1 logs") && trouble.contains(&log_id(77).to_string()), "{trouble}");
-    stage.append(&tenants[0], drafts(&tenants[0], 3..5)).await;
-    stage.published(&tenants[..1]).await;
+    harness.append(&tenants[0], drafts(&tenants[0], 3..5)).await;
+    harness.published(&tenants[..1]).await;
     followers.stop().await;
 }

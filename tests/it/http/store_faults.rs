@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::support::fake_sink::{Fault, at_each_call};
-use crate::support::faulty_store::Moody;
+use crate::support::faulty_store::FaultyStore;
 use crate::support::gateway::{Gateway, Setup};
 
 const IDS: [&str; 4] = [
@@ -19,9 +19,9 @@ const IDS: [&str; 4] = [
 async fn story(fault: (usize, Fault)) -> usize {
     let (sender, receiver) = std::sync::mpsc::channel();
     let setup = Setup::new().with_relay().with_store(move |store| {
-        let moody = Arc::new(Moody::broken(store, Some(fault)));
-        sender.send(moody.clone()).unwrap();
-        moody
+        let faulty = Arc::new(FaultyStore::with_fault(store, Some(fault)));
+        sender.send(faulty.clone()).unwrap();
+        faulty
     });
     let gateway = setup.start().await;
     let change = |id: &str, key: &str| format!(r#"{{"new":{{"id":"{key}"}},"eventId":"{id}"}}"#);

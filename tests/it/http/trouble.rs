@@ -13,7 +13,7 @@ use event_gateway::store::{Error, Lease};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::faulty_store::{Mood, Moody};
+use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::gateway::{Gateway, Setup, answer, closed, request, tenant_id, until};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
@@ -21,12 +21,12 @@ const ITEM: &str = "/domain-events/inventory/item";
 const GOOD: &str = r#"{"new":{"id":"a"}}"#;
 
 /// A gateway whose store has moods.
-async fn moody(setup: Setup) -> (Arc<Gateway>, Arc<Moody>) {
+async fn faulty(setup: Setup) -> (Arc<Gateway>, Arc<FaultyStore>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let setup = setup.with_store(move |store| {
-        let moody = Arc::new(Moody::new(store));
-        sender.send(moody.clone()).unwrap();
-        moody
+        let faulty = Arc::new(FaultyStore::new(store));
+        sender.send(faulty.clone()).unwrap();
+        faulty
     });
     (Arc::new(setup.start().await), receiver.recv().unwrap())
 }
@@ -88,13 +88,13 @@ async fn a_client_that_leaves_in_mid_body_leaves_nothing() {
 
 #[tokio::test]
 async fn a_client_that_leaves_after_sending_still_has_its_change_in_the_log() {
-    let (gateway, store) = moody(Setup::new()).await;
-    store.is(Mood::Holding);
+    let (gateway, store) = faulty(Setup::new()).await;
+    store.set(Mode::Holding);
     let mut writing = gateway.connect().await;
     writing.write_all(&posted(INSTANCE, "diku")).await.unwrap();
     until("the append is begun", async || store.begun.load(Ordering::SeqCst) == 1).await;
     drop(writing);
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     until("the change is in the log", async || gateway.log().await.len() == 1).await;
     // At once, with nothing in its way.
     gateway.connect().await.write_all(&posted(INSTANCE, "diku")).await.unwrap();
@@ -105,18 +105,18 @@ async fn a_client_that_leaves_after_sending_still_has_its_change_in_the_log() {
 async fn all_bodies_together_have_a_limit_and_give_their_room_back() {
     let mut setup = Setup::new();
     setup.http.bodies_bytes_max = 1000;
-    let (gateway, store) = moody(setup).await;
+    let (gateway, store) = faulty(setup).await;
     // What it asks with is no JSON, so that nothing is written where there is room.
     let probe = async || gateway.post_json(INSTANCE, "x".repeat(300)).await;
     let begun = format!("{}{}", head("Content-Length: 900\r\n"), " ".repeat(900 - GOOD.len()));
-    store.is(Mood::Holding);
+    store.set(Mode::Holding);
     let mut whole = gateway.connect().await;
     whole.write_all(format!("{begun}{GOOD}").as_bytes()).await.unwrap();
     until("the append is begun", async || store.begun.load(Ordering::SeqCst) == 1).await;
     let refused = probe().await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "bodies-full"));
     assert_eq!(refused.header("Retry-After"), Some("1"));
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     assert_eq!(answer(&mut whole).await.status, 201);
     assert_eq!(probe().await.problem(), "invalid-json");
     // While a probe has the room, a body that is begun is refused: then another is begun.
@@ -135,8 +135,8 @@ async fn all_bodies_together_have_a_limit_and_give_their_room_back() {
 async fn what_is_queued_keeps_its_room_though_its_client_is_gone() {
     let mut setup = Setup::new();
     setup.http.bodies_bytes_max = 1000;
-    let (gateway, store) = moody(setup).await;
-    store.is(Mood::Holding);
+    let (gateway, store) = faulty(setup).await;
+    store.set(Mode::Holding);
     let mut gone = gateway.connect().await;
     let padding = " ".repeat(900 - GOOD.len());
     gone.write_all(format!("{}{padding}{GOOD}", head("Content-Length: 900\r\n")).as_bytes())
@@ -149,7 +149,7 @@ async fn what_is_queued_keeps_its_room_though_its_client_is_gone() {
     for _ in 0..50 {
         assert_eq!(probe().await, 503);
     }
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     until("its room is free", async || probe().await == 400).await;
     assert_eq!(gateway.log().await.len(), 1);
 }
@@ -158,8 +158,8 @@ async fn what_is_queued_keeps_its_room_though_its_client_is_gone() {
 async fn a_full_queue_is_a_503_and_what_was_queued_is_still_written() {
     let mut setup = Setup::new();
     setup.intake = intake::Config { queue_batches_max: 1, ..intake::Config::default() };
-    let (gateway, store) = moody(setup).await;
-    store.is(Mood::Holding);
+    let (gateway, store) = faulty(setup).await;
+    store.set(Mode::Holding);
     let post = || {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.exchange(&posted(INSTANCE, "diku")).await })
@@ -174,7 +174,7 @@ async fn a_full_queue_is_a_503_and_what_was_queued_is_still_written() {
     };
     assert_eq!((refused.status, refused.problem().as_str()), (503, "queue-full"));
     assert_eq!(refused.header("Retry-After"), Some("1"));
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     assert_eq!((first.await.unwrap().status, waiting.await.unwrap().status), (201, 201));
     assert_eq!(gateway.log().await.len(), 2);
 }
@@ -183,8 +183,8 @@ async fn a_full_queue_is_a_503_and_what_was_queued_is_still_written() {
 async fn a_tenant_that_has_too_much_waiting_gets_429_and_the_others_do_not() {
     let mut setup = Setup::new();
     setup.intake = intake::Config { tenant_bytes_max: 1, ..intake::Config::default() };
-    let (gateway, store) = moody(setup).await;
-    store.is(Mood::Holding);
+    let (gateway, store) = faulty(setup).await;
+    store.set(Mode::Holding);
     let post = |tenant: &'static str| {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.exchange(&posted(INSTANCE, tenant)).await })
@@ -195,15 +195,15 @@ async fn a_tenant_that_has_too_much_waiting_gets_429_and_the_others_do_not() {
     assert_eq!((refused.status, refused.problem().as_str()), (429, "tenant-queue-full"));
     assert_eq!(refused.header("Retry-After"), Some("1"));
     let other = post("college");
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     assert_eq!((first.await.unwrap().status, other.await.unwrap().status), (201, 201));
 }
 
 #[tokio::test]
 async fn what_the_store_can_t_take_is_a_500_that_says_why() {
-    let (gateway, store) = moody(Setup::new()).await;
+    let (gateway, store) = faulty(Setup::new()).await;
     let id = EventId::parse("5bf370e0-8cca-4d9c-82e4-5170ab2a0a39").unwrap();
-    store.is(Mood::Choking(vec![id], |_| Error::Refused("a trigger says no".to_owned())));
+    store.set(Mode::RefusingEvents(vec![id], |_| Error::Refused("a trigger says no".to_owned())));
     let answer =
         gateway.post_json(ITEM, &format!(r#"{{"new":{{"id":"a"}},"eventId":"{id}"}}"#)).await;
     assert_eq!((answer.status, answer.problem().as_str()), (500, "unstorable"));
@@ -214,12 +214,12 @@ async fn what_the_store_can_t_take_is_a_500_that_says_why() {
 
 #[tokio::test]
 async fn a_store_that_is_away_is_a_503_that_tells_no_secrets() {
-    let (gateway, store) = moody(Setup::new()).await;
+    let (gateway, store) = faulty(Setup::new()).await;
     for (error, status, problem) in [
         (Error::Unavailable("secret".to_owned()), 503, "store-unavailable"),
         (Error::Corrupt("secret".to_owned()), 500, "internal"),
     ] {
-        store.is(Mood::Failing(error));
+        store.set(Mode::Failing(error));
         for answer in [
             gateway.post_json(INSTANCE, GOOD).await,
             gateway.read("/domain-events").await,
@@ -230,15 +230,15 @@ async fn a_store_that_is_away_is_a_503_that_tells_no_secrets() {
             assert!(!answer.text().contains("secret"));
         }
     }
-    store.is(Mood::Well);
+    store.set(Mode::Healthy);
     assert_eq!(gateway.post_json(INSTANCE, GOOD).await.status, 201);
     assert_eq!(gateway.log().await.len(), 1);
 }
 
 #[tokio::test]
 async fn an_unknown_outcome_names_the_event_ids_to_ask_again_with() {
-    let (gateway, store) = moody(Setup::new()).await;
-    store.is(Mood::Failing(Error::Unknown("secret".to_owned())));
+    let (gateway, store) = faulty(Setup::new()).await;
+    store.set(Mode::Failing(Error::Unknown("secret".to_owned())));
     let answer = gateway.post_json(INSTANCE, format!("[{GOOD},{GOOD}]")).await;
     assert_eq!((answer.status, answer.problem().as_str()), (503, "outcome-unknown"));
     let json = answer.json();
@@ -249,7 +249,7 @@ async fn an_unknown_outcome_names_the_event_ids_to_ask_again_with() {
 
 #[tokio::test]
 async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
-    let (gateway, store) = moody(Setup::new()).await;
+    let (gateway, store) = faulty(Setup::new()).await;
     let ready = async || gateway.exchange(&request("GET", "/readyz", &[], b"")).await;
     assert_eq!((ready().await.status, ready().await.json()), (200, json!({"status": "ready"})));
     gateway
@@ -271,12 +271,12 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     gateway.health.healthy(&Component::Lane(Lane::new(1), Follower::relay()));
     gateway.health.healthy(&Component::Lane(Lane::new(2), Follower::relay()));
     assert_eq!(troubles().await, "0");
-    store.is(Mood::Failing(Error::Unavailable("secret".to_owned())));
+    store.set(Mode::Failing(Error::Unavailable("secret".to_owned())));
     let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});
     // What the store said last holds for a moment.
     until("down", async || ready().await.status == 503).await;
     assert_eq!((ready().await.json(), troubles().await.as_str()), (down, "1"));
-    store.is(Mood::Holding);
+    store.set(Mode::Holding);
     let late = json!({"status": "DOWN", "troubles": {"store": "SQLite did not answer in time"}});
     until("late", async || ready().await.json() == late).await;
     for path in ["/livez", "/admin/health"] {
@@ -345,8 +345,8 @@ async fn without_a_relay_who_waits_is_answered_at_once() {
 
 #[tokio::test]
 async fn a_durable_change_is_no_failure_because_nobody_knows_whether_it_is_published() {
-    let (gateway, store) = moody(Setup::new().with_relay()).await;
-    store.is(Mood::Forgetful(Error::Unavailable("away".to_owned())));
+    let (gateway, store) = faulty(Setup::new().with_relay()).await;
+    store.set(Mode::FailingCursors(Error::Unavailable("away".to_owned())));
     let answer = gateway.post_json(INSTANCE, GOOD).await;
     assert_eq!((answer.status, &answer.json()["published"]), (201, &json!(false)));
 }

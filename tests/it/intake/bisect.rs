@@ -10,27 +10,27 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::support::drafts::{create, event_id};
-use crate::support::faulty_store::{Mood, Moody};
+use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::store_fixture::{diku, log_id};
 
 /// How many batches share the commit.
 const GROUP: u128 = 40;
 
-struct Stage {
+struct IntakeHarness {
     _folder: TempDir,
-    store: Arc<Moody>,
+    store: Arc<FaultyStore>,
     intake: Arc<GroupCommit>,
     _writers: Writers,
 }
 
-impl Stage {
+impl IntakeHarness {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = store::Config::Sqlite { path: folder.path().join("store.db") };
         let inner = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         inner.lanes(1).await.unwrap();
         inner.enable_if_new(&diku(), log_id(1)).await.unwrap();
-        let store = Arc::new(Moody::new(inner));
+        let store = Arc::new(FaultyStore::new(inner));
         let shared: Arc<dyn Store> = store.clone();
         let (intake, writers) =
             GroupCommit::start(&Config::default(), &shared, &(Arc::new(|_| {}) as Wake));
@@ -43,9 +43,9 @@ impl Stage {
         tokio::spawn(async move { intake.submit(batch).await })
     }
 
-    /// What becomes of a group of one commit, in the order of their ids, in that mood.
-    async fn group(&self, mood: Mood) -> Vec<Result<Appended, Error>> {
-        self.store.is(Mood::Holding);
+    /// What becomes of a group of one commit, in the order of their ids, in that mode.
+    async fn group(&self, mode: Mode) -> Vec<Result<Appended, Error>> {
+        self.store.set(Mode::Holding);
         let first = self.submit(0);
         while self.store.begun.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
@@ -54,7 +54,7 @@ impl Stage {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        self.store.is(mood);
+        self.store.set(mode);
         first.await.unwrap().unwrap();
         let mut answers = Vec::new();
         for submitted in group {
@@ -65,7 +65,7 @@ impl Stage {
 
     async fn head(&self) -> u64 {
         use event_gateway::store::Tenants;
-        self.store.is(Mood::Well);
+        self.store.set(Mode::Healthy);
         self.store.list().await.unwrap()[0].head.number()
     }
 }
@@ -81,9 +81,9 @@ const ERRORS: [fn(usize) -> store::Error; 4] = [
 async fn what_the_store_can_t_take_fails_alone() {
     for guilty in [vec![1], vec![17], vec![GROUP], vec![5, 6, 30], (1..=GROUP).collect()] {
         for error in ERRORS {
-            let stage = Stage::new().await;
+            let harness = IntakeHarness::new().await;
             let ids = guilty.iter().copied().map(event_id).collect();
-            let answers = stage.group(Mood::Choking(ids, error)).await;
+            let answers = harness.group(Mode::RefusingEvents(ids, error)).await;
             let error = error(1);
             let mut position = 1;
             for (id, answer) in (1..).zip(answers) {
@@ -116,7 +116,7 @@ async fn what_the_store_can_t_take_fails_alone() {
                     (_, _, answer) => panic!("{id} of {guilty:?}, {error}: {answer:?}"),
                 }
             }
-            assert_eq!(stage.head().await, position, "{error}");
+            assert_eq!(harness.head().await, position, "{error}");
         }
     }
 }
@@ -124,12 +124,12 @@ async fn what_the_store_can_t_take_fails_alone() {
 /// The first commit may have happened, whatever is said when a part of it is asked for.
 #[tokio::test(start_paused = true)]
 async fn what_was_part_of_an_unknown_outcome_stays_unknown() {
-    let stage = Stage::new().await;
-    let choking = Mood::Choking(vec![event_id(3)], |batches| match batches {
+    let harness = IntakeHarness::new().await;
+    let choking = Mode::RefusingEvents(vec![event_id(3)], |batches| match batches {
         1 => store::Error::Corrupt("choked".to_owned()),
         _ => store::Error::Unknown("choked".to_owned()),
     });
-    let answers = stage.group(choking).await;
+    let answers = harness.group(choking).await;
     assert!(matches!(&answers[2], Err(Error::Store(store::Error::Unknown(_)))), "{:?}", answers[2]);
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), answers.len() - 1);
 }
@@ -137,22 +137,22 @@ async fn what_was_part_of_an_unknown_outcome_stays_unknown() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_is_not_asked_by_halves() {
     for error in ERRORS.map(|error| error(1)) {
-        let stage = Stage::new().await;
-        stage.store.is(Mood::Holding);
-        let first = stage.submit(0);
-        while stage.store.begun.load(Ordering::SeqCst) == 0 {
+        let harness = IntakeHarness::new().await;
+        harness.store.set(Mode::Holding);
+        let first = harness.submit(0);
+        while harness.store.begun.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        let group: Vec<_> = (1..=GROUP).map(|id| stage.submit(id)).collect();
+        let group: Vec<_> = (1..=GROUP).map(|id| harness.submit(id)).collect();
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        stage.store.is(Mood::Failing(error.clone()));
+        harness.store.set(Mode::Failing(error.clone()));
         assert!(matches!(first.await.unwrap(), Err(Error::Store(_))));
         for answer in group {
             assert!(matches!(answer.await.unwrap(), Err(Error::Store(_))));
         }
         let asked = if matches!(error, store::Error::Unknown(_)) { 14 } else { 2 };
-        assert_eq!(stage.store.begun.load(Ordering::SeqCst), asked, "{error}");
+        assert_eq!(harness.store.begun.load(Ordering::SeqCst), asked, "{error}");
     }
 }

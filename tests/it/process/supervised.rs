@@ -16,9 +16,9 @@ use event_gateway::store::{self, Access, open};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::relay::{Stage, drafts, tenants};
+use crate::follow::relay::{Harness, drafts, tenants};
 use crate::support::fake_sink::PATIENCE;
-use crate::support::faulty_store::{Call, Mood, Moody};
+use crate::support::faulty_store::{Call, FaultyStore, Mode};
 use crate::support::gateway::{Setup, settings};
 
 /// How a gateway with that broker ends, after a post, when calls of that kind to its store panic.
@@ -27,7 +27,7 @@ async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(System);
     let store = store::Config::Sqlite { path: folder.path().join("store.db") };
     let inner = open(&store, Access::Serve, clock.clone()).await.unwrap();
-    let moody = Arc::new(Moody::new(inner));
+    let faulty = Arc::new(FaultyStore::new(inner));
     let config = Config {
         listen: ([127, 0, 0, 1], 0).into(),
         lanes: 2,
@@ -38,8 +38,8 @@ async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
         store,
         broker,
     };
-    let app = app::build(&config, moody.clone(), clock, Arc::default()).await.unwrap();
-    moody.is(Mood::Panicking(panicking));
+    let app = app::build(&config, faulty.clone(), clock, Arc::default()).await.unwrap();
+    faulty.set(Mode::Panicking(panicking));
     let listener = TcpListener::bind(config.listen).unwrap();
     let url = format!("http://{}/domain-events/inventory/item", listener.local_addr().unwrap());
     let running = tokio::spawn(app.run(listener, CancellationToken::new()));
@@ -68,12 +68,12 @@ async fn the_panic_of_a_lane_is_that_of_all_followers() {
         [(Call::Acquire, ["lanes", "lane-"]), (Call::Other, ["", "a panic of Other"])]
     {
         let tenants = tenants(1);
-        let mut stage = Stage::new(1, &tenants).await;
-        stage.append(&tenants[0], drafts(&tenants[0], 0..1)).await;
-        let moody = Arc::new(Moody::new(stage.store.clone()));
-        moody.is(Mood::Panicking(panicking));
-        stage.parts.store = moody;
-        let mut followers = stage.follow();
+        let mut harness = Harness::new(1, &tenants).await;
+        harness.append(&tenants[0], drafts(&tenants[0], 0..1)).await;
+        let faulty = Arc::new(FaultyStore::new(harness.store.clone()));
+        faulty.set(Mode::Panicking(panicking));
+        harness.parts.store = faulty;
+        let mut followers = harness.follow();
         let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed").to_string();
         assert!(names.iter().all(|name| ended.contains(name)), "{ended}");
     }
@@ -101,8 +101,8 @@ impl Preview for Gone {
 
 #[tokio::test]
 async fn an_embedded_broker_that_ends_is_missed() {
-    let stage = Stage::new(1, &tenants(1)).await;
-    let mut followers = Followers::start(&stage.parts, &Sinks::preview(Arc::new(Gone)));
+    let harness = Harness::new(1, &tenants(1)).await;
+    let mut followers = Followers::start(&harness.parts, &Sinks::preview(Arc::new(Gone)));
     let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed");
     assert_eq!(ended.to_string(), "the task `embedded broker` ended by itself");
 }

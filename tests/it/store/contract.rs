@@ -1,7 +1,7 @@
 //! The store's contract: one suite of sentences that every adapter keeps.
 //!
-//! An adapter joins with a `StoreFixture` of its own and a few lines: `contract!(name, bench)`,
-//! `clock_contract!(name, bench)` where its clock can be turned, and `shared_contract!(name, bench)`
+//! An adapter joins with a `StoreFixture` of its own and a few lines: `contract!(name, fixture)`,
+//! `clock_contract!(name, fixture)` where its clock can be turned, and `shared_contract!(name, fixture)`
 //! where replicas share it. Each sentence gets a store of its own, opened as the gateway opens it.
 
 mod append;
@@ -23,14 +23,14 @@ mod shared;
 mod sqlite;
 mod tenants;
 
-/// Makes a test of each sentence, for one bench.
+/// Makes a test of each sentence, for one fixture.
 macro_rules! sentences {
-    ($module:ident, $bench:ty, $($room:ident: $($sentence:ident)*;)*) => {
+    ($module:ident, $fixture:ty, $($room:ident: $($sentence:ident)*;)*) => {
         mod $module {
             $(mod $room { $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $sentence() {
-                    crate::store::contract::$room::$sentence::<$bench>().await;
+                    crate::store::contract::$room::$sentence::<$fixture>().await;
                 }
             )* })*
         }
@@ -39,8 +39,8 @@ macro_rules! sentences {
 
 /// What every store promises.
 macro_rules! contract {
-    ($module:ident, $bench:ty) => {
-        sentences! { $module, $bench,
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
             append:
                 positions_are_dense_and_in_the_order_given
                 batches_of_several_tenants_share_a_call
@@ -135,8 +135,8 @@ macro_rules! contract {
 
 /// What the way in promises of a store that can't take everything.
 macro_rules! choke_contract {
-    ($module:ident, $bench:ty) => {
-        sentences! { $module, $bench,
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
             choke: what_the_store_can_t_take_fails_alone;
         }
     };
@@ -144,8 +144,8 @@ macro_rules! choke_contract {
 
 /// What a store promises of leases that a clock gave which was fast, and has stepped back.
 macro_rules! fast_contract {
-    ($module:ident, $bench:ty) => {
-        sentences! { $module, $bench,
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
             fast:
                 what_a_fast_clock_gave_has_run_out
                 who_renews_what_a_fast_clock_gave_holds_it
@@ -156,8 +156,8 @@ macro_rules! fast_contract {
 
 /// What a store promises besides, when its clock is turned.
 macro_rules! clock_contract {
-    ($module:ident, $bench:ty) => {
-        sentences! { $module, $bench,
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
             append: time_never_goes_back_within_a_tenant;
         }
     };
@@ -166,8 +166,8 @@ macro_rules! clock_contract {
 /// What a store promises besides, when several replicas share it.
 #[cfg(feature = "services")]
 macro_rules! shared_contract {
-    ($module:ident, $bench:ty) => {
-        sentences! { $module, $bench,
+    ($module:ident, $fixture:ty) => {
+        sentences! { $module, $fixture,
             shared:
                 what_a_replica_appends_stands_behind_what_others_did
                 what_a_replica_appended_is_known_to_the_others

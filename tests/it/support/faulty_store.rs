@@ -1,4 +1,4 @@
-//! A store with moods, in front of a real one: it holds appends back, fails, or breaks one call.
+//! A store that fails as a test asks: it stands before a real one, holds appends back, fails, or breaks one call.
 //!
 //! Used by the stories about full queues, failing stores, and whatever a single failed call may do.
 
@@ -21,17 +21,17 @@ use crate::support::fake_sink::Fault;
 
 /// What it does when it is asked.
 #[derive(Clone)]
-pub enum Mood {
+pub enum Mode {
     /// What the real one does.
-    Well,
-    /// Appends and checks wait until the mood is another.
+    Healthy,
+    /// Appends and checks wait until the mode is another.
     Holding,
     /// Everything fails like this.
     Failing(Error),
     /// Only cursors fail like this.
-    Forgetful(Error),
+    FailingCursors(Error),
     /// Appends that hold one of these events fail as is said of so many batches.
-    Choking(Vec<EventId>, fn(usize) -> Error),
+    RefusingEvents(Vec<EventId>, fn(usize) -> Error),
     /// Every call from that number on fails like this.
     FailingFrom(usize, Error),
     /// Calls of that kind panic.
@@ -49,9 +49,9 @@ pub enum Call {
     Other,
 }
 
-pub struct Moody {
+pub struct FaultyStore {
     inner: Arc<dyn Store>,
-    mood: watch::Sender<Mood>,
+    mode: watch::Sender<Mode>,
     /// Which call breaks, from 1, and how.
     fault: Option<(usize, Fault)>,
     group_drafts_min: Option<usize>,
@@ -60,12 +60,12 @@ pub struct Moody {
     pub begun: AtomicUsize,
 }
 
-impl Moody {
+impl FaultyStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
         let (calls, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self {
             inner,
-            mood: watch::Sender::new(Mood::Well),
+            mode: watch::Sender::new(Mode::Healthy),
             fault: None,
             group_drafts_min: None,
             calls,
@@ -74,17 +74,17 @@ impl Moody {
     }
 
     /// One whose call of that number breaks.
-    pub fn broken(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
+    pub fn with_fault(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
         Self { fault, ..Self::new(inner) }
     }
 
-    /// One that likes so many drafts in an append.
-    pub fn sociable(inner: Arc<dyn Store>, group_drafts_min: usize) -> Self {
+    /// One that asks for so many drafts in an append.
+    pub fn with_group_min(inner: Arc<dyn Store>, group_drafts_min: usize) -> Self {
         Self { group_drafts_min: Some(group_drafts_min), ..Self::new(inner) }
     }
 
-    pub fn is(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
     /// How many calls were made.
@@ -111,31 +111,33 @@ impl Moody {
         if call == Call::Append {
             self.begun.fetch_add(1, Ordering::SeqCst);
         }
-        let mut mood = self.mood.subscribe();
-        let waits = |mood: &Mood| {
-            matches!(mood, Mood::Holding) && matches!(call, Call::Append | Call::Check)
+        let mut mode = self.mode.subscribe();
+        let waits = |mode: &Mode| {
+            matches!(mode, Mode::Holding) && matches!(call, Call::Append | Call::Check)
         };
-        let mood = mood.wait_for(|mood| !waits(mood)).await.unwrap().clone();
-        match mood {
-            Mood::Failing(error) => Err(error),
-            Mood::Forgetful(error) if call == Call::Cursor => Err(error),
-            Mood::FailingFrom(first, error) if number >= first => Err(error),
-            Mood::Panicking(of) if of == call => panic!("a panic of {call:?}"),
+        let mode = mode.wait_for(|mode| !waits(mode)).await.unwrap().clone();
+        match mode {
+            Mode::Failing(error) => Err(error),
+            Mode::FailingCursors(error) if call == Call::Cursor => Err(error),
+            Mode::FailingFrom(first, error) if number >= first => Err(error),
+            Mode::Panicking(of) if of == call => panic!("a panic of {call:?}"),
             _ => Ok(()),
         }
     }
 }
 
 #[async_trait]
-impl Log for Moody {
+impl Log for FaultyStore {
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         let holds = |id: &EventId| {
             batches.iter().any(|batch| batch.drafts.iter().any(|d| d.event_id == *id))
         };
         let act = async {
-            let mood = self.mood.borrow().clone();
-            match mood {
-                Mood::Choking(on, error) if on.iter().any(holds) => Err(error(batches.len())),
+            let mode = self.mode.borrow().clone();
+            match mode {
+                Mode::RefusingEvents(on, error) if on.iter().any(holds) => {
+                    Err(error(batches.len()))
+                }
                 _ => self.inner.append(batches).await,
             }
         };
@@ -156,7 +158,7 @@ impl Log for Moody {
 }
 
 #[async_trait]
-impl Cursors for Moody {
+impl Cursors for FaultyStore {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
         self.through(Call::Cursor, self.inner.load(tenant, follower)).await
     }
@@ -190,7 +192,7 @@ impl Cursors for Moody {
 }
 
 #[async_trait]
-impl Tenants for Moody {
+impl Tenants for FaultyStore {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         self.through(Call::Other, self.inner.enable_if_new(tenant, log_id)).await
     }
@@ -215,7 +217,7 @@ impl Tenants for Moody {
 }
 
 #[async_trait]
-impl Leases for Moody {
+impl Leases for FaultyStore {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
         self.through(Call::Other, self.inner.lanes(wanted)).await
     }
@@ -259,7 +261,7 @@ impl Leases for Moody {
 }
 
 #[async_trait]
-impl Parking for Moody {
+impl Parking for FaultyStore {
     async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
         self.through(Call::Other, self.inner.parked(tenant)).await
     }
@@ -300,7 +302,7 @@ impl Parking for Moody {
 }
 
 #[async_trait]
-impl Store for Moody {
+impl Store for FaultyStore {
     fn name(&self) -> &'static str {
         self.inner.name()
     }

@@ -1,4 +1,4 @@
-//! The bench: a store of a test's own, and the words that tests tell their stories in.
+//! The fixture: a store of a test's own, and the words that tests tell their stories in.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -24,7 +24,7 @@ pub const LANES: u16 = 3;
 pub const SETTLED: u128 = 20;
 
 /// What an adapter brings to the suite.
-pub trait Bench: Send + Sync + Sized {
+pub trait StoreFixture: Send + Sync + Sized {
     /// A new, empty store.
     async fn new() -> Self;
 
@@ -35,28 +35,28 @@ pub trait Bench: Send + Sync + Sized {
     async fn elapse(&self, by: Duration);
 }
 
-/// A bench whose store's clock can be turned.
-pub trait Rewind: Bench {
+/// A fixture whose store's clock can be turned.
+pub trait Rewind: StoreFixture {
     /// Turns it back.
     fn rewind(&self, by: Duration);
 }
 
-/// A bench whose leases can be made such as a fast clock would have given.
-pub trait Fast: Bench {
+/// A fixture whose leases can be made such as a fast clock would have given.
+pub trait Fast: StoreFixture {
     /// Has every lease end so much later, of lanes and of replicas, or turns the clock back.
     async fn given_by_a_clock_that_is_fast(&self, by: Duration);
 }
 
-/// A bench whose store can be made unable to take something.
-pub trait Choke: Bench {
+/// A fixture whose store can be made unable to take something.
+pub trait Choke: StoreFixture {
     /// From now on the server or the file refuses every event of the key `choke`.
     async fn choke(&self);
 }
 
 /// An open store with the lanes set, and `diku` and `college` enabled.
-pub struct Stage<B> {
+pub struct OpenStore<B> {
     /// Where the store is kept.
-    pub bench: B,
+    pub fixture: B,
     /// The store.
     pub store: Arc<dyn Store>,
 }
@@ -94,20 +94,20 @@ pub fn all() -> Scan {
     }
 }
 
-impl<B: Bench> Stage<B> {
+impl<B: StoreFixture> OpenStore<B> {
     pub async fn new() -> Self {
-        let bench = B::new().await;
-        let store = bench.open().await;
+        let fixture = B::new().await;
+        let store = fixture.open().await;
         assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
         store.enable_if_new(&diku(), log_id(1)).await.unwrap();
         store.enable_if_new(&college(), log_id(2)).await.unwrap();
-        Self { bench, store }
+        Self { fixture, store }
     }
 
     pub async fn reopen(self) -> Self {
         drop(self.store);
-        let store = self.bench.open().await;
-        Self { bench: self.bench, store }
+        let store = self.fixture.open().await;
+        Self { fixture: self.fixture, store }
     }
 
     /// Appends batches, each to the tenant of its drafts.

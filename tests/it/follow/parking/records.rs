@@ -13,10 +13,10 @@ use event_gateway::follow::Followers;
 use event_gateway::store::EventCounts;
 use tokio::time::Instant;
 
-use crate::follow::relay::{Stage, tenants};
+use crate::follow::relay::{Harness, tenants};
 use crate::support::drafts::{create_in, delete_all, key, origin, topic};
 use crate::support::fake_sink::{Fault, PATIENCE, at_each_call};
-use crate::support::faulty_store::Moody;
+use crate::support::faulty_store::FaultyStore;
 use crate::support::store_fixture::position;
 pub const ITEM: &str = "folio.diku.inventory.item";
 pub const LOAN: &str = "folio.diku.circulation.loan";
@@ -36,7 +36,7 @@ pub fn delete_all_of(tenant: &TenantId, on: &str, id: u128) -> Draft {
     Draft { origin: origin(tenant.clone(), &[]), ..delete_all(on, id) }
 }
 
-impl Stage {
+impl Harness {
     pub fn refuse(&self, on: &str, of: &str) {
         self.kafka.state(|state| state.refused_keys.insert((topic(on), key(of))));
     }
@@ -143,37 +143,37 @@ pub fn ended(parked: &[Parked]) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_refused_stays_behind_with_its_key_alone() {
     let tenants = tenants(3);
-    let stage = Stage::new(1, &tenants).await;
-    stage.refuse(ITEM, "k7");
+    let harness = Harness::new(1, &tenants).await;
+    harness.refuse(ITEM, "k7");
     for tenant in &tenants {
-        stage.append(tenant, mixed(tenant, 0..400)).await;
+        harness.append(tenant, mixed(tenant, 0..400)).await;
     }
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     for tenant in &tenants {
-        let parked = stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 27)).await;
+        let parked = harness.parked(tenant, |parked| parked.iter().any(|p| p.events == 27)).await;
         let [parked] = parked.as_slice() else { panic!("{parked:#?}") };
         assert_eq!((parked.key.as_ref(), parked.position.number()), (Some(&key("k7")), 8));
         assert!(parked.cause.contains("too large"), "{}", parked.cause);
     }
-    stage.assert_accounted(&tenants).await;
-    stage.append(&tenants[0], mixed(&tenants[0], 400..500)).await;
-    stage.published(&tenants).await;
-    stage.parked(&tenants[0], |parked| parked[0].events == 34).await;
+    harness.assert_accounted(&tenants).await;
+    harness.append(&tenants[0], mixed(&tenants[0], 400..500)).await;
+    harness.published(&tenants).await;
+    harness.parked(&tenants[0], |parked| parked[0].events == 34).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
+    harness.assert_accounted(&tenants).await;
 }
 
 /// A key of each tenant is parked, with 27 events of 400.
-async fn parked(stage: &Stage, tenants: &[TenantId]) -> Followers {
-    stage.refuse(ITEM, "k7");
+async fn parked(harness: &Harness, tenants: &[TenantId]) -> Followers {
+    harness.refuse(ITEM, "k7");
     for tenant in tenants {
-        stage.append(tenant, mixed(tenant, 0..400)).await;
+        harness.append(tenant, mixed(tenant, 0..400)).await;
     }
-    let followers = stage.follow();
-    stage.published(tenants).await;
+    let followers = harness.follow();
+    harness.published(tenants).await;
     for tenant in tenants {
-        stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 27)).await;
+        harness.parked(tenant, |parked| parked.iter().any(|p| p.events == 27)).await;
     }
     followers
 }
@@ -181,16 +181,16 @@ async fn parked(stage: &Stage, tenants: &[TenantId]) -> Followers {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_released_is_published_in_order_and_joins_the_rest() {
     let tenants = tenants(2);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = parked(&stage, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
+    let followers = parked(&harness, &tenants).await;
     // Once while it would still be refused, and once when it isn't.
     for allowed in [false, true] {
         if allowed {
-            stage.allow_all();
+            harness.allow_all();
         }
-        let parked = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-        stage.ask(&parked, Request::Release).await;
-        stage
+        let parked = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+        harness.ask(&parked, Request::Release).await;
+        harness
             .append(
                 &tenants[0],
                 mixed(
@@ -204,71 +204,71 @@ async fn what_is_released_is_published_in_order_and_joins_the_rest() {
             State::Parked => !allowed && parked[0].requested.is_none(),
             _ => false,
         };
-        stage.parked(&tenants[0], state).await;
-        stage.published(&tenants).await;
+        harness.parked(&tenants[0], state).await;
+        harness.published(&tenants).await;
     }
-    stage.append(&tenants[0], mixed(&tenants[0], 600..700)).await;
-    stage.published(&tenants).await;
+    harness.append(&tenants[0], mixed(&tenants[0], 600..700)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    assert_eq!(stage.store.parked(&tenants[0]).await.unwrap()[0].events, 0);
+    harness.assert_accounted(&tenants).await;
+    assert_eq!(harness.store.parked(&tenants[0]).await.unwrap()[0].events, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_discarded_is_never_published_and_its_key_is_free() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = parked(&stage, &tenants).await;
-    let one = stage.store.parked(&tenants[0]).await.unwrap().remove(0);
-    stage.ask(&one, Request::Discard).await;
-    let over = stage.parked(&tenants[0], ended).await.remove(0);
+    let harness = Harness::new(1, &tenants).await;
+    let followers = parked(&harness, &tenants).await;
+    let one = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+    harness.ask(&one, Request::Discard).await;
+    let over = harness.parked(&tenants[0], ended).await.remove(0);
     assert_eq!((over.events, over.reason.as_deref()), (27, Some("a test")));
-    stage.allow_all();
-    stage.append(&tenants[0], mixed(&tenants[0], 400..500)).await;
-    stage.published(&tenants).await;
+    harness.allow_all();
+    harness.append(&tenants[0], mixed(&tenants[0], 400..500)).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
+    harness.assert_accounted(&tenants).await;
     let of_key =
-        stage.kafka.state(|state| state.records.iter().filter(|r| r.key == key("k7")).count());
+        harness.kafka.state(|state| state.records.iter().filter(|r| r.key == key("k7")).count());
     assert_eq!(of_key, 13 + 10, "those of the other topic, and all that came later");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_all_makes_void_what_stays_behind_and_frees_its_key() {
     let tenants = tenants(1);
-    let stage = Stage::new(1, &tenants).await;
-    let followers = parked(&stage, &tenants).await;
-    stage.allow_all();
+    let harness = Harness::new(1, &tenants).await;
+    let followers = parked(&harness, &tenants).await;
+    harness.allow_all();
     let mut drafts = mixed(&tenants[0], 400..450);
     drafts.push(delete_all_of(&tenants[0], LOAN, 450));
     drafts.extend(mixed(&tenants[0], 451..500));
     drafts.push(delete_all_of(&tenants[0], ITEM, 500));
     drafts.extend(mixed(&tenants[0], 501..600));
-    stage.append(&tenants[0], drafts).await;
-    let over = stage.parked(&tenants[0], ended).await.remove(0);
+    harness.append(&tenants[0], drafts).await;
+    let over = harness.parked(&tenants[0], ended).await.remove(0);
     assert_eq!((over.state, over.events), (State::Superseded(position(501)), 34));
-    stage.published(&tenants).await;
+    harness.published(&tenants).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
+    harness.assert_accounted(&tenants).await;
 }
 
 /// A key is parked; then its topic is refused, as these are appended to it, until it is parked with more
 /// events than that.
 pub async fn key_then_topic(
-    stage: &Stage,
+    harness: &Harness,
     tenant: &TenantId,
     drafts: Vec<Draft>,
     more_than: u64,
 ) -> (Followers, Vec<Parked>) {
-    stage.refuse(ITEM, "k7");
-    stage.append(tenant, mixed(tenant, 0..50)).await;
-    let followers = stage.follow();
-    stage.published(std::slice::from_ref(tenant)).await;
-    stage.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
-    stage.append(tenant, drafts).await;
-    stage.published(std::slice::from_ref(tenant)).await;
+    harness.refuse(ITEM, "k7");
+    harness.append(tenant, mixed(tenant, 0..50)).await;
+    let followers = harness.follow();
+    harness.published(std::slice::from_ref(tenant)).await;
+    harness.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
+    harness.append(tenant, drafts).await;
+    harness.published(std::slice::from_ref(tenant)).await;
     let parked = |p: &[Parked]| p.iter().any(|p| p.key.is_none() && p.events > more_than);
-    let parked = stage.parked(tenant, parked).await;
+    let parked = harness.parked(tenant, parked).await;
     assert_eq!(parked.len(), 2, "{parked:#?}");
     (followers, parked)
 }
@@ -285,17 +285,17 @@ pub fn of_key(parked: &[Parked]) -> &Parked {
 
 /// A key is parked, then its topic, which has a DELETE_ALL; the topic is released, and the DELETE_ALL
 /// makes void what the key had before, and nothing that it had after.
-pub async fn topic_over_key(stage: &Stage, tenant: &TenantId) -> Followers {
+pub async fn topic_over_key(harness: &Harness, tenant: &TenantId) -> Followers {
     let mut drafts = mixed(tenant, 50..100);
     drafts.push(delete_all_of(tenant, ITEM, 100));
     drafts.extend(mixed(tenant, 101..150));
-    let (followers, parked) = key_then_topic(stage, tenant, drafts, 40).await;
-    stage.assert_accounted(std::slice::from_ref(tenant)).await;
-    stage.allow_all();
-    stage.ask(whole(&parked), Request::Release).await;
-    stage.parked(tenant, ended).await;
-    stage.append(tenant, mixed(tenant, 150..170)).await;
-    stage.published(std::slice::from_ref(tenant)).await;
+    let (followers, parked) = key_then_topic(harness, tenant, drafts, 40).await;
+    harness.assert_accounted(std::slice::from_ref(tenant)).await;
+    harness.allow_all();
+    harness.ask(whole(&parked), Request::Release).await;
+    harness.parked(tenant, ended).await;
+    harness.append(tenant, mixed(tenant, 150..170)).await;
+    harness.published(std::slice::from_ref(tenant)).await;
     followers
 }
 
@@ -305,27 +305,27 @@ async fn broken(
     of_store: Option<(usize, Fault)>,
 ) -> (usize, usize) {
     let tenants = tenants(1);
-    let mut stage = Stage::new(1, &tenants).await;
-    stage.kafka.state(|state| state.fault = of_kafka);
-    let moody = Arc::new(Moody::broken(stage.store.clone(), of_store));
-    stage.parts.store = moody.clone();
-    let followers = parked_and_released(&stage, &tenants[0]).await;
+    let mut harness = Harness::new(1, &tenants).await;
+    harness.kafka.state(|state| state.fault = of_kafka);
+    let faulty = Arc::new(FaultyStore::with_fault(harness.store.clone(), of_store));
+    harness.parts.store = faulty.clone();
+    let followers = parked_and_released(&harness, &tenants[0]).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    (stage.kafka.state(|state| state.calls), moody.calls())
+    harness.assert_accounted(&tenants).await;
+    (harness.kafka.state(|state| state.calls), faulty.calls())
 }
 
-async fn parked_and_released(stage: &Stage, tenant: &TenantId) -> Followers {
-    let followers = topic_over_key(stage, tenant).await;
-    stage.refuse(LOAN, "k3");
-    stage.append(tenant, mixed(tenant, 170..200)).await;
-    stage.published(std::slice::from_ref(tenant)).await;
+async fn parked_and_released(harness: &Harness, tenant: &TenantId) -> Followers {
+    let followers = topic_over_key(harness, tenant).await;
+    harness.refuse(LOAN, "k3");
+    harness.append(tenant, mixed(tenant, 170..200)).await;
+    harness.published(std::slice::from_ref(tenant)).await;
     let last = |parked: &[Parked]| parked.last().is_some_and(|p| p.is_open() && p.events == 1);
-    let parked = stage.parked(tenant, last).await;
-    stage.allow_all();
-    stage.ask(parked.last().unwrap(), Request::Release).await;
-    stage.parked(tenant, ended).await;
-    let relay = stage.store.load(tenant, &Follower::relay()).await.unwrap().unwrap();
+    let parked = harness.parked(tenant, last).await;
+    harness.allow_all();
+    harness.ask(parked.last().unwrap(), Request::Release).await;
+    harness.parked(tenant, ended).await;
+    let relay = harness.store.load(tenant, &Follower::relay()).await.unwrap().unwrap();
     assert_eq!(relay.position.number(), 200);
     followers
 }

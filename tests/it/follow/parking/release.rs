@@ -6,68 +6,68 @@ use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::store::Batch;
 
 use crate::follow::parking::records::{ITEM, draft, mixed};
-use crate::follow::relay::{Stage, tenants};
+use crate::follow::relay::{Harness, tenants};
 use crate::support::fake_sink::{Fault, at_each_call};
-use crate::support::faulty_store::Moody;
+use crate::support::faulty_store::FaultyStore;
 
 /// A key is released, refused once more, and released in pages of one event, so that it joins without a
 /// page when the last is sent; the page of others that follows has its next event. A call to the store
 /// fails; returns how many were made.
 async fn story_by_ones(fault: (usize, Fault)) -> usize {
     let tenants = tenants(1);
-    let mut stage = Stage::new(1, &tenants).await;
+    let mut harness = Harness::new(1, &tenants).await;
     let tenant = &tenants[0];
-    stage.refuse(ITEM, "k7");
-    stage.append(tenant, mixed(tenant, 0..20)).await;
-    let followers = stage.follow();
+    harness.refuse(ITEM, "k7");
+    harness.append(tenant, mixed(tenant, 0..20)).await;
+    let followers = harness.follow();
     let waits = |parked: &[Parked]| {
         parked.iter().any(|p| p.state == State::Parked && p.requested.is_none() && p.events == 2)
     };
-    let parked = stage.parked(tenant, waits).await.remove(0);
+    let parked = harness.parked(tenant, waits).await.remove(0);
     followers.stop().await;
 
-    stage.ask(&parked, Request::Release).await;
-    let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
-    stage.parts.store = moody.clone();
-    let followers = stage.follow();
-    let parked = stage.parked(tenant, waits).await.remove(0);
+    harness.ask(&parked, Request::Release).await;
+    let faulty = Arc::new(FaultyStore::with_fault(harness.store.clone(), Some(fault)));
+    harness.parts.store = faulty.clone();
+    let followers = harness.follow();
+    let parked = harness.parked(tenant, waits).await.remove(0);
     let others = (20..1_520).map(|id| draft(tenant, ITEM, "k1", id));
     let drafts = others.chain(mixed(tenant, 1_520..1_540)).collect();
-    stage.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
-    stage.allow_all();
-    stage.ask(&parked, Request::Release).await;
-    stage.published(&tenants).await;
-    stage.parked(tenant, |parked| matches!(parked[0].state, State::Resolved(_))).await;
+    harness.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
+    harness.allow_all();
+    harness.ask(&parked, Request::Release).await;
+    harness.published(&tenants).await;
+    harness.parked(tenant, |parked| matches!(parked[0].state, State::Resolved(_))).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    moody.calls()
+    harness.assert_accounted(&tenants).await;
+    faulty.calls()
 }
 
 /// A key is released while pages of its tenant follow one another, and a call to the store fails;
 /// returns how many were made.
 async fn story(fault: (usize, Fault)) -> usize {
     let tenants = tenants(1);
-    let mut stage = Stage::new(1, &tenants).await;
+    let mut harness = Harness::new(1, &tenants).await;
     let tenant = &tenants[0];
-    stage.refuse(ITEM, "k7");
-    stage.append(tenant, mixed(tenant, 0..60)).await;
-    let followers = stage.follow();
+    harness.refuse(ITEM, "k7");
+    harness.append(tenant, mixed(tenant, 0..60)).await;
+    let followers = harness.follow();
     let parked =
-        stage.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
+        harness.parked(tenant, |parked| parked.iter().any(|p| p.events == 4)).await.remove(0);
     followers.stop().await;
 
-    stage.allow_all();
-    stage.ask(&parked, Request::Release).await;
-    stage.append(tenant, mixed(tenant, 60..1_160)).await;
-    let moody = Arc::new(Moody::broken(stage.store.clone(), Some(fault)));
-    stage.parts.store = moody.clone();
-    let followers = stage.follow();
-    stage.published(&tenants).await;
+    harness.allow_all();
+    harness.ask(&parked, Request::Release).await;
+    harness.append(tenant, mixed(tenant, 60..1_160)).await;
+    let faulty = Arc::new(FaultyStore::with_fault(harness.store.clone(), Some(fault)));
+    harness.parts.store = faulty.clone();
+    let followers = harness.follow();
+    harness.published(&tenants).await;
     let joined = |parked: &[Parked]| matches!(parked[0].state, State::Resolved(_));
-    stage.parked(tenant, joined).await;
+    harness.parked(tenant, joined).await;
     followers.stop().await;
-    stage.assert_accounted(&tenants).await;
-    moody.calls()
+    harness.assert_accounted(&tenants).await;
+    faulty.calls()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

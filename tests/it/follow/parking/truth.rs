@@ -13,24 +13,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::parking::records::{ITEM, mixed};
-use crate::follow::relay::{Stage, tenants};
+use crate::follow::relay::{Harness, tenants};
 use crate::support::fake_sink::PATIENCE;
-use crate::support::faulty_store::{Mood, Moody};
+use crate::support::faulty_store::{FaultyStore, Mode};
 
-/// A stage whose followers find no store any more from a call on.
+/// A harness whose followers find no store any more from a call on.
 struct Mortal {
-    stage: Stage,
-    store: Arc<Moody>,
+    harness: Harness,
+    store: Arc<FaultyStore>,
     last: usize,
 }
 
 impl Mortal {
     async fn new(tenants: &[TenantId], last: usize) -> Self {
-        let mut stage = Stage::new(1, tenants).await;
-        let store = Arc::new(Moody::new(stage.store.clone()));
-        store.is(Mood::FailingFrom(last, Error::Unavailable("away".to_owned())));
-        stage.parts.store = store.clone();
-        Self { stage, store, last }
+        let mut harness = Harness::new(1, tenants).await;
+        let store = Arc::new(FaultyStore::new(harness.store.clone()));
+        store.set(Mode::FailingFrom(last, Error::Unavailable("away".to_owned())));
+        harness.parts.store = store.clone();
+        Self { harness, store, last }
     }
 
     fn is_dead(&self) -> bool {
@@ -41,12 +41,12 @@ impl Mortal {
     async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_dead() {
-            let parked = self.stage.store.parked(tenant).await.unwrap();
+            let parked = self.harness.store.parked(tenant).await.unwrap();
             if let Some(parked) = parked.into_iter().find(&wanted) {
                 return Some(parked);
             }
-            assert!(Instant::now() < deadline, "{:?}", self.stage.parts.health.troubles());
-            self.stage.ring().await;
+            assert!(Instant::now() < deadline, "{:?}", self.harness.parts.health.troubles());
+            self.harness.ring().await;
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         None
@@ -54,20 +54,20 @@ impl Mortal {
 
     /// Whatever is told to be published is in Kafka.
     async fn assert_never_early(&self, tenant: &TenantId) {
-        let stage = &self.stage;
-        let pages = Some(stage.parts.pages.subscribe());
-        let published = Published::new(stage.store.clone(), pages, CancellationToken::new());
+        let harness = &self.harness;
+        let pages = Some(harness.parts.pages.subscribe());
+        let published = Published::new(harness.store.clone(), pages, CancellationToken::new());
         let up_to = published.up_to(tenant, Position::START.next()).await.unwrap();
-        let event_counts = stage.store.event_counts().await.unwrap();
+        let event_counts = harness.store.event_counts().await.unwrap();
         let sent: HashSet<_> =
-            stage.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
+            harness.kafka.state(|s| s.records.iter().map(|r| r.event_id).collect());
         assert!(
             event_counts.published <= sent.len() as u64,
             "call {}: {} sent, {event_counts:?}",
             self.last,
             sent.len()
         );
-        for event in stage.log(tenant).await {
+        for event in harness.log(tenant).await {
             let told = up_to.covers(event.log_id, &event.topic, &event.key, event.position);
             let is_sent = sent.contains(&event.event_id);
             assert!(
@@ -84,14 +84,14 @@ impl Mortal {
 async fn story(last: usize) -> bool {
     let tenants = tenants(1);
     let mortal = Mortal::new(&tenants, last).await;
-    let (stage, tenant) = (&mortal.stage, &tenants[0]);
-    stage.refuse(ITEM, "k7");
-    stage.append(tenant, mixed(tenant, 0..60)).await;
-    let followers = stage.follow();
+    let (harness, tenant) = (&mortal.harness, &tenants[0]);
+    harness.refuse(ITEM, "k7");
+    harness.append(tenant, mixed(tenant, 0..60)).await;
+    let followers = harness.follow();
     if let Some(parked) = mortal.parked(tenant, |parked| parked.events == 4).await {
-        stage.append(tenant, mixed(tenant, 60..70)).await;
-        stage.allow_all();
-        stage.ask(&parked, Request::Release).await;
+        harness.append(tenant, mixed(tenant, 60..70)).await;
+        harness.allow_all();
+        harness.ask(&parked, Request::Release).await;
         mortal.parked(tenant, |parked| matches!(parked.state, State::Resolved(_))).await;
     }
     followers.stop().await;

@@ -7,7 +7,7 @@ use event_gateway::intake::{Config, Error, GroupCommit, Wake};
 use event_gateway::store::{self, Batch};
 
 use crate::support::drafts::{create_in, key};
-use crate::support::store_fixture::{Choke, Stage, college, diku};
+use crate::support::store_fixture::{Choke, OpenStore, college, diku};
 
 /// How many batches are posted at once, of two tenants by turns.
 const BATCHES: u128 = 60;
@@ -15,10 +15,10 @@ const BATCHES: u128 = 60;
 const CHOKES: [u128; 4] = [7, 8, 21, 50];
 
 pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
-    let stage = Stage::<B>::new().await;
-    stage.bench.choke().await;
+    let opened = OpenStore::<B>::new().await;
+    opened.fixture.choke().await;
     let (intake, writers) =
-        GroupCommit::start(&Config::default(), &stage.store, &(Arc::new(|_| {}) as Wake));
+        GroupCommit::start(&Config::default(), &opened.store, &(Arc::new(|_| {}) as Wake));
     let intake = Arc::new(intake);
     let submitted: Vec<_> = (1..=BATCHES)
         .map(|id| {
@@ -41,6 +41,6 @@ pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {
     }
     drop(intake);
     writers.finish().await;
-    let logs = [stage.log(&diku()).await, stage.log(&college()).await];
+    let logs = [opened.log(&diku()).await, opened.log(&college()).await];
     assert_eq!(logs.map(|log| log.len()), [30 - 2, 30 - 2]);
 }

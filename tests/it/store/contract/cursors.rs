@@ -8,7 +8,9 @@ use event_gateway::store::{Lease, LeaseCheck, Moved};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::event_id;
-use crate::support::store_fixture::{Bench, LANES, Stage, college, diku, log_id, position, tenant};
+use crate::support::store_fixture::{
+    LANES, OpenStore, StoreFixture, college, diku, log_id, position, tenant,
+};
 
 fn at(number: u64) -> Cursor {
     Cursor { log_id: log_id(1), position: position(number), event_id: event_id(number.into()) }
@@ -18,8 +20,8 @@ fn search() -> Follower {
     Follower::parse("cg.search").unwrap()
 }
 
-pub async fn a_cursor_moves_only_from_where_it_was_seen<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_cursor_moves_only_from_where_it_was_seen<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let advance =
         async |seen: Cursor, to| store.advance(&diku(), &search(), Some(&seen), &to).await.unwrap();
     assert_eq!(advance(at(1), at(2)).await, Moved::Stale(None));
@@ -40,8 +42,8 @@ pub async fn a_cursor_moves_only_from_where_it_was_seen<B: Bench>() {
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(3)));
 }
 
-pub async fn a_first_cursor_is_set_only_where_none_stands<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_first_cursor_is_set_only_where_none_stands<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     assert_eq!(store.advance(&diku(), &search(), None, &at(1)).await.unwrap(), Moved::Moved);
     let again = store.advance(&diku(), &search(), None, &at(2)).await.unwrap();
     assert_eq!(again, Moved::Stale(Some(at(1))));
@@ -53,8 +55,8 @@ pub async fn a_first_cursor_is_set_only_where_none_stands<B: Bench>() {
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(1)));
 }
 
-pub async fn of_many_who_move_a_cursor_one_wins<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn of_many_who_move_a_cursor_one_wins<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let mut seen = None;
     for round in 1..=20_u64 {
         let mut racers = JoinSet::new();
@@ -83,8 +85,8 @@ fn of_term(term: u64) -> Lease {
     Lease { lane: Lane::new(0), term }
 }
 
-pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_checkpoint_stands_whatever_stood_there<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let relay = Follower::relay();
     let checkpoint =
         async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
@@ -96,8 +98,8 @@ pub async fn a_checkpoint_stands_whatever_stood_there<B: Bench>() {
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
 }
 
-pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let relay = Follower::relay();
     let checkpoint = async |term, cursors: &[_]| {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
@@ -113,8 +115,8 @@ pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: Bench>() {
     assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(3)));
 }
 
-pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let relay = Follower::relay();
     for number in 0..7 {
         store.enable_if_new(&tenant(&format!("t{number}")), log_id(10 + number)).await.unwrap();
@@ -138,9 +140,9 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: Bench>() 
     assert_eq!(found, 2);
 }
 
-pub async fn cursors_survive_reopening<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.store.advance(&diku(), &search(), None, &at(4)).await.unwrap();
-    let stage = stage.reopen().await;
-    assert_eq!(stage.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
+pub async fn cursors_survive_reopening<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.store.advance(&diku(), &search(), None, &at(4)).await.unwrap();
+    let opened = opened.reopen().await;
+    assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
 }

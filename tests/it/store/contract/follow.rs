@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, create_in};
 use crate::support::store_fixture::{
-    Bench, LANES, Stage, all, college, diku, log_id, receipts, tenant,
+    LANES, OpenStore, StoreFixture, all, college, diku, log_id, receipts, tenant,
 };
 
 const WRITERS: u128 = 4;
@@ -49,15 +49,15 @@ fn writers(store: &Arc<dyn Store>, tenants: &[TenantId], load: Load) -> JoinSet<
     writers
 }
 
-pub async fn a_reader_never_misses_a_commit<B: Bench>() {
-    let stage = Stage::<B>::new().await;
+pub async fn a_reader_never_misses_a_commit<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
     let load = Load { appends: 125, events: 100 };
     let scan = Scan { rows_max: 1_000, ..all() };
-    let mut writers = writers(&stage.store, &[diku()], load);
+    let mut writers = writers(&opened.store, &[diku()], load);
     let (mut seen, mut after) = (0, Position::START);
     while seen < load.total() {
         let done = writers.is_empty();
-        let page = stage.read(&diku(), after, &scan).await;
+        let page = opened.read(&diku(), after, &scan).await;
         assert!(!done || !page.events.is_empty(), "all is written, but not all was read: {seen}");
         let positions: Vec<_> = page.events.iter().map(|event| event.position.number()).collect();
         assert!(
@@ -69,7 +69,7 @@ pub async fn a_reader_never_misses_a_commit<B: Bench>() {
         assert_eq!(after.number(), seen);
         finished(&mut writers);
     }
-    assert!(!stage.read(&diku(), after, &all()).await.more);
+    assert!(!opened.read(&diku(), after, &all()).await.more);
 }
 
 /// Fails if one of the writers that have ended has failed.
@@ -79,15 +79,15 @@ fn finished(writers: &mut JoinSet<()>) {
     }
 }
 
-pub async fn a_change_is_never_missed<B: Bench>() {
-    let stage = Stage::<B>::new().await;
+pub async fn a_change_is_never_missed<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
     let mut tenants = vec![diku(), college()];
     for number in 0..5 {
         tenants.push(tenant(&format!("t{number}")));
-        stage.store.enable_if_new(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
+        opened.store.enable_if_new(&tenants[tenants.len() - 1], log_id(10 + number)).await.unwrap();
     }
     let load = Load { appends: 250, events: 2 };
-    let mut writers = writers(&stage.store, &tenants, load);
+    let mut writers = writers(&opened.store, &tenants, load);
     let mut tokens = vec![ChangeToken::START; LANES.into()];
     let mut known = BTreeMap::new();
     let sum =
@@ -97,14 +97,14 @@ pub async fn a_change_is_never_missed<B: Bench>() {
         let before = sum(&known);
         for lane in Lane::all(LANES) {
             let changed =
-                stage.store.changed_since(lane, tokens[usize::from(lane.number())]).await.unwrap();
+                opened.store.changed_since(lane, tokens[usize::from(lane.number())]).await.unwrap();
             tokens[usize::from(lane.number())] = changed.token;
             known.extend(changed.heads.into_iter().map(|head| (head.tenant, head.position)));
         }
         assert!(!done || sum(&known) > before, "all is written, but not all was told: {known:?}");
         finished(&mut writers);
     }
-    let heads = stage.store.list().await.unwrap().into_iter().map(|e| (e.tenant, e.head));
+    let heads = opened.store.list().await.unwrap().into_iter().map(|e| (e.tenant, e.head));
     assert!(heads.eq(known));
 }
 
@@ -126,24 +126,24 @@ async fn settled(store: &Arc<dyn Store>, lane: Lane, mut told: Changed) -> Chang
     panic!("named again and again: {told:?}");
 }
 
-pub async fn only_what_changed_in_the_lane_is_named<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let enabled = stage.store.list().await.unwrap();
+pub async fn only_what_changed_in_the_lane_is_named<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let enabled = opened.store.list().await.unwrap();
     let lane = |id| enabled.iter().find(|e| e.tenant == id).unwrap().lane;
     let (ours, theirs) = (lane(diku()), lane(college()));
     assert_ne!(ours, theirs);
-    let none = stage.store.changed_since(ours, ChangeToken::START).await.unwrap();
+    let none = opened.store.changed_since(ours, ChangeToken::START).await.unwrap();
     assert!(none.heads.is_empty());
-    stage.post(&[create(1), create(2)]).await;
-    let changed = stage.store.changed_since(ours, none.token).await.unwrap();
+    opened.post(&[create(1), create(2)]).await;
+    let changed = opened.store.changed_since(ours, none.token).await.unwrap();
     let told: Vec<_> =
         changed.heads.iter().map(|h| (h.tenant.clone(), h.log_id, h.position.number())).collect();
     assert_eq!(told, [(diku(), log_id(1), 2)]);
-    assert!(stage.store.changed_since(theirs, ChangeToken::START).await.unwrap().heads.is_empty());
-    stage.post(&[create(1)]).await;
-    let stage = stage.reopen().await;
-    let again = settled(&stage.store, ours, changed).await;
-    stage.post(&[create(3)]).await;
-    assert_eq!(stage.store.changed_since(ours, again.token).await.unwrap().heads.len(), 1);
-    assert_eq!(stage.store.changed_since(ours, ChangeToken::START).await.unwrap().heads.len(), 1);
+    assert!(opened.store.changed_since(theirs, ChangeToken::START).await.unwrap().heads.is_empty());
+    opened.post(&[create(1)]).await;
+    let opened = opened.reopen().await;
+    let again = settled(&opened.store, ours, changed).await;
+    opened.post(&[create(3)]).await;
+    assert_eq!(opened.store.changed_since(ours, again.token).await.unwrap().heads.len(), 1);
+    assert_eq!(opened.store.changed_since(ours, ChangeToken::START).await.unwrap().heads.len(), 1);
 }

@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 
 use super::parking::parked;
 use crate::support::drafts::{create, event_id};
-use crate::support::store_fixture::{Bench, LANES, Stage, diku, log_id, position, tenant};
+use crate::support::store_fixture::{
+    LANES, OpenStore, StoreFixture, diku, log_id, position, tenant,
+};
 
 const LANE: Lane = Lane::new(1);
 /// Long enough that a slow machine doesn't outlast it in a few calls.
@@ -26,17 +28,17 @@ async fn renew(store: &Arc<dyn Store>, lease: &Lease) -> LeaseCheck {
     store.renew(lease, TTL).await.unwrap()
 }
 
-pub async fn a_held_lane_is_taken_by_nobody_else<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_held_lane_is_taken_by_nobody_else<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     assert_eq!(take(&store, "one").await.unwrap().lane, LANE);
     assert_eq!(take(&store, "two").await, None);
     assert!(store.acquire(Lane::new(2), "two", TTL).await.unwrap().is_some());
 }
 
-pub async fn a_lease_that_ran_out_is_taken<B: Bench>() {
-    let Stage { store, bench } = Stage::<B>::new().await;
+pub async fn a_lease_that_ran_out_is_taken<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let old = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
-    bench.elapse(SHORT).await;
+    fixture.elapse(SHORT).await;
     let new = take(&store, "two").await.unwrap();
     assert!(new.term > old.term);
     assert_eq!(renew(&store, &old).await, LeaseCheck::Lost);
@@ -45,26 +47,26 @@ pub async fn a_lease_that_ran_out_is_taken<B: Bench>() {
     assert_eq!(renew(&store, &new).await, LeaseCheck::Held);
 }
 
-pub async fn a_renewed_lease_holds_longer<B: Bench>() {
-    let Stage { store, bench } = Stage::<B>::new().await;
+pub async fn a_renewed_lease_holds_longer<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let lease = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
     assert_eq!(renew(&store, &lease).await, LeaseCheck::Held);
-    bench.elapse(SHORT).await;
+    fixture.elapse(SHORT).await;
     assert_eq!(take(&store, "two").await, None);
-    bench.elapse(LONG).await;
+    fixture.elapse(LONG).await;
     assert!(take(&store, "two").await.is_some());
 }
 
-pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_taken<B: Bench>() {
-    let Stage { store, bench } = Stage::<B>::new().await;
+pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_taken<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let lease = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
-    bench.elapse(SHORT).await;
+    fixture.elapse(SHORT).await;
     assert_eq!(renew(&store, &lease).await, LeaseCheck::Held);
     assert_eq!(take(&store, "two").await, None);
 }
 
-pub async fn a_released_lane_is_free_at_once<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_released_lane_is_free_at_once<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let old = take(&store, "one").await.unwrap();
     store.release(&old).await.unwrap();
     assert_eq!(renew(&store, &old).await, LeaseCheck::Lost);
@@ -72,8 +74,8 @@ pub async fn a_released_lane_is_free_at_once<B: Bench>() {
     assert!(new.term > old.term);
 }
 
-pub async fn whoever_holds_a_lane_may_take_it_again<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn whoever_holds_a_lane_may_take_it_again<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let old = take(&store, "one").await.unwrap();
     let new = take(&store, "one").await.unwrap();
     assert!(new.term > old.term);
@@ -81,8 +83,8 @@ pub async fn whoever_holds_a_lane_may_take_it_again<B: Bench>() {
     assert_eq!(renew(&store, &new).await, LeaseCheck::Held);
 }
 
-pub async fn epochs_rise_with_every_taking<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn epochs_rise_with_every_taking<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let mut last = 0;
     for by in ["one", "one", "two", "one", "two"] {
         let lease = take(&store, by).await.unwrap();
@@ -98,8 +100,8 @@ pub async fn epochs_rise_with_every_taking<B: Bench>() {
     }
 }
 
-pub async fn of_many_who_take_a_lane_one_gets_it<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn of_many_who_take_a_lane_one_gets_it<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let mut racers = JoinSet::new();
     for racer in 0..8 {
         let store = Arc::clone(&store);
@@ -109,8 +111,8 @@ pub async fn of_many_who_take_a_lane_one_gets_it<B: Bench>() {
     assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
 }
 
-pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
-    let Stage { store, bench } = Stage::<B>::new().await;
+pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let members = store.members().await.unwrap();
     assert!(members.replicas.is_empty(), "{members:?}");
     assert!(members.lanes.iter().map(|lease| lease.lane).eq(Lane::all(LANES)), "{members:?}");
@@ -122,7 +124,7 @@ pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
     store.heartbeat("three", "run", SHORT).await.unwrap();
     let (held, ran_out) = (take(&store, "one").await.unwrap(), Lane::new(2));
     store.acquire(ran_out, "two", SHORT).await.unwrap().unwrap();
-    bench.elapse(SHORT).await;
+    fixture.elapse(SHORT).await;
     let members = store.members().await.unwrap();
     assert_eq!(members.replicas, ["one", "two"]);
     let holders: Vec<_> = members.lanes.iter().map(|lease| lease.holder.as_deref()).collect();
@@ -135,15 +137,15 @@ pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: Bench>() {
     assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
 }
 
-pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
-    let Stage { store, bench } = Stage::<B>::new().await;
+pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let (held, far) = (take(&store, "tool").await.unwrap(), [(diku(), Lane::new(4))]);
     let refused = |resized| assert!(matches!(resized, Err(Error::Refused(_))), "{resized:?}");
     refused(store.resize("tool", 5, &far).await);
     store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
     store.acquire(Lane::new(2), "one", SHORT).await.unwrap().unwrap();
     refused(store.resize("tool", 5, &far).await);
-    bench.elapse(SHORT).await;
+    fixture.elapse(SHORT).await;
     store.acquire(Lane::new(2), "tool", TTL).await.unwrap().unwrap();
     store.heartbeat("one", "run", TTL).await.unwrap();
     refused(store.resize("tool", 5, &far).await);
@@ -167,10 +169,10 @@ pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: Bench>() {
     assert_eq!(store.list().await.unwrap()[2].lane, Lane::new(0));
 }
 
-pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1)]).await;
-    let store = &stage.store;
+pub async fn who_is_moved_to_another_lane_is_found_there<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1)]).await;
+    let store = &opened.store;
     let lease = store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
     store.park(&lease, &[parked(&diku(), 1)]).await.unwrap();
     for lane in Lane::all(LANES) {
@@ -183,15 +185,15 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: Bench>() {
         assert_eq!(heads.iter().filter(|head| head.tenant == diku()).count(), there, "{lane}");
         assert_eq!(store.parked_lane(lane).await.unwrap().len(), there, "{lane}");
     }
-    let outcome = &stage.append(&[&[create(2)]]).await[0];
+    let outcome = &opened.append(&[&[create(2)]]).await[0];
     assert!(
         matches!(outcome, Outcome::Appended { lane, .. } if *lane == Lane::new(2)),
         "{outcome:?}"
     );
 }
 
-pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let held = store.acquire(Lane::new(0), "one", TTL).await.unwrap().unwrap();
     let seized = store.seize(Lane::new(0), "two", TTL).await.unwrap();
     assert!(seized.term > held.term);
@@ -208,8 +210,8 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: Bench>() {
 }
 
 /// As after a backup of the leases alone came back.
-pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let enabled = store.list().await.unwrap().remove(0);
     let cursor = Cursor { log_id: enabled.log_id, position: position(1), event_id: event_id(1) };
     let former = Lease { lane: enabled.lane, term: 900 };

@@ -1,4 +1,4 @@
-//! MongoDB's bench, and what MongoDB promises besides the contract.
+//! MongoDB's fixture, and what MongoDB promises besides the contract.
 
 mod cut;
 mod faults;
@@ -19,7 +19,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Access, Batch, Config, Error, MongodbConfig, Outcome, Store, open};
 
 use crate::support::services::mongodb::{database, url};
-use crate::support::store_fixture::{Bench, Choke, Fast, LANES, all, log_id};
+use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, all, log_id};
 use crash::mongodb::client;
 use mongodb::bson::{Document, doc};
 
@@ -29,7 +29,7 @@ pub struct OwnDatabase {
     database: String,
 }
 
-impl Bench for OwnDatabase {
+impl StoreFixture for OwnDatabase {
     async fn new() -> Self {
         Self { url: url(), database: database() }
     }
@@ -78,7 +78,7 @@ async fn open_at(url: &str, database: &str) -> Result<Arc<dyn Store>, Error> {
 }
 
 /// An open store with the lanes set and these tenants enabled.
-async fn stage(url: &str, database: &str, tenants: &[TenantId]) -> Arc<dyn Store> {
+async fn open_store(url: &str, database: &str, tenants: &[TenantId]) -> Arc<dyn Store> {
     let store = open_at(url, database).await.unwrap();
     store.lanes(LANES).await.unwrap();
     for (number, tenant) in (1..).zip(tenants) {

@@ -10,7 +10,7 @@ use event_gateway::domain::time::Time;
 use event_gateway::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, event_id, key, topic};
-use crate::support::store_fixture::{Bench, Stage, college, diku, log_id, position};
+use crate::support::store_fixture::{OpenStore, StoreFixture, college, diku, log_id, position};
 
 const TTL: Duration = Duration::from_secs(5);
 
@@ -35,28 +35,28 @@ pub fn parked(tenant: &TenantId, at: u64) -> Parked {
     }
 }
 
-async fn hold<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Lease {
+async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
     let enabled =
-        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
-    stage.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
+        opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
+    opened.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
 }
 
 /// All but the time, which is the store's.
-async fn found<B: Bench>(stage: &Stage<B>, tenant: &TenantId) -> Vec<Parked> {
-    let found = stage.store.parked(tenant).await.unwrap();
+async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Parked> {
+    let found = opened.store.parked(tenant).await.unwrap();
     assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
     found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
 }
 
-pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let lease = hold(&stage, &diku()).await;
+pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let lease = hold(&opened, &diku()).await;
     let whole = Parked { key: None, ..parked(&diku(), 2) };
     let both = [parked(&diku(), 7), whole.clone()];
-    assert_eq!(stage.store.park(&lease, &both).await.unwrap(), LeaseCheck::Held);
-    assert_eq!(found(&stage, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
-    assert!(found(&stage, &college()).await.is_empty());
-    let time = stage.store.parked(&diku()).await.unwrap()[0].time;
+    assert_eq!(opened.store.park(&lease, &both).await.unwrap(), LeaseCheck::Held);
+    assert_eq!(found(&opened, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
+    assert!(found(&opened, &college()).await.is_empty());
+    let time = opened.store.parked(&diku()).await.unwrap()[0].time;
     let ends = [State::Releasing, State::Resolved(position(9)), State::Superseded(position(9))];
     for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
         let later = Parked {
@@ -68,20 +68,20 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: Bench>() {
             ledger: 2,
             ..whole.clone()
         };
-        stage.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
-        assert_eq!(found(&stage, &diku()).await, [later, parked(&diku(), 7)]);
+        opened.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
+        assert_eq!(found(&opened, &diku()).await, [later, parked(&diku(), 7)]);
     }
-    assert_eq!(stage.store.parked(&diku()).await.unwrap()[0].time, time);
-    let stage = stage.reopen().await;
-    assert_eq!(found(&stage, &diku()).await.len(), 2);
+    assert_eq!(opened.store.parked(&diku()).await.unwrap()[0].time, time);
+    let opened = opened.reopen().await;
+    assert_eq!(found(&opened, &diku()).await.len(), 2);
 }
 
 /// Each row is written before the cursor passes it: never is more than one row ahead, nor any behind.
-pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() {
+pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixture>() {
     const ROWS: u64 = 300;
-    let stage = Stage::<B>::new().await;
-    let lease = hold(&stage, &diku()).await;
-    let store = stage.store.clone();
+    let opened = OpenStore::<B>::new().await;
+    let lease = hold(&opened, &diku()).await;
+    let store = opened.store.clone();
     let writing = tokio::spawn(async move {
         for at in 1..=ROWS {
             store.park(&lease, &[parked(&diku(), at)]).await.unwrap();
@@ -92,7 +92,7 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() 
     });
     let (mut last, mut seen) = (0, 0);
     while last < ROWS {
-        let (cursor, parked) = stage.store.relayed(&diku(), position(1)).await.unwrap();
+        let (cursor, parked) = opened.store.relayed(&diku(), position(1)).await.unwrap();
         let (at, rows) = (cursor.map_or(0, |cursor| cursor.position.number()), parked.len() as u64);
         // Before the cursor has come to the first position nothing is told of what is parked.
         assert!(at == 0 || (at..=at + 1).contains(&rows), "{rows} rows, cursor {at}");
@@ -101,7 +101,7 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() 
         last = at;
         assert!(
             at < ROWS
-                || stage.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty()
+                || opened.store.relayed(&diku(), position(ROWS + 1)).await.unwrap().1.is_empty()
         );
         tokio::task::yield_now().await;
     }
@@ -109,102 +109,102 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: Bench>() 
     writing.await.unwrap();
 }
 
-pub async fn nobody_parks_whose_lane_was_taken<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let old = hold(&stage, &diku()).await;
-    let new = hold(&stage, &diku()).await;
-    assert_eq!(stage.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), LeaseCheck::Lost);
-    assert!(found(&stage, &diku()).await.is_empty());
-    stage.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
+pub async fn nobody_parks_whose_lane_was_taken<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let old = hold(&opened, &diku()).await;
+    let new = hold(&opened, &diku()).await;
+    assert_eq!(opened.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), LeaseCheck::Lost);
+    assert!(found(&opened, &diku()).await.is_empty());
+    opened.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
     let zombie = Parked { state: State::Resolved(position(8)), ..parked(&diku(), 7) };
-    assert_eq!(stage.store.park(&old, &[zombie]).await.unwrap(), LeaseCheck::Lost);
-    assert_eq!(found(&stage, &diku()).await, [parked(&diku(), 7)]);
-    stage.store.release(&new).await.unwrap();
-    assert_eq!(stage.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), LeaseCheck::Lost);
-    assert_eq!(stage.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(opened.store.park(&old, &[zombie]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(found(&opened, &diku()).await, [parked(&diku(), 7)]);
+    opened.store.release(&new).await.unwrap();
+    assert_eq!(opened.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(opened.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
 }
 
-pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
     assert_ne!(ours.lane, theirs.lane);
-    assert!(stage.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
+    assert!(opened.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
     let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
     let former =
         Parked { state: State::Resolved(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
-    stage.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
-    stage.store.park(&ours, &[over]).await.unwrap();
-    stage
+    opened.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
+    opened.store.park(&ours, &[over]).await.unwrap();
+    opened
         .store
         .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
         .await
         .unwrap();
-    let mut told = stage.store.parking_ledgers(ours.lane).await.unwrap();
+    let mut told = opened.store.parking_ledgers(ours.lane).await.unwrap();
     told.sort_unstable();
     let ledger =
         |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
     assert_eq!(told, [ledger(diku(), 1, 2, 1), ledger(diku(), 7, 1, 0)]);
-    let told = stage.store.parking_ledgers(theirs.lane).await.unwrap();
+    let told = opened.store.parking_ledgers(theirs.lane).await.unwrap();
     assert_eq!(told, [ledger(college(), 2, 1, 1)]);
 }
 
-pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let lease = hold(&stage, &diku()).await;
+pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let lease = hold(&opened, &diku()).await;
     let numbered = |at, ledger| Parked { ledger, ..parked(&diku(), at) };
-    let park = async |rows: &[Parked]| stage.store.park(&lease, rows).await;
+    let park = async |rows: &[Parked]| opened.store.park(&lease, rows).await;
     let lacks = |error: Error| error.to_string().contains("tenant `diku` has");
     assert!(lacks(park(&[numbered(3, 2)]).await.unwrap_err()));
     park(&[numbered(3, 1)]).await.unwrap();
     // What is only counted is written under the number that it has.
     park(&[Parked { events: 9, ..numbered(3, 1) }]).await.unwrap();
     assert!(lacks(park(&[numbered(5, 1), numbered(7, 3)]).await.unwrap_err()));
-    assert_eq!(found(&stage, &diku()).await.len(), 1, "all or none");
+    assert_eq!(found(&opened, &diku()).await.len(), 1, "all or none");
     park(&[numbered(7, 2)]).await.unwrap();
     park(&[numbered(9, 3)]).await.unwrap();
     let of_former = Parked { log_id: log_id(7), ..numbered(11, 2) };
     assert!(lacks(park(&[of_former]).await.unwrap_err()), "each log has numbers of its own");
 }
 
-pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let (lease, one) = (hold(&stage, &diku()).await, parked(&diku(), 7));
+pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (lease, one) = (hold(&opened, &diku()).await, parked(&diku(), 7));
     let ask = async |asked, reason| {
-        stage.store.request(&diku(), one.event_id, asked, reason).await.unwrap()
+        opened.store.request(&diku(), one.event_id, asked, reason).await.unwrap()
     };
     assert!(!ask(Request::Release, None).await);
-    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
-    assert!(!stage.store.request(&college(), one.event_id, Request::Release, None).await.unwrap());
+    opened.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert!(!opened.store.request(&college(), one.event_id, Request::Release, None).await.unwrap());
     assert!(ask(Request::Discard, Some("it's \"test\" data")).await);
     assert!(!ask(Request::Release, None).await, "something is asked already");
     let counted = Parked { events: 4, counted_to: position(12), ..one.clone() };
-    stage.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
-    let found_one = found(&stage, &diku()).await.remove(0);
+    opened.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
+    let found_one = found(&opened, &diku()).await.remove(0);
     assert_eq!((found_one.requested, found_one.events), (Some(Request::Discard), 4));
     assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
     let begun = Parked { state: State::Releasing, ..one.clone() };
-    stage.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
-    assert_eq!(found(&stage, &diku()).await[0].requested, None);
+    opened.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
+    assert_eq!(found(&opened, &diku()).await[0].requested, None);
     assert!(!ask(Request::Release, None).await, "it is being released");
-    stage.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
-    assert_eq!(found(&stage, &diku()).await[0].requested, None);
+    opened.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    assert_eq!(found(&opened, &diku()).await[0].requested, None);
     assert!(ask(Request::Release, None).await);
-    assert_eq!(found(&stage, &diku()).await[0].requested, Some(Request::Release));
+    assert_eq!(found(&opened, &diku()).await[0].requested, Some(Request::Release));
 }
 
-pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let (ours, theirs) = (hold(&stage, &diku()).await, hold(&stage, &college()).await);
+pub async fn a_lane_s_parked_are_those_that_are_not_over<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
     let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
     let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
-    stage.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
-    stage
+    opened.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
+    opened
         .store
         .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
         .await
         .unwrap();
     let positions = async |lane: Lane| {
-        let found = stage.store.parked_lane(lane).await.unwrap();
+        let found = opened.store.parked_lane(lane).await.unwrap();
         found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()
     };
     assert_eq!(positions(ours.lane).await, [5, 7]);
@@ -212,13 +212,13 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: Bench>() {
     assert!(positions(Lane::new(2)).await.is_empty());
 }
 
-pub async fn the_tally_accounts_for_every_event<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    assert_eq!(stage.store.event_counts().await.unwrap(), EventCounts::default());
-    stage.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
-    stage.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
-    stage.bench.elapse(Duration::from_millis(20)).await;
-    let event_counts = stage.store.event_counts().await.unwrap();
+pub async fn the_tally_accounts_for_every_event<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    assert_eq!(opened.store.event_counts().await.unwrap(), EventCounts::default());
+    opened.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
+    opened.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    opened.fixture.elapse(Duration::from_millis(20)).await;
+    let event_counts = opened.store.event_counts().await.unwrap();
     assert_eq!((event_counts.head, event_counts.pending, event_counts.published), (25, 25, 0));
     assert!(event_counts.oldest_pending >= Duration::from_millis(20), "{event_counts:?}");
     let at = |number: u64, log: u128| Cursor {
@@ -226,17 +226,19 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
         position: position(number),
         event_id: event_id(number.into()),
     };
-    let lease = hold(&stage, &diku()).await;
+    let lease = hold(&opened, &diku()).await;
     // Of another life of the log, a cursor tells nothing.
     let passed = [(diku(), at(15, 1)), (college(), at(5, 9))];
-    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
+    opened.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let over = |state, at| Parked { state, ..parked(&diku(), at) };
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
     let joined = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
-    stage.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
-    let event_counts =
-        EventCounts { oldest_pending: Duration::ZERO, ..stage.store.event_counts().await.unwrap() };
+    opened.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
+    let event_counts = EventCounts {
+        oldest_pending: Duration::ZERO,
+        ..opened.store.event_counts().await.unwrap()
+    };
     let expected = EventCounts {
         head: 25,
         published: 9,
@@ -249,8 +251,8 @@ pub async fn the_tally_accounts_for_every_event<B: Bench>() {
     };
     assert_eq!(event_counts, expected);
     let passed = [(diku(), at(20, 1)), (college(), at(5, 2))];
-    stage.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
-    let event_counts = stage.store.event_counts().await.unwrap();
+    opened.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
+    let event_counts = opened.store.event_counts().await.unwrap();
     assert_eq!(
         (event_counts.published, event_counts.pending, event_counts.oldest_pending),
         (19, 0, Duration::ZERO)

@@ -1,4 +1,4 @@
-//! PostgreSQL's bench, and what PostgreSQL promises besides the contract.
+//! PostgreSQL's fixture, and what PostgreSQL promises besides the contract.
 
 mod dropped;
 mod faults;
@@ -18,7 +18,7 @@ use event_gateway::store::{Access, Config, Error, PostgresConfig, Store, open};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Bench, Choke, Fast};
+use crate::support::store_fixture::{Choke, Fast, StoreFixture};
 
 /// A schema of its own, on the shared server or on a private one.
 pub struct Schema {
@@ -49,7 +49,7 @@ async fn open_as(config: PostgresConfig) -> Result<Arc<dyn Store>, Error> {
     open(&Config::Postgres(config), Access::Serve, Arc::new(System)).await
 }
 
-impl Bench for Schema {
+impl StoreFixture for Schema {
     async fn new() -> Self {
         Self::on(postgres::url())
     }

@@ -13,20 +13,22 @@ use event_gateway::store::{Scan, Slice, Start};
 use crate::support::drafts::{
     create, create_in, created, delete_all, deleted, event_id, headers, key, origin, topic, updated,
 };
-use crate::support::store_fixture::{Bench, Stage, all, college, diku, log_id, position, tenant};
+use crate::support::store_fixture::{
+    OpenStore, StoreFixture, all, college, diku, log_id, position, tenant,
+};
 
 const TOPICS: [&str; 3] =
     ["folio.diku.inventory.item", "folio.diku.inventory.instance", "folio.diku.users.user"];
 
 /// A log of many kinds of events, in ten commits with time between them.
-async fn varied<B: Bench>() -> Stage<B> {
-    let stage = Stage::<B>::new().await;
+async fn varied<B: StoreFixture>() -> OpenStore<B> {
+    let opened = OpenStore::<B>::new().await;
     for commit in 0..10_u32 {
         let drafts: Vec<_> = (commit * 7..commit * 7 + 7).map(variety).collect();
-        stage.post(&drafts).await;
-        stage.bench.elapse(Duration::from_millis(10)).await;
+        opened.post(&drafts).await;
+        opened.fixture.elapse(Duration::from_millis(10)).await;
     }
-    stage
+    opened
 }
 
 fn variety(number: u32) -> Draft {
@@ -77,10 +79,10 @@ fn filters() -> Vec<Filter> {
 }
 
 /// Reads page by page to the end; checks what holds of every page.
-async fn pages<B: Bench>(stage: &Stage<B>, scan: &Scan) -> Vec<Slice> {
+async fn pages<B: StoreFixture>(opened: &OpenStore<B>, scan: &Scan) -> Vec<Slice> {
     let (mut pages, mut after) = (Vec::new(), Position::START);
     loop {
-        let page = stage.read(&diku(), after, scan).await;
+        let page = opened.read(&diku(), after, scan).await;
         assert!(page.events.len() <= scan.events_each_max.min(scan.events_max));
         let bytes: usize = page.events.iter().map(|event| event.payload.len()).sum();
         assert!(bytes <= scan.bytes_max || page.events.len() == 1);
@@ -97,34 +99,34 @@ fn events(pages: &[Slice]) -> Vec<Envelope> {
     pages.iter().flat_map(|page| page.events.clone()).collect()
 }
 
-pub async fn a_log_is_read_page_by_page<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&(1..=5).map(create).collect::<Vec<_>>()).await;
+pub async fn a_log_is_read_page_by_page<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&(1..=5).map(create).collect::<Vec<_>>()).await;
     let scan = Scan { events_each_max: 2, ..all() };
-    let pages = pages(&stage, &scan).await;
+    let pages = pages(&opened, &scan).await;
     let told: Vec<_> = pages.iter().map(|p| (p.events.len(), p.scanned.number(), p.more)).collect();
     assert_eq!(told, [(2, 2, true), (2, 4, true), (1, 5, false)]);
-    let page = stage.read(&diku(), position(3), &scan).await;
+    let page = opened.read(&diku(), position(3), &scan).await;
     assert!(page.events.iter().map(|e| e.event_id).eq([4, 5].map(event_id)));
     assert!(!page.more);
 }
 
-pub async fn every_filter_gives_what_a_look_at_every_event_gives<B: Bench>() {
-    let stage = varied::<B>().await;
-    let log = stage.log(&diku()).await;
+pub async fn every_filter_gives_what_a_look_at_every_event_gives<B: StoreFixture>() {
+    let opened = varied::<B>().await;
+    let log = opened.log(&diku()).await;
     assert_eq!(log.len(), 70);
     for filter in filters() {
         let wanted: Vec<_> = log.iter().filter(|event| filter.matches(event)).cloned().collect();
         let page =
-            stage.read(&diku(), Position::START, &Scan { filter: filter.clone(), ..all() }).await;
+            opened.read(&diku(), Position::START, &Scan { filter: filter.clone(), ..all() }).await;
         assert_eq!(page.events, wanted, "{filter:?}");
         assert_eq!((page.scanned, page.more), (position(70), false), "{filter:?}");
     }
 }
 
-pub async fn every_limit_gives_the_same_events_in_the_end<B: Bench>() {
-    let stage = varied::<B>().await;
-    let log = stage.log(&diku()).await;
+pub async fn every_limit_gives_the_same_events_in_the_end<B: StoreFixture>() {
+    let opened = varied::<B>().await;
+    let log = opened.log(&diku()).await;
     let limits = [
         Scan { events_each_max: 3, ..all() },
         Scan { events_max: 4, ..all() },
@@ -137,16 +139,16 @@ pub async fn every_limit_gives_the_same_events_in_the_end<B: Bench>() {
     for filter in filters() {
         let wanted: Vec<_> = log.iter().filter(|event| filter.matches(event)).cloned().collect();
         for limit in &limits {
-            let pages = pages(&stage, &Scan { filter: filter.clone(), ..limit.clone() }).await;
+            let pages = pages(&opened, &Scan { filter: filter.clone(), ..limit.clone() }).await;
             assert_eq!(events(&pages), wanted, "{filter:?} {limit:?}");
             assert_eq!(pages[pages.len() - 1].scanned, position(70), "{filter:?} {limit:?}");
         }
     }
 }
 
-pub async fn from_is_inclusive_and_to_is_exclusive<B: Bench>() {
-    let stage = varied::<B>().await;
-    let log = stage.log(&diku()).await;
+pub async fn from_is_inclusive_and_to_is_exclusive<B: StoreFixture>() {
+    let opened = varied::<B>().await;
+    let log = opened.log(&diku()).await;
     let (first, last) = (log[0].time, log[69].time);
     let around = |time: Time| [-1, 0, 1].map(|by| Time::from_ms(time.as_ms() + by));
     let times =
@@ -158,43 +160,43 @@ pub async fn from_is_inclusive_and_to_is_exclusive<B: Bench>() {
                 |e: &&Envelope| from.is_none_or(|t| e.time >= t) && to.is_none_or(|t| e.time < t);
             let wanted = log.iter().filter(within).filter(|e| filter.matches(e)).cloned();
             let scan = Scan { filter: filter.clone(), from, to, events_each_max: 9, ..all() };
-            let pages = pages(&stage, &scan).await;
+            let pages = pages(&opened, &scan).await;
             assert_eq!(events(&pages), wanted.collect::<Vec<_>>(), "{from:?} {to:?}");
         }
     }
 }
 
-pub async fn rows_that_do_not_fit_are_passed_over_within_the_limit<B: Bench>() {
-    let stage = Stage::<B>::new().await;
+pub async fn rows_that_do_not_fit_are_passed_over_within_the_limit<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
     let mut drafts: Vec<_> = (1..=10).map(create).collect();
     drafts[7].topic = topic(TOPICS[1]);
-    stage.post(&drafts).await;
+    opened.post(&drafts).await;
     let filter =
         Filter { topics: vec![TopicPattern::parse(TOPICS[1]).unwrap()], ..Filter::default() };
     let scan = Scan { filter, rows_max: 4, ..all() };
-    let pages = pages(&stage, &scan).await;
+    let pages = pages(&opened, &scan).await;
     let told: Vec<_> = pages.iter().map(|p| (p.events.len(), p.scanned.number(), p.more)).collect();
     assert_eq!(told, [(0, 4, true), (1, 8, true), (0, 10, false)]);
 }
 
-pub async fn the_first_event_is_given_whatever_its_size<B: Bench>() {
-    let stage = Stage::<B>::new().await;
+pub async fn the_first_event_is_given_whatever_its_size<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
     let large =
         Draft { content: created(&format!("{{\"x\":\"{}\"}}", "x".repeat(5_000))), ..create(1) };
     let largest = Draft { event_id: event_id(4), ..large.clone() };
-    stage.post(&[large, create(2), create(3), largest]).await;
+    opened.post(&[large, create(2), create(3), largest]).await;
     let scan = Scan { bytes_max: 1_000, ..all() };
-    let pages = pages(&stage, &scan).await;
+    let pages = pages(&opened, &scan).await;
     let told: Vec<_> = pages.iter().map(|p| (p.events.len(), p.scanned.number(), p.more)).collect();
     assert_eq!(told, [(1, 1, true), (2, 3, true), (1, 4, false)]);
 }
 
-pub async fn a_full_read_ends_without_slices_for_the_rest<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1), create(2), create(3)]).await;
-    stage.post(&[create_in(&college(), 1), create_in(&college(), 2)]).await;
+pub async fn a_full_read_ends_without_slices_for_the_rest<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1), create(2), create(3)]).await;
+    opened.post(&[create_in(&college(), 1), create_in(&college(), 2)]).await;
     let from = [(diku(), Position::START.into()), (college(), Position::START.into())];
-    let read = async |scan| stage.store.read(&from, &scan).await.unwrap();
+    let read = async |scan| opened.store.read(&from, &scan).await.unwrap();
     let told = |slices: Vec<Slice>| -> Vec<_> {
         slices.into_iter().map(|s| (s.tenant, s.events.len(), s.scanned.number(), s.more)).collect()
     };
@@ -206,7 +208,7 @@ pub async fn a_full_read_ends_without_slices_for_the_rest<B: Bench>() {
     assert_eq!(told(read(scan(3)).await), [(diku(), 3, 3, false)]);
     assert_eq!(told(read(scan(4)).await), [(diku(), 3, 3, false), (college(), 1, 1, true)]);
     assert_eq!(told(read(scan(5)).await), whole);
-    let each = stage.log(&diku()).await[0].payload.len();
+    let each = opened.log(&diku()).await[0].payload.len();
     let bytes = |bytes_max| Scan { bytes_max, ..all() };
     assert_eq!(told(read(bytes(each * 2)).await), [(diku(), 2, 2, true)]);
     assert_eq!(told(read(bytes(each * 3)).await), [(diku(), 3, 3, false)]);
@@ -214,48 +216,48 @@ pub async fn a_full_read_ends_without_slices_for_the_rest<B: Bench>() {
     assert_eq!(told(read(bytes(each * 3 + 1)).await), rest);
 }
 
-pub async fn a_tenant_s_own_limit_leaves_room_for_the_others<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&(1..=9).map(create).collect::<Vec<_>>()).await;
-    stage.post(&[create_in(&college(), 1)]).await;
+pub async fn a_tenant_s_own_limit_leaves_room_for_the_others<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&(1..=9).map(create).collect::<Vec<_>>()).await;
+    opened.post(&[create_in(&college(), 1)]).await;
     let from = [(college(), 0), (diku(), 2), (college(), 1)];
     let from = from.map(|(tenant, after)| (tenant, position(after).into()));
-    let slices = stage.store.read(&from, &Scan { events_each_max: 4, ..all() }).await.unwrap();
+    let slices = opened.store.read(&from, &Scan { events_each_max: 4, ..all() }).await.unwrap();
     let told: Vec<_> =
         slices.iter().map(|s| (&s.tenant, s.events.len(), s.scanned.number(), s.more)).collect();
     assert_eq!(told, [(&college(), 1, 1, false), (&diku(), 4, 6, true), (&college(), 0, 1, false)]);
 }
 
-pub async fn a_tenant_that_the_store_does_not_know_has_no_slice<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1)]).await;
+pub async fn a_tenant_that_the_store_does_not_know_has_no_slice<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1)]).await;
     let from = [(tenant("stranger"), Position::START.into()), (diku(), Position::START.into())];
-    let slices = stage.store.read(&from, &all()).await.unwrap();
+    let slices = opened.store.read(&from, &all()).await.unwrap();
     assert!(slices.iter().map(|slice| &slice.tenant).eq([&diku()]));
-    assert!(stage.store.read(&[], &all()).await.unwrap().is_empty());
+    assert!(opened.store.read(&[], &all()).await.unwrap().is_empty());
 }
 
-pub async fn at_the_head_there_is_nothing_more<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    let empty = stage.read(&diku(), Position::START, &all()).await;
+pub async fn at_the_head_there_is_nothing_more<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let empty = opened.read(&diku(), Position::START, &all()).await;
     assert_eq!((empty.events.len(), empty.scanned, empty.more), (0, Position::START, false));
-    stage.post(&[create(1), create(2)]).await;
-    let page = stage.read(&diku(), position(2), &all()).await;
+    opened.post(&[create(1), create(2)]).await;
+    let page = opened.read(&diku(), position(2), &all()).await;
     assert_eq!((page.events.len(), page.scanned, page.more), (0, position(2), false));
     let later = Scan { from: Some(Time::from_ms(i64::MAX)), ..all() };
-    let page = stage.read(&diku(), Position::START, &later).await;
+    let page = opened.read(&diku(), Position::START, &later).await;
     assert_eq!((page.events.len(), page.scanned, page.more), (0, position(2), false));
 }
 
-pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B: Bench>() {
-    let stage = Stage::<B>::new().await;
+pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
     let mut drafts: Vec<_> = (1..=5).map(create).collect();
     drafts[3].key = key("other");
-    stage.post(&drafts).await;
+    opened.post(&drafts).await;
     let cursor =
         |at, id| Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id) };
     let told = async |start: Start, scan: Scan| {
-        let slice = stage.store.read(&[(diku(), start)], &scan).await.unwrap().remove(0);
+        let slice = opened.store.read(&[(diku(), start)], &scan).await.unwrap().remove(0);
         let positions: Vec<_> = slice.events.iter().map(|event| event.position.number()).collect();
         (slice.has_start, positions, slice.scanned.number(), slice.more)
     };

@@ -9,7 +9,7 @@ use event_gateway::store::{Batch, Outcome, Store};
 
 use crate::support::drafts::{create, create_in, create_on, delete_all, event_id};
 use crate::support::store_fixture::{
-    Bench, Stage, diku, log_id, position, positions, receipts, tenant,
+    OpenStore, StoreFixture, diku, log_id, position, positions, receipts, tenant,
 };
 
 const ITEM: &str = "folio.diku.inventory.item";
@@ -20,22 +20,22 @@ async fn append(store: &Arc<dyn Store>, drafts: &[Draft]) -> Outcome {
 }
 
 /// Two replicas, of which the first has appended the events up to 20, alone.
-async fn replicas<B: Bench>() -> (Stage<B>, [Arc<dyn Store>; 2]) {
-    let stage = Stage::<B>::new().await;
-    let stores = [Arc::clone(&stage.store), stage.bench.open().await];
-    stage.settle(1).await;
-    (stage, stores)
+async fn replicas<B: StoreFixture>() -> (OpenStore<B>, [Arc<dyn Store>; 2]) {
+    let opened = OpenStore::<B>::new().await;
+    let stores = [Arc::clone(&opened.store), opened.fixture.open().await];
+    opened.settle(1).await;
+    (opened, stores)
 }
 
-pub async fn what_a_replica_appends_stands_behind_what_others_did<B: Bench>() {
-    let (stage, [one, other]) = replicas::<B>().await;
+pub async fn what_a_replica_appends_stands_behind_what_others_did<B: StoreFixture>() {
+    let (opened, [one, other]) = replicas::<B>().await;
     append(&other, &[create_on(OTHER, 21)]).await;
-    stage.settle(22).await;
+    opened.settle(22).await;
     append(&other, &[create(42), delete_all(ITEM, 43)]).await;
     for id in 44..=53 {
         append([&one, &other][id as usize % 2], &[create(id)]).await;
     }
-    let log = stage.log(&diku()).await;
+    let log = opened.log(&diku()).await;
     assert!(log.iter().map(|e| e.event_id).eq((1..=53).map(event_id)));
     assert!(log.iter().map(|e| e.position.number()).eq(1..=53));
     assert!(log.is_sorted_by_key(|event| event.time));
@@ -44,17 +44,17 @@ pub async fn what_a_replica_appends_stands_behind_what_others_did<B: Bench>() {
     assert_eq!(epochs, [vec![None; 43], vec![Some(43); 10]].concat());
 }
 
-pub async fn what_a_replica_appended_is_known_to_the_others<B: Bench>() {
-    let (stage, [one, other]) = replicas::<B>().await;
+pub async fn what_a_replica_appended_is_known_to_the_others<B: StoreFixture>() {
+    let (opened, [one, other]) = replicas::<B>().await;
     let theirs = receipts(&append(&other, &[create(21)]).await);
     assert_eq!(receipts(&append(&one, &[create(21)]).await), theirs);
-    stage.settle(22).await;
+    opened.settle(22).await;
     assert_eq!(positions(&append(&other, &[create(7), create(42)]).await), [7, 42]);
     assert_eq!(positions(&append(&one, &[create(43), create(21)]).await), [43, 21]);
-    assert_eq!(stage.log(&diku()).await.len(), 43);
+    assert_eq!(opened.log(&diku()).await.len(), 43);
 }
 
-pub async fn a_log_that_a_replica_renewed_is_renewed_for_the_others<B: Bench>() {
+pub async fn a_log_that_a_replica_renewed_is_renewed_for_the_others<B: StoreFixture>() {
     let (_stage, [one, other]) = replicas::<B>().await;
     assert!(other.rotate_log_id(&diku(), log_id(1), log_id(9), position(20)).await.unwrap());
     let Outcome::Appended { log_id: id, receipts, .. } = append(&one, &[create(21)]).await else {
@@ -63,12 +63,12 @@ pub async fn a_log_that_a_replica_renewed_is_renewed_for_the_others<B: Bench>() 
     assert_eq!((id, receipts[0].position), (log_id(9), position(21)));
 }
 
-pub async fn time_goes_on_for_a_replica_that_is_alone<B: Bench>() {
-    let (stage, [one, _other]) = replicas::<B>().await;
-    let before = stage.settle(21).await[19].time;
+pub async fn time_goes_on_for_a_replica_that_is_alone<B: StoreFixture>() {
+    let (opened, [one, _other]) = replicas::<B>().await;
+    let before = opened.settle(21).await[19].time;
     let nobody = Batch { tenant: tenant("nobody"), drafts: vec![create_in(&tenant("nobody"), 1)] };
     assert_eq!(one.append(&[nobody]).await.unwrap(), [Outcome::NotEnabled]);
-    stage.bench.elapse(Duration::from_millis(50)).await;
-    let after = stage.post(&[create(41)]).await[0].time;
+    opened.fixture.elapse(Duration::from_millis(50)).await;
+    let after = opened.post(&[create(41)]).await[0].time;
     assert!((40..60_000).contains(&(after.as_ms() - before.as_ms())), "{before} {after}");
 }

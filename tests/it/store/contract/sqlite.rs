@@ -1,4 +1,4 @@
-//! SQLite's bench, and what SQLite promises besides the contract.
+//! SQLite's fixture, and what SQLite promises besides the contract.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, create_in, delete_all, event_id};
 use crate::support::store_fixture::{
-    Bench, Choke, Fast, LANES, Rewind, Stage, all, college, diku, log_id, polled, position,
-    positions,
+    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, college, diku, log_id, polled,
+    position, positions,
 };
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -48,7 +48,7 @@ async fn open_at(path: &Path, access: Access, clock: Arc<Manual>) -> Result<Arc<
     open(&Config::Sqlite { path: path.to_owned() }, access, clock).await
 }
 
-impl Bench for Folder {
+impl StoreFixture for Folder {
     async fn new() -> Self {
         let clock = Arc::new(Manual::new(Time::from_ms(1_700_000_000_000)));
         Self { dir: tempfile::tempdir().unwrap(), clock }
@@ -106,9 +106,9 @@ async fn a_folder_is_served_by_one_at_a_time() {
 
 #[tokio::test]
 async fn a_verb_works_beside_a_running_serve() {
-    let Stage { bench, store: serve } = Stage::<Folder>::new().await;
-    let verb = bench.open_as(Access::Attach).await.unwrap();
-    let other = bench.open_as(Access::Attach).await.unwrap();
+    let OpenStore { fixture, store: serve } = OpenStore::<Folder>::new().await;
+    let verb = fixture.open_as(Access::Attach).await.unwrap();
+    let other = fixture.open_as(Access::Attach).await.unwrap();
     for id in 1..=30 {
         let store = [&serve, &verb, &other][id as usize % 3];
         let batch = Batch { tenant: diku(), drafts: vec![create(id)] };
@@ -121,10 +121,10 @@ async fn a_verb_works_beside_a_running_serve() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_and_verbs_may_write_at_once() {
-    let Stage { bench, store: serve } = Stage::<Folder>::new().await;
+    let OpenStore { fixture, store: serve } = OpenStore::<Folder>::new().await;
     let verbs = [
-        bench.open_as(Access::Attach).await.unwrap(),
-        bench.open_as(Access::Attach).await.unwrap(),
+        fixture.open_as(Access::Attach).await.unwrap(),
+        fixture.open_as(Access::Attach).await.unwrap(),
     ];
     let mut writers = JoinSet::new();
     for (writer, store) in (0..).zip(verbs.into_iter().chain([serve.clone()])) {
@@ -137,8 +137,8 @@ async fn serve_and_verbs_may_write_at_once() {
         });
     }
     writers.join_all().await;
-    let stage = Stage { bench, store: serve };
-    assert!(stage.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..=150));
+    let opened = OpenStore { fixture, store: serve };
+    assert!(opened.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..=150));
 }
 
 #[tokio::test]
@@ -154,24 +154,24 @@ async fn a_verb_without_a_store_is_told_to_serve_first() {
 
 #[tokio::test]
 async fn a_file_that_is_journaled_otherwise_is_refused_beside_and_turned_by_serve() {
-    let Stage { bench, store } = Stage::<Folder>::new().await;
+    let OpenStore { fixture, store } = OpenStore::<Folder>::new().await;
     drop(store);
-    bench.outside().pragma_update(None, "journal_mode", "delete").unwrap();
-    let message = refusal(bench.open_as(Access::Attach).await);
+    fixture.outside().pragma_update(None, "journal_mode", "delete").unwrap();
+    let message = refusal(fixture.open_as(Access::Attach).await);
     assert!(message.contains("journal_mode"), "{message}");
-    let store = bench.open().await;
+    let store = fixture.open().await;
     assert_eq!(store.list().await.unwrap().len(), 2);
-    bench.open_as(Access::Attach).await.unwrap();
+    fixture.open_as(Access::Attach).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
-    let Stage { bench, store } = Stage::<Folder>::new().await;
+    let OpenStore { fixture, store } = OpenStore::<Folder>::new().await;
     drop(store);
     for version in [0, 9999] {
-        bench.outside().pragma_update(None, "user_version", version).unwrap();
+        fixture.outside().pragma_update(None, "user_version", version).unwrap();
         for access in [Access::Serve, Access::Attach] {
-            let message = refusal(bench.open_as(access).await);
+            let message = refusal(fixture.open_as(access).await);
             assert!(message.contains("another version"), "{version}: {message}");
         }
     }
@@ -184,21 +184,21 @@ async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
 
 #[tokio::test]
 async fn a_folder_that_is_served_anew_has_no_leases() {
-    let stage = Stage::<Folder>::new().await;
+    let opened = OpenStore::<Folder>::new().await;
     let (lane, hour) = (Lane::new(0), Duration::from_secs(3600));
-    let before = stage.store.acquire(lane, "one", hour).await.unwrap().unwrap();
-    let stage = stage.reopen().await;
-    assert_eq!(stage.store.renew(&before, hour).await.unwrap(), LeaseCheck::Lost);
-    assert!(stage.store.acquire(lane, "two", hour).await.unwrap().unwrap().term > before.term);
+    let before = opened.store.acquire(lane, "one", hour).await.unwrap().unwrap();
+    let opened = opened.reopen().await;
+    assert_eq!(opened.store.renew(&before, hour).await.unwrap(), LeaseCheck::Lost);
+    assert!(opened.store.acquire(lane, "two", hour).await.unwrap().unwrap().term > before.term);
 }
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named() {
-    let stage = Stage::<Folder>::new().await;
-    stage.post(&[create(1), create(2)]).await;
-    let outside = stage.bench.outside();
+    let opened = OpenStore::<Folder>::new().await;
+    opened.post(&[create(1), create(2)]).await;
+    let outside = opened.fixture.outside();
     outside.execute("UPDATE events SET headers = 'none' WHERE position = 2", []).unwrap();
-    let read = stage.store.read(&[(diku(), position(0).into())], &all()).await;
+    let read = opened.store.read(&[(diku(), position(0).into())], &all()).await;
     let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
     assert!(message.contains("tenant `diku`, position 2"), "{message}");
 }
@@ -213,8 +213,8 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
         ("epochs", "INSERT"),
         ("heads", "UPDATE"),
     ];
-    let stage = Stage::<Folder>::new().await;
-    let outside = stage.bench.outside();
+    let opened = OpenStore::<Folder>::new().await;
+    let outside = opened.fixture.outside();
     let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
     let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
     for (table, write) in writes {
@@ -223,20 +223,20 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
         );
         outside.execute(&trigger, []).unwrap();
         for _ in 0..2 {
-            assert!(stage.store.append(std::slice::from_ref(&batch)).await.is_err(), "{table}");
+            assert!(opened.store.append(std::slice::from_ref(&batch)).await.is_err(), "{table}");
         }
-        assert!(stage.log(&diku()).await.is_empty());
-        assert!(stage.store.find(&diku(), event_id(1)).await.unwrap().is_none());
+        assert!(opened.log(&diku()).await.is_empty());
+        assert!(opened.store.find(&diku(), event_id(1)).await.unwrap().is_none());
         outside.execute("DROP TRIGGER fails", []).unwrap();
-        stage.store.check().await.unwrap();
+        opened.store.check().await.unwrap();
     }
-    assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
+    assert!(opened.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
 }
 
 /// As HTTP's workers ask, on a runtime of one thread: the work is done on another, and may be left.
 #[tokio::test]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
-    let stage = Stage::<Folder>::new().await;
+    let opened = OpenStore::<Folder>::new().await;
     let batch = |id: u128| {
         let drafts = [0, 1, 2].map(|n| create(id + n)).to_vec();
         let theirs = create_in(&college(), id);
@@ -244,35 +244,35 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
     };
     let (mut id, mut dropped, mut untouched) = (1, 0, 0);
     for polls in (1..=8).flat_map(|polls| [polls; 15]) {
-        let outcome = polled(stage.store.append(&batch(id)), polls).await;
+        let outcome = polled(opened.store.append(&batch(id)), polls).await;
         dropped += u32::from(outcome.is_none());
         untouched += u32::from(outcome.is_some());
-        let outcomes = stage.store.append(&batch(id)).await.unwrap();
+        let outcomes = opened.store.append(&batch(id)).await.unwrap();
         assert_eq!(positions(&outcomes[0]), [0, 1, 2].map(|n| id as u64 + n));
         assert_eq!(positions(&outcomes[1]), [(id as u64).div_ceil(3)]);
         id += 3;
     }
     assert!(dropped >= 3 && untouched >= 3, "{dropped} dropped, {untouched} untouched");
-    assert!(stage.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
+    assert!(opened.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
 }
 
 #[tokio::test]
 async fn whatever_is_dropped_half_way_blocks_nobody() {
-    let stage = Stage::<Folder>::new().await;
-    stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
+    let opened = OpenStore::<Folder>::new().await;
+    opened.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     for polls in 1..60 {
-        polled(stage.store.read(&from, &all), polls).await;
-        polled(stage.store.advance(&diku(), &relay, None, &cursor), polls).await;
-        polled(stage.store.check(), polls).await;
-        assert_eq!(stage.log(&diku()).await.len(), 300);
-        stage.store.check().await.unwrap();
+        polled(opened.store.read(&from, &all), polls).await;
+        polled(opened.store.advance(&diku(), &relay, None, &cursor), polls).await;
+        polled(opened.store.check(), polls).await;
+        assert_eq!(opened.log(&diku()).await.len(), 300);
+        opened.store.check().await.unwrap();
     }
-    let stands = stage.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
+    let stands = opened.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
     assert_eq!(stands, Moved::Stale(Some(cursor)));
-    let outside = stage.bench.outside();
+    let outside = opened.fixture.outside();
     let busy: i64 =
         outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
     assert_eq!(busy, 0, "a reader keeps a snapshot open");

@@ -8,21 +8,23 @@ use event_gateway::store::{ChangeToken, Error, Head};
 
 use super::parking::parked;
 use crate::support::drafts::create;
-use crate::support::store_fixture::{Bench, LANES, Stage, college, diku, log_id, position, tenant};
+use crate::support::store_fixture::{
+    LANES, OpenStore, StoreFixture, college, diku, log_id, position, tenant,
+};
 
-pub async fn a_tenant_is_introduced_once<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1)]).await;
-    let before = stage.store.list().await.unwrap();
-    stage.store.enable_if_new(&diku(), log_id(99)).await.unwrap();
-    assert_eq!(stage.store.list().await.unwrap(), before);
-    let stage = stage.reopen().await;
-    stage.store.enable_if_new(&diku(), log_id(98)).await.unwrap();
-    assert_eq!(stage.store.list().await.unwrap(), before);
+pub async fn a_tenant_is_introduced_once<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1)]).await;
+    let before = opened.store.list().await.unwrap();
+    opened.store.enable_if_new(&diku(), log_id(99)).await.unwrap();
+    assert_eq!(opened.store.list().await.unwrap(), before);
+    let opened = opened.reopen().await;
+    opened.store.enable_if_new(&diku(), log_id(98)).await.unwrap();
+    assert_eq!(opened.store.list().await.unwrap(), before);
 }
 
-pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
-    let Stage { store, bench: _kept } = Stage::<B>::new().await;
+pub async fn tenants_are_spread_over_the_lanes<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let ids = ["diku", "college", "zeta", "alpha", "mid", "beta", "omega"];
     for (number, id) in (10..).zip(ids) {
         store.enable_if_new(&tenant(id), log_id(number)).await.unwrap();
@@ -33,26 +35,26 @@ pub async fn tenants_are_spread_over_the_lanes<B: Bench>() {
     assert_eq!(lanes, [0, 1, 2, 0, 1, 2, 0]);
 }
 
-pub async fn tenants_are_counted_and_listed_in_order_with_their_heads<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1), create(2)]).await;
-    let enabled = stage.store.list().await.unwrap();
-    assert_eq!(stage.store.count().await.unwrap(), 2);
+pub async fn tenants_are_counted_and_listed_in_order_with_their_heads<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1), create(2)]).await;
+    let enabled = opened.store.list().await.unwrap();
+    assert_eq!(opened.store.count().await.unwrap(), 2);
     let told: Vec<_> =
         enabled.iter().map(|e| (e.tenant.clone(), e.log_id, e.head.number())).collect();
     assert_eq!(told, [(college(), log_id(2), 0), (diku(), log_id(1), 2)]);
 }
 
-pub async fn the_number_of_lanes_is_fixed_at_first<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    assert_eq!(stage.store.lanes(LANES + 5).await.unwrap(), LANES);
-    let stage = stage.reopen().await;
-    assert_eq!(stage.store.lanes(1).await.unwrap(), LANES);
+pub async fn the_number_of_lanes_is_fixed_at_first<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    assert_eq!(opened.store.lanes(LANES + 5).await.unwrap(), LANES);
+    let opened = opened.reopen().await;
+    assert_eq!(opened.store.lanes(1).await.unwrap(), LANES);
 }
 
-pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
-    let bench = B::new().await;
-    let store = bench.open().await;
+pub async fn no_tenant_comes_before_the_lanes<B: StoreFixture>() {
+    let fixture = B::new().await;
+    let store = fixture.open().await;
     assert_eq!(store.count().await.unwrap(), 0);
     let early = store.enable_if_new(&diku(), log_id(1)).await;
     assert!(matches!(early, Err(Error::Refused(_))), "{early:?}");
@@ -63,14 +65,14 @@ pub async fn no_tenant_comes_before_the_lanes<B: Bench>() {
     assert_eq!((enabled[0].lane, enabled[0].head), (Lane::new(0), Position::START));
 }
 
-pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
-    let stage = Stage::<B>::new().await;
-    stage.post(&[create(1), create(2)]).await;
-    let store = &stage.store;
+pub async fn a_renewed_log_has_its_events_and_goes_on<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&[create(1), create(2)]).await;
+    let store = &opened.store;
     let lane = store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let token = store.changed_since(lane, ChangeToken::START).await.unwrap().token;
     assert!(!store.rotate_log_id(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
-    assert_eq!(stage.log(&diku()).await[0].log_id, log_id(1));
+    assert_eq!(opened.log(&diku()).await[0].log_id, log_id(1));
     let lease = store.acquire(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
     store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
@@ -78,8 +80,8 @@ pub async fn a_renewed_log_has_its_events_and_goes_on<B: Bench>() {
     let time = stage.log(&diku()).await[1].time;
     let head = Head { tenant: diku(), log_id: log_id(5), lane, position: position(2), time };
     assert!(heads.contains(&head), "{heads:?}");
-    stage.post(&[create(3)]).await;
-    let log = stage.log(&diku()).await;
+    opened.post(&[create(3)]).await;
+    let log = opened.log(&diku()).await;
     assert!(log.iter().all(|event| event.log_id == log_id(5)), "{log:?}");
     assert_eq!(log.iter().map(|event| event.position.number()).collect::<Vec<_>>(), [1, 2, 3]);
     let kept = store.parked(&diku()).await.unwrap();

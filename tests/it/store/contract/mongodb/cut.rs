@@ -5,9 +5,9 @@ use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Error, Moved};
 use futures_util::future::join_all;
 
-use super::{OwnDatabase, append, log, open_at, stage};
+use super::{OwnDatabase, append, log, open_at, open_store};
 use crate::support::drafts::{create, event_id};
-use crate::support::store_fixture::{Bench, college, diku, log_id, position, positions};
+use crate::support::store_fixture::{StoreFixture, college, diku, log_id, position, positions};
 use crash::proxy::{Cut, Proxy};
 
 /// Commands as they begin in a message: the type and the name of a document's first field.
@@ -21,18 +21,18 @@ const ONCE: u32 = 1;
 const ALWAYS: u32 = 100;
 
 /// A proxy before that database's server, and the URL through it.
-async fn proxied(bench: &OwnDatabase) -> (Proxy, String) {
-    let proxy = Proxy::start(&bench.url).await;
+async fn proxied(fixture: &OwnDatabase) -> (Proxy, String) {
+    let proxy = Proxy::start(&fixture.url).await;
     let url = format!("mongodb://{}/?directConnection=true", proxy.host());
     (proxy, url)
 }
 
 async fn lands_once(command: &[u8], cut: Cut, times: u32) {
     let case = format!("{} {cut:?} {times}", command.escape_ascii());
-    let bench = OwnDatabase::new().await;
-    let direct = stage(&bench.url, &bench.database, &[diku()]).await;
-    let (proxy, url) = proxied(&bench).await;
-    let store = open_at(&url, &bench.database).await.unwrap();
+    let fixture = OwnDatabase::new().await;
+    let direct = open_store(&fixture.url, &fixture.database, &[diku()]).await;
+    let (proxy, url) = proxied(&fixture).await;
+    let store = open_at(&url, &fixture.database).await.unwrap();
     append(&store, &diku(), &[create(1), create(2)]).await.unwrap();
     let drafts = [create(3), create(4)];
     proxy.cut_each(command, times, cut);
@@ -74,10 +74,10 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
 /// A cursor's write commits itself: when the answer is lost for good, nobody knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_told_as_unknown() {
-    let bench = OwnDatabase::new().await;
-    let direct = stage(&bench.url, &bench.database, &[diku(), college()]).await;
-    let (proxy, url) = proxied(&bench).await;
-    let store = open_at(&url, &bench.database).await.unwrap();
+    let fixture = OwnDatabase::new().await;
+    let direct = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
+    let (proxy, url) = proxied(&fixture).await;
+    let store = open_at(&url, &fixture.database).await.unwrap();
     let cases =
         [(Cut::Before, ONCE), (Cut::After, ONCE), (Cut::Before, ALWAYS), (Cut::After, ALWAYS)];
     for (number, (cut, times)) in (0..).zip(cases) {

@@ -13,7 +13,7 @@ use event_gateway::store::{Error, Outcome, Store};
 use mongodb::bson::{Document, doc};
 use tokio::task::JoinSet;
 
-use super::{append, log, stage};
+use super::{append, log, open_store};
 use crate::support::drafts::{create, create_in, created, event_id};
 use crate::support::services::mongodb::TRANSACTION_MAX;
 use crate::support::store_fixture::{college, diku, log_id, position, positions, receipts, tenant};
@@ -35,7 +35,7 @@ fn disconnected() -> Document {
 #[tokio::test]
 async fn a_command_that_fails_once_is_not_noticed() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     let conflict = || doc! { "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
     let stepped_down = || doc! { "errorCode": 10107 };
     let mut id = 0;
@@ -54,7 +54,7 @@ async fn a_command_that_fails_once_is_not_noticed() {
 #[tokio::test]
 async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku(), college()]).await;
+    let store = open_store(&server.url(), "own", &[diku(), college()]).await;
     // The first is not executed, the second is: only its majority is not awaited.
     let not_awaited =
         doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
@@ -129,7 +129,7 @@ async fn kill_at_times(server: &mut PrivateMongodb) -> Vec<(Instant, Instant)> {
 async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_lands_once() {
     let mut server = PrivateMongodb::start().await;
     let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
-    let store = stage(&server.url(), "own", &tenants).await;
+    let store = open_store(&server.url(), "own", &tenants).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for tenant in tenants.clone() {
@@ -160,7 +160,7 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
 #[tokio::test]
 async fn a_write_that_was_interrupted_is_unknown() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     let lease = store.acquire(Lane::new(0), "one", Duration::from_secs(60)).await.unwrap().unwrap();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     fail(&server, "update", 1, doc! { "errorCode": 11601 }).await;
@@ -182,7 +182,7 @@ async fn a_write_that_was_interrupted_is_unknown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stands_still_is_not_awaited_for_ever() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     append(&store, &diku(), &[create(1)]).await.unwrap();
     server.signal("STOP");
     let since = Instant::now();
@@ -200,7 +200,7 @@ async fn a_server_that_stands_still_is_not_awaited_for_ever() {
 #[tokio::test]
 async fn what_is_too_large_for_a_document_is_refused_alone() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     let body = |bytes| created(&format!("{{\"id\":\"k\",\"x\":\"{}\"}}", "x".repeat(bytes)));
     let too_large = Draft { content: body(16 << 20), ..create(1) };
     let refused = append(&store, &diku(), &[create(2), too_large]).await;

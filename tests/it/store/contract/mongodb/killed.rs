@@ -9,8 +9,8 @@ use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use tokio::time::timeout;
 
-use super::{OwnDatabase, open_at, stage};
-use crate::support::store_fixture::{Bench, LANES, diku, log_id, polled, tenant};
+use super::{OwnDatabase, open_at, open_store};
+use crate::support::store_fixture::{LANES, StoreFixture, diku, log_id, polled, tenant};
 use crash::mongodb::client;
 
 const TTL: Duration = Duration::from_secs(60);
@@ -55,14 +55,14 @@ async fn end_all(client: &Client, database: &Database) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_dies_introducing_a_tenant_holds_up_nobody_s_lease() {
-    let bench = OwnDatabase::new().await;
-    let store = stage(&bench.url, &bench.database, &[diku()]).await;
-    let client = client(&bench.url).await;
-    let database = client.database(&bench.database);
+    let fixture = OwnDatabase::new().await;
+    let store = open_store(&fixture.url, &fixture.database, &[diku()]).await;
+    let client = client(&fixture.url).await;
+    let database = client.database(&fixture.database);
     let mut met = 0;
     for sweep in 1..=SWEEPS_MAX {
         for polls in 1.. {
-            let (url, name) = (bench.url.clone(), bench.database.clone());
+            let (url, name) = (fixture.url.clone(), fixture.database.clone());
             let dies =
                 tokio::task::spawn_blocking(move || introduces_and_dies(&url, &name, sweep, polls));
             let introduced = dies.await.unwrap();

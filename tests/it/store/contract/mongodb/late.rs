@@ -11,7 +11,7 @@ use mongodb::{ClientSession, Database};
 
 use super::{OwnDatabase, append};
 use crate::support::drafts::create_in;
-use crate::support::store_fixture::{Bench, college, diku, log_id};
+use crate::support::store_fixture::{StoreFixture, college, diku, log_id};
 use crash::mongodb::client;
 
 /// Says that a transaction of this session begins, and raises diku's head in it, as an append does.
@@ -30,14 +30,14 @@ async fn raise(database: &Database, session: &mut ClientSession) {
 
 #[tokio::test]
 async fn what_commits_late_is_named_all_the_same() {
-    let bench = OwnDatabase::new().await;
-    let (store, lane) = (bench.open().await, Lane::new(0));
+    let fixture = OwnDatabase::new().await;
+    let (store, lane) = (fixture.open().await, Lane::new(0));
     store.lanes(1).await.unwrap();
     store.enable_if_new(&diku(), log_id(1)).await.unwrap();
     store.enable_if_new(&college(), log_id(2)).await.unwrap();
-    let outside = client(&bench.url).await;
+    let outside = client(&fixture.url).await;
     let mut late = outside.start_session().causal_consistency(false).await.unwrap();
-    raise(&outside.database(&bench.database), &mut late).await;
+    raise(&outside.database(&fixture.database), &mut late).await;
 
     let (mut token, until) = (ChangeToken::START, Instant::now() + PATIENCE);
     for id in 1..=5 {

@@ -10,9 +10,9 @@ use event_gateway::store::{ChangeToken, Scan};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
-use super::{OwnDatabase, append, stage};
+use super::{OwnDatabase, append, open_store};
 use crate::support::drafts::{create_in, event_id, key};
-use crate::support::store_fixture::{Bench, all, college, diku, position, tenant};
+use crate::support::store_fixture::{StoreFixture, all, college, diku, position, tenant};
 use crash::mongodb::client;
 
 const EVENTS: u128 = 2_000;
@@ -25,14 +25,14 @@ fn draft(tenant: &TenantId, id: u128) -> Draft {
 
 #[tokio::test]
 async fn rows_are_found_by_indexes_alone() {
-    let bench = OwnDatabase::new().await;
+    let fixture = OwnDatabase::new().await;
     let tenants = [diku(), college(), tenant("other")];
-    let store = stage(&bench.url, &bench.database, &tenants).await;
+    let store = open_store(&fixture.url, &fixture.database, &tenants).await;
     for tenant in &tenants {
         let drafts: Vec<_> = (1..=EVENTS).map(|id| draft(tenant, id)).collect();
         append(&store, tenant, &drafts).await.unwrap();
     }
-    let database = client(&bench.url).await.database(&bench.database);
+    let database = client(&fixture.url).await.database(&fixture.database);
     database.run_command(doc! { "profile": 2 }).await.unwrap();
 
     let after = [(diku(), position(1_000).into())];

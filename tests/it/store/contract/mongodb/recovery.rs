@@ -11,7 +11,7 @@ use event_gateway::store::{Batch, ChangeToken, Error, Store};
 use mongodb::bson::doc;
 
 use super::faults::insist;
-use super::{append, log, stage};
+use super::{append, log, open_store};
 use crate::support::drafts::{create, create_in, delete_all};
 use crate::support::services::mongodb::TRANSACTION_MAX;
 use crate::support::store_fixture::{college, diku, positions};
@@ -46,7 +46,7 @@ async fn lengths(store: &Arc<dyn Store>) -> [usize; 2] {
 #[tokio::test]
 async fn whichever_command_fails_for_good_an_append_lands_once_when_it_works_again() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku(), college()]).await;
+    let store = open_store(&server.url(), "own", &[diku(), college()]).await;
     let (mut failed, mut unknown) = (0, 0);
     for n in 0_u64.. {
         let id = u128::from(n) * 2 + 1;
@@ -95,7 +95,7 @@ async fn step_up(server: &PrivateMongodb) {
 #[tokio::test]
 async fn without_a_primary_the_store_is_unavailable_until_there_is_one() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     append(&store, &diku(), &[create(1)]).await.unwrap();
     for id in [2, 3] {
         step_down(&server).await;
@@ -123,7 +123,7 @@ async fn without_a_primary_the_store_is_unavailable_until_there_is_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn appends_go_on_over_changes_of_the_primary() {
     let server = PrivateMongodb::start().await;
-    let store = stage(&server.url(), "own", &[diku()]).await;
+    let store = open_store(&server.url(), "own", &[diku()]).await;
     let stop = Arc::new(AtomicBool::new(false));
     let writer = tokio::spawn(insist(Arc::clone(&store), diku(), Arc::clone(&stop)));
     for _ in 0..3 {

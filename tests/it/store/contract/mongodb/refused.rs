@@ -8,7 +8,7 @@ use event_gateway::store::{Error, MongodbConfig};
 use mongodb::bson::doc;
 
 use super::together::dead_replicas_let_go;
-use super::{append, open_at, stage};
+use super::{append, open_at, open_store};
 use crate::support::drafts::create;
 use crate::support::services::mongodb::{database, url};
 use crate::support::store_fixture::{LANES, diku};
@@ -104,7 +104,7 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     };
     let log = folder.path().join("log");
     let logging = logged(&log);
-    let store = stage(&url(PASSWORD), "own", &[diku()]).await;
+    let store = open_store(&url(PASSWORD), "own", &[diku()]).await;
     drop(logging);
     let warned = read_to_string(log).unwrap();
     for word in ["replSetGetConfig", "serverStatus", "getCmdLineOpts", "clusterMonitor"] {
@@ -168,7 +168,7 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     }
     let client = client(&url).await;
     assert!(!client.list_database_names().await.unwrap().contains(&database));
-    let store = stage(&url, &database, &[diku()]).await;
+    let store = open_store(&url, &database, &[diku()]).await;
     let beside = open(&config, Access::Attach, Arc::new(System)).await.unwrap();
     assert_eq!(beside.list().await.unwrap(), store.list().await.unwrap());
     client.database(&database).drop().await.unwrap();

@@ -9,17 +9,19 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Batch, Lease, Outcome, Store};
 use mongodb::bson::{Document, doc};
 
-use super::{OwnDatabase, append, log, open_at, stage};
+use super::{OwnDatabase, append, log, open_at, open_store};
 use crate::support::drafts::{create_in, event_id};
 use crate::support::services::mongodb::TRANSACTION_MAX;
-use crate::support::store_fixture::{Bench, college, diku, log_id, position, receipts, tenant};
+use crate::support::store_fixture::{
+    StoreFixture, college, diku, log_id, position, receipts, tenant,
+};
 use crash::mongodb::client;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_start_together_make_one_store() {
-    let bench = OwnDatabase::new().await;
+    let fixture = OwnDatabase::new().await;
     let start = async |lanes| {
-        let store = bench.open().await;
+        let store = fixture.open().await;
         let lanes = store.lanes(lanes).await.unwrap();
         for number in 0..8 {
             store.enable_if_new(&tenant(&format!("t{number}")), log_id(number)).await.unwrap();
@@ -52,9 +54,9 @@ async fn post(store: Arc<dyn Store>, replica: u128) -> Vec<Outcome> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
-    let bench = OwnDatabase::new().await;
-    let one = stage(&bench.url, &bench.database, &[diku(), college()]).await;
-    let other = bench.open().await;
+    let fixture = OwnDatabase::new().await;
+    let one = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
+    let other = fixture.open().await;
     let (ones, others) = tokio::join!(
         tokio::spawn(post(Arc::clone(&one), 1)),
         tokio::spawn(post(Arc::clone(&other), 2))
@@ -105,7 +107,7 @@ fn dying_replica(url: String, database: String) {
 /// Lets replicas die until one of them does so in the midst of an append, and appends to its tenants.
 pub async fn dead_replicas_let_go(url: &str, database: &str) {
     let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
-    let store = stage(url, database, &tenants).await;
+    let store = open_store(url, database, &tenants).await;
     let begun = client(url).await.database(database).collection::<Document>("transactions");
     let mut died = 0;
     while died < 10 && begun.count_documents(doc! { "open": true }).await.unwrap() == 0 {
@@ -126,6 +128,6 @@ pub async fn dead_replicas_let_go(url: &str, database: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_replica_has_locked_is_free_after_seconds() {
-    let bench = OwnDatabase::new().await;
-    dead_replicas_let_go(&bench.url, &bench.database).await;
+    let fixture = OwnDatabase::new().await;
+    dead_replicas_let_go(&fixture.url, &fixture.database).await;
 }

@@ -10,12 +10,12 @@ use sqlx::Connection;
 use super::Schema;
 use crate::support::drafts::{create, create_in, event_id};
 use crate::support::store_fixture::{
-    Stage, all, college, diku, log_id, polled, position, positions,
+    OpenStore, all, college, diku, log_id, polled, position, positions,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     let batch = |id: u128| {
         let drafts = [0, 1, 2].map(|n| create(id + n)).to_vec();
         let theirs = create_in(&college(), id);
@@ -23,36 +23,36 @@ async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
     };
     let (mut id, mut dropped, mut untouched) = (1, 0, 0);
     for polls in (1..=12).flat_map(|polls| [polls; 15]) {
-        let outcome = polled(stage.store.append(&batch(id)), polls).await;
+        let outcome = polled(opened.store.append(&batch(id)), polls).await;
         dropped += u32::from(outcome.is_none());
         untouched += u32::from(outcome.is_some());
-        let outcomes = stage.store.append(&batch(id)).await.unwrap();
+        let outcomes = opened.store.append(&batch(id)).await.unwrap();
         assert_eq!(positions(&outcomes[0]), [0, 1, 2].map(|n| id as u64 + n));
         assert_eq!(positions(&outcomes[1]), [(id as u64).div_ceil(3)]);
         id += 3;
     }
     assert!(dropped >= 10 && untouched >= 3, "{dropped} dropped, {untouched} untouched");
-    assert!(stage.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
+    assert!(opened.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_dropped_half_way_leaves_nothing_open() {
-    let stage = Stage::<Schema>::new().await;
-    stage.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
+    let opened = OpenStore::<Schema>::new().await;
+    opened.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     for polls in 1..40 {
-        polled(stage.store.read(&from, &all), polls).await;
-        polled(stage.store.advance(&diku(), &relay, None, &cursor), polls).await;
-        polled(stage.store.check(), polls).await;
-        polled(stage.store.enable_if_new(&diku(), log_id(9)), polls).await;
-        assert_eq!(stage.log(&diku()).await.len(), 300);
-        stage.store.check().await.unwrap();
+        polled(opened.store.read(&from, &all), polls).await;
+        polled(opened.store.advance(&diku(), &relay, None, &cursor), polls).await;
+        polled(opened.store.check(), polls).await;
+        polled(opened.store.enable_if_new(&diku(), log_id(9)), polls).await;
+        assert_eq!(opened.log(&diku()).await.len(), 300);
+        opened.store.check().await.unwrap();
     }
-    let stands = stage.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
+    let stands = opened.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
     assert_eq!(stands, Moved::Stale(Some(cursor)));
-    let mut outside = stage.bench.outside().await;
+    let mut outside = opened.fixture.outside().await;
     let open = "SELECT count(*) FROM pg_locks
         WHERE relation IN ('heads'::regclass, 'events'::regclass, 'cursors'::regclass, 'checks'::regclass)";
     let until = Instant::now() + PATIENCE;

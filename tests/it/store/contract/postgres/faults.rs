@@ -15,19 +15,19 @@ use super::{Schema, open_as};
 use crate::support::drafts::{create, create_in, delete_all, event_id};
 use crate::support::services::postgres;
 use crate::support::store_fixture::{
-    Bench, LANES, Stage, all, college, diku, log_id, position, positions, receipts,
+    LANES, OpenStore, StoreFixture, all, college, diku, log_id, position, positions, receipts,
 };
 use crash::postgres::PrivatePostgres;
 use crash::proxy::{Cut, Proxy};
 
 /// A store on a private server, with `diku` and `college` enabled.
-pub async fn stage_on(server: &PrivatePostgres) -> Stage<Schema> {
-    let bench = Schema::on(server.url());
-    let store = bench.open().await;
+pub async fn open_store_on(server: &PrivatePostgres) -> OpenStore<Schema> {
+    let fixture = Schema::on(server.url());
+    let store = fixture.open().await;
     assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
     store.enable_if_new(&diku(), log_id(1)).await.unwrap();
     store.enable_if_new(&college(), log_id(2)).await.unwrap();
-    Stage { bench, store }
+    OpenStore { fixture, store }
 }
 
 /// Appends, and again with the same ids until there is an answer; and how often there was none.
@@ -49,11 +49,11 @@ async fn a_server_that_is_killed_in_mid_commit_loses_nothing_and_doubles_nothing
     const WRITERS: u128 = 4;
     const KILLS: u64 = 6;
     let mut server = PrivatePostgres::start(&[]).await;
-    let stage = stage_on(&server).await;
+    let opened = open_store_on(&server).await;
     let enough = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        let (store, enough) = (Arc::clone(&stage.store), Arc::clone(&enough));
+        let (store, enough) = (Arc::clone(&opened.store), Arc::clone(&enough));
         writers.spawn(async move {
             let (mut acknowledged, mut failed, mut id) = (Vec::new(), 0, 1 + writer * 1_000_000);
             while !enough.load(Ordering::SeqCst) {
@@ -79,7 +79,7 @@ async fn a_server_that_is_killed_in_mid_commit_loses_nothing_and_doubles_nothing
     acknowledged.sort_by_key(|(_, receipt)| receipt.position);
     let mut log = Vec::new();
     while log.len() < acknowledged.len() {
-        let page = stage.read(&diku(), position(log.len() as u64), &all()).await;
+        let page = opened.read(&diku(), position(log.len() as u64), &all()).await;
         assert!(!page.events.is_empty(), "{} of {}", log.len(), acknowledged.len());
         log.extend(page.events.into_iter().map(|event| (event.position, event.event_id)));
     }
@@ -91,29 +91,29 @@ async fn a_server_that_is_killed_in_mid_commit_loses_nothing_and_doubles_nothing
 #[tokio::test]
 async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
     let server = PrivatePostgres::start(&[]).await;
-    let stage = stage_on(&server).await;
+    let opened = open_store_on(&server).await;
     let mut outside = PgConnection::connect(&server.url()).await.unwrap();
-    stage.post(&[create(1)]).await;
+    opened.post(&[create(1)]).await;
     for _ in 0..2 {
         outside.execute("ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
         outside.execute("SELECT pg_reload_conf()").await.unwrap();
         let until = Instant::now() + PATIENCE;
-        while stage.store.check().await.is_ok() {
+        while opened.store.check().await.is_ok() {
             assert!(Instant::now() < until, "it takes writes");
         }
         let batch = Batch { tenant: diku(), drafts: vec![create(2)] };
-        let refused = stage.store.append(std::slice::from_ref(&batch)).await;
+        let refused = opened.store.append(std::slice::from_ref(&batch)).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-        assert!(matches!(stage.store.check().await, Err(Error::Unavailable(_))));
-        assert_eq!(stage.log(&diku()).await.len(), 1);
+        assert!(matches!(opened.store.check().await, Err(Error::Unavailable(_))));
+        assert_eq!(opened.log(&diku()).await.len(), 1);
         outside.execute("SET default_transaction_read_only = off").await.unwrap();
         outside.execute("ALTER SYSTEM RESET default_transaction_read_only").await.unwrap();
         outside.execute("SELECT pg_reload_conf()").await.unwrap();
-        while stage.store.check().await.is_err() {
+        while opened.store.check().await.is_err() {
             assert!(Instant::now() < until, "it takes no writes");
         }
     }
-    assert_eq!(stage.post(&[create(2)]).await[0].position.number(), 2);
+    assert_eq!(opened.post(&[create(2)]).await[0].position.number(), 2);
 }
 
 /// The n-th of these writes fails with such a SQLSTATE: disk full, out of memory, an I/O error, a
@@ -126,8 +126,8 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
         ("epochs", "INSERT"),
         ("heads", "UPDATE"),
     ];
-    let stage = Stage::<Schema>::new().await;
-    let mut outside = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut outside = opened.fixture.outside().await;
     let drafts = [create(1), delete_all("folio.diku.inventory.item", 2), create(3)];
     let batch = Batch { tenant: diku(), drafts: drafts.to_vec() };
     let states = ["53100", "53200", "58030", "55P03", "40P01"];
@@ -141,28 +141,28 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
         );
         sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut outside).await.unwrap();
         for _ in 0..2 {
-            let failed = stage.store.append(std::slice::from_ref(&batch)).await;
+            let failed = opened.store.append(std::slice::from_ref(&batch)).await;
             assert!(matches!(failed, Err(Error::Unavailable(_))), "{table} {state}: {failed:?}");
         }
-        assert!(stage.log(&diku()).await.is_empty());
-        assert!(stage.store.find(&diku(), event_id(1)).await.unwrap().is_none());
+        assert!(opened.log(&diku()).await.is_empty());
+        assert!(opened.store.find(&diku(), event_id(1)).await.unwrap().is_none());
         outside.execute(AssertSqlSafe(format!("DROP TRIGGER fails ON {table}"))).await.unwrap();
-        stage.store.check().await.unwrap();
+        opened.store.check().await.unwrap();
     }
-    assert!(stage.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
+    assert!(opened.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
 }
 
 #[tokio::test]
 async fn tables_that_are_not_as_they_must_be_are_named() {
-    let stage = Stage::<Schema>::new().await;
-    stage.post(&[create(1), create(2)]).await;
-    let mut outside = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    opened.post(&[create(1), create(2)]).await;
+    let mut outside = opened.fixture.outside().await;
     outside.execute("UPDATE events SET headers = 'none' WHERE position = 2").await.unwrap();
-    let read = stage.store.read(&[(diku(), position(0).into())], &all()).await;
+    let read = opened.store.read(&[(diku(), position(0).into())], &all()).await;
     let Err(Error::Corrupt(message)) = read else { panic!("read: {read:?}") };
     assert!(message.contains("tenant `diku`, position 2"), "{message}");
     outside.execute("ALTER TABLE events RENAME TO others").await.unwrap();
-    let found = stage.store.find(&diku(), event_id(1)).await;
+    let found = opened.store.find(&diku(), event_id(1)).await;
     assert!(matches!(found, Err(Error::Corrupt(_))), "{found:?}");
 }
 
@@ -170,14 +170,15 @@ async fn tables_that_are_not_as_they_must_be_are_named() {
 /// before the client gets the answer, until a whole append passes untouched.
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_connection_is_cut_an_append_lands_once() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     let proxy = Proxy::start(&postgres::url()).await;
     let (mut id, mut unknown) = (1_u64, 0);
     for cut in [Cut::Before, Cut::After] {
         for message in 1.. {
-            let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
-                .await
-                .unwrap();
+            let store =
+                open_as(postgres::config(&proxy.url(&postgres::url()), &opened.fixture.name))
+                    .await
+                    .unwrap();
             let batches = [
                 Batch { tenant: diku(), drafts: vec![create(id.into()), create((id + 1).into())] },
                 Batch { tenant: college(), drafts: vec![create_in(&college(), id.into())] },
@@ -185,7 +186,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
             proxy.cut_at(message, cut);
             let first = store.append(&batches).await;
             let untouched = proxy.let_pass() == 1;
-            let landed = stage.store.find(&diku(), event_id(id.into())).await.unwrap().is_some();
+            let landed = opened.store.find(&diku(), event_id(id.into())).await.unwrap().is_some();
             match first {
                 Ok(_) => assert!(landed),
                 Err(Error::Unavailable(_)) => assert!(!landed, "message {message}"),
@@ -202,19 +203,19 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
         }
     }
     assert!(unknown >= 2, "{unknown} commits, not the commit and its answer");
-    assert!(stage.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..id));
+    assert!(opened.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..id));
 }
 
 /// A server that lost its standby shows what no standby has: only a commit waits for one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_posted_before_is_answered_after_a_commit_too() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     let batch = [Batch { tenant: diku(), drafts: vec![create(1)] }];
-    let first = stage.store.append(&batch).await.unwrap();
+    let first = opened.store.append(&batch).await.unwrap();
     let proxy = Proxy::start(&postgres::url()).await;
     let mut unknown = 0;
     for message in 1.. {
-        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
+        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &opened.fixture.name))
             .await
             .unwrap();
         proxy.cut_at(message, Cut::Before);
@@ -236,22 +237,22 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
 /// A cursor's write commits itself: when the answer is lost, nobody knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_told_as_unknown() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     let proxy = Proxy::start(&postgres::url()).await;
     let relay = Follower::relay();
     let at =
         |n: u64| Cursor { log_id: log_id(1), position: position(n), event_id: event_id(n.into()) };
     for (round, cut) in (1..).flat_map(|n| [(n, Cut::Before), (n, Cut::After)]) {
-        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &stage.bench.name))
+        let store = open_as(postgres::config(&proxy.url(&postgres::url()), &opened.fixture.name))
             .await
             .unwrap();
         store.load(&diku(), &relay).await.unwrap();
-        let seen = stage.store.load(&diku(), &relay).await.unwrap();
+        let seen = opened.store.load(&diku(), &relay).await.unwrap();
         proxy.cut_at(round, cut);
         let to = at(seen.map_or(1, |cursor| cursor.position.number() + 1));
         let moved = store.advance(&diku(), &relay, seen.as_ref(), &to).await;
         let untouched = proxy.let_pass() == 1;
-        let stands = stage.store.load(&diku(), &relay).await.unwrap();
+        let stands = opened.store.load(&diku(), &relay).await.unwrap();
         match moved {
             Ok(moved) => assert!(moved == Moved::Moved && stands == Some(to)),
             Err(Error::Unavailable(_)) => assert_eq!(stands, seen),
@@ -267,15 +268,15 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
 /// A statement that commits itself has written what it tells: a surprise in that is no refusal.
 #[tokio::test]
 async fn an_append_that_wrote_something_else_may_have_been_committed() {
-    let stage = Stage::<Schema>::new().await;
-    let mut outside = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut outside = opened.fixture.outside().await;
     let lose =
         "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
         CREATE TRIGGER loses BEFORE INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION lose()";
     sqlx::raw_sql(lose).execute(&mut outside).await.unwrap();
     let batch = Batch { tenant: diku(), drafts: vec![create(1)] };
-    let appended = stage.store.append(std::slice::from_ref(&batch)).await;
+    let appended = opened.store.append(std::slice::from_ref(&batch)).await;
     assert!(matches!(appended, Err(Error::Unknown(_))), "{appended:?}");
-    assert_eq!(stage.log(&diku()).await.len(), 1);
+    assert_eq!(opened.log(&diku()).await.len(), 1);
     outside.execute("DROP TRIGGER loses ON idempotency").await.unwrap();
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{Schema, open_as};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Bench, LANES, Stage, log_id, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, log_id, tenant};
 use crash::postgres::PrivatePostgres;
 
 const PASSWORD: &str = "only-for-tests";
@@ -41,8 +41,8 @@ async fn of_many_that_open_a_new_schema_at_once_all_come_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tenants_that_are_introduced_at_once_are_spread_evenly() {
-    let Stage { bench, store } = Stage::<Schema>::new().await;
-    let stores = [store, bench.open().await];
+    let OpenStore { fixture, store } = OpenStore::<Schema>::new().await;
+    let stores = [store, fixture.open().await];
     let mut introducing = JoinSet::new();
     for number in 0..28_u128 {
         let store = Arc::clone(&stores[number as usize % 2]);

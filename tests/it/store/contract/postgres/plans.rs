@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
 use super::Schema;
-use crate::support::store_fixture::Bench;
+use crate::support::store_fixture::StoreFixture;
 
 /// A statement, the types and values of its parameters, and the indexes that it must go by.
 struct Planned {

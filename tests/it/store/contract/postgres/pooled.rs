@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use super::{Schema, open_as};
 use crate::support::drafts::{create, create_in};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{LANES, Stage, college, diku, log_id};
+use crate::support::store_fixture::{LANES, OpenStore, college, diku, log_id};
 
 const SESSION: [&str; 2] = ["pool_mode=session", "ignore_startup_parameters=options"];
 
@@ -53,17 +53,17 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
             assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
             store.enable_if_new(&diku(), log_id(1)).await.unwrap();
             store.enable_if_new(&college(), log_id(2)).await.unwrap();
-            stages.push(Stage { bench: Schema::on(url.clone()), store });
+            stages.push(OpenStore { fixture: Schema::on(url.clone()), store });
         }
         outside.execute("ALTER ROLE postgres SET synchronous_commit = off").await.unwrap();
-        for (number, stage) in (1..).zip(&stages) {
-            stage.post(&[create(number), create(10 + number)]).await;
+        for (number, opened) in (1..).zip(&stages) {
+            opened.post(&[create(number), create(10 + number)]).await;
             let (one, two) = (create_in(&college(), 5), create_in(&college(), 6));
             tokio::join!(
-                stage.post(std::slice::from_ref(&one)),
-                stage.post(std::slice::from_ref(&two))
+                opened.post(std::slice::from_ref(&one)),
+                opened.post(std::slice::from_ref(&two))
             );
-            assert_eq!(stage.log(&diku()).await.len(), 2);
+            assert_eq!(opened.log(&diku()).await.len(), 2);
         }
         let schemas = schemas_of(&server.url(), "events").await;
         assert_eq!(schemas, ["one_event_gateway", "two_event_gateway"]);

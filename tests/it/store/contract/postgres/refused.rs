@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{Schema, open_as};
 use crate::support::services::postgres;
-use crate::support::store_fixture::Bench;
+use crate::support::store_fixture::StoreFixture;
 use crash::postgres::PrivatePostgres;
 
 const SECRET: &str = "s3cr3t-word";

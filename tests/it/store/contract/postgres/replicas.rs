@@ -12,15 +12,17 @@ use tokio::task::JoinSet;
 
 use super::Schema;
 use crate::support::drafts::{create, create_in};
-use crate::support::store_fixture::{Bench, Stage, college, diku, log_id, receipts, tenant};
+use crate::support::store_fixture::{
+    OpenStore, StoreFixture, college, diku, log_id, receipts, tenant,
+};
 
 const WRITERS: u128 = 4;
 
 /// Two replicas.
-async fn replicas() -> (Stage<Schema>, [Arc<dyn Store>; 2]) {
-    let stage = Stage::<Schema>::new().await;
-    let stores = [Arc::clone(&stage.store), stage.bench.open().await];
-    (stage, stores)
+async fn replicas() -> (OpenStore<Schema>, [Arc<dyn Store>; 2]) {
+    let opened = OpenStore::<Schema>::new().await;
+    let stores = [Arc::clone(&opened.store), opened.fixture.open().await];
+    (opened, stores)
 }
 
 /// Every append names all tenants, each writer's in an order of its own, and one event that the
@@ -28,11 +30,11 @@ async fn replicas() -> (Stage<Schema>, [Arc<dyn Store>; 2]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_append_to_the_same_tenants_at_once() {
     const APPENDS: u128 = 100;
-    let (stage, stores) = replicas().await;
+    let (opened, stores) = replicas().await;
     let tenants: Vec<_> =
         ["zeta", "alpha", "mid"].into_iter().map(tenant).chain([diku(), college()]).collect();
     for (number, tenant) in (10..).zip(&tenants[..3]) {
-        stage.store.enable_if_new(tenant, log_id(number)).await.unwrap();
+        opened.store.enable_if_new(tenant, log_id(number)).await.unwrap();
     }
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -58,7 +60,7 @@ async fn replicas_append_to_the_same_tenants_at_once() {
     let shared = writers.join_all().await;
     assert!(shared.iter().all(|receipts| *receipts == shared[0]));
     for tenant in &tenants {
-        let log = stage.log(tenant).await;
+        let log = opened.log(tenant).await;
         assert!(log.iter().map(|e| e.position.number()).eq(1..=((WRITERS + 1) * APPENDS) as u64));
         assert!(log.is_sorted_by_key(|event| event.time));
     }
@@ -66,15 +68,15 @@ async fn replicas_append_to_the_same_tenants_at_once() {
 
 #[tokio::test]
 async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
-    let stage = Stage::<Schema>::new().await;
-    let mut other = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut other = opened.fixture.outside().await;
     let lock = "SELECT FROM heads WHERE tenant = 'diku' FOR UPDATE";
     let lock_first = "SELECT FROM heads WHERE tenant = 'college' FOR UPDATE";
     other.execute("SET deadlock_timeout = '1min'").await.unwrap();
     other.execute("BEGIN").await.unwrap();
     other.execute(lock).await.unwrap();
     let batches = [diku(), college()].map(|t| Batch { drafts: vec![create_in(&t, 1)], tenant: t });
-    let store = Arc::clone(&stage.store);
+    let store = Arc::clone(&opened.store);
     let appending = tokio::spawn(async move { store.append(&batches).await });
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'heads'::regclass";
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
@@ -94,12 +96,12 @@ async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
 /// Else two appends that name the same tenants lock each other out.
 #[tokio::test]
 async fn heads_are_locked_in_the_order_of_their_tenants() {
-    let stage = Stage::<Schema>::new().await;
-    let mut other = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut other = opened.fixture.outside().await;
     other.execute("BEGIN").await.unwrap();
     other.execute("SELECT FROM heads WHERE tenant = 'college' FOR UPDATE").await.unwrap();
     let batches = [diku(), college()].map(|t| Batch { drafts: vec![create_in(&t, 1)], tenant: t });
-    let store = Arc::clone(&stage.store);
+    let store = Arc::clone(&opened.store);
     let appending = tokio::spawn(async move { store.append(&batches).await });
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
         AND transactionid = pg_current_xact_id()::xid";
@@ -116,27 +118,27 @@ async fn heads_are_locked_in_the_order_of_their_tenants() {
 #[tokio::test]
 async fn leases_and_times_are_told_by_the_server_s_clock() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let stage = Stage::<Schema>::new().await;
-    let before = stage.post(&[create(1)]).await[0];
-    assert!(stage.store.acquire(Lane::new(0), "one", HOUR / 2).await.unwrap().is_some());
-    assert!(stage.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_none());
+    let opened = OpenStore::<Schema>::new().await;
+    let before = opened.post(&[create(1)]).await[0];
+    assert!(opened.store.acquire(Lane::new(0), "one", HOUR / 2).await.unwrap().is_some());
+    assert!(opened.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_none());
     let turn = "CREATE OR REPLACE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
         'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + 3600000'";
-    stage.bench.outside().await.execute(turn).await.unwrap();
-    let after = stage.post(&[create(2)]).await[0];
+    opened.fixture.outside().await.execute(turn).await.unwrap();
+    let after = opened.post(&[create(2)]).await[0];
     assert!(after.time.as_ms() >= before.time.as_ms() + 3_600_000, "{before:?} {after:?}");
-    assert!(stage.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
-    let stage = stage.reopen().await;
-    assert!(stage.settle(3).await.iter().all(|receipt| receipt.time >= after.time));
+    assert!(opened.store.acquire(Lane::new(0), "two", HOUR / 2).await.unwrap().is_some());
+    let opened = opened.reopen().await;
+    assert!(opened.settle(3).await.iter().all(|receipt| receipt.time >= after.time));
 }
 
 #[tokio::test]
 async fn heads_are_updated_on_their_page() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     for id in 1..=500 {
-        stage.post(&[create(id)]).await;
+        opened.post(&[create(id)]).await;
     }
-    let mut outside = stage.bench.outside().await;
+    let mut outside = opened.fixture.outside().await;
     let stats =
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'heads'::regclass";
     let (mut updates, mut hot) = (0_i64, 0_i64);
@@ -153,14 +155,14 @@ async fn heads_are_updated_on_their_page() {
 /// who hasn't asked for long: so one of several appends must do without.
 #[tokio::test]
 async fn who_appends_alone_asks_for_nothing_before() {
-    let stage = Stage::<Schema>::new().await;
-    let mut outside = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut outside = opened.fixture.outside().await;
     for first in (1..).step_by(100).take(5) {
-        let before = stage.settle(first).await[19].position;
+        let before = opened.settle(first).await[19].position;
         outside.execute("BEGIN").await.unwrap();
         outside.execute("LOCK TABLE tenants IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let batch = Batch { tenant: diku(), drafts: vec![create(first + 99)] };
-        let appended = stage.store.append(&[batch]).await;
+        let appended = opened.store.append(&[batch]).await;
         outside.execute("ROLLBACK").await.unwrap();
         if let Ok(outcomes) = appended {
             assert_eq!(receipts(&outcomes[0])[0].position, before.next());
@@ -173,17 +175,17 @@ async fn who_appends_alone_asks_for_nothing_before() {
 /// A replica's append may commit after one that began later.
 #[tokio::test]
 async fn what_commits_late_is_named_all_the_same() {
-    let stage = Stage::<Schema>::new().await;
+    let opened = OpenStore::<Schema>::new().await;
     let lane =
-        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
-    let mut late = stage.bench.outside().await;
+        opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut late = opened.fixture.outside().await;
     late.execute("BEGIN").await.unwrap();
     let raise = "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
     late.execute(raise).await.unwrap();
     let mut token = ChangeToken::START;
     for id in 1..=20 {
-        stage.post(&[create_in(&college(), id)]).await;
-        let changed = stage.store.changed_since(lane, token).await.unwrap();
+        opened.post(&[create_in(&college(), id)]).await;
+        let changed = opened.store.changed_since(lane, token).await.unwrap();
         assert!(
             changed.heads.is_empty()
                 && (changed.token.incarnation, changed.token.at) >= (token.incarnation, token.at)
@@ -191,29 +193,29 @@ async fn what_commits_late_is_named_all_the_same() {
         token = changed.token;
     }
     late.execute("COMMIT").await.unwrap();
-    let changed = stage.store.changed_since(lane, token).await.unwrap();
+    let changed = opened.store.changed_since(lane, token).await.unwrap();
     assert_eq!(changed.heads[0].tenant, diku());
 }
 
 /// Marks are the server's transactions; another server has others.
 #[tokio::test]
 async fn a_store_that_came_to_another_server_names_what_changes_there() {
-    let stage = Stage::<Schema>::new().await;
-    stage.post(&[create(1)]).await;
+    let opened = OpenStore::<Schema>::new().await;
+    opened.post(&[create(1)]).await;
     let lane =
-        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
-    let mut outside = stage.bench.outside().await;
+        opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut outside = opened.fixture.outside().await;
     outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
-    let all = stage.store.changed_since(lane, ChangeToken::START).await.unwrap();
+    let all = opened.store.changed_since(lane, ChangeToken::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
-    assert!(stage.store.changed_since(lane, all.token).await.unwrap().heads.is_empty());
-    let of_old = stage
+    assert!(opened.store.changed_since(lane, all.token).await.unwrap().heads.is_empty());
+    let of_old = opened
         .store
         .changed_since(lane, ChangeToken { at: all.token.at + 1_000_000_000_000, ..all.token })
         .await
         .unwrap();
     assert_eq!(of_old.heads, all.heads);
-    stage.post(&[create(2)]).await;
-    let changed = stage.store.changed_since(lane, of_old.token).await.unwrap();
+    opened.post(&[create(2)]).await;
+    let changed = opened.store.changed_since(lane, of_old.token).await.unwrap();
     assert_eq!(changed.heads[0].position.number(), 2);
 }

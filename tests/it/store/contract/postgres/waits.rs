@@ -7,11 +7,13 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::store::{Batch, ChangeToken, Error, PostgresConfig};
 use sqlx::Executor;
 
-use super::faults::stage_on;
+use super::faults::open_store_on;
 use super::{Schema, open_as};
 use crate::support::drafts::{create, event_id};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Bench, LANES, Stage, all, diku, log_id, position, positions};
+use crate::support::store_fixture::{
+    LANES, OpenStore, StoreFixture, all, diku, log_id, position, positions,
+};
 use crash::postgres::PrivatePostgres;
 
 /// Longer than a call may take, and no more than that on a slow machine.
@@ -23,44 +25,44 @@ fn batch(id: u128) -> [Batch; 1] {
 
 #[tokio::test]
 async fn a_tenant_that_another_program_keeps_locked_is_unavailable_until_it_lets_go() {
-    let stage = Stage::<Schema>::new().await;
-    let mut other = stage.bench.outside().await;
+    let opened = OpenStore::<Schema>::new().await;
+    let mut other = opened.fixture.outside().await;
     other.execute("BEGIN").await.unwrap();
     other.execute("SELECT FROM heads WHERE tenant = 'diku' FOR UPDATE").await.unwrap();
     let since = Instant::now();
-    let waited = stage.store.append(&batch(1)).await;
+    let waited = opened.store.append(&batch(1)).await;
     assert!(matches!(&waited, Err(Error::Unavailable(why)) if why.contains("55P03")), "{waited:?}");
     assert!(since.elapsed() < IN_TIME, "{:?}", since.elapsed());
     other.execute("ROLLBACK").await.unwrap();
-    assert_eq!(positions(&stage.store.append(&batch(1)).await.unwrap()[0]), [1]);
+    assert_eq!(positions(&opened.store.append(&batch(1)).await.unwrap()[0]), [1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stands_still_is_not_awaited_for_ever() {
     let server = PrivatePostgres::start(&[]).await;
-    let stage = stage_on(&server).await;
-    stage.post(&[create(1)]).await;
+    let opened = open_store_on(&server).await;
+    opened.post(&[create(1)]).await;
     server.signal("STOP");
     let since = Instant::now();
     let (batch, diku) = (batch(2), diku());
     let (appended, checked, found) = tokio::join!(
-        stage.store.append(&batch),
-        stage.store.check(),
-        stage.store.find(&diku, event_id(1))
+        opened.store.append(&batch),
+        opened.store.check(),
+        opened.store.find(&diku, event_id(1))
     );
     let elapsed = since.elapsed();
     server.signal("CONT");
     assert!(matches!(appended, Err(Error::Unavailable(_) | Error::Unknown(_))), "{appended:?}");
     assert!(checked.is_err() && found.is_err());
     assert!(elapsed < IN_TIME, "{elapsed:?}");
-    assert_eq!(positions(&stage.store.append(&batch).await.unwrap()[0]), [2]);
+    assert_eq!(positions(&opened.store.append(&batch).await.unwrap()[0]), [2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_is_enough() {
-    let bench = Schema::new().await;
+    let fixture = Schema::new().await;
     let config =
-        PostgresConfig { connections_max: 1, ..postgres::config(&postgres::url(), &bench.name) };
+        PostgresConfig { connections_max: 1, ..postgres::config(&postgres::url(), &fixture.name) };
     let store = open_as(config).await.unwrap();
     assert_eq!(store.writers(), 1);
     store.lanes(LANES).await.unwrap();
@@ -83,20 +85,20 @@ async fn one_connection_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
     let mut server = PrivatePostgres::start(&[]).await;
-    let stage = stage_on(&server).await;
-    stage.post(&[create(1)]).await;
+    let opened = open_store_on(&server).await;
+    opened.post(&[create(1)]).await;
     let lane =
-        stage.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
-    let mut token = stage.store.changed_since(lane, ChangeToken::START).await.unwrap().token;
-    while !stage.store.changed_since(lane, token).await.unwrap().heads.is_empty() {
-        token = stage.store.changed_since(lane, token).await.unwrap().token;
+        opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
+    let mut token = opened.store.changed_since(lane, ChangeToken::START).await.unwrap().token;
+    while !opened.store.changed_since(lane, token).await.unwrap().heads.is_empty() {
+        token = opened.store.changed_since(lane, token).await.unwrap().token;
     }
     server.kill();
     server.restart().await;
     let ahead = ChangeToken { at: token.at + 1, ..token };
     let until = Instant::now() + PATIENCE;
     let changed = loop {
-        match stage.store.changed_since(lane, ahead).await {
+        match opened.store.changed_since(lane, ahead).await {
             Ok(changed) => break changed,
             Err(error) => assert!(Instant::now() < until, "{error}"),
         }

@@ -1,6 +1,6 @@
-//! The witness: hears what is told to be published, and asks Kafka at once where the topic ends.
+//! The publish observer: hears what is told to be published, and asks Kafka at once where the topic ends.
 //!
-//! Fed by writers whose receipts say so, and by looking into the log himself, at one replica after the
+//! Fed by writers whose receipts say so, and by looking into the log itself, at one replica after the
 //! other; feeds the checker. The record of what was told must stand before that end.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Somebody was told that an event is published.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct ToldPublished {
     /// Whose.
     pub tenant: String,
     /// Where to.
@@ -33,32 +33,32 @@ pub struct Heard {
     pub position: u64,
 }
 
-/// A witness at work.
-pub struct Witness {
-    ear: UnboundedSender<Heard>,
+/// A publish observer at work.
+pub struct PublishObserver {
+    sender: UnboundedSender<ToldPublished>,
     looking: JoinSet<()>,
     asking: JoinHandle<Vec<Told>>,
     count: Arc<AtomicUsize>,
 }
 
-impl Witness {
+impl PublishObserver {
     /// Looks into these tenants' logs; each topic has that many partitions.
     pub fn start(urls: &[String], broker: &str, tenants: &[&str], partitions: usize) -> Self {
-        let (ear, heard) = unbounded_channel();
+        let (sender, heard) = unbounded_channel();
         let count = Arc::<AtomicUsize>::default();
         let mut looking = JoinSet::new();
         for tenant in tenants {
-            looking.spawn(look(urls.to_vec(), (*tenant).to_owned(), ear.downgrade()));
+            looking.spawn(look(urls.to_vec(), (*tenant).to_owned(), sender.downgrade()));
         }
         let ends =
             Ends { consumer: kafka::consumer(broker, Isolation::ReadUncommitted), partitions };
         let asking = tokio::spawn(ask(heard, Arc::new(ends), count.clone()));
-        Self { ear, looking, asking, count }
+        Self { sender, looking, asking, count }
     }
 
     /// Where writers tell what they were told.
-    pub fn ear(&self) -> UnboundedSender<Heard> {
-        self.ear.clone()
+    pub fn sender(&self) -> UnboundedSender<ToldPublished> {
+        self.sender.clone()
     }
 
     /// How many events were told so far.
@@ -78,7 +78,7 @@ impl Witness {
     /// Listens no more, and returns what was told. Writers must have ended.
     pub async fn finish(mut self) -> Vec<Told> {
         self.looking.shutdown().await;
-        drop(self.ear);
+        drop(self.sender);
         self.asking.await.unwrap()
     }
 }
@@ -89,12 +89,12 @@ struct Page {
 }
 
 /// Follows what is published of one log.
-async fn look(urls: Vec<String>, tenant: String, ear: WeakUnboundedSender<Heard>) {
+async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<ToldPublished>) {
     let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
     let mut after = 0;
     for url in urls.iter().cycle() {
         sleep(LOOK_EVERY).await;
-        let Some(ear) = ear.upgrade() else { return };
+        let Some(sender) = sender.upgrade() else { return };
         let page = client
             .get(format!("{url}/domain-events?after={after}"))
             .header("X-Okapi-Tenant", &tenant);
@@ -103,21 +103,25 @@ async fn look(urls: Vec<String>, tenant: String, ear: WeakUnboundedSender<Heard>
         let Ok(page) = answer.json::<Page>().await else { continue };
         for event in page.events.into_iter().take_while(|event| event.published == Some(true)) {
             after = event.position;
-            let _ = ear.send(Heard { tenant: tenant.clone(), topic: event.topic, position: after });
+            let _ = sender.send(ToldPublished {
+                tenant: tenant.clone(),
+                topic: event.topic,
+                position: after,
+            });
         }
     }
 }
 
 /// Asks for the ends of what was heard, until nobody speaks any more.
 async fn ask(
-    mut heard: UnboundedReceiver<Heard>,
+    mut heard: UnboundedReceiver<ToldPublished>,
     ends: Arc<Ends>,
     count: Arc<AtomicUsize>,
 ) -> Vec<Told> {
     let mut all = Vec::new();
     let mut together = Vec::new();
     while heard.recv_many(&mut together, 1000).await > 0 {
-        let mut by_topic: BTreeMap<String, Vec<Heard>> = BTreeMap::new();
+        let mut by_topic: BTreeMap<String, Vec<ToldPublished>> = BTreeMap::new();
         for heard in together.drain(..) {
             by_topic.entry(heard.topic.clone()).or_default().push(heard);
         }
@@ -125,7 +129,7 @@ async fn ask(
             let (asked, of) = (ends.clone(), topic.clone());
             let ends = spawn_blocking(move || asked.of(&of)).await.unwrap();
             count.fetch_add(heard.len(), Ordering::SeqCst);
-            all.extend(heard.into_iter().map(|Heard { tenant, topic, position }| Told {
+            all.extend(heard.into_iter().map(|ToldPublished { tenant, topic, position }| Told {
                 tenant,
                 topic,
                 position,

@@ -1,4 +1,4 @@
-//! The stage: Kafka and the store, three replicas on them, each behind a proxy of its own, and whoever
+//! The harness: Kafka and the store, three replicas on them, each behind a proxy of its own, and whoever
 //! writes, reads along and watches.
 //!
 //! Built once for a run; `faults` happen to it.
@@ -16,10 +16,10 @@ use crate::kafka::{self, Listener, PrivateBroker};
 use crate::lanes::Lanes;
 use crate::load::{self, Acknowledged, Load, Plan};
 use crate::proxy::Proxy;
+use crate::publish_observer::PublishObserver;
 use crate::readers::{HeldBack, Readers};
 use crate::serve::{Serve, Setup};
 use crate::story::Told;
-use crate::witness::Witness;
 use crate::{ports, store};
 
 /// The `ENV` of a run.
@@ -96,7 +96,7 @@ impl Replica {
 }
 
 /// All of it.
-pub struct Stage {
+pub struct Harness {
     /// Kafka.
     pub kafka: PrivateBroker,
     /// The store's server.
@@ -110,14 +110,14 @@ pub struct Stage {
     /// The writers.
     pub load: Load,
     /// Who hears what is told to be published.
-    pub witness: Witness,
+    pub publish_observer: PublishObserver,
     /// Sets the clock of a process off.
     pub clock: std::path::PathBuf,
     /// What is counted.
     pub figures: Figures,
 }
 
-impl Stage {
+impl Harness {
     /// Starts everything, in a folder that others may enter: the store may not run as this user.
     pub async fn start(gateway: &Path, store: store::Kind, folder: &Path) -> Self {
         let part = |name: &str| Folder::given(folder.join(name));
@@ -148,7 +148,7 @@ impl Stage {
         let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
         let readers = Readers::start(&broker, &topics, PARTITIONS);
-        let witness = Witness::start(&urls, &broker, &TENANTS, PARTITIONS);
+        let publish_observer = PublishObserver::start(&urls, &broker, &TENANTS, PARTITIONS);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls,
@@ -157,10 +157,10 @@ impl Stage {
             pause: PAUSE,
             hot: 1,
             journal: Some(Arc::new(Mutex::new(journal))),
-            ear: Some(witness.ear()),
+            sender: Some(publish_observer.sender()),
         });
         let figures = Figures::default();
-        Self { kafka, store, replicas, lanes, readers, load, witness, clock, figures }
+        Self { kafka, store, replicas, lanes, readers, load, publish_observer, clock, figures }
     }
 
     /// A gateway's URL.
@@ -171,14 +171,14 @@ impl Stage {
     /// Ends the writing and the reading along; the servers and the replicas go on.
     pub async fn quiet(self) -> (Quiet, Vec<Acknowledged>, Vec<Told>) {
         let acknowledged = self.load.finish().await;
-        let told = self.witness.finish().await;
+        let told = self.publish_observer.finish().await;
         let held_back = block_in_place(|| self.readers.finish());
         let Self { kafka, store, replicas, figures, .. } = self;
         (Quiet { kafka, replicas, held_back, figures, _store: store }, acknowledged, told)
     }
 }
 
-/// The stage when nobody writes any more.
+/// The harness when nobody writes any more.
 pub struct Quiet {
     /// Kafka.
     pub kafka: PrivateBroker,
