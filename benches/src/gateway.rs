@@ -12,12 +12,9 @@ use crash::story::Sums;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::kafka::{count, topics};
+use crate::kafka::{PARTITIONS, count, topics};
 use crate::records::topic;
 use crate::stores::Place;
-
-/// Partitions of a topic.
-pub const PARTITIONS: usize = 4;
 
 /// A gateway that runs.
 pub struct Gateway {

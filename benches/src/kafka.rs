@@ -13,10 +13,12 @@ use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::contest::per_second;
-use crate::gateway::PARTITIONS;
 use crate::records::Records;
 
-const NAP: Duration = Duration::from_micros(200);
+/// Partitions of a topic.
+pub const PARTITIONS: usize = 4;
+
+const POLL_PAUSE: Duration = Duration::from_micros(200);
 
 /// A bare transactional producer, of one topic.
 pub struct BareProducer {
@@ -49,7 +51,7 @@ impl BareProducer {
             let unanswered = self.producer.in_flight_count();
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == unanswered {
-                std::thread::sleep(NAP);
+                std::thread::sleep(POLL_PAUSE);
             }
         }
         self.producer.commit_transaction(PATIENCE).unwrap();

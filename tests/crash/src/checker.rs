@@ -11,8 +11,9 @@ use std::collections::HashMap;
 
 pub use finding::{Finding, Kind};
 
+use crate::evidence::Logged;
 use crate::kafka::Record;
-use crate::story::{Logged, Story};
+use crate::story::Story;
 
 /// All that is wrong.
 pub fn check(story: &Story) -> Vec<Finding> {

@@ -10,16 +10,16 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::block_in_place;
 
+use crate::evidence::{Acknowledged, Told};
 use crate::figures::Figures;
 use crate::folder::Folder;
 use crate::kafka::{self, Listener, PrivateBroker};
 use crate::lanes::Lanes;
-use crate::load::{self, Acknowledged, Load, Plan};
+use crate::load::{self, Load, Plan};
 use crate::proxy::Proxy;
 use crate::publish_observer::PublishObserver;
 use crate::readers::{HeldBack, Readers};
 use crate::serve::{Serve, Setup};
-use crate::story::Told;
 use crate::{ports, store};
 
 /// The `ENV` of a run.

@@ -24,6 +24,7 @@ pub mod store;
 pub mod proxy;
 pub mod serve;
 
+pub mod evidence;
 pub mod load;
 pub mod publish_observer;
 pub mod readers;

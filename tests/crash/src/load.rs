@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::publish_observer::ToldPublished;
+use crate::evidence::{Acknowledged, ToldPublished};
 
 /// The entities of the load, and their records.
 const RECORDS: [(&str, &str); 3] = [
@@ -32,27 +32,6 @@ const WAITS_EACH: usize = 10;
 /// The names of the entities.
 pub fn entities() -> [&'static str; 3] {
     RECORDS.map(|(entity, _)| entity)
-}
-
-/// A change that was acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledged {
-    /// Whose.
-    pub tenant: String,
-    /// Of what kind the record is.
-    pub entity: String,
-    /// The record's id.
-    pub key: String,
-    /// As it was posted.
-    pub event_id: String,
-    /// As the receipt has it.
-    pub position: u64,
-    /// The state before, as it was posted.
-    pub old: Option<String>,
-    /// The state after, as it was posted.
-    pub new: Option<String>,
-    /// Rises with each change of a key.
-    pub seq: usize,
 }
 
 /// What a load consists of.

@@ -16,22 +16,11 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
+use crate::evidence::{Logged, Told, ToldPublished};
 use crate::kafka::{self, Isolation};
-use crate::story::{Logged, Told};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// Somebody was told that an event is published.
-#[derive(Debug, Clone)]
-pub struct ToldPublished {
-    /// Whose.
-    pub tenant: String,
-    /// Where to.
-    pub topic: String,
-    /// In the tenant's log.
-    pub position: u64,
-}
 
 /// A publish observer at work.
 pub struct PublishObserver {

@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
+use crate::evidence::{Acknowledged, Logged, Told};
 use crate::kafka::{self, Isolation, Record};
-use crate::load::Acknowledged;
 use crate::serve;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -50,41 +49,6 @@ pub struct Story {
     pub sums: Sums,
 }
 
-/// One event of the log, as `GET /domain-events` tells it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Logged {
-    /// In its tenant's log.
-    pub position: u64,
-    /// Its id.
-    pub event_id: String,
-    /// Where it is published.
-    pub topic: String,
-    /// The record's id.
-    pub key: String,
-    /// As RFC 3339 has it.
-    pub time: String,
-    /// As consumers see them.
-    pub headers: BTreeMap<String, String>,
-    /// As it was stored.
-    pub payload: Box<RawValue>,
-    /// Whether it is in Kafka.
-    pub published: Option<bool>,
-}
-
-/// An event that somebody was told to be published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// Whose.
-    pub tenant: String,
-    /// Where to.
-    pub topic: String,
-    /// In the tenant's log.
-    pub position: u64,
-    /// Where each partition of the topic ended for a read_uncommitted consumer, asked for after it was told.
-    pub ends: Vec<i64>,
-}
-
 /// What `/metrics` counts of the store: all events, and those by what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -114,7 +78,7 @@ impl Sums {
             match (name, state) {
                 ("event_gateway_log_events", _) => sums.log_events = value.parse().unwrap(),
                 (_, Some(state)) => {
-                    drop(sums.states.insert(state.to_owned(), value.parse().unwrap()))
+                    sums.states.insert(state.to_owned(), value.parse().unwrap());
                 }
                 _ => {}
             }

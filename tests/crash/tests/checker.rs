@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crash::checker::{Kind, check};
+use crash::evidence::{Acknowledged, Logged, Told};
 use crash::kafka::Record;
-use crash::load::Acknowledged;
-use crash::story::{Logged, Story, Sums, Told};
+use crash::story::{Story, Sums};
 use serde_json::value::RawValue;
 
 const TIME: &str = "2026-01-31T12:00:00.000Z";

@@ -1,7 +1,8 @@
 //! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
 //! on each store, with the same stories.
 
-use crash::load::{self, Acknowledged, Load};
+use crash::evidence::Acknowledged;
+use crash::load::{self, Load};
 use crash::serve::Setup;
 use crash::{checker, story};
 

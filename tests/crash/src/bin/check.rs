@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use crash::load::Acknowledged;
+use crash::evidence::Acknowledged;
 use crash::{checker, story};
 use serde::de::DeserializeOwned;
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Finding, Index, Kind};
-use crate::load::Acknowledged;
-use crate::story::{Logged, Story};
+use crate::evidence::{Acknowledged, Logged};
+use crate::story::Story;
 
 /// What is wrong in the logs.
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use event_gateway::domain::time::Time;
 
 use super::{Finding, Index, Kind};
+use crate::evidence::Logged;
 use crate::kafka::Record;
-use crate::story::{Logged, Story};
+use crate::story::Story;
 
 /// What is wrong for a read_committed consumer: it sees each event once, and a key's in order.
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
