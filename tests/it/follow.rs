@@ -3,7 +3,7 @@
 mod held;
 mod lanes;
 mod parking;
-pub mod relay;
+mod relay;
 mod restore;
 mod restore_parked;
 mod went_back;

@@ -1,8 +1,6 @@
 //! Stories about HTTP: an in-process server over a store in a folder of its own.
 
-mod bad_bodies;
 mod bad_input;
-mod bad_requests;
 mod connections;
 mod headers;
 mod heads;

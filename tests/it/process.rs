@@ -1,7 +1,7 @@
 //! Stories about the real binary in processes of its own, and about the services beside it.
 
 #[cfg(feature = "services")]
-pub mod exactly_once;
+mod exactly_once;
 mod log;
 mod main_job;
 #[cfg(feature = "services")]

@@ -5,6 +5,15 @@ pub mod fake_documents;
 pub mod fake_sink;
 pub mod faulty_store;
 pub mod gateway;
+pub mod harness;
+pub mod ids;
+pub mod malformed;
+pub mod parking;
+pub mod raw_http;
+pub mod restore;
 pub mod serve;
 pub mod services;
+pub mod sqlite;
 pub mod store_fixture;
+#[cfg(feature = "services")]
+pub mod whole_way;

@@ -10,7 +10,10 @@
 #![allow(clippy::unwrap_used, reason = "a run that can't go on has failed")]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+pub use wait::{PATIENCE, until};
+
+mod wait;
 
 pub mod folder;
 pub mod ports;
@@ -38,9 +41,6 @@ pub mod harness;
 pub mod lanes;
 pub mod run;
 pub mod schedule;
-
-/// How long a run waits for what must come: only one that fails waits so long, however slow the machine.
-pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the project lies: its scripts start the servers.
 pub fn root() -> PathBuf {

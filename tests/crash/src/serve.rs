@@ -185,7 +185,7 @@ pub async fn get(url: &str, tenant: &str) -> Value {
 }
 
 /// Asks until `wanted` says yes; panics when patience ends, and returns the last answer.
-pub async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn get_until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let answer = get(url, "diku").await;

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::until;
 use event_gateway::clock::Manual;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
 use event_gateway::health::Component;
 use event_gateway::sink::TopicDescription;
 
-use crate::follow::parking::records::{ITEM, LOAN, draft, mixed};
-use crate::follow::relay::{Harness, drafts, tenants};
-use crate::support::drafts::topic;
-use crate::support::gateway::until;
+use crate::support::harness::{Harness, drafts, tenants};
+use crate::support::ids::topic;
+use crate::support::parking::{ITEM, LOAN, draft, mixed};
 
 const NOON: Time = Time::from_ms(1_769_860_800_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -128,7 +128,7 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
     harness.allow_all();
     harness.ask(&parked, event_gateway::domain::parked::Request::Release).await;
     harness.kafka.state(|state| state.away_topics.clear());
-    harness.parked(&tenants[0], crate::follow::parking::records::ended).await;
+    harness.parked(&tenants[0], crate::support::parking::ended).await;
     harness.published(&tenants).await;
     followers.stop().await;
     harness.assert_accounted(&tenants).await;
@@ -185,7 +185,7 @@ async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
     }
     harness.kafka.state(|state| state.missing_topics.clear());
     harness.ask(&parked[0], event_gateway::domain::parked::Request::Release).await;
-    harness.parked(&tenants[0], crate::follow::parking::records::ended).await;
+    harness.parked(&tenants[0], crate::support::parking::ended).await;
     followers.stop().await;
     harness.assert_accounted(&tenants).await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::until;
 use event_gateway::clock::{Manual, System};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
@@ -14,10 +15,9 @@ use event_gateway::health::Component;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Config, Store, open};
 
-use crate::follow::relay::{Harness, drafts, tenants};
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::{FaultyStore, Mode};
-use crate::support::gateway::until;
+use crate::support::harness::{Harness, drafts, tenants};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -231,8 +231,8 @@ mod real {
     use crash::PATIENCE;
     use crash::load::Load;
 
-    use crate::process::exactly_once::{TENANTS, check, setup};
     use crate::support::services::kafka;
+    use crate::support::whole_way::{TENANTS, check, setup};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_gateway_goes_on_with_other_lanes_where_it_stopped() {

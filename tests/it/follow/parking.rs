@@ -1,6 +1,6 @@
 //! Stories about parking: records and topics that are refused, what is released, the counts.
 
-pub mod records;
+mod records;
 mod release;
 mod topics;
 mod truth;

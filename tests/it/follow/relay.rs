@@ -4,135 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::clock::{Clock, System};
+use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
-use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
-use event_gateway::domain::settings::Settings;
-use event_gateway::domain::tenant::TenantId;
-use event_gateway::follow::{FollowDeps, Followers, Wakeups};
-use event_gateway::health::Health;
-use event_gateway::sink::{PartitionsGrown, Sinks};
-use event_gateway::store::{self, Access, Batch, Config, Store, open};
+use event_gateway::sink::PartitionsGrown;
+use event_gateway::store::{self, Store};
 use rusqlite::Connection;
-use tempfile::TempDir;
-use tokio::sync::watch;
 
-use crate::support::drafts::{create_in, created, event_id, key};
-use crate::support::fake_sink::{FakeKafka, Fault, PATIENCE, at_each_call};
+use crate::support::drafts::{create_in, created};
+use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::{FaultyStore, Mode};
-use crate::support::gateway::until;
-use crate::support::store_fixture::{all, log_id, tenant};
-
-/// One replica on a store of its own.
-pub struct Harness {
-    pub folder: TempDir,
-    pub store: Arc<dyn Store>,
-    pub kafka: FakeKafka,
-    pub parts: FollowDeps,
-}
-
-impl Harness {
-    pub async fn new(lanes: u16, tenants: &[TenantId]) -> Self {
-        Self::on_clock(lanes, tenants, Arc::new(System)).await
-    }
-
-    /// The same, with a store that has that clock.
-    pub async fn on_clock(lanes: u16, tenants: &[TenantId], clock: Arc<dyn Clock>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Config::Sqlite { path: folder.path().join("store.db") };
-        let store = open(&config, Access::Serve, clock).await.unwrap();
-        store.lanes(lanes).await.unwrap();
-        for (number, tenant) in tenants.iter().enumerate() {
-            store.enable_if_new(tenant, log_id(number as u128 + 1)).await.unwrap();
-        }
-        let parts = FollowDeps {
-            store: store.clone(),
-            settings: Arc::new(Settings::default()),
-            wakeups: Wakeups::new(lanes),
-            health: Arc::new(Health::default()),
-            metrics: Arc::default(),
-            pages: watch::channel(()).0,
-            clock: Arc::new(System),
-            replica: "one".to_owned(),
-            instance: "first run".to_owned(),
-        };
-        Self { folder, store, kafka: FakeKafka::default(), parts }
-    }
-
-    pub fn follow(&self) -> Followers {
-        Followers::start(&self.parts, &Sinks::kafka(Arc::new(self.kafka.clone())))
-    }
-
-    pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
-        self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
-        let enabled =
-            self.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
-        self.parts.wakeups.wake(enabled.lane);
-    }
-
-    /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
-    pub async fn published(&self, tenants: &[TenantId]) {
-        for tenant in tenants {
-            let head = self.log(tenant).await.len() as u64;
-            self.until(|cursor| cursor == Some(head), tenant).await;
-        }
-    }
-
-    pub async fn until(&self, wanted: impl Fn(Option<u64>) -> bool, tenant: &TenantId) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let cursor = self.store.load(tenant, &Follower::relay()).await.unwrap();
-            if wanted(cursor.map(|c| c.position.number())) {
-                return;
-            }
-            let troubles = self.parts.health.troubles();
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{tenant} stands at {cursor:?}: {troubles:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// Waits until a lane has another producer, since the one that it had said that it is worn.
-    async fn wear_out(&self) {
-        let fences = self.kafka.fences();
-        self.kafka.state(|state| state.recycle = true);
-        self.store
-            .list()
-            .await
-            .unwrap()
-            .iter()
-            .for_each(|enabled| self.parts.wakeups.wake(enabled.lane));
-        until("a worn producer is replaced", async || self.kafka.fences() > fences).await;
-    }
-
-    pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
-        self.store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap()[0]
-            .events
-            .clone()
-    }
-
-    /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
-    pub async fn assert_same(&self, tenants: &[TenantId]) {
-        for tenant in tenants {
-            let records = self.kafka.state(|state| state.records.clone());
-            let records: Vec<_> = records.into_iter().filter(|r| r.tenant == *tenant).collect();
-            assert_eq!(records, self.log(tenant).await, "{tenant}");
-        }
-    }
-}
-
-pub fn tenants(count: usize) -> Vec<TenantId> {
-    (0..count).map(|n| tenant(&format!("t{n}"))).collect()
-}
-
-pub fn drafts(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
-    ids.map(|id| Draft { key: key(&format!("k{}", id % 3)), ..create_in(tenant, id) }).collect()
-}
+use crate::support::harness::{Harness, drafts, tenants};
+use crate::support::ids::{event_id, tenant};
 
 /// Which call breaks, of whom.
 #[derive(Clone, Copy)]
@@ -338,18 +223,4 @@ async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
     harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
     harness.published(&tenants).await;
     followers.stop().await;
-}
-
-impl Harness {
-    /// Waits until somebody is in trouble, and returns why.
-    pub async fn trouble(&self, who: &str) -> String {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            if let Some(why) = self.parts.health.troubles().remove(who) {
-                return why;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{who} is in no trouble");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
 }

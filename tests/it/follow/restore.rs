@@ -1,107 +1,19 @@
 //! A store that went back in time: what Kafka has and the log has not is told, and the relay goes on
 //! without passing over anything once somebody accepts that.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::parked::Parked;
-use event_gateway::domain::position::LogId;
-use event_gateway::domain::producer::Producer;
-use event_gateway::domain::settings::{Settings, TenantSettings};
-use event_gateway::domain::topic::Naming;
-use event_gateway::domain::wire_form::WireForm;
-use event_gateway::follow::restore::{self, Difference, Error};
-use event_gateway::store::EnabledTenant;
-use rusqlite::Connection;
+use event_gateway::follow::restore::{self, Error};
 
-use crate::follow::parking::records::{ITEM, delete_all_of, draft};
-use crate::follow::relay::{Harness, tenants};
-use crate::support::drafts::event_id;
-use crate::support::store_fixture::{college, diku, log_id, position};
-
-pub const NEW: u128 = 99;
-
-/// One topic, which all events of these stories go to.
-fn settings() -> Settings {
-    let entity = Entity {
-        key: Pointer::parse("/id").unwrap(),
-        wire_form: WireForm::Convention,
-        topic: TopicSettings::default(),
-    };
-    let name = (Producer::parse("inventory").unwrap(), EntityName::parse("item").unwrap());
-    let default = TenantSettings {
-        producers: BTreeMap::default(),
-        entities: [(name, entity)].into(),
-        process_events: BTreeMap::default(),
-    };
-    Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
-}
-
-async fn enabled(harness: &Harness) -> EnabledTenant {
-    let all = harness.store.list().await.unwrap();
-    all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
-}
-
-pub async fn compared(harness: &Harness) -> Option<Difference> {
-    let enabled = enabled(harness).await;
-    restore::compare(&*harness.store, &harness.kafka, &settings(), &enabled).await.unwrap()
-}
-
-pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), Error> {
-    let parts = restore::RestoreDeps {
-        store: &*harness.store,
-        kafka: &harness.kafka,
-        settings: &settings(),
-    };
-    restore::accept(&parts, difference, log_id(NEW), "restore").await
-}
-
-pub async fn append(harness: &Harness, ids: std::ops::Range<u128>) {
-    let drafts = ids.map(|id| draft(&diku(), ITEM, &format!("k{}", id % 3), id)).collect();
-    harness.append(&diku(), drafts).await;
-}
-
-/// Publishes all there is.
-pub async fn publish(harness: &Harness) {
-    let followers = harness.follow();
-    harness.published(&[diku()]).await;
-    followers.stop().await;
-}
-
-/// As if a backup of a while ago were back, in which the log ended there.
-pub fn go_back(harness: &Harness, head: u64, noted: u64) {
-    let path = harness.folder.path().join("store.db");
-    let (outside, tenant) = (Connection::open(path).unwrap(), diku());
-    for sql in [
-        format!("DELETE FROM events WHERE tenant = '{tenant}' AND position > {head}"),
-        format!("DELETE FROM idempotency WHERE tenant = '{tenant}' AND position > {head}"),
-        format!("UPDATE heads SET position = {head} WHERE tenant = '{tenant}'"),
-        format!("DELETE FROM cursors WHERE tenant = '{tenant}' AND {noted} = 0"),
-        format!(
-            "UPDATE cursors SET position = {noted}, event_id = (
-                SELECT event_id FROM events WHERE tenant = '{tenant}' AND position = {noted}
-            ) WHERE tenant = '{tenant}'"
-        ),
-    ] {
-        outside.execute(&sql, []).unwrap();
-    }
-}
-
-/// Where each event of the topic stood, by log, in order.
-pub fn published(harness: &Harness) -> Vec<(LogId, u64)> {
-    harness
-        .kafka
-        .state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
-}
-
-/// Positions of one log.
-pub fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
-    published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
-}
+use crate::support::harness::{Harness, tenants};
+use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::parking::{ITEM, delete_all_of, draft};
+use crate::support::restore::{
+    NEW, accepted, append, compared, enabled, forget_parked, go_back, of, publish, published,
+    put_back,
+};
 
 async fn harness() -> Harness {
     let harness = Harness::new(1, &[diku()]).await;
@@ -210,30 +122,6 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
     assert_eq!(of(&published(&harness), NEW), [9], "its key is `k0`, which was free again");
 }
 
-/// As if a backup of a while ago were back, in which that was parked.
-pub async fn put_back(harness: &Harness, parked: &[Parked]) {
-    let lease = harness
-        .store
-        .acquire(Lane::new(0), "backup", Duration::from_secs(60))
-        .await
-        .unwrap()
-        .unwrap();
-    forget_parked(harness);
-    // Transition after transition, as they were written.
-    for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
-        let rows: Vec<_> =
-            parked.iter().map(|p| Parked { ledger: p.ledger.min(number), ..p.clone() }).collect();
-        harness.store.park(&lease, &rows).await.unwrap();
-    }
-    harness.store.release(&lease).await.unwrap();
-}
-
-pub fn forget_parked(harness: &Harness) {
-    let path = harness.folder.path().join("store.db");
-    let outside = Connection::open(path).unwrap();
-    outside.execute("DELETE FROM parked", []).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stayed_behind_before_goes_on_to_stay_behind() {
     let harness = Harness::new(1, &[diku()]).await;
@@ -325,11 +213,11 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
 #[cfg(feature = "services")]
 mod real {
     use crash::load::Load;
-    use crash::serve::until;
+    use crash::serve::get_until;
     use crash::story;
 
-    use crate::process::exactly_once::{TENANTS, setup};
     use crate::support::services::kafka::{self, consume_at_least};
+    use crate::support::whole_way::{TENANTS, setup};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_backup_that_is_brought_back_is_gone_on_from_while_the_gateway_runs() {
@@ -363,7 +251,7 @@ mod real {
         load.more(100).await;
         load.finish().await;
         let ready = format!("{}/readyz", serve.url);
-        until(&ready, |answer| answer["troubles"]["tenant diku"].is_string()).await;
+        get_until(&ready, |answer| answer["troubles"]["tenant diku"].is_string()).await;
         let release = format!("{}/parked/5bf370e0-8cca-4d9c-82e4-5170ab2a0a31/release", serve.url);
         let release = reqwest::Client::new().post(release).header("X-Okapi-Tenant", "diku");
         let answer = release.send().await.unwrap();
@@ -375,7 +263,7 @@ mod real {
             let (ok, told) = restore(&[tenant, "--accept"]);
             assert!(ok && told.contains("accepted"), "{told} {}", setup.log());
         }
-        until(&ready, |answer| answer["troubles"]["tenant diku"].is_null()).await;
+        get_until(&ready, |answer| answer["troubles"]["tenant diku"].is_null()).await;
         let (ok, told) = restore(&[]);
         assert!(ok && told.contains("diku: Kafka and the log agree"), "{told} {}", setup.log());
         for tenant in TENANTS {

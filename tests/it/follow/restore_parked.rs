@@ -1,15 +1,15 @@
 //! A store that went back to where something was parked that is released, or given up, since.
 
+use crash::until;
 use event_gateway::domain::ledger::Ledger;
 use event_gateway::domain::parked::{Parked, Request, State};
 
-use crate::follow::parking::records::{ITEM, ended};
-use crate::follow::relay::Harness;
-use crate::follow::restore::{
+use crate::support::harness::Harness;
+use crate::support::ids::{diku, position};
+use crate::support::parking::{ITEM, ended};
+use crate::support::restore::{
     NEW, accepted, append, compared, forget_parked, go_back, of, publish, published, put_back,
 };
-use crate::support::gateway::until;
-use crate::support::store_fixture::{diku, position};
 
 /// Key `k0` was parked at position 1, when the log had 6 events; that is what comes back. At 9 events it was
 /// dealt with, and the log went on to 20. The row, as it was.

@@ -10,9 +10,8 @@ use event_gateway::sink::{KnownCursor, KnownCursors, ParkingProof};
 use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
 use rusqlite::Connection;
 
-use crate::follow::relay::{Harness, drafts, tenants};
-use crate::support::drafts::event_id;
-use crate::support::store_fixture::log_id;
+use crate::support::harness::{Harness, drafts, tenants};
+use crate::support::ids::{event_id, log_id};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {

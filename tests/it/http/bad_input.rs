@@ -1,26 +1,14 @@
 //! What is malformed is refused with the right status, problem and pointers, and leaves no trace in
-//! any log. The tables stand in `http_bad_bodies` and `http_bad_requests`.
+//! any log. The tables stand in `support::malformed`.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{bad_bodies, bad_requests};
 use crate::support::fake_sink::FakeKafka;
-use crate::support::gateway::{Answer, Gateway};
-
-/// The event id that is in the log before any of the requests is sent.
-pub const TAKEN: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
-
-/// One malformed request, and how it must be refused.
-pub struct Case {
-    pub name: String,
-    pub request: Vec<u8>,
-    pub status: u16,
-    pub problem: &'static str,
-    /// The JSON pointer of each error, where it has one.
-    pub pointers: Vec<String>,
-}
+use crate::support::gateway::Gateway;
+use crate::support::malformed::{Case, TAKEN, bodies, requests};
+use crate::support::raw_http::Answer;
 
 #[tokio::test]
 async fn a_malformed_request_is_refused_and_leaves_no_trace() {
@@ -31,7 +19,7 @@ async fn a_malformed_request_is_refused_and_leaves_no_trace() {
     let kafka = FakeKafka::default();
     let followers = gateway.follow(&kafka);
 
-    let cases: Vec<Case> = bad_bodies::cases().into_iter().chain(bad_requests::cases()).collect();
+    let cases: Vec<Case> = bodies::cases().into_iter().chain(requests::cases()).collect();
     assert!(cases.len() >= 150, "{} cases", cases.len());
     let mut failures = Vec::new();
     for case in &cases {

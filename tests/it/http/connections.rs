@@ -4,27 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::{PATIENCE, until};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::http::trouble::posted;
-use crate::support::fake_sink::PATIENCE;
-use crate::support::gateway::{Answer, Gateway, Setup, answer, closed, request, until};
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::raw_http::{Answer, GOOD, answer, closed, post, posted, request};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
-pub const GOOD: &str = r#"{"new":{"id":"a"}}"#;
-const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
-/// A good change with these lines in its head.
-pub fn post(more: &str) -> String {
-    let head = format!(
-        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/json\r\n"
-    );
-    format!("{head}{more}Content-Length: {}\r\n\r\n{GOOD}", GOOD.len())
-}
+const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 /// All that comes until the connection is closed.
 async fn all(connection: &mut TcpStream) -> String {

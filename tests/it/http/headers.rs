@@ -1,6 +1,7 @@
 //! A header that the event does not need never costs the event, and every answer says how it may be kept.
 
-use crate::support::gateway::{Gateway, Setup, request};
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::raw_http::request;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;

@@ -2,8 +2,8 @@
 
 use tokio::io::AsyncWriteExt;
 
-use crate::http::connections::{GOOD, post};
-use crate::support::gateway::{Gateway, answer, closed};
+use crate::support::gateway::Gateway;
+use crate::support::raw_http::{GOOD, answer, closed, post};
 
 #[tokio::test]
 async fn what_is_no_request_is_told_what_it_lacks() {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::gateway::{Gateway, request};
+use crate::support::gateway::Gateway;
+use crate::support::raw_http::request;
 use crate::support::serve;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";

@@ -3,7 +3,8 @@
 use event_gateway::domain::position::Position;
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Answer, Gateway, request, tenant_id};
+use crate::support::gateway::{Gateway, tenant_id};
+use crate::support::raw_http::{Answer, request};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
@@ -233,7 +234,7 @@ async fn a_chunked_body_and_a_kept_connection_work() {
         let request =
             format!("{head}Transfer-Encoding: chunked\r\nContent-Encoding: identity\r\n\r\n{body}");
         connection.write_all(request.as_bytes()).await.unwrap();
-        created(&crate::support::gateway::answer(&mut connection).await);
+        created(&crate::support::raw_http::answer(&mut connection).await);
     }
     assert_eq!(gateway.log().await.len(), 2);
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::gateway::{Gateway, request};
+use crate::support::gateway::Gateway;
+use crate::support::raw_http::request;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";

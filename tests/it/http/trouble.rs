@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crash::until;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
@@ -14,11 +15,11 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::faulty_store::{FaultyStore, Mode};
-use crate::support::gateway::{Gateway, Setup, answer, closed, request, tenant_id, until};
+use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::raw_http::{GOOD, answer, closed, posted, request};
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const ITEM: &str = "/domain-events/inventory/item";
-const GOOD: &str = r#"{"new":{"id":"a"}}"#;
 
 /// A gateway whose store has moods.
 async fn faulty(setup: Setup) -> (Arc<Gateway>, Arc<FaultyStore>) {
@@ -35,11 +36,6 @@ fn head(more: &str) -> String {
     format!(
         "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/x-ndjson\r\n{more}\r\n"
     )
-}
-
-pub fn posted(path: &str, tenant: &str) -> Vec<u8> {
-    let headers = [("X-Okapi-Tenant", tenant), ("Content-Type", "application/json")];
-    request("POST", path, &headers, GOOD.as_bytes())
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use event_gateway::store::{self, Access, Batch, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::drafts::{create, event_id};
+use crate::support::drafts::create;
 use crate::support::faulty_store::{FaultyStore, Mode};
-use crate::support::store_fixture::{diku, log_id};
+use crate::support::ids::{diku, event_id, log_id};
 
 /// How many batches share the commit.
 const GROUP: u128 = 40;

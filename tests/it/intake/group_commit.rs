@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::support::drafts::{create, create_in, created};
 use crate::support::fake_sink::Fault;
 use crate::support::faulty_store::{FaultyStore, Mode};
-use crate::support::store_fixture::{college, diku, log_id};
+use crate::support::ids::{college, diku, log_id};
 
 struct IntakeHarness {
     _folder: TempDir,

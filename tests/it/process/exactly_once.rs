@@ -1,15 +1,12 @@
 //! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
 //! on each store, with the same stories.
 
-use crash::evidence::Acknowledged;
 use crash::load::{self, Load};
-use crash::serve::Setup;
-use crash::{checker, story};
+use crash::story;
 
 use crate::support::serve;
 use crate::support::services::kafka::{self, Isolation};
-
-pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
+use crate::support::whole_way::{TENANTS, check, setup};
 
 /// The stories, on one store.
 macro_rules! stories {
@@ -41,30 +38,6 @@ macro_rules! stories {
 stories!(on_sqlite, "sqlite://data/event-gateway.db");
 stories!(on_postgres, &crate::support::services::postgres::url());
 stories!(on_mongodb, &crate::support::services::mongodb::url());
-
-/// A gateway on the real Kafka, with topics, and where the store is shared, tables of its own.
-pub fn setup(env: &str, store: &str) -> Setup {
-    let address = kafka::address();
-    let (host, port) = address.split_once(':').unwrap();
-    let setup =
-        serve::setup(&TENANTS).with("ENV", env).with("KAFKA_HOST", host).with("KAFKA_PORT", port);
-    let setup = setup.with("STORE_URL", store).with("REPLICA", "one");
-    let several = load::entities()
-        .map(|entity| format!("[entities.\"inventory.{entity}\"]\npartitions = 3\n"));
-    setup.for_each_tenant(&several.concat())
-}
-
-/// Holds the gateway to what was acknowledged.
-pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
-    let place = story::Place { url, broker, env, tenants: &TENANTS };
-    let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
-    assert!(
-        findings.is_empty(),
-        "{} findings: {:#?}",
-        findings.len(),
-        &findings[..findings.len().min(5)]
-    );
-}
 
 async fn a_mixed_load(store: &str) {
     let env = kafka::env();

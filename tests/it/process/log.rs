@@ -5,13 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::thread;
 
-use crash::PATIENCE;
 use crash::serve::{Serve, Setup};
+use crash::{PATIENCE, until};
 use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::support::gateway::until;
 use crate::support::serve;
 
 const TOPIC: &str = "folio.diku.inventory.item";

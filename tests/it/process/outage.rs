@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::time::sleep;
-
 use crash::kafka::PrivateBroker;
 use crash::load::Load;
-use crash::serve::until;
+use crash::serve::get_until;
 use crash::{checker, story};
+use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::support::serve;
 
@@ -29,22 +28,22 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     let load = Load::start(&serve.url, &["diku"], 5);
     load.more(200).await;
     let ready = format!("{}/readyz", serve.url);
-    until(&ready, is("degraded")).await;
+    get_until(&ready, is("degraded")).await;
 
     broker.restart();
-    until(&ready, is("ready")).await;
+    get_until(&ready, is("ready")).await;
     load.more(200).await;
     let before = story::log(&serve.url, "diku").await.len() as u64;
     story::published(&serve.url, "diku", before).await;
 
     broker.kill();
-    until(&ready, is("degraded")).await;
+    get_until(&ready, is("degraded")).await;
     let accepted = load.acknowledged();
     sleep(OUTAGE).await;
     assert!(load.acknowledged() > accepted, "nothing was accepted while Kafka was away");
-    until(&ready, is("degraded")).await;
+    get_until(&ready, is("degraded")).await;
     broker.restart();
-    until(&ready, is("ready")).await;
+    get_until(&ready, is("ready")).await;
     load.more(100).await;
 
     let acknowledged = load.finish().await;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crash::serve::{Serve, Setup, get, get_until};
+use crash::story;
 use serde_json::{Value, json};
 
 use crate::support::serve;
 use crate::support::services::kafka::{self, TestTopic, create_topic};
-use crash::serve::{Serve, Setup, get, until};
-use crash::story;
 const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
 /// Posts as `diku`; the status and the answer.
@@ -51,7 +51,7 @@ fn records(topic: &str, count: usize) -> Vec<String> {
 
 async fn state(serve: &Serve, wanted: &'static str) -> Value {
     let is = |told: &Value| told["parked"][0]["state"] == wanted;
-    until(&format!("{}/parked", serve.url), is).await["parked"][0].clone()
+    get_until(&format!("{}/parked", serve.url), is).await["parked"][0].clone()
 }
 
 /// A gateway whose topic of items takes no record of more than 2 kB.
@@ -82,7 +82,7 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
     let parked = state(&serve, "parked").await;
     assert_eq!((&parked["key"], &parked["position"]), (&json!("b"), &json!(2)), "{parked}");
     story::published(&serve.url, "diku", 4).await;
-    until(&format!("{}/parked", serve.url), |told| told["parked"][0]["events"] == 2).await;
+    get_until(&format!("{}/parked", serve.url), |told| told["parked"][0]["events"] == 2).await;
     assert_eq!(published(&serve).await, [true, false, true, true, false]);
     assert_eq!(records(&topic, 2), ["1", "3"]);
     let told = metrics(&serve).await;
@@ -148,7 +148,7 @@ async fn what_is_given_up_is_never_published_and_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_listed_beside_kafka_s_and_a_difference_is_warned() {
     let (setup, serve, topic) = narrow().await;
-    until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
+    get_until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
     let loan = topic.replace("inventory.item", "circulation.loan");
     kafka::assert_partitions(&kafka::address(), &[(loan.clone(), 1)]);
     kafka::add_partitions(&kafka::address(), &loan, 5).await;
@@ -163,6 +163,6 @@ async fn topics_are_listed_beside_kafka_s_and_a_difference_is_warned() {
     let serve = setup.serve();
     let told = "it has 5 partitions, the file says 1";
     let twice = || setup.log().matches(told).count() >= 2;
-    crate::support::gateway::until("serve warns too", async || twice()).await;
+    crash::until("serve warns too", async || twice()).await;
     drop(serve);
 }

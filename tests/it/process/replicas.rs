@@ -4,17 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crash::PATIENCE;
 use crash::load::Load;
 use crash::run::{Options, run};
 use crash::serve::{Serve, Setup};
-use crash::{schedule, store, story};
+use crash::{PATIENCE, schedule, store, story};
 
-use crate::process::exactly_once::check;
 use crate::support::serve;
 use crate::support::services::kafka;
+use crate::support::whole_way::{TENANTS, check};
 
-const TENANTS: [&str; 3] = ["diku", "college", "university"];
 const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// The stories, on one store.

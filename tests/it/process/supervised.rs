@@ -4,22 +4,21 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use event_gateway::app;
+use crash::PATIENCE;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::Config;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::topic::TopicSpec;
 use event_gateway::follow::Followers;
-use event_gateway::intake;
 use event_gateway::sink::{self, Error, Preview, Sinks};
 use event_gateway::store::{self, Access, open};
+use event_gateway::{app, intake};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::relay::{Harness, drafts, tenants};
-use crate::support::fake_sink::PATIENCE;
 use crate::support::faulty_store::{Call, FaultyStore, Mode};
 use crate::support::gateway::{Setup, settings};
+use crate::support::harness::{Harness, drafts, tenants};
 
 /// How a gateway with that broker ends, after a post, when calls of that kind to its store panic.
 async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crash::kafka::PrivateBroker;
 use crash::load::{Load, Plan};
-use crash::serve::until;
+use crash::serve::get_until;
 use crash::{checker, story};
+use serde_json::Value;
 
 use crate::support::serve;
 use crate::support::services::kafka::create_topic_on;
@@ -39,7 +38,7 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
         let troubles = answer["troubles"].as_object().cloned().unwrap_or_default();
         [led, short].iter().all(|topic| troubles.contains_key(&format!("writes to {topic}")))
     };
-    until(&format!("{}/readyz", serve.url), named).await;
+    get_until(&format!("{}/readyz", serve.url), named).await;
     for _ in 0..3 {
         load.more(50).await;
         published(&serve.url, "college").await;
@@ -57,7 +56,7 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
     for tenant in TENANTS {
         published(&serve.url, tenant).await;
     }
-    until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
+    get_until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
     let place = story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &TENANTS };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
     assert!(findings.is_empty(), "{findings:#?}");

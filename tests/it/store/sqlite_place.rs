@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crash::serve::Setup;
+use crash::until;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::store::sqlite_files::{beside, database, ended, post, post_with, setup};
-use crate::support::gateway::until;
+use crate::support::sqlite::{beside, database, ended, post, post_with, setup};
 
 /// The status of `/readyz`, and what it says of the store.
 async fn ready(url: &str) -> (u16, String) {

@@ -4,30 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use event_gateway::domain::draft::{Content, Draft, Origin, Place};
-use event_gateway::domain::event::EventId;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::json::Raw;
-use event_gateway::domain::key::Key;
+use event_gateway::domain::parked::{Parked, State};
 use event_gateway::domain::states::States;
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::domain::topic::Topic;
+use event_gateway::domain::time::Time;
 use event_gateway::domain::wire_form::WireForm;
-use uuid::Uuid;
 
-use crate::support::store_fixture::diku;
-
-pub fn event_id(number: u128) -> EventId {
-    EventId::new(Uuid::from_u128(number))
-}
-
-pub fn topic(name: &str) -> Topic {
-    Topic::parse(name).unwrap()
-}
-
-pub fn key(text: &str) -> Key {
-    Key::parse(text).unwrap()
-}
+use crate::support::ids::{diku, event_id, key, log_id, position, topic};
 
 pub fn raw(text: &str) -> Raw {
     Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
@@ -88,4 +74,25 @@ pub fn create_on(name: &str, id: u128) -> Draft {
 pub fn delete_all(name: &str, id: u128) -> Draft {
     let place = Place { subject: Subject::new("inventory", "item"), topic: topic(name) };
     Draft::delete_all(place, WireForm::Convention, event_id(id), &origin(diku(), &[]))
+}
+
+/// A key of a tenant's topic, parked at a position.
+pub fn parked(tenant: &TenantId, at: u64) -> Parked {
+    Parked {
+        event_id: event_id(at.into()),
+        tenant: tenant.clone(),
+        log_id: log_id(1),
+        position: position(at),
+        topic: topic("folio.diku.inventory.item"),
+        key: Some(key("$k: \"ü\"")),
+        cause: "$too large: 'x'".to_owned(),
+        time: Time::ZERO,
+        state: State::Parked,
+        released_to: position(at - 1),
+        counted_to: position(at + 2),
+        events: 3,
+        requested: None,
+        reason: None,
+        ledger: 1,
+    }
 }

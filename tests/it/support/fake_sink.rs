@@ -20,9 +20,6 @@ use event_gateway::sink::{
     RecordCause, Repair, Sink, TakenOver, TopicDescription, UnavailableTopic,
 };
 
-/// Longer than what stays in this process takes, on any machine: a story that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
 /// How a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use crash::PATIENCE;
 use event_gateway::clock::{Clock, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
@@ -22,10 +23,10 @@ use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::published::Published;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
+use event_gateway::http;
 use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
 use event_gateway::sink::Sinks;
-use event_gateway::store::{self, Access, Scan, Store};
-use event_gateway::{http, store::Slice};
+use event_gateway::store::{self, Access, Scan, Slice, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,7 +34,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::fake_sink::{FakeKafka, PATIENCE};
+use crate::support::fake_sink::FakeKafka;
+use crate::support::raw_http::{Answer, answer, request};
 
 type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 
@@ -264,100 +266,4 @@ impl Gateway {
         let read = self.store.read(&[(tenant_id(tenant), Position::START.into())], &scan).await;
         read.unwrap().pop().unwrap()
     }
-}
-
-/// The bytes of a request whose connection ends with it.
-pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if method == "POST" {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    [head.as_bytes(), b"\r\n", body].concat()
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The problem's id, without `/problems/`.
-    pub fn problem(&self) -> String {
-        self.json()["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned()
-    }
-}
-
-/// Reads one answer, head and body.
-pub async fn answer(connection: &mut TcpStream) -> Answer {
-    timeout(PATIENCE, whole_answer(connection)).await.expect("an answer in time")
-}
-
-async fn whole_answer(connection: &mut TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(answer) = parse(&bytes) {
-            return answer;
-        }
-        let read = connection.read_buf(&mut bytes).await;
-        assert!(
-            read.is_ok_and(|n| n > 0),
-            "no whole answer: {:?}",
-            String::from_utf8_lossy(&bytes)
-        );
-    }
-}
-
-fn parse(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).unwrap();
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().unwrap();
-    let headers = lines.map(|line| line.split_once(": ").unwrap());
-    let mut answer = Answer {
-        status,
-        headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
-        body: bytes[end + 4..].to_vec(),
-    };
-    let length: usize = answer.header("content-length").unwrap_or("0").parse().unwrap();
-    answer.body.truncate(length);
-    (answer.body.len() == length).then_some(answer)
-}
-
-/// Waits until the connection is closed by the other side.
-pub async fn closed(connection: &mut TcpStream) {
-    let mut rest = Vec::new();
-    let end = timeout(PATIENCE, connection.read_to_end(&mut rest)).await;
-    // A reset is an end, too.
-    let _ = end.expect("an end in time");
-}
-
-/// Waits until a condition holds.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }

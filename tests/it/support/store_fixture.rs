@@ -9,12 +9,12 @@ use std::time::Duration;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
-use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
-use uuid::Uuid;
 
 use crate::support::drafts::create;
+use crate::support::ids::{college, diku, log_id, tenant};
 
 /// How many lanes every store of the suite has.
 pub const LANES: u16 = 3;
@@ -59,26 +59,6 @@ pub struct OpenStore<B> {
     pub fixture: B,
     /// The store.
     pub store: Arc<dyn Store>,
-}
-
-pub fn tenant(id: &str) -> TenantId {
-    TenantId::parse(id).unwrap()
-}
-
-pub fn diku() -> TenantId {
-    tenant("diku")
-}
-
-pub fn college() -> TenantId {
-    tenant("college")
-}
-
-pub fn log_id(number: u128) -> LogId {
-    LogId::new(Uuid::from_u128(number))
-}
-
-pub fn position(number: u64) -> Position {
-    Position::new(number).unwrap()
 }
 
 /// Everything, without limits that matter.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::store::Batch;
 
-use crate::follow::parking::records::{ITEM, draft, mixed};
-use crate::follow::relay::{Harness, tenants};
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::FaultyStore;
+use crate::support::harness::{Harness, tenants};
+use crate::support::parking::{ITEM, draft, mixed};
 
 /// A key is released, refused once more, and released in pages of one event, so that it joins without a
 /// page when the last is sent; the page of others that follows has its next event. A call to the store

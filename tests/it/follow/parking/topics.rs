@@ -3,12 +3,11 @@
 use event_gateway::domain::key::Key;
 use event_gateway::domain::parked::{Parked, Request, State};
 
-use crate::follow::parking::records::{
+use crate::support::harness::{Harness, tenants};
+use crate::support::ids::{position, topic};
+use crate::support::parking::{
     ITEM, delete_all_of, draft, ended, key_then_topic, mixed, of_key, topic_over_key, whole,
 };
-use crate::follow::relay::{Harness, tenants};
-use crate::support::drafts::topic;
-use crate::support::store_fixture::position;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_refused_stays_behind_and_the_others_go_on() {

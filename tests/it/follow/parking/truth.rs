@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
@@ -12,10 +13,9 @@ use event_gateway::store::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::parking::records::{ITEM, mixed};
-use crate::follow::relay::{Harness, tenants};
-use crate::support::fake_sink::PATIENCE;
 use crate::support::faulty_store::{FaultyStore, Mode};
+use crate::support::harness::{Harness, tenants};
+use crate::support::parking::{ITEM, mixed};
 
 /// A harness whose followers find no store any more from a call on.
 struct Mortal {

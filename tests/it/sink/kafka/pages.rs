@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crash::PATIENCE;
+use crash::{PATIENCE, until};
 use event_gateway::sink::{Error, RecordCause};
 
 use super::{REQUEST_BYTES_MAX, World, again, eventually, page, refusal};
-use crate::support::gateway::until;
 use crate::support::services::kafka::envelopes::{Log, assert_same, topic};
 use crate::support::services::kafka::{TestTopic, consume_at_least, create_topic};
 

@@ -10,11 +10,10 @@ use event_gateway::domain::time::Time;
 use event_gateway::store::{Batch, Outcome};
 
 use crate::support::drafts::{
-    create, create_in, created, delete_all, deleted, event_id, headers, key, origin, raw, updated,
+    create, create_in, created, delete_all, deleted, headers, origin, raw, updated,
 };
-use crate::support::store_fixture::{
-    LANES, OpenStore, Rewind, StoreFixture, college, diku, log_id, positions, receipts, tenant,
-};
+use crate::support::ids::{college, diku, event_id, key, log_id, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, Rewind, StoreFixture, positions, receipts};
 
 pub async fn positions_are_dense_and_in_the_order_given<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;

@@ -6,8 +6,9 @@ use event_gateway::domain::draft::Draft;
 use event_gateway::intake::{Config, Error, GroupCommit, Wake};
 use event_gateway::store::{self, Batch};
 
-use crate::support::drafts::{create_in, key};
-use crate::support::store_fixture::{Choke, OpenStore, college, diku};
+use crate::support::drafts::create_in;
+use crate::support::ids::{college, diku, key};
+use crate::support::store_fixture::{Choke, OpenStore};
 
 /// How many batches are posted at once, of two tenants by turns.
 const BATCHES: u128 = 60;

@@ -7,10 +7,8 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Lease, LeaseCheck, Moved};
 use tokio::task::JoinSet;
 
-use crate::support::drafts::event_id;
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, college, diku, log_id, position, tenant,
-};
+use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
 fn at(number: u64) -> Cursor {
     Cursor { log_id: log_id(1), position: position(number), event_id: event_id(number.into()) }

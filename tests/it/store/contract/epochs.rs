@@ -6,7 +6,8 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::Outcome;
 
 use crate::support::drafts::{create, create_in, create_on, delete_all, other};
-use crate::support::store_fixture::{OpenStore, StoreFixture, college, diku};
+use crate::support::ids::{college, diku};
+use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 const ITEM: &str = "folio.diku.inventory.item";
 const OTHER: &str = "folio.diku.inventory.other";

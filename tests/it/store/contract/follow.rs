@@ -11,9 +11,8 @@ use event_gateway::store::{Batch, ChangeToken, Changed, Scan, Store};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, create_in};
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, all, college, diku, log_id, receipts, tenant,
-};
+use crate::support::ids::{college, diku, log_id, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, receipts};
 
 const WRITERS: u128 = 4;
 

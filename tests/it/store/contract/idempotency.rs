@@ -11,12 +11,11 @@ use event_gateway::store::{Batch, Outcome};
 use tokio::task::JoinSet;
 
 use crate::support::drafts::{
-    create, create_in, create_on, created, delete_all, deleted, event_id, headers, key, origin,
-    other, raw, updated,
+    create, create_in, create_on, created, delete_all, deleted, headers, origin, other, raw,
+    updated,
 };
-use crate::support::store_fixture::{
-    OpenStore, StoreFixture, college, diku, position, positions, receipts,
-};
+use crate::support::ids::{college, diku, event_id, key, position};
+use crate::support::store_fixture::{OpenStore, StoreFixture, positions, receipts};
 
 /// A conflict with an event in the log.
 fn conflict(index: usize, at: u64) -> Outcome {

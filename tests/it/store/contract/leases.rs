@@ -8,11 +8,9 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::store::{ChangeToken, Error, Lease, LeaseCheck, Outcome, Store};
 use tokio::task::JoinSet;
 
-use super::parking::parked;
-use crate::support::drafts::{create, event_id};
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, diku, log_id, position, tenant,
-};
+use crate::support::drafts::{create, parked};
+use crate::support::ids::{diku, event_id, log_id, position, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
 const LANE: Lane = Lane::new(1);
 /// Long enough that a slow machine doesn't outlast it in a few calls.

@@ -10,18 +10,26 @@ mod refused;
 mod together;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use crash::PATIENCE;
+use crash::mongodb::client;
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Access, Batch, Config, Error, MongodbConfig, Outcome, Store, open};
-
-use crate::support::services::mongodb::{database, url};
-use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, all, log_id};
-use crash::mongodb::client;
+use event_gateway::store::{
+    Access, Batch, Config, Error, Lease, MongodbConfig, Outcome, Store, open,
+};
 use mongodb::bson::{Document, doc};
+
+use crate::support::drafts::create_in;
+use crate::support::ids::{event_id, log_id, position, tenant};
+use crate::support::services::mongodb::{TRANSACTION_MAX, database, url};
+use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, all, receipts};
 
 /// A database of its own on the shared server.
 pub struct OwnDatabase {
@@ -104,4 +112,90 @@ async fn log(store: &Arc<dyn Store>, tenant: &TenantId) -> Vec<String> {
     assert!(events.iter().map(|event| event.position.number()).eq(1..=events.len() as u64));
     assert!(events.is_sorted_by_key(|event| event.time));
     events.iter().map(|event| event.event_id.to_string()).collect()
+}
+
+/// Appends until it is told to stop; what fails is asked for again with the same ids.
+pub async fn insist(
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    stop: Arc<AtomicBool>,
+) -> Vec<Appended> {
+    let mut appended = Vec::new();
+    for id in (1..).step_by(2) {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let drafts: [Draft; 2] = [create_in(&tenant, id), create_in(&tenant, id + 1)];
+        let begun = Instant::now();
+        let outcome = loop {
+            assert!(begun.elapsed() < PATIENCE, "{tenant}: never appended");
+            match append(&store, &tenant, &drafts).await {
+                Ok(outcome) => break outcome,
+                Err(Error::Unavailable(_) | Error::Unknown(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        appended.push(Appended { outcome, begun, ended: Instant::now() });
+    }
+    appended
+}
+
+/// What was appended, from when to when.
+pub struct Appended {
+    pub outcome: Outcome,
+    begun: Instant,
+    ended: Instant,
+}
+
+/// Lets replicas die until one of them does so in the midst of an append, and appends to its tenants.
+pub async fn dead_replicas_let_go(url: &str, database: &str) {
+    let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
+    let store = open_store(url, database, &tenants).await;
+    let begun = client(url).await.database(database).collection::<Document>("transactions");
+    let mut died = 0;
+    while died < 10 && begun.count_documents(doc! { "open": true }).await.unwrap() == 0 {
+        let (url, database) = (url.to_owned(), database.to_owned());
+        tokio::task::spawn_blocking(move || dying_replica(url, database)).await.unwrap();
+        died += 1;
+    }
+    assert!(died < 10, "none died in an append");
+    let since = Instant::now();
+    for tenant in &tenants {
+        let id = 1 << 100;
+        receipts(&append(&store, tenant, &[create_in(tenant, id)]).await.unwrap());
+        assert_eq!(log(&store, tenant).await.last(), Some(&event_id(id).to_string()));
+    }
+    checkpoint(&store).await;
+    assert!(since.elapsed() < TRANSACTION_MAX / 2, "{:?}", since.elapsed());
+}
+
+/// A replica that appends to four tenants at once, and notes their cursors, until it is gone from one
+/// moment to the next.
+pub fn dying_replica(url: String, database: String) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(open_at(&url, &database)).unwrap();
+    for number in 0..4_u128 {
+        let store = Arc::clone(&store);
+        runtime.spawn(async move {
+            let tenant = tenant(&format!("t{number}"));
+            for id in 1.. {
+                append(&store, &tenant, &[create_in(&tenant, id)]).await.unwrap();
+            }
+        });
+    }
+    runtime.spawn(async move {
+        loop {
+            checkpoint(&store).await;
+        }
+    });
+    std::thread::sleep(Duration::from_millis(400));
+    runtime.shutdown_background();
+}
+
+/// Writes down the relay's cursors of four tenants.
+pub async fn checkpoint(store: &Arc<dyn Store>) {
+    let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
+    let lease = Lease { lane: Lane::new(0), term: 1 };
+    store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();
 }

@@ -9,31 +9,11 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger};
 
-use crate::support::drafts::{create, create_in, event_id, key, topic};
-use crate::support::store_fixture::{OpenStore, StoreFixture, college, diku, log_id, position};
+use crate::support::drafts::{create, create_in, parked};
+use crate::support::ids::{college, diku, event_id, key, log_id, position};
+use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 const TTL: Duration = Duration::from_secs(5);
-
-/// A key of a tenant's topic, parked at a position.
-pub fn parked(tenant: &TenantId, at: u64) -> Parked {
-    Parked {
-        event_id: event_id(at.into()),
-        tenant: tenant.clone(),
-        log_id: log_id(1),
-        position: position(at),
-        topic: topic("folio.diku.inventory.item"),
-        key: Some(key("$k: \"ü\"")),
-        cause: "$too large: 'x'".to_owned(),
-        time: Time::ZERO,
-        state: State::Parked,
-        released_to: position(at - 1),
-        counted_to: position(at + 2),
-        events: 3,
-        requested: None,
-        reason: None,
-        ledger: 1,
-    }
-}
 
 async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
     let enabled =

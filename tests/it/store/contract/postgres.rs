@@ -13,12 +13,14 @@ mod waits;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::postgres::PrivatePostgres;
 use event_gateway::clock::System;
 use event_gateway::store::{Access, Config, Error, PostgresConfig, Store, open};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use crate::support::ids::{college, diku, log_id};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Choke, Fast, StoreFixture};
+use crate::support::store_fixture::{Choke, Fast, LANES, OpenStore, StoreFixture};
 
 /// A schema of its own, on the shared server or on a private one.
 pub struct Schema {
@@ -96,4 +98,14 @@ impl Drop for Schema {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _ = std::thread::spawn(move || runtime.block_on(dropping)).join();
     }
+}
+
+/// A store on a private server, with `diku` and `college` enabled.
+pub async fn open_store_on(server: &PrivatePostgres) -> OpenStore<Schema> {
+    let fixture = Schema::on(server.url());
+    let store = fixture.open().await;
+    assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
+    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
+    store.enable_if_new(&college(), log_id(2)).await.unwrap();
+    OpenStore { fixture, store }
 }

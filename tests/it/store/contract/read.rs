@@ -11,11 +11,10 @@ use event_gateway::domain::time::Time;
 use event_gateway::store::{Scan, Slice, Start};
 
 use crate::support::drafts::{
-    create, create_in, created, delete_all, deleted, event_id, headers, key, origin, topic, updated,
+    create, create_in, created, delete_all, deleted, headers, origin, updated,
 };
-use crate::support::store_fixture::{
-    OpenStore, StoreFixture, all, college, diku, log_id, position, tenant,
-};
+use crate::support::ids::{college, diku, event_id, key, log_id, position, tenant, topic};
+use crate::support::store_fixture::{OpenStore, StoreFixture, all};
 
 const TOPICS: [&str; 3] =
     ["folio.diku.inventory.item", "folio.diku.inventory.instance", "folio.diku.users.user"];

@@ -7,10 +7,9 @@ use event_gateway::domain::draft::Draft;
 use event_gateway::domain::position::Position;
 use event_gateway::store::{Batch, Outcome, Store};
 
-use crate::support::drafts::{create, create_in, create_on, delete_all, event_id};
-use crate::support::store_fixture::{
-    OpenStore, StoreFixture, diku, log_id, position, positions, receipts, tenant,
-};
+use crate::support::drafts::{create, create_in, create_on, delete_all};
+use crate::support::ids::{diku, event_id, log_id, position, tenant};
+use crate::support::store_fixture::{OpenStore, StoreFixture, positions, receipts};
 
 const ITEM: &str = "folio.diku.inventory.item";
 const OTHER: &str = "folio.diku.inventory.other";

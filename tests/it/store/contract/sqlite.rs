@@ -13,10 +13,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::drafts::{create, create_in, delete_all, event_id};
+use crate::support::drafts::{create, create_in, delete_all};
+use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::store_fixture::{
-    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, college, diku, log_id, polled,
-    position, positions,
+    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, polled, positions,
 };
 
 /// A data folder of its own, and a clock that stands until it is turned.

@@ -6,11 +6,9 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::store::{ChangeToken, Error, Head};
 
-use super::parking::parked;
-use crate::support::drafts::create;
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, college, diku, log_id, position, tenant,
-};
+use crate::support::drafts::{create, parked};
+use crate::support::ids::{college, diku, log_id, position, tenant};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
 pub async fn a_tenant_is_introduced_once<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;

@@ -1,14 +1,15 @@
 //! Connections that are cut at a command, before the server gets it or before its answer arrives:
 //! once, which the driver and the adapter mend; and again and again, which they can't.
 
+use crash::proxy::{Cut, Proxy};
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Error, Moved};
 use futures_util::future::join_all;
 
 use super::{OwnDatabase, append, log, open_at, open_store};
-use crate::support::drafts::{create, event_id};
-use crate::support::store_fixture::{StoreFixture, college, diku, log_id, position, positions};
-use crash::proxy::{Cut, Proxy};
+use crate::support::drafts::create;
+use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::store_fixture::{StoreFixture, positions};
 
 /// Commands as they begin in a message: the type and the name of a document's first field.
 const UPDATE: &[u8] = b"\x02update\0";

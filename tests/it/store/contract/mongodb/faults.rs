@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
+use crash::mongodb::PrivateMongodb;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Error, Outcome, Store};
+use event_gateway::store::Error;
 use mongodb::bson::{Document, doc};
 use tokio::task::JoinSet;
 
-use super::{append, log, open_store};
-use crate::support::drafts::{create, create_in, created, event_id};
+use super::{append, insist, log, open_store};
+use crate::support::drafts::{create, created};
+use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
 use crate::support::services::mongodb::TRANSACTION_MAX;
-use crate::support::store_fixture::{college, diku, log_id, position, positions, receipts, tenant};
-use crash::mongodb::PrivateMongodb;
+use crate::support::store_fixture::{positions, receipts};
 
 /// Lets a command of the gateway fail so often.
 async fn fail(server: &PrivateMongodb, command: &str, times: i32, how: Document) {
@@ -76,39 +76,6 @@ async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
         );
     }
     assert_eq!(log(&store, &diku()).await.len(), 2);
-}
-
-/// What was appended, from when to when.
-pub struct Appended {
-    pub outcome: Outcome,
-    begun: Instant,
-    ended: Instant,
-}
-
-/// Appends until it is told to stop; what fails is asked for again with the same ids.
-pub async fn insist(
-    store: Arc<dyn Store>,
-    tenant: TenantId,
-    stop: Arc<AtomicBool>,
-) -> Vec<Appended> {
-    let mut appended = Vec::new();
-    for id in (1..).step_by(2) {
-        if stop.load(Ordering::SeqCst) {
-            break;
-        }
-        let drafts: [Draft; 2] = [create_in(&tenant, id), create_in(&tenant, id + 1)];
-        let begun = Instant::now();
-        let outcome = loop {
-            assert!(begun.elapsed() < PATIENCE, "{tenant}: never appended");
-            match append(&store, &tenant, &drafts).await {
-                Ok(outcome) => break outcome,
-                Err(Error::Unavailable(_) | Error::Unknown(_)) => {}
-                Err(other) => panic!("{other:?}"),
-            }
-        };
-        appended.push(Appended { outcome, begun, ended: Instant::now() });
-    }
-    appended
 }
 
 /// Kills the server a few times; tells from when to when it was gone.

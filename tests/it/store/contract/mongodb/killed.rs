@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crash::mongodb::client;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::LeaseCheck;
 use futures_util::TryStreamExt;
@@ -10,8 +11,8 @@ use mongodb::{Client, Database};
 use tokio::time::timeout;
 
 use super::{OwnDatabase, open_at, open_store};
-use crate::support::store_fixture::{LANES, StoreFixture, diku, log_id, polled, tenant};
-use crash::mongodb::client;
+use crate::support::ids::{diku, log_id, tenant};
+use crate::support::store_fixture::{LANES, StoreFixture, polled};
 
 const TTL: Duration = Duration::from_secs(60);
 /// Far below the half minute and more that a dead replica's transaction may stay open.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crash::PATIENCE;
+use crash::mongodb::client;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::ChangeToken;
 use mongodb::bson::{Document, doc};
@@ -11,8 +12,8 @@ use mongodb::{ClientSession, Database};
 
 use super::{OwnDatabase, append};
 use crate::support::drafts::create_in;
-use crate::support::store_fixture::{StoreFixture, college, diku, log_id};
-use crash::mongodb::client;
+use crate::support::ids::{college, diku, log_id};
+use crate::support::store_fixture::StoreFixture;
 
 /// Says that a transaction of this session begins, and raises diku's head in it, as an append does.
 async fn raise(database: &Database, session: &mut ClientSession) {

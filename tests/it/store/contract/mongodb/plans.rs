@@ -1,5 +1,6 @@
 //! How MongoDB finds rows: always by an index, and never more of them than are asked for.
 
+use crash::mongodb::client;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::follower::Follower;
@@ -11,9 +12,9 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use super::{OwnDatabase, append, open_store};
-use crate::support::drafts::{create_in, event_id, key};
-use crate::support::store_fixture::{StoreFixture, all, college, diku, position, tenant};
-use crash::mongodb::client;
+use crate::support::drafts::create_in;
+use crate::support::ids::{college, diku, event_id, key, position, tenant};
+use crate::support::store_fixture::{StoreFixture, all};
 
 const EVENTS: u128 = 2_000;
 

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
+use crash::mongodb::PrivateMongodb;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Batch, ChangeToken, Error, Store};
 use mongodb::bson::doc;
 
-use super::faults::insist;
-use super::{append, log, open_store};
+use super::{append, insist, log, open_store};
 use crate::support::drafts::{create, create_in, delete_all};
+use crate::support::ids::{college, diku};
 use crate::support::services::mongodb::TRANSACTION_MAX;
-use crate::support::store_fixture::{college, diku, positions};
-use crash::mongodb::PrivateMongodb;
+use crate::support::store_fixture::positions;
 
 const OUT_OF_DISK_SPACE: i32 = 14031;
 /// What calls may take in all that find no primary.

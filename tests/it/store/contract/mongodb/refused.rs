@@ -4,15 +4,15 @@ use std::fs::{File, read_to_string};
 use std::path::Path;
 use std::sync::Arc;
 
+use crash::mongodb::{PrivateMongodb, client};
 use event_gateway::store::{Error, MongodbConfig};
 use mongodb::bson::doc;
 
-use super::together::dead_replicas_let_go;
-use super::{append, open_at, open_store};
+use super::{append, dead_replicas_let_go, open_at, open_store};
 use crate::support::drafts::create;
+use crate::support::ids::diku;
 use crate::support::services::mongodb::{database, url};
-use crate::support::store_fixture::{LANES, diku};
-use crash::mongodb::{PrivateMongodb, client};
+use crate::support::store_fixture::LANES;
 
 const PASSWORD: &str = "s3cr%2Ft-horse";
 const PASSWORD_IN_CLEAR: &str = "s3cr/t-horse";

@@ -2,20 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use event_gateway::domain::follower::{Cursor, Follower};
-use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Batch, Lease, Outcome, Store};
-use mongodb::bson::{Document, doc};
+use event_gateway::store::{Batch, Outcome, Store};
 
-use super::{OwnDatabase, append, log, open_at, open_store};
-use crate::support::drafts::{create_in, event_id};
-use crate::support::services::mongodb::TRANSACTION_MAX;
-use crate::support::store_fixture::{
-    StoreFixture, college, diku, log_id, position, receipts, tenant,
-};
-use crash::mongodb::client;
+use super::{OwnDatabase, dead_replicas_let_go, log, open_store};
+use crate::support::drafts::create_in;
+use crate::support::ids::{college, diku, log_id, tenant};
+use crate::support::store_fixture::{StoreFixture, receipts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_start_together_make_one_store() {
@@ -71,59 +64,6 @@ async fn replicas_that_append_to_the_same_tenants_share_their_logs() {
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 150);
         assert_eq!(log(&other, &tenant).await, ids);
     }
-}
-
-/// Writes down the relay's cursors of four tenants.
-async fn checkpoint(store: &Arc<dyn Store>) {
-    let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
-    let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
-    let lease = Lease { lane: Lane::new(0), term: 1 };
-    store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();
-}
-
-/// A replica that appends to four tenants at once, and notes their cursors, until it is gone from one
-/// moment to the next.
-fn dying_replica(url: String, database: String) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = runtime.block_on(open_at(&url, &database)).unwrap();
-    for number in 0..4_u128 {
-        let store = Arc::clone(&store);
-        runtime.spawn(async move {
-            let tenant = tenant(&format!("t{number}"));
-            for id in 1.. {
-                append(&store, &tenant, &[create_in(&tenant, id)]).await.unwrap();
-            }
-        });
-    }
-    runtime.spawn(async move {
-        loop {
-            checkpoint(&store).await;
-        }
-    });
-    std::thread::sleep(Duration::from_millis(400));
-    runtime.shutdown_background();
-}
-
-/// Lets replicas die until one of them does so in the midst of an append, and appends to its tenants.
-pub async fn dead_replicas_let_go(url: &str, database: &str) {
-    let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
-    let store = open_store(url, database, &tenants).await;
-    let begun = client(url).await.database(database).collection::<Document>("transactions");
-    let mut died = 0;
-    while died < 10 && begun.count_documents(doc! { "open": true }).await.unwrap() == 0 {
-        let (url, database) = (url.to_owned(), database.to_owned());
-        tokio::task::spawn_blocking(move || dying_replica(url, database)).await.unwrap();
-        died += 1;
-    }
-    assert!(died < 10, "none died in an append");
-    let since = Instant::now();
-    for tenant in &tenants {
-        let id = 1 << 100;
-        receipts(&append(&store, tenant, &[create_in(tenant, id)]).await.unwrap());
-        assert_eq!(log(&store, tenant).await.last(), Some(&event_id(id).to_string()));
-    }
-    checkpoint(&store).await;
-    assert!(since.elapsed() < TRANSACTION_MAX / 2, "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

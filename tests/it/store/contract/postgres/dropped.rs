@@ -8,10 +8,9 @@ use event_gateway::store::{Batch, Moved};
 use sqlx::Connection;
 
 use super::Schema;
-use crate::support::drafts::{create, create_in, event_id};
-use crate::support::store_fixture::{
-    OpenStore, all, college, diku, log_id, polled, position, positions,
-};
+use crate::support::drafts::{create, create_in};
+use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::store_fixture::{OpenStore, all, polled, positions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {

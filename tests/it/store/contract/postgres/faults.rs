@@ -6,29 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
+use crash::postgres::PrivatePostgres;
+use crash::proxy::{Cut, Proxy};
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, Error, Moved, Receipt, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
-use super::{Schema, open_as};
-use crate::support::drafts::{create, create_in, delete_all, event_id};
+use super::{Schema, open_as, open_store_on};
+use crate::support::drafts::{create, create_in, delete_all};
+use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, all, college, diku, log_id, position, positions, receipts,
-};
-use crash::postgres::PrivatePostgres;
-use crash::proxy::{Cut, Proxy};
-
-/// A store on a private server, with `diku` and `college` enabled.
-pub async fn open_store_on(server: &PrivatePostgres) -> OpenStore<Schema> {
-    let fixture = Schema::on(server.url());
-    let store = fixture.open().await;
-    assert_eq!(store.lanes(LANES).await.unwrap(), LANES);
-    store.enable_if_new(&diku(), log_id(1)).await.unwrap();
-    store.enable_if_new(&college(), log_id(2)).await.unwrap();
-    OpenStore { fixture, store }
-}
+use crate::support::store_fixture::{OpenStore, StoreFixture, all, positions, receipts};
 
 /// Appends, and again with the same ids until there is an answer; and how often there was none.
 async fn append_at_last(store: &Arc<dyn Store>, batch: &Batch) -> (Vec<Receipt>, u32) {

@@ -3,15 +3,16 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use crash::postgres::PrivatePostgres;
 use event_gateway::store::{Error, PostgresConfig, PostgresServer, Store};
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use super::{Schema, open_as};
+use crate::support::ids::{log_id, tenant};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, log_id, tenant};
-use crash::postgres::PrivatePostgres;
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
 const PASSWORD: &str = "only-for-tests";
 

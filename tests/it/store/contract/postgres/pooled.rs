@@ -10,8 +10,9 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use super::{Schema, open_as};
 use crate::support::drafts::{create, create_in};
+use crate::support::ids::{college, diku, log_id};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{LANES, OpenStore, college, diku, log_id};
+use crate::support::store_fixture::{LANES, OpenStore};
 
 const SESSION: [&str; 2] = ["pool_mode=session", "ignore_startup_parameters=options"];
 

@@ -12,9 +12,8 @@ use tokio::task::JoinSet;
 
 use super::Schema;
 use crate::support::drafts::{create, create_in};
-use crate::support::store_fixture::{
-    OpenStore, StoreFixture, college, diku, log_id, receipts, tenant,
-};
+use crate::support::ids::{college, diku, log_id, tenant};
+use crate::support::store_fixture::{OpenStore, StoreFixture, receipts};
 
 const WRITERS: u128 = 4;
 

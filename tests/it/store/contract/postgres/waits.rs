@@ -3,18 +3,16 @@
 use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
+use crash::postgres::PrivatePostgres;
 use event_gateway::domain::follower::Follower;
 use event_gateway::store::{Batch, ChangeToken, Error, PostgresConfig};
 use sqlx::Executor;
 
-use super::faults::open_store_on;
-use super::{Schema, open_as};
-use crate::support::drafts::{create, event_id};
+use super::{Schema, open_as, open_store_on};
+use crate::support::drafts::create;
+use crate::support::ids::{diku, event_id, log_id, position};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{
-    LANES, OpenStore, StoreFixture, all, diku, log_id, position, positions,
-};
-use crash::postgres::PrivatePostgres;
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, positions};
 
 /// Longer than a call may take, and no more than that on a slow machine.
 const IN_TIME: Duration = Duration::from_secs(25);

@@ -1,7 +1,7 @@
 //! Malformed bodies: of one change, of batches, of process events, of DELETE_ALL.
 
-use crate::http::bad_input::{Case, TAKEN};
-use crate::support::gateway::request;
+use super::{Case, TAKEN};
+use crate::support::raw_http::request;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const PROCESS: &str = "/process-events/data-import/DI_COMPLETED";

@@ -1,7 +1,7 @@
 //! Malformed requests around a body that would be legal: headers, paths, methods, queries.
 
-use crate::http::bad_input::{Case, TAKEN};
-use crate::support::gateway::request;
+use super::{Case, TAKEN};
+use crate::support::raw_http::request;
 
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;

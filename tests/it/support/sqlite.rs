@@ -1,0 +1,52 @@
+//! A gateway whose store is a SQLite file: where that is, what is posted to it, how its verbs end.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crash::PATIENCE;
+use crash::serve::Setup;
+
+use crate::support::serve;
+
+/// The database of a gateway.
+pub fn database(setup: &Setup) -> PathBuf {
+    setup.path().join("data/event-gateway.db")
+}
+
+/// A file beside another.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+pub fn setup() -> Setup {
+    serve::setup(&["diku"]).with("ENV", "folio").with("BROKER", "none")
+}
+
+/// Posts one item, and returns the status of the answer.
+pub async fn post(url: &str, id: &str) -> u16 {
+    post_with(url, id, "").await
+}
+
+/// The same, with a text in it.
+pub async fn post_with(url: &str, id: &str, text: &str) -> u16 {
+    let request = reqwest::Client::new().post(format!("{url}/domain-events/inventory/item"));
+    let request =
+        request.header("X-Okapi-Tenant", "diku").header("Content-Type", "application/json");
+    let body = format!(r#"{{"new":{{"id":"{id}","text":"{text}"}}}}"#);
+    request.body(body).send().await.unwrap().status().as_u16()
+}
+
+/// How a verb ends by itself, be it `serve`.
+pub fn ended(setup: &Setup, verb: &[&str]) -> Option<i32> {
+    let mut child = setup.command(verb).spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("{verb:?} goes on");
+}
