@@ -101,7 +101,7 @@ async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_els
         harness.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
     assert!(!sent, "Kafka takes nothing of it");
     // What comes before the first event that waits is published.
-    harness.until(|cursor| cursor == Some(2), &waiting[0]).await;
+    harness.until_cursor(|cursor| cursor == Some(2), &waiting[0]).await;
     harness.kafka.state(|state| state.away_topics.clear());
     harness.published(&tenants).await;
     until("it is told that it goes on", async || harness.parts.health.troubles().is_empty()).await;

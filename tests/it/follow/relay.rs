@@ -10,14 +10,14 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::sink::PartitionsGrown;
-use event_gateway::store::{self, Store};
+use event_gateway::store::{self};
 use rusqlite::Connection;
 
 use crate::support::drafts::{create_in, created};
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::harness::{Harness, drafts, tenants};
-use crate::support::ids::{event_id, tenant};
+use crate::support::ids::event_id;
 
 /// Which call breaks, of whom.
 #[derive(Clone, Copy)]
@@ -66,11 +66,7 @@ async fn whichever_call_to_the_store_fails_nothing_is_lost_repeated_or_reordered
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
     let tenants = tenants(1);
-    let harness = Harness::new(1, &tenants).await;
-    harness.append(&tenants[0], drafts(&tenants[0], 0..30)).await;
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    let harness = Harness::with_published(&tenants, 30).await;
     // The store's checkpoint is older than Kafka's commit, as after a crash between the two.
     let mut older = harness.store.load(&tenants[0], &Follower::relay()).await.unwrap().unwrap();
     (older.position, older.event_id) = (Position::new(7).unwrap(), event_id(6));
@@ -112,9 +108,7 @@ async fn a_page_packs_tenants_so_that_a_loud_one_holds_up_nobody() {
     for tenant in &tenants[1..] {
         harness.append(tenant, drafts(tenant, 0..10)).await;
     }
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    harness.publish(&tenants).await;
     harness.assert_same(&tenants).await;
     let pages = harness.kafka.state(|state| state.pages.clone());
     assert_eq!(pages[0], (10, 50 + 9 * 10, pages[0].2), "the first page has a part of everyone's");
@@ -132,9 +126,7 @@ async fn a_page_has_at_most_4_mib_but_at_least_one_event() {
             harness.append(tenant, vec![Draft { content, ..create_in(tenant, id) }]).await;
         }
     }
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    harness.publish(&tenants).await;
     harness.assert_same(&tenants).await;
     let pages = harness.kafka.state(|state| state.pages.clone());
     assert!(pages.iter().all(|(_, events, bytes)| *bytes <= 4 << 20 || *events == 1), "{pages:?}");

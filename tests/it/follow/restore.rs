@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
-use event_gateway::follow::restore::{self, Error};
+use event_gateway::follow::restore::Error;
 
 use crate::support::harness::{Harness, tenants};
 use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::parking::{ITEM, delete_all_of, draft};
 use crate::support::restore::{
-    NEW, accepted, append, compared, enabled, forget_parked, go_back, of, publish, published,
-    put_back,
+    NEW, accepted, append, compared, enabled, forget_parked, go_back, of, published, put_back,
 };
 
 async fn harness() -> Harness {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     harness
 }
 
@@ -56,11 +55,11 @@ async fn what_both_have_stays_and_what_the_log_has_alone_is_published_under_a_ne
 async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follows() {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..6).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     // Events 7, 10, … of key `k0` stay behind; the backup does not know it.
     harness.refuse(ITEM, "k0");
     append(&harness, 6..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(harness.store.parked(&diku()).await.unwrap().len(), 1);
     go_back(&harness, 15, 6);
     forget_parked(&harness);
@@ -69,7 +68,7 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     assert_eq!((difference.again, difference.pending), (6, 3));
     accepted(&harness, &difference).await.unwrap();
     harness.allow_all();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), (7..=15).collect::<Vec<_>>());
 }
 
@@ -77,10 +76,10 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
 async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..6).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 6..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     go_back(&harness, 20, 6);
     assert_eq!(compared(&harness).await, None, "a note that is late is no difference");
     forget_parked(&harness);
@@ -97,7 +96,7 @@ async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
         "a Kafka that lacks it is the wrong one"
     );
     harness.allow_all();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), (7..=20).collect::<Vec<_>>());
 }
 
@@ -106,19 +105,19 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     let before = harness.store.parked(&diku()).await.unwrap();
     harness.allow_all();
     harness.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
     append(&harness, 7..10).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     go_back(&harness, 8, 6);
     put_back(&harness, &before).await;
     append(&harness, 102..103).await;
     let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), [9], "its key is `k0`, which was free again");
 }
 
@@ -127,14 +126,14 @@ async fn what_stayed_behind_before_goes_on_to_stay_behind() {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     let before = harness.store.parked(&diku()).await.unwrap();
     go_back(&harness, 14, 14);
     append(&harness, 100..103).await;
     let difference = compared(&harness).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(14));
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     // Of 100, 101 and 102 the key of 102 is `k0`.
     assert_eq!(of(&published(&harness), NEW), [15, 16]);
     let parked = harness.store.parked(&diku()).await.unwrap();
@@ -152,7 +151,7 @@ async fn a_lost_cursors_topic_is_made_up_from_what_the_topics_have() {
     assert_eq!((difference.again, difference.pending), (0, 5));
     assert!(difference.only_in_kafka.is_empty());
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), [21, 22, 23, 24, 25]);
 }
 
@@ -164,7 +163,7 @@ async fn histories_that_have_nothing_in_common_are_published_from_the_first_even
     let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common, difference.only_in_kafka.len()), (None, 20));
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), [1, 2, 3]);
 }
 
@@ -182,7 +181,7 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
     let both = [diku(), college()];
     let harness = Harness::new(1, &both).await;
     append(&harness, 0..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     go_back(&harness, 12, 5);
     let followers = harness.follow();
     harness.trouble("tenant diku").await;

@@ -8,7 +8,7 @@ use crate::support::harness::Harness;
 use crate::support::ids::{diku, position};
 use crate::support::parking::{ITEM, ended};
 use crate::support::restore::{
-    NEW, accepted, append, compared, forget_parked, go_back, of, publish, published, put_back,
+    NEW, accepted, append, compared, forget_parked, go_back, of, published, put_back,
 };
 
 /// Key `k0` was parked at position 1, when the log had 6 events; that is what comes back. At 9 events it was
@@ -17,18 +17,18 @@ async fn dealt_with(request: Request) -> (Harness, Vec<Parked>) {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     let before = harness.store.parked(&diku()).await.unwrap();
     assert_eq!((before.len(), before[0].state), (1, State::Parked));
     append(&harness, 6..9).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     harness.allow_all();
     let followers = harness.follow();
     harness.ask(&before[0], request).await;
     harness.parked(&diku(), ended).await;
     followers.stop().await;
     append(&harness, 9..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     (harness, before)
 }
 
@@ -48,7 +48,7 @@ async fn what_was_released_meanwhile_is_over_wherever_the_log_ends() {
         accepted(&harness, &difference).await.unwrap();
         // Of 100, 101 and 102 the key of 102 is `k0`.
         append(&harness, 100..103).await;
-        publish(&harness).await;
+        harness.publish(&[diku()]).await;
         assert_eq!(row(&harness).await.state, State::Resolved(position(head.min(9))));
         assert_eq!(of(&published(&harness), NEW), (head + 1..=head + 3).collect::<Vec<_>>());
         assert_eq!(of(&published(&harness), 1).len(), 20, "nothing is published again");
@@ -66,7 +66,7 @@ async fn what_the_log_has_anew_where_a_release_once_ended_is_published() {
     let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.pending), (position(6), 4));
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), [7, 8, 9, 10]);
 }
 
@@ -75,7 +75,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     let before = harness.store.parked(&diku()).await.unwrap();
     harness.allow_all();
     let followers = harness.follow();
@@ -116,7 +116,7 @@ async fn what_was_given_up_meanwhile_stays_given_up_and_is_not_published() {
         accepted(&harness, &difference).await.unwrap();
         // Of 100, 101 and 102 the key of 102 is `k0`.
         append(&harness, 100..103).await;
-        publish(&harness).await;
+        harness.publish(&[diku()]).await;
         assert_eq!(row(&harness).await.state, State::Discarded(position(head.min(9))));
         assert_eq!(of(&published(&harness), NEW), (head + 1..=head + 3).collect::<Vec<_>>());
         assert_eq!(first_log(&harness), known, "nothing is published again");
@@ -132,13 +132,7 @@ fn first_log(harness: &Harness) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_after_a_start() {
     for started in [false, true] {
-        let harness = Harness::new(1, &[diku()]).await;
-        append(&harness, 0..9).await;
-        publish(&harness).await;
-        harness.refuse(ITEM, "k0");
-        append(&harness, 9..20).await;
-        publish(&harness).await;
-        harness.allow_all();
+        let (harness, _) = parked_at_ten().await;
         // The log has every event; only the row is of before it was parked.
         go_back(&harness, 20, 9);
         put_back(&harness, &[]).await;
@@ -159,7 +153,7 @@ async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_afte
         assert!(difference.parking.is_some());
         assert_eq!(difference.common.unwrap().position, position(9));
         accepted(&harness, &difference).await.unwrap();
-        publish(&harness).await;
+        harness.publish(&[diku()]).await;
         let head = if started { 22 } else { 20 };
         assert_eq!(of(&published(&harness), NEW), (10..=head).collect::<Vec<_>>());
         assert_eq!(compared(&harness).await, None);
@@ -175,7 +169,7 @@ async fn a_lost_row_is_found_though_the_store_s_checkpoint_lies_beyond_it() {
     let difference = compared(&harness).await.unwrap();
     assert_eq!(difference.common.unwrap().position, position(9));
     accepted(&harness, &difference).await.unwrap();
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), (10..=20).collect::<Vec<_>>());
 }
 
@@ -183,10 +177,10 @@ async fn a_lost_row_is_found_though_the_store_s_checkpoint_lies_beyond_it() {
 async fn parked_at_ten() -> (Harness, Vec<Parked>) {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..9).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 9..20).await;
-    publish(&harness).await;
+    harness.publish(&[diku()]).await;
     harness.allow_all();
     let parked = harness.store.parked(&diku()).await.unwrap();
     assert_eq!((parked.len(), parked[0].position, parked[0].ledger), (1, position(10), 1));
@@ -220,7 +214,7 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
         assert_eq!(difference.ended.len(), 1);
         accepted(&harness, &difference).await.unwrap();
         append(&harness, 20..23).await;
-        publish(&harness).await;
+        harness.publish(&[diku()]).await;
         assert_eq!(of(&published(&harness), NEW), [21, 22, 23]);
         assert_eq!(row(&harness).await.state, State::Resolved(position(9)), "where it did");
     }
@@ -241,10 +235,8 @@ async fn a_discard_that_no_page_carries_is_proved_by_one_of_its_own() {
     until("proved", async || proved() == Some(2)).await;
     followers.stop().await;
     put_back(&harness, &before).await;
-    let followers = harness.follow();
-    let trouble = harness.trouble("tenant diku").await;
+    let trouble = harness.trouble_once_followed("tenant diku").await;
     assert!(trouble.contains("1 parking transitions of this log, and Kafka of 2"), "{trouble}");
-    followers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,10 +244,8 @@ async fn a_store_that_parked_something_else_meanwhile_is_noticed_by_the_digest()
     let (harness, before) = parked_at_ten().await;
     let other = Parked { key: None, ..before[0].clone() };
     put_back(&harness, &[other]).await;
-    let followers = harness.follow();
-    let trouble = harness.trouble("tenant diku").await;
+    let trouble = harness.trouble_once_followed("tenant diku").await;
     assert!(trouble.contains("something else parked than Kafka proves"), "{trouble}");
-    followers.stop().await;
 }
 
 /// A server that took over lacks the row; the lane that runs is about to write the next transition there.

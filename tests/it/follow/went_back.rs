@@ -16,17 +16,11 @@ use crate::support::ids::{event_id, log_id};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_cursors_topic_stops_the_lane_and_repeats_nothing() {
     let tenants = tenants(1);
-    let harness = Harness::new(1, &tenants).await;
-    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    let harness = Harness::with_published(&tenants, 5).await;
     harness.kafka.state(|state| state.cursors.clear());
     harness.append(&tenants[0], drafts(&tenants[0], 5..9)).await;
-    let followers = harness.follow();
-    let trouble = harness.trouble("lane-0").await;
+    let trouble = harness.trouble_once_followed("lane-0").await;
     assert!(trouble.contains("cursors topic") && trouble.contains("t0"), "{trouble}");
-    followers.stop().await;
     assert_eq!(harness.kafka.state(|state| state.records.len()), 5);
 }
 
@@ -43,23 +37,15 @@ async fn a_cursor_older_than_the_store_s_checkpoint_stops_the_lane_and_repeats_n
     followers.stop().await;
     harness.kafka.state(|state| state.cursors = older);
     harness.append(&tenants[0], drafts(&tenants[0], 9..12)).await;
-    let followers = harness.follow();
-    let trouble = harness.trouble("lane-0").await;
+    let trouble = harness.trouble_once_followed("lane-0").await;
     assert!(trouble.contains("t0 at position 5") && trouble.contains("position 9"), "{trouble}");
-    followers.stop().await;
     assert_eq!(harness.kafka.state(|state| state.records.len()), 9);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     let tenants = tenants(2);
-    let harness = Harness::new(1, &tenants).await;
-    for tenant in &tenants {
-        harness.append(tenant, drafts(tenant, 0..5)).await;
-    }
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    let harness = Harness::with_published(&tenants, 5).await;
     // Kafka knows an event at that position which the log has not.
     harness.kafka.state(|state| {
         let cursor = state
@@ -76,7 +62,7 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     let followers = harness.follow();
     let trouble = harness.trouble("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
-    harness.until(|cursor| cursor == Some(9), &tenants[1]).await;
+    harness.until_cursor(|cursor| cursor == Some(9), &tenants[1]).await;
     followers.stop().await;
     let of_first = harness
         .kafka
@@ -87,17 +73,11 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_appended() {
     let tenants = tenants(1);
-    let harness = Harness::new(1, &tenants).await;
-    harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
-    let followers = harness.follow();
-    harness.published(&tenants).await;
-    followers.stop().await;
+    let harness = Harness::with_published(&tenants, 5).await;
     let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
     outside.execute("UPDATE events SET event_id = randomblob(16) WHERE position = 5", []).unwrap();
-    let followers = harness.follow();
-    let trouble = harness.trouble("tenant t0").await;
+    let trouble = harness.trouble_once_followed("tenant t0").await;
     assert!(trouble.contains("position 5"), "{trouble}");
-    followers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,9 +150,7 @@ async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
     harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
-    let followers = harness.follow();
-    harness.published(&tenants[..1]).await;
-    followers.stop().await;
+    harness.publish(&tenants[..1]).await;
     assert!(harness.parts.health.troubles().is_empty(), "{:?}", harness.parts.health.troubles());
     // As the store in whose place this one was put has left it.
     let cursor =

@@ -1,7 +1,7 @@
 //! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
 //! on each store, with the same stories.
 
-use crash::load::{self, Load};
+use crash::load::Load;
 use crash::story;
 
 use crate::support::serve;

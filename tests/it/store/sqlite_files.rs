@@ -5,7 +5,6 @@ use std::fs;
 
 use crash::serve::{Setup, get};
 
-use crate::support::serve;
 use crate::support::sqlite::{beside, database, ended, post, post_with, setup};
 
 async fn post_all(url: &str, ids: &[&str]) {

@@ -14,7 +14,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::{FollowDeps, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::sink::Sinks;
-use event_gateway::store::{self, Access, Batch, Config, Store, open};
+use event_gateway::store::{Access, Batch, Config, Store, open};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -36,7 +36,17 @@ impl Harness {
         Self::on_clock(lanes, tenants, Arc::new(System)).await
     }
 
-    /// The same, with a store that has that clock.
+    /// One lane, on which each tenant has that many events, which are published; nobody follows any more.
+    pub async fn with_published(tenants: &[TenantId], events: u128) -> Self {
+        let harness = Self::new(1, tenants).await;
+        for tenant in tenants {
+            harness.append(tenant, drafts(tenant, 0..events)).await;
+        }
+        harness.publish(tenants).await;
+        harness
+    }
+
+    /// The same as [`Self::new`], with a store that has that clock.
     pub async fn on_clock(lanes: u16, tenants: &[TenantId], clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::Sqlite { path: folder.path().join("store.db") };
@@ -63,6 +73,21 @@ impl Harness {
         Followers::start(&self.parts, &Sinks::kafka(Arc::new(self.kafka.clone())))
     }
 
+    /// Publishes all of these tenants' logs, and stops.
+    pub async fn publish(&self, tenants: &[TenantId]) {
+        let followers = self.follow();
+        self.published(tenants).await;
+        followers.stop().await;
+    }
+
+    /// Follows until somebody is in trouble, and stops; returns why.
+    pub async fn trouble_once_followed(&self, who: &str) -> String {
+        let followers = self.follow();
+        let trouble = self.trouble(who).await;
+        followers.stop().await;
+        trouble
+    }
+
     pub async fn append(&self, tenant: &TenantId, drafts: Vec<Draft>) {
         self.store.append(&[Batch { tenant: tenant.clone(), drafts }]).await.unwrap();
         let enabled =
@@ -74,11 +99,11 @@ impl Harness {
     pub async fn published(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let head = self.log(tenant).await.len() as u64;
-            self.until(|cursor| cursor == Some(head), tenant).await;
+            self.until_cursor(|cursor| cursor == Some(head), tenant).await;
         }
     }
 
-    pub async fn until(&self, wanted: impl Fn(Option<u64>) -> bool, tenant: &TenantId) {
+    pub async fn until_cursor(&self, wanted: impl Fn(Option<u64>) -> bool, tenant: &TenantId) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let cursor = self.store.load(tenant, &Follower::relay()).await.unwrap();
@@ -121,9 +146,7 @@ impl Harness {
             assert_eq!(records, self.log(tenant).await, "{tenant}");
         }
     }
-}
 
-impl Harness {
     /// Waits until somebody is in trouble, and returns why.
     pub async fn trouble(&self, who: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -13,7 +13,7 @@ use event_gateway::store::EventCounts;
 use tokio::time::Instant;
 
 use crate::support::drafts::{create_in, delete_all, origin};
-use crate::support::harness::{Harness, tenants};
+use crate::support::harness::Harness;
 use crate::support::ids::{key, topic};
 
 pub const ITEM: &str = "folio.diku.inventory.item";

@@ -63,13 +63,6 @@ pub async fn append(harness: &Harness, ids: std::ops::Range<u128>) {
     harness.append(&diku(), drafts).await;
 }
 
-/// Publishes all there is.
-pub async fn publish(harness: &Harness) {
-    let followers = harness.follow();
-    harness.published(&[diku()]).await;
-    followers.stop().await;
-}
-
 /// As if a backup of a while ago were back, in which the log ended there.
 pub fn go_back(harness: &Harness, head: u64, noted: u64) {
     let path = harness.folder.path().join("store.db");

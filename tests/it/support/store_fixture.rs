@@ -14,7 +14,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
 
 use crate::support::drafts::create;
-use crate::support::ids::{college, diku, log_id, tenant};
+use crate::support::ids::{college, diku, log_id};
 
 /// How many lanes every store of the suite has.
 pub const LANES: u16 = 3;

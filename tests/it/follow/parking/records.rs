@@ -10,8 +10,8 @@ use event_gateway::follow::Followers;
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::FaultyStore;
 use crate::support::harness::{Harness, tenants};
-use crate::support::ids::{key, position, topic};
-use crate::support::parking::{ITEM, LOAN, delete_all_of, ended, mixed, of_key, topic_over_key};
+use crate::support::ids::{key, position};
+use crate::support::parking::{ITEM, LOAN, delete_all_of, ended, mixed, topic_over_key};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_refused_stays_behind_with_its_key_alone() {

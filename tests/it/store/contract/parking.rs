@@ -10,7 +10,7 @@ use event_gateway::domain::time::Time;
 use event_gateway::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, parked};
-use crate::support::ids::{college, diku, event_id, key, log_id, position};
+use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 const TTL: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@ use super::{Schema, open_as, open_store_on};
 use crate::support::drafts::{create, create_in, delete_all};
 use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{OpenStore, StoreFixture, all, positions, receipts};
+use crate::support::store_fixture::{OpenStore, all, positions, receipts};
 
 /// Appends, and again with the same ids until there is an answer; and how often there was none.
 async fn append_at_last(store: &Arc<dyn Store>, batch: &Batch) -> (Vec<Receipt>, u32) {
