@@ -1,4 +1,4 @@
-//! What a change costs before and after the store: parse, fingerprint, seal, filter.
+//! The cost of a change before and after the store: parse, fingerprint, seal, filter.
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 

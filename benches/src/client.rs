@@ -29,7 +29,7 @@ const LONG: Duration = Duration::from_secs(3600);
 pub struct Plan {
     /// Where to.
     pub address: SocketAddr,
-    /// Whose changes; requests take turns.
+    /// The tenants whose changes are posted; requests take turns.
     pub tenants: Arc<Vec<String>>,
     /// Connections at once.
     pub connections: usize,
@@ -109,7 +109,7 @@ impl Room {
     }
 }
 
-/// What came of it.
+/// The result of a load.
 pub struct Done {
     /// Changes acknowledged while it was measured.
     pub changes: u64,
@@ -117,7 +117,7 @@ pub struct Done {
     pub acknowledged: u64,
     /// How long it was measured.
     pub time: Duration,
-    /// Of each request that was measured, in ms.
+    /// The latency of each request that was measured, in ms.
     pub latencies_ms: Vec<f64>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What is measured.
+/// The quantity that is measured.
 pub struct Contest {
     what: String,
     unit: &'static str,

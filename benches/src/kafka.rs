@@ -111,7 +111,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Of a topic.
+    /// Watches a topic.
     pub fn of(address: &str, topic: &str) -> Self {
         Self { consumer: consumer(address, Isolation::ReadCommitted), topic: topic.to_owned() }
     }

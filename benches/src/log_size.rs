@@ -81,7 +81,7 @@ fn config(place: &Place, folder: &Folder) -> store::Config {
 struct Log {
     store: Arc<dyn store::Store>,
     tenant: TenantId,
-    /// Of some events.
+    /// The keys of some events.
     keys: Vec<Key>,
     events: usize,
 }

@@ -61,7 +61,7 @@ enum What {
         /// Events in the backlog.
         #[arg(long, default_value_t = 200_000)]
         events: usize,
-        /// Whose they are, in equal parts.
+        /// The tenants that they belong to, in equal parts.
         #[arg(long, default_value_t = 1)]
         tenants: usize,
         #[arg(long, default_value_t = 3)]

@@ -1,4 +1,4 @@
-//! What the benchmarks share on the command line.
+//! Options that the benchmarks share on the command line.
 
 use std::time::Duration;
 

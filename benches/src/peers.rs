@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::options::Rounds;
 use crate::stores::{Place, Store};
 
-/// What it says of a peer and a workload; one that can't be had has no figures.
+/// The figures of a peer and a workload; a peer that can't be had has none.
 #[derive(Deserialize)]
 struct Line {
     peer: String,

@@ -1,4 +1,4 @@
-//! What a process uses, as the system tells.
+//! The CPU time and memory of a process, as the system tells.
 
 /// A process that runs.
 #[derive(Debug, Clone, Copy)]

@@ -25,13 +25,13 @@ pub struct Row {
     payload: String,
 }
 
-/// What a raw run did.
+/// The result of a raw run.
 pub struct Done {
     /// Rows that were committed while it was measured.
     pub rows: u64,
     /// How long that took.
     pub time: Duration,
-    /// Of each commit, in ms.
+    /// The latency of each commit, in ms.
     pub latencies_ms: Vec<f64>,
 }
 

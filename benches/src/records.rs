@@ -19,7 +19,7 @@ pub fn topic(env: &str, tenant: &str) -> String {
 pub struct Body {
     /// The JSON text: one change, or a list.
     pub text: Bytes,
-    /// Of each change, in order.
+    /// The key of each change, in order.
     pub keys: Vec<String>,
 }
 

@@ -50,11 +50,11 @@ pub async fn run(store: Store, shape: &Load, with_peers: bool, rounds: &Rounds) 
     waiting.tell();
 }
 
-/// What one came to.
+/// The result of one.
 struct Round {
     /// Changes per second.
     rate: f64,
-    /// Of the gateway, for a thousand of them.
+    /// The gateway's CPU time, for a thousand of them.
     cpu_ms: f64,
     /// Changes that were accepted and not published, when the measuring began and when it ended.
     waiting: [u64; 2],

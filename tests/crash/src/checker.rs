@@ -30,7 +30,7 @@ pub fn check(story: &Story) -> Vec<Finding> {
 struct Index<'a> {
     /// Each event of the logs, and whose it is.
     by_id: HashMap<&'a str, (&'a str, &'a Logged)>,
-    /// What each tenant's topics begin with.
+    /// The beginning of each tenant's topics.
     prefixes: Vec<(&'a str, String)>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Index<'a> {
         Self { by_id, prefixes: story.logs.keys().map(prefix).collect() }
     }
 
-    /// Whose topic it is.
+    /// The tenant that a topic belongs to.
     fn tenant_of(&self, topic: &str) -> Option<&'a str> {
         self.prefixes
             .iter()

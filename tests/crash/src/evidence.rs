@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 /// A change that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
-    /// Whose.
+    /// The tenant.
     pub tenant: String,
-    /// Of what kind the record is.
+    /// The record's kind.
     pub entity: String,
     /// The record's id.
     pub key: String,
@@ -34,7 +34,7 @@ pub struct Acknowledged {
 pub struct Logged {
     /// In its tenant's log.
     pub position: u64,
-    /// Its id.
+    /// The event's id.
     pub event_id: String,
     /// Where it is published.
     pub topic: String,
@@ -53,9 +53,9 @@ pub struct Logged {
 /// Somebody was told that an event is published.
 #[derive(Debug, Clone)]
 pub struct ToldPublished {
-    /// Whose.
+    /// The tenant.
     pub tenant: String,
-    /// Where to.
+    /// The topic.
     pub topic: String,
     /// In the tenant's log.
     pub position: u64,
@@ -64,9 +64,9 @@ pub struct ToldPublished {
 /// An event that somebody was told to be published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// Whose.
+    /// The tenant.
     pub tenant: String,
-    /// Where to.
+    /// The topic.
     pub topic: String,
     /// In the tenant's log.
     pub position: u64,

@@ -85,7 +85,7 @@ impl Harness {
         self.replicas[of].start();
     }
 
-    /// What is away stays away; in the middle of that a replica may be killed.
+    /// A server that is away stays away; in the middle of that a replica may be killed.
     async fn meanwhile(&mut self, fault: &Fault) {
         let half = Duration::from_secs(fault.seconds) / 2;
         sleep(half).await;

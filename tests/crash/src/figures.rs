@@ -8,7 +8,7 @@ use crate::checker::{self, Finding};
 use crate::readers::HeldBack;
 use crate::schedule;
 
-/// What is counted while it runs.
+/// The counts of a run, while it goes on.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     /// Faults, by kind.
@@ -19,10 +19,10 @@ pub struct Figures {
     pub takeovers: Vec<Duration>,
 }
 
-/// What it came to.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// What was counted.
+    /// The counts.
     pub figures: Figures,
     /// How long it took.
     pub elapsed: Duration,
@@ -32,9 +32,9 @@ pub struct Verdict {
     pub told: usize,
     /// Aborted records that a read_uncommitted consumer saw besides.
     pub aborted: usize,
-    /// What the readers saw.
+    /// The delays that the readers saw.
     pub held_back: HeldBack,
-    /// What is wrong.
+    /// The defects that were found.
     pub findings: Vec<Finding>,
 }
 

@@ -29,7 +29,7 @@ pub const TENANTS: [&str; 4] = ["diku", "college", "university", "consortium"];
 /// As many as tenants, so that every lane has work.
 const LANES: usize = TENANTS.len();
 const NAMES: [&str; 3] = ["one", "two", "three"];
-/// Of each topic.
+/// The partitions of each topic.
 const PARTITIONS: usize = 3;
 /// Records of each writer that rests.
 const KEYS: usize = 4;
@@ -38,9 +38,9 @@ const PAUSE: Duration = Duration::from_millis(80);
 
 /// One replica of the gateway.
 pub struct Replica {
-    /// Its name in the members.
+    /// The replica's name.
     pub name: &'static str,
-    /// Its way to Kafka.
+    /// The proxy between the replica and Kafka.
     pub proxy: Proxy,
     setup: Setup,
     running: Option<Serve>,
@@ -113,7 +113,7 @@ pub struct Harness {
     pub publish_observer: PublishObserver,
     /// Sets the clock of a process off.
     pub clock: std::path::PathBuf,
-    /// What is counted.
+    /// The counts so far.
     pub figures: Figures,
 }
 
@@ -184,9 +184,9 @@ pub struct Quiet {
     pub kafka: PrivateBroker,
     /// All of them run.
     pub replicas: Vec<Replica>,
-    /// What the readers saw.
+    /// The delays that the readers saw.
     pub held_back: HeldBack,
-    /// What was counted.
+    /// The counts.
     pub figures: Figures,
     _store: store::Server,
 }

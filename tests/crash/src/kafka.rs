@@ -24,7 +24,7 @@ pub use broker::{Listener, PrivateBroker};
 pub struct Record {
     /// The topic.
     pub topic: String,
-    /// Of the topic.
+    /// The number of a partition of the topic.
     pub partition: i32,
     /// In the partition.
     pub offset: i64,
@@ -34,7 +34,7 @@ pub struct Record {
     pub value: Vec<u8>,
     /// In their order.
     pub headers: Vec<(String, String)>,
-    /// Of the record itself, not of the broker.
+    /// The record's own time, not the broker's.
     pub timestamp_ms: i64,
 }
 

@@ -16,7 +16,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Of that store.
+    /// Watches the lanes of that store.
     pub fn of(store: Arc<dyn Store>) -> Self {
         Self { store }
     }

@@ -34,10 +34,10 @@ pub fn entities() -> [&'static str; 3] {
     RECORDS.map(|(entity, _)| entity)
 }
 
-/// What a load consists of.
+/// The make-up of a load.
 #[derive(Clone, Default)]
 pub struct Plan {
-    /// Of the replicas.
+    /// The URLs of the replicas.
     pub urls: Vec<String>,
     /// Each has a writer for each entity.
     pub tenants: Vec<String>,

@@ -80,12 +80,12 @@ impl PrivateMongodb {
         self.until(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)).await;
     }
 
-    /// Its `host:port`.
+    /// The server's `host:port`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Its URL, without a database.
+    /// The server's URL, without a database.
     pub fn url(&self) -> String {
         format!("mongodb://{}/?replicaSet=rs0", self.host())
     }

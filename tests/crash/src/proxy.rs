@@ -48,10 +48,10 @@ impl Plan {
     }
 }
 
-/// What becomes of all connections.
+/// How all connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
-    /// What comes is passed.
+    /// Bytes are passed on.
     Passes,
     /// It waits.
     Held,
@@ -93,7 +93,7 @@ impl Proxy {
         Self { port, plan, flow, cuts }
     }
 
-    /// Its port.
+    /// The proxy's port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -118,7 +118,7 @@ impl Proxy {
         url.replacen(address(url), &self.host(), 1)
     }
 
-    /// Its `host:port`.
+    /// The proxy's `host:port`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

@@ -11,7 +11,7 @@ use crate::harness::{ENV, Harness, TENANTS};
 use crate::schedule::{Fault, Kind, Schedule};
 use crate::{store, story};
 
-/// What to run.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The gateway's binary.
@@ -90,7 +90,7 @@ fn command(options: &Options) -> String {
     format!("cargo run -p crash -- --store {store} --faults {faults}{kills} --seed {seed}")
 }
 
-/// What happens, to whom, and for how long.
+/// Tells a fault: its kind, its victim, how long it lasts.
 fn tell(fault: &Fault, harness: &Harness) -> String {
     let name = |replica: usize| harness.replicas[replica].name;
     let kind = fault.kind;

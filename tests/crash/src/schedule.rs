@@ -8,7 +8,7 @@ use std::fmt;
 
 use fastrand::Rng;
 
-/// What may happen.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// SIGKILL of a replica, and a new start at once.
@@ -71,7 +71,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is waited for before a fault.
+/// The condition that a fault waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// So many more changes were acknowledged.
@@ -85,7 +85,7 @@ pub enum Before {
 pub struct Fault {
     /// When.
     pub before: Before,
-    /// What.
+    /// The kind.
     pub kind: Kind,
     /// To which replica, if to one.
     pub replica: usize,

@@ -25,7 +25,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Of that binary, on a data folder of its own, with the project's entities for these tenants.
+    /// Sets up that binary, on a data folder of its own, with the project's entities for these tenants.
     pub fn new(gateway: &Path, tenants: &[&str]) -> Self {
         Self::new_in(Folder::own(), gateway, tenants)
     }
@@ -71,12 +71,12 @@ impl Setup {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Its folder.
+    /// The data folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What its processes have logged.
+    /// The log of all its processes.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }

@@ -46,7 +46,7 @@ impl Server {
         }
     }
 
-    /// Its URL, as STORE_URL wants it.
+    /// The store's URL, as STORE_URL wants it.
     pub fn url(&self) -> String {
         match self {
             Self::Postgres(server) => server.url(),

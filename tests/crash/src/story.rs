@@ -20,13 +20,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where it took place.
 pub struct Place<'a> {
-    /// Of a gateway.
+    /// The URL of a gateway.
     pub url: &'a str,
     /// Kafka's `host:port`.
     pub broker: &'a str,
     /// The gateway's `ENV`.
     pub env: &'a str,
-    /// All of them.
+    /// All tenants.
     pub tenants: &'a [&'a str],
 }
 
@@ -35,21 +35,21 @@ pub struct Place<'a> {
 pub struct Story {
     /// The gateway's `ENV`.
     pub env: String,
-    /// What writers were told to be durable, for each key in their order.
+    /// The changes that writers were told to be durable, for each key in their order.
     pub acknowledged: Vec<Acknowledged>,
     /// Each tenant's whole log.
     pub logs: BTreeMap<String, Vec<Logged>>,
-    /// What a read_committed consumer sees: by topic, partition and offset.
+    /// The records that a read_committed consumer sees: by topic, partition and offset.
     pub committed: Vec<Record>,
-    /// What a read_uncommitted consumer sees, in the same order.
+    /// The records that a read_uncommitted consumer sees, in the same order.
     pub uncommitted: Vec<Record>,
     /// Events that somebody was told to be published.
     pub told: Vec<Told>,
-    /// What the metrics say in the end.
+    /// The sums that the metrics tell in the end.
     pub sums: Sums,
 }
 
-/// What `/metrics` counts of the store: all events, and those by what became of them.
+/// The counts of events in `/metrics`: all, and those of each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {
     /// `event_gateway_log_events`.
@@ -59,7 +59,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Of that state.
+    /// The number of events in that state.
     pub fn of(&self, state: &str) -> u64 {
         self.states.get(state).copied().unwrap_or_default()
     }
@@ -103,7 +103,7 @@ pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<
     Story { env: place.env.to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
 }
 
-/// What both readers see, once there are as many committed records as there are to be, or patience ends.
+/// Reads what both consumers see, once there are as many committed records as there are to be, or patience ends.
 fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
     let consume = |isolation| {
         let of = |tenant: &&str| {

@@ -110,7 +110,7 @@ fn set_header(headers: &mut [(String, String)], name: &str, value: &str) {
     headers.iter_mut().find(|(n, _)| n == name).unwrap().1 = value.to_owned();
 }
 
-/// What makes a story wrong, how it is called, and what it is.
+/// A defect: the kind that must be found, its name, and how it gets into a story.
 type Corruption = (Kind, &'static str, fn(&mut Story));
 
 const CORRUPTIONS: [Corruption; 22] = [

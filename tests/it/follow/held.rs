@@ -1,5 +1,5 @@
-//! What passes with time is waited for and never parked: topics that take nothing for a while, and
-//! records that are too early. Only their tenants wait; all others go on.
+//! Stories about trouble that passes with time, which is waited for and parks nothing: topics that take
+//! nothing for a while, and records that are too early. Only their tenants wait; all others go on.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the lane and the relay promise, whatever fails: on a real store, with a Kafka that breaks
+//! The promises of the lane and the relay, whatever fails: on a real store, with a Kafka that breaks
 //! when it is told to.
 
 use std::sync::Arc;

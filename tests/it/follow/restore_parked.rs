@@ -124,7 +124,7 @@ async fn what_was_given_up_meanwhile_stays_given_up_and_is_not_published() {
     }
 }
 
-/// What is in Kafka, by position, of the log that all began with.
+/// The first log's records in Kafka, by position.
 fn first_log(harness: &Harness) -> Vec<u64> {
     of(&published(harness), 1)
 }

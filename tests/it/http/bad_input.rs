@@ -1,4 +1,4 @@
-//! What is malformed is refused with the right status, problem and pointers, and leaves no trace in
+//! Malformed requests are refused with the right status, problem and pointers, and leaves no trace in
 //! any log. The tables stand in `support::malformed`.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is said of a connection holds: what comes behind its end is not executed, an upgrade that nobody offers is
+//! The promises about connections: bytes behind the end of one are not executed, an upgrade that nobody offers is
 //! ignored, and whatever holds connections, there is room to ask how the gateway is.
 
 use std::sync::Arc;

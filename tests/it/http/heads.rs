@@ -1,4 +1,4 @@
-//! What can't be read as a request is refused like any other, with a body that says why, and leaves no trace.
+//! Bytes that are no request are refused like any bad request, with a body that says why, and leave no trace.
 
 use tokio::io::AsyncWriteExt;
 

@@ -1,4 +1,4 @@
-//! What an operator sees of requests: counts and durations by bounded labels, and a line for each refusal.
+//! An operator's view of requests: counts and durations by bounded labels, and a line for each refusal.
 
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ async fn requests_and_refusals_are_counted_by_bounded_labels() {
     }
 }
 
-/// What the real binary logs at that level while junk and what is illegal come in.
+/// The log of the real binary at that level, while junk and illegal changes come in.
 async fn logged(level: &str) -> Vec<Value> {
     let setup = serve::setup(&["diku"]).with("BROKER", "none").with("LOG_LEVEL", level);
     let serve = setup.serve();

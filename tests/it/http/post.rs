@@ -1,4 +1,4 @@
-//! What modules post becomes durable: one change, batches, DELETE_ALL, process events; once each.
+//! Changes that modules post become durable: one change, batches, DELETE_ALL, process events; once each.
 
 use event_gateway::domain::position::Position;
 use serde_json::{Value, json};

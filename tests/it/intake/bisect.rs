@@ -43,7 +43,7 @@ impl IntakeHarness {
         tokio::spawn(async move { intake.submit(batch).await })
     }
 
-    /// What becomes of a group of one commit, in the order of their ids, in that mode.
+    /// The outcomes of one commit's group, in the order of their ids, while the store is in that mode.
     async fn group(&self, mode: Mode) -> Vec<Result<Appended, Error>> {
         self.store.set(Mode::Holding);
         let first = self.submit(0);

@@ -1,4 +1,4 @@
-//! What the way in promises: commits are shared, unknown outcomes are asked for, queues are bounded.
+//! The promises of intake: commits are shared, unknown outcomes are asked for, queues are bounded.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What a real Kafka refuses, from the POST to the release: told over HTTP, published in the end.
+//! Records that a real Kafka refuses, from the POST to the release: told over HTTP, published in the end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the gateway is set to: what can't be meant ends the start by name, what has no effect is told.
+//! Stories about settings: one that can't be meant ends the start by name, one without effect is told.
 
 use std::net::Ipv6Addr;
 
@@ -18,7 +18,7 @@ fn with(setup: Setup, variables: Variables) -> Setup {
     variables.iter().fold(setup, |setup, (name, value)| setup.with(name, value))
 }
 
-/// What a start that fails says; `variables` are all that it is given.
+/// The output of a start that fails; `variables` are all that it is given.
 fn refusal(variables: Variables) -> String {
     let setup = with(serve::setup(&["diku"]), variables);
     let status = setup.command(&["serve"]).status().unwrap();
@@ -70,7 +70,7 @@ fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
     }
 }
 
-/// What the one line of a start that fails says; it has the form of every other.
+/// The text of the one line of a start that fails; it has the form of every other.
 fn fatal(variables: Variables) -> String {
     let said = refusal(variables);
     let line: Value =

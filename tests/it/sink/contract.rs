@@ -205,7 +205,7 @@ async fn a_collection_of_documents_keeps_the_promises_of_a_sink() {
     keeps_its_promises(&bed).await;
 }
 
-/// Its fence is the term alone.
+/// The term alone fences it.
 #[tokio::test]
 async fn a_collection_of_documents_refuses_a_term_that_is_over() {
     let (_, bed) = documents();

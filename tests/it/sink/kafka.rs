@@ -148,7 +148,7 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
     }
 }
 
-/// What passes with time is asked for again.
+/// Trouble that passes with time is asked for again.
 fn again(error: Error) -> Error {
     match error {
         Error::Isolate(RecordCause::TooEarly(why)) => Error::retry(why),

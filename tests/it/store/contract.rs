@@ -37,7 +37,7 @@ macro_rules! sentences {
     };
 }
 
-/// What every store promises.
+/// Every store's promises.
 macro_rules! contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -133,7 +133,7 @@ macro_rules! contract {
     };
 }
 
-/// What the way in promises of a store that can't take everything.
+/// The promises of intake with a store that can't take everything.
 macro_rules! choke_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -142,7 +142,7 @@ macro_rules! choke_contract {
     };
 }
 
-/// What a store promises of leases that a clock gave which was fast, and has stepped back.
+/// A store's promises about leases that a clock gave which was fast, and has stepped back.
 macro_rules! fast_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -154,7 +154,7 @@ macro_rules! fast_contract {
     };
 }
 
-/// What a store promises besides, when its clock is turned.
+/// A store's further promises, when its clock is turned.
 macro_rules! clock_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -163,7 +163,7 @@ macro_rules! clock_contract {
     };
 }
 
-/// What a store promises besides, when several replicas share it.
+/// A store's further promises, when several replicas share it.
 #[cfg(feature = "services")]
 macro_rules! shared_contract {
     ($module:ident, $fixture:ty) => {

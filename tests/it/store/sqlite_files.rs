@@ -20,14 +20,14 @@ async fn keys(url: &str) -> Vec<String> {
     events.map(|event| event["key"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What a verb says that succeeds.
+/// The output of a verb that succeeds.
 fn done(setup: &Setup, verb: &[&str]) -> String {
     let done = setup.command(verb).output().unwrap();
     assert!(done.status.success(), "{verb:?}: {}", setup.log());
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// What a verb says that is refused.
+/// The message of a verb that is refused.
 fn refused(setup: &Setup, verb: &[&str]) -> String {
     let before = setup.log().len();
     assert_eq!(ended(setup, verb), Some(1), "{verb:?}");

@@ -40,7 +40,7 @@ async fn noticed(what: &str, setup: &Setup, url: &str, harm: impl FnOnce(&Path))
     assert!(named, "{what}: the log does not name the file: {log}");
 }
 
-/// What is done to the files, and how.
+/// A harm that is done to the files: its name, and how.
 type Harm<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use event_gateway::sink::{
     Error, KnownCursor, KnownCursors, Page, Publisher, Sink, TakenOver, TopicDescription,
 };
 
-/// What such a collection holds.
+/// The documents of such a collection.
 #[derive(Default)]
 pub struct Documents {
     /// Nobody reaches it.

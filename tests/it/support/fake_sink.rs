@@ -41,7 +41,7 @@ pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) 
     }
 }
 
-/// What such a Kafka holds.
+/// The state of such a Kafka.
 #[derive(Default)]
 pub struct State {
     /// Calls so far: takeovers, ensures, pages, and those of the repair.
@@ -230,7 +230,7 @@ impl FakePublisher {
 
 #[async_trait]
 impl Publisher for FakePublisher {
-    /// What is refused is told of the page as a whole, as librdkafka does.
+    /// A refusal is told of the page as a whole, as librdkafka does.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error> {
         // Whatever else is done meanwhile has begun.
         tokio::task::yield_now().await;

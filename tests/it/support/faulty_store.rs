@@ -19,10 +19,10 @@ use tokio::sync::watch;
 
 use crate::support::fake_sink::Fault;
 
-/// What it does when it is asked.
+/// How it answers calls.
 #[derive(Clone)]
 pub enum Mode {
-    /// What the real one does.
+    /// As the real one does.
     Healthy,
     /// Appends and checks wait until the mode is another.
     Holding,
@@ -38,7 +38,7 @@ pub enum Mode {
     Panicking(Call),
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     Append,

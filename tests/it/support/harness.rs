@@ -138,7 +138,7 @@ impl Harness {
             .clone()
     }
 
-    /// What Kafka has of a tenant is its log: each event once, in order, byte for byte.
+    /// Kafka's records of a tenant are its log: each event once, in order, byte for byte.
     pub async fn assert_same(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let records = self.kafka.state(|state| state.records.clone());

@@ -35,7 +35,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// What came back.
+/// An answer, head and body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

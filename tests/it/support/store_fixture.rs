@@ -23,7 +23,7 @@ pub const LANES: u16 = 3;
 /// connections begins anew.
 pub const SETTLED: u128 = 20;
 
-/// What an adapter brings to the suite.
+/// An adapter's part of the suite.
 pub trait StoreFixture: Send + Sync + Sized {
     /// A new, empty store.
     async fn new() -> Self;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What is wrong.
+/// The kind of defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Acknowledged and not in the log, or in the log and not in its topic.
@@ -72,7 +72,7 @@ impl fmt::Display for Kind {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its name.
+    /// The name of this kind.
     pub kind: Kind,
     /// Which event it is, and what was seen.
     pub what: String,

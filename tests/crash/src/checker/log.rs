@@ -6,7 +6,7 @@ use super::{Finding, Index, Kind};
 use crate::evidence::{Acknowledged, Logged};
 use crate::story::Story;
 
-/// What is wrong in the logs.
+/// Finds the defects of the logs.
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let owners: HashMap<_, _> = story
         .acknowledged
@@ -51,7 +51,7 @@ fn is_of(event: &Logged, tenant: &str, owner: &str, index: &Index<'_>) -> bool {
     owner == tenant && header == Some(tenant) && index.tenant_of(&event.topic) == Some(tenant)
 }
 
-/// What became of what was acknowledged.
+/// Finds acknowledged changes that the log lacks, or has otherwise.
 fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last: HashMap<(&str, &str, &str), (usize, u64)> = HashMap::new();

@@ -9,7 +9,7 @@ use crate::evidence::Logged;
 use crate::kafka::Record;
 use crate::story::Story;
 
-/// What is wrong for a read_committed consumer: it sees each event once, and a key's in order.
+/// Finds the defects that a read_committed consumer sees: it sees each event once, and a key's in order.
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in &story.committed {
@@ -35,7 +35,7 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong for a read_uncommitted consumer: it may see pages twice, but the last record of a key is
+/// Finds the defects that a read_uncommitted consumer sees: it may see pages twice, but the last record of a key is
 /// its newest.
 pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());

@@ -67,7 +67,7 @@ impl PrivateBroker {
         started.collect()
     }
 
-    /// Its `host:port`.
+    /// The broker's `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! What stays behind, whatever fails: on a real store, with a Kafka that refuses keys and topics.
+//! Stories about parked records, whatever fails: on a real store, with a Kafka that refuses keys and topics.
 
 use std::sync::Arc;
 

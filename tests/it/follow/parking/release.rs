@@ -1,4 +1,4 @@
-//! What is released while the relay goes on, whatever fails: it joins once.
+//! Stories about a release while the relay goes on, whatever fails: its key is resolved once.
 
 use std::sync::Arc;
 

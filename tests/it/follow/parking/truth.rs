@@ -1,4 +1,4 @@
-//! What is told of events when the store dies at any call: late at worst, never early.
+//! Stories about the truth of `published` when the store dies at any call: late at worst, never early.
 
 use std::collections::HashSet;
 use std::sync::Arc;

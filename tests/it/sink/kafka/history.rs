@@ -1,4 +1,4 @@
-//! What stands in a topic: all that is committed, whoever writes to it besides.
+//! The scan of a topic finds all that is committed, whoever writes to it besides.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
     world.assert_committed(&mut log, &["item"], 3).await;
 }
 
-/// What a replica had under way there when it died would else hide what comes after it until Kafka gives it
+/// A transaction that a dead replica left open there would else hide what comes after it until Kafka gives it
 /// up, and be committed behind the cursors that were read.
 #[tokio::test]
 async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {

@@ -8,7 +8,7 @@ use super::{LANE, REQUEST_BYTES_MAX, TERM, World, eventually, page, refusal};
 use crate::support::services::kafka::envelopes::Log;
 use crate::support::services::kafka::{Isolation, PrivateBroker, address, consume};
 
-/// What any call may take that finds no Kafka.
+/// The time that any call may take that finds no Kafka.
 const AWAY_MAX: Duration = Duration::from_secs(12);
 
 async fn in_time<T>(call: impl Future<Output = T>) -> T {

@@ -187,7 +187,7 @@ async fn a_full_page_of_large_records_is_published() {
     world.committed("item", 500);
 }
 
-/// Of a commit that has records to wait for, librdkafka looks for its end every 100 ms.
+/// librdkafka looks every 100 ms for the end of a commit that has records to wait for.
 #[tokio::test]
 async fn a_small_page_is_published_in_much_less_than_a_tenth_of_a_second() {
     let world = World::new().with_topics(&["item"]).await;

@@ -140,7 +140,7 @@ pub async fn insist(
     appended
 }
 
-/// What was appended, from when to when.
+/// An append: its outcome, when it began and ended.
 pub struct Appended {
     pub outcome: Outcome,
     begun: Instant,

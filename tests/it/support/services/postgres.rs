@@ -19,7 +19,7 @@ pub fn schema() -> String {
     format!("test_{:016x}", RandomState::new().hash_one("schema"))
 }
 
-/// What opens a schema of a server.
+/// The configuration that opens a schema of a server.
 pub fn config(url: &str, schema: &str) -> PostgresConfig {
     PostgresConfig {
         server: PostgresServer::Url(url.into()),

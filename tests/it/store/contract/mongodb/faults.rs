@@ -123,7 +123,7 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
     store.check().await.unwrap();
 }
 
-/// What the server says of a write that it broke off, and the driver has repeated in vain.
+/// The server's error for a write that it broke off, and that the driver repeated in vain.
 #[tokio::test]
 async fn a_write_that_was_interrupted_is_unknown() {
     let server = PrivateMongodb::start().await;

@@ -18,7 +18,7 @@ use crate::support::services::mongodb::TRANSACTION_MAX;
 use crate::support::store_fixture::positions;
 
 const OUT_OF_DISK_SPACE: i32 = 14031;
-/// What calls may take in all that find no primary.
+/// The time that calls may take in all that find no primary.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// Lets every command that an append consists of fail, after so many that don't.

@@ -1,4 +1,4 @@
-//! What is refused at start, and that no message tells a secret.
+//! Servers that are refused at start, by a message without a secret.
 
 use std::fs::{File, read_to_string};
 use std::path::Path;

@@ -175,7 +175,7 @@ async fn reload(outside: &mut PgConnection, server: &PrivatePostgres, name: &str
     }
 }
 
-/// What was logged, in full.
+/// The log, in full.
 #[derive(Clone, Default)]
 struct Logs(Arc<Mutex<Vec<u8>>>);
 

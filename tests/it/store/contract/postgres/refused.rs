@@ -1,4 +1,4 @@
-//! What can't be opened: the message names the setting, the server, the user, and what to do, and no secret.
+//! Databases that can't be opened: the message names the setting, the server, the user, and what to do, and no secret.
 
 use event_gateway::store::{PostgresConfig, PostgresServer};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -26,7 +26,7 @@ impl Parts {
         Self { host: "127.0.0.1", port, username, password: "only-for-tests", database }
     }
 
-    /// What is told of opening it.
+    /// The message of an opening that fails.
     async fn error(self, schema: &str) -> String {
         let Self { host, port, username, password, database } = self;
         let (named, password) =
