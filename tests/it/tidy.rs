@@ -1,11 +1,17 @@
-//! The law of the house: sizes, headers, arrows, foreign crates, SQL files, mutants.
+//! The law of the house: sizes, headers, arrows, circles, foreign crates, SQL files, mutants, words.
 //!
 //! Reads the sources as text. Each test names what breaks the law, and where.
 
-use std::collections::BTreeSet;
+mod circles;
+mod code;
+mod modules;
+mod mutants;
+mod rooms;
+mod sql;
+mod words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Who may name whom: arrows point one way.
 const ARROWS: [(&str, &[&str]); 15] = [
@@ -147,93 +153,4 @@ fn every_foreign_crate_is_spoken_in_one_place() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn every_sql_file_is_used_and_holds_one_statement() {
-    let used: BTreeSet<String> = source_files()
-        .iter()
-        .flat_map(|(_, text)| {
-            text.split('"')
-                .filter(|s| s.ends_with(".sql"))
-                .map(|s| s.rsplit("sql/").next().unwrap().to_owned())
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let statements: Vec<_> =
-        files("sql", ".sql").into_iter().filter(|p| !name(p).contains("/migrations/")).collect();
-    assert!(!statements.is_empty());
-    for path in statements {
-        let short = name(&path).trim_start_matches("sql/").to_owned();
-        assert!(used.contains(&short), "sql/{short} is used nowhere");
-        let text = fs::read_to_string(&path).unwrap();
-        let code: Vec<_> =
-            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
-        let ends = code.join("\n").trim_end().trim_end_matches(';').matches(';').count();
-        assert_eq!(ends, 0, "sql/{short} holds more than one statement");
-    }
-}
-
-#[test]
-fn no_sql_is_written_in_rust() {
-    let verbs =
-        ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM", "\"CREATE TABLE", "\"PRAGMA "];
-    let wrong: Vec<_> = source_files()
-        .into_iter()
-        .filter(|(_, text)| verbs.iter().any(|verb| text.contains(verb)))
-        .map(|(f, _)| f)
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
-}
-
-/// The deliberate defects of `scripts/mutants`: each one's file, and what it says of itself.
-fn mutants() -> Vec<(PathBuf, String)> {
-    let said = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap();
-        let said = text.split("diff --git").next().unwrap().trim().to_owned();
-        (path, said)
-    };
-    files("tests/mutants", ".patch").into_iter().map(said).collect()
-}
-
-#[test]
-fn every_mutant_applies_and_names_tests_that_exist() {
-    let sources: String = rust_files().into_iter().map(|(_, text)| text).collect();
-    let mut wrong = Vec::new();
-    for (path, said) in mutants() {
-        let applied = Command::new("git")
-            .args(["apply", "--check"])
-            .arg(&path)
-            .current_dir(root())
-            .output()
-            .unwrap();
-        if !applied.status.success() {
-            wrong.push(String::from_utf8_lossy(&applied.stderr).into_owned());
-        }
-        let tests = said.split_once("\nCaught by: ").map_or("", |(_, tests)| tests);
-        let is_there = |test: &str| {
-            let name = test.rsplit("::").next().unwrap();
-            sources.contains(&format!("fn {name}(")) || sources.contains(&format!("fn {name}<"))
-        };
-        if tests.is_empty() || !tests.split_whitespace().all(is_there) {
-            wrong.push(format!("{} names no test that exists: {tests:?}", name(&path)));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn the_table_of_mutants_tells_what_they_tell() {
-    let docs = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
-    let (_, table) =
-        docs.split_once("\n| mutant | the defect | caught by |\n|---|---|---|\n").unwrap();
-    let table: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
-    let told = mutants().into_iter().map(|(path, said)| {
-        let (defect, tests) = said.split_once("\nCaught by: ").unwrap();
-        let tests: Vec<_> = tests.split_whitespace().map(|test| format!("`{test}`")).collect();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        format!("| `{name}` | {defect} | {} |", tests.join(", "))
-    });
-    let told: Vec<_> = told.collect();
-    assert!(told == table, "the table must be:\n{}", told.join("\n"));
 }

@@ -1,0 +1,43 @@
+//! SQL stands in files, one statement each.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{files, name, source_files};
+
+#[test]
+fn every_sql_file_is_used_and_holds_one_statement() {
+    let used: BTreeSet<String> = source_files()
+        .iter()
+        .flat_map(|(_, text)| {
+            text.split('"')
+                .filter(|s| s.ends_with(".sql"))
+                .map(|s| s.rsplit("sql/").next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let statements: Vec<_> =
+        files("sql", ".sql").into_iter().filter(|p| !name(p).contains("/migrations/")).collect();
+    assert!(!statements.is_empty());
+    for path in statements {
+        let short = name(&path).trim_start_matches("sql/").to_owned();
+        assert!(used.contains(&short), "sql/{short} is used nowhere");
+        let text = fs::read_to_string(&path).unwrap();
+        let code: Vec<_> =
+            text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+        let ends = code.join("\n").trim_end().trim_end_matches(';').matches(';').count();
+        assert_eq!(ends, 0, "sql/{short} holds more than one statement");
+    }
+}
+
+#[test]
+fn no_sql_is_written_in_rust() {
+    let verbs =
+        ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM", "\"CREATE TABLE", "\"PRAGMA "];
+    let wrong: Vec<_> = source_files()
+        .into_iter()
+        .filter(|(_, text)| verbs.iter().any(|verb| text.contains(verb)))
+        .map(|(f, _)| f)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -1,0 +1,83 @@
+//! How sentences and lines look: a doc comment has a subject, a line of the sources is read at once.
+
+use super::{rust_files, source_files};
+
+/// Words that a doc comment does not begin with: what follows them has no subject.
+const NO_SUBJECT: [&str; 4] = ["What ", "Whose ", "Of ", "Its "];
+
+/// Rooms whose comments are still to be rewritten.
+const NOT_YET: [&str; 13] = [
+    "src/health",
+    "src/store",
+    "src/domain",
+    "src/http",
+    "src/follow",
+    "src/sink",
+    "src/config",
+    "src/telemetry",
+    "src/intake",
+    "src/cli",
+    "src/metrics",
+    "src/tasks",
+    "src/shares",
+];
+
+#[test]
+fn no_doc_comment_begins_without_its_subject() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let sign = ["/// ", "//! "].into_iter().find(|sign| line.starts_with(sign));
+            let Some(sign) = sign else { continue };
+            let begins = at == 0 || !lines[at - 1].starts_with(sign.trim_end());
+            if begins && NO_SUBJECT.iter().any(|word| line[4..].starts_with(word)) {
+                wrong.push(format!("{file}:{}: {line}", at + 1));
+            }
+        }
+    }
+    wrong.retain(|line| !NOT_YET.iter().any(|room| line.starts_with(room)));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Only a string may make a line wider.
+#[test]
+fn no_line_of_the_sources_is_wider_than_100() {
+    let mut wrong = Vec::new();
+    for (file, text) in source_files() {
+        for (at, line) in text.lines().enumerate() {
+            let code: String = line.split('"').step_by(2).collect();
+            if line.chars().count() > 100 && (code.len() > 100 || !line.contains('"')) {
+                wrong.push(format!("src/{file}:{}", at + 1));
+            }
+        }
+    }
+    wrong.retain(|line| !NOT_YET.iter().any(|room| line.starts_with(room)));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The one loop of all long-lived tasks is the worker's.
+#[test]
+fn nobody_who_follows_has_a_loop_of_his_own_that_waits() {
+    let waits = |text: &str| {
+        let loops = text.split("loop {").skip(1).map(|after| {
+            let mut open = 1;
+            let end = after.find(|c| {
+                open += i32::from(c == '{') - i32::from(c == '}');
+                open == 0
+            });
+            &after[..end.unwrap_or(after.len())]
+        });
+        loops.into_iter().any(|body| body.contains("select!"))
+    };
+    // In `published` a client's request waits for its answer; that is no task.
+    let may = ["follow/worker.rs", "follow/published.rs"];
+    let wrong: Vec<_> = source_files()
+        .into_iter()
+        .filter(|(file, text)| {
+            file.starts_with("follow/") && !may.contains(&file.as_str()) && waits(text)
+        })
+        .map(|(file, _)| file)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
