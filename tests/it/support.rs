@@ -1,5 +1,6 @@
 //! The actors that tell the stories, and the words that they tell them in. No story is in here.
 
+pub mod commits;
 pub mod drafts;
 pub mod fake_documents;
 pub mod fake_sink;
