@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn tenants_are_spread_evenly_and_no_more_of_them_move_than_must() {
+    fn tenants_are_assigned_evenly_and_no_more_of_them_move_than_must() {
         for (before, count, moved) in [
             (vec![], 3, 0),
             (vec![2, 2], 2, 0),

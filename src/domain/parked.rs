@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_behind_begins_with_its_first_event_and_ends_where_it_was_dealt_with() {
+    fn what_is_parked_begins_with_its_first_event_and_ends_where_it_was_decided() {
         let at = Position::from_column;
         for (state, held) in [
             (State::Parked, vec![5, 7, 8, 9]),

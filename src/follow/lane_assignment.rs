@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_spread_evenly_over_replicas_that_come_and_go() {
+    fn lanes_are_assigned_evenly_over_replicas_that_come_and_go() {
         for (replicas, holders, loads) in [
             ("a", "- - - - - - - -", vec![8]),
             ("a b", "- - - - - - - -", vec![4, 4]),

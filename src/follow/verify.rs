@@ -118,7 +118,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_cursor_behind_the_store_s_checkpoint_is_lost() {
+    fn a_cursor_before_the_store_s_checkpoint_is_lost() {
         let cursor = |at| Cursor {
             log_id: LogId::new(Uuid::nil()),
             position: Position::new(at).unwrap(),

@@ -91,7 +91,7 @@ mod tests {
     use super::FenceMark;
 
     #[test]
-    fn a_page_passes_only_right_behind_the_mark_and_the_page_before() {
+    fn a_page_passes_only_right_after_the_mark_and_the_page_before() {
         let mark = FenceMark::default();
         mark.pass(&[70, 71]).unwrap();
         mark.set(10);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_that_never_rests_is_judged_by_its_last_period() {
+    fn a_publisher_that_never_rests_is_judged_by_its_last_period() {
         let topics = topics(2 * IDLE_MIN);
         let (busy, start) = (&topics[0], Instant::now());
         let mut usage = TopicUsage::new(PERIOD, start);

@@ -86,7 +86,7 @@ async fn a_restart_goes_on_where_kafka_s_cursor_stands_not_the_store_s() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lane_whose_producer_is_worn_gets_another_and_goes_on() {
+async fn a_lane_whose_publisher_should_be_recycled_gets_another_and_goes_on() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let followers = harness.follow();
@@ -164,7 +164,7 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trouble_that_is_over_is_forgotten_without_events() {
+async fn a_component_is_healthy_again_without_events() {
     let mut harness = Harness::new(1, &tenants(1)).await;
     let faulty = Arc::new(FaultyStore::new(harness.store.clone()));
     faulty.set(Mode::Failing(store::Error::Unavailable("away".to_owned())));

@@ -73,7 +73,7 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
+async fn a_parked_row_that_is_lost_is_found_though_the_log_is_whole() {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..6).await;
     harness.publish(&[diku()]).await;
@@ -101,7 +101,7 @@ async fn what_is_parked_and_forgotten_is_found_though_the_log_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_published_delete_all_made_void_holds_nothing_back() {
+async fn what_a_published_delete_all_superseded_parks_nothing() {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
@@ -122,7 +122,7 @@ async fn what_a_published_delete_all_made_void_holds_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_stayed_behind_before_goes_on_to_stay_behind() {
+async fn what_was_parked_before_stays_parked() {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
     append(&harness, 0..20).await;

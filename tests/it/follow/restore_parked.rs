@@ -100,7 +100,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_given_up_meanwhile_stays_given_up_and_is_not_published() {
+async fn what_was_discarded_meanwhile_stays_discarded_and_is_not_published() {
     for head in [20, 15, 8] {
         let (harness, before) = dealt_with(Request::Discard).await;
         let given_up = row(&harness).await;

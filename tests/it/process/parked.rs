@@ -68,7 +68,7 @@ async fn narrow() -> (Setup, Serve, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
+async fn a_record_that_kafka_refuses_is_parked_until_it_is_released() {
     let (setup, serve, topic) = narrow().await;
     for (entity, key, bytes) in [
         ("item", "a", 10),
@@ -116,7 +116,7 @@ async fn a_record_that_kafka_refuses_stays_behind_until_it_is_released() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_given_up_is_never_published_and_says_why() {
+async fn what_is_discarded_is_never_published_and_says_why() {
     let (_setup, serve, topic) = narrow().await;
     posted(&serve, "item", "b", 4_000).await;
     let id = state(&serve, "parked").await["id"].as_str().unwrap().to_owned();

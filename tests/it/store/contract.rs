@@ -100,33 +100,33 @@ macro_rules! contract {
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
                 cursors_survive_reopening;
             tenants:
-                a_tenant_is_introduced_once
-                tenants_are_spread_over_the_lanes
+                a_tenant_is_enabled_once_if_it_is_new
+                tenants_are_assigned_over_the_lanes
                 tenants_are_counted_and_listed_in_order_with_their_heads
                 the_number_of_lanes_is_fixed_at_first
                 no_tenant_comes_before_the_lanes
-                a_renewed_log_has_its_events_and_goes_on;
+                a_log_with_a_rotated_id_has_its_events_and_goes_on;
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state
                 nobody_parks_whose_lane_was_taken
                 a_lane_s_ledgers_tell_the_last_transition_of_each_log
                 a_transition_is_written_upon_the_one_before_it_or_not_at_all
-                what_was_asked_for_stays_asked_until_it_is_begun
+                what_was_requested_stays_requested_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
-                the_tally_accounts_for_every_event;
+                the_counts_account_for_every_event;
             leases:
-                a_held_lane_is_taken_by_nobody_else
-                a_lease_that_ran_out_is_taken
+                a_held_lane_is_acquired_by_nobody_else
+                a_lease_that_ran_out_is_acquired
                 a_renewed_lease_holds_longer
-                a_lease_that_ran_out_is_renewed_unless_it_was_taken
+                a_lease_that_ran_out_is_renewed_unless_it_was_acquired_by_another
                 a_released_lane_is_free_at_once
                 a_seized_lane_is_lost_by_whoever_held_it
-                a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has
-                whoever_holds_a_lane_may_take_it_again
-                epochs_rise_with_every_taking
-                of_many_who_take_a_lane_one_gets_it
-                the_roster_tells_who_is_there_and_who_holds_what
+                a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has
+                whoever_holds_a_lane_may_acquire_it_again
+                terms_rise_with_every_acquisition
+                of_many_who_acquire_a_lane_one_gets_it
+                the_members_tell_who_is_there_and_who_holds_what
                 lanes_are_resized_by_who_holds_them_all_or_not_at_all
                 who_is_moved_to_another_lane_is_found_there;
         }
@@ -169,9 +169,9 @@ macro_rules! shared_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
             shared:
-                what_a_replica_appends_stands_behind_what_others_did
+                what_a_replica_appends_stands_after_what_others_did
                 what_a_replica_appended_is_known_to_the_others
-                a_log_that_a_replica_renewed_is_renewed_for_the_others
+                a_log_id_that_a_replica_rotated_is_rotated_for_the_others
                 time_goes_on_for_a_replica_that_is_alone;
         }
     };

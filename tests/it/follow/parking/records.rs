@@ -14,7 +14,7 @@ use crate::support::ids::{key, position};
 use crate::support::parking::{ITEM, LOAN, delete_all_of, ended, mixed, topic_over_key};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_is_refused_stays_behind_with_its_key_alone() {
+async fn a_record_that_is_refused_is_parked_with_its_key_alone() {
     let tenants = tenants(3);
     let harness = Harness::new(1, &tenants).await;
     harness.refuse(ITEM, "k7");
@@ -52,7 +52,7 @@ async fn parked(harness: &Harness, tenants: &[TenantId]) -> Followers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_released_is_published_in_order_and_joins_the_rest() {
+async fn what_is_released_is_published_in_order_and_resolved() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
     let followers = parked(&harness, &tenants).await;
@@ -107,7 +107,7 @@ async fn what_is_discarded_is_never_published_and_its_key_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delete_all_makes_void_what_stays_behind_and_frees_its_key() {
+async fn a_delete_all_supersedes_parked_events_and_frees_their_key() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let followers = parked(&harness, &tenants).await;

@@ -71,11 +71,11 @@ async fn story(fault: (usize, Fault)) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_joins_once() {
+async fn whichever_call_to_the_store_fails_what_is_released_meanwhile_is_resolved_once() {
     at_each_call(20, story).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whichever_call_to_the_store_fails_what_has_nothing_left_to_send_joins_once() {
+async fn whichever_call_to_the_store_fails_what_has_nothing_left_to_send_is_resolved_once() {
     at_each_call(20, story_by_ones).await;
 }

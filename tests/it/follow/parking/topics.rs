@@ -10,7 +10,7 @@ use crate::support::parking::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_refused_stays_behind_and_the_others_go_on() {
+async fn a_topic_that_is_refused_is_parked_and_the_others_go_on() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
     harness.kafka.state(|state| state.refused_topics.insert(topic(ITEM)));
@@ -98,7 +98,7 @@ async fn a_topic_that_is_released_deals_with_its_keys_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delete_all_that_is_released_last_makes_void_what_stays_behind_besides() {
+async fn a_delete_all_that_is_released_last_supersedes_what_else_is_parked() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let mut drafts = mixed(&tenants[0], 50..100);
@@ -113,7 +113,7 @@ async fn a_delete_all_that_is_released_last_makes_void_what_stays_behind_besides
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delete_all_that_was_given_up_makes_nothing_void() {
+async fn a_delete_all_that_was_discarded_supersedes_nothing() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let one = |id| draft(&tenants[0], ITEM, "k1", id);

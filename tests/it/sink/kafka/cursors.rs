@@ -83,7 +83,7 @@ async fn records_whose_cursors_can_t_be_written_are_not_committed() {
 }
 
 #[tokio::test]
-async fn cursors_behind_a_foreign_transaction_are_not_taken_for_the_newest() {
+async fn cursors_before_a_foreign_transaction_are_not_taken_for_the_newest() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let first = page(vec![world.slice(&mut log, "item", 1, 10)]);

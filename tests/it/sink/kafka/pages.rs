@@ -72,7 +72,7 @@ async fn partitions_are_those_that_java_gives() {
 }
 
 #[tokio::test]
-async fn a_producer_is_worn_once_a_hundred_topics_of_it_are_idle() {
+async fn a_publisher_should_be_recycled_once_a_hundred_of_its_topics_are_idle() {
     let names: Vec<String> = (0..100).map(|n| format!("e{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let world = World::new().with_topics(&names).await;

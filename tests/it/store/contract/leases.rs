@@ -26,14 +26,14 @@ async fn renew(store: &Arc<dyn Store>, lease: &Lease) -> LeaseCheck {
     store.renew(lease, TTL).await.unwrap()
 }
 
-pub async fn a_held_lane_is_taken_by_nobody_else<B: StoreFixture>() {
+pub async fn a_held_lane_is_acquired_by_nobody_else<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     assert_eq!(take(&store, "one").await.unwrap().lane, LANE);
     assert_eq!(take(&store, "two").await, None);
     assert!(store.acquire(Lane::new(2), "two", TTL).await.unwrap().is_some());
 }
 
-pub async fn a_lease_that_ran_out_is_taken<B: StoreFixture>() {
+pub async fn a_lease_that_ran_out_is_acquired<B: StoreFixture>() {
     let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let old = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
     fixture.elapse(SHORT).await;
@@ -55,7 +55,7 @@ pub async fn a_renewed_lease_holds_longer<B: StoreFixture>() {
     assert!(take(&store, "two").await.is_some());
 }
 
-pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_taken<B: StoreFixture>() {
+pub async fn a_lease_that_ran_out_is_renewed_unless_it_was_acquired_by_another<B: StoreFixture>() {
     let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let lease = store.acquire(LANE, "one", SHORT).await.unwrap().unwrap();
     fixture.elapse(SHORT).await;
@@ -72,7 +72,7 @@ pub async fn a_released_lane_is_free_at_once<B: StoreFixture>() {
     assert!(new.term > old.term);
 }
 
-pub async fn whoever_holds_a_lane_may_take_it_again<B: StoreFixture>() {
+pub async fn whoever_holds_a_lane_may_acquire_it_again<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let old = take(&store, "one").await.unwrap();
     let new = take(&store, "one").await.unwrap();
@@ -81,7 +81,7 @@ pub async fn whoever_holds_a_lane_may_take_it_again<B: StoreFixture>() {
     assert_eq!(renew(&store, &new).await, LeaseCheck::Held);
 }
 
-pub async fn epochs_rise_with_every_taking<B: StoreFixture>() {
+pub async fn terms_rise_with_every_acquisition<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let mut last = 0;
     for by in ["one", "one", "two", "one", "two"] {
@@ -98,7 +98,7 @@ pub async fn epochs_rise_with_every_taking<B: StoreFixture>() {
     }
 }
 
-pub async fn of_many_who_take_a_lane_one_gets_it<B: StoreFixture>() {
+pub async fn of_many_who_acquire_a_lane_one_gets_it<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let mut racers = JoinSet::new();
     for racer in 0..8 {
@@ -109,7 +109,7 @@ pub async fn of_many_who_take_a_lane_one_gets_it<B: StoreFixture>() {
     assert_eq!(taken.iter().flatten().count(), 1, "{taken:?}");
 }
 
-pub async fn the_roster_tells_who_is_there_and_who_holds_what<B: StoreFixture>() {
+pub async fn the_members_tell_who_is_there_and_who_holds_what<B: StoreFixture>() {
     let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let members = store.members().await.unwrap();
     assert!(members.replicas.is_empty(), "{members:?}");
@@ -208,7 +208,7 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: StoreFixture>() {
 }
 
 /// As after a backup of the leases alone came back.
-pub async fn a_lane_is_taken_under_a_higher_term_than_any_checkpoint_has<B: StoreFixture>() {
+pub async fn a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let enabled = store.list().await.unwrap().remove(0);
     let cursor = Cursor { log_id: enabled.log_id, position: position(1), event_id: event_id(1) };

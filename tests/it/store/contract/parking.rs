@@ -146,7 +146,7 @@ pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Sto
     assert!(lacks(park(&[of_former]).await.unwrap_err()), "each log has numbers of its own");
 }
 
-pub async fn what_was_asked_for_stays_asked_until_it_is_begun<B: StoreFixture>() {
+pub async fn what_was_requested_stays_requested_until_it_is_begun<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let (lease, one) = (hold(&opened, &diku()).await, parked(&diku(), 7));
     let ask = async |asked, reason| {
@@ -192,7 +192,7 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: StoreFixture>() {
     assert!(positions(Lane::new(2)).await.is_empty());
 }
 
-pub async fn the_tally_accounts_for_every_event<B: StoreFixture>() {
+pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     assert_eq!(opened.store.event_counts().await.unwrap(), EventCounts::default());
     opened.post(&(1..=20).map(create).collect::<Vec<_>>()).await;

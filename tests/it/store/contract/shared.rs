@@ -26,7 +26,7 @@ async fn replicas<B: StoreFixture>() -> (OpenStore<B>, [Arc<dyn Store>; 2]) {
     (opened, stores)
 }
 
-pub async fn what_a_replica_appends_stands_behind_what_others_did<B: StoreFixture>() {
+pub async fn what_a_replica_appends_stands_after_what_others_did<B: StoreFixture>() {
     let (opened, [one, other]) = replicas::<B>().await;
     append(&other, &[create_on(OTHER, 21)]).await;
     opened.settle(22).await;
@@ -53,7 +53,7 @@ pub async fn what_a_replica_appended_is_known_to_the_others<B: StoreFixture>() {
     assert_eq!(opened.log(&diku()).await.len(), 43);
 }
 
-pub async fn a_log_that_a_replica_renewed_is_renewed_for_the_others<B: StoreFixture>() {
+pub async fn a_log_id_that_a_replica_rotated_is_rotated_for_the_others<B: StoreFixture>() {
     let (_stage, [one, other]) = replicas::<B>().await;
     assert!(other.rotate_log_id(&diku(), log_id(1), log_id(9), position(20)).await.unwrap());
     let Outcome::Appended { log_id: id, receipts, .. } = append(&one, &[create(21)]).await else {

@@ -10,7 +10,7 @@ use crate::support::drafts::{create, parked};
 use crate::support::ids::{college, diku, log_id, position, tenant};
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
-pub async fn a_tenant_is_introduced_once<B: StoreFixture>() {
+pub async fn a_tenant_is_enabled_once_if_it_is_new<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     opened.post(&[create(1)]).await;
     let before = opened.store.list().await.unwrap();
@@ -21,7 +21,7 @@ pub async fn a_tenant_is_introduced_once<B: StoreFixture>() {
     assert_eq!(opened.store.list().await.unwrap(), before);
 }
 
-pub async fn tenants_are_spread_over_the_lanes<B: StoreFixture>() {
+pub async fn tenants_are_assigned_over_the_lanes<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let ids = ["diku", "college", "zeta", "alpha", "mid", "beta", "omega"];
     for (number, id) in (10..).zip(ids) {
@@ -63,7 +63,7 @@ pub async fn no_tenant_comes_before_the_lanes<B: StoreFixture>() {
     assert_eq!((enabled[0].lane, enabled[0].head), (Lane::new(0), Position::START));
 }
 
-pub async fn a_renewed_log_has_its_events_and_goes_on<B: StoreFixture>() {
+pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     opened.post(&[create(1), create(2)]).await;
     let store = &opened.store;

@@ -55,7 +55,7 @@ async fn end_all(client: &Client, database: &Database) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_dies_introducing_a_tenant_holds_up_nobody_s_lease() {
+async fn a_replica_that_dies_enabling_a_tenant_holds_up_nobody_s_lease() {
     let fixture = OwnDatabase::new().await;
     let store = open_store(&fixture.url, &fixture.database, &[diku()]).await;
     let client = client(&fixture.url).await;

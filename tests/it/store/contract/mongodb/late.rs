@@ -30,7 +30,7 @@ async fn raise(database: &Database, session: &mut ClientSession) {
 }
 
 #[tokio::test]
-async fn what_commits_late_is_named_all_the_same() {
+async fn a_late_commit_is_named_all_the_same() {
     let fixture = OwnDatabase::new().await;
     let (store, lane) = (fixture.open().await, Lane::new(0));
     store.lanes(1).await.unwrap();

@@ -41,7 +41,7 @@ async fn of_many_that_open_a_new_schema_at_once_all_come_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tenants_that_are_introduced_at_once_are_spread_evenly() {
+async fn tenants_that_are_enabled_at_once_are_assigned_evenly() {
     let OpenStore { fixture, store } = OpenStore::<Schema>::new().await;
     let stores = [store, fixture.open().await];
     let mut introducing = JoinSet::new();

@@ -173,7 +173,7 @@ async fn who_appends_alone_asks_for_nothing_before() {
 
 /// A replica's append may commit after one that began later.
 #[tokio::test]
-async fn what_commits_late_is_named_all_the_same() {
+async fn a_late_commit_is_named_all_the_same() {
     let opened = OpenStore::<Schema>::new().await;
     let lane =
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
