@@ -75,7 +75,7 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
     let heads = store.changed_since(lane, token).await.unwrap().heads;
-    let time = stage.log(&diku()).await[1].time;
+    let time = opened.log(&diku()).await[1].time;
     let head = Head { tenant: diku(), log_id: log_id(5), lane, position: position(2), time };
     assert!(heads.contains(&head), "{heads:?}");
     opened.post(&[create(3)]).await;
