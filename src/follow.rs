@@ -6,6 +6,7 @@
 mod held;
 mod lane;
 mod lane_assignment;
+mod lane_holder;
 mod lane_manager;
 mod lane_state;
 mod lease;
@@ -102,7 +103,7 @@ impl Followers {
             let (checked, has_checked) = oneshot::channel();
             let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
             worker.spawn(&mut tasks, retention);
-            let lanes = LaneManager::new(deps.clone(), sink.clone(), kafka_is);
+            let lanes = LaneManager::new(deps.clone(), sinks.sinks.clone(), kafka_is);
             let (name, stop) = (lanes.name(), stop.clone());
             tasks.spawn(name, async move {
                 // Events that Kafka will delete at once are reported before they are published.

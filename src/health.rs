@@ -17,6 +17,8 @@ use crate::domain::topic::Topic;
 pub enum Component {
     /// A lane's worker for one sink, named by the sink's follower.
     Lane(Lane, Follower),
+    /// The lease of a lane, in the store.
+    Lease(Lane),
     /// The assignment of lanes to replicas.
     Lanes,
     /// The name of this replica, which another replica may use too.
@@ -48,6 +50,7 @@ impl Display for Component {
         match self {
             Self::Lane(lane, follower) if *follower == Follower::relay() => write!(f, "{lane}"),
             Self::Lane(lane, follower) => write!(f, "{follower} of {lane}"),
+            Self::Lease(lane) => write!(f, "lease of {lane}"),
             Self::Lanes => f.write_str("lanes"),
             Self::Replica => f.write_str("replica"),
             Self::Kafka => f.write_str("kafka"),

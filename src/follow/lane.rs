@@ -7,10 +7,10 @@
 //! worker harmless.
 
 mod end;
-mod leased;
 mod refused;
 mod sink_lane;
 mod takeover;
+mod task;
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +18,8 @@ mod tests;
 use std::sync::Arc;
 
 use self::end::End;
-pub(super) use self::leased::run;
 use self::sink_lane::{SinkLane, cursors};
+pub(super) use self::task::LaneTask;
 use super::held::{self, Held};
 use super::lane_state::LaneState;
 use super::parking::bisect::Bisection;

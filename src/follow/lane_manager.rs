@@ -1,7 +1,7 @@
 //! The lane manager: starts workers for the lanes that this replica is to have, and stops those of
 //! lanes that another replica is to have.
 //!
-//! Fed by the store's list of replicas and leases; feeds `lane`. A replica has a heartbeat as long
+//! Fed by the store's list of replicas and leases; feeds `lane_holder`. A replica has a heartbeat as long
 //! as it reaches Kafka; replicas share the lanes by the `lane_assignment` that each of them works
 //! out alone. Whatever they do meanwhile is safe: a lane has one lease, and one producer that isn't
 //! fenced.
@@ -15,11 +15,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::FollowDeps;
 use super::lane_assignment::{Assignment, assign};
+use super::lane_holder::LaneHolder;
+use super::lease::LEASE;
 use super::topics::Reachability;
 use super::wakeups::Wakeup;
-use super::worker::{Backoff, Failure, Progress, Schedule, Task};
-use super::{FollowDeps, lane, lease};
+use super::worker::{Backoff, Failure, Progress, Schedule, Task, Worker};
 use crate::domain::lane::Lane;
 use crate::health::{Component, Occurrence};
 use crate::sink::Sink;
@@ -30,7 +32,7 @@ use crate::tasks::{Ended, Tasks};
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a replica without a heartbeat counts as running: as long as its leases hold.
-const HEARTBEAT_HOLDS: Duration = lease::LEASE;
+const HEARTBEAT_HOLDS: Duration = LEASE;
 
 /// Why no lane is assigned.
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +44,18 @@ enum Error {
     Resized(usize),
 }
 
+/// A lane that this replica works on.
+struct Running {
+    stop: CancellationToken,
+    tasks: Tasks,
+}
+
 /// The manager of this replica's lanes.
 pub(super) struct LaneManager {
     deps: FollowDeps,
-    sink: Arc<dyn Sink>,
+    sinks: Vec<Arc<dyn Sink>>,
     kafka: watch::Receiver<Reachability>,
-    /// By the names of their lanes.
-    workers: Tasks,
-    running: BTreeMap<Lane, CancellationToken>,
+    running: BTreeMap<Lane, Running>,
     last_heartbeat: Option<Instant>,
 }
 
@@ -57,11 +63,10 @@ impl LaneManager {
     /// Works on lanes while `kafka` is up.
     pub(super) fn new(
         deps: FollowDeps,
-        sink: Arc<dyn Sink>,
+        sinks: Vec<Arc<dyn Sink>>,
         kafka: watch::Receiver<Reachability>,
     ) -> Self {
-        let (workers, running) = (Tasks::default(), BTreeMap::new());
-        Self { deps, sink, kafka, workers, running, last_heartbeat: None }
+        Self { deps, sinks, kafka, running: BTreeMap::new(), last_heartbeat: None }
     }
 
     /// Sends a heartbeat, looks which replicas run, and acquires and releases lanes as assigned.
@@ -127,22 +132,27 @@ impl LaneManager {
         if self.running.contains_key(&lane) {
             return;
         }
-        let stop = CancellationToken::new();
-        self.running.insert(lane, stop.clone());
-        let worker = lane::run(self.deps.clone(), self.sink.clone(), lane, stop);
-        self.workers.spawn(lane.to_string(), worker);
+        let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+        let (health, metrics) = (self.deps.health.clone(), self.deps.metrics.clone());
+        let holder = LaneHolder::new(self.deps.clone(), &self.sinks, lane);
+        Worker::new(health, metrics, stop.clone()).spawn(&mut tasks, holder);
+        self.running.insert(lane, Running { stop, tasks });
     }
 
     fn give_up(&self, lanes: &BTreeSet<Lane>) {
-        lanes.iter().filter_map(|lane| self.running.get(lane)).for_each(CancellationToken::cancel);
+        let running = lanes.iter().filter_map(|lane| self.running.get(lane));
+        running.for_each(|running| running.stop.cancel());
     }
 
-    /// Forgets the workers that have given their lanes back.
+    /// Forgets the lanes that were given back.
     fn reap(&mut self) {
-        while let Some(ended) = self.workers.try_ended() {
-            fail(&ended);
-            self.running.retain(|lane, _| lane.to_string() != ended.name);
-        }
+        self.running.retain(|_, running| match running.tasks.try_ended() {
+            Some(ended) => {
+                fail(&ended);
+                false
+            }
+            None => true,
+        });
     }
 }
 
@@ -179,7 +189,10 @@ impl Task for LaneManager {
     /// Waits until every worker has finished its page and given its lane back.
     async fn stop(&mut self) {
         self.give_up(&self.running.keys().copied().collect());
-        let panicked = std::mem::take(&mut self.workers).finish().await;
+        let mut panicked = None;
+        for Running { tasks, .. } in std::mem::take(&mut self.running).into_values() {
+            panicked = panicked.or(tasks.finish().await);
+        }
         self.deregister().await;
         panicked.iter().for_each(fail);
     }

@@ -19,8 +19,8 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::{Error, Store};
 
-/// How long a waiter sleeps at the most before it looks again: a lane of another replica rings no
-/// bell here.
+/// How long a waiter sleeps at the most before it looks again: a lane of another replica sends
+/// no wake-ups here.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How far a tenant's log is published.
@@ -120,11 +120,8 @@ impl Published {
             let waits = !up_to.is_past(log_id, last) && !over;
             let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(up_to) };
             let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
-            // Ticked, timed out or closing: in each case the store is asked once more.
-            tokio::select! {
-                _ = timeout_at(look_again, pages.changed()) => {}
-                () = self.closing.cancelled() => {}
-            }
+            // Woken, timed out or closing: in each case the store is asked once more.
+            let _ = timeout_at(look_again, self.closing.run_until_cancelled(pages.changed())).await;
         }
     }
 }

@@ -39,12 +39,12 @@ impl Wakeups {
 
     /// Those of one lane, from now on.
     pub(super) fn lane(&self, lane: Lane) -> Wakeup {
-        Wakeup(Some(self.lanes[usize::from(lane.number())].subscribe()))
+        Wakeup::of(&self.lanes[usize::from(lane.number())])
     }
 
     /// Those of any lane, from now on.
     pub(super) fn any(&self) -> Wakeup {
-        Wakeup(Some(self.any.subscribe()))
+        Wakeup::of(&self.any)
     }
 }
 
@@ -52,6 +52,11 @@ impl Wakeups {
 pub(super) struct Wakeup(Option<watch::Receiver<()>>);
 
 impl Wakeup {
+    /// Whoever sends by that channel does, from now on.
+    pub(super) fn of(sender: &watch::Sender<()>) -> Self {
+        Self(Some(sender.subscribe()))
+    }
+
     /// Nothing does: the task ticks by time alone.
     pub(super) fn never() -> Self {
         Self(None)

@@ -56,10 +56,11 @@ pub(super) struct Schedule {
 
 /// How far a tick has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code))]
 pub(super) enum Progress {
     /// There is more to do now.
     More,
+    /// There is more to do now, and nothing shows yet that it works: pauses go on to grow.
+    Again,
     /// There is nothing to do until a wake-up, or until the period is over.
     Idle,
     /// There is nothing to do until a wake-up or that time.
@@ -79,7 +80,6 @@ pub(super) struct Failure {
 
 /// What helps against a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code))]
 pub(super) enum Remedy {
     /// To try again.
     Retry,
@@ -152,11 +152,12 @@ impl Worker {
         while !self.stop.is_cancelled() {
             let span = tracing::debug_span!("tick", task = %task.name());
             match task.tick().instrument(span).await {
+                Ok(Progress::Again) => {}
                 Ok(progress) => {
                     backoff.reset();
                     task.component().iter().for_each(|it| self.health.healthy(it));
                     let until = match progress {
-                        Progress::More => continue,
+                        Progress::More | Progress::Again => continue,
                         Progress::Idle => Instant::now() + period,
                         Progress::Until(time) => time,
                         Progress::Done => break,
@@ -174,6 +175,7 @@ impl Worker {
             }
         }
         task.stop().await;
+        task.component().iter().for_each(|it| self.health.healthy(it));
     }
 
     /// Waits for a wake-up, that time or a stop.
@@ -359,6 +361,8 @@ mod tests {
         assert_eq!(story.health.cause_of(&Component::Lanes), None);
         story.end_tick(failure(Remedy::RetryCluster));
         assert_eq!(story.next().await, ("tick", FIRST));
+        story.end_tick(Ok(Progress::Again));
+        assert_eq!(story.next().await, ("tick", Duration::ZERO), "it is no success yet");
         story.end_tick(failure(Remedy::Operator));
         assert_eq!(story.next().await.1, super::OPERATOR_PAUSE + 2 * FIRST);
         story.end_tick(failure(Remedy::Operator));
