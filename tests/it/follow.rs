@@ -6,4 +6,5 @@ mod parking;
 mod relay;
 mod restore;
 mod restore_parked;
+mod several_sinks;
 mod went_back;

@@ -65,6 +65,7 @@ impl SinkLane {
     }
 
     /// Fences whoever had the lane, and goes on from its cursors.
+    #[tracing::instrument(level = "debug", skip_all, fields(lane = %self.lane, follower = %self.follower, term = lease.term))]
     pub(super) async fn take_over(
         &self,
         lease: &Lease,
@@ -82,6 +83,11 @@ impl SinkLane {
     }
 
     /// Makes sure of a page's topics, then publishes it.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(lane = %self.lane, follower = %page.follower, positions = positions(page))
+    )]
     pub(super) async fn publish(
         &self,
         publisher: Box<dyn Publisher>,
@@ -113,6 +119,7 @@ impl SinkLane {
     }
 
     /// Tells the store, then whoever waits, how far the sink is.
+    #[tracing::instrument(level = "debug", skip_all, fields(lane = %self.lane, follower = %self.follower))]
     pub(super) async fn checkpoint(
         &self,
         lease: &Lease,
@@ -137,6 +144,13 @@ impl SinkLane {
         }
         specs
     }
+}
+
+/// The position of each tenant's cursor in a page, for spans.
+fn positions(page: &Page) -> String {
+    let each =
+        page.slices.iter().map(|slice| format!("{}={}", slice.tenant, slice.cursor.position));
+    each.collect::<Vec<_>>().join(" ")
 }
 
 /// The cursors that a page carries.
