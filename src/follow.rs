@@ -58,13 +58,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct FollowDeps {
     /// The logs.
     pub store: Arc<dyn Store>,
-    /// What topics are created with.
+    /// The tenants' settings, which topics are created with.
     pub settings: Arc<Settings>,
     /// Who wakes them.
     pub wakeups: Wakeups,
     /// Where they tell their troubles.
     pub health: Arc<Health>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Ticks after the store knows of a page that a lane of this replica has committed.
     pub pages: watch::Sender<()>,

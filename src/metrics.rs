@@ -176,7 +176,7 @@ impl Metrics {
         self.log_lines_held_back.inc();
     }
 
-    /// What is told to who asks.
+    /// Returns all metrics in the text form that is scraped.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes all that is written");

@@ -20,9 +20,9 @@ pub struct Tasks {
 /// A task that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Its name.
+    /// The task's name.
     pub name: String,
-    /// What its panic said, if that was its end.
+    /// The message of its panic, if it panicked.
     pub panic: Option<String>,
 }
 

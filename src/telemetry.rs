@@ -22,8 +22,8 @@ use crate::metrics::Metrics;
 use queue::Queue;
 use repeats::Repeats;
 
-/// What the log says of itself; it is never held back, and has room in the queue when others have
-/// none.
+/// The target of lines that the log writes about itself. Such a line is never held back, and has
+/// room in the queue when others have none.
 const TARGET: &str = "event_gateway::telemetry";
 /// How long the last lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub struct Logs {
     repeats: Repeats,
 }
 
-/// What a line of the log looks like.
+/// The form of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Text, for who sits at a terminal.

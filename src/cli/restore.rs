@@ -13,7 +13,7 @@ use crate::follow::restore::{self, Difference};
 use crate::sink::{PublishedRecord, Repair, Sinks};
 use crate::store::{EnabledTenant, Store};
 
-/// What it works on.
+/// All that the verb depends on.
 pub struct Deps<'a> {
     /// The logs.
     pub store: &'a dyn Store,

@@ -105,7 +105,7 @@ pub enum TenantsCommand {
     List(Box<StoreOptions>),
 }
 
-/// What may be done with topics.
+/// The verbs of topics.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TopicsCommand {
     /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions
@@ -127,7 +127,7 @@ pub struct TopicsOptions {
     pub kafka: KafkaOptions,
 }
 
-/// What may be done with lanes.
+/// The verbs of lanes.
 #[derive(Debug, Clone, Subcommand)]
 pub enum LanesCommand {
     /// Prints a line for each lane, with the replica that works on it.
@@ -196,7 +196,7 @@ pub struct RestoreBackupOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogsOptions {
-    /// What is logged: off, error, warn, info, debug or trace, or directives such as
+    /// The log's level: off, error, warn, info, debug or trace, or directives such as
     /// info,event_gateway=debug.
     #[arg(long, env, default_value = "info", global = true)]
     pub log_level: String,
@@ -241,8 +241,8 @@ fn without(command: clap::Command, unset: &Unset, links: &mut Vec<String>) -> cl
     command.mut_subcommands(|verb| without(verb, unset, links))
 }
 
-/// What is said by a flag or a variable, and not by default, to a verb and those that it stands
-/// below.
+/// Returns the options that a flag or a variable gives, and not a default, to a verb and to those
+/// that it stands below.
 fn given(matches: &ArgMatches) -> BTreeSet<String> {
     let said = |id: &&clap::Id| {
         !matches!(matches.value_source(id.as_str()), None | Some(ValueSource::DefaultValue))

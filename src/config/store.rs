@@ -15,7 +15,7 @@ use super::{StoreOptions, store_url};
 use crate::domain::topic::Naming;
 use crate::store::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 
-/// What PostgreSQL takes as the name of a schema, and MongoDB as that of a database.
+/// The longest name that PostgreSQL takes for a schema, and MongoDB for a database.
 const NAME_BYTES_MAX: usize = 63;
 const DEFAULT: &str = "sqlite://data/event-gateway.db";
 

@@ -71,7 +71,7 @@ struct TopicTable {
 }
 
 impl EntityTable {
-    /// What `own` says, else what this says.
+    /// Returns the settings of `own`, and these where `own` has none.
     fn overlaid(&self, own: Self) -> Self {
         Self {
             key: own.key.or_else(|| self.key.clone()),

@@ -1,4 +1,4 @@
-//! The spread of the lanes over the replicas: who takes which, and who gives some up.
+//! The assignment of lanes to replicas: which replica acquires which, and which releases some.
 //!
 //! Fed by the store's members; feeds `lanes`. No I/O, no clock, no chance: replicas that see the
 //! same members come to the same spread, so that no two reach for one lane and none is given back
@@ -10,18 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::lane::Lane;
 use crate::store::Members;
 
-/// What one replica is to do.
+/// The lanes that one replica acquires and releases.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// Lanes to work on that it doesn't hold.
+    /// Free lanes that it is to work on.
     pub(super) acquire: BTreeSet<Lane>,
-    /// Lanes that it holds and that are another's turn.
+    /// Lanes that it holds and that another replica is to have.
     pub(super) release: BTreeSet<Lane>,
 }
 
-/// What `me` is to do: a free lane goes to who has the fewest, and who has the most gives one up as
-/// long as another has two less, who takes it once it is free. A lane is left to who holds it,
-/// though that one no longer attends.
+/// Assigns lanes to `me`: a free lane goes to the replica that has the fewest. The replica that has
+/// the most releases one as long as another has two less, which acquires it once it is free. A lane
+/// is left to the replica that holds it, though that one has no heartbeat any more.
 pub(super) fn assign(members: &Members, me: &str) -> Assignment {
     let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
     held.extend(members.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));

@@ -55,7 +55,7 @@ impl Demand {
     }
 }
 
-/// What a sink wants of its lane.
+/// A sink's wish for its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// The lease.

@@ -1,7 +1,7 @@
-//! What is published: derived from the relay's cursor and from what is parked, as the store knows
-//! them.
+//! The published part of each log: derived from the relay's cursor and from what is parked, as the
+//! store knows them.
 //!
-//! Asked by `http`. May be late, never early: the lane notes its cursor in the store only after
+//! Asked by `http`. May be late, never early: the lane checkpoints its cursor only after
 //! Kafka's commit, and what it passes over is written there before; every replica reads both.
 
 use std::sync::Arc;

@@ -50,7 +50,7 @@ pub enum Error {
     NoKafka(TenantId),
 }
 
-/// What was done.
+/// The change that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resized {
     /// How many lanes there were.
@@ -106,7 +106,7 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
     }
 }
 
-/// What is true once every cursor stands in its tenant's new lane too.
+/// The cursors of all lanes, once each stands in its tenant's new lane too.
 struct Copied {
     tenants: Vec<EnabledTenant>,
     moves: BTreeMap<TenantId, Lane>,

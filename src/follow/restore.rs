@@ -49,7 +49,7 @@ pub enum Error {
 /// How far two histories of one log are the same, and what each has behind that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Whose log.
+    /// The tenant and its log.
     pub enabled: EnabledTenant,
     /// Up to where the relay has come, by Kafka; `None` when Kafka does not know.
     pub kafka: Option<Cursor>,
@@ -63,7 +63,7 @@ pub struct Difference {
     pub pending: u64,
     /// Scopes that the store has as parked, and Kafka as ended.
     pub ended: BTreeSet<EventId>,
-    /// What Kafka has and the log has not, in order of topic, partition and offset.
+    /// The events that Kafka has and the log has not, in order of topic, partition and offset.
     pub only_in_kafka: Vec<PublishedRecord>,
 }
 
@@ -110,7 +110,7 @@ fn known_of<'c>(cursors: &'c KnownCursors, enabled: &EnabledTenant) -> Option<&'
     cursors.get(&(enabled.log_id, Follower::relay()))
 }
 
-/// What the store and Kafka say of one log.
+/// The state of one log by the store and by Kafka.
 struct Evidence {
     /// Where the store knew the relay to stand.
     checkpoint: Option<Cursor>,
@@ -122,7 +122,7 @@ struct Evidence {
     parking: Option<ParkingLost>,
     /// Kafka's newest ledger.
     proved: Ledger,
-    /// What the log has parked, by the store.
+    /// The rows of what the log has parked, by the store.
     parked: Vec<Parked>,
     cursors: KnownCursors,
 }
@@ -189,7 +189,9 @@ pub async fn accept(
     let leases = [lease];
     let done = tokio::select! {
         done = go_on(deps, &lease, difference, new) => done,
-        _ = keep_renewing(deps.store, &leases) => Err(Error::Changed(difference.enabled.tenant.clone())),
+        _ = keep_renewing(deps.store, &leases) => {
+            Err(Error::Changed(difference.enabled.tenant.clone()))
+        }
     };
     if let Err(error) = deps.store.release(&lease).await {
         tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will run out");
@@ -197,11 +199,11 @@ pub async fn accept(
     done
 }
 
-/// What a log is compared and restored with.
+/// All that comparing and restoring a log depends on.
 pub struct RestoreDeps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
-    /// What they were published to.
+    /// The Kafka that they were published to.
     pub kafka: &'a dyn Repair,
     /// Which topics each tenant has.
     pub settings: &'a Settings,

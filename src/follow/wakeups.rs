@@ -18,7 +18,7 @@ pub struct Wakeups {
 }
 
 impl Wakeups {
-    /// Those of so many lanes.
+    /// Makes the wake-ups of so many lanes.
     pub fn new(lanes: u16) -> Self {
         let lanes = (0..lanes).map(|_| watch::Sender::new(())).collect();
         Self { lanes, any: Arc::new(watch::Sender::new(())) }
@@ -37,18 +37,18 @@ impl Wakeups {
         u16::try_from(self.lanes.len()).expect("made from a u16")
     }
 
-    /// Those of one lane, from now on.
+    /// Returns the wake-ups of one lane, from now on.
     pub(super) fn lane(&self, lane: Lane) -> Wakeup {
         Wakeup::of(&self.lanes[usize::from(lane.number())])
     }
 
-    /// Those of any lane, from now on.
+    /// Returns the wake-ups of all lanes, from now on.
     pub(super) fn any(&self) -> Wakeup {
         Wakeup::of(&self.any)
     }
 }
 
-/// What wakes one task.
+/// The wake-ups of one task.
 pub(super) struct Wakeup(Option<watch::Receiver<()>>);
 
 impl Wakeup {

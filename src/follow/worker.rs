@@ -24,10 +24,10 @@ const OPERATOR_PAUSE: Duration = Duration::from_secs(30);
 /// A background task: what it does in one step, and when.
 #[async_trait]
 pub(super) trait Task: Send + 'static {
-    /// Its name in `tasks` and in the log; no two tasks have the same.
+    /// The name in `tasks` and in the log; no two tasks have the same.
     fn name(&self) -> String;
 
-    /// Its kind in the metrics; the tasks of all lanes are of one kind.
+    /// The kind in the metrics; the tasks of all lanes are of one kind.
     fn kind(&self) -> &'static str;
 
     /// The component that is degraded while ticks fail. Without one, a failure is a line of the
@@ -46,7 +46,7 @@ pub(super) trait Task: Send + 'static {
 
 /// When a task ticks.
 pub(super) struct Schedule {
-    /// What makes it tick at once.
+    /// The wake-ups that make it tick at once.
     pub(super) wakeup: Wakeup,
     /// How long it is idle at the most.
     pub(super) period: Duration,
@@ -74,11 +74,11 @@ pub(super) enum Progress {
 pub(super) struct Failure {
     /// The cause, for `/readyz` and the log.
     pub(super) cause: String,
-    /// What helps.
+    /// The way out.
     pub(super) remedy: Remedy,
 }
 
-/// What helps against a failure.
+/// The way out of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
     /// To try again.

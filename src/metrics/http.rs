@@ -22,9 +22,9 @@ const SECONDS: [f64; 14] =
 pub struct Request {
     /// The pattern of its route.
     pub route: &'static str,
-    /// Its method.
+    /// The request's method.
     pub method: &'static str,
-    /// Its answer's status.
+    /// The answer's status.
     pub status: u16,
     /// The problem's id, if it was refused.
     pub problem: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! What is logged, as `LOG_LEVEL` says it: a level, or directives with levels.
+//! The filter of log lines, as `LOG_LEVEL` says it: a level, or directives with levels.
 //!
 //! The filter's own parser takes a word that is no level for the name of a module: `LOG_LEVEL=loud`
 //! would log nothing but what a module named `loud` says.
@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What the HTTP server says of itself is left out unless somebody asks for it by name: one line
+/// Lines of the HTTP server about itself are left out unless somebody asks for it by name: one line
 /// tells what serves.
 const QUIET: &str = "actix_server=warn";
 

@@ -44,7 +44,7 @@ struct State {
     ended: bool,
 }
 
-/// What is written at once.
+/// The lines of one write.
 struct Batch {
     bytes: Vec<u8>,
     lines: u64,
@@ -130,7 +130,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// What is to be written next, after a while nothing; `None` once it is closing and empty.
+    /// Returns the lines to write next, none after a while without any; `None` once it is closing and
+    /// empty.
     fn next(&self) -> Option<Option<Batch>> {
         let mut state = self.state();
         if state.lines.is_empty() {

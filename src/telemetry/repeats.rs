@@ -33,7 +33,7 @@ pub(super) struct Repeats {
 
 type Places = HashMap<Identifier, Place>;
 
-/// What one place in the code has said since then.
+/// The lines that one place in the code has logged since then.
 struct Place {
     since: Instant,
     level: Level,
@@ -150,7 +150,7 @@ mod tests {
     use super::{DIFFERENT_MAX, Line, Repeats};
     use crate::metrics::Metrics;
 
-    /// What is told.
+    /// The lines that were told.
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<String>>>);
 

@@ -95,7 +95,7 @@ pub struct ReplicaOptions {
 pub const BODY_BYTES: usize = 16 << 20;
 /// More than any machine has.
 const BYTES_MAX: u64 = 1 << 44;
-/// What bodies may take has room for one at least.
+/// The least that bodies may take in all: there is room for one.
 const BODY_BYTES_MIN: u64 = BODY_BYTES as u64;
 
 fn address(text: &str) -> Result<IpAddr, String> {

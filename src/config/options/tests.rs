@@ -1,4 +1,4 @@
-//! What the command line promises: one name for a flag and its variable, only what a verb reads,
+//! The promises of the command line: one name for a flag and its variable, only what a verb reads,
 //! and the same in README's table.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ fn leaves() -> Vec<(String, Command)> {
     leaves
 }
 
-/// Its flags, but `--help` and what is a verb's own.
+/// The flags of a command, but `--help` and what is a verb's own.
 fn options(command: &Command) -> Vec<Arg> {
     let flags = command.get_arguments().filter(|arg| arg.get_help_heading().is_some());
     flags.cloned().collect()

@@ -31,7 +31,7 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(texts)
 }
 
-/// What stands before `.toml`; `None`, if it has another ending.
+/// Returns the part of the name before `.toml`; `None`, if the name ends otherwise.
 fn id(path: &Path) -> anyhow::Result<Option<String>> {
     let Some(ending) = path.extension() else { return Ok(None) };
     if ending != "toml" {

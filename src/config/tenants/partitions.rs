@@ -13,7 +13,7 @@ use super::PARTITIONS_MAX;
 pub(super) struct Partitions(BTreeMap<String, u16>);
 
 impl Partitions {
-    /// Of these variables.
+    /// Reads these variables.
     pub(super) fn of(environment: &[(String, String)]) -> anyhow::Result<Self> {
         let mut all = BTreeMap::new();
         for (name, value) in environment {

@@ -1,4 +1,4 @@
-//! What tenants' files may say, and how what they may not is told.
+//! Tenants' files: which are legal, and how an illegal one is reported.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -129,7 +129,7 @@ fn a_byte_order_mark_is_read_over() {
     assert_eq!(settings(&[("_default.toml", text)], &[]).unwrap().specs(&diku())[0].partitions, 5);
 }
 
-/// What is said of a folder to which `make` adds something.
+/// Returns the error of a folder to which `make` adds something.
 fn refused(make: impl FnOnce(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     make(folder.path());
