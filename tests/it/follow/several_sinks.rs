@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crash::until;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
@@ -11,31 +12,30 @@ use event_gateway::follow::Followers;
 use event_gateway::health::Component;
 use event_gateway::sink::Sinks;
 
-use super::relay::{Stage, drafts, tenants};
 use crate::support::fake_documents::FakeDocuments;
-use crate::support::gateway::until;
+use crate::support::harness::{Harness, drafts, tenants};
 
 fn hexkit() -> Follower {
     Follower::parse("hexkit").unwrap()
 }
 
-fn follow(stage: &Stage, documents: &FakeDocuments) -> Followers {
-    let mut sinks = Sinks::kafka(Arc::new(stage.kafka.clone()));
+fn follow(harness: &Harness, documents: &FakeDocuments) -> Followers {
+    let mut sinks = Sinks::kafka(Arc::new(harness.kafka.clone()));
     sinks.sinks.push(Arc::new(documents.clone()));
-    Followers::start(&stage.parts, &sinks)
+    Followers::start(&harness.parts, &sinks)
 }
 
 /// How far the store knows a sink to be.
-async fn checkpoint(stage: &Stage, tenant: &TenantId, follower: &Follower) -> u64 {
-    let cursor = stage.store.load(tenant, follower).await.unwrap();
+async fn checkpoint(harness: &Harness, tenant: &TenantId, follower: &Follower) -> u64 {
+    let cursor = harness.store.load(tenant, follower).await.unwrap();
     cursor.map_or(0, |cursor| cursor.position.number())
 }
 
-async fn caught_up(stage: &Stage, tenants: &[TenantId], follower: &Follower) {
+async fn caught_up(harness: &Harness, tenants: &[TenantId], follower: &Follower) {
     for tenant in tenants {
-        let head = stage.log(tenant).await.len() as u64;
+        let head = harness.log(tenant).await.len() as u64;
         until("the sink has all of the log", async || {
-            checkpoint(stage, tenant, follower).await == head
+            checkpoint(harness, tenant, follower).await == head
         })
         .await;
     }
@@ -44,45 +44,45 @@ async fn caught_up(stage: &Stage, tenants: &[TenantId], follower: &Follower) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
     let tenants = tenants(3);
-    let stage = Stage::new(1, &tenants).await;
+    let harness = Harness::new(1, &tenants).await;
     let documents = FakeDocuments::new("hexkit");
     documents.state(|state| state.away = true);
     let of = |follower| Component::Lane(Lane::new(0), follower);
-    let cause_of = |follower| stage.parts.health.cause_of(&of(follower));
+    let cause_of = |follower| harness.parts.health.cause_of(&of(follower));
 
-    let followers = follow(&stage, &documents);
+    let followers = follow(&harness, &documents);
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 0..20)).await;
+        harness.append(tenant, drafts(tenant, 0..20)).await;
     }
-    stage.published(&tenants).await;
+    harness.published(&tenants).await;
     until("the sink that is away is named", async || cause_of(hexkit()).is_some()).await;
     assert!(cause_of(hexkit()).unwrap().contains("the collection is away"));
     assert_eq!(cause_of(Follower::relay()), None);
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 20..25)).await;
-        assert_eq!(checkpoint(&stage, tenant, &hexkit()).await, 0);
+        harness.append(tenant, drafts(tenant, 20..25)).await;
+        assert_eq!(checkpoint(&harness, tenant, &hexkit()).await, 0);
     }
-    stage.published(&tenants).await;
-    let fences = stage.kafka.fences();
+    harness.published(&tenants).await;
+    let fences = harness.kafka.fences();
     assert_eq!(fences, 1, "the trouble of one sink is no takeover of another");
 
     documents.state(|state| state.away = false);
-    caught_up(&stage, &tenants, &hexkit()).await;
+    caught_up(&harness, &tenants, &hexkit()).await;
     until("the sink is well", async || cause_of(hexkit()).is_none()).await;
-    assert_eq!(stage.kafka.fences(), fences);
+    assert_eq!(harness.kafka.fences(), fences);
     assert_eq!(followers.stop().await, None);
 
     documents.state(|state| state.away = true);
-    let followers = follow(&stage, &documents);
+    let followers = follow(&harness, &documents);
     for tenant in &tenants {
-        stage.append(tenant, drafts(tenant, 25..30)).await;
+        harness.append(tenant, drafts(tenant, 25..30)).await;
     }
-    stage.published(&tenants).await;
+    harness.published(&tenants).await;
     for tenant in &tenants {
-        assert_eq!(checkpoint(&stage, tenant, &hexkit()).await, 25);
+        assert_eq!(checkpoint(&harness, tenant, &hexkit()).await, 25);
     }
     documents.state(|state| state.away = false);
-    caught_up(&stage, &tenants, &hexkit()).await;
+    caught_up(&harness, &tenants, &hexkit()).await;
     assert_eq!(followers.stop().await, None);
     let held = documents.state(|state| {
         let of_cursors = state.cursors.values().flat_map(|cursors| cursors.keys());
@@ -92,7 +92,7 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
     });
     let mut records = BTreeSet::new();
     for tenant in &tenants {
-        let log = stage.log(tenant).await;
+        let log = harness.log(tenant).await;
         records.extend(log.into_iter().map(|event| (event.tenant, event.topic, event.key)));
     }
     assert_eq!(held, records.len(), "every record has its document");
