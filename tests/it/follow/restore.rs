@@ -268,21 +268,23 @@ mod real {
         for tenant in TENANTS {
             let log = story::log(&serve.url, tenant).await;
             story::published(&serve.url, tenant, log.len() as u64).await;
-            let topics = format!("{env}.{tenant}.*");
-            let records = consume_at_least(&kafka::address(), &topics, log.len());
-            for event in &log {
-                let times = records
-                    .iter()
-                    .filter(|r| r.header("event_id") == Some(&event.event_id))
-                    .count();
-                assert_eq!(times, 1, "{tenant}: {event:?}");
-            }
+            each_is_in_kafka_once(&env, tenant, &log);
         }
         let (ok, told) = restore(&["nobody"]);
         assert!(
             !ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"),
             "{told}"
         );
+    }
+
+    fn each_is_in_kafka_once(env: &str, tenant: &str, log: &[crash::evidence::Logged]) {
+        let topics = format!("{env}.{tenant}.*");
+        let records = consume_at_least(&kafka::address(), &topics, log.len());
+        for event in log {
+            let its =
+                |record: &&crash::kafka::Record| record.header("event_id") == Some(&event.event_id);
+            assert_eq!(records.iter().filter(its).count(), 1, "{tenant}: {event:?}");
+        }
     }
 
     fn copy(from: &std::path::Path, to: &std::path::Path) {

@@ -94,5 +94,5 @@ fn closed(text: &str, quote: char) -> usize {
 /// `'a`, and not `'a'`.
 fn is_lifetime(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
-    chars.next().is_some_and(|c| is_of_word(c)) && chars.next() != Some('\'')
+    chars.next().is_some_and(is_of_word) && chars.next() != Some('\'')
 }
