@@ -27,24 +27,29 @@
 //! - **In order.** The events of a slice are sent in order of position, and a record of the same
 //!   (topic, key) is read after those of earlier positions.
 //!
-//! What only rises: the cursor of a (log, follower), until [`Publisher::forget`] removes it; the
-//! number of the parking ledger that a cursor carries; the term that a lane is taken over with.
-//! A log whose cursor is gone or lower was not moved by the gateway: the lane then stops, and
-//! `restore` compares.
+//! Three numbers only rise: the cursor of a (log, follower), until [`Publisher::forget`] removes
+//! it; the number of the parking ledger that a cursor carries; the term that a lane is taken over
+//! with. The gateway itself never lowers a cursor. A lane that finds one gone or lowered stops, and
+//! `restore` compares the log with the sink.
 //!
 //! # Errors
 //!
-//! An error of `publish` takes its publisher with it, so that "throw it away" is a type. What it
-//! asks of the caller:
+//! An error of `publish` takes its publisher with it, so that "throw it away" is a type. The page
+//! may be committed all the same. An [`Error`] asks for this:
 //!
-//! | error | what it says | what the lane does | what the operator does |
-//! |---|---|---|---|
-//! | [`Error::Retry`] | the sink is away, busy, or too small; the page may be committed | takes over again, after a pause that doubles up to 2 s | nothing, if it passes; see to the sink, if it lasts |
-//! | [`Error::Unavailable`] | these topics take nothing just now | holds back the tenants whose next event is for one of them; asks again after 1 s to 30 s | brings the named leaders or replicas back |
-//! | [`Error::Isolate`] | one record is refused, and nobody knows which | tries each tenant alone, then halves, until one record is alone; parks its key (`Refused`), or has its tenant wait (`TooEarly`) | reads `GET /parked`; corrects the clock |
-//! | [`Error::Topic`] | the topic is refused, whatever is sent to it | parks the topic, and the others go on | grants the right or names the topic, then releases it |
-//! | [`Error::Fenced`] | another publisher has taken the lane | gives the lane back | nothing; if it recurs, gives each store an `ENV` of its own |
-//! | [`Error::Stop`] | rights, settings or the sink's cursors are wrong | stands still, and tries again each 30 s | does what the message says |
+//! | error         | the lane                              | the operator                 |
+//! |---------------|---------------------------------------|------------------------------|
+//! | `Retry`       | takes over again, after up to 2 s     | sees to the sink if it lasts |
+//! | `Unavailable` | holds back the tenants of the topics, | brings the leaders and       |
+//! |               | and asks again after 1 s to 30 s      | replicas back that it names  |
+//! | `Isolate`     | halves the page until a record is     | reads `GET /parked`, or sets |
+//! |               | alone; parks its key, or waits until  | the clock right that the     |
+//! |               | it is no longer too early             | message names                |
+//! | `Topic`       | parks the topic; the others go on     | grants or names the topic,   |
+//! |               |                                       | then releases it             |
+//! | `Fenced`      | gives the lane back                   | nothing; if it recurs, gives |
+//! |               |                                       | each store its own `ENV`     |
+//! | `Stop`        | stands, and tries again each 30 s     | does what the message says   |
 //!
 //! An adapter that doesn't know an error says `Retry`: nothing is ever parked for an error that
 //! might pass.

@@ -1,7 +1,7 @@
 //! The embedded preview: librdkafka's in-process broker, for trying and for tests.
 //!
-//! Fed by `follow::preview`; feeds any Kafka client at its address. It lives in a thread of its own,
-//! keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
+//! Fed by `follow::preview`; feeds any Kafka client at its address. It lives in a thread of its
+//! own, keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ impl Preview for Embedded {
     }
 }
 
-/// What the thread owns. The producer is dropped before its cluster.
+/// Everything that the thread owns. The producer is dropped before its cluster.
 struct Running {
     producer: BaseProducer,
     cluster: MockCluster<'static, DefaultProducerContext>,

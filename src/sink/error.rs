@@ -46,12 +46,12 @@ pub enum RecordCause {
     /// It never will be: park it once it is alone.
     #[error("a record was refused: {0}")]
     Refused(String),
-    /// Its time is too far from Kafka's own: once it is alone, wait.
+    /// The record's time is too far from Kafka's own: once it is alone, wait.
     #[error("a record's time is too far from Kafka's: {0}")]
     TooEarly(String),
 }
 
-/// What an operator must set right.
+/// The reasons to stop until an operator has set something right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StopCause {
     /// The sink refuses the gateway: credentials or rights are wrong.

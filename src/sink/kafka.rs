@@ -68,7 +68,7 @@ pub(super) struct Kafka {
     inner: Arc<Inner>,
 }
 
-/// What the calls share, on whichever thread they run.
+/// The state that the calls share, on whichever thread they run.
 struct Inner {
     config: Config,
     admin: Admin,

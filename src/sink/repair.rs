@@ -1,4 +1,4 @@
-//! What only Kafka's repair needs: a look at what stands in its topics, and the partitions of its
+//! The repair of Kafka: a look at the records that stand in its topics, and the partitions of its
 //! cursors topic.
 //!
 //! Asked by `restore`, `lanes resize` and the topics' keeper; no lane needs it, and no other sink

@@ -5,7 +5,7 @@
 
 use crate::domain::topic::TopicSpec;
 
-/// How far ahead of the brokers' clock Kafka takes a record, unless it is told otherwise.
+/// How far ahead of the brokers' clock Kafka takes a record by default.
 const AHEAD_MS_DEFAULT: i64 = 3_600_000;
 
 /// A topic as the sink has it.

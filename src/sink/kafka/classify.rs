@@ -9,7 +9,7 @@ use super::client_context::{ClientError, Context, FIRST_REQUEST, Undelivered};
 use crate::domain::topic::Topic;
 use crate::sink::{Error, RecordCause, UnavailableTopic};
 
-/// What a code says about a record, the most decisive first.
+/// The meaning of a code for a record, the most decisive first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Fenced,
@@ -126,7 +126,8 @@ fn without_sasl(last: Option<&ClientError>) -> String {
     )
 }
 
-/// Returns the address that stands before one of librdkafka's reasons: `sasl_ssl://host:port/bootstrap: why`.
+/// Returns the address that stands before one of librdkafka's reasons:
+/// `sasl_ssl://host:port/bootstrap: why`.
 fn address(reason: &str) -> &str {
     let name = reason.split('/').find(|part| !part.is_empty() && !part.ends_with(':'));
     name.unwrap_or(reason)

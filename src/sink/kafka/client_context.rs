@@ -31,7 +31,7 @@ const POLL_EACH: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Context(Mutex<Reported>);
 
-/// What a client has reported since somebody asked.
+/// The reports of a client since somebody asked.
 #[derive(Default)]
 struct Reported {
     last_error: Option<ClientError>,

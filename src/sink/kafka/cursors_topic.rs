@@ -91,8 +91,8 @@ impl CursorsTopic {
         self.verified.store(false, Ordering::Relaxed);
     }
 
-    /// Reads a lane's cursors, up to the first open transaction; once the lane is taken over, none is
-    /// open.
+    /// Reads a lane's cursors, up to the first open transaction; once the lane is taken over, none
+    /// is open.
     pub(super) fn read(
         &self,
         config: &Config,

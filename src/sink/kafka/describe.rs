@@ -1,5 +1,5 @@
-//! Descriptions of topics as the cluster has them: partitions, and the settings that decide how long
-//! a record lives there.
+//! Descriptions of topics as the cluster has them: partitions, and the settings that decide how
+//! long a record lives there.
 //!
 //! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files,
 //! or wants to know when a record will be taken. A question never creates a topic.

@@ -71,9 +71,9 @@ pub(super) fn settled(
         if readable < end && Instant::now() > until {
             return Err(Error::retry(format!(
                 "a transaction of another producer is open in {topic}, partition {partition}, at \
-                 offset {readable} of {end}: cursors after it can't be read; nobody but the gateway \
-                 may write there (`kafka-transactions.sh find-hanging` names the producer), or a \
-                 broker is away that its end needs"
+                 offset {readable} of {end}: cursors after it can't be read; nobody but the \
+                 gateway may write there (`kafka-transactions.sh find-hanging` names the \
+                 producer), or a broker is away that its end needs"
             )));
         }
         if readable < end
@@ -91,7 +91,7 @@ mod tests {
     use super::FenceMark;
 
     #[test]
-    fn a_page_passes_only_right_after_the_mark_and_the_page_before() {
+    fn a_page_passes_only_directly_after_the_mark_and_the_page_before() {
         let mark = FenceMark::default();
         mark.pass(&[70, 71]).unwrap();
         mark.set(10);

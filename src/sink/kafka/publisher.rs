@@ -68,8 +68,8 @@ impl LanePublisher {
         self.producer.as_ref().expect("the producer lives as long as its publisher")
     }
 
-    /// Writes to the lane's partition of the cursors topic and aborts it, which shuts out whoever had
-    /// the lane before; then waits until no transaction is open there.
+    /// Writes to the lane's partition of the cursors topic and aborts it, which shuts out whoever
+    /// had the lane before; then waits until no transaction is open there.
     fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
         self.probe_write()?;
         let (topic, producer) = (self.cursors.topic(), self.producer());

@@ -66,8 +66,8 @@ pub(super) fn reader(config: &Config) -> ClientConfig {
 }
 
 /// The settings of a lane's producer. The client's own limit on a record lies above
-/// `Envelope::record_bytes`, and a batch is no larger than a record may be, since the cluster limits
-/// batches.
+/// `Envelope::record_bytes`, and a batch is no larger than a record may be, since the cluster
+/// limits batches.
 pub(super) fn producer(config: &Config, transactional_id: &str) -> ClientConfig {
     let batch = BATCH_BYTES.min(config.max_request_bytes).max(1).to_string();
     let mut client = base(

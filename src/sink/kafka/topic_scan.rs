@@ -64,7 +64,7 @@ fn await_open_transactions(
     for partition in (0..).take(partitions) {
         let end = kafka.admin.end(topic.as_str(), partition)?;
         loop {
-            // A reader of committed records is told the offset of the first open transaction.
+            // For a reader of committed records, a partition ends at its first open transaction.
             let (_, readable) = reader
                 .fetch_watermarks(topic.as_str(), partition, ASK_MAX)
                 .map_err(|e| failed(&e))?;
@@ -73,8 +73,8 @@ fn await_open_transactions(
             }
             if Instant::now() > until {
                 return Err(Error::retry(format!(
-                    "a transaction is open at offset {readable} of partition {partition} of {topic}, \
-                     and hides what is committed after it; look again when it has ended"
+                    "a transaction is open at offset {readable} of partition {partition} of \
+                     {topic}, and hides what is committed after it; look again when it has ended"
                 )));
             }
             std::thread::sleep(LOOK_AGAIN);

@@ -20,7 +20,7 @@ use crate::sink::{Error, PartitionsGrown, UnavailableTopic};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const SEEN_FOR: Duration = Duration::from_secs(5);
 
-/// What this process knows of the topics.
+/// The topics, as far as this process knows them.
 #[derive(Default)]
 pub(super) struct Topics(Mutex<Known>);
 
@@ -51,8 +51,8 @@ impl Topics {
         self.known().seen.clear();
     }
 
-    /// Has the leaders of these topics answer before the next page is sent to them: metadata names a
-    /// broker for a while after it has died.
+    /// Has the leaders of these topics answer before the next page is sent to them: metadata names
+    /// a broker for a while after it has died.
     pub(super) fn invalidate(&self, topics: &[UnavailableTopic]) {
         self.known().invalidated.extend(topics.iter().map(|unavailable| unavailable.topic.clone()));
     }
@@ -70,7 +70,8 @@ impl Topics {
             .collect()
     }
 
-    /// Creates the topics that are missing. If one is refused, the others are created none the less.
+    /// Creates the topics that are missing. If one is refused, the others are created none the
+    /// less.
     pub(super) fn ensure(&self, admin: &Admin, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
         let states = admin.states(&names)?;

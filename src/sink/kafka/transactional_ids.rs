@@ -49,9 +49,9 @@ impl TransactionalIds {
         for generation in [last].into_iter().chain((0..COUNT).filter(|other| *other != last)) {
             let producer: BaseProducer<Context> =
                 settings::create(&settings::producer(config, &Self::id(config, lane, generation)))?;
-            // librdkafka sleeps for 500 ms if it looks for its coordinator while no connection is up.
-            // The first answer about the cluster ends the connection that asked; the second comes
-            // over one that stays.
+            // librdkafka sleeps for 500 ms if it looks for its coordinator while no connection is
+            // up. The first answer about the cluster ends the connection that asked; the second
+            // comes over one that stays.
             let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
             let call = format!("fence {}", Self::id(config, lane, generation));
             let failed = |error| {

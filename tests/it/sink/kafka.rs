@@ -4,10 +4,10 @@
 
 mod blame;
 mod cursors;
-mod history;
 mod marks;
 mod outage;
 mod pages;
+mod topic_scan;
 mod topics;
 
 use std::sync::Arc;

@@ -29,7 +29,7 @@ async fn fence_error(world: &World) -> Error {
 }
 
 #[tokio::test]
-async fn a_fence_reads_the_cursors_of_the_last_page_by_log_and_follower() {
+async fn a_takeover_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     let world = World::new().with_topics(&["item"]).await;
     let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
     let replay = Follower::parse("replay-1").unwrap();
@@ -107,7 +107,7 @@ async fn cursors_before_a_foreign_transaction_are_not_taken_for_the_newest() {
 
 /// Somebody publishes page after page while the lane is taken over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fence_reads_the_cursor_of_every_page_that_was_committed() {
+async fn a_takeover_reads_the_cursor_of_every_page_that_was_committed() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     for _ in 0..3 {
@@ -202,7 +202,7 @@ async fn a_stray_record_among_the_cursors_is_refused_with_its_offset() {
 }
 
 #[tokio::test]
-async fn a_cursors_topic_that_was_deleted_is_made_anew_by_the_next_fence() {
+async fn a_cursors_topic_that_was_deleted_is_created_by_the_next_takeover() {
     let world = World::new();
     let log = Log::new("diku");
     let publisher =

@@ -57,7 +57,7 @@ async fn an_address_where_nobody_listens_means_retry() {
 }
 
 #[tokio::test]
-async fn a_page_that_was_left_open_is_invisible_and_the_next_fence_frees_its_readers() {
+async fn a_page_that_was_left_open_is_invisible_and_the_next_takeover_frees_its_readers() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let publisher = world.take_over().await;

@@ -88,7 +88,7 @@ async fn a_publisher_should_be_recycled_once_a_hundred_of_its_topics_are_idle() 
 }
 
 #[tokio::test]
-async fn a_fenced_producer_publishes_nothing() {
+async fn a_fenced_publisher_publishes_nothing() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let mut first = world.take_over().await;

@@ -1,4 +1,4 @@
-//! The scan of a topic finds all that is committed, whoever writes to it besides.
+//! The topic scan finds all committed records of a topic, whoever else writes to it.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ async fn what_an_open_transaction_hides_is_waited_for() {
         publisher = publisher.publish(page(vec![slice])).await.unwrap();
     }
     let topics = [topic(&name)];
-    let mut history = world.sink.topic_scan(&topics, log.id, Position::START);
-    let early = tokio::time::timeout(Duration::from_secs(1), &mut history).await;
+    let mut scan = world.sink.topic_scan(&topics, log.id, Position::START);
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut scan).await;
     assert!(early.is_err(), "half of it is told for all: {early:?}");
     drop(abort_open(&world.address, &other));
-    let found = history.await.unwrap();
+    let found = scan.await.unwrap();
     let positions: Vec<_> =
         found.iter().map(|PublishedRecord { position, .. }| position.number()).collect();
     assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
