@@ -2,18 +2,18 @@
 -- Each row is one of these: the store's clock, the end of a tenant's log, the last DELETE_ALL of a topic,
 -- an event id that was given.
 SELECT
-    now_ms() AS now_ms, NULL AS tenant, NULL AS log_id, NULL::bigint AS lane, NULL::bigint AS mark,
+    now_ms() AS now_ms, NULL AS tenant, NULL AS log_id, NULL::bigint AS lane, NULL::bigint AS version,
     NULL AS topic, NULL::bytea AS event_id, NULL::bigint AS position, NULL::bigint AS time_ms,
     NULL::bytea AS fingerprint
 UNION ALL
-SELECT NULL, tenant, log_id::text, heads.lane, mark, NULL, NULL, position, time_ms, NULL
+SELECT NULL, tenant, log_id::text, heads.lane, version, NULL, NULL, position, time_ms, NULL
 FROM heads JOIN tenants USING (tenant)
 WHERE tenant = ANY($1)
 UNION ALL
 SELECT NULL, tenant, NULL, NULL, NULL, topic, NULL, position, NULL, NULL
 FROM unnest($2::text[], $3::text[]) AS asked (tenant, topic)
 CROSS JOIN LATERAL (
-    SELECT position FROM epochs WHERE epochs.tenant = asked.tenant AND epochs.topic = asked.topic LIMIT 1
+    SELECT position FROM delete_alls WHERE delete_alls.tenant = asked.tenant AND delete_alls.topic = asked.topic LIMIT 1
 ) AS found
 UNION ALL
 SELECT NULL, tenant, NULL, NULL, NULL, NULL, uuid_send(event_id), position, time_ms, fingerprint

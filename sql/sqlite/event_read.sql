@@ -1,5 +1,5 @@
 -- A tenant's events behind a position.
-SELECT position, event_id, topic, key, type, time_ms, epoch, headers, payload
+SELECT position, event_id, topic, key, type, time_ms, last_delete_all, headers, payload
 FROM events
 WHERE tenant = ? AND position > ?
 ORDER BY position

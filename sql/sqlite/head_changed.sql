@@ -1,5 +1,5 @@
--- The heads of a lane that changed since a mark.
-SELECT tenant, log_id, heads.lane, position, time_ms, mark
+-- The heads of a lane that changed since a token.
+SELECT tenant, log_id, heads.lane, position, time_ms, version
 FROM heads JOIN tenants USING (tenant)
-WHERE heads.lane = ? AND mark > ?
-ORDER BY mark
+WHERE heads.lane = ? AND version > ?
+ORDER BY version

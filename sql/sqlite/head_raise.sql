@@ -1,6 +1,6 @@
--- The new end of a tenant's log: position, time, tenant. The mark rises above all of its lane.
+-- The new end of a tenant's log: position, time, tenant. The version rises above all of its lane.
 UPDATE heads
 SET position = ?,
     time_ms = ?,
-    mark = (SELECT max(others.mark) + 1 FROM heads AS others WHERE others.lane = heads.lane)
+    version = (SELECT max(others.version) + 1 FROM heads AS others WHERE others.lane = heads.lane)
 WHERE tenant = ?

@@ -15,9 +15,9 @@ use super::violation::{self, Violation};
 /// How deep a state or payload may nest; its own brackets count 1.
 pub const DEPTH_MAX: usize = 64;
 
-/// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON pointer
-/// to it. Returns its draft, with the module's own event id or else a new one. All that is illegal
-/// is named.
+/// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON
+/// pointer to it. Returns its draft, with the module's own event id or else a new one. All that is
+/// illegal is named.
 pub fn parse(
     item: &Raw,
     at: &str,

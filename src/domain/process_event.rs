@@ -11,8 +11,8 @@ use super::json::Raw;
 use super::key::Key;
 use super::violation::Violation;
 
-/// Checks one posted object; `at` is the JSON pointer to it. Returns its draft, with the module's own
-/// event id or else a new one. All that is illegal is named.
+/// Checks one posted object; `at` is the JSON pointer to it. Returns its draft, with the module's
+/// own event id or else a new one. All that is illegal is named.
 pub fn parse(
     item: &Raw,
     at: &str,

@@ -244,7 +244,7 @@ fn event(
         tenant: tenant.clone(),
         position,
         time: time(row)?,
-        last_delete_all: row.integer_if_any("epoch")?.map(Position::from_column),
+        last_delete_all: row.integer_if_any("last_delete_all")?.map(Position::from_column),
         event_id: event_id(row)?,
         topic: topic(row)?,
         key: noun(row, "key", Key::parse)?,

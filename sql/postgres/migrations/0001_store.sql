@@ -16,18 +16,18 @@ CREATE TABLE tenants (
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
 -- The end of each log: narrow, since every append writes it, with room beside each row for its
--- next versions. Only `lane` and `span` are indexed, and `span` rises once in 1,024 of the server's
+-- next versions. Only `lane` and `version_span` are indexed, and `version_span` rises once in 1,024 of the server's
 -- transactions: all other updates stay on their page (HOT). See store/postgres/read.rs.
 CREATE TABLE heads (
     tenant   text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
     lane     bigint NOT NULL,
     position bigint NOT NULL,
     time_ms  bigint NOT NULL,
-    mark     bigint,
-    span     bigint GENERATED ALWAYS AS (mark >> 10) STORED
+    version     bigint,
+    version_span     bigint GENERATED ALWAYS AS (version >> 10) STORED
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
-CREATE INDEX heads_span ON heads (lane, span);
+CREATE INDEX heads_version_span ON heads (lane, version_span);
 
 -- The logs. One table: no partition could be dropped whole, since retention is per topic and a row
 -- at a cursor stays. What is appended goes to the right ends of each tenant's stretch of the indexes
@@ -36,7 +36,7 @@ CREATE TABLE events (
     tenant   text COLLATE "C" NOT NULL,
     position bigint NOT NULL,
     time_ms  bigint NOT NULL,
-    epoch    bigint,
+    last_delete_all    bigint,
     event_id uuid   NOT NULL,
     topic    text COLLATE "C" NOT NULL,
     key      text COLLATE "C" NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE idempotency (
 );
 
 -- The position of each topic's last DELETE_ALL.
-CREATE TABLE epochs (
+CREATE TABLE delete_alls (
     tenant   text COLLATE "C" NOT NULL,
     topic    text COLLATE "C" NOT NULL,
     position bigint NOT NULL,

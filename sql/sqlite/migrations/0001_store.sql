@@ -1,5 +1,5 @@
 -- The store: one log per tenant, the cursors of who follows it, and the leases of the lanes.
--- Words are those of the code. Positions, times (epoch milliseconds) and epochs are 64-bit integers;
+-- Words are those of the code. Positions, times (epoch milliseconds) and delete_alls are 64-bit integers;
 -- event ids are 16 bytes; log ids are hyphenated text.
 
 -- Who is enabled.
@@ -11,17 +11,17 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The end of each log: narrow, since every append writes it. A row is never removed: the marks of
+-- The end of each log: narrow, since every append writes it. A row is never removed: the versions of
 -- a lane must never fall back.
 CREATE TABLE heads (
     tenant   TEXT NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
     lane     INTEGER NOT NULL,
     position INTEGER NOT NULL,
     time_ms  INTEGER NOT NULL,
-    mark     INTEGER NOT NULL
+    version     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX heads_mark ON heads (lane, mark);
+CREATE INDEX heads_version ON heads (lane, version);
 
 -- The logs. With a rowid: rows of 2 kB stand one beside the other in the order of their commits,
 -- where a table without rowid would put most of each on overflow pages.
@@ -33,7 +33,7 @@ CREATE TABLE events (
     key      TEXT NOT NULL,
     type     TEXT NOT NULL,
     time_ms  INTEGER NOT NULL,
-    epoch    INTEGER,
+    last_delete_all    INTEGER,
     headers  TEXT NOT NULL,
     payload  BLOB NOT NULL,
     PRIMARY KEY (tenant, position)
@@ -54,7 +54,7 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 -- The position of each topic's last DELETE_ALL.
-CREATE TABLE epochs (
+CREATE TABLE delete_alls (
     tenant   TEXT NOT NULL,
     topic    TEXT NOT NULL,
     position INTEGER NOT NULL,

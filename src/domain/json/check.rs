@@ -1,8 +1,8 @@
 //! The one place that refuses depth and duplicate names, which JSON's grammar allows.
 //!
-//! Fed with a text whose grammar is right; feeds `change` and `process_event` with the members of an
-//! object, which the same pass finds. No recursion: memory is bounded by the depth limit and by the
-//! names of the open objects.
+//! Fed with a text whose grammar is right; feeds `change` and `process_event` with the members of
+//! an object, which the same pass finds. No recursion: memory is bounded by the depth limit and by
+//! the names of the open objects.
 
 use std::collections::HashSet;
 

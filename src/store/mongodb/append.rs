@@ -93,13 +93,13 @@ impl AppendStore for Open<'_, '_> {
         &mut self,
         batches: &[FingerprintedBatch<'_>],
     ) -> Result<Snapshot<HeadVersion>, TransactionError> {
-        let Collections { heads, epochs, idempotency, .. } = self.collections;
+        let Collections { heads, delete_alls, idempotency, .. } = self.collections;
         // All in one row: a transaction takes no union of collections.
         let find = vec![
             of(&tenants(batches)),
             doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
             doc! { "$set": { "now": "$$NOW" } },
-            with(epochs, "epochs", &topics(batches)),
+            with(delete_alls, "delete_alls", &topics(batches)),
             with(idempotency, "known", &event_ids(batches)),
         ];
         match bulk::join(heads, find, self.transaction).await?.pop() {
@@ -116,7 +116,7 @@ impl AppendStore for Open<'_, '_> {
         plan: &AppendPlan,
         versions: &mut Versions<HeadVersion>,
     ) -> Result<Result<(), HeadChanged>, TransactionError> {
-        let Collections { heads, events, idempotency: known, epochs, .. } = self.collections;
+        let Collections { heads, events, idempotency: known, delete_alls, .. } = self.collections;
         let rows = plan.new_events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         let raised = plan.heads.iter().map(|(tenant, end)| raise(tenant, versions[tenant], *end));
         let found = bulk::update(heads, raised.collect(), self.transaction).await?;
@@ -137,7 +137,7 @@ impl AppendStore for Open<'_, '_> {
         for ((tenant, topic), position) in &plan.delete_alls {
             let row = doc! { "_id": on(tenant, topic) };
             let raise = doc! { "$set": { "position": position.as_column() } };
-            let raise = epochs.update_one(row, raise).upsert(true);
+            let raise = delete_alls.update_one(row, raise).upsert(true);
             raise.session(&mut *self.transaction).await?;
         }
         for (tenant, (_, position)) in versions {
@@ -173,7 +173,7 @@ fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
         versions.insert(head.tenant.clone(), (head.log_id, head.position));
         logs.insert(head.tenant.clone(), LogState::from(head));
     }
-    for row in rows::documents(found, "epochs")? {
+    for row in rows::documents(found, "delete_alls")? {
         let id = rows::document(row, "_id")?;
         if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
             log.delete_alls.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(row)?);
@@ -266,6 +266,6 @@ fn idempotency(new_event: &NewEvent) -> RawDocumentBuf {
 fn raise(tenant: &TenantId, (log_id, before): HeadVersion, end: Receipt) -> Document {
     let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
     let Receipt { position, time } = end;
-    let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "mark": "$$CLUSTER_TIME" };
+    let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "version": "$$CLUSTER_TIME" };
     doc! { "q": head, "u": [{ "$set": end }] }
 }

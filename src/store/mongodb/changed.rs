@@ -36,7 +36,8 @@ impl Mongodb {
             doc! { "$match": { "open": true } },
             doc! { "$project": { "begun": 1, "for_ms": { "$subtract": ["$$NOW", "$time"] } } },
         ];
-        let ours = doc! { "lane": i32::from(lane.number()), "mark": { "$gt": timestamp(since) } };
+        let ours =
+            doc! { "lane": i32::from(lane.number()), "version": { "$gt": timestamp(since) } };
         let all = vec![
             doc! { "$match": ours },
             doc! { "$project": { "log_id": 1, "lane": 1, "position": 1, "time_ms": 1 } },

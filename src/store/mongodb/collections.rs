@@ -42,7 +42,7 @@ pub(super) struct Collections {
     pub(super) heads: Rows,
     pub(super) events: Rows,
     pub(super) idempotency: Rows,
-    pub(super) epochs: Rows,
+    pub(super) delete_alls: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
     pub(super) leases: Rows,
@@ -61,7 +61,7 @@ impl Collections {
             heads: rows("heads"),
             events: rows("events"),
             idempotency: rows("idempotency"),
-            epochs: rows("epochs"),
+            delete_alls: rows("delete_alls"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
             leases: rows("leases"),
@@ -86,7 +86,7 @@ impl Collections {
         let open_transactions = self.open_transactions.rows();
         for rows in [
             &self.idempotency,
-            &self.epochs,
+            &self.delete_alls,
             &self.cursors,
             &self.lanes,
             &self.leases,
@@ -109,7 +109,7 @@ impl Collections {
                 &self.parked,
                 &[("tenant", doc! { "_id.tenant": 1 }), ("lane", doc! { "lane": 1, "state": 1 })],
             ),
-            (&self.heads, &[("mark", doc! { "lane": 1, "mark": 1 })]),
+            (&self.heads, &[("version", doc! { "lane": 1, "version": 1 })]),
             (
                 &self.events,
                 &[

@@ -61,7 +61,7 @@ pub(super) fn event(event: &Envelope) -> RawDocumentBuf {
         "payload": binary(&event.payload),
     };
     if let Some(epoch) = event.last_delete_all {
-        row.append(cstr!("epoch"), epoch.as_column());
+        row.append(cstr!("last_delete_all"), epoch.as_column());
     }
     row
 }
@@ -222,7 +222,7 @@ fn fields(
     log_id: LogId,
     position: Position,
 ) -> Result<Envelope, Error> {
-    let epoch = number_if_any(row, "epoch")?;
+    let epoch = number_if_any(row, "last_delete_all")?;
     Ok(Envelope {
         log_id,
         tenant: tenant.clone(),

@@ -117,7 +117,7 @@ impl TransactionBody for Renewal<'_> {
         let Collections { heads, tenants, parked, .. } = self.collections;
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
         let renew = || doc! { "$set": { "log_id": &self.new } };
-        let named = doc! { "log_id": &self.new, "mark": "$$CLUSTER_TIME" };
+        let named = doc! { "log_id": &self.new, "version": "$$CLUSTER_TIME" };
         let head = heads.update_one(whose.clone(), vec![doc! { "$set": named }]);
         if head.session(&mut *transaction).await?.matched_count == 0 {
             return Ok(false);

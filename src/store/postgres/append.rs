@@ -117,7 +117,7 @@ impl AppendStore for Unlocked<'_> {
         // It has committed itself: whatever is odd now, something may have been written.
         let written = written(plan, &told).map_err(committed)?;
         if written.is_ok() {
-            let mark = told.first().map(|row| row.integer("mark")).transpose();
+            let mark = told.first().map(|row| row.integer("version")).transpose();
             let mark = mark.map_err(committed)?;
             versions.values_mut().for_each(|version| version.mark = mark);
         }
@@ -190,7 +190,7 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
             let tenant = head.tenant.clone();
             versions.insert(
                 tenant.clone(),
-                HeadVersion { mark: row.integer_if_any("mark")?, incarnation },
+                HeadVersion { mark: row.integer_if_any("version")?, incarnation },
             );
             logs.insert(tenant, LogState::from(head));
         } else {

@@ -38,7 +38,7 @@ impl Leases for Postgres {
     }
 
     async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error> {
-        let take = sqlx::query(sql!("postgres/lease_take.sql"));
+        let take = sqlx::query(sql!("postgres/lease_acquire.sql"));
         let take = take.bind(i64::from(lane.number())).bind(by.to_owned()).bind(ms(ttl));
         let taken = self.sessions.acquire().await?.write_one(take).await?;
         let lease = |row: PgRow| Ok(Lease { lane, term: row.integer("term")?.unsigned_abs() });
@@ -70,7 +70,7 @@ impl Leases for Postgres {
         instance: &str,
         ttl: Duration,
     ) -> Result<Option<String>, Error> {
-        let attend = sqlx::query(sql!("postgres/replica_attend.sql"));
+        let attend = sqlx::query(sql!("postgres/replica_heartbeat.sql"));
         let attend = attend.bind(replica.to_owned()).bind(instance.to_owned()).bind(ms(ttl));
         let row = self.sessions.acquire().await?.write_one(attend).await?;
         let before =
@@ -79,7 +79,7 @@ impl Leases for Postgres {
     }
 
     async fn deregister(&self, replica: &str) -> Result<(), Error> {
-        let leave = sqlx::query(sql!("postgres/replica_leave.sql")).bind(replica.to_owned());
+        let leave = sqlx::query(sql!("postgres/replica_deregister.sql")).bind(replica.to_owned());
         self.sessions.acquire().await?.write(leave).await.map(drop)
     }
 
@@ -97,14 +97,14 @@ impl Leases for Postgres {
         let (count, mut session) = (i64::from(lanes), self.sessions.begin().await?);
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
-        let others = sqlx::query(sql!("postgres/lease_others.sql")).bind(by.to_owned());
+        let others = sqlx::query(sql!("postgres/lease_count_others.sql")).bind(by.to_owned());
         sql::none(rows::count_in(&session.find(others).await?, "others")?, leases::in_use)?;
         let tenants: Vec<_> = moves.iter().map(|(tenant, _)| tenant.to_string()).collect();
         let targets: Vec<_> = moves.iter().map(|(_, lane)| i64::from(lane.number())).collect();
         let moved = sqlx::query(sql!("postgres/tenant_move.sql")).bind(tenants).bind(targets);
         session.insert(moved, moves.len()).await?;
         session.run(sqlx::query(sql!("postgres/head_move.sql"))).await?;
-        let beyond = sqlx::query(sql!("postgres/tenant_beyond.sql")).bind(count);
+        let beyond = sqlx::query(sql!("postgres/tenant_count_beyond.sql")).bind(count);
         sql::none(rows::count_in(&session.find(beyond).await?, "beyond")?, leases::left_out)?;
         session.run(sqlx::query(sql!("postgres/lease_free.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_drop.sql")).bind(count)).await?;

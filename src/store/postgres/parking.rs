@@ -88,7 +88,7 @@ impl Parking for Postgres {
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let ask = sqlx::query(sql!("postgres/parked_ask.sql"));
+        let ask = sqlx::query(sql!("postgres/parked_request.sql"));
         let ask = ask.bind(request.as_str()).bind(reason.map(str::to_owned));
         let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
         Ok(self.sessions.acquire().await?.write(ask).await? == 1)
@@ -99,7 +99,7 @@ impl Parking for Postgres {
             .sessions
             .acquire()
             .await?
-            .find_one(sqlx::query(sql!("postgres/event_counts.sql")))
+            .find_one(sqlx::query(sql!("postgres/event_count.sql")))
             .await?;
         let row = row.ok_or_else(|| Error::Corrupt("the event counts tells nothing".to_owned()))?;
         sql::event_counts(&row, Time::from_ms(row.integer("now_ms")?))

@@ -83,7 +83,7 @@ pub(super) async fn changed_since(
         sqlx::query(sql!("postgres/head_changed.sql")).bind(i64::from(lane.number())).bind(since);
     let (mut heads, mut token) = (Vec::new(), ChangeToken { incarnation, at: since });
     for row in session.find_all(changed).await? {
-        token.at = row.integer("mark")?;
+        token.at = row.integer("token")?;
         if row.integer_if_any("position")?.is_some() {
             heads.push(sql::head(&row)?);
         }

@@ -55,13 +55,13 @@ impl Tenants for Postgres {
         let of = |sql| sqlx::query(sql).bind(tenant.to_string()).bind(old.clone());
         let mut session = self.sessions.begin().await?;
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
-        let renew = of(sql!("postgres/tenant_renew.sql")).bind(new.clone());
+        let renew = of(sql!("postgres/tenant_rotate.sql")).bind(new.clone());
         if session.change(renew).await? == 0 {
             session.rollback().await?;
             return Ok(false);
         }
         session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
-        session.run(of(sql!("postgres/parked_renew.sql")).bind(new).bind(at.as_column())).await?;
+        session.run(of(sql!("postgres/parked_rotate.sql")).bind(new).bind(at.as_column())).await?;
         session.run(of(sql!("postgres/parked_drop.sql"))).await?;
         session.commit().await?;
         Ok(true)

@@ -20,14 +20,17 @@ impl Sessions {
     /// Begins a transaction that writes.
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         let mut connection = self.acquire().await?;
-        connection.control(sql!("postgres/begin.sql")).await.map_err(store_error)?;
+        connection.control(sql!("postgres/transaction_begin.sql")).await.map_err(store_error)?;
         Ok(Transaction(connection))
     }
 
     /// Begins a transaction that sees one state of the store.
     pub(super) async fn begin_read(&self) -> Result<Transaction, Error> {
         let mut connection = self.acquire_to_read().await?;
-        connection.control(sql!("postgres/begin_read.sql")).await.map_err(store_error)?;
+        connection
+            .control(sql!("postgres/transaction_begin_read.sql"))
+            .await
+            .map_err(store_error)?;
         Ok(Transaction(connection))
     }
 }
@@ -62,14 +65,14 @@ impl Transaction {
 
     /// Makes it durable.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
-        self.0.control(sql!("postgres/commit.sql")).await.map_err(commit_error)?;
+        self.0.control(sql!("postgres/transaction_commit.sql")).await.map_err(commit_error)?;
         self.0.put_back();
         Ok(())
     }
 
     /// Ends it where there was nothing to write.
     pub(super) async fn rollback(mut self) -> Result<(), Error> {
-        self.0.control(sql!("postgres/rollback.sql")).await.map_err(store_error)?;
+        self.0.control(sql!("postgres/transaction_rollback.sql")).await.map_err(store_error)?;
         self.0.put_back();
         Ok(())
     }

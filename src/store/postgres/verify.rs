@@ -76,7 +76,10 @@ pub(super) async fn refuse_swapping(
 ) -> Result<(), Error> {
     let before = backend(connection).await?;
     let mut other = options.connect().await.map_err(refusal)?;
-    sqlx::raw_sql(sql!("postgres/begin.sql")).execute(&mut other).await.map_err(no_transaction)?;
+    sqlx::raw_sql(sql!("postgres/transaction_begin.sql"))
+        .execute(&mut other)
+        .await
+        .map_err(no_transaction)?;
     // Whoever is given the server of one that is idle has it as long as the transaction lasts.
     let (others, after) = (backend(&mut other).await?, backend(connection).await?);
     other.close().await.map_err(store_error)?;
@@ -87,7 +90,9 @@ pub(super) async fn refuse_swapping(
 }
 
 async fn backend(connection: &mut PgConnection) -> Result<i64, Error> {
-    let row =
-        sqlx::raw_sql(sql!("postgres/backend.sql")).fetch_one(connection).await.map_err(refusal)?;
+    let row = sqlx::raw_sql(sql!("postgres/backend_find.sql"))
+        .fetch_one(connection)
+        .await
+        .map_err(refusal)?;
     row.try_get("pid").map_err(store_error)
 }

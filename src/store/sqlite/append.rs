@@ -41,7 +41,7 @@ fn logs(
         let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
         log.delete_alls.extend(rows::find(
             writing,
-            sql!("sqlite/epoch_find.sql"),
+            sql!("sqlite/delete_all_find.sql"),
             [tenant.as_str()],
             epoch,
         )?);
@@ -67,7 +67,7 @@ fn insert(writing: &Connection, plan: &AppendPlan) -> Result<(), Error> {
     }
     for ((tenant, topic), position) in &plan.delete_alls {
         let epoch = params![tenant.as_str(), topic.as_str(), position.as_column()];
-        rows::write(writing, sql!("sqlite/epoch_raise.sql"), epoch)?;
+        rows::write(writing, sql!("sqlite/delete_all_raise.sql"), epoch)?;
     }
     for (tenant, last) in &plan.heads {
         let head = params![last.position.as_column(), last.time.as_ms(), tenant.as_str()];

@@ -150,7 +150,7 @@ fn refuse_uncounted(path: &Path, writer: &Connection) -> Result<(), Error> {
     if writer.table_exists(None, "tenants").map_err(store_error)? {
         return Err(uncounted(path));
     }
-    match rows::get(writer, sql!("sqlite/tables_count.sql"), [], |row| row.integer("tables"))? {
+    match rows::get(writer, sql!("sqlite/table_count.sql"), [], |row| row.integer("tables"))? {
         0 => Ok(()),
         _ => Err(Error::Refused(not_ours(path))),
     }

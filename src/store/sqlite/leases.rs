@@ -40,7 +40,7 @@ impl Leases for Sqlite {
             .write(move |writing| {
                 let now = clock.now().as_ms();
                 let take = params![by, end(now, ttl), ms(ttl), lane.number(), now];
-                let term = rows::find_one(writing, sql!("sqlite/lease_take.sql"), take, |r| {
+                let term = rows::find_one(writing, sql!("sqlite/lease_acquire.sql"), take, |r| {
                     r.integer("term")
                 })?;
                 Ok(term.map(|term| Lease { lane, term: term.unsigned_abs() }))
@@ -101,7 +101,7 @@ impl Leases for Sqlite {
                         row.text("instance").map(str::to_owned)
                     })?;
                 let attend = params![replica, instance, end(now, ttl), ms(ttl)];
-                rows::change(writing, sql!("sqlite/replica_attend.sql"), attend)?;
+                rows::change(writing, sql!("sqlite/replica_heartbeat.sql"), attend)?;
                 rows::change(writing, sql!("sqlite/replica_forget.sql"), [now])?;
                 Ok(before)
             })
@@ -112,7 +112,7 @@ impl Leases for Sqlite {
         let replica = replica.to_owned();
         self.writer
             .write(move |writing| {
-                rows::change(writing, sql!("sqlite/replica_leave.sql"), [replica]).map(drop)
+                rows::change(writing, sql!("sqlite/replica_deregister.sql"), [replica]).map(drop)
             })
             .await
     }
@@ -155,7 +155,7 @@ fn resize(
 ) -> Result<(), Error> {
     let others = params![now_ms, by];
     let others =
-        rows::get(writing, sql!("sqlite/lease_others.sql"), others, |r| r.integer("others"))?;
+        rows::get(writing, sql!("sqlite/lease_count_others.sql"), others, |r| r.integer("others"))?;
     sql::none(others, leases::in_use)?;
     for (tenant, lane) in moves {
         rows::write(
@@ -165,8 +165,9 @@ fn resize(
         )?;
     }
     rows::change(writing, sql!("sqlite/head_move.sql"), [])?;
-    let beyond =
-        rows::get(writing, sql!("sqlite/tenant_beyond.sql"), [lanes], |r| r.integer("beyond"))?;
+    let beyond = rows::get(writing, sql!("sqlite/tenant_count_beyond.sql"), [lanes], |r| {
+        r.integer("beyond")
+    })?;
     sql::none(beyond, leases::left_out)?;
     rows::change(writing, sql!("sqlite/lease_free.sql"), [])?;
     rows::change(writing, sql!("sqlite/lease_drop.sql"), [lanes])?;

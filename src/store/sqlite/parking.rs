@@ -99,7 +99,7 @@ impl Parking for Sqlite {
         self.writer
             .write(move |writing| {
                 let ask = params![request.as_str(), reason, tenant.as_str(), event_id.as_bytes()];
-                Ok(rows::change(writing, sql!("sqlite/parked_ask.sql"), ask)? == 1)
+                Ok(rows::change(writing, sql!("sqlite/parked_request.sql"), ask)? == 1)
             })
             .await
     }
@@ -108,7 +108,7 @@ impl Parking for Sqlite {
         let now = self.clock.now();
         self.readers
             .read(move |reading| {
-                rows::get(reading, sql!("sqlite/event_counts.sql"), [], |row| {
+                rows::get(reading, sql!("sqlite/event_count.sql"), [], |row| {
                     sql::event_counts(row, now)
                 })
             })

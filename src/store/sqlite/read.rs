@@ -61,7 +61,7 @@ pub(super) fn changed_since(
         sql!("sqlite/head_changed.sql"),
         params![lane.number(), since.at],
         |row| {
-            token = token.max(ChangeToken::new(row.integer("mark")?));
+            token = token.max(ChangeToken::new(row.integer("version")?));
             sql::head(row)
         },
     )?;

@@ -55,7 +55,7 @@ impl Tenants for Sqlite {
             .write(move |writing| {
                 if rows::change(
                     writing,
-                    sql!("sqlite/tenant_renew.sql"),
+                    sql!("sqlite/tenant_rotate.sql"),
                     params![tenant, old, new],
                 )? == 0
                 {
@@ -63,7 +63,7 @@ impl Tenants for Sqlite {
                 }
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
                 let parked = params![tenant, old, new, at.as_column()];
-                rows::change(writing, sql!("sqlite/parked_renew.sql"), parked)?;
+                rows::change(writing, sql!("sqlite/parked_rotate.sql"), parked)?;
                 rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
                 Ok(true)
             })

@@ -94,7 +94,7 @@ pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Err
 
 /// How many frames the WAL has.
 pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
-    rows::get(writer, sql!("sqlite/wal_frames.sql"), [], |row| {
+    rows::get(writer, sql!("sqlite/wal_count_frames.sql"), [], |row| {
         Ok(row.integer("log")?.max(0).unsigned_abs())
     })
 }

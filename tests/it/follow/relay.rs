@@ -146,7 +146,7 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     let outside = Connection::open(path).unwrap();
     for sql in [
         "DELETE FROM events WHERE tenant = 't0' AND position > 2",
-        "UPDATE heads SET position = 2, mark = mark + 1000 WHERE tenant = 't0'",
+        "UPDATE heads SET position = 2, version = version + 1000 WHERE tenant = 't0'",
     ] {
         outside.execute(sql, []).unwrap();
     }

@@ -210,7 +210,7 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
     let writes = [
         ("events", "INSERT"),
         ("idempotency", "INSERT"),
-        ("epochs", "INSERT"),
+        ("delete_alls", "INSERT"),
         ("heads", "UPDATE"),
     ];
     let opened = OpenStore::<Folder>::new().await;

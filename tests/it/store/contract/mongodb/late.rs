@@ -23,7 +23,7 @@ async fn raise(database: &Database, session: &mut ClientSession) {
     rows.update_one(id.clone(), begin).upsert(true).session(&mut *session).await.unwrap();
     session.start_transaction().read_concern(ReadConcern::snapshot()).await.unwrap();
     rows.update_one(id, doc! { "$set": { "open": false } }).session(&mut *session).await.unwrap();
-    let end = doc! { "position": { "$add": ["$position", 1] }, "mark": "$$CLUSTER_TIME" };
+    let end = doc! { "position": { "$add": ["$position", 1] }, "version": "$$CLUSTER_TIME" };
     let heads = database.collection::<Document>("heads");
     let raise = heads.update_one(doc! { "_id": diku().as_str() }, vec![doc! { "$set": end }]);
     assert_eq!(raise.session(session).await.unwrap().modified_count, 1);

@@ -90,7 +90,7 @@ const ROWS: &str = "
     INSERT INTO tenants SELECT 'small' || n, gen_random_uuid(), 1 FROM generate_series(0, 3) AS n;
     INSERT INTO tenants VALUES ('big', gen_random_uuid(), 1);
     INSERT INTO heads SELECT tenant, lane, 0, 0 FROM tenants;
-    INSERT INTO epochs SELECT tenant, 'topic ' || n, n FROM tenants, generate_series(1, 10) AS n;
+    INSERT INTO delete_alls SELECT tenant, 'topic ' || n, n FROM tenants, generate_series(1, 10) AS n;
     INSERT INTO cursors SELECT tenant, 'relay', log_id, 1, log_id FROM tenants;
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
     SELECT CASE WHEN n % 10 = 0 THEN 'small' || n / 10 % 4 ELSE 'big' END, n,
@@ -98,8 +98,8 @@ const ROWS: &str = "
         'key ' || n % 5000, 'UPDATE', 1700000000000 + n, '[]', convert_to(repeat(md5(n::text), 10), 'UTF8')
     FROM generate_series(1, 20000) AS n;
     INSERT INTO idempotency SELECT tenant, event_id, position, time_ms, '\\x00' FROM events;
-    UPDATE heads SET position = 1, mark = 1 + hashtext(tenant)::bigint & 4095;
-    UPDATE heads SET mark = 900000 WHERE tenant = 'big';
+    UPDATE heads SET position = 1, version = 1 + hashtext(tenant)::bigint & 4095;
+    UPDATE heads SET version = 900000 WHERE tenant = 'big';
     VACUUM ANALYZE";
 
 /// As the server plans by default, and as the store's sessions have it.
@@ -133,7 +133,7 @@ async fn no_statement_reads_a_log_from_end_to_end() {
         for statement in STATEMENTS {
             let plan = plan(&mut outside, statement, mode).await;
             let told = format!("{settings}; {mode}\n{}\n{plan}", statement.sql);
-            for table in ["events", "idempotency", "heads", "cursors", "epochs"] {
+            for table in ["events", "idempotency", "heads", "cursors", "delete_alls"] {
                 assert!(!plan.contains(&format!("Seq Scan on {table}")), "{told}");
             }
             for index in statement.indexes {

@@ -179,7 +179,7 @@ async fn a_late_commit_is_named_all_the_same() {
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut late = opened.fixture.outside().await;
     late.execute("BEGIN").await.unwrap();
-    let raise = "UPDATE heads SET position = 1, mark = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
+    let raise = "UPDATE heads SET position = 1, version = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
     late.execute(raise).await.unwrap();
     let mut token = ChangeToken::START;
     for id in 1..=20 {
@@ -204,7 +204,7 @@ async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let lane =
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut outside = opened.fixture.outside().await;
-    outside.execute("UPDATE heads SET mark = mark + 1000000000000").await.unwrap();
+    outside.execute("UPDATE heads SET version = version + 1000000000000").await.unwrap();
     let all = opened.store.changed_since(lane, ChangeToken::START).await.unwrap();
     assert_eq!(all.heads.len(), 1);
     assert!(opened.store.changed_since(lane, all.token).await.unwrap().heads.is_empty());

@@ -1,4 +1,4 @@
 -- The last DELETE_ALL of each topic of a tenant.
 SELECT topic, position
-FROM epochs
+FROM delete_alls
 WHERE tenant = ?
