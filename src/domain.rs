@@ -27,6 +27,7 @@ pub mod subject;
 pub mod tenant;
 pub mod time;
 pub mod topic;
+pub mod transition;
 pub mod violation;
 pub mod wire_form;
 

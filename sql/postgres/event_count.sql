@@ -23,3 +23,4 @@ SELECT
     ) AS oldest_ms,
     now_ms() AS now_ms
 FROM parked
+WHERE follower = 'relay'

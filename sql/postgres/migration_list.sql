@@ -1,2 +1,2 @@
--- Lists the migrations that made a schema.
-SELECT version FROM _sqlx_migrations WHERE success
+-- Lists the migrations that made a schema, with the checksums of their texts.
+SELECT version, checksum FROM _sqlx_migrations WHERE success

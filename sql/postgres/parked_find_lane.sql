@@ -1,6 +1,6 @@
--- What is parked in a lane, and not over.
+-- Finds what a follower has parked in a lane and is not over: lane, follower.
 SELECT tenant, uuid_send(event_id) AS event_id, parked.log_id::text AS log_id, position, topic, key, cause,
     time_ms, state, ended, released_to, counted_to, events, requested, reason, ledger
 FROM tenants JOIN parked USING (tenant)
-WHERE lane = $1 AND state IN ('parked', 'releasing')
+WHERE lane = $1 AND follower = $2 AND state IN ('parked', 'releasing')
 ORDER BY tenant, position

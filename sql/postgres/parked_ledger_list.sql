@@ -1,6 +1,7 @@
--- For each log of a lane that ever parked something: its last transition, and how much is not over.
+-- Lists the logs of a lane that ever parked something of a follower, with the number of the last transition
+-- and of the scopes that are not over: lane, follower.
 SELECT tenant, parked.log_id::text AS log_id, max(ledger) AS ledger,
     count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS open
 FROM tenants JOIN parked USING (tenant)
-WHERE lane = $1
+WHERE lane = $1 AND follower = $2
 GROUP BY tenant, parked.log_id

@@ -1,4 +1,5 @@
--- What is to become of something that is parked, unless that was said already: what, why, whose.
+-- Requests that a parked scope is released or discarded, unless that was requested already: request,
+-- reason, tenant, follower, event.
 UPDATE parked
 SET requested = $1, reason = $2
-WHERE tenant = $3 AND event_id = $4::uuid AND state = 'parked' AND requested IS NULL
+WHERE tenant = $3 AND follower = $4 AND event_id = $5::uuid AND state = 'parked' AND requested IS NULL

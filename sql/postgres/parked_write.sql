@@ -1,10 +1,10 @@
--- What a lane's holder has parked, or how it goes on with it. What was asked for is done once the state
--- is another.
+-- What a lane's holder has parked, or how it goes on with it. What was asked for is done once the state is
+-- another.
 INSERT INTO parked
-    (tenant, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
+    (tenant, follower, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
     ledger)
-VALUES ($1, $2::uuid, $3::uuid, $4, $5, $6, $7, now_ms(), $8, $9, $10, $11, $12, $13)
-ON CONFLICT (tenant, event_id) DO UPDATE SET
+VALUES ($1, $2, $3::uuid, $4::uuid, $5, $6, $7, $8, now_ms(), $9, $10, $11, $12, $13, $14)
+ON CONFLICT (tenant, follower, event_id) DO UPDATE SET
     cause = excluded.cause,
     requested = CASE WHEN parked.state = excluded.state THEN parked.requested END,
     state = excluded.state,

@@ -22,3 +22,4 @@ SELECT
         WHERE heads.position > coalesce(cursors.position, 0)
     ) AS oldest_ms
 FROM parked
+WHERE follower = 'relay'

@@ -1,4 +1,5 @@
--- What is to become of something that is parked, unless that was said already: what, why, whose.
+-- Requests that a parked scope is released or discarded, unless that was requested already: request,
+-- reason, tenant, follower, event.
 UPDATE parked
 SET requested = ?, reason = ?
-WHERE tenant = ? AND event_id = ? AND state = 'parked' AND requested IS NULL
+WHERE tenant = ? AND follower = ? AND event_id = ? AND state = 'parked' AND requested IS NULL

@@ -1,10 +1,10 @@
--- What a lane's holder has parked, or how it goes on with it. What was asked for is done once the state
--- is another.
+-- What a lane's holder has parked, or how it goes on with it. What was asked for is done once the state is
+-- another.
 INSERT INTO parked
-    (tenant, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
+    (tenant, follower, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
     ledger)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (tenant, event_id) DO UPDATE SET
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant, follower, event_id) DO UPDATE SET
     cause = excluded.cause,
     requested = CASE WHEN parked.state = excluded.state THEN parked.requested END,
     state = excluded.state,

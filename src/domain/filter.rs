@@ -57,7 +57,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     made[name.len()]
 }
 
-/// Which events: each list that isn't empty must have one that fits; headers must all be equal.
+/// The events that are wanted: each list that isn't empty must have one that fits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Topics; none: any.
@@ -66,8 +66,6 @@ pub struct Filter {
     pub keys: Vec<Key>,
     /// Types, such as `UPDATE`; none: any.
     pub types: Vec<String>,
-    /// Names and values of record headers.
-    pub headers: Vec<(String, String)>,
 }
 
 impl Filter {
@@ -76,12 +74,6 @@ impl Filter {
         (self.keys.is_empty() || self.keys.contains(&event.key))
             && (self.types.is_empty() || self.types.iter().any(|t| t == event.event_type.as_str()))
             && (self.topics.is_empty() || self.topics.iter().any(|p| p.matches(&event.topic)))
-            && (self.headers.is_empty() || self.headers_match(event))
-    }
-
-    fn headers_match(&self, event: &Envelope) -> bool {
-        let headers = event.record_headers();
-        self.headers.iter().all(|(name, value)| headers.value(name) == Some(value.as_str()))
     }
 }
 

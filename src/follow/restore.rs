@@ -143,7 +143,7 @@ impl Evidence {
             Some(known) => has(store, tenant, &known.cursor).await?,
             None => checkpoint.is_none(),
         };
-        let mut parked = store.parked(tenant).await?;
+        let mut parked = store.parked(tenant, &Follower::relay()).await?;
         parked.retain(|parked| parked.log_id == *log_id);
         let proved = sink::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
         let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
@@ -227,7 +227,7 @@ async fn go_on(
     }
     let at = common.map_or(Position::START, |cursor| cursor.position);
     if let Some(common) = common {
-        let mut parked = store.parked(tenant).await?;
+        let mut parked = store.parked(tenant, &Follower::relay()).await?;
         // What goes along to the new log.
         parked.retain(|parked| parked.log_id == *log_id && parked.position <= at);
         for (follower, KnownCursor { cursor, proof }) in

@@ -11,6 +11,7 @@ use super::gateway::Shared;
 use super::problem::Problem;
 use super::{body, media_type, path};
 use crate::domain::event::EventId;
+use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
@@ -58,7 +59,7 @@ impl From<parked::Parked> for Parked {
 }
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let parked = gateway.deps.store.parked(context.tenant()).await?;
+    let parked = gateway.deps.store.parked(context.tenant(), &Follower::relay()).await?;
     Ok(HttpResponse::Ok().json(All { parked: parked.into_iter().map(Parked::from).collect() }))
 }
 

@@ -78,3 +78,12 @@ pub(super) fn nothing_there(what: &str, name: &str) -> Error {
          DB_…) and ENV"
     ))
 }
+
+/// Refuses tables of a layout that an earlier version made, and names their version.
+pub(super) fn made_before(what: &str, version: i64) -> Error {
+    Error::Refused(format!(
+        "{what} was made by an earlier version of event-gateway, whose tables (version {version}) \
+         this one does not read: go on with that version, or begin anew elsewhere (another \
+         STORE_URL, DB_DATABASE or ENV) and leave it as it is"
+    ))
+}

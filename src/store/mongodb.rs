@@ -25,6 +25,7 @@ mod resize;
 mod rows;
 mod tenants;
 mod transaction;
+mod transition;
 
 use ::mongodb::bson::doc;
 use ::mongodb::options::SessionOptions;

@@ -17,6 +17,7 @@ mod read;
 mod rows;
 mod tenants;
 mod transaction;
+mod transition;
 mod verify;
 
 use std::time::Duration;

@@ -20,6 +20,8 @@ mod place;
 mod read;
 mod rows;
 mod tenants;
+mod transition;
+mod versions;
 mod wal;
 
 use std::path::Path;

@@ -1,12 +1,18 @@
--- The store: one log per tenant, the cursors of who follows it, and the leases of the lanes.
--- Words are those of the code. Positions, times (epoch milliseconds), epochs and lanes are 64-bit
--- integers; ids are UUIDs; names compare by their bytes.
+-- The store: one log per tenant, the cursors of those who follow it, what is parked, and the leases of
+-- the lanes. Words are those of the code. Positions, lanes, terms and times (epoch milliseconds) are
+-- 64-bit integers; ids are UUIDs; names compare by their bytes.
 
 -- The store's clock. Of the moment, not of the transaction's begin.
 CREATE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
     'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
--- Who is enabled.
+-- Whether a lease or a replica has not run out. One that was given at a time that is yet to come was
+-- given by a clock that was fast; a second is forgiven, which a statement may have waited since it asked
+-- for the time.
+CREATE FUNCTION lasts(expires_ms bigint, ttl_ms bigint) RETURNS boolean LANGUAGE sql VOLATILE AS
+    'SELECT expires_ms > now_ms() AND expires_ms <= now_ms() + ttl_ms + 1000';
+
+-- The enabled tenants.
 CREATE TABLE tenants (
     tenant text COLLATE "C" NOT NULL PRIMARY KEY,
     log_id uuid   NOT NULL,
@@ -16,15 +22,15 @@ CREATE TABLE tenants (
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
 -- The end of each log: narrow, since every append writes it, with room beside each row for its
--- next versions. Only `lane` and `version_span` are indexed, and `version_span` rises once in 1,024 of the server's
--- transactions: all other updates stay on their page (HOT). See store/postgres/read.rs.
+-- next versions. Only `lane` and `version_span` are indexed, and `version_span` rises once in 1,024
+-- of the server's transactions: all other updates stay on their page (HOT). See store/postgres/read.rs.
 CREATE TABLE heads (
-    tenant   text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
-    lane     bigint NOT NULL,
-    position bigint NOT NULL,
-    time_ms  bigint NOT NULL,
-    version     bigint,
-    version_span     bigint GENERATED ALWAYS AS (version >> 10) STORED
+    tenant       text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
+    lane         bigint NOT NULL,
+    position     bigint NOT NULL,
+    time_ms      bigint NOT NULL,
+    version      bigint,
+    version_span bigint GENERATED ALWAYS AS (version >> 10) STORED
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 CREATE INDEX heads_version_span ON heads (lane, version_span);
@@ -33,16 +39,16 @@ CREATE INDEX heads_version_span ON heads (lane, version_span);
 -- at a cursor stays. What is appended goes to the right ends of each tenant's stretch of the indexes
 -- (of keys alone: anywhere). Vacuum comes every few per cent, not every fifth, of 10^8 rows.
 CREATE TABLE events (
-    tenant   text COLLATE "C" NOT NULL,
-    position bigint NOT NULL,
-    time_ms  bigint NOT NULL,
-    last_delete_all    bigint,
-    event_id uuid   NOT NULL,
-    topic    text COLLATE "C" NOT NULL,
-    key      text COLLATE "C" NOT NULL,
-    type     text COLLATE "C" NOT NULL,
-    headers  text   NOT NULL,
-    payload  bytea  NOT NULL,
+    tenant          text COLLATE "C" NOT NULL,
+    position        bigint NOT NULL,
+    time_ms         bigint NOT NULL,
+    last_delete_all bigint,
+    event_id        uuid   NOT NULL,
+    topic           text COLLATE "C" NOT NULL,
+    key             text COLLATE "C" NOT NULL,
+    type            text COLLATE "C" NOT NULL,
+    headers         text   NOT NULL,
+    payload         bytea  NOT NULL,
     PRIMARY KEY (tenant, position)
 ) WITH (
     autovacuum_vacuum_scale_factor = 0.02,
@@ -54,7 +60,17 @@ CREATE INDEX events_key ON events (tenant, key, position);
 
 CREATE INDEX events_time ON events (tenant, time_ms, position);
 
--- Which event ids were given, and for what content: also the only way to an event by its id.
+-- Payloads of more than 2 kB are compressed by lz4, where the server was built with it and is no older
+-- than version 14: the default (pglz) takes longer than all the rest of an insert.
+DO $$
+BEGIN
+    EXECUTE 'ALTER TABLE events ALTER COLUMN payload SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR syntax_error THEN
+    NULL;
+END
+$$;
+
+-- The event ids that were given, and for which content: also the only way to an event by its id.
 CREATE TABLE idempotency (
     tenant      text COLLATE "C" NOT NULL,
     event_id    uuid   NOT NULL,
@@ -76,22 +92,56 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 );
 
--- How far followers have come.
+-- How far followers have come, and the term of the lease under which that was written: a later holder's
+-- is higher.
 CREATE TABLE cursors (
     tenant   text COLLATE "C" NOT NULL,
     follower text COLLATE "C" NOT NULL,
+    term     bigint NOT NULL,
     log_id   uuid   NOT NULL,
     position bigint NOT NULL,
     event_id uuid   NOT NULL,
     PRIMARY KEY (tenant, follower)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
+-- The events that a follower's sink refuses: those of a key of a topic, or without a key of the whole
+-- topic. Named by the first of them. `ledger` is the number of the transition that was written last.
+CREATE TABLE parked (
+    tenant      text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    follower    text COLLATE "C" NOT NULL,
+    event_id    uuid   NOT NULL,
+    log_id      uuid   NOT NULL,
+    position    bigint NOT NULL,
+    topic       text COLLATE "C" NOT NULL,
+    key         text COLLATE "C",
+    cause       text   NOT NULL,
+    time_ms     bigint NOT NULL,
+    state       text COLLATE "C" NOT NULL,
+    ended       bigint,
+    released_to bigint NOT NULL,
+    counted_to  bigint NOT NULL,
+    events      bigint NOT NULL,
+    requested   text COLLATE "C",
+    reason      text,
+    ledger      bigint NOT NULL,
+    PRIMARY KEY (tenant, follower, event_id)
+);
+
 -- One row per lane, all made at once when the store is new: their number is the number of lanes.
 CREATE TABLE leases (
     lane       bigint NOT NULL PRIMARY KEY,
     holder     text,
     term       bigint NOT NULL,
-    expires_ms bigint NOT NULL
+    expires_ms bigint NOT NULL,
+    ttl_ms     bigint NOT NULL DEFAULT 5000
+) WITH (fillfactor = 50);
+
+-- The replicas that share the lanes. `instance` is the run of a replica.
+CREATE TABLE replicas (
+    replica    text COLLATE "C" NOT NULL PRIMARY KEY,
+    instance   text COLLATE "C" NOT NULL,
+    expires_ms bigint NOT NULL,
+    ttl_ms     bigint NOT NULL
 ) WITH (fillfactor = 50);
 
 -- One row that is written to learn whether the store takes writes.

@@ -1,8 +1,8 @@
--- The store: one log per tenant, the cursors of who follows it, and the leases of the lanes.
--- Words are those of the code. Positions, times (epoch milliseconds) and delete_alls are 64-bit integers;
--- event ids are 16 bytes; log ids are hyphenated text.
+-- The store: one log per tenant, the cursors of those who follow it, what is parked, and the leases of
+-- the lanes. Words are those of the code. Positions, terms and times (epoch milliseconds) are 64-bit
+-- integers; event ids are 16 bytes; log ids are hyphenated text.
 
--- Who is enabled.
+-- The enabled tenants.
 CREATE TABLE tenants (
     tenant TEXT NOT NULL PRIMARY KEY,
     log_id TEXT NOT NULL,
@@ -11,14 +11,14 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The end of each log: narrow, since every append writes it. A row is never removed: the versions of
--- a lane must never fall back.
+-- The end of each log: narrow, since every append writes it. A version rises above all of its lane
+-- with every append. A row is never removed: the versions of a lane must never fall back.
 CREATE TABLE heads (
     tenant   TEXT NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
     lane     INTEGER NOT NULL,
     position INTEGER NOT NULL,
     time_ms  INTEGER NOT NULL,
-    version     INTEGER NOT NULL
+    version  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX heads_version ON heads (lane, version);
@@ -26,16 +26,16 @@ CREATE INDEX heads_version ON heads (lane, version);
 -- The logs. With a rowid: rows of 2 kB stand one beside the other in the order of their commits,
 -- where a table without rowid would put most of each on overflow pages.
 CREATE TABLE events (
-    tenant   TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    event_id BLOB NOT NULL,
-    topic    TEXT NOT NULL,
-    key      TEXT NOT NULL,
-    type     TEXT NOT NULL,
-    time_ms  INTEGER NOT NULL,
-    last_delete_all    INTEGER,
-    headers  TEXT NOT NULL,
-    payload  BLOB NOT NULL,
+    tenant          TEXT NOT NULL,
+    position        INTEGER NOT NULL,
+    event_id        BLOB NOT NULL,
+    topic           TEXT NOT NULL,
+    key             TEXT NOT NULL,
+    type            TEXT NOT NULL,
+    time_ms         INTEGER NOT NULL,
+    last_delete_all INTEGER,
+    headers         TEXT NOT NULL,
+    payload         BLOB NOT NULL,
     PRIMARY KEY (tenant, position)
 ) STRICT;
 
@@ -43,7 +43,7 @@ CREATE INDEX events_key ON events (tenant, key, position);
 
 CREATE INDEX events_time ON events (tenant, time_ms, position);
 
--- Which event ids were given, and for what content: also the only way to an event by its id.
+-- The event ids that were given, and for which content: also the only way to an event by its id.
 CREATE TABLE idempotency (
     tenant      TEXT NOT NULL,
     event_id    BLOB NOT NULL,
@@ -61,26 +61,73 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 ) STRICT, WITHOUT ROWID;
 
--- How far followers have come.
+-- How far followers have come, and the term of the lease under which that was written: a later holder's
+-- is higher.
 CREATE TABLE cursors (
     tenant   TEXT NOT NULL,
     follower TEXT NOT NULL,
+    term     INTEGER NOT NULL,
     log_id   TEXT NOT NULL,
     position INTEGER NOT NULL,
     event_id BLOB NOT NULL,
     PRIMARY KEY (tenant, follower)
 ) STRICT, WITHOUT ROWID;
 
--- One row per lane, all made at once when the store is new: their number is the number of lanes.
+-- The events that a follower's sink refuses: those of a key of a topic, or without a key of the whole
+-- topic. Named by the first of them. `ledger` is the number of the transition that was written last.
+CREATE TABLE parked (
+    tenant      TEXT NOT NULL REFERENCES tenants (tenant),
+    follower    TEXT NOT NULL,
+    event_id    BLOB NOT NULL,
+    log_id      TEXT NOT NULL,
+    position    INTEGER NOT NULL,
+    topic       TEXT NOT NULL,
+    key         TEXT,
+    cause       TEXT NOT NULL,
+    time_ms     INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    ended       INTEGER,
+    released_to INTEGER NOT NULL,
+    counted_to  INTEGER NOT NULL,
+    events      INTEGER NOT NULL,
+    requested   TEXT,
+    reason      TEXT,
+    ledger      INTEGER NOT NULL,
+    PRIMARY KEY (tenant, follower, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- One row per lane, all made at once when the store is new: their number is the number of lanes. A
+-- lease that was given at a time that is yet to come has run out, so `ttl_ms` tells for how long it was
+-- given.
 CREATE TABLE leases (
     lane       INTEGER NOT NULL PRIMARY KEY,
     holder     TEXT,
     term       INTEGER NOT NULL,
-    expires_ms INTEGER NOT NULL
+    expires_ms INTEGER NOT NULL,
+    ttl_ms     INTEGER NOT NULL DEFAULT 5000
 ) STRICT, WITHOUT ROWID;
 
--- One row that is written to learn whether the store takes writes.
+-- The replicas that share the lanes. `instance` is the run of a replica.
+CREATE TABLE replicas (
+    replica    TEXT NOT NULL PRIMARY KEY,
+    instance   TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    ttl_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row that is written to learn whether the store takes writes, as large as the last one that failed.
 CREATE TABLE checks (
     one     INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
-    time_ms INTEGER NOT NULL
+    time_ms INTEGER NOT NULL,
+    room    BLOB
 ) STRICT, WITHOUT ROWID;
+
+-- Which WAL belongs to the file. The number rises before a WAL is copied into the file whole, and in
+-- the first write to the next one, which tells the number that the file had then: its base.
+CREATE TABLE wal_cycles (
+    one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL,
+    base   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO wal_cycles (one, number, base) VALUES (1, 0, 0);

@@ -112,7 +112,7 @@ impl SinkLane {
         if parked.is_empty() {
             return Ok(());
         }
-        match self.deps.store.park(lease, parked).await? {
+        match self.deps.store.park(lease, &self.follower, parked).await? {
             LeaseCheck::Held => Ok(()),
             LeaseCheck::Lost => Err(End::LeaseLost),
         }

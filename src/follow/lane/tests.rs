@@ -228,7 +228,7 @@ async fn a_third_source_is_refused_by_itself_and_the_relay_goes_on() {
     work.finish(&lease).await.unwrap();
     assert_eq!(*seen.seen.lock().unwrap(), ["refused", "refused", "refused", "committed"]);
     assert_eq!(sink.published(&third()), [1]);
-    assert_eq!(store.parked(&diku()).await.unwrap(), []);
+    assert_eq!(store.parked(&diku(), &Follower::relay()).await.unwrap(), []);
     let checkpoint = store.load(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!(checkpoint.unwrap().position.number(), 5);
 }

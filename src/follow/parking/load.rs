@@ -23,7 +23,7 @@ impl Parking {
         store: &dyn Store,
         logs: &Logs,
     ) -> Result<Vec<(TenantId, ParkingLost)>, Error> {
-        let (proved, written) = (sink::ledgers(&logs.known), ledgers(store, logs.lane).await?);
+        let (proved, written) = (sink::ledgers(&logs.known), ledgers(store, logs).await?);
         let mut all_lost = Vec::new();
         for (tenant, log) in logs.running() {
             let proved = proved.get(&log.log_id).copied().unwrap_or_default();
@@ -36,7 +36,7 @@ impl Parking {
                 // The rows that are over may be many, and prove nothing that the number does not.
                 ParkingLedger::closed(number, proved.number)
             } else {
-                let rows = parked_in(store, tenant, log.log_id).await?;
+                let rows = parked_in(store, &logs.follower, (tenant, log.log_id)).await?;
                 ParkingLedger::new(rows, &proved, &logs.known)
             };
             if let Err(lost) = ParkingLost::check(&ledger.ledger(), &proved) {

@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::follower::Follower;
 use crate::domain::headers::Headers;
-use crate::domain::lane::Lane;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::follow::lane_state::Logs;
 use crate::follow::page_scan;
 use crate::store::{Error, LogLedger, Scan, Slice, Store};
 
@@ -23,19 +24,19 @@ const ROWS_MAX: usize = 2_000;
 /// The store's ledger of each log of a lane that ever parked something.
 pub(super) async fn ledgers(
     store: &dyn Store,
-    lane: Lane,
+    logs: &Logs,
 ) -> Result<HashMap<LogId, LogLedger>, Error> {
-    let ledgers = store.parking_ledgers(lane).await?;
+    let ledgers = store.parking_ledgers(logs.lane, &logs.follower).await?;
     Ok(ledgers.into_iter().map(|ledger| (ledger.log_id, ledger)).collect())
 }
 
 /// Everything that one log ever parked.
 pub(super) async fn parked_in(
     store: &dyn Store,
-    tenant: &TenantId,
-    log_id: LogId,
+    follower: &Follower,
+    (tenant, log_id): (&TenantId, LogId),
 ) -> Result<Vec<Parked>, Error> {
-    let mut parked = store.parked(tenant).await?;
+    let mut parked = store.parked(tenant, follower).await?;
     parked.retain(|parked| parked.log_id == log_id);
     Ok(parked)
 }

@@ -6,6 +6,7 @@
 
 use super::Parking;
 use crate::domain::event::EventId;
+use crate::domain::follower::Follower;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -45,13 +46,14 @@ pub async fn request(
     if let Some(why) = health.cause_of(&Component::Log(tenant.clone())) {
         return Err(NotTaken::Stopped(why));
     }
-    let all = store.parked(tenant).await?;
+    let relay = Follower::relay();
+    let all = store.parked(tenant, &relay).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
     if request == Request::Release && wanted.waits_for_topic(all.iter()) {
         return Err(NotTaken::TopicParked(wanted.topic.clone()));
     }
-    let is_taken = store.request(tenant, id, request, reason).await?;
-    let now = store.parked(tenant).await?.into_iter().find(|parked| parked.event_id == id);
+    let is_taken = store.request(tenant, &relay, id, request, reason).await?;
+    let now = store.parked(tenant, &relay).await?.into_iter().find(|parked| parked.event_id == id);
     if !is_taken {
         return Err(NotTaken::NotParked(now.map_or(wanted.state, |parked| parked.state)));
     }
@@ -68,7 +70,7 @@ impl Parking {
         if !self.has_open() {
             return Ok(());
         }
-        for row in store.parked_lane(logs.lane).await? {
+        for row in store.parked_lane(logs.lane, &logs.follower).await? {
             let (Some(ledger), Some(log)) =
                 (self.ledgers.get_mut(&row.tenant), logs.get(&row.tenant))
             else {

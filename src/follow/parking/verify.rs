@@ -52,13 +52,13 @@ impl Parking {
         store: &dyn Store,
         logs: &Logs,
     ) -> Result<Vec<(TenantId, ParkingLost)>, Error> {
-        let written = ledgers(store, logs.lane).await?;
+        let written = ledgers(store, logs).await?;
         let mut all_lost = Vec::new();
         for (tenant, ledger) in &self.ledgers {
             let Some(log_id) = logs.get(tenant).map(|log| log.log_id) else { continue };
             let stored = match written.get(&log_id) {
                 Some(ledger) if ledger.open > 0 => {
-                    Ledger::of(&parked_in(store, tenant, log_id).await?)
+                    Ledger::of(&parked_in(store, &logs.follower, (tenant, log_id)).await?)
                 }
                 closed => Ledger::closed(closed.map_or(0, |ledger| ledger.number)),
             };

@@ -1,25 +1,28 @@
 //! The collections, named like the tables of the SQL stores, and their indexes.
 //!
 //! Made at start, by several replicas at once where it happens so; feeds every file of this
-//! adapter. Words are those of the code; positions and epochs are 64-bit integers, times are epoch
+//! adapter. Words are those of the code; positions and terms are 64-bit integers, times are epoch
 //! milliseconds, event ids are UUIDs of subtype 4, log ids are hyphenated text.
 //!
-//! | collection     | `_id`                | fields                                                       |
-//! |----------------|----------------------|--------------------------------------------------------------|
-//! | `tenants`      | tenant               | log_id, lane                                                 |
-//! | `heads`        | tenant               | log_id, lane, position, time_ms, mark                        |
-//! | `events`       | {tenant, position}   | event_id, topic, key, type, time_ms, epoch, headers, payload |
-//! | `idempotency`  | {tenant, event_id}   | position, time_ms, fingerprint                               |
-//! | `epochs`       | {tenant, topic}      | position                                                     |
-//! | `cursors`      | {tenant, follower}   | log_id, position, event_id, term                             |
-//! | `lanes`        | lane                 | tenants (how many are in the lane)                           |
-//! | `leases`       | lane                 | holder, term, expires, ttl_ms,                              |
-//! |                |                      | parkings (how many were written)                             |
-//! | `parked`       | {tenant, event_id}   | lane, log_id, position, topic, key, cause, time, state,      |
-//! |                |                      | ended, released_to, counted_to, events, requested, …        |
-//! | `replicas`     | replica              | instance, expires, ttl_ms                                    |
-//! | `transactions` | session              | begun, time, open                                            |
-//! | `checks`       | 1                    | time                                                         |
+//! | collection     | `_id`                        | fields                                             |
+//! |----------------|------------------------------|----------------------------------------------------|
+//! | `tenants`      | tenant                       | log_id, lane                                       |
+//! | `heads`        | tenant                       | log_id, lane, position, time_ms, version           |
+//! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,               |
+//! |                |                              | last_delete_all, headers, payload                  |
+//! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint                     |
+//! | `delete_alls`  | {tenant, topic}              | position                                           |
+//! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term                   |
+//! | `lanes`        | lane                         | tenants (how many are in the lane)                 |
+//! | `leases`       | lane                         | holder, term, expires, ttl_ms,                     |
+//! |                |                              | parkings (how many were written)                   |
+//! | `parked`       | {tenant, follower, event_id} | lane, log_id, position, topic, key, cause,         |
+//! |                |                              | time_ms, state, ended, released_to, counted_to,    |
+//! |                |                              | events, requested, reason, ledger                  |
+//! | `replicas`     | replica                      | instance, expires, ttl_ms                          |
+//! | `transactions` | session                      | begun, time, open                                  |
+//! | `checks`       | 1                            | time                                               |
+//! | `versions`     | 1                            | version (of all of this)                           |
 //!
 //! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
 //! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a
@@ -32,9 +35,14 @@ use ::mongodb::{Database, IndexModel};
 
 use super::error::{is_there, reading, writing};
 use super::open_transactions::OpenTransactions;
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use crate::store::Error;
-use crate::store::error::nothing_there;
+use crate::store::error::{made_before, nothing_there};
+
+/// The version of the collections and their fields.
+const VERSION: i64 = 1;
+/// A collection that databases have which were made before there were versions.
+const BEFORE_VERSIONS: &str = "epochs";
 
 /// All of them.
 pub(super) struct Collections {
@@ -50,6 +58,7 @@ pub(super) struct Collections {
     pub(super) replicas: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
+    versions: Rows,
 }
 
 impl Collections {
@@ -69,13 +78,26 @@ impl Collections {
             replicas: rows("replicas"),
             open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
+            versions: rows("versions"),
         }
     }
 
-    /// Refuses a database in which they were never made. (To look into one makes nothing.)
-    pub(super) async fn made(&self, database: &Database) -> Result<(), Error> {
+    /// Refuses a database of another version. Returns whether it is made.
+    async fn refuse_others(&self, database: &Database) -> Result<bool, Error> {
         let there = reading(database.list_collection_names()).await?;
-        match there.iter().any(|name| name == self.lanes.name()) {
+        if there.iter().any(|name| name == BEFORE_VERSIONS) {
+            return Err(made_before(&format!("the database `{}`", database.name()), 0));
+        }
+        let Some(row) = reading(self.versions.find_one(doc! { "_id": 1 })).await? else {
+            return Ok(false);
+        };
+        refuse_other(database, rows::number(&row, "version")?).map(|()| true)
+    }
+
+    /// Refuses a database in which they were never made, or by another version. (To look into one
+    /// makes nothing.)
+    pub(super) async fn made(&self, database: &Database) -> Result<(), Error> {
+        match self.refuse_others(database).await? {
             true => Ok(()),
             false => Err(nothing_there("database", database.name())),
         }
@@ -83,11 +105,11 @@ impl Collections {
 
     /// Makes those that are missing, and their indexes: a transaction makes none of them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
+        self.refuse_others(database).await?;
         let open_transactions = self.open_transactions.rows();
         for rows in [
             &self.idempotency,
             &self.delete_alls,
-            &self.cursors,
             &self.lanes,
             &self.leases,
             &self.replicas,
@@ -103,11 +125,15 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 4] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 5] = [
+            (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
             (
                 &self.parked,
-                &[("tenant", doc! { "_id.tenant": 1 }), ("lane", doc! { "lane": 1, "state": 1 })],
+                &[
+                    ("tenant", doc! { "_id.tenant": 1, "_id.follower": 1 }),
+                    ("lane", doc! { "lane": 1, "state": 1 }),
+                ],
             ),
             (&self.heads, &[("version", doc! { "lane": 1, "version": 1 })]),
             (
@@ -122,8 +148,22 @@ impl Collections {
             let models = indexes.iter().map(|(name, keys)| index(name, keys.clone()));
             writing(rows.create_indexes(models)).await?;
         }
+        // Last, so that who finds it finds all.
+        let ours = doc! { "$setOnInsert": { "version": VERSION } };
+        writing(self.versions.update_one(doc! { "_id": 1 }, ours).upsert(true)).await?;
         Ok(())
     }
+}
+
+fn refuse_other(database: &Database, version: i64) -> Result<(), Error> {
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "the database `{}` was made by another version (its collections are of version {version}, \
+         this one's of version {VERSION}): use the one that serves it",
+        database.name()
+    )))
 }
 
 fn index(name: &str, keys: Document) -> IndexModel {

@@ -1,18 +1,19 @@
-//! The port's `Cursors`: how far followers have come.
+//! The port's `Cursors`, as MongoDB does it.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's;
-//! feeds them when they go on, and everyone who asks what is published.
+//! Fed by lanes, which checkpoint what their sinks have committed; feeds lanes that take over, and
+//! everyone who asks what is published.
 
+use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 
 use super::bulk::{self, Upserted};
-use super::error::{reading, writing};
+use super::error::reading;
 use super::{Mongodb, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved};
+use crate::store::{Cursors, Error, Lease, LeaseCheck};
 
 #[async_trait]
 impl Cursors for Mongodb {
@@ -33,37 +34,6 @@ impl Cursors for Mongodb {
             Ok((tenant, rows::cursor(row)?))
         };
         found.iter().map(|row| cursor(row)).collect()
-    }
-
-    async fn advance(
-        &self,
-        tenant: &TenantId,
-        follower: &Follower,
-        seen: Option<&Cursor>,
-        to: &Cursor,
-    ) -> Result<Moved, Error> {
-        let (cursors, mut session) = (&self.collections.cursors, self.session().await?);
-        let id = doc! { "_id": id(tenant, follower) };
-        let stood = match seen {
-            None => {
-                let insert =
-                    cursors.find_one_and_update(id, doc! { "$setOnInsert": rows::stands(to) });
-                let Some(stood) = writing(insert.upsert(true).session(&mut session)).await? else {
-                    return Ok(Moved::Moved);
-                };
-                Some(stood)
-            }
-            Some(seen) => {
-                let mut stands = rows::stands(seen);
-                stands.extend(id.clone());
-                let advance = cursors.update_one(stands, doc! { "$set": rows::stands(to) });
-                if writing(advance.session(&mut session)).await?.matched_count == 1 {
-                    return Ok(Moved::Moved);
-                }
-                reading(cursors.find_one(id).session(&mut session)).await?
-            }
-        };
-        Ok(Moved::Stale(stood.map(|row| rows::cursor(&row)).transpose()?))
     }
 
     async fn checkpoint(
@@ -90,27 +60,41 @@ impl Cursors for Mongodb {
 }
 
 impl Mongodb {
-    /// The newest term of a checkpoint of a lane's tenants; 0 if there is none.
+    /// Returns the newest term of a checkpoint of a lane's tenants; 0 if there is none.
     pub(super) async fn newest_term(&self, lane: Lane) -> Result<u64, Error> {
-        let found = self.cursors_of(lane, &Follower::relay()).await?;
-        let terms = found.iter().map(|row| rows::number_if_any(row, "term"));
-        let terms = terms.collect::<Result<Vec<_>, _>>()?;
-        Ok(terms.into_iter().flatten().max().unwrap_or_default().unsigned_abs())
+        let mut session = self.session().await?;
+        let tenants = self.tenants_of(lane, &mut session).await?;
+        let tenants: Vec<_> = tenants.iter().map(TenantId::as_str).collect();
+        let newest = vec![
+            doc! { "$match": { "_id.tenant": { "$in": tenants } } },
+            doc! { "$group": { "_id": null, "term": { "$max": "$term" } } },
+        ];
+        let newest = bulk::aggregate(&self.collections.cursors, newest, &mut session).await?;
+        let newest = newest.first().map(|row| rows::number_if_any(row, "term")).transpose()?;
+        Ok(newest.flatten().unwrap_or_default().unsigned_abs())
     }
 
-    /// A follower's cursors in all logs of a lane, as rows.
+    /// Returns a follower's cursors in all logs of a lane, as rows.
     async fn cursors_of(
         &self,
         lane: Lane,
         follower: &Follower,
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut session = self.session().await?;
-        let ours = doc! { "lane": i32::from(lane.number()) };
-        let tenants = reading(bulk::find(&self.collections.tenants, ours, &mut session)).await?;
-        let tenants = tenants.iter().map(|row| rows::tenant(row)).collect::<Result<Vec<_>, _>>()?;
+        let tenants = self.tenants_of(lane, &mut session).await?;
         let ids: Vec<_> = tenants.iter().map(|tenant| id(tenant, follower)).collect();
         let ours = doc! { "_id": { "$in": ids } };
         reading(bulk::find(&self.collections.cursors, ours, &mut session)).await
+    }
+
+    async fn tenants_of(
+        &self,
+        lane: Lane,
+        session: &mut ClientSession,
+    ) -> Result<Vec<TenantId>, Error> {
+        let ours = doc! { "lane": i32::from(lane.number()) };
+        let tenants = reading(bulk::find(&self.collections.tenants, ours, session)).await?;
+        tenants.iter().map(|row| rows::tenant(row)).collect()
     }
 }
 

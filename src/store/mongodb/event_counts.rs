@@ -75,10 +75,14 @@ async fn oldest(
 }
 
 async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<ParkedCounts, Error> {
+    let relay = doc! { "_id.follower": "relay" };
     let group =
         doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
     let mut parked_counts = ParkedCounts::default();
-    for row in bulk::aggregate(parked, vec![doc! { "$group": group }], session).await? {
+    for row in
+        bulk::aggregate(parked, vec![doc! { "$match": relay }, doc! { "$group": group }], session)
+            .await?
+    {
         let count = |name| rows::number(&row, name).map(i64::unsigned_abs);
         match rows::text(&row, "_id")? {
             "parked" | "releasing" => {

@@ -1,4 +1,4 @@
-//! The port's `Parking`: what stays behind.
+//! The port's `Parking`, as MongoDB does it.
 //!
 //! Fed by lanes, under their leases, and by whoever wants something parked to be released or
 //! discarded; feeds lanes, and everyone who asks what is published.
@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::error::{reading, writing};
+use super::rows::Rows;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, cursors, event_counts, rows};
+use super::{Mongodb, bulk, cursors, event_counts, rows, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
@@ -18,13 +19,15 @@ use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::transition::Transition;
 use crate::store::error::TransactionError;
-use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, transitions};
+use crate::store::transitions::{self, LastNumbers};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
 
 #[async_trait]
 impl Parking for Mongodb {
-    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
-        self.find_parked(doc! { "_id.tenant": tenant.as_str() }).await
+    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        self.find_parked(of_log(tenant, follower)).await
     }
 
     /// By one command, which one server answers: a primary that was just elected may not show yet
@@ -34,9 +37,10 @@ impl Parking for Mongodb {
         tenant: &TenantId,
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
-        let its = doc! { "$match": { "_id.tenant": tenant.as_str() } };
+        let relay = Follower::relay();
+        let its = doc! { "$match": of_log(tenant, &relay) };
         let with = doc! { "coll": self.collections.parked.name(), "pipeline": [its] };
-        let of_relay = doc! { "_id": cursors::id(tenant, &Follower::relay()) };
+        let of_relay = doc! { "_id": cursors::id(tenant, &relay) };
         let pipeline = vec![doc! { "$match": of_relay }, doc! { "$unionWith": with }];
         let found =
             bulk::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?)
@@ -52,19 +56,24 @@ impl Parking for Mongodb {
         Ok((cursor, if cursor.is_some_and(|c| c.position >= from) { all } else { Vec::new() }))
     }
 
-    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
-        let open = doc! { "$in": ["parked", "releasing"] };
-        self.find_parked(doc! { "lane": i32::from(lane.number()), "state": open }).await
+    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        let mut ours = in_lane(lane, follower);
+        ours.insert("state", doc! { "$in": ["parked", "releasing"] });
+        self.find_parked(ours).await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
+    async fn parking_ledgers(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<LogLedger>, Error> {
         let mut session = self.snapshot().await?;
         let open = doc! { "$in": ["$state", ["parked", "releasing"]] };
         let last = vec![
-            doc! { "$match": { "lane": i32::from(lane.number()) } },
+            doc! { "$match": in_lane(lane, follower) },
             doc! { "$group": {
                 "_id": { "tenant": "$_id.tenant", "log_id": "$log_id" },
-                "ledger": { "$max": { "$ifNull": ["$ledger", 1_i64] } },
+                "ledger": { "$max": "$ledger" },
                 "open": { "$sum": { "$cond": [open, 1_i64, 0_i64] } },
             } },
         ];
@@ -79,21 +88,39 @@ impl Parking for Mongodb {
         last.collect()
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
-        let park = Park { collections: &self.collections, lease, parked };
+    async fn write_transitions(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        transitions: &[Transition],
+    ) -> Result<LeaseCheck, Error> {
+        let write = Write { collections: &self.collections, lease, follower, transitions };
+        transaction::commit(&self.collections.open_transactions, &write).await
+    }
+
+    async fn park(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        parked: &[Parked],
+    ) -> Result<LeaseCheck, Error> {
+        let park = Park { collections: &self.collections, lease, follower, parked };
         transaction::commit(&self.collections.open_transactions, &park).await
     }
 
     async fn request(
         &self,
         tenant: &TenantId,
+        follower: &Follower,
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let parked = doc! { "_id": id(tenant, event_id), "state": "parked", "requested": null };
-        let ask = doc! { "$set": { "requested": request.as_str(), "reason": reason } };
-        Ok(writing(self.collections.parked.update_one(parked, ask)).await?.matched_count == 1)
+        let id = transition::id(tenant, follower, event_id);
+        let parked = doc! { "_id": id, "state": "parked", "requested": null };
+        let requested = doc! { "$set": { "requested": request.as_str(), "reason": reason } };
+        let request = self.collections.parked.update_one(parked, requested);
+        Ok(writing(request).await?.matched_count == 1)
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {
@@ -113,9 +140,39 @@ impl Mongodb {
     }
 }
 
+/// Transitions that a lane makes.
+struct Write<'a> {
+    collections: &'a Collections,
+    lease: &'a Lease,
+    follower: &'a Follower,
+    transitions: &'a [Transition],
+}
+
+#[async_trait]
+impl TransactionBody for Write<'_> {
+    type Done = LeaseCheck;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<LeaseCheck, TransactionError> {
+        let Self { collections, lease, follower, transitions } = self;
+        if is_lost(collections, lease, transaction).await? {
+            return Ok(LeaseCheck::Lost);
+        }
+        let numbers = transitions::last(transitions);
+        check_numbers(&collections.parked, follower, numbers, transaction).await?;
+        for each in *transitions {
+            let changed =
+                transition::write(collections, lease, follower, each, transaction).await?;
+            transitions::ensure_one(each, changed)?;
+        }
+        Ok(LeaseCheck::Held)
+    }
+}
+
+/// Rows as a lane has them.
 struct Park<'a> {
     collections: &'a Collections,
     lease: &'a Lease,
+    follower: &'a Follower,
     parked: &'a [Parked],
 }
 
@@ -124,35 +181,61 @@ impl TransactionBody for Park<'_> {
     type Done = LeaseCheck;
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<LeaseCheck, TransactionError> {
-        let Collections { leases, parked: rows, .. } = self.collections;
-        let lane = i32::from(self.lease.lane.number());
-        let term = self.lease.term.cast_signed();
-        // Written, so that of this and a taking of the lane one loses.
-        let held = doc! { "_id": lane, "term": term, "holder": { "$ne": null } };
-        let held = leases.update_one(held, doc! { "$inc": { "parkings": 1_i64 } });
-        if held.session(&mut *transaction).await?.matched_count == 0 {
+        let Self { collections, lease, follower, parked } = self;
+        if is_lost(collections, lease, transaction).await? {
             return Ok(LeaseCheck::Lost);
         }
-        for ((tenant, log_id), number) in transitions::last(self.parked) {
-            let its = doc! { "_id.tenant": tenant.as_str(), "log_id": log_id.to_string() };
-            let newest =
-                rows.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *transaction).await?;
-            let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
-            transitions::follows(&tenant, stored, number)?;
-        }
-        for parked in self.parked {
-            let whose = doc! { "_id": id(&parked.tenant, parked.event_id) };
-            rows.update_one(whose, write(parked, lane))
-                .upsert(true)
-                .session(&mut *transaction)
-                .await?;
+        let numbers = transitions::last_of_rows(parked);
+        check_numbers(&collections.parked, follower, numbers, transaction).await?;
+        let lane = i32::from(lease.lane.number());
+        for parked in *parked {
+            let id = transition::id(&parked.tenant, follower, parked.event_id);
+            let write = collections.parked.update_one(doc! { "_id": id }, write(parked, lane));
+            write.upsert(true).session(&mut *transaction).await?;
         }
         Ok(LeaseCheck::Held)
     }
 }
 
-fn id(tenant: &TenantId, event_id: EventId) -> Document {
-    doc! { "tenant": tenant.as_str(), "event_id": rows::uuid(event_id) }
+/// Whether the lane was taken since, or released. The lease is written, so that of this and a taking of
+/// the lane one loses.
+async fn is_lost(
+    collections: &Collections,
+    lease: &Lease,
+    transaction: &mut Transaction<'_>,
+) -> Result<bool, TransactionError> {
+    let (lane, term) = (i32::from(lease.lane.number()), lease.term.cast_signed());
+    let held = doc! { "_id": lane, "term": term, "holder": { "$ne": null } };
+    let held = collections.leases.update_one(held, doc! { "$inc": { "parkings": 1_i64 } });
+    Ok(held.session(&mut *transaction).await?.matched_count == 0)
+}
+
+/// Refuses what is not written upon the transition before it.
+async fn check_numbers(
+    parked: &Rows,
+    follower: &Follower,
+    numbers: LastNumbers,
+    transaction: &mut Transaction<'_>,
+) -> Result<(), TransactionError> {
+    for ((tenant, log_id), number) in numbers {
+        let mut its = of_log(&tenant, follower);
+        its.insert("log_id", log_id.to_string());
+        let newest =
+            parked.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *transaction).await?;
+        let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
+        transitions::follows(&tenant, stored, number)?;
+    }
+    Ok(())
+}
+
+/// The rows of a follower in a tenant's logs.
+fn of_log(tenant: &TenantId, follower: &Follower) -> Document {
+    doc! { "_id.tenant": tenant.as_str(), "_id.follower": follower.as_str() }
+}
+
+/// The rows of a follower in the logs of a lane.
+fn in_lane(lane: Lane, follower: &Follower) -> Document {
+    doc! { "lane": i32::from(lane.number()), "_id.follower": follower.as_str() }
 }
 
 /// What was asked for is done once the state is another.
@@ -166,7 +249,7 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
         "topic": { "$literal": parked.topic.as_str() },
         "key": { "$literal": parked.key.as_ref().map(Key::as_str) },
         "cause": { "$literal": parked.cause.as_str() },
-        "time": { "$ifNull": ["$time", "$$NOW"] },
+        "time_ms": { "$ifNull": ["$time_ms", { "$toLong": "$$NOW" }] },
         "requested": { "$cond": [same, { "$ifNull": ["$requested", null] }, null] },
         "state": state,
         "ended": parked.state.ended().map(Position::as_column),
@@ -177,9 +260,9 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
     } }]
 }
 
-/// The field `ledger`, which rows that were written before it came up lack.
+/// The field `ledger`: the number of a transition.
 fn ledger(row: &RawDocument) -> Result<u64, Error> {
-    Ok(rows::number_if_any(row, "ledger")?.unwrap_or(1).unsigned_abs())
+    Ok(rows::number(row, "ledger")?.unsigned_abs())
 }
 
 fn parked(row: &RawDocument) -> Result<Parked, Error> {
@@ -200,7 +283,7 @@ fn parked(row: &RawDocument) -> Result<Parked, Error> {
         topic: rows::noun(row, "topic", Topic::parse)?,
         key: key.map_err(|e| Error::Corrupt(format!("field key: {e}")))?,
         cause: rows::text(row, "cause")?.to_owned(),
-        time: rows::date(row, "time")?,
+        time: rows::time(row)?,
         state: State::from_columns(rows::text(row, "state")?, ended)
             .ok_or_else(|| corrupt("state"))?,
         released_to: Position::from_column(rows::number(row, "released_to")?),

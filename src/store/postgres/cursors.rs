@@ -1,7 +1,7 @@
-//! The port's `Cursors`: how far followers have come.
+//! The port's `Cursors`, as PostgreSQL does it.
 //!
-//! Fed by the sinks that keep their cursor in the store, and by lanes that write down Kafka's;
-//! feeds them when they go on, and everyone who asks what is published.
+//! Fed by lanes, which checkpoint what their sinks have committed; feeds lanes that take over, and
+//! everyone who asks what is published.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::rows::Statement;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, LeaseCheck, Moved, sql};
+use crate::store::{Cursors, Error, Lease, LeaseCheck, sql};
 
 #[async_trait]
 impl Cursors for Postgres {
@@ -31,29 +31,6 @@ impl Cursors for Postgres {
             .bind(follower.to_string());
         let found = self.sessions.acquire().await?.find_all(find).await?;
         found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
-    }
-
-    async fn advance(
-        &self,
-        tenant: &TenantId,
-        follower: &Follower,
-        seen: Option<&Cursor>,
-        to: &Cursor,
-    ) -> Result<Moved, Error> {
-        let advance = match seen {
-            None => {
-                stands(whose(sqlx::query(sql!("postgres/cursor_insert.sql")), tenant, follower), to)
-            }
-            Some(seen) => {
-                let advance =
-                    whose(sqlx::query(sql!("postgres/cursor_advance.sql")), tenant, follower);
-                stands(stands(advance, to), seen)
-            }
-        };
-        match self.sessions.acquire().await?.write(advance).await? {
-            1 => Ok(Moved::Moved),
-            _ => Ok(Moved::Stale(self.load(tenant, follower).await?)),
-        }
     }
 
     async fn checkpoint(
@@ -76,13 +53,7 @@ impl Cursors for Postgres {
     }
 }
 
-/// Binds whose cursor it is.
+/// Binds the tenant and the follower.
 pub(super) fn whose(statement: Statement, tenant: &TenantId, follower: &Follower) -> Statement {
     statement.bind(tenant.to_string()).bind(follower.to_string())
-}
-
-/// Binds where a cursor stands.
-fn stands(statement: Statement, cursor: &Cursor) -> Statement {
-    let Cursor { log_id, position, event_id } = cursor;
-    statement.bind(log_id.to_string()).bind(position.as_column()).bind(event_id.to_string())
 }

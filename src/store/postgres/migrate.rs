@@ -5,11 +5,11 @@
 //! no store is opened whose commits may be lost, and who comes beside makes nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::time::timeout;
 
@@ -17,7 +17,7 @@ use super::error::{refusal, store_error};
 use super::options::{self, Durable};
 use super::verify::{refuse_swapping, verify};
 use super::{Config, Server};
-use crate::store::error::nothing_there;
+use crate::store::error::{made_before, nothing_there};
 use crate::store::{Access, Error};
 
 static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
@@ -54,6 +54,10 @@ async fn prepare(
 ) -> Result<Durable, Error> {
     let durable = verify(&mut connection, &options::of_migration(config)).await?;
     let schema = &config.schema;
+    let applied = applied(&mut connection, schema).await?;
+    if let Some(version) = earlier(applied.as_ref()) {
+        return Err(made_before(&format!("the schema `{schema}`"), version));
+    }
     match access {
         Access::Serve => {
             let migrator = migrator(&mut connection, schema).await?;
@@ -62,29 +66,37 @@ async fn prepare(
                 .await
                 .map_err(|e| failed(schema, e))?;
         }
-        Access::Attach | Access::Alone => made(&mut connection, schema).await?,
+        Access::Attach | Access::Alone => made(applied.as_ref(), schema)?,
     }
     connection.close().await.map_err(store_error)?;
     Ok(durable)
 }
 
-/// Refuses a schema that this version did not make, and makes nothing.
-async fn made(connection: &mut PgConnection, schema: &str) -> Result<(), Error> {
+/// The versions that made a schema, each with the checksum of its text.
+type Applied = BTreeMap<i64, Vec<u8>>;
+
+/// Returns what made a schema; `None` if nothing did.
+async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Applied>, Error> {
     let find = sqlx::query(sql!("postgres/migration_find.sql")).bind(schema);
     if find.fetch_optional(&mut *connection).await.map_err(store_error)?.is_none() {
-        return Err(nothing_there("schema", schema));
+        return Ok(None);
     }
-    let applied = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
-    let applied = applied
-        .map_err(store_error)?
-        .iter()
-        .map(|row| row.try_get("version"))
-        .collect::<Result<_, _>>();
-    let (applied, ours): (BTreeSet<i64>, BTreeSet<i64>) = (
-        applied.map_err(store_error)?,
-        MIGRATOR.iter().map(|migration| migration.version).collect(),
-    );
-    if applied != ours {
+    let list = sqlx::query(sql!("postgres/migration_list.sql")).fetch_all(connection).await;
+    let version = |row: &PgRow| Ok((row.try_get("version")?, row.try_get("checksum")?));
+    list.and_then(|rows| rows.iter().map(version).collect()).map(Some).map_err(store_error)
+}
+
+/// Returns the version of a schema that was made before its layout was counted anew.
+fn earlier(applied: Option<&Applied>) -> Option<i64> {
+    let (first, applied) = (MIGRATOR.iter().next()?, applied?);
+    let checksum = applied.get(&first.version)?;
+    if checksum[..] == first.checksum[..] { None } else { applied.keys().max().copied() }
+}
+
+/// Refuses a schema that this version did not make, and makes nothing.
+fn made(applied: Option<&Applied>, schema: &str) -> Result<(), Error> {
+    let applied = applied.ok_or_else(|| nothing_there("schema", schema))?;
+    if !applied.keys().copied().eq(MIGRATOR.iter().map(|migration| migration.version)) {
         let why = format!(
             "the schema `{schema}` was made by another version: use the one that serves it"
         );

@@ -1,4 +1,4 @@
-//! The port's `Parking`: what stays behind.
+//! The port's `Parking`, as PostgreSQL does it.
 //!
 //! Fed by lanes, under their leases, and by whoever wants something parked to be released or
 //! discarded; feeds lanes, and everyone who asks what is published.
@@ -6,7 +6,8 @@
 use async_trait::async_trait;
 
 use super::rows::Statement;
-use super::{Postgres, cursors};
+use super::transaction::Transaction;
+use super::{Postgres, cursors, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
@@ -15,13 +16,15 @@ use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::transition::Transition;
 use crate::store::sql::{self, Columns};
-use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, transitions};
+use crate::store::transitions::{self, LastNumbers};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
 
 #[async_trait]
 impl Parking for Postgres {
-    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
-        let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
+    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        let find = cursors::whose(sqlx::query(sql!("postgres/parked_find.sql")), tenant, follower);
         self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
@@ -31,51 +34,67 @@ impl Parking for Postgres {
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error> {
         let mut session = self.sessions.begin_read().await?;
-        let find = cursors::whose(
-            sqlx::query(sql!("postgres/cursor_find.sql")),
-            tenant,
-            &Follower::relay(),
-        );
+        let of_relay = |sql| cursors::whose(sqlx::query(sql), tenant, &Follower::relay());
+        let find = of_relay(sql!("postgres/cursor_find.sql"));
         let cursor = session.find(find).await?.first().map(sql::cursor).transpose()?;
         let mut parked = Vec::new();
         if cursor.is_some_and(|cursor| cursor.position >= from) {
-            let find = sqlx::query(sql!("postgres/parked_find.sql")).bind(tenant.to_string());
+            let find = of_relay(sql!("postgres/parked_find.sql"));
             parked = session.find(find).await?.iter().map(sql::parked).collect::<Result<_, _>>()?;
         }
         session.rollback().await?;
         Ok((cursor, parked))
     }
 
-    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
-        let find =
-            sqlx::query(sql!("postgres/parked_find_lane.sql")).bind(i64::from(lane.number()));
+    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        let find = in_lane(sql!("postgres/parked_find_lane.sql"), lane, follower);
         self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
-        let list =
-            sqlx::query(sql!("postgres/parked_ledger_list.sql")).bind(i64::from(lane.number()));
+    async fn parking_ledgers(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<LogLedger>, Error> {
+        let list = in_lane(sql!("postgres/parked_ledger_list.sql"), lane, follower);
         self.sessions.acquire().await?.find_all(list).await?.iter().map(sql::ledger).collect()
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
+    async fn write_transitions(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        transitions: &[Transition],
+    ) -> Result<LeaseCheck, Error> {
         let mut session = self.sessions.begin().await?;
-        let held =
-            sqlx::query(sql!("postgres/lease_find.sql")).bind(i64::from(lease.lane.number()));
-        if session.find(held.bind(lease.term.cast_signed())).await?.is_empty() {
+        if is_lost(&mut session, lease).await? {
             session.rollback().await?;
             return Ok(LeaseCheck::Lost);
         }
-        for ((tenant, log_id), number) in transitions::last(parked) {
-            let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
-            let found =
-                session.find(find.bind(tenant.to_string()).bind(log_id.to_string())).await?;
-            transitions::follows(&tenant, found.first().map_or(Ok(0), sql::transition)?, number)?;
+        check_numbers(&mut session, follower, transitions::last(transitions)).await?;
+        for transition in transitions {
+            let changed = session.change(transition::statement(follower, transition)).await?;
+            transitions::ensure_one(transition, changed)?;
         }
+        session.commit().await?;
+        Ok(LeaseCheck::Held)
+    }
+
+    async fn park(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        parked: &[Parked],
+    ) -> Result<LeaseCheck, Error> {
+        let mut session = self.sessions.begin().await?;
+        if is_lost(&mut session, lease).await? {
+            session.rollback().await?;
+            return Ok(LeaseCheck::Lost);
+        }
+        check_numbers(&mut session, follower, transitions::last_of_rows(parked)).await?;
         for parked in parked {
-            session
-                .insert(columns(sqlx::query(sql!("postgres/parked_write.sql")), parked), 1)
-                .await?;
+            let write = sqlx::query(sql!("postgres/parked_write.sql"));
+            session.insert(columns(write, follower, parked), 1).await?;
         }
         session.commit().await?;
         Ok(LeaseCheck::Held)
@@ -84,14 +103,15 @@ impl Parking for Postgres {
     async fn request(
         &self,
         tenant: &TenantId,
+        follower: &Follower,
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let ask = sqlx::query(sql!("postgres/parked_request.sql"));
-        let ask = ask.bind(request.as_str()).bind(reason.map(str::to_owned));
-        let ask = ask.bind(tenant.to_string()).bind(event_id.to_string());
-        Ok(self.sessions.acquire().await?.write(ask).await? == 1)
+        let statement = sqlx::query(sql!("postgres/parked_request.sql"));
+        let statement = statement.bind(request.as_str()).bind(reason.map(str::to_owned));
+        let statement = cursors::whose(statement, tenant, follower).bind(event_id.to_string());
+        Ok(self.sessions.acquire().await?.write(statement).await? == 1)
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {
@@ -101,14 +121,41 @@ impl Parking for Postgres {
             .await?
             .find_one(sqlx::query(sql!("postgres/event_count.sql")))
             .await?;
-        let row = row.ok_or_else(|| Error::Corrupt("the event counts tells nothing".to_owned()))?;
+        let row = row.ok_or_else(|| Error::Corrupt("the event counts tell nothing".to_owned()))?;
         sql::event_counts(&row, Time::from_ms(row.integer("now_ms")?))
     }
 }
 
-fn columns(statement: Statement, parked: &Parked) -> Statement {
-    statement
-        .bind(parked.tenant.to_string())
+/// Binds the lane and the follower.
+fn in_lane(sql: &'static str, lane: Lane, follower: &Follower) -> Statement {
+    sqlx::query(sql).bind(i64::from(lane.number())).bind(follower.to_string())
+}
+
+/// Whether the lane was taken since, or released. If not, nobody takes it before this transaction ends.
+async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error> {
+    let held = sqlx::query(sql!("postgres/lease_find.sql"))
+        .bind(i64::from(lease.lane.number()))
+        .bind(lease.term.cast_signed());
+    Ok(session.find(held).await?.is_empty())
+}
+
+/// Refuses what is not written upon the transition before it.
+async fn check_numbers(
+    session: &mut Transaction,
+    follower: &Follower,
+    numbers: LastNumbers,
+) -> Result<(), Error> {
+    for ((tenant, log_id), number) in numbers {
+        let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
+        let find = cursors::whose(find, &tenant, follower).bind(log_id.to_string());
+        let stored = session.find(find).await?.first().map_or(Ok(0), sql::transition)?;
+        transitions::follows(&tenant, stored, number)?;
+    }
+    Ok(())
+}
+
+fn columns(statement: Statement, follower: &Follower, parked: &Parked) -> Statement {
+    cursors::whose(statement, &parked.tenant, follower)
         .bind(parked.event_id.to_string())
         .bind(parked.log_id.to_string())
         .bind(parked.position.as_column())

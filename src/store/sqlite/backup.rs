@@ -15,10 +15,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::store_error;
 use super::files::{
-    LOCKED_FOR, connect, folder_of, is_there, lock_folder, migrated, not_ours, of_file,
-    refuse_other, refused,
+    LOCKED_FOR, connect, folder_of, is_there, lock_folder, of_file, refuse_other, refused,
 };
-use super::{connections, place, wal};
+use super::{connections, place, versions, wal};
 use crate::store::Error;
 
 /// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running
@@ -111,7 +110,7 @@ fn same(one: &Path, other: &Path) -> bool {
     file(one).is_some_and(|one| file(other) == Some(one))
 }
 
-/// Whether a file is a database of ours, of this version or an older one, and has no flaw. An error
+/// Whether a file is a database of ours, of this version, and has no flaw. An error
 /// tells it by the name `told`.
 fn whole(path: &Path, told: &Path) -> Result<(), Error> {
     flawless(path, told).map_err(|error| match error {
@@ -127,7 +126,7 @@ fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection =
         Connection::open_with_flags(wal::uri(path, "immutable=1"), flags).map_err(store_error)?;
-    migrated(told, &connection)?;
+    versions::check(told, &connection)?;
     match wal::flaws(&connection)?.as_slice() {
         [] => Ok(()),
         flaws => Err(Error::Corrupt(flaws.join("; "))),
@@ -138,7 +137,7 @@ fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
 fn refuse_unfit(path: &Path, from: &Path) -> Result<(), Error> {
     refuse_other(from)?;
     if fs::metadata(from).is_ok_and(|file| file.len() == 0) {
-        return Err(Error::Refused(not_ours(from)));
+        return Err(Error::Refused(versions::not_ours(from)));
     }
     if same(path, from) {
         return Err(Error::Refused(format!("`{}` is the database itself", from.display())));

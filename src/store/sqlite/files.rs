@@ -4,7 +4,6 @@
 //! `serve` has a folder, and a database whatever folders lead to it; no connection writes whose
 //! commits aren't durable, and none reads a WAL that belongs to another database.
 
-use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -15,25 +14,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::connections::{Kept, Locks, Readers, WAIT_MAX, Writer};
 use super::error::store_error;
 use super::place::Place;
 use super::rows;
+use super::versions;
 use super::wal::{self, Cycle, OnClose};
-use crate::store::sql::Columns;
 use crate::store::{Access, Error};
 
-const VERSIONS: &[M] = &[
-    M::up(sql!("sqlite/migrations/0001_store.sql")),
-    M::up(sql!("sqlite/migrations/0002_replicas.sql")),
-    M::up(sql!("sqlite/migrations/0003_parked.sql")),
-    M::up(sql!("sqlite/migrations/0004_ledgers.sql")),
-    M::up(sql!("sqlite/migrations/0005_wal_cycles.sql")),
-    M::up(sql!("sqlite/migrations/0006_lease_ttl.sql")),
-];
-static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 const LOCK: &str = "event-gateway.lock";
 /// The first bytes of each database. Source: sqlite.org/fileformat2.html
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -97,7 +86,7 @@ pub(super) fn refuse_other(path: &Path) -> Result<(), Error> {
     if head.is_empty() || head == MAGIC {
         return Ok(());
     }
-    Err(Error::Corrupt(not_ours(path)))
+    Err(Error::Corrupt(versions::not_ours(path)))
 }
 
 /// Names the file, and the remedy if there is one.
@@ -130,30 +119,14 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     let locks = Arc::new(vec![folder, lock_database(path)?]);
     let mut writer =
         connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    refuse_uncounted(path, &writer)?;
+    versions::refuse_unknown(path, &writer)?;
     writer.pragma_update(None, "page_size", PAGE_BYTES).map_err(store_error)?;
     writer.pragma_update(None, "journal_mode", "wal").map_err(store_error)?;
     durable(&writer)?;
-    MIGRATIONS.to_latest(&mut writer).map_err(|e| migration(path, e))?;
+    versions::make(path, &mut writer)?;
     rows::change(&writer, sql!("sqlite/lease_clear.sql"), [])?;
     rows::change(&writer, sql!("sqlite/replica_clear.sql"), [])?;
     Ok((locks, writer))
-}
-
-/// Refuses a database that has tables, but not by our migrations: another program's, or an early
-/// one.
-fn refuse_uncounted(path: &Path, writer: &Connection) -> Result<(), Error> {
-    if MIGRATIONS.current_version(writer).map_err(|e| migration(path, e))? != SchemaVersion::NoneSet
-    {
-        return Ok(());
-    }
-    if writer.table_exists(None, "tenants").map_err(store_error)? {
-        return Err(uncounted(path));
-    }
-    match rows::get(writer, sql!("sqlite/table_count.sql"), [], |row| row.integer("tables"))? {
-        0 => Ok(()),
-        _ => Err(Error::Refused(not_ours(path))),
-    }
 }
 
 /// Opens what a `serve` of this version has made.
@@ -165,9 +138,7 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     }
     let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     durable(&writer)?;
-    if MIGRATIONS.pending_migrations(&writer).map_err(|e| migration(path, e))? != 0 {
-        return Err(another_version(path, "use the version of event-gateway that serves it"));
-    }
+    versions::refuse_other(path, &writer)?;
     Ok(writer)
 }
 
@@ -269,35 +240,4 @@ fn lock(path: &Path, patience: Duration, taken: impl FnOnce() -> String) -> Resu
 
 pub(super) fn refused(what: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::Refused(format!("failed to {what} `{}`: {error}", path.display()))
-}
-
-fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
-    match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => store_error(err),
-        error => another_version(path, error),
-    }
-}
-
-fn uncounted(path: &Path) -> Error {
-    another_version(path, "its tables are not counted by `user_version`")
-}
-
-/// Refuses a file that is no database of ours, or of a version that is newer than this one.
-pub(super) fn migrated(path: &Path, connection: &Connection) -> Result<(), Error> {
-    if !connection.table_exists(None, "tenants").map_err(store_error)? {
-        return Err(Error::Refused(not_ours(path)));
-    }
-    match MIGRATIONS.current_version(connection).map_err(|e| migration(path, e))? {
-        SchemaVersion::Inside(_) => Ok(()),
-        SchemaVersion::NoneSet => Err(uncounted(path)),
-        SchemaVersion::Outside(_) => Err(another_version(path, "it is newer than this one")),
-    }
-}
-
-pub(super) fn not_ours(path: &Path) -> String {
-    format!("`{}` is no database of event-gateway", path.display())
-}
-
-fn another_version(path: &Path, why: impl Display) -> Error {
-    Error::Refused(format!("`{}` was made by another version: {why}", path.display()))
 }

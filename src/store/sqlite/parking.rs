@@ -1,4 +1,4 @@
-//! The port's `Parking`: what stays behind.
+//! The port's `Parking`, as SQLite does it.
 //!
 //! Fed by lanes, under their leases, and by whoever wants something parked to be released or
 //! discarded; feeds lanes, and everyone who asks what is published.
@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, cursors, rows};
+use super::{Sqlite, cursors, rows, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
@@ -14,19 +14,15 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, sql, transitions};
+use crate::domain::transition::Transition;
+use crate::store::transitions::{self, LastNumbers};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, sql};
 
 #[async_trait]
 impl Parking for Sqlite {
-    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read(move |reading| {
-                rows::find(reading, sql!("sqlite/parked_find.sql"), [tenant.as_str()], |r| {
-                    sql::parked(r)
-                })
-            })
-            .await
+    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        let (tenant, follower) = (tenant.clone(), follower.clone());
+        self.readers.read(move |reading| find(reading, &tenant, &follower)).await
     }
 
     async fn relayed(
@@ -37,52 +33,80 @@ impl Parking for Sqlite {
         let tenant = tenant.clone();
         self.readers
             .read(move |reading| {
-                let cursor = cursors::find(reading, &tenant, &Follower::relay())?;
+                let relay = Follower::relay();
+                let cursor = cursors::find(reading, &tenant, &relay)?;
                 if cursor.is_none_or(|cursor| cursor.position < from) {
                     return Ok((cursor, Vec::new()));
                 }
-                let find = sql!("sqlite/parked_find.sql");
-                Ok((cursor, rows::find(reading, find, [tenant.as_str()], |r| sql::parked(r))?))
+                Ok((cursor, find(reading, &tenant, &relay)?))
             })
             .await
     }
 
-    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
+    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        let follower = follower.clone();
         self.readers
             .read(move |reading| {
-                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), [lane.number()], |r| {
-                    sql::parked(r)
-                })
+                let of = params![lane.number(), follower.as_str()];
+                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), of, |r| sql::parked(r))
             })
             .await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
+    async fn parking_ledgers(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<LogLedger>, Error> {
+        let follower = follower.clone();
         self.readers
             .read(move |reading| {
-                let list = sql!("sqlite/parked_ledger_list.sql");
-                rows::find(reading, list, [lane.number()], |row| sql::ledger(row))
+                let of = params![lane.number(), follower.as_str()];
+                rows::find(reading, sql!("sqlite/parked_ledger_list.sql"), of, |r| sql::ledger(r))
             })
             .await
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
-        let (Lease { lane, term }, parked, clock) = (*lease, parked.to_vec(), self.clock.clone());
+    async fn write_transitions(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        transitions: &[Transition],
+    ) -> Result<LeaseCheck, Error> {
+        let (lease, follower) = (*lease, follower.clone());
+        let (transitions, clock) = (transitions.to_vec(), self.clock.clone());
         self.writer
             .write(move |writing| {
-                let of = params![lane.number(), term.cast_signed()];
-                if rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none()
-                {
+                if is_lost(writing, &lease)? {
                     return Ok(LeaseCheck::Lost);
                 }
-                for ((tenant, log_id), number) in transitions::last(&parked) {
-                    let of = params![tenant.as_str(), log_id.to_string()];
-                    let find = sql!("sqlite/parked_ledger_find.sql");
-                    let stored = rows::get(writing, find, of, |row| sql::transition(row))?;
-                    transitions::follows(&tenant, stored, number)?;
-                }
+                check_numbers(writing, &follower, transitions::last(&transitions))?;
                 let now = clock.now().as_ms();
-                parked.iter().try_for_each(|parked| write(writing, parked, now))?;
+                for transition in &transitions {
+                    let changed = transition::write(writing, &follower, transition, now)?;
+                    transitions::ensure_one(transition, changed as u64)?;
+                }
+                Ok(LeaseCheck::Held)
+            })
+            .await
+    }
+
+    async fn park(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        parked: &[Parked],
+    ) -> Result<LeaseCheck, Error> {
+        let (lease, follower) = (*lease, follower.clone());
+        let (parked, clock) = (parked.to_vec(), self.clock.clone());
+        self.writer
+            .write(move |writing| {
+                if is_lost(writing, &lease)? {
+                    return Ok(LeaseCheck::Lost);
+                }
+                check_numbers(writing, &follower, transitions::last_of_rows(&parked))?;
+                let now = clock.now().as_ms();
+                parked.iter().try_for_each(|parked| write(writing, &follower, parked, now))?;
                 Ok(LeaseCheck::Held)
             })
             .await
@@ -91,15 +115,23 @@ impl Parking for Sqlite {
     async fn request(
         &self,
         tenant: &TenantId,
+        follower: &Follower,
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let (tenant, reason) = (tenant.clone(), reason.map(str::to_owned));
+        let (tenant, follower, reason) =
+            (tenant.clone(), follower.clone(), reason.map(str::to_owned));
         self.writer
             .write(move |writing| {
-                let ask = params![request.as_str(), reason, tenant.as_str(), event_id.as_bytes()];
-                Ok(rows::change(writing, sql!("sqlite/parked_request.sql"), ask)? == 1)
+                let request = params![
+                    request.as_str(),
+                    reason,
+                    tenant.as_str(),
+                    follower.as_str(),
+                    event_id.as_bytes(),
+                ];
+                Ok(rows::change(writing, sql!("sqlite/parked_request.sql"), request)? == 1)
             })
             .await
     }
@@ -116,9 +148,45 @@ impl Parking for Sqlite {
     }
 }
 
-fn write(writing: &Connection, parked: &Parked, now_ms: i64) -> Result<(), Error> {
+fn find(
+    reading: &Connection,
+    tenant: &TenantId,
+    follower: &Follower,
+) -> Result<Vec<Parked>, Error> {
+    let of = params![tenant.as_str(), follower.as_str()];
+    rows::find(reading, sql!("sqlite/parked_find.sql"), of, |row| sql::parked(row))
+}
+
+/// Whether the lane was taken since, or released.
+fn is_lost(writing: &Connection, lease: &Lease) -> Result<bool, Error> {
+    let of = params![lease.lane.number(), lease.term.cast_signed()];
+    Ok(rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none())
+}
+
+/// Refuses what is not written upon the transition before it.
+fn check_numbers(
+    writing: &Connection,
+    follower: &Follower,
+    numbers: LastNumbers,
+) -> Result<(), Error> {
+    for ((tenant, log_id), number) in numbers {
+        let of = params![tenant.as_str(), follower.as_str(), log_id.to_string()];
+        let find = sql!("sqlite/parked_ledger_find.sql");
+        let stored = rows::get(writing, find, of, |row| sql::transition(row))?;
+        transitions::follows(&tenant, stored, number)?;
+    }
+    Ok(())
+}
+
+fn write(
+    writing: &Connection,
+    follower: &Follower,
+    parked: &Parked,
+    now_ms: i64,
+) -> Result<(), Error> {
     let columns = params![
         parked.tenant.as_str(),
+        follower.as_str(),
         parked.event_id.as_bytes(),
         parked.log_id.to_string(),
         parked.position.as_column(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crash::until;
 use event_gateway::clock::Manual;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
 use event_gateway::health::Component;
@@ -57,7 +58,7 @@ async fn a_record_that_is_too_early_has_its_tenant_wait_and_nobody_else() {
     until("it is told that it goes on", async || harness.parts.health.troubles().is_empty()).await;
     followers.stop().await;
     harness.assert_same(&tenants).await;
-    assert_eq!(harness.store.parked(&tenants[0]).await.unwrap(), []);
+    assert_eq!(harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +124,7 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
     let of_key = draft(&tenants[0], LOAN, "k3", 13);
     harness.append(&tenants[0], vec![draft(&tenants[0], LOAN, "k9", 9), of_key]).await;
     harness.trouble(&format!("writes to {LOAN}")).await;
-    let parked = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+    let parked = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap().remove(0);
     assert_eq!(parked.events, 1, "what waits is not passed");
     harness.allow_all();
     harness.ask(&parked, event_gateway::domain::parked::Request::Release).await;

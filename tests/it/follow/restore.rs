@@ -60,7 +60,7 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     harness.refuse(ITEM, "k0");
     append(&harness, 6..20).await;
     harness.publish(&[diku()]).await;
-    assert_eq!(harness.store.parked(&diku()).await.unwrap().len(), 1);
+    assert_eq!(harness.store.parked(&diku(), &Follower::relay()).await.unwrap().len(), 1);
     go_back(&harness, 15, 6);
     forget_parked(&harness);
     let difference = compared(&harness).await.unwrap();
@@ -106,7 +106,7 @@ async fn what_a_published_delete_all_superseded_parks_nothing() {
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
     harness.publish(&[diku()]).await;
-    let before = harness.store.parked(&diku()).await.unwrap();
+    let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     harness.allow_all();
     harness.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
     append(&harness, 7..10).await;
@@ -127,7 +127,7 @@ async fn what_was_parked_before_stays_parked() {
     harness.refuse(ITEM, "k0");
     append(&harness, 0..20).await;
     harness.publish(&[diku()]).await;
-    let before = harness.store.parked(&diku()).await.unwrap();
+    let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     go_back(&harness, 14, 14);
     append(&harness, 100..103).await;
     let difference = compared(&harness).await.unwrap();
@@ -136,7 +136,7 @@ async fn what_was_parked_before_stays_parked() {
     harness.publish(&[diku()]).await;
     // Of 100, 101 and 102 the key of 102 is `k0`.
     assert_eq!(of(&published(&harness), NEW), [15, 16]);
-    let parked = harness.store.parked(&diku()).await.unwrap();
+    let parked = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].event_id, parked[0].log_id), (before[0].event_id, log_id(NEW)));
 }

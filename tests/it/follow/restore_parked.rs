@@ -1,6 +1,7 @@
 //! A store that went back to where something was parked that is released, or given up, since.
 
 use crash::until;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::ledger::Ledger;
 use event_gateway::domain::parked::{Parked, Request, State};
 
@@ -18,7 +19,7 @@ async fn dealt_with(request: Request) -> (Harness, Vec<Parked>) {
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
     harness.publish(&[diku()]).await;
-    let before = harness.store.parked(&diku()).await.unwrap();
+    let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!((before.len(), before[0].state), (1, State::Parked));
     append(&harness, 6..9).await;
     harness.publish(&[diku()]).await;
@@ -33,7 +34,7 @@ async fn dealt_with(request: Request) -> (Harness, Vec<Parked>) {
 }
 
 async fn row(harness: &Harness) -> Parked {
-    harness.store.parked(&diku()).await.unwrap().remove(0)
+    harness.store.parked(&diku(), &Follower::relay()).await.unwrap().remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +77,7 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     harness.refuse(ITEM, "k0");
     append(&harness, 0..6).await;
     harness.publish(&[diku()]).await;
-    let before = harness.store.parked(&diku()).await.unwrap();
+    let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     harness.allow_all();
     let followers = harness.follow();
     harness.ask(&before[0], Request::Release).await;
@@ -182,7 +183,7 @@ async fn parked_at_ten() -> (Harness, Vec<Parked>) {
     append(&harness, 9..20).await;
     harness.publish(&[diku()]).await;
     harness.allow_all();
-    let parked = harness.store.parked(&diku()).await.unwrap();
+    let parked = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!((parked.len(), parked[0].position, parked[0].ledger), (1, position(10), 1));
     (harness, parked)
 }
@@ -263,7 +264,7 @@ async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
     let trouble = harness.trouble("tenant diku").await;
     assert!(trouble.contains("0 parking transitions of this log, and Kafka of 1"), "{trouble}");
     followers.stop().await;
-    assert!(harness.store.parked(&diku()).await.unwrap().is_empty());
+    assert!(harness.store.parked(&diku(), &Follower::relay()).await.unwrap().is_empty());
     harness.allow_all();
     assert_eq!(compared(&harness).await.unwrap().common.unwrap().position, position(9));
 }

@@ -22,6 +22,7 @@ mod read;
 mod shared;
 mod sqlite;
 mod tenants;
+mod transitions;
 
 /// Makes a test of each sentence, for one fixture.
 macro_rules! sentences {
@@ -92,9 +93,6 @@ macro_rules! contract {
                 a_change_is_never_missed
                 only_what_changed_in_the_lane_is_named;
             cursors:
-                a_cursor_moves_only_from_where_it_was_seen
-                a_first_cursor_is_set_only_where_none_stands
-                of_many_who_move_a_cursor_one_wins
                 a_checkpoint_stands_whatever_stood_there
                 nobody_writes_a_checkpoint_whose_lane_was_taken
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
@@ -115,6 +113,11 @@ macro_rules! contract {
                 what_was_requested_stays_requested_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
                 the_counts_account_for_every_event;
+            transitions:
+                each_transition_changes_what_its_name_says
+                transitions_are_written_upon_the_one_before_them_or_not_at_all
+                nobody_writes_a_transition_whose_lane_was_taken
+                followers_share_no_scopes_numbers_and_requests;
             leases:
                 a_held_lane_is_acquired_by_nobody_else
                 a_lease_that_ran_out_is_acquired

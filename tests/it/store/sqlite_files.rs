@@ -231,7 +231,7 @@ async fn a_wal_whose_copying_was_cut_off_belongs_to_its_database() {
     let (before, left) = (fs::read(&file).unwrap(), fs::read(&wal).unwrap());
     drop(
         rusqlite::Connection::open(&file)
-            .map(|all| all.pragma_update(None, "user_version", 6))
+            .map(|all| all.pragma_update(None, "user_version", 1))
             .unwrap(),
     );
     let after = fs::read(&file).unwrap();

@@ -14,6 +14,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::transition::Transition;
 use event_gateway::store::*;
 use tokio::sync::watch;
 
@@ -171,16 +172,6 @@ impl Cursors for FaultyStore {
         self.through(Call::Cursor, self.inner.load_lane(lane, follower)).await
     }
 
-    async fn advance(
-        &self,
-        tenant: &TenantId,
-        follower: &Follower,
-        seen: Option<&Cursor>,
-        to: &Cursor,
-    ) -> Result<Moved, Error> {
-        self.through(Call::Cursor, self.inner.advance(tenant, follower, seen, to)).await
-    }
-
     async fn checkpoint(
         &self,
         lease: &Lease,
@@ -262,8 +253,8 @@ impl Leases for FaultyStore {
 
 #[async_trait]
 impl Parking for FaultyStore {
-    async fn parked(&self, tenant: &TenantId) -> Result<Vec<Parked>, Error> {
-        self.through(Call::Other, self.inner.parked(tenant)).await
+    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked(tenant, follower)).await
     }
 
     async fn relayed(
@@ -274,26 +265,47 @@ impl Parking for FaultyStore {
         self.through(Call::Cursor, self.inner.relayed(tenant, from)).await
     }
 
-    async fn parked_lane(&self, lane: Lane) -> Result<Vec<Parked>, Error> {
-        self.through(Call::Other, self.inner.parked_lane(lane)).await
+    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
+        self.through(Call::Other, self.inner.parked_lane(lane, follower)).await
     }
 
-    async fn parking_ledgers(&self, lane: Lane) -> Result<Vec<LogLedger>, Error> {
-        self.through(Call::Other, self.inner.parking_ledgers(lane)).await
+    async fn parking_ledgers(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<LogLedger>, Error> {
+        self.through(Call::Other, self.inner.parking_ledgers(lane, follower)).await
     }
 
-    async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<LeaseCheck, Error> {
-        self.through(Call::Other, self.inner.park(lease, parked)).await
+    async fn write_transitions(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        transitions: &[Transition],
+    ) -> Result<LeaseCheck, Error> {
+        let write = self.inner.write_transitions(lease, follower, transitions);
+        self.through(Call::Other, write).await
+    }
+
+    async fn park(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        parked: &[Parked],
+    ) -> Result<LeaseCheck, Error> {
+        self.through(Call::Other, self.inner.park(lease, follower, parked)).await
     }
 
     async fn request(
         &self,
         tenant: &TenantId,
+        follower: &Follower,
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.request(tenant, event_id, request, reason)).await
+        let request = self.inner.request(tenant, follower, event_id, request, reason);
+        self.through(Call::Other, request).await
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

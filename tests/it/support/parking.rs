@@ -6,6 +6,7 @@ use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventType;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
@@ -57,7 +58,7 @@ impl Harness {
     pub async fn ask(&self, parked: &Parked, asked: Request) {
         assert!(
             self.store
-                .request(&parked.tenant, parked.event_id, asked, Some("a test"))
+                .request(&parked.tenant, &Follower::relay(), parked.event_id, asked, Some("a test"))
                 .await
                 .unwrap()
         );
@@ -72,7 +73,7 @@ impl Harness {
     ) -> Vec<Parked> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let parked = self.store.parked(tenant).await.unwrap();
+            let parked = self.store.parked(tenant, &Follower::relay()).await.unwrap();
             if wanted(&parked) {
                 return parked;
             }
@@ -87,7 +88,10 @@ impl Harness {
     /// the counts say so.
     pub async fn assert_accounted(&self, tenants: &[TenantId]) {
         for tenant in tenants {
-            let (log, parked) = (self.log(tenant).await, self.store.parked(tenant).await.unwrap());
+            let (log, parked) = (
+                self.log(tenant).await,
+                self.store.parked(tenant, &Follower::relay()).await.unwrap(),
+            );
             let records = self.kafka.state(|state| state.records.clone());
             let records: Vec<_> =
                 records.into_iter().filter(|record| record.tenant == *tenant).collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::Parked;
@@ -107,7 +108,7 @@ pub async fn put_back(harness: &Harness, parked: &[Parked]) {
     for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
         let rows: Vec<_> =
             parked.iter().map(|p| Parked { ledger: p.ledger.min(number), ..p.clone() }).collect();
-        harness.store.park(&lease, &rows).await.unwrap();
+        harness.store.park(&lease, &Follower::relay(), &rows).await.unwrap();
     }
     harness.store.release(&lease).await.unwrap();
 }

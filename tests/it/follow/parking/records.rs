@@ -61,7 +61,7 @@ async fn what_is_released_is_published_in_order_and_resolved() {
         if allowed {
             harness.allow_all();
         }
-        let parked = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+        let parked = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap().remove(0);
         harness.ask(&parked, Request::Release).await;
         harness
             .append(
@@ -84,7 +84,7 @@ async fn what_is_released_is_published_in_order_and_resolved() {
     harness.published(&tenants).await;
     followers.stop().await;
     harness.assert_accounted(&tenants).await;
-    assert_eq!(harness.store.parked(&tenants[0]).await.unwrap()[0].events, 0);
+    assert_eq!(harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap()[0].events, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn what_is_discarded_is_never_published_and_its_key_is_free() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let followers = parked(&harness, &tenants).await;
-    let one = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+    let one = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap().remove(0);
     harness.ask(&one, Request::Discard).await;
     let over = harness.parked(&tenants[0], ended).await.remove(0);
     assert_eq!((over.events, over.reason.as_deref()), (27, Some("a test")));

@@ -1,5 +1,6 @@
 //! Whole topics that stay behind, and the keys that do so within them.
 
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::parked::{Parked, Request, State};
 
@@ -25,7 +26,7 @@ async fn a_topic_that_is_refused_is_parked_and_the_others_go_on() {
     }
     harness.assert_accounted(&tenants).await;
     harness.allow_all();
-    let parked = harness.store.parked(&tenants[0]).await.unwrap().remove(0);
+    let parked = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap().remove(0);
     harness.ask(&parked, Request::Release).await;
     harness.parked(&tenants[0], ended).await;
     harness.append(&tenants[0], mixed(&tenants[0], 300..400)).await;
@@ -92,7 +93,7 @@ async fn a_topic_that_is_released_deals_with_its_keys_in_order() {
     let harness = Harness::new(1, &tenants).await;
     topic_over_key(&harness, &tenants[0]).await.stop().await;
     harness.assert_accounted(&tenants).await;
-    let parked = harness.store.parked(&tenants[0]).await.unwrap();
+    let parked = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap();
     let key = of_key(&parked);
     assert_eq!((key.state, key.events), (State::Superseded(position(101)), 7));
 }
@@ -130,7 +131,7 @@ async fn a_delete_all_that_was_discarded_supersedes_nothing() {
     harness.append(&tenants[0], vec![one(63)]).await;
     harness.published(&tenants).await;
     harness.assert_accounted(&tenants).await;
-    let parked = harness.store.parked(&tenants[0]).await.unwrap();
+    let parked = harness.store.parked(&tenants[0], &Follower::relay()).await.unwrap();
     assert_eq!(of_key(&parked).state, State::Parked);
     harness.ask(of_key(&parked), Request::Release).await;
     harness.parked(&tenants[0], ended).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::PATIENCE;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
@@ -41,7 +42,7 @@ impl Mortal {
     async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_dead() {
-            let parked = self.harness.store.parked(tenant).await.unwrap();
+            let parked = self.harness.store.parked(tenant, &Follower::relay()).await.unwrap();
             if let Some(parked) = parked.into_iter().find(&wanted) {
                 return Some(parked);
             }

@@ -1,11 +1,8 @@
-//! Cursors: compare and set, noted ones, and a lane's.
-
-use std::sync::Arc;
+//! Cursors: checkpoints, under which term they are written, and those of a lane.
 
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Lease, LeaseCheck, Moved};
-use tokio::task::JoinSet;
+use event_gateway::store::{Lease, LeaseCheck};
 
 use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
@@ -16,66 +13,6 @@ fn at(number: u64) -> Cursor {
 
 fn search() -> Follower {
     Follower::parse("cg.search").unwrap()
-}
-
-pub async fn a_cursor_moves_only_from_where_it_was_seen<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
-    let advance =
-        async |seen: Cursor, to| store.advance(&diku(), &search(), Some(&seen), &to).await.unwrap();
-    assert_eq!(advance(at(1), at(2)).await, Moved::Stale(None));
-    assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
-    store.advance(&diku(), &search(), None, &at(5)).await.unwrap();
-    assert_eq!(advance(at(5), at(7)).await, Moved::Moved);
-    let near = [
-        at(5),
-        Cursor { log_id: log_id(2), ..at(7) },
-        Cursor { event_id: event_id(1), ..at(7) },
-        Cursor { position: position(6), ..at(7) },
-    ];
-    for seen in near {
-        assert_eq!(advance(seen, at(9)).await, Moved::Stale(Some(at(7))), "{seen:?}");
-    }
-    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(7)));
-    assert_eq!(advance(at(7), at(3)).await, Moved::Moved);
-    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(3)));
-}
-
-pub async fn a_first_cursor_is_set_only_where_none_stands<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
-    assert_eq!(store.advance(&diku(), &search(), None, &at(1)).await.unwrap(), Moved::Moved);
-    let again = store.advance(&diku(), &search(), None, &at(2)).await.unwrap();
-    assert_eq!(again, Moved::Stale(Some(at(1))));
-    assert_eq!(
-        store.advance(&diku(), &Follower::relay(), None, &at(3)).await.unwrap(),
-        Moved::Moved
-    );
-    assert_eq!(store.advance(&college(), &search(), None, &at(4)).await.unwrap(), Moved::Moved);
-    assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(at(1)));
-}
-
-pub async fn of_many_who_move_a_cursor_one_wins<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
-    let mut seen = None;
-    for round in 1..=20_u64 {
-        let mut racers = JoinSet::new();
-        for racer in 0..8 {
-            let (store, to) = (Arc::clone(&store), at(round * 10 + racer));
-            let race =
-                async move { store.advance(&diku(), &search(), seen.as_ref(), &to).await.unwrap() };
-            racers.spawn(async move { (race.await, to) });
-        }
-        let results = racers.join_all().await;
-        let won: Vec<_> = results.iter().filter(|(moved, _)| *moved == Moved::Moved).collect();
-        assert_eq!(won.len(), 1, "{results:?}");
-        let stands = won[0].1;
-        assert!(
-            results
-                .iter()
-                .all(|(m, _)| matches!(m, Moved::Moved) || *m == Moved::Stale(Some(stands)))
-        );
-        assert_eq!(store.load(&diku(), &search()).await.unwrap(), Some(stands));
-        seen = Some(stands);
-    }
 }
 
 /// The lease of a lane whose holder has that term.
@@ -102,7 +39,7 @@ pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: StoreFixture>() 
     let checkpoint = async |term, cursors: &[_]| {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
     };
-    store.advance(&college(), &relay, None, &at(1)).await.unwrap();
+    assert_eq!(checkpoint(0, &[(college(), at(1))]).await, LeaseCheck::Held);
     assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, LeaseCheck::Held);
     assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, LeaseCheck::Held);
     assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, LeaseCheck::Lost);
@@ -140,7 +77,7 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixt
 
 pub async fn cursors_survive_reopening<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
-    opened.store.advance(&diku(), &search(), None, &at(4)).await.unwrap();
+    opened.store.checkpoint(&of_term(1), &search(), &[(diku(), at(4))]).await.unwrap();
     let opened = opened.reopen().await;
     assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
 }

@@ -172,7 +172,7 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: StoreFixture>() {
     opened.post(&[create(1)]).await;
     let store = &opened.store;
     let lease = store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
-    store.park(&lease, &[parked(&diku(), 1)]).await.unwrap();
+    store.park(&lease, &Follower::relay(), &[parked(&diku(), 1)]).await.unwrap();
     for lane in Lane::all(LANES) {
         store.acquire(lane, "tool", TTL).await.unwrap().unwrap();
     }
@@ -181,7 +181,11 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: StoreFixture>() {
         let there = usize::from(lane == Lane::new(2));
         let heads = store.changed_since(lane, ChangeToken::START).await.unwrap().heads;
         assert_eq!(heads.iter().filter(|head| head.tenant == diku()).count(), there, "{lane}");
-        assert_eq!(store.parked_lane(lane).await.unwrap().len(), there, "{lane}");
+        assert_eq!(
+            store.parked_lane(lane, &Follower::relay()).await.unwrap().len(),
+            there,
+            "{lane}"
+        );
     }
     let outcome = &opened.append(&[&[create(2)]]).await[0];
     assert!(

@@ -15,15 +15,15 @@ use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 const TTL: Duration = Duration::from_secs(5);
 
-async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
+pub async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
     let enabled =
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
     opened.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
 }
 
 /// All but the time, which is the store's.
-async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Parked> {
-    let found = opened.store.parked(tenant).await.unwrap();
+pub async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Parked> {
+    let found = opened.store.parked(tenant, &Follower::relay()).await.unwrap();
     assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
     found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
 }
@@ -33,10 +33,13 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
     let lease = hold(&opened, &diku()).await;
     let whole = Parked { key: None, ..parked(&diku(), 2) };
     let both = [parked(&diku(), 7), whole.clone()];
-    assert_eq!(opened.store.park(&lease, &both).await.unwrap(), LeaseCheck::Held);
+    assert_eq!(
+        opened.store.park(&lease, &Follower::relay(), &both).await.unwrap(),
+        LeaseCheck::Held
+    );
     assert_eq!(found(&opened, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
     assert!(found(&opened, &college()).await.is_empty());
-    let time = opened.store.parked(&diku()).await.unwrap()[0].time;
+    let time = opened.store.parked(&diku(), &Follower::relay()).await.unwrap()[0].time;
     let ends = [State::Releasing, State::Resolved(position(9)), State::Superseded(position(9))];
     for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
         let later = Parked {
@@ -48,10 +51,10 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
             ledger: 2,
             ..whole.clone()
         };
-        opened.store.park(&lease, std::slice::from_ref(&later)).await.unwrap();
+        opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&later)).await.unwrap();
         assert_eq!(found(&opened, &diku()).await, [later, parked(&diku(), 7)]);
     }
-    assert_eq!(opened.store.parked(&diku()).await.unwrap()[0].time, time);
+    assert_eq!(opened.store.parked(&diku(), &Follower::relay()).await.unwrap()[0].time, time);
     let opened = opened.reopen().await;
     assert_eq!(found(&opened, &diku()).await.len(), 2);
 }
@@ -64,7 +67,7 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     let store = opened.store.clone();
     let writing = tokio::spawn(async move {
         for at in 1..=ROWS {
-            store.park(&lease, &[parked(&diku(), at)]).await.unwrap();
+            store.park(&lease, &Follower::relay(), &[parked(&diku(), at)]).await.unwrap();
             let cursor =
                 Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
             store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
@@ -93,14 +96,23 @@ pub async fn nobody_parks_whose_lane_was_taken<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let old = hold(&opened, &diku()).await;
     let new = hold(&opened, &diku()).await;
-    assert_eq!(opened.store.park(&old, &[parked(&diku(), 7)]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(
+        opened.store.park(&old, &Follower::relay(), &[parked(&diku(), 7)]).await.unwrap(),
+        LeaseCheck::Lost
+    );
     assert!(found(&opened, &diku()).await.is_empty());
-    opened.store.park(&new, &[parked(&diku(), 7)]).await.unwrap();
+    opened.store.park(&new, &Follower::relay(), &[parked(&diku(), 7)]).await.unwrap();
     let zombie = Parked { state: State::Resolved(position(8)), ..parked(&diku(), 7) };
-    assert_eq!(opened.store.park(&old, &[zombie]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(
+        opened.store.park(&old, &Follower::relay(), &[zombie]).await.unwrap(),
+        LeaseCheck::Lost
+    );
     assert_eq!(found(&opened, &diku()).await, [parked(&diku(), 7)]);
     opened.store.release(&new).await.unwrap();
-    assert_eq!(opened.store.park(&new, &[parked(&diku(), 9)]).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(
+        opened.store.park(&new, &Follower::relay(), &[parked(&diku(), 9)]).await.unwrap(),
+        LeaseCheck::Lost
+    );
     assert_eq!(opened.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
 }
 
@@ -108,23 +120,23 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixtu
     let opened = OpenStore::<B>::new().await;
     let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
     assert_ne!(ours.lane, theirs.lane);
-    assert!(opened.store.parking_ledgers(ours.lane).await.unwrap().is_empty());
+    assert!(opened.store.parking_ledgers(ours.lane, &Follower::relay()).await.unwrap().is_empty());
     let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
     let former =
         Parked { state: State::Resolved(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
-    opened.store.park(&ours, &[parked(&diku(), 3), former]).await.unwrap();
-    opened.store.park(&ours, &[over]).await.unwrap();
+    opened.store.park(&ours, &Follower::relay(), &[parked(&diku(), 3), former]).await.unwrap();
+    opened.store.park(&ours, &Follower::relay(), &[over]).await.unwrap();
     opened
         .store
-        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .park(&theirs, &Follower::relay(), &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
         .await
         .unwrap();
-    let mut told = opened.store.parking_ledgers(ours.lane).await.unwrap();
+    let mut told = opened.store.parking_ledgers(ours.lane, &Follower::relay()).await.unwrap();
     told.sort_unstable();
     let ledger =
         |tenant, log, number, open| LogLedger { tenant, log_id: log_id(log), number, open };
     assert_eq!(told, [ledger(diku(), 1, 2, 1), ledger(diku(), 7, 1, 0)]);
-    let told = opened.store.parking_ledgers(theirs.lane).await.unwrap();
+    let told = opened.store.parking_ledgers(theirs.lane, &Follower::relay()).await.unwrap();
     assert_eq!(told, [ledger(college(), 2, 1, 1)]);
 }
 
@@ -132,7 +144,7 @@ pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: Sto
     let opened = OpenStore::<B>::new().await;
     let lease = hold(&opened, &diku()).await;
     let numbered = |at, ledger| Parked { ledger, ..parked(&diku(), at) };
-    let park = async |rows: &[Parked]| opened.store.park(&lease, rows).await;
+    let park = async |rows: &[Parked]| opened.store.park(&lease, &Follower::relay(), rows).await;
     let lacks = |error: Error| error.to_string().contains("tenant `diku` has");
     assert!(lacks(park(&[numbered(3, 2)]).await.unwrap_err()));
     park(&[numbered(3, 1)]).await.unwrap();
@@ -150,23 +162,33 @@ pub async fn what_was_requested_stays_requested_until_it_is_begun<B: StoreFixtur
     let opened = OpenStore::<B>::new().await;
     let (lease, one) = (hold(&opened, &diku()).await, parked(&diku(), 7));
     let ask = async |asked, reason| {
-        opened.store.request(&diku(), one.event_id, asked, reason).await.unwrap()
+        opened
+            .store
+            .request(&diku(), &Follower::relay(), one.event_id, asked, reason)
+            .await
+            .unwrap()
     };
     assert!(!ask(Request::Release, None).await);
-    opened.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
-    assert!(!opened.store.request(&college(), one.event_id, Request::Release, None).await.unwrap());
+    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&one)).await.unwrap();
+    assert!(
+        !opened
+            .store
+            .request(&college(), &Follower::relay(), one.event_id, Request::Release, None)
+            .await
+            .unwrap()
+    );
     assert!(ask(Request::Discard, Some("it's \"test\" data")).await);
     assert!(!ask(Request::Release, None).await, "something is asked already");
     let counted = Parked { events: 4, counted_to: position(12), ..one.clone() };
-    opened.store.park(&lease, std::slice::from_ref(&counted)).await.unwrap();
+    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&counted)).await.unwrap();
     let found_one = found(&opened, &diku()).await.remove(0);
     assert_eq!((found_one.requested, found_one.events), (Some(Request::Discard), 4));
     assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
     let begun = Parked { state: State::Releasing, ..one.clone() };
-    opened.store.park(&lease, std::slice::from_ref(&begun)).await.unwrap();
+    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&begun)).await.unwrap();
     assert_eq!(found(&opened, &diku()).await[0].requested, None);
     assert!(!ask(Request::Release, None).await, "it is being released");
-    opened.store.park(&lease, std::slice::from_ref(&one)).await.unwrap();
+    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&one)).await.unwrap();
     assert_eq!(found(&opened, &diku()).await[0].requested, None);
     assert!(ask(Request::Release, None).await);
     assert_eq!(found(&opened, &diku()).await[0].requested, Some(Request::Release));
@@ -177,14 +199,18 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: StoreFixture>() {
     let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
     let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
     let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
-    opened.store.park(&ours, &[parked(&diku(), 7), over, releasing]).await.unwrap();
     opened
         .store
-        .park(&theirs, &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
+        .park(&ours, &Follower::relay(), &[parked(&diku(), 7), over, releasing])
+        .await
+        .unwrap();
+    opened
+        .store
+        .park(&theirs, &Follower::relay(), &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
         .await
         .unwrap();
     let positions = async |lane: Lane| {
-        let found = opened.store.parked_lane(lane).await.unwrap();
+        let found = opened.store.parked_lane(lane, &Follower::relay()).await.unwrap();
         found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()
     };
     assert_eq!(positions(ours.lane).await, [5, 7]);
@@ -214,7 +240,11 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
     let joined = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
-    opened.store.park(&lease, &[parked(&diku(), 7), discarded, superseded, joined]).await.unwrap();
+    opened
+        .store
+        .park(&lease, &Follower::relay(), &[parked(&diku(), 7), discarded, superseded, joined])
+        .await
+        .unwrap();
     let event_counts = EventCounts {
         oldest_pending: Duration::ZERO,
         ..opened.store.event_counts().await.unwrap()

@@ -50,7 +50,6 @@ fn variety(number: u32) -> Draft {
 
 fn filters() -> Vec<Filter> {
     let pattern = |text| TopicPattern::parse(text).unwrap();
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let any = Filter::default();
     vec![
         any.clone(),
@@ -61,18 +60,9 @@ fn filters() -> Vec<Filter> {
         Filter { keys: vec![key("k1"), key("k9")], ..any.clone() },
         Filter { types: vec!["UPDATE".into(), "DELETE_ALL".into()], ..any.clone() },
         Filter {
-            headers: vec![pair("colour", "red"), pair("x-okapi-user-id", "ann")],
-            ..any.clone()
-        },
-        Filter {
-            headers: vec![pair("folio.tenantId", "diku"), pair("type", "DELETE")],
-            ..any.clone()
-        },
-        Filter {
             keys: vec![key("k5")],
             topics: vec![pattern(TOPICS[0])],
             types: vec!["CREATE".into()],
-            ..any
         },
     ]
 }

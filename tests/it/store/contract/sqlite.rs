@@ -8,7 +8,7 @@ use event_gateway::clock::{Clock, Manual};
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Access, Batch, Config, Error, LeaseCheck, Moved, Store, open};
+use event_gateway::store::{Access, Batch, Config, Error, Lease, LeaseCheck, Store, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -182,6 +182,26 @@ async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
     assert!(matches!(opened.err(), Some(Error::Corrupt(_))));
 }
 
+/// Tables that were made before their layout was counted anew.
+#[tokio::test]
+async fn a_database_of_an_earlier_version_is_refused_by_its_version_and_left_as_it_is() {
+    let OpenStore { fixture, store } = OpenStore::<Folder>::new().await;
+    drop(store);
+    let outside = fixture.outside();
+    outside.execute_batch("DROP TABLE delete_alls; PRAGMA user_version = 6").unwrap();
+    for access in [Access::Serve, Access::Attach, Access::Alone] {
+        let message = refusal(fixture.open_as(access).await);
+        for word in
+            [&*fixture.path().display().to_string(), "(version 6)", "begin anew", "STORE_URL"]
+        {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+    }
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'delete_alls'";
+    let made: i64 = outside.query_row(tables, [], |row| row.get(0)).unwrap();
+    assert_eq!(made, 0);
+}
+
 #[tokio::test]
 async fn a_folder_that_is_served_anew_has_no_leases() {
     let opened = OpenStore::<Folder>::new().await;
@@ -263,15 +283,15 @@ async fn whatever_is_dropped_half_way_blocks_nobody() {
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let (lease, cursors) = (Lease { lane: Lane::new(0), term: 1 }, [(diku(), cursor)]);
     for polls in 1..60 {
         polled(opened.store.read(&from, &all), polls).await;
-        polled(opened.store.advance(&diku(), &relay, None, &cursor), polls).await;
+        polled(opened.store.checkpoint(&lease, &relay, &cursors), polls).await;
         polled(opened.store.check(), polls).await;
         assert_eq!(opened.log(&diku()).await.len(), 300);
         opened.store.check().await.unwrap();
     }
-    let stands = opened.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
-    assert_eq!(stands, Moved::Stale(Some(cursor)));
+    assert_eq!(opened.store.load(&diku(), &relay).await.unwrap(), Some(cursor));
     let outside = opened.fixture.outside();
     let busy: i64 =
         outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();

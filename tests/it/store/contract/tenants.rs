@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::store::{ChangeToken, Error, Head};
@@ -72,7 +73,10 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     assert!(!store.rotate_log_id(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
     assert_eq!(opened.log(&diku()).await[0].log_id, log_id(1));
     let lease = store.acquire(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
-    store.park(&lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await.unwrap();
+    store
+        .park(&lease, &Follower::relay(), &[parked(&diku(), 1), parked(&diku(), 2)])
+        .await
+        .unwrap();
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
     let heads = store.changed_since(lane, token).await.unwrap().heads;
     let time = opened.log(&diku()).await[1].time;
@@ -82,7 +86,7 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     let log = opened.log(&diku()).await;
     assert!(log.iter().all(|event| event.log_id == log_id(5)), "{log:?}");
     assert_eq!(log.iter().map(|event| event.position.number()).collect::<Vec<_>>(), [1, 2, 3]);
-    let kept = store.parked(&diku()).await.unwrap();
+    let kept = store.parked(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!(
         kept.iter().map(|p| (p.log_id, p.position)).collect::<Vec<_>>(),
         [(log_id(5), position(1))]

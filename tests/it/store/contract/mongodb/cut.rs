@@ -3,7 +3,8 @@
 
 use crash::proxy::{Cut, Proxy};
 use event_gateway::domain::follower::{Cursor, Follower};
-use event_gateway::store::{Error, Moved};
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Error, Lease, LeaseCheck};
 use futures_util::future::join_all;
 
 use super::{OwnDatabase, append, log, open_at, open_store};
@@ -16,7 +17,6 @@ const UPDATE: &[u8] = b"\x02update\0";
 const AGGREGATE: &[u8] = b"\x02aggregate\0";
 const INSERT: &[u8] = b"\x02insert\0";
 const COMMIT: &[u8] = b"\x10commitTransaction\0";
-const FIND_AND_MODIFY: &[u8] = b"\x02findAndModify\0";
 
 const ONCE: u32 = 1;
 const ALWAYS: u32 = 100;
@@ -79,29 +79,29 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     let direct = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
     let (proxy, url) = proxied(&fixture).await;
     let store = open_at(&url, &fixture.database).await.unwrap();
+    let lease = Lease { lane: Lane::new(0), term: 1 };
     let cases =
         [(Cut::Before, ONCE), (Cut::After, ONCE), (Cut::Before, ALWAYS), (Cut::After, ALWAYS)];
     for (number, (cut, times)) in (0..).zip(cases) {
         let follower = Follower::parse(&format!("cg.mod-{number}")).unwrap();
-        for (command, to) in [(FIND_AND_MODIFY, 1), (UPDATE, 2)] {
-            let case = format!("{} {cut:?} {times}", command.escape_ascii());
+        for to in [1, 2] {
+            let case = format!("{to} {cut:?} {times}");
             let to = Cursor { log_id: log_id(1), position: position(to), event_id: event_id(1) };
             let seen = direct.load(&diku(), &follower).await.unwrap();
-            proxy.cut_each(command, times, cut);
-            let moved = store.advance(&diku(), &follower, seen.as_ref(), &to).await;
+            proxy.cut_each(UPDATE, times, cut);
+            let cursors = [(diku(), to)];
+            let written = store.checkpoint(&lease, &follower, &cursors).await;
             assert!(proxy.let_pass() < times, "{case}: nothing was cut");
             let stands = direct.load(&diku(), &follower).await.unwrap();
-            match (&moved, times, cut) {
-                (Ok(Moved::Moved), ONCE, _) | (Err(Error::Unknown(_)), ALWAYS, Cut::After) => {
-                    assert_eq!(stands.as_ref(), Some(&to), "{case}");
+            match (&written, times, cut) {
+                (Ok(LeaseCheck::Held), ONCE, _) | (Err(Error::Unknown(_)), _, Cut::After) => {
+                    assert_eq!(stands, Some(to), "{case}");
                 }
-                (Err(Error::Unknown(_)), ALWAYS, Cut::Before) => assert_eq!(stands, seen, "{case}"),
+                (Err(Error::Unknown(_)), _, Cut::Before) => assert_eq!(stands, seen, "{case}"),
                 other => panic!("{case}: {other:?}"),
             }
-            if stands == seen {
-                let again = store.advance(&diku(), &follower, seen.as_ref(), &to).await.unwrap();
-                assert_eq!(again, Moved::Moved, "{case}");
-            }
+            let again = store.checkpoint(&lease, &follower, &cursors).await.unwrap();
+            assert_eq!(again, LeaseCheck::Held, "{case}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crash::mongodb::{PrivateMongodb, client};
 use event_gateway::store::{Error, MongodbConfig};
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use super::{append, dead_replicas_let_go, open_at, open_store};
 use crate::support::drafts::create;
@@ -171,5 +171,34 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     let store = open_store(&url, &database, &[diku()]).await;
     let beside = open(&config, Access::Attach, Arc::new(System)).await.unwrap();
     assert_eq!(beside.list().await.unwrap(), store.list().await.unwrap());
+    client.database(&database).drop().await.unwrap();
+}
+
+/// Collections that were made before they had a version, and those of a version that is yet to come.
+#[tokio::test]
+async fn a_database_of_another_version_is_refused_by_its_version() {
+    use event_gateway::clock::System;
+    use event_gateway::store::{Access, Config, open};
+
+    let (url, database) = (url(), database());
+    let config =
+        Config::Mongodb(MongodbConfig { url: url.clone().into(), database: database.clone() });
+    let refused = async |words: &[&str]| {
+        for access in [Access::Serve, Access::Attach] {
+            let opened = open(&config, access, Arc::new(System)).await.map(|_| ());
+            let Err(Error::Refused(why)) = opened else { panic!("opened") };
+            for word in words {
+                assert!(why.contains(word), "{word}: {why}");
+            }
+        }
+    };
+    open_store(&url, &database, &[diku()]).await;
+    let client = client(&url).await;
+    let versions = client.database(&database).collection::<Document>("versions");
+    versions.update_one(doc! { "_id": 1 }, doc! { "$inc": { "version": 8_i64 } }).await.unwrap();
+    refused(&[&database, "another version", "version 9"]).await;
+    client.database(&database).drop().await.unwrap();
+    client.database(&database).create_collection("epochs").await.unwrap();
+    refused(&[&database, "(version 0)", "begin anew"]).await;
     client.database(&database).drop().await.unwrap();
 }

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use crash::PATIENCE;
 use event_gateway::domain::follower::{Cursor, Follower};
-use event_gateway::store::{Batch, Moved};
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Batch, Lease};
 use sqlx::Connection;
 
 use super::Schema;
@@ -41,16 +42,16 @@ async fn whatever_is_dropped_half_way_leaves_nothing_open() {
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let (lease, cursors) = (Lease { lane: Lane::new(0), term: 1 }, [(diku(), cursor)]);
     for polls in 1..40 {
         polled(opened.store.read(&from, &all), polls).await;
-        polled(opened.store.advance(&diku(), &relay, None, &cursor), polls).await;
+        polled(opened.store.checkpoint(&lease, &relay, &cursors), polls).await;
         polled(opened.store.check(), polls).await;
         polled(opened.store.enable_if_new(&diku(), log_id(9)), polls).await;
         assert_eq!(opened.log(&diku()).await.len(), 300);
         opened.store.check().await.unwrap();
     }
-    let stands = opened.store.advance(&diku(), &relay, None, &cursor).await.unwrap();
-    assert_eq!(stands, Moved::Stale(Some(cursor)));
+    assert_eq!(opened.store.load(&diku(), &relay).await.unwrap(), Some(cursor));
     let mut outside = opened.fixture.outside().await;
     let open = "SELECT count(*) FROM pg_locks
         WHERE relation IN ('heads'::regclass, 'events'::regclass, 'cursors'::regclass, 'checks'::regclass)";

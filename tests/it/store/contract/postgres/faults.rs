@@ -9,7 +9,8 @@ use crash::PATIENCE;
 use crash::postgres::PrivatePostgres;
 use crash::proxy::{Cut, Proxy};
 use event_gateway::domain::follower::{Cursor, Follower};
-use event_gateway::store::{Batch, Error, Moved, Receipt, Store};
+use event_gateway::domain::lane::Lane;
+use event_gateway::store::{Batch, Error, Lease, LeaseCheck, Receipt, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
@@ -239,11 +240,12 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
         let seen = opened.store.load(&diku(), &relay).await.unwrap();
         proxy.cut_at(round, cut);
         let to = at(seen.map_or(1, |cursor| cursor.position.number() + 1));
-        let moved = store.advance(&diku(), &relay, seen.as_ref(), &to).await;
+        let lease = Lease { lane: Lane::new(0), term: 1 };
+        let written = store.checkpoint(&lease, &relay, &[(diku(), to)]).await;
         let untouched = proxy.let_pass() == 1;
         let stands = opened.store.load(&diku(), &relay).await.unwrap();
-        match moved {
-            Ok(moved) => assert!(moved == Moved::Moved && stands == Some(to)),
+        match written {
+            Ok(lease) => assert!(lease == LeaseCheck::Held && stands == Some(to)),
             Err(Error::Unavailable(_)) => assert_eq!(stands, seen),
             Err(Error::Unknown(_)) => assert!(stands == seen || stands == Some(to)),
             Err(other) => panic!("neither unavailable nor unknown: {other:?}"),

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use crash::postgres::PrivatePostgres;
-use event_gateway::store::{Error, PostgresConfig, PostgresServer, Store};
+use event_gateway::clock::System;
+use event_gateway::store::{Access, Config, Error, PostgresConfig, PostgresServer, Store, open};
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
@@ -70,6 +71,27 @@ async fn a_schema_of_another_version_is_refused() {
     assert!(message.contains(&schema.name) && message.contains("another version"), "{message}");
     let long = PostgresConfig { schema: "x".repeat(64), ..schema.config() };
     assert!(refusal(open_as(long).await).contains("63 bytes"));
+}
+
+/// Tables that were made before their layout was counted anew.
+#[tokio::test]
+async fn a_schema_of_an_earlier_version_is_refused_by_its_version() {
+    let schema = Schema::new().await;
+    schema.open().await;
+    let mut outside = schema.outside().await;
+    let earlier = "UPDATE _sqlx_migrations SET checksum = '\\x00'";
+    outside.execute(earlier).await.unwrap();
+    let later =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        SELECT version, 'earlier', true, '\\x00', 0 FROM generate_series(2, 6) AS version";
+    outside.execute(later).await.unwrap();
+    for access in [Access::Serve, Access::Attach] {
+        let config = Config::Postgres(schema.config());
+        let message = refusal(open(&config, access, Arc::new(System)).await);
+        for word in [&*schema.name, "(version 6)", "begin anew", "ENV"] {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ const STATEMENTS: &[Planned] = &[
          array['00000000-0000-0000-0000-000000000077', '00000000-0000-0000-0000-0000000000aa']",
         "heads_pkey",
         "idempotency_pkey",
-        "epochs_pkey"
+        "delete_alls_pkey"
     ),
     Planned {
         sql: "DELETE FROM events WHERE tenant = $1 AND position > $2 AND position <= $3 RETURNING event_id",
@@ -73,14 +73,7 @@ const STATEMENTS: &[Planned] = &[
         "heads_pkey",
         "idempotency_pkey"
     ),
-    planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_span"),
-    planned!(
-        "cursor_advance.sql",
-        "text, text, text, bigint, text, text, bigint, text",
-        "'big', 'relay', '00000000-0000-0000-0000-000000000001', 2, '00000000-0000-0000-0000-000000000002',
-         '00000000-0000-0000-0000-000000000003', 1, '00000000-0000-0000-0000-000000000004'",
-        "cursors_pkey"
-    ),
+    planned!("head_changed.sql", "bigint, bigint", "1, 900000", "heads_version_span"),
     planned!("cursor_find.sql", "text, text", "'big', 'relay'", "cursors_pkey"),
 ];
 
@@ -91,7 +84,7 @@ const ROWS: &str = "
     INSERT INTO tenants VALUES ('big', gen_random_uuid(), 1);
     INSERT INTO heads SELECT tenant, lane, 0, 0 FROM tenants;
     INSERT INTO delete_alls SELECT tenant, 'topic ' || n, n FROM tenants, generate_series(1, 10) AS n;
-    INSERT INTO cursors SELECT tenant, 'relay', log_id, 1, log_id FROM tenants;
+    INSERT INTO cursors SELECT tenant, 'relay', 0, log_id, 1, log_id FROM tenants;
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
     SELECT CASE WHEN n % 10 = 0 THEN 'small' || n / 10 % 4 ELSE 'big' END, n,
         ('00000000-0000-0000-0000-' || lpad(to_hex(n), 12, '0'))::uuid, 'topic ' || n % 30,

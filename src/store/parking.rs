@@ -1,0 +1,92 @@
+//! The port's `Parking`: the scopes that sinks refuse, and the transitions that they make.
+//!
+//! Written by lanes under their leases; read by lanes that take over, by `http`, which also requests
+//! releases and discards, and by everyone who asks what is published. Always true: a transition is
+//! written upon the one before it, or not at all. Scopes, ledger numbers and requests belong to one
+//! follower: the sinks of a lane share none.
+
+use async_trait::async_trait;
+
+use super::Error;
+use super::event_counts::EventCounts;
+use super::leases::{Lease, LeaseCheck};
+use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::lane::Lane;
+use crate::domain::parked::{Parked, Request};
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::transition::Transition;
+
+/// The number of a log's last parking transition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogLedger {
+    /// The tenant of the log.
+    pub tenant: TenantId,
+    /// The log's id.
+    pub log_id: LogId,
+    /// The number of its last transition.
+    pub number: u64,
+    /// How many of its scopes are not over.
+    pub open: u64,
+}
+
+/// The scopes that are parked.
+#[async_trait]
+pub trait Parking: Send + Sync {
+    /// Returns all that a follower ever parked of a tenant's log, in order of position.
+    async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error>;
+
+    /// Returns the relay's cursor in a tenant's log and, once it has come to `from`, all that the relay
+    /// ever parked there. Both are of one state: two reads might ask two servers, the second of which
+    /// is not as far.
+    async fn relayed(
+        &self,
+        tenant: &TenantId,
+        from: Position,
+    ) -> Result<(Option<Cursor>, Vec<Parked>), Error>;
+
+    /// Returns what a follower has parked in a lane and is not over, in order of tenant and position.
+    async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error>;
+
+    /// Returns the number of the last transition of each log of a lane of which the follower ever
+    /// parked something.
+    async fn parking_ledgers(
+        &self,
+        lane: Lane,
+        follower: &Follower,
+    ) -> Result<Vec<LogLedger>, Error>;
+
+    /// Writes these transitions in their order, all or none, unless the lane was taken since. An error,
+    /// and nothing written, where the transition before them or a scope that they change is missing.
+    async fn write_transitions(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        transitions: &[Transition],
+    ) -> Result<LeaseCheck, Error>;
+
+    /// Writes these rows as the lane's holder has them, all or none, unless the lane was taken since or
+    /// the transition before them is missing. What is new gets the time of now; what was requested
+    /// stays requested until the state is another.
+    async fn park(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        parked: &[Parked],
+    ) -> Result<LeaseCheck, Error>;
+
+    /// Requests that a parked scope is released or discarded; `false` if there is none of that id whose
+    /// state is `parked`, or something was requested already.
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        follower: &Follower,
+        event_id: EventId,
+        request: Request,
+        reason: Option<&str>,
+    ) -> Result<bool, Error>;
+
+    /// Counts what became of all events, as the relay has them.
+    async fn event_counts(&self) -> Result<EventCounts, Error>;
+}
