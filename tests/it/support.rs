@@ -16,5 +16,6 @@ pub mod serve;
 pub mod services;
 pub mod sqlite;
 pub mod store_fixture;
+pub mod store_parking;
 #[cfg(feature = "services")]
 pub mod whole_way;

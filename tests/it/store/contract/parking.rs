@@ -5,28 +5,14 @@ use std::time::Duration;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request, State};
-use event_gateway::domain::tenant::TenantId;
-use event_gateway::domain::time::Time;
-use event_gateway::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger};
+use event_gateway::store::{Error, EventCounts, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, parked};
 use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
+use crate::support::store_parking::{found, hold};
 
 const TTL: Duration = Duration::from_secs(5);
-
-pub async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
-    let enabled =
-        opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
-    opened.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
-}
-
-/// All but the time, which is the store's.
-pub async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Parked> {
-    let found = opened.store.parked(tenant, &Follower::relay()).await.unwrap();
-    assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
-    found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
-}
 
 pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;

@@ -6,10 +6,10 @@ use event_gateway::domain::time::Time;
 use event_gateway::domain::transition::{Change, Transition};
 use event_gateway::store::{Error, Lease, LeaseCheck};
 
-use super::parking::{found, hold};
 use crate::support::drafts::parked;
 use crate::support::ids::{diku, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
+use crate::support::store_parking::{found, hold};
 
 /// A change of the scope that the event at `at` names.
 fn transition(at: u64, number: u64, change: Change) -> Transition {
