@@ -13,7 +13,8 @@
 //!              floor: the first position from which nothing was removed; 1 until retention comes
 //! ```
 //!
-//! - **What only rises**: a head's position and time, the terms of a lane's lease, the number of a log's
+//! - **What only rises**: a head's position and time, the terms of a lane's lease, the number of a
+//!   log's
 //!   parking ledger. Cursors rise too, until `restore` gives the log another id.
 //! - **What is atomic**: one method is one transaction, and nothing of it is visible before it is
 //!   durable. A reader that sees a head finds every position up to it.
@@ -23,14 +24,19 @@
 //! [`Parking`]. Fed by `intake`, `follow`, `http` and the verbs; its adapters are its children.
 //!
 //! # How to write the next adapter
-//! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version, and
+//! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
+//!    and
 //!    refuse any other by its name. Refuse a server whose commits may be lost.
-//! 2. Implement `Columns` for a row, and take the nouns from there; give rows in order of position to
+//! 2. Implement `Columns` for a row, and take the nouns from there; give rows in order of position
+//!    to
 //!    `slice_builder`; count with `event_counts`.
-//! 3. Append by `append`: read what it asks for, write its plan only if every head still is as it was.
-//! 4. Write under a lease by comparing its term in the same transaction, so that a taking of the lane and
+//! 3. Append by `append`: read what it asks for, write its plan only if every head still is as it
+//!    was.
+//! 4. Write under a lease by comparing its term in the same transaction, so that a taking of the
+//!    lane and
 //!    the write exclude each other.
-//! 5. Tell errors apart as [`Error`] does: [`Error::Unknown`] once a commit was begun and not answered,
+//! 5. Tell errors apart as [`Error`] does: [`Error::Unknown`] once a commit was begun and not
+//!    answered,
 //!    [`Error::Unavailable`] where surely nothing was written.
 //! 6. Let `tests/it/store/contract` run against it; it holds every promise of this page.
 

@@ -1,7 +1,8 @@
 //! The port's `Cursors`: how far followers have come.
 //!
-//! Written by lanes, which checkpoint what their sinks have committed; read by lanes that take over, and
-//! by everyone who asks what is published. The sink's own cursor is the truth: a checkpoint may be late.
+//! Written by lanes, which checkpoint what their sinks have committed; read by lanes that take
+//! over, and by everyone who asks what is published. The sink's own cursor is the truth: a
+//! checkpoint may be late.
 
 use async_trait::async_trait;
 
@@ -24,9 +25,10 @@ pub trait Cursors: Send + Sync {
         follower: &Follower,
     ) -> Result<Vec<(TenantId, Cursor)>, Error>;
 
-    /// Writes down cursors whose truth is kept elsewhere (such as Kafka's cursors topic), whatever stood
-    /// there, unless a later holder of the tenant's lane wrote there: then the lease is lost. Each
-    /// cursor is written for itself: when this fails or the lease is lost, some may be written.
+    /// Writes down cursors whose truth is kept elsewhere (such as Kafka's cursors topic), whatever
+    /// stood there, unless a later holder of the tenant's lane wrote there: then the lease is lost.
+    /// Each cursor is written for itself: when this fails or the lease is lost, some may be
+    /// written.
     async fn checkpoint(
         &self,
         lease: &Lease,

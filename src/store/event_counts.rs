@@ -1,11 +1,12 @@
-//! The event counts: what became of all events, and that it adds up.
+//! The event counts: how many events were published, are pending or parked, or were given up.
 //!
-//! Made by the adapters of what they count in one state of the store; feeds `http::metrics`.
+//! Made by the adapters from sums of one state of the store; feeds `http::metrics`. Always true: it
+//! adds up.
 
 use std::time::Duration;
 
-/// What became of all events, as the store knows it: of each one thing, so that the sum is the
-/// heads'.
+/// How many events became what, as the store knows it: each event counts once, so that the sum is
+/// the heads'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventCounts {
     /// All that were ever appended.
@@ -14,7 +15,7 @@ pub struct EventCounts {
     pub published: u64,
     /// Those that the relay has not come to.
     pub pending: u64,
-    /// Those that stay behind.
+    /// Those that are parked.
     pub parked: u64,
     /// Those that a DELETE_ALL made void before they were published.
     pub superseded: u64,
@@ -27,7 +28,8 @@ pub struct EventCounts {
 }
 
 impl EventCounts {
-    /// From the sums of a store. What stays behind is counted before the relay's cursor is noted.
+    /// Makes the counts of a store's sums. Parked events are counted before the relay's cursor is
+    /// noted.
     pub(super) fn new(
         head: u64,
         relayed_to: u64,

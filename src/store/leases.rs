@@ -1,6 +1,7 @@
 //! The port's leases: who works on which lane, and how many lanes there are.
 //!
-//! Asked by `follow`, by the store's clock. A lease is no fence: Kafka's transactional id is.
+//! Asked by `follow` and by the verbs; goes by the store's clock. A lease is no fence: Kafka's
+//! transactional id is.
 
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use crate::domain::tenant::TenantId;
 /// The right to work on a lane, for a while. It is no fence: Kafka's transactional id is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// Which lane.
+    /// The lane.
     pub lane: Lane,
-    /// Rises with every taking of this lane.
+    /// The fencing token: rises with every holder of this lane.
     pub term: u64,
 }
 
@@ -31,7 +32,7 @@ pub enum LeaseCheck {
 /// Why the lanes can't be resized now: they are in use.
 pub(super) fn in_use(others: i64) -> Error {
     Error::Refused(format!(
-        "the lanes are in use: {others} replicas attend or lanes are held by others"
+        "the lanes are in use: {others} replicas run or lanes are held by others"
     ))
 }
 
@@ -48,18 +49,18 @@ pub(super) fn no_such(lane: Lane) -> Error {
 /// A lane's lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneLease {
-    /// Which lane.
+    /// The lane.
     pub lane: Lane,
-    /// Which replica holds it; `None` when its lease has run out too.
+    /// The replica that holds it; `None` when its lease has run out too.
     pub holder: Option<String>,
-    /// Of its last taking.
+    /// The term of the last holder.
     pub term: u64,
 }
 
-/// Who is there, and who works on what.
+/// The replicas that are there, and the lanes that each works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members {
-    /// The replicas that attend, in order of their names.
+    /// The replicas whose heartbeats have not run out, in order of their names.
     pub replicas: Vec<String>,
     /// Every lane, in order.
     pub lanes: Vec<LaneLease>,
@@ -69,7 +70,7 @@ pub struct Members {
 /// the clock has stepped back, what ends later has run out.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// The number of lanes: `wanted` when the store is new, else what it was created with.
+    /// Returns the number of lanes: `wanted` when the store is new, else what it was created with.
     async fn lanes(&self, wanted: u16) -> Result<u16, Error>;
 
     /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
@@ -93,14 +94,14 @@ pub trait Leases: Send + Sync {
         ttl: Duration,
     ) -> Result<Option<String>, Error>;
 
-    /// Says that it is not.
+    /// Says that a replica is not there any more.
     async fn deregister(&self, replica: &str) -> Result<(), Error>;
 
-    /// Who is there, and who works on what.
+    /// Returns the replicas that are there, and the lanes with their holders.
     async fn members(&self) -> Result<Members, Error>;
 
     /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or
-    /// nothing. Refused unless `by` holds every lane and no replica attends, and when a tenant
-    /// would be left without a lane. Terms go on above all that were ever given.
+    /// nothing. Refused unless `by` holds every lane and no replica is registered, and when a
+    /// tenant would be left without a lane. Terms go on above all that were ever given.
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error>;
 }

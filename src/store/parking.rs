@@ -1,9 +1,9 @@
 //! The port's `Parking`: the scopes that sinks refuse, and the transitions that they make.
 //!
-//! Written by lanes under their leases; read by lanes that take over, by `http`, which also requests
-//! releases and discards, and by everyone who asks what is published. Always true: a transition is
-//! written upon the one before it, or not at all. Scopes, ledger numbers and requests belong to one
-//! follower: the sinks of a lane share none.
+//! Written by lanes under their leases; read by lanes that take over, by `http`, which also
+//! requests releases and discards, and by everyone who asks what is published. Always true: a
+//! transition is written upon the one before it, or not at all. Scopes, ledger numbers and requests
+//! belong to one follower: the sinks of a lane share none.
 
 use async_trait::async_trait;
 
@@ -37,16 +37,17 @@ pub trait Parking: Send + Sync {
     /// Returns all that a follower ever parked of a tenant's log, in order of position.
     async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error>;
 
-    /// Returns the relay's cursor in a tenant's log and, once it has come to `from`, all that the relay
-    /// ever parked there. Both are of one state: two reads might ask two servers, the second of which
-    /// is not as far.
+    /// Returns the relay's cursor in a tenant's log and, once it has come to `from`, all that the
+    /// relay ever parked there. Both are of one state: two reads might ask two servers, the second
+    /// of which is not as far.
     async fn relayed(
         &self,
         tenant: &TenantId,
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error>;
 
-    /// Returns what a follower has parked in a lane and is not over, in order of tenant and position.
+    /// Returns what a follower has parked in a lane and is not over, in order of tenant and
+    /// position.
     async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error>;
 
     /// Returns the number of the last transition of each log of a lane of which the follower ever
@@ -57,8 +58,9 @@ pub trait Parking: Send + Sync {
         follower: &Follower,
     ) -> Result<Vec<LogLedger>, Error>;
 
-    /// Writes these transitions in their order, all or none, unless the lane was taken since. An error,
-    /// and nothing written, where the transition before them or a scope that they change is missing.
+    /// Writes these transitions in their order, all or none, unless the lane was taken since. An
+    /// error, and nothing written, where the transition before them or a scope that they change is
+    /// missing.
     async fn write_transitions(
         &self,
         lease: &Lease,
@@ -66,9 +68,9 @@ pub trait Parking: Send + Sync {
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Writes these rows as the lane's holder has them, all or none, unless the lane was taken since or
-    /// the transition before them is missing. What is new gets the time of now; what was requested
-    /// stays requested until the state is another.
+    /// Writes these rows as the lane's holder has them, all or none, unless the lane was taken
+    /// since or the transition before them is missing. What is new gets the time of now; what was
+    /// requested stays requested until the state is another.
     async fn park(
         &self,
         lease: &Lease,
@@ -76,8 +78,8 @@ pub trait Parking: Send + Sync {
         parked: &[Parked],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Requests that a parked scope is released or discarded; `false` if there is none of that id whose
-    /// state is `parked`, or something was requested already.
+    /// Requests that a parked scope is released or discarded; `false` if there is none of that id
+    /// whose state is `parked`, or something was requested already.
     async fn request(
         &self,
         tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Where a store is, as an operator is told: without credentials, whatever its URL says.
+//! The place of a store, as an operator is told: without credentials, whatever its URL says.
 
 use secrecy::ExposeSecret;
 

@@ -1,4 +1,4 @@
-//! The builder of a read: rows in, slices out, within the limits of a scan.
+//! The builder of slices: rows go in, slices come out, within the limits of a scan.
 //!
 //! Fed by an adapter's `read` with each tenant's rows in order of position, and with the head as it
 //! was read before them; feeds it the slices. No I/O. Always true: nothing that fits was left out
@@ -11,7 +11,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
 
-/// What a whole read has room for.
+/// The events and bytes that a whole read may still return.
 pub(super) struct ReadBudget<'a> {
     scan: &'a Scan,
     events: usize,
@@ -20,7 +20,7 @@ pub(super) struct ReadBudget<'a> {
 }
 
 impl<'a> ReadBudget<'a> {
-    /// All of it.
+    /// Begins with the limits of a scan.
     pub(super) fn new(scan: &'a Scan) -> Self {
         Self { scan, events: 0, bytes: 0, full: scan.events_max == 0 }
     }

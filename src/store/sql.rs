@@ -1,4 +1,4 @@
-//! What the SQL adapters share: statements by the names of their files, columns turned into nouns.
+//! Columns turned into nouns, for all SQL adapters, and statements by the names of their files.
 //!
 //! Between an adapter's rows and `domain`; speaks no database's dialect. A row that can't be read
 //! is named.
@@ -178,7 +178,7 @@ pub(super) fn event_counts(row: &impl Columns, now: Time) -> Result<EventCounts,
     Ok(EventCounts::new(count("head")?, count("relayed_to")?, parked_counts, oldest))
 }
 
-/// The columns of what is parked.
+/// The columns of a parked scope.
 pub(super) fn parked(row: &impl Columns) -> Result<Parked, Error> {
     let corrupt = |what: &str| Error::Corrupt(format!("table parked: unknown {what}"));
     let ended = row.integer_if_any("ended")?.map(Position::from_column);

@@ -1,7 +1,7 @@
 //! The port's `Tenants`: the enabled tenants, each with its log and its lane.
 //!
-//! Asked when a tenant is enabled, by the verbs that list tenants, and by `restore`, which rotates a
-//! log's id.
+//! Asked when a tenant is enabled, by the verbs that list tenants, and by `restore`, which rotates
+//! a log's id.
 
 use async_trait::async_trait;
 
@@ -17,7 +17,7 @@ pub struct EnabledTenant {
     pub tenant: TenantId,
     /// The id of its log.
     pub log_id: LogId,
-    /// Its lane.
+    /// The lane of the tenant.
     pub lane: Lane,
     /// The last position that was given in its log.
     pub head: Position,
@@ -36,9 +36,9 @@ pub trait Tenants: Send + Sync {
     /// Returns all enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error>;
 
-    /// Gives a tenant's log another id; its events stay the same. What was parked up to `at` goes along,
-    /// what was parked after it is forgotten. `false`, and nothing done, if the log's id isn't `old` any
-    /// more.
+    /// Gives a tenant's log another id; its events stay the same. What was parked up to `at` goes
+    /// along, what was parked after it is forgotten. `false`, and nothing done, if the log's id
+    /// isn't `old` any more.
     async fn rotate_log_id(
         &self,
         tenant: &TenantId,

@@ -1,15 +1,16 @@
-//! Whose logs have grown: the heads whose token lies behind the one that was given.
+//! The logs that have grown: the heads whose version lies after the token that was given.
 //!
-//! Asked by every lane of every replica, all the time; the index by (lane, token) leads to what
+//! Asked by every lane of every replica, all the time; the index by (lane, version) leads to what
 //! changed alone, so idle tenants cost nothing.
 //!
-//! A head's mark is the cluster's time when it was raised, which is before its commit: two appends
-//! may commit in the other order, and a token that was given away in between would pass over the
-//! one that commits later. So every transaction has a row in `transactions` from before it begins
-//! until its commit. Heads and rows are read in one snapshot, whose time T the server tells: an
-//! append that this snapshot shows neither committed nor under way begins after T, and its token
-//! lies behind T. The token that is given is therefore T, or lies before the oldest append under
-//! way. A tenant that was raised behind such an append is named again, until that one has ended.
+//! A head's version is the cluster's time when it was raised, which is before its commit: two
+//! appends may commit in the other order, and a token that was given away in between would pass
+//! over the one that commits later. So every transaction has a row in `transactions` from before it
+//! begins until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
+//! an append that this snapshot shows neither committed nor under way begins after T, and its
+//! version lies after T. The token that is given is therefore T, or lies before the oldest append
+//! under way. A tenant that was raised after such an append is named again, until that one has
+//! ended.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
 use crate::store::{ChangeToken, Changed, Error};
 
-/// How long an append may hold the marks back: longer than any takes that somebody still awaits.
+/// How long an append may hold the tokens back: longer than any takes that somebody still awaits.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
 /// Cluster times of seconds since 1970 in 32 bits would fill the sign of a token in 2038.
 const YEAR_2004_S: u32 = 1 << 30;

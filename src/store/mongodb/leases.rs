@@ -1,4 +1,4 @@
-//! The port's `Leases`: who works on which lane, by the server's clock.
+//! The port's `Leases`, as MongoDB does it: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
 //! together when the store is new or the lanes are resized; terms only rise. Leases are compared

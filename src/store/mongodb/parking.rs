@@ -197,8 +197,8 @@ impl TransactionBody for Park<'_> {
     }
 }
 
-/// Whether the lane was taken since, or released. The lease is written, so that of this and a taking of
-/// the lane one loses.
+/// Whether the lane was taken since, or released. The lease is written, so that of this and a
+/// taking of the lane one loses.
 async fn is_lost(
     collections: &Collections,
     lease: &Lease,
@@ -238,7 +238,7 @@ fn in_lane(lane: Lane, follower: &Follower) -> Document {
     doc! { "lane": i32::from(lane.number()), "_id.follower": follower.as_str() }
 }
 
-/// What was asked for is done once the state is another.
+/// Returns the update that writes a row. What was requested is done once the state is another.
 fn write(parked: &Parked, lane: i32) -> Vec<Document> {
     let state = parked.state.as_str();
     let same = doc! { "$eq": ["$state", state] };

@@ -1,4 +1,4 @@
-//! Reading the logs: behind a position, and by an event's id.
+//! Reading the logs: the events after a position, and an event by its id.
 //!
 //! Fed through the port by those who follow; feeds `slice_builder` with rows. Heads are read before
 //! rows, in a session that never sees less than it has seen: positions are committed in their
@@ -25,7 +25,7 @@ use crate::store::{Error, Head, Scan, Slice, Start};
 const ROWS_AT_ONCE_MIN: usize = 100;
 const ROWS_AT_ONCE_MAX: usize = 500;
 
-/// Reads on behind each position, as far as the budget allows.
+/// Reads on after each position, as far as the budget allows.
 pub(super) async fn read(
     collections: &Collections,
     mut session: ClientSession,

@@ -18,7 +18,7 @@ use crate::domain::tenant::TenantId;
 use crate::store::error::TransactionError;
 use crate::store::{Error, leases};
 
-/// What is asked for.
+/// A change of the number of lanes, and of the lanes of tenants.
 pub(super) struct Resize<'a> {
     pub(super) collections: &'a Collections,
     pub(super) by: &'a str,

@@ -1,4 +1,4 @@
-//! The port's `Leases`: who works on which lane, by the server's clock.
+//! The port's `Leases`, as PostgreSQL does it: who works on which lane, by the server's clock.
 //!
 //! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
 //! lanes are resized; terms only rise.

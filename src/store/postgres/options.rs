@@ -24,7 +24,8 @@ const LOCK_WITHIN: Duration = Duration::from_secs(5);
 const TURN_WITHIN: Duration = Duration::from_secs(300);
 /// How long the server lets a session that froze in a transaction hold its locks.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
-/// What a URL may say behind its `?`. (sqlx logs the name and value of whatever else it finds.)
+/// The parameters that a URL may have after its `?`. (sqlx logs the name and value of whatever else
+/// it finds.)
 const PARAMETERS: [&str; 13] = [
     "application_name",
     "dbname",
@@ -66,11 +67,11 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
     }
 }
 
-/// What a session is set to: a name and its value.
+/// A setting of a session: a name and its value.
 pub(super) type Setting = (&'static str, String);
 
-/// What the session is set to that makes the tables. Notices that something is there already are no
-/// news.
+/// Returns the settings of the session that makes the tables. Notices that something is there
+/// already are no news.
 pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     vec![
         search_path(config),
@@ -79,7 +80,7 @@ pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     ]
 }
 
-/// What the pool's sessions are set to. `synchronous_commit` stays as it was found durable,
+/// Returns the settings of the pool's sessions. `synchronous_commit` stays as it was found durable,
 /// whatever the server's default becomes. A statement is planned once, not each time, which takes
 /// longer than most take to run. A plan that was made when a table or a tenant was small is kept
 /// until the table is analyzed again: so none may read a table from end to end, or sort what an

@@ -1,19 +1,19 @@
-//! Reading the logs: behind a position, by an event's id, and whose have grown.
+//! Reading the logs: the events after a position, an event by its id, and the logs that have grown.
 //!
 //! Fed through the port by those who follow; feeds `slice_builder` with rows. A call sees one state
-//! of the store and keeps nothing open behind it. Positions are committed in their order, so the
+//! of the store and keeps nothing open after it. Positions are committed in their order, so the
 //! head that a call sees tells that every position below it is there.
 //!
-//! **Whose logs have grown.** A head's mark is the transaction that raised it last. Those commit
-//! out of order, so a call gives as the next mark not the newest that it saw, but the oldest
-//! transaction that had not ended then: whatever was not yet to be seen has that mark or a later
+//! **Which logs have grown.** A head's version is the transaction that raised it last. Those commit
+//! out of order, so a call gives as the next token not the newest that it saw, but the oldest
+//! transaction that had not ended then: whatever was not yet to be seen has that version or a later
 //! one, and is named next time. While another program's transaction is long under way, what changed
-//! since it began is named again and again; a follower knows it by its position. Marks change with
-//! every append, so an index on them would cost heads their HOT updates; it is on `span`, the mark
-//! without its last ten bits, and a lane looks at the heads of the last two spans or so, however
-//! many tenants are idle. Transactions are counted by each server anew, and one that takes over may
-//! not have all that the one before it had: so a mark counts for as long as no connection was made
-//! since.
+//! since it began is named again and again; a follower knows it by its position. Versions change
+//! with every append, so an index on them would cost heads their HOT updates; it is on
+//! `version_span`, the version without its last ten bits, and a lane looks at the heads of the last
+//! two spans or so, however many tenants are idle. Transactions are counted by each server anew,
+//! and one that takes over may not have all that the one before it had: so a token counts for as
+//! long as no connection was made since.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -36,7 +36,7 @@ use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 const FETCH_ROWS_MAX: usize = 500;
 const FETCH_BYTES_MAX: usize = 4 << 20;
 
-/// Reads on behind each position, as far as the budget allows.
+/// Reads on after each position, as far as the budget allows.
 pub(super) async fn read(
     sessions: &Sessions,
     from: &[(TenantId, Start)],

@@ -1,4 +1,4 @@
-//! Rows: what comes back as columns.
+//! Rows that statements return, and their columns.
 //!
 //! Between this adapter's statements and the nouns of `store::sql`.
 
@@ -19,7 +19,7 @@ pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement 
     sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
 }
 
-/// What is counted in that column of the one row, if there is one.
+/// Returns the count in a column of the one row; 0 if there is none.
 pub(super) fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
     rows.first().map_or(Ok(0), |row| row.integer(name))
 }

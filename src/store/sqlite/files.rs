@@ -38,7 +38,7 @@ const PAGE_BYTES: u32 = 2_048;
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
 
-/// What an open store stands on.
+/// The connections of an open store.
 pub(super) struct Files {
     pub(super) writer: Writer,
     pub(super) readers: Readers,

@@ -1,4 +1,5 @@
-//! The port's `Leases`: who works on which lane, by the clock that the store was opened with.
+//! The port's `Leases`, as SQLite does it: who works on which lane, by the clock that the store was
+//! opened with.
 //!
 //! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
 //! lanes are resized; terms only rise.

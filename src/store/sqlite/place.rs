@@ -25,7 +25,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Of a database that is open and has a WAL.
+    /// Notes the files of a database that is open and has a WAL.
     pub(super) fn new(path: &Path, page_bytes: u32) -> io::Result<Self> {
         Ok(Self {
             database: Opened::new(path.to_owned())?,
@@ -90,7 +90,7 @@ impl Opened {
         Ok(Self { path, device: file.dev(), inode: file.ino(), bytes: file.len().into() })
     }
 
-    /// Its size, if it is still there.
+    /// Returns the size of the file, if it is still there.
     fn check(&self) -> Result<u64, Error> {
         match fs::metadata(&self.path) {
             Ok(file) if (file.dev(), file.ino()) == (self.device, self.inode) => Ok(file.len()),

@@ -1,7 +1,7 @@
-//! Reading the logs: behind a position, by an event's id, and whose have grown.
+//! Reading the logs: the events after a position, an event by its id, and the logs that have grown.
 //!
 //! Fed through the port by those who follow; feeds `slice_builder` with rows. A call sees one state
-//! of the file and keeps nothing open behind it. Positions are committed in their order, so the
+//! of the file and keeps nothing open after it. Positions are committed in their order, so the
 //! head that a call sees tells that every position below it is there.
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +18,7 @@ use crate::store::slice_builder::{ReadBudget, SliceBuilder};
 use crate::store::sql::{self, Columns};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
-/// Reads on behind each position, as far as the budget allows.
+/// Reads on after each position, as far as the budget allows.
 pub(super) fn read(
     reading: &Connection,
     from: &[(TenantId, Start)],

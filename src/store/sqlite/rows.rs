@@ -1,4 +1,4 @@
-//! Rows: what statements find and change, and what comes back as columns.
+//! Rows that statements find and change, and their columns.
 //!
 //! Between this adapter's statements, which stay prepared, and the nouns of `store::sql`.
 
@@ -27,7 +27,7 @@ pub(super) fn each<T>(
     Ok(None)
 }
 
-/// What a statement finds, each row turned into a noun.
+/// Returns the rows that a statement finds, each turned into a noun.
 pub(super) fn find<T>(
     connection: &Connection,
     sql: &str,

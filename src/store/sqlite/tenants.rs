@@ -1,4 +1,4 @@
-//! The port's `Tenants`: who is enabled, and in which lane.
+//! The port's `Tenants`, as SQLite does it.
 //!
 //! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
 

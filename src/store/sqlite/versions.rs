@@ -1,8 +1,8 @@
 //! The version of the tables: made when the file is new, and no other one is opened.
 //!
-//! Asked by `files` and `backup` before they use a database. `user_version` counts the migrations that
-//! made it. Always true: a file that another program or another version has made is refused by name,
-//! and nothing in it is changed.
+//! Asked by `files` and `backup` before they use a database. `user_version` counts the migrations
+//! that made it. Always true: a file that another program or another version has made is refused by
+//! name, and nothing in it is changed.
 
 use std::fmt::Display;
 use std::path::Path;

@@ -23,7 +23,7 @@ use crate::store::sql::Columns;
 /// Bytes of the WAL that are copied into the database when there are so many. A page that many
 /// commits change is copied once.
 const CYCLE_BYTES: u64 = 64 << 20;
-/// What more a WAL may have before copying is tried again.
+/// How many bytes more a WAL may have before copying is tried again.
 const AGAIN_BYTES: u64 = 8 << 20;
 /// How long readers of the WAL may hold its end up.
 const READERS_END: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
     checkpoint(writer, "TRUNCATE")
 }
 
-/// What the last connection does with the WAL as it closes.
+/// How the last connection leaves the WAL as it closes.
 #[derive(PartialEq, Eq)]
 pub(super) enum OnClose {
     /// Leaves it.
@@ -83,7 +83,7 @@ pub(super) enum OnClose {
     Empty,
 }
 
-/// Sets what this connection does if it is the last to close.
+/// Sets how this connection leaves the WAL if it is the last to close.
 pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Error> {
     let keeps = what == OnClose::Keep;
     connection
