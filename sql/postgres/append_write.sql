@@ -1,7 +1,8 @@
 -- What an append writes, an array of each column: sealed events with the fingerprints of their contents,
--- topics' newest DELETE_ALL, the new ends of the logs with the versions that they were found with. Tells how
--- many rows that were: none if a head has changed since, which is known once all are locked, in the order
--- of their tenants, or if an event id was given before; and the heads' new version, which is this transaction.
+-- topics' newest DELETE_ALL, the new ends of the logs with the versions that they were found with. Tells
+-- how many rows that were: none if a head has changed since, which is known once all are locked, in the
+-- order of their tenants, or if an event id was given before; and the heads' new version, which is this
+-- transaction. Only PostgreSQL: one statement writes all of an append, since each would cost a round trip.
 WITH unchanged AS MATERIALIZED (
     SELECT FROM heads JOIN unnest($15::text[], $18::bigint[]) AS found (tenant, version)
         ON heads.tenant = found.tenant

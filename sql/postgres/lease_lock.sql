@@ -1,2 +1,3 @@
--- Two new replicas must not both find that there are no lanes yet.
+-- Two new replicas must not both find that there are no lanes yet. Only PostgreSQL: several replicas may
+-- make the lanes of a new store at once.
 LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE

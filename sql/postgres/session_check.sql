@@ -1,5 +1,5 @@
--- Returns the settings that a session's promises rest on: durability, encodings, the schema of its tables, and
--- the server's version.
+-- Returns the settings that a session's promises rest on: durability, encodings, the schema of its tables,
+-- and the server's version. Only PostgreSQL: the settings of a server are an operator's.
 SELECT name, setting
 FROM pg_settings
 WHERE name IN (

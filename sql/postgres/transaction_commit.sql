@@ -1,2 +1,3 @@
--- Makes a transaction durable.
+-- Makes a transaction durable. Only PostgreSQL: the adapter sends these words itself, through poolers;
+-- rusqlite has calls for them.
 COMMIT

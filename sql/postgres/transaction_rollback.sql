@@ -1,2 +1,3 @@
--- Ends a transaction that has written nothing.
+-- Ends a transaction that has written nothing. Only PostgreSQL: the adapter sends these words itself,
+-- through poolers; rusqlite has calls for them.
 ROLLBACK

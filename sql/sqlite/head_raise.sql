@@ -1,4 +1,5 @@
--- The new end of a tenant's log: position, time, tenant. The version rises above all of its lane.
+-- The new end of a tenant's log: position, time, tenant. The version rises above all of its lane. Only
+-- SQLite: each row of an append is written by itself, which costs no round trip.
 UPDATE heads
 SET position = ?,
     time_ms = ?,

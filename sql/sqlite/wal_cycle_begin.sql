@@ -1,2 +1,2 @@
--- The first write to a WAL.
+-- The first write to a WAL. Only SQLite: a WAL is a file that may be put beside another database.
 UPDATE wal_cycles SET base = number, number = number + 1

@@ -1,4 +1,4 @@
-//! What a module may say with a DELETE_ALL: `{eventId?}`.
+//! The body that a module may send with a DELETE_ALL: `{eventId?}`.
 //!
 //! Parsed from the optional body of such a request; feeds `draft`.
 

@@ -24,13 +24,13 @@ use super::wire_form::WireForm;
 /// Who posted: the tenant, and the headers that the request's context adds to its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// Whose log it goes to.
+    /// The tenant to whose log it goes.
     pub tenant: TenantId,
     /// Such as `x-okapi-request-id`; shared by all drafts of a request.
     pub headers: Arc<Headers>,
 }
 
-/// What a request posts about, and where that goes.
+/// The subject of a request, and the topic that it goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// As the request's path says it.
@@ -39,10 +39,10 @@ pub struct Place {
     pub topic: Topic,
 }
 
-/// What all drafts of a request have in common.
+/// The part that all drafts of a request have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
-    /// What they are about.
+    /// The subject.
     pub place: Place,
     /// Who posted them.
     pub origin: Origin,
@@ -62,7 +62,7 @@ impl Posting {
     }
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A record changed.
@@ -91,13 +91,13 @@ pub enum Content {
 pub struct Draft {
     /// The module's own, or one made for it.
     pub event_id: EventId,
-    /// What it was posted about.
+    /// The subject that it was posted about.
     pub subject: Subject,
     /// Where it will be published.
     pub topic: Topic,
     /// The record's id.
     pub key: Key,
-    /// What it says.
+    /// The content.
     pub content: Content,
     /// The headers given in the change.
     pub own_headers: Headers,
@@ -110,7 +110,7 @@ pub struct Draft {
 pub struct Stamp {
     /// The tenant's log.
     pub log_id: LogId,
-    /// Its position there.
+    /// The position in that log.
     pub position: Position,
     /// The store's clock, never before the event before it.
     pub time: Time,
@@ -138,7 +138,7 @@ impl Draft {
         }
     }
 
-    /// Its type.
+    /// Returns the event's type.
     pub fn event_type(&self) -> EventType {
         match &self.content {
             Content::Change { states, .. } => states.event_type(),

@@ -1,4 +1,4 @@
-//! What a producer publishes: entities and process events, and how each is set.
+//! Entities and process events: what a producer publishes, and how each is set.
 //!
 //! Made by `config` from the tenants' files; asked by `http` through `settings`.
 
@@ -24,7 +24,7 @@ impl EntityName {
         Ok(Self(text.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,7 +53,7 @@ impl EventName {
         Ok(Self(text.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -94,9 +94,9 @@ impl Default for TopicSettings {
 pub struct Entity {
     /// Finds the key in a state.
     pub key: Pointer,
-    /// Its events' bytes.
+    /// The wire form of its events.
     pub wire_form: WireForm,
-    /// Its topic.
+    /// The topic that its events go to.
     pub topic: TopicSettings,
 }
 

@@ -12,10 +12,10 @@ use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
 
-/// What a Kafka record costs beside key, value and headers, at the most: the batch's frame and the
-/// record's own lengths (record format v2: 61 + 5 variable-length numbers).
+/// The bytes that a Kafka record costs beside key, value and headers, at the most: the batch's
+/// frame and the record's own lengths (record format v2: 61 + 5 variable-length numbers).
 const RECORD_FRAME_BYTES: usize = 128;
-/// What one header costs beside its name and value: two lengths.
+/// The bytes that one header costs beside its name and value: two lengths.
 const HEADER_FRAME_BYTES: usize = 10;
 /// A UUID in its hyphenated form.
 const UUID_BYTES: usize = 36;
@@ -27,21 +27,21 @@ const POSITION_BYTES_MAX: usize = 19;
 pub struct Envelope {
     /// The log it stands in.
     pub log_id: LogId,
-    /// Whose log.
+    /// The tenant of the log.
     pub tenant: TenantId,
-    /// Its place there.
+    /// The position in that log.
     pub position: Position,
     /// When it was appended, by the store's clock: the record's time.
     pub time: Time,
     /// The topic's last DELETE_ALL before it.
     pub last_delete_all: Option<Position>,
-    /// Its id.
+    /// The id of the event.
     pub event_id: EventId,
     /// Where it is published.
     pub topic: Topic,
     /// The record's id.
     pub key: Key,
-    /// Its type.
+    /// The type of the event.
     pub event_type: EventType,
     /// The change's own headers, then the request's; what follows from the other fields is not
     /// here.

@@ -1,4 +1,4 @@
-//! What an event is, apart from its content: its id and its type.
+//! The id and the type of an event.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl EventId {
         Uuid::try_parse(text).map(Self).map_err(|_| refused())
     }
 
-    /// Its 16 bytes, for a store's column.
+    /// Returns the 16 bytes of the id, for a store's column.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }

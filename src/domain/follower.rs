@@ -27,7 +27,7 @@ impl Follower {
         Ok(Self(text.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,9 +43,9 @@ impl fmt::Display for Follower {
 /// came back from a backup, that the log still is the one that was followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// Which life of the tenant's log.
+    /// The id of the tenant's log.
     pub log_id: LogId,
-    /// Its place there; the row at a cursor is never removed.
+    /// The position of that event; the row at a cursor is never removed.
     pub position: Position,
     /// The id of the event at that position.
     pub event_id: EventId,

@@ -41,7 +41,7 @@ impl SyntaxError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw(Bytes);
 
-/// What kind of value a JSON text is, told by its first byte.
+/// The kind of value that a JSON text is, told by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `{…}`
@@ -74,7 +74,7 @@ impl Raw {
         &self.0
     }
 
-    /// What kind of value it is.
+    /// Returns the kind of value that it is.
     pub fn shape(&self) -> Shape {
         match self.0[0] {
             b'{' => Shape::Object,

@@ -35,7 +35,7 @@ impl Key {
         Self(Self::DELETE_ALL.to_owned())
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -78,7 +78,7 @@ impl Pointer {
         })
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -22,7 +22,7 @@ impl Lane {
         (0..count).map(Self)
     }
 
-    /// Its number: the partition of its cursors too.
+    /// Returns the number of the lane: the partition of its cursors too.
     pub const fn number(self) -> u16 {
         self.0
     }

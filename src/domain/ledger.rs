@@ -1,9 +1,9 @@
 //! The parking ledger of a log: how many transitions its parked scopes have made, and what is open.
 //!
 //! Counted by the lane that writes the transitions; kept in the store with the rows, and by the
-//! sink with each cursor. A store whose ledger is behind that of the sink has lost a transition;
-//! one with the same number and another digest has made a different one. The store writes first, so
-//! one that is ahead is right.
+//! sink with each cursor. A store whose ledger has a lower number than that of the sink has lost a
+//! transition; one with the same number and another digest has made a different one. The store
+//! writes first, so one that is ahead is right.
 
 use std::fmt;
 

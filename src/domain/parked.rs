@@ -1,4 +1,4 @@
-//! What stays behind since Kafka refuses it: a key of a topic, or the whole topic.
+//! Parked scopes: a key of a topic, or a whole topic, that the sink refuses.
 //!
 //! Made by the lane that meets the refusal; kept by the store, so that whoever holds the lane next,
 //! and whoever asks what is published, knows of it. The rest of the log goes on.
@@ -17,10 +17,10 @@ use super::violation::Violation;
 
 const REASON_BYTES_MAX: usize = 1_000;
 
-/// How it stands with what is parked.
+/// The state of a parked scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It stays behind, and what is appended to it joins it there.
+    /// Its events are not published; what is appended to it is parked too.
     Parked,
     /// It is being published, from its first event on.
     Releasing,
@@ -74,7 +74,7 @@ impl fmt::Display for State {
 /// How a parked scope ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// Its last state, and where it ended.
+    /// The last state, with the position at which it ended.
     pub state: State,
     /// How many events it held when it ended.
     pub events: u64,
@@ -93,7 +93,7 @@ impl Ended {
     }
 }
 
-/// What somebody wants done with it.
+/// A request of somebody: to release a scope, or to discard it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     /// Publish it: what stood in its way is gone.
@@ -121,34 +121,34 @@ impl Request {
     }
 }
 
-/// A key of a topic, or a whole topic, that stays behind.
+/// A key of a topic, or a whole topic, that is parked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// The event that was refused: it names what is parked.
     pub event_id: EventId,
-    /// Whose log.
+    /// The tenant of the log.
     pub tenant: TenantId,
-    /// Which life of it.
+    /// The log's id.
     pub log_id: LogId,
-    /// Where that event stands: the first that stays behind.
+    /// The position of that event: the first that is parked.
     pub position: Position,
-    /// Of which topic.
+    /// The topic of the scope.
     pub topic: Topic,
-    /// Of which key; `None`: of all of them.
+    /// The key of the scope; `None`: all keys of the topic.
     pub key: Option<Key>,
-    /// What Kafka had against it.
+    /// The sink's reason.
     pub cause: String,
     /// When it was parked, by the store's clock.
     pub time: Time,
-    /// How it stands.
+    /// The state.
     pub state: State,
     /// Up to here it is published, by its release.
     pub released_to: Position,
     /// Up to here its events are counted.
     pub counted_to: Position,
-    /// How many of them stay behind, or stayed when it ended.
+    /// How many of them are parked, or were when it ended.
     pub events: u64,
-    /// What somebody wants done, until it is begun.
+    /// The request of somebody, until it is begun.
     pub requested: Option<Request>,
     /// Why they want it.
     pub reason: Option<String>,

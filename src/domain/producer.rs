@@ -45,7 +45,7 @@ impl Producer {
         name.strip_suffix("-storage").unwrap_or(name)
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

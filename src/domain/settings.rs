@@ -1,4 +1,4 @@
-//! What each tenant is set to: its producers, entities and process events.
+//! The settings of each tenant: its producers, entities and process events.
 //!
 //! Built once by `config` from the tenants' files; asked by `http` (is this entity known, where
 //! does it go) and by `follow` (what is this topic created with).
@@ -149,7 +149,8 @@ impl Settings {
         Ok(topics)
     }
 
-    /// What all of a tenant's topics are created with, each topic once, in order of name.
+    /// Returns the settings with which a tenant's topics are created, each topic once, in order of
+    /// name.
     pub fn specs(&self, tenant: &TenantId) -> Vec<TopicSpec> {
         let specs =
             self.of(tenant).topics().map(|(p, name, set)| self.spec_of(tenant, p, name, set));
@@ -166,7 +167,8 @@ impl Settings {
         })
     }
 
-    /// What one topic is created with; one that no file names any more gets the default settings.
+    /// Returns the settings with which one topic is created; one that no file names any more gets
+    /// the default settings.
     pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
         self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {
             let TopicSettings { partitions, retention_ms, compacted, .. } =

@@ -18,7 +18,7 @@ impl Subject {
         Self(format!("{}/{name}", Producer::cut(producer)).into())
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

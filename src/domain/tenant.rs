@@ -22,7 +22,7 @@ impl TenantId {
         Ok(Self(text.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -31,7 +31,7 @@ impl Topic {
         Ok(Self(name.to_owned()))
     }
 
-    /// Its text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,10 +50,10 @@ impl fmt::Display for Topic {
     }
 }
 
-/// What a topic is created with; an existing topic is left as it is.
+/// The settings with which a topic is created; an existing topic is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
-    /// Its name.
+    /// The name of the topic.
     pub topic: Topic,
     /// How many partitions.
     pub partitions: u16,

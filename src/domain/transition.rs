@@ -1,8 +1,8 @@
 //! Transitions of parked scopes: each change that a lane makes of one, by its own name.
 //!
-//! Made by the lane that holds the scope's log; written by the store in the order in which they were
-//! made, all or none. Always true: what a transition of the ledger changes is written together with
-//! its number.
+//! Made by the lane that holds the scope's log; written by the store in the order in which they
+//! were made, all or none. Always true: what a transition of the ledger changes is written together
+//! with its number.
 
 use super::event::EventId;
 use super::key::Key;
@@ -26,7 +26,7 @@ pub struct Transition {
     pub change: Change,
 }
 
-/// What a transition changes.
+/// The change that a transition makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Parks a new scope; `key` is `None` for a whole topic. None of its events is counted yet.
@@ -47,8 +47,8 @@ pub enum Change {
         /// The position up to which it was released.
         released_to: Position,
     },
-    /// Parks a scope again whose release has to wait, since its topic is parked as a whole; what was
-    /// requested is done with.
+    /// Parks a scope again whose release has to wait, since its topic is parked as a whole; what
+    /// was requested is done with.
     StopRelease,
     /// Counts the events of a scope, in any state. No transition of the ledger.
     Count {

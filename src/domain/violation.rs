@@ -1,4 +1,4 @@
-//! What is illegal in valid JSON, and where.
+//! Violations: what is illegal in valid JSON, and where.
 //!
 //! Made by `change` and `process_event`; shown by `http::problem` as 422.
 
@@ -12,7 +12,7 @@ pub struct Violation {
     pub pointer: String,
     /// Kebab word: the problem's `type` and FOLIO's `code`.
     pub code: &'static str,
-    /// What is wrong, for a reader.
+    /// The rule that is broken, for a reader.
     pub message: String,
 }
 

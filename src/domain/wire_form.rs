@@ -18,7 +18,7 @@ pub enum WireForm {
 }
 
 impl WireForm {
-    /// What the form adds to the states and the tenant at most, in bytes.
+    /// Returns the bytes that the form adds to the states and the tenant at most, in bytes.
     pub const FRAME_BYTES_MAX: usize = 96;
 
     /// By its name in a tenant's file.

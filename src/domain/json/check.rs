@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::walk::{Name, member_name, skip_space, string_end, trim_end};
 use super::{Raw, segment};
 
-/// What is wrong with a JSON text beyond its grammar.
+/// A fault of a JSON text beyond its grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonIssue {
     /// Brackets nest deeper than allowed.
@@ -116,7 +116,7 @@ fn expects_name(levels: &[Level]) -> bool {
     matches!(levels.last(), Some(Level::Object { name: None, .. }))
 }
 
-/// Reads the name at `at`, and goes on behind its colon.
+/// Reads the name at `at`, and goes on after its colon.
 fn enter_member<'a>(text: &'a [u8], at: usize, levels: &mut [Level<'a>]) -> Result<usize, Defect> {
     let (read, colon) = member_name(text, at);
     let mut fresh = true;

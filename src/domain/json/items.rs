@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{Raw, SyntaxError, utf8};
 
-/// What a body holds.
+/// The items of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Items {
     /// A value that is no array.

@@ -81,7 +81,7 @@ fn open(text: &[u8], bracket: u8) -> Option<usize> {
     (text.first() == Some(&bracket)).then_some(1)
 }
 
-/// Where the next item begins, behind white space and a comma; `None` at the closing bracket.
+/// Where the next item begins, after white space and a comma; `None` at the closing bracket.
 fn next_item(text: &[u8], at: usize) -> Option<usize> {
     let at = skip_space(text, at);
     match text[at] {
