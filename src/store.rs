@@ -1,16 +1,15 @@
 //! The store: one log per tenant, and all that is known of those who follow it.
 //!
 //! ```text
-//!                        a tenant's log: (log_id)
+//!                 a tenant's log, named by its log_id
 //!
 //!   position   1 ─ 2 ─ 3 ─ 4 ─ 5 ─ 6 ─ 7 ─ 8 ─ 9 ─ 10 ─ 11
 //!              ▲           ▲               ▲              ▲
-//!              │           │               │              head: the last position given; rises with
-//!              │           │               │              each append, as time does
-//!              │           │               cursor of `relay`, its checkpoint: rises, may be late;
-//!              │           │               up to it all is published or parked, superseded, discarded
-//!              │           cursor of another sink: its own, its own parked scopes and ledger numbers
-//!              floor: the first position from which nothing was removed; 1 until retention comes
+//!              │           │               │              head: the last position given
+//!              │           │               cursor of `relay`, as its checkpoint has it: up to it
+//!              │           │               each event is published or parked (or was given up)
+//!              │           cursor of another sink, with parked scopes of its own
+//!              floor: the first position from which nothing was removed
 //! ```
 //!
 //! - **What only rises**: a head's position and time, the terms of a lane's lease, the number of a

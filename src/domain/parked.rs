@@ -20,7 +20,7 @@ const REASON_BYTES_MAX: usize = 1_000;
 /// The state of a parked scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Its events are not published; what is appended to it is parked too.
+    /// The events of the scope are not published; what is appended to it is parked too.
     Parked,
     /// It is being published, from its first event on.
     Releasing,

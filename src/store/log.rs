@@ -1,7 +1,8 @@
 //! The port's `Log`: appending to the tenants' logs, reading them, and learning which have grown.
 //!
-//! Asked by `intake`, which appends, and by `follow` and `http`, which read. Always true: positions are
-//! dense when given and visible in their order, and what a read returns is of one state of the store.
+//! Asked by `intake`, which appends, and by `follow` and `http`, which read. Always true: positions
+//! are dense when given and visible in their order, and what a read returns is of one state of the
+//! store.
 
 use async_trait::async_trait;
 
@@ -20,7 +21,7 @@ use crate::domain::time::Time;
 /// Drafts of one tenant that are appended all or not at all.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Whose log.
+    /// The tenant of the log.
     pub tenant: TenantId,
     /// In the order in which they get positions.
     pub drafts: Vec<Draft>,
@@ -35,7 +36,7 @@ pub struct Receipt {
     pub time: Time,
 }
 
-/// What became of one batch.
+/// The outcome of one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is durable.
@@ -108,15 +109,15 @@ impl From<Cursor> for Start {
 /// A stretch of one tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
-    /// Whose log.
+    /// The tenant of the log.
     pub tenant: TenantId,
-    /// Which life of it.
+    /// The log's id.
     pub log_id: LogId,
-    /// What fits the filter, in order of position.
+    /// The events that fit the filter, in order of position.
     pub events: Vec<Envelope>,
     /// The last position that was looked at; where the reader stood if there was none.
     pub scanned: Position,
-    /// Whether there is anything left to look at behind `scanned`.
+    /// Whether there is anything left to look at after `scanned`.
     pub more: bool,
     /// Whether the log has the event that the read was to begin after. If not, `events` is empty.
     pub has_start: bool,
@@ -158,7 +159,7 @@ pub struct Head {
     pub time: Time,
 }
 
-/// Whose logs have grown.
+/// The logs that have grown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// Every tenant of the lane that changed since the token; now and then one that did not.
@@ -179,10 +180,10 @@ pub trait Log: Send + Sync {
     /// reached.
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
 
-    /// The event of that id.
+    /// Returns the event of that id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Which tenants of a lane have new events since the token was given: never too few; all that
-    /// ever had one, when the token is of another run.
+    /// Returns the tenants of a lane that have new events since the token was given: never too few;
+    /// all that ever had one, when the token is of another incarnation.
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error>;
 }

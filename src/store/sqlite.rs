@@ -27,6 +27,7 @@ mod wal;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -35,6 +36,9 @@ use crate::clock::Clock;
 use connections::{Readers, Writer};
 
 pub use backup::{backup, restore_backup};
+
+/// How long a statement waits for another process, and a read for a reader.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// An open store.
 pub(super) struct Sqlite {

@@ -264,8 +264,16 @@ fn idempotency(new_event: &NewEvent) -> RawDocumentBuf {
 /// A head's new end, if it still has this version; its mark lies above the time at which the
 /// append was said to begin.
 fn raise(tenant: &TenantId, (log_id, before): HeadVersion, end: Receipt) -> Document {
-    let head = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string(), "position": before.as_column() };
+    let head = doc! {
+        "_id": tenant.as_str(),
+        "log_id": log_id.to_string(),
+        "position": before.as_column(),
+    };
     let Receipt { position, time } = end;
-    let end = doc! { "position": position.as_column(), "time_ms": time.as_ms(), "version": "$$CLUSTER_TIME" };
+    let end = doc! {
+        "position": position.as_column(),
+        "time_ms": time.as_ms(),
+        "version": "$$CLUSTER_TIME",
+    };
     doc! { "q": head, "u": [{ "$set": end }] }
 }

@@ -42,7 +42,10 @@ impl Mongodb {
         let all = vec![
             doc! { "$match": ours },
             doc! { "$project": { "log_id": 1, "lane": 1, "position": 1, "time_ms": 1 } },
-            doc! { "$unionWith": { "coll": self.collections.open_transactions.rows().name(), "pipeline": open_transactions } },
+            doc! { "$unionWith": {
+                "coll": self.collections.open_transactions.rows().name(),
+                "pipeline": open_transactions,
+            } },
         ];
         let found = bulk::aggregate(&self.collections.heads, all, &mut session).await?;
         let now = session.snapshot_time();

@@ -4,25 +4,26 @@
 //! adapter. Words are those of the code; positions and terms are 64-bit integers, times are epoch
 //! milliseconds, event ids are UUIDs of subtype 4, log ids are hyphenated text.
 //!
-//! | collection     | `_id`                        | fields                                             |
-//! |----------------|------------------------------|----------------------------------------------------|
-//! | `tenants`      | tenant                       | log_id, lane                                       |
-//! | `heads`        | tenant                       | log_id, lane, position, time_ms, version           |
-//! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,               |
-//! |                |                              | last_delete_all, headers, payload                  |
-//! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint                     |
-//! | `delete_alls`  | {tenant, topic}              | position                                           |
-//! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term                   |
-//! | `lanes`        | lane                         | tenants (how many are in the lane)                 |
-//! | `leases`       | lane                         | holder, term, expires, ttl_ms,                     |
-//! |                |                              | parkings (how many were written)                   |
-//! | `parked`       | {tenant, follower, event_id} | lane, log_id, position, topic, key, cause,         |
-//! |                |                              | time_ms, state, ended, released_to, counted_to,    |
-//! |                |                              | events, requested, reason, ledger                  |
-//! | `replicas`     | replica                      | instance, expires, ttl_ms                          |
-//! | `transactions` | session                      | begun, time, open                                  |
-//! | `checks`       | 1                            | time                                               |
-//! | `versions`     | 1                            | version (of all of this)                           |
+//! | collection     | `_id`                        | fields                                     |
+//! |----------------|------------------------------|--------------------------------------------|
+//! | `tenants`      | tenant                       | log_id, lane                               |
+//! | `heads`        | tenant                       | log_id, lane, position, time_ms, version   |
+//! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,       |
+//! |                |                              | last_delete_all, headers, payload          |
+//! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint             |
+//! | `delete_alls`  | {tenant, topic}              | position                                   |
+//! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
+//! | `lanes`        | lane                         | tenants (how many are in the lane)         |
+//! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
+//! |                |                              | parkings (how many were written)           |
+//! | `parked`       | {tenant, follower, event_id} | lane, log_id, position, topic, key, cause, |
+//! |                |                              | time_ms, state, ended, released_to,        |
+//! |                |                              | counted_to, events, requested, reason,     |
+//! |                |                              | ledger                                     |
+//! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
+//! | `transactions` | session                      | begun, time, open                          |
+//! | `checks`       | 1                            | time                                       |
+//! | `versions`     | 1                            | version (of all of this)                   |
 //!
 //! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
 //! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a
@@ -62,7 +63,7 @@ pub(super) struct Collections {
 }
 
 impl Collections {
-    /// Of one database.
+    /// Names the collections of one database.
     pub(super) fn new(database: &Database) -> Self {
         let rows = |name| database.collection(name);
         Self {

@@ -44,9 +44,9 @@ pub(super) fn store_error(cause: Cause) -> Error {
     }
 }
 
-/// Of a write that is no transaction: it may have happened when the answer was lost on the way or
-/// can't be read, told that the majority was not awaited, or that the server was interrupted, at
-/// this attempt or (the driver repeats a write once) at the one before.
+/// Tells what an error means of a write that is no transaction: it may have happened when the
+/// answer was lost on the way or can't be read, told that the majority was not awaited, or that the
+/// server was interrupted, at this attempt or (the driver repeats a write once) at the one before.
 pub(super) fn write_error(cause: Cause) -> Error {
     let lost = matches!(
         &*cause.kind,

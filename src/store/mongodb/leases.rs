@@ -13,6 +13,7 @@ use futures_util::TryStreamExt;
 
 use super::collections::Collections;
 use super::error::{reading, writing, written};
+use super::expiry::{expires, lasts, ttl_ms};
 use super::resize::Resize;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
@@ -23,12 +24,6 @@ use crate::store::{Error, LaneLease, Lease, LeaseCheck, Leases, Members, leases}
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
-/// For how long leases were given that don't tell it.
-const TTL_MS: i64 = 5_000;
-/// How far ahead of the time of asking a lease may have been given: a command may have waited
-/// since.
-const WAITED_MS: i64 = 1_000;
-
 #[async_trait]
 impl Leases for Mongodb {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
@@ -91,7 +86,11 @@ impl Leases for Mongodb {
                 .await
         });
         let before = before.await?;
-        let row = doc! { "instance": { "$literal": instance }, "expires": expires(ttl), "ttl_ms": rows::ms(ttl) };
+        let row = doc! {
+            "instance": { "$literal": instance },
+            "expires": expires(ttl),
+            "ttl_ms": rows::ms(ttl),
+        };
         let attend = vec![doc! { "$set": row }];
         writing(replicas.update_one(doc! { "_id": replica }, attend).upsert(true)).await?;
         let [ago, ahead] = [-rows::ms(FORGOTTEN_AFTER), rows::ms(FORGOTTEN_AFTER)]
@@ -204,20 +203,4 @@ fn lease(row: &RawDocument) -> Result<LaneLease, Error> {
 /// Which taking of which lane.
 fn of(lease: &Lease) -> Document {
     doc! { "_id": i32::from(lease.lane.number()), "term": lease.term.cast_signed() }
-}
-
-/// Whether it has not run out. One that was given at a time that is yet to come was given by a
-/// clock that was fast: it has.
-pub(super) fn lasts() -> Document {
-    let latest = doc! { "$add": ["$$NOW", ttl_ms(), WAITED_MS] };
-    doc! { "$and": [{ "$gt": ["$expires", "$$NOW"] }, { "$lte": ["$expires", latest] }] }
-}
-
-fn ttl_ms() -> Document {
-    doc! { "$ifNull": ["$ttl_ms", TTL_MS] }
-}
-
-/// So long from now, by the server's clock.
-fn expires(ttl: Duration) -> Document {
-    doc! { "$add": ["$$NOW", rows::ms(ttl)] }
 }

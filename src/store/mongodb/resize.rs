@@ -10,7 +10,7 @@ use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::leases::lasts;
+use super::expiry::lasts;
 use super::transaction::{Transaction, TransactionBody};
 use super::{bulk, rows};
 use crate::domain::lane::Lane;

@@ -45,7 +45,11 @@ pub(super) fn place(tenant: &TenantId, position: Position) -> Document {
 /// The fields that tell where a cursor stands.
 pub(super) fn stands(cursor: &Cursor) -> Document {
     let Cursor { log_id, position, event_id } = cursor;
-    doc! { "log_id": log_id.to_string(), "position": position.as_column(), "event_id": uuid(*event_id) }
+    doc! {
+        "log_id": log_id.to_string(),
+        "position": position.as_column(),
+        "event_id": uuid(*event_id),
+    }
 }
 
 /// An event's row.

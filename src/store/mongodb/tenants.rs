@@ -1,4 +1,4 @@
-//! The port's `Tenants`: who is enabled, and in which lane.
+//! The port's `Tenants`, as MongoDB does it.
 //!
 //! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
 
@@ -94,8 +94,14 @@ impl TransactionBody for Introduction<'_> {
         let lane = rows::number(&lane, "_id")?;
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *transaction).await?;
-        // Without a mark: nothing has changed yet.
-        let head = rawdoc! { "_id": tenant, "log_id": log_id, "lane": lane, "position": 0_i64, "time_ms": 0_i64 };
+        // Without a version: nothing has changed yet.
+        let head = rawdoc! {
+            "_id": tenant,
+            "log_id": log_id,
+            "lane": lane,
+            "position": 0_i64,
+            "time_ms": 0_i64,
+        };
         collections.heads.insert_one(head).session(transaction).await?;
         Ok(())
     }

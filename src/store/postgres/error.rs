@@ -46,8 +46,9 @@ const LASTING: [&str; 7] = [
     RAISED,
 ];
 
-/// Of anything but a commit: nothing was written. What our statements can't fail by in tables of
-/// ours (no such table, a place taken twice) tells that they aren't as they must be.
+/// Tells what an error means of anything but a commit: nothing was written. What our statements
+/// can't fail by in tables of ours (no such table, a place taken twice) tells that they aren't as
+/// they must be.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
     let told = told(&error);
     match error {
@@ -63,7 +64,8 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Of opening: what a later try won't mend either is refused, with what to do about it.
+/// Tells what an error of opening means: what a later try won't mend either is refused, with what
+/// to do about it.
 pub(super) fn refusal(error: sqlx::Error) -> Error {
     let classes = [AUTHORIZATION, CATALOG, SCHEMA, SYNTAX_OR_ACCESS];
     let refused = code(&error).is_some_and(|code| classes.contains(&class(code)));
@@ -113,13 +115,14 @@ pub(super) fn commit_error(error: sqlx::Error) -> Error {
     Error::Unknown(told(&error))
 }
 
-/// Of what is found once it is committed: something was written, and it is not told what.
+/// Tells what a surprise means once it is committed: something was written, and it is not told
+/// what.
 pub(super) fn committed(error: Error) -> Error {
     Error::Unknown(error.why().to_owned())
 }
 
-/// Of a statement that commits itself: a plain error of the server undid it; when the server or the
-/// connection was lost, it may have happened.
+/// Tells what an error means of a statement that commits itself: a plain error of the server undid
+/// it; when the server or the connection was lost, it may have happened.
 pub(super) fn autocommit_error(error: sqlx::Error) -> Error {
     match of_server(&error).map(PgDatabaseError::severity) {
         Some(PgSeverity::Error) => store_error(error),

@@ -131,7 +131,8 @@ fn in_lane(sql: &'static str, lane: Lane, follower: &Follower) -> Statement {
     sqlx::query(sql).bind(i64::from(lane.number())).bind(follower.to_string())
 }
 
-/// Whether the lane was taken since, or released. If not, nobody takes it before this transaction ends.
+/// Whether the lane was taken since, or released. If not, nobody takes it before this transaction
+/// ends.
 async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error> {
     let held = sqlx::query(sql!("postgres/lease_find.sql"))
         .bind(i64::from(lease.lane.number()))

@@ -17,13 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
+use super::WAIT_MAX;
 use super::error::{commit_error, store_error};
 use super::place::Place;
 use super::wal::{self, Cycle, OnClose};
 use crate::store::Error;
-
-/// How long a statement waits for another process, and a read for a reader.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The one connection that writes. Transactions queue up for it, first come, first served.
 pub(super) struct Writer(Pool, Option<Arc<Kept>>);
@@ -31,7 +29,7 @@ pub(super) struct Writer(Pool, Option<Arc<Kept>>);
 /// A few connections that only read.
 pub(super) struct Readers(Pool, Option<Arc<Kept>>);
 
-/// What `serve` does around its calls. Verbs beside it are short.
+/// The work that `serve` does around its calls. Verbs beside it are short.
 pub(super) struct Kept {
     pub(super) place: Place,
     pub(super) cycle: Cycle,

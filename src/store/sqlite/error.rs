@@ -15,9 +15,9 @@ const CONSTRAINT: i32 = 19;
 const MISMATCH: i32 = 20;
 const NOTADB: i32 = 26;
 
-/// Of anything but a commit: nothing was written. What our statements can't fail by in a file of
-/// ours (no such table, a place taken twice, a column of another type) tells that the file isn't as
-/// it must be.
+/// Tells what an error means of anything but a commit: nothing was written. What our statements
+/// can't fail by in a file of ours (no such table, a place taken twice, a column of another type)
+/// tells that the file isn't as it must be.
 pub(super) fn store_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => {
@@ -28,8 +28,8 @@ pub(super) fn store_error(error: rusqlite::Error) -> Error {
     }
 }
 
-/// Of a commit. Busy and full are told before the commit's last page stands in the WAL; after any
-/// other error a crash may find it there.
+/// Tells what an error of a commit means. Busy and full are told before the commit's last page
+/// stands in the WAL; after any other error a crash may find it there.
 pub(super) fn commit_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         Some(FULL) => no_room(),

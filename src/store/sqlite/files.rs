@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::connections::{Kept, Locks, Readers, WAIT_MAX, Writer};
+use super::WAIT_MAX;
+use super::connections::{Kept, Locks, Readers, Writer};
 use super::error::store_error;
 use super::place::Place;
 use super::rows;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::connections::WAIT_MAX;
+use super::WAIT_MAX;
 use super::error::store_error;
 use super::{place, rows};
 use crate::store::Error;
