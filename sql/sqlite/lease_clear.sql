@@ -1,4 +1,3 @@
--- Who begins to serve a folder is alone there: a lease of before is nobody's. Only SQLite: one `serve` has
--- the file, so no lease of before can be another's.
+-- Ends all leases when a `serve` starts. Only SQLite: one `serve` has the file, so an older lease is nobody's.
 UPDATE leases
 SET holder = NULL

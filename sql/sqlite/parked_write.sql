@@ -1,5 +1,4 @@
--- What a lane's holder has parked, or how it goes on with it. What was asked for is done once the state is
--- another.
+-- Writes a parked scope as the lane's holder has it. A request is done with once the state is another.
 INSERT INTO parked
     (tenant, follower, event_id, log_id, position, topic, key, cause, time_ms, state, ended, released_to, counted_to, events,
     ledger)

@@ -1,3 +1,2 @@
--- Who begins to serve a folder is alone there. Only SQLite: one `serve` has the file, so no replica of
--- before is there.
+-- Forgets all replicas when a `serve` starts. Only SQLite: one `serve` has the file, so none of them runs.
 DELETE FROM replicas

@@ -44,7 +44,7 @@ pub struct Place {
 pub struct Posting {
     /// The subject.
     pub place: Place,
-    /// Who posted them.
+    /// The tenant that posts, and the headers of its request.
     pub origin: Origin,
 }
 
@@ -174,9 +174,9 @@ impl Draft {
 
     /// Tells the same content from another under one event id: producer and entity (or process
     /// event), type, the headers given in the change, old and new, and the key where it was posted.
-    /// What the gateway derives by its settings (the topic, a change's key, the wire form) is no
-    /// content: a setting may change before a retry. Each field goes in with its length, so that
-    /// none runs into the next.
+    /// Values that the gateway derives from its settings (the topic, a change's key, the wire form)
+    /// are no content: a setting may change before a retry. Each field goes in with its length, so
+    /// that none runs into the next.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut field = |bytes: Option<&[u8]>| {
