@@ -35,6 +35,13 @@ impl Display for Ended {
     }
 }
 
+impl Ended {
+    /// Panics in its place, if the task panicked: the panic of a task is that of whoever runs it.
+    pub fn pass_on_panic(&self) {
+        assert!(self.panic.is_none(), "{self}");
+    }
+}
+
 impl Tasks {
     /// Starts a task.
     pub fn spawn(

@@ -97,11 +97,6 @@ impl LaneHolder {
     }
 }
 
-/// Ends with the panic of a sink's task: the panic of one is that of all.
-fn fail(ended: &Ended) {
-    assert!(ended.panic.is_none(), "{ended}");
-}
-
 #[async_trait]
 impl Task for LaneHolder {
     fn name(&self) -> String {
@@ -125,7 +120,7 @@ impl Task for LaneHolder {
     /// Acquires, renews or releases the lease, as the sinks want it. Done once another replica has
     /// the lane.
     async fn tick(&mut self) -> Result<Progress, Failure> {
-        self.sinks.try_ended().iter().for_each(fail);
+        self.sinks.try_ended().iter().for_each(Ended::pass_on_panic);
         match self.held.take() {
             None if !self.demand.is_there() => return Ok(Progress::Idle),
             None => match self.acquire().await.map_err(Failure::passing)? {
@@ -156,11 +151,11 @@ impl Task for LaneHolder {
         self.leases = None;
         let finish = std::mem::take(&mut self.sinks).finish();
         let Some(HeldLease { lease, .. }) = self.held.take() else {
-            return finish.await.iter().for_each(fail);
+            return finish.await.iter().for_each(Ended::pass_on_panic);
         };
         let leases = [lease];
         tokio::select! {
-            panicked = finish => panicked.iter().for_each(fail),
+            panicked = finish => panicked.iter().for_each(Ended::pass_on_panic),
             _ = keep_renewing(&*self.deps.store, &leases) => {}
         }
         self.let_go(&lease).await;

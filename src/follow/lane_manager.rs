@@ -148,17 +148,12 @@ impl LaneManager {
     fn reap(&mut self) {
         self.running.retain(|_, running| match running.tasks.try_ended() {
             Some(ended) => {
-                fail(&ended);
+                ended.pass_on_panic();
                 false
             }
             None => true,
         });
     }
-}
-
-/// Ends with the panic of a worker, if it panicked: the panic of one is that of all.
-fn fail(ended: &Ended) {
-    assert!(ended.panic.is_none(), "{ended}");
 }
 
 #[async_trait]
@@ -194,6 +189,6 @@ impl Task for LaneManager {
             panicked = panicked.or(tasks.finish().await);
         }
         self.deregister().await;
-        panicked.iter().for_each(fail);
+        panicked.iter().for_each(Ended::pass_on_panic);
     }
 }
