@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRo
 use tokio::time::timeout;
 
 use super::Config;
-use super::error::{autocommit_error, is_retryable, store_error};
+use super::error::{autocommit_error, store_error, transaction_error};
 use super::options::{self, Durable, Setting};
 use super::rows::Statement;
 use super::verify::verify;
@@ -136,10 +136,8 @@ impl Connection {
         &mut self,
         statement: Statement,
     ) -> Result<Vec<PgRow>, TransactionError> {
-        self.fetch(statement).await.map_err(|error| match is_retryable(&error) {
-            true => TransactionError::Retry(autocommit_error(error)),
-            false => TransactionError::Fatal(autocommit_error(error)),
-        })
+        let told = self.fetch(statement).await;
+        told.map_err(|error| transaction_error(error, autocommit_error))
     }
 
     /// Writes, when there is nothing else to ask; returns the one row, if any.

@@ -6,6 +6,7 @@
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::store::Error;
+use crate::store::error::TransactionError;
 
 // SQLSTATEs and their classes, the first two digits. Source: postgresql.org, "PostgreSQL Error
 // Codes"
@@ -130,9 +131,18 @@ pub(super) fn autocommit_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Whether the transaction was undone for another's sake: run again, it may succeed.
-pub(super) fn is_retryable(error: &sqlx::Error) -> bool {
-    matches!(code(error), Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED))
+/// Tells what an error means for the transaction of its statement: one that was undone for
+/// another's sake may succeed if it is run again. `port_error` tells what the error means itself.
+pub(super) fn transaction_error(
+    error: sqlx::Error,
+    port_error: impl FnOnce(sqlx::Error) -> Error,
+) -> TransactionError {
+    match code(&error) {
+        Some(SERIALIZATION_FAILURE | DEADLOCK_DETECTED) => {
+            TransactionError::Retry(port_error(error))
+        }
+        _ => TransactionError::Fatal(port_error(error)),
+    }
 }
 
 /// The cause and remedy where a pooler swaps servers.

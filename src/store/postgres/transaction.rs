@@ -8,7 +8,7 @@
 use sqlx::postgres::PgRow;
 
 use super::connection::{Connection, Sessions};
-use super::error::{commit_error, is_retryable, store_error};
+use super::error::{commit_error, store_error, transaction_error};
 use super::rows::{self, Statement};
 use crate::store::Error;
 use crate::store::error::TransactionError;
@@ -79,8 +79,5 @@ impl Transaction {
 }
 
 fn failed(error: sqlx::Error) -> TransactionError {
-    match is_retryable(&error) {
-        true => TransactionError::Retry(store_error(error)),
-        false => TransactionError::Fatal(store_error(error)),
-    }
+    transaction_error(error, store_error)
 }
