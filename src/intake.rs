@@ -100,12 +100,11 @@ impl Intake {
         if let Some(index) = drafts.iter().position(|draft| draft.record_bytes_max() > bytes_max) {
             return Err(PostError::TooLarge { index, bytes_max });
         }
-        let event_ids: Vec<_> = drafts.iter().map(|draft| draft.event_id).collect();
         let batch = Batch { tenant: tenant.clone(), drafts };
         match self.group_commit.submit(batch).await {
             Ok(appended) => Ok(Posted::new(&*self.deps.store, &tenant, appended).await),
-            Err(Error::Store(source @ store::Error::Unknown(_))) => {
-                Err(PostError::OutcomeUnknown { event_ids, source })
+            Err(Error::Store(unknown @ store::Error::Unknown(_))) => {
+                Err(PostError::OutcomeUnknown(unknown))
             }
             Err(error) => Err(PostError::NotAppended(error)),
         }

@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::receipt_view::{ReceiptView, ReceiptViews};
 use crate::domain::conflict::Conflict;
 use crate::domain::draft::Draft;
+use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
 use crate::domain::violation::Violation;
@@ -60,8 +61,9 @@ pub(super) async fn submit(
 /// Appends all drafts or none, and answers with the receipts.
 pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, Problem> {
     let Post { tenant, shape, drafts, body, prefer } = post;
+    let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
     let posted = append(gateway.deps.intake.clone(), tenant.clone(), drafts, body).await;
-    let posted = posted.map_err(|error| refusal(error, &tenant, shape))?;
+    let posted = posted.map_err(|error| refusal(error, &tenant, shape, event_ids))?;
     let (up_to, waited) = published_up_to(gateway, &tenant, &posted, prefer).await;
     Ok(answer(shape, &posted, &up_to, waited))
 }
@@ -72,26 +74,27 @@ async fn append(
     drafts: Vec<Draft>,
     body: Body,
 ) -> Result<Posted, PostError> {
-    let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
     let task = tokio::spawn(async move {
         let posted = intake.post(tenant, drafts).await;
         drop(body);
         posted
     });
     task.await.unwrap_or_else(|e| {
-        let source = store::Error::Unknown(format!("the task is gone: {e}"));
-        Err(PostError::OutcomeUnknown { event_ids, source })
+        Err(PostError::OutcomeUnknown(store::Error::Unknown(format!("the task is gone: {e}"))))
     })
 }
 
-fn refusal(error: PostError, tenant: &TenantId, shape: BatchShape) -> Problem {
+fn refusal(
+    error: PostError,
+    tenant: &TenantId,
+    shape: BatchShape,
+    event_ids: Vec<EventId>,
+) -> Problem {
     match error {
         PostError::TooLarge { index, bytes_max } => {
             Problem::RecordTooLarge { pointer: shape.pointer(index), bytes_max }
         }
-        PostError::OutcomeUnknown { event_ids, source } => {
-            Problem::OutcomeUnknown { event_ids, source }
-        }
+        PostError::OutcomeUnknown(source) => Problem::OutcomeUnknown { event_ids, source },
         PostError::NotAppended(error) => match error {
             intake::Error::Full => Problem::QueueFull,
             intake::Error::TenantFull(_) => Problem::TenantQueueFull,

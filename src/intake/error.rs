@@ -3,7 +3,6 @@
 //! Made by `Intake`, `GroupCommit` and `writer`; read by `http`.
 
 use crate::domain::conflict::Conflict;
-use crate::domain::event::EventId;
 use crate::domain::tenant::TenantId;
 use crate::store;
 
@@ -44,12 +43,7 @@ pub enum PostError {
     },
     /// The store did not say whether it committed: post again, with the same event ids.
     #[error("the store did not say whether it committed")]
-    OutcomeUnknown {
-        /// The drafts' event ids, in order.
-        event_ids: Vec<EventId>,
-        /// The store's error.
-        source: store::Error,
-    },
+    OutcomeUnknown(#[source] store::Error),
     /// Nothing was written.
     #[error(transparent)]
     NotAppended(Error),
