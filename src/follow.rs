@@ -34,12 +34,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
 use crate::domain::settings::Settings;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::sink::{self, Sinks};
 use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
-
-use crate::health::Health;
 
 use lane_manager::LaneManager;
 use preview::Preview;
