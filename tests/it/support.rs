@@ -2,6 +2,7 @@
 
 pub mod commits;
 pub mod drafts;
+pub mod dropped;
 pub mod fake_documents;
 pub mod fake_sink;
 pub mod faulty_store;
@@ -14,6 +15,7 @@ pub mod raw_http;
 pub mod restore;
 pub mod serve;
 pub mod services;
+pub mod sink_cursors;
 pub mod sqlite;
 pub mod store_fixture;
 pub mod store_parking;

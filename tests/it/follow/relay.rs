@@ -157,10 +157,7 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     harness.append(&tenants[1], drafts(&tenants[1], 5..9)).await;
     harness.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first = harness
-        .kafka
-        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
-    assert_eq!(of_first, 5);
+    assert_eq!(harness.records_of(&tenants[0]), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

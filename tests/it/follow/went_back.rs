@@ -64,10 +64,7 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     assert!(trouble.contains("position 5"), "{trouble}");
     harness.until_cursor(|cursor| cursor == Some(9), &tenants[1]).await;
     followers.stop().await;
-    let of_first = harness
-        .kafka
-        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
-    assert_eq!(of_first, 5);
+    assert_eq!(harness.records_of(&tenants[0]), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,10 +118,7 @@ async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_ha
     harness.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
     harness.published(&tenants[1..]).await;
     followers.stop().await;
-    let of_first = harness
-        .kafka
-        .state(|state| state.records.iter().filter(|r| r.tenant == tenants[0]).count());
-    assert_eq!(of_first, 10);
+    assert_eq!(harness.records_of(&tenants[0]), 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,8 +16,10 @@ use event_gateway::domain::position::LogId;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursor, KnownCursors, Page, Publisher, Sink, TakenOver, TopicDescription,
+    Error, KnownCursors, Page, Publisher, Sink, TakenOver, TopicDescription,
 };
+
+use crate::support::sink_cursors::commit_cursors;
 
 /// The documents of such a collection.
 #[derive(Default)]
@@ -123,11 +125,7 @@ impl Publisher for DocumentWriter {
                     *newest = event.clone();
                 }
             }
-            let cursors = state.cursors.entry(self.lane).or_default();
-            for slice in &page.slices {
-                let known = KnownCursor { cursor: slice.cursor, proof: slice.proof };
-                cursors.insert((slice.cursor.log_id, page.follower.clone()), known);
-            }
+            commit_cursors(state.cursors.entry(self.lane).or_default(), &page);
             Ok(self as Box<dyn Publisher>)
         })
     }

@@ -16,9 +16,11 @@ use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursor, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher,
-    RecordCause, Repair, Sink, TakenOver, TopicDescription, UnavailableTopic,
+    Error, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher, RecordCause, Repair,
+    Sink, TakenOver, TopicDescription, UnavailableTopic,
 };
+
+use crate::support::sink_cursors::commit_cursors;
 
 /// How a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,11 +255,7 @@ impl Publisher for FakePublisher {
             let bytes = events.clone().map(|event| event.payload.len()).sum();
             state.pages.push((page.slices.len(), events.clone().count(), bytes));
             state.records.extend(events.cloned());
-            let cursors = state.cursors.entry(self.lane).or_default();
-            for slice in &page.slices {
-                let known = KnownCursor { cursor: slice.cursor, proof: slice.proof };
-                cursors.insert((slice.cursor.log_id, page.follower.clone()), known);
-            }
+            commit_cursors(state.cursors.entry(self.lane).or_default(), &page);
             Ok(self as Box<dyn Publisher>)
         })
     }

@@ -95,6 +95,11 @@ impl Harness {
         self.parts.wakeups.wake(enabled.lane);
     }
 
+    /// Counts a tenant's records in Kafka.
+    pub fn records_of(&self, tenant: &TenantId) -> usize {
+        self.kafka.state(|state| state.records.iter().filter(|r| r.tenant == *tenant).count())
+    }
+
     /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
     pub async fn published(&self, tenants: &[TenantId]) {
         for tenant in tenants {

@@ -13,8 +13,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::drafts::{create, create_in, delete_all};
-use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::drafts::{create, delete_all};
+use crate::support::dropped::append_dropped_half_way;
+use crate::support::ids::{diku, event_id, log_id, position};
 use crate::support::store_fixture::{
     Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, polled, positions,
 };
@@ -256,24 +257,8 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
 /// As HTTP's workers ask, on a runtime of one thread: the work is done on another, and may be left.
 #[tokio::test]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
-    let opened = OpenStore::<Folder>::new().await;
-    let batch = |id: u128| {
-        let drafts = [0, 1, 2].map(|n| create(id + n)).to_vec();
-        let theirs = create_in(&college(), id);
-        [Batch { tenant: diku(), drafts }, Batch { tenant: college(), drafts: vec![theirs] }]
-    };
-    let (mut id, mut dropped, mut untouched) = (1, 0, 0);
-    for polls in (1..=8).flat_map(|polls| [polls; 15]) {
-        let outcome = polled(opened.store.append(&batch(id)), polls).await;
-        dropped += u32::from(outcome.is_none());
-        untouched += u32::from(outcome.is_some());
-        let outcomes = opened.store.append(&batch(id)).await.unwrap();
-        assert_eq!(positions(&outcomes[0]), [0, 1, 2].map(|n| id as u64 + n));
-        assert_eq!(positions(&outcomes[1]), [(id as u64).div_ceil(3)]);
-        id += 3;
-    }
+    let (dropped, untouched) = append_dropped_half_way::<Folder>(8).await;
     assert!(dropped >= 3 && untouched >= 3, "{dropped} dropped, {untouched} untouched");
-    assert!(opened.log(&diku()).await.iter().map(|e| e.event_id).eq((1..id).map(event_id)));
 }
 
 #[tokio::test]
