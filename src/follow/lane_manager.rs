@@ -1,8 +1,8 @@
 //! The lane manager: starts workers for the lanes that this replica is to have, and stops those of
 //! lanes that another replica is to have.
 //!
-//! Fed by the store's list of replicas and leases; feeds `lane_holder`. A replica has a heartbeat as
-//! long as it reaches Kafka; replicas share the lanes by the `lane_assignment` that each of them
+//! Fed by the store's list of replicas and leases; feeds `lane_holder`. A replica has a heartbeat
+//! as long as it reaches Kafka; replicas share the lanes by the `lane_assignment` that each of them
 //! works out alone. Whatever they do meanwhile is safe: a lane has one lease, and one producer that
 //! isn't fenced.
 

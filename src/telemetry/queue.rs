@@ -130,8 +130,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Returns the lines to write next, none after a while without any; `None` once it is closing and
-    /// empty.
+    /// Returns the lines to write next, none after a while without any; `None` once it is closing
+    /// and empty.
     fn next(&self) -> Option<Option<Batch>> {
         let mut state = self.state();
         if state.lines.is_empty() {

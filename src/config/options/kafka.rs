@@ -58,6 +58,9 @@ pub struct KafkaOptions {
     #[arg(long, env, default_value_t = 1, value_parser = whole::<i32, 1, 32>)]
     pub replication_factor: i32,
     /// How many bytes a record may have.
-    #[arg(long, env, default_value_t = 1_048_576, value_parser = whole::<usize, 1_000, 1_000_000_000>)]
+    #[arg(
+        long, env, default_value_t = 1_048_576,
+        value_parser = whole::<usize, 1_000, 1_000_000_000>
+    )]
     pub max_request_size: usize,
 }

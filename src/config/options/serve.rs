@@ -69,10 +69,16 @@ pub struct LimitsOptions {
     pub http_body_timeout_s: u64,
     /// How many bytes the bodies of all requests in flight may take, half of them of one tenant;
     /// one body may have 16777216.
-    #[arg(long, env, default_value_t = 256 << 20, value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>)]
+    #[arg(
+        long, env, default_value_t = 256 << 20,
+        value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
+    )]
     pub http_bodies_bytes_max: usize,
     /// How many bytes of changes may wait for the store.
-    #[arg(long, env, default_value_t = 128 << 20, value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>)]
+    #[arg(
+        long, env, default_value_t = 128 << 20,
+        value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
+    )]
     pub queue_bytes_max: usize,
 }
 

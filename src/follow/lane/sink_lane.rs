@@ -65,7 +65,11 @@ impl SinkLane {
     }
 
     /// Fences whoever had the lane, and goes on from its cursors.
-    #[tracing::instrument(level = "debug", skip_all, fields(lane = %self.lane, follower = %self.follower, term = lease.term))]
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(lane = %self.lane, follower = %self.follower, term = lease.term)
+    )]
     pub(super) async fn take_over(
         &self,
         lease: &Lease,

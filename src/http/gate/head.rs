@@ -17,7 +17,7 @@ const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 /// A whole head.
 pub(super) struct Head {
-    /// Its length.
+    /// How many bytes it has.
     pub(super) bytes: usize,
     /// The head to hand on instead, if it asked for an upgrade.
     pub(super) rewritten: Option<Vec<u8>>,

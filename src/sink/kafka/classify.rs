@@ -219,9 +219,8 @@ mod tests {
             undelivered("a", Code::MessageSizeTooLarge),
             undelivered("b", Code::UnknownTopic),
         ];
-        assert!(
-            matches!(classify_page(&all, None, &page), Error::Unavailable(away) if away[0].topic == b)
-        );
+        let classified = classify_page(&all, None, &page);
+        assert!(matches!(classified, Error::Unavailable(away) if away[0].topic == b));
         let denied = [undelivered("b", Code::TopicAuthorizationFailed)];
         let denied = [&all[..], &denied].concat();
         assert!(matches!(classify_page(&denied, None, &page), Error::Topic(t, _) if t == b));

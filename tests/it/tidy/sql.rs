@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::{files, name, source_files};
+use super::{files, name, root, source_files};
 
 #[test]
 fn every_sql_file_is_used_and_holds_one_statement() {
@@ -28,6 +28,30 @@ fn every_sql_file_is_used_and_holds_one_statement() {
         let ends = code.join("\n").trim_end().trim_end_matches(';').matches(';').count();
         assert_eq!(ends, 0, "sql/{short} holds more than one statement");
     }
+}
+
+/// The text of a file's first comment.
+fn first_comment(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("-- "));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Both dialects have a file of each name; the first comment of one that stands alone says why it does.
+#[test]
+fn a_sql_file_of_one_dialect_alone_says_why() {
+    let dialects = [("sqlite", "SQLite"), ("postgres", "PostgreSQL")];
+    let mut wrong = Vec::new();
+    for ((dialect, title), (other, _)) in dialects.into_iter().zip(dialects.into_iter().rev()) {
+        for path in files(&format!("sql/{dialect}"), ".sql") {
+            let stands_alone = !root().join(name(&path).replace(dialect, other)).exists();
+            let comment = first_comment(&fs::read_to_string(&path).unwrap());
+            let (_, why) = comment.split_once(&format!("Only {title}: ")).unwrap_or_default();
+            if stands_alone == why.trim_end_matches('.').is_empty() {
+                wrong.push(name(&path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "both dialects have them, or one without a reason: {wrong:#?}");
 }
 
 #[test]
