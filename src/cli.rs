@@ -1,6 +1,6 @@
-//! The verbs of the command line, one file each.
+//! The subcommands of the command line, one file each.
 //!
-//! Called by `main` with parts that are open; what they print on stdout is for pipes.
+//! `main` calls them with parts that are open. Their listings on stdout are made for pipes.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ pub mod serve;
 pub mod tenants;
 pub mod topics;
 
-/// Returns stdout for a listing; what it does not take is told with its name.
+/// Returns stdout for a listing; an error of a write names it.
 fn stdout() -> Stdout {
     Stdout(io::stdout().lock())
 }
@@ -28,7 +28,7 @@ impl Write for Stdout {
     }
 }
 
-/// With the same kind: a pipe that nobody reads any more is no error.
+/// Names stdout in the error, and keeps its kind: a pipe that is no longer read is not a failure.
 fn named(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to write to stdout: {error}"))
 }

@@ -1,7 +1,7 @@
 //! The source of time and of new ids.
 //!
-//! Feeds the rooms that need a new id or this host's time; nobody else makes them. The time of
-//! events and leases is the store's own.
+//! Code that needs a new id or this host's time asks here; no other code makes them. Events and
+//! leases have the store's time.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,14 +12,14 @@ use uuid::Uuid;
 use crate::domain::event::EventId;
 use crate::domain::time::Time;
 
-/// Where time and ids come from.
+/// A source of time and ids.
 pub trait Clock: Send + Sync {
-    /// This host's time.
+    /// Returns this host's time.
     fn now(&self) -> Time;
-    /// A new random UUID (version 4).
+    /// Makes a new random UUID (version 4).
     fn new_id(&self) -> Uuid;
-    /// A new event id: a UUID in the order of time (version 7). Ids that are made one after the
-    /// other are neighbours in a store's index.
+    /// Makes a new event id: a UUID that grows with time (version 7), so that ids made one after
+    /// the other are neighbours in a store's index.
     fn new_event_id(&self) -> EventId;
 }
 
@@ -53,12 +53,12 @@ pub struct Manual {
 }
 
 impl Manual {
-    /// Makes a clock that shows that time.
+    /// Makes a clock that shows the time `now`.
     pub fn new(now: Time) -> Self {
         Self { now_ms: AtomicI64::new(now.as_ms()), ids: Mutex::new(0) }
     }
 
-    /// Sets the time, back or forth.
+    /// Sets the time, forwards or backwards.
     pub fn set(&self, now: Time) {
         self.now_ms.store(now.as_ms(), Ordering::SeqCst);
     }

@@ -1,7 +1,7 @@
 //! The nouns: what a domain event gateway talks about. No async, no I/O, no clock.
 //!
-//! Fed by `http` (what modules post) and `config` (what tenants are set to); feeds every other
-//! room. Text becomes a noun here once, at the edge; nothing below checks it again.
+//! `http` makes them of requests, and `config` of the tenants' files; every other room uses them.
+//! Text becomes a noun here once, at the edge; nothing below checks it again.
 
 pub mod change;
 pub mod conflict;
@@ -31,7 +31,7 @@ pub mod transition;
 pub mod violation;
 pub mod wire_form;
 
-/// A name that breaks its rule: what it was meant to be, its text, and the rule.
+/// A text that breaks the rule for its noun: the noun, the text, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{value}` is invalid: {rule}")]
 pub struct Invalid {
@@ -39,7 +39,7 @@ pub struct Invalid {
     pub what: &'static str,
     /// The text that was refused.
     pub value: String,
-    /// The rule it breaks, for a reader.
+    /// The rule that it breaks, in words.
     pub rule: &'static str,
 }
 
@@ -47,7 +47,8 @@ impl Invalid {
     pub(crate) fn new(what: &'static str, value: &str, rule: &'static str) -> Self {
         let mut shown = String::new();
         for c in value.chars().take(200) {
-            // It goes into logs and answers, where a line break would begin another line.
+            // The text goes into log lines and answers, where a line break would begin another
+            // line.
             if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
         }
         Self { what, value: shown, rule }

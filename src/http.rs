@@ -1,9 +1,8 @@
 //! In: the HTTP surface. `routes` lists every route.
 //!
-//! Fed by modules, tenant admins and probes; feeds `intake` with drafts, and reads the store and
-//! `follow`. Every answer that isn't a success is a `problem`. Every body is bounded in bytes and
-//! in time, alone and together with all others. A handler that touches a log takes a
-//! `TenantContext`.
+//! Modules, tenant admins and probes call it. It hands drafts to `intake`, and reads the store and
+//! `follow`. Every answer that isn't a success is a `problem`. Each body is bounded in bytes and in
+//! time, and all bodies together in bytes. A handler that touches a log takes a `TenantContext`.
 
 mod body;
 mod body_guard;

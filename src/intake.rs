@@ -1,8 +1,8 @@
 //! In: posting drafts to a tenant's log, the use case of every way in.
 //!
-//! Fed by `http` with the names and the body of a request; feeds `store`, many posts to a commit
-//! (`group_commit`). `target` resolves the names and gives event ids; `post` checks sizes, appends
-//! all drafts or none, and builds the receipts from the store's outcome.
+//! `http` passes in the names and the items of a request; `group_commit` appends the drafts to the
+//! store, many posts in one commit. `target` resolves the names and gives event ids; `post` checks
+//! sizes, appends all drafts or none, and builds the receipts from the store's outcome.
 
 mod config;
 mod error;
@@ -32,11 +32,11 @@ pub use writer::Wake;
 /// The parts that the intake is built on.
 #[derive(Clone)]
 pub struct IntakeDeps {
-    /// Appended to; asked for events that were posted before.
+    /// The store, which takes the appends, and is asked for events that were posted before.
     pub store: Arc<dyn Store>,
     /// Each tenant's entities and process events, and their topics.
     pub settings: Arc<Settings>,
-    /// Makes event ids.
+    /// The source of event ids.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -60,7 +60,7 @@ impl Intake {
         self.record_bytes_max
     }
 
-    /// Resolves the names of an entity. `producer` may be a module's name or id.
+    /// Finds an entity by its names. `producer` may be a module's name or id.
     pub fn entity(
         &self,
         origin: &Origin,
@@ -71,7 +71,7 @@ impl Intake {
         EntityTarget::find(&self.deps.settings, clock, origin, producer, entity)
     }
 
-    /// Resolves the names of a process event. `producer` may be a module's name or id.
+    /// Finds a process event by its names. `producer` may be a module's name or id.
     pub fn process_event(
         &self,
         origin: &Origin,

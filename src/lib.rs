@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! http ──► drafts ──► intake ──► store.append     relay ──► Page ──► lane ──► sink
-//!          only legal  group      lock, dedupe,   behind Kafka's     one transaction:
+//!          only legal  group      lock, dedupe,   after Kafka's      one transaction:
 //!          old/new/id  commit     seal, commit    cursor             records + cursors
 //! ```
 //!

@@ -1,8 +1,8 @@
-//! Metrics: their one home. Names, kinds and meanings, for whoever scrapes `GET /metrics`.
+//! All metrics: their names, kinds and meanings, as `GET /metrics` shows them.
 //!
-//! Fed by `follow`, `http` and the log as things happen, and with the store's event counts when it
-//! is asked for; docs/reliability.md lists them. Counters and `lanes_held` are this replica's; what
-//! the store tells is the same on all.
+//! `follow`, `http` and `telemetry` count as things happen; the store's event counts are added when
+//! metrics are asked for. docs/reliability.md lists all metrics. Counters and `lanes_held` are this
+//! replica's own; the store's counts are the same on all replicas.
 
 mod http;
 
@@ -19,12 +19,12 @@ use crate::store::EventCounts;
 use http::Http;
 pub use http::Request;
 
-/// The media type of what is scraped.
+/// The media type of the metrics' text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Label = [(&'static str, &'static str); 1];
 
-/// All of them.
+/// All metrics.
 pub struct Metrics {
     registry: Registry,
     lanes_held: Gauge,
@@ -71,24 +71,19 @@ impl Default for Metrics {
             "Lanes that this replica took over",
             metrics.takeovers.clone(),
         );
-        let help = "Pages that were not published, by what is done about it";
+        let help = "Pages that were not published, by what is done next";
         registry.register("page_failures", help, metrics.page_failures.clone());
-        let help = "Steps of background tasks that failed, by kind of task; they are tried again";
+        let help = "Steps of background tasks that failed and are tried again, by kind of task";
         registry.register("task_failures", help, metrics.task_failures.clone());
-        registry.register("troubles", "What /readyz names as troubles", metrics.troubles.clone());
-        registry.register(
-            "store_up",
-            "Whether the store answers and takes changes",
-            metrics.store_up.clone(),
-        );
-        registry.register(
-            "log_events",
-            "All events that were ever appended",
-            metrics.log_events.clone(),
-        );
+        let help = "Degraded components, which /readyz names as troubles";
+        registry.register("troubles", help, metrics.troubles.clone());
+        let help = "Whether the store answers and takes changes";
+        registry.register("store_up", help, metrics.store_up.clone());
+        let help = "Events that were ever appended to the logs";
+        registry.register("log_events", help, metrics.log_events.clone());
         registry.register(
             "events",
-            "Those events, by what became of them; nobody can say without a relay",
+            "Events in the logs by state; without Kafka no state is known",
             metrics.events.clone(),
         );
         registry.register(
@@ -96,48 +91,49 @@ impl Default for Metrics {
             "Keys and topics that are parked",
             metrics.parked_scopes.clone(),
         );
-        let help = "How long the oldest event has waited that the relay has not come to";
+        let help = "Age of the oldest event that the relay has not reached yet";
         registry.register("oldest_pending_seconds", help, metrics.oldest_pending.clone());
-        let help = "Log lines that stderr did not take";
+        let help = "Log lines that were dropped since stderr did not take them";
         registry.register("log_lines_dropped", help, metrics.log_lines_dropped.clone());
-        let help = "Log lines that were counted and not told, since one like them was told";
+        let help = "Log lines that were counted but not written, since an equal line was written \
+                    before";
         registry.register("log_lines_held_back", help, metrics.log_lines_held_back.clone());
         Self { registry, ..metrics }
     }
 }
 
 impl Metrics {
-    /// This replica has taken a lane.
+    /// Counts that this replica took a lane.
     pub fn lane_taken(&self) {
         self.lanes_held.inc();
     }
 
-    /// This replica has let a lane go.
+    /// Counts that this replica let a lane go.
     pub fn lane_left(&self) {
         self.lanes_held.dec();
     }
 
-    /// A lane was fenced and verified: its pages come from here.
+    /// Counts that a lane was fenced and verified, so that this replica publishes its pages.
     pub fn taken_over(&self) {
         self.takeovers.inc();
     }
 
-    /// A page was not published; `cause` is a word for what is done about it.
+    /// Counts that a page was not published; `cause` is a word for what is done next.
     pub fn page_failed(&self, cause: &'static str) {
         self.page_failures.get_or_create(&[("cause", cause)]).inc();
     }
 
-    /// A step of a background task of that kind failed.
+    /// Counts that a step of a background task of this kind failed.
     pub fn task_failed(&self, kind: &'static str) {
         self.task_failures.get_or_create(&[("task", kind)]).inc();
     }
 
-    /// This many troubles there are.
+    /// Sets the number of degraded components.
     pub fn troubled(&self, troubles: usize) {
         self.troubles.set(i64::try_from(troubles).unwrap_or(i64::MAX));
     }
 
-    /// The store tells this, or does not answer.
+    /// Sets the store's event counts; `None` if the store does not answer.
     pub fn counted(&self, event_counts: Option<&EventCounts>) {
         self.store_up.set(i64::from(event_counts.is_some()));
         self.log_events.set(event_counts.map_or(0, |event_counts| event_counts.head.cast_signed()));
@@ -146,12 +142,12 @@ impl Metrics {
         self.oldest_pending.set(0.0);
     }
 
-    /// The store takes no changes, whatever it tells.
+    /// Notes that the store takes no changes, though it may answer.
     pub fn store_down(&self) {
         self.store_up.set(0);
     }
 
-    /// The relay's part of what the store tells.
+    /// Sets the event counts that need a relay.
     pub fn relayed(&self, event_counts: &EventCounts) {
         for (state, count) in [
             ("published", event_counts.published),
@@ -166,20 +162,20 @@ impl Metrics {
         self.oldest_pending.set(event_counts.oldest_pending.as_secs_f64());
     }
 
-    /// So many log lines were dropped: stderr did not take them.
+    /// Counts log lines that were dropped since stderr did not take them.
     pub fn log_lines_dropped(&self, lines: u64) {
         self.log_lines_dropped.inc_by(lines);
     }
 
-    /// A log line was held back: one like it was told.
+    /// Counts a log line that was held back since an equal one was written before.
     pub fn log_line_held_back(&self) {
         self.log_lines_held_back.inc();
     }
 
-    /// Returns all metrics in the text form that is scraped.
+    /// Returns all metrics in their text form.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes all that is written");
+        encode(&mut text, &self.registry).expect("writing to a string never fails");
         text
     }
 }

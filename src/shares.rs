@@ -1,8 +1,8 @@
 //! Limits a resource that tenants share: queued bytes, memory of bodies, waiting clients.
 //!
-//! Used by `intake` and `http`, for a tenant each time. There is a limit for all and a lower one
-//! for each tenant, so that one tenant never takes what the others need. A share is given back when
-//! it is dropped, whatever became of its request.
+//! `intake` and `http` take shares on behalf of a tenant. There is a limit for all tenants together
+//! and a lower one for each, so that one tenant never takes what the others need. A share is given
+//! back when it is dropped, however its request ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -39,13 +39,13 @@ pub enum Full {
 }
 
 impl Shares {
-    /// At most `max` in all, and `tenant_max` for each tenant.
+    /// Makes a resource of `max` units in all, of which each tenant may have `tenant_max`.
     pub fn new(max: usize, tenant_max: usize) -> Arc<Self> {
         Arc::new(Self { max, tenant_max, taken: Mutex::default() })
     }
 
-    /// Takes a share of that size, or nothing. A tenant that holds nothing yet is never refused for
-    /// the size of the share alone.
+    /// Takes a share of `size` units, or nothing. A tenant that has no share yet may take one
+    /// larger than its limit.
     pub fn take(self: &Arc<Self>, tenant: &TenantId, size: usize) -> Result<Share, Full> {
         let mut share = self.none(tenant);
         let mut taken = self.taken.lock().expect("no holder panics");
@@ -88,12 +88,12 @@ impl Taken {
 }
 
 impl Share {
-    /// The size of the share.
+    /// Returns the size of the share.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Grows the share by that size, or leaves it as it is.
+    /// Grows the share by `size` units, or leaves it as it is.
     pub fn grow(&mut self, size: usize) -> Result<(), Full> {
         let mut taken = self.shares.taken.lock().expect("no holder panics");
         if taken.all + size > self.shares.max {

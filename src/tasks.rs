@@ -1,7 +1,7 @@
-//! Long-lived tasks, each by its name: whoever waits for them is told which one ended, and how.
+//! Long-lived tasks, each with a name: waiting for them tells which one ended, and how.
 //!
-//! Filled by `intake`, `follow` and `app` with what runs as long as the gateway; `app` ends the
-//! process when one of them ends unasked. No task of that kind is spawned in any other way.
+//! `intake`, `follow` and `app` start here every task that runs as long as the gateway; `app` ends
+//! the process when one of them ends without being asked to.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::future::pending;
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-/// A group of tasks that are to end together. Those that still run are aborted when it is dropped.
+/// A group of tasks that end together. Those that still run are aborted when it is dropped.
 #[derive(Default)]
 pub struct Tasks {
     tasks: JoinSet<()>,
@@ -36,7 +36,8 @@ impl Display for Ended {
 }
 
 impl Ended {
-    /// Panics in its place, if the task panicked: the panic of a task is that of whoever runs it.
+    /// Panics if the task panicked, since the panic of a task counts as one of the task that runs
+    /// it.
     pub fn pass_on_panic(&self) {
         assert!(self.panic.is_none(), "{self}");
     }
@@ -53,7 +54,7 @@ impl Tasks {
         self.names.insert(id, name.into());
     }
 
-    /// The next task to end; never, if there is none.
+    /// Waits for the next task to end; for ever, if there is none.
     pub async fn ended(&mut self) -> Ended {
         match self.next().await {
             Some(ended) => ended,
@@ -61,14 +62,14 @@ impl Tasks {
         }
     }
 
-    /// The next task that has ended already, if there is one.
+    /// Returns a task that has ended already, if there is one.
     pub fn try_ended(&mut self) -> Option<Ended> {
         let joined = self.tasks.try_join_next_with_id()?;
         Some(self.tell(joined))
     }
 
-    /// Waits until all have ended, as they were asked to. Returns the first that panicked, if one
-    /// did.
+    /// Waits until all tasks have ended, after they were asked to. Returns the first that panicked,
+    /// if one did.
     pub async fn finish(mut self) -> Option<Ended> {
         let mut panicked = None;
         while let Some(ended) = self.next().await {
@@ -101,5 +102,5 @@ fn panic_message(error: JoinError) -> String {
 
 fn text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it said nothing")
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

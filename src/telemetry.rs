@@ -1,8 +1,8 @@
 //! Logs: to stderr, as text on a terminal and as JSON otherwise.
 //!
-//! Started once by `main`. A log line may be lost, nothing else: whoever logs neither waits nor
-//! fails (`queue`), and a trouble that repeats is told once and counted (`repeats`). Fields are
-//! `tenant`, `event_id`, `topic`, `position`; never tokens, bodies or credentials.
+//! `main` starts it once. Logging never waits and never fails; at worst a line is lost (`queue`). A
+//! warning that repeats is written once and counted (`repeats`). Fields are `tenant`, `event_id`,
+//! `topic`, `position`; never tokens, bodies or credentials.
 
 mod level;
 mod queue;
@@ -22,10 +22,10 @@ use crate::metrics::Metrics;
 use queue::Queue;
 use repeats::Repeats;
 
-/// The target of lines that the log writes about itself. Such a line is never held back, and has
-/// room in the queue when others have none.
+/// The target of lines that the log writes about itself. Such a line is never held back, and finds
+/// room in the queue even when others don't.
 const TARGET: &str = "event_gateway::telemetry";
-/// How long the last lines may take to be written.
+/// The longest time that writing the last lines may take.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The running log.
@@ -37,19 +37,19 @@ pub struct Logs {
 /// The form of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Text, for who sits at a terminal.
+    /// Text, for a user at a terminal.
     Text,
     /// One JSON object a line, for programs.
     Json,
 }
 
-/// Returns the form that stderr asks for.
+/// Returns the form that fits stderr.
 pub fn form() -> Form {
     if std::io::stderr().is_terminal() { Form::Text } else { Form::Json }
 }
 
-/// Starts logging at that level: `info`, `debug`, or directives such as `info,event_gateway=debug`.
-/// With a level that is none it logs at `info`, so that the error is told in the log's own form.
+/// Starts logging at `level`: `info`, `debug`, or directives such as `info,event_gateway=debug`. If
+/// the level is illegal it logs at `info`, so that the error is reported in the log's own form.
 pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) {
     let (filter, understood) = match level::filter(level) {
         Ok(filter) => (filter, Ok(())),
@@ -57,7 +57,7 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
     };
     let (queue, repeats) = (Queue::new(metrics.clone()), Repeats::new(metrics.clone()));
     let registry = Registry::default().with(filter).with(repeats.clone());
-    // An error of the log itself would be told with `eprintln!`, which panics and blocks.
+    // An error of the log itself would be reported with `eprintln!`, which panics and blocks.
     let lines = fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
     match form() {
         Form::Text => registry.with(lines).init(),
@@ -65,7 +65,7 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
     }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "panicked: {}", panic.payload_as_str().unwrap_or("it said nothing"));
+        tracing::error!(place, "panicked: {}", panic.payload_as_str().unwrap_or("no message"));
     }));
     let sweep = repeats.clone();
     queue.write_to(std::io::stderr(), move || sweep.tell_ended());
@@ -73,17 +73,17 @@ pub fn start(level: &str, metrics: &Arc<Metrics>) -> (Logs, anyhow::Result<()>) 
 }
 
 impl Logs {
-    /// Tells why the process ends with an error, also when nothing else is logged.
+    /// Logs the error that ends the process, even if the level lets nothing pass.
     pub fn fatal(&self, error: &anyhow::Error) {
         if tracing::enabled!(tracing::Level::ERROR) {
             tracing::error!("{error:#}");
         } else {
-            // Who closed stderr as well does not want to know.
+            // If stderr is closed as well, nothing is left to report to.
             let _ = writeln!(std::io::stderr(), "Error: {error:#}");
         }
     }
 
-    /// Has the last lines written, if that takes no longer than a second.
+    /// Writes the last lines, for at most a second.
     pub fn finish(self) {
         self.repeats.tell_all();
         self.queue.finish(FLUSH);

@@ -1,4 +1,4 @@
-//! `backup` and `restore-backup`: a copy of SQLite's database, and the way back.
+//! `backup` and `restore-backup`: make a copy of SQLite's database, and put one in its place.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 
 use crate::store::{self, Config, Error};
 
-/// Writes a copy to `file`, and prints how large it is.
+/// Writes a copy to `file`, and prints its size.
 pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
     let Some(database) = database(store) else {
         match store {
@@ -15,7 +15,7 @@ pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
                 "the log is on PostgreSQL: back it up with `pg_dump --schema={}` or a base backup",
                 config.schema
             ),
-            _ => bail!("the log is on MongoDB: back it up with `mongodump --oplog`, or a snapshot"),
+            _ => bail!("the log is on MongoDB: back it up with `mongodump --oplog` or a snapshot"),
         }
     };
     let bytes = store::backup(database, file).await.map_err(plain)?;
@@ -23,14 +23,14 @@ pub async fn back_up(store: &Config, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the copy `file` in the place of the database, and prints where that is kept.
+/// Puts the copy `file` in the place of the database, and prints where the former database is kept.
 pub async fn restore(store: &Config, file: &Path) -> anyhow::Result<()> {
     let Some(database) = database(store) else {
         match store {
             Config::Postgres(_) => {
-                bail!("the log is on PostgreSQL: bring it back with `pg_restore`")
+                bail!("the log is on PostgreSQL: restore it with `pg_restore`")
             }
-            _ => bail!("the log is on MongoDB: bring it back with `mongorestore --oplogReplay`"),
+            _ => bail!("the log is on MongoDB: restore it with `mongorestore --oplogReplay`"),
         }
     };
     let kept = store::restore_backup(database, file).await.map_err(plain)?;
@@ -52,7 +52,7 @@ fn database(store: &Config) -> Option<&Path> {
     }
 }
 
-/// It is a file that is refused, and perhaps not the store's.
+/// Returns the error without the store's name: the file that it refuses may be no store's.
 fn plain(error: Error) -> anyhow::Error {
     match error {
         Error::Refused(why) => anyhow!(why),

@@ -1,5 +1,5 @@
-//! `lanes list`: which replica works on which lane, and for how many tenants. `lanes resize`: how
-//! many there are.
+//! `lanes list` shows which replica works on which lane, and for how many tenants; `lanes resize`
+//! changes the number of lanes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::follow::resize;
 use crate::sink::Sinks;
 use crate::store::Store;
 
-/// Prints a line for each lane, then one with the replicas that attend.
+/// Prints a line for each lane, then one with the replicas that run.
 pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut tenants = BTreeMap::new();
     for enabled in store.list().await? {
@@ -16,7 +16,7 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     }
     let members = store.members().await?;
     let mut out = super::stdout();
-    writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "EPOCH", "TENANTS")?;
+    writeln!(out, "{:>4}{:>8}{:>8}  REPLICA", "LANE", "TERM", "TENANTS")?;
     for lease in members.lanes {
         let holder = lease.holder.as_deref().unwrap_or("-");
         let tenants = tenants.get(&lease.lane).unwrap_or(&0);
@@ -26,7 +26,8 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes it `lanes` lanes, and prints what was done; `by` names who does it.
+/// Changes the number of lanes to `lanes`, and prints what was done; `by` names this process in the
+/// leases.
 pub async fn resize(store: &dyn Store, sinks: &Sinks, by: &str, lanes: u16) -> anyhow::Result<()> {
     let kafka = sinks.repair.as_deref();
     let resize::Resized { from, moved } = resize::resize(store, kafka, by, lanes).await?;

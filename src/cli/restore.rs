@@ -1,5 +1,5 @@
 //! `restore`: after a store went back in time, or the cursors topic was lost, shows where each
-//! tenant's log and Kafka part, and has its relay go on from there when that is accepted.
+//! tenant's log and Kafka diverge, and, once that is accepted, lets its relay go on from there.
 
 use std::io::Write;
 
@@ -13,19 +13,20 @@ use crate::follow::restore::{self, Difference};
 use crate::sink::{PublishedRecord, Repair, Sinks};
 use crate::store::{EnabledTenant, Store};
 
-/// All that the verb depends on.
+/// The parts that the subcommand needs.
 pub struct Deps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
     /// The sinks that they were published to.
     pub sinks: &'a Sinks,
-    /// Which topics each tenant has.
+    /// The settings, which name each tenant's topics.
     pub settings: &'a Settings,
-    /// Gives new logs their ids.
+    /// The source of the ids of new logs.
     pub clock: &'a dyn Clock,
 }
 
-/// Looks at that tenant, or at all; an error if histories differ and that was not accepted.
+/// Compares one tenant's log with Kafka, or all tenants'. Returns an error if histories differ and
+/// that was not accepted.
 pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
@@ -51,7 +52,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
     Ok(())
 }
 
-/// Whether the tenant's histories differ.
+/// Compares a tenant's histories, and returns whether they differ.
 async fn look(
     deps: &Deps<'_>,
     kafka: &dyn Repair,
@@ -86,16 +87,16 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     writeln!(out, "  the log ends at         position {}", enabled.head)?;
     writeln!(out, "  both are the same up to {}", place(common))?;
     writeln!(out, "  only in the log         {pending} events, which will be published")?;
-    writeln!(out, "  in both behind that     {again} events, to be published again")?;
+    writeln!(out, "  in both after that      {again} events, to be published again")?;
     if let Some(parking) = parking {
-        writeln!(out, "  parking was lost        {parking}")?;
+        writeln!(out, "  lost from parking       {parking}")?;
     }
     if !ended.is_empty() {
         let scopes = ended.len();
         writeln!(
             out,
-            "  ended since             {scopes} scopes that the store has as parked: over once \
-             accepted"
+            "  ended since             {scopes} scopes that the store still has as parked; \
+             accepting ends them"
         )?;
     }
     writeln!(out, "  only in Kafka           {} events, which stay there", only_in_kafka.len())?;

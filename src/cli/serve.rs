@@ -1,8 +1,8 @@
 //! `serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP is ignored.
 //!
 //! Prints the gateway's address on the first line of stdout, and the embedded broker's on the
-//! second, once both can be connected to. A stdout that can't be written is told, and no reason
-//! to stop.
+//! second, once both accept connections. If stdout can't be written, that is logged, and the
+//! gateway goes on.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// Listens, prints, serves.
+/// Listens, prints the addresses and serves.
 pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).with_context(|| format!("failed to listen on {listen}"))?;
@@ -28,7 +28,7 @@ pub async fn run(app: App, listen: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Nobody waits for whoever reads stdout, or does not.
+/// Prints in a thread of its own, so that nothing waits for the reader of stdout.
 fn print(lines: String) {
     tokio::task::spawn_blocking(move || {
         let mut stdout = std::io::stdout();
@@ -39,7 +39,7 @@ fn print(lines: String) {
     });
 }
 
-/// The signals that are not left to the system.
+/// The signals that the gateway handles itself.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -60,8 +60,8 @@ impl Signals {
             tokio::select! {
                 Some(()) = self.terminate.recv() => shutdown.cancel(),
                 Some(()) = self.interrupt.recv() => shutdown.cancel(),
-                Some(()) = self.hang_up.recv() => tracing::info!("ignored SIGHUP: there is nothing \
-                    to read again"),
+                Some(()) = self.hang_up.recv() => tracing::info!("ignored SIGHUP: no configuration \
+                    is read again while the gateway runs"),
                 else => std::future::pending::<()>().await,
             }
         }

@@ -1,4 +1,5 @@
-//! `tenants list`: who is enabled, with the log, the lane, the head and what is published.
+//! `tenants list`: the enabled tenants, each with its log, its lane, its head and how far it is
+//! published.
 
 use std::io::Write;
 

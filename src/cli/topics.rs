@@ -1,4 +1,5 @@
-//! `topics list`: the topics of the enabled tenants, what each is created with, and what Kafka has.
+//! `topics list`: the topics of the enabled tenants, the settings with which each is created, and
+//! those that Kafka has.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -8,8 +9,8 @@ use crate::domain::topic::Topic;
 use crate::sink::{Sinks, TopicDescription};
 use crate::store::Store;
 
-/// Prints a line for each topic; warns of each that Kafka has with other settings than the files
-/// say.
+/// Prints a line for each topic; logs a warning for each that has other settings in Kafka than in
+/// the files.
 pub async fn list(store: &dyn Store, settings: &Settings, sinks: &Sinks) -> anyhow::Result<()> {
     let tenants = store.list().await?;
     let specs: Vec<_> =
@@ -48,7 +49,7 @@ async fn described(sinks: &Sinks, topics: &[Topic]) -> Option<HashMap<Topic, Top
     match sinks.broker()?.describe(topics).await {
         Ok(described) => Some(described),
         Err(error) => {
-            tracing::warn!(%error, "failed to ask Kafka about its topics");
+            tracing::warn!(%error, "failed to ask Kafka about the topics");
             None
         }
     }

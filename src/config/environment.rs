@@ -1,23 +1,25 @@
 //! The environment: its variables, and which of them count as unset.
 //!
-//! Read at start; feeds the command line, and whatever is named by a variable alone.
+//! It is read at start, for the command line and for settings that only a variable gives.
 
 use std::collections::BTreeSet;
 
 use anyhow::bail;
 
-/// The variables that say nothing, and count as unset.
+/// The variables that count as unset.
 #[derive(Debug, Default)]
 pub(super) struct Unset {
     empty: BTreeSet<String>,
-    /// Those that Kubernetes sets in every pod for a service of the name before `_PORT`.
+    /// The variables that Kubernetes sets in every pod for a service, whose name stands before
+    /// `_PORT`.
     links: BTreeSet<String>,
     others: BTreeSet<String>,
 }
 
 impl Unset {
-    /// An empty variable counts as unset, as FOLIO's deployments expect. So does
-    /// `KAFKA_PORT=tcp://10.0.0.1:9092`: nobody said it, there is a service of that name.
+    /// Reads the environment. An empty variable counts as unset, as FOLIO's deployments expect. So
+    /// does `KAFKA_PORT=tcp://10.0.0.1:9092`, which no operator set: Kubernetes sets it for a
+    /// service named `kafka`.
     pub(super) fn of_environment() -> Self {
         let named =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
@@ -40,23 +42,23 @@ impl Unset {
         unset
     }
 
-    /// Whether that variable counts as unset.
+    /// Returns whether the variable `name` counts as unset.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.empty.contains(name) || self.links.contains(name)
     }
 
-    /// The variables that say something.
+    /// Returns the variables that don't count as unset.
     pub(super) fn others(&self) -> impl Iterator<Item = &str> {
         self.others.iter().map(String::as_str)
     }
 
-    /// Whether Kubernetes has set that variable.
+    /// Returns whether Kubernetes set the variable `name`.
     pub(super) fn is_link(&self, name: &str) -> bool {
         self.links.contains(name)
     }
 }
 
-/// Whether Kubernetes sets a variable that ends so, after the name of a service.
+/// Returns whether Kubernetes sets variables with this ending, after the name of a service.
 pub(super) fn is_service_link(ending: &str) -> bool {
     let numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
     ["SERVICE_HOST", "SERVICE_PORT", "PORT"].contains(&ending)
@@ -64,8 +66,8 @@ pub(super) fn is_service_link(ending: &str) -> bool {
         || ending.strip_prefix("PORT_").is_some_and(numbered)
 }
 
-/// The names and values that are set, in order of name; a value of ours that is no UTF-8 is refused
-/// by name.
+/// Returns the names and values that are set, in the order of their names. Refuses a variable of
+/// the gateway whose value is not UTF-8.
 pub(super) fn variables() -> anyhow::Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for (name, value) in std::env::vars_os() {

@@ -1,13 +1,13 @@
-//! Hosts and ports, as they stand in `KAFKA_HOST`, in `DB_HOST` and in a store's URL.
+//! Hosts and ports, as written in `KAFKA_HOST`, in `DB_HOST` and in a store's URL.
 //!
-//! Text becomes hosts here once. Libraries guess at what they are given: librdkafka takes port
-//! 99999 for 34463, and a URL for no broker at all. What is not exactly a host, or a host and a
-//! port, is refused.
+//! Text is parsed into hosts here, once. Libraries guess: librdkafka reads port 99999 as 34463, and
+//! a URL as no broker at all. So a text that is not exactly a host, or a host and a port, is
+//! refused here.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Why a text is no list of hosts: what must be there instead.
+/// The reason why a text is refused: what must stand there instead.
 pub(super) type Flaw = &'static str;
 
 /// A host and perhaps a port: `kafka`, `kafka:9092`, `10.0.0.1:9092`, `::1`, `[::1]:9092`.
@@ -15,23 +15,23 @@ pub(super) type Flaw = &'static str;
 pub(super) struct Endpoint {
     /// A name or an address, without brackets.
     pub(super) host: String,
-    /// The port that is named with it, if any.
+    /// The port, if one is given.
     pub(super) port: Option<u16>,
 }
 
-/// The endpoints of a list with commas: at least one.
+/// Parses a list with commas: at least one endpoint.
 pub(super) fn list(text: &str) -> Result<Vec<Endpoint>, Flaw> {
     text.split(',').map(|item| Endpoint::parse(item.trim())).collect()
 }
 
 impl Endpoint {
-    /// Parses one.
+    /// Parses one endpoint.
     pub(super) fn parse(text: &str) -> Result<Self, Flaw> {
         if text.is_empty() {
             return Err("a host must not be empty");
         }
         if text.contains("://") {
-            return Err("a host is named without a scheme such as http://");
+            return Err("a host must be given without a scheme such as http://");
         }
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) =
@@ -50,7 +50,7 @@ impl Endpoint {
         }
     }
 
-    /// The same, with that port unless it names one.
+    /// Sets the port, unless the endpoint has one.
     pub(super) fn or_port(mut self, port: u16) -> Self {
         self.port.get_or_insert(port);
         self
@@ -73,7 +73,7 @@ fn port(digits: &str) -> Result<u16, Flaw> {
     port.filter(|port| *port > 0).ok_or("a port must be a number from 1 to 65535")
 }
 
-/// An address, and perhaps the zone that it holds in, such as `fe80::1%eth0`.
+/// Parses an IPv6 address, perhaps with its zone, such as `fe80::1%eth0`.
 fn ipv6(text: &str) -> Result<String, Flaw> {
     let (address, zone) =
         text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));

@@ -1,8 +1,8 @@
-//! The command line: the verbs, and the options that each of them reads.
+//! The command line: the subcommands, and the options that each of them reads.
 //!
-//! Read by `main`; feeds `config`. Every option is a flag and a variable of the same name,
-//! `--kafka-host` and `KAFKA_HOST`, and belongs to a group, which stands under its heading in
-//! `--help`. Values of variables are never shown by `--help`.
+//! `main` reads it, and `config` uses it. Every option is a flag and a variable of the same name,
+//! `--kafka-host` and `KAFKA_HOST`, and belongs to a group, which has a heading of its own in
+//! `--help`. `--help` never shows the values of variables.
 
 mod kafka;
 mod serve;
@@ -34,38 +34,38 @@ const LANES_MAX: u64 = 64;
 #[derive(Debug, Parser)]
 #[command(name = "event-gateway", version)]
 pub struct Cli {
-    /// The verb, with its options.
+    /// The subcommand, with its options.
     #[command(subcommand)]
     pub command: Command,
-    /// Options of every verb.
+    /// Options of every subcommand.
     #[command(flatten)]
     pub logs: LogsOptions,
-    /// Which options were given.
+    /// The options that were given.
     #[arg(skip)]
     pub given: Given,
 }
 
-/// The options that a flag or a variable gives, by the variable's name.
+/// The options that were given by a flag or a variable, by the variable's name.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     names: BTreeSet<String>,
-    /// Variables that count as unset, since Kubernetes has set them.
+    /// Variables that count as unset, since Kubernetes set them.
     pub(super) links: Vec<String>,
 }
 
 impl Given {
-    /// Those of these that were given.
+    /// Returns those of `names` that were given.
     pub(super) fn of<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         names.iter().copied().filter(|name| self.names.contains(*name)).collect()
     }
 
-    /// Those that begin so.
+    /// Returns the given variables whose names begin with `start`.
     pub(super) fn beginning_with(&self, start: &str) -> Vec<&str> {
         self.names.iter().map(String::as_str).filter(|name| name.starts_with(start)).collect()
     }
 }
 
-/// A verb of the command line.
+/// A subcommand of the command line.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Runs the gateway.
@@ -82,34 +82,35 @@ pub enum Command {
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),
-    /// Shows where the logs and Kafka part, and goes on from there.
+    /// Shows where the logs and Kafka diverge, and goes on from there.
     ///
-    /// For a store that went back in time, or a cursors topic that was lost. It may run while
-    /// replicas do.
+    /// It is for a store that went back in time, or a cursors topic that was lost. It may run while
+    /// replicas run.
     Restore(Box<RestoreOptions>),
-    /// Writes a copy of SQLite's database, beside a running gateway or without one.
+    /// Writes a copy of SQLite's database, whether or not a gateway runs on it.
     ///
-    /// The copy is one file that is whole, checked and synced. PostgreSQL and MongoDB have tools of
-    /// their own.
+    /// The copy is one complete file, checked and synced to disk. PostgreSQL and MongoDB have tools
+    /// of their own.
     Backup(Box<BackupOptions>),
     /// Puts a copy in the place of SQLite's database, while no gateway runs on it.
     ///
-    /// The copy is checked first. What was there is moved aside, and kept.
+    /// The copy is checked first. The former database is moved aside and kept.
     RestoreBackup(Box<RestoreBackupOptions>),
 }
 
-/// A verb of `tenants`.
+/// The subcommands of `tenants`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TenantsCommand {
-    /// Prints a line for each tenant: its log, its lane, the log's head, and what is published.
+    /// Prints a line for each tenant: its log, its lane, the log's head, and how far it is
+    /// published.
     List(Box<StoreOptions>),
 }
 
-/// The verbs of topics.
+/// The subcommands of `topics`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TopicsCommand {
-    /// Prints a line for each topic: the settings that it is created with, and Kafka's partitions
-    /// of it.
+    /// Prints a line for each topic: the settings with which it is created, and the partitions that
+    /// it has in Kafka.
     List(Box<TopicsOptions>),
 }
 
@@ -127,21 +128,21 @@ pub struct TopicsOptions {
     pub kafka: KafkaOptions,
 }
 
-/// The verbs of lanes.
+/// The subcommands of `lanes`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum LanesCommand {
     /// Prints a line for each lane, with the replica that works on it.
     List(Box<StoreOptions>),
     /// Changes the number of lanes, while no replica runs.
     ///
-    /// Start the replicas with LANES set to the new number then.
+    /// Afterwards, start the replicas with LANES set to the new number.
     Resize(Box<ResizeOptions>),
 }
 
 /// Options of `lanes resize`.
 #[derive(Debug, Clone, Args)]
 pub struct ResizeOptions {
-    /// How many lanes there are to be.
+    /// The new number of lanes.
     #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
     pub count: u16,
     /// The log.
@@ -155,10 +156,10 @@ pub struct ResizeOptions {
 /// Options of `restore`.
 #[derive(Debug, Clone, Args)]
 pub struct RestoreOptions {
-    /// The tenant; without one, all tenants are looked at.
+    /// The tenant to compare; without one, all tenants are compared.
     pub tenant: Option<String>,
-    /// Goes on after the last event that both have: the log gets a new id, and nothing of it is
-    /// skipped.
+    /// Lets the relay go on after the last event that both have. The log gets a new id, and none of
+    /// its events is skipped.
     #[arg(long, requires = "tenant")]
     pub accept: bool,
     /// The log.
@@ -192,7 +193,7 @@ pub struct RestoreBackupOptions {
     pub store: StoreOptions,
 }
 
-/// Options of every verb.
+/// Options of every subcommand.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogsOptions {
@@ -202,8 +203,8 @@ pub struct LogsOptions {
     pub log_level: String,
 }
 
-/// Reads the command line and the environment. Whoever asks for help or for the version gets it,
-/// and the process ends.
+/// Reads the command line and the environment. If help or the version is asked for, prints it and
+/// ends the process.
 pub fn parse() -> Result<Cli, Usage> {
     let unset = Unset::of_environment();
     let mut links = Vec::new();
@@ -218,15 +219,15 @@ pub fn parse() -> Result<Cli, Usage> {
     Ok(cli)
 }
 
-/// Parses a number of that range, for every option that is one.
+/// Parses a whole number from `MIN` to `MAX`, for every option that is a number.
 fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<T, String> {
     let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
     let number = number.and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("it must be a whole number from {MIN} to {MAX}"))
 }
 
-/// The command, and all below it, without the variables that count as unset; notes the links among
-/// them.
+/// Removes the variables that count as unset from a command and all below it; adds those that
+/// Kubernetes set to `links`.
 fn without(command: clap::Command, unset: &Unset, links: &mut Vec<String>) -> clap::Command {
     let command = command.mut_args(|arg| {
         let arg = arg.hide_env_values(true);
@@ -241,8 +242,8 @@ fn without(command: clap::Command, unset: &Unset, links: &mut Vec<String>) -> cl
     command.mut_subcommands(|verb| without(verb, unset, links))
 }
 
-/// Returns the options that a flag or a variable gives, and not a default, to a verb and to those
-/// that it stands below.
+/// Returns the options that a flag or a variable gives, and not a default, to a subcommand and to
+/// the commands above it.
 fn given(matches: &ArgMatches) -> BTreeSet<String> {
     let said = |id: &&clap::Id| {
         !matches!(matches.value_source(id.as_str()), None | Some(ValueSource::DefaultValue))

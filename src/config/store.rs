@@ -1,7 +1,6 @@
-//! Which store, from STORE_URL or FOLIO's `DB_*`.
+//! The store's configuration, from STORE_URL or FOLIO's `DB_*`.
 //!
-//! Read from the options; feeds `store`. Credentials are secrets from here on: no message shows
-//! them.
+//! Credentials are secrets from here on: no message shows them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,11 +14,11 @@ use super::{StoreOptions, store_url};
 use crate::domain::topic::Naming;
 use crate::store::{Config, MongodbConfig, PostgresConfig, PostgresServer};
 
-/// The longest name that PostgreSQL takes for a schema, and MongoDB for a database.
+/// The greatest length of a schema's name in PostgreSQL and of a database's name in MongoDB.
 const NAME_BYTES_MAX: usize = 63;
 const DEFAULT: &str = "sqlite://data/event-gateway.db";
 
-/// The store that the options name.
+/// Returns the store that the options name.
 pub(super) fn store(options: &StoreOptions, naming: &Naming) -> anyhow::Result<Config> {
     let Some(url) = &options.store_url else {
         let options = &options.postgres;
@@ -39,8 +38,8 @@ fn of_url(
     match url.expose_secret().split_once("://") {
         Some(("sqlite", path)) => Ok(Config::Sqlite { path: file(path)? }),
         Some(("postgres" | "postgresql", rest)) => {
-            let one = "STORE_URL names several hosts: PostgreSQL has one, be it a proxy's or a \
-                       virtual one";
+            let one = "STORE_URL names several hosts, but PostgreSQL must have one, which may be a \
+                       proxy or a virtual address";
             ensure!(hosts(rest)?.len() <= 1, one);
             postgres(options, naming, PostgresServer::Url(url.clone()))
         }
@@ -76,14 +75,14 @@ fn parts(options: &PostgresOptions, host: &str) -> anyhow::Result<PostgresServer
     })
 }
 
-/// A host, or the folder of a socket.
+/// Returns the server of `DB_HOST`: a host, or the folder of a socket.
 fn server(host: &str) -> anyhow::Result<String> {
     if host.starts_with('/') {
         return Ok(host.to_owned());
     }
     let endpoint = Endpoint::parse(host.trim()).map_err(anyhow::Error::msg);
-    let Endpoint { host, port } = endpoint.context("DB_HOST is no host")?;
-    ensure!(port.is_none(), "DB_HOST names a port: DB_PORT does that");
+    let Endpoint { host, port } = endpoint.context("DB_HOST is not a host")?;
+    ensure!(port.is_none(), "DB_HOST has a port: set DB_PORT instead");
     Ok(host)
 }
 
@@ -101,8 +100,8 @@ fn postgres(
     }))
 }
 
-/// The schema's or database's name: one for each `ENV`, letter by letter, so that several may share
-/// a server.
+/// Returns the schema's or database's name. It differs for each `ENV`, letter by letter, so that
+/// several gateways may share a server.
 fn own_name(naming: &Naming) -> anyhow::Result<String> {
     let env = naming.env().map(|env| format!("{env}_")).unwrap_or_default();
     let name = format!("{env}event_gateway");

@@ -1,12 +1,12 @@
-//! The URL of a store's server: where it leads, and whether it says what it seems to say.
+//! The URL of a store's server: its hosts, and whether it is read as it was meant.
 //!
-//! Fed with `STORE_URL`; feeds `store`. A password with `#`, `?`, `/` or `@` in it moves the
-//! borders of a URL's parts: its rest is then a host or a path, which is told in every message. So
-//! such a URL is refused here, and no message repeats any of it.
+//! A password that contains `#`, `?`, `/` or `@` moves the borders of a URL's parts: its rest would
+//! be read as a host or a path, and would stand in messages. So such a URL is refused here, and no
+//! message repeats any part of it.
 
 use super::hosts::{self, Endpoint, Flaw};
 
-/// The hosts that the URL names; none if it leaves them out, or names sockets.
+/// Returns the hosts that the URL names; none if it names none, or sockets.
 pub(super) fn hosts(after_scheme: &str) -> Result<Vec<Endpoint>, Flaw> {
     refuse_ambiguous(after_scheme)?;
     let authority = after_scheme.split(['/', '?']).next().unwrap_or_default();
@@ -18,27 +18,29 @@ pub(super) fn hosts(after_scheme: &str) -> Result<Vec<Endpoint>, Flaw> {
         .split(',')
         .any(|host| host.bytes().filter(|b| *b == b':').count() > 1 && !host.starts_with('['))
     {
-        return Err("an IPv6 address stands in brackets there, such as [::1] or [::1]:5432");
+        return Err("an IPv6 address must stand in brackets, such as [::1] or [::1]:5432");
     }
     hosts::list(named)
 }
 
 fn refuse_ambiguous(text: &str) -> Result<(), Flaw> {
     if text.contains('#') {
-        return Err("it has a `#`: in a user or a password that is written %23");
+        return Err("it has a `#`, which must be written %23 in a user or a password");
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("it has a space, a line break or a control character");
     }
     let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     if text.split('%').skip(1).any(|rest| !is_escape(rest)) {
-        return Err("it has a `%` without two hexadecimal digits: a `%` itself is written %25");
+        return Err(
+            "it has a `%` without two hexadecimal digits; a `%` itself must be written %25",
+        );
     }
     let (authority, rest) = text.find(['/', '?']).map_or((text, ""), |at| text.split_at(at));
     if rest.contains('@') || authority.matches('@').count() > 1 {
         return Err(
-            "only the `@` between password and host may stand as it is: in user and password write \
-             `@` as %40, `/` as %2F, `?` as %3F",
+            "only the `@` between password and host may stand as it is; in user and password, \
+             write `@` as %40, `/` as %2F, `?` as %3F",
         );
     }
     Ok(())

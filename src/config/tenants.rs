@@ -1,7 +1,7 @@
 //! The tenants' files: `_default.toml` for all, `<id>.toml` for what differs.
 //!
-//! Read once at start; feeds `domain::settings`. An unknown key, an illegal name or value ends the
-//! start, with the file and the key named.
+//! They are read once at start, into `domain::settings`. An unknown key, or an illegal name or
+//! value, ends the start with an error that names the file and the key.
 
 mod folder;
 mod number;
@@ -44,7 +44,8 @@ struct ProducerTable {
     name: String,
 }
 
-/// `serde(flatten)` would let unknown keys pass, so the topic's keys stand here again.
+/// An entity's table. It repeats the topic's keys, since `serde(flatten)` would let unknown keys
+/// pass.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EntityTable {
@@ -97,7 +98,7 @@ impl TopicTable {
 }
 
 impl File {
-    /// The sum of both; `own` wins key by key.
+    /// Merges both files; `own` wins key by key.
     fn overlaid(&self, own: File) -> File {
         let mut sum = self.clone();
         sum.producers.extend(own.producers);
@@ -114,7 +115,7 @@ impl File {
 }
 
 /// Reads all files of the folder. `environment` may hold `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`,
-/// which counts where no file says how many partitions.
+/// which counts if no file sets the entity's partitions.
 pub(super) fn read(
     folder: &Path,
     naming: Naming,
@@ -153,7 +154,7 @@ fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow:
     Ok(Settings::new(naming, default, own)?)
 }
 
-/// Legal, and hardly what is wanted.
+/// Warns of a folder that is legal, but hardly intended.
 fn warn_of_missing(folder: &Path, default: Option<&File>, tenants: usize) {
     let shown = folder.display().to_string();
     let folder = shown.escape_debug();
@@ -165,8 +166,8 @@ fn warn_of_missing(folder: &Path, default: Option<&File>, tenants: usize) {
     }
     if tenants == 0 {
         tracing::warn!(
-            "the tenants folder `{folder}` has no file of a tenant: none is enabled but those that \
-             the store has"
+            "the tenants folder `{folder}` has no file of a tenant: only the tenants that the \
+             store has already are enabled"
         );
     }
 }
@@ -198,7 +199,7 @@ fn pair(name: &str) -> anyhow::Result<(Producer, &str)> {
     Ok((Producer::parse(producer)?, rest))
 }
 
-/// The message is hexkit's.
+/// Refuses entities that are both compacted and not stored. The message is hexkit's.
 fn refuse_excluding(entities: &BTreeMap<String, EntityTable>) -> anyhow::Result<()> {
     let both =
         entities.iter().filter(|(_, t)| t.compacted == Some(true) && t.stored == Some(false));

@@ -1,6 +1,6 @@
 //! A change: what a module posts about one record.
 //!
-//! Fed with one JSON object of a request; feeds `intake` with its draft. Only legal combinations of
+//! `intake` passes in one JSON object of a request and gets its draft. Only legal combinations of
 //! old, new, type, id and key come out.
 
 use super::draft::{Content, Draft, Posting};
@@ -16,8 +16,8 @@ use super::violation::{self, Violation};
 pub const DEPTH_MAX: usize = 64;
 
 /// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON
-/// pointer to it. Returns its draft, with the module's own event id or else a new one. All that is
-/// illegal is named.
+/// pointer to it. Returns its draft, with the module's own event id or else a new one; or every
+/// violation.
 pub fn parse(
     item: &Raw,
     at: &str,
@@ -51,7 +51,8 @@ pub(super) struct ObjectReader<'a> {
 }
 
 impl<'a> ObjectReader<'a> {
-    /// Refuses anything but an object, unknown and doubled names, and what nests too deep.
+    /// Reads an object. Refuses any other value, unknown and duplicate names, and values that nest
+    /// too deep.
     pub(super) fn parse(
         raw: &Raw,
         known: &[&'static str],
@@ -99,7 +100,7 @@ impl<'a> ObjectReader<'a> {
         vec![Violation::new(format!("{}/{member}", self.at), code, message)]
     }
 
-    /// A member that must be a string, where there is one.
+    /// Returns the member `name`, which must be a string where it is given.
     pub(super) fn string(&self, name: &str) -> Result<Option<String>, Vec<Violation>> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let text = value
@@ -121,7 +122,7 @@ impl<'a> ObjectReader<'a> {
             .map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
     }
 
-    /// A violation of the object as a whole.
+    /// Returns a violation by the object as a whole.
     pub(super) fn whole(&self, code: &'static str, message: &str) -> Vec<Violation> {
         vec![Violation::new(self.at.to_owned(), code, message)]
     }
@@ -136,7 +137,7 @@ fn issue(issue: &JsonIssue, pointer: String) -> Violation {
     }
 }
 
-/// The value, or its violations moved to `all`.
+/// Returns the value; or moves its violations to `all`, and returns nothing.
 pub(super) fn keep<T>(all: &mut Vec<Violation>, result: Result<T, Vec<Violation>>) -> Option<T> {
     result.map_err(|violations| all.extend(violations)).ok()
 }
@@ -159,7 +160,7 @@ fn states(members: &ObjectReader) -> Result<States, Vec<Violation>> {
     }
 }
 
-/// The key, which must be the same in both states.
+/// Returns the key, which must be the same in both states.
 fn key(states: &States, pointer: &Pointer, at: &str) -> Result<Key, Vec<Violation>> {
     let (mut all, mut keys) = (Vec::new(), Vec::new());
     for (name, state) in [("old", states.old()), ("new", states.new())] {
@@ -189,7 +190,7 @@ fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Viol
     Key::parse(&text).map_err(|e| illegal(e.to_string()))
 }
 
-/// An explicit type or id must say what the states say.
+/// Checks that an explicit type or id agrees with the states.
 fn agree(members: &ObjectReader, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
     let mut all = Vec::new();
     let event_type = states.event_type();

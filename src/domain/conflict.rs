@@ -1,6 +1,6 @@
-//! A conflict: an event id that stands for other content already.
+//! A conflict: an event id that other content has already.
 //!
-//! Found by a store's append; told by `intake` and `http`. Nothing of its batch is written.
+//! A store's append finds it, and then writes nothing of the batch; `intake` and `http` report it.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use super::position::Position;
 pub struct Conflict {
     /// The draft's index in its batch, from 0.
     pub index: usize,
-    /// The event that has its id.
+    /// The event that has the same id.
     pub with: With,
 }
 
-/// The event that has a draft's id, and other content.
+/// An event with a draft's id and other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum With {
     /// An event in the log, at this position.
     Logged(Position),
-    /// A draft before it in the same batch, at this index.
+    /// An earlier draft of the same batch, at this index.
     EarlierInBatch(usize),
 }
 

@@ -1,13 +1,13 @@
 //! The body that a module may send with a DELETE_ALL: `{eventId?}`.
 //!
-//! Parsed from the optional body of such a request; feeds `draft`.
+//! The body is optional; the event id in it goes into the draft.
 
 use super::change::ObjectReader;
 use super::event::EventId;
 use super::json::Raw;
 use super::violation::Violation;
 
-/// The module's own event id, if it gave one. All that is illegal is named.
+/// Returns the module's own event id, if the body has one; or every violation.
 pub fn parse(raw: &Raw) -> Result<Option<EventId>, Vec<Violation>> {
     ObjectReader::parse(raw, &["eventId"], "")?.event_id()
 }

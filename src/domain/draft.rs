@@ -1,7 +1,7 @@
 //! A draft: a checked event with its tenant, topic, key and headers, not yet in the log.
 //!
-//! Made from changes and process events; a store gives it its place and calls `seal`, which is a
-//! pure function: the same draft and stamp always give the same envelope.
+//! Drafts are made of changes and process events. A store gives a draft its place in the log and
+//! calls `seal`, a pure function: the same draft and stamp always give the same envelope.
 
 use std::sync::Arc;
 
@@ -24,32 +24,32 @@ use super::wire_form::WireForm;
 /// Who posted: the tenant, and the headers that the request's context adds to its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The tenant to whose log it goes.
+    /// The tenant whose log the events go to.
     pub tenant: TenantId,
-    /// Such as `x-okapi-request-id`; shared by all drafts of a request.
+    /// Headers such as `x-okapi-request-id`, shared by all drafts of a request.
     pub headers: Arc<Headers>,
 }
 
 /// The subject of a request, and the topic that it goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// As the request's path says it.
+    /// The subject, made of the request's path.
     pub subject: Subject,
-    /// As the settings have it.
+    /// The topic that the settings name for it.
     pub topic: Topic,
 }
 
-/// The part that all drafts of a request have in common.
+/// The parts that all drafts of a request have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
-    /// The subject.
+    /// The subject and the topic.
     pub place: Place,
     /// The tenant that posts, and the headers of its request.
     pub origin: Origin,
 }
 
 impl Posting {
-    /// One of its drafts.
+    /// Makes one draft of the request.
     pub(super) fn draft(
         &self,
         event_id: EventId,
@@ -67,21 +67,21 @@ impl Posting {
 pub enum Content {
     /// A record changed.
     Change {
-        /// Old and new.
+        /// The record's states, old and new.
         states: States,
-        /// How it is written.
+        /// The form in which it is written.
         wire_form: WireForm,
     },
-    /// Every record of the topic is gone.
+    /// Every record of the topic was deleted.
     DeleteAll {
-        /// How it is written.
+        /// The form in which it is written.
         wire_form: WireForm,
     },
-    /// Something else happened.
+    /// An event that is not about one record.
     Process {
         /// The event's name.
         event: EventName,
-        /// Published as it is.
+        /// The payload, which is published as it is.
         payload: Raw,
     },
 }
@@ -89,11 +89,11 @@ pub enum Content {
 /// An event on its way into the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// The module's own, or one made for it.
+    /// The module's own event id, or one that the gateway made.
     pub event_id: EventId,
     /// The subject that it was posted about.
     pub subject: Subject,
-    /// Where it will be published.
+    /// The topic that it will be published to.
     pub topic: Topic,
     /// The record's id.
     pub key: Key,
@@ -112,14 +112,14 @@ pub struct Stamp {
     pub log_id: LogId,
     /// The position in that log.
     pub position: Position,
-    /// The store's clock, never before the event before it.
+    /// The time by the store's clock, never earlier than that of the previous event.
     pub time: Time,
     /// The position of the topic's last DELETE_ALL before this event.
     pub last_delete_all: Option<Position>,
 }
 
 impl Draft {
-    /// The DELETE_ALL of a topic.
+    /// Makes the draft of a topic's DELETE_ALL.
     pub fn delete_all(
         place: Place,
         wire_form: WireForm,
@@ -147,7 +147,7 @@ impl Draft {
         }
     }
 
-    /// The sealed event: final bytes that nothing serialises again.
+    /// Seals the draft: makes its final bytes, which nothing serialises again.
     pub fn seal(&self, stamp: &Stamp) -> Envelope {
         let tenant = &self.origin.tenant;
         let payload = match &self.content {
@@ -172,11 +172,11 @@ impl Draft {
         }
     }
 
-    /// Tells the same content from another under one event id: producer and entity (or process
-    /// event), type, the headers given in the change, old and new, and the key where it was posted.
-    /// Values that the gateway derives from its settings (the topic, a change's key, the wire form)
-    /// are no content: a setting may change before a retry. Each field goes in with its length, so
-    /// that none runs into the next.
+    /// Returns a digest by which two drafts with one event id are compared: of producer and entity
+    /// (or process event), type, the headers given in the change, old and new, and the key if it
+    /// was posted. Values that the gateway derives from its settings (the topic, a change's key,
+    /// the wire form) are left out, since a setting may change before a retry. Each field is hashed
+    /// with its length, so that none runs into the next.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut field = |bytes: Option<&[u8]>| {
@@ -199,7 +199,7 @@ impl Draft {
         hash.finalize().into()
     }
 
-    /// The bytes that its Kafka record has at the most, wherever in the log it will stand: a sum of
+    /// Returns the most bytes that its Kafka record can have, at any position of the log: a sum of
     /// lengths, for which nothing is sealed.
     pub fn record_bytes_max(&self) -> usize {
         let tenant = &self.origin.tenant;
@@ -215,7 +215,7 @@ impl Draft {
             + gateway_header_bytes_max(tenant, &self.event_type())
     }
 
-    /// The memory it holds, in bytes, roughly: what a queue of drafts is measured by.
+    /// Returns roughly the bytes of memory that it holds, by which a queue of drafts is measured.
     pub fn memory_bytes(&self) -> usize {
         let body = match &self.content {
             Content::Change { states, .. } => states.bytes(),

@@ -1,6 +1,6 @@
-//! Entities and process events: what a producer publishes, and how each is set.
+//! Entities and process events: what a producer publishes, and the settings of each.
 //!
-//! Made by `config` from the tenants' files; asked by `http` through `settings`.
+//! `config` makes them of the tenants' files; `http` looks them up in `settings`.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use super::wire_form::WireForm;
 pub struct EntityName(String);
 
 impl EntityName {
-    /// Checks the rule.
+    /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if !is_name(text) {
             return Err(Invalid::new("entity", text, "must match ^[a-z][a-z0-9-]{0,62}$"));
@@ -41,7 +41,7 @@ impl fmt::Display for EntityName {
 pub struct EventName(String);
 
 impl EventName {
-    /// Checks the rule.
+    /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let starts = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
@@ -68,9 +68,9 @@ impl fmt::Display for EventName {
 /// How the topic of an entity or a process event is named and created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSettings {
-    /// Makes the name.
+    /// The template that makes the topic's name.
     pub template: Template,
-    /// Partitions of a new topic.
+    /// The number of partitions of a new topic.
     pub partitions: u16,
     /// `retention.ms` of a new topic.
     pub retention_ms: i64,
@@ -89,10 +89,10 @@ impl Default for TopicSettings {
     }
 }
 
-/// How one entity is set.
+/// The settings of one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entity {
-    /// Finds the key in a state.
+    /// The pointer that finds the key in a state.
     pub key: Pointer,
     /// The wire form of its events.
     pub wire_form: WireForm,

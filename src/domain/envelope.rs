@@ -1,6 +1,7 @@
 //! The envelope: a sealed event as it stands in the log, and as it leaves for its topic.
 //!
-//! Made by `draft::seal` or read by a store; feeds every sink. Its bytes never change again.
+//! `Draft::seal` makes it, or a store reads it; every sink publishes it. Its bytes never change
+//! again.
 
 use bytes::Bytes;
 
@@ -12,46 +13,46 @@ use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
 
-/// The bytes that a Kafka record costs beside key, value and headers, at the most: the batch's
-/// frame and the record's own lengths (record format v2: 61 + 5 variable-length numbers).
+/// The most bytes that a Kafka record needs besides key, value and headers: the batch's frame and
+/// the record's own lengths (record format v2: 61 bytes and 5 variable-length numbers).
 const RECORD_FRAME_BYTES: usize = 128;
-/// The bytes that one header costs beside its name and value: two lengths.
+/// The most bytes that one header needs besides its name and value: two lengths.
 const HEADER_FRAME_BYTES: usize = 10;
-/// A UUID in its hyphenated form.
+/// The bytes of a UUID in its hyphenated form.
 const UUID_BYTES: usize = 36;
-/// The digits of the greatest position.
+/// The number of digits of the greatest position.
 const POSITION_BYTES_MAX: usize = 19;
 
 /// A sealed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// The log it stands in.
+    /// The log that it stands in.
     pub log_id: LogId,
     /// The tenant of the log.
     pub tenant: TenantId,
     /// The position in that log.
     pub position: Position,
-    /// When it was appended, by the store's clock: the record's time.
+    /// The time of its append by the store's clock, which is the record's timestamp.
     pub time: Time,
-    /// The topic's last DELETE_ALL before it.
+    /// The position of the topic's last DELETE_ALL before it.
     pub last_delete_all: Option<Position>,
     /// The id of the event.
     pub event_id: EventId,
-    /// Where it is published.
+    /// The topic that it is published to.
     pub topic: Topic,
     /// The record's id.
     pub key: Key,
     /// The type of the event.
     pub event_type: EventType,
-    /// The change's own headers, then the request's; what follows from the other fields is not
-    /// here.
+    /// The change's own headers, then the request's. Headers that follow from the other fields are
+    /// not here.
     pub headers: Headers,
     /// The record's value, in the entity's wire form.
     pub payload: Bytes,
 }
 
 impl Envelope {
-    /// All headers of its record, in order: own, the request's, then the gateway's.
+    /// Returns all headers of its record, in order: the change's own, the request's, the gateway's.
     pub fn record_headers(&self) -> Headers {
         let mut all = self.headers.clone();
         all.push("x-okapi-tenant", self.tenant.as_str());
@@ -66,7 +67,7 @@ impl Envelope {
         all
     }
 
-    /// The bytes that its Kafka record has at the most.
+    /// Returns the most bytes that its Kafka record can have.
     pub fn record_bytes(&self) -> usize {
         let headers = self.record_headers();
         let headers = headers.iter().map(|(name, value)| (name, value.len()));
@@ -74,8 +75,8 @@ impl Envelope {
     }
 }
 
-/// The bytes that a Kafka record has at the most, from its parts' lengths; of each header the name
-/// and the value's length.
+/// Returns the most bytes that a Kafka record can have, from the lengths of its parts. A header is
+/// given as its name and the length of its value.
 pub(super) fn record_bytes<'a>(
     key: &Key,
     payload_bytes: usize,
@@ -88,7 +89,7 @@ fn header_bytes<'a>(headers: impl Iterator<Item = (&'a str, usize)>) -> usize {
     headers.map(|(name, value_bytes)| name.len() + value_bytes + HEADER_FRAME_BYTES).sum()
 }
 
-/// The bytes of the headers that [`Envelope::record_headers`] adds to an event, at the most.
+/// Returns the most bytes that the headers added by [`Envelope::record_headers`] can have.
 pub(super) fn gateway_header_bytes_max(tenant: &TenantId, event_type: &EventType) -> usize {
     let tenant = tenant.as_str().len();
     let event_type = EventType::DeleteAll.as_str().len() + event_type.as_str().len();

@@ -11,7 +11,7 @@ use super::Invalid;
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// The id at the start of a log, where no event stands.
+    /// The id in a cursor at the start of a log, where no event stands.
     pub const NONE: Self = Self(Uuid::nil());
 
     /// Wraps a UUID that the clock's room made.
@@ -19,7 +19,7 @@ impl EventId {
         Self(id)
     }
 
-    /// From hyphenated text, in either case.
+    /// Parses hyphenated text, in either case.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::new("eventId", text, "must be a hyphenated UUID");
         if text.len() != uuid::fmt::Hyphenated::LENGTH {
@@ -33,7 +33,7 @@ impl EventId {
         self.0.as_bytes()
     }
 
-    /// From a store's column; `None` unless it has 16 bytes.
+    /// Reads an id from a store's column; `None` unless it has 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Uuid::from_slice(bytes).ok().map(Self)
     }
@@ -45,23 +45,23 @@ impl fmt::Display for EventId {
     }
 }
 
-/// An event's `type`: of a domain event one of four, of a process event its name.
+/// An event's `type`: one of four for a domain event, and the name for a process event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EventType {
-    /// Only `new`.
+    /// A change with `new` alone.
     Create,
-    /// Both `old` and `new`.
+    /// A change with both `old` and `new`.
     Update,
-    /// Only `old`.
+    /// A change with `old` alone.
     Delete,
-    /// Every record of the topic is gone.
+    /// Every record of the topic was deleted.
     DeleteAll,
-    /// A process event's name.
+    /// A process event, by its name.
     Process(String),
 }
 
 impl EventType {
-    /// As it stands in wire forms, headers and the store.
+    /// Returns the text that stands in wire forms, headers and the store.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Create => "CREATE",
@@ -72,7 +72,8 @@ impl EventType {
         }
     }
 
-    /// From a store's column: what is none of the four is a process event's name.
+    /// Reads a type from a store's column: a word that is none of the four is a process event's
+    /// name.
     pub fn from_column(text: &str) -> Self {
         match text {
             "CREATE" => Self::Create,

@@ -1,6 +1,8 @@
-//! Filters: which events a follower or a reader wants. The closed grammar, all of it.
+//! Filters: which events a follower or a reader wants. The grammar is closed, and all of it is
+//! here.
 //!
-//! Parsed at the edge; asked by stores while they scan, so that every store filters alike.
+//! Filters are parsed at the edge. Stores apply them while they scan, so that every store filters
+//! alike.
 
 use super::Invalid;
 use super::envelope::Envelope;
@@ -12,7 +14,7 @@ use super::topic::Topic;
 pub struct TopicPattern(String);
 
 impl TopicPattern {
-    /// Checks that it has nothing but a topic's characters and stars.
+    /// Parses a pattern: nothing but a topic's characters and stars.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*".contains(&b);
         if text.is_empty() || text.len() > 249 || text.contains("***") || !text.bytes().all(legal) {
@@ -23,19 +25,19 @@ impl TopicPattern {
         Ok(Self(text.to_owned()))
     }
 
-    /// Exactly one topic.
+    /// Returns the pattern that matches exactly this topic.
     pub fn exact(topic: &Topic) -> Self {
         Self(topic.as_str().to_owned())
     }
 
-    /// Whether a topic has that form.
+    /// Returns whether the pattern matches a topic.
     pub fn matches(&self, topic: &Topic) -> bool {
         matches(self.0.as_bytes(), topic.as_str().as_bytes())
     }
 }
 
-/// Row by row over the pattern: which prefixes of the name the pattern so far can make. Linear in
-/// pattern times name, whatever the stars.
+/// Goes over the pattern, and keeps which prefixes of the name the pattern so far can match. The
+/// time is pattern length times name length, whatever the stars.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let mut made = vec![false; name.len() + 1];
     made[0] = true;
@@ -57,19 +59,19 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     made[name.len()]
 }
 
-/// The events that are wanted: each list that isn't empty must have one that fits.
+/// The events that are wanted: of each list that isn't empty, one item must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Topics; none: any.
+    /// The topics; an empty list matches any.
     pub topics: Vec<TopicPattern>,
-    /// Keys; none: any.
+    /// The keys; an empty list matches any.
     pub keys: Vec<Key>,
-    /// Types, such as `UPDATE`; none: any.
+    /// The types, such as `UPDATE`; an empty list matches any.
     pub types: Vec<String>,
 }
 
 impl Filter {
-    /// Whether the event is wanted.
+    /// Returns whether the event is wanted.
     pub fn matches(&self, event: &Envelope) -> bool {
         (self.keys.is_empty() || self.keys.contains(&event.key))
             && (self.types.is_empty() || self.types.iter().any(|t| t == event.event_type.as_str()))

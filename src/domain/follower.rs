@@ -1,6 +1,6 @@
 //! A follower's name and its cursor: how far it has come in a tenant's log.
 //!
-//! Kept by sinks: in Kafka's cursors topic by the lane, in the store by everyone else.
+//! Sinks keep cursors: the lane's in Kafka's cursors topic, all others in the store.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use super::Invalid;
 use super::event::EventId;
 use super::position::{LogId, Position};
 
-/// Who follows: `relay`, or another name of `a-z 0-9 . -`.
+/// A follower's name: `relay`, or another name of `a-z 0-9 . -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Follower(String);
 
 impl Follower {
-    /// The live relay to Kafka.
+    /// Returns the name of the live relay to Kafka.
     pub fn relay() -> Self {
         Self("relay".to_owned())
     }
 
-    /// Checks the rule.
+    /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
         if text.is_empty() || text.len() > 128 || !text.bytes().all(legal) {
@@ -39,11 +39,11 @@ impl fmt::Display for Follower {
     }
 }
 
-/// The last event that a follower has done with. The event's id is there to prove, after a store
-/// came back from a backup, that the log still is the one that was followed.
+/// The last event that a follower has finished. Its event id proves, after a store was restored
+/// from a backup, that the log still is the one that was followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The id of the tenant's log.
+    /// The tenant's log.
     pub log_id: LogId,
     /// The position of that event; the row at a cursor is never removed.
     pub position: Position,

@@ -1,6 +1,7 @@
-//! Record headers: own ones that a module gives, and those the gateway adds.
+//! Record headers: the own headers of a change, which its module gives, and those that the gateway
+//! adds.
 //!
-//! Fed by `change` and `http::context`; stored with the event and sent with its record.
+//! `change` and `http::context` make them; they are stored with the event and sent with its record.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +9,12 @@ use super::Invalid;
 use super::json::{Raw, Shape, segment};
 use super::violation::Violation;
 
-/// The most own headers that a change may have.
+/// The greatest number of own headers that a change may have.
 pub const OWN_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 128;
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// Names that only the gateway gives; `x-okapi-` and `folio.` are its own too.
+/// Names that only the gateway may give; the prefixes `x-okapi-` and `folio.` are reserved too.
 const RESERVED: [&str; 8] = [
     "type",
     "event_id",
@@ -25,13 +26,13 @@ const RESERVED: [&str; 8] = [
     "replay_id",
 ];
 
-/// Names and values in their order: ASCII, each name once.
+/// Headers in order: names and values are ASCII, and no name is repeated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
-    /// Own headers from a change's `headers` object; `at` is the JSON pointer to it.
+    /// Parses a change's `headers` object; `at` is the JSON pointer to it.
     pub fn parse_own(raw: &Raw, at: &str) -> Result<Self, Vec<Violation>> {
         let violation =
             |pointer: String, message: &str| Violation::new(pointer, "illegal-header", message);
@@ -53,33 +54,33 @@ impl Headers {
         if violations.is_empty() { Ok(own) } else { Err(violations) }
     }
 
-    /// From the store's column.
+    /// Reads headers from the store's column.
     pub fn from_column(json: &str) -> Result<Self, Invalid> {
         serde_json::from_str(json)
             .map_err(|_| Invalid::new("headers", json, "must be pairs of strings"))
     }
 
-    /// For the store's column: a JSON array of pairs, so that the order is kept.
+    /// Returns the text for the store's column: a JSON array of pairs, which keeps the order.
     pub fn as_column(&self) -> String {
         serde_json::to_string(&self.0).expect("pairs of strings are JSON")
     }
 
-    /// Adds one at the end.
+    /// Adds a header at the end.
     pub fn push(&mut self, name: &str, value: impl Into<String>) {
         self.0.push((name.to_owned(), value.into()));
     }
 
-    /// Adds all of `more` at the end.
+    /// Adds all headers of `more` at the end.
     pub fn extend(&mut self, more: &Headers) {
         self.0.extend(more.0.iter().cloned());
     }
 
-    /// The value of that name.
+    /// Returns the value of the header `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
-    /// Names and values in their order.
+    /// Returns the names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }

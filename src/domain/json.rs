@@ -1,7 +1,7 @@
 //! JSON as it was posted: raw bytes that are known to be valid, never parsed into values.
 //!
-//! Fed by `http` with request bodies; feeds `change` and `process_event`. A `Raw` shares the
-//! body's buffer: what is stored and published is what was posted, byte for byte.
+//! `http` parses request bodies into it; `change` and `process_event` read it. A `Raw` shares the
+//! body's buffer, so the bytes that are stored and published are those that were posted.
 
 mod check;
 mod items;
@@ -16,7 +16,7 @@ pub use check::{Defect, JsonIssue, read_object};
 pub use items::{Items, parse_items};
 pub use walk::Name;
 
-/// Bytes that are no JSON text; each variant says where.
+/// Bytes that are not JSON text; each variant says where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
     /// Not UTF-8.
@@ -28,7 +28,7 @@ pub enum SyntaxError {
 }
 
 impl SyntaxError {
-    /// Returns the same error of a text that is one line: its number would say nothing.
+    /// Returns the error without its line number, for a text of one line.
     pub fn in_one_line(self) -> Self {
         match self {
             Self::Json(why) => Self::Json(why.replace(" at line 1 column ", " at column ")),
@@ -41,7 +41,7 @@ impl SyntaxError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw(Bytes);
 
-/// The kind of value that a JSON text is, told by its first byte.
+/// The kind of a JSON value, recognised by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `{…}`
@@ -57,24 +57,25 @@ pub enum Shape {
 }
 
 impl Raw {
-    /// Checks UTF-8 and JSON's grammar, and nothing more: `1e400` and `"\ud800"` pass.
+    /// Parses bytes: checks UTF-8 and JSON's grammar, and nothing more, so `1e400` and `"\ud800"`
+    /// pass.
     pub fn parse(bytes: &Bytes) -> Result<Self, SyntaxError> {
         let raw: &RawValue =
             serde_json::from_str(utf8(bytes)?).map_err(|e| SyntaxError::Json(e.to_string()))?;
         Ok(Self(bytes.slice_ref(raw.get().as_bytes())))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("checked when it was parsed")
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// Returns the kind of value that it is.
+    /// Returns the kind of the value.
     pub fn shape(&self) -> Shape {
         match self.0[0] {
             b'{' => Shape::Object,
@@ -85,20 +86,20 @@ impl Raw {
         }
     }
 
-    /// The members of an object in their order, each found when it is asked for; of anything else
-    /// none.
+    /// Returns the members of an object in order, each found when it is asked for. Any other value
+    /// has none.
     pub fn members(&self) -> impl Iterator<Item = (Name<'_>, Raw)> {
         walk::members(&self.0).map(|(name, value)| (name, self.part(value)))
     }
 
-    /// The elements of an array in their order, each found when it is asked for; of anything else
-    /// none.
+    /// Returns the elements of an array in order, each found when it is asked for. Any other value
+    /// has none.
     pub fn elements(&self) -> impl Iterator<Item = Raw> {
         walk::elements(&self.0).map(|value| self.part(value))
     }
 
-    /// The value of a string; `None` of anything else, and of a string with a lone surrogate,
-    /// which no UTF-8 text can hold.
+    /// Returns the value of a string; `None` for any other value, and for a string with a lone
+    /// surrogate, which UTF-8 can't hold.
     pub fn string(&self) -> Option<String> {
         serde_json::from_slice(&self.0).ok()
     }
@@ -112,7 +113,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
     std::str::from_utf8(bytes).map_err(|e| SyntaxError::Utf8(e.valid_up_to()))
 }
 
-/// A name or index as a segment of a JSON pointer (RFC 6901), with its slash.
+/// Returns a name or index as a segment of a JSON pointer (RFC 6901), with its slash.
 pub(crate) fn segment(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }

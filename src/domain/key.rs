@@ -1,6 +1,6 @@
 //! The key: the record's id, which Kafka partitions and orders by; and the pointer that finds it.
 //!
-//! Parsed from a state by an entity's pointer, or from what a module says outright.
+//! An entity's pointer finds the key in a state; a process event gives it outright.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use super::json::{Raw, Shape};
 pub struct Key(String);
 
 impl Key {
-    /// The key of every DELETE_ALL, and of nothing else.
+    /// The key that every DELETE_ALL has, and no other event.
     pub const DELETE_ALL: &str = "00000000-0000-0000-0000-000000000000";
 
-    /// The most bytes it may have.
+    /// The most bytes that a key may have.
     pub const BYTES_MAX: usize = 1024;
 
-    /// Checks the rule.
+    /// Parses a key, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() || text.len() > Self::BYTES_MAX || text.contains(char::is_control) {
             return Err(Invalid::new(
@@ -30,7 +30,7 @@ impl Key {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key of a DELETE_ALL.
+    /// Returns the key of a DELETE_ALL.
     pub fn delete_all() -> Self {
         Self(Self::DELETE_ALL.to_owned())
     }
@@ -55,7 +55,8 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Checks RFC 6901; the empty pointer is refused, since a state is never its own key.
+    /// Parses a pointer by RFC 6901. The empty pointer is refused, since a state is never its own
+    /// key.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::new("key pointer", text, "must be a JSON pointer, such as /id");
         let tail = text.strip_prefix('/').ok_or_else(refused)?;
@@ -66,7 +67,7 @@ impl Pointer {
         Ok(Self { text: text.to_owned(), segments })
     }
 
-    /// The value it points to in `raw`, if there is one.
+    /// Returns the value that it points to in `raw`, if there is one.
     pub fn find(&self, raw: &Raw) -> Option<Raw> {
         self.segments.iter().try_fold(raw.clone(), |value, segment| match value.shape() {
             Shape::Object => {

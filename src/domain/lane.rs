@@ -1,6 +1,6 @@
-//! A lane: one of the few strands that tenants are spread over on their way to Kafka.
+//! A lane: one of the few strands over which tenants are spread on their way to Kafka.
 //!
-//! A tenant's lane is given when it is enabled and kept by the store.
+//! A tenant gets its lane when it is enabled; the store keeps it.
 
 use std::cmp::Reverse;
 use std::{fmt, iter};
@@ -12,24 +12,24 @@ use super::tenant::TenantId;
 pub struct Lane(u16);
 
 impl Lane {
-    /// The lane of that number.
+    /// Returns the lane of that number.
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
-    /// The first `count` lanes.
+    /// Returns the first `count` lanes.
     pub fn all(count: u16) -> impl Iterator<Item = Self> {
         (0..count).map(Self)
     }
 
-    /// Returns the number of the lane: the partition of its cursors too.
+    /// Returns the number of the lane, which is also the partition of its cursors.
     pub const fn number(self) -> u16 {
         self.0
     }
 }
 
-/// Spreads tenants over `count` lanes, as evenly as may be, and tells who gets another one. A
-/// tenant keeps its lane where there is room for it.
+/// Spreads tenants over `count` lanes as evenly as possible, and returns the tenants that get
+/// another one, each with its new lane. A tenant keeps its lane if there is room for it.
 pub fn respread(tenants: &[(TenantId, Lane)], count: u16) -> Vec<(TenantId, Lane)> {
     let mut lanes: Vec<_> = Lane::all(count).map(|lane| (lane, Vec::new())).collect();
     let mut homeless = Vec::new();

@@ -1,9 +1,9 @@
 //! The parking ledger of a log: how many transitions its parked scopes have made, and what is open.
 //!
-//! Counted by the lane that writes the transitions; kept in the store with the rows, and by the
-//! sink with each cursor. A store whose ledger has a lower number than that of the sink has lost a
-//! transition; one with the same number and another digest has made a different one. The store
-//! writes first, so one that is ahead is right.
+//! The lane that writes the transitions counts them. The store keeps the ledger with the rows, and
+//! the sink keeps it with each cursor. A store whose ledger has a lower number than the sink's has
+//! lost a transition; a store with the same number and another digest has made a different one. The
+//! store is written first, so a store that is ahead is right.
 
 use std::fmt;
 
@@ -18,7 +18,8 @@ const DIGEST_BYTES: usize = 16;
 /// The state of a log's parked scopes after a number of transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
-    /// How many transitions were written: scopes parked, released, resolved, superseded, discarded.
+    /// The number of transitions that were written: scopes parked, released, resolved, superseded,
+    /// discarded.
     pub number: u64,
     /// The open scopes, as a digest.
     pub digest: Digest,
@@ -31,18 +32,18 @@ pub struct Ledger {
 pub struct Digest([u8; DIGEST_BYTES]);
 
 impl Ledger {
-    /// The ledger of these rows of one log, in any order.
+    /// Returns the ledger of these rows of one log, in any order.
     pub fn of(parked: &[Parked]) -> Self {
         let number = parked.iter().map(|parked| parked.ledger).max().unwrap_or_default();
         Self { number, ..Self::of_open(parked) }
     }
 
-    /// The ledger of a log that has nothing open.
+    /// Returns the ledger of a log that has no open scope.
     pub fn closed(number: u64) -> Self {
         Self::default().numbered(number)
     }
 
-    /// The same with the number of another.
+    /// Returns the same ledger with another number.
     pub fn numbered(self, number: u64) -> Self {
         Self { number, ..self }
     }
@@ -57,7 +58,7 @@ impl Ledger {
         let mut hash = Sha256::new();
         for Parked { event_id, position, state, topic, key, .. } in open {
             let key = key.as_ref().map_or("", |key| key.as_str());
-            // None of the parts but the key, which comes last, can hold a NUL.
+            // Only the key can hold a NUL, and it comes last.
             hash.update(format!("{event_id}\0{position}\0{state}\0{topic}\0{}\0{key}", key.len()));
         }
         let mut digest = [0; DIGEST_BYTES];
@@ -67,7 +68,7 @@ impl Ledger {
 }
 
 impl Digest {
-    /// From 32 hexadecimal digits.
+    /// Parses 32 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::new("digest", text, "must have 32 hexadecimal digits");
         let number = u128::from_str_radix(text, 16).map_err(|_| refused())?;

@@ -1,7 +1,7 @@
 //! Parked scopes: a key of a topic, or a whole topic, that the sink refuses.
 //!
-//! Made by the lane that meets the refusal; kept by the store, so that whoever holds the lane next,
-//! and whoever asks what is published, knows of it. The rest of the log goes on.
+//! The lane that meets the refusal parks the scope. The store keeps it, so that the lane's next
+//! holder and every reader of the log know of it. The rest of the log goes on.
 
 use std::fmt;
 
@@ -20,20 +20,20 @@ const REASON_BYTES_MAX: usize = 1_000;
 /// The state of a parked scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// The events of the scope are not published; what is appended to it is parked too.
+    /// The events of the scope are not published; later events of the scope are parked too.
     Parked,
-    /// It is being published, from its first event on.
+    /// The scope is being published, from its first event on.
     Releasing,
-    /// It was published up to here, and goes on with the rest.
+    /// The scope was published up to this position; from there on the relay publishes its events.
     Resolved(Position),
-    /// The DELETE_ALL at this position made it void.
+    /// The DELETE_ALL at this position made the scope void.
     Superseded(Position),
-    /// It was given up, up to here.
+    /// The events of the scope up to this position were given up.
     Discarded(Position),
 }
 
 impl State {
-    /// The word for it.
+    /// Returns the word that the store and the API have for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Parked => "parked",
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// Where it ended, if it has.
+    /// Returns the position at which the scope ended, if it has ended.
     pub const fn ended(self) -> Option<Position> {
         match self {
             Self::Parked | Self::Releasing => None,
@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    /// From a store's columns.
+    /// Reads a state from a store's columns.
     pub fn from_columns(word: &str, ended: Option<Position>) -> Option<Self> {
         match (word, ended) {
             ("parked", None) => Some(Self::Parked),
@@ -81,7 +81,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The same end, at `last` at the latest.
+    /// Returns the same end, but at `last` at the latest.
     pub fn no_later(self, last: Position) -> Self {
         let state = match self.state {
             State::Resolved(at) => State::Resolved(at.min(last)),
@@ -93,17 +93,17 @@ impl Ended {
     }
 }
 
-/// A request of somebody: to release a scope, or to discard it.
+/// A request by an operator: to release a scope, or to discard it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /// Publish it: what stood in its way is gone.
+    /// Publish the scope, since the cause of the refusal was removed.
     Release,
-    /// Give it up.
+    /// Give the scope up.
     Discard,
 }
 
 impl Request {
-    /// The word for it.
+    /// Returns the word that the store and the API have for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -111,7 +111,7 @@ impl Request {
         }
     }
 
-    /// From a store's column.
+    /// Reads a request from a store's column.
     pub fn from_column(word: &str) -> Option<Self> {
         match word {
             "release" => Some(Self::Release),
@@ -124,17 +124,17 @@ impl Request {
 /// A key of a topic, or a whole topic, that is parked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// The event that was refused: it names what is parked.
+    /// The event that was refused, by which the scope is named.
     pub event_id: EventId,
     /// The tenant of the log.
     pub tenant: TenantId,
     /// The log's id.
     pub log_id: LogId,
-    /// The position of that event: the first that is parked.
+    /// The position of that event, the first of the scope.
     pub position: Position,
     /// The topic of the scope.
     pub topic: Topic,
-    /// The key of the scope; `None`: all keys of the topic.
+    /// The key of the scope; `None` stands for all keys of the topic.
     pub key: Option<Key>,
     /// The sink's reason.
     pub cause: String,
@@ -142,27 +142,27 @@ pub struct Parked {
     pub time: Time,
     /// The state.
     pub state: State,
-    /// Up to here it is published, by its release.
+    /// The position up to which its release has published it.
     pub released_to: Position,
-    /// Up to here its events are counted.
+    /// The position up to which its events are counted.
     pub counted_to: Position,
-    /// How many of them are parked, or were when it ended.
+    /// The number of its parked events, or the number when it ended.
     pub events: u64,
-    /// The request of somebody, until it is begun.
+    /// The request that an operator made, until the lane begins with it.
     pub requested: Option<Request>,
-    /// Why they want it.
+    /// The reason that the operator gave.
     pub reason: Option<String>,
-    /// The number, in its log's ledger, of the transition that was written last.
+    /// The number, in its log's ledger, of the scope's last transition.
     pub ledger: u64,
 }
 
 impl Parked {
-    /// How it ended, if it has.
+    /// Returns how the scope ended, if it has ended.
     pub fn ended(&self) -> Option<Ended> {
         (!self.is_open()).then_some(Ended { state: self.state, events: self.events })
     }
 
-    /// Ends it. One that has joined the rest is published up to there.
+    /// Ends the scope. One that is resolved is published up to its end.
     pub fn end(&mut self, ended: &Ended) {
         (self.state, self.events) = (ended.state, ended.events);
         if let State::Resolved(at) = ended.state {
@@ -170,26 +170,28 @@ impl Parked {
         }
     }
 
-    /// Whether it is not over.
+    /// Returns whether the scope has not ended.
     pub fn is_open(&self) -> bool {
         self.state.ended().is_none()
     }
 
-    /// Whether an event at that place is one of its, from the first on, wherever it ended.
+    /// Returns whether the event at that position is of this scope: its first event or a later one,
+    /// even after the scope's end.
     pub fn concerns(&self, topic: &Topic, key: &Key, position: Position) -> bool {
         self.topic == *topic
             && self.key.as_ref().is_none_or(|its| its == key)
             && position >= self.position
     }
 
-    /// Whether it is a key that waits for its topic, which is among `all` and parked as a whole:
-    /// there a DELETE_ALL may stand before it.
+    /// Returns whether this scope is a key whose topic is parked as a whole by another scope of
+    /// `all`. The key waits for the topic, since a DELETE_ALL parked with the topic may stand
+    /// before it.
     pub fn waits_for_topic<'a>(&self, mut all: impl Iterator<Item = &'a Parked>) -> bool {
         self.key.is_some()
             && all.any(|other| other.is_open() && other.key.is_none() && other.topic == self.topic)
     }
 
-    /// Whether an event at that place is not published, though the relay has passed it.
+    /// Returns whether the event at that position is not published, though the relay has passed it.
     pub fn holds(&self, log_id: LogId, topic: &Topic, key: &Key, position: Position) -> bool {
         let its = self.log_id == log_id
             && self.concerns(topic, key, position)
@@ -203,7 +205,7 @@ impl Parked {
     }
 }
 
-/// Why somebody wants something done with it: `{reason?}`; who gives something up says why.
+/// Parses the body of a request, `{reason?}`. A request to discard must have a reason.
 pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
     let members = ObjectReader::parse(raw, &["reason"], "")?;
     match members.string("reason")? {

@@ -1,6 +1,6 @@
-//! Where an event stands: its tenant's log, and its position in it.
+//! The place of an event: its tenant's log, and its position there.
 //!
-//! Given by a store under the tenant's lock; `(LogId, Position)` names an event for ever.
+//! A store gives positions under the tenant's lock; `(LogId, Position)` names an event for ever.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::Invalid;
 
-/// One life of a tenant's log: new at the tenant's creation, at purge and at restore.
+/// The id of one incarnation of a tenant's log: new when the tenant is created, at purge and at
+/// restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(Uuid);
 
@@ -18,7 +19,7 @@ impl LogId {
         Self(id)
     }
 
-    /// From hyphenated text.
+    /// Parses hyphenated text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let id =
             Uuid::parse_str(text).map_err(|_| Invalid::new("log_id", text, "must be a UUID"))?;
@@ -32,15 +33,17 @@ impl fmt::Display for LogId {
     }
 }
 
-/// 1, 2, 3, … in a tenant's log; 0 is "before the first". Fits a signed 64-bit column.
+/// An event's number in its tenant's log: 1, 2, 3, …; 0 stands before the first event. It fits a
+/// signed 64-bit column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(u64);
 
 impl Position {
-    /// Before the first event.
+    /// The position before the first event.
     pub const START: Position = Position(0);
 
-    /// From a number; what lies above `i64::MAX` is refused, since no column holds it.
+    /// Makes a position of a number. A number above `i64::MAX` is refused, since no column holds
+    /// it.
     pub fn new(number: u64) -> Result<Self, Invalid> {
         if i64::try_from(number).is_err() {
             let rule = "must be at most 9223372036854775807";
@@ -49,7 +52,7 @@ impl Position {
         Ok(Self(number))
     }
 
-    /// From decimal digits alone: no sign, no space.
+    /// Parses decimal digits alone: no sign, no space.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let rule = "must be a whole number from 0 to 9223372036854775807";
         let refused = || Invalid::new("position", text, rule);
@@ -59,27 +62,27 @@ impl Position {
         Self::new(text.parse().map_err(|_| refused())?).map_err(|_| refused())
     }
 
-    /// From a store's column.
+    /// Reads a position from a store's column.
     pub const fn from_column(column: i64) -> Self {
         Self(column.unsigned_abs())
     }
 
-    /// For a store's column.
+    /// Returns the value for a store's column.
     pub const fn as_column(self) -> i64 {
         self.0.cast_signed()
     }
 
-    /// The number itself.
+    /// Returns the number itself.
     pub const fn number(self) -> u64 {
         self.0
     }
 
-    /// The one after it.
+    /// Returns the position after this one.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// `distance` positions before it, at least [`Position::START`].
+    /// Returns the position `distance` before this one, at least [`Position::START`].
     pub const fn back(self, distance: u64) -> Self {
         Self(self.0.saturating_sub(distance))
     }

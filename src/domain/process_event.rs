@@ -1,6 +1,6 @@
-//! A process event: news that is not about one entity's record.
+//! A process event: an event that is not about one entity's record.
 //!
-//! Fed with one JSON object of a request, `{key, payload, eventId?, headers?}`; feeds `intake` with
+//! `intake` passes in one JSON object of a request, `{key, payload, eventId?, headers?}`, and gets
 //! its draft. The payload is published as it is.
 
 use super::change::{ObjectReader, keep};
@@ -12,7 +12,7 @@ use super::key::Key;
 use super::violation::Violation;
 
 /// Checks one posted object; `at` is the JSON pointer to it. Returns its draft, with the module's
-/// own event id or else a new one. All that is illegal is named.
+/// own event id or else a new one; or every violation.
 pub fn parse(
     item: &Raw,
     at: &str,

@@ -8,12 +8,12 @@ use super::Invalid;
 const RULE: &str = "must match ^[a-z][a-z0-9-]{0,62}$ once mod-, version and -storage are cut";
 
 /// A producer's name, such as `inventory` of `mod-inventory-storage-28.0.1`. It has no `_`, since
-/// Kafka sees the topics `a.b_c` and `a_b.c` collide.
+/// the topics `a.b_c` and `a_b.c` collide in Kafka's metrics.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Producer(String);
 
 impl Producer {
-    /// A name as it is: nothing is cut.
+    /// Parses a producer's name as it is: nothing is cut.
     pub fn parse(name: &str) -> Result<Self, Invalid> {
         if !is_name(name) {
             return Err(Invalid::new("producer", name, RULE));
@@ -21,8 +21,9 @@ impl Producer {
         Ok(Self(name.to_owned()))
     }
 
-    /// From a module's name or id, or a producer's name: the override of the module's name where
-    /// there is one, else without the prefix `mod-`, the version and the postfix `-storage`.
+    /// Returns the producer of a module's name or id, or of a producer's name: the override for the
+    /// module's name if there is one, else the name without the prefix `mod-`, the version and the
+    /// suffix `-storage`.
     pub fn of_module(
         module: &str,
         overrides: &BTreeMap<String, Producer>,
@@ -38,7 +39,8 @@ impl Producer {
         Ok(Self(name.to_owned()))
     }
 
-    /// A module's name or id without the prefix `mod-`, the version and the postfix `-storage`.
+    /// Returns a module's name or id without the prefix `mod-`, the version and the suffix
+    /// `-storage`.
     pub fn cut(module: &str) -> &str {
         let unversioned = without_version(module);
         let name = unversioned.strip_prefix("mod-").unwrap_or(unversioned);
@@ -57,7 +59,8 @@ impl fmt::Display for Producer {
     }
 }
 
-/// `mod-x-1.2.3-SNAPSHOT.4` → `mod-x`: a version begins at the first `-` before a digit.
+/// Cuts the version, as in `mod-x-1.2.3-SNAPSHOT.4` → `mod-x`: it begins at the first `-` before a
+/// digit.
 fn without_version(module: &str) -> &str {
     let bytes = module.as_bytes();
     let version = (1..bytes.len())
@@ -65,7 +68,7 @@ fn without_version(module: &str) -> &str {
     version.map_or(module, |at| &module[..at])
 }
 
-/// The rule that producers and entities share.
+/// Checks the rule that producers and entities share.
 pub(super) fn is_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     name.len() <= 63

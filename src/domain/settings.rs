@@ -1,7 +1,7 @@
 //! The settings of each tenant: its producers, entities and process events.
 //!
-//! Built once by `config` from the tenants' files; asked by `http` (is this entity known, where
-//! does it go) and by `follow` (what is this topic created with).
+//! `config` builds them once from the tenants' files. `http` asks whether an entity is known, and
+//! for its topic; `follow` asks what a topic is created with.
 
 use std::collections::BTreeMap;
 
@@ -15,32 +15,32 @@ use super::topic::{Naming, Topic, TopicSpec};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{asked}` is not known; known are: {}", known.join(", "))]
 pub struct Unknown {
-    /// `producer.entity`, as it was asked for.
+    /// The name that was asked for, as `producer.entity`.
     pub asked: String,
-    /// All that are known, in order.
+    /// All known names, in order.
     pub known: Vec<String>,
 }
 
-/// One tenant's settings: the default ones and its own, already summed.
+/// One tenant's settings: the default ones, merged with its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantSettings {
-    /// Producers whose name is not cut from the module's, by module name without version.
+    /// The producers whose names are overridden, by the module's name without its version.
     pub producers: BTreeMap<String, Producer>,
-    /// Known entities.
+    /// The known entities.
     pub entities: BTreeMap<(Producer, EntityName), Entity>,
-    /// Known process events.
+    /// The known process events.
     pub process_events: BTreeMap<(Producer, EventName), TopicSettings>,
 }
 
 impl TenantSettings {
-    /// Each topic's settings, with what they are named for.
+    /// Returns each topic's settings, with the producer and the entity or process event.
     fn topics(&self) -> impl Iterator<Item = (&Producer, &str, &TopicSettings)> {
         let entities = self.entities.iter().map(|((p, e), entity)| (p, e.as_str(), &entity.topic));
         entities.chain(self.process_events.iter().map(|((p, e), topic)| (p, e.as_str(), topic)))
     }
 }
 
-/// All tenants' settings, and how names are made.
+/// All tenants' settings, and the parts that topic names share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     naming: Naming,
@@ -49,9 +49,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `default` is for every tenant that `own` doesn't name. Refuses two entities of a tenant that
-    /// share a topic and would create it differently, a topic that is a gateway's own, and one that
-    /// two tenants share without a collection.
+    /// Builds the settings; `default` is for every tenant that `own` doesn't name. Refuses two
+    /// entities of a tenant that share a topic and would create it differently, a topic that is
+    /// reserved for the gateway, and a topic that two tenants share without a tenant collection.
     pub fn new(
         naming: Naming,
         default: TenantSettings,
@@ -73,22 +73,23 @@ impl Settings {
         Ok(settings)
     }
 
-    /// How names are made.
+    /// Returns the parts that topic names share.
     pub fn naming(&self) -> &Naming {
         &self.naming
     }
 
-    /// The tenants that have settings of their own.
+    /// Returns the tenants that have settings of their own.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.own.keys()
     }
 
-    /// A tenant's settings.
+    /// Returns a tenant's settings.
     pub fn of(&self, tenant: &TenantId) -> &TenantSettings {
         self.own.get(tenant).unwrap_or(&self.default)
     }
 
-    /// The entity that a path names, and its topic. `producer` may be a module's name or id.
+    /// Returns the entity that a path names, and its topic. `producer` may be a module's name or
+    /// id.
     pub fn entity(
         &self,
         tenant: &TenantId,
@@ -105,7 +106,7 @@ impl Settings {
         Ok((entity, entity.topic.template.topic(&self.naming, tenant, producer, name.as_str())))
     }
 
-    /// The process event that a path names, and its topic.
+    /// Returns the process event that a path names, and its topic.
     pub fn process_event(
         &self,
         tenant: &TenantId,
@@ -122,8 +123,8 @@ impl Settings {
         Ok((name, topic.template.topic(&self.naming, tenant, producer, name.as_str())))
     }
 
-    /// The topics of a tenant's known entities and process events, by that producer and of that
-    /// name; `None` is any. Nothing fits: the ones that are known.
+    /// Returns the topics of a tenant's known entities and process events that have this producer
+    /// and this name; `None` matches any. If none matches, the error names those that are known.
     pub fn topics(
         &self,
         tenant: &TenantId,
@@ -149,8 +150,8 @@ impl Settings {
         Ok(topics)
     }
 
-    /// Returns the settings with which a tenant's topics are created, each topic once, in order of
-    /// name.
+    /// Returns the settings with which a tenant's topics are created, each topic once, in the order
+    /// of their names.
     pub fn specs(&self, tenant: &TenantId) -> Vec<TopicSpec> {
         let specs =
             self.of(tenant).topics().map(|(p, name, set)| self.spec_of(tenant, p, name, set));
@@ -159,7 +160,7 @@ impl Settings {
         by_name.into_values().collect()
     }
 
-    /// Whether the tenant's settings name the topic.
+    /// Returns whether the tenant's settings name the topic.
     pub fn names(&self, tenant: &TenantId, topic: &Topic) -> bool {
         let mut named = self.of(tenant).topics();
         named.any(|(producer, name, set)| {
@@ -167,8 +168,8 @@ impl Settings {
         })
     }
 
-    /// Returns the settings with which one topic is created; one that no file names any more gets
-    /// the default settings.
+    /// Returns the settings with which one topic is created. A topic that no file names any more
+    /// gets the default settings.
     pub fn spec(&self, tenant: &TenantId, topic: &Topic) -> TopicSpec {
         self.specs(tenant).into_iter().find(|spec| spec.topic == *topic).unwrap_or_else(|| {
             let TopicSettings { partitions, retention_ms, compacted, .. } =

@@ -1,26 +1,26 @@
 //! A record's states before and after a change, as raw bytes.
 //!
-//! Made by `change` in legal combinations only; feeds `draft` and the wire forms.
+//! `change` makes them, in legal combinations only; `draft` and the wire forms use them.
 
 use super::event::EventType;
 use super::json::Raw;
 
-/// The record's states before and after: at least one of them.
+/// The record's states before and after: at least one of the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum States {
-    /// It came to be.
+    /// The record was created.
     Create {
         /// The record now.
         new: Raw,
     },
-    /// It changed.
+    /// The record changed.
     Update {
         /// The record before.
         old: Raw,
         /// The record now.
         new: Raw,
     },
-    /// It is gone.
+    /// The record was deleted.
     Delete {
         /// The record before.
         old: Raw,
@@ -28,7 +28,7 @@ pub enum States {
 }
 
 impl States {
-    /// The state before.
+    /// Returns the state before the change.
     pub fn old(&self) -> Option<&Raw> {
         match self {
             Self::Create { .. } => None,
@@ -36,7 +36,7 @@ impl States {
         }
     }
 
-    /// The state now.
+    /// Returns the state after the change.
     #[expect(clippy::new_ret_no_self, reason = "the wire form's word, beside old")]
     pub fn new(&self) -> Option<&Raw> {
         match self {
@@ -45,7 +45,7 @@ impl States {
         }
     }
 
-    /// The event's type.
+    /// Returns the event's type.
     pub fn event_type(&self) -> EventType {
         match self {
             Self::Create { .. } => EventType::Create,
@@ -54,7 +54,7 @@ impl States {
         }
     }
 
-    /// The bytes of both states.
+    /// Returns the number of bytes of both states.
     pub fn bytes(&self) -> usize {
         [self.old(), self.new()].into_iter().flatten().map(|s| s.as_bytes().len()).sum()
     }

@@ -1,7 +1,7 @@
 //! The subject: what a request posts about, as its path says it.
 //!
-//! Made of the path by `http`; part of a draft's fingerprint. Always true: no setting has a part in
-//! it, so that what was posted twice has one subject, whatever was configured in between.
+//! `http` makes it of the path; it is part of a draft's fingerprint. No setting has a part in it,
+//! so that a change that is posted twice has one subject, whatever was configured in between.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::producer::Producer;
 pub struct Subject(Arc<str>);
 
 impl Subject {
-    /// From a module's name or id, or a producer's name, and the name of an entity or a process
-    /// event.
+    /// Makes a subject of a module's name or id, or a producer's name, and the name of an entity or
+    /// a process event.
     pub fn new(producer: &str, name: &str) -> Self {
         Self(format!("{}/{name}", Producer::cut(producer)).into())
     }

@@ -1,6 +1,6 @@
 //! The tenant's id: the first word of every request, row, topic and metric.
 //!
-//! Parsed from the Okapi header, a file name in `tenants/`, or a store's row.
+//! It is parsed from the Okapi header, a file name in `tenants/`, or a store's row.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::Invalid;
 pub struct TenantId(String);
 
 impl TenantId {
-    /// Checks the rule.
+    /// Parses an id, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let rule = "must match ^[a-z][a-z0-9_-]{0,30}$";
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';

@@ -1,6 +1,7 @@
 //! Points in time, to the millisecond: the resolution of Kafka's records and of the wire forms.
 //!
-//! Read from a store's clock or from a query; written into envelopes. Always UTC.
+//! A time is read from a store's clock or from a query, and written into envelopes. It is always
+//! UTC.
 
 use std::fmt;
 
@@ -16,18 +17,18 @@ impl Time {
     /// The epoch itself.
     pub const ZERO: Time = Time(0);
 
-    /// From epoch milliseconds.
+    /// Makes a time of epoch milliseconds.
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// Epoch milliseconds.
+    /// Returns the epoch milliseconds.
     pub const fn as_ms(self) -> i64 {
         self.0
     }
 
-    /// From RFC 3339 text with an offset, such as `2026-01-31T12:00:00.250+01:00`; finer than a
-    /// millisecond is rounded up, so that a `from` bound never includes what lies before it.
+    /// Parses RFC 3339 text with an offset, such as `2026-01-31T12:00:00.250+01:00`. A fraction of
+    /// a millisecond is rounded up, so that a `from` bound never includes an earlier event.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let rule = "must be RFC 3339 with an offset, such as 2026-01-31T12:00:00Z";
         let time = DateTime::parse_from_rfc3339(text)
@@ -39,7 +40,7 @@ impl Time {
 }
 
 impl fmt::Display for Time {
-    /// RFC 3339 in UTC with milliseconds and `Z`.
+    /// Writes RFC 3339 in UTC with milliseconds and `Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match DateTime::from_timestamp_millis(self.0) {
             Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),

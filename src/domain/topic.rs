@@ -1,7 +1,7 @@
 //! Topics: their names, the templates that make names, and what a topic is created with.
 //!
-//! Templates come from the tenants' files, the environment's part from the configuration; names
-//! go into drafts, and specs to the broker.
+//! Templates come from the tenants' files, and `ENV` from the configuration. Names go into drafts,
+//! and specs to the broker.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::producer::Producer;
 use super::tenant::TenantId;
 
 const NAME_BYTES_MAX: usize = 249;
-/// The part of a gateway's own names that comes before the last one.
+/// The part that stands before the last one in names of the gateway's own topics.
 const OWN: &str = "event-gateway";
 
 /// A topic's name, legal for Kafka: 1 to 249 of `[a-zA-Z0-9._-]`.
@@ -18,7 +18,7 @@ const OWN: &str = "event-gateway";
 pub struct Topic(String);
 
 impl Topic {
-    /// Checks Kafka's rule.
+    /// Parses a name, and checks Kafka's rule.
     pub fn parse(name: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if name.is_empty()
@@ -36,8 +36,8 @@ impl Topic {
         &self.0
     }
 
-    /// Whether it may be a gateway's own, such as `folio.event-gateway.cursors`, with whatever
-    /// `ENV` that gateway has.
+    /// Returns whether the name is reserved for a gateway's own topics, such as
+    /// `folio.event-gateway.cursors`, whatever `ENV` that gateway has.
     pub fn is_reserved(&self) -> bool {
         let parts: Vec<_> = self.0.split('.').collect();
         matches!(parts[..], [OWN, _] | [_, OWN, _])
@@ -55,15 +55,16 @@ impl fmt::Display for Topic {
 pub struct TopicSpec {
     /// The name of the topic.
     pub topic: Topic,
-    /// How many partitions.
+    /// The number of partitions.
     pub partitions: u16,
-    /// Kafka's `retention.ms`; -1 is for ever.
+    /// Kafka's `retention.ms`; -1 keeps records for ever.
     pub retention_ms: i64,
-    /// Kafka's `cleanup.policy=compact` rather than `delete`.
+    /// Whether Kafka's `cleanup.policy` is `compact` rather than `delete`.
     pub compacted: bool,
 }
 
-/// The parts of names that hold for the whole gateway: `ENV` and the tenant collection.
+/// The parts of topic names that are the same for the whole gateway: `ENV` and the tenant
+/// collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Naming {
     env: Option<String>,
@@ -85,17 +86,17 @@ impl Naming {
         Ok(Self { env: env.map(str::to_owned), collection: collection.map(str::to_owned) })
     }
 
-    /// `ENV`, if it is set.
+    /// Returns `ENV`, if it is set.
     pub fn env(&self) -> Option<&str> {
         self.env.as_deref()
     }
 
-    /// Whether all tenants share their topics.
+    /// Returns whether all tenants share their topics.
     pub fn is_shared(&self) -> bool {
         self.collection.is_some()
     }
 
-    /// A name of the gateway's own, such as `folio.event-gateway.cursors`.
+    /// Returns the name of a topic of the gateway's own, such as `folio.event-gateway.cursors`.
     pub fn own(&self, name: &str) -> String {
         match &self.env {
             Some(env) => format!("{env}.{OWN}.{name}"),
@@ -120,13 +121,13 @@ enum Part {
     Name,
 }
 
-/// A pattern that makes topic names, such as `{env}.{tenant}.{producer}.{entity}`. Every name it
-/// makes is legal: the longest one is checked when it is parsed.
+/// A pattern that makes topic names, such as `{env}.{tenant}.{producer}.{entity}`. Every name that
+/// it makes is legal: the longest one is checked when the template is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
 impl Template {
-    /// The convention's, of an entity or a process event.
+    /// Returns the template of FOLIO's convention, for an entity or a process event.
     pub fn convention() -> Self {
         Self(vec![Part::Env, Part::Tenant, Part::Producer, Part::Name])
     }
@@ -151,7 +152,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The name for a tenant's entity or process event.
+    /// Returns the topic of a tenant's entity or process event.
     pub fn topic(
         &self,
         naming: &Naming,

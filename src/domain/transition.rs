@@ -1,8 +1,7 @@
 //! Transitions of parked scopes: each change that a lane makes of one, by its own name.
 //!
-//! Made by the lane that holds the scope's log; written by the store in the order in which they
-//! were made, all or none. Always true: what a transition of the ledger changes is written together
-//! with its number.
+//! The lane that holds the scope's log makes them. The store writes them in the order in which they
+//! were made, all or none; a transition of the ledger is written together with its number.
 
 use super::event::EventId;
 use super::key::Key;
@@ -19,8 +18,8 @@ pub struct Transition {
     pub log_id: LogId,
     /// The event that names the scope: the first that was refused.
     pub event_id: EventId,
-    /// The number of the log's parking ledger once this is written. [`Change::Count`] and
-    /// [`Change::RaiseReleasedTo`] carry the number as it is, and do not write it.
+    /// The number of the log's parking ledger once this transition is written. [`Change::Count`]
+    /// and [`Change::RaiseReleasedTo`] carry the present number, and do not write it.
     pub number: u64,
     /// The change itself.
     pub change: Change,
@@ -35,56 +34,56 @@ pub enum Change {
         position: Position,
         /// The topic that it goes to.
         topic: Topic,
-        /// The key that is parked, or all of them.
+        /// The key that is parked; `None` parks the whole topic.
         key: Option<Key>,
         /// The sink's reason.
         cause: String,
     },
-    /// Parks a scope again whose release was refused; what was requested is done with.
+    /// Parks a scope again whose release was refused, and clears the request.
     ParkAgain {
         /// The sink's reason.
         cause: String,
         /// The position up to which it was released.
         released_to: Position,
     },
-    /// Parks a scope again whose release has to wait, since its topic is parked as a whole; what
-    /// was requested is done with.
+    /// Parks a scope again whose release has to wait because its topic is parked as a whole, and
+    /// clears the request.
     StopRelease,
-    /// Counts the events of a scope, in any state. No transition of the ledger.
+    /// Counts the events of a scope, in any state. It is no transition of the ledger.
     Count {
         /// The position up to which they are counted.
         counted_to: Position,
-        /// How many they are.
+        /// The number of events.
         events: u64,
     },
-    /// Begins to release a scope; what was requested is done with.
+    /// Begins to release a scope, and clears the request.
     StartRelease,
-    /// Raises the position up to which a scope is released. No transition of the ledger.
+    /// Raises the position up to which a scope is released. It is no transition of the ledger.
     RaiseReleasedTo {
         /// The position up to which it is released.
         released_to: Position,
-        /// How many of its events are left.
+        /// The number of its events that are left.
         events: u64,
     },
     /// Ends a scope whose release is complete: it is published up to `at`.
     Resolve {
         /// The position at which it ended.
         at: Position,
-        /// How many events it has then.
+        /// The number of events that it has then.
         events: u64,
     },
     /// Ends a scope that the DELETE_ALL at `at` made void.
     Supersede {
         /// The position at which it ended.
         at: Position,
-        /// How many events it had then.
+        /// The number of events that it had then.
         events: u64,
     },
-    /// Ends a scope that somebody gave up.
+    /// Ends a scope that an operator gave up.
     Discard {
         /// The position at which it ended.
         at: Position,
-        /// How many events it had then.
+        /// The number of events that it had then.
         events: u64,
     },
 }

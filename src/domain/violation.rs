@@ -1,18 +1,19 @@
 //! Violations: what is illegal in valid JSON, and where.
 //!
-//! Made by `change` and `process_event`; shown by `http::problem` as 422.
+//! `change` and `process_event` find them; `http::problem` shows them as 422.
 
-/// The most that are named at once: what is illegal a million times is not said a million times.
+/// The most violations that one answer names, however many there are.
 pub const MAX: usize = 100;
 
 /// One illegal place of a posted body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// JSON pointer into the body, such as `/3/new/id`; the whole body is the empty string.
+    /// The JSON pointer into the body, such as `/3/new/id`; the empty string stands for the whole
+    /// body.
     pub pointer: String,
-    /// Kebab word: the problem's `type` and FOLIO's `code`.
+    /// The violation's kind as a kebab-case word: the problem's `type` and FOLIO's `code`.
     pub code: &'static str,
-    /// The rule that is broken, for a reader.
+    /// The rule that is broken, in words.
     pub message: String,
 }
 

@@ -1,6 +1,6 @@
 //! Wire forms: the bytes that a sealed change has on its topic.
 //!
-//! Fed by `draft::seal` with raw states; the states' bytes go in as they are.
+//! `Draft::seal` passes in raw states, whose bytes go in unchanged.
 
 use bytes::Bytes;
 
@@ -8,25 +8,26 @@ use super::states::States;
 use super::tenant::TenantId;
 use super::time::Time;
 
-/// How an entity's domain events are written. Source: FOLIO's domain event convention.
+/// The form in which an entity's domain events are written. Source: FOLIO's domain event
+/// convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WireForm {
-    /// `{"old":…,"new":…,"type":"UPDATE","tenant":"diku","ts":"1625832841003"}`, absent states left
-    /// out, `ts` a string of epoch milliseconds.
+    /// `{"old":…,"new":…,"type":"UPDATE","tenant":"diku","ts":"1625832841003"}`, without absent
+    /// states; `ts` is a string of epoch milliseconds.
     #[default]
     Convention,
 }
 
 impl WireForm {
-    /// Returns the bytes that the form adds to the states and the tenant at most, in bytes.
+    /// The most bytes that the form adds to the states and the tenant.
     pub const FRAME_BYTES_MAX: usize = 96;
 
-    /// By its name in a tenant's file.
+    /// Returns the form that has this name in a tenant's file.
     pub fn of_name(name: &str) -> Option<Self> {
         (name == "convention").then_some(Self::Convention)
     }
 
-    /// The bytes of a change.
+    /// Returns the bytes of a change.
     pub fn change(self, states: &States, tenant: &TenantId, time: Time) -> Bytes {
         let Self::Convention = self;
         let mut out =
@@ -45,7 +46,7 @@ impl WireForm {
         out.into()
     }
 
-    /// The bytes of a DELETE_ALL.
+    /// Returns the bytes of a DELETE_ALL.
     pub fn delete_all(self, tenant: &TenantId) -> Bytes {
         let Self::Convention = self;
         format!(r#"{{"type":"DELETE_ALL","tenant":"{tenant}"}}"#).into()

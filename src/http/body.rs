@@ -1,8 +1,8 @@
-//! A request's body, read whole: bounded in bytes, in time, and together with all other bodies.
+//! Reads a request's body whole: bounded in bytes, in time, and together with all other bodies.
 //!
-//! Fed by the client through `body_guard`; feeds `submit` and `delete_all`. A body whose
-//! Content-Length is too large is refused before a byte is read. A body that ends too early is
-//! refused.
+//! The body comes from the client through `body_guard`, and goes to `submit` and `delete_all`. A
+//! body whose Content-Length is too large is refused before a byte is read. A body that ends too
+//! early is refused.
 
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, error::PayloadError};
@@ -16,7 +16,7 @@ use super::problem::Problem;
 use crate::domain::tenant::TenantId;
 use crate::shares::{Full, Share};
 
-/// The memory that is set aside at first for a body whose Content-Length is larger.
+/// The memory that is set aside at first for a body with a larger Content-Length.
 const FIRST_BYTES_MAX: usize = 64 << 10;
 
 /// A whole body; its share of the budget is given back when it is dropped.
@@ -75,8 +75,8 @@ impl ArrivingBody {
         Ok(())
     }
 
-    /// Makes room for at least so many bytes. The memory that is set aside counts, not the bytes
-    /// that have arrived.
+    /// Makes room for at least so many bytes. The budget counts the memory that is set aside, not
+    /// the bytes that have arrived.
     fn make_room(&mut self, bytes: usize) -> Result<(), Problem> {
         let before = self.bytes.capacity();
         let room = room(before, bytes, self.declared, self.bytes_max);
@@ -89,14 +89,14 @@ impl ArrivingBody {
     }
 }
 
-/// The memory to set aside for a body that has `bytes` bytes by now: at first its Content-Length,
-/// if that is small; then twice as much each time, so that no byte is copied often.
+/// Returns the memory to set aside for a body that has `bytes` bytes by now: at first its
+/// Content-Length, if that is small; then twice as much each time, so that no byte is copied often.
 fn room(before: usize, bytes: usize, declared: usize, bytes_max: usize) -> usize {
     let whole = if declared == 0 { bytes_max } else { declared };
     declared.min(FIRST_BYTES_MAX).max(2 * before).min(whole).max(bytes)
 }
 
-/// Cuts a byte order mark off the beginning: it is no part of the JSON text (RFC 8259, 8.1).
+/// Cuts off a byte order mark at the beginning, which is no part of the JSON text (RFC 8259, 8.1).
 fn without_mark(bytes: Bytes) -> Bytes {
     if bytes.starts_with(b"\xEF\xBB\xBF") { bytes.slice(3..) } else { bytes }
 }
@@ -105,7 +105,7 @@ fn broken(error: &PayloadError) -> Problem {
     Problem::BodyBroken { why: error.to_string() }
 }
 
-/// The Content-Length, which actix has checked; 0 for a chunked body.
+/// Returns the Content-Length, which actix has checked; 0 for a chunked body.
 fn declared_bytes(request: &HttpRequest) -> usize {
     let length = request.headers().get("Content-Length").and_then(|v| v.to_str().ok());
     length.and_then(|text| text.parse().ok()).unwrap_or(0)

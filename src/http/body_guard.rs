@@ -1,8 +1,8 @@
 //! Holds a request's body until a handler reads it, and the rest of it until the answer is sent.
 //!
-//! Fed by `middleware`; feeds `body`. A body that was not read to its end is never dropped before
-//! the answer is sent: so actix closes the connection within a second. Otherwise it would go on
-//! reading for as long as the client of a chunked body sends.
+//! `middleware` puts the body here, and `body` takes it. A body that was not read to its end is
+//! never dropped before the answer is sent, so that actix closes the connection within a second.
+//! Otherwise actix would go on reading for as long as the client of a chunked body sends.
 
 use std::sync::Arc;
 

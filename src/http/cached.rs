@@ -1,6 +1,6 @@
 //! Keeps the result of a costly call for a short time.
 //!
-//! Used by `health` and `metrics`, so that many probes and scrapes cost the store one check or
+//! `health` and `metrics` use it, so that many probes and scrapes cost the store one check or
 //! count. A caller that comes while the call is running waits for its result.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The last result, and when it was got.
+/// The last result, and the time at which it came.
 pub(super) struct Cached<T>(Mutex<Option<(Instant, T)>>);
 
 impl<T> Default for Cached<T> {

@@ -1,6 +1,6 @@
 //! The HTTP surface's limits, and how callers are authenticated.
 //!
-//! Built by the room `config`; read by the files that enforce a limit.
+//! `config` builds it; the files that enforce a limit read it.
 
 use std::time::Duration;
 
@@ -25,13 +25,14 @@ pub struct Config {
     pub body_timeout: Duration,
     /// The most changes in one request.
     pub batch_changes_max: usize,
-    /// The most reads of the log at once; the store's other readers are left to the followers.
+    /// The most reads of the log at once; the store's other read connections are left to the
+    /// followers.
     pub reads_max: usize,
     /// The most reads that are running or wait for their turn.
     pub readers_max: usize,
     /// The same for one tenant.
     pub tenant_readers_max: usize,
-    /// Connections at once; a few more come in to ask how the gateway is.
+    /// The most connections at once; a few more are let in for probes of the gateway's health.
     pub connections_max: usize,
     /// The most requests that wait for their events to be published. Any further request is
     /// answered at once.

@@ -1,9 +1,10 @@
-//! The open connections: their limit, who makes room for a new one, and the state of each.
+//! The open connections: their limit, which of them makes room for a new one, and the state of
+//! each.
 //!
-//! Asked by `gate` for every connection, and by `middleware` for every request. If all seats are
+//! `gate` asks here for every connection, and `middleware` for every request. If all seats are
 //! taken, a new connection takes the seat of the one that has been idle the longest. If none is
 //! idle, a few more may come in beyond the limit, for probes alone: any other request on them is
-//! answered that there is no room.
+//! refused with 503.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +50,7 @@ struct Standing {
     place: Place,
     /// The connection's number among those that wait.
     idle: Option<u64>,
-    /// Another connection has its place now.
+    /// Whether another connection has taken its place.
     lost: bool,
 }
 
@@ -59,7 +60,7 @@ enum Place {
     Extra,
 }
 
-/// The part of a request that has come.
+/// The part of a request that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Come {
     /// Nothing.
@@ -76,7 +77,7 @@ impl Connections {
         Arc::new(Self { seats, places: Mutex::default() })
     }
 
-    /// A new connection.
+    /// Lets a new connection in.
     pub(super) fn admit(self: &Arc<Self>) -> Arc<Connection> {
         let mut places = self.lock();
         let (place, evicted) = places.make_room(self.seats);
@@ -101,7 +102,8 @@ impl Connections {
 }
 
 impl Places {
-    /// Makes room for a new connection: returns its place, and the connection that had it.
+    /// Makes room for a new connection: returns its place, and the connection that was evicted for
+    /// it.
     fn make_room(&mut self, seats: usize) -> (Place, Option<Arc<Connection>>) {
         if self.taken < seats {
             return (Place::Seat, None);
@@ -113,7 +115,7 @@ impl Places {
         }
     }
 
-    /// Evicts the connection that has been idle there for the longest.
+    /// Evicts the connection that has been idle for the longest among those of that kind of place.
     fn evict(&mut self, place: Place) -> Option<Arc<Connection>> {
         while let Some((_, longest)) = self.idle(place).pop_first() {
             let Some(connection) = longest.upgrade() else { continue };
@@ -149,7 +151,8 @@ impl Places {
 }
 
 impl Connection {
-    /// Waits for a request. A connection with a seat that has sent a part of a head is not idle.
+    /// Marks the connection as waiting for a request. One with a seat that has sent a part of a
+    /// head is not idle.
     pub(super) fn waits(self: &Arc<Self>, waker: &Waker, come: Come) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
         let mut places = self.all.lock();
@@ -164,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// Sets who is woken when the request is answered.
+    /// Sets the waker that is called when the request is answered.
     pub(super) fn wake_when_answered(&self, waker: &Waker) {
         *self.waker.lock().expect("no holder panics") = Some(waker.clone());
     }
@@ -197,32 +200,32 @@ impl Connection {
         self.refusal.lock().expect("no holder panics").take()
     }
 
-    /// The turn of the request that was handed on.
+    /// Returns the turn of the request that was handed on.
     pub(super) fn turn(self: &Arc<Self>) -> Turn {
         Turn(self.clone())
     }
 
-    /// Whether a request is being answered.
+    /// Returns whether a request is being answered.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// Whether any request has come.
+    /// Returns whether any request has come.
     pub(super) fn has_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection is beyond the limit.
+    /// Returns whether the connection is beyond the limit.
     pub(super) fn is_extra(&self) -> bool {
         self.standing().place == Place::Extra
     }
 
-    /// Whether another connection has its place.
+    /// Returns whether another connection has taken its place.
     pub(super) fn is_evicted(&self) -> bool {
         self.standing().lost
     }
 
-    /// Whether the connection ends with the answer to this request.
+    /// Returns whether the connection ends with the answer to this request.
     pub(super) fn ends(&self) -> bool {
         self.is_extra() || self.is_evicted() || self.broken().is_some()
     }

@@ -1,7 +1,7 @@
 //! The context of a request about a tenant's log: the tenant, and the headers that its events get.
 //!
-//! Fed by Okapi's headers; the first argument of every handler that touches a log; feeds drafts
-//! with their origin. The token is not part of it.
+//! It is made of Okapi's headers, is the first argument of every handler that touches a log, and
+//! gives drafts their origin. The token is not part of it.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn context(request: &HttpRequest) -> Result<TenantContext, Problem> {
     Ok(TenantContext { origin: Origin { tenant: caller.tenant, headers } })
 }
 
-/// The headers of every event of this request, lower case, in this order.
+/// Returns the headers of every event of this request, in lower case and in this order.
 fn inherited(request: &HttpRequest, clock: &dyn Clock) -> Result<Headers, Problem> {
     let mut headers = Headers::default();
     for (out, name) in [("x-okapi-url", "X-Okapi-Url"), ("x-okapi-user-id", "X-Okapi-User-Id")] {
@@ -79,19 +79,21 @@ fn correlation_id(request: &HttpRequest, clock: &dyn Clock) -> Result<Uuid, Prob
         .ok_or_else(|| header::bad(NAME, "must be a hyphenated UUID of version 4"))
 }
 
-/// Returns the `traceparent`. As W3C has it, one that is malformed or given twice is ignored.
+/// Returns the `traceparent`. One that is malformed or given twice is ignored, as W3C's rules
+/// demand.
 fn trace_parent(request: &HttpRequest) -> Option<&str> {
     const NAME: &str = "traceparent";
     let mut values = request.headers().get_all(NAME).filter(|value| !value.is_empty());
     let (first, second) = (values.next()?, values.next());
     let parent = first.to_str().ok().filter(|text| second.is_none() && is_trace_parent(text));
     if parent.is_none() {
-        tracing::debug!("left out a traceparent that is none");
+        tracing::debug!("left out a malformed traceparent");
     }
     parent
 }
 
-/// Whether the text has the form of W3C's version 00: no id is all zeros, and no version is `ff`.
+/// Returns whether the text has the form of W3C's version 00: no id is all zeros, and the version
+/// is not `ff`.
 fn is_trace_parent(text: &str) -> bool {
     let hex = |part: &str, len: usize| {
         part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,6 +1,6 @@
-//! `POST /domain-events/{producer}/{entity}/delete-all`: every record of an entity is gone.
+//! `POST /domain-events/{producer}/{entity}/delete-all`: every record of an entity was deleted.
 //!
-//! Fed by modules and tenant admins; feeds `submit` with one draft. The body is optional.
+//! Modules and tenant admins call it; it hands one draft to `submit`. The body is optional.
 
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! The routes of `/domain-events`: posting changes to a tenant's log, and reading it.
 //!
-//! Each route has a file of its own. `view` is an event as both readers show it.
+//! Each route has a file of its own. `view` is the JSON of an event in the answers of both readers.
 
 pub(super) mod get;
 pub(super) mod list;

@@ -1,12 +1,12 @@
-//! The gate between a socket and actix: it hands on one request at a time, and no head that actix
-//! would misread.
+//! The gate between a socket and actix: it hands on one request at a time, and refuses heads that
+//! actix would misread.
 //!
-//! Fed by a client; feeds actix with the client's bytes, without the upgrades that the client asks
-//! for and that nobody offers. Left alone, actix reads ahead: it would execute a request that is
-//! pipelined after an answer that ends the connection, and apply the next head's `Connection` to
-//! the answer before it. So the next head is handed on only when the request before it is answered.
-//! A head that is malformed, too slow, or finds no room is replaced by a request that `middleware`
-//! refuses: so it is answered, counted and logged like any other.
+//! It hands the client's bytes to actix, without requests to upgrade the protocol, since no upgrade
+//! is offered. Actix itself reads ahead: it would execute a request that is pipelined after an
+//! answer that ends the connection, and apply the next head's `Connection` to the answer before it.
+//! Therefore the next head is handed on only when the request before it is answered. A head that is
+//! malformed or too slow, or finds no room, is replaced by a request that `middleware` refuses, so
+//! that it is answered, counted and logged like any other.
 
 mod body;
 mod head;
@@ -33,12 +33,12 @@ use body::Body;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// The most bytes that are read of the next requests while one is answered.
 const AHEAD_BYTES_MAX: usize = 8 << 10;
-/// The bytes that are asked of the socket at once.
+/// The most bytes that one read of the socket asks for.
 const READ_BYTES: usize = 8 << 10;
 /// The time for which an answered client may go on sending before the connection is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The time that a client has.
+/// The time that a client is given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// The time to send a head.
@@ -52,11 +52,11 @@ pub(super) struct Gate {
     io: TcpStream,
     connection: Arc<Connection>,
     patience: Patience,
-    /// The bytes that the client sent and that are not handed on yet.
+    /// The bytes from the client that are not handed on yet.
     received: BytesMut,
-    /// The number of these bytes that are to be handed on as they are.
+    /// How many of these bytes to hand on unchanged.
     pass: usize,
-    /// The number of these bytes in which no whole head was found.
+    /// How many of these bytes were searched without finding a whole head.
     looked_at: usize,
     next: Next,
     came_to_an_end: bool,
@@ -158,8 +158,8 @@ impl Gate {
         Poll::Pending
     }
 
-    /// Whether it is worth looking for a whole head: with the first bytes, after each blank line,
-    /// and each time that twice as many bytes have come.
+    /// Returns whether to look for a whole head now: with the first bytes, after each blank line,
+    /// and each time that the number of bytes has doubled.
     fn is_due(&self) -> bool {
         let (all, from) = (&self.received[..], self.looked_at.saturating_sub(3));
         all.len() > self.looked_at
@@ -169,7 +169,7 @@ impl Gate {
     }
 
     /// Refuses a head that is not whole in time. Closes a connection on which nothing has ever
-    /// come; between requests, actix decides how long a connection is kept.
+    /// arrived; between requests, actix decides how long a connection is kept.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.received.is_empty() && self.connection.has_asked() {
             return Poll::Pending;
@@ -236,8 +236,8 @@ impl Gate {
         self.received.advance(bytes);
     }
 
-    /// Closes the connection. A client that is still sending would lose its answer by that, so its
-    /// bytes are read for a while.
+    /// Closes the connection. A client that is still sending would lose its answer, so its bytes
+    /// are read for a while first.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.closing {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;

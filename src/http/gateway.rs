@@ -1,6 +1,7 @@
-//! The state that all handlers share: the rooms behind them, and each tenant's share of them.
+//! The state that all handlers share: the parts that they call, and each tenant's share of what is
+//! limited.
 //!
-//! Made by `server` from the parts that `app` built; used by every handler.
+//! `server` makes it from the parts that `app` built; every handler uses it.
 
 use std::sync::Arc;
 
@@ -25,29 +26,29 @@ pub struct HttpDeps {
     pub config: Config,
     /// Each tenant's settings.
     pub settings: Arc<Settings>,
-    /// Read, and checked for health.
+    /// The store, which is read and checked for health.
     pub store: Arc<dyn Store>,
     /// The way into the log.
     pub intake: Arc<Intake>,
-    /// Tells how far a log is published.
+    /// The published part of each log.
     pub published: Arc<Published>,
     /// The degraded components.
     pub health: Arc<Health>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Makes ids.
+    /// The source of ids.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The result of the store's check; the reason is one of our own texts. Probes share it, since each
-/// check is a durable write.
+/// The result of the store's check, which probes share, since each check is a durable write. A
+/// failure's reason is one of the gateway's own texts.
 pub(super) type StoreCheck = Result<(), &'static str>;
 
 /// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
     /// The memory of all bodies that are being read or wait for their commit. A slow client holds
-    /// 64 KiB, or twice what it has sent.
+    /// 64 KiB, or twice the bytes that it has sent.
     pub(super) bodies: Arc<Shares>,
     pub(super) waiters: Arc<Shares>,
     pub(super) readers: Arc<Shares>,
@@ -56,7 +57,7 @@ pub(super) struct Gateway {
     pub(super) event_counts: Cached<Option<EventCounts>>,
 }
 
-/// The state as handlers take it.
+/// The state in the form in which handlers take it.
 pub(super) type Shared = web::Data<Gateway>;
 
 impl Gateway {

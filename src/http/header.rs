@@ -1,9 +1,8 @@
-//! Reads one header of a request: given at most once, printable ASCII, bounded. An empty header is
-//! absent.
+//! Reads one header of a request, which must be given at most once, printable ASCII and bounded. An
+//! empty header counts as absent.
 //!
-//! Fed with actix's headers, whose `.get()` would silently take the first of two; feeds `context`,
-//! `token` and `media_type`. A header that only serves tracing is read by `traced`, which refuses
-//! nothing.
+//! `context`, `token` and `media_type` call it, since `.get()` of actix's headers would silently
+//! take the first of two. `traced` reads headers that only serve tracing, and refuses nothing.
 
 use actix_web::HttpRequest;
 
@@ -12,7 +11,7 @@ use super::problem::Problem;
 /// The most bytes that a value may have.
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// Returns the value of that header, if the request has it.
+/// Returns the value of the header `name`, if the request has it.
 pub(super) fn single<'a>(
     request: &'a HttpRequest,
     name: &'static str,
@@ -29,8 +28,8 @@ pub(super) fn single<'a>(
     Ok(Some(text))
 }
 
-/// Returns the first value of a header that only serves tracing, cut to the most bytes of a value.
-/// A value that can't be a record's header is left out.
+/// Returns the first value of a header that only serves tracing, cut to the greatest length of a
+/// value. A value that can't be a record's header is left out.
 pub(super) fn traced<'a>(request: &'a HttpRequest, name: &'static str) -> Option<&'a str> {
     let value = request.headers().get_all(name).find(|value| !value.is_empty())?;
     let Some(text) = value.to_str().ok().filter(|text| is_printable(text)) else {
@@ -47,7 +46,7 @@ fn is_printable(text: &str) -> bool {
     text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// The problem of a header that breaks a rule.
+/// Returns the problem of a header that breaks a rule.
 pub(super) fn bad(name: &'static str, rule: &'static str) -> Problem {
     Problem::BadHeader { name, rule }
 }

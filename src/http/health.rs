@@ -1,7 +1,7 @@
 //! `/livez`, `/admin/health` and `/readyz`: the gateway's health, for probes. No tenant is needed.
 //!
-//! Fed by the store's check and by `health`. While Kafka is down the gateway is degraded, and
-//! ready; while the store is down it is not ready.
+//! It reads the store's check and `health`. While Kafka is down the gateway is degraded but ready;
+//! while the store is down it is not ready.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,7 +58,8 @@ pub(super) async fn troubles(gateway: &Gateway) -> Result<Troubles, Troubles> {
     }
 }
 
-/// Asks the store whether it takes changes. The reason is one of our own texts, never the store's.
+/// Asks the store whether it takes changes. A failure's reason is one of the gateway's own texts,
+/// never the store's.
 async fn check(gateway: &Gateway) -> StoreCheck {
     match timeout(CHECK_TIMEOUT, gateway.deps.store.check()).await {
         Ok(Ok(())) => Ok(()),

@@ -1,8 +1,8 @@
 //! The items of a posted body, and the JSON pointer to each of them.
 //!
-//! Fed by `submit` with a body; feeds it with one raw object at a time, and `problem` with
-//! pointers. A body that is no JSON is refused before any item is looked into; after that, all
-//! illegal items are named, up to a limit.
+//! `submit` passes in a body and gets one raw item at a time with its pointer. A body that is not
+//! JSON is refused before any item is checked; after that, all illegal items are named, up to a
+//! limit.
 
 use bytes::Bytes;
 
@@ -11,10 +11,10 @@ use super::problem::Problem;
 use crate::domain::json::{self, Raw};
 use crate::domain::violation::{self, Violation};
 
-/// The bytes that an item may have beside those that go into its record: names and white space.
+/// The bytes that an item may have besides those that go into its record: names and white space.
 const ITEM_FRAME_BYTES_MAX: usize = 64 << 10;
 
-/// The shape of the body. The pointers to its items and the shape of the answer follow from it.
+/// The shape of the body, from which the pointers to its items and the shape of the answer follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchShape {
     /// The body is one item, and so is the answer.
@@ -24,7 +24,7 @@ pub(super) enum BatchShape {
 }
 
 impl BatchShape {
-    /// The JSON pointer to an item.
+    /// Returns the JSON pointer to an item.
     pub(super) fn pointer(self, index: usize) -> String {
         match self {
             Self::One => String::new(),
@@ -58,9 +58,9 @@ impl Items {
         }
     }
 
-    /// Calls `parse` with each item and the pointer to it, and returns the results. The items are
-    /// dropped then: they would keep the body's memory for as long as the client waits. An item
-    /// that is longer than any record may be is refused before it is parsed.
+    /// Calls `parse` with each item and the pointer to it, and returns the results. Drops the
+    /// items, which would keep the body's memory for as long as the client waits. An item that is
+    /// longer than any record may be is refused before it is parsed.
     pub(super) fn each<T>(
         self,
         record_bytes_max: usize,
@@ -93,7 +93,7 @@ fn json(body: &Bytes, changes_max: usize) -> Result<Items, Problem> {
     })
 }
 
-/// Each line is an item; blank lines are skipped.
+/// Splits the body into lines, each of which is an item; blank lines are skipped.
 fn lines(body: &Bytes, changes_max: usize) -> Result<Vec<Raw>, Problem> {
     let lines = body.split(|b| *b == b'\n').enumerate();
     let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).take(changes_max + 1).collect();

@@ -1,6 +1,7 @@
 //! The content type and content encoding of a body.
 //!
-//! Fed by a request's headers; feeds `items` with the format to read. JSON is always UTF-8.
+//! They are read from a request's headers, and tell `items` which format to read. JSON is always
+//! UTF-8.
 
 use actix_web::HttpRequest;
 

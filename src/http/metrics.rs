@@ -1,7 +1,8 @@
-//! `GET /metrics`: all metrics, for Prometheus. No tenant is needed, and none is named.
+//! `GET /metrics`: all metrics, for Prometheus. The request needs no tenant, and the answer names
+//! none.
 //!
-//! Fed by the store's event counts and check, which a few scrapes share, and by what `follow`
-//! counts.
+//! It reads the store's event counts and check, which concurrent scrapes share, and the counters of
+//! the process.
 
 use std::time::Duration;
 

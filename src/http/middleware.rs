@@ -1,7 +1,7 @@
 //! Wraps every request: answers those that the gate refused, holds the body until the answer is
-//! sent, sets the caching headers, and has the request counted.
+//! sent, sets the caching headers, and counts the request.
 //!
-//! Called by actix before routing; feeds `body_guard` with the body, and `observe` with the answer.
+//! Actix calls it before routing; it hands the body to `body_guard`, and the answer to `observe`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::body_guard::{leave, take};
 use super::connections::{Connection, Turn};
 use super::observe::observe;
 
-/// Runs a request.
+/// Runs one request.
 pub(super) async fn around(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -43,7 +43,7 @@ pub(super) async fn around(
     Ok(response.map_body(|_, body| Answer { body, _unread: unread, _turn: turn }))
 }
 
-/// No cache may keep an answer, nor give it to another tenant.
+/// Forbids caches to keep an answer, or to give it to another tenant.
 fn set_caching_headers(response: &mut ServiceResponse) {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,7 +1,7 @@
 //! Counts each answered request and its duration, and logs each refusal at `debug`.
 //!
-//! Called by `middleware`; feeds the metrics and the log. Labels are bounded: all targets that are
-//! no route share one. A log line never has a body or a token in it.
+//! `middleware` calls it. The number of labels is bounded: all targets that are no route share one.
+//! A log line never contains a body or a token.
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ pub(super) fn observe(response: &ServiceResponse, took: Duration) {
     if let Some(problem) = problem {
         log_refusal(response, &answered, problem);
         if problem.metadata().status == StatusCode::INTERNAL_SERVER_ERROR {
-            // The fault is ours or the store's. `telemetry` logs it once, and counts repetitions.
+            // The gateway or the store is at fault. `telemetry` logs it once, and counts
+            // repetitions.
             tracing::warn!(
                 problem = problem.metadata().code,
                 why = problem.cause(),

@@ -1,7 +1,7 @@
-//! `GET /parked`, and an operator's requests for what is parked: to release it, or to discard it.
+//! `GET /parked`, and an operator's requests to release a parked scope or to discard it.
 //!
-//! Fed by the store's rows; feeds `follow::parking` with requests, which the lane that has the
-//! tenant begins within a second, whichever replica that is on.
+//! It reads the store's rows, and hands requests to `follow::parking`. The tenant's lane begins
+//! with a request within a second, whichever replica runs it.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -17,13 +17,13 @@ use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::follow::parking::requests::{self, NotTaken};
 
-/// All that a tenant ever parked, in order of position.
+/// All scopes of a tenant that were ever parked, in order of position.
 #[derive(Serialize)]
 struct All {
     parked: Vec<Parked>,
 }
 
-/// A parked key of a topic, or with `key` null the whole topic.
+/// A parked key of a topic; if `key` is null, the whole topic.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Parked {
@@ -87,7 +87,7 @@ async fn ask(
 ) -> Result<HttpResponse, Problem> {
     let [segment] = path::segments(request, 1)?;
     let id = EventId::parse(&segment).map_err(|_| {
-        Problem::bad_path(&segment, "must be the id of what is parked: a hyphenated UUID")
+        Problem::bad_path(&segment, "must be the id of a parked scope: a hyphenated UUID")
     })?;
     let body = body::read(request, gateway, context.tenant()).await?;
     let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
@@ -107,7 +107,7 @@ async fn ask(
         NotTaken::TopicParked(topic) => Problem::TopicParked { topic },
         NotTaken::NotParked(state) => Problem::NotParked { id, state },
     })?;
-    tracing::info!(%tenant, %id, requested = requested.as_str(), reason, "somebody asks for what \
-        is parked");
+    tracing::info!(%tenant, %id, requested = requested.as_str(), reason, "an operator requested a \
+        change of a parked scope");
     Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
 }

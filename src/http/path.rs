@@ -1,13 +1,13 @@
 //! The segments of a request's path, decoded strictly.
 //!
-//! Fed with the raw target, since actix decodes lossily; feeds the handlers with names.
+//! It reads the raw target, since actix decodes lossily, and hands the names to the handlers.
 
 use actix_web::HttpRequest;
 
 use super::percent;
 use super::problem::Problem;
 
-/// Returns `N` segments from `first` on; the one after the leading slash is 0.
+/// Returns `N` segments from `first` on; the segment after the leading slash has the number 0.
 pub(super) fn segments<const N: usize>(
     request: &HttpRequest,
     first: usize,

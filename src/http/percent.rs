@@ -1,7 +1,7 @@
-//! Decodes percent-encoding (RFC 3986) strictly: broken escapes and bytes that are no UTF-8 are
+//! Decodes percent-encoding (RFC 3986) strictly: broken escapes and bytes that are not UTF-8 are
 //! refused.
 //!
-//! Fed with raw parts of a request's target; feeds `path` and `query`.
+//! `path` and `query` pass in raw parts of a request's target.
 
 /// Returns the decoded text; `None` if an escape is broken or the bytes are not UTF-8.
 pub(super) fn decode(text: &str) -> Option<String> {

@@ -1,14 +1,13 @@
 //! Reads the `Prefer` header (RFC 7240). The one known preference is `wait=N`: answer once
 //! published, or after N seconds.
 //!
-//! Fed by a request; feeds `submit`. A preference that is unknown or malformed is ignored, as the
-//! RFC has it.
+//! `submit` calls it. A preference that is unknown or malformed is ignored, as the RFC demands.
 
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 
-/// The longest wait. A request for more gets this.
+/// The longest wait; a request for a longer one gets this.
 const WAIT_SECS_MAX: u64 = 60;
 
 /// The time for which the client would wait for `published`, if it gave one.

@@ -1,7 +1,7 @@
-//! Every error that a client may get.
+//! The errors that a client may get.
 //!
-//! Made by every file of this room. `metadata` gives each problem its permanent id and status, and
-//! `answer` writes it as RFC 9457's `application/problem+json`, with FOLIO's `errors` in it.
+//! Every file of this room makes them. `metadata` gives each problem its permanent id and status,
+//! and `answer` writes it as RFC 9457's `application/problem+json`, with FOLIO's `errors` in it.
 
 mod answer;
 mod metadata;
@@ -19,7 +19,7 @@ use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::store;
 
-/// The most names that are listed.
+/// The most names that one message lists.
 const LISTED_MAX: usize = 100;
 
 /// An error; its message is the answer's detail.
@@ -57,11 +57,11 @@ pub(super) enum Problem {
     TenantNotEnabled(TenantId),
     #[error("the tenant's log has no event `{0}`")]
     UnknownEvent(EventId),
-    #[error("the tenant has nothing parked of the id `{0}`")]
+    #[error("the tenant has no parked scope with the id `{0}`")]
     UnknownParked(EventId),
     #[error(
-        "`{id}` is {state}: only what is parked, and not asked for yet, can be released or \
-         discarded"
+        "`{id}` is {state}: only a scope that is parked, and has no request yet, can be released \
+         or discarded"
     )]
     NotParked { id: EventId, state: State },
     #[error("the topic `{topic}` is parked as a whole: release it first")]
@@ -72,7 +72,7 @@ pub(super) enum Problem {
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    #[error("{}the event id stands {with} with other content", at(pointer))]
+    #[error("{}the event id is {with} already, with other content", at(pointer))]
     EventIdConflict { pointer: String, with: With },
     #[error("a body has at most {bytes_max} bytes")]
     BodyTooLarge { bytes_max: usize },
@@ -80,7 +80,7 @@ pub(super) enum Problem {
     BatchTooLarge { changes_max: usize },
     #[error("{}a record has at most {bytes_max} bytes, headers and frame included", at(pointer))]
     RecordTooLarge { pointer: String, bytes_max: usize },
-    #[error("accepted is {accepted}, JSON in UTF-8")]
+    #[error("the content type must be {accepted}, JSON in UTF-8")]
     UnsupportedMediaType { accepted: &'static str },
     #[error("a batch has at least one change")]
     EmptyBatch,
@@ -105,20 +105,21 @@ pub(super) enum Problem {
         "the store did not say whether it committed; retry with the same eventId in each change"
     )]
     OutcomeUnknown { event_ids: Vec<EventId>, source: store::Error },
-    #[error("the store takes changes, but not these, and will not if they come again; nothing was \
+    #[error("the store takes other changes, but not these, and will refuse them again; nothing was \
              written: {}", .0.why())]
     Unstorable(#[source] store::Error),
-    #[error("the store refused")]
+    #[error("the store failed")]
     Internal(#[source] store::Error),
 }
 
 impl Problem {
-    /// The problem of a path segment that breaks a rule.
+    /// Returns the problem of a path segment that breaks a rule.
     pub(super) fn bad_path(segment: &str, rule: &'static str) -> Self {
         Self::BadPath { segment: segment.to_owned(), rule }
     }
 
-    /// The problem of bytes that are no JSON text. `place` says in plain words where they are.
+    /// Returns the problem of bytes that are not JSON text. `place` says in plain words where they
+    /// are.
     pub(super) fn syntax(pointer: Option<String>, place: String, error: SyntaxError) -> Self {
         Self::Syntax { pointer, place, error }
     }
@@ -130,7 +131,7 @@ impl Problem {
 }
 
 impl From<store::Error> for Problem {
-    /// For requests that write nothing.
+    /// Converts the error of a request that writes nothing.
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Gone(_) => {
@@ -158,7 +159,7 @@ fn unknown(what: &str, name: &Unknown) -> String {
     format!("`{}` is not a known {what} of this tenant; known are {known}", clip(&name.asked))
 }
 
-/// Names the part of the body that a message is about, in front of it.
+/// Returns the words that name a part of the body, to stand in front of a message about it.
 fn at(pointer: &str) -> String {
     match pointer {
         "" => "the body: ".to_owned(),

@@ -1,6 +1,7 @@
 //! `POST /process-events/{producer}/{event}`: events that are not about one record of an entity.
 //!
-//! Fed by modules; feeds `submit` with a draft of each. The same bodies and answers as for changes.
+//! Modules call it; it hands a draft of each event to `submit`. Bodies and answers have the same
+//! shapes as for changes.
 
 use actix_web::{HttpRequest, HttpResponse};
 

@@ -1,7 +1,6 @@
 //! Parses a request's query: known parameters, each at most once, none of them empty.
 //!
-//! Fed with the raw query string; feeds `domain_events::list`. In form
-//! encoding, `+` is a space.
+//! `domain_events::list` passes in the raw query string. It is form-encoded: `+` is a space.
 
 use std::fmt::Display;
 
@@ -13,8 +12,8 @@ use super::problem::Problem;
 pub(super) struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Refuses names that aren't `known`, repeated names, empty values, and text that is not
-    /// percent-encoded UTF-8.
+    /// Parses a query. Refuses names that aren't `known`, repeated names, empty values, and text
+    /// that is not percent-encoded UTF-8.
     pub(super) fn parse(raw: &str, known: &[&'static str]) -> Result<Self, Problem> {
         let mut query = Self(Vec::new());
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {

@@ -1,6 +1,6 @@
 //! The JSON of a receipt.
 //!
-//! Fed by `submit` with the receipts that `intake` built. Each is written straight into the answer.
+//! `submit` passes in the receipts that `intake` built. Each is written straight into the answer.
 
 use std::fmt::Display;
 

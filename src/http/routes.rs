@@ -1,6 +1,6 @@
 //! The route table: every path of the HTTP surface, and the handler that answers it.
 //!
-//! Read by `server`, which serves the routes, and by `observe`, which counts requests by path.
+//! `server` serves the routes, and `observe` counts requests by their paths.
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};

@@ -1,7 +1,7 @@
 //! The HTTP server: actix's workers, with a gate in front of each connection.
 //!
-//! Fed by `app` with `HttpDeps` and a listener; feeds the routes. The server is actix's own; it is
-//! put together here so that every socket is read through a `gate`.
+//! `app` passes in `HttpDeps` and a listener. The server is actix's own; it is put together here so
+//! that every socket is read through a `gate`.
 
 use std::future::ready;
 use std::net::TcpListener;
@@ -24,10 +24,10 @@ use super::routes::routes;
 
 /// The time for which an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The time for which a client may go on sending that has not read its answer.
+/// The time for which a client that has not read its answer may go on sending.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Builds the server on that listener. It runs when it is awaited, and only its handle stops it.
+/// Builds the server on `listener`. It runs when it is awaited, and only its handle stops it.
 pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> {
     let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } =
         deps.config;
@@ -40,8 +40,8 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     };
     let builder = Server::build()
         .workers(workers)
-        // For each worker. `connections` decides whom to let in; an evicted connection takes a
-        // moment to leave.
+        // This is each worker's limit. `connections` decides whom to let in; an evicted connection
+        // takes a moment to leave.
         .max_concurrent_connections(connections_max + 2 * EXTRA_MAX)
         .shutdown_timeout(shutdown_timeout.as_secs().max(1))
         .disable_signals();
@@ -58,7 +58,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
                 async move { stopping.notified().await }
             })
             .keep_alive(KEEP_ALIVE)
-            // The gate times every head; actix would time that of the first request alone.
+            // The gate times every head; actix would time the first request's alone.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(|gate: &Gate, data| drop(data.insert(gate.connection())))

@@ -1,6 +1,6 @@
 //! Posts a request's body and answers with receipts: the part that all posting routes share.
 //!
-//! Called by the posting handlers; feeds `intake` with drafts, and answers once they are durable.
+//! The posting handlers call it; it hands drafts to `intake`, and answers once they are durable.
 //! The append runs in a task of its own: actix drops a handler when its client leaves, but a body
 //! that arrived whole is appended all the same, and its memory counts until then.
 
@@ -28,13 +28,13 @@ use crate::intake::{self, Intake, PostError, Posted, Repeats};
 use crate::shares::{Full, Share};
 use crate::store;
 
-/// A request's drafts, and what else its answer depends on.
+/// A request's drafts, and everything else that its answer depends on.
 pub(super) struct Post {
     pub(super) tenant: TenantId,
     pub(super) shape: BatchShape,
-    /// At least one.
+    /// The drafts: at least one.
     pub(super) drafts: Vec<Draft>,
-    /// Where they were read from; its memory is counted until they are in the log.
+    /// The body from which they were read; its memory is counted until they are in the log.
     pub(super) body: Body,
     pub(super) prefer: Prefer,
 }
@@ -109,9 +109,10 @@ fn refusal(
     }
 }
 
-/// Returns how far the log is published, and the wait that was granted. Waits if the client asked
-/// for it and there is room for another waiter; without a wait, no new event is published yet. The
-/// drafts are durable: if the store can't be read now, they are told as not yet published.
+/// Waits until the drafts are published, if the client asked for it and there is room for another
+/// waiter. Returns how far the log is published, and the wait that was granted; without a wait, no
+/// new event is published yet. The drafts are durable by now: if the store can't be read, they are
+/// shown as not yet published.
 async fn published_up_to(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -132,13 +133,13 @@ async fn published_up_to(
         published.nothing_yet()
     });
     match posted.repeats {
-        // Their topics and keys are unknown, so nobody can say whether they are parked.
+        // The topics and keys in the log are unknown, and so is whether they are parked.
         Repeats::Unreadable => (published.nothing_yet(), waits),
         Repeats::None | Repeats::Found => (up_to, waits),
     }
 }
 
-/// Takes a waiter's share; an empty one if the request would not wait. `None` if there is no room.
+/// Takes a waiter's share; an empty one if the request does not wait. `None` if there is no room.
 fn room_to_wait(gateway: &Gateway, tenant: &TenantId, wait: Duration) -> Option<Share> {
     let waits = !wait.is_zero() && gateway.deps.published.has_relay();
     match gateway.waiters.take(tenant, usize::from(waits)) {

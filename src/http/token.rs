@@ -1,7 +1,7 @@
-//! Authenticates the caller of a request, in the way that `AUTH_MODE` says.
+//! Authenticates the caller of a request, in the way that `AUTH_MODE` sets.
 //!
-//! Called by `context` before anything else of a request is read; feeds it with the caller. A token
-//! is never kept, logged or passed on.
+//! `context` calls it before anything else of a request is read, and gets the caller. A token is
+//! never kept, logged or passed on.
 
 use actix_web::HttpRequest;
 
@@ -9,7 +9,7 @@ use super::header;
 use super::problem::Problem;
 use crate::domain::tenant::TenantId;
 
-/// How callers are authenticated: `AUTH_MODE`.
+/// The ways to authenticate callers, set by `AUTH_MODE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
     /// Okapi or a sidecar in front of the gateway has checked the token, and that its tenant is the
@@ -23,11 +23,11 @@ pub(super) struct Caller {
 }
 
 impl Auth {
-    /// Returns the caller, whose tenant is the one that the request names.
+    /// Returns the caller, with the tenant that the request names.
     pub(super) fn caller(self, request: &HttpRequest) -> Result<Caller, Problem> {
         let tenant = named_tenant(request)?;
         match self {
-            // The perimeter has checked the token: it is not read here.
+            // The perimeter has checked the token, so it is not read here.
             Self::Perimeter => Ok(Caller { tenant }),
         }
     }

@@ -1,19 +1,19 @@
 //! The limits of a post, and of the batches that wait for the store.
 //!
-//! Built by the room `config`; read by `GroupCommit` and `queue`.
+//! `config` builds it; `GroupCommit` and `queue` read it.
 
-/// How large a record may be, how much may wait, and how much goes into one commit.
+/// Limits of the size of a record, of all that waits, and of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The most batches that wait at each writer.
     pub queue_batches_max: usize,
     /// The most bytes that wait in all.
     pub queue_bytes_max: usize,
-    /// The most bytes of one tenant that wait; a single batch may be larger.
+    /// The most bytes of one tenant that wait. A tenant's only batch may be larger.
     pub tenant_bytes_max: usize,
-    /// The most drafts that share a commit; a larger batch is not split.
+    /// The most drafts that share a commit. A larger batch is not split.
     pub group_drafts_max: usize,
-    /// The most bytes that share a commit; a larger batch is not split.
+    /// The most bytes that share a commit. A larger batch is not split.
     pub group_bytes_max: usize,
     /// The most bytes of a sealed record: Kafka's `MAX_REQUEST_SIZE`.
     pub record_bytes_max: usize,

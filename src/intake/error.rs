@@ -1,28 +1,28 @@
 //! The reasons why a batch is not in the log.
 //!
-//! Made by `Intake`, `GroupCommit` and `writer`; read by `http`.
+//! `Intake`, `GroupCommit` and `writer` return them; `http` answers with them.
 
 use crate::domain::conflict::Conflict;
 use crate::domain::tenant::TenantId;
 use crate::store;
 
-/// The reason why a batch is not in the log. Unless the store's error is `Unknown`, nothing of it
-/// was written.
+/// The reason why a batch is not in the log. Unless the store's error is `Unknown`, nothing of the
+/// batch was written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// Too many bytes or batches wait already: try later.
+    /// Too many bytes or batches wait already; the caller should try later.
     #[error("too many changes wait for the store")]
     Full,
-    /// Too many bytes of this tenant wait already: try later.
+    /// Too many bytes of this tenant wait already; the caller should try later.
     #[error("too many changes of tenant `{0}` wait for the store")]
     TenantFull(TenantId),
-    /// An event id stands for other content.
-    #[error("the event id of change {} stands for other content: {}", .0.index, .0.with)]
+    /// An event id is in use for other content.
+    #[error("the event id of change {} is in use for other content: {}", .0.index, .0.with)]
     Conflict(Conflict),
     /// The tenant is not enabled.
     #[error("the tenant is not enabled")]
     NotEnabled,
-    /// The store takes writes, but refuses this batch, and would refuse it again.
+    /// The store takes other writes, but refuses this batch, and would refuse it again.
     #[error("the store takes writes, but not this batch: {}", .0.why())]
     Unstorable(#[source] store::Error),
     /// The store failed.
@@ -36,12 +36,13 @@ pub enum PostError {
     /// A draft's record would be too large. Nothing was written.
     #[error("the record of change {index} would have more than {bytes_max} bytes")]
     TooLarge {
-        /// Which draft, from 0.
+        /// The draft's index, from 0.
         index: usize,
         /// The most bytes that a record may have.
         bytes_max: usize,
     },
-    /// The store did not say whether it committed: post again, with the same event ids.
+    /// The store did not say whether it committed; the caller should post again, with the same
+    /// event ids.
     #[error("the store did not say whether it committed")]
     OutcomeUnknown(#[source] store::Error),
     /// Nothing was written.

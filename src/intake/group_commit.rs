@@ -1,9 +1,9 @@
 //! Group commit: the batches of many requests share one commit.
 //!
-//! Fed by `Intake::post`; feeds each `writer` through its `queue`. Requests that arrive while a
-//! commit is under way share the next one. A batch in the queue is appended even if its client has
-//! left, and even if the store refuses another batch of its commit. Memory is bounded: a batch that
-//! finds no room is refused at once, and nothing of it is written.
+//! `Intake::post` calls it; each `writer` gets batches through its `queue`. Requests that arrive
+//! while a commit is under way share the next one. A batch in the queue is appended even if its
+//! client has left, and even if the store refuses another batch of its commit. Memory is bounded: a
+//! batch that finds no room is refused at once, and nothing of it is written.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -28,9 +28,9 @@ pub struct Appended {
     pub log_id: LogId,
     /// The drafts of the batch.
     pub drafts: Vec<Draft>,
-    /// One per draft, in order.
+    /// The receipts, one per draft, in order.
     pub receipts: Vec<Receipt>,
-    /// Whether any of the drafts was there before.
+    /// Whether any of the drafts was in the log before.
     pub repeated: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct GroupCommit {
 pub struct Writers(Tasks);
 
 impl Writers {
-    /// Waits for a writer to end. None does while there is a [`GroupCommit`].
+    /// Waits for a writer to end. While there is a [`GroupCommit`], a writer ends by a panic alone.
     pub async fn ended(&mut self) -> Ended {
         self.0.ended().await
     }
@@ -94,7 +94,8 @@ impl GroupCommit {
         }
     }
 
-    /// A tenant is always at the same writer, so that writers don't wait for each other's locks.
+    /// Returns the tenant's writer. It is always the same, so that writers don't wait for each
+    /// other's locks.
     fn writer_of(&self, tenant: &TenantId) -> usize {
         let mut hash = DefaultHasher::new();
         tenant.hash(&mut hash);

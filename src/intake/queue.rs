@@ -1,9 +1,9 @@
 //! The queue of one writer: it forms the group of batches that share the next commit.
 //!
-//! Fed by `group_commit`; feeds `writer`. A group takes all batches that wait, up to its limits.
-//! While it is smaller than the store prefers, it waits a moment for the clients that were just
-//! answered: clients that post one change after the other would otherwise fall into two halves,
-//! each waiting for the other half's commit.
+//! `group_commit` puts batches in, and `writer` takes groups out. A group takes all batches that
+//! wait, up to its limits. While it is smaller than the store prefers, it waits a moment for the
+//! clients that were just answered: otherwise, clients that post one change after the other would
+//! split into two halves, each waiting for the other half's commit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::store::{Batch, Outcome, Store};
 /// The time within which an answered client is expected to post again: a few round trips.
 const LINGER: Duration = Duration::from_millis(3);
 
-/// The outcome of a batch, and the drafts that it held.
+/// The outcome of a batch, and its drafts.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
@@ -37,7 +37,7 @@ pub(super) struct Job {
 /// The batches that wait for one writer.
 pub(super) struct Queue {
     jobs: mpsc::Receiver<Job>,
-    /// The batch that didn't fit into the last group.
+    /// The batch that did not fit into the last group.
     left: Option<Job>,
     /// The number of jobs in the last group.
     answered: usize,
@@ -85,7 +85,7 @@ impl Queue {
         Some(group)
     }
 
-    /// Returns the next job that waits, or that comes until then.
+    /// Returns the next job that waits, or that comes before `until`.
     async fn next(&mut self, until: Option<Instant>) -> Option<Job> {
         match (self.jobs.try_recv(), until) {
             (Ok(job), _) => Some(job),

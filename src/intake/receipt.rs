@@ -1,8 +1,8 @@
 //! The receipts of a post: one for each draft, built once the drafts are durable.
 //!
-//! Fed by `Intake::post` with the outcome of a batch; read by `http`. The receipt of an event that
-//! was in the log before has the topic and key of the log: by the settings of today the draft may
-//! have others.
+//! `Intake::post` passes in the outcome of a batch; `http` shows the receipts. The receipt of an
+//! event that was in the log before has the topic and key of the log, since the settings may have
+//! changed since then.
 
 use crate::domain::draft::Draft;
 use crate::domain::event::{EventId, EventType};
@@ -20,7 +20,7 @@ use super::group_commit::Appended;
 pub struct Posted {
     /// The tenant's log.
     pub log_id: LogId,
-    /// One per draft, in order.
+    /// The receipts, one per draft, in order.
     pub receipts: Vec<Receipt>,
     /// Whether any of the drafts was in the log before.
     pub repeats: Repeats,
@@ -29,15 +29,15 @@ pub struct Posted {
 /// Whether any draft of a post was in the log before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeats {
-    /// None was.
+    /// None of them was.
     None,
-    /// Some were; their topics and keys are those of the log.
+    /// Some were, and their topics and keys are those of the log.
     Found,
-    /// Some were, but the store could not be read: their topics and keys are those of the drafts.
+    /// Some were, but the store could not be read; their topics and keys are those of the drafts.
     Unreadable,
 }
 
-/// The place of an event in the log: if it was posted before, its place of then.
+/// The place of an event in the log. An event that was posted before has its first place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The event's id.
@@ -55,7 +55,7 @@ pub struct Receipt {
 }
 
 impl Posted {
-    /// Builds the receipts. Asks the store for the events if any draft was there before.
+    /// Builds the receipts. Reads the events from the store if any draft was in the log before.
     pub(super) async fn new(store: &dyn Store, tenant: &TenantId, appended: Appended) -> Self {
         let Appended { log_id, drafts, receipts: places, repeated } = appended;
         let mut repeats = if repeated { Repeats::Found } else { Repeats::None };
@@ -74,7 +74,7 @@ impl Posted {
         Self { log_id, receipts, repeats }
     }
 
-    /// The lowest and the highest position of its events.
+    /// Returns the lowest and the highest position of the post's events.
     pub fn positions(&self) -> (Position, Position) {
         let positions = || self.receipts.iter().map(|receipt| receipt.position);
         (positions().min().unwrap_or_default(), positions().max().unwrap_or_default())
@@ -88,7 +88,7 @@ impl Receipt {
         Self { event_id, topic, key, event_type, position: place.position, time: place.time }
     }
 
-    /// Takes topic and key from the log.
+    /// Replaces topics and keys by those of the log.
     async fn correct(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<(), store::Error> {
         if let Some(event) = store.find(tenant, self.event_id).await? {
             (self.topic, self.key) = (event.topic, event.key);

@@ -1,7 +1,8 @@
 //! The entity or process event that a request names, found in the tenant's settings.
 //!
-//! Made by `Intake` before the body is read; makes a draft of each item of the body. Every draft
-//! has an event id, the module's own or a new one, and the topic of the settings.
+//! `Intake` makes a target before the body is read, and the target makes a draft of each item of
+//! the body. Every draft has an event id, the module's own or a new one, and the topic of the
+//! settings.
 
 use crate::clock::Clock;
 use crate::domain::draft::{Draft, Origin, Place, Posting};

@@ -1,9 +1,9 @@
 //! One writer: it appends a group of batches in one commit, answers the clients and wakes the
 //! lanes.
 //!
-//! Fed by its `queue` with one group after the other; feeds the store. Always true: a group that
-//! fails while the store takes writes is tried again by halves, so that a batch that the store
-//! refuses fails alone, and the others are in the log.
+//! Its `queue` forms one group after the other. A group that fails while the store takes writes is
+//! tried again by halves, so that a batch that the store refuses fails alone, and the others are in
+//! the log.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,14 +27,14 @@ const BISECT_WITHIN: Duration = Duration::from_secs(10);
 /// Called with the lane of every tenant that has new events.
 pub type Wake = Arc<dyn Fn(Lane) + Send + Sync>;
 
-/// Runs until the queue is closed and empty.
+/// Runs a writer until its queue is closed and empty.
 pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
     while let Some(group) = queue.group().await {
         commit(group, &store, &wake).await;
     }
 }
 
-/// A part of a group, to be appended whole.
+/// A part of a group that is appended whole.
 struct Part {
     range: Range<usize>,
     /// Whether an append that contained it may have been committed.
@@ -74,10 +74,10 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
             }
             Err(error) if batches.len() > 1 && bisection.goes_on(store).await => {
                 drop(answers);
-                tracing::warn!(%error, batches = batches.len(), "failed to append; tries the \
-                    halves");
+                tracing::warn!(%error, batches = batches.len(), "failed to append a group; trying \
+                    its halves");
                 part.unknown = matches!(error, store::Error::Unknown(_));
-                // The first half is tried first: a tenant's batches stay in their order.
+                // The first half is tried first, so that a tenant's batches keep their order.
                 parts.extend(part.halves().into_iter().rev());
             }
             Err(error) => {
@@ -88,10 +88,10 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     }
 }
 
-/// Decides whether the store fails or the group has a batch that it refuses.
+/// The search that tells a store that fails from a batch that the store refuses.
 #[derive(Default)]
 struct Bisection {
-    /// From the first failure on: whether the store took a write then, and when to give up.
+    /// Set at the first failure: whether the store took a write then, and when to give up.
     begun: Option<(bool, Instant)>,
 }
 
@@ -106,7 +106,7 @@ impl Bisection {
         }
     }
 
-    /// Whether to try the halves of a group that failed.
+    /// Returns whether to try the halves of a group that failed.
     async fn goes_on(&mut self, store: &Arc<dyn Store>) -> bool {
         let (takes_writes, until) = self.takes_writes(store).await;
         takes_writes && Instant::now() < until
@@ -122,23 +122,23 @@ impl Bisection {
     ) -> Error {
         let lasts = matches!(error, store::Error::Refused(_) | store::Error::Corrupt(_));
         let [Batch { tenant, drafts }] = batches else {
-            tracing::warn!(%error, batches = batches.len(), "failed to append");
+            tracing::warn!(%error, batches = batches.len(), "failed to append a batch");
             return error.into();
         };
         if !lasts || !self.takes_writes(store).await.0 {
-            tracing::warn!(%error, batches = 1, "failed to append");
+            tracing::warn!(%error, batches = 1, "failed to append a batch");
             return error.into();
         }
         let first = drafts.first().map(|draft| draft.event_id.to_string()).unwrap_or_default();
-        tracing::error!(%tenant, first_event_id = first, %error, "the store does not take this \
-            batch");
+        tracing::error!(%tenant, first_event_id = first, %error, "the store takes other writes, \
+            but refuses this batch");
         Error::Unstorable(error)
     }
 }
 
 /// Appends, and appends again while the outcome is unknown: the drafts have their ids, so if the
-/// commit did happen, the store answers with its receipts. A part whose outcome is `unknown`
-/// already was appended often enough.
+/// commit did happen, the store answers with its receipts. A part whose outcome is already
+/// `unknown` is appended once.
 async fn append(
     batches: &[Batch],
     unknown: bool,
@@ -151,7 +151,7 @@ async fn append(
         if asked == ASK_AGAIN_MAX {
             break;
         }
-        tracing::warn!(%why, "asking again for a commit of unknown outcome");
+        tracing::warn!(%why, "appending again, since the outcome of the commit is unknown");
         tokio::time::sleep(after).await;
         asked += 1;
         after *= 2;
@@ -160,7 +160,7 @@ async fn append(
     outcome
 }
 
-/// Appends. If an earlier commit may have happened, any error leaves the outcome unknown.
+/// Appends once. If an earlier commit may have happened, any error leaves the outcome unknown.
 async fn again(
     batches: &[Batch],
     unknown: bool,

@@ -1,7 +1,7 @@
-//! Metrics of the way in: requests by what became of them, and how long they took.
+//! Metrics of the way in: requests by their outcomes, and their durations.
 //!
-//! Fed by `http` with every answer. Labels are bounded: routes by their patterns, known methods,
-//! problems by their permanent ids.
+//! `http` counts every answer. The number of labels is bounded: routes by their patterns, known
+//! methods, problems by their permanent ids.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::{Label, Metrics};
 
-/// The upper bounds of durations that are told apart, in seconds; a request may wait for a minute.
+/// The upper bounds of the durations' buckets, in seconds; a request may wait for a minute.
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
 
@@ -28,7 +28,7 @@ pub struct Request {
     pub status: u16,
     /// The problem's id, if it was refused.
     pub problem: Option<&'static str>,
-    /// How long it took from its head to its answer.
+    /// The time from its head to its answer.
     pub took: Duration,
 }
 
@@ -45,7 +45,7 @@ struct ProblemLabels {
     problem: &'static str,
 }
 
-/// Those of the way in.
+/// The metrics of the way in.
 pub(super) struct Http {
     requests: Family<RequestLabels, Counter>,
     problems: Family<ProblemLabels, Counter>,
@@ -67,17 +67,17 @@ impl Http {
             "Requests that were refused, by problem",
             http.problems.clone(),
         );
-        let help = "How long requests took, from the head to the answer";
+        let help = "Durations of requests, from the head to the answer";
         registry.register("http_request_duration_seconds", help, http.durations.clone());
-        let help = "Posts that were answered without the wait that they asked for, by whose limit \
-                    was reached";
+        let help = "Posts that were answered without the wait that they asked for, by the limit \
+                    that was reached";
         registry.register("http_waits_refused", help, http.waits_refused.clone());
         http
     }
 }
 
 impl Metrics {
-    /// A request was answered.
+    /// Counts a request that was answered.
     pub fn answered(&self, request: &Request) {
         let Request { route, method, status, problem, took } = *request;
         let status = u32::from(status);
@@ -88,7 +88,8 @@ impl Metrics {
         }
     }
 
-    /// A post that would have waited was answered at once; `limit` is whose limit was reached.
+    /// Counts a post that asked to wait and was answered at once; `limit` is the limit that was
+    /// reached.
     pub fn wait_refused(&self, limit: &'static str) {
         self.http.waits_refused.get_or_create(&[("limit", limit)]).inc();
     }

@@ -1,17 +1,17 @@
-//! The filter of log lines, as `LOG_LEVEL` says it: a level, or directives with levels.
+//! The filter of log lines that `LOG_LEVEL` sets: a level, or directives with levels.
 //!
-//! The filter's own parser takes a word that is no level for the name of a module: `LOG_LEVEL=loud`
-//! would log nothing but what a module named `loud` says.
+//! The filter's own parser reads a word that is no level as the name of a module: `LOG_LEVEL=loud`
+//! would log nothing but the lines of a module named `loud`. So the text is checked here first.
 
 use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// Lines of the HTTP server about itself are left out unless somebody asks for it by name: one line
-/// tells what serves.
+/// The HTTP server's lines about itself are left out unless a directive names it: the gateway logs
+/// one line of its own when it serves.
 const QUIET: &str = "actix_server=warn";
 
-/// The filter for `info`, or for directives such as `info,event_gateway=debug`.
+/// Parses a level, or directives such as `info,event_gateway=debug`.
 pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let directives =
         directives(text).with_context(|| format!("LOG_LEVEL is `{}`", text.escape_debug()))?;
@@ -20,14 +20,14 @@ pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 }
 
 fn directives(text: &str) -> anyhow::Result<String> {
-    // Fields of spans may hold what separates directives.
+    // Fields of spans may contain the characters that separate directives.
     if text.contains('[') {
         return Ok(text.to_owned());
     }
     let mut all = Vec::new();
     for directive in text.split(',').map(str::trim) {
         all.push(match directive.rsplit_once('=') {
-            // Crates are named with a `-` and their modules with a `_`.
+            // A crate's name has `-` where its modules have `_`.
             Some((module, text)) => format!("{}={}", module.replace('-', "_"), level(text)?),
             None => level(directive)?,
         });

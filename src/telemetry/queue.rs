@@ -1,8 +1,8 @@
 //! The queue of lines on their way to stderr.
 //!
-//! Fed by whoever logs, who never waits: what finds the queue full is dropped and counted. Feeds
-//! stderr from a thread of its own, which alone waits for a reader that stands still. What could
-//! not be written is told as soon as something can be again.
+//! Code that logs never waits: a line that finds the queue full is dropped and counted. A thread of
+//! its own writes to stderr, and alone waits for a reader that stands still. Once lines can be
+//! written again, one tells how many were dropped.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -15,16 +15,16 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::TARGET;
 use crate::metrics::Metrics;
 
-/// Bytes that may wait.
+/// The most bytes that may wait.
 const WAITING_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one write, unless a single line is longer.
+/// The most bytes of one write, unless a single line is longer.
 const WRITE_BYTES: usize = 64 << 10;
-/// How often the thread looks around when there is nothing to write.
+/// The interval at which the thread does its other work when there is nothing to write.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a stderr that does not block is left alone when it takes nothing.
+/// The pause before a non-blocking stderr that took nothing is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
 
-/// The queue's end for those who log.
+/// The end of the queue into which lines are put.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -38,7 +38,7 @@ struct Shared {
 struct State {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lines that were dropped and not told.
+    /// The number of dropped lines that were not reported yet.
     dropped: u64,
     closing: bool,
     ended: bool,
@@ -55,7 +55,7 @@ impl Queue {
         Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), metrics }))
     }
 
-    /// Starts the thread that writes to `out`, and looks around between its writes.
+    /// Starts the thread that writes to `out`, and does its other work between writes.
     pub(super) fn write_to(
         &self,
         out: impl Write + Send + 'static,
@@ -69,7 +69,7 @@ impl Queue {
         }
     }
 
-    /// Has what waits written, if that takes no longer than `within`.
+    /// Writes the lines that wait, for at most `within`.
     pub(super) fn finish(&self, within: Duration) {
         let until = Instant::now() + within;
         let mut state = self.0.state();
@@ -105,7 +105,7 @@ impl Shared {
     }
 
     fn run(&self, mut out: impl Write, look: impl Fn()) {
-        // Where a line was torn, the next one begins anew.
+        // After a line that was cut, the next one begins on a line of its own.
         let (mut torn, mut telling) = (false, 0);
         let mut looked = Instant::now();
         while let Some(batch) = self.next() {
@@ -130,8 +130,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Returns the lines to write next, none after a while without any; `None` once it is closing
-    /// and empty.
+    /// Returns the lines to write next; `Some(None)` after a while without any; `None` once the
+    /// queue is closing and empty.
     fn next(&self) -> Option<Option<Batch>> {
         let mut state = self.state();
         if state.lines.is_empty() {
@@ -154,7 +154,7 @@ impl Shared {
         Some((batch.lines > 0).then_some(batch))
     }
 
-    /// Tells that lines were dropped, now that lines can be written. Returns how many.
+    /// Logs how many lines were dropped, now that lines can be written. Returns the number.
     fn tell_dropped(&self) -> u64 {
         let dropped = std::mem::take(&mut self.state().dropped);
         if dropped > 0 {
@@ -173,7 +173,7 @@ fn write(out: &mut impl Write, mut bytes: &[u8], torn: bool) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever shares the pipe may have set it so.
+            // Another process that shares the pipe may have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(TRY_AGAIN),
             Err(error) => return Err(error),
         }
@@ -181,14 +181,14 @@ fn write(out: &mut impl Write, mut bytes: &[u8], torn: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a line is dropped when the queue is full.
+/// The room in the queue that a line may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     Bounded,
     Always,
 }
 
-/// Takes one line, in one write.
+/// A writer that takes one line, in one write.
 pub(super) struct Line<'a> {
     shared: &'a Shared,
     room: Room,

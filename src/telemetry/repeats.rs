@@ -1,8 +1,9 @@
-//! Repeated troubles: told once and counted.
+//! Repeated errors and warnings: written once and counted.
 //!
-//! Stands before every ERROR and WARN line, ours and those of libraries, so that nobody who logs
-//! must think of it. Of one place in the code, the same line is told once in a period, and so many
-//! different lines; the others are held back, and counted in one line when the period is over.
+//! Every ERROR and WARN line passes here, those of libraries too, so that no caller must think of
+//! it. In a period, one place in the code may log an equal line once, and a limited number of
+//! different lines. The others are held back, and one line tells their number when the period is
+//! over.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Debug, Write};
@@ -19,12 +20,12 @@ use tracing_subscriber::layer::Context;
 use super::TARGET;
 use crate::metrics::Metrics;
 
-/// How long a line stands for those like it.
+/// The time for which a written line stands for those that equal it.
 const PERIOD: Duration = Duration::from_secs(60);
-/// Different lines of one place that are told in a period.
+/// The most different lines of one place that are written in a period.
 const DIFFERENT_MAX: usize = 32;
 
-/// Lets lines pass or holds them back.
+/// The filter that lets lines pass or holds them back.
 #[derive(Clone)]
 pub(super) struct Repeats {
     places: Arc<Mutex<Places>>,
@@ -33,7 +34,7 @@ pub(super) struct Repeats {
 
 type Places = HashMap<Identifier, Place>;
 
-/// The lines that one place in the code has logged since then.
+/// The lines that one place in the code has logged in a period.
 struct Place {
     since: Instant,
     level: Level,
@@ -48,12 +49,12 @@ impl Repeats {
         Self { places: Arc::default(), metrics }
     }
 
-    /// Tells how many lines were held back of places whose period is over.
+    /// Logs how many lines were held back, for places whose period is over.
     pub(super) fn tell_ended(&self) {
         self.tell(Instant::now());
     }
 
-    /// Tells how many lines were held back until now.
+    /// Logs how many lines were held back until now, for all places.
     pub(super) fn tell_all(&self) {
         self.tell(Instant::now() + PERIOD);
     }
@@ -80,7 +81,7 @@ impl Repeats {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the line is told.
+    /// Returns whether the line is written.
     fn admit(&self, place: Identifier, level: Level, line: &Line) -> bool {
         let mut places = self.places();
         let place = places.entry(place).or_insert_with(|| Place {
@@ -112,7 +113,7 @@ impl<S: Subscriber> Layer<S> for Repeats {
     }
 }
 
-/// A line, as far as two of them are compared.
+/// The parts of a line by which two lines are compared.
 #[derive(Default)]
 struct Line {
     hash: DefaultHasher,
@@ -150,7 +151,7 @@ mod tests {
     use super::{DIFFERENT_MAX, Line, Repeats};
     use crate::metrics::Metrics;
 
-    /// The lines that were told.
+    /// The lines that were written.
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<String>>>);
 

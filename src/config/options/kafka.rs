@@ -5,37 +5,37 @@ use secrecy::SecretString;
 
 use super::whole;
 
-/// Where records go.
+/// The broker that records go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BrokerChoice {
-    /// An in-process broker, memory only: for trying.
+    /// A broker in the gateway's own process, in memory only, for trying the gateway out.
     Embedded,
-    /// Nowhere: events are followed over HTTP.
+    /// No broker: events are read over HTTP alone.
     None,
     /// A real Kafka.
     Kafka,
 }
 
-/// Which broker.
+/// Options of the broker.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaOptions {
-    /// Where records go. By default kafka if KAFKA_HOST is set, else embedded.
+    /// The broker that records go to. The default is kafka if KAFKA_HOST is set, else embedded.
     #[arg(long, env)]
     pub broker: Option<BrokerChoice>,
-    /// Kafka's hosts: HOST or HOST:PORT, several with commas between them.
+    /// Kafka's hosts: HOST or HOST:PORT, separated by commas.
     #[arg(long, env)]
     pub kafka_host: Option<String>,
-    /// The port of hosts that are named without one.
+    /// The port of the hosts that are given without one.
     #[arg(long, env, default_value_t = 9092, value_parser = whole::<u16, 1, 65_535>)]
     pub kafka_port: u16,
     /// PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
     #[arg(long, env, default_value = "PLAINTEXT")]
     pub kafka_security_protocol: String,
-    /// The path of the certificates of Kafka's authority, as PEM.
+    /// The path of a PEM file with the certificates of Kafka's authority.
     #[arg(long, env)]
     pub kafka_ssl_truststore_location: Option<String>,
-    /// The path of the gateway's own certificate and key, as PKCS#12.
+    /// The path of a PKCS#12 file with the gateway's own certificate and key.
     #[arg(long, env)]
     pub kafka_ssl_keystore_location: Option<String>,
     /// The keystore's password.
@@ -54,10 +54,10 @@ pub struct KafkaOptions {
     /// KAFKA_CONFIG_LINGER_MS.
     #[arg(long)]
     pub kafka_config: Vec<String>,
-    /// How many replicas a topic gets that the gateway creates.
+    /// The replication factor of the topics that the gateway creates.
     #[arg(long, env, default_value_t = 1, value_parser = whole::<i32, 1, 32>)]
     pub replication_factor: i32,
-    /// How many bytes a record may have.
+    /// The most bytes that a record may have.
     #[arg(
         long, env, default_value_t = 1_048_576,
         value_parser = whole::<usize, 1_000, 1_000_000_000>

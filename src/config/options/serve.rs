@@ -1,4 +1,4 @@
-//! Options of `serve`: who may come, how much at once, and which replica it is.
+//! Options of `serve`: the listener, the limits, and the replica.
 
 use std::net::IpAddr;
 
@@ -24,12 +24,12 @@ pub struct ServeOptions {
     /// Lanes and replicas.
     #[command(flatten)]
     pub replica: ReplicaOptions,
-    /// How much at once.
+    /// Limits of what may happen at once.
     #[command(flatten)]
     pub limits: LimitsOptions,
 }
 
-/// Where the gateway listens, and to whom.
+/// Options of the listener, and of how callers are authenticated.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Listener")]
 pub struct ListenerOptions {
@@ -39,7 +39,7 @@ pub struct ListenerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env, default_value_t = 8081, value_parser = whole::<u16, 0, 65_535>)]
     pub http_port: u16,
-    /// Who checks tokens; it must be said unless HTTP_HOST is a loopback address.
+    /// Who checks tokens. It must be set unless HTTP_HOST is a loopback address.
     #[arg(long, env)]
     pub auth_mode: Option<AuthMode>,
 }
@@ -47,34 +47,34 @@ pub struct ListenerOptions {
 /// Who checks tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuthMode {
-    /// Okapi or a sidecar before the gateway.
+    /// Okapi or a sidecar in front of the gateway.
     Perimeter,
 }
 
-/// How much at once.
+/// Limits of what may happen at once.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitsOptions {
-    /// How many connections may be open. Beyond them only probes are answered: `/livez`, `/readyz`,
-    /// `/metrics`, `/admin/health`.
+    /// The most connections that may be open. Beyond them only probes are answered: `/livez`,
+    /// `/readyz`, `/metrics`, `/admin/health`.
     #[arg(long, env, default_value_t = 4096, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_connections_max: usize,
-    /// How many requests may wait at once for their events to be published (`Prefer: wait`), half
-    /// of them of one tenant; a further one is answered at once. By default a quarter of
+    /// The most requests that may wait at once for their events to be published (`Prefer: wait`),
+    /// of one tenant half of them. Any further one is answered at once. The default is a quarter of
     /// HTTP_CONNECTIONS_MAX.
     #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_waiters_max: Option<usize>,
-    /// How many seconds a request's body may take to arrive.
+    /// The most seconds that a request's body may take to arrive.
     #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3600>)]
     pub http_body_timeout_s: u64,
-    /// How many bytes the bodies of all requests in flight may take, half of them of one tenant;
-    /// one body may have 16777216.
+    /// The most bytes that the bodies of all requests in flight may have, of one tenant half of
+    /// them. A single body may have 16777216.
     #[arg(
         long, env, default_value_t = 256 << 20,
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
     )]
     pub http_bodies_bytes_max: usize,
-    /// How many bytes of changes may wait for the store.
+    /// The most bytes of changes that may wait for the store.
     #[arg(
         long, env, default_value_t = 128 << 20,
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
@@ -82,26 +82,26 @@ pub struct LimitsOptions {
     pub queue_bytes_max: usize,
 }
 
-/// Which replica of the gateway this is.
+/// Options of the lanes and of this replica.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Replicas")]
 pub struct ReplicaOptions {
-    /// How many lanes lead to Kafka: as many as the store has, or as a new store gets. `lanes
-    /// resize` changes it.
+    /// The number of lanes that lead to Kafka. It must be the number that the store has; a new
+    /// store is made with it. `lanes resize` changes it.
     #[arg(long, env, default_value_t = 8, value_parser = whole::<u16, 1, LANES_MAX>)]
     pub lanes: u16,
-    /// This replica's name among others on the same store. A restarted replica whose name lasts,
-    /// such as that of a pod in a StatefulSet, takes its lanes back at once. By default the name is
-    /// new at each start.
+    /// This replica's name among others on the same store. A replica that keeps its name when it
+    /// restarts, such as a pod of a StatefulSet, takes its lanes back at once. By default the name
+    /// is new at each start.
     #[arg(long, env, value_parser = replica)]
     pub replica: Option<String>,
 }
 
-/// The largest body.
+/// The most bytes of one body.
 pub const BODY_BYTES: usize = 16 << 20;
-/// More than any machine has.
+/// More bytes than any machine has.
 const BYTES_MAX: u64 = 1 << 44;
-/// The least that bodies may take in all: there is room for one.
+/// The lowest limit of all bodies together, which has room for one.
 const BODY_BYTES_MIN: u64 = BODY_BYTES as u64;
 
 fn address(text: &str) -> Result<IpAddr, String> {

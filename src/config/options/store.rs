@@ -1,4 +1,4 @@
-//! Options of the log and of the tenants' files, which almost every verb reads.
+//! Options of the log and of the tenants' files, which almost every subcommand reads.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,24 @@ use secrecy::SecretString;
 
 use super::whole;
 
-/// Which store.
+/// Options of the store.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreOptions {
-    /// The log: sqlite://PATH, postgres://USER@HOST/DATABASE or mongodb://HOST/DATABASE. When it is
-    /// unset, PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
+    /// The log: sqlite://PATH, postgres://USER@HOST/DATABASE or mongodb://HOST/DATABASE. The
+    /// default is PostgreSQL at DB_HOST if that is set, else sqlite://data/event-gateway.db.
     #[arg(long, env)]
     pub store_url: Option<SecretString>,
-    /// The first part of the names of topics, and of the store's schema or database. Consumers of
-    /// FOLIO expect one, such as folio.
+    /// The first part of topic names, and of the name of the store's schema or database. FOLIO's
+    /// consumers expect one, such as folio.
     #[arg(long, env)]
     pub env: Option<String>,
-    /// FOLIO's variables.
+    /// PostgreSQL, by FOLIO's variables.
     #[command(flatten)]
     pub postgres: PostgresOptions,
 }
 
-/// Which PostgreSQL, by FOLIO's variables.
+/// Options of PostgreSQL, with the names of FOLIO's variables.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct PostgresOptions {
@@ -43,26 +43,26 @@ pub struct PostgresOptions {
     /// The database, when STORE_URL is unset.
     #[arg(long, env, default_value = "okapi_modules")]
     pub db_database: String,
-    /// How many connections there are at most.
+    /// The most connections to the server.
     #[arg(long, env, default_value_t = 5, value_parser = whole::<u32, 2, 200>)]
     pub db_maxpoolsize: u32,
-    /// How many milliseconds a statement may take.
+    /// The most milliseconds that a statement may take.
     #[arg(long, env, default_value_t = 60_000, value_parser = whole::<u64, 1, 2_147_483_647>)]
     pub db_querytimeout: u64,
-    /// The server's certificate or its authority's, as PEM or as the path of a PEM file. It
-    /// requires TLS.
+    /// The server's certificate or its authority's, as PEM or as the path of a PEM file. If it is
+    /// set, TLS is required.
     #[arg(long, env)]
     pub db_server_pem: Option<String>,
 }
 
-/// The tenants' files.
+/// Options of the tenants' files.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tenants")]
 pub struct TenantsOptions {
-    /// The folder that has a file for each tenant.
+    /// The folder with the tenants' files.
     #[arg(long, env, default_value = "tenants")]
     pub tenants_dir: PathBuf,
-    /// The name that stands in the tenant's place in the names of topics, such as ALL.
+    /// The name that replaces the tenant in topic names, such as ALL.
     #[arg(long, env)]
     pub kafka_producer_tenant_collection: Option<String>,
 }

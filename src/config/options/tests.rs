@@ -1,5 +1,5 @@
-//! The promises of the command line: one name for a flag and its variable, only what a verb reads,
-//! and the same in README's table.
+//! The promises of the command line: a flag and its variable have one name, a subcommand has only
+//! the options that it reads, and README's table has the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
 
-/// Options that are no variables of one name: a variable for each setting.
+/// The option that has no variable of the same name, but one for each setting.
 const SETTINGS: &str = "kafka_config";
-/// Variables of README that are no options: their names say more than a fixed text.
+/// Variables of README that are no options, since a part of their names is free.
 const PATTERNS: [&str; 2] = ["KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS", "KAFKA_CONFIG_…"];
 
-/// Every verb that stands for itself, with what comes before it.
+/// Returns every subcommand that runs by itself, with the path of commands to it.
 fn leaves() -> Vec<(String, Command)> {
     let mut open = vec![(String::new(), Cli::command())];
     open[0].1.build();
@@ -29,7 +29,7 @@ fn leaves() -> Vec<(String, Command)> {
     leaves
 }
 
-/// The flags of a command, but `--help` and what is a verb's own.
+/// Returns the flags of a command, without `--help` and the subcommand's own.
 fn options(command: &Command) -> Vec<Arg> {
     let flags = command.get_arguments().filter(|arg| arg.get_help_heading().is_some());
     flags.cloned().collect()
@@ -84,7 +84,7 @@ fn every_option_says_what_it_is() {
     }
 }
 
-/// README's rows: each variable with its default, or what is said of it where it has none.
+/// Returns README's rows: each variable with its default, or with its text if it has none.
 fn rows() -> BTreeMap<String, String> {
     let readme = include_str!("../../../README.md");
     let (_, table) =

@@ -1,18 +1,18 @@
-//! A command line or a variable that can't be meant, told in one line: the variable, its value, and
-//! what it must be.
+//! An illegal command line or variable, reported in one line: the variable, its value, and what it
+//! must be.
 //!
-//! Fed with clap's errors; feeds `main`. On a terminal clap's own text, with its tips, says more to
-//! who types.
+//! It is made of clap's errors, and `main` reports it. On a terminal clap's own text, with its
+//! tips, is more helpful.
 
 use std::error::Error;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Why no verb is begun.
+/// The reason why no subcommand is run.
 #[derive(Debug)]
 pub struct Usage(clap::Error);
 
-/// Takes an error; who asked for help gets it instead, and the process ends.
+/// Takes an error of clap. If it is a request for help, prints the help and ends the process.
 pub(super) fn refused(error: clap::Error) -> Usage {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
@@ -21,7 +21,7 @@ pub(super) fn refused(error: clap::Error) -> Usage {
 }
 
 impl Usage {
-    /// Ends the process with clap's own text, for who types on a terminal.
+    /// Ends the process with clap's own text, for a user at a terminal.
     pub fn exit(&self) -> ! {
         self.0.exit()
     }
@@ -51,7 +51,7 @@ impl Usage {
     }
 }
 
-/// An option is named by its variable, whichever of the two gave it.
+/// Returns the name of an option's variable, whether the flag or the variable was given.
 fn variable(argument: &str) -> String {
     let name = argument.split([' ', '=']).next().unwrap_or_default();
     match name.strip_prefix("--") {

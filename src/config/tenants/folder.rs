@@ -1,8 +1,8 @@
 //! The tenants' folder: which of its files are tenants' files, and their text.
 //!
-//! Reads the disk at start; feeds the parser. A file of a tenant is a regular file, or a link to
-//! one, of at most 1 MiB: whatever else has such a name ends the start with that name, and is not
-//! waited for.
+//! The disk is read once at start. A file of a tenant is a regular file, or a link to one, of at
+//! most 1 MiB. Anything else with such a name, such as a pipe, is never waited for: it ends the
+//! start with an error that names it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,15 +11,15 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-/// A file of all entities of FOLIO has 50 kB.
+/// The most bytes of a file; one with all entities of FOLIO has 50 kB.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// The texts of all files of tenants, by what stands before `.toml`.
+/// Returns the texts of all tenants' files, by the part of the name before `.toml`.
 pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut texts = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        // Escaped: a name may hold what must not get into a log as it is.
+        // The name is escaped: it may hold characters that would break a log line.
         let shown =
             path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
         let Some(id) = id(&path).with_context(|| format!("failed to read `{shown}`"))? else {
@@ -47,13 +47,13 @@ fn id(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
-    // Asked before it is opened: opening a pipe waits for whoever writes.
+    // The kind is checked before the file is opened: opening a pipe waits for a writer.
     let kind = std::fs::metadata(path)?;
     ensure!(kind.is_file(), "it must be a regular file");
     let mut bytes = Vec::new();
     File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() as u64 <= BYTES_MAX, "it has more than {BYTES_MAX} bytes");
     let Ok(text) = String::from_utf8(bytes) else { bail!("it is not UTF-8") };
-    // Editors of Windows put it there.
+    // Editors on Windows write a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

@@ -1,14 +1,14 @@
-//! A number in a tenant's file, whose range is judged later: then the message names the key and the
-//! range.
+//! A number in a tenant's file, whose range is checked later, so that the message can name the key
+//! and the range.
 //!
-//! Fed by the parser of TOML; feeds the tables.
+//! The tables of a tenant's file use it.
 
 use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
-/// Reads one; what is none is told without the name of a type of ours.
+/// Reads a number. The error of anything else does not name a type of the gateway's code.
 pub(super) fn read<'de, D: Deserializer<'de>>(value: D) -> Result<Option<i64>, D::Error> {
     value.deserialize_any(Number).map(Some)
 }

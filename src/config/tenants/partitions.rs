@@ -1,7 +1,7 @@
 //! FOLIO's variables `KAFKA_<ENTITY>_TOPIC_NUM_PARTITIONS`, such as
 //! `KAFKA_HOLDINGS_RECORD_TOPIC_NUM_PARTITIONS` for the entity `holdings-record`.
 //!
-//! Read from the environment, before any file: a wrong one is the variable's fault, and is told so.
+//! They are read before any file, so that the error of an illegal one names the variable.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use super::PARTITIONS_MAX;
 
-/// How many partitions the environment says for each entity.
+/// The number of partitions that the environment sets for each entity.
 pub(super) struct Partitions(BTreeMap<String, u16>);
 
 impl Partitions {
@@ -32,12 +32,12 @@ impl Partitions {
         Ok(Self(all))
     }
 
-    /// For that entity.
+    /// Returns the number for an entity.
     pub(super) fn for_entity(&self, entity: &str) -> Option<u16> {
         self.0.get(&written(entity)).copied()
     }
 
-    /// The variables that are for none of these entities.
+    /// Returns the variables that are for none of these entities.
     pub(super) fn for_no_entity<'a>(&self, entities: impl Iterator<Item = &'a str>) -> Vec<String> {
         let known: BTreeSet<_> = entities.map(written).collect();
         let unknown = self.0.keys().filter(|entity| !known.contains(*entity));

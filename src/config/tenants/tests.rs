@@ -1,4 +1,4 @@
-//! Tenants' files: which are legal, and how an illegal one is reported.
+//! Tests of tenants' files: which are legal, and how an illegal one is reported.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,15 +1,15 @@
-//! The one place that refuses depth and duplicate names, which JSON's grammar allows.
+//! The check that refuses deep nesting and duplicate names, which JSON's grammar allows.
 //!
-//! Fed with a text whose grammar is right; feeds `change` and `process_event` with the members of
-//! an object, which the same pass finds. No recursion: memory is bounded by the depth limit and by
-//! the names of the open objects.
+//! The text's grammar was checked before. The same pass finds the members of an object, for
+//! `change` and `process_event`. Nothing recurses: memory is bounded by the depth limit and by the
+//! names of the open objects.
 
 use std::collections::HashSet;
 
 use super::walk::{Name, member_name, skip_space, string_end, trim_end};
 use super::{Raw, segment};
 
-/// A fault of a JSON text beyond its grammar.
+/// A defect of a JSON text beyond its grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonIssue {
     /// Brackets nest deeper than allowed.
@@ -18,16 +18,16 @@ pub enum JsonIssue {
     DuplicateName,
 }
 
-/// A issue, and the JSON pointer to it inside the text.
+/// An issue, and the JSON pointer to it inside the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
-    /// Which issue.
+    /// The issue.
     pub issue: JsonIssue,
-    /// Where: the value that is too deep, or the second member of that name.
+    /// The pointer to the value that is too deep, or to the second member of the name.
     pub pointer: String,
 }
 
-/// So many names are sooner compared than hashed.
+/// Up to so many names, comparing is faster than hashing.
 const FEW: usize = 32;
 
 enum Level<'a> {
@@ -39,12 +39,12 @@ enum Level<'a> {
 #[derive(Default)]
 struct Names<'a> {
     few: Vec<Name<'a>>,
-    /// All of them, once they are more than a few.
+    /// All names, once they are more than [`FEW`].
     many: HashSet<Name<'a>>,
 }
 
 impl<'a> Names<'a> {
-    /// Whether it wasn't there before.
+    /// Adds a name. Returns whether it is new.
     fn insert(&mut self, name: Name<'a>) -> bool {
         if self.few.len() < FEW {
             let fresh = !self.few.contains(&name);
@@ -58,8 +58,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns the members of an object in their order, and of anything else none. Refuses brackets
-/// nested deeper than `depth_max` (the text's own count 1) and duplicate names.
+/// Returns the members of an object in order; any other value has none. Refuses brackets nested
+/// deeper than `depth_max` (the text's own count 1) and duplicate names.
 pub fn read_object(raw: &Raw, depth_max: usize) -> Result<Vec<(Name<'_>, Raw)>, Defect> {
     let text = raw.as_bytes();
     let (mut levels, mut members) = (Vec::new(), Vec::new());
@@ -97,7 +97,8 @@ pub fn read_object(raw: &Raw, depth_max: usize) -> Result<Vec<(Name<'_>, Raw)>, 
     Ok(members)
 }
 
-/// The name of the outermost object's member that ends with the innermost open bracket's item.
+/// Returns the name of the outermost object's member that ends where the innermost open bracket's
+/// item ends.
 fn member_that_ends<'a>(levels: &[Level<'a>]) -> Option<Name<'a>> {
     match levels {
         [Level::Object { name, .. }] => name.clone(),

@@ -1,7 +1,7 @@
 //! The items of a posted body: one JSON value, or the elements of an array.
 //!
-//! Fed by `http` with a body; feeds it with each item. One pass checks the grammar and tells the
-//! elements apart; no more of them are kept than are asked for.
+//! `http` passes in a body and gets its items. One pass checks the grammar and finds the elements;
+//! no more of them are kept than the caller asks for.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ use super::{Raw, SyntaxError, utf8};
 /// The items of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Items {
-    /// A value that is no array.
+    /// A value that is not an array.
     One(Raw),
     /// The elements of an array, in order.
     List(Vec<Raw>),
 }
 
-/// Checks a body as [`Raw::parse`] does. Of an array, the first `max` elements are returned.
+/// Checks a body as [`Raw::parse`] does. Of an array, returns the first `max` elements.
 pub fn parse_items(body: &Bytes, max: usize) -> Result<Items, SyntaxError> {
     let text = utf8(body)?;
     let begins_array = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[');
@@ -34,7 +34,8 @@ pub fn parse_items(body: &Bytes, max: usize) -> Result<Items, SyntaxError> {
             let raw = |element: &RawValue| Raw(body.slice_ref(element.get().as_bytes()));
             Ok(Items::List(found.into_iter().map(raw).collect()))
         }
-        // The same text as a whole: errors read alike, whatever form the body has.
+        // The text is parsed again as a whole, so that errors read alike, whatever form the body
+        // has.
         Err(error) => Raw::parse(body).and(Err(SyntaxError::Json(error.to_string()))),
     }
 }
@@ -46,7 +47,7 @@ fn elements(text: &str, max: usize) -> Result<Vec<&RawValue>, serde_json::Error>
     Ok(found)
 }
 
-/// Reads a whole array, and keeps its first elements.
+/// A visitor that reads a whole array, and keeps its first elements.
 struct First {
     max: usize,
 }

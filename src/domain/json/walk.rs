@@ -1,26 +1,26 @@
 //! Steps through one JSON text whose grammar is known to be right.
 //!
-//! Fed by `json::Raw` and `json::check`; it finds where names and values begin and end, and
-//! never looks at what a value means.
+//! `json::Raw` and `json::check` call it. It finds where names and values begin and end, and never
+//! looks at what a value means.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr2;
 
-/// A member's name, unescaped. Lone surrogates are kept apart (as WTF-8), so that names are equal
-/// exactly when JSON says so.
+/// A member's name, unescaped. Lone surrogates are kept (as WTF-8), so that names are equal exactly
+/// when JSON says so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name<'a>(Cow<'a, [u8]>);
 
 impl Name<'_> {
-    /// For a reader: lone surrogates become U+FFFD.
+    /// Returns the name for messages: lone surrogates become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
 }
 
-/// The names and value ranges of the object that `text` is; nothing if it is none.
+/// Returns the names and value ranges of an object; nothing if `text` is no object.
 pub(super) fn members(text: &[u8]) -> impl Iterator<Item = (Name<'_>, Range<usize>)> {
     let mut at = open(text, b'{');
     std::iter::from_fn(move || {
@@ -32,7 +32,7 @@ pub(super) fn members(text: &[u8]) -> impl Iterator<Item = (Name<'_>, Range<usiz
     })
 }
 
-/// The value ranges of the array that `text` is; nothing if it is none.
+/// Returns the value ranges of an array; nothing if `text` is no array.
 pub(super) fn elements(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = open(text, b'[');
     std::iter::from_fn(move || {
@@ -42,14 +42,14 @@ pub(super) fn elements(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The name whose opening quote stands at `quote`, and where its colon stands.
+/// Returns the name whose opening quote is at `quote`, and the index of its colon.
 pub(super) fn member_name(text: &[u8], quote: usize) -> (Name<'_>, usize) {
     let end = string_end(text, quote);
     let name = Name(unescape(&text[quote + 1..end - 1]));
     (name, skip_space(text, end))
 }
 
-/// The first byte at or after `at` that is no white space.
+/// Returns the index of the first byte at or after `at` that is not white space.
 pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
@@ -57,7 +57,7 @@ pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where the value ends that `end` stands behind, white space aside.
+/// Returns the end of the value before `end`, without the white space between them.
 pub(super) fn trim_end(text: &[u8], mut end: usize) -> usize {
     while matches!(text[end - 1], b' ' | b'\t' | b'\n' | b'\r') {
         end -= 1;
@@ -65,7 +65,7 @@ pub(super) fn trim_end(text: &[u8], mut end: usize) -> usize {
     end
 }
 
-/// Behind the closing quote of the string that begins at `quote`.
+/// Returns the index after the closing quote of the string that begins at `quote`.
 pub(super) fn string_end(text: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;
     loop {
@@ -81,7 +81,8 @@ fn open(text: &[u8], bracket: u8) -> Option<usize> {
     (text.first() == Some(&bracket)).then_some(1)
 }
 
-/// Where the next item begins, after white space and a comma; `None` at the closing bracket.
+/// Returns where the next item begins, after white space and a comma; `None` at the closing
+/// bracket.
 fn next_item(text: &[u8], at: usize) -> Option<usize> {
     let at = skip_space(text, at);
     match text[at] {
@@ -125,7 +126,7 @@ fn scalar_end(text: &[u8], start: usize) -> usize {
     text[start..].iter().position(ends).map_or(text.len(), |n| start + n)
 }
 
-/// The inside of a string without its escapes.
+/// Returns the inside of a string with its escapes resolved.
 fn unescape(inside: &[u8]) -> Cow<'_, [u8]> {
     if !inside.contains(&b'\\') {
         return Cow::Borrowed(inside);
@@ -158,7 +159,8 @@ fn simple_escape(letter: u8) -> u8 {
     }
 }
 
-/// The code point of `uXXXX`, or of a surrogate pair `uXXXX\uXXXX`, and how many bytes it took.
+/// Returns the code point of `uXXXX`, or of a surrogate pair `uXXXX\uXXXX`, and the number of bytes
+/// that it took.
 fn code_point(escape: &[u8]) -> (u32, usize) {
     let first = hex4(&escape[1..5]);
     let second = match escape.get(5..11) {
@@ -177,7 +179,7 @@ fn hex4(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |sum, &d| sum * 16 + char::from(d).to_digit(16).unwrap_or(0))
 }
 
-/// UTF-8, with lone surrogates in the three bytes that UTF-8 leaves out.
+/// Writes UTF-8, with lone surrogates in the three bytes that UTF-8 leaves out.
 fn push_wtf8(out: &mut Vec<u8>, code: u32) {
     match char::from_u32(code) {
         Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),

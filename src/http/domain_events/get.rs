@@ -1,6 +1,6 @@
 //! `GET /domain-events/{eventId}`: one event of a tenant's log.
 //!
-//! Reads the store; feeds tenant admins. An event of another tenant is not found.
+//! Tenant admins call it; it reads the store. An event of another tenant is not found.
 
 use actix_web::{HttpRequest, HttpResponse};
 

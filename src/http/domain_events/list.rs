@@ -1,7 +1,7 @@
 //! `GET /domain-events`: a tenant's log, page by page.
 //!
-//! Reads the store; feeds tenant admins, and consumers without Kafka. A page is bounded in events,
-//! bytes and rows scanned, so an empty page may still have a `next`.
+//! Tenant admins and consumers without Kafka call it; it reads the store. A page is bounded in
+//! events, bytes and rows scanned, so an empty page may still have a `next`.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -51,7 +51,8 @@ pub(in crate::http) async fn list(
     let scan = scan(&gateway, tenant, &query)?;
     let after = query.parsed("after", Position::parse)?.unwrap_or_default();
     let _turn = turn(&gateway, tenant).await?;
-    // Read first: an event that is published meanwhile is told late, not early.
+    // This is read first, so that an event that is published meanwhile is shown as published late,
+    // not early.
     let up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
     let slices = gateway.deps.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
@@ -77,7 +78,8 @@ fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Pro
     })
 }
 
-/// The topics of the entities that are asked for. No topic means all, process events included.
+/// Returns the topics of the entities that are asked for. An empty list means all topics, process
+/// events included.
 fn topics(
     gateway: &Gateway,
     tenant: &TenantId,

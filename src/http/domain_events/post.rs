@@ -1,6 +1,7 @@
 //! `POST /domain-events/{producer}/{entity}`: changes of an entity's records.
 //!
-//! Fed by modules; feeds `submit` with a draft of each. A batch is accepted whole or not at all.
+//! Modules call it; it hands a draft of each change to `submit`. A batch is accepted whole or not
+//! at all.
 
 use actix_web::{HttpRequest, HttpResponse};
 

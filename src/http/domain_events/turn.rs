@@ -1,6 +1,7 @@
-//! Limits the reads of the logs: so many at once, and for one tenant no more than its share.
+//! Limits the reads of the logs: at most so many at once, and for one tenant no more than its
+//! share.
 //!
-//! Called by `list` and `get` before they read. The store's other readers are left to the
+//! `list` and `get` call it before they read. The store's other read connections are left to the
 //! followers.
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::shares::{Full, Share};
 /// The longest wait for a turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Waits for a turn to read, but not for long. Only so many requests of one tenant may wait, so
+/// Waits a short time for a turn to read. The number of a tenant's waiting requests is limited, so
 /// that the others' turns come in time.
 pub(super) async fn turn<'a>(
     gateway: &'a Gateway,

@@ -1,6 +1,6 @@
-//! The JSON of an event, as readers see it.
+//! The JSON of an event, as clients see it.
 //!
-//! Fed by `list` and `get` with envelopes; the payload goes out byte for byte as it was stored.
+//! `list` and `get` pass in envelopes; the payload goes out byte for byte as it was stored.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;

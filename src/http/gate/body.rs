@@ -1,11 +1,11 @@
-//! Finds the end of a request's body, which has a length or comes in chunks.
+//! Finds the end of a request's body, which has a given length or comes in chunks.
 //!
-//! Fed by `gate` with bytes as they come. It reads them as actix does, which decodes the chunks;
-//! framing that actix would refuse is an error here too.
+//! `gate` passes in bytes as they arrive. They are read in the way of actix, which decodes the
+//! chunks; framing that actix would refuse is an error here too.
 
-/// The part of a body that has not come yet.
+/// The part of a body that has not arrived yet.
 pub(super) enum Body {
-    /// So many bytes.
+    /// A number of bytes.
     Sized(u64),
     /// Chunks.
     Chunked(Chunk),
@@ -24,7 +24,7 @@ pub(super) enum Chunk {
     Extension(u64),
     /// The end of the size's line.
     SizeEnd(u64),
-    /// The data of a chunk, with the number of bytes that have not come.
+    /// The data of a chunk, with the number of bytes that have not arrived.
     Data(u64),
     DataEnd,
     DataEndLine,
@@ -37,7 +37,7 @@ pub(super) enum Chunk {
 }
 
 impl Body {
-    /// Whether all of it has come.
+    /// Returns whether the whole body has arrived.
     pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::Sized(0) | Self::Chunked(Chunk::Over))
     }

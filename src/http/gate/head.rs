@@ -1,9 +1,9 @@
 //! Checks a request's head before actix reads it.
 //!
-//! Fed by `gate` with the received bytes, which `httparse`, actix's own parser, reads. A head that
-//! actix would refuse without an explanation is refused here with one, by the same rules; any other
-//! tells where its body ends. An upgrade is taken out: a server may ignore it (RFC 9110, 7.8), and
-//! actix does not.
+//! `gate` passes in the received bytes, and `httparse`, actix's own parser, reads them. A head that
+//! actix would refuse without an explanation is refused here with one, by the same rules. Of any
+//! other head, the end of its body is found. Headers that ask for an upgrade are removed: a server
+//! may ignore them (RFC 9110, 7.8), but actix does not.
 
 use actix_web::http::{Method, Uri};
 use httparse::{EMPTY_HEADER, Header, Request, Status};
@@ -17,7 +17,7 @@ const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
 /// A whole head.
 pub(super) struct Head {
-    /// How many bytes it has.
+    /// The length of the head.
     pub(super) bytes: usize,
     /// The head to hand on instead, if it asked for an upgrade.
     pub(super) rewritten: Option<Vec<u8>>,
@@ -25,12 +25,12 @@ pub(super) struct Head {
     pub(super) kind: Kind,
 }
 
-/// The kind of request, as far as it matters to the gate.
+/// The kinds of requests that the gate tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A probe of the gateway's health or metrics.
     Probe,
-    /// A HEAD request: its answer has no body.
+    /// A HEAD request, whose answer has no body.
     Head,
     Other,
 }
@@ -67,7 +67,7 @@ fn kind(request: &Request<'_, '_>) -> Kind {
     }
 }
 
-/// Finds where the body ends (RFC 9112, 6.3). Framing that two readers might read differently is
+/// Finds where the body ends (RFC 9112, 6.3). Framing that two parsers might read differently is
 /// refused.
 fn body(request: &Request<'_, '_>) -> Result<Body, Problem> {
     let is_1_0 = request.version == Some(0);
@@ -166,7 +166,7 @@ mod tests {
     use super::{Kind, read};
     use crate::http::gate::body::{Body, Chunk};
 
-    /// Changes some bytes, or leaves some out, or doubles some.
+    /// Changes, drops or doubles some of the bytes.
     fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
         const BYTES: &[u8] = b"\r\n :,;+-019azAZ\t\0\x7f\xc3/?#[%";
         for _ in 0..random.usize(0..4) {
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Actix's codec counts on a runtime of its own.
+    /// Runs `judge` on a runtime of actix, which its codec needs.
     fn on_actix(judge: impl FnOnce(&ServiceConfig)) {
         actix_web::rt::System::new().block_on(async { judge(&ServiceConfig::default()) });
     }

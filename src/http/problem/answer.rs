@@ -1,6 +1,6 @@
-//! Writes a problem as an HTTP answer: RFC 9457's members, and FOLIO's `errors` beside them.
+//! Writes a problem as an HTTP answer: RFC 9457's members, and FOLIO's `errors` besides.
 //!
-//! Fed with a `Problem`; feeds the client. Every text in an answer is bounded, whatever was posted.
+//! Every text in an answer is bounded, whatever was posted.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
@@ -12,7 +12,7 @@ use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
 use crate::domain::violation::{self, Violation};
 
-/// The time after which to retry a request that found no room or no store.
+/// The seconds after which a client should retry a request that found no room or no store.
 const RETRY_AFTER_SECS: u64 = 1;
 
 #[derive(Serialize)]
@@ -93,7 +93,7 @@ fn of_violation(violation: &Violation) -> Error {
     Error { message: clip(&violation.message), r#type: "error", code: violation.code, parameters }
 }
 
-/// The values that a program may want without parsing the message.
+/// Returns the values of a message that a program can read without parsing it.
 fn parameters(problem: &Problem) -> Vec<Parameter> {
     match problem {
         Problem::BadTenant(invalid) => vec![parameter("X-Okapi-Tenant", &invalid.value)],
@@ -105,7 +105,7 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
             unknown.known.iter().take(LISTED_MAX).map(|name| parameter("known", name)).collect()
         }
         Problem::EventIdConflict { pointer, with } => {
-            // Clients read 0 as "in this batch": no event of a log has that position.
+            // 0 tells clients "in this batch", since no event of a log has that position.
             let position = match with {
                 With::Logged(position) => position.number(),
                 With::EarlierInBatch(_) => 0,

@@ -1,7 +1,7 @@
 //! The permanent id, the status and the title of each problem.
 //!
-//! Read by `answer`, and by `observe`, which counts problems by id. The match is exhaustive, so
-//! every problem has an id; an id never changes.
+//! `answer` reads it, and so does `observe`, which counts problems by id. The match is exhaustive,
+//! so every problem has an id; an id never changes.
 
 use actix_web::http::StatusCode as S;
 
@@ -31,7 +31,7 @@ pub(in crate::http) struct ProblemMetadata {
 }
 
 impl Problem {
-    /// Returns its id, status and title.
+    /// Returns the problem's id, status and title.
     pub(in crate::http) fn metadata(&self) -> ProblemMetadata {
         let (code, status, title) = metadata(self);
         ProblemMetadata { code, status, title }
@@ -85,7 +85,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
     }
 }
 
-/// The code that all violations have; `illegal-change` when they differ.
+/// Returns the code that all violations have; `illegal-change` if they differ.
 fn shared_code(all: &[Violation]) -> &'static str {
     match all {
         [first, rest @ ..] if rest.iter().all(|v| v.code == first.code) => first.code,

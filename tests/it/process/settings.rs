@@ -88,7 +88,7 @@ fn what_the_command_line_refuses_is_one_line_like_every_other_error() {
         (&[("REPLICA", "x y")], "REPLICA is `x y`: it must have 1 to 100 of a-z A-Z 0-9 . _ -"),
         (
             &[("DB_HOST", "postgres://h")],
-            "DB_HOST is no host: a host is named without a scheme such as http://",
+            "DB_HOST is not a host: a host must be given without a scheme such as http://",
         ),
     ] {
         assert_eq!(fatal(variables), told);
