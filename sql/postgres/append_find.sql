@@ -1,7 +1,7 @@
--- What an append goes by, in one state: arrays of tenants, of tenants and topics, of tenants and event ids.
--- Each row is one of these: the store's clock, the end of a tenant's log, the last DELETE_ALL of a topic,
--- an event id that was given. Only PostgreSQL: one statement asks for all that an append goes by, since
--- each would cost a round trip.
+-- Finds what an append is planned on, in one state: arrays of tenants, of tenants and topics, of
+-- tenants and event ids. Each row is one of these: the store's time, the head of a tenant's log,
+-- the last DELETE_ALL of a topic, a known event id. Only PostgreSQL: one statement asks for
+-- everything, since each statement would cost a round trip.
 SELECT
     now_ms() AS now_ms, NULL AS tenant, NULL AS log_id, NULL::bigint AS lane, NULL::bigint AS version,
     NULL AS topic, NULL::bytea AS event_id, NULL::bigint AS position, NULL::bigint AS time_ms,

@@ -1,8 +1,9 @@
--- What an append writes, an array of each column: sealed events with the fingerprints of their contents,
--- topics' newest DELETE_ALL, the new ends of the logs with the versions that they were found with. Tells
--- how many rows that were: none if a head has changed since, which is known once all are locked, in the
--- order of their tenants, or if an event id was given before; and the heads' new version, which is this
--- transaction. Only PostgreSQL: one statement writes all of an append, since each would cost a round trip.
+-- Writes an append, from an array of each column: sealed events with the fingerprints of their
+-- contents, topics' newest DELETE_ALL, the new heads of the logs with the versions that they were
+-- found with. Returns the number of rows written, and the heads' new version, which is this
+-- transaction. Writes none if a head has changed since, which shows once all are locked, in the
+-- order of their tenants, or if an event id is known. Only PostgreSQL: one statement writes all of
+-- an append, since each statement would cost a round trip.
 WITH unchanged AS MATERIALIZED (
     SELECT FROM heads JOIN unnest($15::text[], $18::bigint[]) AS found (tenant, version)
         ON heads.tenant = found.tenant

@@ -1,6 +1,6 @@
--- Cursors whose truth is kept elsewhere, unless a later holder of a lane wrote there: the follower, the
--- term, then arrays of tenants, each once, and of places. In order of tenant, so that two who write the
--- same ones don't lock each other out.
+-- Writes checkpoints of cursors that a sink owns, unless a later holder of the lane wrote them: the
+-- follower, the term, then arrays of tenants, each once, and of cursors. They are written in the
+-- order of their tenants, so that two writers of the same rows don't lock each other out.
 INSERT INTO cursors (tenant, follower, term, log_id, position, event_id)
 SELECT tenant, $1, $2, log_id::uuid, position, event_id::uuid
 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[]) AS stands (tenant, log_id, position, event_id)

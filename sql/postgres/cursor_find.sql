@@ -1,4 +1,4 @@
--- One follower's cursor in a tenant's log.
+-- Finds one follower's checkpoint in a tenant's log.
 SELECT log_id::text AS log_id, position, uuid_send(event_id) AS event_id
 FROM cursors
 WHERE tenant = $1 AND follower = $2

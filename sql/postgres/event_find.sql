@@ -1,4 +1,4 @@
--- The event of an id, unless it was removed since.
+-- Finds the event with an id, unless it was removed since.
 SELECT log_id::text AS log_id, position, uuid_send(events.event_id) AS event_id, topic, key, type,
     events.time_ms, last_delete_all, headers, payload
 FROM idempotency

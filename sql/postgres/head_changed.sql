@@ -1,7 +1,7 @@
--- The heads of a lane that changed since a token, and the token to ask with next: the oldest
--- transaction that has not ended. Without heads one row tells the token alone. What lies ahead of
--- this server's transactions was given by another, before a failover or a restore: a token to ask
--- with, then all heads are named; a head's, then it has not changed here.
+-- Finds the heads of a lane that changed since a token, and the next token: the oldest open
+-- transaction. Without heads, one row has the token alone. A number ahead of this server's
+-- transactions was given by another server, before a failover or a restore: if it is the token, all
+-- heads are returned; if it is a head's version, the head has not changed here.
 SELECT horizon.token, head.tenant, head.log_id, head.lane, head.position, head.time_ms
 FROM (
     SELECT pg_snapshot_xmin(now)::text::bigint AS token,

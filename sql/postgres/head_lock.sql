@@ -1,5 +1,5 @@
--- Locks the ends of some tenants' logs, in the order of the tenants: an array of them. Only PostgreSQL:
--- several writers, of several replicas, append at once.
+-- Locks the heads of some tenants' logs, in the order of the tenants: an array of tenants. Only
+-- PostgreSQL: several writers, of several replicas, append at once.
 SELECT
 FROM heads
 WHERE tenant = ANY($1)

@@ -1,3 +1,3 @@
--- The lanes from that number on are no more.
+-- Removes the lanes from a number on.
 DELETE FROM leases
 WHERE lane >= $1

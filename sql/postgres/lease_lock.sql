@@ -1,3 +1,3 @@
--- Two new replicas must not both find that there are no lanes yet. Only PostgreSQL: several replicas may
--- make the lanes of a new store at once.
+-- Locks the table of lanes, so that two new replicas don't both find that there are no lanes yet.
+-- Only PostgreSQL: several replicas may make the lanes of a new store at once.
 LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE

@@ -1,5 +1,5 @@
--- Takes a lane from whoever holds it: lane, holder, milliseconds.
--- The term is higher than that of any checkpoint, also after the leases alone went back.
+-- Takes a lane from its holder: lane, new holder, milliseconds. The term is higher than that of any
+-- checkpoint, even if the leases alone went back in time.
 UPDATE leases
 SET holder = $2,
     term = 1 + greatest(term, (

@@ -1,4 +1,4 @@
--- Ends a scope that somebody gave up. Takes the tenant, the follower, the event, the log and the
+-- Ends a scope that an operator gave up. Takes the tenant, the follower, the event, the log and the
 -- transition's number; then the position at which it ended and the number of its events.
 UPDATE parked
 SET state = 'discarded', requested = NULL, ended = $6, events = $7, ledger = $5

@@ -1,3 +1,3 @@
--- Forgets what a log has parked: tenant, log id.
+-- Removes the parked scopes of a log: tenant, log id.
 DELETE FROM parked
 WHERE tenant = $1 AND log_id = $2::uuid

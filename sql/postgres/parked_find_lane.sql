@@ -1,4 +1,4 @@
--- Finds what a follower has parked in a lane and is not over: lane, follower.
+-- Finds the parked scopes of a follower in a lane that have not ended: lane, follower.
 SELECT tenant, uuid_send(event_id) AS event_id, parked.log_id::text AS log_id, position, topic, key, cause,
     time_ms, state, ended, released_to, counted_to, events, requested, reason, ledger
 FROM tenants JOIN parked USING (tenant)

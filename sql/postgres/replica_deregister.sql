@@ -1,3 +1,3 @@
--- A replica that goes.
+-- Removes a replica that stops.
 DELETE FROM replicas
 WHERE replica = $1

@@ -1,5 +1,5 @@
--- A replica that is there for a while: its name, its run, milliseconds. Tells which run was there by that
--- name, if any. Forgets those that left without a word.
+-- Registers that a replica runs, for a while: its name, its run, milliseconds. Returns the run that
+-- was registered under that name, if any. Removes replicas that died.
 WITH forgotten AS (
     DELETE FROM replicas
     WHERE (expires_ms < now_ms() - 60000 OR expires_ms > now_ms() + ttl_ms + 60000) AND replica <> $1

@@ -1,4 +1,4 @@
--- Who is there now.
+-- Lists the replicas that run now.
 SELECT replica
 FROM replicas
 WHERE lasts(expires_ms, ttl_ms)

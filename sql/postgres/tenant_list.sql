@@ -1,4 +1,4 @@
--- All enabled tenants.
+-- Lists all enabled tenants.
 SELECT tenant, log_id::text AS log_id, tenants.lane, position
 FROM tenants JOIN heads USING (tenant)
 ORDER BY tenant

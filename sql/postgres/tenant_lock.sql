@@ -1,3 +1,3 @@
--- Introductions take turns: two must not find the same lane the emptiest. Only PostgreSQL: several replicas
--- may enable tenants at once.
+-- Locks the table of tenants, so that two tenants that are enabled at once don't both get the lane
+-- that has the fewest. Only PostgreSQL: several replicas may enable tenants at once.
 LOCK TABLE tenants IN SHARE ROW EXCLUSIVE MODE

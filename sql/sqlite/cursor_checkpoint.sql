@@ -1,4 +1,4 @@
--- A cursor whose truth is kept elsewhere, unless a later holder of the lane wrote there.
+-- Writes the checkpoint of a cursor that a sink owns, unless a later holder of the lane wrote it.
 INSERT INTO cursors (tenant, follower, log_id, position, event_id, term)
 VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (tenant, follower) DO UPDATE SET

@@ -1,4 +1,4 @@
--- One follower's cursor in a tenant's log.
+-- Finds one follower's checkpoint in a tenant's log.
 SELECT log_id, position, event_id
 FROM cursors
 WHERE tenant = ? AND follower = ?

@@ -1,4 +1,4 @@
--- One follower's cursors in all logs of a lane.
+-- Finds one follower's checkpoints in all logs of a lane.
 SELECT tenant, cursors.log_id, position, event_id
 FROM tenants JOIN cursors USING (tenant)
 WHERE lane = ? AND follower = ?

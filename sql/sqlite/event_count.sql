@@ -1,5 +1,6 @@
--- How many events all logs have, how many of them the relay has passed, and how many of those stayed
--- behind; how many keys and topics are parked; when the oldest event was appended that waits for the relay.
+-- Counts the events of all logs, those that the relay has passed, and those of them that are
+-- parked, superseded or discarded; counts the keys and topics that are parked; finds the time of
+-- the oldest event that the relay has not reached.
 SELECT
     (SELECT coalesce(sum(position), 0) FROM heads) AS head,
     (

@@ -1,4 +1,4 @@
--- The event of an id, unless it was removed since.
+-- Finds the event with an id, unless it was removed since.
 SELECT log_id, position, events.event_id, topic, key, type, events.time_ms, last_delete_all, headers, payload
 FROM idempotency
 JOIN events USING (tenant, position)

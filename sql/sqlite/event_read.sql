@@ -1,4 +1,4 @@
--- A tenant's events behind a position.
+-- Reads a tenant's events after a position.
 SELECT position, event_id, topic, key, type, time_ms, last_delete_all, headers, payload
 FROM events
 WHERE tenant = ? AND position > ?

@@ -1,5 +1,5 @@
--- The new end of a tenant's log: position, time, tenant. The version rises above all of its lane. Only
--- SQLite: each row of an append is written by itself, which costs no round trip.
+-- Raises the head of a tenant's log: position, time, tenant. Its version rises above all others of
+-- its lane. Only SQLite: each row of an append is written by itself, which costs no round trip.
 UPDATE heads
 SET position = ?,
     time_ms = ?,

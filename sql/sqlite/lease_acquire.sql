@@ -1,5 +1,6 @@
--- Takes a lane that is free, run out, or held by the same replica: holder, end, milliseconds, lane, now.
--- The term is higher than that of any checkpoint, also after the leases alone went back.
+-- Acquires a lane that is free, expired, or held by the same replica: holder, end, milliseconds,
+-- lane, now. The term is higher than that of any checkpoint, even if the leases alone went back in
+-- time.
 UPDATE leases
 SET holder = ?1,
     term = 1 + max(term, (

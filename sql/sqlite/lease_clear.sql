@@ -1,3 +1,4 @@
--- Ends all leases when a `serve` starts. Only SQLite: one `serve` has the file, so an older lease is nobody's.
+-- Ends all leases when a `serve` starts. Only SQLite: only one `serve` has the file, so the holder
+-- of an older lease no longer runs.
 UPDATE leases
 SET holder = NULL

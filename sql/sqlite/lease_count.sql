@@ -1,2 +1,2 @@
--- The number of lanes; 0 before they were made.
+-- Counts the lanes; 0 before they were made.
 SELECT count(*) AS lanes FROM leases

@@ -1,4 +1,5 @@
--- What stands in the way of who would resize the lanes: replicas that attend, lanes that it does not hold.
+-- Counts what prevents a process from resizing the lanes: replicas that run, and lanes that it does
+-- not hold.
 SELECT
     (SELECT count(*) FROM replicas WHERE expires_ms > ?1 AND expires_ms <= ?1 + ttl_ms + 1000)
     + (

@@ -1,4 +1,4 @@
--- Whether a lane was not taken since.
+-- Finds a lane's lease if the lane was not taken since.
 SELECT 1
 FROM leases
 WHERE lane = ? AND term = ? AND holder IS NOT NULL

@@ -1,3 +1,4 @@
--- Every lane is free, with a term above all that were given: what goes and comes again is not mistaken.
+-- Frees every lane, with a term above all earlier ones, so that a lane that is removed and added
+-- again is not mistaken.
 UPDATE leases
 SET holder = NULL, term = (SELECT max(term) + 1 FROM leases)

@@ -1,4 +1,5 @@
--- Holds a lane longer, unless it was taken or given back since: end, milliseconds, lane, term.
+-- Renews a lane's lease, unless the lane was taken or given back since: end, milliseconds, lane,
+-- term.
 UPDATE leases
 SET expires_ms = ?, ttl_ms = ?
 WHERE lane = ? AND term = ? AND holder IS NOT NULL

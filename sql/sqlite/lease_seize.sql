@@ -1,5 +1,5 @@
--- Takes a lane from whoever holds it: holder, end, milliseconds, lane.
--- The term is higher than that of any checkpoint, also after the leases alone went back.
+-- Takes a lane from its holder: new holder, end, milliseconds, lane. The term is higher than that
+-- of any checkpoint, even if the leases alone went back in time.
 UPDATE leases
 SET holder = ?,
     term = 1 + max(term, (

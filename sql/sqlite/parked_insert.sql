@@ -1,5 +1,5 @@
--- Parks a new scope. Takes the tenant, the follower, the event, the log and the transition's number; then
--- the position, the topic, the key and the cause and the time.
+-- Parks a new scope. Takes the tenant, the follower, the event, the log and the transition's
+-- number; then the position, the topic, the key, the cause and the time.
 INSERT INTO parked
     (tenant, follower, event_id, log_id, position, topic, key, cause, time_ms, state, released_to, counted_to,
     events, ledger)

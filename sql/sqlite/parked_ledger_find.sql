@@ -1,4 +1,5 @@
--- Finds the number of a log's last transition, 0 if it has parked nothing: tenant, follower, log id.
+-- Finds the number of a log's last transition; 0 if nothing was ever parked: tenant, follower, log
+-- id.
 SELECT coalesce(max(ledger), 0) AS ledger
 FROM parked
 WHERE tenant = ? AND follower = ? AND log_id = ?

@@ -1,2 +1,3 @@
--- Forgets all replicas when a `serve` starts. Only SQLite: one `serve` has the file, so none of them runs.
+-- Forgets all replicas when a `serve` starts. Only SQLite: only one `serve` has the file, so none
+-- of the replicas runs.
 DELETE FROM replicas

@@ -1,4 +1,4 @@
--- Replicas that left without a word a minute ago, or whose end is too far off: now. Only SQLite: PostgreSQL
--- does this in its `replica_heartbeat`, in one statement.
+-- Removes replicas that died a minute ago, or whose end lies too far in the future: now. Only
+-- SQLite: PostgreSQL does this in its `replica_heartbeat`, in one statement.
 DELETE FROM replicas
 WHERE expires_ms < ?1 - 60000 OR expires_ms > ?1 + ttl_ms + 60000

@@ -1,4 +1,4 @@
--- A replica that is there until then: its name, its run, the end, milliseconds.
+-- Registers that a replica runs until a time: its name, its run, the end, milliseconds.
 INSERT INTO replicas (replica, instance, expires_ms, ttl_ms)
 VALUES (?, ?, ?, ?)
 ON CONFLICT (replica)

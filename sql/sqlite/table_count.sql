@@ -1,3 +1,3 @@
--- How much of a schema a file has: none if it is new. Only SQLite: a file may be another program's
+-- Counts the tables of a file; 0 if it is new. Only SQLite: a file may be another program's
 -- database.
 SELECT count(*) AS tables FROM sqlite_schema

@@ -1,2 +1,2 @@
--- How many tenants are enabled.
+-- Counts the enabled tenants.
 SELECT count(*) AS tenants FROM tenants

@@ -1,3 +1,3 @@
--- How many tenants have no lane, when there are so many.
+-- Counts the tenants that would have no lane with a number of lanes.
 SELECT count(*) AS beyond FROM tenants
 WHERE lane >= ?

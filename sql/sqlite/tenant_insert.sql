@@ -1,4 +1,5 @@
--- A tenant that was never seen, in the lane that has the fewest, the lowest of several.
+-- Inserts a tenant that was never seen, in the lane that has the fewest tenants, the lowest of
+-- several.
 INSERT INTO tenants (tenant, log_id, lane)
 SELECT ?, ?, leases.lane
 FROM leases LEFT JOIN tenants AS others USING (lane)

@@ -1,3 +1,3 @@
--- How many frames the WAL has; nothing is copied. Only SQLite: a WAL is a file that may be put beside
--- another database.
+-- Returns the number of frames of the WAL, and copies nothing. Only SQLite: a WAL is a file that
+-- may be put beside another database.
 PRAGMA wal_checkpoint(NOOP)

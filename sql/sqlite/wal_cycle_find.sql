@@ -1,3 +1,3 @@
--- The numbers of the file, or with its WAL, depending on how it is opened. Only SQLite: a WAL is a file
--- that may be put beside another database.
+-- Reads the numbers of the file, or of the file with its WAL, depending on how it is opened. Only
+-- SQLite: a WAL is a file that may be put beside another database.
 SELECT number, base FROM wal_cycles

@@ -1,14 +1,14 @@
--- The store: one log per tenant, the cursors of those who follow it, what is parked, and the leases of
--- the lanes. Words are those of the code. Positions, lanes, terms and times (epoch milliseconds) are
--- 64-bit integers; ids are UUIDs; names compare by their bytes.
+-- The store: one log per tenant, its followers' cursors, the parked scopes, and the leases of the
+-- lanes. The words are those of the code. Positions, lanes, terms and times (epoch milliseconds)
+-- are 64-bit integers; ids are UUIDs; names compare by their bytes.
 
--- The store's clock. Of the moment, not of the transaction's begin.
+-- Returns the store's time: the present moment, not the beginning of the transaction.
 CREATE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
     'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
--- Whether a lease or a replica has not run out. One that was given at a time that is yet to come was
--- given by a clock that was fast; a second is forgiven, which a statement may have waited since it asked
--- for the time.
+-- Returns whether a lease or a heartbeat has not expired. One that was given at a time in the
+-- future was given by a fast clock, and counts as expired; a second is tolerated, which a statement
+-- may have waited after it asked for the time.
 CREATE FUNCTION lasts(expires_ms bigint, ttl_ms bigint) RETURNS boolean LANGUAGE sql VOLATILE AS
     'SELECT expires_ms > now_ms() AND expires_ms <= now_ms() + ttl_ms + 1000';
 
@@ -21,9 +21,10 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The end of each log: narrow, since every append writes it, with room beside each row for its
--- next versions. Only `lane` and `version_span` are indexed, and `version_span` rises once in 1,024
--- of the server's transactions: all other updates stay on their page (HOT). See store/postgres/read.rs.
+-- The head of each log. The rows are narrow, since every append writes one, with room beside each
+-- row for its next versions. Only `lane` and `version_span` are indexed, and `version_span` rises
+-- once in 1,024 of the server's transactions: all other updates stay on their page (HOT). See
+-- store/postgres/read.rs.
 CREATE TABLE heads (
     tenant       text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
     lane         bigint NOT NULL,
@@ -36,8 +37,8 @@ CREATE TABLE heads (
 CREATE INDEX heads_version_span ON heads (lane, version_span);
 
 -- The logs. One table: no partition could be dropped whole, since retention is per topic and a row
--- at a cursor stays. What is appended goes to the right ends of each tenant's stretch of the indexes
--- (of keys alone: anywhere). Vacuum comes every few per cent, not every fifth, of 10^8 rows.
+-- at a cursor stays. New rows go to the right end of each tenant's stretch of the indexes (in the
+-- index of keys: anywhere). Vacuum runs after every few per cent, not after a fifth, of 10^8 rows.
 CREATE TABLE events (
     tenant          text COLLATE "C" NOT NULL,
     position        bigint NOT NULL,
@@ -70,7 +71,8 @@ EXCEPTION WHEN feature_not_supported OR syntax_error THEN
 END
 $$;
 
--- The event ids that were given, and for which content: also the only way to an event by its id.
+-- The event ids in use, each with the fingerprint of its content; also the only way to find an
+-- event by its id.
 CREATE TABLE idempotency (
     tenant      text COLLATE "C" NOT NULL,
     event_id    uuid   NOT NULL,
@@ -92,8 +94,8 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 );
 
--- How far followers have come, and the term of the lease under which that was written: a later holder's
--- is higher.
+-- The checkpoints of followers, each with the term of the lease under which it was written: a later
+-- holder's term is higher.
 CREATE TABLE cursors (
     tenant   text COLLATE "C" NOT NULL,
     follower text COLLATE "C" NOT NULL,
@@ -104,8 +106,9 @@ CREATE TABLE cursors (
     PRIMARY KEY (tenant, follower)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
--- The events that a follower's sink refuses: those of a key of a topic, or without a key of the whole
--- topic. Named by the first of them. `ledger` is the number of the transition that was written last.
+-- The parked scopes: a key of a topic, or without a key the whole topic, that a follower's sink
+-- refuses. A scope is named by its first event. `ledger` is the number of the scope's last
+-- transition.
 CREATE TABLE parked (
     tenant      text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
     follower    text COLLATE "C" NOT NULL,
@@ -127,7 +130,7 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 );
 
--- One row per lane, all made at once when the store is new: their number is the number of lanes.
+-- One row per lane, all made at once when the store is new; their count is the number of lanes.
 CREATE TABLE leases (
     lane       bigint NOT NULL PRIMARY KEY,
     holder     text,
@@ -136,7 +139,7 @@ CREATE TABLE leases (
     ttl_ms     bigint NOT NULL DEFAULT 5000
 ) WITH (fillfactor = 50);
 
--- The replicas that share the lanes. `instance` is the run of a replica.
+-- The replicas that share the lanes. `instance` is the id of a replica's run.
 CREATE TABLE replicas (
     replica    text COLLATE "C" NOT NULL PRIMARY KEY,
     instance   text COLLATE "C" NOT NULL,
@@ -144,7 +147,7 @@ CREATE TABLE replicas (
     ttl_ms     bigint NOT NULL
 ) WITH (fillfactor = 50);
 
--- One row that is written to learn whether the store takes writes.
+-- One row that is written to check that the store takes writes.
 CREATE TABLE checks (
     one     bigint NOT NULL PRIMARY KEY CHECK (one = 1),
     time_ms bigint NOT NULL

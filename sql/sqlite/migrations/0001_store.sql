@@ -1,6 +1,6 @@
--- The store: one log per tenant, the cursors of those who follow it, what is parked, and the leases of
--- the lanes. Words are those of the code. Positions, terms and times (epoch milliseconds) are 64-bit
--- integers; event ids are 16 bytes; log ids are hyphenated text.
+-- The store: one log per tenant, its followers' cursors, the parked scopes, and the leases of the
+-- lanes. The words are those of the code. Positions, terms and times (epoch milliseconds) are
+-- 64-bit integers; event ids are 16 bytes; log ids are hyphenated text.
 
 -- The enabled tenants.
 CREATE TABLE tenants (
@@ -11,8 +11,9 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
--- The end of each log: narrow, since every append writes it. A version rises above all of its lane
--- with every append. A row is never removed: the versions of a lane must never fall back.
+-- The head of each log. The rows are narrow, since every append writes one. A version rises above
+-- all of its lane with every append. A row is never removed, so that the versions of a lane never
+-- fall.
 CREATE TABLE heads (
     tenant   TEXT NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
     lane     INTEGER NOT NULL,
@@ -43,7 +44,8 @@ CREATE INDEX events_key ON events (tenant, key, position);
 
 CREATE INDEX events_time ON events (tenant, time_ms, position);
 
--- The event ids that were given, and for which content: also the only way to an event by its id.
+-- The event ids in use, each with the fingerprint of its content; also the only way to find an
+-- event by its id.
 CREATE TABLE idempotency (
     tenant      TEXT NOT NULL,
     event_id    BLOB NOT NULL,
@@ -61,8 +63,8 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 ) STRICT, WITHOUT ROWID;
 
--- How far followers have come, and the term of the lease under which that was written: a later holder's
--- is higher.
+-- The checkpoints of followers, each with the term of the lease under which it was written: a later
+-- holder's term is higher.
 CREATE TABLE cursors (
     tenant   TEXT NOT NULL,
     follower TEXT NOT NULL,
@@ -73,8 +75,9 @@ CREATE TABLE cursors (
     PRIMARY KEY (tenant, follower)
 ) STRICT, WITHOUT ROWID;
 
--- The events that a follower's sink refuses: those of a key of a topic, or without a key of the whole
--- topic. Named by the first of them. `ledger` is the number of the transition that was written last.
+-- The parked scopes: a key of a topic, or without a key the whole topic, that a follower's sink
+-- refuses. A scope is named by its first event. `ledger` is the number of the scope's last
+-- transition.
 CREATE TABLE parked (
     tenant      TEXT NOT NULL REFERENCES tenants (tenant),
     follower    TEXT NOT NULL,
@@ -96,9 +99,9 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 ) STRICT, WITHOUT ROWID;
 
--- One row per lane, all made at once when the store is new: their number is the number of lanes. A
--- lease that was given at a time that is yet to come has run out, so `ttl_ms` tells for how long it was
--- given.
+-- One row per lane, all made at once when the store is new; their count is the number of lanes.
+-- `ttl_ms` is the time for which a lease was given, since a lease that was given at a time in the
+-- future counts as expired.
 CREATE TABLE leases (
     lane       INTEGER NOT NULL PRIMARY KEY,
     holder     TEXT,
@@ -107,7 +110,7 @@ CREATE TABLE leases (
     ttl_ms     INTEGER NOT NULL DEFAULT 5000
 ) STRICT, WITHOUT ROWID;
 
--- The replicas that share the lanes. `instance` is the run of a replica.
+-- The replicas that share the lanes. `instance` is the id of a replica's run.
 CREATE TABLE replicas (
     replica    TEXT NOT NULL PRIMARY KEY,
     instance   TEXT NOT NULL,
@@ -115,15 +118,17 @@ CREATE TABLE replicas (
     ttl_ms     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row that is written to learn whether the store takes writes, as large as the last one that failed.
+-- One row that is written to check that the store takes writes, as large as the last one that
+-- failed.
 CREATE TABLE checks (
     one     INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     time_ms INTEGER NOT NULL,
     room    BLOB
 ) STRICT, WITHOUT ROWID;
 
--- Which WAL belongs to the file. The number rises before a WAL is copied into the file whole, and in
--- the first write to the next one, which tells the number that the file had then: its base.
+-- The numbers by which a WAL is known to belong to the file. The file's number rises before a WAL
+-- is copied into it whole, and with the first write to the next WAL, which also writes the number
+-- that the file had then: its base.
 CREATE TABLE wal_cycles (
     one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     number INTEGER NOT NULL,
