@@ -59,13 +59,7 @@ pub async fn build(
     for tenant in config.settings.tenants() {
         store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
     }
-    let sinks = sink::open(&config.broker)?;
-    if sinks.broker().is_some() && config.settings.naming().env().is_none() {
-        tracing::warn!(
-            "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \
-             `folio`"
-        );
-    }
+    let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
     let wake: Wake = Arc::new({
         let wakeups = wakeups.clone();
@@ -94,7 +88,7 @@ pub async fn build(
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
     let banner = Banner {
         store: format!("{} at {}", store.name(), config.store.place()),
-        broker: banner::broker(config, &sinks),
+        broker: banner::broker(&sinks),
         env: config.settings.naming().env().map(str::to_owned),
         tenants: store.count().await?,
         lanes: config.lanes,
@@ -177,6 +171,18 @@ async fn close(store: &dyn Store, within: Duration) {
             tracing::warn!(?within, "failed to close the store in time; the next start does it")
         }
     }
+}
+
+/// Opens the ways out, and warns if topics will have names that FOLIO's consumers don't look for.
+fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
+    let sinks = sink::open(&config.sinks)?;
+    if sinks.broker().is_some() && config.settings.naming().env().is_none() {
+        tracing::warn!(
+            "ENV is not set: FOLIO's own consumers expect topic names to begin with it, such as \
+             `folio`"
+        );
+    }
+    Ok(sinks)
 }
 
 /// The number of lanes is the store's: a tenant that changed lanes would not be fenced.

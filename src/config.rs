@@ -47,8 +47,8 @@ pub struct Config {
     pub intake: intake::Config,
     /// Which store.
     pub store: crate::store::Config,
-    /// Which broker.
-    pub broker: sink::Config,
+    /// The ways out.
+    pub sinks: Vec<sink::Config>,
 }
 
 impl Config {
@@ -68,21 +68,22 @@ impl Config {
                 ..intake::Config::default()
             },
             store: store_config(store)?,
-            broker: broker_config(kafka, store, replica.lanes)?,
+            sinks: sinks(kafka, store, replica.lanes)?,
         };
-        unread::warn(options, given, &config);
+        unread::warn(options, given, &config.store);
         Ok(config)
     }
 }
 
-/// Which broker the options name, for so many lanes; the names at Kafka begin with `ENV`.
-pub fn broker_config(
+/// The ways out that the options name, for so many lanes; the names at Kafka begin with `ENV`.
+pub fn sinks(
     options: &KafkaOptions,
     store: &StoreOptions,
     lanes: u16,
-) -> anyhow::Result<sink::Config> {
+) -> anyhow::Result<Vec<sink::Config>> {
     let naming = Naming::new(store.env.as_deref(), None)?;
-    kafka::broker(options, naming, lanes, &environment::variables()?)
+    let all = [kafka::broker(options, naming, lanes, &environment::variables()?)?];
+    Ok(all.into_iter().flatten().collect())
 }
 
 /// The tenants' settings; the names of topics begin with `ENV`.

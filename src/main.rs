@@ -104,12 +104,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Topics(TopicsCommand::List(options)) => {
             let settings = config::settings(&options.tenants, &options.store)?;
             let store = open_attached(&options.store, clock).await?;
-            let kafka = config::broker_config(&options.kafka, &options.store, 1)?;
-            // The embedded broker would be another than that of a running `serve`.
-            let sinks = match kafka {
-                sink::Config::Kafka(_) => sink::open(&kafka)?,
-                sink::Config::Embedded | sink::Config::None => Sinks::default(),
-            };
+            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
             cli::topics::list(&*store, &settings, &sinks).await
         }
     }
@@ -122,7 +117,8 @@ async fn open_attached(
     Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
 }
 
-/// With as many lanes as the store has, but at least so many.
+/// Opens the sinks for as many lanes as the store has, but at least so many. An embedded broker is
+/// left out: it would be another than that of a running `serve`.
 async fn open_sinks(
     options: &KafkaOptions,
     names: &StoreOptions,
@@ -130,5 +126,7 @@ async fn open_sinks(
     lanes_min: u16,
 ) -> anyhow::Result<Sinks> {
     let lanes = u16::try_from(store.members().await?.lanes.len())?;
-    Ok(sink::open(&config::broker_config(options, names, lanes.max(lanes_min))?)?)
+    let mut sinks = config::sinks(options, names, lanes.max(lanes_min))?;
+    sinks.retain(|sink| *sink != sink::Config::Embedded);
+    Ok(sink::open(&sinks)?)
 }

@@ -56,7 +56,8 @@
 //!
 //! # Writing the next sink
 //!
-//! A sink is a folder `sink/<name>/`, a variant or field of [`Config`], and a line in [`open`].
+//! A sink is a folder `sink/<name>/`, a variant of [`Config`], a line in [`open`], and one in
+//! `config`, which adds it to the list of sinks.
 //!
 //! 1. **Choose the atomic step** in which records and cursors are written together. Without
 //!    transactions: store the position with each record, have the sink refuse what it has (an
@@ -67,10 +68,12 @@
 //!    one that is lower than the one it has, and carries it with each page, so that a page of a
 //!    lower term is refused by the sink itself, not by a look before it.
 //! 3. **Name the follower** (`Follower::parse("hexkit")`). Cursors, checkpoints, parked rows,
-//!    health and lag go by that name; `relay` is the broker's.
+//!    health and lag go by that name; `relay` is the broker's. Give it [`Names`] that an operator
+//!    knows: nobody but the adapter speaks of Kafka.
 //! 4. **Classify errors** by the table above in one file, with a test of each code.
 //! 5. **Topics**: `ensure` may be repeated at any time and changes nothing that is there. A sink
-//!    that knows no topics answers it with `Ok`, and describes each one as the default.
+//!    that has no topics says so ([`Sink::has_topics`]), answers `ensure` with `Ok`, and describes
+//!    each one as the default.
 //! 6. **Never block** the async threads, and bound every call.
 //! 7. **Run the contract** in `tests/it` on it: it is the same for all sinks.
 
@@ -102,8 +105,19 @@ pub use topics::TopicDescription;
 /// A place that pages are published to, with cursors of its own.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// The follower that this sink's live pages are of, whose cursor tells how far the sink is.
+    /// The follower that this sink's live pages are of, whose cursor tells how far the sink is. No
+    /// two sinks have the same.
     fn follower(&self) -> &Follower;
+
+    /// The words for this sink in what operators read.
+    fn names(&self) -> Names;
+
+    /// Where the sink is, for a reader; without credentials.
+    fn place(&self) -> String;
+
+    /// Whether the sink has topics, with settings that may differ from the tenants' files. If not,
+    /// a topic is no more than a name that its records carry.
+    fn has_topics(&self) -> bool;
 
     /// Takes a lane over: shuts out whoever had it before, then reads the lane's cursors to their
     /// end. `term` is that of the lease which the caller holds, and only rises. What the sink needs
@@ -119,6 +133,15 @@ pub trait Sink: Send + Sync {
 
     /// Asks whether the sink answers.
     async fn check(&self) -> Result<(), Error>;
+}
+
+/// The words for a sink in what operators read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// The sink, such as `Kafka`.
+    pub sink: &'static str,
+    /// The place of its cursors, such as `the cursors topic`.
+    pub cursors: &'static str,
 }
 
 /// A lane that nobody else can publish on any more.
@@ -160,13 +183,11 @@ pub trait Preview: Send + Sync {
     async fn ended(&self);
 }
 
-/// The broker that `BROKER` names.
+/// A way out that the settings ask for. Without any, events are followed over HTTP alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Config {
     /// The embedded preview.
     Embedded,
-    /// None: events are followed over HTTP alone.
-    None,
     /// A real Kafka.
     Kafka(KafkaConfig),
 }
@@ -183,14 +204,25 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Kafka alone.
-    pub fn kafka(kafka: Arc<dyn Repair>) -> Self {
-        Self { sinks: vec![kafka.clone()], repair: Some(kafka), preview: None }
+    /// Adds Kafka, with its repair.
+    #[must_use]
+    pub fn with_kafka(mut self, kafka: Arc<dyn Repair>) -> Self {
+        self.repair = Some(kafka.clone());
+        self.with(kafka)
     }
 
-    /// The embedded preview alone, without a sink.
-    pub fn preview(preview: Arc<dyn Preview>) -> Self {
-        Self { preview: Some(preview), ..Self::default() }
+    /// Adds a sink.
+    #[must_use]
+    pub fn with(mut self, sink: Arc<dyn Sink>) -> Self {
+        self.sinks.push(sink);
+        self
+    }
+
+    /// Adds the embedded preview.
+    #[must_use]
+    pub fn with_preview(mut self, preview: Arc<dyn Preview>) -> Self {
+        self.preview = Some(preview);
+        self
     }
 
     /// Returns the sink whose cursor tells what is *published*: the broker's.
@@ -200,12 +232,13 @@ impl Sinks {
     }
 }
 
-/// Opens what the options ask for. A sink that is away is no error; settings that a sink's client
-/// refuses are.
-pub fn open(config: &Config) -> Result<Sinks, Error> {
-    Ok(match config {
-        Config::Embedded => Sinks::preview(Arc::new(embedded::Embedded::start()?)),
-        Config::None => Sinks::default(),
-        Config::Kafka(kafka) => Sinks::kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
+/// Opens all ways out that the settings ask for. A sink that is away is no error; settings that a
+/// sink's client refuses are.
+pub fn open(configs: &[Config]) -> Result<Sinks, Error> {
+    configs.iter().try_fold(Sinks::default(), |sinks, config| {
+        Ok(match config {
+            Config::Embedded => sinks.with_preview(Arc::new(embedded::Embedded::start()?)),
+            Config::Kafka(kafka) => sinks.with_kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
+        })
     })
 }

@@ -6,14 +6,13 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Config;
-use crate::sink::{self, Sinks};
+use crate::sink::Sinks;
 
 /// The parts that serve, for the line that introduces them.
 pub(super) struct Banner {
     /// Which store, and where.
     pub(super) store: String,
-    /// Which broker, and where.
+    /// Which broker and other sinks, and where.
     pub(super) broker: String,
     /// `ENV`.
     pub(super) env: Option<String>,
@@ -34,11 +33,11 @@ impl Banner {
     }
 }
 
-/// Names the broker, and that an embedded one forgets its records.
-pub(super) fn broker(config: &Config, sinks: &Sinks) -> String {
-    match (&config.broker, &sinks.preview) {
-        (sink::Config::Kafka(kafka), _) => format!("Kafka at {}", kafka.bootstrap),
-        (_, Some(preview)) => format!("embedded at {}, memory only", preview.address()),
-        _ => "none".to_owned(),
-    }
+/// Names the broker and all other sinks, and says that an embedded broker forgets its records.
+pub(super) fn broker(sinks: &Sinks) -> String {
+    let each = sinks.sinks.iter().map(|sink| format!("{} at {}", sink.names().sink, sink.place()));
+    let preview =
+        sinks.preview.iter().map(|it| format!("embedded at {}, memory only", it.address()));
+    let all: Vec<_> = each.chain(preview).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }

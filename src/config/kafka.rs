@@ -59,19 +59,17 @@ const ELSEWHERE: [(&str, &str); 4] = [
     ("security.protocol", "KAFKA_SECURITY_PROTOCOL"),
 ];
 
-/// The broker that the options name.
+/// The broker that the options name; `None`: there is none.
 pub(super) fn broker(
     options: &KafkaOptions,
     naming: Naming,
     lanes: u16,
     environment: &[(String, String)],
-) -> anyhow::Result<Config> {
-    let default =
-        if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
-    Ok(match options.broker.unwrap_or(default) {
-        BrokerChoice::Embedded => Config::Embedded,
-        BrokerChoice::None => Config::None,
-        BrokerChoice::Kafka => Config::Kafka(KafkaConfig {
+) -> anyhow::Result<Option<Config>> {
+    Ok(match choice(options) {
+        BrokerChoice::Embedded => Some(Config::Embedded),
+        BrokerChoice::None => None,
+        BrokerChoice::Kafka => Some(Config::Kafka(KafkaConfig {
             bootstrap: bootstrap(options)?,
             settings: settings(options, environment)?,
             naming,
@@ -79,8 +77,15 @@ pub(super) fn broker(
             replication_factor: options.replication_factor,
             max_request_bytes: options.max_request_size,
             topics_idle_after: TOPICS_IDLE_AFTER,
-        }),
+        })),
     })
+}
+
+/// Which broker the options name, or have by default.
+pub(super) fn choice(options: &KafkaOptions) -> BrokerChoice {
+    let default =
+        if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
+    options.broker.unwrap_or(default)
 }
 
 fn bootstrap(options: &KafkaOptions) -> anyhow::Result<String> {

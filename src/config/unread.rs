@@ -4,9 +4,8 @@
 //! Fed with the options of `serve`; what it says are warnings. Without them a setting that has no
 //! effect looks like one that has.
 
-use super::options::Given;
-use super::{Config, ServeOptions};
-use crate::sink;
+use super::options::{BrokerChoice, Given};
+use super::{ServeOptions, kafka};
 use crate::store;
 
 const SERVER: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE"];
@@ -18,14 +17,14 @@ const TLS: [&str; 3] =
     ["KAFKA_SSL_TRUSTSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_PASSWORD"];
 
 /// Warns of each.
-pub(super) fn warn(options: &ServeOptions, given: &Given, config: &Config) {
+pub(super) fn warn(options: &ServeOptions, given: &Given, store: &store::Config) {
     for variable in &given.links {
         tracing::warn!(
             "{variable} is not read: Kubernetes sets it for a service of that name. Set it to a \
              number, or `enableServiceLinks: false`"
         );
     }
-    for (names, why) in unread(options, given, config) {
+    for (names, why) in unread(options, given, store) {
         tracing::warn!("{} not read: {why}", said(&names));
     }
 }
@@ -38,9 +37,9 @@ pub(super) fn said(names: &[&str]) -> String {
 fn unread<'a>(
     options: &ServeOptions,
     given: &'a Given,
-    config: &Config,
+    store: &store::Config,
 ) -> Vec<(Vec<&'a str>, String)> {
-    let of_store = match (&config.store, &options.store.store_url) {
+    let of_store = match (store, &options.store.store_url) {
         (store::Config::Postgres(_), Some(_)) => {
             vec![(given.of(&SERVER), "STORE_URL is set".to_owned())]
         }
@@ -56,23 +55,23 @@ fn unread<'a>(
     let all_of_kafka = given.of(&[&KAFKA[..], &SASL, &TLS].concat());
     let all_of_kafka = [all_of_kafka, given.beginning_with("KAFKA_CONFIG_")].concat();
     let protocol = options.kafka.kafka_security_protocol.to_ascii_uppercase();
-    let of_kafka = match (&config.broker, options.kafka.broker) {
-        (sink::Config::Kafka(_), _) => {
+    let of_kafka = match (kafka::choice(&options.kafka), options.kafka.broker) {
+        (BrokerChoice::Kafka, _) => {
             let why = format!("KAFKA_SECURITY_PROTOCOL is {protocol}");
             let sasl = if protocol.starts_with("SASL_") { Vec::new() } else { given.of(&SASL) };
             let tls = if protocol.ends_with("SSL") { Vec::new() } else { given.of(&TLS) };
             vec![([sasl, tls].concat(), why)]
         }
-        (sink::Config::Embedded, None) => {
+        (BrokerChoice::Embedded, None) => {
             vec![(
                 all_of_kafka,
                 "KAFKA_HOST is unset, so the broker is the embedded one".to_owned(),
             )]
         }
-        (sink::Config::Embedded, Some(_)) => {
+        (BrokerChoice::Embedded, Some(_)) => {
             vec![(all_of_kafka, "BROKER is embedded".to_owned())]
         }
-        (sink::Config::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
+        (BrokerChoice::None, _) => vec![(all_of_kafka, "BROKER is none".to_owned())],
     };
     of_store.into_iter().chain(of_kafka).filter(|(names, _)| !names.is_empty()).collect()
 }

@@ -31,7 +31,7 @@ use self::publisher::LanePublisher;
 use self::topics::Topics;
 use self::transactional_ids::TransactionalIds;
 use super::{
-    Error, KnownCursors, PartitionsGrown, PublishedRecord, Repair, Sink, TakenOver,
+    Error, KnownCursors, Names, PartitionsGrown, PublishedRecord, Repair, Sink, TakenOver,
     TopicDescription,
 };
 use crate::domain::follower::Follower;
@@ -101,6 +101,18 @@ impl Kafka {
 impl Sink for Kafka {
     fn follower(&self) -> &Follower {
         &self.follower
+    }
+
+    fn names(&self) -> Names {
+        Names { sink: "Kafka", cursors: "the cursors topic" }
+    }
+
+    fn place(&self) -> String {
+        self.inner.config.bootstrap.clone()
+    }
+
+    fn has_topics(&self) -> bool {
+        true
     }
 
     /// The transactional id and the mark shut out whoever had the lane, whatever its term was.

@@ -33,8 +33,8 @@ use crate::follow::source::{Error, Limits, Next, PageSource};
 use crate::follow::{FollowDeps, Wakeups};
 use crate::health::Health;
 use crate::sink::{
-    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Publisher, Sink, TakenOver,
-    TopicDescription,
+    self, KnownCursor, KnownCursors, Names, Page, PageSlice, ParkingProof, Publisher, Sink,
+    TakenOver, TopicDescription,
 };
 use crate::store::{self, Access, Batch, Config};
 
@@ -75,6 +75,18 @@ impl Publisher for MemorySink {
 impl Sink for MemorySink {
     fn follower(&self) -> &Follower {
         &self.follower
+    }
+
+    fn names(&self) -> Names {
+        Names { sink: "memory", cursors: "its cursors" }
+    }
+
+    fn place(&self) -> String {
+        "here".to_owned()
+    }
+
+    fn has_topics(&self) -> bool {
+        true
     }
 
     async fn take_over(&self, _: Lane, _: u64) -> Result<TakenOver, sink::Error> {

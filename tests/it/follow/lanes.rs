@@ -282,7 +282,8 @@ async fn two_replicas_of_one_name_are_told_of_each_other() {
     let mut twin = harness.parts.clone();
     twin.instance = "second run".to_owned();
     twin.health = Arc::default();
-    let twins = Followers::start(&twin, &Sinks::kafka(Arc::new(harness.kafka.clone())));
+    let twins =
+        Followers::start(&twin, &Sinks::default().with_kafka(Arc::new(harness.kafka.clone())));
     for (health, other) in [(&harness.parts.health, "second run"), (&twin.health, "first run")] {
         until("it is told", async || health.cause_of(&Component::Replica).is_some()).await;
         let told = health.cause_of(&Component::Replica).unwrap();

@@ -20,8 +20,8 @@ fn hexkit() -> Follower {
 }
 
 fn follow(harness: &Harness, documents: &FakeDocuments) -> Followers {
-    let mut sinks = Sinks::kafka(Arc::new(harness.kafka.clone()));
-    sinks.sinks.push(Arc::new(documents.clone()));
+    let kafka = Arc::new(harness.kafka.clone());
+    let sinks = Sinks::default().with_kafka(kafka).with(Arc::new(documents.clone()));
     Followers::start(&harness.parts, &sinks)
 }
 

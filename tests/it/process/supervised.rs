@@ -20,8 +20,8 @@ use crate::support::faulty_store::{Call, FaultyStore, Mode};
 use crate::support::gateway::{Setup, settings};
 use crate::support::harness::{Harness, drafts, tenants};
 
-/// How a gateway with that broker ends, after a post, when calls of that kind to its store panic.
-async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
+/// How a gateway with these ways out ends, after a post, when calls of that kind to its store panic.
+async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(System);
     let store = store::Config::Sqlite { path: folder.path().join("store.db") };
@@ -35,7 +35,7 @@ async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
         http: Setup::new().http,
         intake: intake::Config::default(),
         store,
-        broker,
+        sinks,
     };
     let app = app::build(&config, faulty.clone(), clock, Arc::default()).await.unwrap();
     faulty.set(Mode::Panicking(panicking));
@@ -52,11 +52,11 @@ async fn end(broker: sink::Config, panicking: Call) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_panic_of_a_task_ends_the_gateway_with_its_name() {
     let cases = [
-        (sink::Config::None, Call::Append, "intake writer 0", "a panic of Append"),
-        (sink::Config::Embedded, Call::Other, "embedded preview", "a panic of Other"),
+        (vec![], Call::Append, "intake writer 0", "a panic of Append"),
+        (vec![sink::Config::Embedded], Call::Other, "embedded preview", "a panic of Other"),
     ];
-    for (broker, panicking, name, said) in cases {
-        let error = end(broker, panicking).await.unwrap_err().to_string();
+    for (sinks, panicking, name, said) in cases {
+        let error = end(sinks, panicking).await.unwrap_err().to_string();
         assert!(error.contains(&format!("`{name}`")) && error.contains(said), "{error}");
     }
 }
@@ -101,7 +101,8 @@ impl Preview for Gone {
 #[tokio::test]
 async fn an_embedded_broker_that_ends_is_missed() {
     let harness = Harness::new(1, &tenants(1)).await;
-    let mut followers = Followers::start(&harness.parts, &Sinks::preview(Arc::new(Gone)));
+    let mut followers =
+        Followers::start(&harness.parts, &Sinks::default().with_preview(Arc::new(Gone)));
     let ended = timeout(PATIENCE, followers.ended()).await.expect("it is missed");
     assert_eq!(ended.to_string(), "the task `embedded broker` ended by itself");
 }

@@ -11,7 +11,7 @@ use crate::support::services::kafka::envelopes::{Log, assert_same, topic};
 use crate::support::services::kafka::{Isolation, consume, partitions};
 
 fn preview() -> Arc<dyn Preview> {
-    open(&Config::Embedded).unwrap().preview.expect("it is the preview")
+    open(&[Config::Embedded]).unwrap().preview.expect("it is the preview")
 }
 
 fn spec(name: &str, partitions: u16) -> TopicSpec {

@@ -71,7 +71,7 @@ impl World {
             max_request_bytes,
             topics_idle_after: IDLE_AFTER,
         });
-        let sink = open(&config).unwrap().repair.expect("it is Kafka");
+        let sink = open(&[config]).unwrap().repair.expect("it is Kafka");
         Self { sink, address, env }
     }
 

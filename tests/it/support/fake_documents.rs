@@ -16,7 +16,7 @@ use event_gateway::domain::position::LogId;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursors, Page, Publisher, Sink, TakenOver, TopicDescription,
+    Error, KnownCursors, Names, Page, Publisher, Sink, TakenOver, TopicDescription,
 };
 
 use crate::support::sink_cursors::commit_cursors;
@@ -67,6 +67,18 @@ impl Sink for FakeDocuments {
         &self.follower
     }
 
+    fn names(&self) -> Names {
+        Names { sink: "the collection", cursors: "the collection's cursors" }
+    }
+
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn has_topics(&self) -> bool {
+        false
+    }
+
     async fn take_over(&self, lane: Lane, term: u64) -> Result<TakenOver, Error> {
         self.call(|state| {
             let highest = state.terms.entry(lane).or_default();
@@ -81,12 +93,12 @@ impl Sink for FakeDocuments {
     }
 
     async fn ensure(&self, _topics: &[TopicSpec]) -> Result<(), Error> {
-        self.call(|_| Ok(()))
+        Ok(())
     }
 
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         let each = topics.iter().map(|topic| (topic.clone(), TopicDescription::default()));
-        self.call(|_| Ok(each.collect()))
+        Ok(each.collect())
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -16,8 +16,8 @@ use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursors, Page, PartitionsGrown, PublishedRecord, Publisher, RecordCause, Repair,
-    Sink, TakenOver, TopicDescription, UnavailableTopic,
+    Error, KnownCursors, Names, Page, PartitionsGrown, PublishedRecord, Publisher, RecordCause,
+    Repair, Sink, TakenOver, TopicDescription, UnavailableTopic,
 };
 
 use crate::support::sink_cursors::commit_cursors;
@@ -46,6 +46,8 @@ pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) 
 /// The state of such a Kafka.
 #[derive(Default)]
 pub struct State {
+    /// Nobody reaches it.
+    pub away: bool,
     /// Calls so far: takeovers, ensures, pages, and those of the repair.
     pub calls: usize,
     /// Which call breaks, from 1, and how.
@@ -81,6 +83,12 @@ pub struct State {
     fences: HashMap<Lane, u64>,
 }
 
+impl State {
+    fn refuse_away(&self) -> Result<(), Error> {
+        if self.away { Err(Error::retry("Kafka is away")) } else { Ok(()) }
+    }
+}
+
 /// The handle.
 #[derive(Clone)]
 pub struct FakeKafka {
@@ -108,6 +116,7 @@ impl FakeKafka {
     fn call<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Error>) -> Result<T, Error> {
         self.state(|state| {
             state.calls += 1;
+            state.refuse_away()?;
             let broken = || Error::retry("broken by the test");
             match state.fault.filter(|(call, _)| *call == state.calls) {
                 Some((_, Fault::Before)) => Err(broken()),
@@ -122,6 +131,18 @@ impl FakeKafka {
 impl Sink for FakeKafka {
     fn follower(&self) -> &Follower {
         &self.follower
+    }
+
+    fn names(&self) -> Names {
+        Names { sink: "Kafka", cursors: "the cursors topic" }
+    }
+
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn has_topics(&self) -> bool {
+        true
     }
 
     async fn take_over(&self, lane: Lane, _term: u64) -> Result<TakenOver, Error> {
@@ -156,15 +177,16 @@ impl Sink for FakeKafka {
     }
 
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
-        Ok(self.state(|state| {
+        self.state(|state| {
+            state.refuse_away()?;
             let there = topics.iter().filter(|topic| !state.missing_topics.contains(*topic));
             let described = |topic: &Topic| state.described.get(topic).cloned().unwrap_or_default();
-            there.map(|topic| (topic.clone(), described(topic))).collect()
-        }))
+            Ok(there.map(|topic| (topic.clone(), described(topic))).collect())
+        })
     }
 
     async fn check(&self) -> Result<(), Error> {
-        Ok(())
+        self.state(|state| state.refuse_away())
     }
 }
 

@@ -199,7 +199,7 @@ impl Gateway {
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
         };
-        Followers::start(&parts, &Sinks::kafka(Arc::new(kafka.clone())))
+        Followers::start(&parts, &Sinks::default().with_kafka(Arc::new(kafka.clone())))
     }
 
     pub async fn start() -> Self {

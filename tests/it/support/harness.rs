@@ -70,7 +70,7 @@ impl Harness {
     }
 
     pub fn follow(&self) -> Followers {
-        Followers::start(&self.parts, &Sinks::kafka(Arc::new(self.kafka.clone())))
+        Followers::start(&self.parts, &Sinks::default().with_kafka(Arc::new(self.kafka.clone())))
     }
 
     /// Publishes all of these tenants' logs, and stops.
