@@ -1,6 +1,6 @@
 //! Out: those who follow the logs.
 //!
-//! Fed by the store's logs and by wake-ups that carry no data; feeds the broker. Every follower
+//! Fed by the store's logs and by wake-ups that carry no data; feeds the sinks. Every follower
 //! has a name, a filter and a cursor, and goes on from its cursor whatever happened before.
 
 mod held;
@@ -18,8 +18,8 @@ pub mod resize;
 pub mod restore;
 mod retention_check;
 mod rivals;
+mod sink_keeper;
 mod source;
-mod topics;
 mod unnamed;
 mod verify;
 mod wakeups;
@@ -43,7 +43,7 @@ use crate::tasks::{Ended, Tasks};
 use lane_manager::LaneManager;
 use preview::Preview;
 use retention_check::RetentionCheck;
-use topics::{Reachability, TopicsKeeper};
+use sink_keeper::{Reachability, SinkKeeper};
 pub use wakeups::Wakeups;
 use worker::{Task, Worker};
 
@@ -65,7 +65,8 @@ pub struct FollowDeps {
     pub health: Arc<Health>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Ticks after the store knows of a page that a lane of this replica has committed.
+    /// Ticks after the store knows of a page that the broker has committed on a lane of this
+    /// replica; the pages of other sinks publish nothing.
     pub pages: watch::Sender<()>,
     /// This host's time.
     pub clock: Arc<dyn Clock>,
@@ -82,8 +83,9 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts the tasks that these sinks need: for the broker's the topics' keeper, the retention
-    /// check and the lane manager, and for the embedded preview the task that feeds it.
+    /// Starts the tasks that these ways out need: the lane manager if there is a sink, for each
+    /// sink a keeper, for each sink with topics a retention check, and for the embedded preview the
+    /// task that feeds it.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -94,19 +96,29 @@ impl Followers {
                 stop.run_until_cancelled(broker.ended()).await;
             });
         }
-        if let Some(sink) = sinks.broker() {
-            let (reachability, kafka_is) = watch::channel(Reachability::Up);
-            let repair = sinks.repair.clone();
-            let topics = TopicsKeeper::new(deps.clone(), sink.clone(), repair, reachability);
-            worker.spawn(&mut tasks, topics);
-            let (checked, has_checked) = oneshot::channel();
-            let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
-            worker.spawn(&mut tasks, retention);
-            let lanes = LaneManager::new(deps.clone(), sinks.sinks.clone(), kafka_is);
+        let (mut reachable, mut checks) = (Vec::new(), Vec::new());
+        for sink in &sinks.sinks {
+            deps.metrics.follows(sink.follower());
+            let (reachability, is_reachable) = watch::channel(Reachability::Up);
+            reachable.push(is_reachable);
+            let repair = sinks.repair.clone().filter(|it| it.follower() == sink.follower());
+            let keeper = SinkKeeper::new(deps.clone(), sink.clone(), repair, reachability);
+            worker.spawn(&mut tasks, keeper);
+            if sink.has_topics() {
+                let (checked, has_checked) = oneshot::channel();
+                checks.push(has_checked);
+                let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
+                worker.spawn(&mut tasks, retention);
+            }
+        }
+        if !sinks.sinks.is_empty() {
+            let lanes = LaneManager::new(deps.clone(), sinks.sinks.clone(), reachable);
             let (name, stop) = (lanes.name(), stop.clone());
             tasks.spawn(name, async move {
-                // Events that Kafka will delete at once are reported before they are published.
-                stop.run_until_cancelled(has_checked).await;
+                // Events that a sink will delete at once are reported before they are published.
+                for has_checked in checks {
+                    stop.run_until_cancelled(has_checked).await;
+                }
                 worker.run(lanes).await;
             });
         }

@@ -15,54 +15,80 @@ use crate::domain::topic::Topic;
 /// A part of the gateway that can be degraded by itself. `Display` gives its name in `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
-    /// A lane's worker for one sink, named by the sink's follower.
-    Lane(Lane, Follower),
+    /// A part of the work for one sink, named by the sink's follower. The sinks of a lane share no
+    /// part.
+    Sink(Follower, SinkPart),
     /// The lease of a lane, in the store.
     Lease(Lane),
     /// The assignment of lanes to replicas.
     Lanes,
     /// The name of this replica, which another replica may use too.
     Replica,
-    /// The connection to Kafka.
-    Kafka,
-    /// The creation of the tenants' topics.
-    Topics,
-    /// The number of partitions of a topic.
-    Topic(Topic),
-    /// The age of a topic's pending events, compared with what Kafka keeps.
-    Retention(Topic),
-    /// Writes to a topic.
-    Writes(Topic),
-    /// A tenant's log, compared with what Kafka has of it.
-    Log(TenantId),
-    /// The times of a tenant's events, compared with the brokers' clock.
-    Clock(TenantId),
-    /// The names that a lane uses in Kafka, which another store's gateway may use too.
-    Env(Lane),
-    /// The cursors of a lane, some of which may be another store's.
-    Cursors(Lane),
     /// The embedded broker.
     EmbeddedBroker,
 }
 
+/// A part of the work for one sink that can be degraded by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SinkPart {
+    /// The connection to the sink.
+    Connection,
+    /// A lane's worker.
+    Lane(Lane),
+    /// The creation of the tenants' topics.
+    Topics,
+    /// The number of partitions of a topic.
+    Partitions(Topic),
+    /// The age of a topic's pending events, compared with what the sink keeps.
+    Retention(Topic),
+    /// Writes to a topic.
+    Writes(Topic),
+    /// A tenant's log, compared with what the sink has of it.
+    Log(TenantId),
+    /// The times of a tenant's events, compared with the sink's clock.
+    Clock(TenantId),
+    /// The names that a lane uses in the sink, which another store's gateway may use too.
+    Env(Lane),
+    /// The cursors of a lane, some of which may be another store's.
+    Cursors(Lane),
+}
+
+impl SinkPart {
+    /// This part of the work for the sink of that follower.
+    pub fn of(self, follower: &Follower) -> Component {
+        Component::Sink(follower.clone(), self)
+    }
+}
+
 impl Display for Component {
+    /// The parts of the broker have names of their own; those of any other sink begin with its
+    /// follower.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lane(lane, follower) if *follower == Follower::relay() => write!(f, "{lane}"),
-            Self::Lane(lane, follower) => write!(f, "{follower} of {lane}"),
+            Self::Sink(follower, part) if *follower == Follower::relay() => write!(f, "{part}"),
+            Self::Sink(follower, SinkPart::Connection) => write!(f, "{follower}"),
+            Self::Sink(follower, part) => write!(f, "{follower}: {part}"),
             Self::Lease(lane) => write!(f, "lease of {lane}"),
             Self::Lanes => f.write_str("lanes"),
             Self::Replica => f.write_str("replica"),
-            Self::Kafka => f.write_str("kafka"),
+            Self::EmbeddedBroker => f.write_str("embedded broker"),
+        }
+    }
+}
+
+impl Display for SinkPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("kafka"),
+            Self::Lane(lane) => write!(f, "{lane}"),
             Self::Topics => f.write_str("topics"),
-            Self::Topic(topic) => write!(f, "topic {topic}"),
+            Self::Partitions(topic) => write!(f, "topic {topic}"),
             Self::Retention(topic) => write!(f, "retention of {topic}"),
             Self::Writes(topic) => write!(f, "writes to {topic}"),
             Self::Log(tenant) => write!(f, "tenant {tenant}"),
             Self::Clock(tenant) => write!(f, "clock of tenant {tenant}"),
             Self::Env(lane) => write!(f, "ENV of {lane}"),
             Self::Cursors(lane) => write!(f, "cursors of {lane}"),
-            Self::EmbeddedBroker => f.write_str("embedded broker"),
         }
     }
 }
@@ -117,5 +143,47 @@ impl Health {
 
     fn causes(&self) -> MutexGuard<'_, BTreeMap<Component, String>> {
         self.0.lock().expect("no holder panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, SinkPart};
+    use crate::domain::follower::Follower;
+    use crate::domain::lane::Lane;
+    use crate::domain::tenant::TenantId;
+    use crate::domain::topic::Topic;
+
+    /// Returns one part of each kind.
+    fn parts() -> [SinkPart; 10] {
+        let (lane, tenant) = (Lane::new(0), TenantId::parse("diku").unwrap());
+        let topic = Topic::parse("folio.diku.inventory.item").unwrap();
+        [
+            SinkPart::Connection,
+            SinkPart::Lane(lane),
+            SinkPart::Topics,
+            SinkPart::Partitions(topic.clone()),
+            SinkPart::Retention(topic.clone()),
+            SinkPart::Writes(topic),
+            SinkPart::Log(tenant.clone()),
+            SinkPart::Clock(tenant),
+            SinkPart::Env(lane),
+            SinkPart::Cursors(lane),
+        ]
+    }
+
+    #[test]
+    fn each_part_of_each_sink_has_an_entry_of_its_own() {
+        let (health, relay) = (Health::default(), Follower::relay());
+        let other = Follower::parse("hexkit").unwrap();
+        for (number, part) in parts().into_iter().enumerate() {
+            health.degraded(part.clone().of(&relay), format!("relay {number}"));
+            health.degraded(part.of(&other), format!("hexkit {number}"));
+        }
+        assert_eq!(health.troubles().len(), 20, "{:?}", health.troubles());
+        parts().into_iter().for_each(|part| health.healthy(&part.of(&relay)));
+        let left = health.troubles();
+        assert_eq!(left.len(), 10, "{left:?}");
+        assert!(left.iter().all(|(name, why)| name.contains("hexkit") && why.contains("hexkit")));
     }
 }

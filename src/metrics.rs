@@ -5,6 +5,7 @@
 //! replica's own; the store's counts are the same on all replicas.
 
 mod http;
+mod sinks;
 
 use std::sync::atomic::AtomicU64;
 
@@ -18,6 +19,7 @@ use crate::store::EventCounts;
 
 use http::Http;
 pub use http::Request;
+use sinks::SinkMetrics;
 
 /// The media type of the metrics' text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,8 +30,6 @@ type Label = [(&'static str, &'static str); 1];
 pub struct Metrics {
     registry: Registry,
     lanes_held: Gauge,
-    takeovers: Counter,
-    page_failures: Family<Label, Counter>,
     task_failures: Family<Label, Counter>,
     troubles: Gauge,
     store_up: Gauge,
@@ -40,6 +40,7 @@ pub struct Metrics {
     log_lines_dropped: Counter,
     log_lines_held_back: Counter,
     http: Http,
+    sinks: SinkMetrics,
 }
 
 impl Default for Metrics {
@@ -48,8 +49,6 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Registry::default(),
             lanes_held: Gauge::default(),
-            takeovers: Counter::default(),
-            page_failures: Family::default(),
             task_failures: Family::default(),
             troubles: Gauge::default(),
             store_up: Gauge::default(),
@@ -60,19 +59,13 @@ impl Default for Metrics {
             log_lines_dropped: Counter::default(),
             log_lines_held_back: Counter::default(),
             http: Http::new(&mut registry),
+            sinks: SinkMetrics::new(&mut registry),
         };
         registry.register(
             "lanes_held",
             "Lanes that this replica works on",
             metrics.lanes_held.clone(),
         );
-        registry.register(
-            "takeovers",
-            "Lanes that this replica took over",
-            metrics.takeovers.clone(),
-        );
-        let help = "Pages that were not published, by what is done next";
-        registry.register("page_failures", help, metrics.page_failures.clone());
         let help = "Steps of background tasks that failed and are tried again, by kind of task";
         registry.register("task_failures", help, metrics.task_failures.clone());
         let help = "Degraded components, which /readyz names as troubles";
@@ -111,16 +104,6 @@ impl Metrics {
     /// Counts that this replica let a lane go.
     pub fn lane_left(&self) {
         self.lanes_held.dec();
-    }
-
-    /// Counts that a lane was fenced and verified, so that this replica publishes its pages.
-    pub fn taken_over(&self) {
-        self.takeovers.inc();
-    }
-
-    /// Counts that a page was not published; `cause` is a word for what is done next.
-    pub fn page_failed(&self, cause: &'static str) {
-        self.page_failures.get_or_create(&[("cause", cause)]).inc();
     }
 
     /// Counts that a step of a background task of this kind failed.

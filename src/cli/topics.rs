@@ -37,7 +37,9 @@ pub async fn list(store: &dyn Store, settings: &Settings, sinks: &Sinks) -> anyh
     }
     let there = there.unwrap_or_default();
     for spec in &specs {
-        if let Some(why) = there.get(&spec.topic).and_then(|described| described.differs(spec)) {
+        if let (Some(described), Some(kafka)) = (there.get(&spec.topic), sinks.broker())
+            && let Some(why) = described.differs(spec, kafka.names())
+        {
             tracing::warn!(topic = %spec.topic, "{why}");
         }
     }

@@ -1,5 +1,5 @@
-//! Topics that take nothing for a while, and tenants whose next event is too early for Kafka: both
-//! are held back, so that nobody else waits.
+//! Topics that take nothing for a while, and tenants whose next event is too early for the
+//! sink: both are held back, so that nobody else waits.
 //!
 //! Fed by the lane with pages that failed for a reason that passes; asked by the sources: the relay
 //! ends a tenant's slice before the first event that is held back. A tenant has one cursor, so it
@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use super::FollowDeps;
 use super::parking::bisect;
 use crate::domain::envelope::Envelope;
+use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::health::{Component, Health, Occurrence};
-use crate::sink::{self, Page, RecordCause, TopicDescription, UnavailableTopic};
+use crate::health::{Component, Health, Occurrence, SinkPart};
+use crate::sink::{self, Names, Page, RecordCause, TopicDescription, UnavailableTopic};
 
 /// How long the first pause is; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -47,15 +48,22 @@ impl Wait {
     }
 }
 
-/// The topics and tenants that a lane holds back.
-#[derive(Debug, Default)]
+/// The topics and tenants that a lane holds back from one sink.
+#[derive(Debug)]
 pub(super) struct Held {
+    /// The follower of the sink.
+    follower: Follower,
     /// Each with a tenant that has the topic.
     topics: BTreeMap<Topic, (TenantId, Wait)>,
     tenants: BTreeMap<TenantId, Wait>,
 }
 
 impl Held {
+    /// Holds nothing back from the sink of that follower.
+    pub(super) fn new(follower: Follower) -> Self {
+        Self { follower, topics: BTreeMap::new(), tenants: BTreeMap::new() }
+    }
+
     /// Whether nothing may be sent to the topic just now.
     pub(super) fn has_topic(&self, topic: &Topic) -> bool {
         self.topics.get(topic).is_some_and(|(_, wait)| wait.lasts())
@@ -73,22 +81,28 @@ impl Held {
         }
         for event in page.slices.iter().flat_map(|slice| &slice.events) {
             if self.topics.remove(&event.topic).is_some() {
-                well(health, &Component::Writes(event.topic.clone()));
+                well(health, &self.writes(&event.topic));
             }
             if self.tenants.remove(&event.tenant).is_some() {
-                well(health, &Component::Clock(event.tenant.clone()));
+                well(health, &self.clock(&event.tenant));
             }
         }
     }
 
     /// Forgets all, since the lane is somebody else's.
     pub(super) fn clear(&mut self, health: &Health) {
-        std::mem::take(&mut self.topics)
-            .keys()
-            .for_each(|topic| health.healthy(&Component::Writes(topic.clone())));
-        std::mem::take(&mut self.tenants)
-            .keys()
-            .for_each(|tenant| health.healthy(&Component::Clock(tenant.clone())));
+        let (topics, tenants) =
+            (std::mem::take(&mut self.topics), std::mem::take(&mut self.tenants));
+        topics.keys().for_each(|topic| health.healthy(&self.writes(topic)));
+        tenants.keys().for_each(|tenant| health.healthy(&self.clock(tenant)));
+    }
+
+    fn writes(&self, topic: &Topic) -> Component {
+        SinkPart::Writes(topic.clone()).of(&self.follower)
+    }
+
+    fn clock(&self, tenant: &TenantId) -> Component {
+        SinkPart::Clock(tenant.clone()).of(&self.follower)
     }
 }
 
@@ -135,7 +149,7 @@ pub(super) async fn hold(
             let Some(event) = bisect::single(page) else { return false };
             let described = sink.describe(std::slice::from_ref(&event.topic)).await;
             let described = described.ok().and_then(|mut found| found.remove(&event.topic));
-            hold_early(deps, held, event, &described.unwrap_or_default())
+            hold_early(deps, held, event, &described.unwrap_or_default(), sink.names())
         }
         _ => false,
     }
@@ -151,7 +165,7 @@ fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: 
         "it takes nothing just now: {why}; since {since} the tenants whose next event is for it \
          wait, in order, and all others go on; it is tried again by itself"
     );
-    tell(deps, &Component::Writes(topic.clone()), &why);
+    tell(deps, &held.writes(topic), &why);
 }
 
 /// Holds back the tenant of a record that is too early. Returns `false` if it is too old for its
@@ -161,6 +175,7 @@ fn hold_early(
     held: &mut Held,
     event: &Envelope,
     topic: &TopicDescription,
+    names: Names,
 ) -> bool {
     let now = deps.clock.now();
     let too_old = |max: i64| event.time.as_ms() < now.as_ms().saturating_sub(max);
@@ -180,11 +195,11 @@ fn hold_early(
     let why = format!(
         "its event at position {} has the time {}, which is too far ahead for {} (its \
          message.timestamp.after.max.ms): the store's clock was fast when it was appended, or the \
-         brokers' is slow; since {since} the tenant waits, in order, and all others go on; Kafka \
+         brokers' is slow; since {since} the tenant waits, in order, and all others go on; {} \
          takes it {about}, and it goes on by itself",
-        event.position, event.time, event.topic
+        event.position, event.time, event.topic, names.sink
     );
-    tell(deps, &Component::Clock(event.tenant.clone()), &why);
+    tell(deps, &held.clock(&event.tenant), &why);
     true
 }
 

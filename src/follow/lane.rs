@@ -62,7 +62,8 @@ struct Session {
 
 impl LaneWork {
     fn new(lane: SinkLane) -> Self {
-        let (bisection, held, rivals) = (Bisection::default(), Held::default(), Rivals::default());
+        let held = Held::new(lane.follower.clone());
+        let (bisection, rivals) = (Bisection::default(), Rivals::default());
         Self { lane, session: None, bisection, held, rivals }
     }
 
@@ -71,7 +72,7 @@ impl LaneWork {
         let Some(mut session) = self.session.take() else { return self.begin(lease).await };
         let lane = &self.lane;
         held::ask_again(&lane.deps, &*lane.sink, &mut self.held).await;
-        self.rivals.look(&lane.deps, lane.lane);
+        self.rivals.look(&lane.deps, &lane.follower, lane.lane);
         let Session { state, sources, committed, .. } = &mut session;
         state.parking.take_requests(&*lane.deps.store, &state.logs).await?;
         lane.persist_parked(lease, state).await?;

@@ -2,9 +2,9 @@
 //! lanes that another replica is to have.
 //!
 //! Fed by the store's list of replicas and leases; feeds `lane_holder`. A replica has a heartbeat
-//! as long as it reaches Kafka; replicas share the lanes by the `lane_assignment` that each of them
-//! works out alone. Whatever they do meanwhile is safe: a lane has one lease, and one producer that
-//! isn't fenced.
+//! as long as it reaches any of its sinks; replicas share the lanes by the `lane_assignment` that
+//! each of them works out alone. Whatever they do meanwhile is safe: a lane has one lease, and in
+//! each sink one publisher that isn't fenced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::FollowDeps;
 use super::lane_assignment::{Assignment, assign};
 use super::lane_holder::LaneHolder;
 use super::lease::LEASE;
-use super::topics::Reachability;
+use super::sink_keeper::Reachability;
 use super::wakeups::Wakeup;
 use super::worker::{Backoff, Failure, Progress, Schedule, Task, Worker};
 use crate::domain::lane::Lane;
@@ -54,25 +54,26 @@ struct Running {
 pub(super) struct LaneManager {
     deps: FollowDeps,
     sinks: Vec<Arc<dyn Sink>>,
-    kafka: watch::Receiver<Reachability>,
+    /// Whether each sink answers.
+    reachable: Vec<watch::Receiver<Reachability>>,
     running: BTreeMap<Lane, Running>,
     last_heartbeat: Option<Instant>,
 }
 
 impl LaneManager {
-    /// Works on lanes while `kafka` is up.
+    /// Works on lanes while any of the sinks is `reachable`.
     pub(super) fn new(
         deps: FollowDeps,
         sinks: Vec<Arc<dyn Sink>>,
-        kafka: watch::Receiver<Reachability>,
+        reachable: Vec<watch::Receiver<Reachability>>,
     ) -> Self {
-        Self { deps, sinks, kafka, running: BTreeMap::new(), last_heartbeat: None }
+        Self { deps, sinks, reachable, running: BTreeMap::new(), last_heartbeat: None }
     }
 
     /// Sends a heartbeat, looks which replicas run, and acquires and releases lanes as assigned.
     async fn look(&mut self) -> Result<(), Error> {
-        if *self.kafka.borrow() == Reachability::Down {
-            // Others may reach Kafka; what this replica holds it gives up by itself when it fails.
+        if self.reachable.iter().all(|sink| *sink.borrow() == Reachability::Down) {
+            // Others may reach them; what this replica holds it gives up by itself when it fails.
             self.deregister().await;
             return Ok(());
         }

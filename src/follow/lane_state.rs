@@ -14,8 +14,8 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::health::{Component, Occurrence};
-use crate::sink::{KnownCursors, Page, PageSlice};
+use crate::health::{Occurrence, SinkPart};
+use crate::sink::{KnownCursors, Names, Page, PageSlice};
 use crate::store::{ChangeToken, Head};
 
 /// One tenant's log.
@@ -39,6 +39,8 @@ pub(super) struct Logs {
     pub(super) lane: Lane,
     /// The sink's own follower.
     pub(super) follower: Follower,
+    /// The words for the sink.
+    pub(super) names: Names,
     /// The sink's cursors, as the takeover read them.
     pub(super) known: KnownCursors,
     /// The heads were read up to here.
@@ -54,12 +56,12 @@ impl Logs {
     /// A lane without logs.
     pub(super) fn new(
         lane: Lane,
-        follower: Follower,
+        (follower, names): (Follower, Names),
         known: KnownCursors,
         token: ChangeToken,
     ) -> Self {
         let (by_tenant, stopped, begun) = (BTreeMap::new(), HashSet::new(), HashSet::new());
-        Self { lane, follower, known, token, by_tenant, stopped, begun }
+        Self { lane, follower, names, known, token, by_tenant, stopped, begun }
     }
 
     /// A tenant's log.
@@ -132,8 +134,10 @@ impl LaneState {
 
     /// Publishes nothing of this tenant any more, and reports it.
     pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
-        if deps.health.degraded(Component::Log(tenant.clone()), why) == Occurrence::First {
-            tracing::error!(%tenant, "publishing is stopped: {why}");
+        let follower = &self.logs.follower;
+        let log = SinkPart::Log(tenant.clone()).of(follower);
+        if deps.health.degraded(log, why) == Occurrence::First {
+            tracing::error!(%tenant, %follower, "publishing is stopped: {why}");
         }
         self.parking.forget(tenant);
         self.logs.stopped.insert(tenant.clone());

@@ -16,7 +16,7 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::sink::{self, KnownCursor, KnownCursors, Page, PageSlice, Repair, TakenOver};
+use crate::sink::{self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, TakenOver};
 use crate::store::{self, EnabledTenant, Lease, Members, Store};
 
 /// Cursors of one page.
@@ -127,12 +127,15 @@ impl Resize<'_> {
         let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
         let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
         let noted = self.noted(&tenants).await?;
-        let mut lanes = match (kafka, noted.keys().next()) {
-            (Some(kafka), _) => self.take_over(kafka).await?,
+        let lanes = match (kafka, noted.keys().next()) {
+            (Some(kafka), _) => {
+                let mut lanes = self.take_over(kafka).await?;
+                copy(kafka.names(), &mut lanes, &tenants, &moves, &noted).await?;
+                lanes
+            }
             (None, Some(tenant)) => return Err(Error::NoKafka(tenant.clone())),
             (None, None) => BTreeMap::new(),
         };
-        copy(&mut lanes, &tenants, &moves, &noted).await?;
         Ok(Copied { tenants, moves, lanes })
     }
 
@@ -177,6 +180,7 @@ impl Resize<'_> {
 
 /// Writes the cursors of those who move into their new lanes.
 async fn copy(
+    names: Names,
     lanes: &mut BTreeMap<Lane, TakenOver>,
     tenants: &[EnabledTenant],
     moves: &BTreeMap<TenantId, Lane>,
@@ -185,11 +189,8 @@ async fn copy(
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for EnabledTenant { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
-        CursorLost::check(
-            tenant,
-            from.cursors.get(&(*log_id, Follower::relay())),
-            noted.get(tenant),
-        )?;
+        let known = from.cursors.get(&(*log_id, Follower::relay()));
+        CursorLost::check(names, tenant, known, noted.get(tenant))?;
         for (follower, KnownCursor { cursor, proof }) in of(&from.cursors, *log_id) {
             let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
             copies.entry((*to, follower)).or_default().push(slice);

@@ -99,9 +99,10 @@ pub async fn compare(
     let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
     // What the relay has passed over is known to the store, though its checkpoint is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
+    let of_kafka = known_of(&cursors, enabled);
     let agree = is_whole
         && difference.parking.is_none()
-        && CursorLost::check(tenant, known_of(&cursors, enabled), checkpoint.as_ref()).is_ok()
+        && CursorLost::check(kafka.names(), tenant, of_kafka, checkpoint.as_ref()).is_ok()
         && difference.common.is_some_and(passed);
     Ok((!agree).then_some(difference))
 }

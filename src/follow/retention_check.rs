@@ -1,8 +1,8 @@
-//! Whether what is pending is older than its topic keeps a record: Kafka would delete it minutes
-//! after it was published.
+//! Whether what is pending for a sink is older than its topic keeps a record: the sink would delete
+//! it minutes after it was published.
 //!
 //! Fed by the store's heads, cursors and the first pending events of each log; tells `health` the
-//! topic, the age and the setting, at the start and each minute, whether Kafka is there or away:
+//! topic, the age and the setting, at the start and each minute, whether the sink is there or away:
 //! before it happens, if somebody looks meanwhile. A log is never scanned: a page behind its cursor
 //! tells the age of each topic there.
 
@@ -22,7 +22,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::health::{Component, Occurrence};
+use crate::health::{Component, Occurrence, SinkPart};
 use crate::sink::{Sink, TopicDescription};
 
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ struct Oldest {
     time: Time,
 }
 
-/// Compares the age of what is pending with what Kafka keeps, again and again.
+/// Compares the age of what is pending with what the sink keeps, again and again.
 pub(super) struct RetentionCheck {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
@@ -55,18 +55,29 @@ impl RetentionCheck {
     async fn check(&mut self) -> Result<(), Error> {
         let found = look(&self.deps, &*self.sink).await?;
         for topic in self.reported.iter().filter(|topic| !found.contains_key(*topic)) {
-            self.deps.health.healthy(&Component::Retention(topic.clone()));
+            self.deps.health.healthy(&self.component_of(topic));
         }
-        found.iter().for_each(|(topic, why)| report(&self.deps, topic, why));
+        found.iter().for_each(|(topic, why)| self.report(topic, why));
         self.reported = found.into_keys().collect();
         Ok(())
+    }
+
+    fn component_of(&self, topic: &Topic) -> Component {
+        SinkPart::Retention(topic.clone()).of(self.sink.follower())
+    }
+
+    fn report(&self, topic: &Topic, why: &str) {
+        if self.deps.health.degraded(self.component_of(topic), why) == Occurrence::First {
+            tracing::warn!(%topic, "{why}");
+        }
     }
 }
 
 #[async_trait]
 impl Task for RetentionCheck {
     fn name(&self) -> String {
-        "retention check".to_owned()
+        let (name, follower) = ("retention check", self.sink.follower());
+        if *follower == Follower::relay() { name.to_owned() } else { format!("{follower}: {name}") }
     }
 
     fn kind(&self) -> &'static str {
@@ -92,7 +103,7 @@ impl Task for RetentionCheck {
 
 /// The topics of which something pending will be deleted once it is published, and why.
 async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, String>, Error> {
-    let oldest = oldest(deps).await?;
+    let (oldest, kind) = (oldest(deps, sink.follower()).await?, sink.names().sink);
     let now = deps.clock.now();
     let limit = |oldest: &Oldest, retention: Option<i64>| {
         let age = now.as_ms().saturating_sub(oldest.time.as_ms());
@@ -112,16 +123,18 @@ async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, Stri
     for (topic, oldest) in &oldest {
         let (retention, setting) = match there.get(topic) {
             Some(TopicDescription { retention_ms, .. }) => {
-                (*retention_ms, "retention.ms of the topic in Kafka")
+                (*retention_ms, format!("retention.ms of the topic in {kind}"))
             }
-            None => (by_file(topic, oldest), "retention_ms of its entity in TENANTS_DIR"),
+            None => {
+                (by_file(topic, oldest), "retention_ms of its entity in TENANTS_DIR".to_owned())
+            }
         };
         if let Some((age, retention)) = limit(oldest, retention) {
             let Oldest { tenant, position, time } = oldest;
             let why = format!(
                 "tenant {tenant}'s event at position {position}, of {time}, has been pending for \
-                 {}, and the topic keeps a record for {}: Kafka will delete it, and all that is as \
-                 old, minutes after it is published; raise {setting}, or stop the gateway until \
+                 {}, and the topic keeps a record for {}: {kind} will delete it, and all that is \
+                 as old, minutes after it is published; raise {setting}, or stop the gateway until \
                  that is decided",
                 spell(age),
                 spell(retention)
@@ -133,12 +146,11 @@ async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, Stri
 }
 
 /// The oldest pending event of each topic in the first page behind each cursor.
-async fn oldest(deps: &FollowDeps) -> Result<BTreeMap<Topic, Oldest>, Error> {
-    let relay = Follower::relay();
+async fn oldest(deps: &FollowDeps, follower: &Follower) -> Result<BTreeMap<Topic, Oldest>, Error> {
     let mut pending = Vec::new();
     let mut cursors = BTreeMap::new();
     for lane in (0..deps.wakeups.count()).map(Lane::new) {
-        cursors.extend(deps.store.load_lane(lane, &relay).await?);
+        cursors.extend(deps.store.load_lane(lane, follower).await?);
     }
     for enabled in deps.store.list().await? {
         let cursor = cursors.get(&enabled.tenant).filter(|cursor| cursor.log_id == enabled.log_id);
@@ -165,12 +177,6 @@ async fn oldest(deps: &FollowDeps) -> Result<BTreeMap<Topic, Oldest>, Error> {
         }
     }
     Ok(oldest)
-}
-
-fn report(deps: &FollowDeps, topic: &Topic, why: &str) {
-    if deps.health.degraded(Component::Retention(topic.clone()), why) == Occurrence::First {
-        tracing::warn!(%topic, "{why}");
-    }
 }
 
 /// A span of time in its largest unit, rounded down, so that what lasts is told once.

@@ -1,10 +1,10 @@
 //! Gateways on another store that publish under this one's names: they fence each other, for ever.
 //!
-//! Fed by the lane each time that it was fenced, and with Kafka's cursors at each takeover; tells
-//! `health` who it must be. Replicas of one store share lanes by leases: who is fenced while its
-//! lease is its own was fenced by somebody who has another. A cursor of a log that the store does
-//! not know was written from another store: one that is there too, or the one in whose place this
-//! one was put.
+//! Fed by the lane each time that it was fenced, and with the sink's cursors at each takeover;
+//! tells `health` who it must be. Replicas of one store share lanes by leases: who is fenced while
+//! its lease is its own was fenced by somebody who has another. A cursor of a log that the store
+//! does not know was written from another store: one that is there too, or the one in whose place
+//! this one was put.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::FollowDeps;
+use super::lane_state::Logs;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
-use crate::health::{Component, Occurrence};
-use crate::sink::KnownCursors;
+use crate::health::{Occurrence, SinkPart};
+use crate::sink::Sink;
 use crate::store::{self, Head, Lease};
 
 /// So often within so long: once or twice, `restore` or `lanes resize` may have done it.
@@ -26,8 +28,8 @@ const WITHIN: Duration = Duration::from_secs(600);
 pub(super) struct Rivals(VecDeque<Instant>);
 
 impl Rivals {
-    /// The lane was fenced; under that lease, if it lasts.
-    pub(super) async fn fenced(&mut self, deps: &FollowDeps, lane: Lane, lease: &Lease) {
+    /// The sink has fenced the lane; under that lease, if it lasts.
+    pub(super) async fn fenced(&mut self, deps: &FollowDeps, sink: &dyn Sink, lease: &Lease) {
         if !matches!(
             deps.store.renew(lease, super::lease::LEASE).await,
             Ok(crate::store::LeaseCheck::Held)
@@ -40,24 +42,25 @@ impl Rivals {
             return;
         }
         let env = deps.settings.naming().env().unwrap_or("unset");
+        let (lane, follower, kind) = (lease.lane, sink.follower(), sink.names().sink);
         let why = format!(
             "somebody else takes {lane} again and again, though this replica holds its lease: a \
-             gateway on another store publishes to this Kafka with the same ENV ({env}), \
-             transactional ids and cursors topic; give each store an ENV of its own"
+             gateway on another store publishes to this {kind} with the same ENV ({env}); give \
+             each store an ENV of its own"
         );
-        if deps.health.degraded(Component::Env(lane), &why) == Occurrence::First {
-            tracing::error!(%lane, "{why}");
+        if deps.health.degraded(SinkPart::Env(lane).of(follower), &why) == Occurrence::First {
+            tracing::error!(%lane, %follower, "{why}");
         }
     }
 
     /// All is well again once it wasn't fenced for a while.
-    pub(super) fn look(&mut self, deps: &FollowDeps, lane: Lane) {
+    pub(super) fn look(&mut self, deps: &FollowDeps, follower: &Follower, lane: Lane) {
         if self.0.is_empty() {
             return;
         }
         self.forget();
         if self.0.is_empty() {
-            deps.health.healthy(&Component::Env(lane));
+            deps.health.healthy(&SinkPart::Env(lane).of(follower));
         }
     }
 
@@ -68,13 +71,14 @@ impl Rivals {
     }
 }
 
-/// Tells of cursors in a lane's partition whose logs the store does not know.
+/// Tells of cursors that a sink has for a lane, whose logs the store does not know.
 pub(super) async fn look_for_strangers(
     deps: &FollowDeps,
-    lane: Lane,
-    known: &KnownCursors,
+    logs: &Logs,
     heads: &[Head],
 ) -> Result<(), store::Error> {
+    let Logs { lane, follower, names, known, .. } = logs;
+    let cursors = SinkPart::Cursors(*lane).of(follower);
     let ours: HashSet<_> = heads.iter().map(|head| head.log_id).collect();
     let mut strange: BTreeSet<_> = known.keys().map(|(log_id, _)| *log_id).collect();
     strange.retain(|log_id| !ours.contains(log_id));
@@ -85,17 +89,18 @@ pub(super) async fn look_for_strangers(
         strange.retain(|log_id| !all.contains(log_id));
     }
     let Some(first) = strange.first() else {
-        deps.health.healthy(&Component::Cursors(lane));
+        deps.health.healthy(&cursors);
         return Ok(());
     };
     let (count, env) = (strange.len(), deps.settings.naming().env().unwrap_or("unset"));
     let why = format!(
-        "Kafka has cursors of {count} logs that this store does not know, such as {first}: a \
-         gateway on another store publishes there with the same ENV ({env}), or this store was put \
-         in another's place; give each store an ENV of its own, or bring the right store back"
+        "{} has cursors of {count} logs that this store does not know, such as {first}: a gateway \
+         on another store publishes there with the same ENV ({env}), or this store was put in \
+         another's place; give each store an ENV of its own, or bring the right store back",
+        names.sink
     );
-    if deps.health.degraded(Component::Cursors(lane), &why) == Occurrence::First {
-        tracing::error!(%lane, "{why}");
+    if deps.health.degraded(cursors, &why) == Occurrence::First {
+        tracing::error!(%lane, %follower, "{why}");
     }
     Ok(())
 }

@@ -161,7 +161,7 @@ mod tests {
     use crate::domain::lane::Lane;
     use crate::follow::lane_state::Logs;
     use crate::follow::parking::Parking;
-    use crate::sink::KnownCursors;
+    use crate::sink::{KnownCursors, Names};
     use crate::store::ChangeToken;
 
     /// Has so many pages to offer.
@@ -188,10 +188,11 @@ mod tests {
     async fn drain(stocks: &[usize]) -> Vec<usize> {
         let boxed = |stock: &usize| -> Box<dyn PageSource> { Box::new(Stock(*stock)) };
         let mut sources = Sources::new(stocks.iter().map(boxed).collect());
-        let logs =
-            Logs::new(Lane::new(0), Follower::relay(), KnownCursors::new(), ChangeToken::START);
+        let names = Names { sink: "memory", cursors: "its cursors" };
+        let of = (Follower::relay(), names);
+        let logs = Logs::new(Lane::new(0), of, KnownCursors::new(), ChangeToken::START);
         let mut state = LaneState { logs, parking: Parking::default() };
-        let (bisection, held) = (Bisection::default(), Held::default());
+        let (bisection, held) = (Bisection::default(), Held::new(Follower::relay()));
         let limits = Limits { bisection: &bisection, held: &held };
         let mut served = Vec::new();
         while let Some((source, _)) = sources.offer(&mut state, &limits).await.unwrap() {

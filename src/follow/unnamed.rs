@@ -1,7 +1,8 @@
 //! Topics that no tenant's file names any more: their entity was removed while events were pending.
 //!
-//! Asked by the lane before each page; returns the refusal that parks such a topic, unless Kafka
-//! has it. Always true: such a topic is not created, since no file says with how many partitions.
+//! Asked by the lane before each page; returns the refusal that parks such a topic, unless the
+//! sink has it. Always true: such a topic is not created, since no file says with how many
+//! partitions.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use super::FollowDeps;
 use crate::domain::topic::Topic;
 use crate::sink::{Error, Page, Sink};
 
-/// Refuses the first topic of a page that no file names and Kafka does not have.
+/// Refuses the first topic of a page that no file names and the sink does not have.
 pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> Result<(), Error> {
     let events = page.slices.iter().flat_map(|slice| &slice.events);
     let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
@@ -25,8 +26,9 @@ pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> R
         return Ok(());
     };
     let why = format!(
-        "no file of tenant {tenant} names it, and Kafka does not have it, so it is not made: name \
-         its entity in TENANTS_DIR again and restart, or create the topic; then release it"
+        "no file of tenant {tenant} names it, and {} does not have it, so it is not made: name its \
+         entity in TENANTS_DIR again and restart, or create the topic; then release it",
+        sink.names().sink
     );
     Err(Error::Topic(topic.clone(), why))
 }

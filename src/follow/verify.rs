@@ -10,29 +10,40 @@ use super::page_scan;
 use crate::domain::follower::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::sink::KnownCursor;
+use crate::sink::{KnownCursor, Names};
 use crate::store::{self, Scan};
 
 /// Tenants whose cursors one read verifies.
 const TENANTS_MAX: usize = 50;
 
-/// Kafka's cursor of a tenant is older than what the store knows to be published.
+/// A sink's cursor of a tenant is older than what the store knows to be published.
 #[derive(Debug, thiserror::Error)]
 pub enum CursorLost {
     /// There is none.
     #[error(
-        "the cursors topic has no cursor of tenant {0}, which was published up to position {1}: \
-         the topic was lost; point the gateway at the right Kafka and ENV, bring the topic back \
-         from a backup, or run `event-gateway restore`"
+        "{} has no cursor of tenant {tenant}, which was published up to position {checkpoint}: it \
+         was lost; point the gateway at the right {} and ENV, bring it back from a backup, or run \
+         `event-gateway restore`",
+        .names.cursors, .names.sink
     )]
-    Missing(TenantId, Position),
+    Missing {
+        /// The words for the sink.
+        names: Names,
+        /// The tenant of the cursor.
+        tenant: TenantId,
+        /// Where it stood.
+        checkpoint: Position,
+    },
     /// It went back to an older one.
     #[error(
-        "the cursors topic has tenant {tenant} at position {cursor}, and the store knows it to be \
-         published up to position {checkpoint}: the topic lost its newest records; point the \
-         gateway at the right Kafka and ENV, bring the topic back, or run `event-gateway restore`"
+        "{} has tenant {tenant} at position {cursor}, and the store knows it to be published up to \
+         position {checkpoint}: it lost its newest records; point the gateway at the right {} and \
+         ENV, bring it back, or run `event-gateway restore`",
+        .names.cursors, .names.sink
     )]
     Behind {
+        /// The words for the sink.
+        names: Names,
         /// The tenant of the cursor.
         tenant: TenantId,
         /// Where it stands.
@@ -43,8 +54,9 @@ pub enum CursorLost {
 }
 
 impl CursorLost {
-    /// Compares Kafka's cursor of a log with the store's checkpoint of the same log.
+    /// Compares the sink's cursor of a log with the store's checkpoint of the same log.
     pub(super) fn check(
+        names: Names,
         tenant: &TenantId,
         known: Option<&KnownCursor>,
         checkpoint: Option<&Cursor>,
@@ -53,10 +65,11 @@ impl CursorLost {
         else {
             return Ok(());
         };
+        let tenant = tenant.clone();
         match known.map(|known| known.cursor.position) {
-            None => Err(Self::Missing(tenant.clone(), checkpoint)),
+            None => Err(Self::Missing { names, tenant, checkpoint }),
             Some(cursor) if cursor < checkpoint => {
-                Err(Self::Behind { tenant: tenant.clone(), cursor, checkpoint })
+                Err(Self::Behind { names, tenant, cursor, checkpoint })
             }
             Some(_) => Ok(()),
         }
@@ -94,8 +107,9 @@ impl LaneState {
     /// Stops a tenant whose log lacks the event at its cursor.
     pub(super) fn stop_gone_back(&mut self, deps: &FollowDeps, tenant: &TenantId, cursor: &Cursor) {
         let Cursor { position, event_id, .. } = cursor;
+        let sink = self.logs.names.sink;
         let why =
-            format!("Kafka has the event {event_id} at position {position}, and the log has not");
+            format!("{sink} has the event {event_id} at position {position}, and the log has not");
         self.stop(deps, tenant, &went_back(&why));
     }
 }
@@ -110,7 +124,7 @@ pub(super) fn went_back(lost: &impl std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CursorLost, KnownCursor, Position, TenantId};
+    use super::{CursorLost, KnownCursor, Names, Position, TenantId};
     use crate::domain::event::EventId;
     use crate::domain::follower::Cursor;
     use crate::domain::position::LogId;
@@ -127,7 +141,8 @@ mod tests {
         let known = |at| KnownCursor { cursor: cursor(at), proof: ParkingProof::default() };
         let lost = |known: Option<KnownCursor>, checkpoint: Option<Cursor>| {
             let tenant = TenantId::parse("diku").unwrap();
-            CursorLost::check(&tenant, known.as_ref(), checkpoint.as_ref()).err()
+            let names = Names { sink: "Kafka", cursors: "the cursors topic" };
+            CursorLost::check(names, &tenant, known.as_ref(), checkpoint.as_ref()).err()
         };
         assert!(lost(None, None).is_none() && lost(Some(known(7)), None).is_none());
         assert!(lost(Some(known(7)), Some(cursor(7))).is_none());
@@ -137,6 +152,6 @@ mod tests {
             "a tenant that was begun may have no page yet"
         );
         assert!(matches!(lost(Some(known(6)), Some(cursor(7))), Some(CursorLost::Behind { .. })));
-        assert!(matches!(lost(None, Some(cursor(7))), Some(CursorLost::Missing(..))));
+        assert!(matches!(lost(None, Some(cursor(7))), Some(CursorLost::Missing { .. })));
     }
 }

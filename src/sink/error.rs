@@ -1,7 +1,7 @@
 //! The errors of sinks: a closed list, by what the caller does about each. The table in `sink`
 //! tells what that is.
 //!
-//! Made by the adapters from their clients' errors; matched by the lanes, the topics' keeper and
+//! Made by the adapters from their clients' errors; matched by the lanes, the sink's keeper and
 //! the verbs. Whoever doesn't know an error makes it a `Retry`.
 
 use crate::domain::topic::Topic;

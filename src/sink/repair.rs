@@ -1,8 +1,9 @@
 //! The repair of Kafka: a look at the records that stand in its topics, and the partitions of its
 //! cursors topic.
 //!
-//! Asked by `restore`, `lanes resize` and the topics' keeper; no lane needs it, and no other sink
-//! has to have it. Nothing here fences anybody: whoever changes cursors takes the lane over first.
+//! Asked by `restore`, `lanes resize` and the keeper of the sink; no lane needs it, and no other
+//! sink has to have it. Nothing here fences anybody: whoever changes cursors takes the lane over
+//! first.
 
 use async_trait::async_trait;
 

@@ -3,6 +3,7 @@
 //! Made by the adapters; read by whoever warns of a difference, or wants to know when a record is
 //! taken and how long it is kept.
 
+use super::Names;
 use crate::domain::topic::TopicSpec;
 
 /// How far ahead of the brokers' clock Kafka takes a record by default.
@@ -22,8 +23,9 @@ pub struct TopicDescription {
 }
 
 impl TopicDescription {
-    /// Tells how the topic differs from what the tenants' files say; `None` if it does not.
-    pub fn differs(&self, spec: &TopicSpec) -> Option<String> {
+    /// Tells how the topic in the sink of these names differs from what the tenants' files say;
+    /// `None` if it does not.
+    pub fn differs(&self, spec: &TopicSpec, names: Names) -> Option<String> {
         let ms = |retention: Option<i64>| {
             retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"))
         };
@@ -44,7 +46,8 @@ impl TopicDescription {
         }
         (!all.is_empty()).then(|| {
             format!(
-                "Kafka has the topic otherwise, and the gateway changes no topic that is there: {}",
+                "{} has the topic otherwise, and the gateway changes no topic that is there: {}",
+                names.sink,
                 all.join("; ")
             )
         })

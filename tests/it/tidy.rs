@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("sink", &["domain"]),
     ("shares", &["domain"]),
     ("intake", &["domain", "clock", "shares", "store", "tasks"]),
-    ("metrics", &["store"]),
+    ("metrics", &["domain", "store"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
     ("http", &["domain", "clock", "shares", "store", "intake", "follow", "health", "metrics"]),
     ("config", &["domain", "store", "sink", "intake", "http"]),

@@ -6,7 +6,7 @@
 //! parked by then, or with less at a time.
 
 use super::end::End;
-use super::sink_lane::Refusal;
+use super::sink_lane::{Refusal, SinkLane};
 use super::{LaneWork, Step};
 use crate::domain::parked::Parked;
 use crate::follow::held;
@@ -27,7 +27,7 @@ impl LaneWork {
         refusal: Refusal,
     ) -> Result<Step, End> {
         let lane = &self.lane;
-        lane.deps.metrics.page_failed(refusal.error().label());
+        lane.deps.metrics.page_failed(&lane.follower, refusal.error().label());
         if held::hold(&lane.deps, &*lane.sink, &mut self.held, page, refusal.error()).await {
             return Ok(Step::TakeOver);
         }
@@ -53,7 +53,8 @@ impl LaneWork {
             refused.filter_map(|refused| source.refused(state, &refused)).collect();
         for Parked { tenant, topic, key, position, .. } in &parked {
             let key = key.as_ref().map_or("all", |key| key.as_str());
-            tracing::error!(lane = %lane.lane, %tenant, %topic, key, %position, cause, "parked");
+            let SinkLane { lane, follower, .. } = lane;
+            tracing::error!(%lane, %follower, %tenant, %topic, key, %position, cause, "parked");
         }
         lane.park(lease, &parked).await?;
         Ok(Step::TakeOver)

@@ -16,7 +16,7 @@ use crate::domain::topic::TopicSpec;
 use crate::follow::lane_state::LaneState;
 use crate::follow::source::PageSource;
 use crate::follow::{FollowDeps, unnamed};
-use crate::health::Component;
+use crate::health::{Component, SinkPart};
 use crate::sink::{self, Page, Publisher, Sink};
 use crate::store::{Lease, LeaseCheck};
 
@@ -61,7 +61,7 @@ impl From<Refusal> for End {
 impl SinkLane {
     /// The lane in `/readyz`.
     pub(super) fn component(&self) -> Component {
-        Component::Lane(self.lane, self.follower.clone())
+        SinkPart::Lane(self.lane).of(&self.follower)
     }
 
     /// Fences whoever had the lane, and goes on from its cursors.
@@ -75,14 +75,14 @@ impl SinkLane {
         lease: &Lease,
     ) -> Result<(Box<dyn Publisher>, LaneState), End> {
         let taken = self.sink.take_over(self.lane, lease.term).await?;
-        let (deps, follower) = (&self.deps, self.follower.clone());
-        let mut state = takeover::resume(deps, self.lane, follower, taken.cursors).await?;
+        let (deps, follower) = (&self.deps, &self.follower);
+        let mut state = takeover::resume(deps, self.lane, &*self.sink, taken.cursors).await?;
         self.persist_parked(lease, &mut state).await?;
         let cursors = state.logs.cursors();
         self.checkpoint(lease, &cursors).await?;
         deps.health.healthy(&self.component());
-        deps.metrics.taken_over();
-        tracing::info!(lane = %self.lane, tenants = cursors.len(), "took the lane over");
+        deps.metrics.taken_over(follower);
+        tracing::info!(lane = %self.lane, %follower, tenants = cursors.len(), "took the lane over");
         Ok((taken.publisher, state))
     }
 
@@ -122,8 +122,13 @@ impl SinkLane {
         }
     }
 
-    /// Tells the store, then whoever waits, how far the sink is.
-    #[tracing::instrument(level = "debug", skip_all, fields(lane = %self.lane, follower = %self.follower))]
+    /// Tells the store how far the sink is; then, if the sink is the broker, whoever waits until
+    /// something is published.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(lane = %self.lane, follower = %self.follower)
+    )]
     pub(super) async fn checkpoint(
         &self,
         lease: &Lease,
@@ -135,7 +140,9 @@ impl SinkLane {
         if self.deps.store.checkpoint(lease, &self.follower, cursors).await? == LeaseCheck::Lost {
             return Err(End::LeaseLost);
         }
-        self.deps.pages.send_replace(());
+        if self.follower == Follower::relay() {
+            self.deps.pages.send_replace(());
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Cursor;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::{LaneState, Logs};
@@ -15,23 +15,24 @@ use crate::follow::parking::Parking;
 use crate::follow::source::Error;
 use crate::follow::verify::{self, CursorLost};
 use crate::follow::{FollowDeps, rivals};
-use crate::health::Component;
-use crate::sink::KnownCursors;
+use crate::health::SinkPart;
+use crate::sink::{KnownCursors, Sink};
 use crate::store::{ChangeToken, Head};
 
 /// The state of a lane that was just taken over, with the sink's cursors.
 pub(super) async fn resume(
     deps: &FollowDeps,
     lane: Lane,
-    follower: Follower,
+    sink: &dyn Sink,
     known: KnownCursors,
 ) -> Result<LaneState, Error> {
     let changed = deps.store.changed_since(lane, ChangeToken::START).await?;
     let checkpoints: HashMap<_, _> =
-        deps.store.load_lane(lane, &follower).await?.into_iter().collect();
-    let mut logs = Logs::new(lane, follower, known, changed.token);
+        deps.store.load_lane(lane, sink.follower()).await?.into_iter().collect();
+    let of = (sink.follower().clone(), sink.names());
+    let mut logs = Logs::new(lane, of, known, changed.token);
     check_cursors(&mut logs, &changed.heads, &checkpoints)?;
-    rivals::look_for_strangers(deps, lane, &logs.known, &changed.heads).await?;
+    rivals::look_for_strangers(deps, &logs, &changed.heads).await?;
     changed.heads.iter().for_each(|head| {
         logs.insert(head);
     });
@@ -42,7 +43,7 @@ pub(super) async fn resume(
         state.stop(deps, &tenant, &verify::went_back(&lost));
     }
     for (tenant, _) in state.logs.running() {
-        deps.health.healthy(&Component::Log(tenant.clone()));
+        deps.health.healthy(&SinkPart::Log(tenant.clone()).of(sink.follower()));
     }
     Ok(state)
 }
@@ -56,7 +57,7 @@ fn check_cursors(
     for Head { tenant, log_id, .. } in heads {
         let checkpoint = checkpoints.get(tenant).filter(|cursor| cursor.log_id == *log_id);
         let known = logs.known.get(&(*log_id, logs.follower.clone()));
-        CursorLost::check(tenant, known, checkpoint)?;
+        CursorLost::check(logs.names, tenant, known, checkpoint)?;
         if known.is_some() || checkpoint.is_some() {
             logs.has_begun(tenant);
         }

@@ -117,8 +117,8 @@ impl<S: Fn(Want) + Send + Sync + 'static> Task for LaneTask<S> {
             Err(end) => {
                 self.work.session = None;
                 if matches!(end, End::Sink(sink::Error::Fenced(_))) {
-                    let SinkLane { deps, lane, .. } = &self.work.lane;
-                    self.work.rivals.fenced(deps, *lane, &lease).await;
+                    let SinkLane { deps, sink, .. } = &self.work.lane;
+                    self.work.rivals.fenced(deps, &**sink, &lease).await;
                 }
                 (self.says)(Want::Pause);
                 Err(end.into())

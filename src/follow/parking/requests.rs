@@ -11,7 +11,7 @@ use crate::domain::parked::{Parked, Request, State};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::follow::lane_state::Logs;
-use crate::health::{Component, Health};
+use crate::health::{Health, SinkPart};
 use crate::store::{Error, Store};
 
 /// Why a request is not taken.
@@ -43,10 +43,10 @@ pub async fn request(
     request: Request,
     reason: Option<&str>,
 ) -> Result<Option<Parked>, NotTaken> {
-    if let Some(why) = health.cause_of(&Component::Log(tenant.clone())) {
+    let relay = Follower::relay();
+    if let Some(why) = health.cause_of(&SinkPart::Log(tenant.clone()).of(&relay)) {
         return Err(NotTaken::Stopped(why));
     }
-    let relay = Follower::relay();
     let all = store.parked(tenant, &relay).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
     if request == Request::Release && wanted.waits_for_topic(all.iter()) {

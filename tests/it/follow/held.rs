@@ -9,7 +9,7 @@ use event_gateway::clock::Manual;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
-use event_gateway::health::Component;
+use event_gateway::health::SinkPart;
 use event_gateway::sink::TopicDescription;
 
 use crate::support::harness::{Harness, drafts, tenants};
@@ -198,8 +198,8 @@ async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_eac
     let there = Harness::new(1, &tenants).await;
     here.kafka = there.kafka.clone();
     let (followers, others) = (here.follow(), there.follow());
-    let told =
-        |harness: &Harness| harness.parts.health.cause_of(&Component::Env(Lane::new(0))).is_some();
+    let env = SinkPart::Env(Lane::new(0)).of(&Follower::relay());
+    let told = |harness: &Harness| harness.parts.health.cause_of(&env).is_some();
     let mut ids = 0..;
     until("both are told", async || {
         for (harness, tenant) in [(&here, &tenants[0]), (&there, &tenants[1])] {

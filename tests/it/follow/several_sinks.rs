@@ -1,19 +1,20 @@
 //! Several sinks on one lane: a Kafka, and a collection of documents without transactions over
-//! topics. Each has a cursor, a checkpoint and a health of its own.
+//! topics. Each has a cursor, a checkpoint, parked rows and a health of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crash::until;
-use event_gateway::domain::follower::Follower;
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
-use event_gateway::health::Component;
-use event_gateway::sink::Sinks;
+use event_gateway::health::SinkPart;
+use event_gateway::sink::{KnownCursor, ParkingProof, Sinks};
 
 use crate::support::fake_documents::FakeDocuments;
 use crate::support::harness::{Harness, drafts, tenants};
+use crate::support::ids::event_id;
 
 fn hexkit() -> Follower {
     Follower::parse("hexkit").unwrap()
@@ -23,6 +24,19 @@ fn follow(harness: &Harness, documents: &FakeDocuments) -> Followers {
     let kafka = Arc::new(harness.kafka.clone());
     let sinks = Sinks::default().with_kafka(kafka).with(Arc::new(documents.clone()));
     Followers::start(&harness.parts, &sinks)
+}
+
+/// The components of one sink that are degraded, and how many are those of the other.
+fn troubles(harness: &Harness, follower: &Follower) -> (Vec<String>, usize) {
+    let names = harness.parts.health.troubles().into_keys();
+    let is_documents = |name: &String| name.starts_with("hexkit");
+    let (documents, kafka): (Vec<_>, Vec<_>) = names.partition(is_documents);
+    if *follower == hexkit() { (documents, kafka.len()) } else { (kafka, documents.len()) }
+}
+
+/// How many keys and topics a sink has parked.
+async fn parked(harness: &Harness, tenant: &TenantId, follower: &Follower) -> usize {
+    harness.store.parked(tenant, follower).await.unwrap().len()
 }
 
 /// How far the store knows a sink to be.
@@ -47,8 +61,8 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
     let harness = Harness::new(1, &tenants).await;
     let documents = FakeDocuments::new("hexkit");
     documents.state(|state| state.away = true);
-    let of = |follower| Component::Lane(Lane::new(0), follower);
-    let cause_of = |follower| harness.parts.health.cause_of(&of(follower));
+    let cause_of =
+        |follower| harness.parts.health.cause_of(&SinkPart::Lane(Lane::new(0)).of(&follower));
 
     let followers = follow(&harness, &documents);
     for tenant in &tenants {
@@ -57,7 +71,10 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
     harness.published(&tenants).await;
     until("the sink that is away is named", async || cause_of(hexkit()).is_some()).await;
     assert!(cause_of(hexkit()).unwrap().contains("the collection is away"));
-    assert_eq!(cause_of(Follower::relay()), None);
+    until("its connection is named too", async || {
+        troubles(&harness, &hexkit()) == (vec!["hexkit".into(), "hexkit: lane-0".into()], 0)
+    })
+    .await;
     for tenant in &tenants {
         harness.append(tenant, drafts(tenant, 20..25)).await;
         assert_eq!(checkpoint(&harness, tenant, &hexkit()).await, 0);
@@ -68,7 +85,7 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
 
     documents.state(|state| state.away = false);
     caught_up(&harness, &tenants, &hexkit()).await;
-    until("the sink is well", async || cause_of(hexkit()).is_none()).await;
+    until("the sink is well", async || harness.parts.health.troubles().is_empty()).await;
     assert_eq!(harness.kafka.fences(), fences);
     assert_eq!(followers.stop().await, None);
 
@@ -96,4 +113,80 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
         records.extend(log.into_iter().map(|event| (event.tenant, event.topic, event.key)));
     }
     assert_eq!(held, records.len(), "every record has its document");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_for_the_whole_story_holds_up_no_other_sink() {
+    let tenants = tenants(2);
+    let mut harness = Harness::new(1, &tenants).await;
+    let ticks = harness.parts.pages.subscribe();
+    let documents = FakeDocuments::new("hexkit");
+    harness.kafka.state(|state| state.away = true);
+    for tenant in &tenants {
+        harness.append(tenant, drafts(tenant, 0..20)).await;
+    }
+    let refused = harness.log(&tenants[0]).await.swap_remove(3).key;
+    documents.state(|state| state.refused_keys.push(refused));
+    let followers = follow(&harness, &documents);
+    caught_up(&harness, &tenants, &hexkit()).await;
+    until("the broker is named", async || {
+        troubles(&harness, &Follower::relay()) == (vec!["kafka".into(), "lane-0".into()], 0)
+    })
+    .await;
+    assert_eq!(parked(&harness, &tenants[0], &hexkit()).await, 1);
+    assert!(!ticks.has_changed().unwrap(), "nothing is published");
+    let told = harness.parts.metrics.text();
+    assert!(told.contains("takeovers_total{follower=\"relay\"} 0"), "{told}");
+    assert!(told.contains("page_failures_total{cause=\"isolate\",follower=\"hexkit\"}"), "{told}");
+    assert!(!told.contains("page_failures_total{cause=\"isolate\",follower=\"relay\"}"), "{told}");
+
+    harness.kafka.state(|state| state.away = false);
+    harness.published(&tenants).await;
+    until("the broker is well", async || harness.parts.health.troubles().is_empty()).await;
+    assert!(ticks.has_changed().unwrap());
+    assert_eq!(parked(&harness, &tenants[0], &Follower::relay()).await, 0);
+    assert_eq!(parked(&harness, &tenants[0], &hexkit()).await, 1);
+    assert_eq!(followers.stop().await, None);
+    harness.assert_same(&tenants).await;
+    // The same, without a broker at all.
+    for tenant in &tenants {
+        harness.append(tenant, drafts(tenant, 20..30)).await;
+    }
+    harness.parts.health = Arc::default();
+    let alone = Sinks::default().with(Arc::new(documents.clone()));
+    let followers = Followers::start(&harness.parts, &alone);
+    caught_up(&harness, &tenants, &hexkit()).await;
+    assert_eq!(followers.stop().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_stopped_for_one_sink_is_published_to_the_other() {
+    let tenants = tenants(2);
+    let harness = Harness::new(1, &tenants).await;
+    let documents = FakeDocuments::new("hexkit");
+    for tenant in &tenants {
+        harness.append(tenant, drafts(tenant, 0..5)).await;
+    }
+    // The collection has an event at that position which the log has not.
+    let stands = harness.log(&tenants[0]).await.swap_remove(2);
+    let cursor =
+        Cursor { log_id: stands.log_id, position: stands.position, event_id: event_id(404) };
+    let known = KnownCursor { cursor, proof: ParkingProof::default() };
+    documents.state(|state| {
+        let cursors = state.cursors.entry(Lane::new(0)).or_default();
+        cursors.insert((stands.log_id, hexkit()), known);
+    });
+    let of = |follower: &Follower| SinkPart::Log(tenants[0].clone()).of(follower);
+    let followers = follow(&harness, &documents);
+    let stopped = harness.trouble("hexkit: tenant t0").await;
+    assert!(stopped.contains("the collection has the event"), "{stopped}");
+    harness.published(&tenants).await;
+    caught_up(&harness, &tenants[1..], &hexkit()).await;
+    harness.wear_out().await;
+    harness.append(&tenants[0], drafts(&tenants[0], 5..6)).await;
+    harness.published(&tenants).await;
+    let health = &harness.parts.health;
+    assert_eq!(health.cause_of(&of(&hexkit())), Some(stopped), "a takeover of the other ends none");
+    assert_eq!(health.cause_of(&of(&Follower::relay())), None);
+    assert_eq!(followers.stop().await, None);
 }

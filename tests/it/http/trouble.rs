@@ -8,7 +8,7 @@ use crash::until;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::health::Component;
+use event_gateway::health::SinkPart;
 use event_gateway::intake;
 use event_gateway::store::{Error, Lease};
 use serde_json::json;
@@ -248,9 +248,10 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     let (gateway, store) = faulty(Setup::new()).await;
     let ready = async || gateway.exchange(&request("GET", "/readyz", &[], b"")).await;
     assert_eq!((ready().await.status, ready().await.json()), (200, json!({"status": "ready"})));
-    gateway
-        .health
-        .degraded(Component::Lane(Lane::new(1), Follower::relay()), "the broker does not answer");
+    gateway.health.degraded(
+        SinkPart::Lane(Lane::new(1)).of(&Follower::relay()),
+        "the broker does not answer",
+    );
     let degraded =
         json!({"status": "degraded", "troubles": {"lane-1": "the broker does not answer"}});
     assert_eq!((ready().await.status, ready().await.json()), (200, degraded));
@@ -260,12 +261,13 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
             metrics.text().lines().find_map(|line| line.strip_prefix("event_gateway_troubles "));
         line.unwrap().to_owned()
     };
-    gateway
-        .health
-        .degraded(Component::Lane(Lane::new(2), Follower::relay()), "the broker does not answer");
+    gateway.health.degraded(
+        SinkPart::Lane(Lane::new(2)).of(&Follower::relay()),
+        "the broker does not answer",
+    );
     assert_eq!(troubles().await, "2");
-    gateway.health.healthy(&Component::Lane(Lane::new(1), Follower::relay()));
-    gateway.health.healthy(&Component::Lane(Lane::new(2), Follower::relay()));
+    gateway.health.healthy(&SinkPart::Lane(Lane::new(1)).of(&Follower::relay()));
+    gateway.health.healthy(&SinkPart::Lane(Lane::new(2)).of(&Follower::relay()));
     assert_eq!(troubles().await, "0");
     store.set(Mode::Failing(Error::Unavailable("secret".to_owned())));
     let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});

@@ -98,7 +98,8 @@ async fn a_record_that_kafka_refuses_is_parked_until_it_is_released() {
     ] {
         assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
     }
-    assert!(told.contains("event_gateway_page_failures_total{cause=\"isolate\"}"), "{told}");
+    let failures = "event_gateway_page_failures_total{cause=\"isolate\",follower=\"relay\"}";
+    assert!(told.contains(failures), "{told}");
 
     kafka::set(&kafka::address(), &topic, "max.message.bytes", "1048588").await;
     let id = parked["id"].as_str().unwrap().to_owned();

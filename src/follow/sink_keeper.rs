@@ -1,7 +1,8 @@
-//! The topics' keeper: creates the topics that enabled tenants lack, whenever Kafka is up.
+//! The keeper of a sink: probes whether the sink answers, and creates the topics that enabled
+//! tenants lack there, whenever it does.
 //!
-//! Fed by the store's tenants and the settings; feeds the broker, and tells `health` and the lane
-//! manager whether Kafka answers. Every step may be repeated at any time.
+//! Fed by the store's tenants and the settings; feeds the sink, and tells `health` and the lane
+//! manager whether it answers. Every step may be repeated at any time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use super::wakeups::Wakeup;
 use super::worker::{Backoff, Failure, Progress, Schedule, Task};
 use super::{Error, FollowDeps};
 use crate::domain::topic::{Topic, TopicSpec};
-use crate::health::{self, Component, Occurrence};
+use crate::health::{self, Component, Occurrence, SinkPart};
 use crate::sink::{self, PartitionsGrown, Repair, Sink};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// Topics of one request to the broker: more may not be created in time.
 const ENSURE_MAX: usize = 200;
 
-/// Whether Kafka answers.
+/// Whether a sink answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reachability {
     /// It does, or nobody has asked yet.
@@ -30,9 +31,9 @@ pub(super) enum Reachability {
     Down,
 }
 
-/// Probes the broker; each time that it comes up, and when tenants have come, creates the topics
-/// that are missing.
-pub(super) struct TopicsKeeper {
+/// Probes a sink; each time that it comes up, and when tenants have come, creates the topics that
+/// are missing.
+pub(super) struct SinkKeeper {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
     repair: Option<Arc<dyn Repair>>,
@@ -43,8 +44,8 @@ pub(super) struct TopicsKeeper {
     reported: BTreeSet<Topic>,
 }
 
-impl TopicsKeeper {
-    /// Tells whether Kafka answers by `reachability`.
+impl SinkKeeper {
+    /// Tells whether the sink answers by `reachability`.
     pub(super) fn new(
         deps: FollowDeps,
         sink: Arc<dyn Sink>,
@@ -57,14 +58,15 @@ impl TopicsKeeper {
     /// Creates every tenant's topics. A lane needs only those that it writes to, so a topic that
     /// can't be created, or takes nothing just now, keeps no lane from its work.
     async fn keep(&mut self) {
-        let health = self.deps.health.clone();
+        let (health, topics) =
+            (self.deps.health.clone(), SinkPart::Topics.of(self.sink.follower()));
         match self.ensure().await {
-            Ok(()) => health.healthy(&Component::Topics),
+            Ok(()) => health.healthy(&topics),
             // Whoever else asks the store reports that it fails.
             Err(Error::Store(error)) => tracing::debug!(%error, "failed to list the tenants"),
             Err(Error::Sink(error)) => {
                 self.tenants_ensured = 0;
-                match (health.degraded(Component::Topics, &error), &error) {
+                match (health.degraded(topics, &error), &error) {
                     (Occurrence::Repeated, _) => {}
                     (Occurrence::First, error) if error.concerns_all_lanes() => {
                         health::report_cluster(error);
@@ -99,14 +101,15 @@ impl TopicsKeeper {
         failed
     }
 
-    /// Warns once of each topic whose settings in Kafka are not those of the files. The topic is
+    /// Warns once of each topic whose settings in the sink are not those of the files. The topic is
     /// left as it is.
     async fn report_differences(&mut self, specs: &[TopicSpec]) {
         for some in specs.chunks(ENSURE_MAX) {
             let topics: Vec<Topic> = some.iter().map(|spec| spec.topic.clone()).collect();
             let Ok(described) = self.sink.describe(&topics).await else { return };
             for spec in some {
-                let difference = described.get(&spec.topic).and_then(|topic| topic.differs(spec));
+                let described = described.get(&spec.topic);
+                let difference = described.and_then(|it| it.differs(spec, self.sink.names()));
                 if let Some(why) = difference.filter(|_| self.reported.insert(spec.topic.clone())) {
                     tracing::warn!(topic = %spec.topic, "{why}");
                 }
@@ -124,7 +127,7 @@ impl TopicsKeeper {
                 "it has {now} partitions, and had {before}: keys may have moved, so let consumers \
                  read what was there before, then restart the gateway"
             );
-            let component = Component::Topic(topic.clone());
+            let component = SinkPart::Partitions(topic.clone()).of(self.sink.follower());
             if self.deps.health.degraded(component, &why) == Occurrence::First {
                 tracing::error!(%topic, before, now, "somebody added partitions: {why}");
             }
@@ -133,9 +136,9 @@ impl TopicsKeeper {
 }
 
 #[async_trait]
-impl Task for TopicsKeeper {
+impl Task for SinkKeeper {
     fn name(&self) -> String {
-        "topics".to_owned()
+        SinkPart::Topics.of(self.sink.follower()).to_string()
     }
 
     fn kind(&self) -> &'static str {
@@ -143,7 +146,7 @@ impl Task for TopicsKeeper {
     }
 
     fn component(&self) -> Option<Component> {
-        Some(Component::Kafka)
+        Some(SinkPart::Connection.of(self.sink.follower()))
     }
 
     fn schedule(&self) -> Schedule {
@@ -158,9 +161,11 @@ impl Task for TopicsKeeper {
             return Err(Failure::passing(format_args!("{error}")));
         }
         self.reachability.send_replace(Reachability::Up);
-        // Tenants whose topics take long to create must not make a Kafka that answers look down.
-        self.deps.health.healthy(&Component::Kafka);
-        self.keep().await;
+        // Tenants whose topics take long to create must not make a sink that answers look down.
+        self.deps.health.healthy(&SinkPart::Connection.of(self.sink.follower()));
+        if self.sink.has_topics() {
+            self.keep().await;
+        }
         self.report_grown();
         Ok(Progress::Idle)
     }
