@@ -81,6 +81,7 @@ pub async fn build(
         store: store.clone(),
         intake: Arc::new(intake),
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
+        followers: sinks.sinks.iter().map(|sink| sink.follower().clone()).collect(),
         health: health.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),

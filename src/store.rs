@@ -64,7 +64,7 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 
-pub use cursors::Cursors;
+pub use cursors::{Cursors, Lag};
 pub use error::Error;
 pub use event_counts::EventCounts;
 pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};

@@ -17,15 +17,15 @@ impl<T> Default for Cached<T> {
     }
 }
 
-impl<T: Copy> Cached<T> {
+impl<T: Clone> Cached<T> {
     /// Returns the last result if it is younger than `holds_for`, or else the result of `ask`.
     pub(super) async fn ask(&self, holds_for: Duration, ask: impl Future<Output = T>) -> T {
         let mut last = self.0.lock().await;
-        if let Some((_, answer)) = last.filter(|(at, _)| at.elapsed() < holds_for) {
-            return answer;
+        if let Some((_, answer)) = last.as_ref().filter(|(at, _)| at.elapsed() < holds_for) {
+            return answer.clone();
         }
         let answer = ask.await;
-        *last = Some((Instant::now(), answer));
+        *last = Some((Instant::now(), answer.clone()));
         answer
     }
 }

@@ -11,13 +11,14 @@ use tokio::sync::Semaphore;
 use super::cached::Cached;
 use super::config::Config;
 use crate::clock::Clock;
+use crate::domain::follower::Follower;
 use crate::domain::settings::Settings;
 use crate::follow::published::Published;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::shares::Shares;
-use crate::store::{EventCounts, Store};
+use crate::store::{EventCounts, Lag, Store};
 
 /// The parts that the HTTP surface is built on.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct HttpDeps {
     pub intake: Arc<Intake>,
     /// The published part of each log.
     pub published: Arc<Published>,
+    /// The followers of the sinks, whose lag is told.
+    pub followers: Vec<Follower>,
     /// The degraded components.
     pub health: Arc<Health>,
     /// The metrics.
@@ -44,6 +47,15 @@ pub struct HttpDeps {
 /// failure's reason is one of the gateway's own texts.
 pub(super) type StoreCheck = Result<(), &'static str>;
 
+/// The store's counts, which a few scrapes share.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    /// The events by state.
+    pub(super) events: EventCounts,
+    /// The lag of each follower.
+    pub(super) lags: Vec<(Follower, Lag)>,
+}
+
 /// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
@@ -54,7 +66,7 @@ pub(super) struct Gateway {
     pub(super) readers: Arc<Shares>,
     pub(super) reads: Semaphore,
     pub(super) store_check: Cached<StoreCheck>,
-    pub(super) event_counts: Cached<Option<EventCounts>>,
+    pub(super) counts: Cached<Option<Counts>>,
 }
 
 /// The state in the form in which handlers take it.
@@ -75,7 +87,7 @@ impl Gateway {
             readers,
             reads,
             store_check: Cached::default(),
-            event_counts: Cached::default(),
+            counts: Cached::default(),
         }
     }
 }

@@ -1,14 +1,19 @@
-//! Metrics of the ways out: lanes that were taken over, and pages that failed.
+//! Metrics of the ways out: lanes that were taken over, pages that failed, and each sink's lag.
 //!
-//! Fed by the lanes of `follow`. Labels are bounded: one follower a sink, however many tenants there are.
+//! Fed by the lanes of `follow`, and with each sink's lag when `/metrics` is asked for. Labels are
+//! bounded: one follower a sink, however many tenants there are.
+
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Metrics;
 use crate::domain::follower::Follower;
+use crate::store::Lag;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FollowerLabel {
@@ -25,15 +30,26 @@ struct FailureLabels {
 pub(super) struct SinkMetrics {
     takeovers: Family<FollowerLabel, Counter>,
     page_failures: Family<FailureLabels, Counter>,
+    lag_events: Family<FollowerLabel, Gauge>,
+    lag_seconds: Family<FollowerLabel, Gauge<f64, AtomicU64>>,
 }
 
 impl SinkMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let sinks = Self { takeovers: Family::default(), page_failures: Family::default() };
+        let sinks = Self {
+            takeovers: Family::default(),
+            page_failures: Family::default(),
+            lag_events: Family::default(),
+            lag_seconds: Family::default(),
+        };
         let help = "Lanes that this replica took over, by the sink's follower";
         registry.register("takeovers", help, sinks.takeovers.clone());
         let help = "Pages that were not published, by what is done next and by the sink's follower";
         registry.register("page_failures", help, sinks.page_failures.clone());
+        let help = "Events in the logs that a sink's follower has not reached";
+        registry.register("lag_events", help, sinks.lag_events.clone());
+        let help = "Age of the oldest event that a sink's follower has not reached";
+        registry.register("lag_seconds", help, sinks.lag_seconds.clone());
         sinks
     }
 }
@@ -57,5 +73,16 @@ impl Metrics {
     pub fn page_failed(&self, follower: &Follower, cause: &'static str) {
         let labels = FailureLabels { cause, follower: follower.to_string() };
         self.sinks.page_failures.get_or_create(&labels).inc();
+    }
+
+    /// Sets the lag of every follower, as the store counts it; none while the store is away.
+    pub fn lagging<'f>(&self, lags: impl IntoIterator<Item = (&'f Follower, &'f Lag)>) {
+        let SinkMetrics { lag_events, lag_seconds, .. } = &self.sinks;
+        lag_events.clear();
+        lag_seconds.clear();
+        for (follower, lag) in lags {
+            lag_events.get_or_create(&label(follower)).set(lag.events.cast_signed());
+            lag_seconds.get_or_create(&label(follower)).set(lag.oldest.as_secs_f64());
+        }
     }
 }

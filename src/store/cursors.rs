@@ -4,6 +4,8 @@
 //! over, and by everyone who asks what is published. The sink's own cursor is the truth: a
 //! checkpoint may be late.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::Error;
@@ -11,6 +13,15 @@ use super::leases::{Lease, LeaseCheck};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+
+/// How far a follower is behind the logs, by its checkpoints: too far at worst, never too little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lag {
+    /// How many events it has not come to.
+    pub events: u64,
+    /// How long the oldest of them has waited.
+    pub oldest: Duration,
+}
 
 /// How far followers have come.
 #[async_trait]
@@ -24,6 +35,9 @@ pub trait Cursors: Send + Sync {
         lane: Lane,
         follower: &Follower,
     ) -> Result<Vec<(TenantId, Cursor)>, Error>;
+
+    /// Counts the events that a follower has not come to, in all logs of enabled tenants.
+    async fn lag(&self, follower: &Follower) -> Result<Lag, Error>;
 
     /// Writes down cursors whose truth is kept elsewhere (such as Kafka's cursors topic), whatever
     /// stood there, unless a later holder of the tenant's lane wrote there: then the lease is lost.

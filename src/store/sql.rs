@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::append::plan::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
-use super::{EnabledTenant, Error, Head, LaneLease, LogLedger, Receipt};
+use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogLedger, Receipt};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
@@ -173,9 +173,19 @@ pub(super) fn event_counts(row: &impl Columns, now: Time) -> Result<EventCounts,
         discarded: count("discarded")?,
         scopes: count("scopes")?,
     };
-    let waits_ms = row.integer_if_any("oldest_ms")?.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
-    let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
+    let oldest = oldest(row, now)?;
     Ok(EventCounts::new(count("head")?, count("relayed_to")?, parked_counts, oldest))
+}
+
+/// The columns of a follower's lag, at that time.
+pub(super) fn lag(row: &impl Columns, now: Time) -> Result<Lag, Error> {
+    Ok(Lag { events: row.integer("events")?.unsigned_abs(), oldest: oldest(row, now)? })
+}
+
+/// The time that the oldest of some events has waited.
+fn oldest(row: &impl Columns, now: Time) -> Result<Duration, Error> {
+    let waits_ms = row.integer_if_any("oldest_ms")?.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
+    Ok(Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default()))
 }
 
 /// The columns of a parked scope.

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 
 use super::bulk::{self, Upserted};
 use super::error::reading;
-use super::{Mongodb, rows};
+use super::{Mongodb, event_counts, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, LeaseCheck};
+use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
 
 #[async_trait]
 impl Cursors for Mongodb {
@@ -34,6 +34,10 @@ impl Cursors for Mongodb {
             Ok((tenant, rows::cursor(row)?))
         };
         found.iter().map(|row| cursor(row)).collect()
+    }
+
+    async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
+        event_counts::lag(&self.collections, follower, &mut self.snapshot().await?).await
     }
 
     async fn checkpoint(

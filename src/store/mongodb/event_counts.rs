@@ -1,21 +1,24 @@
-//! The event counts: what became of all events, counted in one snapshot.
+//! The event counts: what became of all events, and the lag of a follower, each counted in one
+//! snapshot.
 //!
-//! Asked by `parking`. Heads, the relay's cursors and what is parked are a row for each tenant or
-//! less; of the logs only those events are looked at that the relay comes to next.
+//! Asked by `parking` and `cursors`. Heads, a follower's cursors and what is parked are a row for
+//! each tenant or less; of the logs only those events are looked at that the follower comes to
+//! next.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{Document, doc};
+use ::mongodb::bson::doc;
 
 use super::collections::Collections;
 use super::rows::Rows;
 use super::{bulk, rows};
+use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::event_counts::{EventCounts, ParkedCounts};
-use crate::store::{Error, Head};
+use crate::store::{Error, Head, Lag};
 
 /// Events that are asked for at once.
 const NEXT_MAX: usize = 1_000;
@@ -25,40 +28,63 @@ pub(super) async fn event_counts(
     collections: &Collections,
     session: &mut ClientSession,
 ) -> Result<EventCounts, Error> {
+    let logs = logs(collections, &Follower::relay(), session).await?;
+    let oldest = oldest(collections, &logs, session).await?;
+    let parked_counts = parked_counts(&collections.parked, session).await?;
+    let head = logs.iter().map(|log| log.head.position.number()).sum();
+    let relayed_to = logs.iter().map(|log| log.passed.number()).sum();
+    Ok(EventCounts::new(head, relayed_to, parked_counts, oldest))
+}
+
+/// Counts a follower's lag, in a session that reads one snapshot.
+pub(super) async fn lag(
+    collections: &Collections,
+    follower: &Follower,
+    session: &mut ClientSession,
+) -> Result<Lag, Error> {
+    let logs = logs(collections, follower, session).await?;
+    let oldest = oldest(collections, &logs, session).await?;
+    let after = |log: &Log| log.head.position.number().saturating_sub(log.passed.number());
+    Ok(Lag { events: logs.iter().map(after).sum(), oldest })
+}
+
+/// A log, and how far a follower has come in it.
+struct Log {
+    head: Head,
+    passed: Position,
+}
+
+/// All logs, each with the position that a follower has passed.
+async fn logs(
+    collections: &Collections,
+    follower: &Follower,
+    session: &mut ClientSession,
+) -> Result<Vec<Log>, Error> {
     let heads = bulk::aggregate(&collections.heads, vec![], session).await?;
-    let heads = heads.iter().map(|row| rows::head(row)).collect::<Result<Vec<_>, _>>()?;
-    let relay = vec![doc! { "$match": { "_id.follower": "relay" } }];
+    let of = vec![doc! { "$match": { "_id.follower": follower.as_str() } }];
     let mut cursors = HashMap::new();
-    for row in bulk::aggregate(&collections.cursors, relay, session).await? {
+    for row in bulk::aggregate(&collections.cursors, of, session).await? {
         let tenant = rows::noun(rows::document(&row, "_id")?, "tenant", TenantId::parse)?;
         cursors.insert(tenant, rows::cursor(&row)?);
     }
-    let relayed_to = |head: &Head| {
+    let log = |row| {
+        let head = rows::head(row)?;
         let cursor = cursors.get(&head.tenant).filter(|cursor| cursor.log_id == head.log_id);
-        cursor.map_or(Position::START, |cursor| cursor.position)
+        let passed = cursor.map_or(Position::START, |cursor| cursor.position);
+        Ok(Log { head, passed })
     };
-    let sum = |position: fn(Position) -> u64, of: &dyn Fn(&Head) -> Position| {
-        heads.iter().map(|head| position(of(head))).sum::<u64>()
-    };
-    let pending = heads.iter().filter(|head| head.position > relayed_to(head));
-    let next: Vec<_> =
-        pending.map(|head| rows::place(&head.tenant, relayed_to(head).next())).collect();
-    let oldest = oldest(&collections.events, &next, session).await?;
-    let parked_counts = parked_counts(&collections.parked, session).await?;
-    Ok(EventCounts::new(
-        sum(Position::number, &|head| head.position),
-        sum(Position::number, &relayed_to),
-        parked_counts,
-        oldest,
-    ))
+    heads.iter().map(|row| log(row)).collect()
 }
 
-/// How long the oldest of these events has waited.
+/// How long the oldest event has waited that the follower of these logs comes to next.
 async fn oldest(
-    events: &Rows,
-    places: &[Document],
+    collections: &Collections,
+    logs: &[Log],
     session: &mut ClientSession,
 ) -> Result<Duration, Error> {
+    let pending = logs.iter().filter(|log| log.head.position > log.passed);
+    let next = |log: &Log| rows::place(&log.head.tenant, log.passed.next());
+    let places: Vec<_> = pending.map(next).collect();
     let mut longest = Duration::ZERO;
     for places in places.chunks(NEXT_MAX) {
         let waits = doc! { "$subtract": [{ "$toLong": "$$NOW" }, "$time_ms"] };
@@ -66,7 +92,7 @@ async fn oldest(
             doc! { "$match": { "_id": { "$in": places } } },
             doc! { "$group": { "_id": null, "waits_ms": { "$max": waits } } },
         ];
-        for row in bulk::aggregate(events, pipeline, session).await? {
+        for row in bulk::aggregate(&collections.events, pipeline, session).await? {
             let waits_ms = u64::try_from(rows::number(&row, "waits_ms")?).unwrap_or_default();
             longest = longest.max(Duration::from_millis(waits_ms));
         }

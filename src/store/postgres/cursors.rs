@@ -12,7 +12,9 @@ use super::rows::Statement;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, LeaseCheck, sql};
+use crate::domain::time::Time;
+use crate::store::sql::{self, Columns};
+use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
 
 #[async_trait]
 impl Cursors for Postgres {
@@ -31,6 +33,14 @@ impl Cursors for Postgres {
             .bind(follower.to_string());
         let found = self.sessions.acquire().await?.find_all(find).await?;
         found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
+    }
+
+    async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
+        let count = sqlx::query(sql!("postgres/cursor_lag.sql")).bind(follower.to_string());
+        let row = self.sessions.acquire().await?.find_one(count).await?;
+        let row =
+            row.ok_or_else(|| Error::Corrupt(format!("the lag of {follower} is not told")))?;
+        sql::lag(&row, Time::from_ms(row.integer("now_ms")?))
     }
 
     async fn checkpoint(

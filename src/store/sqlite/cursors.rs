@@ -10,7 +10,7 @@ use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lease, LeaseCheck, sql};
+use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck, sql};
 
 #[async_trait]
 impl Cursors for Sqlite {
@@ -30,6 +30,16 @@ impl Cursors for Sqlite {
                 let of = params![lane.number(), follower.as_str()];
                 let cursor = |row: &rusqlite::Row| Ok((sql::tenant(row)?, sql::cursor(row)?));
                 rows::find(reading, sql!("sqlite/cursor_find_lane.sql"), of, cursor)
+            })
+            .await
+    }
+
+    async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
+        let (follower, now) = (follower.clone(), self.clock.now());
+        self.readers
+            .read(move |reading| {
+                let of = params![follower.as_str()];
+                rows::get(reading, sql!("sqlite/cursor_lag.sql"), of, |row| sql::lag(row, now))
             })
             .await
     }

@@ -1,5 +1,5 @@
 //! Several sinks on one lane: a Kafka, and a collection of documents without transactions over
-//! topics. Each has a cursor, a checkpoint, parked rows and a health of its own.
+//! topics. Each has a cursor, a checkpoint, parked rows, a health and a lag of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +24,11 @@ fn follow(harness: &Harness, documents: &FakeDocuments) -> Followers {
     let kafka = Arc::new(harness.kafka.clone());
     let sinks = Sinks::default().with_kafka(kafka).with(Arc::new(documents.clone()));
     Followers::start(&harness.parts, &sinks)
+}
+
+/// How many events a sink has not come to.
+async fn lag(harness: &Harness, follower: &Follower) -> u64 {
+    harness.store.lag(follower).await.unwrap().events
 }
 
 /// The components of one sink that are degraded, and how many are those of the other.
@@ -75,6 +80,7 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
         troubles(&harness, &hexkit()) == (vec!["hexkit".into(), "hexkit: lane-0".into()], 0)
     })
     .await;
+    assert_eq!((lag(&harness, &Follower::relay()).await, lag(&harness, &hexkit()).await), (0, 60));
     for tenant in &tenants {
         harness.append(tenant, drafts(tenant, 20..25)).await;
         assert_eq!(checkpoint(&harness, tenant, &hexkit()).await, 0);
@@ -86,6 +92,7 @@ async fn a_sink_that_is_away_holds_up_no_other_and_goes_on_by_its_own_cursor() {
     documents.state(|state| state.away = false);
     caught_up(&harness, &tenants, &hexkit()).await;
     until("the sink is well", async || harness.parts.health.troubles().is_empty()).await;
+    assert_eq!(lag(&harness, &hexkit()).await, 0);
     assert_eq!(harness.kafka.fences(), fences);
     assert_eq!(followers.stop().await, None);
 
@@ -133,6 +140,7 @@ async fn a_broker_that_is_away_for_the_whole_story_holds_up_no_other_sink() {
         troubles(&harness, &Follower::relay()) == (vec!["kafka".into(), "lane-0".into()], 0)
     })
     .await;
+    assert_eq!((lag(&harness, &Follower::relay()).await, lag(&harness, &hexkit()).await), (40, 0));
     assert_eq!(parked(&harness, &tenants[0], &hexkit()).await, 1);
     assert!(!ticks.has_changed().unwrap(), "nothing is published");
     let told = harness.parts.metrics.text();
@@ -144,6 +152,7 @@ async fn a_broker_that_is_away_for_the_whole_story_holds_up_no_other_sink() {
     harness.published(&tenants).await;
     until("the broker is well", async || harness.parts.health.troubles().is_empty()).await;
     assert!(ticks.has_changed().unwrap());
+    assert_eq!(lag(&harness, &Follower::relay()).await, 0);
     assert_eq!(parked(&harness, &tenants[0], &Follower::relay()).await, 0);
     assert_eq!(parked(&harness, &tenants[0], &hexkit()).await, 1);
     assert_eq!(followers.stop().await, None);
@@ -157,6 +166,7 @@ async fn a_broker_that_is_away_for_the_whole_story_holds_up_no_other_sink() {
     let followers = Followers::start(&harness.parts, &alone);
     caught_up(&harness, &tenants, &hexkit()).await;
     assert_eq!(followers.stop().await, None);
+    assert_eq!((lag(&harness, &Follower::relay()).await, lag(&harness, &hexkit()).await), (20, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

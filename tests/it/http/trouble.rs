@@ -294,6 +294,22 @@ async fn relay_passes(gateway: &Gateway, events: usize) {
 }
 
 #[tokio::test]
+async fn the_lag_of_each_sink_is_told_by_its_follower() {
+    let hexkit = Follower::parse("hexkit").unwrap();
+    let gateway = Setup::new().with_relay().with_follower(hexkit).start().await;
+    gateway.post_json(ITEM, format!("[{GOOD},{GOOD},{GOOD}]")).await;
+    relay_passes(&gateway, 2).await;
+    let answer = gateway.exchange(&request("GET", "/metrics", &[], b"")).await;
+    let told = answer.text();
+    for (follower, events) in [("relay", 1), ("hexkit", 3)] {
+        let line = format!("event_gateway_lag_events{{follower=\"{follower}\"}} {events}");
+        assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
+        let line = format!("event_gateway_lag_seconds{{follower=\"{follower}\"}} ");
+        assert!(told.lines().any(|told| told.starts_with(&line)), "{line} is not in {told}");
+    }
+}
+
+#[tokio::test]
 async fn published_is_what_the_relay_has_passed() {
     let gateway = Setup::new().with_relay().start().await;
     assert_eq!(gateway.post_json(INSTANCE, GOOD).await.json()["published"], false);

@@ -96,6 +96,7 @@ macro_rules! contract {
                 a_checkpoint_stands_whatever_stood_there
                 nobody_writes_a_checkpoint_whose_lane_was_taken
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
+                each_follower_has_a_lag_of_its_own
                 cursors_survive_reopening;
             tenants:
                 a_tenant_is_enabled_once_if_it_is_new

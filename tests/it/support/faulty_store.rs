@@ -172,6 +172,10 @@ impl Cursors for FaultyStore {
         self.through(Call::Cursor, self.inner.load_lane(lane, follower)).await
     }
 
+    async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
+        self.through(Call::Cursor, self.inner.lag(follower)).await
+    }
+
     async fn checkpoint(
         &self,
         lease: &Lease,

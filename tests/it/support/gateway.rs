@@ -13,6 +13,7 @@ use event_gateway::clock::{Clock, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::producer::Producer;
@@ -43,7 +44,7 @@ type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 pub struct Setup {
     pub http: http::Config,
     pub intake: intake::Config,
-    relay: bool,
+    followers: Vec<Follower>,
     around: Around,
 }
 
@@ -69,14 +70,20 @@ impl Setup {
         Self {
             http,
             intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
-            relay: false,
+            followers: Vec::new(),
             around: Box::new(|store| store),
         }
     }
 
     /// As if there were a relay: `published` is what the cursor in the store says.
     pub fn with_relay(self) -> Self {
-        Self { relay: true, ..self }
+        self.with_follower(Follower::relay())
+    }
+
+    /// As if there were a sink of that follower.
+    pub fn with_follower(mut self, follower: Follower) -> Self {
+        self.followers.push(follower);
+        self
     }
 
     /// Puts another store in front of the real one.
@@ -111,9 +118,10 @@ impl Setup {
             intake: Arc::new(intake),
             published: Arc::new(Published::new(
                 seen,
-                self.relay.then_some(ticks),
+                self.followers.contains(&Follower::relay()).then_some(ticks),
                 CancellationToken::new(),
             )),
+            followers: self.followers,
             health: health.clone(),
             metrics: Arc::default(),
             clock,

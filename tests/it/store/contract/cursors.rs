@@ -1,9 +1,12 @@
 //! Cursors: checkpoints, under which term they are written, and those of a lane.
 
+use std::time::Duration;
+
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Lease, LeaseCheck};
+use event_gateway::store::{Lag, Lease, LeaseCheck};
 
+use crate::support::drafts::{create, create_in};
 use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
@@ -80,4 +83,30 @@ pub async fn cursors_survive_reopening<B: StoreFixture>() {
     opened.store.checkpoint(&of_term(1), &search(), &[(diku(), at(4))]).await.unwrap();
     let opened = opened.reopen().await;
     assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
+}
+
+pub async fn each_follower_has_a_lag_of_its_own<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (relay, search) = (Follower::relay(), search());
+    let lag = async |follower: &Follower| opened.store.lag(follower).await.unwrap();
+    let events = async |follower: &Follower| lag(follower).await.events;
+    let in_college = |number| Cursor { log_id: log_id(2), ..at(number) };
+    let checkpoint = async |follower: &Follower, cursors: &[_]| {
+        opened.store.checkpoint(&of_term(1), follower, cursors).await.unwrap()
+    };
+    assert_eq!(lag(&relay).await, Lag::default());
+    opened.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
+    opened.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    opened.fixture.elapse(Duration::from_millis(20)).await;
+    // Of another life of the log, a cursor tells nothing.
+    checkpoint(&relay, &[(diku(), at(15)), (college(), at(5))]).await;
+    for (follower, after) in [(&relay, 10), (&search, 25)] {
+        let lag = lag(follower).await;
+        assert_eq!(lag.events, after, "{follower}");
+        assert!(lag.oldest >= Duration::from_millis(20), "{follower}: {lag:?}");
+    }
+    checkpoint(&relay, &[(diku(), at(20)), (college(), in_college(5))]).await;
+    assert_eq!((lag(&relay).await, events(&search).await), (Lag::default(), 25));
+    checkpoint(&search, &[(diku(), at(20)), (college(), in_college(3))]).await;
+    assert_eq!((lag(&relay).await, events(&search).await), (Lag::default(), 2));
 }
