@@ -129,6 +129,7 @@ pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &m
 
 /// Holds back the topics or the tenant that a page failed for, if the reason passes. Returns
 /// `false` if it doesn't, or if the record is not found yet.
+#[tracing::instrument(level = "debug", skip_all, fields(follower = %page.follower, %error))]
 pub(super) async fn hold(
     deps: &FollowDeps,
     sink: &dyn sink::Sink,

@@ -111,6 +111,14 @@ impl Logs {
     }
 }
 
+/// The position of each tenant's cursor, for spans.
+pub(super) fn positions<'c>(
+    cursors: impl IntoIterator<Item = (&'c TenantId, &'c Cursor)>,
+) -> String {
+    let each = cursors.into_iter().map(|(tenant, cursor)| format!("{tenant}={}", cursor.position));
+    each.collect::<Vec<_>>().join(" ")
+}
+
 /// All that a lane knows since its last takeover.
 pub(super) struct LaneState {
     pub(super) logs: Logs,

@@ -52,6 +52,7 @@ impl Preview {
     }
 
     /// Sends the next page of one tenant; at the head, the tenant is done with until its log grows.
+    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, %head))]
     async fn send_page(&mut self, tenant: &TenantId, head: Position) -> Result<(), Error> {
         let refill = || head.back(REFILL_POSITIONS);
         let cursor = *self.cursors.entry(tenant.clone()).or_insert_with(refill);

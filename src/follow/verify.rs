@@ -5,7 +5,7 @@
 //! stopped, loudly, and nobody else. A cursor that went back in time stops its lane.
 
 use super::FollowDeps;
-use super::lane_state::LaneState;
+use super::lane_state::{LaneState, positions};
 use super::page_scan;
 use crate::domain::follower::Cursor;
 use crate::domain::position::Position;
@@ -78,6 +78,15 @@ impl CursorLost {
 
 impl LaneState {
     /// Stops each of these tenants whose log lacks the event that its cursor names.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(
+            lane = %self.logs.lane,
+            follower = %self.logs.follower,
+            positions = positions(cursors.iter().map(|(tenant, cursor)| (tenant, cursor)))
+        )
+    )]
     pub(super) async fn verify(
         &mut self,
         deps: &FollowDeps,
@@ -97,6 +106,11 @@ impl LaneState {
     }
 
     /// Stops each tenant whose parking the store has lost since it was read or written.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(lane = %self.logs.lane, follower = %self.logs.follower)
+    )]
     pub(super) async fn verify_parking(&mut self, deps: &FollowDeps) -> Result<(), store::Error> {
         for (tenant, lost) in self.parking.verify(&*deps.store, &self.logs).await? {
             self.stop(deps, &tenant, &went_back(&lost));

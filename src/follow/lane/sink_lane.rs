@@ -13,7 +13,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
-use crate::follow::lane_state::LaneState;
+use crate::follow::lane_state::{LaneState, positions};
 use crate::follow::source::PageSource;
 use crate::follow::{FollowDeps, unnamed};
 use crate::health::{Component, SinkPart};
@@ -90,7 +90,11 @@ impl SinkLane {
     #[tracing::instrument(
         level = "debug",
         skip_all,
-        fields(lane = %self.lane, follower = %page.follower, positions = positions(page))
+        fields(
+            lane = %self.lane,
+            follower = %page.follower,
+            positions = positions(page.slices.iter().map(|slice| (&slice.tenant, &slice.cursor)))
+        )
     )]
     pub(super) async fn publish(
         &self,
@@ -127,7 +131,11 @@ impl SinkLane {
     #[tracing::instrument(
         level = "debug",
         skip_all,
-        fields(lane = %self.lane, follower = %self.follower)
+        fields(
+            lane = %self.lane,
+            follower = %self.follower,
+            positions = positions(cursors.iter().map(|(tenant, cursor)| (tenant, cursor)))
+        )
     )]
     pub(super) async fn checkpoint(
         &self,
@@ -155,13 +163,6 @@ impl SinkLane {
         }
         specs
     }
-}
-
-/// The position of each tenant's cursor in a page, for spans.
-fn positions(page: &Page) -> String {
-    let each =
-        page.slices.iter().map(|slice| format!("{}={}", slice.tenant, slice.cursor.position));
-    each.collect::<Vec<_>>().join(" ")
 }
 
 /// The cursors that a page carries.

@@ -20,6 +20,11 @@ use crate::sink::{KnownCursors, Sink};
 use crate::store::{ChangeToken, Head};
 
 /// The state of a lane that was just taken over, with the sink's cursors.
+#[tracing::instrument(
+    level = "debug",
+    skip_all,
+    fields(%lane, follower = %sink.follower(), cursors = known.len())
+)]
 pub(super) async fn resume(
     deps: &FollowDeps,
     lane: Lane,
