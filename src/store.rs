@@ -52,6 +52,7 @@ mod mongodb;
 mod parking;
 mod place;
 mod postgres;
+mod read;
 mod slice_builder;
 mod sqlite;
 mod tenants;

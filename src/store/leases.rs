@@ -29,6 +29,22 @@ pub enum LeaseCheck {
     Lost,
 }
 
+/// Refuses to make no lanes at all.
+pub(super) fn ensure_any(wanted: u16) -> Result<(), Error> {
+    match wanted {
+        0 => Err(Error::Refused("LANES must be at least 1".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to resize the lanes, for this reason, unless it counts none.
+pub(super) fn ensure_none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
+    match count {
+        0 => Ok(()),
+        some => Err(why(some)),
+    }
+}
+
 /// Why the lanes can't be resized now: they are in use.
 pub(super) fn in_use(others: i64) -> Error {
     Error::Refused(format!(

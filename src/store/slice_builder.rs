@@ -1,7 +1,7 @@
 //! The builder of slices: rows go in, slices come out, within the limits of a scan.
 //!
-//! Fed by an adapter's `read` with each tenant's rows in order of position, and with the head as it
-//! was read before them; feeds it the slices. No I/O. Always true: nothing that fits was left out
+//! Fed by `read` with each tenant's rows in order of position, and with the head as it was read
+//! before them; feeds it the slices. No I/O. Always true: nothing that fits was left out
 //! at or before `scanned`, and the first event is given whatever its size.
 
 use std::ops::ControlFlow;

@@ -89,14 +89,6 @@ pub(super) fn tenants(row: &impl Columns) -> Result<usize, Error> {
     usize::try_from(tenants).map_err(|_| Error::Corrupt(format!("table tenants: {tenants} rows")))
 }
 
-/// Refuses by `why` unless there are none.
-pub(super) fn none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<(), Error> {
-    match count {
-        0 => Ok(()),
-        some => Err(why(some)),
-    }
-}
-
 /// A lane's lease; nobody's holder is an empty name.
 pub(super) fn lease(row: &impl Columns) -> Result<LaneLease, Error> {
     let holder = Some(row.text("holder")?.to_owned()).filter(|holder| !holder.is_empty());

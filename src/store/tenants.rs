@@ -23,6 +23,11 @@ pub struct EnabledTenant {
     pub head: Position,
 }
 
+/// Why a tenant can't be enabled: there is no lane to give it yet.
+pub(super) fn before_lanes(tenant: &TenantId) -> Error {
+    Error::Refused(format!("tenant `{tenant}` comes before the number of lanes is set"))
+}
+
 /// The tenants that are enabled.
 #[async_trait]
 pub trait Tenants: Send + Sync {

@@ -27,9 +27,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 #[async_trait]
 impl Leases for Mongodb {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
-        if wanted == 0 {
-            return Err(Error::Refused("LANES must be at least 1".to_owned()));
-        }
+        leases::ensure_any(wanted)?;
         transaction::commit(
             &self.collections.open_transactions,
             &Lanes { collections: &self.collections, wanted },

@@ -16,7 +16,7 @@ use super::{bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::error::TransactionError;
-use crate::store::{Error, leases};
+use crate::store::leases;
 
 /// A change of the number of lanes, and of the lanes of tenants.
 pub(super) struct Resize<'a> {
@@ -48,7 +48,7 @@ impl Resize<'_> {
             doc! { "$or": [{ "holder": { "$ne": self.by } }, { "$expr": { "$not": [lasts()] } }] };
         let others = replicas.count_documents(there).session(&mut *transaction).await?
             + leases.count_documents(not_held).session(transaction).await?;
-        refuse(others, leases::in_use)
+        Ok(leases::ensure_none(others.cast_signed(), leases::in_use)?)
     }
 
     async fn change_tenants(
@@ -68,7 +68,8 @@ impl Resize<'_> {
             parked.update_many(doc! { "_id.tenant": ids }, to()).session(&mut *transaction).await?;
         }
         let beyond = doc! { "lane": { "$gte": i32::from(self.lanes) } };
-        refuse(tenants.count_documents(beyond).session(transaction).await?, leases::left_out)
+        let beyond = tenants.count_documents(beyond).session(transaction).await?;
+        Ok(leases::ensure_none(beyond.cast_signed(), leases::left_out)?)
     }
 
     async fn change_lanes(
@@ -94,10 +95,6 @@ impl Resize<'_> {
         leases.insert_many(Lane::all(self.lanes).map(free)).session(transaction).await?;
         Ok(())
     }
-}
-
-fn refuse(some: u64, why: impl FnOnce(i64) -> Error) -> Result<(), TransactionError> {
-    if some == 0 { Ok(()) } else { Err(why(some.cast_signed()).into()) }
 }
 
 fn id(lane: Lane) -> i32 {

@@ -14,7 +14,7 @@ use super::{Mongodb, bulk, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::error::TransactionError;
-use crate::store::{EnabledTenant, Error, Tenants};
+use crate::store::{EnabledTenant, Error, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Mongodb {
@@ -88,8 +88,7 @@ impl TransactionBody for Introduction<'_> {
         let emptiest =
             emptiest.sort(doc! { "tenants": 1, "_id": 1 }).session(&mut *transaction).await?;
         let Some(lane) = emptiest else {
-            let why = format!("tenant `{tenant}` comes before the number of lanes is set");
-            return Err(Error::Refused(why).into());
+            return Err(tenants::before_lanes(self.tenant).into());
         };
         let lane = rows::number(&lane, "_id")?;
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };

@@ -21,9 +21,7 @@ use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 #[async_trait]
 impl Leases for Postgres {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
-        if wanted == 0 {
-            return Err(Error::Refused("LANES must be at least 1".to_owned()));
-        }
+        leases::ensure_any(wanted)?;
         let mut session = self.sessions.begin().await?;
         session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
         let lanes = count(&mut session).await?;
@@ -98,14 +96,20 @@ impl Leases for Postgres {
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_lock.sql"))).await?;
         let others = sqlx::query(sql!("postgres/lease_count_others.sql")).bind(by.to_owned());
-        sql::none(rows::count_in(&session.find(others).await?, "others")?, leases::in_use)?;
+        leases::ensure_none(
+            rows::count_in(&session.find(others).await?, "others")?,
+            leases::in_use,
+        )?;
         let tenants: Vec<_> = moves.iter().map(|(tenant, _)| tenant.to_string()).collect();
         let targets: Vec<_> = moves.iter().map(|(_, lane)| i64::from(lane.number())).collect();
         let moved = sqlx::query(sql!("postgres/tenant_move.sql")).bind(tenants).bind(targets);
         session.insert(moved, moves.len()).await?;
         session.run(sqlx::query(sql!("postgres/head_move.sql"))).await?;
         let beyond = sqlx::query(sql!("postgres/tenant_count_beyond.sql")).bind(count);
-        sql::none(rows::count_in(&session.find(beyond).await?, "beyond")?, leases::left_out)?;
+        leases::ensure_none(
+            rows::count_in(&session.find(beyond).await?, "beyond")?,
+            leases::left_out,
+        )?;
         session.run(sqlx::query(sql!("postgres/lease_free.sql"))).await?;
         session.run(sqlx::query(sql!("postgres/lease_drop.sql")).bind(count)).await?;
         session.run(sqlx::query(sql!("postgres/lease_add.sql")).bind(count)).await?;

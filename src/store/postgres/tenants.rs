@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Postgres, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, Error, Tenants, sql};
+use crate::store::{EnabledTenant, Error, Tenants, sql, tenants};
 
 #[async_trait]
 impl Tenants for Postgres {
@@ -18,9 +18,7 @@ impl Tenants for Postgres {
         }
         let mut session = self.sessions.begin().await?;
         if leases::count(&mut session).await? == 0 {
-            return Err(Error::Refused(format!(
-                "tenant `{tenant}` comes before the number of lanes is set"
-            )));
+            return Err(tenants::before_lanes(tenant));
         }
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));

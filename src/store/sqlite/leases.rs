@@ -18,9 +18,7 @@ use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 #[async_trait]
 impl Leases for Sqlite {
     async fn lanes(&self, wanted: u16) -> Result<u16, Error> {
-        if wanted == 0 {
-            return Err(Error::Refused("LANES must be at least 1".to_owned()));
-        }
+        leases::ensure_any(wanted)?;
         self.writer
             .write(move |writing| {
                 let lanes = count(writing)?;
@@ -157,7 +155,7 @@ fn resize(
     let others = params![now_ms, by];
     let others =
         rows::get(writing, sql!("sqlite/lease_count_others.sql"), others, |r| r.integer("others"))?;
-    sql::none(others, leases::in_use)?;
+    leases::ensure_none(others, leases::in_use)?;
     for (tenant, lane) in moves {
         rows::write(
             writing,
@@ -169,7 +167,7 @@ fn resize(
     let beyond = rows::get(writing, sql!("sqlite/tenant_count_beyond.sql"), [lanes], |r| {
         r.integer("beyond")
     })?;
-    sql::none(beyond, leases::left_out)?;
+    leases::ensure_none(beyond, leases::left_out)?;
     rows::change(writing, sql!("sqlite/lease_free.sql"), [])?;
     rows::change(writing, sql!("sqlite/lease_drop.sql"), [lanes])?;
     rows::change(writing, sql!("sqlite/lease_add.sql"), [lanes]).map(drop)

@@ -1,10 +1,10 @@
 //! Reading the logs: the events after a position, an event by its id, and the logs that have grown.
 //!
-//! Fed through the port by those who follow; feeds `slice_builder` with rows. A call sees one state
+//! Fed through the port by those who follow; feeds `store::read` with rows. A call sees one state
 //! of the file and keeps nothing open after it. Positions are committed in their order, so the
 //! head that a call sees tells that every position below it is there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row, params};
 
@@ -13,8 +13,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::domain::time::Time;
-use crate::store::slice_builder::{ReadBudget, SliceBuilder};
+use crate::store::read::{self, Fetch, FetchMax, Read, Step};
 use crate::store::sql::{self, Columns};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
@@ -24,17 +23,22 @@ pub(super) fn read(
     from: &[(TenantId, Start)],
     scan: &Scan,
 ) -> Result<Vec<Slice>, Error> {
-    let heads = heads(reading, from)?;
-    let (mut slices, mut budget) = (Vec::new(), ReadBudget::new(scan));
-    for (tenant, begin) in from {
-        let Some(head) = heads.get(tenant) else { continue };
-        if budget.is_full() {
-            break;
+    let mut read = Read::new(from, scan, heads(reading, from)?, FetchMax::Stream);
+    while let Some(step) = read.step() {
+        match step {
+            Step::Find(tenant, time) => {
+                let at = params![tenant.as_str(), time.as_ms()];
+                let find = sql!("sqlite/position_find.sql");
+                read.found(rows::find_one(reading, find, at, |row| sql::position(row))?);
+            }
+            Step::Fetch(fetch) => {
+                fetch_each(reading, &fetch, |row| {
+                    Ok(read.push(sql::envelope(row, fetch.tenant, fetch.log_id)?))
+                })?;
+            }
         }
-        let begin = start(reading, head, *begin, scan.from)?;
-        slices.push(slice(reading, head, &begin, scan, &mut budget)?);
     }
-    Ok(slices)
+    Ok(read.slices())
 }
 
 /// The event of that id.
@@ -68,60 +72,32 @@ pub(super) fn changed_since(
     Ok(Changed { heads, token })
 }
 
-fn heads(
-    reading: &Connection,
-    from: &[(TenantId, Start)],
-) -> Result<HashMap<TenantId, Head>, Error> {
-    let mut heads = HashMap::new();
-    for tenant in from.iter().map(|(tenant, _)| tenant).collect::<BTreeSet<_>>() {
-        let head = rows::find_one(reading, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
-            sql::head(r)
-        })?;
-        heads.extend(head.map(|head| (tenant.clone(), head)));
+fn heads(reading: &Connection, from: &[(TenantId, Start)]) -> Result<Vec<Head>, Error> {
+    let mut heads = Vec::new();
+    for tenant in read::tenants(from) {
+        let find = sql!("sqlite/head_find.sql");
+        heads.extend(rows::find_one(reading, find, [tenant.as_str()], |row| sql::head(row))?);
     }
     Ok(heads)
 }
 
-/// The start of a read that passes over the events before a time.
-fn start(
+/// Looks at the rows of a log, until `look` breaks.
+fn fetch_each(
     reading: &Connection,
-    head: &Head,
-    start: Start,
-    from: Option<Time>,
-) -> Result<Start, Error> {
-    let Some(from) = from.filter(|_| start.after < head.position) else { return Ok(start) };
-    let asked = params![head.tenant.as_str(), from.as_ms()];
-    let first =
-        rows::find_one(reading, sql!("sqlite/position_find.sql"), asked, |r| sql::position(r))?;
-    Ok(start.no_earlier(first.map_or(head.position, |first| first.back(1))))
-}
-
-fn slice(
-    reading: &Connection,
-    head: &Head,
-    start: &Start,
-    scan: &Scan,
-    budget: &mut ReadBudget<'_>,
-) -> Result<Slice, Error> {
-    let mut builder = SliceBuilder::new(head, start);
-    let Some(after) = builder.fetch_after() else { return Ok(builder.finish_at_head()) };
-    let (tenant, after) = (head.tenant.as_str(), after.as_column());
-    let rows_max = scan.rows_max.max(1).saturating_add(builder.start_rows());
-    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-    let looks_at_start = builder.start_rows() > 0;
-    let look = |row: &Row| Ok(builder.push(sql::envelope(row, &head.tenant, head.log_id)?, budget));
-    // One key has an index of its own; every other filter looks at all rows.
-    let enough = match scan.filter.keys.as_slice() {
-        [key] if !looks_at_start => {
-            let asked = params![tenant, key.as_str(), after, rows_max];
-            rows::each(reading, sql!("sqlite/event_read_key.sql"), asked, look)?
+    fetch: &Fetch,
+    look: impl FnMut(&Row) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    let (tenant, after) = (fetch.tenant.as_str(), fetch.after.as_column());
+    let rows_max = i64::try_from(fetch.rows).unwrap_or(i64::MAX);
+    match fetch.key {
+        Some(key) => {
+            let of_key = params![tenant, key.as_str(), after, rows_max];
+            rows::each(reading, sql!("sqlite/event_read_key.sql"), of_key, look)
         }
-        _ => rows::each(
-            reading,
-            sql!("sqlite/event_read.sql"),
-            params![tenant, after, rows_max],
-            look,
-        )?,
-    };
-    Ok(if enough.is_some() { builder.finish() } else { builder.finish_at_head() })
+        None => {
+            let of_log = params![tenant, after, rows_max];
+            rows::each(reading, sql!("sqlite/event_read.sql"), of_log, look)
+        }
+    }
+    .map(drop)
 }

@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::{Sqlite, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, Error, Tenants, sql};
+use crate::store::{EnabledTenant, Error, Tenants, sql, tenants};
 
 #[async_trait]
 impl Tenants for Sqlite {
@@ -17,8 +17,7 @@ impl Tenants for Sqlite {
         self.writer
             .write(move |writing| {
                 if leases::count(writing)? == 0 {
-                    let why = format!("tenant `{tenant}` comes before the number of lanes is set");
-                    return Err(Error::Refused(why));
+                    return Err(tenants::before_lanes(&tenant));
                 }
                 let enabled = params![tenant.as_str(), log_id.to_string()];
                 rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)?;
