@@ -9,8 +9,15 @@
 //!
 //! SQLite has one writer in one process: it reads and plans in its transaction, and needs no more.
 
+pub(in crate::store) mod batch;
 pub(in crate::store) mod head_cache;
 pub(in crate::store) mod plan;
+pub(in crate::store) mod snapshot;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -18,8 +25,10 @@ use async_trait::async_trait;
 
 use super::Outcome;
 use crate::domain::tenant::TenantId;
-use head_cache::{Checkout, HeadCache, Snapshot};
-use plan::{AppendPlan, FingerprintedBatch, plan};
+use batch::FingerprintedBatch;
+use head_cache::{Checkout, HeadCache};
+use plan::{AppendPlan, plan};
+use snapshot::Snapshot;
 
 /// The version of each tenant's head.
 pub(super) type Versions<V> = HashMap<TenantId, V>;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::append::plan::IdempotencyRecord;
+use super::append::snapshot::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
 use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogLedger, Receipt};
 use crate::domain::envelope::Envelope;

@@ -13,7 +13,9 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::plan::{AppendPlan, FingerprintedBatch, LogState};
+use super::batch::{FingerprintedBatch, topics};
+use super::plan::AppendPlan;
+use super::snapshot::{LogState, Snapshot};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
@@ -22,16 +24,6 @@ use crate::domain::topic::Topic;
 const CLOCK_MAX: Duration = Duration::from_secs(10);
 /// Tenants that are remembered: a few hundred bytes each, and their topics.
 const TENANTS_MAX: usize = 10_000;
-
-/// The state of the store that an append is planned on.
-pub(in crate::store) struct Snapshot<V> {
-    /// The logs of the batches' tenants.
-    pub(in crate::store) logs: HashMap<TenantId, LogState>,
-    /// The versions of their heads: a head that has changed has another one.
-    pub(in crate::store) versions: HashMap<TenantId, V>,
-    /// The store's clock; if no tenant is enabled, any time.
-    pub(in crate::store) now: Time,
-}
 
 /// The heads of all tenants that this process has appended to.
 pub(in crate::store) struct HeadCache<V>(Mutex<Checkout<V>>);
@@ -153,66 +145,26 @@ impl<V> Default for Checkout<V> {
     }
 }
 
-/// The tenants of the batches, and their topics.
-fn topics<'a>(batches: &'a [FingerprintedBatch]) -> HashMap<&'a TenantId, HashSet<&'a Topic>> {
-    let mut topics = HashMap::<_, HashSet<_>>::new();
-    for batch in batches.iter().map(FingerprintedBatch::batch) {
-        topics
-            .entry(&batch.tenant)
-            .or_default()
-            .extend(batch.drafts.iter().map(|draft| &draft.topic));
-    }
-    topics
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Arc;
-
-    use uuid::Uuid;
 
     use super::{Checkout, HeadCache, Snapshot};
-    use crate::domain::draft::{Draft, Origin, Place};
-    use crate::domain::event::EventId;
-    use crate::domain::headers::Headers;
-    use crate::domain::lane::Lane;
-    use crate::domain::position::{LogId, Position};
-    use crate::domain::subject::Subject;
     use crate::domain::tenant::TenantId;
     use crate::domain::time::Time;
     use crate::domain::topic::Topic;
-    use crate::domain::wire_form::WireForm;
-    use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState, plan};
-    use crate::store::{Batch, Head};
+    use crate::store::Batch;
+    use crate::store::append::batch::FingerprintedBatch;
+    use crate::store::append::fixture::{ITEM, batch, delete_all, diku, head};
+    use crate::store::append::plan::{AppendPlan, plan};
+    use crate::store::append::snapshot::LogState;
 
-    fn diku() -> TenantId {
-        TenantId::parse("diku").unwrap()
-    }
-
-    /// A batch of one DELETE_ALL of a topic.
-    fn batch(topic: &str) -> Batch {
-        let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
-        let id = EventId::new(Uuid::from_u128(1));
-        let place = Place {
-            subject: Subject::new("inventory", "item"),
-            topic: Topic::parse(topic).unwrap(),
-        };
-        let draft = Draft::delete_all(place, WireForm::Convention, id, &origin);
-        Batch { tenant: diku(), drafts: vec![draft] }
-    }
+    const OTHER: &str = "diku.inventory.other";
 
     /// A store whose log of `diku` ends at a position, which is its head's version.
     fn snapshot(end: i64) -> Snapshot<i64> {
-        let head = Head {
-            tenant: diku(),
-            log_id: LogId::new(Uuid::nil()),
-            lane: Lane::new(3),
-            position: Position::from_column(end),
-            time: Time::from_ms(1_000),
-        };
         Snapshot {
-            logs: HashMap::from([(diku(), LogState::from(head))]),
+            logs: HashMap::from([(diku(), LogState::from(head(end, 1_000)))]),
             versions: HashMap::from([(diku(), end)]),
             now: Time::from_ms(2_000),
         }
@@ -226,7 +178,7 @@ mod tests {
 
     /// Appends a batch to a log that ends there; tells whether it was read and not predicted.
     fn append(head_cache: &HeadCache<i64>, topic: &str, end: i64) -> bool {
-        let batch = batch(topic);
+        let batch = batch(vec![delete_all(1, topic)]);
         let batches = [FingerprintedBatch::new(&batch)];
         let mut checkout = head_cache.checkout(&batches);
         let predicted = checkout.predict(&batches);
@@ -243,9 +195,6 @@ mod tests {
         read
     }
 
-    const ITEM: &str = "diku.inventory.item";
-    const OTHER: &str = "diku.inventory.other";
-
     #[test]
     fn a_head_is_predicted_once_it_was_read_as_it_was_left() {
         let head_cache = HeadCache::new();
@@ -260,7 +209,7 @@ mod tests {
         let read: Vec<_> =
             (1..).zip(topics).map(|(end, topic)| append(&head_cache, topic, end)).collect();
         assert_eq!(read, [true, true, false, true, false, false]);
-        let [item, other] = [batch(ITEM), batch(OTHER)];
+        let [item, other] = [ITEM, OTHER].map(|topic| batch(vec![delete_all(1, topic)]));
         let batches = [FingerprintedBatch::new(&item), FingerprintedBatch::new(&other)];
         let snapshot = head_cache.checkout(&batches).predict(&batches).unwrap();
         let delete_alls = &snapshot.logs[&diku()].delete_alls;
@@ -294,7 +243,7 @@ mod tests {
         let head_cache = HeadCache::new();
         let read = [1, 2, 3].map(|end| append(&head_cache, ITEM, end));
         assert_eq!(read, [true, true, false]);
-        let batch = batch(ITEM);
+        let batch = batch(vec![delete_all(1, ITEM)]);
         let batches = [FingerprintedBatch::new(&batch)];
         let Checkout { heads: taken, .. } = head_cache.checkout(&batches);
         assert_eq!(taken.len(), 1);

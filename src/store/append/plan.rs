@@ -7,9 +7,10 @@
 //! may be run again. Always true: positions are dense, time never goes back within a tenant, and a
 //! batch that conflicts leaves no trace.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::batch::{Fingerprint, FingerprintedBatch};
+use super::snapshot::{IdempotencyRecord, LogState};
 use crate::domain::conflict::{Conflict, With};
 use crate::domain::draft::{Draft, Stamp};
 use crate::domain::envelope::Envelope;
@@ -18,67 +19,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::{Batch, Head, Outcome, Receipt};
-
-/// Tells the same content from another under one event id.
-pub(in crate::store) type Fingerprint = [u8; 32];
-
-/// A batch with its drafts' fingerprints, which are made before anything is locked.
-pub(in crate::store) struct FingerprintedBatch<'a> {
-    batch: Cow<'a, Batch>,
-    fingerprints: Vec<Fingerprint>,
-}
-
-impl<'a> FingerprintedBatch<'a> {
-    /// Fingerprints a batch.
-    pub(in crate::store) fn new(batch: &'a Batch) -> Self {
-        let fingerprints = batch.drafts.iter().map(Draft::fingerprint).collect();
-        Self { batch: Cow::Borrowed(batch), fingerprints }
-    }
-
-    /// With a batch of its own, so that another thread may have it.
-    pub(in crate::store) fn into_owned(self) -> FingerprintedBatch<'static> {
-        FingerprintedBatch {
-            batch: Cow::Owned(self.batch.into_owned()),
-            fingerprints: self.fingerprints,
-        }
-    }
-
-    /// The batch.
-    pub(in crate::store) fn batch(&self) -> &Batch {
-        &self.batch
-    }
-
-    fn drafts(&self) -> impl Iterator<Item = (&Draft, &Fingerprint)> {
-        self.batch.drafts.iter().zip(&self.fingerprints)
-    }
-}
-
-/// An event id that was given, and what for.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct IdempotencyRecord {
-    /// Where and when its event was appended.
-    pub(in crate::store) receipt: Receipt,
-    /// The content's fingerprint.
-    pub(in crate::store) fingerprint: Fingerprint,
-}
-
-/// A tenant's log, as far as an append to it must know it.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct LogState {
-    /// The end of the log.
-    pub(in crate::store) head: Head,
-    /// The last DELETE_ALL of each topic, at least of the batches' topics.
-    pub(in crate::store) delete_alls: HashMap<Topic, Position>,
-    /// The batches' event ids that were given before.
-    pub(in crate::store) known: HashMap<EventId, IdempotencyRecord>,
-}
-
-impl From<Head> for LogState {
-    fn from(head: Head) -> Self {
-        Self { head, delete_alls: HashMap::new(), known: HashMap::new() }
-    }
-}
+use crate::store::{Outcome, Receipt};
 
 /// One event to insert.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +61,7 @@ pub(in crate::store) fn plan(
     let mut new_events = Vec::new();
     let outcomes = batches
         .iter()
-        .map(|batch| match logs.get_mut(&batch.batch.tenant) {
+        .map(|batch| match logs.get_mut(&batch.batch().tenant) {
             None => Outcome::NotEnabled,
             Some(log) => {
                 conflict(batch, log).unwrap_or_else(|| log.append(batch, now, &mut new_events))
@@ -204,58 +145,19 @@ impl LogState {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Arc;
-
-    use bytes::Bytes;
-    use uuid::Uuid;
 
     use super::{AppendPlan, FingerprintedBatch, LogState, plan};
     use crate::domain::conflict::{Conflict, With};
-    use crate::domain::draft::{Content, Draft, Origin, Place};
-    use crate::domain::event::EventId;
-    use crate::domain::headers::Headers;
-    use crate::domain::json::Raw;
-    use crate::domain::key::Key;
-    use crate::domain::lane::Lane;
-    use crate::domain::position::{LogId, Position};
-    use crate::domain::states::States;
-    use crate::domain::subject::Subject;
-    use crate::domain::tenant::TenantId;
+    use crate::domain::draft::Draft;
+    use crate::domain::position::Position;
     use crate::domain::time::Time;
-    use crate::domain::topic::Topic;
-    use crate::domain::wire_form::WireForm;
-    use crate::store::{Batch, Head, Outcome};
-
-    fn diku() -> TenantId {
-        TenantId::parse("diku").unwrap()
-    }
-
-    /// A CREATE whose event id and content are given.
-    fn create(id: u128, content: &'static str) -> Draft {
-        let new = Raw::parse(&Bytes::from_static(content.as_bytes())).unwrap();
-        let content =
-            Content::Change { states: States::Create { new }, wire_form: WireForm::Convention };
-        Draft { key: Key::parse("k").unwrap(), content, ..delete_all(id) }
-    }
-
-    fn delete_all(id: u128) -> Draft {
-        let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
-        let topic = Topic::parse("diku.inventory.item").unwrap();
-        let place = Place { subject: Subject::new("inventory", "item"), topic };
-        Draft::delete_all(place, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
-    }
+    use crate::store::Outcome;
+    use crate::store::append::fixture::{ITEM, batch, create, delete_all, diku, head};
 
     fn planned(batches: &[Vec<Draft>]) -> AppendPlan {
-        let batches: Vec<_> =
-            batches.iter().map(|drafts| Batch { tenant: diku(), drafts: drafts.clone() }).collect();
+        let batches: Vec<_> = batches.iter().map(|drafts| batch(drafts.clone())).collect();
         let batches: Vec<_> = batches.iter().map(FingerprintedBatch::new).collect();
-        let log = LogState::from(Head {
-            tenant: diku(),
-            log_id: LogId::new(Uuid::nil()),
-            lane: Lane::new(3),
-            position: Position::from_column(10),
-            time: Time::from_ms(2_000),
-        });
+        let log = LogState::from(head(10, 2_000));
         plan(&batches, HashMap::from([(diku(), log)]), Time::from_ms(1_000))
     }
 
@@ -286,7 +188,7 @@ mod tests {
     fn a_conflict_drops_its_batch_without_a_trace() {
         let plan = planned(&[
             vec![create(1, "{}")],
-            vec![delete_all(2), create(3, "{}"), create(1, "[]")],
+            vec![delete_all(2, ITEM), create(3, "{}"), create(1, "[]")],
             vec![create(3, "[]"), create(2, "{}")],
         ]);
         let positions: Vec<_> = plan.outcomes.iter().map(positions).collect();
@@ -308,7 +210,12 @@ mod tests {
 
     #[test]
     fn what_follows_a_delete_all_carries_its_position_and_time_never_goes_back() {
-        let plan = planned(&[vec![create(1, "{}"), delete_all(2), create(3, "{}"), delete_all(4)]]);
+        let plan = planned(&[vec![
+            create(1, "{}"),
+            delete_all(2, ITEM),
+            create(3, "{}"),
+            delete_all(4, ITEM),
+        ]]);
         let epochs: Vec<_> = plan
             .new_events
             .iter()

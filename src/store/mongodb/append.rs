@@ -10,7 +10,7 @@
 //! is no longer open: it may have been read before a majority had it, and must not be answered
 //! before it does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::mem;
 
 use ::mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
@@ -26,10 +26,10 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::append::head_cache::{HeadCache, Snapshot};
-use crate::store::append::plan::{
-    AppendPlan, FingerprintedBatch, IdempotencyRecord, LogState, NewEvent,
-};
+use crate::store::append::batch::{self, FingerprintedBatch};
+use crate::store::append::head_cache::HeadCache;
+use crate::store::append::plan::{AppendPlan, NewEvent};
+use crate::store::append::snapshot::{IdempotencyRecord, LogState, Snapshot};
 use crate::store::append::{self, AppendStore, Appended, HeadChanged, Versions};
 use crate::store::error::TransactionError;
 use crate::store::{Batch, Error, Receipt};
@@ -94,9 +94,10 @@ impl AppendStore for Open<'_, '_> {
         batches: &[FingerprintedBatch<'_>],
     ) -> Result<Snapshot<HeadVersion>, TransactionError> {
         let Collections { heads, delete_alls, idempotency, .. } = self.collections;
+        let tenants: Vec<_> = batch::tenants(batches).into_iter().map(TenantId::as_str).collect();
         // All in one row: a transaction takes no union of collections.
         let find = vec![
-            of(&tenants(batches)),
+            of(&tenants),
             doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
             doc! { "$set": { "now": "$$NOW" } },
             with(delete_alls, "delete_alls", &topics(batches)),
@@ -188,19 +189,12 @@ fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
     Ok(Snapshot { logs, versions, now: rows::date(found, "now")? })
 }
 
-fn tenants<'a>(batches: &'a [FingerprintedBatch]) -> Vec<&'a str> {
-    let tenants = batches.iter().map(|batch| batch.batch().tenant.as_str());
-    Vec::from_iter(tenants.collect::<BTreeSet<_>>())
-}
-
 /// The ids of the rows of the batches' topics.
 fn topics(batches: &[FingerprintedBatch]) -> Vec<Document> {
-    let topics: BTreeSet<_> = batches
-        .iter()
-        .map(FingerprintedBatch::batch)
-        .flat_map(|batch| batch.drafts.iter().map(|draft| (&batch.tenant, &draft.topic)))
-        .collect();
-    topics.into_iter().map(|(tenant, topic)| on(tenant, topic)).collect()
+    let topics = batch::topics(batches).into_iter();
+    topics
+        .flat_map(|(tenant, topics)| topics.into_iter().map(move |topic| on(tenant, topic)))
+        .collect()
 }
 
 /// The ids of the rows of the batches' event ids.

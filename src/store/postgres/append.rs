@@ -6,7 +6,7 @@
 //! since it was read, another replica appends to the same log: the next attempts are transactions
 //! that lock the heads before they read them, so that they aren't in vain.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -18,8 +18,10 @@ use super::transaction::Transaction;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::append::head_cache::{HeadCache, Snapshot};
-use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState};
+use crate::store::append::batch::{self, FingerprintedBatch};
+use crate::store::append::head_cache::HeadCache;
+use crate::store::append::plan::AppendPlan;
+use crate::store::append::snapshot::{LogState, Snapshot};
 use crate::store::append::{self, AppendStore, HeadChanged, Versions};
 use crate::store::error::TransactionError;
 use crate::store::sql::{self, Columns};
@@ -157,24 +159,24 @@ impl AppendStore for Locked {
     }
 }
 
-fn tenants<'a>(batches: &'a [FingerprintedBatch]) -> Vec<&'a TenantId> {
-    Vec::from_iter(batches.iter().map(|batch| &batch.batch().tenant).collect::<BTreeSet<_>>())
-}
-
 fn lock(batches: &[FingerprintedBatch]) -> Statement {
-    rows::of_tenants(sql!("postgres/head_lock.sql"), &tenants(batches))
+    rows::of_tenants(sql!("postgres/head_lock.sql"), &Vec::from_iter(batch::tenants(batches)))
 }
 
 /// Finds the heads of the batches' tenants, the last DELETE_ALL of each topic, and known event ids.
 fn find(batches: &[FingerprintedBatch]) -> Statement {
-    let each = || batches.iter().map(FingerprintedBatch::batch);
-    let drafts = || each().flat_map(|b| b.drafts.iter().map(|draft| (b.tenant.as_str(), draft)));
-    let topics: BTreeSet<_> =
-        drafts().map(|(tenant, draft)| (tenant, draft.topic.as_str())).collect();
-    let (of_topics, topics): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
-    let (of_ids, event_ids): (Vec<_>, Vec<_>) =
-        drafts().map(|(tenant, draft)| (tenant, draft.event_id.to_string())).unzip();
-    let find = rows::of_tenants(sql!("postgres/append_find.sql"), &tenants(batches));
+    let topics = batch::topics(batches);
+    let tenants: Vec<_> = topics.keys().copied().collect();
+    let (of_topics, topics): (Vec<_>, Vec<_>) = topics
+        .iter()
+        .flat_map(|(tenant, topics)| topics.iter().map(|topic| (tenant.as_str(), topic.as_str())))
+        .unzip();
+    let (of_ids, event_ids): (Vec<_>, Vec<_>) = batches
+        .iter()
+        .map(FingerprintedBatch::batch)
+        .flat_map(|b| b.drafts.iter().map(|d| (b.tenant.as_str(), d.event_id.to_string())))
+        .unzip();
+    let find = rows::of_tenants(sql!("postgres/append_find.sql"), &tenants);
     find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 

@@ -4,7 +4,7 @@
 //! them, and the store with its plan. Nobody else writes meanwhile, so what was read before the
 //! plan still holds when it is written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
@@ -12,7 +12,9 @@ use super::rows;
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::append::plan::{AppendPlan, FingerprintedBatch, LogState, NewEvent, plan};
+use crate::store::append::batch::{self, FingerprintedBatch};
+use crate::store::append::plan::{AppendPlan, NewEvent, plan};
+use crate::store::append::snapshot::LogState;
 use crate::store::{Batch, Error, Outcome, sql};
 
 /// Appends what is offered in this transaction; writes nothing where nothing is new.
@@ -32,7 +34,7 @@ fn logs(
     batches: &[FingerprintedBatch],
 ) -> Result<HashMap<TenantId, LogState>, Error> {
     let mut logs = HashMap::new();
-    for tenant in batches.iter().map(|batch| &batch.batch().tenant).collect::<BTreeSet<_>>() {
+    for tenant in batch::tenants(batches) {
         let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
             sql::head(r)
         });

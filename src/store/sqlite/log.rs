@@ -12,7 +12,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::append::plan::FingerprintedBatch;
+use crate::store::append::batch::FingerprintedBatch;
 use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
