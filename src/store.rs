@@ -43,6 +43,7 @@
 mod sql;
 
 mod append;
+mod columns;
 mod cursors;
 mod error;
 mod event_counts;

@@ -29,8 +29,9 @@ use crate::domain::topic::Topic;
 use crate::store::append::batch::{self, FingerprintedBatch};
 use crate::store::append::head_cache::HeadCache;
 use crate::store::append::plan::{AppendPlan, NewEvent};
-use crate::store::append::snapshot::{IdempotencyRecord, LogState, Snapshot};
+use crate::store::append::snapshot::{LogState, Snapshot};
 use crate::store::append::{self, AppendStore, Appended, HeadChanged, Versions};
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::{Batch, Error, Receipt};
 
@@ -170,20 +171,18 @@ impl Open<'_, '_> {
 fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
     let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
     for row in rows::documents(found, "heads")? {
-        let head = rows::head(row)?;
+        let head = row.head()?;
         versions.insert(head.tenant.clone(), (head.log_id, head.position));
         logs.insert(head.tenant.clone(), LogState::from(head));
     }
     for row in rows::documents(found, "delete_alls")? {
-        let id = rows::document(row, "_id")?;
-        if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-            log.delete_alls.insert(rows::noun(id, "topic", Topic::parse)?, rows::position(row)?);
+        if let Some(log) = logs.get_mut(&row.tenant()?) {
+            log.delete_alls.insert(row.topic()?, row.position()?);
         }
     }
     for row in rows::documents(found, "known")? {
-        let id = rows::document(row, "_id")?;
-        if let Some(log) = logs.get_mut(&rows::noun(id, "tenant", TenantId::parse)?) {
-            log.known.insert(rows::event_id(id)?, idempotency_record(row)?);
+        if let Some(log) = logs.get_mut(&row.tenant()?) {
+            log.known.extend([row.idempotency_record()?]);
         }
     }
     Ok(Snapshot { logs, versions, now: rows::date(found, "now")? })
@@ -217,15 +216,6 @@ fn of<T: Clone + Into<Bson>>(ids: &[T]) -> Document {
 /// And those of another collection, as a field.
 fn with(rows: &Rows, field: &str, ids: &[Document]) -> Document {
     doc! { "$lookup": { "from": rows.name(), "pipeline": [of(ids)], "as": field } }
-}
-
-fn idempotency_record(row: &RawDocument) -> Result<IdempotencyRecord, Error> {
-    let receipt = Receipt { position: rows::position(row)?, time: rows::time(row)? };
-    let fingerprint = rows::bytes(row, "fingerprint")?.try_into().map_err(|_| {
-        let position = receipt.position;
-        Error::Corrupt(format!("collection idempotency, position {position}: no fingerprint"))
-    })?;
-    Ok(IdempotencyRecord { receipt, fingerprint })
 }
 
 /// The id of a topic's epoch.

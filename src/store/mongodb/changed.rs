@@ -18,6 +18,7 @@ use ::mongodb::bson::{RawDocumentBuf, Timestamp, doc};
 
 use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
+use crate::store::columns::Columns;
 use crate::store::{ChangeToken, Changed, Error};
 
 /// How long an append may hold the tokens back: longer than any takes that somebody still awaits.
@@ -65,9 +66,9 @@ impl Mongodb {
                 Ok(begun) => {
                     let begun = begun.as_timestamp().map_or(ChangeToken::START, token);
                     until = until.min(ChangeToken::new(begun.at - 1));
-                    longest_ms = longest_ms.max(rows::number(&row, "for_ms")?);
+                    longest_ms = longest_ms.max(row.integer("for_ms")?);
                 }
-                Err(_) => heads.push(rows::head(&row)?),
+                Err(_) => heads.push(row.head()?),
             }
         }
         if longest_ms > rows::ms(UNDER_WAY_MAX) {

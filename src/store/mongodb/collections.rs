@@ -36,8 +36,9 @@ use ::mongodb::{Database, IndexModel};
 
 use super::error::{is_there, reading, writing};
 use super::open_transactions::OpenTransactions;
-use super::rows::{self, Rows};
+use super::rows::Rows;
 use crate::store::Error;
+use crate::store::columns::Columns;
 use crate::store::error::{made_before, nothing_there};
 
 /// The version of the collections and their fields.
@@ -92,7 +93,7 @@ impl Collections {
         let Some(row) = reading(self.versions.find_one(doc! { "_id": 1 })).await? else {
             return Ok(false);
         };
-        refuse_other(database, rows::number(&row, "version")?).map(|()| true)
+        refuse_other(database, row.integer("version")?).map(|()| true)
     }
 
     /// Refuses a database in which they were never made, or by another version. (To look into one

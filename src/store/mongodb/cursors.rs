@@ -13,6 +13,7 @@ use super::{Mongodb, event_counts, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
 
 #[async_trait]
@@ -20,7 +21,7 @@ impl Cursors for Mongodb {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
         let row = reading(self.collections.cursors.find_one(doc! { "_id": id(tenant, follower) }))
             .await?;
-        row.map(|row| rows::cursor(&row)).transpose()
+        row.map(|row| row.cursor()).transpose()
     }
 
     async fn load_lane(
@@ -29,11 +30,7 @@ impl Cursors for Mongodb {
         follower: &Follower,
     ) -> Result<Vec<(TenantId, Cursor)>, Error> {
         let found = self.cursors_of(lane, follower).await?;
-        let cursor = |row| {
-            let tenant = rows::noun(rows::document(row, "_id")?, "tenant", TenantId::parse)?;
-            Ok((tenant, rows::cursor(row)?))
-        };
-        found.iter().map(|row| cursor(row)).collect()
+        found.iter().map(|row| Ok((row.tenant()?, row.cursor()?))).collect()
     }
 
     async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
@@ -74,7 +71,7 @@ impl Mongodb {
             doc! { "$group": { "_id": null, "term": { "$max": "$term" } } },
         ];
         let newest = bulk::aggregate(&self.collections.cursors, newest, &mut session).await?;
-        let newest = newest.first().map(|row| rows::number_if_any(row, "term")).transpose()?;
+        let newest = newest.first().map(|row| row.integer_if_any("term")).transpose()?;
         Ok(newest.flatten().unwrap_or_default().unsigned_abs())
     }
 
@@ -98,7 +95,7 @@ impl Mongodb {
     ) -> Result<Vec<TenantId>, Error> {
         let ours = doc! { "lane": i32::from(lane.number()) };
         let tenants = reading(bulk::find(&self.collections.tenants, ours, session)).await?;
-        tenants.iter().map(|row| rows::tenant(row)).collect()
+        tenants.iter().map(|row| row.tenant()).collect()
     }
 }
 

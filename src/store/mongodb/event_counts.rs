@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::doc;
+use ::mongodb::bson::{RawDocument, doc};
 
 use super::collections::Collections;
 use super::rows::Rows;
 use super::{bulk, rows};
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
-use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::event_counts::{EventCounts, ParkedCounts};
 use crate::store::{Error, Head, Lag};
 
@@ -64,11 +64,10 @@ async fn logs(
     let of = vec![doc! { "$match": { "_id.follower": follower.as_str() } }];
     let mut cursors = HashMap::new();
     for row in bulk::aggregate(&collections.cursors, of, session).await? {
-        let tenant = rows::noun(rows::document(&row, "_id")?, "tenant", TenantId::parse)?;
-        cursors.insert(tenant, rows::cursor(&row)?);
+        cursors.insert(row.tenant()?, row.cursor()?);
     }
-    let log = |row| {
-        let head = rows::head(row)?;
+    let log = |row: &RawDocument| {
+        let head = row.head()?;
         let cursor = cursors.get(&head.tenant).filter(|cursor| cursor.log_id == head.log_id);
         let passed = cursor.map_or(Position::START, |cursor| cursor.position);
         Ok(Log { head, passed })
@@ -93,7 +92,7 @@ async fn oldest(
             doc! { "$group": { "_id": null, "waits_ms": { "$max": waits } } },
         ];
         for row in bulk::aggregate(&collections.events, pipeline, session).await? {
-            let waits_ms = u64::try_from(rows::number(&row, "waits_ms")?).unwrap_or_default();
+            let waits_ms = u64::try_from(row.integer("waits_ms")?).unwrap_or_default();
             longest = longest.max(Duration::from_millis(waits_ms));
         }
     }
@@ -109,14 +108,13 @@ async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<Par
         bulk::aggregate(parked, vec![doc! { "$match": relay }, doc! { "$group": group }], session)
             .await?
     {
-        let count = |name| rows::number(&row, name).map(i64::unsigned_abs);
-        match rows::text(&row, "_id")? {
+        match row.text("_id")? {
             "parked" | "releasing" => {
-                parked_counts.parked += count("events")?;
-                parked_counts.scopes += count("scopes")?;
+                parked_counts.parked += row.count("events")?;
+                parked_counts.scopes += row.count("scopes")?;
             }
-            "superseded" => parked_counts.superseded = count("events")?,
-            "discarded" => parked_counts.discarded = count("events")?,
+            "superseded" => parked_counts.superseded = row.count("events")?,
+            "discarded" => parked_counts.discarded = row.count("events")?,
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ::mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use ::mongodb::options::ReturnDocument;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -19,8 +19,9 @@ use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
-use crate::store::{Error, LaneLease, Lease, LeaseCheck, Leases, Members, leases};
+use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
 /// When a replica that left without a word is not listed any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
@@ -96,8 +97,7 @@ impl Leases for Mongodb {
         let ahead = doc! { "$add": [ahead, ttl_ms()] };
         let far = doc! { "$or": [{ "$lt": ["$expires", ago] }, { "$gt": ["$expires", ahead] }] };
         writing(replicas.delete_many(doc! { "_id": { "$ne": replica }, "$expr": far })).await?;
-        let before =
-            before.first().map(|row| rows::text_if_any(row, "instance")).transpose()?.flatten();
+        let before = before.first().map(|row| row.text_if_any("instance")).transpose()?.flatten();
         Ok(before.map(str::to_owned))
     }
 
@@ -114,11 +114,8 @@ impl Leases for Mongodb {
         let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
         let lanes = bulk::aggregate(&self.collections.leases, lanes, &mut session).await?;
         Ok(Members {
-            replicas: there
-                .iter()
-                .map(|row| Ok(rows::text(row, "_id")?.to_owned()))
-                .collect::<Result<_, Error>>()?,
-            lanes: lanes.iter().map(|row| lease(row)).collect::<Result<_, _>>()?,
+            replicas: there.iter().map(|row| row.replica()).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(|row| row.lease()).collect::<Result<_, _>>()?,
         })
     }
 
@@ -148,7 +145,7 @@ impl Mongodb {
             self.collections.open_transactions.end_others(transaction::TOO_LONG).await?;
         }
         let row = taken?;
-        let term = row.map(|row| rows::number(&row, "term")).transpose().map_err(written)?;
+        let term = row.map(|row| row.integer("term")).transpose().map_err(written)?;
         let Some(term) = term.map(i64::unsigned_abs) else { return Ok(None) };
         // The leases alone may have gone back.
         let newest = self.newest_term(lane).await?;
@@ -187,15 +184,6 @@ impl TransactionBody for Lanes<'_> {
         leases.insert_many(Lane::all(self.wanted).map(free)).session(transaction).await?;
         Ok(self.wanted)
     }
-}
-
-fn lease(row: &RawDocument) -> Result<LaneLease, Error> {
-    let holder = rows::text_if_any(row, "holder")?.map(str::to_owned);
-    Ok(LaneLease {
-        lane: rows::lane(row, "_id")?,
-        holder,
-        term: rows::number(row, "term")?.unsigned_abs(),
-    })
 }
 
 /// Which taking of which lane.

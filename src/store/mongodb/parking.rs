@@ -3,23 +3,23 @@
 //! Fed by lanes, under their leases, and by whoever wants something parked to be released or
 //! discarded; feeds lanes, and everyone who asks what is published.
 
-use ::mongodb::bson::{Document, RawDocument, doc};
+use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
 use super::error::{reading, writing};
 use super::rows::Rows;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, cursors, event_counts, rows, transition};
+use super::{Mongodb, bulk, cursors, event_counts, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
-use crate::domain::parked::{Parked, Request, State};
+use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::domain::topic::Topic;
 use crate::domain::transition::Transition;
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::transitions::{self, LastNumbers};
 use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
@@ -47,9 +47,9 @@ impl Parking for Mongodb {
                 .await?;
         let (mut cursor, mut all) = (None, Vec::new());
         for row in &found {
-            match rows::text_if_any(row, "state")? {
-                None => cursor = Some(rows::cursor(row)?),
-                Some(_) => all.push(parked(row)?),
+            match row.text_if_any("state")? {
+                None => cursor = Some(row.cursor()?),
+                Some(_) => all.push(row.parked()?),
             }
         }
         all.sort_unstable_by_key(|parked| parked.position);
@@ -78,14 +78,7 @@ impl Parking for Mongodb {
             } },
         ];
         let last = bulk::aggregate(&self.collections.parked, last, &mut session).await?;
-        let last = last.iter().map(|row| {
-            let log = rows::document(row, "_id")?;
-            let (tenant, log_id) =
-                (rows::noun(log, "tenant", TenantId::parse)?, rows::log_id(log)?);
-            let open = rows::number(row, "open")?.unsigned_abs();
-            Ok(LogLedger { tenant, log_id, number: ledger(row)?, open })
-        });
-        last.collect()
+        last.iter().map(|row| row.ledger()).collect()
     }
 
     async fn write_transitions(
@@ -132,7 +125,7 @@ impl Mongodb {
     async fn find_parked(&self, filter: Document) -> Result<Vec<Parked>, Error> {
         let mut session = self.session().await?;
         let found = reading(bulk::find(&self.collections.parked, filter, &mut session)).await?;
-        let mut parked = found.iter().map(|row| parked(row)).collect::<Result<Vec<_>, _>>()?;
+        let mut parked = found.iter().map(|row| row.parked()).collect::<Result<Vec<_>, _>>()?;
         parked.sort_by(|one, other| {
             (&one.tenant, one.position).cmp(&(&other.tenant, other.position))
         });
@@ -222,7 +215,7 @@ async fn check_numbers(
         its.insert("log_id", log_id.to_string());
         let newest =
             parked.find_one(its).sort(doc! { "ledger": -1 }).session(&mut *transaction).await?;
-        let stored = newest.map_or(Ok(0), |row| ledger(&row))?;
+        let stored = newest.map_or(Ok(0), |row| row.transition())?;
         transitions::follows(&tenant, stored, number)?;
     }
     Ok(())
@@ -258,39 +251,4 @@ fn write(parked: &Parked, lane: i32) -> Vec<Document> {
         "events": parked.events.cast_signed(),
         "ledger": parked.ledger.cast_signed(),
     } }]
-}
-
-/// The field `ledger`: the number of a transition.
-fn ledger(row: &RawDocument) -> Result<u64, Error> {
-    Ok(rows::number(row, "ledger")?.unsigned_abs())
-}
-
-fn parked(row: &RawDocument) -> Result<Parked, Error> {
-    let corrupt = |what: &str| Error::Corrupt(format!("collection parked: unknown {what}"));
-    let text = |name| Ok::<_, Error>(rows::text_if_any(row, name)?.map(str::to_owned));
-    let whose = rows::document(row, "_id")?;
-    let ended = rows::number_if_any(row, "ended")?.map(Position::from_column);
-    let requested = text("requested")?;
-    let requested = requested
-        .map(|word| Request::from_column(&word).ok_or_else(|| corrupt(&word)))
-        .transpose()?;
-    let key = text("key")?.map(|key| Key::parse(&key)).transpose();
-    Ok(Parked {
-        event_id: rows::event_id(whose)?,
-        tenant: rows::noun(whose, "tenant", TenantId::parse)?,
-        log_id: rows::log_id(row)?,
-        position: rows::position(row)?,
-        topic: rows::noun(row, "topic", Topic::parse)?,
-        key: key.map_err(|e| Error::Corrupt(format!("field key: {e}")))?,
-        cause: rows::text(row, "cause")?.to_owned(),
-        time: rows::time(row)?,
-        state: State::from_columns(rows::text(row, "state")?, ended)
-            .ok_or_else(|| corrupt("state"))?,
-        released_to: Position::from_column(rows::number(row, "released_to")?),
-        counted_to: Position::from_column(rows::number(row, "counted_to")?),
-        events: rows::number(row, "events")?.unsigned_abs(),
-        requested,
-        reason: text("reason")?,
-        ledger: ledger(row)?,
-    })
 }

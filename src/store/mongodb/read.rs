@@ -17,6 +17,7 @@ use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::store::columns::Columns;
 use crate::store::read::{self, Fetch, FetchMax, Read, Step};
 use crate::store::{Error, Head, Scan, Slice, Start};
 
@@ -44,7 +45,7 @@ pub(super) async fn read(
                 let find = rows_of(collections, &fetch, at_once);
                 let mut rows = reading(find.session(&mut session).into_future()).await?;
                 while reading(rows.advance(&mut session)).await? {
-                    let event = rows::envelope(rows.current(), fetch.tenant, fetch.log_id)?;
+                    let event = rows.current().envelope(fetch.tenant, fetch.log_id)?;
                     if read.push(event).is_break() {
                         break;
                     }
@@ -66,13 +67,13 @@ pub(super) async fn find(
     let id = doc! { "_id": { "tenant": tenant.as_str(), "event_id": rows::uuid(event_id) } };
     let known = reading(collections.idempotency.find_one(id).session(&mut *session)).await?;
     let Some(known) = known else { return Ok(None) };
-    let place = doc! { "_id": rows::place(tenant, rows::position(&known)?) };
+    let place = doc! { "_id": rows::place(tenant, known.position()?) };
     let event = reading(collections.events.find_one(place).session(&mut *session)).await?;
     let head =
         reading(collections.heads.find_one(doc! { "_id": tenant.as_str() }).session(session))
             .await?;
     let (Some(event), Some(head)) = (event, head) else { return Ok(None) };
-    Ok(Some(rows::envelope(&event, tenant, rows::log_id(&head)?)?))
+    Ok(Some(event.envelope(tenant, head.log_id()?)?))
 }
 
 async fn heads(
@@ -83,7 +84,7 @@ async fn heads(
     let tenants: Vec<_> = read::tenants(from).into_iter().map(TenantId::as_str).collect();
     let ours = doc! { "_id": { "$in": tenants } };
     let found = reading(bulk::find(&collections.heads, ours, session)).await?;
-    found.iter().map(|row| rows::head(row)).collect()
+    found.iter().map(|row| row.head()).collect()
 }
 
 /// The first position of a tenant's log at or after a time.
@@ -97,7 +98,7 @@ async fn first_since(
     let first =
         collections.events.find_one(at_or_after).sort(doc! { "time_ms": 1, "_id.position": 1 });
     let first = reading(first.projection(doc! { "_id": 1 }).session(session)).await?;
-    first.map(|row| rows::position(rows::document(&row, "_id")?)).transpose()
+    first.map(|row| row.position()).transpose()
 }
 
 /// The call that finds rows of a log.

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use ::mongodb::bson::{doc, rawdoc};
 use async_trait::async_trait;
 
+use super::bulk;
 use super::collections::Collections;
 use super::expiry::lasts;
 use super::transaction::{Transaction, TransactionBody};
-use super::{bulk, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::leases;
 
@@ -79,11 +80,11 @@ impl Resize<'_> {
         let Collections { tenants, lanes, leases, .. } = self.collections;
         let mut term = 0;
         for row in bulk::find(leases, doc! {}, (&mut *transaction).into()).await? {
-            term = term.max(rows::number(&row, "term")?);
+            term = term.max(row.integer("term")?);
         }
         let mut counts: BTreeMap<Lane, i64> = Lane::all(self.lanes).map(|lane| (lane, 0)).collect();
         for row in bulk::find(tenants, doc! {}, (&mut *transaction).into()).await? {
-            *counts.entry(rows::lane(&row, "lane")?).or_default() += 1;
+            *counts.entry(row.lane()?).or_default() += 1;
         }
         lanes.delete_many(doc! {}).session(&mut *transaction).await?;
         leases.delete_many(doc! {}).session(&mut *transaction).await?;

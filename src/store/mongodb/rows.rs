@@ -1,28 +1,25 @@
-//! Rows: documents built of nouns, and their fields turned into nouns.
+//! Rows: documents built of nouns, and their fields as columns.
 //!
-//! Between this adapter's calls and `domain`. A row that can't be read is named.
+//! Between this adapter's calls and the nouns of `store::columns`.
 
-use std::fmt::Display;
 use std::time::Duration;
 
+use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
+use crate::domain::follower::Cursor;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::Error;
+use crate::store::columns::{Columns, unreadable};
 use ::mongodb::Collection;
 use ::mongodb::bson::spec::BinarySubtype;
 use ::mongodb::bson::{
     Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, cstr, doc, rawdoc,
 };
-use bytes::Bytes;
 
-use crate::domain::envelope::Envelope;
-use crate::domain::event::{EventId, EventType};
-use crate::domain::follower::Cursor;
-use crate::domain::headers::Headers;
-use crate::domain::key::Key;
-use crate::domain::lane::Lane;
-use crate::domain::position::{LogId, Position};
-use crate::domain::tenant::TenantId;
-use crate::domain::time::Time;
-use crate::domain::topic::Topic;
-use crate::store::{Error, Head};
+/// The columns that an `_id` may be which is no document.
+const IDS: [&str; 3] = ["tenant", "lane", "replica"];
 
 /// Documents that are read field by field.
 pub(super) type Rows = Collection<RawDocumentBuf>;
@@ -78,8 +75,7 @@ pub(super) fn ms(duration: Duration) -> i64 {
 
 /// A field's value.
 pub(super) fn field<'r>(row: &'r RawDocument, name: &str) -> Result<RawBsonRef<'r>, Error> {
-    let found = row.get(name).map_err(|e| Error::Corrupt(format!("field {name}: {e}")))?;
-    found.ok_or_else(|| Error::Corrupt(format!("field {name}: is missing")))
+    field_if_any(row, name)?.ok_or_else(|| unreadable(name, "is missing"))
 }
 
 /// The same, to be sent back.
@@ -87,52 +83,10 @@ pub(super) fn owned(value: RawBsonRef<'_>) -> Result<Bson, Error> {
     Bson::try_from(value).map_err(|e| Error::Corrupt(e.to_string()))
 }
 
-fn of_type<'r, T>(
-    row: &'r RawDocument,
-    name: &str,
-    turn: impl FnOnce(RawBsonRef<'r>) -> Option<T>,
-) -> Result<T, Error> {
-    turn(field(row, name)?)
-        .ok_or_else(|| Error::Corrupt(format!("field {name}: is of another type")))
-}
-
-/// A field's text.
-pub(super) fn text<'r>(row: &'r RawDocument, name: &str) -> Result<&'r str, Error> {
-    of_type(row, name, RawBsonRef::as_str)
-}
-
-/// A field's text, unless it is null or missing.
-pub(super) fn text_if_any<'r>(row: &'r RawDocument, name: &str) -> Result<Option<&'r str>, Error> {
-    if is_null(row, name) { Ok(None) } else { text(row, name).map(Some) }
-}
-
-/// A field's whole number, unless it is null or missing.
-pub(super) fn number_if_any(row: &RawDocument, name: &str) -> Result<Option<i64>, Error> {
-    if is_null(row, name) { Ok(None) } else { number(row, name).map(Some) }
-}
-
-fn is_null(row: &RawDocument, name: &str) -> bool {
-    matches!(row.get(name), Ok(None | Some(RawBsonRef::Null)))
-}
-
 /// A field's date.
 pub(super) fn date(row: &RawDocument, name: &str) -> Result<Time, Error> {
-    of_type(row, name, RawBsonRef::as_datetime).map(|date| Time::from_ms(date.timestamp_millis()))
-}
-
-/// A field's whole number.
-pub(super) fn number(row: &RawDocument, name: &str) -> Result<i64, Error> {
-    of_type(row, name, |value| value.as_i64().or_else(|| value.as_i32().map(i64::from)))
-}
-
-/// A field's bytes.
-pub(super) fn bytes<'r>(row: &'r RawDocument, name: &str) -> Result<&'r [u8], Error> {
-    of_type(row, name, |value| value.as_binary().map(|binary| binary.bytes))
-}
-
-/// A field's own fields.
-pub(super) fn document<'r>(row: &'r RawDocument, name: &str) -> Result<&'r RawDocument, Error> {
-    of_type(row, name, RawBsonRef::as_document)
+    let date = of_type(name, field(row, name)?, RawBsonRef::as_datetime)?;
+    Ok(Time::from_ms(date.timestamp_millis()))
 }
 
 /// A field's rows.
@@ -140,104 +94,90 @@ pub(super) fn documents<'r>(
     row: &'r RawDocument,
     name: &str,
 ) -> Result<Vec<&'r RawDocument>, Error> {
-    of_type(row, name, |rows| {
+    of_type(name, field(row, name)?, |rows| {
         rows.as_array()?.into_iter().map(|row| row.ok()?.as_document()).collect()
     })
 }
 
-/// A field's text, turned into a noun by `parse`.
-pub(super) fn noun<T, E: Display>(
-    row: &RawDocument,
-    name: &str,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, Error> {
-    parse(text(row, name)?).map_err(|e| Error::Corrupt(format!("field {name}: {e}")))
+impl Columns for RawDocument {
+    fn integer(&self, name: &str) -> Result<i64, Error> {
+        of_type(name, column(self, name)?, integer)
+    }
+
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error> {
+        column_if_any(self, name)?.map(|value| of_type(name, value, integer)).transpose()
+    }
+
+    fn text(&self, name: &str) -> Result<&str, Error> {
+        of_type(name, column(self, name)?, RawBsonRef::as_str)
+    }
+
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
+        column_if_any(self, name)?.map(|value| of_type(name, value, RawBsonRef::as_str)).transpose()
+    }
+
+    fn bytes(&self, name: &str) -> Result<&[u8], Error> {
+        of_type(name, column(self, name)?, |value| value.as_binary().map(|binary| binary.bytes))
+    }
 }
 
-/// The `_id` of a row that is a tenant's only one.
-pub(super) fn tenant(row: &RawDocument) -> Result<TenantId, Error> {
-    noun(row, "_id", TenantId::parse)
+/// A column's value.
+fn column<'r>(row: &'r RawDocument, name: &str) -> Result<RawBsonRef<'r>, Error> {
+    column_if_any(row, name)?.ok_or_else(|| unreadable(name, "is missing"))
 }
 
-/// The field `log_id`.
-pub(super) fn log_id(row: &RawDocument) -> Result<LogId, Error> {
-    noun(row, "log_id", LogId::parse)
-}
-
-/// A field's lane.
-pub(super) fn lane(row: &RawDocument, name: &str) -> Result<Lane, Error> {
-    let number = number(row, name)?;
-    u16::try_from(number)
-        .map(Lane::new)
-        .map_err(|_| Error::Corrupt(format!("there is no lane {number}")))
-}
-
-/// The field `position`.
-pub(super) fn position(row: &RawDocument) -> Result<Position, Error> {
-    Ok(Position::from_column(number(row, "position")?))
-}
-
-/// The field `time_ms`.
-pub(super) fn time(row: &RawDocument) -> Result<Time, Error> {
-    Ok(Time::from_ms(number(row, "time_ms")?))
-}
-
-/// The field `event_id`.
-pub(super) fn event_id(row: &RawDocument) -> Result<EventId, Error> {
-    EventId::from_bytes(bytes(row, "event_id")?)
-        .ok_or_else(|| Error::Corrupt("field event_id: must have 16 bytes".to_owned()))
-}
-
-/// A head's fields.
-pub(super) fn head(row: &RawDocument) -> Result<Head, Error> {
-    Ok(Head {
-        tenant: tenant(row)?,
-        log_id: log_id(row)?,
-        lane: lane(row, "lane")?,
-        position: position(row)?,
-        time: time(row)?,
-    })
-}
-
-/// A cursor's fields.
-pub(super) fn cursor(row: &RawDocument) -> Result<Cursor, Error> {
-    Ok(Cursor { log_id: log_id(row)?, position: position(row)?, event_id: event_id(row)? })
-}
-
-/// An event's fields; the tenant is the one that was asked for.
-pub(super) fn envelope(
-    row: &RawDocument,
-    tenant: &TenantId,
-    log_id: LogId,
-) -> Result<Envelope, Error> {
-    let position = position(document(row, "_id")?)?;
-    let named = |e| match e {
-        Error::Corrupt(why) => Error::Corrupt(format!(
-            "collection events, tenant `{tenant}`, position {position}: {why}"
-        )),
-        e => e,
+/// A column's value, unless it is null or missing: the field of that name, or else that of the
+/// `_id`, or the `_id` itself.
+fn column_if_any<'r>(row: &'r RawDocument, name: &str) -> Result<Option<RawBsonRef<'r>>, Error> {
+    let found = match field_if_any(row, name)? {
+        None => match field_if_any(row, "_id")? {
+            Some(RawBsonRef::Document(id)) => field_if_any(id, name)?,
+            id => id.filter(|_| IDS.contains(&name)),
+        },
+        found => found,
     };
-    fields(row, tenant, log_id, position).map_err(named)
+    Ok(found.filter(|value| *value != RawBsonRef::Null))
 }
 
-fn fields(
-    row: &RawDocument,
-    tenant: &TenantId,
-    log_id: LogId,
-    position: Position,
-) -> Result<Envelope, Error> {
-    let epoch = number_if_any(row, "last_delete_all")?;
-    Ok(Envelope {
-        log_id,
-        tenant: tenant.clone(),
-        position,
-        time: time(row)?,
-        last_delete_all: epoch.map(Position::from_column),
-        event_id: event_id(row)?,
-        topic: noun(row, "topic", Topic::parse)?,
-        key: noun(row, "key", Key::parse)?,
-        event_type: EventType::from_column(text(row, "type")?),
-        headers: noun(row, "headers", Headers::from_column)?,
-        payload: Bytes::copy_from_slice(bytes(row, "payload")?),
-    })
+fn field_if_any<'r>(row: &'r RawDocument, name: &str) -> Result<Option<RawBsonRef<'r>>, Error> {
+    row.get(name).map_err(|error| unreadable(name, error))
+}
+
+fn of_type<'r, T>(
+    name: &str,
+    value: RawBsonRef<'r>,
+    turn: impl FnOnce(RawBsonRef<'r>) -> Option<T>,
+) -> Result<T, Error> {
+    turn(value).ok_or_else(|| unreadable(name, "is of another type"))
+}
+
+fn integer(value: RawBsonRef<'_>) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_i32().map(i64::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::mongodb::bson::{RawDocumentBuf, rawdoc};
+
+    use crate::store::Error;
+    use crate::store::columns::Columns;
+
+    #[test]
+    fn a_column_is_a_field_or_one_of_the_id_or_the_id() {
+        let parked: RawDocumentBuf =
+            rawdoc! { "_id": { "tenant": "diku", "position": 7_i64 }, "lane": 3, "key": null };
+        assert_eq!(parked.tenant().unwrap().as_str(), "diku");
+        assert_eq!((parked.integer("position").unwrap(), parked.integer("lane").unwrap()), (7, 3));
+        assert_eq!(
+            (parked.text_if_any("key").unwrap(), parked.text_if_any("_").unwrap()),
+            (None, None)
+        );
+        let tenant = rawdoc! { "_id": "diku", "lane": 3, "position": "7" };
+        assert_eq!(tenant.tenant().unwrap().as_str(), "diku");
+        assert_eq!(rawdoc! { "_id": 3 }.lane().unwrap().number(), 3);
+        for (wrong, named) in [("position", "another type"), ("log_id", "is missing")] {
+            let Err(Error::Corrupt(why)) = tenant.integer(wrong) else { panic!("{wrong}") };
+            assert!(why.contains(wrong) && why.contains(named), "{why}");
+        }
+    }
 }

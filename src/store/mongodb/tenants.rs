@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, rows};
+use super::{Mongodb, bulk};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::{EnabledTenant, Error, Tenants, tenants};
 
@@ -36,15 +37,14 @@ impl Tenants for Mongodb {
         let mut session = self.session().await?;
         let tenants = reading(bulk::find(&self.collections.tenants, doc! {}, &mut session)).await?;
         let heads = reading(bulk::find(&self.collections.heads, doc! {}, &mut session)).await?;
-        let heads = heads.iter().map(|row| Ok((rows::tenant(row)?, rows::position(row)?)));
+        let heads = heads.iter().map(|row| Ok((row.tenant()?, row.position()?)));
         let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
         let enabled = tenants.iter().map(|row| {
-            let (tenant, log_id, lane) =
-                (rows::tenant(row)?, rows::log_id(row)?, rows::lane(row, "lane")?);
+            let tenant = row.tenant()?;
             let head = heads.get(&tenant).copied();
-            let head =
-                head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?;
-            Ok(EnabledTenant { tenant, log_id, lane, head })
+            row.enabled(
+                head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?,
+            )
         });
         let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
         enabled.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
@@ -90,7 +90,7 @@ impl TransactionBody for Introduction<'_> {
         let Some(lane) = emptiest else {
             return Err(tenants::before_lanes(self.tenant).into());
         };
-        let lane = rows::number(&lane, "_id")?;
+        let lane = lane.integer("_id")?;
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *transaction).await?;
         // Without a version: nothing has changed yet.

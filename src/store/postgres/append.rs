@@ -23,8 +23,8 @@ use crate::store::append::head_cache::HeadCache;
 use crate::store::append::plan::AppendPlan;
 use crate::store::append::snapshot::{LogState, Snapshot};
 use crate::store::append::{self, AppendStore, HeadChanged, Versions};
+use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
-use crate::store::sql::{self, Columns};
 use crate::store::{Batch, Error, Outcome};
 
 /// How often an append is run that another's lock undoes.
@@ -188,7 +188,7 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
         if let Some(now_ms) = row.integer_if_any("now_ms")? {
             now = Some(Time::from_ms(now_ms));
         } else if row.text_if_any("log_id")?.is_some() {
-            let head = sql::head(row)?;
+            let head = row.head()?;
             let tenant = head.tenant.clone();
             versions.insert(
                 tenant.clone(),
@@ -200,12 +200,11 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
         }
     }
     for row in details {
-        let Some(log) = logs.get_mut(&sql::tenant(row)?) else { continue };
+        let Some(log) = logs.get_mut(&row.tenant()?) else { continue };
         if row.text_if_any("topic")?.is_some() {
-            log.delete_alls.insert(sql::topic(row)?, sql::position(row)?);
+            log.delete_alls.insert(row.topic()?, row.position()?);
         } else {
-            let (_, event_id, known) = sql::idempotency_record(row)?;
-            log.known.insert(event_id, known);
+            log.known.extend([row.idempotency_record()?]);
         }
     }
     let now = now.ok_or_else(|| Error::Corrupt("the clock tells nothing".to_owned()))?;

@@ -13,14 +13,21 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::sql::{self, Columns};
+use crate::store::columns::Columns;
 use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
 
 #[async_trait]
 impl Cursors for Postgres {
     async fn load(&self, tenant: &TenantId, follower: &Follower) -> Result<Option<Cursor>, Error> {
         let find = whose(sqlx::query(sql!("postgres/cursor_find.sql")), tenant, follower);
-        self.sessions.acquire().await?.find_one(find).await?.as_ref().map(sql::cursor).transpose()
+        self.sessions
+            .acquire()
+            .await?
+            .find_one(find)
+            .await?
+            .as_ref()
+            .map(Columns::cursor)
+            .transpose()
     }
 
     async fn load_lane(
@@ -32,7 +39,7 @@ impl Cursors for Postgres {
             .bind(i64::from(lane.number()))
             .bind(follower.to_string());
         let found = self.sessions.acquire().await?.find_all(find).await?;
-        found.iter().map(|row| Ok((sql::tenant(row)?, sql::cursor(row)?))).collect()
+        found.iter().map(|row| Ok((row.tenant()?, row.cursor()?))).collect()
     }
 
     async fn lag(&self, follower: &Follower) -> Result<Lag, Error> {
@@ -40,7 +47,7 @@ impl Cursors for Postgres {
         let row = self.sessions.acquire().await?.find_one(count).await?;
         let row =
             row.ok_or_else(|| Error::Corrupt(format!("the lag of {follower} is not told")))?;
-        sql::lag(&row, Time::from_ms(row.integer("now_ms")?))
+        row.lag(Time::from_ms(row.integer("now_ms")?))
     }
 
     async fn checkpoint(

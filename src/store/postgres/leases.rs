@@ -15,7 +15,7 @@ use super::transaction::Transaction;
 
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::sql::{self, Columns};
+use crate::store::columns::Columns;
 use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
 #[async_trait]
@@ -86,8 +86,8 @@ impl Leases for Postgres {
         let replicas = session.find(sqlx::query(sql!("postgres/replica_list.sql"))).await?;
         let lanes = session.find_all(sqlx::query(sql!("postgres/lease_list.sql"))).await?;
         Ok(Members {
-            replicas: replicas.iter().map(sql::replica).collect::<Result<_, _>>()?,
-            lanes: lanes.iter().map(sql::lease).collect::<Result<_, _>>()?,
+            replicas: replicas.iter().map(Columns::replica).collect::<Result<_, _>>()?,
+            lanes: lanes.iter().map(Columns::lease).collect::<Result<_, _>>()?,
         })
     }
 
@@ -120,7 +120,7 @@ impl Leases for Postgres {
 /// The number of lanes; 0 before it is set.
 pub(super) async fn count(transaction: &mut Transaction) -> Result<u16, Error> {
     let rows = transaction.find(sqlx::query(sql!("postgres/lease_count.sql"))).await?;
-    rows.first().map_or(Ok(0), sql::lanes)
+    rows.first().map_or(Ok(0), Columns::lanes)
 }
 
 /// Binds which taking of which lane.

@@ -17,7 +17,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::transition::Transition;
-use crate::store::sql::{self, Columns};
+use crate::store::columns::Columns;
 use crate::store::transitions::{self, LastNumbers};
 use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
 
@@ -25,7 +25,7 @@ use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
 impl Parking for Postgres {
     async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error> {
         let find = cursors::whose(sqlx::query(sql!("postgres/parked_find.sql")), tenant, follower);
-        self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
+        self.sessions.acquire().await?.find_all(find).await?.iter().map(Columns::parked).collect()
     }
 
     async fn relayed(
@@ -36,11 +36,12 @@ impl Parking for Postgres {
         let mut session = self.sessions.begin_read().await?;
         let of_relay = |sql| cursors::whose(sqlx::query(sql), tenant, &Follower::relay());
         let find = of_relay(sql!("postgres/cursor_find.sql"));
-        let cursor = session.find(find).await?.first().map(sql::cursor).transpose()?;
+        let cursor = session.find(find).await?.first().map(Columns::cursor).transpose()?;
         let mut parked = Vec::new();
         if cursor.is_some_and(|cursor| cursor.position >= from) {
             let find = of_relay(sql!("postgres/parked_find.sql"));
-            parked = session.find(find).await?.iter().map(sql::parked).collect::<Result<_, _>>()?;
+            parked =
+                session.find(find).await?.iter().map(Columns::parked).collect::<Result<_, _>>()?;
         }
         session.rollback().await?;
         Ok((cursor, parked))
@@ -48,7 +49,7 @@ impl Parking for Postgres {
 
     async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error> {
         let find = in_lane(sql!("postgres/parked_find_lane.sql"), lane, follower);
-        self.sessions.acquire().await?.find_all(find).await?.iter().map(sql::parked).collect()
+        self.sessions.acquire().await?.find_all(find).await?.iter().map(Columns::parked).collect()
     }
 
     async fn parking_ledgers(
@@ -57,7 +58,7 @@ impl Parking for Postgres {
         follower: &Follower,
     ) -> Result<Vec<LogLedger>, Error> {
         let list = in_lane(sql!("postgres/parked_ledger_list.sql"), lane, follower);
-        self.sessions.acquire().await?.find_all(list).await?.iter().map(sql::ledger).collect()
+        self.sessions.acquire().await?.find_all(list).await?.iter().map(Columns::ledger).collect()
     }
 
     async fn write_transitions(
@@ -122,7 +123,7 @@ impl Parking for Postgres {
             .find_one(sqlx::query(sql!("postgres/event_count.sql")))
             .await?;
         let row = row.ok_or_else(|| Error::Corrupt("the event counts tell nothing".to_owned()))?;
-        sql::event_counts(&row, Time::from_ms(row.integer("now_ms")?))
+        row.event_counts(Time::from_ms(row.integer("now_ms")?))
     }
 }
 
@@ -149,7 +150,7 @@ async fn check_numbers(
     for ((tenant, log_id), number) in numbers {
         let find = sqlx::query(sql!("postgres/parked_ledger_find.sql"));
         let find = cursors::whose(find, &tenant, follower).bind(log_id.to_string());
-        let stored = session.find(find).await?.first().map_or(Ok(0), sql::transition)?;
+        let stored = session.find(find).await?.first().map_or(Ok(0), Columns::transition)?;
         transitions::follows(&tenant, stored, number)?;
     }
     Ok(())

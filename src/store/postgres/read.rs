@@ -22,8 +22,8 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::read::{self, Fetch, FetchMax, Read, Step};
-use crate::store::sql::{self, Columns};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
 /// Rows and payload bytes that are fetched at once.
@@ -45,11 +45,11 @@ pub(super) async fn read(
                     .bind(tenant.to_string())
                     .bind(time.as_ms());
                 let first = session.find(first).await?;
-                read.found(first.first().map(sql::position).transpose()?);
+                read.found(first.first().map(Columns::position).transpose()?);
             }
             Step::Fetch(fetch) => {
                 for row in session.find(rows_of(&fetch)).await? {
-                    let event = sql::envelope(&row, fetch.tenant, fetch.log_id)?;
+                    let event = row.envelope(fetch.tenant, fetch.log_id)?;
                     if read.push(event).is_break() {
                         break;
                     }
@@ -71,7 +71,7 @@ pub(super) async fn find(
         .bind(tenant.as_str())
         .bind(event_id.to_string());
     let row = sessions.acquire().await?.find_one(find).await?;
-    row.map(|row| sql::envelope(&row, tenant, sql::log_id(&row)?)).transpose()
+    row.map(|row| row.envelope(tenant, row.log_id()?)).transpose()
 }
 
 /// The heads of a lane that have changed since.
@@ -89,7 +89,7 @@ pub(super) async fn changed_since(
     for row in session.find_all(changed).await? {
         token.at = row.integer("token")?;
         if row.integer_if_any("position")?.is_some() {
-            heads.push(sql::head(&row)?);
+            heads.push(row.head()?);
         }
     }
     Ok(Changed { heads, token })
@@ -98,7 +98,7 @@ pub(super) async fn changed_since(
 async fn heads(session: &mut Transaction, from: &[(TenantId, Start)]) -> Result<Vec<Head>, Error> {
     let tenants = Vec::from_iter(read::tenants(from));
     let find = rows::of_tenants(sql!("postgres/head_find.sql"), &tenants);
-    session.find(find).await?.iter().map(sql::head).collect()
+    session.find(find).await?.iter().map(Columns::head).collect()
 }
 
 fn rows_of(fetch: &Fetch) -> Statement {

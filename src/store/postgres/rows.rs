@@ -1,6 +1,6 @@
 //! Rows that statements return, and their columns.
 //!
-//! Between this adapter's statements and the nouns of `store::sql`.
+//! Between this adapter's statements and the nouns of `store::columns`.
 
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -9,7 +9,7 @@ use sqlx::query::Query;
 use super::error::store_error;
 use crate::domain::tenant::TenantId;
 use crate::store::Error;
-use crate::store::sql::Columns;
+use crate::store::columns::Columns;
 
 /// A statement with what was bound to it.
 pub(super) type Statement = Query<'static, sqlx::Postgres, PgArguments>;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::{Postgres, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, Error, Tenants, sql, tenants};
+use crate::store::columns::Columns;
+use crate::store::{EnabledTenant, Error, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Postgres {
@@ -29,7 +30,13 @@ impl Tenants for Postgres {
 
     async fn count(&self) -> Result<usize, Error> {
         let count = sqlx::query(sql!("postgres/tenant_count.sql"));
-        self.sessions.acquire().await?.find_one(count).await?.as_ref().map_or(Ok(0), sql::tenants)
+        self.sessions
+            .acquire()
+            .await?
+            .find_one(count)
+            .await?
+            .as_ref()
+            .map_or(Ok(0), Columns::tenants)
     }
 
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
@@ -39,7 +46,7 @@ impl Tenants for Postgres {
             .await?
             .find_all(sqlx::query(sql!("postgres/tenant_list.sql")))
             .await?;
-        found.iter().map(sql::enabled).collect()
+        found.iter().map(|row| row.enabled(row.position()?)).collect()
     }
 
     async fn rotate_log_id(

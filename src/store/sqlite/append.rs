@@ -15,7 +15,8 @@ use crate::domain::tenant::TenantId;
 use crate::store::append::batch::{self, FingerprintedBatch};
 use crate::store::append::plan::{AppendPlan, NewEvent, plan};
 use crate::store::append::snapshot::LogState;
-use crate::store::{Batch, Error, Outcome, sql};
+use crate::store::columns::Columns;
+use crate::store::{Batch, Error, Outcome};
 
 /// Appends what is offered in this transaction; writes nothing where nothing is new.
 pub(super) fn append(
@@ -35,12 +36,11 @@ fn logs(
 ) -> Result<HashMap<TenantId, LogState>, Error> {
     let mut logs = HashMap::new();
     for tenant in batch::tenants(batches) {
-        let head = rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| {
-            sql::head(r)
-        });
+        let head =
+            rows::find_one(writing, sql!("sqlite/head_find.sql"), [tenant.as_str()], |r| r.head());
         let Some(head) = head? else { continue };
         let mut log = LogState::from(head);
-        let epoch = |row: &rusqlite::Row| Ok((sql::topic(row)?, sql::position(row)?));
+        let epoch = |row: &rusqlite::Row| Ok((row.topic()?, row.position()?));
         log.delete_alls.extend(rows::find(
             writing,
             sql!("sqlite/delete_all_find.sql"),
@@ -54,9 +54,9 @@ fn logs(
         for event_id in drafts.iter().map(|draft| draft.event_id) {
             let asked = params![tenant.as_str(), event_id.as_bytes()];
             let known = rows::find_one(writing, sql!("sqlite/idempotency_find.sql"), asked, |r| {
-                sql::idempotency_record(r)
+                r.idempotency_record()
             });
-            log.known.extend(known?.map(|(_, event_id, known)| (event_id, known)));
+            log.known.extend(known?);
         }
     }
     Ok(logs)

@@ -10,7 +10,8 @@ use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck, sql};
+use crate::store::columns::Columns;
+use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
 
 #[async_trait]
 impl Cursors for Sqlite {
@@ -28,7 +29,7 @@ impl Cursors for Sqlite {
         self.readers
             .read(move |reading| {
                 let of = params![lane.number(), follower.as_str()];
-                let cursor = |row: &rusqlite::Row| Ok((sql::tenant(row)?, sql::cursor(row)?));
+                let cursor = |row: &rusqlite::Row| Ok((row.tenant()?, row.cursor()?));
                 rows::find(reading, sql!("sqlite/cursor_find_lane.sql"), of, cursor)
             })
             .await
@@ -39,7 +40,7 @@ impl Cursors for Sqlite {
         self.readers
             .read(move |reading| {
                 let of = params![follower.as_str()];
-                rows::get(reading, sql!("sqlite/cursor_lag.sql"), of, |row| sql::lag(row, now))
+                rows::get(reading, sql!("sqlite/cursor_lag.sql"), of, |row| row.lag(now))
             })
             .await
     }
@@ -81,5 +82,5 @@ pub(super) fn find(
     follower: &Follower,
 ) -> Result<Option<Cursor>, Error> {
     let of = params![tenant.as_str(), follower.as_str()];
-    rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| sql::cursor(row))
+    rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| row.cursor())
 }

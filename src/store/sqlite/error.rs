@@ -2,8 +2,6 @@
 //!
 //! Fed by every statement of this adapter; feeds the port's errors.
 
-use rusqlite::types::FromSqlError;
-
 use crate::store::Error;
 
 // Primary result codes. Source: sqlite.org/rescode.html
@@ -40,11 +38,6 @@ pub(super) fn commit_error(error: rusqlite::Error) -> Error {
 
 fn no_room() -> Error {
     Error::Unavailable("there is no room on its disk".to_owned())
-}
-
-/// The error of a column that holds something else.
-pub(super) fn unreadable(column: &str, error: &FromSqlError) -> Error {
-    Error::Corrupt(format!("column {column}: {error}"))
 }
 
 /// The primary code of an error of SQLite itself.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, rows};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
-use crate::store::sql::{self, Columns};
+use crate::store::columns::Columns;
 use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
 #[async_trait]
@@ -122,10 +122,10 @@ impl Leases for Sqlite {
             .read(move |reading| {
                 Ok(Members {
                     replicas: rows::find(reading, sql!("sqlite/replica_list.sql"), [now], |r| {
-                        sql::replica(r)
+                        r.replica()
                     })?,
                     lanes: rows::find(reading, sql!("sqlite/lease_list.sql"), [now], |r| {
-                        sql::lease(r)
+                        r.lease()
                     })?,
                 })
             })
@@ -142,7 +142,7 @@ impl Leases for Sqlite {
 
 /// The number of lanes; 0 before it is set.
 pub(super) fn count(connection: &Connection) -> Result<u16, Error> {
-    rows::get(connection, sql!("sqlite/lease_count.sql"), [], |row| sql::lanes(row))
+    rows::get(connection, sql!("sqlite/lease_count.sql"), [], |row| row.lanes())
 }
 
 fn resize(

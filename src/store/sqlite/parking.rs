@@ -15,8 +15,9 @@ use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::transition::Transition;
+use crate::store::columns::Columns;
 use crate::store::transitions::{self, LastNumbers};
-use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking, sql};
+use crate::store::{Error, EventCounts, Lease, LeaseCheck, LogLedger, Parking};
 
 #[async_trait]
 impl Parking for Sqlite {
@@ -48,7 +49,7 @@ impl Parking for Sqlite {
         self.readers
             .read(move |reading| {
                 let of = params![lane.number(), follower.as_str()];
-                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), of, |r| sql::parked(r))
+                rows::find(reading, sql!("sqlite/parked_find_lane.sql"), of, |r| r.parked())
             })
             .await
     }
@@ -62,7 +63,7 @@ impl Parking for Sqlite {
         self.readers
             .read(move |reading| {
                 let of = params![lane.number(), follower.as_str()];
-                rows::find(reading, sql!("sqlite/parked_ledger_list.sql"), of, |r| sql::ledger(r))
+                rows::find(reading, sql!("sqlite/parked_ledger_list.sql"), of, |r| r.ledger())
             })
             .await
     }
@@ -140,9 +141,7 @@ impl Parking for Sqlite {
         let now = self.clock.now();
         self.readers
             .read(move |reading| {
-                rows::get(reading, sql!("sqlite/event_count.sql"), [], |row| {
-                    sql::event_counts(row, now)
-                })
+                rows::get(reading, sql!("sqlite/event_count.sql"), [], |row| row.event_counts(now))
             })
             .await
     }
@@ -154,7 +153,7 @@ fn find(
     follower: &Follower,
 ) -> Result<Vec<Parked>, Error> {
     let of = params![tenant.as_str(), follower.as_str()];
-    rows::find(reading, sql!("sqlite/parked_find.sql"), of, |row| sql::parked(row))
+    rows::find(reading, sql!("sqlite/parked_find.sql"), of, |row| row.parked())
 }
 
 /// Whether the lane was taken since, or released.
@@ -172,7 +171,7 @@ fn check_numbers(
     for ((tenant, log_id), number) in numbers {
         let of = params![tenant.as_str(), follower.as_str(), log_id.to_string()];
         let find = sql!("sqlite/parked_ledger_find.sql");
-        let stored = rows::get(writing, find, of, |row| sql::transition(row))?;
+        let stored = rows::get(writing, find, of, |row| row.transition())?;
         transitions::follows(&tenant, stored, number)?;
     }
     Ok(())

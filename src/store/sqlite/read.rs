@@ -13,8 +13,8 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::store::columns::Columns;
 use crate::store::read::{self, Fetch, FetchMax, Read, Step};
-use crate::store::sql::{self, Columns};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
 /// Reads on after each position, as far as the budget allows.
@@ -29,11 +29,11 @@ pub(super) fn read(
             Step::Find(tenant, time) => {
                 let at = params![tenant.as_str(), time.as_ms()];
                 let find = sql!("sqlite/position_find.sql");
-                read.found(rows::find_one(reading, find, at, |row| sql::position(row))?);
+                read.found(rows::find_one(reading, find, at, |row| row.position())?);
             }
             Step::Fetch(fetch) => {
                 fetch_each(reading, &fetch, |row| {
-                    Ok(read.push(sql::envelope(row, fetch.tenant, fetch.log_id)?))
+                    Ok(read.push(row.envelope(fetch.tenant, fetch.log_id)?))
                 })?;
             }
         }
@@ -49,7 +49,7 @@ pub(super) fn find(
 ) -> Result<Option<Envelope>, Error> {
     let asked = params![tenant.as_str(), event_id.as_bytes()];
     rows::find_one(reading, sql!("sqlite/event_find.sql"), asked, |row| {
-        sql::envelope(row, tenant, sql::log_id(row)?)
+        row.envelope(tenant, row.log_id()?)
     })
 }
 
@@ -66,7 +66,7 @@ pub(super) fn changed_since(
         params![lane.number(), since.at],
         |row| {
             token = token.max(ChangeToken::new(row.integer("version")?));
-            sql::head(row)
+            row.head()
         },
     )?;
     Ok(Changed { heads, token })
@@ -76,7 +76,7 @@ fn heads(reading: &Connection, from: &[(TenantId, Start)]) -> Result<Vec<Head>, 
     let mut heads = Vec::new();
     for tenant in read::tenants(from) {
         let find = sql!("sqlite/head_find.sql");
-        heads.extend(rows::find_one(reading, find, [tenant.as_str()], |row| sql::head(row))?);
+        heads.extend(rows::find_one(reading, find, [tenant.as_str()], |row| row.head())?);
     }
     Ok(heads)
 }

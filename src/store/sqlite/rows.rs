@@ -1,14 +1,14 @@
 //! Rows that statements find and change, and their columns.
 //!
-//! Between this adapter's statements, which stay prepared, and the nouns of `store::sql`.
+//! Between this adapter's statements, which stay prepared, and the nouns of `store::columns`.
 
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Params, Row};
 
-use super::error::{store_error, unreadable};
+use super::error::store_error;
 use crate::store::Error;
-use crate::store::sql::Columns;
+use crate::store::columns::{Columns, unreadable};
 
 /// Looks at each row that a statement finds, until `look` breaks with what it was looking for.
 pub(super) fn each<T>(
@@ -95,14 +95,14 @@ impl Columns for Row<'_> {
     }
 
     fn text(&self, name: &str) -> Result<&str, Error> {
-        self.get_ref(name).map_err(store_error)?.as_str().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_str().map_err(|e| unreadable(name, e))
     }
 
     fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error> {
-        self.get_ref(name).map_err(store_error)?.as_str_or_null().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_str_or_null().map_err(|e| unreadable(name, e))
     }
 
     fn bytes(&self, name: &str) -> Result<&[u8], Error> {
-        self.get_ref(name).map_err(store_error)?.as_blob().map_err(|e| unreadable(name, &e))
+        self.get_ref(name).map_err(store_error)?.as_blob().map_err(|e| unreadable(name, e))
     }
 }

@@ -8,7 +8,8 @@ use rusqlite::params;
 use super::{Sqlite, leases, rows};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, Error, Tenants, sql, tenants};
+use crate::store::columns::Columns;
+use crate::store::{EnabledTenant, Error, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Sqlite {
@@ -29,7 +30,7 @@ impl Tenants for Sqlite {
     async fn count(&self) -> Result<usize, Error> {
         self.readers
             .read(|reading| {
-                rows::get(reading, sql!("sqlite/tenant_count.sql"), [], |row| sql::tenants(row))
+                rows::get(reading, sql!("sqlite/tenant_count.sql"), [], |row| row.tenants())
             })
             .await
     }
@@ -37,7 +38,9 @@ impl Tenants for Sqlite {
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         self.readers
             .read(|reading| {
-                rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| sql::enabled(row))
+                rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| {
+                    row.enabled(row.position()?)
+                })
             })
             .await
     }

@@ -13,8 +13,8 @@ use rusqlite_migration::{M, Migrations, SchemaVersion};
 use super::error::store_error;
 use super::rows;
 use crate::store::Error;
+use crate::store::columns::Columns;
 use crate::store::error::made_before;
-use crate::store::sql::Columns;
 
 const VERSIONS: &[M] = &[M::up(sql!("sqlite/migrations/0001_store.sql"))];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);

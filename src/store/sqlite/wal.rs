@@ -18,7 +18,7 @@ use super::WAIT_MAX;
 use super::error::store_error;
 use super::{place, rows};
 use crate::store::Error;
-use crate::store::sql::Columns;
+use crate::store::columns::Columns;
 
 /// Bytes of the WAL that are copied into the database when there are so many. A page that many
 /// commits change is copied once.

@@ -1,0 +1,239 @@
+//! Columns turned into nouns, for all adapters: a record is decoded in one place, with one set of
+//! errors.
+//!
+//! Between an adapter's rows or documents and `domain`; speaks no database's dialect. Always true:
+//! what can't be read is named, and told as corrupt.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::append::snapshot::IdempotencyRecord;
+use super::event_counts::{EventCounts, ParkedCounts};
+use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogLedger, Receipt};
+use crate::domain::envelope::Envelope;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::follower::Cursor;
+use crate::domain::headers::Headers;
+use crate::domain::key::Key;
+use crate::domain::lane::Lane;
+use crate::domain::parked::{Parked, Request, State};
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+/// The error of a column that holds something else.
+pub(super) fn unreadable(name: &str, why: impl Display) -> Error {
+    Error::Corrupt(format!("column {name}: {why}"))
+}
+
+/// A row's columns, by name: numbers of 64 bits, log ids as hyphenated text, event ids as 16 bytes.
+/// An adapter gives the first five functions; the others turn columns into nouns.
+pub(super) trait Columns {
+    /// Returns a number.
+    fn integer(&self, name: &str) -> Result<i64, Error>;
+    /// Returns a number; `None` if it is null.
+    fn integer_if_any(&self, name: &str) -> Result<Option<i64>, Error>;
+    /// Returns text.
+    fn text(&self, name: &str) -> Result<&str, Error>;
+    /// Returns text; `None` if it is null.
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, Error>;
+    /// Returns bytes.
+    fn bytes(&self, name: &str) -> Result<&[u8], Error>;
+
+    /// Returns a column's text, turned into a noun by `parse`.
+    fn noun<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, Error> {
+        parse(self.text(name)?).map_err(|error| unreadable(name, error))
+    }
+
+    /// Returns a count, which is never negative.
+    fn count(&self, name: &str) -> Result<u64, Error> {
+        self.integer(name).map(i64::unsigned_abs)
+    }
+
+    /// Returns the column `tenant`.
+    fn tenant(&self) -> Result<TenantId, Error> {
+        self.noun("tenant", TenantId::parse)
+    }
+
+    /// Returns the column `log_id`.
+    fn log_id(&self) -> Result<LogId, Error> {
+        self.noun("log_id", LogId::parse)
+    }
+
+    /// Returns the column `topic`.
+    fn topic(&self) -> Result<Topic, Error> {
+        self.noun("topic", Topic::parse)
+    }
+
+    /// Returns the column `lane`.
+    fn lane(&self) -> Result<Lane, Error> {
+        let number = self.integer("lane")?;
+        let number = u16::try_from(number);
+        number.map(Lane::new).map_err(|_| unreadable("lane", "there is no such lane"))
+    }
+
+    /// Returns the column `lanes`: how many there are.
+    fn lanes(&self) -> Result<u16, Error> {
+        u16::try_from(self.integer("lanes")?).map_err(|error| unreadable("lanes", error))
+    }
+
+    /// Returns the column `tenants`: how many are enabled.
+    fn tenants(&self) -> Result<usize, Error> {
+        usize::try_from(self.integer("tenants")?).map_err(|error| unreadable("tenants", error))
+    }
+
+    /// Returns the column `replica`.
+    fn replica(&self) -> Result<String, Error> {
+        self.text("replica").map(str::to_owned)
+    }
+
+    /// Returns the column `position`.
+    fn position(&self) -> Result<Position, Error> {
+        self.integer("position").map(Position::from_column)
+    }
+
+    /// Returns the column `time_ms`.
+    fn time(&self) -> Result<Time, Error> {
+        self.integer("time_ms").map(Time::from_ms)
+    }
+
+    /// Returns the column `event_id`.
+    fn event_id(&self) -> Result<EventId, Error> {
+        EventId::from_bytes(self.bytes("event_id")?)
+            .ok_or_else(|| unreadable("event_id", "must have 16 bytes"))
+    }
+
+    /// Returns the column `ledger`: the number of a parking transition.
+    fn transition(&self) -> Result<u64, Error> {
+        self.count("ledger")
+    }
+
+    /// Returns a lane's lease; nobody's holder is null.
+    fn lease(&self) -> Result<LaneLease, Error> {
+        let holder = self.text_if_any("holder")?.map(str::to_owned);
+        Ok(LaneLease { lane: self.lane()?, holder, term: self.count("term")? })
+    }
+
+    /// Returns the head of a log.
+    fn head(&self) -> Result<Head, Error> {
+        Ok(Head {
+            tenant: self.tenant()?,
+            log_id: self.log_id()?,
+            lane: self.lane()?,
+            position: self.position()?,
+            time: self.time()?,
+        })
+    }
+
+    /// Returns an enabled tenant whose log has this head.
+    fn enabled(&self, head: Position) -> Result<EnabledTenant, Error> {
+        let (tenant, log_id, lane) = (self.tenant()?, self.log_id()?, self.lane()?);
+        Ok(EnabledTenant { tenant, log_id, lane, head })
+    }
+
+    /// Returns a cursor.
+    fn cursor(&self) -> Result<Cursor, Error> {
+        let (log_id, position, event_id) = (self.log_id()?, self.position()?, self.event_id()?);
+        Ok(Cursor { log_id, position, event_id })
+    }
+
+    /// Returns an event id that was given, and what for.
+    fn idempotency_record(&self) -> Result<(EventId, IdempotencyRecord), Error> {
+        let receipt = Receipt { position: self.position()?, time: self.time()? };
+        let fingerprint = self.bytes("fingerprint")?.try_into();
+        let fingerprint = fingerprint.map_err(|_| unreadable("fingerprint", "must have 32 bytes"));
+        let record = fingerprint.map(|fingerprint| IdempotencyRecord { receipt, fingerprint });
+        Ok((self.event_id()?, record?))
+    }
+
+    /// Returns the event counts, at that time.
+    fn event_counts(&self, now: Time) -> Result<EventCounts, Error> {
+        let parked_counts = ParkedCounts {
+            parked: self.count("parked")?,
+            superseded: self.count("superseded")?,
+            discarded: self.count("discarded")?,
+            scopes: self.count("scopes")?,
+        };
+        let (head, relayed_to) = (self.count("head")?, self.count("relayed_to")?);
+        Ok(EventCounts::new(head, relayed_to, parked_counts, self.oldest(now)?))
+    }
+
+    /// Returns a follower's lag, at that time.
+    fn lag(&self, now: Time) -> Result<Lag, Error> {
+        Ok(Lag { events: self.count("events")?, oldest: self.oldest(now)? })
+    }
+
+    /// Returns how long the oldest of some events has waited.
+    fn oldest(&self, now: Time) -> Result<Duration, Error> {
+        let oldest_ms = self.integer_if_any("oldest_ms")?;
+        let waits_ms = oldest_ms.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
+        Ok(Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default()))
+    }
+
+    /// Returns a parked scope.
+    fn parked(&self) -> Result<Parked, Error> {
+        let ended = self.integer_if_any("ended")?.map(Position::from_column);
+        let state = State::from_columns(self.text("state")?, ended);
+        let requested = self.text_if_any("requested")?.map(|word| {
+            Request::from_column(word)
+                .ok_or_else(|| unreadable("requested", format!("unknown request `{word}`")))
+        });
+        let key = self.text_if_any("key")?.map(Key::parse).transpose();
+        Ok(Parked {
+            event_id: self.event_id()?,
+            tenant: self.tenant()?,
+            log_id: self.log_id()?,
+            position: self.position()?,
+            topic: self.topic()?,
+            key: key.map_err(|error| unreadable("key", error))?,
+            cause: self.text("cause")?.to_owned(),
+            time: self.time()?,
+            state: state.ok_or_else(|| unreadable("state", "unknown, or without its end"))?,
+            released_to: Position::from_column(self.integer("released_to")?),
+            counted_to: Position::from_column(self.integer("counted_to")?),
+            events: self.count("events")?,
+            requested: requested.transpose()?,
+            reason: self.text_if_any("reason")?.map(str::to_owned),
+            ledger: self.transition()?,
+        })
+    }
+
+    /// Returns the ledger of a log.
+    fn ledger(&self) -> Result<LogLedger, Error> {
+        let (tenant, log_id, number) = (self.tenant()?, self.log_id()?, self.transition()?);
+        Ok(LogLedger { tenant, log_id, number, open: self.count("open")? })
+    }
+
+    /// Returns an event; the tenant is the one that was asked for.
+    fn envelope(&self, tenant: &TenantId, log_id: LogId) -> Result<Envelope, Error> {
+        let position = self.position()?;
+        let event = || {
+            Ok(Envelope {
+                log_id,
+                tenant: tenant.clone(),
+                position,
+                time: self.time()?,
+                last_delete_all: self.integer_if_any("last_delete_all")?.map(Position::from_column),
+                event_id: self.event_id()?,
+                topic: self.topic()?,
+                key: self.noun("key", Key::parse)?,
+                event_type: EventType::from_column(self.text("type")?),
+                headers: self.noun("headers", Headers::from_column)?,
+                payload: Bytes::copy_from_slice(self.bytes("payload")?),
+            })
+        };
+        event().map_err(|error: Error| match error {
+            Error::Corrupt(why) => Error::Corrupt(format!(
+                "the event of tenant `{tenant}`, position {position}: {why}"
+            )),
+            error => error,
+        })
+    }
+}
