@@ -6,17 +6,21 @@
 //!   position   1 ─ 2 ─ 3 ─ 4 ─ 5 ─ 6 ─ 7 ─ 8 ─ 9 ─ 10 ─ 11
 //!              ▲           ▲               ▲              ▲
 //!              │           │               │              head: the last position given
-//!              │           │               cursor of `relay`, as its checkpoint has it: up to it
-//!              │           │               each event is published or parked (or was given up)
+//!              │           │               cursor of `relay`, as its checkpoint has it
 //!              │           cursor of another sink, with parked scopes of its own
-//!              floor: the first position from which nothing was removed
+//!              floor: the first event that the log has; none was ever removed
+//!
+//!              ├──── published, or parked ─┤├── pending ──┤
 //! ```
 //!
-//! - **What only rises**: a head's position and time, the terms of a lane's lease, the number of a
-//!   log's
-//!   parking ledger. Cursors rise too, until `restore` gives the log another id.
+//! - **What only rises**: a head's position and time, the last DELETE_ALL of a topic, the terms of
+//!   a lane's lease, the number of a follower's parking ledger. Cursors rise too, until `restore`
+//!   gives the log another id.
+//! - **What is derived**: an event is published when the relay's cursor has passed it and it is not
+//!   parked, superseded or discarded. No row says so.
 //! - **What is atomic**: one method is one transaction, and nothing of it is visible before it is
-//!   durable. A reader that sees a head finds every position up to it.
+//!   durable. (`checkpoint` alone writes each cursor for itself.) A reader that sees a head finds
+//!   every position up to it.
 //! - **Whose clock**: times, leases and heartbeats go by the store's own clock.
 //!
 //! The port is `Store`, the sum of five roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
@@ -24,20 +28,19 @@
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
-//!    and
-//!    refuse any other by its name. Refuse a server whose commits may be lost.
-//! 2. Implement `Columns` for a row, and take the nouns from there; give rows in order of position
-//!    to
-//!    `slice_builder`; count with `event_counts`.
-//! 3. Append by `append`: read what it asks for, write its plan only if every head still is as it
-//!    was.
-//! 4. Write under a lease by comparing its term in the same transaction, so that a taking of the
-//!    lane and
-//!    the write exclude each other.
-//! 5. Tell errors apart as [`Error`] does: [`Error::Unknown`] once a commit was begun and not
-//!    answered,
-//!    [`Error::Unavailable`] where surely nothing was written.
-//! 6. Let `tests/it/store/contract` run against it; it holds every promise of this page.
+//!    and refuse any other by its name. Refuse a server whose commits may be lost.
+//! 2. Implement `Columns` for a row: it makes the nouns. Count with `event_counts`.
+//! 3. Append by `append`: implement `AppendStore`, which reads what a plan goes by and writes the
+//!    plan only if every head still is as it was. A store with one writer may call `plan` alone.
+//! 4. Read by the steps of `read`: heads first, then rows up to them, of the same state of the
+//!    store or a later one, in order of position.
+//! 5. Write under a lease by comparing its term in the same transaction, so that a taking of the
+//!    lane and the write exclude each other. A transition is written upon the one before it
+//!    (`transitions`), or not at all.
+//! 6. Tell errors apart as [`Error`] does: [`Error::Unknown`] once a commit was begun and not
+//!    answered, [`Error::Unavailable`] where surely nothing was written.
+//! 7. Name it in [`Config`] and [`open`], and let `tests/it/store/contract` run against it; that
+//!    holds every promise of this page.
 
 #[macro_use]
 mod sql;
@@ -55,6 +58,7 @@ mod place;
 mod postgres;
 mod read;
 mod slice_builder;
+mod spans;
 mod sqlite;
 mod tenants;
 mod transitions;
@@ -65,6 +69,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use spans::Spans;
 
 pub use cursors::{Cursors, Lag};
 pub use error::Error;
@@ -139,8 +144,12 @@ pub async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Store>, Error> {
     Ok(match config {
-        Config::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path, access, clock).await?),
-        Config::Postgres(config) => Arc::new(postgres::Postgres::open(config, access).await?),
-        Config::Mongodb(config) => Arc::new(mongodb::Mongodb::open(config, access).await?),
+        Config::Sqlite { path } => {
+            Arc::new(Spans(sqlite::Sqlite::open(path, access, clock).await?))
+        }
+        Config::Postgres(config) => {
+            Arc::new(Spans(postgres::Postgres::open(config, access).await?))
+        }
+        Config::Mongodb(config) => Arc::new(Spans(mongodb::Mongodb::open(config, access).await?)),
     })
 }

@@ -14,7 +14,6 @@ use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice
 
 #[async_trait]
 impl Log for Mongodb {
-    #[tracing::instrument(level = "debug", skip_all, fields(batches = batches.len()))]
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         if batches.is_empty() {
             return Ok(Vec::new());
@@ -24,17 +23,14 @@ impl Log for Mongodb {
         Ok(appended.commit(&self.head_cache))
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(tenants = from.len()))]
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         read::read(&self.collections, self.session().await?, from, scan).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, event_id = %event_id))]
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
         read::find(&self.collections, self.session().await?, tenant, event_id).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%lane))]
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
         self.read_changed(lane, since).await
     }

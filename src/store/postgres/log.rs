@@ -13,22 +13,18 @@ use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice
 
 #[async_trait]
 impl Log for Postgres {
-    #[tracing::instrument(level = "debug", skip_all, fields(batches = batches.len()))]
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         append::append(&self.sessions, &self.head_cache, batches).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(tenants = from.len()))]
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         read::read(&self.sessions, from, scan).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, event_id = %event_id))]
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
         read::find(&self.sessions, tenant, event_id).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%lane))]
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
         read::changed_since(&self.sessions, lane, since).await
     }

@@ -17,7 +17,6 @@ use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice
 
 #[async_trait]
 impl Log for Sqlite {
-    #[tracing::instrument(level = "debug", skip_all, fields(batches = batches.len()))]
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error> {
         let clock = self.clock.clone();
         let batches: Vec<_> =
@@ -34,19 +33,16 @@ impl Log for Sqlite {
         appended
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(tenants = from.len()))]
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         let (from, scan) = (from.to_vec(), scan.clone());
         self.readers.read(move |reading| read::read(reading, &from, &scan)).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%tenant, event_id = %event_id))]
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {
         let tenant = tenant.clone();
         self.readers.read(move |reading| read::find(reading, &tenant, event_id)).await
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(%lane))]
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error> {
         self.readers.read(move |reading| read::changed_since(reading, lane, since)).await
     }
