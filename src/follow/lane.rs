@@ -75,7 +75,7 @@ impl LaneWork {
         self.rivals.look(&lane.deps, &lane.follower, lane.lane);
         let Session { state, sources, committed, .. } = &mut session;
         state.parking.take_requests(&*lane.deps.store, &state.logs).await?;
-        lane.persist_parked(lease, state).await?;
+        lane.persist_parking(lease, state).await?;
         let limits = Limits { bisection: &self.bisection, held: &self.held };
         let offered = match sources.offer(state, &limits).await {
             Err(source::Error::LogRotated(_)) => return Ok(Step::TakeOver),
@@ -137,7 +137,7 @@ impl LaneWork {
         meanwhile?;
         // Parked events are counted before the store's cursor has passed them, and the end of a
         // release is written before anything after it is sent.
-        lane.persist_parked(lease, &mut state).await?;
+        lane.persist_parking(lease, &mut state).await?;
         if next == Next::TakeOver {
             return Ok(Step::TakeOver);
         }

@@ -2,9 +2,9 @@
 //! rest of the log goes on.
 //!
 //! Fed by the store's rows, and by the cursors that releases have in the sink; feeds the sources
-//! with the events to leave out, and the lane with rows to write. Always true: a scope is in the
-//! store before the relay passes over it, and before anything after a release is sent, its row says
-//! that the release has ended.
+//! with the events to leave out, and the lane with transitions to write. Always true: a scope is in
+//! the store before the relay passes over it, and before anything after a release is sent, its row
+//! says that the release has ended.
 //!
 //! `ledger` decides about each event whether it is sent, `proof` tells the sink about the ledger,
 //! `load` reads the rows at a takeover, `requests` takes the operators' requests, `release`
@@ -12,6 +12,7 @@
 //! compares the store's ledger with the sink's.
 
 pub(super) mod bisect;
+mod changes;
 pub(super) mod cursors;
 mod ledger;
 mod load;
@@ -26,10 +27,10 @@ use std::collections::BTreeMap;
 use self::ledger::{ParkingLedger, Verdict};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
-use crate::domain::parked::{Parked, State};
+use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::domain::time::Time;
+use crate::domain::transition::{Change, Transition};
 use crate::sink::{Page, ParkingProof};
 
 /// How much of a topic is parked with an event.
@@ -126,38 +127,31 @@ impl Parking {
         self.ledgers.remove(tenant);
     }
 
-    /// Takes the rows that have changed since the last call. They are written before the next page
-    /// is offered.
-    pub(super) fn take_changed(&mut self) -> Vec<Parked> {
-        self.ledgers.values_mut().flat_map(ParkingLedger::take_changed).collect()
+    /// Takes the transitions since the last call. They are written before the next page is offered.
+    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+        self.ledgers.values_mut().flat_map(ParkingLedger::take_transitions).collect()
     }
 
-    /// Returns the scope that a refused record parks. With a DELETE_ALL the whole topic is parked,
-    /// or later creates would pass it; so it is when too many of its keys are.
-    pub(super) fn park(&self, refused: &Refused<'_>) -> Parked {
-        let Envelope { tenant, topic, event_type, .. } = refused.event;
+    /// Returns the transition that parks a refused record. With a DELETE_ALL the whole topic is
+    /// parked, or later creates would pass it; so it is when too many of its keys are.
+    pub(super) fn park(&self, refused: &Refused<'_>) -> Transition {
+        let Envelope { tenant, log_id, event_id, position, topic, key, event_type, .. } =
+            refused.event;
         let ledger = self.ledgers.get(tenant);
         let is_crowded = ledger.is_some_and(|ledger| ledger.is_crowded(topic));
         let is_whole =
             refused.scope == Scope::Topic || *event_type == EventType::DeleteAll || is_crowded;
-        let number = ledger.map_or(0, |ledger| ledger.ledger().number) + 1;
-        let before = refused.event.position.back(1);
-        Parked {
-            event_id: refused.event.event_id,
+        Transition {
             tenant: tenant.clone(),
-            log_id: refused.event.log_id,
-            position: refused.event.position,
-            topic: topic.clone(),
-            key: (!is_whole).then(|| refused.event.key.clone()),
-            cause: refused.cause.to_owned(),
-            time: Time::ZERO,
-            state: State::Parked,
-            released_to: before,
-            counted_to: before,
-            events: 0,
-            requested: None,
-            reason: None,
-            ledger: number,
+            log_id: *log_id,
+            event_id: *event_id,
+            number: ledger.map_or(0, |ledger| ledger.ledger().number) + 1,
+            change: Change::Park {
+                position: *position,
+                topic: topic.clone(),
+                key: (!is_whole).then(|| key.clone()),
+                cause: refused.cause.to_owned(),
+            },
         }
     }
 }

@@ -16,10 +16,10 @@ use super::source::{Error, Limits, PageSource};
 use super::{FollowDeps, page_scan};
 use crate::domain::envelope::Envelope;
 use crate::domain::follower::Cursor;
-use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::transition::Transition;
 use crate::sink::{Page, PageSlice};
 use crate::store::{ChangeToken, Head, Slice, Start};
 
@@ -68,7 +68,7 @@ impl PageSource for Relay {
         }
     }
 
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Parked> {
+    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition> {
         Some(state.parking.park(refused))
     }
 }

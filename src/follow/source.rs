@@ -16,9 +16,9 @@ use super::parking::Refused;
 use super::parking::bisect::Bisection;
 use super::verify::CursorLost;
 use crate::domain::follower::Follower;
-use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::transition::Transition;
 use crate::sink::Page;
 use crate::store;
 
@@ -98,10 +98,10 @@ pub(super) trait PageSource: Send {
         Next::GoOn
     }
 
-    /// The sink refuses a record of the page that was offered last. Returns what is parked for it,
-    /// which is written before the lane goes on; a source that parks nothing must not offer the
-    /// record again.
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Parked>;
+    /// The sink refuses a record of the page that was offered last. Returns the transition that
+    /// parks it, which is written before the lane goes on; a source that parks nothing must not
+    /// offer the record again.
+    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition>;
 }
 
 /// The sources of one lane, by priority: the relay first.
@@ -179,7 +179,7 @@ mod tests {
             Ok(Some(Page { follower: Follower::relay(), slices: Vec::new() }))
         }
 
-        fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Parked> {
+        fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Transition> {
             None
         }
     }

@@ -68,16 +68,6 @@ pub trait Parking: Send + Sync {
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Writes these rows as the lane's holder has them, all or none, unless the lane was taken
-    /// since or the transition before them is missing. What is new gets the time of now; what was
-    /// requested stays requested until the state is another.
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error>;
-
     /// Requests that a parked scope is released or discarded; `false` if there is none of that id
     /// whose state is `parked`, or something was requested already.
     async fn request(

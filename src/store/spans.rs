@@ -241,20 +241,6 @@ impl<S: Store> Parking for Spans<S> {
     #[instrument(
         level = "debug",
         skip_all,
-        fields(lane = %lease.lane, term = lease.term, %follower, parked = parked.len())
-    )]
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error> {
-        self.0.park(lease, follower, parked).await
-    }
-
-    #[instrument(
-        level = "debug",
-        skip_all,
         fields(%tenant, %follower, %event_id, request = request.as_str())
     )]
     async fn request(

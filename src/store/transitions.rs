@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::domain::parked::Parked;
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::domain::transition::Transition;
@@ -16,19 +15,10 @@ pub(super) type LastNumbers = BTreeMap<(TenantId, LogId), u64>;
 
 /// Returns the last transition of each log that is to be written.
 pub(super) fn last(transitions: &[Transition]) -> LastNumbers {
-    greatest(transitions.iter().map(|t| (&t.tenant, t.log_id, t.number)))
-}
-
-/// Returns the last transition of each log of which rows are to be written.
-pub(super) fn last_of_rows(parked: &[Parked]) -> LastNumbers {
-    greatest(parked.iter().map(|p| (&p.tenant, p.log_id, p.ledger)))
-}
-
-fn greatest<'a>(each: impl Iterator<Item = (&'a TenantId, LogId, u64)>) -> LastNumbers {
     let mut last = LastNumbers::new();
-    for (tenant, log_id, number) in each {
-        let greatest = last.entry((tenant.clone(), log_id)).or_default();
-        *greatest = (*greatest).max(number);
+    for Transition { tenant, log_id, number, .. } in transitions {
+        let greatest = last.entry((tenant.clone(), *log_id)).or_default();
+        *greatest = (*greatest).max(*number);
     }
     last
 }

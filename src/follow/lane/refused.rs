@@ -8,7 +8,8 @@
 use super::end::End;
 use super::sink_lane::{Refusal, SinkLane};
 use super::{LaneWork, Step};
-use crate::domain::parked::Parked;
+use crate::domain::envelope::Envelope;
+use crate::domain::transition::{Change, Transition};
 use crate::follow::held;
 use crate::follow::lane_state::LaneState;
 use crate::follow::parking::{Refused, Scope, bisect};
@@ -49,14 +50,26 @@ impl LaneWork {
         };
         let cause = refusal.to_string();
         let refused = guilty.into_iter().map(|event| Refused { page, event, scope, cause: &cause });
-        let parked: Vec<_> =
-            refused.filter_map(|refused| source.refused(state, &refused)).collect();
-        for Parked { tenant, topic, key, position, .. } in &parked {
-            let key = key.as_ref().map_or("all", |key| key.as_str());
-            let SinkLane { lane, follower, .. } = lane;
-            tracing::error!(%lane, %follower, %tenant, %topic, key, %position, cause, "parked");
+        let mut transitions = Vec::new();
+        for refused in refused {
+            let Some(transition) = source.refused(state, &refused) else { continue };
+            tell(lane, &refused, &transition);
+            transitions.push(transition);
         }
-        lane.park(lease, &parked).await?;
+        lane.write_transitions(lease, &transitions).await?;
         Ok(Step::TakeOver)
+    }
+}
+
+/// Logs what is parked for a refused record.
+fn tell(lane: &SinkLane, refused: &Refused<'_>, transition: &Transition) {
+    let SinkLane { lane, follower, .. } = lane;
+    let (cause, Envelope { tenant, topic, position, .. }) = (refused.cause, refused.event);
+    if let Change::Park { key, .. } = &transition.change {
+        let key = key.as_ref().map_or("all", |key| key.as_str());
+        tracing::error!(%lane, %follower, %tenant, %topic, key, %position, cause, "parked");
+    } else {
+        let id = transition.event_id;
+        tracing::error!(%lane, %follower, %tenant, %topic, %id, %position, cause, "parked again");
     }
 }

@@ -10,9 +10,9 @@ use super::end::End;
 use super::takeover;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
-use crate::domain::parked::Parked;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;
+use crate::domain::transition::Transition;
 use crate::follow::lane_state::{LaneState, positions};
 use crate::follow::source::PageSource;
 use crate::follow::{FollowDeps, unnamed};
@@ -77,7 +77,7 @@ impl SinkLane {
         let taken = self.sink.take_over(self.lane, lease.term).await?;
         let (deps, follower) = (&self.deps, &self.follower);
         let mut state = takeover::resume(deps, self.lane, &*self.sink, taken.cursors).await?;
-        self.persist_parked(lease, &mut state).await?;
+        self.persist_parking(lease, &mut state).await?;
         let cursors = state.logs.cursors();
         self.checkpoint(lease, &cursors).await?;
         deps.health.healthy(&self.component());
@@ -106,21 +106,25 @@ impl SinkLane {
         publisher.publish(page.clone()).await.map_err(Refusal::Publish)
     }
 
-    /// Writes the changed rows of what is parked.
-    pub(super) async fn persist_parked(
+    /// Writes the transitions that the parking has made.
+    pub(super) async fn persist_parking(
         &self,
         lease: &Lease,
         state: &mut LaneState,
     ) -> Result<(), End> {
-        self.park(lease, &state.parking.take_changed()).await
+        self.write_transitions(lease, &state.parking.take_transitions()).await
     }
 
-    /// Writes these rows of what is parked.
-    pub(super) async fn park(&self, lease: &Lease, parked: &[Parked]) -> Result<(), End> {
-        if parked.is_empty() {
+    /// Writes these transitions of parked scopes.
+    pub(super) async fn write_transitions(
+        &self,
+        lease: &Lease,
+        transitions: &[Transition],
+    ) -> Result<(), End> {
+        if transitions.is_empty() {
             return Ok(());
         }
-        match self.deps.store.park(lease, &self.follower, parked).await? {
+        match self.deps.store.write_transitions(lease, &self.follower, transitions).await? {
             LeaseCheck::Held => Ok(()),
             LeaseCheck::Lost => Err(End::LeaseLost),
         }

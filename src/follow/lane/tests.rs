@@ -17,12 +17,12 @@ use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
 use crate::domain::headers::Headers;
 use crate::domain::lane::Lane;
-use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
 use crate::domain::settings::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
+use crate::domain::transition::Transition;
 use crate::domain::wire_form::WireForm;
 use crate::follow::lane_state::LaneState;
 use crate::follow::lease::LEASE;
@@ -177,7 +177,7 @@ impl PageSource for Third {
         Next::GoOn
     }
 
-    fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Parked> {
+    fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Transition> {
         self.seen.lock().unwrap().push("refused");
         None
     }

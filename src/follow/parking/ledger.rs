@@ -4,6 +4,7 @@
 //! it is sent or parked, without I/O. Always true: an event counts for the one scope that holds it,
 //! and each is sent, parked, superseded or discarded: one of the four.
 
+use super::changes::{Changes, Part, transition};
 use super::cursors;
 use super::proof::Proof;
 use crate::domain::envelope::Envelope;
@@ -12,6 +13,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
+use crate::domain::transition::Transition;
 use crate::sink::{KnownCursors, ParkingProof};
 
 /// With more parked keys than these, the topic is parked.
@@ -32,7 +34,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Default)]
 pub(in crate::follow) struct ParkingLedger {
     all: Vec<Parked>,
-    changed: Vec<EventId>,
+    /// Since the store was last given transitions to write.
+    changes: Changes,
     /// As the store has it, up to the last transition that it was given to write.
     ledger: Ledger,
     proof: Proof,
@@ -45,7 +48,7 @@ impl ParkingLedger {
         let ledger = Ledger::of(&all);
         let mut proof = Proof::new(&all, proved, known);
         proof.follow(ledger);
-        Self { all, ledger, proof, changed: Vec::new() }
+        Self { all, ledger, proof, changes: Changes::default() }
     }
 
     /// The ledger of a log that has nothing open: the number alone, without the rows that are over.
@@ -88,10 +91,13 @@ impl ParkingLedger {
     /// this has changed.
     pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = cursors::raise(&mut self.all, known);
-        let ended =
-            self.all.iter().filter(|parked| !parked.is_open() && raised.contains(&parked.event_id));
+        let is_raised = |parked: &&Parked| raised.contains(&parked.event_id);
+        for parked in self.all.iter().filter(is_raised) {
+            let part = if parked.is_open() { Part::ReleasedTo } else { Part::State };
+            self.changes.add(parked.event_id, part);
+        }
+        let ended = self.all.iter().filter(|parked| !parked.is_open()).filter(is_raised);
         self.proof.ends_are_known(ended.map(|parked| parked.event_id));
-        self.changed.extend(&raised);
         raised
     }
 
@@ -133,13 +139,14 @@ impl ParkingLedger {
             self.supersede(event);
             return Verdict::Send;
         }
-        let Some(index) = self.holder(event, |parked| parked.key.is_some()).or(topic) else {
-            return Verdict::Send;
-        };
+        let key = self.holder(event, |parked| parked.key.is_some());
+        let Some(index) = key.or(topic) else { return Verdict::Send };
+        // It may have counted for a key that is over by now.
+        let was_counted = key.is_none() && self.is_apart(event);
         let parked = &mut self.all[index];
-        if event.position > parked.counted_to {
+        if event.position > parked.counted_to && !was_counted {
             (parked.counted_to, parked.events) = (event.position, parked.events + 1);
-            self.changed.push(parked.event_id);
+            self.changes.add(parked.event_id, Part::Count);
         }
         Verdict::Park
     }
@@ -150,7 +157,7 @@ impl ParkingLedger {
             let written = parked.counted_to.number() / COUNTED_EVERY;
             parked.counted_to = parked.counted_to.max(position);
             if parked.counted_to.number() / COUNTED_EVERY > written {
-                self.changed.push(parked.event_id);
+                self.changes.add(parked.event_id, Part::Count);
             }
         }
     }
@@ -186,17 +193,17 @@ impl ParkingLedger {
 
     /// Begins to release a scope.
     pub(super) fn start_release(&mut self, id: EventId) {
-        self.change(id, |parked| parked.state = State::Releasing);
+        self.change(id, Part::State, |parked| parked.state = State::Releasing);
     }
 
     /// Has a release wait, since the scope's topic is parked.
     pub(super) fn stop_release(&mut self, id: EventId) {
-        self.change(id, |parked| parked.state = State::Parked);
+        self.change(id, Part::State, |parked| parked.state = State::Parked);
     }
 
     /// Raises the position up to which a scope is released, and takes what was sent off its count.
     pub(super) fn raise_released(&mut self, id: EventId, to: Position, sent: u64) {
-        self.change(id, |parked| {
+        self.change(id, Part::ReleasedTo, |parked| {
             parked.released_to = to;
             parked.events = parked.events.saturating_sub(sent);
         });
@@ -204,45 +211,48 @@ impl ParkingLedger {
 
     /// A release has come to where the relay stands.
     pub(super) fn resolve(&mut self, id: EventId, at: Position) {
-        self.change(id, |parked| parked.end(&Ended { state: State::Resolved(at), events: 0 }));
+        let resolved = Ended { state: State::Resolved(at), events: 0 };
+        self.change(id, Part::State, |parked| parked.end(&resolved));
     }
 
     /// Gives up the events of a scope, up to there.
     pub(super) fn discard(&mut self, id: EventId, at: Position) {
-        self.change(id, |parked| parked.state = State::Discarded(at));
+        self.change(id, Part::State, |parked| parked.state = State::Discarded(at));
     }
 
     /// Changes a scope, and remembers that it is to be written.
-    fn change(&mut self, id: EventId, change: impl FnOnce(&mut Parked)) {
+    fn change(&mut self, id: EventId, part: Part, change: impl FnOnce(&mut Parked)) {
         if let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) {
             change(parked);
-            self.changed.push(id);
+            self.changes.add(id, part);
         }
     }
 
-    /// Takes the rows that have changed since the last call, to be written before any page is
-    /// offered. It is a transition if a scope began, ended or changed its state.
-    pub(super) fn take_changed(&mut self) -> Vec<Parked> {
-        let changed = std::mem::take(&mut self.changed);
-        if changed.is_empty() {
+    /// Takes the transitions since the last call, to be written before any page is offered. They
+    /// have one number, the next one if a scope began, ended or changed its state.
+    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+        let mut changes = self.changes.take().peekable();
+        if changes.peek().is_none() {
             return Vec::new();
         }
         let now = Ledger::of(&self.all);
-        let is_transition = now.digest != self.ledger.digest;
-        let number = self.ledger.number + u64::from(is_transition);
+        let number = self.ledger.number + u64::from(now.digest != self.ledger.digest);
         self.ledger = now.numbered(number);
-        let mut written = Vec::new();
-        for parked in self.all.iter_mut().filter(|parked| changed.contains(&parked.event_id)) {
-            if is_transition {
+        let mut transitions = Vec::new();
+        for (id, part) in changes {
+            let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) else {
+                continue;
+            };
+            if part == Part::State {
                 parked.ledger = number;
             }
-            if !parked.is_open() {
-                self.proof.end_written(parked.event_id);
+            if part == Part::State && !parked.is_open() {
+                self.proof.end_written(id);
             }
-            written.push(parked.clone());
+            transitions.push(transition(parked, part, number));
         }
         self.proof.follow(self.ledger);
-        written
+        transitions
     }
 
     /// Counts the parked events of a scope anew that is being released: `events` are its own, from
@@ -262,7 +272,7 @@ impl ParkingLedger {
                 && (releasing.key.is_some() || !self.is_apart(event))
         };
         let count = events.iter().filter(is_parked).count() as u64;
-        self.change(id, |parked| parked.events = count);
+        self.change(id, Part::Count, |parked| parked.events = count);
     }
 
     fn uncount<'e>(
@@ -294,7 +304,10 @@ impl ParkingLedger {
             |parked: &&mut Parked| parked.position.max(parked.released_to) < event.position;
         for parked in self.all.iter_mut().filter(keys).filter(before) {
             parked.state = State::Superseded(event.position);
-            self.changed.push(parked.event_id);
+            self.changes.add(parked.event_id, Part::State);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use crate::domain::follower::Cursor;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::transition::{Change, Transition};
 use crate::follow::FollowDeps;
 use crate::follow::lane_state::LaneState;
 use crate::follow::source::{Error, Limits, Next, PageSource};
@@ -115,26 +116,22 @@ impl PageSource for Release {
 
     /// The scope that was being released is parked again; of a topic's release, only the refused
     /// key is parked.
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Parked> {
-        let parked = state.parking.park(refused);
-        let ledger = state.parking.ledger(&parked.tenant);
+    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition> {
+        let park = state.parking.park(refused);
+        let ledger = state.parking.ledger(&park.tenant);
         let released = ledger
             .and_then(ParkingLedger::releasing)
             .filter(|released| cursors::follower(released) == refused.page.follower);
         // The event that names what is parked can't name one of its keys too.
         let again = |released: &&Parked| {
             released.key.is_some()
-                || parked.key.is_none()
+                || matches!(park.change, Change::Park { key: None, .. })
                 || released.event_id == refused.event.event_id
         };
-        let Some(released) = released.filter(again) else { return Some(parked) };
-        Some(Parked {
-            state: State::Parked,
-            released_to: released.released_to.max(parked.released_to),
-            cause: parked.cause,
-            ledger: parked.ledger,
-            ..released.clone()
-        })
+        let Some(released) = released.filter(again) else { return Some(park) };
+        let released_to = released.released_to.max(refused.event.position.back(1));
+        let change = Change::ParkAgain { cause: refused.cause.to_owned(), released_to };
+        Some(Transition { event_id: released.event_id, change, ..park })
     }
 }
 

@@ -13,7 +13,6 @@ use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, cursors, event_counts, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
-use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
@@ -91,16 +90,6 @@ impl Parking for Mongodb {
         transaction::commit(&self.collections.open_transactions, &write).await
     }
 
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error> {
-        let park = Park { collections: &self.collections, lease, follower, parked };
-        transaction::commit(&self.collections.open_transactions, &park).await
-    }
-
     async fn request(
         &self,
         tenant: &TenantId,
@@ -161,35 +150,6 @@ impl TransactionBody for Write<'_> {
     }
 }
 
-/// Rows as a lane has them.
-struct Park<'a> {
-    collections: &'a Collections,
-    lease: &'a Lease,
-    follower: &'a Follower,
-    parked: &'a [Parked],
-}
-
-#[async_trait]
-impl TransactionBody for Park<'_> {
-    type Done = LeaseCheck;
-
-    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<LeaseCheck, TransactionError> {
-        let Self { collections, lease, follower, parked } = self;
-        if is_lost(collections, lease, transaction).await? {
-            return Ok(LeaseCheck::Lost);
-        }
-        let numbers = transitions::last_of_rows(parked);
-        check_numbers(&collections.parked, follower, numbers, transaction).await?;
-        let lane = i32::from(lease.lane.number());
-        for parked in *parked {
-            let id = transition::id(&parked.tenant, follower, parked.event_id);
-            let write = collections.parked.update_one(doc! { "_id": id }, write(parked, lane));
-            write.upsert(true).session(&mut *transaction).await?;
-        }
-        Ok(LeaseCheck::Held)
-    }
-}
-
 /// Whether the lane was taken since, or released. The lease is written, so that of this and a
 /// taking of the lane one loses.
 async fn is_lost(
@@ -229,26 +189,4 @@ fn of_log(tenant: &TenantId, follower: &Follower) -> Document {
 /// The rows of a follower in the logs of a lane.
 fn in_lane(lane: Lane, follower: &Follower) -> Document {
     doc! { "lane": i32::from(lane.number()), "_id.follower": follower.as_str() }
-}
-
-/// Returns the update that writes a row. What was requested is done once the state is another.
-fn write(parked: &Parked, lane: i32) -> Vec<Document> {
-    let state = parked.state.as_str();
-    let same = doc! { "$eq": ["$state", state] };
-    vec![doc! { "$set": {
-        "lane": lane,
-        "log_id": parked.log_id.to_string(),
-        "position": parked.position.as_column(),
-        "topic": { "$literal": parked.topic.as_str() },
-        "key": { "$literal": parked.key.as_ref().map(Key::as_str) },
-        "cause": { "$literal": parked.cause.as_str() },
-        "time_ms": { "$ifNull": ["$time_ms", { "$toLong": "$$NOW" }] },
-        "requested": { "$cond": [same, { "$ifNull": ["$requested", null] }, null] },
-        "state": state,
-        "ended": parked.state.ended().map(Position::as_column),
-        "released_to": parked.released_to.as_column(),
-        "counted_to": parked.counted_to.as_column(),
-        "events": parked.events.cast_signed(),
-        "ledger": parked.ledger.cast_signed(),
-    } }]
 }

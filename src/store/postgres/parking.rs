@@ -10,7 +10,6 @@ use super::transaction::Transaction;
 use super::{Postgres, cursors, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
-use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
@@ -81,26 +80,6 @@ impl Parking for Postgres {
         Ok(LeaseCheck::Held)
     }
 
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error> {
-        let mut session = self.sessions.begin().await?;
-        if is_lost(&mut session, lease).await? {
-            session.rollback().await?;
-            return Ok(LeaseCheck::Lost);
-        }
-        check_numbers(&mut session, follower, transitions::last_of_rows(parked)).await?;
-        for parked in parked {
-            let write = sqlx::query(sql!("postgres/parked_write.sql"));
-            session.insert(columns(write, follower, parked), 1).await?;
-        }
-        session.commit().await?;
-        Ok(LeaseCheck::Held)
-    }
-
     async fn request(
         &self,
         tenant: &TenantId,
@@ -154,20 +133,4 @@ async fn check_numbers(
         transitions::follows(&tenant, stored, number)?;
     }
     Ok(())
-}
-
-fn columns(statement: Statement, follower: &Follower, parked: &Parked) -> Statement {
-    cursors::whose(statement, &parked.tenant, follower)
-        .bind(parked.event_id.to_string())
-        .bind(parked.log_id.to_string())
-        .bind(parked.position.as_column())
-        .bind(parked.topic.to_string())
-        .bind(parked.key.as_ref().map(Key::to_string))
-        .bind(parked.cause.clone())
-        .bind(parked.state.as_str())
-        .bind(parked.state.ended().map(Position::as_column))
-        .bind(parked.released_to.as_column())
-        .bind(parked.counted_to.as_column())
-        .bind(parked.events.cast_signed())
-        .bind(parked.ledger.cast_signed())
 }

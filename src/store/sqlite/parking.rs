@@ -9,7 +9,6 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, cursors, rows, transition};
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
-use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
@@ -92,27 +91,6 @@ impl Parking for Sqlite {
             .await
     }
 
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error> {
-        let (lease, follower) = (*lease, follower.clone());
-        let (parked, clock) = (parked.to_vec(), self.clock.clone());
-        self.writer
-            .write(move |writing| {
-                if is_lost(writing, &lease)? {
-                    return Ok(LeaseCheck::Lost);
-                }
-                check_numbers(writing, &follower, transitions::last_of_rows(&parked))?;
-                let now = clock.now().as_ms();
-                parked.iter().try_for_each(|parked| write(writing, &follower, parked, now))?;
-                Ok(LeaseCheck::Held)
-            })
-            .await
-    }
-
     async fn request(
         &self,
         tenant: &TenantId,
@@ -175,30 +153,4 @@ fn check_numbers(
         transitions::follows(&tenant, stored, number)?;
     }
     Ok(())
-}
-
-fn write(
-    writing: &Connection,
-    follower: &Follower,
-    parked: &Parked,
-    now_ms: i64,
-) -> Result<(), Error> {
-    let columns = params![
-        parked.tenant.as_str(),
-        follower.as_str(),
-        parked.event_id.as_bytes(),
-        parked.log_id.to_string(),
-        parked.position.as_column(),
-        parked.topic.as_str(),
-        parked.key.as_ref().map(Key::as_str),
-        parked.cause,
-        now_ms,
-        parked.state.as_str(),
-        parked.state.ended().map(Position::as_column),
-        parked.released_to.as_column(),
-        parked.counted_to.as_column(),
-        parked.events.cast_signed(),
-        parked.ledger.cast_signed(),
-    ];
-    rows::write(writing, sql!("sqlite/parked_write.sql"), columns)
 }

@@ -108,9 +108,7 @@ macro_rules! contract {
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state
-                nobody_parks_whose_lane_was_taken
                 a_lane_s_ledgers_tell_the_last_transition_of_each_log
-                a_transition_is_written_upon_the_one_before_it_or_not_at_all
                 what_was_requested_stays_requested_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
                 the_counts_account_for_every_event;

@@ -291,15 +291,6 @@ impl Parking for FaultyStore {
         self.through(Call::Other, write).await
     }
 
-    async fn park(
-        &self,
-        lease: &Lease,
-        follower: &Follower,
-        parked: &[Parked],
-    ) -> Result<LeaseCheck, Error> {
-        self.through(Call::Other, self.inner.park(lease, follower, parked)).await
-    }
-
     async fn request(
         &self,
         tenant: &TenantId,

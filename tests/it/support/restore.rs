@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
-use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::Parked;
@@ -21,6 +20,7 @@ use rusqlite::Connection;
 use crate::support::harness::Harness;
 use crate::support::ids::{diku, log_id};
 use crate::support::parking::{ITEM, draft};
+use crate::support::store_parking::write_rows;
 
 pub const NEW: u128 = 99;
 
@@ -104,12 +104,7 @@ pub async fn put_back(harness: &Harness, parked: &[Parked]) {
         .unwrap()
         .unwrap();
     forget_parked(harness);
-    // Transition after transition, as they were written.
-    for number in 1..=parked.iter().map(|parked| parked.ledger).max().unwrap_or_default() {
-        let rows: Vec<_> =
-            parked.iter().map(|p| Parked { ledger: p.ledger.min(number), ..p.clone() }).collect();
-        harness.store.park(&lease, &Follower::relay(), &rows).await.unwrap();
-    }
+    write_rows(&*harness.store, &lease, parked).await;
     harness.store.release(&lease).await.unwrap();
 }
 

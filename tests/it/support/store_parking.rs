@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::parked::Parked;
+use event_gateway::domain::parked::{Parked, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::Lease;
+use event_gateway::domain::transition::{Change, Transition};
+use event_gateway::store::{Lease, LeaseCheck, Store};
 
 use crate::support::store_fixture::{OpenStore, StoreFixture};
 
-const TTL: Duration = Duration::from_secs(5);
+pub const TTL: Duration = Duration::from_secs(5);
 
 /// The lease of the tenant's lane.
 pub async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
@@ -24,4 +25,42 @@ pub async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) ->
     let found = opened.store.parked(tenant, &Follower::relay()).await.unwrap();
     assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));
     found.into_iter().map(|parked| Parked { time: Time::ZERO, ..parked }).collect()
+}
+
+/// Writes new rows as they are to be, by the transitions that make them so. Those that the row's
+/// ledger number says it had before its last are releases that had to wait.
+pub async fn write_rows(store: &dyn Store, lease: &Lease, rows: &[Parked]) -> LeaseCheck {
+    let mut check = LeaseCheck::Held;
+    for number in 1..=rows.iter().map(|row| row.ledger).max().unwrap_or_default() {
+        let each: Vec<_> = rows.iter().flat_map(|row| transitions(row, number)).collect();
+        check = store.write_transitions(lease, &Follower::relay(), &each).await.unwrap();
+    }
+    check
+}
+
+/// The transitions of a row that have that number.
+fn transitions(row: &Parked, number: u64) -> Vec<Transition> {
+    let Parked { position, released_to, counted_to, events, ledger, .. } = *row;
+    let Parked { topic, key, cause, .. } = row.clone();
+    let mut changes = Vec::new();
+    if number == 1 {
+        changes.push(Change::Park { position, topic, key, cause });
+    } else if number < ledger {
+        changes.push(Change::StopRelease);
+    }
+    if number == ledger {
+        changes.push(Change::Count { counted_to, events });
+        changes.push(Change::RaiseReleasedTo { released_to, events });
+        changes.extend(match row.state {
+            State::Parked => (ledger > 1).then_some(Change::StopRelease),
+            State::Releasing => Some(Change::StartRelease),
+            State::Resolved(at) => Some(Change::Resolve { at, events }),
+            State::Superseded(at) => Some(Change::Supersede { at, events }),
+            State::Discarded(at) => Some(Change::Discard { at, events }),
+        });
+    }
+    let Parked { tenant, log_id, event_id, .. } = row.clone();
+    let transition =
+        |change| Transition { tenant: tenant.clone(), log_id, event_id, number, change };
+    changes.into_iter().map(transition).collect()
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::support::drafts::{create, parked};
 use crate::support::ids::{diku, event_id, log_id, position, tenant};
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
+use crate::support::store_parking::write_rows;
 
 const LANE: Lane = Lane::new(1);
 /// Long enough that a slow machine doesn't outlast it in a few calls.
@@ -172,7 +173,7 @@ pub async fn who_is_moved_to_another_lane_is_found_there<B: StoreFixture>() {
     opened.post(&[create(1)]).await;
     let store = &opened.store;
     let lease = store.acquire(Lane::new(0), "tool", TTL).await.unwrap().unwrap();
-    store.park(&lease, &Follower::relay(), &[parked(&diku(), 1)]).await.unwrap();
+    write_rows(&**store, &lease, &[parked(&diku(), 1)]).await;
     for lane in Lane::all(LANES) {
         store.acquire(lane, "tool", TTL).await.unwrap().unwrap();
     }

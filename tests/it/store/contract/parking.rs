@@ -5,44 +5,34 @@ use std::time::Duration;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request, State};
-use event_gateway::store::{Error, EventCounts, LeaseCheck, LogLedger};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::transition::{Change, Transition};
+use event_gateway::store::{EventCounts, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, parked};
 use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
-use crate::support::store_parking::{found, hold};
-
-const TTL: Duration = Duration::from_secs(5);
+use crate::support::store_parking::{found, hold, write_rows};
 
 pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let lease = hold(&opened, &diku()).await;
     let whole = Parked { key: None, ..parked(&diku(), 2) };
-    let both = [parked(&diku(), 7), whole.clone()];
-    assert_eq!(
-        opened.store.park(&lease, &Follower::relay(), &both).await.unwrap(),
-        LeaseCheck::Held
-    );
-    assert_eq!(found(&opened, &diku()).await, [whole.clone(), parked(&diku(), 7)]);
-    assert!(found(&opened, &college()).await.is_empty());
-    let time = opened.store.parked(&diku(), &Follower::relay()).await.unwrap()[0].time;
-    let ends = [State::Releasing, State::Resolved(position(9)), State::Superseded(position(9))];
-    for state in ends.into_iter().chain([State::Discarded(position(9)), State::Parked]) {
-        let later = Parked {
-            state,
-            cause: "another".to_owned(),
-            released_to: position(8),
-            counted_to: position(11),
-            events: 5,
-            ledger: 2,
-            ..whole.clone()
-        };
-        opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&later)).await.unwrap();
-        assert_eq!(found(&opened, &diku()).await, [later, parked(&diku(), 7)]);
+    let mut rows = vec![whole, parked(&diku(), 7)];
+    let at = position(19);
+    let ends = [State::Releasing, State::Superseded(at), State::Discarded(at)];
+    for (number, state) in (11..).zip(ends) {
+        let released_to = position(number + 1);
+        rows.push(Parked { state, released_to, ledger: 2, ..parked(&diku(), number) });
     }
-    assert_eq!(opened.store.parked(&diku(), &Follower::relay()).await.unwrap()[0].time, time);
+    let resolved = State::Resolved(at);
+    rows.push(Parked { state: resolved, released_to: at, ledger: 3, ..parked(&diku(), 17) });
+    assert_eq!(write_rows(&*opened.store, &lease, &rows).await, LeaseCheck::Held);
+    assert_eq!(found(&opened, &diku()).await, rows);
+    assert!(found(&opened, &college()).await.is_empty());
+    let all = opened.store.parked(&diku(), &Follower::relay()).await.unwrap();
     let opened = opened.reopen().await;
-    assert_eq!(found(&opened, &diku()).await.len(), 2);
+    assert_eq!(opened.store.parked(&diku(), &Follower::relay()).await.unwrap(), all);
 }
 
 /// Each row is written before the cursor passes it: never is more than one row ahead, nor any behind.
@@ -53,7 +43,7 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     let store = opened.store.clone();
     let writing = tokio::spawn(async move {
         for at in 1..=ROWS {
-            store.park(&lease, &Follower::relay(), &[parked(&diku(), at)]).await.unwrap();
+            write_rows(&*store, &lease, &[parked(&diku(), at)]).await;
             let cursor =
                 Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
             store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
@@ -78,30 +68,6 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     writing.await.unwrap();
 }
 
-pub async fn nobody_parks_whose_lane_was_taken<B: StoreFixture>() {
-    let opened = OpenStore::<B>::new().await;
-    let old = hold(&opened, &diku()).await;
-    let new = hold(&opened, &diku()).await;
-    assert_eq!(
-        opened.store.park(&old, &Follower::relay(), &[parked(&diku(), 7)]).await.unwrap(),
-        LeaseCheck::Lost
-    );
-    assert!(found(&opened, &diku()).await.is_empty());
-    opened.store.park(&new, &Follower::relay(), &[parked(&diku(), 7)]).await.unwrap();
-    let zombie = Parked { state: State::Resolved(position(8)), ..parked(&diku(), 7) };
-    assert_eq!(
-        opened.store.park(&old, &Follower::relay(), &[zombie]).await.unwrap(),
-        LeaseCheck::Lost
-    );
-    assert_eq!(found(&opened, &diku()).await, [parked(&diku(), 7)]);
-    opened.store.release(&new).await.unwrap();
-    assert_eq!(
-        opened.store.park(&new, &Follower::relay(), &[parked(&diku(), 9)]).await.unwrap(),
-        LeaseCheck::Lost
-    );
-    assert_eq!(opened.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
-}
-
 pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
@@ -110,13 +76,9 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixtu
     let over = Parked { state: State::Discarded(position(9)), ledger: 2, ..parked(&diku(), 4) };
     let former =
         Parked { state: State::Resolved(position(9)), log_id: log_id(7), ..parked(&diku(), 2) };
-    opened.store.park(&ours, &Follower::relay(), &[parked(&diku(), 3), former]).await.unwrap();
-    opened.store.park(&ours, &Follower::relay(), &[over]).await.unwrap();
-    opened
-        .store
-        .park(&theirs, &Follower::relay(), &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
-        .await
-        .unwrap();
+    write_rows(&*opened.store, &ours, &[parked(&diku(), 3), former, over]).await;
+    let of_college = Parked { log_id: log_id(2), ..parked(&college(), 1) };
+    write_rows(&*opened.store, &theirs, &[of_college]).await;
     let mut told = opened.store.parking_ledgers(ours.lane, &Follower::relay()).await.unwrap();
     told.sort_unstable();
     let ledger =
@@ -126,57 +88,31 @@ pub async fn a_lane_s_ledgers_tell_the_last_transition_of_each_log<B: StoreFixtu
     assert_eq!(told, [ledger(college(), 2, 1, 1)]);
 }
 
-pub async fn a_transition_is_written_upon_the_one_before_it_or_not_at_all<B: StoreFixture>() {
-    let opened = OpenStore::<B>::new().await;
-    let lease = hold(&opened, &diku()).await;
-    let numbered = |at, ledger| Parked { ledger, ..parked(&diku(), at) };
-    let park = async |rows: &[Parked]| opened.store.park(&lease, &Follower::relay(), rows).await;
-    let lacks = |error: Error| error.to_string().contains("tenant `diku` has");
-    assert!(lacks(park(&[numbered(3, 2)]).await.unwrap_err()));
-    park(&[numbered(3, 1)]).await.unwrap();
-    // What is only counted is written under the number that it has.
-    park(&[Parked { events: 9, ..numbered(3, 1) }]).await.unwrap();
-    assert!(lacks(park(&[numbered(5, 1), numbered(7, 3)]).await.unwrap_err()));
-    assert_eq!(found(&opened, &diku()).await.len(), 1, "all or none");
-    park(&[numbered(7, 2)]).await.unwrap();
-    park(&[numbered(9, 3)]).await.unwrap();
-    let of_former = Parked { log_id: log_id(7), ..numbered(11, 2) };
-    assert!(lacks(park(&[of_former]).await.unwrap_err()), "each log has numbers of its own");
-}
-
 pub async fn what_was_requested_stays_requested_until_it_is_begun<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
-    let (lease, one) = (hold(&opened, &diku()).await, parked(&diku(), 7));
-    let ask = async |asked, reason| {
-        opened
-            .store
-            .request(&diku(), &Follower::relay(), one.event_id, asked, reason)
-            .await
-            .unwrap()
+    let (lease, relay) = (hold(&opened, &diku()).await, Follower::relay());
+    let one = parked(&diku(), 7);
+    let request = async |tenant: TenantId, wanted, reason| {
+        opened.store.request(&tenant, &relay, one.event_id, wanted, reason).await.unwrap()
     };
-    assert!(!ask(Request::Release, None).await);
-    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&one)).await.unwrap();
-    assert!(
-        !opened
-            .store
-            .request(&college(), &Follower::relay(), one.event_id, Request::Release, None)
-            .await
-            .unwrap()
-    );
-    assert!(ask(Request::Discard, Some("it's \"test\" data")).await);
-    assert!(!ask(Request::Release, None).await, "something is asked already");
-    let counted = Parked { events: 4, counted_to: position(12), ..one.clone() };
-    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&counted)).await.unwrap();
-    let found_one = found(&opened, &diku()).await.remove(0);
-    assert_eq!((found_one.requested, found_one.events), (Some(Request::Discard), 4));
-    assert_eq!(found_one.reason.as_deref(), Some("it's \"test\" data"));
-    let begun = Parked { state: State::Releasing, ..one.clone() };
-    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&begun)).await.unwrap();
-    assert_eq!(found(&opened, &diku()).await[0].requested, None);
-    assert!(!ask(Request::Release, None).await, "it is being released");
-    opened.store.park(&lease, &Follower::relay(), std::slice::from_ref(&one)).await.unwrap();
-    assert_eq!(found(&opened, &diku()).await[0].requested, None);
-    assert!(ask(Request::Release, None).await);
+    let change = async |number, change| {
+        let Parked { tenant, log_id, event_id, .. } = one.clone();
+        let each = [Transition { tenant, log_id, event_id, number, change }];
+        opened.store.write_transitions(&lease, &relay, &each).await.unwrap();
+        found(&opened, &diku()).await.remove(0)
+    };
+    assert!(!request(diku(), Request::Release, None).await);
+    write_rows(&*opened.store, &lease, std::slice::from_ref(&one)).await;
+    assert!(!request(college(), Request::Release, None).await);
+    assert!(request(diku(), Request::Discard, Some("it's \"test\" data")).await);
+    assert!(!request(diku(), Request::Release, None).await, "something is requested already");
+    let counted = change(1, Change::Count { counted_to: position(12), events: 4 }).await;
+    assert_eq!((counted.requested, counted.events), (Some(Request::Discard), 4));
+    assert_eq!(counted.reason.as_deref(), Some("it's \"test\" data"));
+    assert_eq!(change(2, Change::StartRelease).await.requested, None);
+    assert!(!request(diku(), Request::Release, None).await, "it is being released");
+    assert_eq!(change(3, Change::StopRelease).await.requested, None);
+    assert!(request(diku(), Request::Release, None).await);
     assert_eq!(found(&opened, &diku()).await[0].requested, Some(Request::Release));
 }
 
@@ -185,16 +121,9 @@ pub async fn a_lane_s_parked_are_those_that_are_not_over<B: StoreFixture>() {
     let (ours, theirs) = (hold(&opened, &diku()).await, hold(&opened, &college()).await);
     let releasing = Parked { state: State::Releasing, ..parked(&diku(), 5) };
     let over = Parked { state: State::Superseded(position(4)), ..parked(&diku(), 3) };
-    opened
-        .store
-        .park(&ours, &Follower::relay(), &[parked(&diku(), 7), over, releasing])
-        .await
-        .unwrap();
-    opened
-        .store
-        .park(&theirs, &Follower::relay(), &[Parked { log_id: log_id(2), ..parked(&college(), 1) }])
-        .await
-        .unwrap();
+    write_rows(&*opened.store, &ours, &[parked(&diku(), 7), over, releasing]).await;
+    let of_college = Parked { log_id: log_id(2), ..parked(&college(), 1) };
+    write_rows(&*opened.store, &theirs, &[of_college]).await;
     let positions = async |lane: Lane| {
         let found = opened.store.parked_lane(lane, &Follower::relay()).await.unwrap();
         found.iter().map(|parked| parked.position.number()).collect::<Vec<_>>()
@@ -225,12 +154,9 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
     let over = |state, at| Parked { state, ..parked(&diku(), at) };
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
     let superseded = Parked { events: 2, ..over(State::Superseded(position(9)), 2) };
-    let joined = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
-    opened
-        .store
-        .park(&lease, &Follower::relay(), &[parked(&diku(), 7), discarded, superseded, joined])
-        .await
-        .unwrap();
+    let resolved = Parked { events: 0, ..over(State::Resolved(position(9)), 3) };
+    let rows = [parked(&diku(), 7), discarded, superseded, resolved];
+    write_rows(&*opened.store, &lease, &rows).await;
     let event_counts = EventCounts {
         oldest_pending: Duration::ZERO,
         ..opened.store.event_counts().await.unwrap()

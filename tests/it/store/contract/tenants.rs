@@ -10,6 +10,7 @@ use event_gateway::store::{ChangeToken, Error, Head};
 use crate::support::drafts::{create, parked};
 use crate::support::ids::{college, diku, log_id, position, tenant};
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
+use crate::support::store_parking::write_rows;
 
 pub async fn a_tenant_is_enabled_once_if_it_is_new<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
@@ -73,10 +74,7 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     assert!(!store.rotate_log_id(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
     assert_eq!(opened.log(&diku()).await[0].log_id, log_id(1));
     let lease = store.acquire(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
-    store
-        .park(&lease, &Follower::relay(), &[parked(&diku(), 1), parked(&diku(), 2)])
-        .await
-        .unwrap();
+    write_rows(&**store, &lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await;
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
     let heads = store.changed_since(lane, token).await.unwrap().heads;
     let time = opened.log(&diku()).await[1].time;

@@ -9,7 +9,7 @@ use event_gateway::store::{Error, Lease, LeaseCheck};
 use crate::support::drafts::parked;
 use crate::support::ids::{diku, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
-use crate::support::store_parking::{found, hold};
+use crate::support::store_parking::{TTL, found, hold};
 
 /// A change of the scope that the event at `at` names.
 fn transition(at: u64, number: u64, change: Change) -> Transition {
@@ -101,9 +101,15 @@ pub async fn transitions_are_written_upon_the_one_before_them_or_not_at_all<B: S
     write(&[transition(5, 2, park_at(5)), transition(3, 2, park_at(3))]).await.unwrap_err();
     assert_eq!(found(&opened, &diku()).await.len(), 1, "all or none");
     assert!(went_back(write(&[start(3, 3)]).await.unwrap_err()));
+    let both = [transition(5, 1, park_at(5)), transition(7, 3, park_at(7))];
+    assert!(went_back(write(&both).await.unwrap_err()));
+    assert_eq!(found(&opened, &diku()).await.len(), 1, "all or none");
     write(&[start(3, 2)]).await.unwrap();
     let ledgers = opened.store.parking_ledgers(lease.lane, &relay).await.unwrap();
     assert_eq!((ledgers[0].number, ledgers[0].open), (2, 1));
+    // Each log has numbers of its own.
+    let former = Transition { log_id: log_id(7), ..transition(11, 3, park_at(11)) };
+    assert!(went_back(write(&[former]).await.unwrap_err()));
 }
 
 pub async fn nobody_writes_a_transition_whose_lane_was_taken<B: StoreFixture>() {
@@ -121,6 +127,7 @@ pub async fn nobody_writes_a_transition_whose_lane_was_taken<B: StoreFixture>() 
     assert_eq!(found(&opened, &diku()).await[0].state, State::Parked);
     opened.store.release(&new).await.unwrap();
     assert_eq!(write(&new, 2, Change::StartRelease).await, LeaseCheck::Lost);
+    assert_eq!(opened.store.renew(&new, TTL).await.unwrap(), LeaseCheck::Lost);
 }
 
 pub async fn followers_share_no_scopes_numbers_and_requests<B: StoreFixture>() {
