@@ -1,8 +1,8 @@
-//! The assignment of lanes to replicas: which replica acquires which, and which releases some.
+//! The assignment of lanes to replicas: which lanes each replica acquires, and which it releases.
 //!
-//! Fed by the store's members; feeds `lanes`. No I/O, no clock, no chance: replicas that see the
-//! same members come to the same spread, so that no two reach for one lane and none is given back
-//! and forth. Always true: when all have done as planned, no replica has two lanes more than
+//! `lane_manager` passes in the store's members. There is no I/O, clock or chance here: replicas
+//! that see the same members compute the same assignment, so that no two reach for one lane, and no
+//! lane goes back and forth. When all have done as assigned, no replica has two lanes more than
 //! another.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +13,15 @@ use crate::store::Members;
 /// The lanes that one replica acquires and releases.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Assignment {
-    /// Free lanes that it is to work on.
+    /// Free lanes that the replica acquires.
     pub(super) acquire: BTreeSet<Lane>,
-    /// Lanes that it holds and that another replica is to have.
+    /// Lanes that the replica holds and releases to another one.
     pub(super) release: BTreeSet<Lane>,
 }
 
-/// Assigns lanes to `me`: a free lane goes to the replica that has the fewest. The replica that has
-/// the most releases one as long as another has two less, which acquires it once it is free. A lane
-/// is left to the replica that holds it, though that one has no heartbeat any more.
+/// Computes the assignment of `me`. A free lane goes to the replica that has the fewest. While the
+/// replica with the most lanes has two more than another, it releases one, which the other acquires
+/// once it is free. A lane is left to its holder even if that replica has no heartbeat any more.
 pub(super) fn assign(members: &Members, me: &str) -> Assignment {
     let mut held: BTreeMap<&str, Vec<Lane>> = BTreeMap::from([(me, Vec::new())]);
     held.extend(members.replicas.iter().map(|replica| (replica.as_str(), Vec::new())));
@@ -49,7 +49,7 @@ fn give_to_fewest(held: &mut BTreeMap<&str, Vec<Lane>>, lane: Lane) {
     held.values_mut().min_by_key(|lanes| lanes.len()).expect("I am one of them").push(lane);
 }
 
-/// A lane of who has the most, if another has two less.
+/// Returns a lane of the replica that has the most, if another has two less.
 fn surplus(held: &mut BTreeMap<&str, Vec<Lane>>) -> Option<Lane> {
     let fewest = held.values().map(Vec::len).min()?;
     held.values_mut()
@@ -66,7 +66,7 @@ mod tests {
     use crate::domain::lane::Lane;
     use crate::store::{LaneLease, Members};
 
-    /// The members of these replicas, with each lane's holder; `-` is nobody.
+    /// Makes members of these replicas, with each lane's holder; `-` stands for a free lane.
     fn members(replicas: &str, holders: &str) -> Members {
         let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let lanes = Lane::all(64).zip(names(holders)).map(|(lane, holder)| {
@@ -76,7 +76,7 @@ mod tests {
         Members { replicas: names(replicas), lanes: lanes.collect() }
     }
 
-    /// Lets every replica do as planned, given ups first, until nobody has anything to do.
+    /// Lets every replica do as assigned, releases first, until no replica has anything to do.
     fn settled(mut members: Members) -> (BTreeMap<String, usize>, usize) {
         for round in 0..10 {
             let plans: Vec<_> =

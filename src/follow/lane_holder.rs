@@ -1,8 +1,8 @@
 //! The lane holder: holds a lane's lease, and runs every sink of the lane under it.
 //!
-//! Fed by the lane manager; feeds each sink's `lane::LaneTask` with the lease. Always true: the
-//! lease is renewed however long a page or a takeover lasts, and it is given back once no sink
-//! works, so that another replica may try. A slow sink holds up no other one.
+//! The lane manager starts it; it provides each sink's `lane::LaneTask` with the lease. The lease
+//! is renewed however long a page or a takeover lasts, and is given back once no sink works, so
+//! that another replica may try. A slow sink holds up no other one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) struct LaneHolder {
 }
 
 impl LaneHolder {
-    /// Starts the tasks of these sinks, which wait for the lease.
+    /// Starts the tasks of these sinks, which then wait for the lease.
     pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>], lane: Lane) -> Self {
         let (leases, lease) = watch::channel(None);
         let (demand, stop_sinks) = (Demand::new(sinks.len()), CancellationToken::new());
@@ -65,8 +65,8 @@ impl LaneHolder {
         Ok(Some(HeldLease { lease, renewed: asked }))
     }
 
-    /// Renews the lease. `None` once it is lost, or may be: the store did not answer as long as it
-    /// holds.
+    /// Renews the lease. `None` if it is lost, or may be lost: the store did not answer for as long
+    /// as the lease holds.
     async fn renew(&self, held: HeldLease) -> Option<HeldLease> {
         let asked = Instant::now();
         match self.deps.store.renew(&held.lease, LEASE).await {
@@ -80,13 +80,13 @@ impl LaneHolder {
         }
     }
 
-    /// Gives the lease back. The sinks drop what they have under way.
+    /// Gives the lease back. The sinks drop the pages that are under way.
     async fn let_go(&self, lease: &Lease) {
         self.tell(None);
         self.deps.metrics.lane_left();
         if let Err(error) = self.deps.store.release(lease).await {
-            tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will run \
-                                                        out");
+            tracing::debug!(lane = %self.lane, %error, "failed to release the lease; it will \
+                                                        expire");
         }
     }
 
@@ -117,8 +117,8 @@ impl Task for LaneHolder {
         Schedule { wakeup, period: RENEW_AFTER, backoff }
     }
 
-    /// Acquires, renews or releases the lease, as the sinks want it. Done once another replica has
-    /// the lane.
+    /// Acquires, renews or releases the lease, as the sinks want. The task is done once another
+    /// replica has the lane.
     async fn tick(&mut self) -> Result<Progress, Failure> {
         self.sinks.try_ended().iter().for_each(Ended::pass_on_panic);
         match self.held.take() {
@@ -147,7 +147,7 @@ impl Task for LaneHolder {
     /// Waits until every sink has finished its page, then gives the lease back.
     async fn stop(&mut self) {
         self.stop_sinks.cancel();
-        // A sink that waits for a lease waits no longer.
+        // Sinks that wait for a lease stop waiting.
         self.leases = None;
         let finish = std::mem::take(&mut self.sinks).finish();
         let Some(HeldLease { lease, .. }) = self.held.take() else {

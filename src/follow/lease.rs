@@ -1,7 +1,7 @@
-//! Leases of lanes: how long they hold, who of a lane's sinks wants one, and how they are renewed.
+//! Leases of lanes: how long they hold, which of a lane's sinks want one, and how they are renewed.
 //!
-//! Used by the lane holder and the tasks of its sinks, and by `resize` and `restore`, which hold
-//! leases as long as they work; renews at the store.
+//! The lane holder and the tasks of its sinks use them, and so do `resize` and `restore`, which
+//! hold leases for as long as they work.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,15 +12,15 @@ use super::wakeups::Wakeup;
 use crate::domain::lane::Lane;
 use crate::store::{Lease, LeaseCheck, Store};
 
-/// How long a lane is held by a replica that does not renew its lease.
+/// The time for which a replica holds a lane without renewing its lease.
 pub(super) const LEASE: Duration = Duration::from_secs(5);
-/// How often a lease is renewed.
+/// The interval at which a lease is renewed.
 pub(super) const RENEW_AFTER: Duration = Duration::from_millis(1500);
 
 /// The lease that the sinks of a lane work under; `None` while there is none.
 pub(super) type Leases = watch::Receiver<Option<Lease>>;
 
-/// Which sinks of a lane want to work. A sink that fails does not, until its pause is over.
+/// The sinks of a lane that want to work. A sink that failed does not, until its pause is over.
 #[derive(Clone)]
 pub(super) struct Demand {
     wants: Arc<Mutex<Vec<bool>>>,
@@ -28,13 +28,13 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// All of so many sinks do.
+    /// Makes the demand of so many sinks, all of which want to work.
     pub(super) fn new(sinks: usize) -> Self {
         let wants = Arc::new(Mutex::new(vec![true; sinks]));
         Self { wants, changed: Arc::new(watch::Sender::new(())) }
     }
 
-    /// Says whether one of them wants to work.
+    /// Sets whether a sink wants to work.
     pub(super) fn set(&self, sink: usize, wants: Want) {
         let wants = wants == Want::Work;
         let before =
@@ -44,28 +44,28 @@ impl Demand {
         }
     }
 
-    /// Wakes who is to know of a change.
+    /// Returns a wake-up for each change.
     pub(super) fn wakeup(&self) -> Wakeup {
         Wakeup::of(&self.changed)
     }
 
-    /// Whether any of them wants to work.
+    /// Returns whether any sink wants to work.
     pub(super) fn is_there(&self) -> bool {
         self.wants.lock().expect("no holder panics").contains(&true)
     }
 }
 
-/// A sink's wish for its lane.
+/// The demand of one sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
-    /// The lease.
+    /// The sink wants the lease.
     Work,
-    /// Nothing, for a while.
+    /// The sink pauses, and needs no lease.
     Pause,
 }
 
-/// Renews the leases, however long Kafka takes; returns the first lane that is lost. Errors of the
-/// store are passed over here: whoever writes next meets them.
+/// Renews the leases, however long Kafka takes, and returns the first lane that is lost. Errors of
+/// the store are only logged here: the next write meets them.
 pub(super) async fn keep_renewing(store: &dyn Store, leases: &[Lease]) -> Lane {
     loop {
         tokio::time::sleep(RENEW_AFTER).await;

@@ -1,8 +1,9 @@
-//! The published part of each log: derived from the relay's cursor and from what is parked, as the
-//! store knows them.
+//! The published part of each log, derived from the relay's checkpoint and the parked scopes in the
+//! store.
 //!
-//! Asked by `http`. May be late, never early: the lane checkpoints its cursor only after
-//! Kafka's commit, and what it passes over is written there before; every replica reads both.
+//! `http` asks here. The answer may be late, never early: the lane checkpoints its cursor only
+//! after Kafka's commit, and the scopes that it passes over are written to the store before. Every
+//! replica reads both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,21 +20,21 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::{Error, Store};
 
-/// How long a waiter sleeps at the most before it looks again: a lane of another replica sends
-/// no wake-ups here.
+/// The longest time that a waiter sleeps before it looks again: a lane of another replica sends no
+/// wake-ups here.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How far a tenant's log is published.
+/// The published part of a tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishedUpTo {
-    /// There is no relay: nobody can say.
+    /// There is no relay, so it is unknown.
     NoRelay,
-    /// The relay's cursor, if it has ever come by, and what stays behind it.
+    /// The relay's cursor, if it has one, and the scopes that are parked before it.
     Relay(Option<Cursor>, Vec<Parked>),
 }
 
 impl PublishedUpTo {
-    /// Whether an event is published; `None` without a relay.
+    /// Returns whether an event is published; `None` without a relay.
     pub fn covers(
         &self,
         log_id: LogId,
@@ -50,7 +51,7 @@ impl PublishedUpTo {
         }
     }
 
-    /// Whether the relay has passed a position, or nobody can say.
+    /// Returns whether the relay has passed a position, or there is no relay.
     fn is_past(&self, log_id: LogId, position: Position) -> bool {
         match self {
             Self::NoRelay => true,
@@ -61,7 +62,7 @@ impl PublishedUpTo {
     }
 }
 
-/// Tells what is published.
+/// The source of the published part of each log.
 pub struct Published {
     store: Arc<dyn Store>,
     pages: Option<watch::Receiver<()>>,
@@ -69,8 +70,8 @@ pub struct Published {
 }
 
 impl Published {
-    /// `pages` ticks after the store knows of a page of this replica's lanes; `None` without a
-    /// relay. Once it is `closing`, nobody waits any more.
+    /// `pages` ticks once the store has the checkpoint of a page of this replica's lanes; `None`
+    /// without a relay. Once `closing` is cancelled, waits end at once.
     pub fn new(
         store: Arc<dyn Store>,
         pages: Option<watch::Receiver<()>>,
@@ -79,12 +80,12 @@ impl Published {
         Self { store, pages, closing }
     }
 
-    /// Whether there is a relay, so that it can be told.
+    /// Returns whether there is a relay, so that the published part is known.
     pub fn has_relay(&self) -> bool {
         self.pages.is_some()
     }
 
-    /// How far a log is published before the relay has come by.
+    /// Returns the published part of a log before the relay has begun with it.
     pub fn nothing_yet(&self) -> PublishedUpTo {
         if self.has_relay() {
             PublishedUpTo::Relay(None, Vec::new())
@@ -93,7 +94,7 @@ impl Published {
         }
     }
 
-    /// How far a tenant's log is published, for events from `first` on.
+    /// Returns the published part of a tenant's log, for events from `first` on.
     pub async fn up_to(&self, tenant: &TenantId, first: Position) -> Result<PublishedUpTo, Error> {
         if !self.has_relay() {
             return Ok(PublishedUpTo::NoRelay);
@@ -102,8 +103,8 @@ impl Published {
         Ok(PublishedUpTo::Relay(cursor, parked))
     }
 
-    /// Waits until the relay has passed that position, or `patience` is over; without a relay it
-    /// answers at once. What is parked is not waited for.
+    /// Waits until the relay has passed a position, or `patience` is over; without a relay it
+    /// returns at once. Parked events are not waited for.
     pub async fn wait(
         &self,
         tenant: &TenantId,
@@ -120,7 +121,7 @@ impl Published {
             let waits = !up_to.is_past(log_id, last) && !over;
             let Some(pages) = pages.as_mut().filter(|_| waits) else { return Ok(up_to) };
             let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
-            // Woken, timed out or closing: in each case the store is asked once more.
+            // Whether it was woken, timed out or is closing, the store is asked once more.
             let _ = timeout_at(look_again, self.closing.run_until_cancelled(pages.changed())).await;
         }
     }

@@ -1,8 +1,8 @@
 //! The keeper of a sink: probes whether the sink answers, and creates the topics that enabled
 //! tenants lack there, whenever it does.
 //!
-//! Fed by the store's tenants and the settings; feeds the sink, and tells `health` and the lane
-//! manager whether it answers. Every step may be repeated at any time.
+//! It reads the store's tenants and the settings, creates topics in the sink, and tells `health`
+//! and the lane manager whether the sink answers. Every step may be repeated at any time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,33 +19,33 @@ use crate::health::{self, Component, Occurrence, SinkPart};
 use crate::sink::{self, PartitionsGrown, Repair, Sink};
 
 const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// Topics of one request to the broker: more may not be created in time.
+/// The most topics of one request to the broker: more might not be created in time.
 const ENSURE_MAX: usize = 200;
 
 /// Whether a sink answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reachability {
-    /// It does, or nobody has asked yet.
+    /// It answers, or was not asked yet.
     Up,
-    /// It does not.
+    /// It does not answer.
     Down,
 }
 
-/// Probes a sink; each time that it comes up, and when tenants have come, creates the topics that
-/// are missing.
+/// The task that probes a sink. Each time that the sink comes up, and when tenants were added, it
+/// creates the missing topics.
 pub(super) struct SinkKeeper {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
     repair: Option<Arc<dyn Repair>>,
     reachability: watch::Sender<Reachability>,
-    /// How many tenants have their topics.
+    /// The number of tenants whose topics were ensured.
     tenants_ensured: usize,
     /// Topics whose difference from the files was reported.
     reported: BTreeSet<Topic>,
 }
 
 impl SinkKeeper {
-    /// Tells whether the sink answers by `reachability`.
+    /// Makes the task, which tells through `reachability` whether the sink answers.
     pub(super) fn new(
         deps: FollowDeps,
         sink: Arc<dyn Sink>,
@@ -55,8 +55,8 @@ impl SinkKeeper {
         Self { deps, sink, repair, reachability, tenants_ensured: 0, reported: BTreeSet::new() }
     }
 
-    /// Creates every tenant's topics. A lane needs only those that it writes to, so a topic that
-    /// can't be created, or takes nothing just now, keeps no lane from its work.
+    /// Creates every tenant's topics. A topic that can't be created, or takes no records just now,
+    /// keeps no lane from its work, since a lane needs only the topics that it writes to.
     async fn keep(&mut self) {
         let (health, topics) =
             (self.deps.health.clone(), SinkPart::Topics.of(self.sink.follower()));
@@ -88,9 +88,9 @@ impl SinkKeeper {
             let specs: Vec<_> = tenants.iter().flat_map(|t| settings.specs(&t.tenant)).collect();
             for some in specs.chunks(ENSURE_MAX) {
                 match self.sink.ensure(some).await {
-                    // They exist; whoever writes to them reports it.
+                    // The topics exist; the lanes that write to them report it.
                     Err(sink::Error::Unavailable(_)) => {}
-                    // The others are created none the less.
+                    // The other topics are created all the same.
                     Err(error) => failed = Err(error.into()),
                     Ok(()) => {}
                 }
@@ -117,7 +117,7 @@ impl SinkKeeper {
         }
     }
 
-    /// Reports topics that somebody gave more partitions: a key's newer events may be in another
+    /// Reports topics that were given more partitions: a key's newer events may be in another
     /// partition than its older ones, and be read before them. The gateway can't undo that, so it
     /// reports it until it is restarted.
     fn report_grown(&self) {
@@ -129,7 +129,7 @@ impl SinkKeeper {
             );
             let component = SinkPart::Partitions(topic.clone()).of(self.sink.follower());
             if self.deps.health.degraded(component, &why) == Occurrence::First {
-                tracing::error!(%topic, before, now, "somebody added partitions: {why}");
+                tracing::error!(%topic, before, now, "partitions were added to the topic: {why}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Wake-ups: how a task learns that a log has grown. They carry no data.
+//! Wake-ups: they tell a task that a log has grown, and carry no data.
 //!
-//! Fed by `intake`, after each commit; feeds the workers. Always true: who is woken while it is
-//! busy finds that out as soon as it waits again.
+//! `intake` sends them after each commit, and workers wait for them. A task that is woken while it
+//! is busy learns of it as soon as it waits again.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ pub struct Wakeups {
 }
 
 impl Wakeups {
-    /// Makes the wake-ups of so many lanes.
+    /// Makes the wake-ups of `lanes` lanes.
     pub fn new(lanes: u16) -> Self {
         let lanes = (0..lanes).map(|_| watch::Sender::new(())).collect();
         Self { lanes, any: Arc::new(watch::Sender::new(())) }
     }
 
-    /// Wakes whoever waits for the logs of that lane: one of them has new events.
+    /// Wakes the tasks that wait for a lane, since one of its logs has new events.
     pub fn wake(&self, lane: Lane) {
         if let Some(woken) = self.lanes.get(usize::from(lane.number())) {
             woken.send_replace(());
@@ -32,7 +32,7 @@ impl Wakeups {
         self.any.send_replace(());
     }
 
-    /// How many lanes there are.
+    /// Returns the number of lanes.
     pub(super) fn count(&self) -> u16 {
         u16::try_from(self.lanes.len()).expect("made from a u16")
     }
@@ -52,20 +52,20 @@ impl Wakeups {
 pub(super) struct Wakeup(Option<watch::Receiver<()>>);
 
 impl Wakeup {
-    /// Whoever sends by that channel does, from now on.
+    /// Makes the wake-ups that are sent through a channel, from now on.
     pub(super) fn of(sender: &watch::Sender<()>) -> Self {
         Self(Some(sender.subscribe()))
     }
 
-    /// Nothing does: the task ticks by time alone.
+    /// Makes wake-ups that never come: the task ticks by time alone.
     pub(super) fn never() -> Self {
         Self(None)
     }
 
-    /// Returns when there was a wake-up since the last one was returned.
+    /// Waits for a wake-up; returns at once if one came since the last call returned.
     pub(super) async fn woken(&mut self) {
         match &mut self.0 {
-            // A gateway that has let all senders go is at its end.
+            // Once all senders are gone, the gateway ends.
             Some(woken) => {
                 if woken.changed().await.is_err() {
                     pending().await

@@ -1,9 +1,9 @@
 //! The worker: the one loop that runs every background task of `follow`.
 //!
-//! Fed by `wakeups`, by time and by what a tick returns; feeds `health` and the metrics with how
-//! the tick went. A task only says what one step is. Always true: a wake-up during a tick leads to
-//! another tick, a stop waits for the tick under way, and a task that fails is tried again after a
-//! pause that grows up to its limit and begins anew once a tick succeeds.
+//! Wake-ups, time and the result of a tick decide when it ticks next; it reports each tick's
+//! outcome to `health` and the metrics. A task only defines one step. A wake-up during a tick leads
+//! to another tick; a stop waits for the tick under way; and a task that fails is tried again after
+//! a pause that grows up to its limit, and is reset once a tick succeeds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,58 +18,59 @@ use crate::health::{self, Component, Health, Occurrence};
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 
-/// How long a task pauses that only an operator can help, before it is tried again.
+/// The pause of a task that only an operator can help, before it is tried again.
 const OPERATOR_PAUSE: Duration = Duration::from_secs(30);
 
-/// A background task: what it does in one step, and when.
+/// A background task: its step, and when it is run.
 #[async_trait]
 pub(super) trait Task: Send + 'static {
-    /// The name in `tasks` and in the log; no two tasks have the same.
+    /// Returns the name in `tasks` and in the log; no two tasks have the same.
     fn name(&self) -> String;
 
-    /// The kind in the metrics; the tasks of all lanes are of one kind.
+    /// Returns the kind in the metrics; the tasks of all lanes are of one kind.
     fn kind(&self) -> &'static str;
 
-    /// The component that is degraded while ticks fail. Without one, a failure is a line of the
-    /// log at `debug`.
+    /// Returns the component that is degraded while ticks fail. Without one, a failure is a log
+    /// line at `debug`.
     fn component(&self) -> Option<Component>;
 
-    /// When it ticks.
+    /// Returns when the task ticks.
     fn schedule(&self) -> Schedule;
 
-    /// Does one step. It may be done again at any time, and is cut off only with the process.
+    /// Does one step, which may be repeated at any time, and is never cut off while the process
+    /// runs.
     async fn tick(&mut self) -> Result<Progress, Failure>;
 
     /// Cleans up after the last tick.
     async fn stop(&mut self) {}
 }
 
-/// When a task ticks.
+/// The times at which a task ticks.
 pub(super) struct Schedule {
     /// The wake-ups that make it tick at once.
     pub(super) wakeup: Wakeup,
-    /// How long it is idle at the most.
+    /// The longest time between two ticks.
     pub(super) period: Duration,
-    /// How long it pauses after a failure.
+    /// The pauses after failures.
     pub(super) backoff: Backoff,
 }
 
-/// How far a tick has come.
+/// The progress that a tick made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// There is more to do now.
     More,
-    /// There is more to do now, and nothing shows yet that it works: pauses go on to grow.
+    /// There is more to do now, but the tick is no sign of success: pauses keep growing.
     Again,
     /// There is nothing to do until a wake-up, or until the period is over.
     Idle,
-    /// There is nothing to do until a wake-up or that time.
+    /// There is nothing to do until a wake-up or this time.
     Until(Instant),
     /// There will be nothing to do any more: the task ends.
     Done,
 }
 
-/// Why a tick failed.
+/// The failure of a tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     /// The cause, for `/readyz` and the log.
@@ -83,14 +84,15 @@ pub(super) struct Failure {
 pub(super) enum Remedy {
     /// To try again.
     Retry,
-    /// To try again. The cause concerns the whole cluster, so that one line tells it for all tasks.
+    /// To try again. The cause concerns the whole cluster, so one log line reports it for all
+    /// tasks.
     RetryCluster,
-    /// An operator: trying again soon is of no use.
+    /// An operator must help; trying again soon is of no use.
     Operator,
 }
 
 impl Failure {
-    /// A failure that passes by itself.
+    /// Makes a failure that passes by itself.
     pub(super) fn passing(cause: impl ToString) -> Self {
         Self { cause: cause.to_string(), remedy: Remedy::Retry }
     }
@@ -105,12 +107,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses between these two.
+    /// Makes pauses from `first` to `longest`.
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
 
-    /// Pauses that are all the same.
+    /// Makes pauses that are all the same.
     pub(super) fn constant(pause: Duration) -> Self {
         Self::new(pause, pause)
     }
@@ -127,7 +129,7 @@ impl Backoff {
     }
 }
 
-/// Runs tasks, all in the same way.
+/// The runner of background tasks.
 #[derive(Clone)]
 pub(super) struct Worker {
     health: Arc<Health>,
@@ -136,12 +138,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Runs tasks until `stop`.
+    /// Makes a runner, which runs tasks until `stop`.
     pub(super) fn new(health: Arc<Health>, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
         Self { health, metrics, stop }
     }
 
-    /// Starts a task as one of `tasks`, which tell when it panics.
+    /// Starts a task as one of `tasks`, which report a panic.
     pub(super) fn spawn(&self, tasks: &mut Tasks, task: impl Task) {
         tasks.spawn(task.name(), self.clone().run(task));
     }
@@ -178,7 +180,7 @@ impl Worker {
         task.component().iter().for_each(|it| self.health.healthy(it));
     }
 
-    /// Waits for a wake-up, that time or a stop.
+    /// Waits for a wake-up, the time `until`, or a stop.
     async fn idle(&self, wakeup: &mut Wakeup, until: Instant) {
         tokio::select! {
             () = wakeup.woken() => {}
@@ -187,25 +189,25 @@ impl Worker {
         }
     }
 
-    /// Tells of a failure: in `health` as long as it lasts, in the log once.
+    /// Reports a failure: in `health` while it lasts, in the log once.
     fn report(&self, task: &impl Task, failure: &Failure) {
         let Failure { cause, remedy } = failure;
         let name = task.name();
         let Some(component) = task.component() else {
-            tracing::debug!("{name}: {cause}; it is tried again by itself");
+            tracing::debug!("{name}: {cause}; the gateway tries again by itself");
             return;
         };
         let told = component.to_string();
         match (self.health.degraded(component, cause), remedy) {
             (Occurrence::Repeated, _) => {
-                tracing::debug!("{name}: {cause}; it is tried again by itself");
+                tracing::debug!("{name}: {cause}; the gateway tries again by itself");
             }
             (Occurrence::First, Remedy::Retry) => {
-                tracing::warn!("{told}: {cause}; it is tried again by itself");
+                tracing::warn!("{told}: {cause}; the gateway tries again by itself");
             }
             (Occurrence::First, Remedy::RetryCluster) => health::report_cluster(cause),
             (Occurrence::First, Remedy::Operator) => {
-                tracing::error!("{told} stands still, and is tried again every 30 s: {cause}");
+                tracing::error!("{told} stands still, and tries again every 30 s: {cause}");
             }
         }
     }
@@ -233,7 +235,7 @@ mod tests {
 
     type Outcome = Result<Progress, Failure>;
 
-    /// Tells when it ticks, and ticks as it is told to.
+    /// A task that reports its ticks, which end as the test says.
     struct Told {
         wakeups: Wakeups,
         began: mpsc::UnboundedSender<&'static str>,
@@ -289,7 +291,7 @@ mod tests {
             Self { wakeups, health, stop, began: begins, outcomes, tasks }
         }
 
-        /// Waits for what happens next, and tells how long that took.
+        /// Waits for the next thing that happens, and returns it with the time that it took.
         async fn next(&mut self) -> (&'static str, Duration) {
             let since = Instant::now();
             let next = timeout(Duration::from_secs(3600), self.began.recv()).await;

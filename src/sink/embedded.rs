@@ -1,7 +1,8 @@
-//! The embedded preview: librdkafka's in-process broker, for trying and for tests.
+//! The embedded preview: librdkafka's in-process broker, for trying the gateway out and for tests.
 //!
-//! Fed by `follow::preview`; feeds any Kafka client at its address. It lives in a thread of its
-//! own, keeps 5 MiB of each partition in memory, and is gone with the process: never count on it.
+//! `follow::preview` sends to it, and any Kafka client can read from it at its address. It runs in
+//! a thread of its own, keeps 5 MiB of each partition in memory, and loses everything when the
+//! process ends.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ use super::{Error, Preview, record};
 use crate::domain::envelope::Envelope;
 use crate::domain::topic::TopicSpec;
 
-/// How long records may take, which stay in memory on the same machine: what takes longer hangs.
+/// The longest time that a send may take. Records stay in memory on the same machine, so a longer
+/// send hangs.
 const SEND_MAX: Duration = Duration::from_secs(60);
 
 /// The pause between two polls for answers.
@@ -48,7 +50,7 @@ impl Embedded {
         std::thread::Builder::new()
             .name("embedded broker".to_owned())
             .spawn(move || {
-                // This is dropped however the thread ends.
+                // This is dropped in whatever way the thread ends.
                 let _ends = ends;
                 match Running::start() {
                     Ok(running) => {
@@ -64,7 +66,7 @@ impl Embedded {
         Ok(Self { address, commands, ended })
     }
 
-    /// Has the thread run a command, and returns its answer.
+    /// Lets the thread run a command, and returns its answer.
     async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         self.commands.send(command(answer)).map_err(|_| gone())?;
@@ -92,7 +94,7 @@ impl Preview for Embedded {
     }
 }
 
-/// Everything that the thread owns. The producer is dropped before its cluster.
+/// The state of the thread. The producer is dropped before its cluster.
 struct Running {
     producer: BaseProducer,
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -105,14 +107,14 @@ impl Running {
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "0")
-            // One request at a time: one that is sent again keeps its place.
+            // With one request at a time, a request that is sent again keeps its place.
             .set("max.in.flight.requests.per.connection", "1")
             .set("message.max.bytes", "1000000000")
             .create()?;
         Ok(Self { producer, cluster })
     }
 
-    /// Runs commands until whoever sends them is gone.
+    /// Runs commands until their senders are gone.
     fn serve(self, commands: &Receiver<Command>) {
         for command in commands {
             match command {

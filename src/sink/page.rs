@@ -1,6 +1,7 @@
 //! Pages: records and cursors that are committed together, or not at all.
 //!
-//! Made by the page sources of `follow`; feeds publishers. The cursors come back with a takeover.
+//! The page sources of `follow` make them, and publishers publish them. A takeover reads the
+//! cursors back.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use crate::domain::tenant::TenantId;
 /// Records and cursors that are committed together, or not at all.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// The follower whose cursors these are.
+    /// The follower that the cursors belong to.
     pub follower: Follower,
     /// One slice per tenant.
     pub slices: Vec<PageSlice>,
@@ -23,38 +24,40 @@ pub struct Page {
 /// One tenant's part of a page.
 #[derive(Debug, Clone)]
 pub struct PageSlice {
-    /// The tenant whose log it is.
+    /// The tenant of the log.
     pub tenant: TenantId,
-    /// Records to send, in order of position; without any, the cursor moves all the same.
+    /// The events to send, in order of position; without any, the cursor moves all the same.
     pub events: Vec<Envelope>,
-    /// Where the follower stands once the page is committed.
+    /// The follower's cursor once the page is committed.
     pub cursor: Cursor,
-    /// The parking that is proved with the cursor.
+    /// The proof of the parking that the cursor's record carries.
     pub proof: ParkingProof,
 }
 
-/// The parking of a log, as a cursor's record tells it: it exposes a store that has lost some.
+/// The parking of a log as a cursor's record tells it, by which a store that lost some is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ParkingProof {
-    /// The store's ledger when the page was made: a whole store has this one or a later one.
+    /// The store's ledger when the page was made. A store that lost nothing has this one or a later
+    /// one.
     pub ledger: Ledger,
-    /// How the parked scope that the follower is named after has ended, in its last record.
+    /// The end of the parked scope that the follower is named after; only the scope's last record
+    /// has it.
     pub ended: Option<Ended>,
 }
 
-/// A cursor, and the parking that was proved with it.
+/// A cursor, with the proof of the parking in the same record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownCursor {
-    /// Where the follower stands.
+    /// The follower's cursor.
     pub cursor: Cursor,
-    /// The parking at that time.
+    /// The proof of the parking at that time.
     pub proof: ParkingProof,
 }
 
-/// The cursors of a lane, as the sink has them.
+/// The cursors of a lane in the sink.
 pub type KnownCursors = HashMap<(LogId, Follower), KnownCursor>;
 
-/// Returns the newest ledger of each log that its cursors prove.
+/// Returns the newest ledger of each log, as its cursors prove it.
 pub fn ledgers(known: &KnownCursors) -> HashMap<LogId, Ledger> {
     let mut newest: HashMap<LogId, Ledger> = HashMap::new();
     for ((log_id, _), KnownCursor { proof, .. }) in known {

@@ -1,8 +1,7 @@
 //! Records: an event as a record of its topic, and a cursor as a record of the cursors topic.
 //!
-//! Fed by the adapters with envelopes and cursors, and by the cursors topic with the records that
-//! were written before; feeds librdkafka. An event's bytes are sent as they are stored: nothing is
-//! serialised here but cursors.
+//! Adapters make records of envelopes and cursors here, and read the cursors topic's records back.
+//! An event's bytes are sent as they are stored: only cursors are serialised here.
 
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -30,8 +29,8 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
         .headers(headers)
 }
 
-/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. Where
-/// something was ever parked, the value has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in
+/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. If
+/// anything was ever parked, the value has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in
 /// the last record of a scope, `"ended":{"state":"resolved","at":7,"events":0}`. A record without a
 /// value removes the cursor.
 pub(super) struct CursorRecord {
@@ -65,7 +64,7 @@ struct LedgerValue {
 }
 
 impl CursorRecord {
-    /// Makes the record that tells where `follower` stands.
+    /// Makes the record of a follower's cursor.
     pub(super) fn new(follower: &Follower, cursor: &Cursor, proof: &ParkingProof) -> Self {
         let Ledger { number, digest, oldest } = proof.ledger;
         let oldest = oldest.map(Position::number);
@@ -88,14 +87,14 @@ impl CursorRecord {
         Self { key: format!("{log_id}/{follower}"), value: None }
     }
 
-    /// Addresses the record to that partition of the cursors topic.
+    /// Addresses the record to a partition of the cursors topic.
     pub(super) fn to<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, str> {
         let record = BaseRecord::to(topic).partition(partition).key(self.key.as_str());
         BaseRecord { payload: self.value.as_deref(), ..record }
     }
 }
 
-/// Reads a cursor's record back; without a value, the cursor is removed. An error says what is
+/// Reads a cursor's record; a record without a value removes the cursor. An error says what is
 /// wrong with the record.
 pub(super) fn cursor(
     key: Option<&[u8]>,

@@ -1,31 +1,33 @@
-//! The port's errors: what a caller may do about each.
+//! The port's errors, sorted by what a caller may do about each.
 //!
-//! Made by every adapter; read by `intake`, `follow` and `http`. Always true: no text of them has
+//! Every adapter makes them; `intake`, `follow` and `http` read them. Their texts never contain
 //! credentials.
 
-/// Why a store did not do what it was asked. Display never contains credentials.
+/// The reason why a call to a store failed. Its text never contains credentials.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Nothing was written; the same call may succeed later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// A commit was begun and its outcome is unknown: ask again with the same event ids.
+    /// A commit was begun and its outcome is unknown; the caller should append again, with the same
+    /// event ids.
     #[error("the store did not say whether it committed: {0}")]
     Unknown(String),
-    /// It is set up unsafely, in use, or made for something else: don't start with it.
+    /// The store is set up unsafely, in use, or made for something else; the gateway must not start
+    /// with it.
     #[error("the store is refused: {0}")]
     Refused(String),
-    /// It holds what this version can't read.
+    /// The store holds data that this version can't read.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
-    /// The store's files are not where they were opened: nothing is written until it is opened
-    /// anew.
+    /// The store's files are not where they were opened; nothing is written until the store is
+    /// opened again.
     #[error("the store is gone: {0}")]
     Gone(String),
 }
 
 impl Error {
-    /// The cause, without its meaning for the caller.
+    /// Returns the cause, without the error's kind.
     pub fn why(&self) -> &str {
         match self {
             Self::Unavailable(why)
@@ -36,7 +38,7 @@ impl Error {
         }
     }
 
-    /// Says the same otherwise.
+    /// Returns the same error with another text.
     pub(super) fn told(self, tell: impl FnOnce(&str) -> String) -> Self {
         match self {
             Self::Unavailable(why) => Self::Unavailable(tell(&why)),
@@ -48,10 +50,10 @@ impl Error {
     }
 }
 
-/// Why a transaction came to nothing.
+/// The reason why a transaction was not committed.
 #[derive(Debug)]
 pub(super) enum TransactionError {
-    /// It was undone for another's sake: run again, it may succeed.
+    /// It was undone in favour of another one, and may succeed if it is run again.
     Retry(Error),
     /// It would fail again.
     Fatal(Error),
@@ -71,7 +73,7 @@ impl From<TransactionError> for Error {
     }
 }
 
-/// Why there is nothing to open beside a `serve`.
+/// Returns the error of a store that `serve` has not created yet.
 pub(super) fn nothing_there(what: &str, name: &str) -> Error {
     Error::Refused(format!(
         "there is no {what} `{name}`: run `event-gateway serve` first, with the same STORE_URL (or \
@@ -83,7 +85,7 @@ pub(super) fn nothing_there(what: &str, name: &str) -> Error {
 pub(super) fn made_before(what: &str, version: i64) -> Error {
     Error::Refused(format!(
         "{what} was made by an earlier version of event-gateway, whose tables (version {version}) \
-         this one does not read: go on with that version, or begin anew elsewhere (another \
-         STORE_URL, DB_DATABASE or ENV) and leave it as it is"
+         this one can't read: use that version, or start with an empty store elsewhere (another \
+         STORE_URL, DB_DATABASE or ENV)"
     ))
 }

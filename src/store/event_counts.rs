@@ -1,35 +1,35 @@
-//! The event counts: how many events were published, are pending or parked, or were given up.
+//! The event counts: the numbers of events that are published, pending, parked, superseded and
+//! discarded.
 //!
-//! Made by the adapters from sums of one state of the store; feeds `http::metrics`. Always true: it
-//! adds up.
+//! Adapters make them from sums of one state of the store, for `http::metrics`. They always add up.
 
 use std::time::Duration;
 
-/// How many events became what, as the store knows it: each event counts once, so that the sum is
-/// the heads'.
+/// The numbers of events by state in the store. Each event counts once, so the states add up to
+/// `head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventCounts {
-    /// All that were ever appended.
+    /// The events that were ever appended.
     pub head: u64,
-    /// Those that are in Kafka; a moment late at worst.
+    /// The events that are in Kafka; a moment late at worst.
     pub published: u64,
-    /// Those that the relay has not come to.
+    /// The events that the relay has not reached.
     pub pending: u64,
-    /// Those that are parked.
+    /// The events that are parked.
     pub parked: u64,
-    /// Those that a DELETE_ALL made void before they were published.
+    /// The events that a DELETE_ALL made void before they were published.
     pub superseded: u64,
-    /// Those that were given up.
+    /// The events that were given up.
     pub discarded: u64,
-    /// How many keys and topics are parked.
+    /// The number of keys and topics that are parked.
     pub scopes: u64,
-    /// How long the oldest of the pending has waited.
+    /// The age of the oldest pending event.
     pub oldest_pending: Duration,
 }
 
 impl EventCounts {
-    /// Makes the counts of a store's sums. Parked events are counted before the relay's cursor is
-    /// noted.
+    /// Makes the counts from a store's sums. Parked events are counted before the relay's cursor is
+    /// checkpointed.
     pub(super) fn new(
         head: u64,
         relayed_to: u64,
@@ -43,7 +43,7 @@ impl EventCounts {
     }
 }
 
-/// The part of the event counts that is parked, or was.
+/// The part of the event counts that comes from parked scopes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ParkedCounts {
     pub(super) parked: u64,

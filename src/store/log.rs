@@ -1,8 +1,7 @@
 //! The port's `Log`: appending to the tenants' logs, reading them, and learning which have grown.
 //!
-//! Asked by `intake`, which appends, and by `follow` and `http`, which read. Always true: positions
-//! are dense when given and visible in their order, and what a read returns is of one state of the
-//! store.
+//! `intake` appends, and `follow` and `http` read. Positions are given densely and become visible
+//! in their order, and a read returns one state of the store.
 
 use async_trait::async_trait;
 
@@ -23,72 +22,72 @@ use crate::domain::time::Time;
 pub struct Batch {
     /// The tenant of the log.
     pub tenant: TenantId,
-    /// In the order in which they get positions.
+    /// The drafts, in the order in which they get positions.
     pub drafts: Vec<Draft>,
 }
 
-/// The place that a draft got: the first time, or when it was first posted.
+/// The place in the log of a draft; of a draft that was posted before, the place that it got then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// In its tenant's log.
+    /// The position in its tenant's log.
     pub position: Position,
-    /// The store's clock.
+    /// The time of the append, by the store's clock.
     pub time: Time,
 }
 
 /// The outcome of one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is durable.
+    /// The batch is durable.
     Appended {
         /// The tenant's log.
         log_id: LogId,
-        /// The tenant's lane: the one to wake.
+        /// The tenant's lane, which is woken.
         lane: Lane,
-        /// One per draft, in order. A draft whose event id and content were there before gets the
-        /// receipt of then.
+        /// The receipts, one per draft, in order. A draft that was appended before gets its first
+        /// receipt.
         receipts: Vec<Receipt>,
-        /// Whether any of the drafts was there before.
+        /// Whether any of the drafts was in the log before.
         repeated: bool,
     },
-    /// Nothing of it was written: an event id is there, or stands in the batch twice, with other
+    /// Nothing of it was written: an event id is in the log, or twice in the batch, with other
     /// content.
     Conflict(Conflict),
     /// Nothing of it was written: the tenant is not enabled.
     NotEnabled,
 }
 
-/// How to read: what is wanted, and how much at most.
+/// The limits of a read: which events, and how many at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// Which events.
+    /// The filter that events must match.
     pub filter: Filter,
-    /// Not before this time.
+    /// The earliest time.
     pub from: Option<Time>,
-    /// Only before this time.
+    /// The time before which events must be.
     pub to: Option<Time>,
-    /// Events of one tenant, at most.
+    /// The most events of one tenant.
     pub events_each_max: usize,
-    /// Events in all, at most.
+    /// The most events in all.
     pub events_max: usize,
-    /// Payload bytes in all, at most; but the first event is given whatever its size.
+    /// The most payload bytes in all; but the first event is returned whatever its size.
     pub bytes_max: usize,
-    /// Rows of one tenant that are looked at, at most, whether they fit or not.
+    /// The most rows of one tenant that are looked at, whether they match or not.
     pub rows_max: usize,
 }
 
-/// Where a read begins in one tenant's log.
+/// The start of a read in one tenant's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     /// The last position that is not read.
     pub after: Position,
-    /// The event that must stand at `after`, if the reader names one: the read looks at it in the
-    /// same state of the store in which it reads on.
+    /// The event that must stand at `after`, if the reader names one. The read checks it in the
+    /// same state of the store from which it reads on.
     pub event_id: Option<EventId>,
 }
 
 impl Start {
-    /// The same start, unless it lies before `after`.
+    /// Returns the same start, or `after` if that is later.
     pub(super) fn no_earlier(self, after: Position) -> Self {
         if self.after < after { after.into() } else { self }
     }
@@ -113,38 +112,38 @@ pub struct Slice {
     pub tenant: TenantId,
     /// The log's id.
     pub log_id: LogId,
-    /// The events that fit the filter, in order of position.
+    /// The events that match, in order of position.
     pub events: Vec<Envelope>,
-    /// The last position that was looked at; where the reader stood if there was none.
+    /// The last position that was looked at, or the start if there was none.
     pub scanned: Position,
-    /// Whether there is anything left to look at after `scanned`.
+    /// Whether anything is left to look at after `scanned`.
     pub more: bool,
-    /// Whether the log has the event that the read was to begin after. If not, `events` is empty.
+    /// Whether the log has the event that the start names. If not, `events` is empty.
     pub has_start: bool,
 }
 
-/// A point in the history of all heads, for [`Log::changed_since`]; the store that gave it can read
-/// it.
+/// A point in the history of all heads, for [`Log::changed_since`]. Only the store that gave it can
+/// read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangeToken {
-    /// The incarnation of the server that gave it: another one may be another server, whose logs
-    /// end earlier. A store that can't lose what it once told has one.
+    /// The incarnation of the server that gave it. Another incarnation may be another server, whose
+    /// logs end earlier. A store that can't lose what it once showed has only one.
     pub incarnation: u64,
-    /// Rises within an incarnation.
+    /// A number that rises within an incarnation.
     pub at: i64,
 }
 
 impl ChangeToken {
-    /// Before everything.
+    /// The token before everything.
     pub const START: ChangeToken = ChangeToken::new(0);
 
-    /// The token of a store that has one incarnation.
+    /// Makes the token of a store with one incarnation.
     pub const fn new(at: i64) -> Self {
         Self { incarnation: 0, at }
     }
 }
 
-/// The end of a tenant's log: what the last event in it was given.
+/// The head of a tenant's log: the position and time of its last event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The tenant.
@@ -153,16 +152,17 @@ pub struct Head {
     pub log_id: LogId,
     /// The tenant's lane.
     pub lane: Lane,
-    /// The last position given; [`Position::START`] of an empty log.
+    /// The last position; [`Position::START`] for an empty log.
     pub position: Position,
-    /// The last time given.
+    /// The time of the last event.
     pub time: Time,
 }
 
 /// The logs that have grown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Every tenant of the lane that changed since the token; now and then one that did not.
+    /// The heads of all logs of the lane that changed since the token, and now and then of one that
+    /// did not.
     pub heads: Vec<Head>,
     /// The token to ask with next.
     pub token: ChangeToken,
@@ -171,19 +171,19 @@ pub struct Changed {
 /// The logs.
 #[async_trait]
 pub trait Log: Send + Sync {
-    /// Appends the batches in their order, in one transaction: what it looks up (heads, event ids)
-    /// and goes by still holds when what was sealed is committed. One outcome per batch.
+    /// Appends the batches in their order, in one transaction: the heads and event ids that it
+    /// looks up still hold when the sealed events are committed. Returns one outcome per batch.
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
 
-    /// Reads the events after each start. One slice per tenant that the store knows, in the order
-    /// asked; it ends early, without slices for the rest, once `events_max` or `bytes_max` is
-    /// reached.
+    /// Reads the events after each start. Returns one slice per tenant that the store knows, in the
+    /// order of `from`. Ends early, without slices for the rest, once `events_max` or `bytes_max`
+    /// is reached.
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
 
-    /// Returns the event of that id.
+    /// Returns the event with this id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Returns the tenants of a lane that have new events since the token was given: never too few;
-    /// all that ever had one, when the token is of another incarnation.
+    /// Returns the tenants of a lane that have new events since the token was given, and misses
+    /// none. If the token is of another incarnation, returns all that ever had an event.
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error>;
 }

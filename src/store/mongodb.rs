@@ -1,12 +1,11 @@
 //! The MongoDB store: a replica set, one multi-document transaction per append.
 //!
-//! Fed and asked through the port alone. Every write waits for a majority's journals, every read
-//! sees what a majority has, on the primary. The store's clock is the primary's. Always true:
-//! whoever appends to a log raises its head first, so of two at once one loses, writes nothing and
-//! tries again; every transaction is said to be under way before it begins, so that nobody
-//! overlooks it, and another one ends it if its replica is dead; and no write outside transactions
-//! (cursors, leases) needs a row that a transaction may have locked, so that none waits for a dead
-//! replica.
+//! It is reached through the port alone. Every write waits for a majority's journals, and every
+//! read sees what a majority has, on the primary. The store's clock is the primary's. An append
+//! raises the log's head first, so of two at once one loses, writes nothing and tries again. Every
+//! transaction is registered as open before it begins, so that no reader overlooks it, and another
+//! replica ends it if its own is dead. No write outside transactions (cursors, leases) needs a row
+//! that a transaction may have locked, so that none waits for a dead replica.
 
 mod append;
 mod bulk;
@@ -39,7 +38,7 @@ use super::{Access, Error, Store};
 use collections::Collections;
 use error::{store_error, writing};
 
-/// How to reach MongoDB.
+/// The address of MongoDB, and the database.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `mongodb://…/database?replicaSet=…`
@@ -56,7 +55,7 @@ pub(super) struct Mongodb {
 }
 
 impl Mongodb {
-    /// Connects, refuses what is set up unsafely; `serve` makes what is missing.
+    /// Connects, and refuses a server that is set up unsafely. `serve` creates what is missing.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
         let database = connect::connect(config).await?;
         let collections = Collections::new(&database);
@@ -71,13 +70,13 @@ impl Mongodb {
         Ok(Self { client: database.client().clone(), collections, head_cache: HeadCache::new() })
     }
 
-    /// A session whose reads all see one state.
+    /// Starts a session whose reads all see one state.
     async fn snapshot(&self) -> Result<ClientSession, Error> {
         let snapshot = SessionOptions::builder().snapshot(true).build();
         self.client.start_session().with_options(snapshot).await.map_err(store_error)
     }
 
-    /// A session whose reads see its earlier reads and writes, even on another primary.
+    /// Starts a session whose reads see its earlier reads and writes, even on another primary.
     async fn session(&self) -> Result<ClientSession, Error> {
         self.client.start_session().await.map_err(store_error)
     }
@@ -101,7 +100,7 @@ impl Store for Mongodb {
         100
     }
 
-    /// A row has the topic, which is no header, and quotes what headers quote.
+    /// A row also has the topic, which is no header, and escapes characters of the headers.
     fn event_bytes_max(&self) -> usize {
         append::DOCUMENT_BYTES_MAX - (64 << 10)
     }

@@ -1,11 +1,11 @@
-//! The place of a store, as an operator is told: without credentials, whatever its URL says.
+//! The place of a store, as operators see it: without credentials, whatever its URL contains.
 
 use secrecy::ExposeSecret;
 
 use super::{Config, MongodbConfig, postgres};
 
 impl Config {
-    /// The file, or the server and the database, or that it can't be told.
+    /// Returns the file, or the server and the database, or says that the URL is not understood.
     pub fn place(&self) -> String {
         match self {
             Config::Sqlite { path } => {

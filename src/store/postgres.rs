@@ -1,6 +1,6 @@
 //! The PostgreSQL store: one schema of one database, shared by all replicas.
 //!
-//! Fed and asked through the port alone. Every call has a connection of the pool to itself, and
+//! It is reached through the port alone. Every call has a connection of the pool to itself, and
 //! gives it back with nothing open on it: no lock, no snapshot. The SQL stands in `sql/postgres`,
 //! one statement a file. The store's clock is the server's.
 
@@ -30,28 +30,28 @@ use super::{Access, Error, Store};
 use connection::Sessions;
 pub(super) use options::place;
 
-/// Appends at once, at most: PostgreSQL gains little from more, and locks wait for locks.
+/// The most appends at once: PostgreSQL gains little from more, and locks wait for locks.
 const WRITERS_MAX: usize = 4;
-/// Connections that appends leave to the lanes and to who reads.
+/// The connections that appends leave to the lanes and to readers.
 const OTHERS: usize = 2;
 
-/// How to reach PostgreSQL.
+/// The address and the settings of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it is, and as whom.
+    /// The server and the user.
     pub server: Server,
-    /// Connections at once (`DB_MAXPOOLSIZE`).
+    /// The most connections at once (`DB_MAXPOOLSIZE`).
     pub connections_max: u32,
-    /// How long a statement may take (`DB_QUERYTIMEOUT`); zero: as long as it likes.
+    /// The longest time that a statement may take (`DB_QUERYTIMEOUT`); zero sets no limit.
     pub statement_timeout: Duration,
     /// The server's certificate or its authority's, as PEM (`DB_SERVER_PEM`: the text itself, or a
-    /// path); TLS is required when it is set.
+    /// path); If it is set, TLS is required.
     pub server_pem: Option<String>,
     /// The schema that holds the tables: `event_gateway`, or `{env}_event_gateway`.
     pub schema: String,
 }
 
-/// Where a PostgreSQL is, and as whom.
+/// A PostgreSQL server, and the user on it.
 #[derive(Debug, Clone)]
 pub enum Server {
     /// `postgres://…`, with `sslmode` and so on.
@@ -79,7 +79,7 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the schema; `serve` makes what is missing there.
+    /// Opens the schema; `serve` creates what is missing there.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
         let options = options::of(config)?;
         let durable = migrate::migrate(&options, config, access).await?;

@@ -1,11 +1,10 @@
 //! The SQLite store: one file in a folder of its own, one writer, a few readers.
 //!
-//! Fed and asked through the port alone: each call is one transaction, and one job for a thread
+//! It is reached through the port alone: each call is one transaction, and one job for a thread
 //! that may block. Writes take turns on one connection and sync before they answer (WAL,
 //! `synchronous=FULL`); readers are a few, and each of their calls sees one state of the file. Once
-//! it is closed, the file alone has everything, and no WAL is left beside it. The
-//! SQL stands in `sql/sqlite`, one statement a file. The store's clock is the clock that it is
-//! opened with.
+//! it is closed, the file alone has everything, and no WAL is left beside it. The SQL stands in
+//! `sql/sqlite`, one statement a file. The store's clock is the clock that it is opened with.
 
 mod append;
 mod backup;
@@ -37,7 +36,7 @@ use connections::{Readers, Writer};
 
 pub use backup::{backup, restore_backup};
 
-/// How long a statement waits for another process, and a read for a reader.
+/// The longest time that a statement waits for another process, and a read for a free reader.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// An open store.
@@ -45,8 +44,8 @@ pub(super) struct Sqlite {
     writer: Writer,
     readers: Readers,
     clock: Arc<dyn Clock>,
-    /// Bytes of the largest append that failed, until so many are written: a smaller write may find
-    /// room.
+    /// The bytes of the largest append that failed, until as many are written, since a smaller
+    /// write may find room.
     failed_bytes: AtomicU64,
 }
 
@@ -86,7 +85,7 @@ impl Store for Sqlite {
                 .write(move |writing| rows::write(writing, sql!("sqlite/check_write.sql"), written))
                 .await
         };
-        // What failed may have left room in the WAL for a small write, but not for itself.
+        // A write that failed may have left room in the WAL for a smaller one, but not for itself.
         let bytes = self.failed_bytes.load(Ordering::Relaxed);
         write(bytes).await?;
         if bytes > 0 {

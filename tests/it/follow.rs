@@ -1,4 +1,4 @@
-//! Stories about lanes and all else that follows the log: a real store, a Kafka in memory.
+//! Stories about lanes and all other followers of the log: on a real store, with a Kafka in memory.
 
 mod held;
 mod lanes;

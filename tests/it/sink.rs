@@ -1,5 +1,5 @@
-//! Stories about the sinks themselves: pages go in, and a plain consumer reads what is there. The
-//! contract is the same for every sink.
+//! Stories about the sinks themselves: pages go in, and a plain consumer reads them. The contract
+//! is the same for every sink.
 
 mod contract;
 mod embedded;

@@ -1,4 +1,4 @@
-//! The actors that tell the stories, and the words that they tell them in. No story is in here.
+//! The actors of the stories, and the helpers that stories share. No story is in here.
 
 pub mod commits;
 pub mod drafts;

@@ -1,12 +1,12 @@
-//! Why a lane is let go, or taken over again.
+//! The reasons why a lane is given back or taken over again.
 //!
-//! Made by the lane's calls; read by whoever runs it, which waits and tries again.
+//! The lane's calls return them; the lane's task reads them, waits and tries again.
 
 use crate::follow::source;
 use crate::sink;
 use crate::store;
 
-/// Why a lane can't go on.
+/// The reason why a lane can't go on.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::follow) enum End {
     #[error(transparent)]
@@ -20,7 +20,7 @@ pub(in crate::follow) enum End {
 }
 
 impl End {
-    /// Whether trying again soon is of no use.
+    /// Returns whether only an operator can help, so that trying again soon is of no use.
     pub(in crate::follow) fn is_for_an_operator(&self) -> bool {
         match self {
             Self::Sink(error) => error.needs_operator(),

@@ -1,10 +1,10 @@
-//! The search for a poison record: who is isolated after a page was refused, until the one record
-//! is found.
+//! The search for a poison record: after a page was refused, tenants are isolated until the one
+//! record is found.
 //!
-//! Fed by the lane with pages that passed and pages that were refused; limits the pages that the
-//! sources offer. Kept over takeovers: without it the search only begins anew. Always true: no
-//! record is found guilty that was not alone in its page, since librdkafka blames innocent records
-//! of a batch.
+//! The lane reports pages that passed and pages that were refused; the search limits the pages that
+//! the sources offer. Takeovers keep its state; if it is lost, the search only begins anew. A
+//! record is blamed only if it was alone in its page, since librdkafka blames innocent records of a
+//! batch.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,10 +16,10 @@ use crate::domain::topic::Topic;
 use crate::follow::PAGE_EVENTS_MAX;
 use crate::sink::Page;
 
-/// A follower of a tenant's log that has pages of its own.
+/// A tenant of a follower that gets pages of its own.
 struct Isolated {
     events_max: usize,
-    /// Up to here: where the page that was refused would have ended.
+    /// The position up to which it is isolated: the end of the page that was refused.
     until: Position,
 }
 
@@ -27,14 +27,14 @@ struct Isolated {
 #[derive(Default)]
 pub(in crate::follow) struct Bisection {
     isolated: HashMap<(Follower, TenantId), Isolated>,
-    /// Topics that a page was refused for once: they may have been too new.
+    /// Topics for which a page was refused once: they may have been too new.
     refused_once: HashSet<Topic>,
-    /// The events that a page may have, since some were too slow; `None` if none was.
+    /// The most events of a page, since larger ones were too slow; `None` if none was.
     shrunk_to: Option<usize>,
 }
 
 impl Bisection {
-    /// The events that a page of an isolated tenant may have; `None` if it is not isolated.
+    /// Returns the most events of a page of an isolated tenant; `None` if it is not isolated.
     pub(in crate::follow) fn isolated(
         &self,
         follower: &Follower,
@@ -44,12 +44,12 @@ impl Bisection {
         isolated.map(|isolated| isolated.events_max)
     }
 
-    /// The events that any page may have.
+    /// Returns the most events of any page.
     pub(in crate::follow) fn events_max(&self) -> usize {
         self.shrunk_to.unwrap_or(PAGE_EVENTS_MAX)
     }
 
-    /// A page was published.
+    /// Notes that a page was published.
     pub(in crate::follow) fn passed(&mut self, page: &Page) {
         let doubled = self.shrunk_to.map(|events| events * 2);
         self.shrunk_to = doubled.filter(|events| *events < PAGE_EVENTS_MAX);
@@ -65,14 +65,14 @@ impl Bisection {
         }
     }
 
-    /// A page was not answered in time: the next one is smaller.
+    /// Makes the next page smaller, since a page was not answered in time.
     pub(in crate::follow) fn shrink(&mut self, page: &Page) {
         let events: usize = page.slices.iter().map(|slice| slice.events.len()).sum();
         self.shrunk_to = Some((events / 2).max(1));
     }
 
-    /// A record of the page was refused. Returns it if it was alone; else isolates the page's
-    /// tenants, or halves the one.
+    /// Notes that a record of the page was refused. Returns the record if it was alone; else
+    /// isolates the page's tenants, or halves the page of the isolated one.
     pub(in crate::follow) fn bisect<'p>(&mut self, page: &'p Page) -> Option<&'p Envelope> {
         if let Some(event) = single(page) {
             return Some(event);
@@ -86,8 +86,8 @@ impl Bisection {
         None
     }
 
-    /// A topic of the page was refused. Returns its first event in each log, if that is the second
-    /// time.
+    /// Notes that a topic of the page was refused. At the second time, returns the topic's first
+    /// event in each log.
     pub(in crate::follow) fn second_refusal<'p>(
         &mut self,
         topic: &Topic,
@@ -100,13 +100,13 @@ impl Bisection {
     }
 }
 
-/// The only event of a page, if there is but one.
+/// Returns the event of a page that has only one.
 pub(in crate::follow) fn single(page: &Page) -> Option<&Envelope> {
     let mut events = page.slices.iter().flat_map(|slice| &slice.events);
     events.next().filter(|_| events.next().is_none())
 }
 
-/// The first event of a topic in each log of a page.
+/// Returns the first event of a topic in each log of a page.
 pub(in crate::follow) fn first_of<'p>(topic: &Topic, page: &'p Page) -> Vec<&'p Envelope> {
     let first = |events: &'p [Envelope]| events.iter().find(|event| event.topic == *topic);
     page.slices.iter().filter_map(|slice| first(&slice.events)).collect()

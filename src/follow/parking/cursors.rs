@@ -1,20 +1,20 @@
 //! The cursors that parked scopes have in the sink: each release is a follower of its own.
 //!
-//! Read at a takeover, and by `restore`. Always true: the last record of a scope's cursor tells how
-//! the scope ended, however that came.
+//! A takeover reads them, and so does `restore`. The last record of a scope's cursor tells how the
+//! scope ended, whatever ended it.
 
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
 use crate::domain::parked::Parked;
 use crate::sink::{KnownCursor, KnownCursors};
 
-/// The follower that releases a scope.
+/// Returns the name of the follower that releases a scope.
 pub(in crate::follow) fn follower(parked: &Parked) -> Follower {
     Follower::parse(&format!("parked-{}", parked.event_id)).expect("a UUID has no other characters")
 }
 
-/// Raises what is open to where its release stands in the sink, and returns the scopes that this
-/// has changed. A row is older than that after a crash, and in a backup.
+/// Raises each open scope to the cursor that its release has in the sink, and returns the scopes
+/// that changed. The row is older than the cursor after a crash, and in a backup.
 pub(in crate::follow) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
     let mut raised = Vec::new();
     for parked in parked.iter_mut().filter(|parked| parked.is_open()) {

@@ -1,8 +1,8 @@
-//! Loading what is parked, once a lane was taken over.
+//! Loads the parked scopes of a lane that was taken over.
 //!
-//! Fed by the store's rows and ledgers, and by the cursors that releases have in the sink; feeds
-//! `Parking`. Verifies that the store has all that the sink proves, and counts the events that were
-//! passed since the rows were written.
+//! It reads the store's rows and ledgers, and the cursors that releases have in the sink, and fills
+//! `Parking`. It verifies that the store has every transition that the sink proves, and counts the
+//! events that were passed over since the rows were written.
 
 use super::Parking;
 use super::ledger::ParkingLedger;
@@ -16,8 +16,8 @@ use crate::sink::{self, KnownCursors};
 use crate::store::{Error, Store};
 
 impl Parking {
-    /// Reads what is parked in the logs that are published. Returns the tenants whose parking the
-    /// store has lost; nothing is loaded of them.
+    /// Reads the parked scopes of the logs that are published. Returns the tenants whose parking
+    /// the store has lost; nothing is loaded of them.
     pub(in crate::follow) async fn load(
         &mut self,
         store: &dyn Store,
@@ -33,7 +33,8 @@ impl Parking {
                 continue;
             }
             let mut ledger = if open == 0 && number == proved.number {
-                // The rows that are over may be many, and prove nothing that the number does not.
+                // The rows of scopes that have ended may be many, and prove no more than the
+                // number.
                 ParkingLedger::closed(number, proved.number)
             } else {
                 let rows = parked_in(store, &logs.follower, (tenant, log.log_id)).await?;
@@ -52,8 +53,8 @@ impl Parking {
     }
 }
 
-/// Counts on to `at`, the sink's cursor, from where the rows were written, and goes on with each
-/// release from where the sink has it.
+/// Counts the events from the rows' last count up to `at`, the sink's cursor, and sets each release
+/// to its cursor in the sink.
 async fn count(
     store: &dyn Store,
     tenant: &TenantId,

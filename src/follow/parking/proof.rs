@@ -1,9 +1,9 @@
-//! Proof: the part of a parking ledger that the sink has, so that a store that went back in time
-//! shows.
+//! Proof: the part of a parking ledger that the sink has, by which a store that went back in time
+//! is detected.
 //!
-//! Fed by the ledger with what the store was given to write, and by the pages that are committed;
-//! feeds the pages that are offered. Always true: the sink has how a scope ended before it has the
-//! ledger of that end.
+//! The ledger reports the transitions that were handed to the store, and the lane reports committed
+//! pages; the pages that are offered carry the proof. The sink learns how a scope ended before it
+//! gets the ledger of that end.
 
 use std::collections::HashSet;
 
@@ -13,21 +13,22 @@ use crate::domain::ledger::Ledger;
 use crate::domain::parked::Parked;
 use crate::sink::KnownCursors;
 
-/// The parking of one log, as far as the sink has it.
+/// The parking of one log, as far as the sink knows it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proof {
-    /// The ledger that pages carry: the store's, once the sink has how each scope ended.
+    /// The ledger that pages carry: the store's, once the sink knows how each scope ended.
     ledger: Ledger,
     /// The number of the newest ledger that the sink has.
     proved: u64,
-    /// Scopes of which the sink has how they ended.
+    /// Scopes whose end the sink knows.
     ends_proved: HashSet<EventId>,
-    /// Scopes of which the store has how they ended, and the sink has not.
+    /// Scopes that have ended in the store, and whose end the sink lacks.
     ends_unproved: Vec<EventId>,
 }
 
 impl Proof {
-    /// Tells apart the ends of `all` that the sink has, by its newest ledger and its cursors.
+    /// Makes the proof: finds the ended scopes of `all` whose end the sink lacks, by its newest
+    /// ledger and its cursors.
     pub(super) fn new(all: &[Parked], proved: &Ledger, known: &KnownCursors) -> Self {
         let is_proved = |parked: &&Parked| {
             let known = known.get(&(parked.log_id, cursors::follower(parked)));
@@ -43,51 +44,52 @@ impl Proof {
         }
     }
 
-    /// The proof of a log that has nothing open.
+    /// Makes the proof of a log without open scopes.
     pub(super) fn closed(ledger: Ledger, proved: u64) -> Self {
         Self { ledger, proved, ..Self::default() }
     }
 
-    /// The ledger that pages carry.
+    /// Returns the ledger that pages carry.
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
     }
 
-    /// Whether the sink lacks the ledger that pages carry.
+    /// Returns whether the sink lacks the ledger that pages carry.
     pub(super) fn is_missing(&self) -> bool {
         self.ledger.number > self.proved
     }
 
-    /// A page was committed with that ledger.
+    /// Notes that a page was committed with this ledger.
     pub(super) fn proved(&mut self, ledger: &Ledger) {
         self.proved = self.proved.max(ledger.number);
     }
 
-    /// A scope whose end the sink lacks.
+    /// Returns a scope whose end the sink lacks.
     pub(super) fn unproved_end(&self) -> Option<EventId> {
         self.ends_unproved.first().copied()
     }
 
-    /// The sink's cursors say how these ended.
+    /// Notes that the sink's cursors tell how these scopes ended.
     pub(super) fn ends_are_known(&mut self, ended: impl Iterator<Item = EventId>) {
         self.ends_proved.extend(ended);
     }
 
-    /// The store was given to write that the scope has ended.
+    /// Notes that a scope's end was handed to the store.
     pub(super) fn end_written(&mut self, id: EventId) {
         if !self.ends_proved.contains(&id) {
             self.ends_unproved.push(id);
         }
     }
 
-    /// The sink has how the scope ended.
+    /// Notes that the sink knows how a scope ended.
     pub(super) fn end_proved(&mut self, id: EventId, written: Ledger) {
         self.ends_unproved.retain(|unproved| *unproved != id);
         self.ends_proved.insert(id);
         self.follow(written);
     }
 
-    /// Pages carry the ledger that the store was given to write, unless the sink lacks an end.
+    /// Sets the ledger that pages carry to the one that was handed to the store, unless the sink
+    /// lacks an end.
     pub(super) fn follow(&mut self, written: Ledger) {
         if self.ends_unproved.is_empty() {
             self.ledger = written;

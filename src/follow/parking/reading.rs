@@ -1,6 +1,6 @@
 //! Reads of parked scopes: their rows, their ledgers, and the events that they hold.
 //!
-//! Asked by `load`, `verify` and `release`; asks the store.
+//! `load`, `verify` and `release` call it; it reads the store.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -18,10 +18,10 @@ use crate::follow::lane_state::Logs;
 use crate::follow::page_scan;
 use crate::store::{Error, LogLedger, Scan, Slice, Store};
 
-/// Rows that one read looks at.
+/// The most rows that one read looks at.
 const ROWS_MAX: usize = 2_000;
 
-/// The store's ledger of each log of a lane that ever parked something.
+/// Returns the store's ledger of each log of a lane that ever parked something.
 pub(super) async fn ledgers(
     store: &dyn Store,
     logs: &Logs,
@@ -30,7 +30,7 @@ pub(super) async fn ledgers(
     Ok(ledgers.into_iter().map(|ledger| (ledger.log_id, ledger)).collect())
 }
 
-/// Everything that one log ever parked.
+/// Returns everything that one log ever parked.
 pub(super) async fn parked_in(
     store: &dyn Store,
     follower: &Follower,
@@ -41,25 +41,25 @@ pub(super) async fn parked_in(
     Ok(parked)
 }
 
-/// The filter that a parked scope's events fit.
+/// Returns the filter that matches a parked scope's events.
 pub(super) fn scope(parked: &Parked) -> Filter {
     let topics = vec![TopicPattern::exact(&parked.topic)];
     Filter { topics, keys: parked.key.clone().into_iter().collect(), ..Filter::default() }
 }
 
-/// The filter that all events of these scopes' topics fit.
+/// Returns the filter that matches all events of these scopes' topics.
 pub(super) fn topics<'p>(parked: impl Iterator<Item = &'p Parked>) -> Filter {
     let topics: BTreeSet<_> = parked.map(|parked| &parked.topic).collect();
     let topics = topics.into_iter().map(TopicPattern::exact).collect();
     Filter { topics, ..Filter::default() }
 }
 
-/// The limits of one read of these events.
+/// Returns the limits of one read of the filter's events.
 pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
     Scan { filter, events_max, rows_max: ROWS_MAX, ..page_scan(events_max) }
 }
 
-/// Reads on after a position of one tenant's log.
+/// Reads the events after a position of one tenant's log.
 pub(super) async fn read(
     store: &dyn Store,
     tenant: &TenantId,
@@ -72,7 +72,7 @@ pub(super) async fn read(
 }
 
 /// Reads the events after the range's start and up to its end, without payloads and headers, which
-/// can be large.
+/// may be large.
 pub(super) async fn each(
     store: &dyn Store,
     tenant: &TenantId,

@@ -1,8 +1,8 @@
-//! Verification of the parking: whether the store has every transition that it has told, and that
-//! the sink proves.
+//! Verification of the parking: checks that the store still has every transition that was read from
+//! it, written to it, or is proved by the sink.
 //!
-//! Fed by the sink's cursor records and by the store; asked at each takeover, by `restore`, and by
-//! the relay when the store's server was replaced.
+//! It compares the sink's cursor records with the store, at each takeover, in `restore`, and when
+//! the relay finds the store's server replaced.
 
 use super::Parking;
 use super::reading::{ledgers, parked_in};
@@ -11,10 +11,10 @@ use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::Logs;
 use crate::store::{Error, Store};
 
-/// How the store's parking is older than what the sink proves of it.
+/// The way in which the store's parking is older than what the sink proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParkingLost {
-    /// It lacks transitions.
+    /// The store lacks transitions.
     #[error("the store knows of {store} parking transitions of this log, and Kafka of {kafka}")]
     Behind {
         /// The store's number.
@@ -22,9 +22,9 @@ pub enum ParkingLost {
         /// Kafka's number.
         kafka: u64,
     },
-    /// It has made others.
+    /// The store has other transitions.
     #[error(
-        "after {0} parking transitions of this log, the store has something else parked than Kafka \
+        "after {0} parking transitions of this log, the store has other scopes parked than Kafka \
          proves"
     )]
     Other(u64),
@@ -46,7 +46,7 @@ impl ParkingLost {
 
 impl Parking {
     /// Checks that the store has every transition that was read from it or written to it. Returns
-    /// the tenants of which it has lost one.
+    /// the tenants of which it lost one.
     pub(in crate::follow) async fn verify(
         &self,
         store: &dyn Store,

@@ -1,6 +1,8 @@
-//! The walk along a log, beside what Kafka has of it: how far both are the same.
+//! The walk along a log, which compares it with Kafka's records: it finds how far both are the
+//! same.
 //!
-//! Fed with what Kafka has, with what is parked, and then with event after event, in order. No I/O.
+//! It is given Kafka's records and the parked scopes, and then event after event, in order. It does
+//! no I/O.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,17 +16,17 @@ use crate::domain::position::Position;
 use crate::sink::PublishedRecord;
 use crate::store::EnabledTenant;
 
-/// The log that was walked along, and what was known of it before.
+/// The log that was walked along, and the facts about it that were known before.
 pub(super) struct Walked {
     pub(super) enabled: EnabledTenant,
-    /// Where the relay stands, by Kafka.
+    /// The relay's cursor in Kafka.
     pub(super) kafka: Option<Cursor>,
     pub(super) parking: Option<ParkingLost>,
-    /// Parked by the store, and ended by Kafka.
+    /// The scopes that are parked in the store, and have ended by Kafka's cursors.
     pub(super) ended: BTreeSet<EventId>,
 }
 
-/// How far it has come.
+/// The state of a walk.
 pub(super) struct Walk {
     published: HashSet<(Position, EventId)>,
     records: Vec<PublishedRecord>,
@@ -37,7 +39,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Begins behind `start`; what is `parked` is published up to where its release stands.
+    /// Begins after `start`; the scopes of `parked` are published up to the cursors of their
+    /// releases.
     pub(super) fn new(
         start: Option<Cursor>,
         records: Vec<PublishedRecord>,
@@ -56,7 +59,7 @@ impl Walk {
         }
     }
 
-    /// Passes the next event of the log.
+    /// Walks over the next event of the log.
     pub(super) fn pass(&mut self, event: &Envelope) {
         let Envelope { log_id, topic, key, position, event_id, .. } = event;
         let is_published = self.published.contains(&(*position, *event_id));
@@ -66,7 +69,7 @@ impl Walk {
         let is_held = self.parked.iter().any(|p| p.holds(*log_id, topic, key, *position));
         self.parted = self.parted || !(is_published || is_held);
         if is_published && event.event_type == EventType::DeleteAll {
-            // It has made void what a key had before it.
+            // The DELETE_ALL has made earlier events of its keys void.
             self.parked.retain(|parked| !parked.is_open() || parked.topic != *topic);
         }
         if !self.parted {
@@ -79,7 +82,7 @@ impl Walk {
         }
     }
 
-    /// The difference that was found.
+    /// Returns the difference that was found.
     pub(super) fn end(self, walked: Walked) -> Difference {
         let Walked { enabled, kafka, parking, ended } = walked;
         let Self { records, common, again, pending, met, .. } = self;

@@ -1,7 +1,7 @@
-//! The admin and metadata clients: questions to the cluster about topics, and their creation.
+//! The admin and metadata clients: they query the cluster about topics, and create topics.
 //!
-//! Fed by `topics`, `cursors_topic`, `describe` and the port's `check`; feeds them with plain
-//! answers. A question never creates a topic. Every call blocks, for a few seconds at the most.
+//! `topics`, `cursors_topic`, `describe` and the port's `check` call it. A query never creates a
+//! topic. Every call blocks, for a few seconds at most.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,38 +20,38 @@ use super::client_context::Context;
 use super::{Config, discard, settings};
 use crate::sink::{Error, RetryCause};
 
-/// How long the cluster may take to answer a question.
+/// The longest time that the cluster may take to answer a query.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
-/// How long the cluster may take to create topics or partitions.
+/// The longest time that the cluster may take to create topics or partitions.
 const CREATE_MAX: Duration = Duration::from_secs(5);
 /// The largest record that a broker takes by default, without the frame of its batch.
 const BROKER_RECORD_BYTES: usize = 1 << 20;
 const BATCH_FRAME_BYTES: usize = 1024;
-/// From so many topics on, one question about all of them is quicker than one about each.
+/// From so many topics on, one query for all topics is faster than one for each.
 const ASK_ALL_FROM: usize = 10;
 
-/// Whether a topic is there, and whether it takes records.
+/// The state of a topic: whether it exists, and whether it takes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has so many partitions.
+    /// It exists, with so many partitions.
     Exists(usize),
-    /// It has so many partitions, and some have no leader.
+    /// It exists, with so many partitions, some of which have no leader.
     Leaderless(usize),
     /// Each partition has a leader, but some have replicas that are out of sync.
     UnderReplicated {
-        /// How many partitions it has.
+        /// The number of its partitions.
         partitions: usize,
-        /// How many replicas are in sync in the partition that has the fewest.
+        /// The number of replicas in sync of the partition that has the fewest.
         in_sync: usize,
     },
-    /// There is no topic of that name.
+    /// There is no topic of this name.
     Missing,
-    /// The cluster refuses to tell.
+    /// The cluster refuses to describe it.
     Refused(RDKafkaErrorCode),
 }
 
 impl State {
-    /// Returns how many partitions the topic has, if it is there.
+    /// Returns the number of partitions, if the topic exists.
     pub(super) fn partitions(self) -> Option<usize> {
         match self {
             Self::Exists(partitions)
@@ -61,13 +61,13 @@ impl State {
         }
     }
 
-    /// Returns how many partitions the topic has, if each of them has a leader.
+    /// Returns the number of partitions, if each of them has a leader.
     pub(super) fn with_leaders(self) -> Option<usize> {
         self.partitions().filter(|_| !matches!(self, Self::Leaderless(_)))
     }
 }
 
-/// The clients that ask one cluster, and create its topics.
+/// The clients that query one cluster, and create its topics.
 pub(super) struct Admin {
     metadata_client: BaseConsumer<Context>,
     admin_config: ClientConfig,
@@ -117,7 +117,7 @@ impl Admin {
         self.end_within(topic, partition, ASK_MAX)
     }
 
-    /// Asks for the end of a partition, whose leader must answer in that time.
+    /// Asks for the end of a partition, whose leader must answer within a time.
     pub(super) fn end_within(
         &self,
         topic: &str,
@@ -140,7 +140,7 @@ impl Admin {
         settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
     }
 
-    /// Returns the error of a cluster in which no topic can be created, whichever it is.
+    /// Returns the error of a cluster that has too few brokers to create any topic.
     pub(super) fn too_few_brokers(&self) -> Error {
         let has = match self.metadata(None, ASK_MAX).map(|metadata| metadata.brokers().len()) {
             Ok(1) => "1 broker".to_owned(),
@@ -157,7 +157,7 @@ impl Admin {
     pub(super) fn explain(&self, topic: &str, code: RDKafkaErrorCode) -> String {
         let Ok(metadata) = self.metadata(None, ASK_MAX) else { return code.to_string() };
         match code {
-            // Kafka explains this in a sentence, which librdkafka drops.
+            // Kafka's answer explains this, but librdkafka drops the explanation.
             RDKafkaErrorCode::InvalidTopic => {
                 let same = |other: &&MetadataTopic| {
                     other.name() != topic
@@ -166,8 +166,8 @@ impl Admin {
                 let other = metadata.topics().iter().find(same).map(MetadataTopic::name);
                 other.map_or(code.to_string(), |other| {
                     format!(
-                        "topic '{topic}' collides with existing topics: {other}: `.` and `_` are \
-                         one to Kafka"
+                        "topic '{topic}' collides with existing topics: {other}: Kafka treats `.` \
+                         and `_` as the same"
                     )
                 })
             }
@@ -195,7 +195,7 @@ impl Admin {
         while self.state(topic, ASK_MAX)?.with_leaders() != Some(usize::from(partitions)) {
             if Instant::now() > until {
                 return Err(Error::retry(format!(
-                    "{topic} was given partitions that aren't there yet"
+                    "partitions were added to {topic} that don't exist yet"
                 )));
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -235,7 +235,8 @@ impl Admin {
         each.collect()
     }
 
-    /// Makes a call with a client of its own: an idle admin client would never report its log.
+    /// Makes a call with a client of its own, since an idle admin client would never report its
+    /// log.
     fn administer<T>(
         &self,
         call: &str,
@@ -253,7 +254,7 @@ impl Admin {
         self.checked("ask about topics", self.metadata_client.fetch_metadata(topic, within))
     }
 
-    /// Returns the answer of the client, or why there is none.
+    /// Returns the answer of the client, or the reason why there is none.
     fn checked<T>(&self, call: &str, answer: KafkaResult<T>) -> Result<T, Error> {
         self.run_callbacks();
         let context = self.metadata_client.context();

@@ -1,7 +1,9 @@
-//! Error classification: Kafka's and librdkafka's error codes, by what the gateway does about them.
+//! Error classification: maps Kafka's and librdkafka's error codes to the way in which the gateway
+//! reacts.
 //!
-//! Fed by every call of this adapter; feeds the port's closed `Error`. A code that isn't known to
-//! be a refusal becomes `Retry`: nothing is ever parked for an error that might pass.
+//! Every call of this adapter passes its errors through here, and gets the port's closed `Error`. A
+//! code that isn't known to be a refusal becomes `Retry`: nothing is ever parked for an error that
+//! might pass.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -33,8 +35,8 @@ fn kind(code: Code) -> Kind {
         | Code::GroupAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed => Kind::Denied,
         Code::TopicAuthorizationFailed | Code::InvalidTopic => Kind::Topic,
-        // The topic was deleted, or is new and not yet known everywhere: `ensure` creates it again.
-        // Or too few brokers are up.
+        // The topic was deleted, or is new and not known to all brokers yet, and `ensure` creates
+        // it again. Or too few brokers are up.
         Code::UnknownTopic
         | Code::UnknownPartition
         | Code::UnknownTopicOrPartition
@@ -66,8 +68,8 @@ pub(super) fn code(error: &KafkaError) -> Code {
     }
 }
 
-/// Classifies the error of a call that no topic and no record of a page can be blamed for. The last
-/// error that the client has reported says more than "timed out".
+/// Classifies the error of a call for which no topic and no record of a page is to blame. The
+/// client's last reported error says more than "timed out".
 pub(super) fn classify_call(call: &str, error: &KafkaError, context: &Context) -> Error {
     let last = context.last_error();
     let said = error.to_string();
@@ -89,7 +91,7 @@ pub(super) fn classify_call(call: &str, error: &KafkaError, context: &Context) -
     }
 }
 
-/// Returns whether a call has failed for want of a connection, as far as it knows.
+/// Returns whether the code says that a call failed for lack of a connection.
 fn lacks_connection(code: Code) -> bool {
     matches!(
         code,
@@ -100,20 +102,20 @@ fn lacks_connection(code: Code) -> bool {
     )
 }
 
-/// Explains the reason of a connection whose first request was not answered as Kafka does.
+/// Explains the error of a connection whose first request was not answered in Kafka's protocol.
 fn who_answers(reason: &str) -> String {
     if !reason.ends_with(&format!("({FIRST_REQUEST})")) {
         return reason.to_owned();
     }
     let address = address(reason);
-    let tls = "speaks TLS where KAFKA_SECURITY_PROTOCOL has none";
+    let tls = "speaks TLS, which KAFKA_SECURITY_PROTOCOL does not ask for";
     if reason.contains("Invalid response size") {
-        return format!("what answers at {address} is no Kafka, or {tls}");
+        return format!("what answers at {address} is not Kafka, or {tls}");
     }
-    format!("what answers at {address} is no Kafka, or {tls}, or is stopping: {reason}")
+    format!("what answers at {address} is not Kafka, or {tls}, or is stopping: {reason}")
 }
 
-/// Returns whether the listener takes no SASL, which librdkafka calls a failed authentication.
+/// Returns whether the listener has no SASL, which librdkafka reports as a failed authentication.
 fn lacks_sasl(last: &ClientError) -> bool {
     denies(last.code) && last.reason.contains("not valid in current SASL state")
 }
@@ -121,12 +123,12 @@ fn lacks_sasl(last: &ClientError) -> bool {
 fn without_sasl(last: Option<&ClientError>) -> String {
     let at = last.map(|last| address(&last.reason)).unwrap_or_default();
     format!(
-        "KAFKA_SECURITY_PROTOCOL asks for SASL, and the listener at {at} has no SASL: set it to \
-         PLAINTEXT or SSL, or have KAFKA_HOST and KAFKA_PORT name a listener that has"
+        "KAFKA_SECURITY_PROTOCOL asks for SASL, but the listener at {at} has no SASL: set it to \
+         PLAINTEXT or SSL, or set KAFKA_HOST and KAFKA_PORT to a listener that has SASL"
     )
 }
 
-/// Returns the address that stands before one of librdkafka's reasons:
+/// Returns the address at the beginning of one of librdkafka's messages:
 /// `sasl_ssl://host:port/bootstrap: why`.
 fn address(reason: &str) -> &str {
     let name = reason.split('/').find(|part| !part.is_empty() && !part.ends_with(':'));
@@ -147,9 +149,9 @@ pub(super) fn classify_topic(call: &str, topic: &Topic, code: Code) -> Error {
     }
 }
 
-/// Classifies the errors of a page whose events are for `topics`: those of its records, and that of
+/// Classifies the errors of a page whose events are for `topics`: the errors of its records, and of
 /// its transaction. librdkafka blames the innocent records of a batch too, and purges a page
-/// without a reason, so the most decisive error is that of the page.
+/// without a reason, so the most decisive error counts for the page.
 pub(super) fn classify_page(
     undelivered: &[Undelivered],
     transaction: Option<Code>,
@@ -169,7 +171,7 @@ pub(super) fn classify_page(
         Kind::Record => Error::refused(why),
         Kind::Topic => match (topic, topics) {
             (Some(topic), _) => Error::Topic((*topic).clone(), why),
-            // A topic that has none of the events is the cursors topic.
+            // A blamed topic that none of the events is for is the cursors topic.
             (None, _) if blamed.is_some() => cursors_topic(code, why),
             (None, []) => cursors_topic(code, why),
             (None, [only]) => Error::Topic((*only).clone(), why),
@@ -181,7 +183,8 @@ pub(super) fn classify_page(
     }
 }
 
-/// Names all topics of a page that take nothing just now, if librdkafka names any.
+/// Returns the error that names all topics of a page that take no records just now, if librdkafka
+/// names any.
 fn unavailable(undelivered: &[Undelivered], topics: &[&Topic], why: String) -> Error {
     let mut away: Vec<UnavailableTopic> = Vec::new();
     let undelivered = undelivered.iter().filter(|u| kind(u.code) == Kind::Unavailable);

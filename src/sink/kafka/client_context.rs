@@ -1,9 +1,9 @@
-//! The context of every client of librdkafka: what a client reports beside its answers, such as its
-//! log, why it can't reach the cluster, and which records were not delivered.
+//! The context of every client of librdkafka: it collects what a client reports besides its
+//! answers, such as its log, why it can't reach the cluster, and which records were not delivered.
 //!
-//! Fed by librdkafka's callbacks, which run while a client is polled; feeds `tracing` and the
-//! errors that callers make. Connections that fail are logged by whoever wanted them, once, and not
-//! from here.
+//! librdkafka calls it back while a client is polled; the reports go to `tracing` and into the
+//! errors that callers make. Connections that fail are not logged here, but once by the callers
+//! that need them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +19,12 @@ use rdkafka::producer::ProducerContext;
 /// failed, and settings that are for another kind of client.
 const REPORTED_BY_CALLERS: [&str; 6] = ["FAIL", "ERROR", "CONFWARN", "TXNERR", "ADDPARTS", "FATAL"];
 
-/// librdkafka's words for a connection whose first request, for the versions that the broker
-/// speaks, was not answered as Kafka does.
+/// librdkafka's words for a connection whose first request, which asks for the broker's versions,
+/// was not answered in Kafka's protocol.
 pub(super) const FIRST_REQUEST: &str = "in state APIVERSION_QUERY";
 
-/// How often, and how long each time, a client is polled for the reason of a call that failed.
+/// The number of times that a client is polled for the reason of a call that failed, and the length
+/// of each poll.
 const POLL_TIMES: u32 = 10;
 const POLL_EACH: Duration = Duration::from_millis(5);
 
@@ -31,17 +32,17 @@ const POLL_EACH: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Context(Mutex<Reported>);
 
-/// The reports of a client since somebody asked.
+/// The reports of a client since they were last taken.
 #[derive(Default)]
 struct Reported {
     last_error: Option<ClientError>,
     undelivered: Vec<Undelivered>,
-    /// The topic whose offsets are kept, and the offsets that its records got.
+    /// The topic whose records' offsets are kept, and those offsets.
     offsets_of: Option<String>,
     offsets: Vec<i64>,
 }
 
-/// Why a client can't reach the cluster.
+/// The reason why a client can't reach the cluster.
 #[derive(Debug, Clone)]
 pub(super) struct ClientError {
     pub(super) code: RDKafkaErrorCode,
@@ -49,12 +50,12 @@ pub(super) struct ClientError {
 }
 
 impl ClientError {
-    /// Returns whether it says more than that no broker is there.
+    /// Returns whether the error says more than that no broker is up.
     fn has_reason(&self) -> bool {
         self.code != RDKafkaErrorCode::AllBrokersDown
     }
 
-    /// Returns whether there is no connection, for whatever reason but a refusal.
+    /// Returns whether there is no connection, for any reason other than a refusal.
     pub(super) fn is_of_connection(&self) -> bool {
         use RDKafkaErrorCode as C;
         matches!(
@@ -69,8 +70,8 @@ impl ClientError {
 }
 
 impl Reported {
-    /// Keeps the reason of a connection that failed: some stand in librdkafka's log alone, with the
-    /// address.
+    /// Keeps the reason why a connection failed, since some reasons appear only in librdkafka's
+    /// log, with the address.
     fn connection_failed(&mut self, message: &str) {
         if self.last_error.as_ref().is_some_and(ClientError::has_reason) {
             return;
@@ -82,7 +83,8 @@ impl Reported {
     }
 }
 
-/// Cuts from a reason what differs each time: how long it took, and how often it was reported.
+/// Cuts the parts of a reason that differ each time: how long it took, and how often it was
+/// reported.
 fn without_counts(reason: &str) -> String {
     let Some((lasting, rest)) = reason.split_once(" (after ") else { return reason.to_owned() };
     if rest.contains(FIRST_REQUEST) {
@@ -100,13 +102,13 @@ pub(super) struct Undelivered {
 }
 
 impl Context {
-    /// Returns the client's last error, which librdkafka reports once and not with each try.
+    /// Returns the client's last error, which librdkafka reports once, not with each try.
     pub(super) fn last_error(&self) -> Option<ClientError> {
         self.reported().last_error.clone()
     }
 
-    /// Polls the client until it has reported its error, or has had the time to: a call fails with
-    /// less than the client knows, and on a busy host the callback comes later.
+    /// Polls the client until it has reported its error, or has had the time to: the error of a
+    /// call says less than the client knows, and on a busy host the callback comes later.
     pub(super) fn await_last_error(&self, poll: impl Fn(Duration)) {
         for _ in 0..POLL_TIMES {
             if self.reported().last_error.as_ref().is_some_and(ClientError::has_reason) {
@@ -126,7 +128,7 @@ impl Context {
         std::mem::take(&mut self.reported().undelivered)
     }
 
-    /// Keeps the offsets that records of that topic get from now on.
+    /// Keeps the offsets that records of a topic get from now on.
     pub(super) fn keep_offsets_of(&self, topic: &str) {
         self.reported().offsets_of = Some(topic.to_owned());
     }
@@ -145,10 +147,10 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
         match level {
-            // A call that fails returns an error, which its caller logs once.
+            // A call that fails returns an error as well, which its caller logs once.
             _ if REPORTED_BY_CALLERS.contains(&facility) => {
                 tracing::debug!(target: "librdkafka", facility, "{message}");
-                // What is worse is reported as an error too, with its code.
+                // Worse ones are also reported as errors, with their codes.
                 if facility == "FAIL" && matches!(level, L::Warning | L::Notice | L::Info) {
                     self.reported().connection_failed(message);
                 }
@@ -168,7 +170,7 @@ impl ClientContext for Context {
         match code {
             // The end of a partition is reported here too.
             RDKafkaErrorCode::PartitionEOF => {}
-            // This follows the reason why, again and again.
+            // This follows the actual reason, again and again.
             RDKafkaErrorCode::AllBrokersDown if reported.last_error.is_some() => {}
             _ => {
                 tracing::debug!(target: "librdkafka", %error, "{reason}");

@@ -1,7 +1,7 @@
-//! The cursors topic: how far each follower of each log has come, in a partition for each lane.
+//! The cursors topic: the cursor of each follower of each log, with a partition for each lane.
 //!
-//! Fed by the pages of lanes, inside their transactions; feeds the next takeover, which reads it to
-//! its end once whoever had the lane is shut out. It is compacted, and has at least as many
+//! Pages of a lane write to it, inside their transactions; the next takeover reads it to its end,
+//! once the earlier holder of the lane is fenced. It is compacted, and has at least as many
 //! partitions as there are lanes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str); 3] = [
     ("segment.bytes", "4194304"),
     ("min.cleanable.dirty.ratio", "0.1"),
 ];
-/// How long a new topic may take until every partition has a leader.
+/// The longest time that a new topic may take until every partition has a leader.
 const APPEARS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The topic, and whether it was verified.
@@ -61,8 +61,8 @@ impl CursorsTopic {
         Ok(())
     }
 
-    /// Gives the topic a partition for each of so many lanes, if it is there and has fewer. Returns
-    /// how many it has.
+    /// Adds partitions until each of `lanes` lanes has one, if the topic exists. Returns the number
+    /// of partitions.
     pub(super) fn add_partitions(&self, admin: &Admin, lanes: u16) -> Result<u16, Error> {
         match admin.state(&self.topic, ASK_MAX)? {
             state
@@ -86,7 +86,7 @@ impl CursorsTopic {
         }
     }
 
-    /// Has the next takeover verify the topic again: it may have been replaced.
+    /// Makes the next takeover verify the topic again, since it may have been replaced.
     pub(super) fn invalidate(&self) {
         self.verified.store(false, Ordering::Relaxed);
     }
@@ -145,7 +145,7 @@ impl CursorsTopic {
             }
             if Instant::now() > until {
                 return Err(Error::retry(format!(
-                    "{} was created but isn't there yet",
+                    "{} was created but does not exist yet",
                     self.topic
                 )));
             }
@@ -183,7 +183,7 @@ impl CursorsTopic {
             if found != wanted {
                 let topic = &self.topic;
                 return Err(Error::cursors(format!(
-                    "{topic} has {name}={found}, and must have {wanted}"
+                    "{topic} has {name}={found}, but must have {wanted}"
                 )));
             }
         }
@@ -196,8 +196,8 @@ impl CursorsTopic {
         partition: i32,
         until: Instant,
     ) -> Result<KnownCursors, Error> {
-        // A new leader answers this only once it knows what was committed before, and the read
-        // below never ends before that. An empty partition needn't be read at all.
+        // A new leader answers this only once it knows everything that was committed before, and
+        // the read below never ends earlier. An empty partition needn't be read at all.
         let (low, high) = reader
             .fetch_watermarks(&self.topic, partition, left(until))
             .map_err(|error| self.failed_to_read(&error, reader.context()))?;

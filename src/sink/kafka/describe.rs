@@ -1,8 +1,8 @@
-//! Descriptions of topics as the cluster has them: partitions, and the settings that decide how
-//! long a record lives there.
+//! Descriptions of topics in the cluster: their partitions, and the settings that decide how long
+//! records are kept.
 //!
-//! Fed by the cluster's metadata and settings; feeds whoever compares them with the tenants' files,
-//! or wants to know when a record will be taken. A question never creates a topic.
+//! They come from the cluster's metadata and settings, and are compared with the tenants' files, or
+//! tell when Kafka will take a record. A query never creates a topic.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::classify::classify_topic;
 use crate::domain::topic::Topic;
 use crate::sink::{Error, TopicDescription};
 
-/// How many topics one question about settings is about.
+/// The most topics of one query for settings.
 const ASK_MAX: usize = 200;
 
 /// Describes the topics; one that is missing is left out.

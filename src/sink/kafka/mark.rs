@@ -1,7 +1,7 @@
-//! The mark that a takeover leaves in its lane's partition of the cursors topic: it shuts out
-//! whoever had the lane before.
+//! The mark that a takeover leaves in its lane's partition of the cursors topic, which fences the
+//! earlier holder of the lane.
 //!
-//! Fed by each takeover, before the cursors are read; feeds the publisher with the offset that its
+//! Each takeover sets it before the cursors are read; it tells the publisher the offset that its
 //! next cursor must get. Only the holder of a lane writes to its partition, and a page is committed
 //! only if its cursors got the offsets that follow the page before. A publisher that had the lane
 //! before, under whatever transactional id, finds the mark in between and commits nothing. The
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::admin::Admin;
 use crate::sink::Error;
 
-/// How soon an aborted transaction is expected to end.
+/// The time within which an aborted transaction is expected to end.
 const ENDS_WITHIN: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -28,9 +28,9 @@ impl FenceMark {
         *self.0.lock().expect("no holder panics") = Some(end);
     }
 
-    /// Checks that a page's cursors directly follow what was there; `offsets` are those that the
-    /// broker gave them. If so, the next page's are expected after them and the record that ends
-    /// their transaction.
+    /// Checks that a page's cursors directly follow the partition's last record; `offsets` are
+    /// those that the broker gave them. If so, the next page's cursors are expected after them and
+    /// the record that ends their transaction.
     pub(super) fn pass(&self, offsets: &[i64]) -> Result<(), String> {
         let mut next = self.0.lock().expect("no holder panics");
         let Some(start) = *next else { return Ok(()) };
@@ -48,10 +48,10 @@ impl FenceMark {
     }
 }
 
-/// Waits until no transaction is open in the partition, and returns its end. A reader of committed
-/// records sees nothing after the first open transaction, and would take older cursors for the
-/// newest. `committed` tells how far such a reader would come; `abort_others` is called once if it
-/// takes long.
+/// Waits until no transaction is open in the partition, and returns the partition's end. A reader
+/// of committed records sees nothing after the first open transaction, and would take older cursors
+/// for the newest. `committed` returns how far such a reader would come; `abort_others` is called
+/// once if the wait is long.
 pub(super) fn settled(
     admin: &Admin,
     (topic, partition): (&str, i32),
@@ -67,13 +67,13 @@ pub(super) fn settled(
         if readable == end {
             return Ok(end);
         }
-        // A transaction that ends between the two questions moves the end.
+        // A transaction that ends between the two queries moves the end.
         if readable < end && Instant::now() > until {
             return Err(Error::retry(format!(
                 "a transaction of another producer is open in {topic}, partition {partition}, at \
-                 offset {readable} of {end}: cursors after it can't be read; nobody but the \
-                 gateway may write there (`kafka-transactions.sh find-hanging` names the \
-                 producer), or a broker is away that its end needs"
+                 offset {readable} of {end}: cursors after it can't be read; either a client other \
+                 than the gateway writes there (`kafka-transactions.sh find-hanging` names the \
+                 producer), or a broker is down that the end of the transaction needs"
             )));
         }
         if readable < end

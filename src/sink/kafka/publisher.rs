@@ -1,7 +1,8 @@
-//! A lane's publisher: shuts out whoever had the lane, then publishes page after page.
+//! A lane's publisher: it fences the earlier holder of the lane, then publishes page after page.
 //!
-//! Fed by the lanes of `follow`; feeds Kafka. A page is one transaction, with its cursors. After an
-//! error the publisher is gone, since the sequence numbers of its producer may have a gap.
+//! The lanes of `follow` pass in pages, and it publishes them to Kafka. A page is one transaction,
+//! with its cursors. After an error the publisher is gone, since the sequence numbers of its
+//! producer may have a gap.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,20 +28,21 @@ use crate::domain::topic::Topic;
 use crate::sink::record::{self, CursorRecord};
 use crate::sink::{Error, Page, Publisher, StopCause, UnavailableTopic};
 
-/// How long the brokers may take for a page's records. It is below `message.timeout.ms`, so that
-/// librdkafka gives no record up by itself.
+/// The longest time that the brokers may take for a page's records. It is below
+/// `message.timeout.ms`, so that librdkafka gives no record up by itself.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 const COMMIT_MAX: Duration = Duration::from_secs(5);
-/// An abort lets readers go on at once; if it takes longer, the next takeover does it.
+/// The longest time that an abort may take, which lets readers go on at once; after that, the next
+/// takeover does it.
 const ABORT_MAX: Duration = Duration::from_secs(1);
-/// How long it takes to give up the records that weren't answered.
+/// The time that it takes to give up the records that were not answered.
 const PURGED_WITHIN: Duration = Duration::from_millis(500);
 /// The pause between two polls for answers. `poll` with a time-out of a millisecond would spin.
 const POLL_PAUSE: Duration = Duration::from_micros(200);
 
 /// The only publisher of a lane.
 pub(super) struct LanePublisher {
-    /// `None` only while it is dropped.
+    /// The producer; `None` only while this is dropped.
     producer: Option<BaseProducer<Context>>,
     partition: i32,
     cursors: Arc<CursorsTopic>,
@@ -50,7 +52,7 @@ pub(super) struct LanePublisher {
 }
 
 impl LanePublisher {
-    /// Takes the lane over: from here on, nobody who had it before can commit.
+    /// Takes the lane over: from here on, no earlier holder can commit.
     pub(super) fn take_over(kafka: &Inner, lane: Lane, until: Instant) -> Result<Self, Error> {
         let (config, cursors, topics) =
             (&kafka.config, kafka.cursors.clone(), kafka.topics.clone());
@@ -68,8 +70,8 @@ impl LanePublisher {
         self.producer.as_ref().expect("the producer lives as long as its publisher")
     }
 
-    /// Writes to the lane's partition of the cursors topic and aborts it, which shuts out whoever
-    /// had the lane before; then waits until no transaction is open there.
+    /// Writes to the lane's partition of the cursors topic and aborts, which fences the earlier
+    /// holder; then waits until no transaction is open there.
     fn leave_mark(&self, kafka: &Inner, lane: Lane, until: Instant) -> Result<(), Error> {
         self.probe_write()?;
         let (topic, producer) = (self.cursors.topic(), self.producer());
@@ -85,8 +87,9 @@ impl LanePublisher {
         Ok(())
     }
 
-    /// Writes a record and aborts it. It also proves that the cursors topic may be written to: the
-    /// error of a page doesn't tell whether that is refused, or a topic of its own.
+    /// Writes a record and aborts. This also proves that the cursors topic may be written to, since
+    /// the error of a page doesn't tell whether the cursors topic or one of the page's own topics
+    /// is refused.
     fn probe_write(&self) -> Result<(), Error> {
         let until = Instant::now() + DRAIN_MAX;
         self.producer().begin_transaction().map_err(|error| self.failed("begin", &error, &[]))?;
@@ -116,13 +119,13 @@ impl LanePublisher {
             self.abort();
             return Err(error);
         }
-        // Only the cursors tell whether a commit that failed took place.
+        // After a commit that failed, only the cursors tell whether it took place.
         producer
             .commit_transaction(COMMIT_MAX)
             .map_err(|error| self.failed("commit", &error, topics))
     }
 
-    /// Checks that nobody else has taken the lane since it was taken over here.
+    /// Checks that the lane was not taken over elsewhere since it was taken over here.
     fn check_mark(&self) -> Result<(), Error> {
         let offsets = self.producer().context().take_offsets();
         let passed = self.mark.pass(&offsets);
@@ -135,8 +138,8 @@ impl LanePublisher {
         })
     }
 
-    /// Publishes a page. All records are made before the first is sent, so that they come while
-    /// librdkafka waits for more of their partition, and go together.
+    /// Publishes a page. All records are made before the first is sent, so that they are queued
+    /// while librdkafka waits for more records of their partition, and go together.
     fn publish_page(&mut self, page: &Page) -> Result<(), Error> {
         let topics = topics(page);
         self.usage.record(&topics, Instant::now());
@@ -183,7 +186,7 @@ impl LanePublisher {
         }
     }
 
-    /// Waits until every record is answered. `commit_transaction` would wait as well, in steps of
+    /// Waits until every record is answered. `commit_transaction` would wait too, but in steps of
     /// 100 ms.
     fn drain(&self, topics: &[&Topic], until: Instant) -> Result<(), Error> {
         let producer = self.producer();
@@ -208,8 +211,8 @@ impl LanePublisher {
         Err(classify_page(&undelivered, self.transaction_error(), topics))
     }
 
-    /// Returns the topics whose records weren't answered, if others of the page were: their brokers
-    /// are away. The producer is of no use after this.
+    /// Returns the topics whose records were not answered, if other topics' were, which shows that
+    /// their brokers are away. The producer can't be used after this.
     fn unanswered(&self, topics: &[&Topic]) -> Option<Vec<UnavailableTopic>> {
         let producer = self.producer();
         producer.purge(PurgeConfig::default().queue().inflight());
@@ -240,8 +243,8 @@ impl LanePublisher {
         }
     }
 
-    /// Returns the error of the transaction as a whole. To begin another one is refused with the
-    /// reason why this one failed; if it didn't fail, nothing happens.
+    /// Returns the error of the transaction as a whole, by beginning another one: that is refused
+    /// with the reason why this one failed. If it didn't fail, nothing happens.
     fn transaction_error(&self) -> Option<RDKafkaErrorCode> {
         if let Some((code, _)) = self.producer().client().fatal_error() {
             return Some(code);
@@ -262,12 +265,12 @@ impl LanePublisher {
         }
     }
 
-    /// Aborts a page: until then, readers of committed records wait at its first record.
+    /// Aborts a page, since readers of committed records wait at its first record until then.
     fn abort(&self) {
         let producer = self.producer();
         let hopeless = producer.in_flight_count() > 0 || producer.client().fatal_error().is_some();
         if !hopeless && let Err(error) = producer.abort_transaction(ABORT_MAX) {
-            tracing::debug!(%error, "failed to abort a page; the next takeover does it");
+            tracing::debug!(%error, "failed to abort a page; the next takeover aborts it");
         }
     }
 }

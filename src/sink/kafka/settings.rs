@@ -1,8 +1,8 @@
-//! The settings of each kind of client: the operator's replace good defaults, and those that the
-//! promises rest on replace both.
+//! The settings of each kind of client: the operator's settings replace the defaults, and those on
+//! which the promises rest replace both.
 //!
-//! Fed by `Config`; feeds every client that this adapter makes. The values may be secrets: no error
-//! shows one.
+//! They are made from `Config`, for every client of this adapter. The values may be secrets: no
+//! error shows one.
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
@@ -13,9 +13,9 @@ use super::Config;
 use super::client_context::Context;
 use crate::sink::Error;
 
-/// How long an open transaction hides others' records at the most, when nobody takes over.
+/// The longest time for which an open transaction hides other records when no replica takes over.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
-/// librdkafka's default, unless the cluster takes less.
+/// The most bytes of a batch: librdkafka's default, unless the cluster takes less.
 const BATCH_BYTES: usize = 1_000_000;
 /// librdkafka's own bounds of `message.max.bytes`.
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
@@ -32,26 +32,26 @@ const FOLIO: [(&str, &str); 8] = [
     ("sasl.password", "KAFKA_SASL_PASSWORD"),
 ];
 
-/// The settings of the metadata client: a question never creates a topic, as that of a producer's
-/// client would, and the end of a partition is that of all records, committed or not.
+/// Returns the settings of the metadata client. Its queries never create a topic, as those of a
+/// producer would, and its end of a partition is that of all records, committed or not.
 pub(super) fn metadata_client(config: &Config) -> ClientConfig {
     let mut client = base(config, &[]);
     client.set("allow.auto.create.topics", "false").set("isolation.level", "read_uncommitted");
     client
 }
 
-/// The settings of the admin client, which creates topics.
+/// Returns the settings of the admin client, which creates topics.
 pub(super) fn admin(config: &Config) -> ClientConfig {
     base(config, &[])
 }
 
-/// The settings of a reader of the cursors topic, or of a topic scan: it reads committed records to
-/// the end, where an empty answer comes after 5 ms.
+/// Returns the settings of a reader of the cursors topic, or of a topic scan. It reads committed
+/// records to the end, where an empty answer comes after 5 ms.
 pub(super) fn reader(config: &Config) -> ClientConfig {
     let mut client = base(config, &[("fetch.wait.max.ms", "5"), ("fetch.error.backoff.ms", "20")]);
     let group = config.naming.own("cursors");
     for (name, value) in [
-        // Only a name: nothing is committed, nobody joins.
+        // The group is only a name: nothing is committed, and no member joins.
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
@@ -65,7 +65,7 @@ pub(super) fn reader(config: &Config) -> ClientConfig {
     client
 }
 
-/// The settings of a lane's producer. The client's own limit on a record lies above
+/// Returns the settings of a lane's producer. The client's own limit on a record is above
 /// `Envelope::record_bytes`, and a batch is no larger than a record may be, since the cluster
 /// limits batches.
 pub(super) fn producer(config: &Config, transactional_id: &str) -> ClientConfig {
@@ -73,13 +73,13 @@ pub(super) fn producer(config: &Config, transactional_id: &str) -> ClientConfig 
     let mut client = base(
         config,
         &[
-            // A page's records of a partition come within this, and go together. A page of one
-            // record waits as long.
+            // A page's records of a partition are queued within this time, and go together. A page
+            // of one record waits as long.
             ("linger.ms", "1"),
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
-            // A topic that is missing is reported while the page still waits, but not before a new
-            // one is known everywhere.
+            // A missing topic is reported while the page still waits, but a new one has the time to
+            // become known to all brokers.
             ("topic.metadata.propagation.max.ms", "3000"),
             ("batch.size", &batch),
         ],
@@ -139,7 +139,7 @@ pub(super) fn create<C: FromClientConfigAndContext<Context>>(
     })
 }
 
-/// Returns the variable that sets librdkafka's setting of that name.
+/// Returns the variable that sets a setting of librdkafka.
 fn variable(name: &str) -> String {
     let folio =
         FOLIO.iter().find(|(folio, _)| *folio == name).map(|(_, variable)| (*variable).to_owned());

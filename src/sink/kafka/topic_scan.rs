@@ -1,7 +1,7 @@
-//! The topic scan: all committed records of a topic, from the first that is left to the end.
+//! The topic scan: reads all committed records of a topic, from the first that is left to the end.
 //!
-//! Fed by the cluster; feeds whoever compares a log with what was published of it. Records that are
-//! no event of that log are skipped.
+//! `restore` compares a log with the records that were published of it. Records that are no event
+//! of that log are skipped.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::topic::Topic;
 use crate::sink::{Error, PublishedRecord};
 
-/// How long the cluster may return nothing at all.
+/// The longest time for which the cluster may return nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// How long an open transaction may hide the records after it: longer than one that a lane left
-/// open lasts.
+/// The longest time for which an open transaction may hide the records after it: longer than a
+/// transaction lasts that a lane left open.
 const HIDDEN_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -50,8 +50,8 @@ pub(super) fn scan(
     read.map(|()| found)
 }
 
-/// Waits until no transaction that is open now hides committed records after it. It may be
-/// anybody's: others write to a collection's topic too.
+/// Waits until no transaction that is open now hides committed records after it. It may be another
+/// client's, since others may write to a tenant collection's topic too.
 fn await_open_transactions(
     kafka: &Inner,
     reader: &BaseConsumer<Context>,
@@ -64,7 +64,7 @@ fn await_open_transactions(
     for partition in (0..).take(partitions) {
         let end = kafka.admin.end(topic.as_str(), partition)?;
         loop {
-            // For a reader of committed records, a partition ends at its first open transaction.
+            // A reader of committed records sees a partition end at its first open transaction.
             let (_, readable) = reader
                 .fetch_watermarks(topic.as_str(), partition, ASK_MAX)
                 .map_err(|e| failed(&e))?;
@@ -74,7 +74,8 @@ fn await_open_transactions(
             if Instant::now() > until {
                 return Err(Error::retry(format!(
                     "a transaction is open at offset {readable} of partition {partition} of \
-                     {topic}, and hides what is committed after it; look again when it has ended"
+                     {topic}, and hides the records that are committed after it; try again when it \
+                     has ended"
                 )));
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -119,7 +120,7 @@ fn each(
     Ok(())
 }
 
-/// Returns the event that a record was made of, if it is one of that log.
+/// Returns the event that a record was made of, if it is an event of the log.
 fn event(topic: &Topic, message: &BorrowedMessage<'_>, log_id: LogId) -> Option<PublishedRecord> {
     let headers = message.headers()?;
     let value =

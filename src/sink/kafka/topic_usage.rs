@@ -1,30 +1,31 @@
-//! Topic usage: the topics that a producer has sent to, and whether most of them are idle by now.
+//! Topic usage: the topics that a producer has sent to, and whether most of them are idle now.
 //!
-//! Fed by `publisher`; tells when it should be recycled. librdkafka keeps each topic as long as its
-//! client lives, and looks at each once a second: the topics that a thousand tenants have published
-//! to long ago would cost CPU and memory for ever.
+//! `publisher` records the topics of each page, and learns when it should be recycled. librdkafka
+//! keeps each topic as long as its client lives, and looks at each once a second, so topics to
+//! which a thousand tenants published long ago would cost CPU and memory for ever.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::domain::topic::Topic;
 
-/// So many idle topics use up in a minute or two the CPU time of a takeover: 5 us a second for each
-/// topic, against 40 ms.
+/// The least number of idle topics that is worth a takeover: in a minute or two they use as much
+/// CPU time, 5 us a second for each topic against 40 ms.
 const IDLE_MIN: usize = 100;
 
 /// The topics of one producer, and when it sent to each.
 pub(super) struct TopicUsage {
-    /// When each topic was last sent to.
+    /// The time at which each topic was last sent to.
     last: HashMap<Topic, Instant>,
     period: Duration,
-    /// When the current period began.
+    /// The beginning of the current period.
     since: Instant,
     mostly_idle: bool,
 }
 
 impl TopicUsage {
-    /// Begins without topics. A topic is idle if nothing was sent to it for a whole period.
+    /// Makes the usage of a producer without topics. A topic is idle if nothing was sent to it for
+    /// a whole period.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
         Self { last: HashMap::new(), period, since: now, mostly_idle: false }
     }
@@ -46,7 +47,7 @@ impl TopicUsage {
         self.mostly_idle
     }
 
-    /// Judges the period if it is over, and begins the next.
+    /// Evaluates the period if it is over, and begins the next.
     fn end_period(&mut self, now: Instant) {
         if now.saturating_duration_since(self.since) < self.period {
             return;
@@ -69,8 +70,8 @@ mod tests {
         (0..count).map(|n| Topic::parse(&format!("folio.t{n}.users.user")).unwrap()).collect()
     }
 
-    /// Returns whether the topics are mostly idle once so many of them weren't used in the second
-    /// period.
+    /// Returns whether the topics count as mostly idle when `idle` of `all` were not used in the
+    /// second period.
     fn mostly_idle(all: usize, idle: usize) -> bool {
         let topics = topics(all);
         let topics: Vec<_> = topics.iter().collect();

@@ -1,7 +1,7 @@
-//! Topics for events: created if they are missing, otherwise left as they are.
+//! Topics of events: missing ones are created, existing ones are left as they are.
 //!
-//! Fed by lanes before each page; feeds the cluster. A topic that was seen in the last 5 s isn't
-//! asked for again, unless a page has failed since.
+//! Lanes ensure a page's topics here before they publish it. A topic that was seen in the last 5 s
+//! isn't asked for again, unless a page has failed since.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,8 @@ use super::left;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::sink::{Error, PartitionsGrown, UnavailableTopic};
 
-/// How long the leaders of a topic may take to answer, once one of them has not.
+/// The longest time that the leaders of a topic may take to answer, after one of them did not
+/// answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const SEEN_FOR: Duration = Duration::from_secs(5);
 
@@ -26,11 +27,11 @@ pub(super) struct Topics(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// The topics that were there a moment ago, and when.
+    /// The topics that existed a moment ago, and when they were seen.
     seen: HashMap<Topic, Instant>,
-    /// The topics whose leader didn't answer a page.
+    /// The topics with a leader that did not answer a page.
     invalidated: HashSet<Topic>,
-    /// How many partitions each topic had when it was first seen, and has since.
+    /// The number of partitions of each topic when it was first seen, and now.
     partitions: HashMap<Topic, (usize, usize)>,
 }
 
@@ -46,13 +47,13 @@ impl Topics {
         unseen.into_values().cloned().collect()
     }
 
-    /// Has all topics asked for again.
+    /// Forgets which topics were seen, so that all are asked for again.
     pub(super) fn forget_seen(&self) {
         self.known().seen.clear();
     }
 
-    /// Has the leaders of these topics answer before the next page is sent to them: metadata names
-    /// a broker for a while after it has died.
+    /// Requires the leaders of these topics to answer before the next page is sent to them, since
+    /// metadata names a broker for a while after it has died.
     pub(super) fn invalidate(&self, topics: &[UnavailableTopic]) {
         self.known().invalidated.extend(topics.iter().map(|unavailable| unavailable.topic.clone()));
     }
@@ -70,8 +71,7 @@ impl Topics {
             .collect()
     }
 
-    /// Creates the topics that are missing. If one is refused, the others are created none the
-    /// less.
+    /// Creates the topics that are missing. If one is refused, the others are created all the same.
     pub(super) fn ensure(&self, admin: &Admin, wanted: &[TopicSpec]) -> Result<(), Error> {
         let names: Vec<&str> = wanted.iter().map(|spec| spec.topic.as_str()).collect();
         let states = admin.states(&names)?;
@@ -182,7 +182,7 @@ impl Topics {
         None
     }
 
-    /// Returns whether a leader of the topic didn't answer a page, and doesn't answer still.
+    /// Returns whether a leader of the topic did not answer a page, and still doesn't answer.
     fn is_silent(&self, admin: &Admin, topic: &Topic, partitions: usize) -> bool {
         if !self.known().invalidated.contains(topic) {
             return false;
@@ -204,7 +204,7 @@ impl Topics {
         let mut known = self.known();
         let (before, now) =
             known.partitions.entry(topic.clone()).or_insert((partitions, partitions));
-        // A topic that has fewer is another one of that name.
+        // A topic with fewer partitions than before is a new one of the same name.
         (*before, *now) = (partitions.min(*before), partitions);
     }
 

@@ -1,10 +1,9 @@
-//! The transactional ids of a lane: its own, and spare ones for as long as that is blocked.
+//! The transactional ids of a lane: its own, and spare ones for while that is blocked.
 //!
-//! Fed by each takeover; feeds it with a producer. Kafka can't end a transaction in which a
-//! partition has no leader, or too few replicas in sync: the other partitions are committed or
-//! aborted at once, but the id takes no other transaction until that partition is back. Meanwhile
-//! the lane goes on under its next id. The `mark` makes sure that nobody goes on under the former
-//! one.
+//! Each takeover gets its producer here. Kafka can't end a transaction in which a partition has no
+//! leader, or too few replicas in sync: the other partitions are committed or aborted at once, but
+//! the id takes no other transaction until that partition is back. Meanwhile the lane goes on under
+//! its next id. The `mark` ensures that no producer goes on under the former id.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,24 +18,24 @@ use super::{Config, discard, left, settings};
 use crate::domain::lane::Lane;
 use crate::sink::Error;
 
-/// How many ids a lane has: one more than the brokers that may die before the first is back.
+/// The number of ids of a lane: one more than the brokers that may die before the first is back.
 const COUNT: u8 = 4;
-/// How long an id that isn't blocked may take.
+/// The longest time that an id that isn't blocked may take.
 const INIT_MAX: Duration = Duration::from_secs(2);
 
-/// The generation of the id under which each lane of this process went on last.
+/// The generation of the id that each lane of this process used last.
 #[derive(Default)]
 pub(super) struct TransactionalIds(Mutex<HashMap<Lane, u8>>);
 
 impl TransactionalIds {
-    /// Returns a lane's transactional id of that generation.
+    /// Returns a lane's transactional id of a generation.
     fn id(config: &Config, lane: Lane, generation: u8) -> String {
         let id = config.naming.own(&lane.to_string());
         if generation == 0 { id } else { format!("{id}.{generation}") }
     }
 
-    /// Makes a producer under the first of the lane's ids that isn't blocked. Whoever had that id
-    /// before can't commit any more.
+    /// Makes a producer under the first of the lane's ids that isn't blocked. An earlier producer
+    /// with that id can't commit any more.
     pub(super) fn producer(
         &self,
         config: &Config,
@@ -50,8 +49,8 @@ impl TransactionalIds {
             let producer: BaseProducer<Context> =
                 settings::create(&settings::producer(config, &Self::id(config, lane, generation)))?;
             // librdkafka sleeps for 500 ms if it looks for its coordinator while no connection is
-            // up. The first answer about the cluster ends the connection that asked; the second
-            // comes over one that stays.
+            // up. The first metadata answer ends the connection that asked; the second comes over
+            // one that stays.
             let ask = || producer.client().fetch_metadata(Some(cursors_topic), left(until));
             let call = format!("fence {}", Self::id(config, lane, generation));
             let failed = |error| {
@@ -61,7 +60,7 @@ impl TransactionalIds {
             ask().and_then(|_| ask()).map_err(failed)?;
             let init = |within| producer.init_transactions(within);
             let taken = init(left(until).min(INIT_MAX)).or_else(|error| {
-                // Its coordinator may have just started.
+                // The id's coordinator may have just started.
                 if is_blocked(&error) || Instant::now() > until {
                     Err(error)
                 } else {
@@ -74,7 +73,7 @@ impl TransactionalIds {
                     self.remember(config, lane, generation, blocked.as_ref());
                     return Ok(producer);
                 }
-                // The docs ask for the right to the first id; spare ones may lack it.
+                // The docs ask for the right to use the first id; the spare ones may lack it.
                 Err(error) if !is_blocked && blocked.is_none() => return Err(error),
                 Err(error) => blocked = blocked.or(Some(error)),
             }
@@ -90,15 +89,15 @@ impl TransactionalIds {
             let producer: BaseProducer<Context> =
                 settings::create(&settings::producer(config, &Self::id(config, lane, generation)))?;
             if let Err(error) = producer.init_transactions(INIT_MAX / 4) {
-                tracing::debug!(%lane, generation, %error, "failed to abort what may be open under \
-                                                            another id");
+                tracing::debug!(%lane, generation, %error, "failed to abort a transaction that may \
+                                                            be open under another id");
             }
             discard(producer);
         }
         Ok(())
     }
 
-    /// Returns the generation under which the lane went on last.
+    /// Returns the generation that the lane used last.
     fn last(&self, lane: Lane) -> u8 {
         self.0
             .lock()

@@ -1,7 +1,6 @@
-//! Many rows in one call.
+//! Bulk calls: many rows in one call.
 //!
-//! Fed by every file of this adapter that reads or writes more than one; feeds the server with as
-//! few calls as may be.
+//! The files of this adapter use them to read or write many rows in as few calls as possible.
 
 use ::mongodb::action::Aggregate;
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
@@ -17,10 +16,10 @@ use super::transaction::Transaction;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// Statements in one command: they stay far below 16 MiB.
+/// The most statements in one command, which stay far below 16 MiB.
 const STATEMENTS_MAX: usize = 1_000;
 
-/// The rows that a filter finds.
+/// Returns the rows that a filter finds.
 pub(super) async fn find(
     rows: &Rows,
     filter: Document,
@@ -30,7 +29,7 @@ pub(super) async fn find(
     found.stream(session).try_collect().await
 }
 
-/// The rows that a pipeline makes, in a transaction.
+/// Returns the rows that a pipeline makes, in a transaction.
 pub(super) async fn join(
     rows: &Rows,
     pipeline: Vec<Document>,
@@ -39,13 +38,13 @@ pub(super) async fn join(
     collect(rows.aggregate(pipeline), transaction.into()).await
 }
 
-/// The rows that a pipeline makes, in a session that reads one snapshot.
+/// Returns the rows that a pipeline makes, in a session that reads one snapshot.
 pub(super) async fn aggregate(
     rows: &Rows,
     pipeline: Vec<Document>,
     session: &mut ClientSession,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
-    // Said here too, since what the client says of all reads would be stronger.
+    // The read concern is set here too, since the client's default for all reads would be stronger.
     reading(collect(rows.aggregate(pipeline).read_concern(ReadConcern::snapshot()), session)).await
 }
 
@@ -57,8 +56,8 @@ async fn collect(
     found.stream(session).try_collect().await
 }
 
-/// Updates rows, each by a statement `{q, u}`, in a transaction; returns how many of the statements
-/// found their rows.
+/// Updates rows, each by a statement `{q, u}`, in a transaction. Returns the number of statements
+/// that found their rows.
 pub(super) async fn update(
     rows: &Rows,
     statements: Vec<Document>,
@@ -73,23 +72,23 @@ pub(super) async fn update(
     Ok(updated)
 }
 
-/// Whether every statement had a row to update or to insert.
+/// The result of an upsert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Upserted {
-    /// Each had.
+    /// Every statement updated or inserted a row.
     All,
-    /// The rows of some are there, but don't fit.
+    /// Some statements found rows that exist but don't match.
     NotThoseThatDoNotFit,
 }
 
-/// Updates or inserts rows, each by a statement `{q, u, upsert}` and each for itself; done once a
+/// Updates or inserts rows, each by a statement `{q, u, upsert}` and each by itself. Returns once a
 /// majority has them in its journals.
 pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<Upserted, Error> {
     let mut upserted = Upserted::All;
     for statements in statements.chunks(STATEMENTS_MAX) {
         let mut command = command(rows, statements);
         command.insert("ordered", false);
-        // What the client says of all writes is not said of commands.
+        // The client's default write concern does not apply to commands.
         command.insert(
             "writeConcern",
             doc! { "w": "majority", "j": true, "wtimeout": rows::ms(ANSWERS_WITHIN) },
@@ -107,7 +106,7 @@ pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<Ups
     Ok(upserted)
 }
 
-/// Whether all that failed is that rows could not be inserted since they are there.
+/// Returns whether the only errors are rows that could not be inserted because they exist.
 fn is_known_twice(answer: &Document) -> bool {
     let Ok(errors) = answer.get_array("writeErrors") else { return false };
     errors.iter().all(|error| {
@@ -134,7 +133,7 @@ fn all_done(rows: &Rows, statements: &[Document], answer: &Document) -> Result<(
     }
 }
 
-/// How many statements found or inserted their rows.
+/// Returns the number of statements that found or inserted their rows.
 fn done(rows: &Rows, answer: &Document) -> Result<usize, Error> {
     let name = rows.name();
     if let Some(failed) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
@@ -143,5 +142,10 @@ fn done(rows: &Rows, answer: &Document) -> Result<usize, Error> {
         )));
     }
     let done = answer.get_i32("n").ok().and_then(|n| usize::try_from(n).ok());
-    done.ok_or_else(|| Error::Corrupt(format!("collection {name}: an update tells no number")))
+    done.ok_or_else(|| {
+        Error::Corrupt(format!(
+            "collection {name}: the answer of an update has no \
+                                               number"
+        ))
+    })
 }

@@ -1,8 +1,8 @@
-//! Connecting: the client's settings, and what is refused before anything is written.
+//! Connecting: makes the client's settings, and refuses unsafe servers before anything is written.
 //!
-//! Fed with the configuration; feeds the adapter with its database. Always true: no commit is
-//! answered before a majority has it in its journals, nor any read before that; no message shows
-//! the URL's credentials.
+//! The configuration goes in, and the adapter gets its database. No commit is answered before a
+//! majority has it in its journals, and no read shows it before that. No message shows the URL's
+//! credentials.
 
 use std::time::Duration;
 
@@ -19,19 +19,19 @@ use super::error::reading;
 use crate::store::Error;
 
 const APP_NAME: &str = "event-gateway";
-/// Before a majority that is not there is no longer awaited.
+/// The longest time for which a write waits for a majority.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(5);
 const SERVER_WITHIN: Duration = Duration::from_secs(3);
 const CONNECTIONS_MAX: u32 = 32;
-/// MongoDB 5.0, which reads snapshots outside transactions.
+/// The wire version of MongoDB 5.0, which can read snapshots outside transactions.
 const WIRE_VERSION_MIN: i32 = 13;
 
-/// The database of a replica set that keeps what it has acknowledged.
+/// Returns the database of a replica set that keeps what it has acknowledged.
 pub(super) async fn connect(config: &Config) -> Result<Database, Error> {
     connected(config).await.map_err(|error| named(config, error))
 }
 
-/// An error of opening, with where it happened.
+/// Adds the address to an error of opening.
 pub(super) fn named(config: &Config, error: Error) -> Error {
     let Ok(url) = ConnectionString::parse(config.url.expose_secret()) else { return error };
     let hosts: Vec<_> = match &url.host_info {
@@ -84,7 +84,7 @@ async fn options(config: &Config) -> Result<ClientOptions, Error> {
     Ok(options)
 }
 
-/// Refuses what the URL says against durability; what it doesn't say is set.
+/// Refuses options of the URL that weaken durability; options that it lacks are set.
 fn safe(options: &ClientOptions) -> Result<(), Error> {
     let concern = options.write_concern.clone().unwrap_or_default();
     let unsafe_because = if concern.w.is_some_and(|w| w != Acknowledgment::Majority) {
@@ -104,14 +104,17 @@ fn safe(options: &ClientOptions) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::Refused(format!("STORE_URL: {unsafe_because}: leave it out, or set it so")))
+    Err(Error::Refused(format!(
+        "STORE_URL: {unsafe_because}: leave the option out, or set it to \
+                                that value"
+    )))
 }
 
 fn from_primary(from: &SelectionCriteria) -> bool {
     matches!(from, SelectionCriteria::ReadPreference(ReadPreference::Primary))
 }
 
-/// Refuses what is no replica set of a version that does.
+/// Refuses a server that is no replica set, or of an older version.
 fn replica_set(hello: &Document) -> Result<(), Error> {
     if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
         let why = "STORE_URL leads to a mongos: name the members of a replica set";
@@ -136,10 +139,11 @@ fn no_replica_set(hello: &Document) -> Error {
     })
 }
 
-/// Refuses an answer.
+/// A check that refuses an answer.
 type Check = fn(&Document) -> Result<(), Error>;
 
-/// Refuses what acknowledges before it is on disk, as far as we may ask.
+/// Refuses a server that acknowledges before data is on disk, as far as the user has the right to
+/// ask.
 async fn journaled(admin: &Database) -> Result<(), Error> {
     let checks: [(Document, Check); 3] = [
         (doc! { "replSetGetConfig": 1 }, majority_journaled),
@@ -154,7 +158,7 @@ async fn journaled(admin: &Database) -> Result<(), Error> {
                 command = name,
                 %error,
                 "failed to check that MongoDB keeps what it acknowledges: \
-                 give the user of STORE_URL the role clusterMonitor, or see to it yourself"
+                 give the user of STORE_URL the role clusterMonitor, or check it yourself"
             ),
         }
     }
@@ -174,7 +178,7 @@ fn persistent(answer: &Document) -> Result<(), Error> {
     let Ok(engine) = answer.get_document("storageEngine") else { return Ok(()) };
     if engine.get_bool("persistent").is_ok_and(|on| !on) {
         let name = engine.get_str("name").unwrap_or("in memory");
-        let why = format!("`storage.engine` `{name}` keeps nothing: must be `wiredTiger`");
+        let why = format!("`storage.engine` `{name}` keeps nothing on disk: must be `wiredTiger`");
         return Err(Error::Refused(why));
     }
     Ok(())
@@ -190,7 +194,8 @@ fn with_journal(answer: &Document) -> Result<(), Error> {
     Ok(())
 }
 
-/// A driver that looks for a primary only says that there is none: asks each host what it is.
+/// Explains why no primary was found: the driver only says that there is none, so each host is
+/// asked what it is.
 async fn diagnosed(options: ClientOptions, error: Error) -> Error {
     let Error::Unavailable(_) = error else { return error };
     for host in &options.hosts {
@@ -218,12 +223,12 @@ async fn diagnosed(options: ClientOptions, error: Error) -> Error {
     error
 }
 
-/// The driver's objection to the URL, unless it may cite what must not be shown: an odd URL is
-/// cut at odd places, and any piece of it may be one of a password.
+/// Returns the driver's objection to the URL, unless it may quote a secret: an odd URL is cut at
+/// odd places, and any piece of it may be part of a password.
 fn illegal(config: &Config, why: &str) -> Error {
     let url = config.url.expose_secret().to_ascii_lowercase();
     Error::Refused(if ["@", "%40", "password"].iter().any(|sign| url.contains(sign)) {
-        "STORE_URL is no MongoDB address, or has settings that MongoDB doesn't know".to_owned()
+        "STORE_URL is not a MongoDB address, or has settings that MongoDB doesn't know".to_owned()
     } else {
         format!("STORE_URL: {why}")
     })

@@ -1,7 +1,8 @@
-//! MongoDB's errors as errors of the port, by their kinds, codes and labels; never by their text.
+//! Classification of MongoDB's errors as errors of the port, by their kinds, codes and labels;
+//! never by their text.
 //!
-//! Fed by every call of this adapter; feeds the port's errors. Always true: no call outlasts its
-//! bound, even when the server has stopped answering.
+//! Every call of this adapter passes its errors through here. No call outlasts its time limit, even
+//! if the server has stopped answering.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tokio::time::timeout;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// How long a call that is one command may take, and how long a server may wait for its majority.
+/// The longest time that a call of one command may take, and that a server may wait for its
+/// majority.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 // Source: github.com/mongodb/mongo, src/mongo/base/error_codes.yml
@@ -22,13 +24,14 @@ const AUTHENTICATION_FAILED: i32 = 18;
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 const NAMESPACE_EXISTS: i32 = 48;
 const DOCUMENT_TOO_LARGE: i32 = 10334;
-/// By a validator that is none of ours.
+/// A validator that the gateway did not make refused the document.
 const DOCUMENT_INVALID: i32 = 121;
 /// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the
-/// category `Interruption`: of a write that has no label, since the driver wouldn't repeat it.
+/// category `Interruption`. A write with such an error has no label, since the driver would not
+/// repeat it.
 const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 
-/// The error of anything but a write or a commit: nothing was written.
+/// Returns the error of any call but a write or a commit: nothing was written.
 pub(super) fn store_error(cause: Cause) -> Error {
     let why = text(&cause);
     match (&*cause.kind, code(&cause)) {
@@ -44,9 +47,9 @@ pub(super) fn store_error(cause: Cause) -> Error {
     }
 }
 
-/// Tells what an error means of a write that is no transaction: it may have happened when the
-/// answer was lost on the way or can't be read, told that the majority was not awaited, or that the
-/// server was interrupted, at this attempt or (the driver repeats a write once) at the one before.
+/// Returns the error of a write outside transactions. The write may have happened if the answer was
+/// lost or can't be read, or says that the majority was not waited for or that the server was
+/// interrupted, at this attempt or the one before (the driver repeats a write once).
 pub(super) fn write_error(cause: Cause) -> Error {
     let lost = matches!(
         &*cause.kind,
@@ -63,7 +66,7 @@ pub(super) fn write_error(cause: Cause) -> Error {
     store_error(cause)
 }
 
-/// The error of an answer that is odd: something was written.
+/// Returns the error of an unexpected answer after which something was written.
 pub(super) fn written(error: Error) -> Error {
     Error::Unknown(error.why().to_owned())
 }
@@ -77,17 +80,17 @@ impl From<Cause> for TransactionError {
     }
 }
 
-/// Whether a transaction wrote nothing since a row of that id is there.
+/// Returns whether a transaction wrote nothing because a row with the same id exists.
 pub(super) fn is_known(cause: &Cause) -> bool {
     code(cause) == Some(DUPLICATE_KEY) && !cause.contains_label(TRANSIENT_TRANSACTION_ERROR)
 }
 
-/// Whether something of that id is there already.
+/// Returns whether an object of the same name exists already.
 pub(super) fn is_there(cause: &Cause) -> bool {
     matches!(code(cause), Some(DUPLICATE_KEY | NAMESPACE_EXISTS))
 }
 
-/// Awaits what only reads.
+/// Waits for a call that only reads.
 pub(super) async fn reading<T>(
     call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
 ) -> Result<T, Error> {
@@ -97,7 +100,7 @@ pub(super) async fn reading<T>(
     }
 }
 
-/// Awaits what writes one document.
+/// Waits for a call that writes one document.
 pub(super) async fn writing<T>(
     call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
 ) -> Result<T, Error> {
@@ -107,12 +110,12 @@ pub(super) async fn writing<T>(
     }
 }
 
-/// Says how long nothing was said.
+/// Returns the text for an answer that did not come in time.
 pub(super) fn no_answer() -> String {
     format!("no answer within {} s", ANSWERS_WITHIN.as_secs())
 }
 
-/// The driver's message, without the ids of all that was to be inserted.
+/// Returns the driver's message, without the ids of all rows to insert.
 pub(super) fn text(cause: &Cause) -> String {
     match &*cause.kind {
         ErrorKind::InsertMany(failed) => {

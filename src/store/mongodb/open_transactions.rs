@@ -1,11 +1,11 @@
-//! The transactions that are under way: said before one begins, unsaid by its commit.
+//! The open transactions: each is registered before it begins, and its commit removes the entry.
 //!
-//! Fed by `transaction`; feeds `changed`, which must know what may still be committed behind it. A
-//! session has one row, and at most one transaction at a time. A replica that is killed leaves its
-//! transaction, and with it whatever it has locked, to the server, which would keep it for a minute
+//! `transaction` registers them for `changed`, which must know which commits may still come with
+//! earlier versions. A session has one row, and at most one transaction at a time. A replica that
+//! is killed leaves its transaction and its locks to the server, which would keep them for a minute
 //! (`transactionLifetimeLimitSeconds`): the row names the session, so that another replica ends it
-//! after a few seconds. Always true: a transaction whose row was taken away can't commit, since it
-//! unsays what is not there.
+//! after a few seconds. A transaction whose row was removed can't commit, since it must remove the
+//! row itself.
 
 use std::time::Duration;
 
@@ -20,31 +20,31 @@ use super::rows::Rows;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// No session lives that long without being used.
+/// No session lives so long without being used.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The rows of all sessions that have begun a transaction.
 pub(super) struct OpenTransactions(Rows);
 
 impl OpenTransactions {
-    /// In that collection.
+    /// Makes the registry in a collection.
     pub(super) fn new(rows: Rows) -> Self {
         Self(rows)
     }
 
-    /// The client whose sessions they are.
+    /// Returns the client of the sessions.
     pub(super) fn client(&self) -> &Client {
         self.0.client()
     }
 
-    /// The collection.
+    /// Returns the collection.
     pub(super) fn rows(&self) -> &Rows {
         &self.0
     }
 
-    /// Says that a transaction begins. It needn't outlive the primary, which no open transaction
-    /// does; nor, when it is committed, can it be lost without what the transaction has written
-    /// after it.
+    /// Registers a transaction that begins. The entry needn't outlive the primary, since no open
+    /// transaction does. Once it is committed, it can't be lost without losing what the transaction
+    /// wrote after it.
     pub(super) async fn begin(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let row =
             vec![doc! { "$set": { "begun": "$$CLUSTER_TIME", "time": "$$NOW", "open": true } }];
@@ -54,8 +54,8 @@ impl OpenTransactions {
         Ok(())
     }
 
-    /// Unsays it, in the transaction itself. Now and then the transaction's snapshot lies before
-    /// its row, and it must begin again.
+    /// Removes the entry, in the transaction itself. Now and then the transaction's snapshot lies
+    /// before its row, and it must begin again.
     pub(super) async fn end(&self, session: &mut ClientSession) -> Result<(), TransactionError> {
         let mut open = id(session);
         open.insert("open", true);
@@ -64,12 +64,12 @@ impl OpenTransactions {
         if end.matched_count == 1 {
             Ok(())
         } else {
-            let why = "it was not said to be under way".to_owned();
+            let why = "the transaction was not registered as open".to_owned();
             Err(TransactionError::Retry(Error::Unavailable(why)))
         }
     }
 
-    /// Ends what has been under way for longer: its transaction is aborted, its row removed.
+    /// Ends transactions that have been open for longer: aborts each and removes its row.
     pub(super) async fn end_others(&self, longer_than: Duration) -> Result<(), Error> {
         let mut late = older(longer_than);
         late.insert("open", true);
@@ -84,7 +84,7 @@ impl OpenTransactions {
         Ok(())
     }
 
-    /// Removes what processes have left that ended long ago.
+    /// Removes the rows of processes that ended long ago.
     pub(super) async fn tidy(&self) -> Result<(), Error> {
         self.end_others(FORGOTTEN_AFTER).await?;
         writing(self.0.delete_many(older(FORGOTTEN_AFTER))).await?;
@@ -92,7 +92,7 @@ impl OpenTransactions {
     }
 }
 
-/// The row of a session: its id is a UUID.
+/// Returns the id of a session's row, which is a UUID.
 fn id(session: &ClientSession) -> Document {
     doc! { "_id": session.id().get("id").cloned() }
 }

@@ -1,9 +1,9 @@
-//! Transactions: a body that runs until it commits, fails for good, or patience ends.
+//! Transactions: a body is run until it commits, fails for good, or the time is over.
 //!
-//! Fed by whatever writes several documents at once. The body is repeated from its start when it
-//! lost against another transaction, or the primary changed; what it writes still holds there when
-//! it is written, so that it may run any number of times. Always true: an error before the commit
-//! says that nothing was written; an error of the commit says so only if the server did.
+//! Calls that write several documents at once use it. The body is repeated from its start if it
+//! lost against another transaction, or the primary changed. It checks in the transaction what it
+//! depends on, so that it may run any number of times. An error before the commit says that nothing
+//! was written; an error of the commit says so only if the server did.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -20,20 +20,22 @@ use super::open_transactions::OpenTransactions;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// How long a body is repeated: longer than it takes until a dead replica's locks are broken.
+/// The time for which a body is repeated: longer than it takes until a dead replica's locks are
+/// broken.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// When one that always loses looks for others that have been under way for too long.
+/// The time after which a body that keeps losing looks for transactions that have been open for too
+/// long.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 pub(super) const TOO_LONG: Duration = Duration::from_secs(5);
-/// How often a commit of unknown outcome is asked for.
+/// The number of times that a commit of unknown outcome is sent.
 const COMMITS_MAX: u32 = 3;
-/// A few times as long as a transaction takes.
+/// The longest pause: a few times as long as a transaction takes.
 const PAUSE_MS_MAX: u64 = 16;
 
-/// A transaction that has begun; it ends by `commit`, or is aborted when its body comes to nothing.
+/// A transaction that has begun. It ends by `commit`, or is aborted if its body fails.
 pub(super) struct Transaction<'s>(&'s mut ClientSession);
 
-/// So that the driver's calls take a transaction for their session.
+/// Lets the driver's calls take a transaction as their session.
 impl<'a> From<&'a mut Transaction<'_>> for &'a mut ClientSession {
     fn from(transaction: &'a mut Transaction<'_>) -> Self {
         transaction.0
@@ -43,10 +45,10 @@ impl<'a> From<&'a mut Transaction<'_>> for &'a mut ClientSession {
 /// The reads and writes of a transaction.
 #[async_trait]
 pub(super) trait TransactionBody: Sync {
-    /// The result, true once it is committed.
+    /// The result, which holds once it is committed.
     type Done: Send;
 
-    /// Runs in the transaction.
+    /// Runs the body in the transaction.
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<Self::Done, TransactionError>;
 }
 
@@ -64,7 +66,7 @@ pub(super) async fn commit<B: TransactionBody>(
                 Err(failed) => failed,
             },
             Err(failed) => {
-                // It may be aborted already; if not, the locks are not to wait for the next
+                // It may be aborted already; if not, its locks must not last until the next
                 // attempt.
                 drop(timeout(ANSWERS_WITHIN, session.abort_transaction()).await);
                 failed
@@ -79,13 +81,14 @@ pub(super) async fn commit<B: TransactionBody>(
     unreachable!("an endless loop ends by returning")
 }
 
-/// Without causal consistency: a transaction would wait until its snapshot holds what its session
-/// did before, which takes as long as the rest of it. What must hold is checked in it.
+/// Starts a session without causal consistency, with which a transaction would wait until its
+/// snapshot holds what its session did before, as long as the rest of it takes. The body checks
+/// what must hold.
 async fn begin(client: &Client) -> Result<ClientSession, Error> {
     client.start_session().causal_consistency(false).await.map_err(store_error)
 }
 
-/// Begins a transaction and runs its body; `waited` since the first attempt.
+/// Begins a transaction and runs its body; `waited` is the time since the first attempt.
 async fn attempted<'s, B: TransactionBody>(
     open_transactions: &OpenTransactions,
     body: &B,
@@ -108,7 +111,7 @@ async fn attempted<'s, B: TransactionBody>(
 }
 
 impl<'s> Transaction<'s> {
-    /// Begins it, and ends in it what was said before: that it is open.
+    /// Begins the transaction, and removes in it the entry that it is open.
     async fn begin(
         session: &'s mut ClientSession,
         open_transactions: &OpenTransactions,
@@ -118,8 +121,8 @@ impl<'s> Transaction<'s> {
         Ok(Self(session))
     }
 
-    /// A server that did not say whether it committed is asked again, which changes nothing if it
-    /// did.
+    /// Commits. If the server did not say whether it committed, the commit is sent again, which
+    /// changes nothing if it did.
     async fn commit(self) -> Result<(), TransactionError> {
         let mut last = no_answer();
         for _ in 0..COMMITS_MAX {
@@ -133,14 +136,15 @@ impl<'s> Transaction<'s> {
             }
         }
         let admin = self.0.client().database("admin");
-        // If it isn't committed it never will be, and its locks are not to wait for that.
+        // If it isn't committed by now it never will be, so its locks are released at once.
         let end = admin.run_command(doc! { "killSessions": [self.0.id()] });
         drop(timeout(ANSWERS_WITHIN, end).await);
         Err(Error::Unknown(last).into())
     }
 }
 
-/// Longer with each attempt, and never the same for two that wait for one another.
+/// Returns a pause that grows with each attempt, and is random, so that two that collide wait for
+/// different times.
 fn pause(attempt: u32) -> Duration {
     let most_us = 1_000 * PAUSE_MS_MAX.min(2 << attempt.min(8));
     Duration::from_micros(RandomState::new().hash_one(attempt) % most_us)

@@ -1,6 +1,6 @@
 //! Transitions of parked scopes, each by a statement of its own.
 //!
-//! Called by `parking` in the transaction that checks the lease and the ledger's number.
+//! `parking` calls it in the transaction that checks the lease and the ledger's number.
 
 use ::mongodb::bson::{Document, doc};
 
@@ -15,7 +15,7 @@ use crate::domain::transition::{Change, Transition};
 use crate::store::Lease;
 use crate::store::error::TransactionError;
 
-/// The id of a scope's row.
+/// Returns the id of a scope's row.
 pub(super) fn id(tenant: &TenantId, follower: &Follower, event_id: EventId) -> Document {
     doc! {
         "tenant": tenant.as_str(),
@@ -24,7 +24,7 @@ pub(super) fn id(tenant: &TenantId, follower: &Follower, event_id: EventId) -> D
     }
 }
 
-/// Writes a transition, and returns how many rows it has changed: 1 where the scope is there.
+/// Writes a transition, and returns the number of rows that it changed: 1 if the scope exists.
 pub(super) async fn write(
     collections: &Collections,
     lease: &Lease,
@@ -35,7 +35,7 @@ pub(super) async fn write(
     let id = id(&transition.tenant, follower, transition.event_id);
     let parks = matches!(transition.change, Change::Park { .. });
     let scope = if parks {
-        // No row fits, and one that is there already can't be inserted again.
+        // No row matches, and a row that exists can't be inserted again.
         doc! { "_id": id, "state": { "$exists": false } }
     } else {
         doc! { "_id": id, "log_id": transition.log_id.to_string() }
@@ -46,7 +46,7 @@ pub(super) async fn write(
     Ok(if parks { 1 } else { written.matched_count })
 }
 
-/// The fields that a transition sets.
+/// Returns the fields that a transition sets.
 fn fields(transition: &Transition, lease: &Lease) -> Document {
     let number = transition.number.cast_signed();
     match &transition.change {

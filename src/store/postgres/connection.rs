@@ -1,11 +1,10 @@
-//! Connections: one of the pool for the length of a call, for statements that each commit
-//! themselves.
+//! Connections: a call takes one of the pool, for statements each of which commits itself.
 //!
-//! Fed by everything of this adapter; feeds the server. A transaction on a connection is another
-//! type (`transaction`), so that nothing is committed that was not begun. A connection goes back to
-//! the pool only after a call that ended as it should; after an error that is told, or when a
-//! caller's future is dropped half way, it is closed, which rolls back what was not to commit
-//! itself. No answer in time is a lost connection (a server that vanished sends no word of it).
+//! Every file of this adapter uses it. A transaction on a connection is another type
+//! (`transaction`), so that nothing can be committed that was not begun. A connection goes back to
+//! the pool only after a call that ended well. After an error, or if a caller's future is dropped
+//! half way, it is closed, which rolls back an open transaction. A missing answer counts as a lost
+//! connection, since a server that vanished sends nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,27 +22,27 @@ use super::verify::verify;
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// How long a call waits for a connection.
+/// The longest time that a call waits for a connection.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How much longer than a statement may take its answer is waited for.
+/// The time for which an answer is awaited after its statement's own limit.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long an answer is awaited but of a read, which may be long: whoever waits is told that the
-/// store is unavailable.
+/// The longest time for which an answer is awaited, except that of a read, which may be long. After
+/// that, the store counts as unavailable.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where connections come from.
+/// The source of connections.
 pub(super) struct Sessions {
     pool: PgPool,
-    /// How many connections were made.
+    /// The number of connections that were made.
     connected: Arc<AtomicU64>,
-    /// Why the last connection that was made could not be used.
+    /// The reason why the last connection that was made could not be used.
     refused: Arc<Mutex<Option<Error>>>,
     reads_within: Duration,
 }
 
 impl Sessions {
-    /// Connections to a server whose commits are durable at that level.
+    /// Makes the pool of connections to a server whose commits are durable at this level.
     pub(super) fn new(config: &Config, options: PgConnectOptions, durable: &Durable) -> Self {
         let (connected, refused) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Option<Error>>>::default());
@@ -69,18 +68,18 @@ impl Sessions {
         Self { pool, connected, refused, reads_within }
     }
 
-    /// Another number than before once a connection was made: it may be to another server, or to
-    /// one that was down meanwhile.
+    /// Returns a number that changes whenever a connection is made, since it may be to another
+    /// server, or to one that was down meanwhile.
     pub(super) fn incarnation(&self) -> u64 {
         self.connected.load(Ordering::SeqCst)
     }
 
-    /// For statements that each stand alone.
+    /// Acquires a connection for single statements.
     pub(super) async fn acquire(&self) -> Result<Connection, Error> {
         self.within(ANSWERS_WITHIN.min(self.reads_within)).await
     }
 
-    /// For statements that may take as long as a read.
+    /// Acquires a connection for statements that may take as long as a read.
     pub(super) async fn acquire_to_read(&self) -> Result<Connection, Error> {
         self.within(self.reads_within).await
     }
@@ -90,7 +89,8 @@ impl Sessions {
         Ok(Connection { pooled: Some(pooled), answer_within })
     }
 
-    /// The pool tries again what it can't connect to, and only tells that its patience is over.
+    /// Explains an error of the pool, which tries again while it can't connect, and in the end
+    /// reports only a time-out.
     fn unavailable(&self, error: sqlx::Error) -> Error {
         let refused = self.refused.lock().expect("no holder panics").take();
         refused
@@ -99,39 +99,39 @@ impl Sessions {
     }
 }
 
-/// A connection of one's own, on which each statement commits itself.
+/// A connection that one call has, on which each statement commits itself.
 pub(super) struct Connection {
-    /// `None` once it went back.
+    /// The pool's connection; `None` once it went back.
     pooled: Option<PoolConnection<sqlx::Postgres>>,
     answer_within: Duration,
 }
 
 impl Connection {
-    /// The rows that a statement finds.
+    /// Returns the rows that a statement finds.
     pub(super) async fn find(&mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         self.fetch(statement).await.map_err(store_error)
     }
 
-    /// The rows that a statement finds, when there is nothing else to ask.
+    /// Returns the rows that a statement finds, and gives the connection back.
     pub(super) async fn find_all(mut self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let rows = self.find(statement).await?;
         self.put_back();
         Ok(rows)
     }
 
-    /// The one row that a statement finds, if any, when there is nothing else to ask.
+    /// Returns the one row that a statement finds, if any, and gives the connection back.
     pub(super) async fn find_one(self, statement: Statement) -> Result<Option<PgRow>, Error> {
         Ok(self.find_all(statement).await?.pop())
     }
 
-    /// Writes, when there is nothing else to ask; returns how many rows.
+    /// Writes, and gives the connection back; returns the number of rows.
     pub(super) async fn write(mut self, statement: Statement) -> Result<u64, Error> {
         let written = self.execute(statement).await.map_err(autocommit_error)?;
         self.put_back();
         Ok(written)
     }
 
-    /// Writes, and returns the rows that the statement gives back.
+    /// Writes, and returns the rows that the statement returns.
     pub(super) async fn write_rows(
         &mut self,
         statement: Statement,
@@ -140,14 +140,14 @@ impl Connection {
         told.map_err(|error| transaction_error(error, autocommit_error))
     }
 
-    /// Writes, when there is nothing else to ask; returns the one row, if any.
+    /// Writes, and gives the connection back; returns the one row, if any.
     pub(super) async fn write_one(mut self, statement: Statement) -> Result<Option<PgRow>, Error> {
         let row = self.write_rows(statement).await?.pop();
         self.put_back();
         Ok(row)
     }
 
-    /// Gives the connection back: nothing is open on it.
+    /// Gives the connection back, with nothing open on it.
     pub(super) fn put_back(&mut self) {
         self.pooled = None;
     }
@@ -161,7 +161,7 @@ impl Connection {
             .map(drop)
     }
 
-    /// Awaits the rows of a statement.
+    /// Waits for the rows of a statement.
     pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, sqlx::Error> {
         let within = self.answer_within;
         timeout(within, statement.fetch_all(self.pooled()))
@@ -169,7 +169,7 @@ impl Connection {
             .unwrap_or_else(|_| Err(no_answer()))
     }
 
-    /// Awaits the number of rows that a statement has changed.
+    /// Waits for the number of rows that a statement changed.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         let within = self.answer_within;
         let done = timeout(within, statement.execute(self.pooled())).await;

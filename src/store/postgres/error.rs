@@ -1,7 +1,8 @@
-//! PostgreSQL's errors as errors of the port, by their SQLSTATEs; never by their text.
+//! Classification of PostgreSQL's errors as errors of the port, by their SQLSTATEs; never by their
+//! text.
 //!
-//! Fed by every statement of this adapter; feeds the port's errors. The server's messages name
-//! users and databases, never passwords or values.
+//! Every statement of this adapter passes its errors through here. The server's messages name users
+//! and databases, never passwords or values.
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -19,7 +20,7 @@ const SCHEMA: &str = "3F";
 const SYNTAX_OR_ACCESS: &str = "42";
 const WITH_CHECK_OPTION: &str = "44";
 const LIMIT_EXCEEDED: &str = "54";
-/// A trigger or a function that is none of ours raised it.
+/// A trigger or a function that the gateway did not make raised the error.
 const RAISED: &str = "P0";
 const DATA_CORRUPTED: &str = "XX001";
 const INDEX_CORRUPTED: &str = "XX002";
@@ -30,13 +31,13 @@ const INVALID_CATALOG: &str = "3D000";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 const READ_ONLY_TRANSACTION: &str = "25006";
 const TOO_MANY_CONNECTIONS: &str = "53300";
-/// A prepared statement is another's, or is not there.
+/// A prepared statement belongs to another client, or does not exist.
 const DUPLICATE_STATEMENT: &str = "42P05";
 const INVALID_STATEMENT: &str = "26000";
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 
-/// The classes of what a later try won't mend.
+/// The classes of errors that trying again won't mend.
 const LASTING: [&str; 7] = [
     FEATURE_NOT_SUPPORTED,
     DATA_EXCEPTION,
@@ -47,9 +48,9 @@ const LASTING: [&str; 7] = [
     RAISED,
 ];
 
-/// Tells what an error means of anything but a commit: nothing was written. What our statements
-/// can't fail by in tables of ours (no such table, a place taken twice) tells that they aren't as
-/// they must be.
+/// Returns the port's error of a statement that is no commit: nothing was written. An error that
+/// the gateway's statements can't cause on its own tables (a missing table, a duplicate key) shows
+/// that the tables were changed.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
     let told = told(&error);
     match error {
@@ -65,8 +66,8 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Tells what an error of opening means: what a later try won't mend either is refused, with what
-/// to do about it.
+/// Returns the port's error of opening. An error that trying again won't mend refuses the store,
+/// with advice.
 pub(super) fn refusal(error: sqlx::Error) -> Error {
     let classes = [AUTHORIZATION, CATALOG, SCHEMA, SYNTAX_OR_ACCESS];
     let refused = code(&error).is_some_and(|code| classes.contains(&class(code)));
@@ -81,7 +82,7 @@ pub(super) fn refusal(error: sqlx::Error) -> Error {
     }
 }
 
-/// The error of beginning a transaction, which statement pooling refuses.
+/// Returns the error of beginning a transaction, which statement pooling refuses.
 pub(super) fn no_transaction(error: sqlx::Error) -> Error {
     match code(&error) {
         Some(PROTOCOL_VIOLATION) => Error::Refused(swapped(&told(&error))),
@@ -89,20 +90,20 @@ pub(super) fn no_transaction(error: sqlx::Error) -> Error {
     }
 }
 
-/// The advice for an operator.
+/// Returns the advice for an operator.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         INVALID_PASSWORD => {
-            "check DB_USERNAME and DB_PASSWORD, or what STORE_URL has in their places"
+            "check DB_USERNAME and DB_PASSWORD, or the user and password of STORE_URL"
         }
         INVALID_AUTHORIZATION => {
-            "check the user and sslmode, and what the server's pg_hba.conf lets in"
+            "check the user and sslmode, and the rules of the server's pg_hba.conf"
         }
         INVALID_CATALOG => {
-            "make it with CREATE DATABASE, or name another in DB_DATABASE or STORE_URL"
+            "create it with CREATE DATABASE, or name another in DB_DATABASE or STORE_URL"
         }
         INSUFFICIENT_PRIVILEGE => {
-            "GRANT CREATE ON DATABASE to the user, or make the schema for it: CREATE SCHEMA … \
+            "GRANT CREATE ON DATABASE to the user, or create the schema for it: CREATE SCHEMA … \
              AUTHORIZATION …"
         }
         READ_ONLY_TRANSACTION => "it takes no writes: name the primary",
@@ -111,19 +112,19 @@ fn advice(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The error of a commit: it may have happened.
+/// Returns the error of a commit, which may have happened.
 pub(super) fn commit_error(error: sqlx::Error) -> Error {
     Error::Unknown(told(&error))
 }
 
-/// Tells what a surprise means once it is committed: something was written, and it is not told
-/// what.
+/// Returns the error of an unexpected answer after a commit: something was written, but it is
+/// unknown what.
 pub(super) fn committed(error: Error) -> Error {
     Error::Unknown(error.why().to_owned())
 }
 
-/// Tells what an error means of a statement that commits itself: a plain error of the server undid
-/// it; when the server or the connection was lost, it may have happened.
+/// Returns the error of a statement that commits itself. A plain error of the server undid it; if
+/// the server or the connection was lost, it may have happened.
 pub(super) fn autocommit_error(error: sqlx::Error) -> Error {
     match of_server(&error).map(PgDatabaseError::severity) {
         Some(PgSeverity::Error) => store_error(error),
@@ -131,8 +132,8 @@ pub(super) fn autocommit_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Tells what an error means for the transaction of its statement: one that was undone for
-/// another's sake may succeed if it is run again. `port_error` tells what the error means itself.
+/// Returns what an error means for the transaction of its statement: one that was undone in favour
+/// of another may succeed if it is run again. `port_error` converts the error itself.
 pub(super) fn transaction_error(
     error: sqlx::Error,
     port_error: impl FnOnce(sqlx::Error) -> Error,
@@ -145,12 +146,12 @@ pub(super) fn transaction_error(
     }
 }
 
-/// The cause and remedy where a pooler swaps servers.
+/// Returns the cause and the remedy if a pooler swaps servers.
 pub(super) fn swapped(how: &str) -> String {
     format!(
-        "{how}: a pooler stands between that gives a connection now this server process, now that \
-         one (transaction or statement pooling), or one that is not as new; set it to session \
-         pooling (PgBouncer: pool_mode=session, server_reset_query=DISCARD ALL)"
+        "{how}: a pooler between the gateway and PostgreSQL gives a connection different server \
+         processes in turn (transaction or statement pooling), or one that was used before; set it \
+         to session pooling (PgBouncer: pool_mode=session, server_reset_query=DISCARD ALL)"
     )
 }
 

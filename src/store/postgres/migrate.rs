@@ -1,8 +1,8 @@
-//! The schema: made, checked and brought up to date when the store is opened.
+//! The migration: the schema is created, checked and brought up to date when the store is opened.
 //!
-//! Fed with the connect options, on a connection of its own; tells the pool's sessions how commits
-//! are durable. Always true: replicas that start together take turns, under an advisory lock,
-//! no store is opened whose commits may be lost, and who comes beside makes nothing.
+//! It has a connection of its own, and tells the pool's sessions how commits are durable. Replicas
+//! that start together take turns, under an advisory lock; no store is opened whose commits may be
+//! lost; and a subcommand beside a running `serve` creates nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,7 +24,8 @@ static MIGRATOR: Migrator = sqlx::migrate!("sql/postgres/migrations");
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// Makes the schema as this version needs it; beside a running `serve` it must be there.
+/// Creates the schema as this version needs it; for a subcommand beside a running `serve` it must
+/// exist.
 pub(super) async fn migrate(
     options: &PgConnectOptions,
     config: &Config,
@@ -75,7 +76,7 @@ async fn prepare(
 /// The versions that made a schema, each with the checksum of its text.
 type Applied = BTreeMap<i64, Vec<u8>>;
 
-/// Returns what made a schema; `None` if nothing did.
+/// Returns the versions that made a schema; `None` if none did.
 async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<Applied>, Error> {
     let find = sqlx::query(sql!("postgres/migration_find.sql")).bind(schema);
     if find.fetch_optional(&mut *connection).await.map_err(store_error)?.is_none() {
@@ -86,26 +87,29 @@ async fn applied(connection: &mut PgConnection, schema: &str) -> Result<Option<A
     list.and_then(|rows| rows.iter().map(version).collect()).map(Some).map_err(store_error)
 }
 
-/// Returns the version of a schema that was made before its layout was counted anew.
+/// Returns the version of a schema that was made before the layout's versions were counted from 1
+/// again.
 fn earlier(applied: Option<&Applied>) -> Option<i64> {
     let (first, applied) = (MIGRATOR.iter().next()?, applied?);
     let checksum = applied.get(&first.version)?;
     if checksum[..] == first.checksum[..] { None } else { applied.keys().max().copied() }
 }
 
-/// Refuses a schema that this version did not make, and makes nothing.
+/// Refuses a schema that this version did not make; creates nothing.
 fn made(applied: Option<&Applied>, schema: &str) -> Result<(), Error> {
     let applied = applied.ok_or_else(|| nothing_there("schema", schema))?;
     if !applied.keys().copied().eq(MIGRATOR.iter().map(|migration| migration.version)) {
         let why = format!(
-            "the schema `{schema}` was made by another version: use the one that serves it"
+            "the schema `{schema}` was made by another version of event-gateway: use the version \
+             that made it"
         );
         return Err(Error::Refused(why));
     }
     Ok(())
 }
 
-/// Who may not make schemas may still fill one that was made for it.
+/// Returns the migrator, which creates the schema if it is missing. A user without the right to
+/// create schemas may still use one that was made for it.
 async fn migrator(connection: &mut PgConnection, schema: &str) -> Result<Migrator, Error> {
     let find = sqlx::query(sql!("postgres/schema_find.sql")).bind(schema);
     let found = find.fetch_optional(connection).await.map_err(store_error)?.is_some();
@@ -126,7 +130,7 @@ fn failed(schema: &str, error: MigrateError) -> Error {
     }
 }
 
-/// With where it happened, and which settings lead there.
+/// Adds the address to an error, and the settings that it comes from.
 fn named(options: &PgConnectOptions, config: &Config, error: Error) -> Error {
     let setting = match config.server {
         Server::Url(_) => "STORE_URL",

@@ -1,7 +1,7 @@
-//! Options: how the configuration says to connect, and how every session is set.
+//! Options: how to connect, by the configuration, and the settings of every session.
 //!
-//! Fed with the configuration, and with what `migrate` found; feeds every connection. Nothing here
-//! tells a secret: what can't be understood is refused without being repeated.
+//! They are made of the configuration and of what `migrate` found, for every connection. No message
+//! here contains a secret: a setting that is not understood is refused without being repeated.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ use super::{Config, Server};
 use crate::store::Error;
 
 const APPLICATION: &str = "event-gateway";
-/// PostgreSQL cuts longer names, and two could become one.
+/// The most bytes of a schema's name: PostgreSQL cuts longer names, so that two could become one.
 const SCHEMA_BYTES_MAX: usize = 63;
-/// How long an append waits for a tenant.
+/// The longest time that an append waits for a tenant's lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
-/// How long a replica waits for another's migration, and how long that and its own may take.
+/// The longest time that a replica waits for another's migration, and that both together may take.
 const TURN_WITHIN: Duration = Duration::from_secs(300);
-/// How long the server lets a session that froze in a transaction hold its locks.
+/// The longest time for which the server lets a session that froze in a transaction hold its locks.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 /// The parameters that a URL may have after its `?`. (sqlx logs the name and value of whatever else
 /// it finds.)
@@ -46,7 +46,7 @@ const PARAMETERS: [&str; 13] = [
 #[derive(Clone)]
 pub(super) struct Durable(pub(super) String);
 
-/// How to connect.
+/// Returns the options with which to connect.
 pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
     if config.schema.len() > SCHEMA_BYTES_MAX {
         let schema = &config.schema;
@@ -59,7 +59,7 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
         None => options.application_name(APPLICATION),
         Some(_) => options,
     };
-    // A pooler refuses what it doesn't know of start-up parameters, or drops it.
+    // A pooler refuses or drops start-up parameters that it doesn't know.
     let options = options.extra_float_digits(None);
     match &config.server_pem {
         None => Ok(options),
@@ -70,8 +70,8 @@ pub(super) fn of(config: &Config) -> Result<PgConnectOptions, Error> {
 /// A setting of a session: a name and its value.
 pub(super) type Setting = (&'static str, String);
 
-/// Returns the settings of the session that makes the tables. Notices that something is there
-/// already are no news.
+/// Returns the settings of the session that creates the tables. Notices that something exists
+/// already are left out.
 pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     vec![
         search_path(config),
@@ -80,11 +80,11 @@ pub(super) fn of_migration(config: &Config) -> Vec<Setting> {
     ]
 }
 
-/// Returns the settings of the pool's sessions. `synchronous_commit` stays as it was found durable,
-/// whatever the server's default becomes. A statement is planned once, not each time, which takes
-/// longer than most take to run. A plan that was made when a table or a tenant was small is kept
-/// until the table is analyzed again: so none may read a table from end to end, or sort what an
-/// index gives in order.
+/// Returns the settings of the pool's sessions. `synchronous_commit` stays at the level that was
+/// found durable, whatever the server's default becomes. A statement is planned once, since
+/// planning takes longer than most statements take to run. A plan that was made when a table or a
+/// tenant was small is kept until the table is analyzed again, so no plan may read a table from end
+/// to end, or sort rows that an index returns in order.
 pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
     vec![
         search_path(config),
@@ -100,7 +100,7 @@ pub(super) fn of_sessions(config: &Config, durable: &Durable) -> Vec<Setting> {
     ]
 }
 
-/// The schema alone: a table that isn't there is nowhere.
+/// Sets the schema alone as the search path, so that a table is never found in another schema.
 fn search_path(config: &Config) -> Setting {
     ("search_path", format!("\"{}\"", config.schema.replace('"', "\"\"")))
 }
@@ -109,7 +109,7 @@ fn ms(duration: Duration) -> String {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).to_string()
 }
 
-/// Where the server is, and what of it is the store's, for a reader.
+/// Returns the server, the database and the schema, for messages.
 pub(in crate::store) fn place(config: &Config) -> String {
     let Ok(options) = server(&config.server) else {
         return "a server whose URL is not understood".to_owned();
@@ -146,22 +146,22 @@ fn parse(url: &str) -> Result<PgConnectOptions, Error> {
         if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
             let known = PARAMETERS.join(", ");
             return Err(Error::Refused(format!(
-                "STORE_URL has a parameter that is none of {known}"
+                "STORE_URL has a parameter that must be one of {known}"
             )));
         }
     }
     let options = PgConnectOptions::from_str(url).map_err(refusal)?;
-    // sqlx takes the brackets of an IPv6 address for a part of its name.
+    // sqlx reads the brackets of an IPv6 address as a part of its name.
     let host = options.get_host().trim_matches(['[', ']']).to_owned();
     Ok(options.host(&host))
 }
 
-/// With TLS, and the server's certificate checked against the PEM: its name too, unless the URL
+/// Requires TLS, and a server's certificate that matches the PEM, also by its name unless the URL
 /// says otherwise.
 fn verified(options: PgConnectOptions, pem: &str) -> Result<PgConnectOptions, Error> {
     let mode = match options.get_ssl_mode() {
         PgSslMode::Disable | PgSslMode::Allow => {
-            let why = "DB_SERVER_PEM asks for TLS, but sslmode in STORE_URL for none";
+            let why = "DB_SERVER_PEM requires TLS, but sslmode in STORE_URL turns it off";
             return Err(Error::Refused(why.to_owned()));
         }
         PgSslMode::Require | PgSslMode::VerifyCa => PgSslMode::VerifyCa,

@@ -1,9 +1,8 @@
 //! Transactions: several statements on one connection, which are committed together or not at all.
 //!
-//! Fed by whatever writes by more than one statement, or reads one state by several; feeds the
-//! server. Always true: a transaction exists only once it has begun, and ends by `commit` or
-//! `rollback`, which give its connection back; one that is dropped is rolled back, since its
-//! connection is closed.
+//! Calls that write with more than one statement use it, and those that read one state with
+//! several. A transaction exists only once it has begun, and ends by `commit` or `rollback`, which
+//! give its connection back. One that is dropped is rolled back, since its connection is closed.
 
 use sqlx::postgres::PgRow;
 
@@ -36,7 +35,7 @@ impl Sessions {
 }
 
 impl Transaction {
-    /// The rows that a statement finds.
+    /// Returns the rows that a statement finds.
     pub(super) async fn find(
         &mut self,
         statement: Statement,
@@ -44,7 +43,7 @@ impl Transaction {
         self.0.fetch(statement).await.map_err(failed)
     }
 
-    /// Writes exactly that many rows.
+    /// Writes rows, and checks their number.
     pub(super) async fn insert(
         &mut self,
         statement: Statement,
@@ -53,24 +52,24 @@ impl Transaction {
         Ok(rows::ensure_rows(self.change(statement).await?, rows)?)
     }
 
-    /// Runs a statement whose rows don't count.
+    /// Runs a statement and ignores its rows.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<(), TransactionError> {
         self.change(statement).await.map(drop)
     }
 
-    /// Changes the rows that a statement finds; returns how many.
+    /// Changes the rows that a statement finds; returns their number.
     pub(super) async fn change(&mut self, statement: Statement) -> Result<u64, TransactionError> {
         self.0.execute(statement).await.map_err(failed)
     }
 
-    /// Makes it durable.
+    /// Makes the transaction durable.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
         self.0.control(sql!("postgres/transaction_commit.sql")).await.map_err(commit_error)?;
         self.0.put_back();
         Ok(())
     }
 
-    /// Ends it where there was nothing to write.
+    /// Ends a transaction that wrote nothing.
     pub(super) async fn rollback(mut self) -> Result<(), Error> {
         self.0.control(sql!("postgres/transaction_rollback.sql")).await.map_err(store_error)?;
         self.0.put_back();

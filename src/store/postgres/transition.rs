@@ -1,6 +1,6 @@
 //! Transitions of parked scopes, each by a statement of its own.
 //!
-//! Called by `parking` in the transaction that checks the lease and the ledger's number.
+//! `parking` calls it in the transaction that checks the lease and the ledger's number.
 
 use super::cursors;
 use super::rows::Statement;
@@ -8,7 +8,7 @@ use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::transition::{Change, Transition};
 
-/// Returns the statement that writes a transition: it changes one row, where the scope is there.
+/// Returns the statement that writes a transition: it changes one row, if the scope exists.
 pub(super) fn statement(follower: &Follower, transition: &Transition) -> Statement {
     let Transition { tenant, log_id, event_id, number, change } = transition;
     let scope = |sql: &'static str| {

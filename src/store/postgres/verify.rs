@@ -1,9 +1,8 @@
-//! Verifying a connection: it is set as the promises need it, whatever stands between has dropped,
-//! and refused where it can't be.
+//! Verification of connections: applies the settings that the promises need, even if a pooler has
+//! dropped them, and refuses a server that can't keep them.
 //!
-//! Asked for every connection that is made, since each may be to another server; feeds `migrate`
-//! and `session`. Always true: a session's tables are found in its own schema or nowhere, and its
-//! commits are durable.
+//! Every connection that is made passes through here, since each may be to another server. A
+//! session finds its tables in its own schema or nowhere, and its commits are durable.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -12,11 +11,11 @@ use super::error::{no_transaction, refusal, store_error, swapped};
 use super::options::{Durable, Setting};
 use crate::store::Error;
 
-/// The oldest that tells transactions by 64 bits: PostgreSQL 13.
+/// PostgreSQL 13, the oldest version with transaction ids of 64 bits.
 const VERSION_MIN: u32 = 130_000;
 
-/// Sets a new connection, and refuses one that can't keep the promises. Tells how its commits are
-/// durable.
+/// Applies the settings to a new connection, and refuses one that can't keep the promises. Returns
+/// how its commits are durable.
 pub(super) async fn verify(
     connection: &mut PgConnection,
     settings: &[Setting],
@@ -43,15 +42,15 @@ fn text(row: &PgRow, column: &str) -> Result<String, Error> {
     row.try_get(column).map_err(store_error)
 }
 
-/// Refuses what loses commits, texts or tables.
+/// Refuses settings by which commits, texts or tables could be lost.
 fn check(name: &str, value: &str, settings: &[Setting]) -> Result<(), Error> {
     Err(Error::Refused(match (name, value) {
         ("fsync" | "full_page_writes" | "synchronous_commit", "off") => {
             format!("{name} is `off`: commits could be lost")
         }
         ("server_encoding", encoding) if encoding != "UTF8" => format!(
-            "its encoding is `{encoding}`, which can't store every text: must be `UTF8`; make \
-             another by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            "its encoding is `{encoding}`, which can't store every text: must be `UTF8`; create \
+             another with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         ),
         ("client_encoding", encoding) if encoding != "UTF8" => {
             format!("client_encoding is `{encoding}`: must be `UTF8`")
@@ -68,8 +67,8 @@ fn check(name: &str, value: &str, settings: &[Setting]) -> Result<(), Error> {
     }))
 }
 
-/// Refuses what stands between and gives a connection now this server process, now that one:
-/// settings, locks and prepared statements would be another's.
+/// Refuses a pooler that gives a connection different server processes in turn: settings, locks and
+/// prepared statements would belong to other connections.
 pub(super) async fn refuse_swapping(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
@@ -80,7 +79,8 @@ pub(super) async fn refuse_swapping(
         .execute(&mut other)
         .await
         .map_err(no_transaction)?;
-    // Whoever is given the server of one that is idle has it as long as the transaction lasts.
+    // A connection that is given the server process of an idle one keeps it as long as its
+    // transaction lasts.
     let (others, after) = (backend(&mut other).await?, backend(connection).await?);
     other.close().await.map_err(store_error)?;
     if before == others || before != after {

@@ -1,8 +1,8 @@
-//! Backups: a copy of the database that is whole, and the way back.
+//! Backups: makes complete copies of the database, and puts one in its place.
 //!
-//! Called for the verbs of the command line. A copy is made beside a running `serve`, of one state
-//! of the file and its WAL; it is one file, checked and synced before it has its name. Always true:
-//! no file is overwritten, and what a copy takes the place of is kept.
+//! The subcommands call it. A copy may be made beside a running `serve`, of one state of the file
+//! and its WAL; it is one file, checked and synced before it gets its name. No file is overwritten,
+//! and the database that a copy replaces is kept.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +21,7 @@ use super::{connections, place, versions, wal};
 use crate::store::Error;
 
 /// Writes a copy of SQLite's database at `path` to `to`, which must not exist, beside a running
-/// `serve` or without one. Returns its size in bytes. Other stores have tools of their own.
+/// `serve` or without one. Returns its size in bytes. Other stores have their own tools.
 pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     let (path, to) = (path.to_owned(), to.to_owned());
     connections::blocking(move || {
@@ -30,10 +30,10 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
         if let Ok(_folder) = lock_folder(&path, Duration::ZERO) {
             wal::refuse_foreign(&path).map_err(|error| of_file(&path, error))?;
         }
-        // Its name is taken before anything is written.
+        // The name is reserved before anything is written.
         File::create_new(&to).map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => Error::Refused(format!(
-                "`{}` exists already: backup overwrites nothing",
+                "`{}` exists already, and backup overwrites no file",
                 to.display()
             )),
             _ => refused("create", &to, &e),
@@ -53,13 +53,13 @@ pub async fn backup(path: &Path, to: &Path) -> Result<u64, Error> {
     .await
 }
 
-/// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. What was
-/// there is moved aside, under the name that is returned; `None` if there was nothing.
+/// Puts a copy in the place of SQLite's database at `path`, while no `serve` runs on it. The former
+/// database is moved aside, under the name that is returned; `None` if there was none.
 pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>, Error> {
     let (path, from) = (path.to_owned(), from.to_owned());
     connections::blocking(move || {
         let _folder = lock_folder(&path, LOCKED_FOR)?;
-        // A link goes on leading there.
+        // If the path is a link, it is kept.
         let path = fs::canonicalize(&path).unwrap_or(path);
         refuse_unfit(&path, &from)?;
         let part = named(&path, ".part");
@@ -75,11 +75,11 @@ pub async fn restore_backup(path: &Path, from: &Path) -> Result<Option<PathBuf>,
     .await
 }
 
-/// Copies one state of the database, with what its WAL has.
+/// Copies one state of the database and its WAL.
 fn copy(path: &Path, to: &Path) -> Result<(), Error> {
     let source = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut target = Connection::open(to).map_err(store_error)?;
-    // It is synced as a file, and nobody knows its name before.
+    // The copy is synced as a file, and has no known name before.
     target.pragma_update(None, "journal_mode", "off").map_err(store_error)?;
     target.pragma_update(None, "synchronous", 0).map_err(store_error)?;
     let copied = Backup::new(&source, &mut target)
@@ -91,7 +91,7 @@ fn copy(path: &Path, to: &Path) -> Result<(), Error> {
     }
 }
 
-/// Gives a copy that is whole its name; its size in bytes.
+/// Gives a complete copy its name; returns its size in bytes.
 fn settle(part: &Path, to: &Path) -> Result<u64, Error> {
     whole(part, to)?;
     let sync = || {
@@ -104,18 +104,18 @@ fn settle(part: &Path, to: &Path) -> Result<u64, Error> {
     sync().map_err(|e: io::Error| refused("write", to, &e))
 }
 
-/// Whether two paths lead to one file.
+/// Returns whether two paths lead to the same file.
 fn same(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     file(one).is_some_and(|one| file(other) == Some(one))
 }
 
-/// Whether a file is a database of ours, of this version, and has no flaw. An error
-/// tells it by the name `told`.
+/// Checks that a file is a complete database of this version of event-gateway. An error calls it
+/// `told`.
 fn whole(path: &Path, told: &Path) -> Result<(), Error> {
     flawless(path, told).map_err(|error| match error {
         Error::Corrupt(why) => Error::Refused(format!(
-            "`{}` is no whole copy, it was cut or damaged: {why}",
+            "`{}` is not a complete copy; it was cut or damaged: {why}",
             told.display()
         )),
         error => error,
@@ -133,7 +133,7 @@ fn flawless(path: &Path, told: &Path) -> Result<(), Error> {
     }
 }
 
-/// Refuses what is no copy of a database, before it is read.
+/// Refuses a file that can't be a copy of a database, before it is read.
 fn refuse_unfit(path: &Path, from: &Path) -> Result<(), Error> {
     refuse_other(from)?;
     if fs::metadata(from).is_ok_and(|file| file.len() == 0) {
@@ -145,21 +145,21 @@ fn refuse_unfit(path: &Path, from: &Path) -> Result<(), Error> {
     refuse_part(from)
 }
 
-/// A file whose newest events stand in a WAL beside it is only a part.
+/// Refuses a file with a WAL beside it: the WAL has its newest events, so the file is only a part.
 fn refuse_part(from: &Path) -> Result<(), Error> {
     let is_part = place::beside(from, "-wal").and_then(fs::metadata).is_ok_and(|wal| wal.len() > 0);
     if is_part {
         let from = from.display();
         return Err(Error::Refused(format!(
-            "`{from}` is only a part: a WAL stands beside it, which has its newest events. \
+            "`{from}` is only a part of a database: its newest events are in the WAL beside it. \
              `STORE_URL=sqlite://{from} event-gateway backup FILE` makes a whole copy of both"
         )));
     }
     Ok(())
 }
 
-/// Puts `part` in the place of the database, which is kept with its WAL. Wherever this is cut off,
-/// the next start has one of the two, or refuses the WAL of the other.
+/// Puts `part` in the place of the database, which is kept with its WAL. If this is interrupted,
+/// the next start finds one of the two, or refuses the WAL of the other.
 fn replace(path: &Path, part: &Path) -> Result<Option<PathBuf>, Error> {
     let sync = |file: &Path| File::open(file)?.sync_all();
     let moved = || -> io::Result<Option<PathBuf>> {

@@ -1,9 +1,8 @@
 //! Connections, and the turns that transactions take on them.
 //!
-//! Fed by every method of this adapter with what it does in a transaction, which blocks; feeds it
-//! what that gave. It runs to its end, whether its caller is still there or not: it is whole or
-//! nothing. An error, or a panic, rolls back. What is answered was found, or written, in the files
-//! that stand at their place.
+//! Every method of this adapter passes in its work, which blocks, and gets the result. The work
+//! runs to its end in one transaction, even if its caller is gone; an error or a panic rolls it
+//! back. An answer is given only if the files are still in their place.
 
 use std::fs::File;
 use std::panic::resume_unwind;
@@ -22,17 +21,17 @@ use super::place::Place;
 use super::wal::{self, Cycle, OnClose};
 use crate::store::Error;
 
-/// The one connection that writes. Transactions queue up for it, first come, first served.
+/// The one connection that writes. Transactions wait for it in the order in which they came.
 pub(super) struct Writer(Pool, Option<Arc<Kept>>);
 
 /// A few connections that only read.
 pub(super) struct Readers(Pool, Option<Arc<Kept>>);
 
-/// The work that `serve` does around its calls. Verbs beside it are short.
+/// The checks that `serve` makes around its calls. Subcommands are short, and make none.
 pub(super) struct Kept {
     pub(super) place: Place,
     pub(super) cycle: Cycle,
-    /// The WAL's frames after the last commit.
+    /// The number of the WAL's frames after the last commit.
     pub(super) frames: AtomicU64,
 }
 
@@ -41,17 +40,17 @@ pub(super) struct Kept {
 pub(super) type Locks = Arc<Vec<File>>;
 
 impl Kept {
-    /// Before a transaction begins.
+    /// Checks the files before a transaction begins.
     fn begins(&self, connection: &Connection) -> Result<(), Error> {
-        // Another process may have copied the WAL since, which cuts it.
+        // Another process may have copied the WAL since, which shortens it.
         let known = self.place.check_all(self.frames.load(Ordering::Relaxed));
         known.or_else(|_| self.place.check_all(wal::frames(connection)?))
     }
 
-    /// After a commit, and before it is answered.
+    /// Checks the files after a commit, before it is answered.
     fn committed(&self, connection: &Connection) -> Result<(), Error> {
         let frames = wal::frames(connection)?;
-        // It was written, but perhaps where nobody finds it again.
+        // It was written, but perhaps to files that are lost.
         self.place.check_all(frames).map_err(|error| Error::Unknown(error.to_string()))?;
         self.frames.store(frames, Ordering::Relaxed);
         self.cycle.keep_short(connection, frames);
@@ -60,12 +59,13 @@ impl Kept {
 }
 
 impl Writer {
-    /// With its connection.
+    /// Makes the writer of a connection.
     pub(super) fn new(connection: Connection, kept: Option<Arc<Kept>>, locks: &Locks) -> Self {
         Self(Pool::new(vec![connection], locks.clone()), kept)
     }
 
-    /// Makes durable all that `work` writes, unless it fails; nobody else writes meanwhile.
+    /// Makes everything that `work` writes durable, unless it fails. There is no other writer
+    /// meanwhile.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -86,8 +86,8 @@ impl Writer {
         .await
     }
 
-    /// Copies the WAL into the database, and closes it, once nobody writes; the readers are closed
-    /// by then. A database that was cut, moved or replaced gets nothing, and its WAL stays.
+    /// Copies the WAL into the database and closes it, after the last write; the readers are closed
+    /// before. A database that was cut, moved or replaced is left alone, and its WAL stays.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let Held { mut connections, locks } = self.0.close().await;
         let writer = connections.pop().ok_or_else(closed)?;
@@ -97,7 +97,7 @@ impl Writer {
             if in_place.is_ok() {
                 if !wal::empty(&writer)? {
                     tracing::warn!(
-                        "another process reads the database: its newest events stay in the WAL"
+                        "another process reads the database, so its newest events stay in the WAL"
                     );
                 }
                 wal::on_close(&writer, OnClose::Empty)?;
@@ -106,7 +106,7 @@ impl Writer {
             drop(locks);
             in_place.map_err(|error| {
                 error.told(|why| {
-                    format!("{why}; nothing is copied into it, and its WAL is left as it is")
+                    format!("{why}; nothing was copied into it, and its WAL was left as it is")
                 })
             })
         })
@@ -114,7 +114,7 @@ impl Writer {
     }
 }
 
-/// Commits all that `work` writes, unless it fails.
+/// Commits everything that `work` writes, unless it fails.
 fn committed<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> Result<T, Error>,
@@ -127,7 +127,7 @@ fn committed<T>(
 }
 
 impl Readers {
-    /// With these connections.
+    /// Makes the readers of these connections.
     pub(super) fn new(
         connections: Vec<Connection>,
         kept: Option<Arc<Kept>>,
@@ -136,7 +136,7 @@ impl Readers {
         Self(Pool::new(connections, locks.clone()), kept)
     }
 
-    /// Closes them, once nobody reads.
+    /// Closes the readers, after the last read.
     pub(super) async fn close(&self) {
         drop(self.0.close().await);
     }
@@ -169,7 +169,7 @@ struct Pool {
     count: u32,
 }
 
-/// Idle connections; the locks go last.
+/// The idle connections; the locks are dropped last.
 #[derive(Default)]
 struct Held {
     connections: Vec<Connection>,
@@ -189,7 +189,7 @@ impl Pool {
         Ok(Turn { connection, idle: self.idle.clone(), _permit: permit })
     }
 
-    /// All of them, once every turn is over; there is none after this.
+    /// Takes all connections, once every turn is over; there is no turn after this.
     async fn close(&self) -> Held {
         let all = self.turns.acquire_many(self.count).await;
         self.turns.close();
@@ -199,10 +199,10 @@ impl Pool {
 }
 
 fn closed() -> Error {
-    Error::Unavailable("it is closed".to_owned())
+    Error::Unavailable("the store is closed".to_owned())
 }
 
-/// A connection that goes back before the next turn begins.
+/// A turn with a connection, which goes back before the next turn begins.
 struct Turn {
     connection: Option<Connection>,
     idle: Arc<Mutex<Held>>,
@@ -221,8 +221,8 @@ impl Drop for Turn {
     }
 }
 
-/// Runs what blocks where it may: on this thread, if others take its tasks over meanwhile; else on
-/// one that is there for it, which costs two changes of thread.
+/// Runs a blocking call: on this thread, if other threads take over its tasks meanwhile; else on a
+/// thread for such calls, which costs two changes of thread.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -232,7 +232,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     off_thread(work).await
 }
 
-/// Runs what blocks on a thread that is there for it, so that its caller may give up waiting.
+/// Runs a blocking call on a thread for such calls, so that its caller may give up waiting.
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

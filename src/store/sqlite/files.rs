@@ -1,7 +1,7 @@
-//! The files: the folder, its lock, the database with its tables as this version needs them.
+//! The files: the folder, its lock, and the database with its tables as this version needs them.
 //!
-//! Fed with the database's path; feeds the adapter's writer and readers. Always true: at most one
-//! `serve` has a folder, and a database whatever folders lead to it; no connection writes whose
+//! It opens the database of a path for the adapter's writer and readers. At most one `serve` has a
+//! folder, and at most one has a database, whatever folders lead to it. No connection writes if its
 //! commits aren't durable, and none reads a WAL that belongs to another database.
 
 use std::fs::{self, File, TryLockError};
@@ -28,13 +28,14 @@ const LOCK: &str = "event-gateway.lock";
 /// The first bytes of each database. Source: sqlite.org/fileformat2.html
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const READERS: usize = 4;
-/// How long a lock may be held on by one that ends, or a child of it that is just begun.
+/// The time for which a lock may still be held by a process that ends, or by a child that it just
+/// started.
 pub(super) const LOCKED_FOR: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// Statements that each connection keeps prepared: more than there are.
+/// The number of statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
-/// Bytes of a page of a new database: what an event changes anywhere, its random key in an index,
-/// is written as a page, and so is the end of a row that is longer.
+/// The bytes of a page of a new database. A small page costs less, since every change, such as a
+/// random key in an index, writes a whole page.
 const PAGE_BYTES: u32 = 2_048;
 /// SQLite's number for `synchronous=FULL`.
 const FULL: i64 = 2;
@@ -59,7 +60,7 @@ fn open_ours(path: &Path, access: Access) -> Result<Files, Error> {
             }
             let (locks, writer) = serve(path)?;
             if access == Access::Serve {
-                // Once it is known that the files are in place, `close` does it.
+                // `close` copies the WAL, once it is known that the files are in place.
                 wal::on_close(&writer, OnClose::Keep)?;
             }
             (locks, Some(Arc::new(keep(path, &writer)?)), writer)
@@ -71,14 +72,14 @@ fn open_ours(path: &Path, access: Access) -> Result<Files, Error> {
     Ok(Files { writer: Writer::new(writer, kept, &locks), readers })
 }
 
-/// Refuses a file that is no database, before anything is made beside it.
+/// Refuses a file that is not a database, before anything is created beside it.
 pub(super) fn refuse_other(path: &Path) -> Result<(), Error> {
     let file = match fs::metadata(path) {
         Ok(file) => file,
         Err(_) => return Ok(()),
     };
     if !file.is_file() {
-        return Err(Error::Refused(format!("`{}` is no file", path.display())));
+        return Err(Error::Refused(format!("`{}` is not a file", path.display())));
     }
     let mut head = Vec::new();
     let read =
@@ -90,13 +91,13 @@ pub(super) fn refuse_other(path: &Path) -> Result<(), Error> {
     Err(Error::Corrupt(versions::not_ours(path)))
 }
 
-/// Names the file, and the remedy if there is one.
+/// Adds the file to an error, and the remedy if there is one.
 pub(super) fn of_file(path: &Path, error: Error) -> Error {
     let named = |why: &str| format!("`{}`: {why}", path.display());
     match error {
         Error::Corrupt(why) => Error::Corrupt(format!(
             "{}; it was cut or damaged: put a backup in its place with `event-gateway \
-             restore-backup`, which keeps what is there",
+             restore-backup`, which keeps the damaged file",
             named(&why)
         )),
         Error::Unavailable(why) => Error::Unavailable(named(&why)),
@@ -104,7 +105,7 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
     }
 }
 
-/// Begins with a short WAL, and notes where the files stand.
+/// Begins with a short WAL, and remembers the place of the files.
 fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
     let page_bytes: u32 =
         writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(store_error)?;
@@ -113,7 +114,7 @@ fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
     Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
 }
 
-/// Takes the folder and the database, makes what is missing, brings the tables up to date.
+/// Locks the folder and the database, creates what is missing, and brings the tables up to date.
 pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     let folder = lock_folder(path, LOCKED_FOR)?;
     wal::refuse_foreign(path)?;
@@ -130,10 +131,10 @@ pub(super) fn serve(path: &Path) -> Result<(Locks, Connection), Error> {
     Ok((locks, writer))
 }
 
-/// Opens what a `serve` of this version has made.
+/// Opens a database that a `serve` of this version made.
 fn beside(path: &Path) -> Result<Connection, Error> {
     is_there(path)?;
-    // Of a running `serve` it belongs.
+    // If a `serve` runs, the WAL belongs to it.
     if let Ok(_folder) = lock_folder(path, Duration::ZERO) {
         wal::refuse_foreign(path)?;
     }
@@ -143,18 +144,18 @@ fn beside(path: &Path) -> Result<Connection, Error> {
     Ok(writer)
 }
 
-/// Refuses to make what was never served, or has lost its database.
+/// Refuses a path without a database.
 pub(super) fn is_there(path: &Path) -> Result<(), Error> {
     if path.exists() {
         return Ok(());
     }
     wal::refuse_foreign(path)?;
     let hint = "run `event-gateway serve` first, in the same folder or with the same STORE_URL";
-    Err(Error::Refused(format!("there is no `{}`: {hint}", path.display())))
+    Err(Error::Refused(format!("there is no database `{}`: {hint}", path.display())))
 }
 
-/// Opens a connection, for its turns on one thread after another. None copies the WAL by itself:
-/// `wal` does.
+/// Opens a connection, which may be used by one thread after another. It never copies the WAL by
+/// itself: `wal` does.
 pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let connection = connection.map_err(store_error)?;
@@ -183,7 +184,7 @@ fn durable(writer: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a folder that survives a power cut; what it will hold is SQLite's to sync.
+/// Creates a folder that survives a power cut; SQLite syncs the files in it.
 fn make(folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -192,12 +193,12 @@ fn make(folder: &Path) -> std::io::Result<()> {
     File::open(folder.join(".."))?.sync_all()
 }
 
-/// The folder of a database, which one `serve` locks.
+/// Returns the folder of a database, which one `serve` locks.
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Locks the folder of a database, after making it.
+/// Creates the folder of a database, if it is missing, and locks it.
 pub(super) fn lock_folder(path: &Path, patience: Duration) -> Result<File, Error> {
     let folder = folder_of(path);
     make(folder).map_err(|e| refused("create the folder", folder, &e))?;
@@ -206,9 +207,9 @@ pub(super) fn lock_folder(path: &Path, patience: Duration) -> Result<File, Error
     })
 }
 
-/// Locks the database itself, which another folder's link may lead to. SQLite's own locks are of
-/// another kind; but they end when any file of this process on the database is closed, so this one
-/// is kept.
+/// Locks the database itself, to which a link in another folder may lead. SQLite's own locks are of
+/// another kind, but they end when this process closes any file on the database, so this one is
+/// kept open.
 fn lock_database(path: &Path) -> Result<File, Error> {
     let file = lock(path, LOCKED_FOR, || {
         format!("another `event-gateway serve` uses `{}`, by way of another folder", path.display())

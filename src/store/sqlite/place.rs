@@ -1,8 +1,8 @@
-//! The place of the files: whether their paths still lead to the files that are open.
+//! The place of the files: checks that their paths still lead to the files that are open.
 //!
-//! Asked by every write, before it begins and before it is answered, and by every read: a file that
-//! was removed, moved, replaced or cut short takes writes as ever, and nobody finds them again.
-//! Asking costs a few questions to the file system.
+//! Every write checks it before it begins and before it is answered, and so does every read: a file
+//! that was removed, moved, replaced or cut still takes writes, but they are lost. A check costs a
+//! few calls to the file system.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::store::Error;
 
-/// Bytes of a WAL's header, and of a frame's. Source: sqlite.org/fileformat2.html#walformat
+/// The bytes of a WAL's header, and of a frame's. Source: sqlite.org/fileformat2.html#walformat
 const WAL_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
@@ -25,7 +25,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Notes the files of a database that is open and has a WAL.
+    /// Remembers the files of a database that is open and has a WAL.
     pub(super) fn new(path: &Path, page_bytes: u32) -> io::Result<Self> {
         Ok(Self {
             database: Opened::new(path.to_owned())?,
@@ -35,7 +35,7 @@ impl Place {
         })
     }
 
-    /// Names the database where a write found no room, or failed otherwise.
+    /// Adds the database's path to an error.
     pub(super) fn named(&self, error: Error) -> Error {
         match error {
             Error::Unavailable(_) | Error::Unknown(_) => {
@@ -45,17 +45,17 @@ impl Place {
         }
     }
 
-    /// Whether the database is where it was opened, and has what was written to it.
+    /// Checks that the database is where it was opened, and has everything that was written to it.
     pub(super) fn check(&self) -> Result<(), Error> {
         let bytes = self.database.check()?;
-        // It never shrinks: no page is ever given back.
+        // The database never shrinks, since no page is ever given back.
         if self.database.bytes.fetch_max(bytes, Ordering::Relaxed) > bytes {
             return Err(self.database.gone("it was cut short"));
         }
         Ok(())
     }
 
-    /// The same of all files, where the WAL has that many frames.
+    /// Checks all files; the WAL has at least so many frames.
     pub(super) fn check_all(&self, frames: u64) -> Result<(), Error> {
         self.check()?;
         self.shared_memory.check()?;
@@ -68,19 +68,19 @@ impl Place {
     }
 }
 
-/// The file that stands beside the database, whatever link leads there.
+/// Returns the path of a file beside the database itself, even if `path` is a link to it.
 pub(super) fn beside(path: &Path, ending: &str) -> io::Result<PathBuf> {
     let mut name = fs::canonicalize(path)?.into_os_string();
     name.push(ending);
     Ok(name.into())
 }
 
-/// A file as it was opened.
+/// A file that was opened.
 struct Opened {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// It had at least so many.
+    /// The greatest size that was seen.
     bytes: AtomicU64,
 }
 
@@ -90,7 +90,7 @@ impl Opened {
         Ok(Self { path, device: file.dev(), inode: file.ino(), bytes: file.len().into() })
     }
 
-    /// Returns the size of the file, if it is still there.
+    /// Returns the size of the file, if it is still in its place.
     fn check(&self) -> Result<u64, Error> {
         match fs::metadata(&self.path) {
             Ok(file) if (file.dev(), file.ino()) == (self.device, self.inode) => Ok(file.len()),

@@ -1,6 +1,6 @@
 //! Transitions of parked scopes, each by a statement of its own.
 //!
-//! Called by `parking` in the transaction that checks the lease and the ledger's number.
+//! `parking` calls it in the transaction that checks the lease and the ledger's number.
 
 use rusqlite::{Connection, params};
 
@@ -10,7 +10,7 @@ use crate::domain::key::Key;
 use crate::domain::transition::{Change, Transition};
 use crate::store::Error;
 
-/// Writes a transition, and returns how many rows it has changed: 1 where the scope is there.
+/// Writes a transition, and returns the number of rows that it changed: 1 if the scope exists.
 pub(super) fn write(
     writing: &Connection,
     follower: &Follower,

@@ -1,4 +1,4 @@
-//! Stories about parking: records and topics that are refused, what is released, the counts.
+//! Stories about parking: refused records and topics, releases, and the counts.
 
 mod records;
 mod release;

@@ -1,5 +1,5 @@
-//! The promises of the lane and the relay, whatever fails: on a real store, with a Kafka that breaks
-//! when it is told to.
+//! The promises of the lane and the relay, whatever fails: on a real store, with a Kafka that
+//! breaks at chosen calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::harness::{Harness, drafts, tenants};
 use crate::support::ids::event_id;
 
-/// Which call breaks, of whom.
+/// The call that breaks, and whose it is.
 #[derive(Clone, Copy)]
 enum Broken {
     Kafka(usize, Fault),
     Store(usize, Fault),
 }
 
-/// Two waves of events for three tenants, the second of more than a page; after each, a producer is worn. Returns
-/// the number of calls that Kafka and the store got.
+/// Publishes two waves of events of three tenants, the second of more than a page; after each, a
+/// producer asks to be recycled. Returns the number of calls that Kafka and the store got.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(3);
     let mut harness = Harness::new(2, &tenants).await;
@@ -141,7 +141,7 @@ async fn a_store_that_goes_back_while_it_is_followed_stops_its_tenant_and_no_oth
     }
     let followers = harness.follow();
     harness.published(&tenants).await;
-    // As if another server had taken over that never got the last events.
+    // It is as if another server had taken over that never got the last events.
     let path = harness.folder.path().join("store.db");
     let outside = Connection::open(path).unwrap();
     for sql in [
@@ -186,7 +186,7 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
         harness.store.acquire(lane, "other", Duration::from_secs(3600)).await.unwrap().unwrap();
     harness.append(&tenants[0], drafts(&tenants[0], 0..5)).await;
     let followers = harness.follow();
-    // Long enough for many tries to take the lane.
+    // This is long enough for many tries to take the lane.
     for _ in 0..20 {
         harness.parts.wakeups.wake(lane);
         tokio::time::sleep(Duration::from_millis(20)).await;

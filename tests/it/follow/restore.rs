@@ -1,5 +1,5 @@
-//! A store that went back in time: what Kafka has and the log has not is told, and the relay goes on
-//! without passing over anything once somebody accepts that.
+//! Stories about a store that went back in time: events that Kafka has and the log lacks are
+//! reported, and the relay goes on without skipping an event once an operator accepts that.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn what_was_passed_over_after_the_backup_is_published_and_so_is_what_follo
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..6).await;
     harness.publish(&[diku()]).await;
-    // Events 7, 10, … of key `k0` stay behind; the backup does not know it.
+    // Events 7, 10, … of key `k0` are parked; the backup does not know it.
     harness.refuse(ITEM, "k0");
     append(&harness, 6..20).await;
     harness.publish(&[diku()]).await;
@@ -175,7 +175,7 @@ async fn who_was_never_published_and_who_is_right_have_nothing_to_restore() {
     assert!(cursors.is_none_or(|known| !known.contains_key(&(log_id(1), Follower::relay()))));
 }
 
-/// The lane has another tenant, whom it publishes all the time.
+/// The lane has another tenant, which it publishes all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_done() {
     let both = [diku(), college()];
@@ -186,7 +186,7 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
     let followers = harness.follow();
     harness.trouble("tenant diku").await;
     let difference = compared(&harness).await.unwrap();
-    // Longer than a fenced lane waits before it takes over again.
+    // This is longer than a fenced lane waits before it takes over again.
     harness.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
     let others = async {
         for id in 0..40 {

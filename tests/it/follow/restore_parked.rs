@@ -1,4 +1,5 @@
-//! A store that went back to where something was parked that is released, or given up, since.
+//! Stories about a store that went back to a time when a scope was parked that was released or
+//! discarded since.
 
 use crash::until;
 use event_gateway::domain::follower::Follower;
@@ -12,8 +13,8 @@ use crate::support::restore::{
     NEW, accepted, append, compared, forget_parked, go_back, of, published, put_back,
 };
 
-/// Key `k0` was parked at position 1, when the log had 6 events; that is what comes back. At 9 events it was
-/// dealt with, and the log went on to 20. The row, as it was.
+/// Key `k0` was parked at position 1, when the log had 6 events: the store goes back to that. At 9
+/// events it was released or discarded, and the log went on to 20. Returns the row of that time.
 async fn dealt_with(request: Request) -> (Harness, Vec<Parked>) {
     let harness = Harness::new(1, &[diku()]).await;
     harness.refuse(ITEM, "k0");
@@ -62,7 +63,7 @@ async fn what_the_log_has_anew_where_a_release_once_ended_is_published() {
     let (harness, before) = dealt_with(Request::Release).await;
     go_back(&harness, 6, 6);
     put_back(&harness, &before).await;
-    // Position 7 is of `k0`, as it was when the release passed it.
+    // Position 7 is an event of `k0`, as it was when the release passed it.
     append(&harness, 102..106).await;
     let difference = compared(&harness).await.unwrap();
     assert_eq!((difference.common.unwrap().position, difference.pending), (position(6), 4));
@@ -83,7 +84,8 @@ async fn a_release_that_kafka_has_up_to_the_relay_is_over_without_an_operator() 
     harness.ask(&before[0], Request::Release).await;
     harness.parked(&diku(), ended).await;
     followers.stop().await;
-    // As if it had been killed after the release's last page, before the row was written.
+    // It is as if the gateway had been killed after the release's last page, before the row was
+    // written.
     let releasing = Parked { state: State::Releasing, ledger: 2, ..before[0].clone() };
     put_back(&harness, std::slice::from_ref(&releasing)).await;
     harness.kafka.state(|state| {
@@ -125,7 +127,7 @@ async fn what_was_discarded_meanwhile_stays_discarded_and_is_not_published() {
     }
 }
 
-/// The first log's records in Kafka, by position.
+/// Returns the first log's records in Kafka, by position.
 fn first_log(harness: &Harness) -> Vec<u64> {
     of(&published(harness), 1)
 }
@@ -134,7 +136,7 @@ fn first_log(harness: &Harness) -> Vec<u64> {
 async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_after_a_start() {
     for started in [false, true] {
         let (harness, _) = parked_at_ten().await;
-        // The log has every event; only the row is of before it was parked.
+        // The log has every event; only the row is from before the parking.
         go_back(&harness, 20, 9);
         put_back(&harness, &[]).await;
         let before = first_log(&harness);
@@ -164,7 +166,7 @@ async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_afte
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_row_is_found_though_the_store_s_checkpoint_lies_beyond_it() {
     let (harness, _) = parked_at_ten().await;
-    // As after a start of a gateway that took Kafka's cursor for the truth.
+    // This is the state after a start of a gateway that trusted Kafka's cursor.
     go_back(&harness, 20, 20);
     put_back(&harness, &[]).await;
     let difference = compared(&harness).await.unwrap();
@@ -174,7 +176,7 @@ async fn a_lost_row_is_found_though_the_store_s_checkpoint_lies_beyond_it() {
     assert_eq!(of(&published(&harness), NEW), (10..=20).collect::<Vec<_>>());
 }
 
-/// Nine events, then one of the key `k0` that is refused, and ten others; the row.
+/// Appends nine events, then one of the key `k0` that is refused, and ten others; returns the row.
 async fn parked_at_ten() -> (Harness, Vec<Parked>) {
     let harness = Harness::new(1, &[diku()]).await;
     append(&harness, 0..9).await;
@@ -249,17 +251,18 @@ async fn a_store_that_parked_something_else_meanwhile_is_noticed_by_the_digest()
     assert!(trouble.contains("something else parked than Kafka proves"), "{trouble}");
 }
 
-/// A server that took over lacks the row; the lane that runs is about to write the next transition there.
+/// A server that took over lacks the row, and the running lane is about to write the next
+/// transition there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
     let (harness, _) = parked_at_ten().await;
     harness.refuse(ITEM, "k1");
     let followers = harness.follow();
-    // Published by the lane that took over, which has read the row.
+    // It is published by the lane that took over, which has read the row.
     append(&harness, 101..102).await;
     harness.published(&[diku()]).await;
     forget_parked(&harness);
-    // A page of one event: if it is refused, it is the one.
+    // A page has one event, which must be the refused one.
     append(&harness, 100..101).await;
     let trouble = harness.trouble("tenant diku").await;
     assert!(trouble.contains("0 parking transitions of this log, and Kafka of 1"), "{trouble}");
@@ -269,7 +272,7 @@ async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
     assert_eq!(compared(&harness).await.unwrap().common.unwrap().position, position(9));
 }
 
-/// As after a stop between the row's end and the page that tells it.
+/// This is the state after a stop between the write of the row's end and the page that tells it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_kafka_lacks_is_told_after_a_takeover() {
     let (harness, before) = parked_at_ten().await;

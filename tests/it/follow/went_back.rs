@@ -1,4 +1,5 @@
-//! A store or a Kafka that went back: the relay stops, says so, and repeats nothing.
+//! Stories about a store or a Kafka that went back in time: the relay stops, reports it, and
+//! repeats nothing.
 
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ async fn a_cursor_older_than_the_store_s_checkpoint_stops_the_lane_and_repeats_n
 async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
     let tenants = tenants(2);
     let harness = Harness::with_published(&tenants, 5).await;
-    // Kafka knows an event at that position which the log has not.
+    // Kafka has an event at that position that the log lacks.
     harness.kafka.state(|state| {
         let cursor = state
             .cursors
@@ -101,7 +102,8 @@ async fn a_backup_that_was_put_back_stops_its_tenant() {
     assert!(trouble.contains("position 9"), "{trouble}");
 }
 
-/// As on a server that took over with a history of its own, between being asked who has changed and what.
+/// It is as if a server with another history took over between the query for changed logs and the
+/// read of events.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_has_grown() {
     let tenants = tenants(2);
@@ -146,7 +148,7 @@ async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
     harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;
     harness.publish(&tenants[..1]).await;
     assert!(harness.parts.health.troubles().is_empty(), "{:?}", harness.parts.health.troubles());
-    // As the store in whose place this one was put has left it.
+    // This is what the store left that this one has replaced.
     let cursor =
         Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
     let known = KnownCursor { cursor, proof: ParkingProof::default() };

@@ -1,5 +1,5 @@
-//! Malformed requests are refused with the right status, problem and pointers, and leaves no trace in
-//! any log. The tables stand in `support::malformed`.
+//! Malformed requests are refused with the right status, problem and pointers, and leave no trace
+//! in any log. The tables are in `support::malformed`.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ async fn a_malformed_request_is_refused_and_leaves_no_trace() {
             break;
         }
     }
-    // What comes after them all is the second record of its topic: no refused one is before it.
+    // The event after all of them is the second record of its topic, so no refused one is before
+    // it.
     gateway.post_json("/domain-events/inventory/instance", r#"{"new":{"id":"last"}}"#).await;
     while kafka
         .state(|state| state.records.last().is_none_or(|record| record.key.as_str() != "last"))
@@ -132,7 +133,7 @@ fn difference(case: &Case, answer: &Answer) -> Option<String> {
     (!whole).then(|| format!("is not whole: {}", answer.text()))
 }
 
-/// Whether the text says what is wrong, and where, if that has a place in the body.
+/// Returns whether the text says what is wrong, and where in the body, if it has a place there.
 fn names(detail: &str, pointer: Option<&String>) -> bool {
     let place = match pointer.map(String::as_str) {
         None => "",

@@ -1,5 +1,5 @@
-//! The promises about connections: bytes behind the end of one are not executed, an upgrade that nobody offers is
-//! ignored, and whatever holds connections, there is room to ask how the gateway is.
+//! The promises about connections: bytes after the end of one are not executed, a request to
+//! upgrade is ignored, and whatever holds connections, there is room for probes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const INSTANCE: &str = "/domain-events/inventory/instance";
 
 const PROBES: [&str; 4] = ["/livez", "/readyz", "/metrics", "/admin/health"];
 
-/// All that comes until the connection is closed.
+/// Returns all bytes that come until the connection is closed.
 async fn all(connection: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     timeout(PATIENCE, connection.read_to_end(&mut bytes)).await.expect("an end in time").unwrap();
@@ -34,7 +34,8 @@ async fn an_upgrade_that_nobody_offers_is_ignored_and_the_connection_is_kept() {
     let gateway = Gateway::start().await;
     let mut connection = gateway.connect().await;
     let asked = [
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \
+         AAEAAEAAAAIAAAABAAMAAABk\r\n",
         "Upgrade: websocket\r\nConnection: upgrade\r\n",
         "Connection: keep-alive, Upgrade\r\n",
         "Upgrade: TLS/1.0\r\n",
@@ -68,7 +69,7 @@ async fn what_is_pipelined_is_executed_one_after_the_other() {
         "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
         &post("Connection: close\r\n"),
     ];
-    // However the bytes are cut.
+    // This holds however the bytes are split.
     let bytes = requests.concat().into_bytes();
     for piece in bytes.chunks(7) {
         connection.write_all(piece).await.unwrap();
@@ -116,7 +117,7 @@ async fn what_is_pipelined_behind_the_end_of_a_connection_is_not_executed() {
         let mut connection = gateway.connect().await;
         let _ = connection.write_all(format!("{first}{}{}", post(""), post("")).as_bytes()).await;
         let mut answers = Vec::new();
-        // A reset is an end, too.
+        // A reset counts as an end, too.
         let _ =
             timeout(PATIENCE, connection.read_to_end(&mut answers)).await.expect("an end in time");
         let answers = String::from_utf8(answers).unwrap();
@@ -152,14 +153,14 @@ async fn a_slow_head_is_timed_out_the_first_and_any_later_one() {
         assert_eq!((answer.status, answer.problem().as_str()), (408, "head-timeout"));
         closed(&mut connection).await;
     }
-    // Of whom nothing has come, there is nothing to say.
+    // A connection on which nothing has come is closed without an answer.
     let mut silent = gateway.connect().await;
     assert_eq!(all(&mut silent).await, "");
 }
 
 const PAGE: &str = "GET /domain-events HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\n\r\n";
 
-/// Has so much in the log that its first page has 4 MiB.
+/// Fills the log so that its first page has 4 MiB.
 async fn fill(gateway: &Gateway) {
     let change = format!(r#"{{"new":{{"id":"a","x":"{}"}}}}"#, "x".repeat(50_000));
     let batch = format!("[{}]", [&change[..]; 9].join(","));
@@ -170,7 +171,7 @@ async fn fill(gateway: &Gateway) {
     .await;
 }
 
-/// A connection with a seat, that takes little while its client reads nothing.
+/// Opens a connection with a seat, which takes little while its client reads nothing.
 async fn kept_and_deaf(gateway: &Gateway) -> TcpStream {
     loop {
         let socket = TcpSocket::new_v4().unwrap();
@@ -183,7 +184,7 @@ async fn kept_and_deaf(gateway: &Gateway) -> TcpStream {
     }
 }
 
-/// Waits until so many pages of the log were asked for and found.
+/// Waits until so many pages of the log were requested and read.
 async fn pages(gateway: &Gateway, count: u64) {
     const COUNTED: &str = r#"requests_total{route="/domain-events",method="GET",status="200"} "#;
     until("the pages are counted", async || {
@@ -215,7 +216,7 @@ async fn a_client_that_takes_nothing_of_its_answer_does_not_keep_its_connection(
         .await;
 }
 
-/// A connection with a request whose body is awaited.
+/// Opens a connection with a request whose body is awaited.
 async fn held(gateway: &Gateway) -> TcpStream {
     let mut connection = gateway.connect().await;
     let request = post("Expect: 100-continue\r\n");
@@ -236,7 +237,7 @@ async fn probes_are_answered_though_all_connections_are_held() {
     for _ in 0..5 {
         all.push(held(&gateway).await);
     }
-    // Who comes without a word doesn't keep a probe out, however many they are.
+    // Silent connections don't keep a probe out, however many they are.
     let mut silent = Vec::new();
     for _ in 0..200 {
         silent.push(gateway.connect().await);
@@ -275,7 +276,7 @@ async fn a_connection_that_is_idle_makes_room_for_one_that_is_not() {
         assert_eq!(answer(&mut connection).await.status, 201, "{posts}");
         idle.push(connection);
     }
-    // Those that came last still have theirs.
+    // The last ones still have their seats.
     for connection in &mut idle[18..] {
         connection.write_all(post("").as_bytes()).await.unwrap();
         assert_eq!(answer(connection).await.status, 201);
@@ -298,14 +299,14 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
             (gateway.clone(), request("POST", INSTANCE, &headers, GOOD.as_bytes()));
         tokio::spawn(async move { gateway.exchange(&request).await })
     };
-    // Beyond its share, a tenant is answered at once, and its event is as durable.
+    // Beyond its share, a tenant is answered at once, and its event is durable all the same.
     let mut waiting: Vec<_> = (0..5).map(|_| wait("diku")).collect();
     for beyond in answered(&mut waiting, 3).await {
         assert_eq!((beyond.status, &beyond.json()["published"]), (201, &json!(false)));
         assert_eq!(beyond.header("Preference-Applied"), None);
     }
     assert_eq!(gateway.log().await.len(), 5);
-    // Another tenant may still wait, until all of them are too many.
+    // Another tenant may still wait, until the limit of all is reached.
     let mut others: Vec<_> = (0..3).map(|_| wait("college")).collect();
     answered(&mut others, 2).await;
     for path in PROBES {
@@ -321,7 +322,7 @@ async fn who_waits_holds_no_more_than_a_share_and_nobody_else() {
 #[tokio::test]
 async fn reads_of_one_tenant_leave_turns_for_the_others() {
     let mut setup = Setup::new();
-    // Nobody's turn comes.
+    // No turn comes.
     (setup.http.reads_max, setup.http.readers_max, setup.http.tenant_readers_max) = (0, 3, 2);
     let gateway = Arc::new(setup.start().await);
     let read = |tenant: &'static str| {
@@ -339,7 +340,7 @@ async fn reads_of_one_tenant_leave_turns_for_the_others() {
     }
 }
 
-/// Takes so many of them out that are answered.
+/// Takes out so many requests that were answered.
 async fn answered(waiting: &mut Vec<JoinHandle<Answer>>, count: usize) -> Vec<Answer> {
     let mut answers = Vec::new();
     until("so many are answered", async || {
@@ -362,7 +363,7 @@ async fn bodies_of_one_tenant_leave_room_for_the_others() {
             post("").replace(&format!("Content-Length: {}", GOOD.len()), "Content-Length: 4000");
         sized.replace("diku", tenant).replace(GOOD, "   ")
     };
-    // One of them is begun; those behind it find no room.
+    // One of them is begun; the later ones find no room.
     let mut slow = Vec::new();
     for _ in 0..5 {
         let mut connection = gateway.connect().await;

@@ -1,4 +1,5 @@
-//! A header that the event does not need never costs the event, and every answer says how it may be kept.
+//! A header that the event does not need never fails the request, and every answer says whether it
+//! may be cached.
 
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::raw_http::request;
@@ -8,7 +9,7 @@ const GOOD: &[u8] = br#"{"new":{"id":"1"}}"#;
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ID: &str = "8f1f4e4c-6c57-4f5c-9d7e-2f2a0c3f1b11";
 
-/// Headers of a request, and what its event's record has of them.
+/// The headers of a request, and the headers that its event's record has.
 type Case<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)]);
 
 #[tokio::test]
@@ -26,11 +27,11 @@ async fn a_header_that_the_event_does_not_need_does_not_cost_the_event() {
         (&[("traceparent", "")], &[]),
         (&[("Prefer", "")], &[]),
         (&[("Content-Encoding", "")], &[]),
-        // The perimeter has judged the token.
+        // The perimeter has checked the token.
         (&[("X-Okapi-Token", &token)], &[]),
         (&[("X-Okapi-Token", "tökén")], &[]),
         (&[("X-Okapi-Token", "a"), ("X-Okapi-Token", "b")], &[]),
-        // Nobody is refused for the sake of a trace.
+        // A header that only serves tracing never refuses a request.
         (
             &[("X-Okapi-Request-Id", "821257/user;744931/perms")],
             &[("x-okapi-request-id", "821257/user;744931/perms")],
@@ -48,7 +49,7 @@ async fn a_header_that_the_event_does_not_need_does_not_cost_the_event() {
         (&[("traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01")], &[]),
         (&[("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01")], &[]),
         (&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01")], &[]),
-        // What isn't understood of a preference is ignored (RFC 7240).
+        // A preference that isn't understood is ignored (RFC 7240).
         (&[("Prefer", "wait=abc")], &[]),
         (&[("Prefer", "wait")], &[]),
         (&[("Prefer", "wait=-1, ;=\"")], &[]),

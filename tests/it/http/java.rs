@@ -12,7 +12,7 @@ use crate::support::gateway::Gateway;
 const POSTS: usize = 2000;
 const THREADS: usize = 4;
 
-/// Passes connections on to that address, and counts them.
+/// Passes connections on to an address, and counts them.
 async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -21,7 +21,7 @@ async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
         while let Ok((mut client, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::SeqCst);
             let mut gateway = TcpStream::connect(to).await.unwrap();
-            // A connection that ends is the test's business only if a post fails.
+            // A connection that ends matters to the test only if a post fails.
             tokio::spawn(async move {
                 drop(tokio::io::copy_bidirectional(&mut client, &mut gateway).await)
             });

@@ -1,4 +1,5 @@
-//! An operator's view of requests: counts and durations by bounded labels, and a line for each refusal.
+//! An operator's view of requests: counts and durations by bounded labels, and a line for each
+//! refusal.
 
 use serde_json::Value;
 
@@ -59,7 +60,7 @@ async fn requests_and_refusals_are_counted_by_bounded_labels() {
     }
 }
 
-/// The log of the real binary at that level, while junk and illegal changes come in.
+/// Returns the log of the real binary at a level, while junk and illegal changes come in.
 async fn logged(level: &str) -> Vec<Value> {
     let setup = serve::setup(&["diku"]).with("BROKER", "none").with("LOG_LEVEL", level);
     let serve = setup.serve();

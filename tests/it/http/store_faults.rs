@@ -1,5 +1,5 @@
-//! The way in, with a store that breaks at each call in turn: a client that asks again with the same
-//! event ids gets each event into the log once, and what was refused left nothing.
+//! The way in, with a store that breaks at each call in turn: a client that retries with the same
+//! event ids gets each event into the log once, and a refused request leaves nothing.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ const IDS: [&str; 4] = [
     "5bf370e0-8cca-4d9c-82e4-5170ab2a0a34",
 ];
 
-/// Posts a change, a batch that repeats it, and a DELETE_ALL; reads them back. Returns how many calls
-/// the store got.
+/// Posts a change, a batch that repeats it, and a DELETE_ALL; reads them back. Returns the number
+/// of calls to the store.
 async fn story(fault: (usize, Fault)) -> usize {
     let (sender, receiver) = std::sync::mpsc::channel();
     let setup = Setup::new().with_relay().with_store(move |store| {
@@ -40,7 +40,7 @@ async fn story(fault: (usize, Fault)) -> usize {
     receiver.recv().unwrap().calls()
 }
 
-/// Asks again until it is a 201; a refusal is a 503, and only one whose outcome is told to be unknown
+/// Retries until the answer is a 201. A refusal must be a 503, and only one with an unknown outcome
 /// may have left something.
 async fn persist(gateway: &Gateway, path: &str, body: &str) {
     loop {

@@ -1,4 +1,4 @@
-//! Whatever makes one batch of a commit fail, the others of its commit are in the log.
+//! Whatever makes one batch of a commit fail, the other batches of the commit are in the log.
 
 use std::sync::atomic::Ordering;
 
@@ -9,10 +9,11 @@ use crate::support::commits::Commits;
 use crate::support::faulty_store::Mode;
 use crate::support::ids::event_id;
 
-/// How many batches share the commit.
+/// The number of batches that share the commit.
 const GROUP: u128 = 40;
 
-/// The outcomes of one commit's group, in the order of their ids, while the store is in that mode.
+/// Returns the outcomes of one commit's group, in the order of their ids, while the store is in a
+/// mode.
 async fn group(commits: &Commits, mode: Mode) -> Vec<Result<Appended, Error>> {
     commits.store.set(Mode::Holding);
     let first = commits.submit(0);
@@ -87,7 +88,7 @@ async fn what_the_store_can_t_take_fails_alone() {
     }
 }
 
-/// The first commit may have happened, whatever is said when a part of it is asked for.
+/// The first commit may have happened, whatever the retry of a part of it returns.
 #[tokio::test(start_paused = true)]
 async fn what_was_part_of_an_unknown_outcome_stays_unknown() {
     let commits = Commits::new(None).await;

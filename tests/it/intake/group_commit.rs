@@ -1,4 +1,5 @@
-//! The promises of intake: commits are shared, unknown outcomes are asked for, queues are bounded.
+//! The promises of intake: commits are shared, commits of unknown outcome are retried, queues are
+//! bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,7 +42,7 @@ async fn what_comes_during_a_commit_shares_the_next_one() {
     assert_eq!(*commits.woken.lock().unwrap(), [Lane::new(0); 2]);
 }
 
-/// Two clients, of whom the first is answered, while the second's change waits for the next commit.
+/// Starts two clients: the first is answered, while the second's change waits for the next commit.
 async fn two_by_turns(group_drafts_min: usize) -> (Commits, impl Future<Output = u64>) {
     let commits =
         Commits::over(1, |inner| FaultyStore::with_group_min(inner, group_drafts_min)).await;
@@ -55,7 +56,7 @@ async fn two_by_turns(group_drafts_min: usize) -> (Commits, impl Future<Output =
     (commits, async { second.await.unwrap().unwrap().receipts[0].position.number() })
 }
 
-// Time stands still in these while anybody has something to do.
+// In these tests time stands still while any task has something to do.
 
 #[tokio::test(start_paused = true)]
 async fn who_was_just_answered_joins_the_next_commit_where_the_store_likes_that() {

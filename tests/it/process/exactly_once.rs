@@ -1,5 +1,5 @@
-//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for byte;
-//! on each store, with the same stories.
+//! The whole way, from a POST to what a consumer of a real Kafka sees: once, in order, byte for
+//! byte; on each store, with the same stories.
 
 use crash::load::Load;
 use crash::story;
@@ -57,7 +57,7 @@ async fn twenty_kills(store: &str) {
     let load = Load::start(&setup.url(), &TENANTS, 5);
     let mut published = 0;
     for kill in 1..=20 {
-        // Not in step with anything: some kills hit an append, some a page, some a takeover.
+        // The pace is random, so that some kills hit an append, some a page, some a takeover.
         load.more(kill * 17 % 97 + 20).await;
         if kill % 4 > 0 {
             published = story::published_beyond(&setup.url(), TENANTS[0], published).await;

@@ -1,4 +1,4 @@
-//! A log line may be lost, nothing else: the real binary with a stderr or a stdout that is not read.
+//! Nothing but log lines may be lost: the real binary with a stderr or a stdout that is not read.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::support::serve;
 
 const TOPIC: &str = "folio.diku.inventory.item";
-/// Posts of one round.
+/// The number of posts of one round.
 const ROUND: usize = 50;
 
 fn client() -> Client {
@@ -48,7 +48,8 @@ async fn counted(client: &Client, url: &str, name: &str) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
-/// Posts until log lines are dropped and beyond: all is answered, published, and ready.
+/// Posts until log lines are dropped, and on: everything is answered and published, and the gateway
+/// is ready.
 async fn goes_on(serve: &Serve) {
     let (client, mut posted) = (client(), 0);
     while counted(&client, &serve.url, "log_lines_dropped_total").await == 0 {

@@ -38,7 +38,7 @@ async fn a_posted_change_is_read_back_after_a_kill_and_leaves_at_sigterm() {
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 
-/// A collection takes the tenant's place in topic names; what was posted is what it was.
+/// A tenant collection replaces the tenant in topic names; the content stays the same.
 #[tokio::test]
 async fn a_retry_after_a_setting_was_changed_gets_the_first_receipt_again() {
     const WITH_ID: &str = r#"{"new":{"id":"a"},"eventId":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a31"}"#;
@@ -75,7 +75,7 @@ async fn the_embedded_broker_shows_records_to_any_client_and_is_refilled_at_star
     assert_eq!(records[0].header("position"), Some("1"));
 }
 
-/// A second `serve` on the folder of a running one.
+/// Starts a second `serve` on the folder of a running one.
 fn refused(setup: &Setup) {
     let status = setup.command(&["serve", "--http-port", "0"]).status().unwrap();
     assert!(

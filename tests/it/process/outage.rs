@@ -1,4 +1,4 @@
-//! Kafka away: at the start, in the middle, for a minute. Accepting goes on, and all of it is
+//! Kafka is down: at the start, in the middle, for a minute. Accepting goes on, and everything is
 //! published in order afterwards.
 
 use std::time::Duration;

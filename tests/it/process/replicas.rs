@@ -1,5 +1,5 @@
-//! Several replicas of the real binary on one store and one Kafka: they share the lanes, and take over
-//! from each other.
+//! Several replicas of the real binary on one store and one Kafka: they share the lanes, and take
+//! over from each other.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ macro_rules! stories {
 stories!(on_postgres, &crate::support::services::postgres::url(), crash::store::Kind::Postgres);
 stories!(on_mongodb, &crate::support::services::mongodb::url(), crash::store::Kind::Mongodb);
 
-/// Replicas of one gateway, on the real Kafka.
+/// The replicas of one gateway, on the real Kafka.
 struct Replicas {
     env: String,
     setups: BTreeMap<&'static str, Setup>,
@@ -61,7 +61,7 @@ impl Replicas {
         self.setups[name].serve()
     }
 
-    /// Which replica holds each lane, as `lanes list` tells.
+    /// Returns the holder of each lane, as `lanes list` shows it.
     fn lanes(&self) -> Vec<String> {
         let setup = self.setups.values().next().unwrap();
         let output = setup.command(&["lanes", "list"]).output().unwrap();
@@ -70,7 +70,7 @@ impl Replicas {
         rows.map(|row| row.split_whitespace().nth(3).unwrap().to_owned()).collect()
     }
 
-    /// Waits until these replicas hold that many lanes each, and no other does.
+    /// Waits until these replicas hold so many lanes each, and no other replica holds any.
     async fn until(&self, wanted: &[(&str, usize)]) -> Duration {
         let since = Instant::now();
         loop {

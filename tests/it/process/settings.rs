@@ -1,4 +1,5 @@
-//! Stories about settings: one that can't be meant ends the start by name, one without effect is told.
+//! Stories about settings: an illegal one ends the start with an error that names it, and one
+//! without effect is a warning.
 
 use std::net::Ipv6Addr;
 
@@ -18,7 +19,7 @@ fn with(setup: Setup, variables: Variables) -> Setup {
     variables.iter().fold(setup, |setup, (name, value)| setup.with(name, value))
 }
 
-/// The output of a start that fails; `variables` are all that it is given.
+/// Returns the output of a start that fails; `variables` are all that it is given.
 fn refusal(variables: Variables) -> String {
     let setup = with(serve::setup(&["diku"]), variables);
     let status = setup.command(&["serve"]).status().unwrap();
@@ -70,7 +71,7 @@ fn a_limit_of_zero_ends_the_start_with_its_name_and_what_is_allowed() {
     }
 }
 
-/// The text of the one line of a start that fails; it has the form of every other.
+/// Returns the text of the one line of a start that fails, which has the form of every other line.
 fn fatal(variables: Variables) -> String {
     let said = refusal(variables);
     let line: Value =
@@ -137,7 +138,7 @@ async fn an_ipv6_address_is_connected_to_however_it_is_written() {
         drop(came);
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it has tried besides is not taken for the next one's.
+        // The output of one attempt is not taken for the next one's.
         while timeout(std::time::Duration::ZERO, listener.accept()).await.is_ok() {}
     }
 }
@@ -265,7 +266,7 @@ fn a_log_level_is_one_or_is_refused_with_the_list_of_those_that_are() {
             "{said}"
         );
     }
-    // Without ENV and with a Kafka there is a warning to be seen, and an information not to be seen.
+    // Without ENV and with a Kafka, a warning must appear, and a line at `info` must not.
     for level in ["warning", "WARN"] {
         let setup =
             serve::setup(&["diku"]).with("KAFKA_HOST", "127.0.0.1:1").with("LOG_LEVEL", level);

@@ -1,4 +1,4 @@
-//! A store that goes and comes back under a running gateway, and what the answers tell of it.
+//! A store that goes down and comes back under a running gateway, and the answers meanwhile.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::support::services::postgres;
 const PASSWORD: &str = "only-for-tests";
 const EVENT_ID: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
-/// A status, whether it tells when to ask again, and the body.
+/// A status, whether the answer has a `Retry-After`, and the body.
 struct Answer {
     status: u16,
     retry_after: bool,
@@ -44,7 +44,7 @@ async fn readyz(url: &str) -> Answer {
     }
 }
 
-/// The server is killed twice; each time the answers say so, and say no secret.
+/// Kills the server twice; each time the answers say so, and contain no secret.
 async fn killed(mut server: Server, url: &str, name: &str) {
     assert!(url.contains(PASSWORD), "{url}");
     let setup = serve::setup(&["diku"])
@@ -119,7 +119,7 @@ async fn what_is_too_large_for_a_document_of_mongodb_is_a_413() {
     serve.terminate();
 }
 
-/// Names of a schema or database that are one when letters are folded.
+/// Names of schemas or databases that are equal when case is ignored.
 async fn two_envs(url: &str) {
     let name = postgres::schema();
     let envs = [format!("{name}-x"), format!("{name}_x")];

@@ -1,5 +1,5 @@
-//! One broker of two dies: what only it led takes nothing, what it was needed for neither, and all else goes
-//! on; once it is back, all of it is published in order, once.
+//! One broker of two dies: topics that only it led, or that need it, take no records, and
+//! everything else goes on; once it is back, everything is published in order, once.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }
 
-/// Waits until all is published that the tenant's log has now.
+/// Waits until all present events of the tenant's log are published.
 async fn published(url: &str, tenant: &str) {
     let log = story::log(url, tenant).await;
     story::published(url, tenant, log.len() as u64).await;

@@ -1,7 +1,7 @@
-//! The contract of sinks: each promise of the port, told of every sink.
+//! The contract of sinks: each promise of the port, checked on every sink.
 //!
-//! A sink is seen through its port, and through one more look: the position of the newest record of
-//! each key.
+//! A sink is seen through its port, and through one more query: the position of the newest record
+//! of each key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const OTHER: Lane = Lane::new(0);
 /// The positions of the newest records, by key.
 type Newest = BTreeMap<String, u64>;
 
-/// A sink, a topic of its own in it, and a look at what stands there.
+/// A sink, a topic of its own in it, and a way to read that topic.
 pub struct Bed {
     pub sink: Arc<dyn Sink>,
     pub spec: TopicSpec,
@@ -33,7 +33,7 @@ impl Bed {
         self.sink.take_over(lane, term).await.unwrap()
     }
 
-    /// A slice with an event for each of these keys.
+    /// Makes a slice with an event for each of these keys.
     fn slice(&self, log: &mut Log, keys: &[&str]) -> PageSlice {
         let name = self.spec.topic.as_str();
         let events = keys.iter().map(|key| log.event(name, key, "{}")).collect();
@@ -44,7 +44,7 @@ impl Bed {
         Arc::new(Page { follower: self.sink.follower().clone(), slices })
     }
 
-    /// The cursors that whoever takes the lane over next is given.
+    /// Takes the lane over, and returns the cursors.
     async fn cursors(&self, lane: Lane, term: u64) -> KnownCursors {
         self.take_over(lane, term).await.cursors
     }
@@ -54,13 +54,13 @@ impl Bed {
     }
 }
 
-/// Fails unless it was refused since somebody else has the lane.
+/// Fails unless the page was refused because another publisher has the lane.
 fn assert_fenced<T>(outcome: Result<T, Error>) {
     let error = outcome.err().expect("it was taken");
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
 }
 
-/// Tells all promises of one sink, each with logs of its own.
+/// Checks all promises of one sink, each with logs of its own.
 pub async fn keeps_its_promises(bed: &Bed) {
     bed.sink.check().await.unwrap();
     topics_are_ensured_again_and_again(bed).await;
@@ -79,7 +79,8 @@ async fn topics_are_ensured_again_and_again(bed: &Bed) {
     assert!(described.contains_key(&bed.spec.topic), "what was ensured is there");
 }
 
-/// A page of two tenants: both, with their cursors; and one without events moves its cursor.
+/// A page of two tenants publishes both, with their cursors; and a slice without events moves its
+/// cursor.
 async fn records_and_cursors_are_committed_together(bed: &Bed, term: u64) -> u64 {
     let (mut diku, mut college) = (Log::new("diku"), Log::new("college"));
     let key = |log: &Log| (log.id, bed.sink.follower().clone());
@@ -114,7 +115,7 @@ async fn a_follower_has_a_cursor_of_its_own(bed: &Bed, term: u64) -> u64 {
     term + 1
 }
 
-/// Also from what it would forget; and what it was refused moves nothing.
+/// The fence also holds for forgetting cursors; and a refused call moves nothing.
 async fn whoever_had_the_lane_is_shut_out(bed: &Bed, term: u64) -> u64 {
     let mut log = Log::new("diku");
     let zombie = bed.take_over(LANE, term).await.publisher;
@@ -151,7 +152,7 @@ async fn cursors_that_are_forgotten_are_gone(bed: &Bed, term: u64) -> u64 {
     term + 2
 }
 
-/// Taking one over shuts out nobody of another, nor does it show others' cursors.
+/// Taking one lane over fences no publisher of another, and shows no other lane's cursors.
 async fn lanes_are_apart(bed: &Bed, term: u64) {
     let mut log = Log::new("diku");
     let publisher: Box<dyn Publisher> = bed.take_over(LANE, term).await.publisher;
@@ -205,7 +206,7 @@ async fn a_collection_of_documents_keeps_the_promises_of_a_sink() {
     keeps_its_promises(&bed).await;
 }
 
-/// The term alone fences it.
+/// The term alone fences a publisher.
 #[tokio::test]
 async fn a_collection_of_documents_refuses_a_term_that_is_over() {
     let (_, bed) = documents();

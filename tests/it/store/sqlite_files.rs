@@ -1,5 +1,5 @@
-//! SQLite's files around a run: what stands there after a stop, backups and their way back, and a WAL
-//! beside a database that it does not belong to.
+//! SQLite's files around a run: the files after a stop, backups and their restore, and a WAL beside
+//! a database that it does not belong to.
 
 use std::fs;
 
@@ -13,21 +13,21 @@ async fn post_all(url: &str, ids: &[&str]) {
     }
 }
 
-/// The keys of all events.
+/// Returns the keys of all events.
 async fn keys(url: &str) -> Vec<String> {
     let log = get(&format!("{url}/domain-events"), "diku").await;
     let events = log["events"].as_array().unwrap().iter();
     events.map(|event| event["key"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The output of a verb that succeeds.
+/// Returns the output of a subcommand that succeeds.
 fn done(setup: &Setup, verb: &[&str]) -> String {
     let done = setup.command(verb).output().unwrap();
     assert!(done.status.success(), "{verb:?}: {}", setup.log());
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// The message of a verb that is refused.
+/// Returns the message of a subcommand that is refused.
 fn refused(setup: &Setup, verb: &[&str]) -> String {
     let before = setup.log().len();
     assert_eq!(ended(setup, verb), Some(1), "{verb:?}");
@@ -82,7 +82,7 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     serve.kill();
     assert_eq!(fs::read(&copy).unwrap(), bytes, "the copy is read, not used");
 
-    // What it took the place of is whole, with its WAL.
+    // The replaced database is whole, with its WAL.
     let kept = beside(&database(&setup), ".replaced-0");
     let kept = format!("sqlite://{}", kept.display());
     let said = refused(&setup, &["restore-backup", "data/event-gateway.db.replaced-0"]);
@@ -172,7 +172,7 @@ fn a_store_with_tools_of_its_own_is_backed_up_with_those() {
     }
 }
 
-/// Copies of the database of one gateway, each from another moment, put in place after a kill.
+/// Copies of one gateway's database, each from another moment, are put in its place after a kill.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wal_beside_another_state_of_its_database_is_refused() {
     let setup = setup();
@@ -204,7 +204,7 @@ async fn a_wal_beside_another_state_of_its_database_is_refused() {
     }
     assert!(!file.exists());
 
-    // The one that it belongs to is taken, however often that is tried.
+    // The database that the WAL belongs to is opened, however often that is tried.
     fs::write(&file, crashed).unwrap();
     for id in ["d", "e", "f"] {
         let serve = setup.serve();
@@ -214,13 +214,13 @@ async fn a_wal_beside_another_state_of_its_database_is_refused() {
     let serve = setup.serve();
     assert_eq!(keys(&serve.url).await, ["a", "b", "c", "d", "e", "f"]);
     serve.kill();
-    // And the verb is the way back.
+    // The subcommand restores it.
     done(&setup, &["restore-backup", "after-first-run.db"]);
     let serve = setup.serve();
     assert_eq!(keys(&serve.url).await, ["a", "b"]);
 }
 
-/// The first page has the new size already, and the pages that it counts stand in the WAL alone.
+/// The first page has the new size already, but the pages that it counts are in the WAL alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wal_whose_copying_was_cut_off_belongs_to_its_database() {
     let setup = setup();

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::sqlite::{beside, database, ended, post, post_with, setup};
 
-/// The status of `/readyz`, and what it says of the store.
+/// Returns the status of `/readyz`, and its text about the store.
 async fn ready(url: &str) -> (u16, String) {
     let answer = Client::new().get(format!("{url}/readyz")).send().await.unwrap();
     let status = answer.status().as_u16();
@@ -25,7 +25,7 @@ async fn store_up(url: &str) -> bool {
     answer.text().await.unwrap().lines().any(|line| line == "event_gateway_store_up 1")
 }
 
-/// After `harm` nothing is accepted, and it is told.
+/// After `harm` nothing is accepted, and the gateway says why.
 async fn noticed(what: &str, setup: &Setup, url: &str, harm: impl FnOnce(&Path)) {
     assert_eq!(post(url, "before").await, 201, "{what}");
     harm(&database(setup));
@@ -40,7 +40,7 @@ async fn noticed(what: &str, setup: &Setup, url: &str, harm: impl FnOnce(&Path))
     assert!(named, "{what}: the log does not name the file: {log}");
 }
 
-/// A harm that is done to the files: its name, and how.
+/// A harm that is done to the files: its name, and the way to do it.
 type Harm<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn a_stop_writes_nothing_into_a_database_that_was_cut_moved_or_replaced() 
         let before = read();
         assert_eq!(serve.terminate().code(), Some(0), "{what}");
         assert_eq!(read(), before, "{what}");
-        assert!(setup.log().contains("its WAL is left as it is"), "{what}: {}", setup.log());
+        assert!(setup.log().contains("its WAL was left as it was"), "{what}: {}", setup.log());
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_database_that_was_cut_is_named_at_the_start_and_with_it_the_remedy() 
     assert_eq!(post(&setup.serve().url, "b").await, 201);
 }
 
-/// Another program's file is left as it is, and nothing is made beside it.
+/// Another program's file is left as it is, and nothing is created beside it.
 #[test]
 fn what_is_no_database_of_ours_is_named_and_left() {
     let setup = setup().with("STORE_URL", "sqlite://other/file");
@@ -191,8 +191,8 @@ enum Link {
     Hard,
 }
 
-/// A limit of the size of each file stands for a disk that is full: what was written once can be written
-/// over, and nothing more.
+/// A limit of the size of each file stands for a disk that is full: what was written once can be
+/// written over, and nothing more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_what_is_posted_is_not_ready() {
     let setup = setup();

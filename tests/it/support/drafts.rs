@@ -1,4 +1,4 @@
-//! Drafts to append: the plainest ones, to be varied with `Draft { …, ..create(1) }`.
+//! Drafts to append: plain ones, which tests vary with `Draft { …, ..create(1) }`.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub fn deleted(old: &str) -> Content {
     Content::Change { states: States::Delete { old: raw(old) }, wire_form: WireForm::Convention }
 }
 
-/// A CREATE of `diku`'s item.
+/// Makes a CREATE of `diku`'s item.
 pub fn create(id: u128) -> Draft {
     Draft {
         event_id: event_id(id),
@@ -55,28 +55,28 @@ pub fn create(id: u128) -> Draft {
     }
 }
 
-/// The CREATE of another record, which an event id stands for as well.
+/// Makes the CREATE of another record, under the same event id.
 pub fn other(id: u128) -> Draft {
     Draft { key: key("other"), content: created(r#"{"id":"other"}"#), ..create(id) }
 }
 
-/// The same in another tenant.
+/// Makes the same in another tenant.
 pub fn create_in(tenant: &TenantId, id: u128) -> Draft {
     Draft { origin: origin(tenant.clone(), &[]), ..create(id) }
 }
 
-/// The same on another topic.
+/// Makes the same on another topic.
 pub fn create_on(name: &str, id: u128) -> Draft {
     Draft { topic: topic(name), ..create(id) }
 }
 
-/// The DELETE_ALL of `diku`'s topic.
+/// Makes the DELETE_ALL of `diku`'s topic.
 pub fn delete_all(name: &str, id: u128) -> Draft {
     let place = Place { subject: Subject::new("inventory", "item"), topic: topic(name) };
     Draft::delete_all(place, WireForm::Convention, event_id(id), &origin(diku(), &[]))
 }
 
-/// A key of a tenant's topic, parked at a position.
+/// Makes a key of a tenant's topic that is parked at a position.
 pub fn parked(tenant: &TenantId, at: u64) -> Parked {
     Parked {
         event_id: event_id(at.into()),

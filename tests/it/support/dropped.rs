@@ -6,8 +6,9 @@ use super::drafts::{create, create_in};
 use super::ids::{college, diku, event_id};
 use super::store_fixture::{OpenStore, StoreFixture, polled, positions};
 
-/// Drops appends after each number of polls up to `polls_max`, and holds each to be whole or nothing.
-/// Returns how many were dropped, and how many had ended by then.
+/// Drops appends after each number of polls up to `polls_max`, and checks that each is appended
+/// whole or not at all. Returns the numbers of appends that were dropped, and that had ended
+/// before.
 pub async fn append_dropped_half_way<B: StoreFixture>(polls_max: u32) -> (u32, u32) {
     let opened = OpenStore::<B>::new().await;
     let batch = |id: u128| {

@@ -1,4 +1,4 @@
-//! Names and numbers that stories know each other's things by.
+//! Names and numbers that stories share.
 
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::key::Key;

@@ -1,4 +1,5 @@
-//! The words of the stories about parking: two topics, keys that Kafka refuses, and the account of all events.
+//! Helpers of the stories about parking: two topics, keys that Kafka refuses, and the account of
+//! all events.
 
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ pub const ITEM: &str = "folio.diku.inventory.item";
 
 pub const LOAN: &str = "folio.diku.circulation.loan";
 
-/// One event of a key.
+/// Makes one event of a key.
 pub fn draft(tenant: &TenantId, on: &str, of: &str, id: u128) -> Draft {
     Draft { topic: topic(on), key: key(of), ..create_in(tenant, id) }
 }
 
-/// Events of ten keys on two topics.
+/// Makes events of ten keys on two topics.
 pub fn mixed(tenant: &TenantId, ids: std::ops::Range<u128>) -> Vec<Draft> {
     ids.map(|id| draft(tenant, if id % 3 == 0 { LOAN } else { ITEM }, &format!("k{}", id % 10), id))
         .collect()
@@ -48,7 +49,7 @@ impl Harness {
         });
     }
 
-    /// Wakes the lanes, which would look by themselves in a while.
+    /// Wakes the lanes, which would look by themselves later.
     pub async fn ring(&self) {
         for enabled in self.store.list().await.unwrap() {
             self.parts.wakeups.wake(enabled.lane);
@@ -65,7 +66,7 @@ impl Harness {
         self.ring().await;
     }
 
-    /// Waits until what a tenant has parked is as wanted.
+    /// Waits until a tenant's parked scopes are as wanted.
     pub async fn parked(
         &self,
         tenant: &TenantId,
@@ -84,8 +85,8 @@ impl Harness {
         }
     }
 
-    /// Every event of the logs was sent once, in order of its key, or is held by one that is parked; and
-    /// the counts say so.
+    /// Checks that every event of the logs was sent once, in order of its key, or is held by a
+    /// parked scope, and that the counts say so.
     pub async fn assert_accounted(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let (log, parked) = (
@@ -123,7 +124,8 @@ impl Harness {
     }
 }
 
-/// Positions of each (topic, key) rise; nothing older than a DELETE_ALL follows it.
+/// Checks that the positions of each (topic, key) rise, and that nothing older than a DELETE_ALL
+/// follows it.
 pub fn in_order(records: &[Envelope]) {
     for (index, record) in records.iter().enumerate() {
         let of_key = |other: &&Envelope| {
@@ -143,8 +145,8 @@ pub fn ended(parked: &[Parked]) -> bool {
     parked.iter().all(|parked| !parked.is_open())
 }
 
-/// A key is parked; then its topic is refused, as these are appended to it, until it is parked with more
-/// events than that.
+/// Parks a key; then its topic is refused, while these events are appended to it, until the topic
+/// is parked with more events than so many.
 pub async fn key_then_topic(
     harness: &Harness,
     tenant: &TenantId,
@@ -164,18 +166,18 @@ pub async fn key_then_topic(
     (followers, parked)
 }
 
-/// The topic that is among them as a whole.
+/// Returns the parked topic among these scopes.
 pub fn whole(parked: &[Parked]) -> &Parked {
     parked.iter().find(|parked| parked.key.is_none()).unwrap()
 }
 
-/// The key that is among them.
+/// Returns the parked key among these scopes.
 pub fn of_key(parked: &[Parked]) -> &Parked {
     parked.iter().find(|parked| parked.key.is_some()).unwrap()
 }
 
-/// A key is parked, then its topic, which has a DELETE_ALL; the topic is released, and the DELETE_ALL
-/// makes void what the key had before, and nothing that it had after.
+/// Parks a key, then its topic, which has a DELETE_ALL. The topic is released, and the DELETE_ALL
+/// makes the key's earlier events void, and none of its later ones.
 pub async fn topic_over_key(harness: &Harness, tenant: &TenantId) -> Followers {
     let mut drafts = mixed(tenant, 50..100);
     drafts.push(delete_all_of(tenant, ITEM, 100));

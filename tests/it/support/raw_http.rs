@@ -1,19 +1,20 @@
-//! HTTP as bytes: what a test says and reads on a connection, which no client library would say.
+//! HTTP as bytes, which a test writes and reads on a connection as no client library would.
 
 use crash::PATIENCE;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Where one kind of record is posted to.
+/// The path to which one kind of record is posted.
 pub const INSTANCE: &str = "/domain-events/inventory/instance";
 
 pub const GOOD: &str = r#"{"new":{"id":"a"}}"#;
 
-/// A good change with these lines in its head.
+/// Makes a good change with these lines in its head.
 pub fn post(more: &str) -> String {
     let head = format!(
-        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/json\r\n"
+        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: \
+         application/json\r\n"
     );
     format!("{head}{more}Content-Length: {}\r\n\r\n{GOOD}", GOOD.len())
 }
@@ -23,7 +24,7 @@ pub fn posted(path: &str, tenant: &str) -> Vec<u8> {
     request("POST", path, &headers, GOOD.as_bytes())
 }
 
-/// The bytes of a request whose connection ends with it.
+/// Returns the bytes of a request that ends its connection.
 pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -59,7 +60,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The problem's id, without `/problems/`.
+    /// Returns the problem's id, without `/problems/`.
     pub fn problem(&self) -> String {
         self.json()["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned()
     }
@@ -105,6 +106,6 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 pub async fn closed(connection: &mut TcpStream) {
     let mut rest = Vec::new();
     let end = timeout(PATIENCE, connection.read_to_end(&mut rest)).await;
-    // A reset is an end, too.
+    // A reset counts as an end, too.
     let _ = end.expect("an end in time");
 }

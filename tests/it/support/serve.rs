@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crash::serve::Setup;
 
-/// How one gateway is set up, with the project's entities for these tenants.
+/// The set-up of one gateway, with the project's entities for these tenants.
 pub fn setup(tenants: &[&str]) -> Setup {
     Setup::new(Path::new(env!("CARGO_BIN_EXE_event-gateway")), tenants)
 }

@@ -1,4 +1,5 @@
-//! A gateway whose store is a SQLite file: where that is, what is posted to it, how its verbs end.
+//! A gateway whose store is a SQLite file: the file's path, posts to the gateway, and the ends of
+//! its subcommands.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,12 +9,12 @@ use crash::serve::Setup;
 
 use crate::support::serve;
 
-/// The database of a gateway.
+/// Returns the database of a gateway.
 pub fn database(setup: &Setup) -> PathBuf {
     setup.path().join("data/event-gateway.db")
 }
 
-/// A file beside another.
+/// Returns the path of a file beside another.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", path.display()))
 }
@@ -27,7 +28,7 @@ pub async fn post(url: &str, id: &str) -> u16 {
     post_with(url, id, "").await
 }
 
-/// The same, with a text in it.
+/// Posts one item with a text in it, and returns the status of the answer.
 pub async fn post_with(url: &str, id: &str, text: &str) -> u16 {
     let request = reqwest::Client::new().post(format!("{url}/domain-events/inventory/item"));
     let request =
@@ -36,7 +37,7 @@ pub async fn post_with(url: &str, id: &str, text: &str) -> u16 {
     request.body(body).send().await.unwrap().status().as_u16()
 }
 
-/// How a verb ends by itself, be it `serve`.
+/// Returns how a subcommand ends by itself, even `serve`.
 pub fn ended(setup: &Setup, verb: &[&str]) -> Option<i32> {
     let mut child = setup.command(verb).spawn().unwrap();
     let until = Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! The fixture: a store of a test's own, and the words that tests tell their stories in.
+//! The fixture: a store of a test's own, and the helpers that tests share.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,19 +16,19 @@ use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
 use crate::support::drafts::create;
 use crate::support::ids::{college, diku, log_id};
 
-/// How many lanes every store of the suite has.
+/// The number of lanes of every store of the suite.
 pub const LANES: u16 = 3;
 
-/// After so many appends a store surely goes by what it wrote last, if it does so at all: each of the pool's
-/// connections begins anew.
+/// After so many appends a store surely uses the heads that it wrote last, if it ever does: each of
+/// the pool's connections has been used.
 pub const SETTLED: u128 = 20;
 
 /// An adapter's part of the suite.
 pub trait StoreFixture: Send + Sync + Sized {
-    /// A new, empty store.
+    /// Makes a new, empty store.
     async fn new() -> Self;
 
-    /// Opens it; it is not open.
+    /// Opens the store, which is not open yet.
     async fn open(&self) -> Arc<dyn Store>;
 
     /// Lets time pass on the store's clock.
@@ -37,31 +37,31 @@ pub trait StoreFixture: Send + Sync + Sized {
 
 /// A fixture whose store's clock can be turned.
 pub trait Rewind: StoreFixture {
-    /// Turns it back.
+    /// Turns the clock back.
     fn rewind(&self, by: Duration);
 }
 
-/// A fixture whose leases can be made such as a fast clock would have given.
+/// A fixture whose leases can be made to look like those of a fast clock.
 pub trait Fast: StoreFixture {
-    /// Has every lease end so much later, of lanes and of replicas, or turns the clock back.
+    /// Moves the end of every lease and heartbeat later, or turns the clock back.
     async fn given_by_a_clock_that_is_fast(&self, by: Duration);
 }
 
-/// A fixture whose store can be made unable to take something.
+/// A fixture whose store can be made to refuse some events.
 pub trait Choke: StoreFixture {
-    /// From now on the server or the file refuses every event of the key `choke`.
+    /// Makes the server or the file refuse every event of the key `choke` from now on.
     async fn choke(&self);
 }
 
-/// An open store with the lanes set, and `diku` and `college` enabled.
+/// Opens a store with the lanes set, and `diku` and `college` enabled.
 pub struct OpenStore<B> {
-    /// Where the store is kept.
+    /// The place where the store is kept.
     pub fixture: B,
     /// The store.
     pub store: Arc<dyn Store>,
 }
 
-/// Everything, without limits that matter.
+/// A scan of everything, without limits that matter.
 pub fn all() -> Scan {
     Scan {
         filter: Filter::default(),
@@ -102,12 +102,12 @@ impl<B: StoreFixture> OpenStore<B> {
         self.store.append(&batches).await.unwrap()
     }
 
-    /// Appends one batch that has nothing against it.
+    /// Appends one batch that is not refused.
     pub async fn post(&self, drafts: &[Draft]) -> Vec<Receipt> {
         receipts(&self.append(&[drafts]).await[0])
     }
 
-    /// Appends events one by one until the store has settled; tells the receipts.
+    /// Appends events one by one until the store has settled; returns the receipts.
     pub async fn settle(&self, first: u128) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         for id in first..first + SETTLED {
@@ -122,13 +122,13 @@ impl<B: StoreFixture> OpenStore<B> {
         <[Slice; 1]>::try_from(slices).unwrap()[0].clone()
     }
 
-    /// All that is in a tenant's log.
+    /// Returns all events of a tenant's log.
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
         self.read(tenant, Position::START, &all()).await.events
     }
 }
 
-/// The receipts of a batch that was appended.
+/// Returns the receipts of a batch that was appended.
 pub fn receipts(outcome: &Outcome) -> Vec<Receipt> {
     match outcome {
         Outcome::Appended { receipts, .. } => receipts.clone(),
@@ -136,12 +136,12 @@ pub fn receipts(outcome: &Outcome) -> Vec<Receipt> {
     }
 }
 
-/// The positions of a batch that was appended.
+/// Returns the positions of a batch that was appended.
 pub fn positions(outcome: &Outcome) -> Vec<u64> {
     receipts(outcome).iter().map(|receipt| receipt.position.number()).collect()
 }
 
-/// Polls a future that many times and drops it, unless it is ready before.
+/// Polls a future so many times and drops it, unless it is ready before.
 pub async fn polled<F: Future>(future: F, mut times: u32) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! The whole way through a gateway on the real Kafka: how it is set up, and how the checker holds it to its promises.
+//! The whole way through a gateway on the real Kafka: its set-up, and the checker of its promises.
 
 use crash::evidence::Acknowledged;
 use crash::serve::Setup;
@@ -9,7 +9,8 @@ use crate::support::services::kafka;
 
 pub const TENANTS: [&str; 3] = ["diku", "college", "university"];
 
-/// A gateway on the real Kafka, with topics, and where the store is shared, tables of its own.
+/// A gateway on the real Kafka, with topics of its own and, if the store is shared, tables of its
+/// own.
 pub fn setup(env: &str, store: &str) -> Setup {
     let address = kafka::address();
     let (host, port) = address.split_once(':').unwrap();
@@ -21,7 +22,7 @@ pub fn setup(env: &str, store: &str) -> Setup {
     setup.for_each_tenant(&several.concat())
 }
 
-/// Holds the gateway to what was acknowledged.
+/// Checks the gateway against everything that was acknowledged.
 pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
     let place = story::Place { url, broker, env, tenants: &TENANTS };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);

@@ -1,22 +1,23 @@
 //! Circles between files: who names whose items, found in the sources' text.
 //!
-//! File A points at file B where code of A names, by a `use` or in a path, something that B defines. A
-//! path is followed from module to module, and a `use` that it meets to what that names. A `mod` points at
-//! nothing, nor does what a module hands on (`pub use`) unless its own code names it. A method that another
-//! file's `impl` gives a type is named by its call, where no other file has a function of that name.
+//! File A points at file B where code of A names, by a `use` or in a path, something that B
+//! defines. A path is followed from module to module, and through each `use` that it meets. A `mod`
+//! points at nothing, nor does a re-export (`pub use`) unless the module's own code names it. A
+//! method that another file's `impl` gives a type is named by its call, if no other file has a
+//! function of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Place, Tree};
 
-/// The crates' first files: none of a crate can name what is in another that names it.
+/// The crates' root files. A crate can't name items of another crate that names it.
 const CRATES: [&str; 4] =
     ["src/lib.rs", "tests/it/main.rs", "tests/crash/src/lib.rs", "benches/src/main.rs"];
 
 /// The arrows between files: from, to, and a name that makes it.
 pub type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every arrow between two files.
+/// Returns every arrow between two files.
 pub fn arrows(texts: &BTreeMap<String, String>) -> Arrows {
     let mut arrows = Arrows::new();
     for root in CRATES {
@@ -25,7 +26,7 @@ pub fn arrows(texts: &BTreeMap<String, String>) -> Arrows {
     arrows
 }
 
-/// Whether a file lies in the folder of another, as what stands in `a/b.rs` does in that of `a.rs`.
+/// Returns whether a file lies in the folder of another, as `a/b.rs` lies in that of `a.rs`.
 pub fn is_below(file: &str, other: &str) -> bool {
     file.starts_with(&format!("{}/", other.trim_end_matches(".rs")))
 }
@@ -57,8 +58,8 @@ fn knows(arrows: &Arrows, from: &str, to: &str) -> bool {
     arrows.get(from).is_some_and(|tos| tos.contains_key(to))
 }
 
-/// Methods that a file gives another file's type, if they alone have that name: the name, the type's
-/// file, their own.
+/// Returns the methods that a file gives another file's type, if no other function has that name:
+/// the name, the type's file, the method's file.
 fn lent_methods(tree: &Tree) -> BTreeSet<(String, usize, usize)> {
     let mut lent = BTreeSet::new();
     for (module, path, name) in &tree.methods {
@@ -74,7 +75,7 @@ fn lent_methods(tree: &Tree) -> BTreeSet<(String, usize, usize)> {
     lent
 }
 
-/// The circles, each as the arrows that it is made of.
+/// Returns the circles, each as its arrows.
 pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> =
         arrows.keys().map(|file| (file, reached_from(file, arrows))).collect();

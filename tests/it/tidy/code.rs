@@ -1,8 +1,9 @@
-//! Rust's text as words and signs, without comments, strings and lifetimes.
+//! Rust code as words and signs, without comments, strings and lifetimes.
 //!
-//! Feeds [`super::modules`]. A string is one sign, so that whatever stands beside it stays apart.
+//! [`super::modules`] uses it. A string is one sign, so that the words beside it stay apart.
 
-/// The words and signs of a text, in order: names, numbers, `::`, and each other sign alone.
+/// Returns the words and signs of a text, in order: names, numbers, `::`, and each other sign
+/// alone.
 pub fn tokens(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -28,7 +29,7 @@ pub fn tokens(text: &str) -> Vec<String> {
     found
 }
 
-/// Text without comments, strings and lifetimes: how long it is, and the sign that stands for it.
+/// Returns the length of a comment, string or lifetime, and the sign that stands for it.
 type Taken = (usize, Option<&'static str>);
 
 fn is_of_word(c: char) -> bool {
@@ -77,7 +78,7 @@ fn quoted(rest: &str) -> Option<Taken> {
     }
 }
 
-/// How far what begins with a quote goes, to its end.
+/// Returns the length of a text in quotes.
 fn closed(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {

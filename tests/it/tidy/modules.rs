@@ -1,6 +1,7 @@
-//! A crate's modules, read from its files' text: what each defines, brings by `use`, and names.
+//! A crate's modules, read from its files' text: the items that each defines, imports by `use`, and
+//! names.
 //!
-//! Feeds [`super::circles`]. Modules of unit tests (`#[cfg(test)]`) are left out.
+//! [`super::circles`] uses it. Modules of unit tests (`#[cfg(test)]`) are left out.
 
 mod reader;
 
@@ -14,9 +15,9 @@ pub struct Module {
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
     items: BTreeSet<String>,
-    /// The names that a `use` brings: where each leads, and whether it is handed on.
+    /// The names that a `use` imports: where each leads, and whether it is re-exported.
     uses: BTreeMap<String, (Vec<String>, bool)>,
-    /// Modules whose names are all brought.
+    /// The modules whose names are all imported.
     globs: Vec<Vec<String>>,
 }
 
@@ -29,30 +30,30 @@ pub struct Tree {
     pub modules: Vec<Module>,
     /// Each path that code or a `use` names, with its module.
     pub paths: Vec<(usize, Vec<String>)>,
-    /// Single words of code, with their modules.
+    /// The single words of code, with their modules.
     pub words: BTreeSet<(usize, String)>,
-    /// Methods that an `impl` gives a type: its module, the type's path, the name.
+    /// The methods that an `impl` gives a type: its module, the type's path, the name.
     pub methods: Vec<(usize, Vec<String>, String)>,
     /// Every function's name, with its file.
     pub functions: BTreeSet<(String, usize)>,
-    /// Names that are called alone (`.name()`, `Type::name`), with the file.
+    /// The names that are called alone (`.name()`, `Type::name`), with the file.
     pub calls: BTreeSet<(String, usize)>,
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// A module itself.
     Module(usize),
-    /// Something that this file defines.
+    /// An item that this file defines.
     Item(usize),
 }
 
-/// More `use`s than any path is passed on by.
+/// More `use`s than any path goes through.
 const DEEP: usize = 24;
 
 impl Tree {
-    /// Reads the crate that begins in that file, from all files by name.
+    /// Reads the crate whose root is a file, from all files by name.
     pub fn read(root: &str, texts: &BTreeMap<String, String>) -> Self {
         let mut tree = Self::default();
         tree.read_file(root, root.rsplit_once('/').unwrap().0, None, texts);
@@ -82,7 +83,7 @@ impl Tree {
         self.modules.len() - 1
     }
 
-    /// Where a path leads that this module names; none if out of the crate.
+    /// Returns the target of a path that this module names; none if it leads out of the crate.
     pub fn resolve(&self, module: usize, path: &[String]) -> Option<Place> {
         self.resolve_within(module, path, DEEP)
     }
@@ -101,7 +102,7 @@ impl Tree {
                     Place::Module(self.modules[module].parent?)
                 }
                 Place::Module(module) if name == "self" => Place::Module(module),
-                // Made by a macro, perhaps.
+                // It may be made by a macro.
                 Place::Module(module) => self
                     .look_up(module, name, deep)
                     .unwrap_or(Place::Item(self.modules[module].file)),
@@ -135,8 +136,8 @@ impl Tree {
         })
     }
 
-    /// Where a single word of code leads that no path or `use` of its module accounts for: one that the
-    /// module hands on, or that a glob brings.
+    /// Returns the target of a single word of code that no path or `use` of its module explains:
+    /// one that the module re-exports, or that a glob imports.
     pub fn resolve_word(&self, module: usize, word: &str) -> Option<Place> {
         let here = &self.modules[module];
         if here.children.contains_key(word) || here.items.contains(word) {

@@ -1,4 +1,5 @@
-//! The deliberate defects of `scripts/mutants`: each applies, names tests that exist, and stands in the table.
+//! The deliberate defects of `scripts/mutants`: each applies, names tests that exist, and is in the
+//! table.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +8,7 @@ use std::process::Command;
 
 use super::{files, name, root, rust_files};
 
-/// The deliberate defects of `scripts/mutants`: each one's file, and what it says of itself.
+/// Returns the deliberate defects of `scripts/mutants`: each one's file and head.
 fn mutants() -> Vec<(PathBuf, String)> {
     let said = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
@@ -17,8 +18,8 @@ fn mutants() -> Vec<(PathBuf, String)> {
     files("tests/mutants", ".patch").into_iter().map(said).collect()
 }
 
-/// The files that may hold a test of that path, with its name: a unit's are in its file or beside it, a
-/// sentence of a contract is in its room's, whatever it runs on.
+/// Returns the files that may hold a test of a path, with its name: a unit test is in its file or
+/// beside it, and a sentence of a contract is in its room's file, whatever it runs on.
 fn files_of(test: &str) -> Vec<(String, String)> {
     let mut path: Vec<_> = test.split("::").filter(|part| !part.starts_with("on_")).collect();
     let name = path.pop().unwrap_or_default();

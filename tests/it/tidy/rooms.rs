@@ -1,5 +1,5 @@
-//! The picture of the house: no circle between files, no story that is another's library, and
-//! ARCHITECTURE.md names every file.
+//! The structure: no circle between files, no story that is another's library, and ARCHITECTURE.md
+//! names every file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ fn no_circle_is_between_files() {
     assert!(round.is_empty(), "{round:#?}");
 }
 
-/// Whoever reads circles finds them, of each kind of arrow.
+/// Circles are found, whatever kinds of arrows make them.
 #[test]
 fn circles_are_found_whatever_makes_their_arrows() {
     let crate_of = |a: &str, b: &str| {
@@ -69,7 +69,8 @@ fn circles_are_found_whatever_makes_their_arrows() {
     }
 }
 
-/// `support` has all that stories share; a folder's own file may have what is its stories' alone.
+/// `support` has everything that stories share; a folder's own file may have what only its stories
+/// use.
 #[test]
 fn no_story_takes_from_another() {
     let is_story = |file: &str| {
@@ -79,14 +80,14 @@ fn no_story_takes_from_another() {
     for (from, to) in arrows(&texts()).iter().filter(|(from, _)| is_story(from)) {
         let others = to.iter().filter(|(to, _)| is_story(to));
         let others = others.filter(|(to, _)| !is_below(from, to) && !is_below(to, from));
-        // A contract's fixtures stand with what they are of.
+        // A contract's fixtures are in the file of their adapter.
         let others = others.filter(|(to, _)| !to.ends_with("/contract.rs"));
         wrong.extend(others.map(|(to, name)| format!("{from} takes {name} from {to}")));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The first sentence of a file's own description.
+/// Returns the first sentence of a file's own description.
 fn description(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix("//! "));
     let text = lines.collect::<Vec<_>>().join(" ");
@@ -123,7 +124,7 @@ fn architecture_names_every_file_with_its_own_words() {
     );
 }
 
-/// Names of tests, in backticks, with a sentence at their end.
+/// Returns the names of tests in backticks, which end in a sentence.
 #[test]
 fn every_test_that_the_docs_name_exists() {
     let sources: String = rust_files().into_iter().map(|(_, text)| text).collect();

@@ -30,13 +30,14 @@ fn every_sql_file_is_used_and_holds_one_statement() {
     }
 }
 
-/// The text of a file's first comment.
+/// Returns the text of a file's first comment.
 fn first_comment(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix("-- "));
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// Both dialects have a file of each name; the first comment of one that stands alone says why it does.
+/// Both dialects have a file of each name; the first comment of a file of one dialect alone says
+/// why.
 #[test]
 fn a_sql_file_of_one_dialect_alone_says_why() {
     let dialects = [("sqlite", "SQLite"), ("postgres", "PostgreSQL")];

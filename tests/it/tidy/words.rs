@@ -1,8 +1,9 @@
-//! How sentences and lines look: a doc comment has a subject, a line of the sources is read at once.
+//! The form of sentences and lines: a doc comment has a subject, and a line of the sources is not
+//! too wide.
 
 use super::{rust_files, source_files};
 
-/// Words that a doc comment does not begin with: what follows them has no subject.
+/// The words with which a doc comment does not begin, since it would have no subject.
 const NO_SUBJECT: [&str; 4] = ["What ", "Whose ", "Of ", "Its "];
 
 #[test]
@@ -37,7 +38,7 @@ fn no_line_of_the_sources_is_wider_than_100() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The one loop of all long-lived tasks is the worker's.
+/// The worker's loop is the only one of all long-lived tasks.
 #[test]
 fn nobody_who_follows_has_a_loop_of_his_own_that_waits() {
     let waits = |text: &str| {
@@ -51,7 +52,7 @@ fn nobody_who_follows_has_a_loop_of_his_own_that_waits() {
         });
         loops.into_iter().any(|body| body.contains("select!"))
     };
-    // In `published` a client's request waits for its answer; that is no task.
+    // In `published` a client's request waits for its answer, which is no task.
     let may = ["follow/worker.rs", "follow/published.rs"];
     let wrong: Vec<_> = source_files()
         .into_iter()

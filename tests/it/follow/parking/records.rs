@@ -1,4 +1,5 @@
-//! Stories about parked records, whatever fails: on a real store, with a Kafka that refuses keys and topics.
+//! Stories about parked records, whatever fails: on a real store, with a Kafka that refuses keys
+//! and topics.
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ async fn a_record_that_is_refused_is_parked_with_its_key_alone() {
     harness.assert_accounted(&tenants).await;
 }
 
-/// A key of each tenant is parked, with 27 events of 400.
+/// Parks a key of each tenant, with 27 events of 400.
 async fn parked(harness: &Harness, tenants: &[TenantId]) -> Followers {
     harness.refuse(ITEM, "k7");
     for tenant in tenants {
@@ -56,7 +57,7 @@ async fn what_is_released_is_published_in_order_and_resolved() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
     let followers = parked(&harness, &tenants).await;
-    // Once while it would still be refused, and once when it isn't.
+    // It is released once while it would still be refused, and once when it is taken.
     for allowed in [false, true] {
         if allowed {
             harness.allow_all();
@@ -125,7 +126,7 @@ async fn a_delete_all_supersedes_parked_events_and_frees_their_key() {
     harness.assert_accounted(&tenants).await;
 }
 
-/// Whatever call fails; returns how many were made.
+/// Runs the story with one call that fails; returns the number of calls.
 async fn broken(
     of_kafka: Option<(usize, Fault)>,
     of_store: Option<(usize, Fault)>,

@@ -1,4 +1,4 @@
-//! Stories about a release while the relay goes on, whatever fails: its key is resolved once.
+//! Stories about a release while the relay goes on, whatever fails: the key is resolved once.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::support::faulty_store::FaultyStore;
 use crate::support::harness::{Harness, tenants};
 use crate::support::parking::{ITEM, draft, mixed};
 
-/// A key is released, refused once more, and released in pages of one event, so that it joins without a
-/// page when the last is sent; the page of others that follows has its next event. A call to the store
-/// fails; returns how many were made.
+/// Releases a key, which is refused once more, and then released in pages of one event, so that it
+/// is resolved without a page after its last event; the next page of the relay has its next event.
+/// A call to the store fails; returns the number of calls.
 async fn story_by_ones(fault: (usize, Fault)) -> usize {
     let tenants = tenants(1);
     let mut harness = Harness::new(1, &tenants).await;
@@ -43,8 +43,8 @@ async fn story_by_ones(fault: (usize, Fault)) -> usize {
     faulty.calls()
 }
 
-/// A key is released while pages of its tenant follow one another, and a call to the store fails;
-/// returns how many were made.
+/// Releases a key while pages of its tenant follow one another, and a call to the store fails;
+/// returns the number of calls.
 async fn story(fault: (usize, Fault)) -> usize {
     let tenants = tenants(1);
     let mut harness = Harness::new(1, &tenants).await;

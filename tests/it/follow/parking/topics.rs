@@ -1,4 +1,4 @@
-//! Whole topics that stay behind, and the keys that do so within them.
+//! Stories about whole topics that are parked, and about keys that are parked in them.
 
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;

@@ -1,4 +1,5 @@
-//! Stories about the truth of `published` when the store dies at any call: late at worst, never early.
+//! Stories about the truth of `published` when the store dies at any call: late at worst, never
+//! early.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::harness::{Harness, tenants};
 use crate::support::parking::{ITEM, mixed};
 
-/// A harness whose followers find no store any more from a call on.
+/// Makes a harness whose store fails for its followers from a call on.
 struct Mortal {
     harness: Harness,
     store: Arc<FaultyStore>,
@@ -38,7 +39,7 @@ impl Mortal {
         self.store.calls() >= self.last
     }
 
-    /// Waits until what the tenant has parked is as wanted; `None` if the store dies before.
+    /// Waits until the tenant's parked scopes are as wanted; `None` if the store dies before.
     async fn parked(&self, tenant: &TenantId, wanted: impl Fn(&Parked) -> bool) -> Option<Parked> {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_dead() {
@@ -53,7 +54,7 @@ impl Mortal {
         None
     }
 
-    /// Whatever is told to be published is in Kafka.
+    /// Checks that every event that counts as published is in Kafka.
     async fn assert_never_early(&self, tenant: &TenantId) {
         let harness = &self.harness;
         let pages = Some(harness.parts.pages.subscribe());
@@ -81,7 +82,7 @@ impl Mortal {
     }
 }
 
-/// A key is parked and released, until the store dies; tells whether it did.
+/// Parks and releases a key, until the store dies; returns whether it did.
 async fn story(last: usize) -> bool {
     let tenants = tenants(1);
     let mortal = Mortal::new(&tenants, last).await;

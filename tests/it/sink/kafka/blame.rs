@@ -1,4 +1,5 @@
-//! Who is to blame is told: the cluster's brokers, the address, the listener, and not whatever was in hand.
+//! Errors name the cause: the cluster's brokers, the address or the listener, and not the topic or
+//! page that met it.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -26,7 +27,7 @@ async fn more_replicas_than_brokers_are_told_without_a_topic() {
     assert_eq!(refused.to_string(), TOO_FEW);
 }
 
-/// Whichever topics it is for, in whichever lanes, and however often it is tried.
+/// The log has one line, whichever topics and lanes meet the error, and however often it is tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_replicas_than_brokers_are_one_line_of_the_log() {
     let world = World::new();
@@ -58,7 +59,7 @@ async fn more_replicas_than_brokers_are_one_line_of_the_log() {
     );
 }
 
-/// How many pages failed.
+/// Returns the number of pages that failed.
 async fn failures(url: &str) -> u64 {
     let text = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
     let name = "event_gateway_page_failures_total{";
@@ -67,7 +68,7 @@ async fn failures(url: &str) -> u64 {
     all.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
 }
 
-/// Answers each connection with that, and closes it.
+/// Answers each connection with these bytes, and closes it.
 fn no_kafka(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

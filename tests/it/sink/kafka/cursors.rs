@@ -1,4 +1,4 @@
-//! Cursors: what a fence reads is what the last committed page said.
+//! Cursors: a takeover reads those of the last committed page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ async fn a_page_that_is_refused_moves_no_cursor() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let mut events = world.events(&mut log, "item", 1, 10);
-    // In the year 3000: Kafka takes no such record.
+    // The event is of the year 3000: Kafka takes no such record.
     events[0].time = Time::from_ms(32_503_680_000_000);
     let error = super::refusal(world.take_over().await, page(vec![log.slice(events)])).await;
     assert!(matches!(error, Error::Isolate(RecordCause::TooEarly(_))), "{error:?}");
@@ -91,12 +91,13 @@ async fn cursors_before_a_foreign_transaction_are_not_taken_for_the_newest() {
     let committed = log.cursor();
     let foreign = format!("{}.foreign", world.cursors_topic());
     leave_open(&world.address, &foreign, &world.cursors_topic(), i32::from(LANE.number()));
-    // Nor is anything committed there that would stand after it.
+    // Nothing is committed there that would come after it.
     let error = super::refusal(publisher, page(vec![world.slice(&mut log, "item", 2, 10)])).await;
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     let error = fence_error(&world).await;
     assert!(
-        matches!(&error, Error::Retry(RetryCause::Away(why)) if why.contains("open in") && why.contains("partition 1")),
+        matches!(&error, Error::Retry(RetryCause::Away(why)) if why.contains("open in") && why.contains("partition \
+            1")),
         "{error:?}"
     );
     assert!(error.to_string().contains(&world.cursors_topic()), "{error}");
@@ -105,7 +106,7 @@ async fn cursors_before_a_foreign_transaction_are_not_taken_for_the_newest() {
     assert_eq!(known[&(log.id, Follower::relay())].cursor, committed);
 }
 
-/// Somebody publishes page after page while the lane is taken over.
+/// A zombie publishes page after page while the lane is taken over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_reads_the_cursor_of_every_page_that_was_committed() {
     let world = World::new().with_topics(&["item"]).await;

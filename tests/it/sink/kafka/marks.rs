@@ -1,4 +1,4 @@
-//! Who had a lane before is kept out, under whatever transactional id it comes.
+//! The earlier holder of a lane is fenced, whatever transactional id it uses.
 
 use event_gateway::sink::Error;
 
@@ -11,13 +11,14 @@ use crate::support::services::kafka::{
 const PARTITION: i32 = 1;
 
 impl World {
-    /// The lane's spare transactional id.
+    /// Returns the lane's spare transactional id.
     fn spare(&self) -> String {
         format!("{}.event-gateway.lane-1.1", self.env)
     }
 }
 
-/// As a replica that goes on under the lane's next id does, while the first one is blocked and fences nobody.
+/// Takes the lane under its next id, like a replica that finds the first id blocked; this fences no
+/// producer.
 #[tokio::test]
 async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
     let world = World::new().with_topics(&["item"]).await;
@@ -34,8 +35,8 @@ async fn who_had_a_lane_commits_nothing_once_it_was_taken_under_another_id() {
     world.assert_committed(&mut log, &["item"], 3).await;
 }
 
-/// A transaction that a dead replica left open there would else hide what comes after it until Kafka gives it
-/// up, and be committed behind the cursors that were read.
+/// Otherwise, a transaction that a dead replica left open there would hide later records until
+/// Kafka gives it up, and could be committed after the cursors were read.
 #[tokio::test]
 async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {
     let world = World::new().with_topics(&["item"]).await;
@@ -48,7 +49,8 @@ async fn what_is_open_under_another_id_has_ended_before_the_cursors_are_read() {
     assert_eq!(known.values().map(|known| known.cursor).collect::<Vec<_>>(), [log.cursor()]);
 }
 
-/// Kafka can end no transaction that has a partition whose broker is dead: its id takes no other until then.
+/// Kafka can't end a transaction with a partition whose broker is dead, and its id takes no other
+/// one until then.
 #[tokio::test]
 async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
     let mut brokers = PrivateBroker::cluster(2);
@@ -74,7 +76,7 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
     brokers[1].kill();
     let page_again = both(&mut log);
     let mut error = refusal(publisher, page_again.clone()).await;
-    // Perhaps it was the lane's coordinator too, whose office another broker takes.
+    // It may have been the lane's coordinator too, which moves to another broker.
     while matches!(error, Error::Retry(_)) {
         let publisher = eventually(|| world.sink.take_over(LANE, TERM)).await.publisher;
         error = refusal(publisher, page_again.clone()).await;
@@ -98,7 +100,7 @@ async fn a_lane_whose_id_is_blocked_by_a_dead_broker_goes_on_under_another() {
 
     brokers[1].restart();
     eventually(|| async { world.sink.ensure(&specs).await.map_err(again) }).await;
-    // The id is free once what was open under it has ended everywhere.
+    // The id is free once its transaction has ended everywhere.
     abort_open(&world.address, &format!("{}.event-gateway.lane-1", world.env));
     publisher.publish(page_again).await.unwrap();
     assert_eq!(consume_at_least(&world.address, &world.name("loan"), 4).len(), 4);

@@ -1,4 +1,5 @@
-//! Kafka away: every call says so in time, and all is well once it is back. Pages left open.
+//! Kafka is down: every call says so in time, and works once Kafka is back. Pages that were left
+//! open.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use super::{LANE, REQUEST_BYTES_MAX, TERM, World, eventually, page, refusal};
 use crate::support::services::kafka::envelopes::Log;
 use crate::support::services::kafka::{Isolation, PrivateBroker, address, consume};
 
-/// The time that any call may take that finds no Kafka.
+/// The longest time that a call may take without a Kafka.
 const AWAY_MAX: Duration = Duration::from_secs(12);
 
 async fn in_time<T>(call: impl Future<Output = T>) -> T {
@@ -63,7 +64,7 @@ async fn a_page_that_was_left_open_is_invisible_and_the_next_takeover_frees_its_
     let publisher = world.take_over().await;
     let before = log.cursor();
     publisher.publish(page(vec![log.slice(Vec::new())])).await.unwrap();
-    // A producer under the lane's id that dies in mid-page, as a killed process would.
+    // A producer under the lane's id dies in mid-page, as a killed process would.
     crate::support::services::kafka::leave_open(
         &world.address,
         &format!("{}.event-gateway.lane-1", world.env),

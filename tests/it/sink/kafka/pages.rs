@@ -1,4 +1,4 @@
-//! Pages: whole or not at all, as they were sealed, by one producer a lane.
+//! Pages: all or nothing, as they were sealed, by one producer a lane.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ async fn a_publisher_should_be_recycled_once_a_hundred_of_its_topics_are_idle() 
         world.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
     assert!(!publisher.should_recycle(), "they were used in its first period");
     until("100 idle topics are too many for it", async || publisher.should_recycle()).await;
-    // It works none the less.
+    // It still works.
     publisher.publish(page(vec![world.slice(&mut log, names[0], 1, 10)])).await.unwrap();
     world.committed(names[0], 2);
 }
@@ -110,7 +110,7 @@ async fn a_fenced_publisher_publishes_nothing() {
 async fn a_record_that_is_too_large_fails_its_page_and_innocent_records_stay_invisible() {
     let world = World::at(crate::support::services::kafka::address(), 3_000_000);
     for name in ["item", "instance"] {
-        // Somebody else's topics, which take less than the gateway does.
+        // The topics were made by others, and take smaller records than the gateway does.
         let settings = &[("max.message.bytes", "1000000")];
         let topic = TestTopic { name: &world.name(name), partitions: 1, settings };
         create_topic(&crate::support::services::kafka::address(), topic).await;
@@ -180,14 +180,14 @@ async fn the_largest_record_that_the_gateway_takes_is_published() {
 async fn a_full_page_of_large_records_is_published() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
-    // Twice as much as the relay puts into a page.
+    // This is twice the size of the relay's pages.
     let events = world.events(&mut log, "item", 500, 16_000);
     let page = page(vec![log.slice(events)]);
     eventually(|| async { world.take_over().await.publish(page.clone()).await }).await;
     world.committed("item", 500);
 }
 
-/// librdkafka looks every 100 ms for the end of a commit that has records to wait for.
+/// librdkafka looks only every 100 ms for the end of a commit that waits for records.
 #[tokio::test]
 async fn a_small_page_is_published_in_much_less_than_a_tenth_of_a_second() {
     let world = World::new().with_topics(&["item"]).await;

@@ -1,4 +1,4 @@
-//! Topics: created as they are asked for, and never touched again.
+//! Topics: they are created as configured, and never changed afterwards.
 
 use crash::PATIENCE;
 use event_gateway::sink::{Error, PartitionsGrown};

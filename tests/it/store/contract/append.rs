@@ -1,4 +1,4 @@
-//! Appending: places, times, and that what goes in comes out.
+//! Appending: positions, times, and that events come out as they went in.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The way in, over a store that can't take everything: what it can't take fails alone.
+//! The way in, over a store that can't take everything: a batch that it can't take fails alone.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::support::drafts::create_in;
 use crate::support::ids::{college, diku, key};
 use crate::support::store_fixture::{Choke, OpenStore};
 
-/// How many batches are posted at once, of two tenants by turns.
+/// The number of batches that are posted at once, of two tenants by turns.
 const BATCHES: u128 = 60;
-/// Which of them the store can't take.
+/// The index of the batch that the store can't take.
 const CHOKES: [u128; 4] = [7, 8, 21, 50];
 
 pub async fn what_the_store_can_t_take_fails_alone<B: Choke>() {

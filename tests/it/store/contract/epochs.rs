@@ -1,4 +1,4 @@
-//! Epochs: what lies before and what behind a topic's DELETE_ALL.
+//! Epochs: the events before and after a topic's DELETE_ALL.
 
 use event_gateway::domain::conflict::Conflict;
 use event_gateway::domain::position::Position;
@@ -12,7 +12,7 @@ use crate::support::store_fixture::{OpenStore, StoreFixture};
 const ITEM: &str = "folio.diku.inventory.item";
 const OTHER: &str = "folio.diku.inventory.other";
 
-/// The epochs in a log, in order of position.
+/// Returns the epochs in a log, in order of position.
 async fn epochs<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Option<u64>> {
     opened
         .log(tenant)
@@ -58,7 +58,8 @@ pub async fn an_epoch_survives_reopening<B: StoreFixture>() {
     assert_eq!(epochs(&opened, &diku()).await, [None, Some(1)]);
 }
 
-/// A store that appends alone may go by what it wrote last, but only where it has looked.
+/// A store that appends alone may use the heads that it wrote last, but only for topics that it has
+/// read.
 pub async fn an_epoch_is_found_however_long_its_topic_was_silent<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     opened.post(&[delete_all(OTHER, 1)]).await;

@@ -1,4 +1,4 @@
-//! Leases that a clock gave which was fast: nobody holds longer than a ttl.
+//! Leases that a fast clock gave: none holds longer than its ttl.
 
 use std::time::Duration;
 

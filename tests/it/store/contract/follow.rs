@@ -1,4 +1,4 @@
-//! Following: what is committed while one looks is never missed.
+//! Following: an event that is committed during a query is never missed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, receipt
 
 const WRITERS: u128 = 4;
 
-/// How much each of the writers writes.
+/// The number of appends of each writer.
 #[derive(Clone, Copy)]
 struct Load {
     appends: u128,
-    /// In each of them.
+    /// The number of events in each append.
     events: u128,
 }
 
 impl Load {
-    /// How many events all of them write.
+    /// The number of events that all writers write.
     fn total(self) -> u64 {
         (WRITERS * self.appends * self.events) as u64
     }
 }
 
-/// Writers that append to tenants by turns, all at once.
+/// Starts writers that append to tenants by turns, all at once.
 fn writers(store: &Arc<dyn Store>, tenants: &[TenantId], load: Load) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -107,8 +107,9 @@ pub async fn a_change_is_never_missed<B: StoreFixture>() {
     assert!(heads.eq(known));
 }
 
-/// The first answer that names nobody. Now and then one is named again (where transactions of others
-/// are under way on the server, or where a connection is new): with the same head, and not for long.
+/// Returns the first answer that names no tenant. Now and then one is named again (if other
+/// transactions are open on the server, or a connection is new): with the same head, and not for
+/// long.
 async fn settled(store: &Arc<dyn Store>, lane: Lane, mut told: Changed) -> Changed {
     for _ in 0..1_000 {
         let again = store.changed_since(lane, told.token).await.unwrap();

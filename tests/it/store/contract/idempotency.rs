@@ -17,7 +17,7 @@ use crate::support::drafts::{
 use crate::support::ids::{college, diku, event_id, key, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture, positions, receipts};
 
-/// A conflict with an event in the log.
+/// Makes a conflict with an event in the log.
 fn conflict(index: usize, at: u64) -> Outcome {
     Outcome::Conflict(Conflict { index, with: With::Logged(position(at)) })
 }
@@ -74,7 +74,7 @@ pub async fn a_half_repeated_batch_leaves_no_holes<B: StoreFixture>() {
     assert!(opened.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..=5));
 }
 
-/// A store that appends alone may go by what it wrote last.
+/// A store that appends alone may use the heads that it wrote last.
 pub async fn an_event_is_known_however_long_nobody_else_appended<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let first = opened.settle(1).await;

@@ -1,4 +1,4 @@
-//! MongoDB's fixture, and what MongoDB promises besides the contract.
+//! MongoDB's fixture, and MongoDB's promises besides the contract.
 
 mod cut;
 mod faults;
@@ -85,7 +85,7 @@ async fn open_at(url: &str, database: &str) -> Result<Arc<dyn Store>, Error> {
     open(&Config::Mongodb(config), Access::Serve, Arc::new(System)).await
 }
 
-/// An open store with the lanes set and these tenants enabled.
+/// Opens a store with the lanes set and these tenants enabled.
 async fn open_store(url: &str, database: &str, tenants: &[TenantId]) -> Arc<dyn Store> {
     let store = open_at(url, database).await.unwrap();
     store.lanes(LANES).await.unwrap();
@@ -105,7 +105,7 @@ async fn append(
     Ok(store.append(&[batch]).await?.remove(0))
 }
 
-/// The event ids of a tenant's whole log, which is dense.
+/// Returns the event ids of a tenant's whole log, which is dense.
 async fn log(store: &Arc<dyn Store>, tenant: &TenantId) -> Vec<String> {
     let slices = store.read(&[(tenant.clone(), Position::START.into())], &all()).await.unwrap();
     let events = &slices[0].events;
@@ -114,7 +114,7 @@ async fn log(store: &Arc<dyn Store>, tenant: &TenantId) -> Vec<String> {
     events.iter().map(|event| event.event_id.to_string()).collect()
 }
 
-/// Appends until it is told to stop; what fails is asked for again with the same ids.
+/// Appends until it is told to stop; an append that fails is retried with the same ids.
 pub async fn insist(
     store: Arc<dyn Store>,
     tenant: TenantId,
@@ -140,14 +140,14 @@ pub async fn insist(
     appended
 }
 
-/// An append: its outcome, when it began and ended.
+/// An append: its outcome, and the times of its beginning and end.
 pub struct Appended {
     pub outcome: Outcome,
     begun: Instant,
     ended: Instant,
 }
 
-/// Lets replicas die until one of them does so in the midst of an append, and appends to its tenants.
+/// Lets replicas die until one dies in the midst of an append, and appends to its tenants.
 pub async fn dead_replicas_let_go(url: &str, database: &str) {
     let tenants = [0, 1, 2, 3].map(|number| tenant(&format!("t{number}")));
     let store = open_store(url, database, &tenants).await;
@@ -169,8 +169,8 @@ pub async fn dead_replicas_let_go(url: &str, database: &str) {
     assert!(since.elapsed() < TRANSACTION_MAX / 2, "{:?}", since.elapsed());
 }
 
-/// A replica that appends to four tenants at once, and notes their cursors, until it is gone from one
-/// moment to the next.
+/// Runs a replica that appends to four tenants at once, and checkpoints their cursors, until it
+/// suddenly dies.
 pub fn dying_replica(url: String, database: String) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(open_at(&url, &database)).unwrap();
@@ -192,7 +192,7 @@ pub fn dying_replica(url: String, database: String) {
     runtime.shutdown_background();
 }
 
-/// Writes down the relay's cursors of four tenants.
+/// Checkpoints the relay's cursors of four tenants.
 pub async fn checkpoint(store: &Arc<dyn Store>) {
     let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
     let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));

@@ -1,4 +1,4 @@
-//! PostgreSQL's fixture, and what PostgreSQL promises besides the contract.
+//! PostgreSQL's fixture, and PostgreSQL's promises besides the contract.
 
 mod dropped;
 mod faults;
@@ -29,7 +29,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// On that server.
+    /// Makes a fixture on a server.
     fn on(url: String) -> Self {
         Self { url, name: postgres::schema() }
     }
@@ -100,7 +100,7 @@ impl Drop for Schema {
     }
 }
 
-/// A store on a private server, with `diku` and `college` enabled.
+/// Opens a store on a private server, with `diku` and `college` enabled.
 pub async fn open_store_on(server: &PrivatePostgres) -> OpenStore<Schema> {
     let fixture = Schema::on(server.url());
     let store = fixture.open().await;

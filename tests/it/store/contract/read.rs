@@ -19,7 +19,7 @@ use crate::support::store_fixture::{OpenStore, StoreFixture, all};
 const TOPICS: [&str; 3] =
     ["folio.diku.inventory.item", "folio.diku.inventory.instance", "folio.diku.users.user"];
 
-/// A log of many kinds of events, in ten commits with time between them.
+/// Makes a log of many kinds of events, in ten commits with time between them.
 async fn varied<B: StoreFixture>() -> OpenStore<B> {
     let opened = OpenStore::<B>::new().await;
     for commit in 0..10_u32 {
@@ -67,7 +67,7 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-/// Reads page by page to the end; checks what holds of every page.
+/// Reads page by page to the end, and checks the promises of every page.
 async fn pages<B: StoreFixture>(opened: &OpenStore<B>, scan: &Scan) -> Vec<Slice> {
     let (mut pages, mut after) = (Vec::new(), Position::START);
     loop {
@@ -259,7 +259,7 @@ pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B:
     assert_eq!(told(cursor(2, 2).into(), tiny).await, (true, vec![3], 3, true));
     assert_eq!(told(cursor(2, 2).into(), one_key).await, (true, vec![4], 5, false));
     assert_eq!(told(cursor(5, 5).into(), all()).await, (true, vec![], 5, false));
-    // Another event stands there, or none.
+    // The log has another event there, or none.
     assert_eq!(told(cursor(2, 3).into(), all()).await, (false, vec![], 2, false));
     assert_eq!(told(cursor(2, 9).into(), few).await, (false, vec![], 2, false));
     assert_eq!(told(cursor(5, 4).into(), all()).await, (false, vec![], 5, false));

@@ -1,4 +1,5 @@
-//! A store that several replicas share: each sees what the others did, however long it was alone before.
+//! A store that several replicas share: each sees the others' changes, however long it was alone
+//! before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ async fn append(store: &Arc<dyn Store>, drafts: &[Draft]) -> Outcome {
     store.append(&[Batch { tenant: diku(), drafts: drafts.to_vec() }]).await.unwrap().remove(0)
 }
 
-/// Two replicas, of which the first has appended the events up to 20, alone.
+/// Opens two replicas, of which the first has appended the events up to 20 alone.
 async fn replicas<B: StoreFixture>() -> (OpenStore<B>, [Arc<dyn Store>; 2]) {
     let opened = OpenStore::<B>::new().await;
     let stores = [Arc::clone(&opened.store), opened.fixture.open().await];

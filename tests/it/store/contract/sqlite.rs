@@ -1,4 +1,4 @@
-//! SQLite's fixture, and what SQLite promises besides the contract.
+//! SQLite's fixture, and SQLite's promises besides the contract.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +84,7 @@ impl Rewind for Folder {
     }
 }
 
-/// The message of a refusal.
+/// Returns the message of a refusal.
 fn refusal(opened: Result<Arc<dyn Store>, Error>) -> String {
     match opened {
         Err(Error::Refused(message)) => message,
@@ -183,7 +183,7 @@ async fn what_is_no_store_of_this_version_is_refused_or_unreadable() {
     assert!(matches!(opened.err(), Some(Error::Corrupt(_))));
 }
 
-/// Tables that were made before their layout was counted anew.
+/// Tables that were made before the layout's versions were counted from 1 again.
 #[tokio::test]
 async fn a_database_of_an_earlier_version_is_refused_by_its_version_and_left_as_it_is() {
     let OpenStore { fixture, store } = OpenStore::<Folder>::new().await;
@@ -193,7 +193,7 @@ async fn a_database_of_an_earlier_version_is_refused_by_its_version_and_left_as_
     for access in [Access::Serve, Access::Attach, Access::Alone] {
         let message = refusal(fixture.open_as(access).await);
         for word in
-            [&*fixture.path().display().to_string(), "(version 6)", "begin anew", "STORE_URL"]
+            [&*fixture.path().display().to_string(), "(version 6)", "an empty store", "STORE_URL"]
         {
             assert!(message.contains(word), "{word}: {message}");
         }
@@ -254,7 +254,8 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
     assert!(opened.post(&drafts).await.iter().map(|r| r.position.number()).eq(1..=3));
 }
 
-/// As HTTP's workers ask, on a runtime of one thread: the work is done on another, and may be left.
+/// On a runtime of one thread, like that of HTTP's workers, the work is done on another thread, and
+/// its caller may leave.
 #[tokio::test]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
     let (dropped, untouched) = append_dropped_half_way::<Folder>(8).await;

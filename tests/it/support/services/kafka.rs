@@ -1,5 +1,5 @@
-//! Kafka as tests see it: what a plain consumer reads, sealed events made by hand, and (with the feature
-//! `services`) the real cluster to write to.
+//! Kafka as tests see it: the records that a plain consumer reads, sealed events made by hand, and
+//! (with the feature `services`) the real cluster to write to.
 
 #[cfg(feature = "services")]
 mod cluster;

@@ -5,17 +5,18 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// How long MongoDB keeps a dead client's transaction, and its locks.
+/// The time for which MongoDB keeps a dead client's transaction and its locks.
 pub const TRANSACTION_MAX: Duration = Duration::from_secs(60);
 
-/// The shared server's URL, without a database.
+/// Returns the shared server's URL, without a database.
 pub fn url() -> String {
     std::env::var("EVENT_GATEWAY_TEST_MONGODB").expect(
-        "EVENT_GATEWAY_TEST_MONGODB isn't set: run ./test, or `scripts/services start` and `. .services/env`",
+        "EVENT_GATEWAY_TEST_MONGODB isn't set: run ./test, or `scripts/services start` and `. \
+         .services/env`",
     )
 }
 
-/// A database that no other test has.
+/// Returns the name of a database that no other test has.
 pub fn database() -> String {
     format!("test_{:016x}", RandomState::new().hash_one("database"))
 }

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use event_gateway::store::{PostgresConfig, PostgresServer};
 
-/// The shared server's URL.
+/// Returns the shared server's URL.
 pub fn url() -> String {
     std::env::var("EVENT_GATEWAY_TEST_POSTGRES").expect(
-        "EVENT_GATEWAY_TEST_POSTGRES isn't set: run ./test, or `scripts/services start` and `. .services/env`",
+        "EVENT_GATEWAY_TEST_POSTGRES isn't set: run ./test, or `scripts/services start` and `. \
+         .services/env`",
     )
 }
 
-/// A schema's name that no other test has.
+/// Returns a schema's name that no other test has.
 pub fn schema() -> String {
     format!("test_{:016x}", RandomState::new().hash_one("schema"))
 }
 
-/// The configuration that opens a schema of a server.
+/// Returns the configuration that opens a schema of a server.
 pub fn config(url: &str, schema: &str) -> PostgresConfig {
     PostgresConfig {
         server: PostgresServer::Url(url.into()),

@@ -1,11 +1,13 @@
-//! Reads one file into the tree: what it defines, brings and names, and the modules that are files of their own.
+//! Reads one file into the tree: the items that it defines, imports and names, and the modules that
+//! are files of their own.
 
 use super::Tree;
 use crate::tidy::code::tokens;
 
 const ITEMS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "const", "static", "union"];
 
-/// Reads a module's text; returns the modules that are files of their own, each its parent and its name.
+/// Reads a module's text; returns the modules that are files of their own, each its parent and its
+/// name.
 pub fn read(tree: &mut Tree, module: usize, text: &str) -> Vec<(usize, String)> {
     let mut reader = Reader {
         tree,
@@ -85,7 +87,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes what an item's keyword defines, and passes over the name.
+    /// Notes the item that a keyword defines, and skips its name.
     fn define(&mut self, ahead: usize) {
         let (module, name) = (self.module(), self.token(ahead).to_owned());
         if self.token(0) == "fn" {
@@ -100,7 +102,7 @@ impl Reader<'_> {
         self.at += ahead;
     }
 
-    /// Passes over a module of unit tests, or the attribute alone where something else follows.
+    /// Skips a module of unit tests, or the attribute alone if something else follows.
     fn skip_tests(&mut self) {
         self.at += 7;
         if self.token(0) != "mod" {
@@ -137,7 +139,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `impl<…> path::Type<…> {`; of a trait's, nothing is noted but what it names.
+    /// Reads `impl<…> path::Type<…> {`; of a trait's `impl`, only the names that it uses are noted.
     fn read_impl(&mut self) {
         let mut at = self.at + 1;
         let end = (at..self.tokens.len()).find(|at| self.tokens[*at] == "{").unwrap();
@@ -161,7 +163,7 @@ impl Reader<'_> {
         self.at += 1;
     }
 
-    /// Reads `a::{b, c as d, e::*}`, up to what ends it.
+    /// Reads `a::{b, c as d, e::*}`, up to its end.
     fn read_use_tree(&mut self, path: &mut Vec<String>, hands_on: bool) {
         let before = path.len();
         loop {
@@ -248,7 +250,7 @@ fn after_generics(tokens: &[String], mut at: usize) -> usize {
     loop {
         match tokens[at].as_str() {
             "<" => open += 1,
-            // Of `->`, the second sign closes nothing.
+            // The second sign of `->` closes nothing.
             ">" if tokens[at - 1] != "-" => open -= 1,
             _ => {}
         }

@@ -1,5 +1,5 @@
 //! Connections that are cut at a command, before the server gets it or before its answer arrives:
-//! once, which the driver and the adapter mend; and again and again, which they can't.
+//! once, which the driver and the adapter handle; and repeatedly, which they can't.
 
 use crash::proxy::{Cut, Proxy};
 use event_gateway::domain::follower::{Cursor, Follower};
@@ -12,7 +12,7 @@ use crate::support::drafts::create;
 use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::store_fixture::{StoreFixture, positions};
 
-/// Commands as they begin in a message: the type and the name of a document's first field.
+/// The beginnings of commands in a message: the type and the name of a document's first field.
 const UPDATE: &[u8] = b"\x02update\0";
 const AGGREGATE: &[u8] = b"\x02aggregate\0";
 const INSERT: &[u8] = b"\x02insert\0";
@@ -21,7 +21,7 @@ const COMMIT: &[u8] = b"\x10commitTransaction\0";
 const ONCE: u32 = 1;
 const ALWAYS: u32 = 100;
 
-/// A proxy before that database's server, and the URL through it.
+/// Starts a proxy before a database's server; returns the URL through it.
 async fn proxied(fixture: &OwnDatabase) -> (Proxy, String) {
     let proxy = Proxy::start(&fixture.url).await;
     let url = format!("mongodb://{}/?directConnection=true", proxy.host());
@@ -72,7 +72,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
     join_all(cases).await;
 }
 
-/// A cursor's write commits itself: when the answer is lost for good, nobody knows.
+/// A cursor's write commits itself: if the answer is lost for good, the outcome is unknown.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     let fixture = OwnDatabase::new().await;

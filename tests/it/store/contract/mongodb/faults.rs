@@ -1,4 +1,4 @@
-//! Commands that fail, a server that is killed or stands still, and what is too large.
+//! Commands that fail, a server that is killed or stands still, and events that are too large.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
 use crate::support::services::mongodb::TRANSACTION_MAX;
 use crate::support::store_fixture::{positions, receipts};
 
-/// Lets a command of the gateway fail so often.
+/// Lets a command of the gateway fail so many times.
 async fn fail(server: &PrivateMongodb, command: &str, times: i32, how: Document) {
     let mut data = doc! { "failCommands": [command], "appName": "event-gateway" };
     data.extend(how);
@@ -55,7 +55,7 @@ async fn a_command_that_fails_once_is_not_noticed() {
 async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
     let server = PrivateMongodb::start().await;
     let store = open_store(&server.url(), "own", &[diku(), college()]).await;
-    // The first is not executed, the second is: only its majority is not awaited.
+    // The first is not executed; the second is, but without waiting for its majority.
     let not_awaited =
         doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
     for (id, how, done) in [(1, disconnected(), 0), (2, not_awaited, 2)] {
@@ -78,7 +78,7 @@ async fn a_commit_that_is_not_answered_is_unknown_until_it_is_asked_for() {
     assert_eq!(log(&store, &diku()).await.len(), 2);
 }
 
-/// Kills the server a few times; tells from when to when it was gone.
+/// Kills the server a few times; returns the times for which it was down.
 async fn kill_at_times(server: &mut PrivateMongodb) -> Vec<(Instant, Instant)> {
     let mut gone = Vec::new();
     for _ in 0..4 {
@@ -118,12 +118,12 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
                 u32::from(appended.iter().any(|append| append.begun < *from && append.ended > *to));
         }
     }
-    // Failures wouldn't show it: an append outlasts the server's restart, and is run again.
+    // Failures wouldn't show it, since an append outlasts the server's restart and is run again.
     assert!(met.iter().all(|&appends| appends > 0), "kills met so many appends: {met:?}");
     store.check().await.unwrap();
 }
 
-/// The server's error for a write that it broke off, and that the driver repeated in vain.
+/// The server's error for a write that it broke off, and that the driver repeated without success.
 #[tokio::test]
 async fn a_write_that_was_interrupted_is_unknown() {
     let server = PrivateMongodb::start().await;

@@ -1,4 +1,4 @@
-//! Replicas that are killed in the midst of a transaction: nobody's lease waits for them.
+//! Replicas that are killed in the midst of a transaction: no lease waits for them.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::support::ids::{diku, log_id, tenant};
 use crate::support::store_fixture::{LANES, StoreFixture, polled};
 
 const TTL: Duration = Duration::from_secs(60);
-/// Far below the half minute and more that a dead replica's transaction may stay open.
+/// This is far less than the half minute or more for which a dead replica's transaction may stay
+/// open.
 const AT_ONCE: Duration = Duration::from_secs(8);
 /// Sweeps until one death has met the lock; most do.
 const SWEEPS_MAX: u32 = 30;
 
-/// A replica that introduces a tenant, and is gone from one moment to the next; tells whether it came
-/// to its end before.
+/// Runs a replica that enables a tenant and suddenly dies; returns whether it finished before.
 fn introduces_and_dies(url: &str, database: &str, sweep: u32, polls: u32) -> bool {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(open_at(url, database)).unwrap();
     let tenant = tenant(&format!("t{sweep}-{polls}"));
     let mut introducing = store.enable_if_new(&tenant, log_id(polls.into()));
     let introduced = runtime.block_on(polled(&mut introducing, polls)).is_some();
-    // A killed process drops nothing, which would abort the transaction.
+    // A killed process runs no destructor, which would abort the transaction.
     std::mem::forget(introducing);
     runtime.shutdown_background();
     introduced
 }
 
-/// Whether an open transaction has locked one of the lanes' counts.
+/// Returns whether an open transaction has locked one of the lanes' counts.
 async fn has_locked(database: &Database) -> bool {
     let probe = doc! { "q": {}, "u": { "$inc": { "probes": 1 } }, "multi": true };
     database

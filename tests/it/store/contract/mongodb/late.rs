@@ -1,4 +1,4 @@
-//! An append that commits behind one that was begun after it.
+//! An append that commits after one that was begun later.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::support::drafts::create_in;
 use crate::support::ids::{college, diku, log_id};
 use crate::support::store_fixture::StoreFixture;
 
-/// Says that a transaction of this session begins, and raises diku's head in it, as an append does.
+/// Registers a transaction of this session, and raises diku's head in it, as an append does.
 async fn raise(database: &Database, session: &mut ClientSession) {
     let rows = database.collection::<Document>("transactions");
     let id = doc! { "_id": session.id().get("id").cloned() };

@@ -18,10 +18,10 @@ use crate::support::services::mongodb::TRANSACTION_MAX;
 use crate::support::store_fixture::positions;
 
 const OUT_OF_DISK_SPACE: i32 = 14031;
-/// The time that calls may take in all that find no primary.
+/// The longest time that calls without a primary may take in all.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Lets every command that an append consists of fail, after so many that don't.
+/// Lets every command of an append fail, after so many that don't.
 async fn fail_after(server: &PrivateMongodb, commands: u64) {
     let fail = doc! {
         "configureFailPoint": "failCommand",
@@ -83,7 +83,7 @@ async fn whichever_command_fails_for_good_an_append_lands_once_when_it_works_aga
     assert!(failed >= 6 && unknown == 1, "{failed} failed, {unknown} unknown");
 }
 
-/// The only member steps down, and isn't elected again before it is told so.
+/// The only member steps down, and isn't elected again until the test says so.
 async fn step_down(server: &PrivateMongodb) {
     server.admin(doc! { "replSetStepDown": 600, "force": true }).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Servers that are refused at start, by a message without a secret.
+//! Servers that are refused at start, with a message that contains no secret.
 
 use std::fs::{File, read_to_string};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::support::store_fixture::LANES;
 const PASSWORD: &str = "s3cr%2Ft-horse";
 const PASSWORD_IN_CLEAR: &str = "s3cr/t-horse";
 
-/// The message of a refusal.
+/// Returns the message of a refusal.
 async fn refusal(url: &str) -> String {
     match open_at(url, &database()).await.map(|_| ()) {
         Err(Error::Refused(message)) => message,
@@ -92,7 +92,7 @@ fn logged(to: &Path) -> tracing::subscriber::DefaultGuard {
 async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     let folder = tempfile::tempdir().unwrap();
     let server = PrivateMongodb::start_closed(folder.path()).await;
-    // Its own database is all that the gateway must be let into.
+    // The gateway needs rights to its own database alone.
     let role = doc! { "role": "readWrite", "db": "own" };
     let user = doc! { "createUser": "gateway", "pwd": PASSWORD_IN_CLEAR, "roles": [role] };
     let root = doc! { "createUser": "root", "pwd": "root", "roles": ["root"] };
@@ -150,7 +150,7 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
     }
 }
 
-/// A verb that finds nothing makes nothing, and says where it looked.
+/// A subcommand that finds no store creates none, and says where it looked.
 #[tokio::test]
 async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     use event_gateway::clock::System;
@@ -174,7 +174,7 @@ async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
     client.database(&database).drop().await.unwrap();
 }
 
-/// Collections that were made before they had a version, and those of a version that is yet to come.
+/// Collections that were made before they had a version, and those of a later version.
 #[tokio::test]
 async fn a_database_of_another_version_is_refused_by_its_version() {
     use event_gateway::clock::System;
@@ -199,6 +199,6 @@ async fn a_database_of_another_version_is_refused_by_its_version() {
     refused(&[&database, "another version", "version 9"]).await;
     client.database(&database).drop().await.unwrap();
     client.database(&database).create_collection("epochs").await.unwrap();
-    refused(&[&database, "(version 0)", "begin anew"]).await;
+    refused(&[&database, "(version 0)", "an empty store"]).await;
     client.database(&database).drop().await.unwrap();
 }

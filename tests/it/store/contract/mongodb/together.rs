@@ -32,7 +32,7 @@ async fn replicas_that_start_together_make_one_store() {
     assert!(tenants.values().all(|&n| (fewest..=most).contains(&n)), "{tenants:?}");
 }
 
-/// Each replica posts its own events, and the same ones as all others, to two tenants at once.
+/// Each replica posts events of its own, and events that all replicas post, to two tenants at once.
 async fn post(store: Arc<dyn Store>, replica: u128) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for round in 0..50 {

@@ -1,4 +1,4 @@
-//! Calls that are dropped half way: whole or nothing, and nobody else's trouble.
+//! Calls that are dropped half way: all or nothing, and without harm to other calls.
 
 use std::time::Instant;
 

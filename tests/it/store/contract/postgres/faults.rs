@@ -1,5 +1,5 @@
-//! Faults: a server that is killed, takes no writes, or fails at any statement; a connection that is
-//! cut anywhere.
+//! Faults: a server that is killed, takes no writes, or fails at any statement; a connection that
+//! is cut anywhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,8 @@ use crate::support::ids::{college, diku, event_id, log_id, position};
 use crate::support::services::postgres;
 use crate::support::store_fixture::{OpenStore, all, positions, receipts};
 
-/// Appends, and again with the same ids until there is an answer; and how often there was none.
+/// Appends, and retries with the same ids until there is an answer; returns how often there was
+/// none.
 async fn append_at_last(store: &Arc<dyn Store>, batch: &Batch) -> (Vec<Receipt>, u32) {
     let (until, mut failed) = (Instant::now() + PATIENCE, 0);
     loop {
@@ -106,8 +107,8 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_does() {
     assert_eq!(opened.post(&[create(2)]).await[0].position.number(), 2);
 }
 
-/// The n-th of these writes fails with such a SQLSTATE: disk full, out of memory, an I/O error, a
-/// lock that isn't given, a deadlock.
+/// The n-th of these writes fails with a SQLSTATE: disk full, out of memory, an I/O error, a lock
+/// that isn't granted, a deadlock.
 #[tokio::test]
 async fn a_failed_write_leaves_nothing_and_the_next_one_works() {
     let writes = [
@@ -156,8 +157,8 @@ async fn tables_that_are_not_as_they_must_be_are_named() {
     assert!(matches!(found, Err(Error::Corrupt(_))), "{found:?}");
 }
 
-/// The connection is cut at the n-th message of the client, n = 1, 2, …, before the server gets it or
-/// before the client gets the answer, until a whole append passes untouched.
+/// The connection is cut at the n-th message of the client, n = 1, 2, …, before the server gets it
+/// or before the client gets the answer, until a whole append passes untouched.
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_connection_is_cut_an_append_lands_once() {
     let opened = OpenStore::<Schema>::new().await;
@@ -196,7 +197,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
     assert!(opened.log(&diku()).await.iter().map(|e| e.position.number()).eq(1..id));
 }
 
-/// A server that lost its standby shows what no standby has: only a commit waits for one.
+/// A server that lost its standby shows data that no standby has: only a commit waits for one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_posted_before_is_answered_after_a_commit_too() {
     let opened = OpenStore::<Schema>::new().await;
@@ -224,7 +225,7 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
     assert_eq!(unknown, 2, "the statement that commits is prepared, then run");
 }
 
-/// A cursor's write commits itself: when the answer is lost, nobody knows.
+/// A cursor's write commits itself: if the answer is lost, the outcome is unknown.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     let opened = OpenStore::<Schema>::new().await;
@@ -256,7 +257,8 @@ async fn a_cursor_s_lost_answer_is_told_as_unknown() {
     }
 }
 
-/// A statement that commits itself has written what it tells: a surprise in that is no refusal.
+/// A statement that commits itself has written what it returns, so an unexpected answer is no
+/// refusal.
 #[tokio::test]
 async fn an_append_that_wrote_something_else_may_have_been_committed() {
     let opened = OpenStore::<Schema>::new().await;

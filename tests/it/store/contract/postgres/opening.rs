@@ -1,4 +1,5 @@
-//! Opening: by several at once, of what can't be opened, and what is told of it.
+//! Opening: by several replicas at once, and of servers and schemas that can't be opened, with the
+//! errors.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 
 const PASSWORD: &str = "only-for-tests";
 
-/// The message of a refusal.
+/// Returns the message of a refusal.
 fn refusal(opened: Result<Arc<dyn Store>, Error>) -> String {
     match opened {
         Err(Error::Refused(message)) => message,
@@ -26,7 +27,7 @@ fn refusal(opened: Result<Arc<dyn Store>, Error>) -> String {
     }
 }
 
-/// With another part of the URL in place of that one.
+/// Replaces a part of the URL by another.
 fn instead(config: PostgresConfig, part: &str, other: &str) -> PostgresConfig {
     let url = postgres::url();
     assert!(url.contains(part));
@@ -73,7 +74,7 @@ async fn a_schema_of_another_version_is_refused() {
     assert!(refusal(open_as(long).await).contains("63 bytes"));
 }
 
-/// Tables that were made before their layout was counted anew.
+/// Tables that were made before the layout's versions were counted from 1 again.
 #[tokio::test]
 async fn a_schema_of_an_earlier_version_is_refused_by_its_version() {
     let schema = Schema::new().await;
@@ -88,7 +89,7 @@ async fn a_schema_of_an_earlier_version_is_refused_by_its_version() {
     for access in [Access::Serve, Access::Attach] {
         let config = Config::Postgres(schema.config());
         let message = refusal(open(&config, access, Arc::new(System)).await);
-        for word in [&*schema.name, "(version 6)", "begin anew", "ENV"] {
+        for word in [&*schema.name, "(version 6)", "an empty store", "ENV"] {
             assert!(message.contains(word), "{word}: {message}");
         }
     }
@@ -121,7 +122,8 @@ async fn a_database_that_can_t_store_every_text_is_refused_by_its_encoding() {
     let (mut outside, name) = (schema.outside().await, &schema.name);
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let make = format!(
-            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE \
+             template0"
         );
         outside.execute(AssertSqlSafe(make)).await.unwrap();
         let url = format!("{}/{name}", postgres::url().rsplit_once('/').unwrap().0);
@@ -179,12 +181,13 @@ async fn an_open_store_commits_as_it_was_opened() {
     for _ in 0..20 {
         store.check().await.unwrap();
     }
-    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
+    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \
+                   'event-gateway'";
     outside.execute(all_new).await.unwrap();
     store.check().await.unwrap();
 }
 
-/// Has the server read its settings again, and waits until new sessions have them.
+/// Makes the server read its settings again, and waits until new sessions have them.
 async fn reload(outside: &mut PgConnection, server: &PrivatePostgres, name: &str, expected: &str) {
     outside.execute("SELECT pg_reload_conf()").await.unwrap();
     loop {
@@ -197,7 +200,7 @@ async fn reload(outside: &mut PgConnection, server: &PrivatePostgres, name: &str
     }
 }
 
-/// The log, in full.
+/// Returns the whole log.
 #[derive(Clone, Default)]
 struct Logs(Arc<Mutex<Vec<u8>>>);
 
@@ -255,7 +258,7 @@ async fn no_error_and_no_log_tells_the_password() {
     let logs = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
     assert!(!told.contains(secret), "{told}");
     assert!(logs.contains("the logs begin") && !logs.contains(secret), "{logs}");
-    for expected in ["28P01", "127.0.0.1:1", "a parameter that is none of"] {
+    for expected in ["28P01", "127.0.0.1:1", "a parameter that must be one of"] {
         assert!(told.contains(expected), "{expected}: {told}");
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use super::Schema;
 use crate::support::store_fixture::StoreFixture;
 
-/// A statement, the types and values of its parameters, and the indexes that it must go by.
+/// A statement, the types and values of its parameters, and the indexes that it must use.
 struct Planned {
     sql: &'static str,
     types: &'static str,
@@ -51,7 +51,8 @@ const STATEMENTS: &[Planned] = &[
         "delete_alls_pkey"
     ),
     Planned {
-        sql: "DELETE FROM events WHERE tenant = $1 AND position > $2 AND position <= $3 RETURNING event_id",
+        sql: "DELETE FROM events WHERE tenant = $1 AND position > $2 AND position <= $3 RETURNING \
+              event_id",
         types: "text, bigint, bigint",
         values: "'big', 0, 200",
         indexes: &["events_pkey"],
@@ -59,7 +60,8 @@ const STATEMENTS: &[Planned] = &[
     Planned {
         sql: "DELETE FROM idempotency WHERE tenant = $1 AND event_id = ANY($2::text[]::uuid[])",
         types: "text, text[]",
-        values: "'big', array['00000000-0000-0000-0000-000000000077', '00000000-0000-0000-0000-0000000000aa']",
+        values: "'big', array['00000000-0000-0000-0000-000000000077', \
+                 '00000000-0000-0000-0000-0000000000aa']",
         indexes: &["idempotency_pkey"],
     },
     planned!("head_lock.sql", "text[]", "array['big', 'small3']", "heads_pkey"),
@@ -95,7 +97,7 @@ const ROWS: &str = "
     UPDATE heads SET version = 900000 WHERE tenant = 'big';
     VACUUM ANALYZE";
 
-/// As the server plans by default, and as the store's sessions have it.
+/// The server plans in its default way, and in that of the store's sessions.
 const SETTINGS: [&str; 2] = [
     "SET enable_seqscan = on; SET enable_bitmapscan = on",
     "SET enable_seqscan = off; SET enable_bitmapscan = off",
@@ -132,7 +134,8 @@ async fn no_statement_reads_a_log_from_end_to_end() {
             for index in statement.indexes {
                 assert!(plan.contains(index), "not by {index}: {told}");
             }
-            // As the store's sessions have it, joins don't either: by the other table's index, row by row.
+            // In the store's sessions joins don't scan either, but use the other table's index, row
+            // by row.
             let joins = ["Hash Join", "Merge Join"].iter().any(|join| plan.contains(join));
             assert!(!joins || settings == SETTINGS[0], "{told}");
             let sorts = plan.contains("Sort") && statement.indexes[0].starts_with("events");

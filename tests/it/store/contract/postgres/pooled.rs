@@ -1,4 +1,5 @@
-//! A real PgBouncer before the server: session pooling keeps every promise, other pooling is refused by name.
+//! A real PgBouncer before the server: session pooling keeps every promise, other pooling is
+//! refused by name.
 
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use crate::support::store_fixture::{LANES, OpenStore};
 
 const SESSION: [&str; 2] = ["pool_mode=session", "ignore_startup_parameters=options"];
 
-/// A server, and a pooler before it.
+/// A server with a pooler in front of it.
 async fn pooled(settings: &[&str]) -> (PrivatePostgres, PrivatePgbouncer) {
     let server = PrivatePostgres::start(&[]).await;
     let pooler = PrivatePgbouncer::start(&server.url(), settings).await;
@@ -31,7 +32,7 @@ fn refusal(opened: Result<std::sync::Arc<dyn Store>, Error>) -> String {
     }
 }
 
-/// How many tables there are by that name, and in which schemas.
+/// Returns the schemas that have a table of a name.
 async fn schemas_of(url: &str, table: &str) -> Vec<String> {
     let mut outside = PgConnection::connect(url).await.unwrap();
     let find = "SELECT schemaname::text FROM pg_tables WHERE tablename = $1 ORDER BY 1";
@@ -43,7 +44,7 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
     for settings in [&SESSION[..], &SESSION[..1]] {
         let (server, pooler) = pooled(settings).await;
         let url = pooler.url(&server.url());
-        // What a dropped start-up parameter would leave: the server's defaults.
+        // These are the server's defaults, which a dropped start-up parameter would leave.
         let mut outside = PgConnection::connect(&server.url()).await.unwrap();
         outside.execute("ALTER ROLE postgres SET synchronous_commit = remote_apply").await.unwrap();
         let mut stages = Vec::new();
@@ -76,7 +77,7 @@ async fn behind_session_pooling_each_store_has_its_own_schema_and_what_it_set() 
             CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON one_event_gateway.checks
             FOR EACH ROW EXECUTE FUNCTION refuse()";
         sqlx::raw_sql(refuse).execute(&mut outside).await.unwrap();
-        // Every connection is a new one, at a server process that is new or was given back.
+        // Every connection is new, to a server process that is new or was given back.
         let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
         outside.execute(all_new).await.unwrap();
@@ -108,7 +109,8 @@ async fn a_connection_to_a_server_that_loses_commits_is_refused_however_late() {
     let mut outside = PgConnection::connect(&server.url()).await.unwrap();
     outside.execute("ALTER SYSTEM SET fsync = off").await.unwrap();
     outside.execute("SELECT pg_reload_conf()").await.unwrap();
-    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'event-gateway'";
+    let all_new = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \
+                   'event-gateway'";
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until, "it is not refused");
@@ -118,7 +120,8 @@ async fn a_connection_to_a_server_that_loses_commits_is_refused_however_late() {
                 assert!(why.contains("fsync is `off`"), "{why}");
                 break;
             }
-            // Until the server has read its settings, and the pool has no old connection.
+            // This waits until the server has read its settings, and the pool has no old
+            // connection.
             Ok(()) | Err(Error::Unavailable(_) | Error::Unknown(_)) => {}
             Err(other) => panic!("{other}"),
         }

@@ -1,4 +1,5 @@
-//! Databases that can't be opened: the message names the setting, the server, the user, and what to do, and no secret.
+//! Databases that can't be opened: the message names the setting, the server, the user and the
+//! remedy, and contains no secret.
 
 use event_gateway::store::{PostgresConfig, PostgresServer};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -10,7 +11,7 @@ use crash::postgres::PrivatePostgres;
 
 const SECRET: &str = "s3cr3t-word";
 
-/// `DB_…` of a server, with one of them changed.
+/// Returns the `DB_…` of a server, with one of them changed.
 struct Parts {
     host: &'static str,
     port: u16,
@@ -26,7 +27,7 @@ impl Parts {
         Self { host: "127.0.0.1", port, username, password: "only-for-tests", database }
     }
 
-    /// The message of an opening that fails.
+    /// Returns the message of an opening that fails.
     async fn error(self, schema: &str) -> String {
         let Self { host, port, username, password, database } = self;
         let (named, password) =
@@ -79,7 +80,7 @@ async fn a_server_that_takes_no_writes_is_told_by_that() {
     told(&error, &["25006", "name the primary"]);
 }
 
-/// A verb that finds nothing makes nothing, and says where it looked.
+/// A subcommand that finds no store creates none, and says where it looked.
 #[tokio::test]
 async fn a_verb_makes_no_schema_and_names_the_one_that_is_missing() {
     use event_gateway::clock::System;

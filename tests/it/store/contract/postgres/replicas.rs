@@ -17,7 +17,7 @@ use crate::support::store_fixture::{OpenStore, StoreFixture, receipts};
 
 const WRITERS: u128 = 4;
 
-/// Two replicas.
+/// Opens two replicas.
 async fn replicas() -> (OpenStore<Schema>, [Arc<dyn Store>; 2]) {
     let opened = OpenStore::<Schema>::new().await;
     let stores = [Arc::clone(&opened.store), opened.fixture.open().await];
@@ -92,7 +92,7 @@ async fn an_append_that_was_undone_for_another_s_sake_is_run_again() {
     assert!(outcomes.iter().all(|outcome| receipts(outcome)[0].position.number() == 1));
 }
 
-/// Else two appends that name the same tenants lock each other out.
+/// Otherwise two appends that name the same tenants would lock each other out.
 #[tokio::test]
 async fn heads_are_locked_in_the_order_of_their_tenants() {
     let opened = OpenStore::<Schema>::new().await;
@@ -150,8 +150,8 @@ async fn heads_are_updated_on_their_page() {
     assert!(hot * 100 >= updates * 95, "{hot} of {updates}");
 }
 
-/// Asking what the store holds reads the tenants, appending does not. Who has a new connection asks, and
-/// who hasn't asked for long: so one of several appends must do without.
+/// Reading the heads reads the tenants, appending does not. A replica reads the heads on a new
+/// connection, or if it has not read them for long: so one of several appends must do without.
 #[tokio::test]
 async fn who_appends_alone_asks_for_nothing_before() {
     let opened = OpenStore::<Schema>::new().await;
@@ -171,7 +171,7 @@ async fn who_appends_alone_asks_for_nothing_before() {
     panic!("every append asked");
 }
 
-/// A replica's append may commit after one that began later.
+/// A replica's append may commit after an append that began later.
 #[tokio::test]
 async fn a_late_commit_is_named_all_the_same() {
     let opened = OpenStore::<Schema>::new().await;
@@ -179,7 +179,8 @@ async fn a_late_commit_is_named_all_the_same() {
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == diku()).unwrap().lane;
     let mut late = opened.fixture.outside().await;
     late.execute("BEGIN").await.unwrap();
-    let raise = "UPDATE heads SET position = 1, version = pg_current_xact_id()::text::bigint WHERE tenant = 'diku'";
+    let raise = "UPDATE heads SET position = 1, version = pg_current_xact_id()::text::bigint WHERE \
+                 tenant = 'diku'";
     late.execute(raise).await.unwrap();
     let mut token = ChangeToken::START;
     for id in 1..=20 {
@@ -196,7 +197,7 @@ async fn a_late_commit_is_named_all_the_same() {
     assert_eq!(changed.heads[0].tenant, diku());
 }
 
-/// Marks are the server's transactions; another server has others.
+/// Versions are the server's transactions; another server has others.
 #[tokio::test]
 async fn a_store_that_came_to_another_server_names_what_changes_there() {
     let opened = OpenStore::<Schema>::new().await;

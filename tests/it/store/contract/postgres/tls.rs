@@ -1,4 +1,4 @@
-//! TLS: what `DB_SERVER_PEM` and `sslmode` ask for, they get.
+//! TLS: connections have what `DB_SERVER_PEM` and `sslmode` ask for.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::{Schema, open_as};
 use crash::folder::Folder;
 use crash::postgres::PrivatePostgres;
 
-/// Makes a certificate of that name that signs itself, and its key.
+/// Makes a self-signed certificate of a name, and its key.
 fn certificate(folder: &Path, name: &str, subject: &str) -> String {
     let [key, pem] = ["key", "pem"].map(|ending| folder.join(format!("{name}.{ending}")));
     let mut command = Command::new("openssl");
@@ -21,12 +21,12 @@ fn certificate(folder: &Path, name: &str, subject: &str) -> String {
     command.arg("-addext").arg(format!("subjectAltName={subject}"));
     command.arg("-keyout").arg(&key).arg("-out").arg(&pem);
     assert!(command.output().unwrap().status.success());
-    // Root's server runs as another user; anybody else's as its own.
+    // A server that root starts runs as another user; any other runs as the user who starts it.
     let _ = Command::new("chown").arg("postgres").arg(&key).output().unwrap();
     std::fs::read_to_string(pem).unwrap()
 }
 
-/// How many of the server's other sessions have TLS, and how many not.
+/// Returns how many of the server's other sessions have TLS, and how many don't.
 async fn sessions(server: &PrivatePostgres) -> (i64, i64) {
     let mut outside =
         PgConnection::connect(&format!("{}?sslmode=disable", server.url())).await.unwrap();

@@ -14,7 +14,7 @@ use crate::support::ids::{diku, event_id, log_id, position};
 use crate::support::services::postgres;
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, positions};
 
-/// Longer than a call may take, and no more than that on a slow machine.
+/// This is longer than a call may take, with a margin for a slow machine.
 const IN_TIME: Duration = Duration::from_secs(25);
 
 fn batch(id: u128) -> [Batch; 1] {

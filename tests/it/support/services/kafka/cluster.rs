@@ -1,4 +1,4 @@
-//! The shared cluster that `scripts/services` started, and what is written to any.
+//! The shared cluster that `scripts/services` started, and writes to any cluster.
 //!
 //! Tests share it by giving each its own `ENV`. A service that is missing is a failure.
 
@@ -14,19 +14,20 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-/// The shared cluster's `host:port`.
+/// Returns the shared cluster's `host:port`.
 pub fn address() -> String {
     std::env::var("EVENT_GATEWAY_TEST_KAFKA").expect(
-        "EVENT_GATEWAY_TEST_KAFKA isn't set: run ./test, or `scripts/services start` and `. .services/env`",
+        "EVENT_GATEWAY_TEST_KAFKA isn't set: run ./test, or `scripts/services start` and `. \
+         .services/env`",
     )
 }
 
-/// An `ENV` that no other test has.
+/// Returns an `ENV` that no other test has.
 pub fn env() -> String {
     format!("test-{:016x}", RandomState::new().hash_one("env"))
 }
 
-/// A topic to be created by a test itself.
+/// Returns the settings of a topic that a test creates itself.
 pub struct TestTopic<'a> {
     pub name: &'a str,
     pub partitions: i32,
@@ -45,7 +46,7 @@ pub async fn create_topic(address: &str, topic: TestTopic<'_>) {
     );
 }
 
-/// Creates a topic whose partitions have replicas on these brokers each, the first of which leads it.
+/// Creates a topic with replicas of each partition on given brokers, the first of which leads it.
 pub async fn create_topic_on(
     address: &str,
     name: &str,
@@ -60,7 +61,7 @@ pub async fn create_topic_on(
     super::assert_partitions(address, &[(name.to_owned(), brokers.len())]);
 }
 
-/// Writes to a partition under that transactional id, and takes it back.
+/// Writes to a partition under a transactional id, and aborts.
 pub fn write_and_abort(address: &str, transactional_id: &str, topic: &str, partition: i32) {
     let producer = abort_open(address, transactional_id);
     producer.begin_transaction().unwrap();
@@ -75,7 +76,7 @@ pub async fn delete_topic(address: &str, topic: &str) {
     assert_eq!(deleted, [Ok(topic.to_owned())]);
 }
 
-/// Gives a topic so many partitions.
+/// Gives a topic a number of partitions.
 pub async fn add_partitions(address: &str, topic: &str, partitions: usize) {
     let wider = NewPartitions::new(topic, partitions);
     let done = admin(address).create_partitions(&[wider], &options()).await.unwrap();
@@ -83,7 +84,7 @@ pub async fn add_partitions(address: &str, topic: &str, partitions: usize) {
     super::assert_partitions(address, &[(topic.to_owned(), partitions)]);
 }
 
-/// A topic's settings.
+/// Returns a topic's settings.
 pub async fn settings(address: &str, topic: &str) -> HashMap<String, String> {
     let asked = [ResourceSpecifier::Topic(topic)];
     let mut answers = admin(address).describe_configs(&asked, &options()).await.unwrap();
@@ -96,7 +97,7 @@ pub async fn set(address: &str, topic: &str, name: &str, value: &str) {
     set_all(address, topic, &[(name, value.to_owned())]).await;
 }
 
-/// Sets these settings of a topic, and no others.
+/// Sets these settings of a topic, and removes all others.
 pub async fn set_all(address: &str, topic: &str, settings: &[(&str, String)]) {
     let config = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let config = settings.iter().fold(config, |config, (name, value)| config.set(name, value));
@@ -104,7 +105,7 @@ pub async fn set_all(address: &str, topic: &str, settings: &[(&str, String)]) {
     assert!(done[0].is_ok(), "{done:?}");
 }
 
-/// Puts a record of that text into a partition.
+/// Writes a record with a text to a partition.
 pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
@@ -112,7 +113,8 @@ pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
     producer.flush(PATIENCE).unwrap();
 }
 
-/// Ends what was left open under that transactional id: nothing of it was ever committed.
+/// Aborts the transaction that was left open under a transactional id, of which nothing was ever
+/// committed.
 pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
@@ -125,7 +127,7 @@ pub fn abort_open(address: &str, transactional_id: &str) -> BaseProducer {
     producer
 }
 
-/// Begins a page under that transactional id, has its one record written, and ends there.
+/// Begins a page under a transactional id, writes its one record, and leaves the transaction open.
 pub fn leave_open(address: &str, transactional_id: &str, topic: &str, partition: i32) {
     let producer = abort_open(address, transactional_id);
     producer.begin_transaction().unwrap();

@@ -1,6 +1,6 @@
-//! Sealed events made by hand, as the store would give them.
+//! Sealed events made by hand, as the store would return them.
 //!
-//! Feeds the tests of brokers; a `Log` counts positions as a tenant's log does.
+//! The tests of sinks use them; a `Log` counts positions as a tenant's log does.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -30,14 +30,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// A new one.
+    /// Makes a new log.
     pub fn new(tenant: &str) -> Self {
         let id = LogId::parse(&uuid()).unwrap();
         let last = EventId::parse(&uuid()).unwrap();
         Self { tenant: TenantId::parse(tenant).unwrap(), id, head: Position::START, last }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn event(&mut self, name: &str, key: &str, payload: impl Into<Bytes>) -> Envelope {
         self.head = self.head.next();
         self.last = EventId::parse(&uuid()).unwrap();
@@ -59,17 +59,17 @@ impl Log {
         }
     }
 
-    /// The last event's cursor.
+    /// Returns the last event's cursor.
     pub fn cursor(&self) -> Cursor {
         Cursor { log_id: self.id, position: self.head, event_id: self.last }
     }
 
-    /// The same, as a page leaves it among Kafka's cursors.
+    /// Returns the last event's cursor in the form that Kafka's cursors have.
     pub fn known(&self) -> KnownCursor {
         KnownCursor { cursor: self.cursor(), proof: ParkingProof::default() }
     }
 
-    /// A slice that ends with the last event.
+    /// Makes a slice that ends with the last event.
     pub fn slice(&self, events: Vec<Envelope>) -> PageSlice {
         PageSlice {
             tenant: self.tenant.clone(),
@@ -80,12 +80,12 @@ impl Log {
     }
 }
 
-/// A topic of that name.
+/// Makes a topic of a name.
 pub fn topic(name: &str) -> Topic {
     Topic::parse(name).unwrap()
 }
 
-/// Fails unless the record is the event: topic, key, bytes, time and headers.
+/// Fails unless the record is that of the event: topic, key, bytes, time and headers.
 pub fn assert_same(record: &Record, event: &Envelope) {
     assert_eq!((record.topic.as_str(), record.key()), (event.topic.as_str(), event.key.as_str()));
     assert_eq!(record.value, event.payload, "bytes");
