@@ -8,11 +8,11 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 
 use crate::records::PATH;
 
-/// As long as a receipt is.
+/// An answer of the length of a receipt.
 const RECEIPT: &str = r#"{"eventId":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a39","topic":"bench.t0.inventory.instance","key":"5bf370e0-8cca-4d9c-82e4-5170ab2a0a39","type":"CREATE","position":1,"time":"2026-03-02T08:11:00.123Z","published":false}"#;
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// Serves until it is killed; prints its address.
+/// Prints its address, and serves until it is killed.
 pub fn serve() {
     actix_web::rt::System::new().block_on(async {
         let app = || {
@@ -29,7 +29,7 @@ pub fn serve() {
     });
 }
 
-/// A process that serves it.
+/// A process that runs this handler.
 pub struct Bare {
     child: Child,
     /// Where.

@@ -1,6 +1,7 @@
 //! The load generator: connections that post one body after another and check every answer.
 //!
-//! A closed loop: each connection posts as fast as it is answered, which tells the most that goes through.
+//! It is a closed loop: each connection posts as fast as it is answered, which measures the
+//! greatest throughput.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::records::{Body, PATH, Records};
 /// Longer than any backlog takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// How the load comes.
+/// The shape of the load.
 #[derive(Clone)]
 pub struct Plan {
     /// Where to.
@@ -39,13 +40,14 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Measured.
     pub time: Duration,
-    /// Whether answers are receipts that name our keys; a bare handler knows none.
+    /// Whether answers are receipts that name the keys; a bare handler knows no keys.
     pub receipts: bool,
     /// No more changes than these, warm-up included.
     pub limit: Option<u64>,
-    /// Whether it may be refused; what is counts for nothing.
+    /// Whether requests may be refused; refused ones don't count.
     pub refusals: bool,
-    /// Changes that may be accepted and not yet gone on; who waits for room posts nothing.
+    /// The most changes that may be accepted and not yet published; a connection that waits for
+    /// room posts nothing.
     pub room: Option<Arc<Room>>,
 }
 
@@ -128,7 +130,7 @@ impl Done {
     }
 }
 
-/// Posts as planned; panics at an answer that is wrong.
+/// Posts the load; panics at a wrong answer.
 pub async fn load(plan: &Plan) -> Done {
     let (measured, turn) = (Instant::now() + plan.warm_up, Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
@@ -213,8 +215,8 @@ impl Poster {
         Self { address, sender: sender(address).await }
     }
 
-    /// Posts a body; an error says what was answered instead of a 201, with a receipt for each key where
-    /// there are to be receipts.
+    /// Posts a body. The answer must be a 201, with a receipt for each key if receipts are
+    /// expected; an error says what came instead.
     pub async fn post(&mut self, tenant: &str, body: &Body, receipts: bool) -> Result<(), String> {
         let posted = self.try_post(tenant, body, receipts).await;
         if self.sender.ready().await.is_err() {

@@ -1,7 +1,8 @@
-//! Figures of several sides, measured by turns in one run: medians, extremes, ratios.
+//! The figures of several sides that are measured by turns in one run: medians, extremes, ratios.
 //!
-//! Fed by the benchmarks, round after round; a table goes to stderr, a line of JSON to stdout. A
-//! ratio is the median of the rounds' ratios: what disturbs a round disturbs both of its sides.
+//! The benchmarks add figures, round after round; a table goes to stderr, a line of JSON to stdout.
+//! A ratio is the median of the rounds' ratios, since a disturbance of a round affects both of its
+//! sides.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub struct Contest {
     sides: Vec<Side>,
 }
 
-/// One of those measured; the first is ours.
+/// One of the measured sides; the first is the gateway.
 struct Side {
     name: String,
     rounds: Vec<f64>,
@@ -51,7 +52,7 @@ impl Contest {
         }
     }
 
-    /// Prints what came out.
+    /// Prints the result.
     pub fn tell(&self) {
         eprintln!("\n{} ({})", self.what, self.unit);
         let [median, min, max] = ["median", "min", "max"];

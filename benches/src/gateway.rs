@@ -1,4 +1,4 @@
-//! The side that is ours: the release build in a process of its own, each time on a new store.
+//! The gateway's side: the release build in a process of its own, each time on a new store.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one on a new store, with these tenants; its Kafka is at that address, or away.
+    /// Starts a gateway on a new store, with these tenants; its Kafka is at an address, or down.
     pub fn start(place: &Place, kafka: Option<&str>, tenants: &[String]) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let env = format!("bench{}", STARTED.fetch_add(1, Ordering::Relaxed));
@@ -36,7 +36,7 @@ impl Gateway {
             .for_all_tenants(&entity)
             .with("ENV", &env)
             .with("LOG_LEVEL", "warn")
-            // Nobody listens there.
+            // No server listens there.
             .with("KAFKA_HOST", kafka.unwrap_or("127.0.0.1:9"));
         if let Place::Server(server) = place {
             setup = setup.with("STORE_URL", server.url());
@@ -62,7 +62,7 @@ impl Gateway {
         self.serve.as_ref().map_or(0, Serve::pid)
     }
 
-    /// How many events are published, as it says itself.
+    /// Returns the number of published events, as the gateway counts them.
     pub async fn published(&self) -> u64 {
         Sums::read(&format!("http://{}", self.address)).await.of("published")
     }
@@ -100,11 +100,12 @@ pub fn tenants(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("t{n}")).collect()
 }
 
-/// Builds what is measured, so that it is what the sources say.
+/// Builds the gateway, so that the present sources are measured.
 pub fn build() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    // Together with this program: alone, its dependencies would be built anew with fewer features.
+    // It is built together with this program; alone, its dependencies would be built again with
+    // fewer features.
     build.args([
         "build",
         "--release",

@@ -1,4 +1,4 @@
-//! Accepting alone, Kafka away: ours, a bare actix handler, and the raw store.
+//! Accepting alone, without Kafka: the gateway, a bare actix handler, and the raw store.
 
 use crate::bare::Bare;
 use crate::client::{Plan, load};

@@ -1,5 +1,5 @@
-//! The baseline of the relay, and of what reaches consumers: a bare transactional producer; and how much a topic
-//! holds.
+//! The baseline of the relay, and of the time until consumers have a record: a bare transactional
+//! producer. It also counts the records of a topic.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -58,7 +58,8 @@ impl BareProducer {
     }
 }
 
-/// Publishes so many records, in transactions of `page`, to a topic that it makes; tells events/s.
+/// Publishes so many records, in transactions of `page`, to a topic that it creates; returns
+/// events/s.
 pub async fn produce(address: &str, topic: &str, events: usize, page: usize) -> f64 {
     make_topic(address, topic).await;
     let (address, topic) = (address.to_owned(), topic.to_owned());
@@ -92,7 +93,7 @@ fn headers(key: &str) -> OwnedHeaders {
         .fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
-/// Makes a topic by asking for it.
+/// Creates a topic by asking for it.
 pub async fn make_topic(address: &str, topic: &str) {
     use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
     use rdkafka::client::DefaultClientContext;
@@ -128,7 +129,7 @@ impl Ends {
 
 /// How many topics of that environment there are.
 pub fn topics(address: &str, env: &str) -> usize {
-    // While thousands are made, a broker may not know what it has.
+    // While thousands of topics are created, a broker may not know all of them.
     let all = consumer(address, Isolation::ReadCommitted).fetch_metadata(None, PATIENCE);
     let is_ours = |name: &str| name.split('.').next() == Some(env);
     all.map_or(0, |all| all.topics().iter().filter(|topic| is_ours(topic.name())).count())

@@ -1,4 +1,4 @@
-//! How long one change takes, unloaded: until it is accepted, and until a consumer has it.
+//! The latency of one change without other load: until it is accepted, and until a consumer has it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::stores::Store;
 
 /// Transactions that make Kafka's JVM warm.
 const WARM_UP: usize = 1_000;
-/// When nothing has come for so long, nothing comes.
+/// After so long without a record, no more records come.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// Until it is accepted, over one connection: against a raw insert and a bare round trip together.
@@ -44,8 +44,8 @@ pub async fn accept(store: Store, rounds: &Rounds) {
     contest.tell();
 }
 
-/// From the POST until a read_committed consumer has the record, at so many changes per second: against a bare
-/// producer's transactions of one record.
+/// From the POST until a read_committed consumer has the record, at so many changes per second:
+/// against a bare producer's transactions of one record.
 pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     let (place, broker, names) = (store.start().await, PrivateBroker::start(), tenants(1));
     let kafka = broker.address();
@@ -57,7 +57,7 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
         p50.add(side, quantile(&mut latencies, 0.5));
         p99.add(side, quantile(&mut latencies, 0.99));
     };
-    // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
+    // Kafka's JVM compiles its code while it runs, which slows the first side.
     kafka::produce(&kafka, "warmup", WARM_UP, 1).await;
     for round in 0..rounds.rounds {
         let ours = Gateway::start(&place, Some(&kafka), &names);
@@ -89,9 +89,9 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     p99.tell();
 }
 
-/// How long each record took from the begin of `send`, which tells its key, until it was consumed, in ms. Each
-/// is sent at its time; if the one before wasn't done by then, it counts from that time all the same (no
-/// coordinated omission).
+/// How long each record took from the begin of `send`, which tells its key, until it was consumed,
+/// in ms. Each is sent at its time; if the one before wasn't done by then, it counts from that time
+/// all the same (no coordinated omission).
 async fn arrivals(
     kafka: &str,
     topic: &str,
@@ -112,7 +112,7 @@ async fn arrivals(
         let due = begin + due;
         let late = Instant::now() > due;
         sleep(due.saturating_duration_since(Instant::now())).await;
-        // A timer's own lateness is nobody's.
+        // The lateness of the timer itself counts for neither side.
         let at = if late { due } else { Instant::now() };
         sent.push((send().await, at));
     }

@@ -1,6 +1,6 @@
-//! A long log and a short one: what an append, a page and a look-up by key cost in each.
+//! A long log and a short one: the cost of an append, a page and a look-up by key in each.
 //!
-//! Through the store's port, with small records, so that 10^7 of them have room.
+//! It uses the store's port, with small records, so that 10^7 of them have room.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

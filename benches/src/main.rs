@@ -5,8 +5,9 @@
 //!         └─► raw, kafka ────────────────────┘
 //! ```
 //!
-//! Each benchmark starts what it needs, and runs ours and the baselines by turns. The table goes to
-//! stderr, a line of JSON for each side to stdout; what the figures were is in docs/performance.md.
+//! Each benchmark starts the servers that it needs, and runs the gateway and the baselines by
+//! turns. The table goes to stderr, a line of JSON for each side to stdout; docs/performance.md has
+//! the figures.
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 
 mod bare;
@@ -44,7 +45,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum What {
-    /// Accepting alone, Kafka away: ours, a bare actix handler, the raw store.
+    /// Accepting alone, without Kafka: the gateway, a bare actix handler, the raw store.
     Intake(OfLoad),
     /// Accepted and published at the same rate.
     Sustained {
@@ -54,7 +55,7 @@ enum What {
         #[arg(long)]
         peers: bool,
     },
-    /// The relay alone, draining a backlog: ours, a bare transactional producer.
+    /// The relay alone, draining a backlog: the gateway, a bare transactional producer.
     Relay {
         #[arg(long)]
         store: Store,
@@ -67,14 +68,15 @@ enum What {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
-    /// Accepting one change over one connection: ours, a raw insert and a bare round trip.
+    /// Accepting one change over one connection: the gateway, a raw insert and a bare round trip.
     Accept {
         #[arg(long)]
         store: Store,
         #[command(flatten)]
         rounds: Rounds,
     },
-    /// From a POST to a read_committed consumer: ours, a bare producer's transactions of one record.
+    /// From a POST to a read_committed consumer: the gateway, a bare producer's transactions of one
+    /// record.
     Consumed {
         #[arg(long)]
         store: Store,
@@ -91,7 +93,8 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 10_000)]
         many: usize,
-        /// How long they have been idle before that is measured: in 10 minutes their topics are forgotten.
+        /// How long they are idle before the measurement: after 10 minutes their topics are
+        /// forgotten.
         #[arg(long, default_value_t = 0)]
         rest_s: u64,
     },
@@ -114,7 +117,7 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
     },
-    /// A bare actix handler, as the others start it.
+    /// A bare actix handler, which other benchmarks start.
     #[command(hide = true)]
     Bare,
 }

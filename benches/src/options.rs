@@ -50,8 +50,8 @@ impl Load {
         self.connections.unwrap_or(if self.changes == 1 { 64 } else { 8 })
     }
 
-    /// Rows in a raw commit: as many as can share one of ours. While one is under way, half of the
-    /// clients wait for the next.
+    /// Rows in a raw commit: as many as can share a commit of the gateway. While one commit is
+    /// under way, half of the clients wait for the next.
     pub fn commit_rows(&self) -> usize {
         match self.changes {
             1 => self.connections(),

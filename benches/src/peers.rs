@@ -1,4 +1,4 @@
-//! The peers: `benches/peers/run` installs them, and tells what they did in a round.
+//! The peers: `benches/peers/run` installs them, and reports their figures of a round.
 
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::options::Rounds;
 use crate::stores::{Place, Store};
 
-/// The figures of a peer and a workload; a peer that can't be had has none.
+/// The figures of a peer and a workload; a peer that can't be installed has none.
 #[derive(Deserialize)]
 struct Line {
     peer: String,
@@ -17,7 +17,7 @@ struct Line {
     events_per_s: Option<f64>,
 }
 
-/// The peers, and the servers that they share with ours.
+/// The peers, and the servers that they share with the gateway.
 pub struct Peers {
     kafka: String,
     mongodb: String,
@@ -26,7 +26,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Starts what ours hasn't.
+    /// Starts the servers that the gateway does not need.
     pub async fn start(ours: &Place, kafka: String) -> Self {
         if let Place::Server(Server::Mongodb(server)) = ours {
             return Self { kafka, mongodb: server.url(), _own: None };
@@ -36,7 +36,8 @@ impl Peers {
         Self { kafka, mongodb: server.url(), _own: Some(own) }
     }
 
-    /// One round of each that can be had: those that take batches with them, the others one by one.
+    /// Runs one round of each peer that could be installed: with batches if it takes them, else
+    /// with single changes.
     pub fn round(&self, batches: bool, rounds: &Rounds) -> Vec<(String, f64)> {
         let mut run = Command::new(root().join("benches/peers/run"));
         run.env("EVENT_GATEWAY_TEST_KAFKA", &self.kafka)

@@ -1,4 +1,4 @@
-//! The CPU time and memory of a process, as the system tells.
+//! The CPU time and memory of a process, by the system's counts.
 
 /// A process that runs.
 #[derive(Debug, Clone, Copy)]
@@ -8,7 +8,8 @@ impl Process {
     /// CPU time so far, in ms.
     pub fn cpu_ms(self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
-        // Behind the name, which may hold anything: user and system time, in hundredths of a second.
+        // User and system time, in hundredths of a second, come after the name, which may contain
+        // anything.
         let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
         fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
     }

@@ -1,5 +1,5 @@
-//! The baseline of the stores: the same bytes into one table, in commits of so many rows, as
-//! durable as the gateway has them, and nothing else.
+//! The baseline of the stores: it writes the same bytes into one table, in commits of so many rows,
+//! as durably as the gateway, and does nothing else.
 
 mod mongodb;
 mod postgres;
@@ -49,7 +49,7 @@ enum Table {
     Mongodb(mongodb::Table),
 }
 
-/// Inserts on one connection, in commits of `each` rows, for that long after a warm-up.
+/// Inserts on one connection, in commits of `each` rows, for a time after a warm-up.
 pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duration) -> Done {
     let mut table = match place {
         Place::Sqlite => Table::Sqlite(sqlite::Table::make()),
@@ -73,7 +73,7 @@ pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duratio
             Table::Mongodb(table) => table.insert(&rows).await,
         }
         if begin >= from {
-            // Making rows is not the store's.
+            // The time for making rows does not count.
             spent += begin.elapsed();
             done.rows += each as u64;
             done.latencies_ms.push(begin.elapsed().as_secs_f64() * 1e3);

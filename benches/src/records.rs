@@ -1,4 +1,4 @@
-//! The load: records of 2 kB as FOLIO's instances are, no two alike, and the bodies that post them.
+//! The load: records of 2 kB, like FOLIO's instances, no two alike, and the bodies that post them.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use event_gateway::clock::{Clock, System};
 
 /// Templates: `{id}` stands for the record's id, `{seq}` for a number.
 const TEMPLATES: &str = include_str!("data/instance.ndjson");
-/// Where the changes go.
+/// The path to which the changes are posted.
 pub const PATH: &str = "/domain-events/inventory/instance";
 
 /// The topic of a tenant's records.

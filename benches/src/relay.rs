@@ -1,4 +1,5 @@
-//! The relay alone, draining a backlog: ours and a bare transactional producer with the same pages.
+//! The relay alone, draining a backlog: the gateway and a bare transactional producer with the same
+//! pages.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
     let what = format!("relay, {}, backlog of {events}", store.name());
     let mut contest = Contest::new(what.clone(), "events/s");
     let mut cpu = Contest::new(what, "ms of CPU per 1,000 events");
-    // Kafka's JVM compiles what it does while it does it, and slows whoever comes first.
+    // Kafka's JVM compiles its code while it runs, which slows the first side.
     kafka::produce(&kafka, "warmup", events, PAGE).await;
     for round in 0..rounds {
         let (rate, cpu_ms) = drain(&place, &kafka, events as u64, &tenants(names)).await;
@@ -36,8 +37,8 @@ pub async fn run(store: Store, events: usize, names: usize, rounds: usize) {
     cpu.tell();
 }
 
-/// Events per second over the middle eight tenths, without start and takeover; what a thousand of all cost the
-/// gateway.
+/// Events per second over the middle eight tenths, without start and takeover; what a thousand of
+/// all cost the gateway.
 async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> (f64, f64) {
     let mut ours = Gateway::start(place, None, names);
     let plan = Plan::backlog(ours.address, names, events);

@@ -1,4 +1,4 @@
-//! Where a log is kept, and who keeps it.
+//! The stores of the benchmarks, and their servers.
 
 use crash::folder::Folder;
 use crash::store::{Kind, Server};

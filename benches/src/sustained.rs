@@ -1,7 +1,8 @@
 //! Accepted and published at the same rate, Kafka on the same machine.
 //!
-//! Clients post as long as no more waits to be published than was published in the last seconds, so that
-//! both go at one pace; in the end every change that was acknowledged is counted in the topic.
+//! Clients post as long as no more events wait to be published than were published in the last
+//! seconds, so that both go at one pace; in the end every change that was acknowledged is counted
+//! in the topic.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,9 +19,10 @@ use crate::peers::Peers;
 use crate::process::Process;
 use crate::stores::{Place, Store};
 
-/// How many seconds' worth may wait to be published. The gateway counts once a second.
+/// The number of seconds' worth of events that may wait to be published. The gateway counts once a
+/// second.
 const WAITING_S: u64 = 2;
-/// How many changes may, however slowly they go.
+/// The number of changes that may always wait, even at a low rate.
 const WAITING_MIN: u64 = 2_000;
 
 /// Runs the rounds, with the peers that can be had if they are wanted.
@@ -60,7 +62,7 @@ struct Round {
     waiting: [u64; 2],
 }
 
-/// When the gateway said that more is published than before.
+/// The times at which the gateway showed more published events than before.
 #[derive(Clone, Copy, Default)]
 struct Step {
     at: Duration,

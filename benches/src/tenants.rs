@@ -1,4 +1,4 @@
-//! Many tenants: what an event costs more, and what idle ones cost.
+//! Many tenants: the additional cost of an event, and the cost of idle tenants.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::stores::Store;
 /// Enough that each lane has some, and so a producer.
 const IN_EVERY_LANE: usize = 64;
 
-/// Accepting at `many` tenants and at one, and the CPU time of idle ones, and their memory, after a rest.
+/// Accepting at `many` tenants and at one, and the CPU time of idle ones, and their memory, after a
+/// rest.
 pub async fn run(store: Store, many: usize, shape: &Load, rounds: &Rounds, rest: Duration) {
     let place = store.start().await;
     let mut rates =

@@ -1,5 +1,5 @@
-//! A table of PostgreSQL, as the server is set: `fsync` and `synchronous_commit` on; payloads compressed as the
-//! gateway has them.
+//! A table of PostgreSQL with the server's settings, `fsync` and `synchronous_commit` on, and
+//! payloads compressed like the gateway's.
 
 use sqlx::{Connection, PgConnection};
 
@@ -12,18 +12,19 @@ pub(super) struct Table {
 impl Table {
     pub(super) async fn make(url: &str) -> Self {
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let make = "DROP TABLE IF EXISTS raw; CREATE TABLE raw (tenant text, position bigint, event_id bytea, \
-                    topic text, key text, type text, time_ms bigint, headers text, payload bytea \
-                    COMPRESSION lz4, PRIMARY KEY (tenant, position))";
+        let make = "DROP TABLE IF EXISTS raw; CREATE TABLE raw (tenant text, position bigint, \
+                    event_id bytea, topic text, key text, type text, time_ms bigint, headers text, \
+                    payload bytea COMPRESSION lz4, PRIMARY KEY (tenant, position))";
         sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
         Self { connection }
     }
 
     pub(super) async fn insert(&mut self, rows: &[Row]) {
-        let insert = "INSERT INTO raw SELECT 't0', position, event_id, topic, key, 'CREATE', time_ms, headers, \
-                      payload FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], \
-                      $6::text[], $7::bytea[]) AS new (position, event_id, topic, key, time_ms, headers, payload)";
-        // A statement by itself is a transaction by itself.
+        let insert = "INSERT INTO raw SELECT 't0', position, event_id, topic, key, 'CREATE', \
+                      time_ms, headers, payload FROM unnest($1::bigint[], $2::bytea[], $3::text[], \
+                      $4::text[], $5::bigint[], $6::text[], $7::bytea[]) AS new (position, \
+                      event_id, topic, key, time_ms, headers, payload)";
+        // A single statement is a transaction of its own.
         sqlx::query(insert)
             .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| &row.event_id[..]).collect::<Vec<_>>())

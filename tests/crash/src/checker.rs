@@ -1,7 +1,7 @@
-//! The checker: what was acknowledged, the log, the topics, what was told and what was counted must be one
-//! story.
+//! The checker: the acknowledged changes, the log, the topics, the observed `published` and the
+//! metrics must agree.
 //!
-//! Pure: fed with a `Story`; what is wrong with it comes back by name.
+//! It is pure: a `Story` goes in, and named findings come out.
 
 mod finding;
 mod log;
@@ -15,7 +15,7 @@ use crate::evidence::Logged;
 use crate::kafka::Record;
 use crate::story::Story;
 
-/// All that is wrong.
+/// Returns all findings of a story.
 pub fn check(story: &Story) -> Vec<Finding> {
     let index = Index::new(story);
     let mut findings = log::check(story, &index);
@@ -26,9 +26,9 @@ pub fn check(story: &Story) -> Vec<Finding> {
     findings
 }
 
-/// Where to find things in a story.
+/// The indexes into a story.
 struct Index<'a> {
-    /// Each event of the logs, and whose it is.
+    /// Each event of the logs, and its tenant.
     by_id: HashMap<&'a str, (&'a str, &'a Logged)>,
     /// The beginning of each tenant's topics.
     prefixes: Vec<(&'a str, String)>,
@@ -46,7 +46,7 @@ impl<'a> Index<'a> {
         Self { by_id, prefixes: story.logs.keys().map(prefix).collect() }
     }
 
-    /// The tenant that a topic belongs to.
+    /// Returns the tenant that a topic belongs to.
     fn tenant_of(&self, topic: &str) -> Option<&'a str> {
         self.prefixes
             .iter()
@@ -55,8 +55,8 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Who was told that an event is published must find its committed record before the end that was asked
-/// for afterwards.
+/// Checks that each event that was shown as published has a committed record before the topic's end
+/// that was asked for afterwards.
 fn told(story: &Story) -> Vec<Finding> {
     let place = |record: &Record| (record.partition, record.offset);
     let by_position: HashMap<(&str, &str), (i32, i64)> = story
@@ -80,7 +80,7 @@ fn told(story: &Story) -> Vec<Finding> {
     findings
 }
 
-/// The metrics must count what the logs hold, and all of it must be published.
+/// Checks that the metrics count the events of the logs, and that all of them are published.
 fn sums(story: &Story) -> Vec<Finding> {
     let sums = &story.sums;
     let (events, told) = (story.logs.values().map(Vec::len).sum::<usize>() as u64, sums.log_events);

@@ -1,6 +1,7 @@
-//! Evidence of a run: what was acknowledged, what is in the log, and who was told that it is published.
+//! Evidence of a run: the acknowledged changes, the events of the log, and the events that were
+//! shown as published.
 //!
-//! Given by the load, the publish observer and the story; judged by the checker.
+//! The load, the publish observer and the story collect it, and the checker reads it.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +19,17 @@ pub struct Acknowledged {
     pub key: String,
     /// As it was posted.
     pub event_id: String,
-    /// As the receipt has it.
+    /// The position in the receipt.
     pub position: u64,
     /// The state before, as it was posted.
     pub old: Option<String>,
     /// The state after, as it was posted.
     pub new: Option<String>,
-    /// Rises with each change of a key.
+    /// A number that rises with each change of a key.
     pub seq: usize,
 }
 
-/// One event of the log, as `GET /domain-events` tells it.
+/// One event of the log, as `GET /domain-events` shows it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Logged {
@@ -50,7 +51,7 @@ pub struct Logged {
     pub published: Option<bool>,
 }
 
-/// Somebody was told that an event is published.
+/// The observation that an event was shown as published.
 #[derive(Debug, Clone)]
 pub struct ToldPublished {
     /// The tenant.
@@ -61,7 +62,7 @@ pub struct ToldPublished {
     pub position: u64,
 }
 
-/// An event that somebody was told to be published.
+/// An event that was shown as published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// The tenant.
@@ -70,6 +71,7 @@ pub struct Told {
     pub topic: String,
     /// In the tenant's log.
     pub position: u64,
-    /// Where each partition of the topic ended for a read_uncommitted consumer, asked for after it was told.
+    /// The end of each partition of the topic for a read_uncommitted consumer, asked for
+    /// afterwards.
     pub ends: Vec<i64>,
 }

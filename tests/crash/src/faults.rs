@@ -1,6 +1,7 @@
-//! The faults, and how each happens to the harness.
+//! The faults, and the ways in which they strike the harness.
 //!
-//! Fed by the schedule. After each of them everything is up again, though perhaps not yet at work.
+//! The schedule chooses them. After each fault everything is up again, though perhaps not yet at
+//! work.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ impl Harness {
         }
     }
 
-    /// Lets it happen.
+    /// Lets a fault strike.
     pub async fn suffer(&mut self, fault: &Fault) {
         *self.figures.faults.entry(fault.kind).or_default() += 1;
         let of = fault.replica;
@@ -75,7 +76,7 @@ impl Harness {
         self.replicas[of].start();
     }
 
-    /// The one death whose takeover is measured: everything else is up.
+    /// The death whose takeover is measured, while everything else is up.
     async fn kill_until_taken_over(&mut self, of: usize) {
         self.lanes.until_shared(self.replicas.len()).await;
         let lost = self.lanes.held_by(self.replicas[of].name).await;
@@ -85,7 +86,7 @@ impl Harness {
         self.replicas[of].start();
     }
 
-    /// A server that is away stays away; in the middle of that a replica may be killed.
+    /// A server stays down for a while, in the middle of which a replica may be killed.
     async fn meanwhile(&mut self, fault: &Fault) {
         let half = Duration::from_secs(fault.seconds) / 2;
         sleep(half).await;

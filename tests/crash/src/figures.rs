@@ -13,9 +13,9 @@ use crate::schedule;
 pub struct Figures {
     /// Faults, by kind.
     pub faults: BTreeMap<schedule::Kind, usize>,
-    /// Every `kill -9` of a replica, those while something else was away included.
+    /// Every `kill -9` of a replica, including those while a server was down.
     pub kills: usize,
-    /// For each lane that a dead replica held: how long until it had a new holder.
+    /// The time until a new holder, for each lane that a dead replica held.
     pub takeovers: Vec<Duration>,
 }
 
@@ -24,13 +24,13 @@ pub struct Figures {
 pub struct Verdict {
     /// The counts.
     pub figures: Figures,
-    /// How long it took.
+    /// The duration of the run.
     pub elapsed: Duration,
     /// Changes that were acknowledged.
     pub acknowledged: usize,
-    /// Events that were told to be published.
+    /// Events that were shown as published.
     pub told: usize,
-    /// Aborted records that a read_uncommitted consumer saw besides.
+    /// Aborted records that a read_uncommitted consumer also saw.
     pub aborted: usize,
     /// The delays that the readers saw.
     pub held_back: HeldBack,

@@ -1,7 +1,7 @@
-//! The harness: Kafka and the store, three replicas on them, each behind a proxy of its own, and whoever
-//! writes, reads along and watches.
+//! The harness: Kafka and the store, three replicas on them, each behind a proxy of its own, and
+//! the writers, readers and observers.
 //!
-//! Built once for a run; `faults` happen to it.
+//! It is built once for a run; `faults` strike it.
 
 use std::fs::File;
 use std::path::Path;
@@ -33,7 +33,8 @@ const NAMES: [&str; 3] = ["one", "two", "three"];
 const PARTITIONS: usize = 3;
 /// Records of each writer that rests.
 const KEYS: usize = 4;
-/// So that Kafka and the store have time to come back on a small machine, and hours fit into memory.
+/// The pause of writers, which gives Kafka and the store time to come back on a small machine, and
+/// lets hours of a run fit into memory.
 const PAUSE: Duration = Duration::from_millis(80);
 
 /// One replica of the gateway.
@@ -109,7 +110,7 @@ pub struct Harness {
     pub readers: Readers,
     /// The writers.
     pub load: Load,
-    /// Who hears what is told to be published.
+    /// The observer of published events.
     pub publish_observer: PublishObserver,
     /// Sets the clock of a process off.
     pub clock: std::path::PathBuf,
@@ -168,7 +169,7 @@ impl Harness {
         self.replicas[0].setup.url()
     }
 
-    /// Ends the writing and the reading along; the servers and the replicas go on.
+    /// Stops the writers and the readers; the servers and the replicas go on.
     pub async fn quiet(self) -> (Quiet, Vec<Acknowledged>, Vec<Told>) {
         let acknowledged = self.load.finish().await;
         let told = self.publish_observer.finish().await;
@@ -178,7 +179,7 @@ impl Harness {
     }
 }
 
-/// The harness when nobody writes any more.
+/// The harness after the writers have stopped.
 pub struct Quiet {
     /// Kafka.
     pub kafka: PrivateBroker,
@@ -208,7 +209,8 @@ fn topics() -> Vec<String> {
     TENANTS.into_iter().flat_map(of).collect()
 }
 
-/// Compiles what sets a clock off: the machine has a compiler, since librdkafka needs one.
+/// Compiles the library that sets a clock off; the machine has a compiler, since librdkafka needs
+/// one.
 fn clock_library(folder: &Path) -> std::path::PathBuf {
     let library = folder.join("clock.so");
     let mut compiler = std::process::Command::new("cc");

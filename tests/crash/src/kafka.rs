@@ -1,8 +1,9 @@
 //! Kafka as a plain consumer sees it.
 //!
-//! Speaks to any address, the embedded broker's too. A read ends at the end of every partition. A
-//! transaction is visible some time after its commit has returned, once its markers are written:
-//! read it with `consume_at_least`; what must stay invisible is told by a later record that isn't.
+//! It speaks to any address, the embedded broker's too. A read ends at the end of every partition.
+//! A transaction becomes visible some time after its commit has returned, once its markers are
+//! written: read it with `consume_at_least`; to check that a record stays invisible, wait for a
+//! later record that is visible.
 
 mod broker;
 
@@ -39,7 +40,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The value of that header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -53,9 +54,9 @@ impl Record {
 /// Which records a consumer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Those of committed transactions, up to the first open one.
+    /// Records of committed transactions, up to the first open one.
     ReadCommitted,
-    /// All, as Java's consumer does by default.
+    /// All records, like Java's consumer by default.
     ReadUncommitted,
 }
 
@@ -101,13 +102,13 @@ pub fn consume_at_least(address: &str, topics: &str, count: usize) -> Vec<Record
     }
 }
 
-/// How many partitions a topic has; `None` when there is none of that name.
+/// Returns the number of partitions of a topic; `None` if the topic does not exist.
 pub fn partitions(address: &str, topic: &str) -> Option<usize> {
     topics(address).remove(topic)
 }
 
-/// Waits until these topics are there with so many partitions each: a creation takes a moment to
-/// come round.
+/// Waits until these topics exist with so many partitions each, since a creation takes a moment to
+/// become known.
 pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -120,7 +121,7 @@ pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
     }
 }
 
-/// All topics, and how many partitions each has.
+/// Returns all topics with their numbers of partitions.
 pub fn topics(address: &str) -> HashMap<String, usize> {
     topics_of(&consumer(address, Isolation::ReadCommitted))
 }

@@ -1,4 +1,4 @@
-//! The lanes as the store knows them: who holds which, and how long a dead replica's stand still.
+//! The lanes in the store: their holders, and how long the lanes of a dead replica stand still.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,13 +21,14 @@ impl Lanes {
         Self { store }
     }
 
-    /// Those that a replica holds.
+    /// Returns the lanes that a replica holds.
     pub async fn held_by(&self, replica: &str) -> Vec<LaneLease> {
         let held = |lease: &LaneLease| lease.holder.as_deref() == Some(replica);
         self.members().await.lanes.into_iter().filter(held).collect()
     }
 
-    /// How long after that moment each of these lanes had a new holder, or its old one anew.
+    /// Returns the time after a moment until each of these lanes had a new holder, or its old one
+    /// again.
     pub async fn taken_over(&self, lost: &[LaneLease], since: Instant) -> Vec<Duration> {
         let mut waiting = lost.to_vec();
         let mut times = Vec::new();
@@ -46,7 +47,7 @@ impl Lanes {
         times
     }
 
-    /// Waits until these replicas attend, and no lane is free.
+    /// Waits until these replicas run, and no lane is free.
     pub async fn until_shared(&self, replicas: usize) {
         let since = Instant::now();
         loop {
@@ -66,7 +67,7 @@ impl Lanes {
         loop {
             match self.store.members().await {
                 Ok(members) => return members,
-                // A store that was killed a moment ago.
+                // The store may have been killed a moment ago.
                 Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
             }
             sleep(LOOK_EVERY).await;

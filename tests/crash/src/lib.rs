@@ -1,12 +1,12 @@
-//! The crash loop: replicas of the real gateway under load and under faults, and the checker that
-//! holds them to their promises.
+//! The crash loop: replicas of the real gateway under load and under faults, and the checker of
+//! their promises.
 //!
 //! ```text
 //! schedule ──► harness ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
 //!              faults    load, publish observer, readers ──► acknowledged, told ──┘
 //! ```
 //!
-//! The actors are the integration tests' too. Nothing here is part of the gateway.
+//! The integration tests use the actors too. Nothing here is part of the gateway.
 #![allow(clippy::unwrap_used, reason = "a run that can't go on has failed")]
 
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub mod lanes;
 pub mod run;
 pub mod schedule;
 
-/// Where the project lies: its scripts start the servers.
+/// The path of the project, whose scripts start the servers.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,9 +1,9 @@
 //! The actors of a mixed load: writers that change records one after another, whatever happens to
 //! the gateway meanwhile.
 //!
-//! Each writer owns the records it changes, and goes on only when a change is acknowledged: it asks
-//! again with the same event id, at the next replica if there are several, until it is. What was
-//! acknowledged is what the checker holds the gateway to.
+//! Each writer owns the records that it changes, and goes on only when a change is acknowledged:
+//! until then it retries with the same event id, at the next replica if there are several. The
+//! checker compares the gateway with the acknowledged changes.
 
 use std::fs::File;
 use std::io::Write;
@@ -26,7 +26,7 @@ const RECORDS: [(&str, &str); 3] = [
     ("holdings-record", include_str!("data/holdings-record.ndjson")),
     ("item", include_str!("data/item.ndjson")),
 ];
-/// How many of the changes of a load with a sender ask to be answered once they are published: one in so many.
+/// One in so many changes of a load with a sender asks to be answered once it is published.
 const WAITS_EACH: usize = 10;
 
 /// The names of the entities.
@@ -41,15 +41,16 @@ pub struct Plan {
     pub urls: Vec<String>,
     /// Each has a writer for each entity.
     pub tenants: Vec<String>,
-    /// So many records has each of these writers.
+    /// The number of records of each of these writers.
     pub keys: usize,
-    /// So long it rests after each change.
+    /// The pause after each change.
     pub pause: Duration,
-    /// So many writers more of each tenant change one record each, as fast as they can.
+    /// The number of further writers of each tenant, which change one record each as fast as they
+    /// can.
     pub hot: usize,
-    /// Where each change is noted that was acknowledged.
+    /// The list of acknowledged changes.
     pub journal: Option<Arc<Mutex<File>>>,
-    /// Who hears what was told to be published.
+    /// The channel for events that were shown as published.
     pub sender: Option<UnboundedSender<ToldPublished>>,
 }
 
@@ -109,7 +110,7 @@ impl Load {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Waits until that many changes more are acknowledged; panics when they stand still.
+    /// Waits until so many more changes are acknowledged; panics if they stand still.
     pub async fn more(&self, count: usize) {
         let (wanted, until) = (self.acknowledged() + count, Instant::now() + PATIENCE);
         while self.acknowledged() < wanted {
@@ -122,7 +123,7 @@ impl Load {
         }
     }
 
-    /// Lets each writer finish its change, and returns what was acknowledged.
+    /// Lets each writer finish its change, and returns the acknowledged changes.
     pub async fn finish(mut self) -> Vec<Acknowledged> {
         self.stop.store(true, Ordering::SeqCst);
         let mut all = Vec::new();
@@ -207,7 +208,8 @@ impl Writer {
         change
     }
 
-    /// Posts until it is acknowledged: no answer and 5xx mean "again", anything else is a defect.
+    /// Posts until the change is acknowledged. After no answer and after a 5xx it retries; anything
+    /// else is a defect.
     async fn post(&mut self, body: String, seq: usize) -> u64 {
         loop {
             let url = &self.plan.urls[self.at % self.plan.urls.len()];
@@ -224,7 +226,7 @@ impl Writer {
                 if let (201, Ok(receipt)) = (status, answer.json::<Receipt>().await) {
                     return self.acknowledged(receipt);
                 }
-                // A server that stood still gives up on the body that it was getting.
+                // A server that stood still gives up the body that it was reading.
                 assert!(status == 201 || status == 408 || status >= 500, "{status} for {body}");
             }
             self.at += 1;
@@ -235,7 +237,7 @@ impl Writer {
     fn acknowledged(&self, receipt: Receipt) -> u64 {
         let Receipt { topic, position, published } = receipt;
         if let (Some(true), Some(sender)) = (published, &self.plan.sender) {
-            // Nobody hears any more when the run ends.
+            // The receiver is gone when the run ends.
             let _ = sender.send(ToldPublished { tenant: self.tenant.clone(), topic, position });
         }
         position

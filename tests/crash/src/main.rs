@@ -1,7 +1,7 @@
 //! The crash loop as a program: `cargo run -p crash -- --store postgres --faults 300`.
 //!
-//! Starts a Kafka and a store of its own, through the project's scripts; ends with 1 when anything is
-//! wrong.
+//! It starts a Kafka and a store of its own, through the project's scripts; it ends with 1 if
+//! anything is wrong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use crash::store::Kind;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Replicas of the gateway under load and under faults, and whether anything came of it.
+/// Runs replicas of the gateway under load and under faults, and checks what they did.
 #[derive(Parser)]
 struct Line {
     /// The store.
     #[arg(long)]
     store: Kind,
-    /// So many faults.
+    /// The number of faults.
     #[arg(long, default_value_t = 30)]
     faults: usize,
-    /// Goes on until so many replicas were killed.
+    /// Goes on until this number of replicas was killed.
     #[arg(long, default_value_t = 0)]
     kills: usize,
     /// The seed of the schedule; by default a new one.
     #[arg(long)]
     seed: Option<u64>,
-    /// Where everything is kept; by default in a new folder, which goes when nothing was wrong.
+    /// The folder for everything; by default a new one, which is removed if nothing was wrong.
     #[arg(long)]
     folder: Option<PathBuf>,
     /// The gateway's binary; by default the one beside this program.
@@ -55,10 +55,10 @@ fn main() -> ExitCode {
         folder: line.folder,
     };
     let Ok(runtime) = Runtime::new() else { return ExitCode::FAILURE };
-    // A panic has told what is wrong, and what the run started has ended with it.
+    // The panic said what is wrong, and ended everything that the run started.
     let run = AssertUnwindSafe(|| runtime.block_on(live(&options)));
     let ended = catch_unwind(run).unwrap_or(ExitCode::FAILURE);
-    // Who reads what the topics hold reads on for as long as nobody stops it.
+    // The readers of the topics go on until they are stopped.
     runtime.shutdown_background();
     ended
 }
@@ -70,7 +70,7 @@ async fn live(options: &Options) -> ExitCode {
             [] => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         },
-        // What it started ends with it.
+        // The servers that it started end with it.
         _ = tokio::signal::ctrl_c() => ExitCode::FAILURE,
         _ = terminated.recv() => ExitCode::FAILURE,
     }

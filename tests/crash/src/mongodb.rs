@@ -1,4 +1,4 @@
-//! MongoDB servers of one's own, to be set otherwise, killed and started again.
+//! Private MongoDB servers, which tests configure, kill and start again.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,7 +20,7 @@ pub async fn client(url: &str) -> Client {
     Client::with_uri_str(url).await.unwrap()
 }
 
-/// A server of one's own: it may be killed, and goes on with the same port and data.
+/// A private server, which may be killed, and goes on with the same port and data.
 pub struct PrivateMongodb {
     folder: Folder,
     port: u16,
@@ -59,7 +59,7 @@ impl PrivateMongodb {
         Self::start_with(&MEMBER).await
     }
 
-    /// A replica set of one that lets in nobody without a password; its key is kept in the folder.
+    /// Starts a replica set of one that requires a password; its key is kept in the folder.
     pub async fn start_closed(folder: &Path) -> Self {
         let key = folder.join("key");
         let mut options = std::fs::OpenOptions::new();
@@ -120,7 +120,7 @@ impl PrivateMongodb {
         self.until(|_| true).await;
     }
 
-    /// Runs a command as this server, whatever it is.
+    /// Runs a command on this server, whatever its state.
     pub async fn admin(&self, command: Document) -> Result<Document, mongodb::error::Error> {
         let direct = format!(
             "mongodb://{}/?directConnection=true&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000",

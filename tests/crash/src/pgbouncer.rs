@@ -1,4 +1,4 @@
-//! A PgBouncer of one's own, before a PostgreSQL.
+//! A private PgBouncer in front of a PostgreSQL.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,13 +14,14 @@ pub struct PrivatePgbouncer {
 }
 
 impl PrivatePgbouncer {
-    /// Starts it before the server of that URL, with such settings, and waits until it is connected to.
+    /// Starts it in front of the server of a URL, with these settings, and waits until it accepts
+    /// connections.
     pub async fn start(server: &str, settings: &[&str]) -> Self {
         let (folder, [port]) = (Folder::own(), ports::free());
         let server_port = port_of(server);
         let mut command = Command::new(root().join("scripts/postgres/pooler"));
         command.arg(folder.path()).arg(port.to_string()).arg(server_port).args(settings);
-        // Root's runs as another user, who must get into the folder.
+        // If root starts it, it runs as another user, who must have access to the folder.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();

@@ -1,12 +1,12 @@
 //! Ports for servers that go down and come back: below those that Linux gives to outgoing
-//! connections, so that nobody else has the port meanwhile.
+//! connections, so that no other process takes the port meanwhile.
 
 use std::net::TcpListener;
 use std::ops::Range;
 
 const PORTS: Range<u16> = 10_000..32_000;
 
-/// Free ones, each different: all sockets are open at once.
+/// Returns free ports, all different, since all sockets are open at once.
 pub fn free<const N: usize>() -> [u16; N] {
     let sockets: [TcpListener; N] = std::array::from_fn(|_| {
         loop {

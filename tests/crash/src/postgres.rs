@@ -1,4 +1,4 @@
-//! PostgreSQL servers of one's own, to be set otherwise, killed and started again.
+//! Private PostgreSQL servers, which tests configure, kill and start again.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
-/// As scripts/postgres/home.sh has them.
+/// The versions are those of scripts/postgres/home.sh.
 const USER: &str = "postgres:only-for-tests";
 
-/// A PostgreSQL of one's own: it may be killed, and goes on with the same port and data.
+/// A private PostgreSQL, which may be killed, and goes on with the same port and data.
 pub struct PrivatePostgres {
     folder: Folder,
     port: u16,
@@ -97,7 +97,7 @@ impl Drop for PrivatePostgres {
 
 fn signal(name: &str, pids: &[u32]) {
     let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
-    // One that ended meanwhile makes it fail; the waiting tells.
+    // It fails for a process that ended meanwhile; the waiting shows whether all are dead.
     let _ = Command::new("kill")
         .arg(format!("-{name}"))
         .args(pids)

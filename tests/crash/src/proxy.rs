@@ -1,6 +1,7 @@
-//! A proxy before a server, which cuts connections where it is told to, or holds them.
+//! A proxy in front of a server, which cuts connections at chosen messages, or holds them.
 //!
-//! Counts what clients write at once: a message, or a few that belong together. The server may be down.
+//! It counts the writes of clients: a message, or a few that belong together. The server may be
+//! down.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// The message by which PostgreSQL's clients take their leave: it comes when it likes, and doesn't count.
+/// The message with which PostgreSQL's clients disconnect: it comes at any time, and doesn't count.
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
-/// Where to cut.
+/// The point at which to cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// Before the server gets the message.
@@ -31,7 +32,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Counts a message; tells whether it is one to cut at.
+    /// Counts a message; returns whether to cut at it.
     fn due(&mut self, message: &[u8]) -> Option<Cut> {
         let counts = message != TERMINATE
             && (self.word.is_empty()
@@ -48,7 +49,7 @@ impl Plan {
     }
 }
 
-/// How all connections are treated.
+/// The way in which all connections are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     /// Bytes are passed on.
@@ -57,7 +58,7 @@ enum Flow {
     Held,
 }
 
-/// A running one.
+/// A running proxy.
 pub struct Proxy {
     port: u16,
     plan: Arc<Mutex<Option<Plan>>>,
@@ -67,7 +68,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Before the server of that URL, or `host:port`; lets everything pass.
+    /// Starts a proxy in front of the server of a URL or `host:port`; it lets everything pass.
     pub async fn start(url: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -78,7 +79,7 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&server).await else { continue };
-                // Of the cuts, it is to see those from now on.
+                // It must see only the cuts from now on.
                 let mut cut = cut.clone();
                 cut.mark_unchanged();
                 let passing = pass(client, server, Arc::clone(&plans), theirs.clone());
@@ -98,7 +99,7 @@ impl Proxy {
         self.port
     }
 
-    /// Ends all connections at once; new ones are welcome.
+    /// Ends all connections at once; new ones are accepted.
     pub fn cut_all(&self) {
         self.cuts.send_replace(());
     }
@@ -108,7 +109,7 @@ impl Proxy {
         self.flow.send_replace(Flow::Held);
     }
 
-    /// Lets what was held go on.
+    /// Lets the held connections go on.
     pub fn go_on(&self) {
         self.flow.send_replace(Flow::Passes);
     }
@@ -133,7 +134,7 @@ impl Proxy {
         *self.plan.lock().unwrap() = Some(Plan { word: word.to_vec(), first: 1, times, cut });
     }
 
-    /// Lets everything pass again; tells how many cuts were still to come.
+    /// Lets everything pass again; returns the number of cuts that were still to come.
     pub fn let_pass(&self) -> u32 {
         self.plan.lock().unwrap().take().map_or(0, |plan| plan.times)
     }
@@ -145,7 +146,7 @@ fn address(url: &str) -> &str {
     authority.rsplit('@').next().unwrap()
 }
 
-/// Passes what comes until one side ends or it is time to cut: both sockets are closed then.
+/// Passes bytes until one side ends or it is time to cut; then both sockets are closed.
 async fn pass(
     mut client: TcpStream,
     mut server: TcpStream,

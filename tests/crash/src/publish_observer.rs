@@ -1,7 +1,8 @@
-//! The publish observer: hears what is told to be published, and asks Kafka at once where the topic ends.
+//! The publish observer: it learns which events are shown as published, and asks Kafka at once for
+//! the end of the topic.
 //!
-//! Fed by writers whose receipts say so, and by looking into the log itself, at one replica after the
-//! other; feeds the checker. The record of what was told must stand before that end.
+//! Writers report receipts that say so, and it reads the log itself, at one replica after the
+//! other. The checker then demands that the event's record stands before that end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct PublishObserver {
 }
 
 impl PublishObserver {
-    /// Looks into these tenants' logs; each topic has that many partitions.
+    /// Reads these tenants' logs; each topic has so many partitions.
     pub fn start(urls: &[String], broker: &str, tenants: &[&str], partitions: usize) -> Self {
         let (sender, heard) = unbounded_channel();
         let count = Arc::<AtomicUsize>::default();
@@ -45,17 +46,17 @@ impl PublishObserver {
         Self { sender, looking, asking, count }
     }
 
-    /// Where writers tell what they were told.
+    /// The channel through which writers report.
     pub fn sender(&self) -> UnboundedSender<ToldPublished> {
         self.sender.clone()
     }
 
-    /// How many events were told so far.
+    /// Returns the number of events that were shown as published so far.
     pub fn told(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Waits until something more is told to be published; panics when nothing is.
+    /// Waits until another event is shown as published; panics if none is.
     pub async fn more(&self) {
         let (before, until) = (self.told(), Instant::now() + PATIENCE);
         while self.told() == before {
@@ -64,7 +65,7 @@ impl PublishObserver {
         }
     }
 
-    /// Listens no more, and returns what was told. Writers must have ended.
+    /// Stops, and returns the observations. The writers must have ended.
     pub async fn finish(mut self) -> Vec<Told> {
         self.looking.shutdown().await;
         drop(self.sender);
@@ -77,7 +78,7 @@ struct Page {
     events: Vec<Logged>,
 }
 
-/// Follows what is published of one log.
+/// Follows the published events of one log.
 async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<ToldPublished>) {
     let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
     let mut after = 0;
@@ -101,7 +102,7 @@ async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<Tol
     }
 }
 
-/// Asks for the ends of what was heard, until nobody speaks any more.
+/// Asks for the ends of the reported events' topics, until all senders are gone.
 async fn ask(
     mut heard: UnboundedReceiver<ToldPublished>,
     ends: Arc<Ends>,
@@ -135,7 +136,7 @@ struct Ends {
 }
 
 impl Ends {
-    /// Where the partitions of a topic end; asks until Kafka answers.
+    /// Returns the ends of a topic's partitions; asks until Kafka answers.
     fn of(&self, topic: &str) -> Vec<i64> {
         let end = |partition| loop {
             if let Ok((_, end)) = self.consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {

@@ -1,7 +1,7 @@
 //! Two consumers that read along: one of committed records, one of all.
 //!
-//! From when each sees a record follows how long open transactions held readers of committed records back.
-//! They outlive Kafka's deaths.
+//! The times at which each sees a record show how long open transactions held readers of committed
+//! records back. They outlive Kafka's deaths.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,8 @@ use crate::kafka::{self, Isolation};
 
 type Place = (String, i32, i64);
 
-/// The longest time from when a record came to the reader of all records to when it came to the reader of
-/// committed ones.
+/// The longest time between the arrival of a record at the reader of all records and at the reader
+/// of committed ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HeldBack {
     /// While Kafka was up all the time.
@@ -25,12 +25,12 @@ pub struct HeldBack {
     pub kafka_down: Duration,
 }
 
-/// When records came that the other reader has not seen yet.
+/// The arrival times of records that the other reader has not seen yet.
 struct Arrivals {
     waiting: HashMap<Place, Instant>,
-    /// Seen as committed before they were seen at all: the reader of all records is late.
+    /// The records that were seen as committed first, since the reader of all records is late.
     ahead: HashSet<Place>,
-    /// Since when Kafka is up; `None` while it is down.
+    /// The time since which Kafka is up; `None` while it is down.
     up_since: Option<Instant>,
     held_back: HeldBack,
 }
@@ -43,7 +43,7 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Reads these topics along, each of that many partitions.
+    /// Starts to read these topics, each of so many partitions.
     pub fn start(broker: &str, topics: &[String], partitions: usize) -> Self {
         let arrivals = Arc::new(Mutex::new(Arrivals {
             waiting: HashMap::new(),
@@ -70,17 +70,17 @@ impl Readers {
         Self { arrivals, stop, threads }
     }
 
-    /// Kafka is down from now on.
+    /// Notes that Kafka is down from now on.
     pub fn kafka_down(&self) {
         self.arrivals.lock().unwrap().up_since = None;
     }
 
-    /// Kafka is up again.
+    /// Notes that Kafka is up again.
     pub fn kafka_up(&self) {
         self.arrivals.lock().unwrap().up_since = Some(Instant::now());
     }
 
-    /// Reads no more.
+    /// Stops reading.
     pub fn finish(self) -> HeldBack {
         self.stop.store(true, Ordering::SeqCst);
         for thread in self.threads {

@@ -16,20 +16,20 @@ use crate::{store, story};
 pub struct Options {
     /// The gateway's binary.
     pub gateway: PathBuf,
-    /// On which store.
+    /// The store.
     pub store: store::Kind,
-    /// So many faults at least.
+    /// The least number of faults.
     pub faults: usize,
-    /// So many kills of replicas at least.
+    /// The least number of kills of replicas.
     pub kills: usize,
-    /// The schedule follows from it.
+    /// The seed of the schedule.
     pub seed: u64,
-    /// Where everything is kept; when unset, in a folder that goes when nothing was wrong.
+    /// The folder for everything; if it is unset, a new one, which is removed if nothing was wrong.
     pub folder: Option<PathBuf>,
 }
 
-/// Runs the loop, and tells what it came to; prints what happens. A run that can't go on panics, and keeps
-/// its folder.
+/// Runs the loop, prints what happens, and returns the result. A run that can't go on panics, and
+/// keeps its folder.
 pub async fn run(options: &Options) -> Verdict {
     let started = Instant::now();
     let folder = options.folder.clone().unwrap_or_else(new_folder);
@@ -90,7 +90,7 @@ fn command(options: &Options) -> String {
     format!("cargo run -p crash -- --store {store} --faults {faults}{kills} --seed {seed}")
 }
 
-/// Tells a fault: its kind, its victim, how long it lasts.
+/// Describes a fault: its kind, its victim, its duration.
 fn tell(fault: &Fault, harness: &Harness) -> String {
     let name = |replica: usize| harness.replicas[replica].name;
     let kind = fault.kind;
@@ -111,7 +111,7 @@ fn tell(fault: &Fault, harness: &Harness) -> String {
     text
 }
 
-/// A new one, which others may enter.
+/// Makes a new folder, which other users may enter.
 fn new_folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("crash-").tempdir().unwrap().keep();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();

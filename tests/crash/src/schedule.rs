@@ -1,7 +1,7 @@
 //! The schedule: which faults follow from a seed, in which order, and what comes between them.
 //!
-//! Pure. The first faults are one of each kind; after that most are deaths of replicas. What comes between
-//! is counted in changes, so that faults are in step with nothing.
+//! It is pure. The first faults are one of each kind; after that most are deaths of replicas. The
+//! pauses between them are counted in changes, so that faults strike at random moments.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,17 +15,18 @@ pub enum Kind {
     Killed,
     /// SIGKILL of a replica, and a new start once the others have its lanes.
     KilledForLong,
-    /// SIGSTOP of a replica for longer than its leases, and than Kafka waits for its page; then SIGCONT.
+    /// SIGSTOP of a replica for longer than its leases, and than Kafka waits for its page; then
+    /// SIGCONT.
     Frozen,
     /// SIGTERM of a replica, and a new start.
     Stopped,
     /// The same to one replica after the other.
     Rolled,
-    /// All connections between a replica and Kafka end.
+    /// The cut of all connections between a replica and Kafka.
     Cut,
-    /// Nothing passes between a replica and Kafka, in connections that stay open; then it goes on.
+    /// A pause in which nothing passes between a replica and Kafka, in connections that stay open.
     Held,
-    /// A replica starts anew with a clock that is minutes off, and keeps it until it starts again.
+    /// A new start of a replica with a clock that is minutes off, until it starts again.
     ClockOff,
     /// SIGKILL of Kafka, and a new start seconds later.
     KafkaKilled,
@@ -48,7 +49,7 @@ impl Kind {
         Self::StoreKilled,
     ];
 
-    /// Whether something is away for a while, in which a replica may be killed.
+    /// Returns whether a server is down for a while, in which a replica may be killed.
     fn leaves_time(self) -> bool {
         matches!(self, Self::Held | Self::KafkaKilled | Self::StoreKilled)
     }
@@ -74,26 +75,26 @@ impl fmt::Display for Kind {
 /// The condition that a fault waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// So many more changes were acknowledged.
+    /// A number of further changes was acknowledged.
     Changes(usize),
     /// The same, and something was published.
     ChangesAndPublished(usize),
 }
 
-/// Something that happens.
+/// One fault of the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// When.
     pub before: Before,
     /// The kind.
     pub kind: Kind,
-    /// To which replica, if to one.
+    /// The replica that it strikes, if it strikes one.
     pub replica: usize,
-    /// How long something is away, if it is.
+    /// The time for which a server is down, if one is.
     pub seconds: u64,
-    /// How far the clock is off, if it is.
+    /// The error of the clock, if it is off.
     pub clock_off_s: i64,
-    /// Which replica is killed meanwhile.
+    /// The replica that is killed meanwhile.
     pub meanwhile: Option<usize>,
 }
 

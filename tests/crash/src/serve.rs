@@ -13,10 +13,10 @@ use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
-/// How long a gateway may take to stop: it promises 10 s.
+/// The longest time that a gateway may take to stop; it promises 10 s.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
-/// How one gateway is set up, whatever happens to its processes.
+/// The set-up of one gateway, which outlives its processes.
 pub struct Setup {
     folder: Folder,
     gateway: PathBuf,
@@ -25,7 +25,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Sets up that binary, on a data folder of its own, with the project's entities for these tenants.
+    /// Sets up a binary, on a data folder of its own, with the project's entities for these
+    /// tenants.
     pub fn new(gateway: &Path, tenants: &[&str]) -> Self {
         Self::new_in(Folder::own(), gateway, tenants)
     }
@@ -38,7 +39,7 @@ impl Setup {
         for tenant in tenants {
             std::fs::write(files.join(format!("{tenant}.toml")), "").unwrap();
         }
-        // Always the same, so that clients find the restarted process again.
+        // The port stays the same, so that clients find the restarted process again.
         let [port] = ports::free();
         Self { folder, gateway: gateway.to_owned(), port, env: Vec::new() }
     }
@@ -49,7 +50,7 @@ impl Setup {
         self
     }
 
-    /// Gives every tenant this, and not the project's entities.
+    /// Gives every tenant these settings instead of the project's entities.
     pub fn for_all_tenants(self, text: &str) -> Self {
         std::fs::write(self.folder.path().join("tenants/_default.toml"), text).unwrap();
         self
@@ -66,7 +67,7 @@ impl Setup {
         self
     }
 
-    /// Where it serves.
+    /// Returns the address on which it serves.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -85,7 +86,7 @@ impl Setup {
         self.folder.path().join("log")
     }
 
-    /// The binary with that verb, on this data folder.
+    /// Returns the command of the binary with a subcommand, on this data folder.
     pub fn command(&self, verb: &[&str]) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = Command::new(&self.gateway);
@@ -184,7 +185,7 @@ pub async fn get(url: &str, tenant: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-/// Asks until `wanted` says yes; panics when patience ends, and returns the last answer.
+/// Repeats a query until `wanted` accepts the answer, which it returns; panics when patience ends.
 pub async fn get_until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {

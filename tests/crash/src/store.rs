@@ -1,4 +1,4 @@
-//! The store's server, whichever it is, and the store on it.
+//! The store's server, of either kind, and the store on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::folder::Folder;
 use crate::mongodb::PrivateMongodb;
 use crate::postgres::PrivatePostgres;
 
-/// Which store.
+/// The kinds of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// PostgreSQL.
@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As the command line has it.
+    /// Returns the name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -29,7 +29,7 @@ impl Kind {
     }
 }
 
-/// A server of one's own, which may be killed.
+/// A private server, which may be killed.
 pub enum Server {
     /// A PostgreSQL.
     Postgres(PrivatePostgres),
@@ -46,7 +46,7 @@ impl Server {
         }
     }
 
-    /// The store's URL, as STORE_URL wants it.
+    /// Returns the store's URL, for STORE_URL.
     pub fn url(&self) -> String {
         match self {
             Self::Postgres(server) => server.url(),

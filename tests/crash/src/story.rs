@@ -1,7 +1,6 @@
-//! The story of a run, as it is told by those who were there: the writers, the log, the topics' readers
-//! and the metrics.
+//! The story of a run, from the writers, the log, the topics' readers and the metrics.
 //!
-//! Read from a gateway that is no longer written to; feeds the checker.
+//! It is read from a gateway that is no longer written to, for the checker.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::serve;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Where it took place.
+/// The place of the run.
 pub struct Place<'a> {
     /// The URL of a gateway.
     pub url: &'a str,
@@ -30,12 +29,12 @@ pub struct Place<'a> {
     pub tenants: &'a [&'a str],
 }
 
-/// All that is known of a run.
+/// All evidence of a run.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The gateway's `ENV`.
     pub env: String,
-    /// The changes that writers were told to be durable, for each key in their order.
+    /// The acknowledged changes, in order for each key.
     pub acknowledged: Vec<Acknowledged>,
     /// Each tenant's whole log.
     pub logs: BTreeMap<String, Vec<Logged>>,
@@ -43,9 +42,9 @@ pub struct Story {
     pub committed: Vec<Record>,
     /// The records that a read_uncommitted consumer sees, in the same order.
     pub uncommitted: Vec<Record>,
-    /// Events that somebody was told to be published.
+    /// The events that were shown as published.
     pub told: Vec<Told>,
-    /// The sums that the metrics tell in the end.
+    /// The sums of the metrics in the end.
     pub sums: Sums,
 }
 
@@ -64,7 +63,7 @@ impl Sums {
         self.states.get(state).copied().unwrap_or_default()
     }
 
-    /// As a gateway tells them now.
+    /// Reads them from a gateway.
     pub async fn read(url: &str) -> Self {
         Self::parse(&reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap())
     }
@@ -87,14 +86,14 @@ impl Sums {
     }
 }
 
-/// Waits until all is published, and reads everything.
+/// Waits until everything is published, and reads it.
 pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<Told>) -> Story {
     let mut logs = BTreeMap::new();
     for tenant in place.tenants {
         if let Some(last) = log(place.url, tenant).await.last() {
             published(place.url, tenant, last.position).await;
         }
-        // Once more: what it says of each event is to be true by now.
+        // It is read once more, since its answer about each event must be final by now.
         logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
     }
     let count = logs.values().map(Vec::len).sum();
@@ -103,7 +102,8 @@ pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<
     Story { env: place.env.to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
 }
 
-/// Reads what both consumers see, once there are as many committed records as there are to be, or patience ends.
+/// Reads the records that both consumers see, once there are as many committed records as expected,
+/// or patience ends.
 fn records(place: &Place<'_>, count: usize) -> [Vec<Record>; 2] {
     let consume = |isolation| {
         let of = |tenant: &&str| {

@@ -1,10 +1,11 @@
-//! Waiting: for how long, and until what.
+//! Waiting for conditions, with a time limit.
 
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-/// How long a run waits for what must come: only one that fails waits so long, however slow the machine.
+/// The longest time that a run waits for something that must happen. Only a run that fails waits so
+/// long, however slow the machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until a condition holds; panics when patience ends.

@@ -1,5 +1,5 @@
-//! The checker's own tests: a right story has no findings, and each small corruption gives exactly the
-//! finding that names it.
+//! The checker's own tests: a correct story has no findings, and each small corruption gives
+//! exactly the finding that names it.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,7 +100,7 @@ fn diku(story: &mut Story) -> &mut Vec<Logged> {
     story.logs.get_mut("diku").unwrap()
 }
 
-/// Does it to what each reader sees last, which is diku's last record.
+/// Changes the record that each reader sees last, which is diku's last record.
 fn to_last_records(story: &mut Story, change: impl Fn(&mut Record)) {
     change(story.committed.last_mut().unwrap());
     change(story.uncommitted.last_mut().unwrap());

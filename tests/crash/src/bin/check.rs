@@ -1,6 +1,7 @@
-//! The checker as a program: holds a running gateway, and its topics, to what a run acknowledged.
+//! The checker as a program: checks a running gateway and its topics against the changes that a run
+//! acknowledged.
 //!
-//! Nobody may write meanwhile. Ends with 1 when anything is wrong.
+//! No client may write meanwhile. It ends with 1 if anything is wrong.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,7 @@ use crash::evidence::Acknowledged;
 use crash::{checker, story};
 use serde::de::DeserializeOwned;
 
-/// Whether what was acknowledged, the log and the topics are one story.
+/// Checks that the acknowledged changes, the log and the topics agree.
 #[derive(Parser)]
 struct Line {
     /// The folder of a run, or its acknowledged.ndjson.

@@ -1,13 +1,13 @@
-//! Findings: what may be wrong, by name.
+//! Findings: the named defects that the checker may find.
 
 use std::fmt;
 
 /// The kind of defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Acknowledged and not in the log, or in the log and not in its topic.
+    /// Acknowledged but not in the log, or in the log but not in its topic.
     Lost,
-    /// In the log and never acknowledged, or in a topic and not in the log.
+    /// In the log but never acknowledged, or in a topic but not in the log.
     Phantom,
     /// In the log twice, or seen twice by a read_committed consumer.
     Duplicate,
@@ -15,17 +15,17 @@ pub enum Kind {
     Reordered,
     /// The last record of a key is not its newest, for a read_uncommitted consumer.
     Stale,
-    /// Not what was posted: payload, key, headers, time or topic.
+    /// Different from what was posted: payload, key, headers, time or topic.
     Bytes,
     /// In another tenant's log or topic.
     Tenant,
     /// Positions of a log are not 1, 2, 3, ….
     Gap,
-    /// Told published too early, or not at all.
+    /// Shown as published too early, or not at all.
     Published,
     /// The metrics do not add up.
     Sums,
-    /// The receipt told another position than the log.
+    /// The receipt has another position than the log.
     Receipt,
 }
 
@@ -45,7 +45,7 @@ impl Kind {
         Self::Receipt,
     ];
 
-    /// Found, with what tells more.
+    /// Makes a finding with its details.
     pub(super) fn of(self, what: impl Into<String>) -> Finding {
         Finding { kind: self, what: what.into() }
     }
@@ -69,12 +69,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One thing that is wrong.
+/// One defect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The name of this kind.
     pub kind: Kind,
-    /// Which event it is, and what was seen.
+    /// The event, and what was seen.
     pub what: String,
 }
 

@@ -1,4 +1,4 @@
-//! Acknowledged changes against the logs.
+//! Compares acknowledged changes with the logs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,13 +45,13 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the event is that tenant's, whoever says so.
+/// Returns whether the event belongs to the tenant.
 fn is_of(event: &Logged, tenant: &str, owner: &str, index: &Index<'_>) -> bool {
     let header = event.headers.get("x-okapi-tenant").map(String::as_str);
     owner == tenant && header == Some(tenant) && index.tenant_of(&event.topic) == Some(tenant)
 }
 
-/// Finds acknowledged changes that the log lacks, or has otherwise.
+/// Finds acknowledged changes that the log lacks, or has in another form.
 fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last: HashMap<(&str, &str, &str), (usize, u64)> = HashMap::new();
@@ -61,7 +61,7 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
             continue;
         };
         if *tenant != change.tenant {
-            // It is named where it stands.
+            // The finding is named at the event's position.
             continue;
         }
         if event.position != change.position {
@@ -81,7 +81,7 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the payload is the wire form around exactly the states that were posted.
+/// Returns whether the payload is the wire form of exactly the states that were posted.
 fn is_as_posted(event: &Logged, change: &Acknowledged) -> bool {
     let state = |name: &str, state: &Option<String>| {
         state.as_ref().map(|s| format!("\"{name}\":{s},")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The logs against the topics, as each kind of consumer reads them.
+//! Compares the logs with the topics, as each kind of consumer reads them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,7 +9,8 @@ use crate::evidence::Logged;
 use crate::kafka::Record;
 use crate::story::Story;
 
-/// Finds the defects that a read_committed consumer sees: it sees each event once, and a key's in order.
+/// Finds the defects that a read_committed consumer sees: it sees each event once, and a key's in
+/// order.
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in &story.committed {
@@ -35,8 +36,8 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Finds the defects that a read_uncommitted consumer sees: it may see pages twice, but the last record of a key is
-/// its newest.
+/// Finds the defects that a read_uncommitted consumer sees: it may see pages twice, but the last
+/// record of a key is its newest.
 pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in &story.uncommitted {
@@ -63,7 +64,7 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The event that the record is of, and whose it is.
+/// Returns the event of a record, and its tenant.
 fn event_of<'a>(record: &Record, index: &Index<'a>) -> Option<(&'a str, &'a Logged)> {
     record.header("event_id").and_then(|id| index.by_id.get(id)).copied()
 }

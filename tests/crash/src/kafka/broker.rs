@@ -1,4 +1,4 @@
-//! A Kafka of one's own: it may be killed, and goes on with the same ports and data.
+//! A private Kafka, which may be killed, and goes on with the same ports and data.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use crate::PATIENCE;
 use crate::folder::Folder;
 use crate::{ports, root};
 
-/// One more way in, for clients behind a proxy.
+/// Another listener, for clients behind a proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct Listener {
     /// Where Kafka listens.
     pub port: u16,
-    /// Which port it tells those who come that way: the proxy's.
+    /// The port that it advertises to them: the proxy's.
     pub told: u16,
 }
 
@@ -26,7 +26,7 @@ struct Node {
     cluster_id: String,
 }
 
-/// A Kafka of one's own: it may be killed, and goes on with the same ports and data.
+/// A private Kafka, which may be killed, and goes on with the same ports and data.
 pub struct PrivateBroker {
     folder: Folder,
     port: u16,
@@ -52,8 +52,8 @@ impl PrivateBroker {
         broker
     }
 
-    /// So many that are one cluster; the first, which controls it, isn't to be killed. Of Kafka's own topics, each
-    /// broker has a replica.
+    /// Starts brokers of one cluster; the first, which is the controller, must not be killed. Each
+    /// broker has a replica of Kafka's own topics.
     pub fn cluster(brokers: usize) -> Vec<Self> {
         let ([controller_port], cluster_id) = (ports::free(), cluster_id());
         let started = (1..).take(brokers).map(|number| {
