@@ -1,7 +1,7 @@
-//! The parts, built once, and how they run and stop.
+//! The gateway's parts: built once, then run and stopped.
 //!
-//! Fed by `config`; wires every room to the next. Stopping goes the way of the data: no new
-//! requests, then what was accepted, then the page under way.
+//! `config` provides the settings; every room is wired to the next here. A stop follows the way of
+//! the data: no new requests, then the accepted changes, then the page under way.
 
 mod banner;
 
@@ -29,11 +29,11 @@ use crate::tasks::Tasks;
 
 use banner::Banner;
 
-/// How long it may take to answer what was asked, and to append what was accepted.
+/// The longest time that a stop may take to answer open requests and append accepted changes.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long it may take to finish the pages under way.
+/// The longest time that a stop may take to finish the pages under way.
 const FINISH_PAGE: Duration = Duration::from_secs(4);
-/// How long it may take to close the store: until all of it is over 10 s, and at least so long.
+/// The least time for closing the store; in all, a stop takes 10 s.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
 const STOP: Duration = Duration::from_secs(10);
 
@@ -47,8 +47,8 @@ pub struct App {
     banner: Banner,
 }
 
-/// Builds the gateway on an open store: opens the broker, and enables the tenants that have a file
-/// and that the store has never seen. A broker that is away is no error.
+/// Builds the gateway on an open store: opens the sinks, and enables the tenants that have a file
+/// and that the store has never seen. A sink that is away is no error.
 pub async fn build(
     config: &Config,
     store: Arc<dyn Store>,
@@ -111,14 +111,14 @@ pub async fn build(
 }
 
 impl App {
-    /// The embedded broker's `host:port`, if that is the broker.
+    /// Returns the embedded broker's `host:port`, if there is one.
     pub fn embedded_broker(&self) -> Option<&str> {
         self.sinks.preview.as_ref().map(|preview| preview.address())
     }
 
-    /// Serves on that listener until `shutdown`; then answers what was asked, appends what was
-    /// accepted, finishes the page, and returns within 10 s. It does the same, and returns an
-    /// error, when one of its long-lived tasks ends unasked.
+    /// Serves on a listener until `shutdown`; then answers open requests, appends accepted changes,
+    /// finishes the page, and returns within 10 s. If one of its long-lived tasks ends without
+    /// being asked to, it stops in the same way and returns an error.
     pub async fn run(
         mut self,
         listener: TcpListener,
@@ -150,7 +150,7 @@ impl App {
         };
         let answered =
             timeout(ANSWER, answering).await.map_err(|_| anyhow!("failed to answer in time"));
-        // A page that Kafka doesn't answer is as safe to leave as to be killed in.
+        // It is safe to leave a page that Kafka doesn't answer, as it would be to be killed then.
         let followed = timeout(FINISH_PAGE, followers.stop()).await.unwrap_or_else(|_| {
             tracing::warn!("left a page that Kafka did not answer; the next start takes over");
             None
@@ -163,18 +163,22 @@ impl App {
     }
 }
 
-/// Closes the store. Every commit is durable, whether or not that succeeds.
+/// Closes the store. Every commit is durable, whether or not closing succeeds.
 async fn close(store: &dyn Store, within: Duration) {
     match timeout(within, store.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "failed to close the store"),
         Err(_) => {
-            tracing::warn!(?within, "failed to close the store in time; the next start does it")
+            tracing::warn!(
+                ?within,
+                "failed to close the store in time; the next start finishes \
+                                     that"
+            )
         }
     }
 }
 
-/// Opens the ways out, and warns if topics will have names that FOLIO's consumers don't look for.
+/// Opens the sinks, and warns if topics will have names that FOLIO's consumers don't look for.
 fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
     let sinks = sink::open(&config.sinks)?;
     if sinks.broker().is_some() && config.settings.naming().env().is_none() {
@@ -186,7 +190,8 @@ fn open_sinks(config: &Config) -> anyhow::Result<Sinks> {
     Ok(sinks)
 }
 
-/// The number of lanes is the store's: a tenant that changed lanes would not be fenced.
+/// Refuses another number of lanes than the store's, since a tenant that changed lanes would not be
+/// fenced.
 async fn refuse_other_lanes(store: &dyn Store, wanted: u16) -> anyhow::Result<()> {
     let lanes = store.lanes(wanted).await?;
     if lanes != wanted {

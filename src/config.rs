@@ -1,7 +1,8 @@
-//! The configuration: the sum of each part's own, read from flags, the environment and the
-//! tenants' files. The only reader of the environment.
+//! The configuration: the sum of each part's own, read from flags, the environment and the tenants'
+//! files.
 //!
-//! Feeds `main` and `app`. What is illegal is refused before anything starts.
+//! `main` and `app` use it. Only this room reads the environment. Illegal settings are refused
+//! before anything starts.
 
 mod environment;
 mod hosts;
@@ -33,11 +34,11 @@ use options::{LimitsOptions, ListenerOptions};
 /// Everything that the gateway is built from.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The number of lanes, which is the store's.
     pub lanes: u16,
-    /// This replica's name; `None`: a new one at each start.
+    /// This replica's name; `None` takes a new one at each start.
     pub replica: Option<String>,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
@@ -45,9 +46,9 @@ pub struct Config {
     pub http: http::Config,
     /// Limits of the queue.
     pub intake: intake::Config,
-    /// Which store.
+    /// The store.
     pub store: crate::store::Config,
-    /// The ways out.
+    /// The sinks.
     pub sinks: Vec<sink::Config>,
 }
 
@@ -75,7 +76,7 @@ impl Config {
     }
 }
 
-/// The ways out that the options name, for so many lanes; the names at Kafka begin with `ENV`.
+/// Returns the sinks that the options name, for `lanes` lanes; names in Kafka begin with `ENV`.
 pub fn sinks(
     options: &KafkaOptions,
     store: &StoreOptions,
@@ -86,14 +87,14 @@ pub fn sinks(
     Ok(all.into_iter().flatten().collect())
 }
 
-/// The tenants' settings; the names of topics begin with `ENV`.
+/// Returns the tenants' settings; topic names begin with `ENV`.
 pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Result<Settings> {
     let naming =
         Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
     tenants::read(&options.tenants_dir, naming, &environment::variables()?)
 }
 
-/// Which store the options name.
+/// Returns the store that the options name.
 pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Config> {
     store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
@@ -104,7 +105,7 @@ fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Re
         auth: auth(listener)?,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
-        // As of the queue, half is the most of one tenant; but one body always has room.
+        // One tenant may have half of it, like of the queue; but there is always room for one body.
         tenant_bodies_bytes_max: (limits.http_bodies_bytes_max / 2).max(options::BODY_BYTES),
         head_timeout: Duration::from_secs(10),
         answer_timeout: Duration::from_secs(30),
@@ -120,13 +121,14 @@ fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Re
     })
 }
 
-/// `perimeter` trusts who stands before the gateway, so beyond loopback it must be said.
+/// Returns how callers are authenticated. `perimeter` trusts the proxy in front of the gateway, so
+/// beyond loopback it must be set explicitly.
 fn auth(options: &ListenerOptions) -> anyhow::Result<http::Auth> {
     let host = options.http_host;
     if options.auth_mode.is_none() && !host.to_canonical().is_loopback() {
         bail!(
-            "HTTP_HOST is {host}, which is not a loopback address: say AUTH_MODE=perimeter if \
-             Okapi or a sidecar checks every token before it comes here"
+            "HTTP_HOST is {host}, which is not a loopback address: set AUTH_MODE=perimeter if \
+             Okapi or a sidecar checks every token before requests reach the gateway"
         );
     }
     Ok(http::Auth::Perimeter)

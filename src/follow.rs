@@ -1,7 +1,8 @@
-//! Out: those who follow the logs.
+//! Out: the followers of the logs.
 //!
-//! Fed by the store's logs and by wake-ups that carry no data; feeds the sinks. Every follower
-//! has a name, a filter and a cursor, and goes on from its cursor whatever happened before.
+//! Followers read the store's logs, woken by wake-ups that carry no data, and publish to the sinks.
+//! Every follower has a name, a filter and a cursor, and goes on from its cursor whatever happened
+//! before.
 
 mod held;
 mod lane;
@@ -49,30 +50,31 @@ use worker::{Task, Worker};
 
 const PAGE_EVENTS_MAX: usize = 500;
 const PAGE_BYTES_MAX: usize = 4 << 20;
-/// How long a follower sleeps at the most before it looks: other replicas send no wake-ups here.
+/// The longest time that a follower waits before it looks for events: other replicas send no
+/// wake-ups here.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// All that the followers depend on.
+/// The parts that the followers need.
 #[derive(Clone)]
 pub struct FollowDeps {
     /// The logs.
     pub store: Arc<dyn Store>,
-    /// The tenants' settings, which topics are created with.
+    /// The tenants' settings, with which topics are created.
     pub settings: Arc<Settings>,
-    /// Who wakes them.
+    /// The wake-ups of the lanes.
     pub wakeups: Wakeups,
-    /// Where they tell their troubles.
+    /// The degraded components, which the followers report.
     pub health: Arc<Health>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Ticks after the store knows of a page that the broker has committed on a lane of this
-    /// replica; the pages of other sinks publish nothing.
+    /// Ticks once the store has the checkpoint of a page that the broker committed on a lane of
+    /// this replica. Pages of other sinks don't count as published.
     pub pages: watch::Sender<()>,
     /// This host's time.
     pub clock: Arc<dyn Clock>,
-    /// This replica, for the leases.
+    /// This replica's name, for the leases.
     pub replica: String,
-    /// This run of it.
+    /// The id of this run of the replica.
     pub instance: String,
 }
 
@@ -83,9 +85,9 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Starts the tasks that these ways out need: the lane manager if there is a sink, for each
-    /// sink a keeper, for each sink with topics a retention check, and for the embedded preview the
-    /// task that feeds it.
+    /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
+    /// each sink, a retention check for each sink with topics, and a task that feeds the embedded
+    /// preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -125,20 +127,20 @@ impl Followers {
         Self { tasks, stop }
     }
 
-    /// The next one to end, which none does unasked; never, if there is none.
+    /// Waits for a task to end, which none does without being asked to; for ever, if there is none.
     pub async fn ended(&mut self) -> Ended {
         self.tasks.ended().await
     }
 
-    /// Lets every follower finish its page, and waits until all have. Returns one that panicked, if
-    /// one did.
+    /// Stops all followers, once each has finished its page. Returns a task that panicked, if one
+    /// did.
     pub async fn stop(self) -> Option<Ended> {
         self.stop.cancel();
         self.tasks.finish().await
     }
 }
 
-/// Why a follower can't go on just now.
+/// The reason why a follower can't go on just now.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
@@ -147,7 +149,8 @@ enum Error {
     Store(#[from] store::Error),
 }
 
-/// The limits of a page, for any follower: everything, `events_each_max` of one tenant.
+/// Returns the limits of a page of any follower: all topics, and at most `events_each_max` events
+/// of one tenant.
 fn page_scan(events_each_max: usize) -> Scan {
     Scan {
         filter: Filter::default(),

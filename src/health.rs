@@ -1,7 +1,7 @@
 //! Health: which components are degraded, and why.
 //!
-//! Told by the tasks of `follow`; read by `http`, for `/readyz` and `/metrics`. A component that
-//! works is not in the list, so an empty list means that all is well.
+//! The tasks of `follow` report it; `http` reads it, for `/readyz` and `/metrics`. A component that
+//! works is not in the list, so an empty list means that everything works.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -93,7 +93,7 @@ impl Display for SinkPart {
     }
 }
 
-/// Whether a cause was reported before.
+/// How often a cause was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurrence {
     /// The component was healthy, or degraded for another cause.
@@ -103,9 +103,9 @@ pub enum Occurrence {
 }
 
 /// Logs a cause that concerns the whole cluster. Every task logs it from this one place, so that
-/// the log has one line of it in a while, whichever lanes and topics have met it.
+/// the log has one line of it in a while, whichever lanes and topics meet it.
 pub(super) fn report_cluster(cause: &impl Display) {
-    tracing::warn!("{cause}; it is tried again by itself");
+    tracing::warn!("{cause}; the gateway tries again by itself");
 }
 
 /// The components that are degraded, each with its cause.
@@ -113,7 +113,7 @@ pub(super) fn report_cluster(cause: &impl Display) {
 pub struct Health(Mutex<BTreeMap<Component, String>>);
 
 impl Health {
-    /// Says that a component is degraded. Returns whether that cause is new, so that a cause that
+    /// Reports that a component is degraded. Returns whether the cause is new, so that a cause that
     /// lasts is logged once.
     pub fn degraded(&self, component: Component, cause: impl ToString) -> Occurrence {
         let cause = cause.to_string();
@@ -125,7 +125,7 @@ impl Health {
         }
     }
 
-    /// Says that a component works.
+    /// Reports that a component works.
     pub fn healthy(&self, component: &Component) {
         self.causes().remove(component);
     }
@@ -135,7 +135,7 @@ impl Health {
         self.causes().get(component).cloned()
     }
 
-    /// Returns all that is degraded, by name, each with its cause.
+    /// Returns all degraded components, by name, each with its cause.
     pub fn troubles(&self) -> BTreeMap<String, String> {
         let causes = self.causes();
         causes.iter().map(|(component, cause)| (component.to_string(), cause.clone())).collect()

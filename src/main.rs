@@ -1,4 +1,4 @@
-//! One binary, one verb per subcommand: options, telemetry, configuration, parts, run.
+//! The binary, with one function per subcommand: options, telemetry, configuration, parts, run.
 
 use std::io;
 use std::process::ExitCode;
@@ -15,9 +15,10 @@ use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
 use event_gateway::{app, cli, telemetry};
 
-/// How long threads that wait for Kafka may hold up the end: what they do is safe to be killed in.
+/// The longest time that threads that wait for Kafka may hold up the end of the process, at which
+/// they may safely be killed.
 const THREADS_END: Duration = Duration::from_millis(300);
-/// The exit status of a command line that can't be meant.
+/// The exit status of an illegal command line.
 const USAGE: u8 = 2;
 
 #[global_allocator]
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     let ended = understood.and_then(|()| run(arguments, metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has had enough of it.
+        // The reader of the output has closed it.
         Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
         Err(error) => {
             logs.fatal(error);
@@ -117,8 +118,8 @@ async fn open_attached(
     Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
 }
 
-/// Opens the sinks for as many lanes as the store has, but at least so many. An embedded broker is
-/// left out: it would be another than that of a running `serve`.
+/// Opens the sinks for as many lanes as the store has, but at least `lanes_min`. An embedded broker
+/// is left out, since it would not be that of a running `serve`.
 async fn open_sinks(
     options: &KafkaOptions,
     names: &StoreOptions,

@@ -1,7 +1,7 @@
-//! Sinks: where the pages of a log go. This file is the port, and its contract; the adapters are
-//! its children, and nobody else names them.
+//! Sinks: the places that a log's pages are published to. This file is the port and its contract;
+//! the adapters are its children, and no other file names them.
 //!
-//! Fed by the lanes of `follow` with pages of sealed events; feeds whoever reads from the sink.
+//! The lanes of `follow` publish pages of sealed events; consumers read them from the sink.
 //!
 //! # A page and its cursors
 //!
@@ -17,13 +17,13 @@
 //!
 //! - **A sink owns its cursors.** They stand in the sink, keyed by (log, follower), and are written
 //!   in the same atomic step as the records of the page: one transaction, or one batch that the
-//!   sink takes whole. So a cursor is never ahead of its records, and never behind them.
+//!   sink takes whole. So a cursor is never ahead of its records, and never lags behind them.
 //! - **All or nothing.** After an error, and after a crash, the sink has the whole page with all of
 //!   its cursors, or nothing that a reader of committed records can see. Which of the two, only
 //!   [`Sink::take_over`] tells: an error of [`Publisher::publish`] does not.
-//! - **One publisher a lane.** `take_over` shuts out whoever had the lane before it reads the
+//! - **One publisher a lane.** `take_over` fences the lane's earlier holder before it reads the
 //!   cursors: from then on, nothing that an earlier publisher of that lane sends is committed. A
-//!   lease only decides who works; this is what makes a zombie harmless.
+//!   lease only decides which replica works; the fence makes a zombie harmless.
 //! - **In order.** The events of a slice are sent in order of position, and a record of the same
 //!   (topic, key) is read after those of earlier positions.
 //!
@@ -34,8 +34,9 @@
 //!
 //! # Errors
 //!
-//! An error of `publish` takes its publisher with it, so that "throw it away" is a type. The page
-//! may be committed all the same. An [`Error`] asks for this:
+//! `publish` consumes its publisher, and an error does not give it back, so the type itself
+//! enforces that a failed publisher is dropped. The page may be committed all the same. An
+//! [`Error`] asks for this:
 //!
 //! | error         | the lane                              | the operator                 |
 //! |---------------|---------------------------------------|------------------------------|
@@ -49,7 +50,7 @@
 //! |               |                                       | then releases it             |
 //! | `Fenced`      | gives the lane back                   | nothing; if it recurs, gives |
 //! |               |                                       | each store its own `ENV`     |
-//! | `Stop`        | stands, and tries again each 30 s     | does what the message says   |
+//! | `Stop`        | pauses, and tries again each 30 s     | does what the message says   |
 //!
 //! An adapter that doesn't know an error says `Retry`: nothing is ever parked for an error that
 //! might pass.
@@ -69,7 +70,7 @@
 //!    lower term is refused by the sink itself, not by a look before it.
 //! 3. **Name the follower** (`Follower::parse("hexkit")`). Cursors, checkpoints, parked rows,
 //!    health and lag go by that name; `relay` is the broker's. Give it [`Names`] that an operator
-//!    knows: nobody but the adapter speaks of Kafka.
+//!    knows: only the adapter may speak of Kafka.
 //! 4. **Classify errors** by the table above in one file, with a test of each code.
 //! 5. **Topics**: `ensure` may be repeated at any time and changes nothing that is there. A sink
 //!    that has no topics says so ([`Sink::has_topics`]), answers `ensure` with `Ok`, and describes
@@ -105,27 +106,28 @@ pub use topics::TopicDescription;
 /// A place that pages are published to, with cursors of its own.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// The follower that this sink's live pages are of, whose cursor tells how far the sink is. No
+    /// Returns the follower of this sink's live pages, whose cursor tells how far the sink is. No
     /// two sinks have the same.
     fn follower(&self) -> &Follower;
 
-    /// The words for this sink in what operators read.
+    /// Returns the words for this sink in messages.
     fn names(&self) -> Names;
 
-    /// Where the sink is, for a reader; without credentials.
+    /// Returns the place of the sink, for messages; without credentials.
     fn place(&self) -> String;
 
-    /// Whether the sink has topics, with settings that may differ from the tenants' files. If not,
-    /// a topic is no more than a name that its records carry.
+    /// Returns whether the sink has topics, with settings that may differ from the tenants' files.
+    /// If not, a topic is only a name that its records carry.
     fn has_topics(&self) -> bool;
 
-    /// Takes a lane over: shuts out whoever had it before, then reads the lane's cursors to their
-    /// end. `term` is that of the lease which the caller holds, and only rises. What the sink needs
-    /// for its cursors is made and verified the first time.
+    /// Takes a lane over: fences the earlier holder, then reads the lane's cursors to their end.
+    /// `term` is the term of the caller's lease, and only rises. The first call creates and
+    /// verifies what the sink needs for its cursors.
     async fn take_over(&self, lane: Lane, term: u64) -> Result<TakenOver, Error>;
 
     /// Creates the topics that are missing; existing ones stay as they are. If one is refused, the
-    /// others are created none the less. What was seen within the last 5 s isn't asked again.
+    /// others are created all the same. A topic that was seen within the last 5 s is not asked for
+    /// again.
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error>;
 
     /// Describes the topics as the sink has them; one that is missing is left out.
@@ -135,7 +137,7 @@ pub trait Sink: Send + Sync {
     async fn check(&self) -> Result<(), Error>;
 }
 
-/// The words for a sink in what operators read.
+/// The words for a sink in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names {
     /// The sink, such as `Kafka`.
@@ -144,11 +146,11 @@ pub struct Names {
     pub cursors: &'static str,
 }
 
-/// A lane that nobody else can publish on any more.
+/// A lane on which no earlier holder can publish any more.
 pub struct TakenOver {
     /// The only publisher of this lane.
     pub publisher: Box<dyn Publisher>,
-    /// The lane's cursors, read to the end after whoever had it before was shut out.
+    /// The lane's cursors, read to the end after the earlier holder was fenced.
     pub cursors: KnownCursors,
 }
 
@@ -161,16 +163,16 @@ pub trait Publisher: Send {
     /// Removes cursors of the lane: all of them, or none.
     async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), Error>;
 
-    /// Returns whether a new publisher would cost less than this one, which carries too much of
-    /// what it has sent long ago. It works none the less.
+    /// Returns whether a new publisher would cost less than this one, which keeps too much state of
+    /// topics that it no longer sends to. It still works.
     fn should_recycle(&mut self) -> bool;
 }
 
-/// The embedded preview: shows the newest records in memory, for trying and for tests. It is no
-/// sink: it owns no cursor, and never says that anything is published.
+/// The embedded preview: shows the newest records in memory, for trying the gateway out and for
+/// tests. It is no sink: it owns no cursor, and never makes an event count as published.
 #[async_trait]
 pub trait Preview: Send + Sync {
-    /// `host:port` for Kafka clients.
+    /// Returns `host:port` for Kafka clients.
     fn address(&self) -> &str;
 
     /// Creates the topics that are missing.
@@ -179,11 +181,11 @@ pub trait Preview: Send + Sync {
     /// Sends records in order, and returns once the preview has them.
     async fn send(&self, events: Vec<Envelope>) -> Result<(), Error>;
 
-    /// Returns when the preview has ended, which it does not unasked.
+    /// Waits until the preview has ended, which it does not without being asked to.
     async fn ended(&self);
 }
 
-/// A way out that the settings ask for. Without any, events are followed over HTTP alone.
+/// A sink or preview that the settings ask for. Without any, events are read over HTTP alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Config {
     /// The embedded preview.
@@ -192,12 +194,12 @@ pub enum Config {
     Kafka(KafkaConfig),
 }
 
-/// All ways out that were asked for, opened.
+/// All sinks that the configuration asks for, opened.
 #[derive(Clone, Default)]
 pub struct Sinks {
-    /// Each lane publishes to all of them.
+    /// The sinks; each lane publishes to all of them.
     pub sinks: Vec<Arc<dyn Sink>>,
-    /// The repair of Kafka, where that is a sink.
+    /// The repair of Kafka, if that is a sink.
     pub repair: Option<Arc<dyn Repair>>,
     /// The embedded preview, running.
     pub preview: Option<Arc<dyn Preview>>,
@@ -225,14 +227,14 @@ impl Sinks {
         self
     }
 
-    /// Returns the sink whose cursor tells what is *published*: the broker's.
+    /// Returns the broker's sink, whose cursor tells what is *published*.
     pub fn broker(&self) -> Option<&Arc<dyn Sink>> {
         let relay = Follower::relay();
         self.sinks.iter().find(|sink| *sink.follower() == relay)
     }
 }
 
-/// Opens all ways out that the settings ask for. A sink that is away is no error; settings that a
+/// Opens everything that the settings ask for. A sink that is away is no error; settings that a
 /// sink's client refuses are.
 pub fn open(configs: &[Config]) -> Result<Sinks, Error> {
     configs.iter().try_fold(Sinks::default(), |sinks, config| {

@@ -1,31 +1,30 @@
-//! The one line that tells what serves: an operator who reads nothing else finds there where the
-//! log is, and where records go.
+//! The banner: one log line that names the address, the store and the broker, for an operator who
+//! reads nothing else.
 //!
-//! Fed by `app` with what it has built; told once, as soon as requests are answered. It holds no
-//! credentials.
+//! `app` logs it once, as soon as requests are answered. It contains no credentials.
 
 use std::net::SocketAddr;
 
 use crate::sink::Sinks;
 
-/// The parts that serve, for the line that introduces them.
+/// The fields of the banner.
 pub(super) struct Banner {
-    /// Which store, and where.
+    /// The store and its place.
     pub(super) store: String,
-    /// Which broker and other sinks, and where.
+    /// The broker and all other sinks, each with its place.
     pub(super) broker: String,
     /// `ENV`.
     pub(super) env: Option<String>,
-    /// How many tenants are enabled.
+    /// The number of enabled tenants.
     pub(super) tenants: usize,
-    /// How many lanes there are.
+    /// The number of lanes.
     pub(super) lanes: u16,
     /// This replica's name.
     pub(super) replica: String,
 }
 
 impl Banner {
-    /// Tells it, with the address that is listened on.
+    /// Logs the banner, with the address that the gateway listens on.
     pub(super) fn log(&self, address: SocketAddr) {
         let Self { store, broker, env, tenants, lanes, replica } = self;
         let version = env!("CARGO_PKG_VERSION");
@@ -33,7 +32,8 @@ impl Banner {
     }
 }
 
-/// Names the broker and all other sinks, and says that an embedded broker forgets its records.
+/// Names the broker and all other sinks, and says that an embedded broker keeps records in memory
+/// only.
 pub(super) fn broker(sinks: &Sinks) -> String {
     let each = sinks.sinks.iter().map(|sink| format!("{} at {}", sink.names().sink, sink.place()));
     let preview =

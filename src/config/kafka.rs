@@ -1,7 +1,7 @@
 //! Kafka's settings, from FOLIO's variables and librdkafka's own.
 //!
-//! Read from the options and the environment; feeds `broker`. What the promises of the gateway rest
-//! on can't be set from outside.
+//! They are read from the options and the environment. Settings on which the gateway's promises
+//! rest can't be set from outside.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use super::{KafkaOptions, hosts};
 use crate::domain::topic::Naming;
 use crate::sink::{Config, KafkaConfig};
 
-/// As often as librdkafka asks about the topics that it knows.
+/// The time after which a topic is idle, which is the interval at which librdkafka asks about the
+/// topics that it knows.
 const TOPICS_IDLE_AFTER: Duration = Duration::from_secs(300);
 
 /// Settings that are the gateway's own, with their aliases.
 const REFUSED: [&str; 17] = [
-    // A reader would be sent to a follower, which may lag behind.
+    // A reader would be sent to a follower replica, which may lag.
     "client.rack",
     "transactional.id",
     "transaction.timeout.ms",
@@ -39,8 +40,8 @@ const REFUSED: [&str; 17] = [
     "enable.auto.commit",
 ];
 
-/// Settings of TLS and SASL, with the variables that set them; librdkafka's own ones are allowed in
-/// their place.
+/// Settings of TLS and SASL, each with the variable that sets it; librdkafka's own settings may be
+/// used instead.
 const SECURITY: [(&str, &str); 6] = [
     ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
     ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
@@ -50,16 +51,16 @@ const SECURITY: [(&str, &str); 6] = [
     ("sasl.password", "KAFKA_SASL_PASSWORD"),
 ];
 
-/// Settings that a variable of the gateway sets, with that variable.
+/// Settings that a variable of the gateway sets, each with that variable.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("bootstrap.servers", "KAFKA_HOST"),
     ("metadata.broker.list", "KAFKA_HOST"),
     ("message.max.bytes", "MAX_REQUEST_SIZE"),
-    // What SASL and TLS need is checked by it.
+    // The settings that SASL and TLS need depend on it.
     ("security.protocol", "KAFKA_SECURITY_PROTOCOL"),
 ];
 
-/// The broker that the options name; `None`: there is none.
+/// Returns the broker that the options name; `None` if there is none.
 pub(super) fn broker(
     options: &KafkaOptions,
     naming: Naming,
@@ -81,7 +82,7 @@ pub(super) fn broker(
     })
 }
 
-/// Which broker the options name, or have by default.
+/// Returns the broker that the options name, or the default.
 pub(super) fn choice(options: &KafkaOptions) -> BrokerChoice {
     let default =
         if options.kafka_host.is_some() { BrokerChoice::Kafka } else { BrokerChoice::Embedded };
@@ -91,7 +92,7 @@ pub(super) fn choice(options: &KafkaOptions) -> BrokerChoice {
 fn bootstrap(options: &KafkaOptions) -> anyhow::Result<String> {
     let unset = "BROKER is kafka, but KAFKA_HOST is unset: it must name Kafka's hosts";
     let text = options.kafka_host.as_deref().context(unset)?;
-    // Somebody's credentials do not belong there, but may stand there.
+    // Credentials don't belong there, but may have been put there.
     let told = if text.contains('@') { "…" } else { text };
     let hosts = hosts::list(text).map_err(anyhow::Error::msg);
     let hosts = hosts.with_context(|| format!("KAFKA_HOST is `{}`", told.escape_debug()))?;
@@ -181,10 +182,10 @@ fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Refuses a setting that has two values: nobody could say which counts.
+/// Refuses a setting that has two values, since it is unclear which counts.
 fn refuse_twice(name: &str, of_options: &[(String, String)], source: &str) -> anyhow::Result<()> {
     let canonical = if name == "sasl.mechanisms" { "sasl.mechanism" } else { name };
-    // The protocol has a value always.
+    // The protocol always has a value.
     let is_set = of_options.iter().any(|(set, _)| set == canonical && set != "security.protocol");
     let Some((_, variable)) = SECURITY.iter().find(|(set, _)| is_set && *set == canonical) else {
         return Ok(());
@@ -198,7 +199,8 @@ fn allowed(name: String, source: &str) -> anyhow::Result<String> {
     }
     if REFUSED.contains(&name.as_str()) {
         bail!(
-            "{source} sets `{name}`, which is the gateway's own: exactly-once and order rest on it"
+            "{source} sets `{name}`, which only the gateway may set: exactly-once and order rest \
+             on it"
         );
     }
     Ok(name)
@@ -258,7 +260,7 @@ mod tests {
             assert!(error.contains(&variable) && error.contains(told), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
-        // One of them alone is no doubt.
+        // One of the two alone is unambiguous.
         settings(&options(&[]), &[("KAFKA_CONFIG_SASL_USERNAME".to_owned(), "u".to_owned())])
             .unwrap();
     }

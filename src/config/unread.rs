@@ -1,8 +1,7 @@
-//! Settings that were given and are not read: each is told once at start, with what it gives way
-//! to.
+//! Unread settings: a setting that was given but is not read is a warning at start, which names the
+//! setting that takes precedence.
 //!
-//! Fed with the options of `serve`; what it says are warnings. Without them a setting that has no
-//! effect looks like one that has.
+//! Without the warning, a setting without effect would look like one that has an effect.
 
 use super::options::{BrokerChoice, Given};
 use super::{ServeOptions, kafka};
@@ -16,7 +15,7 @@ const SASL: [&str; 3] = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_S
 const TLS: [&str; 3] =
     ["KAFKA_SSL_TRUSTSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_PASSWORD"];
 
-/// Warns of each.
+/// Warns of each unread setting.
 pub(super) fn warn(options: &ServeOptions, given: &Given, store: &store::Config) {
     for variable in &given.links {
         tracing::warn!(

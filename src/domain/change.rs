@@ -12,7 +12,7 @@ use super::key::{Key, Pointer};
 use super::states::States;
 use super::violation::{self, Violation};
 
-/// How deep a state or payload may nest; its own brackets count 1.
+/// The greatest depth to which a state or payload may nest; its own brackets count 1.
 pub const DEPTH_MAX: usize = 64;
 
 /// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON

@@ -1,10 +1,10 @@
-//! Topics that take nothing for a while, and tenants whose next event is too early for the
-//! sink: both are held back, so that nobody else waits.
+//! Held-back topics and tenants: topics that take no records for a while, and tenants whose next
+//! event is too early for the sink, so that no other tenant waits for them.
 //!
-//! Fed by the lane with pages that failed for a reason that passes; asked by the sources: the relay
-//! ends a tenant's slice before the first event that is held back. A tenant has one cursor, so it
-//! waits with its topic, in order; all others go on. Kept over takeovers. Always true: nothing is
-//! parked for a reason that passes.
+//! The lane reports pages that failed for a reason that passes with time, and the sources ask here:
+//! the relay ends a tenant's slice before the first event that is held back. A tenant has one
+//! cursor, so it waits with its topic, in order; all others go on. Takeovers keep this state.
+//! Nothing is parked for a reason that passes with time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::domain::topic::Topic;
 use crate::health::{Component, Health, Occurrence, SinkPart};
 use crate::sink::{self, Names, Page, RecordCause, TopicDescription, UnavailableTopic};
 
-/// How long the first pause is; each next one is twice as long.
+/// The first pause; each later one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The longest pause of a tenant whose event is taken at a known time: somebody may change the
-/// topic's setting meanwhile.
+/// The longest pause of a tenant whose event Kafka takes at a known time, since an operator may
+/// change the topic's setting before.
 const PAUSE_EARLY_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ struct Wait {
 }
 
 impl Wait {
-    /// Waits for `pause`, or for twice as long as the last time.
+    /// Returns the next wait: for `pause`, or for twice the last pause.
     fn again(before: Option<Self>, now: Time, pause: Option<Duration>) -> Self {
         let doubled = before.map_or(PAUSE_FIRST, |wait| PAUSE_MAX.min(wait.pause * 2));
         let pause = pause.unwrap_or(doubled);
@@ -53,28 +53,28 @@ impl Wait {
 pub(super) struct Held {
     /// The follower of the sink.
     follower: Follower,
-    /// Each with a tenant that has the topic.
+    /// The topics, each with a tenant whose events go there.
     topics: BTreeMap<Topic, (TenantId, Wait)>,
     tenants: BTreeMap<TenantId, Wait>,
 }
 
 impl Held {
-    /// Holds nothing back from the sink of that follower.
+    /// Makes an empty list for the sink of a follower.
     pub(super) fn new(follower: Follower) -> Self {
         Self { follower, topics: BTreeMap::new(), tenants: BTreeMap::new() }
     }
 
-    /// Whether nothing may be sent to the topic just now.
+    /// Returns whether the topic is held back.
     pub(super) fn has_topic(&self, topic: &Topic) -> bool {
         self.topics.get(topic).is_some_and(|(_, wait)| wait.lasts())
     }
 
-    /// Whether nothing of the tenant may be sent just now.
+    /// Returns whether the tenant is held back.
     pub(super) fn has_tenant(&self, tenant: &TenantId) -> bool {
         self.tenants.get(tenant).is_some_and(Wait::lasts)
     }
 
-    /// Forgets the topics and tenants of a page that was published; they are healthy again.
+    /// Releases the topics and tenants of a page that was published; they are healthy again.
     pub(super) fn published(&mut self, page: &Page, health: &Health) {
         if self.topics.is_empty() && self.tenants.is_empty() {
             return;
@@ -89,7 +89,7 @@ impl Held {
         }
     }
 
-    /// Forgets all, since the lane is somebody else's.
+    /// Forgets everything, since another replica has the lane.
     pub(super) fn clear(&mut self, health: &Health) {
         let (topics, tenants) =
             (std::mem::take(&mut self.topics), std::mem::take(&mut self.tenants));
@@ -106,10 +106,10 @@ impl Held {
     }
 }
 
-/// Asks the sink about topics whose pause is over, before a page is sent to them: one that still
-/// takes nothing is held back again.
+/// Asks the sink about topics whose pause is over, before a page is sent to them. A topic that
+/// still takes no records is held back again.
 pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &mut Held) {
-    // A topic that no file names is not made anew.
+    // A topic that no file names is not created again.
     let names = |topic: &Topic, tenant: &TenantId| deps.settings.names(tenant, topic);
     let over =
         held.topics.iter().filter(|(topic, (tenant, wait))| !wait.lasts() && names(topic, tenant));
@@ -127,8 +127,8 @@ pub(super) async fn ask_again(deps: &FollowDeps, sink: &dyn sink::Sink, held: &m
     }
 }
 
-/// Holds back the topics or the tenant that a page failed for, if the reason passes. Returns
-/// `false` if it doesn't, or if the record is not found yet.
+/// Holds back the topics or the tenant for which a page failed, if the reason passes with time.
+/// Returns `false` if it doesn't, or if the record is not found yet.
 #[tracing::instrument(level = "debug", skip_all, fields(follower = %page.follower, %error))]
 pub(super) async fn hold(
     deps: &FollowDeps,
@@ -163,14 +163,14 @@ fn hold_topic(deps: &FollowDeps, held: &mut Held, tenant: TenantId, unwritable: 
     let since = wait.since;
     held.topics.insert(topic.clone(), (tenant, wait));
     let why = format!(
-        "it takes nothing just now: {why}; since {since} the tenants whose next event is for it \
-         wait, in order, and all others go on; it is tried again by itself"
+        "it takes no records just now: {why}; since {since} the tenants whose next event is for it \
+         wait, in order, and all others go on; the gateway tries again by itself"
     );
     tell(deps, &held.writes(topic), &why);
 }
 
-/// Holds back the tenant of a record that is too early. Returns `false` if it is too old for its
-/// topic, which never takes it.
+/// Holds back the tenant of a record that is too early. Returns `false` if the record is too old
+/// for its topic, which will never take it.
 fn hold_early(
     deps: &FollowDeps,
     held: &mut Held,
@@ -191,7 +191,7 @@ fn hold_early(
     held.tenants.insert(event.tenant.clone(), wait);
     let about = match in_ms {
         Some(_) => format!("about {taken}"),
-        None => "when the brokers' clock, which is late, has come there".to_owned(),
+        None => "once the brokers' clock, which is slow, has reached that time".to_owned(),
     };
     let why = format!(
         "its event at position {} has the time {}, which is too far ahead for {} (its \

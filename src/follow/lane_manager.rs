@@ -1,10 +1,10 @@
-//! The lane manager: starts workers for the lanes that this replica is to have, and stops those of
-//! lanes that another replica is to have.
+//! The lane manager: starts workers for the lanes that are assigned to this replica, and stops
+//! those of lanes that are assigned to another.
 //!
-//! Fed by the store's list of replicas and leases; feeds `lane_holder`. A replica has a heartbeat
-//! as long as it reaches any of its sinks; replicas share the lanes by the `lane_assignment` that
-//! each of them works out alone. Whatever they do meanwhile is safe: a lane has one lease, and in
-//! each sink one publisher that isn't fenced.
+//! It reads the store's list of replicas and leases, and starts a `lane_holder` for each lane. A
+//! replica sends heartbeats while it reaches any of its sinks; the replicas share the lanes by the
+//! `lane_assignment` that each of them computes alone. They are safe even while they disagree: a
+//! lane has one lease, and in each sink one publisher that isn't fenced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,18 +28,18 @@ use crate::sink::Sink;
 use crate::store;
 use crate::tasks::{Ended, Tasks};
 
-/// How often the leases are looked at: a lane that is given up is acquired so soon.
+/// The interval at which the leases are read: a lane that is released is acquired so soon.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// How long a replica without a heartbeat counts as running: as long as its leases hold.
+/// The time for which a replica without a heartbeat counts as running: as long as its leases hold.
 const HEARTBEAT_HOLDS: Duration = LEASE;
 
-/// Why no lane is assigned.
+/// The reason why no lane is assigned.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// This replica stood still while somebody resized the lanes.
+    /// The lanes were resized while this replica stood still.
     #[error("the store has {0} lanes now: stop, and start with LANES={0}")]
     Resized(usize),
 }
@@ -61,7 +61,7 @@ pub(super) struct LaneManager {
 }
 
 impl LaneManager {
-    /// Works on lanes while any of the sinks is `reachable`.
+    /// Makes the manager, which has lanes while any of the sinks is `reachable`.
     pub(super) fn new(
         deps: FollowDeps,
         sinks: Vec<Arc<dyn Sink>>,
@@ -70,16 +70,17 @@ impl LaneManager {
         Self { deps, sinks, reachable, running: BTreeMap::new(), last_heartbeat: None }
     }
 
-    /// Sends a heartbeat, looks which replicas run, and acquires and releases lanes as assigned.
+    /// Sends a heartbeat, reads which replicas run, and acquires and releases lanes as assigned.
     async fn look(&mut self) -> Result<(), Error> {
         if self.reachable.iter().all(|sink| *sink.borrow() == Reachability::Down) {
-            // Others may reach them; what this replica holds it gives up by itself when it fails.
+            // Other replicas may reach them. A lane that this replica holds is given up by itself
+            // when it fails.
             self.deregister().await;
             return Ok(());
         }
         let mut members = self.deps.store.members().await?;
         if members.lanes.len() != usize::from(self.deps.wakeups.count()) {
-            // The others leave lanes to a replica that has a heartbeat.
+            // The other replicas leave lanes to a replica that has a heartbeat.
             self.give_up(&self.running.keys().copied().collect());
             self.deregister().await;
             return Err(Error::Resized(members.lanes.len()));
@@ -90,7 +91,7 @@ impl LaneManager {
         }
         let Assignment { acquire, release } = assign(&members, &self.deps.replica);
         self.give_up(&release);
-        // A lane that the last run of this replica held is its own still.
+        // A lane that the last run of this replica held still belongs to it.
         let mine =
             members.lanes.into_iter().filter(|s| s.holder.as_ref() == Some(&self.deps.replica));
         let kept: BTreeSet<_> =
@@ -99,9 +100,9 @@ impl LaneManager {
         Ok(())
     }
 
-    /// Says that this replica runs. Another one of the same name takes this one's lanes for its
-    /// own, and each would fence the other without end; it shows by a heartbeat of another run
-    /// after this one's first.
+    /// Writes that this replica runs. A second replica of the same name would take this one's lanes
+    /// for its own, and each would fence the other for ever. It shows by a heartbeat of another run
+    /// after this run's first.
     async fn send_heartbeat(&mut self) -> Result<(), store::Error> {
         let FollowDeps { store, replica, instance, health, .. } = &self.deps;
         let last = store.heartbeat(replica, instance, HEARTBEAT_HOLDS).await?;
@@ -109,8 +110,9 @@ impl LaneManager {
             None => health.healthy(&Component::Replica),
             Some(other) => {
                 let why = format!(
-                    "another replica runs by the name `{replica}` (run {other}, this is \
-                     {instance}): they fence each other; set REPLICA to a name of its own on each"
+                    "another replica runs under the name `{replica}` (run {other}, this is \
+                     {instance}), so the two fence each other; set REPLICA to a different name on \
+                     each"
                 );
                 if health.degraded(Component::Replica, &why) == Occurrence::First {
                     tracing::error!(replica, other, instance, "{why}");
@@ -125,7 +127,8 @@ impl LaneManager {
         if self.last_heartbeat.take().is_some()
             && let Err(error) = self.deps.store.deregister(&self.deps.replica).await
         {
-            tracing::debug!(%error, "failed to deregister the replica; the others will notice");
+            tracing::debug!(%error, "failed to deregister the replica; the others will notice that \
+                                     its heartbeat ended");
         }
     }
 
@@ -145,7 +148,7 @@ impl LaneManager {
         running.for_each(|running| running.stop.cancel());
     }
 
-    /// Forgets the lanes that were given back.
+    /// Removes the lanes that were given back.
     fn reap(&mut self) {
         self.running.retain(|_, running| match running.tasks.try_ended() {
             Some(ended) => {

@@ -1,9 +1,9 @@
 //! The state of a lane since its last takeover: where the sink stands in each of its logs, and what
 //! is parked there.
 //!
-//! Made by the takeover from the sink's cursors; read and raised by the sources and the lane.
-//! Always true: a cursor here is committed, and the log had its event when it was verified. After
-//! any error the state is dropped with the publisher.
+//! The takeover makes it from the sink's cursors; the sources and the lane read it and raise the
+//! cursors. A cursor here is committed, and the log had its event when it was verified. After any
+//! error the state is dropped with the publisher.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -21,14 +21,14 @@ use crate::store::{ChangeToken, Head};
 /// One tenant's log.
 pub(super) struct Log {
     pub(super) log_id: LogId,
-    /// Where the sink stands: the cursor that was committed last.
+    /// The cursor that the sink committed last.
     pub(super) cursor: Option<Cursor>,
-    /// The last position given, as the takeover saw it.
+    /// The log's last position, as the takeover read it.
     pub(super) head: Position,
 }
 
 impl Log {
-    /// The position at which the sink stands.
+    /// Returns the position of the sink's cursor.
     pub(super) fn position(&self) -> Position {
         self.cursor.map_or(Position::START, |cursor| cursor.position)
     }
@@ -43,17 +43,17 @@ pub(super) struct Logs {
     pub(super) names: Names,
     /// The sink's cursors, as the takeover read them.
     pub(super) known: KnownCursors,
-    /// The heads were read up to here.
+    /// The change token up to which the heads were read.
     pub(super) token: ChangeToken,
     by_tenant: BTreeMap<TenantId, Log>,
     /// Tenants whose log is not the one that the sink's cursor names.
     stopped: HashSet<TenantId>,
-    /// Tenants of which the store knows that the sink may have a cursor.
+    /// Tenants with a checkpoint in the store, of which the sink may have a cursor.
     begun: HashSet<TenantId>,
 }
 
 impl Logs {
-    /// A lane without logs.
+    /// Makes the state of a lane without logs.
     pub(super) fn new(
         lane: Lane,
         (follower, names): (Follower, Names),
@@ -64,12 +64,12 @@ impl Logs {
         Self { lane, follower, names, known, token, by_tenant, stopped, begun }
     }
 
-    /// A tenant's log.
+    /// Returns a tenant's log.
     pub(super) fn get(&self, tenant: &TenantId) -> Option<&Log> {
         self.by_tenant.get(tenant)
     }
 
-    /// Adds a log that is seen for the first time, at the cursor that the sink has of it.
+    /// Adds a log that is seen for the first time, at the sink's cursor of it. Returns that cursor.
     pub(super) fn insert(&mut self, head: &Head) -> Option<Cursor> {
         let known = self.known.get(&(head.log_id, self.follower.clone()));
         let cursor = known.map(|known| known.cursor);
@@ -78,28 +78,28 @@ impl Logs {
         cursor
     }
 
-    /// The logs that are published, in order of tenant.
+    /// Returns the logs that are published, in the order of their tenants.
     pub(super) fn running(&self) -> impl Iterator<Item = (&TenantId, &Log)> {
         self.by_tenant.iter().filter(|(tenant, _)| !self.is_stopped(tenant))
     }
 
-    /// The cursors of the logs that are published.
+    /// Returns the cursors of the logs that are published.
     pub(super) fn cursors(&self) -> Vec<(TenantId, Cursor)> {
         self.running().filter_map(|(tenant, log)| Some((tenant.clone(), log.cursor?))).collect()
     }
 
-    /// Whether nothing of the tenant is published any more.
+    /// Returns whether the tenant is stopped: nothing of it is published any more.
     pub(super) fn is_stopped(&self, tenant: &TenantId) -> bool {
         self.stopped.contains(tenant)
     }
 
-    /// The store knows that the sink may have a cursor of this log.
+    /// Notes that the store has a checkpoint of this log.
     pub(super) fn has_begun(&mut self, tenant: &TenantId) {
         self.begun.insert(tenant.clone());
     }
 
-    /// Returns, for each log whose first page this is, a checkpoint at its start. It is written
-    /// before the page is committed, and says that the sink may have a cursor.
+    /// Returns a checkpoint at the start of each log for which this is the first page. It is
+    /// written before the page is committed, and tells that the sink may have a cursor.
     pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
         let first = page.slices.iter().filter(|slice| self.begun.insert(slice.tenant.clone()));
         let start = |slice: &PageSlice| Cursor {
@@ -119,15 +119,15 @@ pub(super) fn positions<'c>(
     each.collect::<Vec<_>>().join(" ")
 }
 
-/// All that a lane knows since its last takeover.
+/// The whole state of a lane since its last takeover.
 pub(super) struct LaneState {
     pub(super) logs: Logs,
     pub(super) parking: Parking,
 }
 
 impl LaneState {
-    /// A page is in the sink: raises the cursors of the sink's own follower, and what is proved of
-    /// the parking.
+    /// Notes that the sink committed a page: raises the cursors of the sink's own follower, and the
+    /// proved parking.
     pub(super) fn committed(&mut self, page: &Page) {
         self.parking.proved(page);
         if page.follower != self.logs.follower {
@@ -140,7 +140,7 @@ impl LaneState {
         }
     }
 
-    /// Publishes nothing of this tenant any more, and reports it.
+    /// Stops a tenant, so that nothing of it is published any more, and reports it.
     pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
         let follower = &self.logs.follower;
         let log = SinkPart::Log(tenant.clone()).of(follower);

@@ -1,8 +1,8 @@
 //! The embedded preview: a follower that shows the newest events on the embedded broker.
 //!
-//! Fed by the store's logs; feeds the embedded broker, which is memory only. Its cursors are in
-//! memory too: each start begins at the newest 10,000 positions of each tenant. It never says that
-//! anything is published.
+//! It reads the store's logs, and sends to the embedded broker, which is memory only. Its cursors
+//! are in memory too: each start begins at the newest 10,000 positions of each tenant. It never
+//! makes an event count as published.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::health::Component;
 use crate::sink::Preview as Broker;
 use crate::store::{ChangeToken, Head};
 
-/// How far before a log's head it begins.
+/// The number of positions before a log's head at which it begins.
 const REFILL_POSITIONS: u64 = 10_000;
 
 /// The follower of all tenants.
@@ -39,7 +39,7 @@ impl Preview {
         Self { deps, broker, lanes, cursors: HashMap::new(), heads: BTreeMap::new() }
     }
 
-    /// Asks which logs have grown.
+    /// Asks the store which logs have grown.
     async fn look(&mut self) -> Result<(), Error> {
         for (lane, token) in &mut self.lanes {
             let changed = self.deps.store.changed_since(*lane, *token).await?;
@@ -51,7 +51,7 @@ impl Preview {
         Ok(())
     }
 
-    /// Sends the next page of one tenant; at the head, the tenant is done with until its log grows.
+    /// Sends the next page of one tenant. A tenant at its head is left until its log grows.
     #[tracing::instrument(level = "debug", skip_all, fields(%tenant, %head))]
     async fn send_page(&mut self, tenant: &TenantId, head: Position) -> Result<(), Error> {
         let refill = || head.back(REFILL_POSITIONS);
@@ -96,7 +96,7 @@ impl Task for Preview {
         Schedule { wakeup: self.deps.wakeups.any(), period: LOOK_AGAIN, backoff }
     }
 
-    /// Sends a page of every tenant that has new events. A tenant that fails holds up nobody, and
+    /// Sends a page of every tenant that has new events. A tenant that fails holds up no other, and
     /// is tried again.
     async fn tick(&mut self) -> Result<Progress, Failure> {
         self.look().await.map_err(Failure::passing)?;

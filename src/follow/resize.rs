@@ -1,11 +1,11 @@
-//! Another number of lanes, while no replica runs: what the relay knows of each tenant goes with
-//! it.
+//! Changes the number of lanes, while no replica runs: a tenant that gets another lane takes its
+//! cursors with it.
 //!
-//! Fed by the store's members and tenants; feeds Kafka's cursors topic, then the store. A tenant
-//! that changes lane isn't fenced by its new one, so every lane is, the old ones and the new ones,
-//! and held by lease until the store has changed. Cursors are copied before that, and what they
-//! leave behind is removed after it: whenever this ends, the lane that the store names has the
-//! newest cursors, and it may be done again.
+//! It reads the store's members and tenants, and writes Kafka's cursors topic, then the store. A
+//! tenant's new lane does not fence the tenant's old one, so all lanes, old and new, are fenced,
+//! and their leases are held until the store has changed. Cursors are copied before that, and the
+//! old copies are removed after it. So at whatever point this ends, the lane that the store names
+//! has the newest cursors, and the resize may be repeated.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::domain::tenant::TenantId;
 use crate::sink::{self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, TakenOver};
 use crate::store::{self, EnabledTenant, Lease, Members, Store};
 
-/// Cursors of one page.
+/// The most cursors of one page.
 const CURSORS_MAX: usize = 1_000;
 
-/// Why the lanes are as they were.
+/// The reason why the number of lanes was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store failed.
@@ -31,36 +31,39 @@ pub enum Error {
     /// Kafka failed.
     #[error(transparent)]
     Sink(#[from] sink::Error),
-    /// A cursor that must go along is not where it should be.
+    /// A cursor that must be copied is missing or went back.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
     /// The store is new.
     #[error(
-        "the store has no lanes yet: start the gateway with LANES set to how many there are to be"
+        "the store has no lanes yet: start the gateway with LANES set to the number that you want"
     )]
     NoLanes,
-    /// Replicas run.
+    /// These replicas run.
     #[error("these replicas run: {}; stop them first (a killed one counts for 5 s)", .0.join(", "))]
     Attended(Vec<String>),
-    /// Somebody works on a lane, or did until a moment ago.
-    #[error("{0} is held; stop whoever holds it (a killed one counts for 5 s)")]
+    /// Another process holds a lane, or did until a moment ago.
+    #[error("{0} is held; stop the replica or command that holds it (a killed one counts for 5 s)")]
     Held(Lane),
-    /// There are cursors in Kafka, or may be, and it is not known where that is.
-    #[error("tenant {0} has a cursor in Kafka: set KAFKA_HOST, so that it is moved too")]
+    /// Kafka has cursors, or may have, and KAFKA_HOST is unset.
+    #[error(
+        "tenant {0} has a cursor in Kafka: set KAFKA_HOST, so that the cursor can be moved \
+             too"
+    )]
     NoKafka(TenantId),
 }
 
 /// The change that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resized {
-    /// How many lanes there were.
+    /// The number of lanes before.
     pub from: u16,
-    /// How many tenants have another lane now.
+    /// The number of tenants that have another lane now.
     pub moved: usize,
 }
 
-/// Makes it `lanes` lanes, and spreads the tenants over them; `by` names who does it. `kafka` must
-/// be the one that the gateway publishes to.
+/// Changes the number of lanes to `lanes`, and spreads the tenants over them. `by` names this
+/// process in the leases. `kafka` must be the one that the gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
     kafka: Option<&dyn Repair>,
@@ -91,14 +94,15 @@ pub async fn resize(
     if done.is_err() {
         for lane in Lane::all(from) {
             if let Err(error) = release(store, lane, by).await {
-                tracing::warn!(%lane, %error, "failed to release the lease; it will run out");
+                tracing::warn!(%lane, %error, "failed to release the lease; it will expire");
             }
         }
     }
     done
 }
 
-/// Taken once more first: it may be held by a call that did not say so.
+/// Releases a lease. It is acquired once more first, since a call whose answer was lost may have
+/// acquired it.
 async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::Error> {
     match store.acquire(lane, by, LEASE).await? {
         Some(lease) => store.release(&lease).await,
@@ -106,7 +110,7 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
     }
 }
 
-/// The cursors of all lanes, once each stands in its tenant's new lane too.
+/// The cursors of all lanes, once they are copied into their tenants' new lanes.
 struct Copied {
     tenants: Vec<EnabledTenant>,
     moves: BTreeMap<TenantId, Lane>,
@@ -147,13 +151,13 @@ impl Resize<'_> {
             tenant.lane = moves.get(&tenant.tenant).copied().unwrap_or(tenant.lane);
         }
         if let Err(error) = remove_stale(lanes, &tenants).await {
-            tracing::warn!(%error, "failed to remove old cursors, which are read by nobody; resize \
-                                    again to do it");
+            tracing::warn!(%error, "failed to remove old cursors, which nothing reads; to remove \
+                                    them, resize again");
         }
         Ok(Resized { from: self.from, moved: moves.len() })
     }
 
-    /// How far each log is published, as the store was told.
+    /// Returns the store's checkpoint of each log.
     async fn noted(&self, tenants: &[EnabledTenant]) -> Result<BTreeMap<TenantId, Cursor>, Error> {
         let mut noted = BTreeMap::new();
         for lane in Lane::all(self.from) {
@@ -164,11 +168,11 @@ impl Resize<'_> {
         Ok(noted)
     }
 
-    /// Fences the lanes that there are, those that are to be, and those that ever were.
+    /// Fences the present lanes, the new ones, and all former ones.
     async fn take_over(&self, kafka: &dyn Repair) -> Result<BTreeMap<Lane, TakenOver>, Error> {
         let most = kafka.add_partitions(self.from.max(self.to)).await?;
         let mut lanes = BTreeMap::new();
-        // A lane that is not the store's, new or former, has no lease.
+        // A new or former lane, which the store does not have, has no lease.
         let lease_of = |lane| self.leases.iter().find(|lease| lease.lane == lane);
         for lane in Lane::all(most) {
             let term = lease_of(lane).map_or(0, |lease| lease.term);
@@ -178,7 +182,7 @@ impl Resize<'_> {
     }
 }
 
-/// Writes the cursors of those who move into their new lanes.
+/// Writes the cursors of tenants that move into their new lanes.
 async fn copy(
     names: Names,
     lanes: &mut BTreeMap<Lane, TakenOver>,
@@ -208,14 +212,14 @@ async fn copy(
     Ok(())
 }
 
-/// A log's cursors.
+/// Returns a log's cursors.
 fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, KnownCursor)> {
     let its = cursors.iter().filter(move |((log, _), _)| *log == log_id);
     its.map(|((_, follower), cursor)| (follower.clone(), *cursor))
 }
 
-/// Removes the cursors that stand in another lane than their tenant's: should the store ever go
-/// back in time to where that was its lane, nobody must go on from there.
+/// Removes the cursors that stand in another lane than their tenant's. If the store ever went back
+/// to a time when that was the tenant's lane, the relay must not go on from them.
 async fn remove_stale(
     lanes: BTreeMap<Lane, TakenOver>,
     tenants: &[EnabledTenant],

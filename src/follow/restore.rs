@@ -1,10 +1,10 @@
-//! A store that went back in time, or a cursors topic that was lost: where a tenant's two histories
-//! part, and how its relay goes on from there.
+//! Repairs a tenant after its store went back in time, or the cursors topic was lost: finds where
+//! the two histories diverge, and lets the relay go on from there.
 //!
-//! Fed by the log, by what is parked, and by what the tenant's topics hold of it; feeds Kafka's
-//! cursors topic, then the store. The log goes on under another id, behind the last event before
-//! which everything is in Kafka or stays behind: what follows is published, some of it again, and
-//! nothing is passed over. Until somebody accepts that, nothing is changed.
+//! It compares the log and its parked scopes with the tenant's topics, then writes Kafka's cursors
+//! topic and the store. The log goes on under another id, after the last event up to which every
+//! event is in Kafka or parked: later events are published, some of them again, and none is
+//! skipped. Until an operator accepts that, nothing is changed.
 
 mod walk;
 
@@ -32,7 +32,7 @@ use crate::sink::{
 };
 use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
 
-/// Why it is not known where they part, or nothing was changed.
+/// The reason why the comparison failed, or nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store failed.
@@ -41,33 +41,35 @@ pub enum Error {
     /// Kafka failed.
     #[error(transparent)]
     Sink(#[from] sink::Error),
-    /// Somebody else was faster.
-    #[error("tenant {0} changed meanwhile: look again")]
+    /// The tenant's log changed since the comparison.
+    #[error("tenant {0} changed meanwhile: run `event-gateway restore` again")]
     Changed(TenantId),
 }
 
-/// How far two histories of one log are the same, and what each has behind that.
+/// The difference between two histories of one log: how far they are the same, and what each has
+/// after that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The tenant and its log.
     pub enabled: EnabledTenant,
-    /// Up to where the relay has come, by Kafka; `None` when Kafka does not know.
+    /// The relay's cursor in Kafka; `None` if Kafka has none.
     pub kafka: Option<Cursor>,
-    /// How the store's parking is older than what Kafka proves of it; `None` when it is not.
+    /// The way in which the store's parking is older than what Kafka proves; `None` if it is not.
     pub parking: Option<ParkingLost>,
-    /// Up to here all events are in Kafka or stay behind; `None` if there are none.
+    /// The last event up to which every event is in Kafka or parked; `None` if there is none.
     pub common: Option<Cursor>,
-    /// How many events behind that Kafka has: they are published again.
+    /// The number of events after that which Kafka has: they are published again.
     pub again: u64,
-    /// How many events behind that Kafka has not: they are published.
+    /// The number of events after that which Kafka lacks: they are published.
     pub pending: u64,
-    /// Scopes that the store has as parked, and Kafka as ended.
+    /// Scopes that are parked in the store, and have ended by Kafka's cursors.
     pub ended: BTreeSet<EventId>,
-    /// The events that Kafka has and the log has not, in order of topic, partition and offset.
+    /// The events that Kafka has and the log lacks, in order of topic, partition and offset.
     pub only_in_kafka: Vec<PublishedRecord>,
 }
 
-/// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on as it is.
+/// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on without a
+/// repair.
 pub async fn compare(
     store: &dyn Store,
     kafka: &dyn Repair,
@@ -97,7 +99,7 @@ pub async fn compare(
     each(store, tenant, after, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
     let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
-    // What the relay has passed over is known to the store, though its checkpoint is late.
+    // The store knows what the relay has passed over, though its checkpoint is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
     let of_kafka = known_of(&cursors, enabled);
     let agree = is_whole
@@ -111,19 +113,19 @@ fn known_of<'c>(cursors: &'c KnownCursors, enabled: &EnabledTenant) -> Option<&'
     cursors.get(&(enabled.log_id, Follower::relay()))
 }
 
-/// The state of one log by the store and by Kafka.
+/// The state of one log, in the store and in Kafka.
 struct Evidence {
-    /// Where the store knew the relay to stand.
+    /// The store's checkpoint of the relay.
     checkpoint: Option<Cursor>,
-    /// Where Kafka knows it to stand.
+    /// The relay's cursor in Kafka.
     known: Option<KnownCursor>,
-    /// Whether the log has the event at Kafka's cursor, or neither Kafka nor the store knows of a
+    /// Whether the log has the event at Kafka's cursor, or neither Kafka nor the store has a
     /// cursor.
     is_whole: bool,
     parking: Option<ParkingLost>,
-    /// Kafka's newest ledger.
+    /// The newest ledger that Kafka has.
     proved: Ledger,
-    /// The rows of what the log has parked, by the store.
+    /// The store's rows of the log's parked scopes.
     parked: Vec<Parked>,
     cursors: KnownCursors,
 }
@@ -151,15 +153,16 @@ impl Evidence {
         Ok(Self { checkpoint, known, is_whole, parking, proved, parked, cursors })
     }
 
-    /// Whether the relay goes on as it is, and nothing else needs a look.
+    /// Returns whether the relay can go on without a repair.
     fn agrees(&self) -> bool {
         self.is_whole
             && self.parking.is_none()
             && self.checkpoint == self.known.map(|known| known.cursor)
     }
 
-    /// Where to begin to compare. What the store knew to be published before it went back needs no
-    /// second look, unless Kafka's cursor, or parking that the store has lost, lies before that.
+    /// Returns the event after which to compare. Events before the store's checkpoint were
+    /// published before the store went back, and are not compared again, unless Kafka's cursor, or
+    /// parking that the store lost, lies before it.
     async fn start(&self, store: &dyn Store, tenant: &TenantId) -> Result<Option<Cursor>, Error> {
         let Some(checkpoint) = self.checkpoint else { return Ok(None) };
         let known = self
@@ -177,9 +180,9 @@ impl Evidence {
     }
 }
 
-/// Has the relay of that tenant go on behind what the histories have in common: its log is called
-/// `new` from now on. The tenant's lane is taken from whoever works on it, in the name of `by`,
-/// until that is done.
+/// Lets the relay of a tenant go on after the part that the histories have in common; the log has
+/// the id `new` from then on. Until that is done, the tenant's lane is taken from the replica that
+/// holds it, in the name of `by`.
 pub async fn accept(
     deps: &RestoreDeps<'_>,
     difference: &Difference,
@@ -195,18 +198,18 @@ pub async fn accept(
         }
     };
     if let Err(error) = deps.store.release(&lease).await {
-        tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will run out");
+        tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will expire");
     }
     done
 }
 
-/// All that comparing and restoring a log depends on.
+/// The parts that comparing and restoring a log need.
 pub struct RestoreDeps<'a> {
     /// The logs.
     pub store: &'a dyn Store,
-    /// The Kafka that they were published to.
+    /// The Kafka that the logs were published to.
     pub kafka: &'a dyn Repair,
-    /// Which topics each tenant has.
+    /// The settings, which name each tenant's topics.
     pub settings: &'a Settings,
 }
 
@@ -221,7 +224,7 @@ async fn go_on(
     let EnabledTenant { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
     let TakenOver { mut publisher, cursors } = kafka.take_over(*lane, lease.term).await?;
-    // Now that nobody publishes it any more, it must still be as it was shown.
+    // The log is no longer published, so the difference is final: it must still be as it was shown.
     let now = compare(store, kafka, settings, enabled).await?;
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
         return Err(changed());
@@ -229,7 +232,7 @@ async fn go_on(
     let at = common.map_or(Position::START, |cursor| cursor.position);
     if let Some(common) = common {
         let mut parked = store.parked(tenant, &Follower::relay()).await?;
-        // What goes along to the new log.
+        // These scopes go along to the new log.
         parked.retain(|parked| parked.log_id == *log_id && parked.position <= at);
         for (follower, KnownCursor { cursor, proof }) in
             renewed(&cursors, &parked, difference, *common)
@@ -242,13 +245,13 @@ async fn go_on(
     if !store.rotate_log_id(tenant, *log_id, new, at).await? {
         return Err(changed());
     }
-    // A Kafka that isn't the right one shows by lacking what the store knows.
+    // A wrong Kafka is detected, since it lacks cursors that the store knows of.
     let checkpoint = common.map(|common| (tenant.clone(), Cursor { log_id: new, ..common }));
     if store.checkpoint(lease, &Follower::relay(), checkpoint.as_slice()).await? == LeaseCheck::Lost
     {
         return Err(changed());
     }
-    // Nobody goes on from the former log, and who finds cursors of it would take them for another
+    // Nothing goes on from the former log. Cursors of it that are left would look like another
     // store's.
     let former: Vec<_> = cursors.into_keys().filter(|(its, _)| its == log_id).collect();
     if let Err(error) = publisher.forget(&former).await {
@@ -259,7 +262,8 @@ async fn go_on(
 }
 
 impl Difference {
-    /// Whether it is the one that was shown; what was appended meanwhile changes nothing.
+    /// Returns whether this is the difference that was shown. Events that were appended meanwhile
+    /// don't matter.
     fn is_as_shown(&self, shown: &Difference) -> bool {
         let seen = |it: &Difference| {
             (it.enabled.log_id, it.enabled.lane, it.kafka, it.parking, it.common, it.again)
@@ -270,9 +274,9 @@ impl Difference {
     }
 }
 
-/// The cursors of the renewed log: the relay's, and those of the scopes that the store has as
-/// parked, none of them further. A scope that has ended by Kafka has done so at the relay's cursor
-/// at the latest.
+/// Returns the cursors of the log under its new id: the relay's, and those of the store's parked
+/// scopes, none of them further. A scope that has ended by Kafka ended at the relay's cursor at the
+/// latest.
 fn renewed(
     cursors: &KnownCursors,
     parked: &[Parked],
@@ -296,13 +300,13 @@ fn renewed(
     all
 }
 
-/// Whether the log has the event that a cursor names, where it names it.
+/// Returns whether the log has the event that a cursor names, at the cursor's position.
 async fn has(store: &dyn Store, tenant: &TenantId, cursor: &Cursor) -> Result<bool, Error> {
     let slices = store.read(&[(tenant.clone(), (*cursor).into())], &page_scan(1)).await?;
     Ok(slices.first().is_some_and(|slice| slice.has_start))
 }
 
-/// The cursor of whoever has come up to that position.
+/// Returns the cursor at a position.
 async fn cursor_at(
     store: &dyn Store,
     tenant: &TenantId,
@@ -315,7 +319,7 @@ async fn cursor_at(
     Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
 }
 
-/// Looks at all events of a log behind a position.
+/// Calls `look` with each event of a log after a position.
 async fn each(
     store: &dyn Store,
     tenant: &TenantId,

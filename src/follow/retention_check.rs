@@ -1,10 +1,10 @@
-//! Whether what is pending for a sink is older than its topic keeps a record: the sink would delete
-//! it minutes after it was published.
+//! The retention check: warns of pending events that are older than their topic keeps records,
+//! since the sink would delete them minutes after they are published.
 //!
-//! Fed by the store's heads, cursors and the first pending events of each log; tells `health` the
-//! topic, the age and the setting, at the start and each minute, whether the sink is there or away:
-//! before it happens, if somebody looks meanwhile. A log is never scanned: a page behind its cursor
-//! tells the age of each topic there.
+//! It reads the heads, the cursors and the first pending events of each log from the store, and
+//! reports the topic, the age and the setting to `health`, at the start and each minute, whether
+//! the sink is up or not. A log is never scanned: the page after its cursor tells the age of each
+//! topic there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::health::{Component, Occurrence, SinkPart};
 use crate::sink::{Sink, TopicDescription};
 
 const CHECK_EVERY: Duration = Duration::from_secs(60);
-/// Logs that one read looks at.
+/// The most logs that one read looks at.
 const LOGS_MAX: usize = 50;
 
 /// The oldest pending event of a topic.
@@ -36,18 +36,18 @@ struct Oldest {
     time: Time,
 }
 
-/// Compares the age of what is pending with what the sink keeps, again and again.
+/// The task that compares the age of pending events with what the sink keeps.
 pub(super) struct RetentionCheck {
     deps: FollowDeps,
     sink: Arc<dyn Sink>,
     /// Topics that were reported as degraded.
     reported: BTreeSet<Topic>,
-    /// Told once the first check is over, whatever came of it.
+    /// The channel that is told once the first check is over, whatever its result.
     checked: Option<oneshot::Sender<()>>,
 }
 
 impl RetentionCheck {
-    /// Tells `checked` when it has checked once.
+    /// Makes the task, which tells `checked` once the first check is over.
     pub(super) fn new(deps: FollowDeps, sink: Arc<dyn Sink>, checked: oneshot::Sender<()>) -> Self {
         Self { deps, sink, reported: BTreeSet::new(), checked: Some(checked) }
     }
@@ -101,7 +101,8 @@ impl Task for RetentionCheck {
     }
 }
 
-/// The topics of which something pending will be deleted once it is published, and why.
+/// Returns the topics with pending events that Kafka will delete once they are published, and the
+/// reasons.
 async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, String>, Error> {
     let (oldest, kind) = (oldest(deps, sink.follower()).await?, sink.names().sink);
     let now = deps.clock.now();
@@ -113,7 +114,7 @@ async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, Stri
         let spec = deps.settings.spec(&oldest.tenant, topic);
         Some(spec.retention_ms).filter(|retention| *retention >= 0 && !spec.compacted)
     };
-    // A topic that is there keeps what it keeps, whatever the file says.
+    // If the topic exists, its own setting counts, not the file's.
     let topics: Vec<Topic> = oldest.keys().cloned().collect();
     let there = match topics.as_slice() {
         [] => Default::default(),
@@ -145,7 +146,7 @@ async fn look(deps: &FollowDeps, sink: &dyn Sink) -> Result<BTreeMap<Topic, Stri
     Ok(found)
 }
 
-/// The oldest pending event of each topic in the first page behind each cursor.
+/// Returns the oldest pending event of each topic in the first page after each cursor.
 async fn oldest(deps: &FollowDeps, follower: &Follower) -> Result<BTreeMap<Topic, Oldest>, Error> {
     let mut pending = Vec::new();
     let mut cursors = BTreeMap::new();
@@ -179,7 +180,8 @@ async fn oldest(deps: &FollowDeps, follower: &Follower) -> Result<BTreeMap<Topic
     Ok(oldest)
 }
 
-/// A span of time in its largest unit, rounded down, so that what lasts is told once.
+/// Writes a span of time in its largest unit, rounded down, so that a cause that lasts keeps its
+/// text.
 fn spell(ms: i64) -> String {
     let units =
         [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds")];

@@ -1,10 +1,11 @@
-//! Gateways on another store that publish under this one's names: they fence each other, for ever.
+//! Rivals: gateways on another store that publish under this one's names, so that both fence each
+//! other for ever.
 //!
-//! Fed by the lane each time that it was fenced, and with the sink's cursors at each takeover;
-//! tells `health` who it must be. Replicas of one store share lanes by leases: who is fenced while
-//! its lease is its own was fenced by somebody who has another. A cursor of a log that the store
-//! does not know was written from another store: one that is there too, or the one in whose place
-//! this one was put.
+//! The lane reports each time that it was fenced, and the sink's cursors at each takeover; the
+//! cause goes to `health`. Replicas of one store share lanes by leases, so a lane that is fenced
+//! while it holds its lease was fenced by a gateway of another store. A cursor of a log that the
+//! store does not know was written from another store: one that runs beside this one, or one that
+//! this one replaced.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
@@ -19,16 +20,17 @@ use crate::health::{Occurrence, SinkPart};
 use crate::sink::Sink;
 use crate::store::{self, Head, Lease};
 
-/// So often within so long: once or twice, `restore` or `lanes resize` may have done it.
+/// The number of times that a lane is fenced before it is reported: `restore` or `lanes resize` may
+/// fence it once or twice.
 const TIMES: usize = 3;
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// When a lane was fenced that was held.
+/// The times at which a lane was fenced though its lease was held.
 #[derive(Debug, Default)]
 pub(super) struct Rivals(VecDeque<Instant>);
 
 impl Rivals {
-    /// The sink has fenced the lane; under that lease, if it lasts.
+    /// Notes that the sink fenced the lane, if the lease is still held.
     pub(super) async fn fenced(&mut self, deps: &FollowDeps, sink: &dyn Sink, lease: &Lease) {
         if !matches!(
             deps.store.renew(lease, super::lease::LEASE).await,
@@ -44,16 +46,16 @@ impl Rivals {
         let env = deps.settings.naming().env().unwrap_or("unset");
         let (lane, follower, kind) = (lease.lane, sink.follower(), sink.names().sink);
         let why = format!(
-            "somebody else takes {lane} again and again, though this replica holds its lease: a \
-             gateway on another store publishes to this {kind} with the same ENV ({env}); give \
-             each store an ENV of its own"
+            "{lane} is taken away again and again, though this replica holds its lease: a gateway \
+             on another store publishes to this {kind} with the same ENV ({env}); give each store \
+             an ENV of its own"
         );
         if deps.health.degraded(SinkPart::Env(lane).of(follower), &why) == Occurrence::First {
             tracing::error!(%lane, %follower, "{why}");
         }
     }
 
-    /// All is well again once it wasn't fenced for a while.
+    /// Clears the report once the lane wasn't fenced for a while.
     pub(super) fn look(&mut self, deps: &FollowDeps, follower: &Follower, lane: Lane) {
         if self.0.is_empty() {
             return;
@@ -71,7 +73,7 @@ impl Rivals {
     }
 }
 
-/// Tells of cursors that a sink has for a lane, whose logs the store does not know.
+/// Reports cursors of a lane in a sink whose logs the store does not know.
 pub(super) async fn look_for_strangers(
     deps: &FollowDeps,
     logs: &Logs,
@@ -83,7 +85,7 @@ pub(super) async fn look_for_strangers(
     let mut strange: BTreeSet<_> = known.keys().map(|(log_id, _)| *log_id).collect();
     strange.retain(|log_id| !ours.contains(log_id));
     if !strange.is_empty() {
-        // Tenants that have no event yet, or another lane since.
+        // These include tenants that have no event yet, or have moved to another lane.
         let all: HashSet<_> =
             deps.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
         strange.retain(|log_id| !all.contains(log_id));
@@ -95,8 +97,8 @@ pub(super) async fn look_for_strangers(
     let (count, env) = (strange.len(), deps.settings.naming().env().unwrap_or("unset"));
     let why = format!(
         "{} has cursors of {count} logs that this store does not know, such as {first}: a gateway \
-         on another store publishes there with the same ENV ({env}), or this store was put in \
-         another's place; give each store an ENV of its own, or bring the right store back",
+         on another store publishes there with the same ENV ({env}), or this store has replaced \
+         another; give each store an ENV of its own, or bring the right store back",
         names.sink
     );
     if deps.health.degraded(cursors, &why) == Occurrence::First {

@@ -62,7 +62,7 @@ impl SinkKeeper {
             (self.deps.health.clone(), SinkPart::Topics.of(self.sink.follower()));
         match self.ensure().await {
             Ok(()) => health.healthy(&topics),
-            // Whoever else asks the store reports that it fails.
+            // Other tasks report that the store fails.
             Err(Error::Store(error)) => tracing::debug!(%error, "failed to list the tenants"),
             Err(Error::Sink(error)) => {
                 self.tenants_ensured = 0;

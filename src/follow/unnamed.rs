@@ -1,8 +1,8 @@
-//! Topics that no tenant's file names any more: their entity was removed while events were pending.
+//! Topics that no tenant's file names any more, since their entity was removed while events were
+//! pending.
 //!
-//! Asked by the lane before each page; returns the refusal that parks such a topic, unless the
-//! sink has it. Always true: such a topic is not created, since no file says with how many
-//! partitions.
+//! The lane asks here before each page, and gets the refusal that parks such a topic, unless the
+//! sink has the topic. Such a topic is never created, since no file sets its number of partitions.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +26,8 @@ pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> R
         return Ok(());
     };
     let why = format!(
-        "no file of tenant {tenant} names it, and {} does not have it, so it is not made: name its \
-         entity in TENANTS_DIR again and restart, or create the topic; then release it",
+        "no file of tenant {tenant} names it, and {} does not have it, so it is not created: name \
+         its entity in TENANTS_DIR again and restart, or create the topic; then release it",
         sink.names().sink
     );
     Err(Error::Topic(topic.clone(), why))

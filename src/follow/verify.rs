@@ -1,8 +1,8 @@
-//! Verification: whether the store still has what the sink proves.
+//! Verification: checks that the store still has what the sink proves.
 //!
-//! Fed by the sink's cursors and by the store; asked at each takeover, and by the sources. A store
-//! that went back in time lacks the event at a cursor, or a parking transition: then its tenant is
-//! stopped, loudly, and nobody else. A cursor that went back in time stops its lane.
+//! It compares the sink's cursors with the store, at each takeover and for the sources. A store
+//! that went back in time lacks the event at a cursor, or a parking transition: then that tenant is
+//! stopped and reported, and no other. A cursor that went back in time stops its lane.
 
 use super::FollowDeps;
 use super::lane_state::{LaneState, positions};
@@ -13,13 +13,13 @@ use crate::domain::tenant::TenantId;
 use crate::sink::{KnownCursor, Names};
 use crate::store::{self, Scan};
 
-/// Tenants whose cursors one read verifies.
+/// The most tenants whose cursors one read verifies.
 const TENANTS_MAX: usize = 50;
 
-/// A sink's cursor of a tenant is older than what the store knows to be published.
+/// The error of a sink's cursor that is older than the store's checkpoint of the same log.
 #[derive(Debug, thiserror::Error)]
 pub enum CursorLost {
-    /// There is none.
+    /// The sink has no cursor.
     #[error(
         "{} has no cursor of tenant {tenant}, which was published up to position {checkpoint}: it \
          was lost; point the gateway at the right {} and ENV, bring it back from a backup, or run \
@@ -31,14 +31,14 @@ pub enum CursorLost {
         names: Names,
         /// The tenant of the cursor.
         tenant: TenantId,
-        /// Where it stood.
+        /// The position of the store's checkpoint.
         checkpoint: Position,
     },
-    /// It went back to an older one.
+    /// The cursor went back to an older one.
     #[error(
-        "{} has tenant {tenant} at position {cursor}, and the store knows it to be published up to \
-         position {checkpoint}: it lost its newest records; point the gateway at the right {} and \
-         ENV, bring it back, or run `event-gateway restore`",
+        "{} has tenant {tenant} at position {cursor}, but the tenant was published up to position \
+         {checkpoint}: it lost its newest records; point the gateway at the right {} and ENV, \
+         bring it back, or run `event-gateway restore`",
         .names.cursors, .names.sink
     )]
     Behind {
@@ -46,9 +46,9 @@ pub enum CursorLost {
         names: Names,
         /// The tenant of the cursor.
         tenant: TenantId,
-        /// Where it stands.
+        /// The position of the cursor.
         cursor: Position,
-        /// Where it stood.
+        /// The position of the store's checkpoint.
         checkpoint: Position,
     },
 }
@@ -77,7 +77,7 @@ impl CursorLost {
 }
 
 impl LaneState {
-    /// Stops each of these tenants whose log lacks the event that its cursor names.
+    /// Stops each of these tenants if its log lacks the event that its cursor names.
     #[tracing::instrument(
         level = "debug",
         skip_all,
@@ -123,12 +123,12 @@ impl LaneState {
         let Cursor { position, event_id, .. } = cursor;
         let sink = self.logs.names.sink;
         let why =
-            format!("{sink} has the event {event_id} at position {position}, and the log has not");
+            format!("{sink} has the event {event_id} at position {position}, and the log lacks it");
         self.stop(deps, tenant, &went_back(&why));
     }
 }
 
-/// The reason why a tenant is stopped.
+/// Returns the reason why a tenant is stopped.
 pub(super) fn went_back(lost: &impl std::fmt::Display) -> String {
     format!(
         "{lost}: the store went back in time; bring its newest backup back, or run `event-gateway \

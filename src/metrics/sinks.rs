@@ -1,7 +1,7 @@
-//! Metrics of the ways out: lanes that were taken over, pages that failed, and each sink's lag.
+//! Metrics of the sinks: lanes that were taken over, pages that failed, and each sink's lag.
 //!
-//! Fed by the lanes of `follow`, and with each sink's lag when `/metrics` is asked for. Labels are
-//! bounded: one follower a sink, however many tenants there are.
+//! The lanes of `follow` count here; each sink's lag is added when `/metrics` is asked for. The
+//! number of labels is bounded: one follower a sink, however many tenants there are.
 
 use std::sync::atomic::AtomicU64;
 
@@ -26,7 +26,7 @@ struct FailureLabels {
     follower: String,
 }
 
-/// Those of the ways out.
+/// The metrics of the sinks.
 pub(super) struct SinkMetrics {
     takeovers: Family<FollowerLabel, Counter>,
     page_failures: Family<FailureLabels, Counter>,
@@ -59,7 +59,7 @@ fn label(follower: &Follower) -> FollowerLabel {
 }
 
 impl Metrics {
-    /// Has the takeovers of this follower count from 0.
+    /// Makes the takeovers of this follower count from 0.
     pub fn follows(&self, follower: &Follower) {
         self.sinks.takeovers.get_or_create(&label(follower)).inc_by(0);
     }
@@ -75,7 +75,7 @@ impl Metrics {
         self.sinks.page_failures.get_or_create(&labels).inc();
     }
 
-    /// Sets the lag of every follower, as the store counts it; none while the store is away.
+    /// Sets the lag of every follower, as the store counts it; none while the store is down.
     pub fn lagging<'f>(&self, lags: impl IntoIterator<Item = (&'f Follower, &'f Lag)>) {
         let SinkMetrics { lag_events, lag_seconds, .. } = &self.sinks;
         lag_events.clear();

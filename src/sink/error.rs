@@ -1,102 +1,103 @@
-//! The errors of sinks: a closed list, by what the caller does about each. The table in `sink`
-//! tells what that is.
+//! The errors of sinks: a closed list, sorted by how the caller reacts to each. The table in `sink`
+//! lists the reactions.
 //!
-//! Made by the adapters from their clients' errors; matched by the lanes, the sink's keeper and
-//! the verbs. Whoever doesn't know an error makes it a `Retry`.
+//! The adapters make them from their clients' errors; the lanes, the sink's keeper and the
+//! subcommands match them. An adapter makes an error that it doesn't know a `Retry`.
 
 use crate::domain::topic::Topic;
 
-/// Why a call to a sink failed, by what to do about it.
+/// The reason why a call to a sink failed, which decides how the caller reacts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The trouble may pass: take over again after a while. A page may be committed all the same.
+    /// The cause may pass: take over again after a while. The page may be committed all the same.
     #[error("{0}")]
     Retry(RetryCause),
-    /// Topics take nothing just now: leave them out for a while.
+    /// Some topics take no records just now: leave them out for a while.
     #[error("{} just now", unavailable(.0))]
     Unavailable(Vec<UnavailableTopic>),
-    /// A record of the page can't be taken, and which one is unknown: send less at a time.
+    /// The sink can't take a record of the page, and doesn't say which: send fewer at a time.
     #[error("{0}")]
     Isolate(RecordCause),
-    /// A topic is refused: park it; the others may pass.
+    /// A topic is refused: park it; the other topics may pass.
     #[error("the topic {0} is refused: {1}")]
     Topic(Topic, String),
-    /// Another publisher has this lane: give it up.
+    /// Another publisher has this lane: give the lane up.
     #[error("the lane was taken by another producer: {0}")]
     Fenced(String),
-    /// Only an operator can set it right: stop, and say what to do.
+    /// Only an operator can end the cause: stop, and say what to do.
     #[error("{0}")]
     Stop(StopCause),
 }
 
-/// Why it is worth trying again.
+/// The cause of an error that is worth trying again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RetryCause {
     /// The sink is away or busy, or its answer was lost.
     #[error("{0}")]
     Away(String),
-    /// The cluster has too few brokers for any new topic, so that every lane meets it.
+    /// The cluster has too few brokers for any new topic, so every lane meets this error.
     #[error("{0}: no topic can be created")]
     TooFewBrokers(String),
 }
 
-/// Why a record can't be taken.
+/// The reason why a record can't be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordCause {
-    /// It never will be: park it once it is alone.
+    /// The sink will never take it: park it once it is alone.
     #[error("a record was refused: {0}")]
     Refused(String),
-    /// The record's time is too far from Kafka's own: once it is alone, wait.
+    /// The record's time is too far from the brokers' clock: wait, once it is alone.
     #[error("a record's time is too far from Kafka's: {0}")]
     TooEarly(String),
 }
 
-/// The reasons to stop until an operator has set something right.
+/// The reasons to stop until an operator has acted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StopCause {
-    /// The sink refuses the gateway: credentials or rights are wrong.
+    /// The sink refuses the gateway, whose credentials or rights are wrong.
     #[error("the broker denies access: {0}")]
     Denied(String),
-    /// The sink's client refuses a setting, or the sink has nothing that a setting asks for.
+    /// The sink's client refuses a setting, or the sink lacks what a setting asks for.
     #[error("{0}")]
     Setting(String),
-    /// The cursors are not as they must be.
+    /// The cursors are unusable.
     #[error("the cursors topic is unusable: {0}")]
     Cursors(String),
 }
 
 impl Error {
-    /// The sink is away or busy, for that reason.
+    /// Makes the error of a sink that is away or busy.
     pub fn retry(why: impl Into<String>) -> Self {
         Self::Retry(RetryCause::Away(why.into()))
     }
 
-    /// A record of the page is refused, for that reason.
+    /// Makes the error of a page with a record that is refused.
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Isolate(RecordCause::Refused(why.into()))
     }
 
-    /// The sink refuses the gateway, for that reason.
+    /// Makes the error of a sink that refuses the gateway.
     pub fn denied(why: impl Into<String>) -> Self {
         Self::Stop(StopCause::Denied(why.into()))
     }
 
-    /// A setting can't be, for that reason.
+    /// Makes the error of a setting that can't be used.
     pub fn setting(why: impl Into<String>) -> Self {
         Self::Stop(StopCause::Setting(why.into()))
     }
 
-    /// The cursors are not as they must be, for that reason.
+    /// Makes the error of unusable cursors.
     pub fn cursors(why: impl Into<String>) -> Self {
         Self::Stop(StopCause::Cursors(why.into()))
     }
 
-    /// Returns whether only an operator can set it right, so that trying again soon is of no use.
+    /// Returns whether only an operator can end the cause, so that trying again soon is of no use.
     pub fn needs_operator(&self) -> bool {
         matches!(self, Self::Stop(_))
     }
 
-    /// Returns whether the whole sink is concerned, so that one line in the log does for all lanes.
+    /// Returns whether the error concerns the whole sink, so that one log line is enough for all
+    /// lanes.
     pub fn concerns_all_lanes(&self) -> bool {
         matches!(self, Self::Retry(RetryCause::TooFewBrokers(_)))
     }
@@ -116,16 +117,16 @@ impl Error {
     }
 }
 
-/// A topic that takes nothing for a while.
+/// A topic that takes no records for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnavailableTopic {
     /// The topic.
     pub topic: Topic,
-    /// Why, as the cluster tells it.
+    /// The reason, in the cluster's words.
     pub why: String,
 }
 
 fn unavailable(topics: &[UnavailableTopic]) -> String {
-    let each = topics.iter().map(|u| format!("the topic {} takes nothing: {}", u.topic, u.why));
+    let each = topics.iter().map(|u| format!("the topic {} takes no records: {}", u.topic, u.why));
     each.collect::<Vec<_>>().join("; ")
 }

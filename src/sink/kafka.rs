@@ -1,9 +1,10 @@
 //! A real Kafka: lanes as transactional producers, cursors as records, topics as the tenants' files
 //! ask for them.
 //!
-//! Fed by `follow` and by the verbs; feeds the cluster through librdkafka, which blocks: every call
-//! to it runs off the async threads, with a time limit. A page and its cursors are one transaction,
-//! a lane's transactional ids follow from its number alone, and no question creates a topic.
+//! `follow` and the subcommands call it; it calls the cluster through librdkafka, which blocks, so
+//! every call runs off the async threads, with a time limit. A page and its cursors are one
+//! transaction, a lane's transactional ids follow from its number alone, and no query creates a
+//! topic.
 
 mod admin;
 mod classify;
@@ -39,36 +40,37 @@ use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::{Naming, Topic, TopicSpec};
 
-/// How long a takeover may take, from the first question to the last cursor.
+/// The longest time that a takeover may take, from the first query to the last cursor.
 const TAKE_OVER_MAX: Duration = Duration::from_secs(9);
 const CHECK_MAX: Duration = Duration::from_secs(2);
 
-/// How to reach the cluster, and how the gateway's own topic and transactional ids are named there.
+/// The address and the settings of the cluster, and the names of the gateway's own topic and
+/// transactional ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `host:port`, comma-separated.
     pub bootstrap: String,
-    /// librdkafka's settings for security and those that the operator adds; values may be secret.
+    /// librdkafka's settings for security, and those that the operator adds; values may be secret.
     pub settings: Vec<(String, String)>,
     /// Names the cursors topic and the transactional ids.
     pub naming: Naming,
-    /// How many partitions the cursors topic has at least.
+    /// The least number of partitions of the cursors topic.
     pub lanes: u16,
     /// The replication factor of topics that the gateway creates.
     pub replication_factor: i32,
     /// `message.max.bytes`.
     pub max_request_bytes: usize,
-    /// How long a lane sends nothing to a topic until the topic is idle.
+    /// The time without records of a lane after which a topic counts as idle.
     pub topics_idle_after: Duration,
 }
 
-/// The cluster, which may well be away.
+/// The cluster, which may be away.
 pub(super) struct Kafka {
     follower: Follower,
     inner: Arc<Inner>,
 }
 
-/// The state that the calls share, on whichever thread they run.
+/// The state that the calls share, whichever thread they run on.
 struct Inner {
     config: Config,
     admin: Admin,
@@ -78,7 +80,7 @@ struct Inner {
 }
 
 impl Kafka {
-    /// Connects to nothing yet; settings that librdkafka refuses are an error.
+    /// Makes the sink, without connecting yet. Settings that librdkafka refuses are an error.
     pub(super) fn new(config: Config) -> Result<Self, Error> {
         settings::verify(&config)?;
         let admin = Admin::new(&config)?;
@@ -115,7 +117,7 @@ impl Sink for Kafka {
         true
     }
 
-    /// The transactional id and the mark shut out whoever had the lane, whatever its term was.
+    /// The transactional id and the mark fence the earlier holder, whatever its term was.
     #[instrument(level = "debug", skip_all, fields(%lane))]
     async fn take_over(&self, lane: Lane, _term: u64) -> Result<TakenOver, Error> {
         self.blocking(move |kafka| {
@@ -191,7 +193,7 @@ impl Repair for Kafka {
     }
 }
 
-/// Runs what blocks on a thread where it may, in the caller's span.
+/// Runs a blocking call on a thread for such calls, in the caller's span.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -202,8 +204,8 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-/// Drops a client elsewhere: closing its connections takes a moment. A runtime that ends waits for
-/// it.
+/// Drops a client on another thread, since closing its connections takes a moment. A runtime that
+/// ends waits for it.
 fn discard(client: impl Send + 'static) {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(move || drop(client))),

@@ -1,8 +1,7 @@
-//! The repair of Kafka: a look at the records that stand in its topics, and the partitions of its
-//! cursors topic.
+//! The repair of Kafka: it reads the records of topics, and adds partitions to the cursors topic.
 //!
-//! Asked by `restore`, `lanes resize` and the keeper of the sink; no lane needs it, and no other
-//! sink has to have it. Nothing here fences anybody: whoever changes cursors takes the lane over
+//! `restore`, `lanes resize` and the keeper of the sink call it. No lane needs it, and other sinks
+//! need not have it. Nothing here fences a lane: a caller that changes cursors takes the lane over
 //! first.
 
 use async_trait::async_trait;
@@ -13,15 +12,15 @@ use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::topic::Topic;
 
-/// A sink that can be repaired. Whoever repairs it takes the lanes over like everybody else.
+/// A sink that can be repaired. A repair takes lanes over in the same way as a replica.
 #[async_trait]
 pub trait Repair: Sink {
-    /// Reads a lane's cursors as they are just now: nobody is fenced, so a page that is under way
+    /// Reads a lane's cursors as they are now. The lane is not fenced, so a page that is under way
     /// may change them.
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
 
-    /// Scans the topics for committed records of a log after a position, by partition in order. A
-    /// topic that is missing has none.
+    /// Scans the topics for committed records of a log after a position, in order within each
+    /// partition. A missing topic has none.
     async fn topic_scan(
         &self,
         topics: &[Topic],
@@ -29,39 +28,39 @@ pub trait Repair: Sink {
         after: Position,
     ) -> Result<Vec<PublishedRecord>, Error>;
 
-    /// Gives the cursors topic a partition for each of so many lanes, if it is there and has fewer.
-    /// Returns how many it has then, or will be created with.
+    /// Adds partitions to the cursors topic until each of `lanes` lanes has one, if the topic
+    /// exists. Returns the number that it has then, or will be created with.
     async fn add_partitions(&self, lanes: u16) -> Result<u16, Error>;
 
-    /// Returns the topics that have more partitions than when they were first seen. They are looked
-    /// at whenever they are ensured.
+    /// Returns the topics that have more partitions than when they were first seen, as of when they
+    /// were last ensured.
     fn partitions_grown(&self) -> Vec<PartitionsGrown>;
 }
 
-/// A record that stands in a topic, and the event that it was made of.
+/// A record in a topic, and the event that it was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedRecord {
     /// The topic.
     pub topic: Topic,
-    /// The partition of it.
+    /// The partition of the topic.
     pub partition: i32,
-    /// The record's place there.
+    /// The record's offset there.
     pub offset: i64,
     /// The record's key, as text.
     pub key: String,
-    /// The event's place in its log.
+    /// The event's position in its log.
     pub position: Position,
     /// The event's id.
     pub event_id: EventId,
 }
 
-/// A topic that somebody gave more partitions: its keys may stand in others than before.
+/// A topic that was given more partitions, so that its keys may be in other partitions than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionsGrown {
     /// The topic.
     pub topic: Topic,
-    /// How many partitions it had when it was first seen.
+    /// The number of partitions when it was first seen.
     pub before: usize,
-    /// How many it has.
+    /// The number of partitions now.
     pub now: usize,
 }

@@ -1,30 +1,31 @@
-//! Topics as a sink has them, beside what the tenants' files say.
+//! Topics as a sink has them, to be compared with the tenants' files.
 //!
-//! Made by the adapters; read by whoever warns of a difference, or wants to know when a record is
-//! taken and how long it is kept.
+//! The adapters describe topics; `follow` and `topics list` warn of differences, and learn when a
+//! record is taken and how long it is kept.
 
 use super::Names;
 use crate::domain::topic::TopicSpec;
 
-/// How far ahead of the brokers' clock Kafka takes a record by default.
+/// The time that a record may be ahead of the brokers' clock by Kafka's default.
 const AHEAD_MS_DEFAULT: i64 = 3_600_000;
 
 /// A topic as the sink has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicDescription {
-    /// How many partitions it has.
+    /// The number of its partitions.
     pub partitions: usize,
-    /// How long it keeps a record; `None`: for ever, or as long as its key has no newer one.
+    /// The time for which it keeps a record; `None` stands for ever, or until its key has a newer
+    /// one.
     pub retention_ms: Option<i64>,
-    /// How old a record may be when it comes; `None`: as old as it likes.
+    /// The greatest age of a record that it takes; `None` stands for any age.
     pub age_ms_max: Option<i64>,
-    /// How far ahead of the brokers' clock a record may be.
+    /// The time that a record may be ahead of the brokers' clock.
     pub ahead_ms: Option<i64>,
 }
 
 impl TopicDescription {
-    /// Tells how the topic in the sink of these names differs from what the tenants' files say;
-    /// `None` if it does not.
+    /// Describes how the topic in the sink of these names differs from the tenants' files; `None`
+    /// if it does not.
     pub fn differs(&self, spec: &TopicSpec, names: Names) -> Option<String> {
         let ms = |retention: Option<i64>| {
             retention.map_or("for ever".to_owned(), |ms| format!("{ms} ms"))
@@ -46,14 +47,16 @@ impl TopicDescription {
         }
         (!all.is_empty()).then(|| {
             format!(
-                "{} has the topic otherwise, and the gateway changes no topic that is there: {}",
+                "{} has the topic with other settings, and the gateway does not change existing \
+                 topics: {}",
                 names.sink,
                 all.join("; ")
             )
         })
     }
 
-    /// Returns how far ahead of the brokers' clock a record may be; Kafka's default if nobody says.
+    /// Returns the time that a record may be ahead of the brokers' clock; Kafka's default if it is
+    /// not set.
     pub fn ahead_ms_max(&self) -> i64 {
         self.ahead_ms.unwrap_or(AHEAD_MS_DEFAULT)
     }

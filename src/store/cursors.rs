@@ -1,8 +1,7 @@
-//! The port's `Cursors`: how far followers have come.
+//! The port's `Cursors`: the checkpoints of followers.
 //!
-//! Written by lanes, which checkpoint what their sinks have committed; read by lanes that take
-//! over, and by everyone who asks what is published. The sink's own cursor is the truth: a
-//! checkpoint may be late.
+//! Lanes write checkpoints of what their sinks committed; lanes that take over read them, and so do
+//! requests for what is published. The sink's own cursor is the truth: a checkpoint may be late.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub struct Lag {
     pub oldest: Duration,
 }
 
-/// How far followers have come.
+/// The checkpoints of followers.
 #[async_trait]
 pub trait Cursors: Send + Sync {
     /// Returns one follower's cursor in a tenant's log.
@@ -39,10 +38,9 @@ pub trait Cursors: Send + Sync {
     /// Counts the events that a follower has not come to, in all logs of enabled tenants.
     async fn lag(&self, follower: &Follower) -> Result<Lag, Error>;
 
-    /// Writes down cursors whose truth is kept elsewhere (such as Kafka's cursors topic), whatever
-    /// stood there, unless a later holder of the tenant's lane wrote there: then the lease is lost.
-    /// Each cursor is written for itself: when this fails or the lease is lost, some may be
-    /// written.
+    /// Writes checkpoints of cursors that a sink owns (such as those in Kafka's cursors topic), in
+    /// place of earlier ones. If a later holder of the tenant's lane wrote there, the lease is
+    /// lost. Each cursor is written by itself: after an error or a lost lease, some may be written.
     async fn checkpoint(
         &self,
         lease: &Lease,

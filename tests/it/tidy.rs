@@ -1,6 +1,7 @@
-//! The law of the house: sizes, headers, arrows, circles, foreign crates, SQL files, mutants, words.
+//! The law of the house: sizes, headers, arrows, circles, foreign crates, SQL files, mutants,
+//! words.
 //!
-//! Reads the sources as text. Each test names what breaks the law, and where.
+//! The tests read the sources as text. Each names what breaks the law, and where.
 
 mod circles;
 mod code;
@@ -13,7 +14,7 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may name whom: arrows point one way.
+/// The rooms that each room may name: arrows point one way.
 const ARROWS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("health", &["domain"]),
@@ -38,7 +39,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("telemetry", &["metrics"]),
 ];
 
-/// The one place where each foreign crate is spoken.
+/// The one place where each foreign crate is used.
 const SPOKEN: [(&str, &[&str]); 19] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
@@ -55,7 +56,8 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     ("chrono::", &["domain/time"]),
     ("::mongodb::", &["store/mongodb"]),
     ("prometheus_client::", &["metrics"]),
-    // Whoever runs as long as the gateway is missed when it ends; a request's task ends with it.
+    // A task that runs as long as the gateway is missed when it ends; a request's task ends with
+    // the request.
     ("JoinSet", &["tasks"]),
     ("tokio::spawn", &["http/submit"]),
     ("thread::Builder", &["sink/embedded", "telemetry/queue"]),

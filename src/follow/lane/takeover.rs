@@ -1,9 +1,9 @@
-//! Where a lane goes on: the sink's cursors, once they are verified.
+//! The takeover's last step: verifies the sink's cursors, from which the lane goes on.
 //!
-//! Fed by the takeover, and by the store; feeds the lane with its state. A cursor that the store
-//! knows to have been further means that the sink's cursors were lost or went back, and stops the
-//! lane. A cursor that names another event than the log does, or proves parking that the store has
-//! not, means that the store went back in time, and stops that tenant.
+//! It makes the lane's state from the cursors and the store. If the store's checkpoint is further
+//! than a cursor, the sink's cursors were lost or went back, and the lane stops. If a cursor names
+//! another event than the log does, or proves parking that the store lacks, the store went back in
+//! time, and that tenant stops.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::health::SinkPart;
 use crate::sink::{KnownCursors, Sink};
 use crate::store::{ChangeToken, Head};
 
-/// The state of a lane that was just taken over, with the sink's cursors.
+/// Returns the state of a lane that was just taken over, with the sink's cursors.
 #[tracing::instrument(
     level = "debug",
     skip_all,

@@ -1,7 +1,7 @@
 //! The task of one sink on one lane: step after step, under the lease that the lane's holder has.
 //!
-//! Fed by the lane holder with the lease, and by wake-ups; feeds `LaneWork`. A page that is under
-//! way when the lease is lost is left to the sink, which knows whose lane it is.
+//! The lane holder provides the lease, and wake-ups tell of new events. If the lease is lost while
+//! a page is under way, the sink decides about the page: it knows who has the lane.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +27,9 @@ use crate::store::Lease;
 pub(in crate::follow) struct LaneTask<S> {
     work: LaneWork,
     leases: Leases,
-    /// The lease that the session of `work` is under.
+    /// The lease under which the session of `work` runs.
     lease: Option<Lease>,
-    /// Says to the holder whether the lease is wanted.
+    /// The channel that tells the holder whether this sink wants the lease.
     says: S,
 }
 
@@ -46,8 +46,8 @@ impl<S: Fn(Want) + Send + 'static> LaneTask<S> {
         Self { work, leases, lease: None, says }
     }
 
-    /// Waits for the lease; `None` once there will be none any more. What was done under another
-    /// lease is dropped.
+    /// Waits for the lease; `None` once there will be none any more. Drops the work that was done
+    /// under another lease.
     async fn lease(&mut self) -> Option<Lease> {
         let lease = *self.leases.wait_for(Option::is_some).await.ok()?;
         if self.lease != lease {
@@ -58,12 +58,12 @@ impl<S: Fn(Want) + Send + 'static> LaneTask<S> {
     }
 }
 
-/// The sources of a lane, by priority.
+/// Makes the sources of a lane, by priority.
 fn sources(deps: &FollowDeps, state: &LaneState) -> Vec<Box<dyn PageSource>> {
     vec![Box::new(Relay::new(deps.clone(), state)), Box::new(Release::new(deps.clone()))]
 }
 
-/// Returns once the lease is lost. That nobody can tell any more, at a stop, is no loss.
+/// Returns once the lease is lost. At a stop, when the holder is gone, it counts as kept.
 async fn lost(mut leases: Leases, lease: Lease) -> End {
     if leases.wait_for(|now| *now != Some(lease)).await.is_err() {
         std::future::pending::<()>().await;
@@ -126,7 +126,7 @@ impl<S: Fn(Want) + Send + Sync + 'static> Task for LaneTask<S> {
         }
     }
 
-    /// Checkpoints the last page, and leaves the lane to somebody else.
+    /// Checkpoints the last page, and leaves the lane to another replica.
     async fn stop(&mut self) {
         if let Some(lease) = self.lease
             && let Err(end) = self.work.finish(&lease).await

@@ -1,8 +1,8 @@
-//! Requests for what is parked: to release a scope, or to discard it.
+//! Operators' requests to release a parked scope, or to discard it.
 //!
-//! Fed by `http` with the requests of operators, which are written to the store; taken from there
-//! by the lane that has the tenant, on whichever replica, within a second. Always true: a key is
-//! not released while its topic is parked as a whole, since a DELETE_ALL may stand before it there.
+//! `http` passes in the requests, which are written to the store. The tenant's lane takes them from
+//! there within a second, whichever replica runs it. A key is not released while its topic is
+//! parked as a whole, since a DELETE_ALL parked with the topic may stand before it.
 
 use super::Parking;
 use crate::domain::event::EventId;
@@ -14,27 +14,27 @@ use crate::follow::lane_state::Logs;
 use crate::health::{Health, SinkPart};
 use crate::store::{Error, Store};
 
-/// Why a request is not taken.
+/// The reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
-    /// The tenant is not published any more, for this reason.
+    /// The tenant is stopped, for this reason.
     #[error("nothing of the tenant is published: {0}")]
     Stopped(String),
-    /// Nothing was ever parked by that id.
-    #[error("nothing is parked by that id")]
+    /// No scope with this id was ever parked.
+    #[error("no scope is parked under that id")]
     Unknown,
     /// The scope is a key of this topic, which is parked as a whole.
     #[error("the topic {0} is parked")]
     TopicParked(Topic),
-    /// The scope is in this state, or something was requested for it already.
+    /// The scope is in this state, or has a request already.
     #[error("its state is {0}")]
     NotParked(State),
 }
 
-/// Requests that a parked scope is released or discarded. Returns the scope as the store has it
+/// Writes a request to release or discard a parked scope. Returns the scope as the store has it
 /// then.
 pub async fn request(
     store: &dyn Store,
@@ -61,7 +61,8 @@ pub async fn request(
 }
 
 impl Parking {
-    /// Begins what was requested. A scope that the relay has not passed yet waits until it has.
+    /// Begins to do what was requested. A scope that the relay has not passed yet waits until it
+    /// has.
     pub(in crate::follow) async fn take_requests(
         &mut self,
         store: &dyn Store,

@@ -1,5 +1,6 @@
-//! Stories about trouble that passes with time, which is waited for and parks nothing: topics that take
-//! nothing for a while, and records that are too early. Only their tenants wait; all others go on.
+//! Stories about causes that pass with time, which are waited for and park nothing: topics that
+//! take no records for a while, and records that are too early. Only their tenants wait; all others
+//! go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,9 @@ fn after(time: Time, by: Duration) -> Time {
     Time::from_ms(time.as_ms() + i64::try_from(by.as_millis()).unwrap())
 }
 
-/// A harness whose first tenant has events of a store's clock that was two hours fast for one append; Kafka's
-/// own clock is right, and a second lacks until it takes them, by the clock of the replica.
+/// Makes a harness whose first tenant has events with the time of a store's clock that was two
+/// hours fast for one append. Kafka's own clock is right, and takes them in a second, by the
+/// replica's clock.
 async fn with_early_events(of: usize) -> Harness {
     let tenants = tenants(of);
     let clock = Arc::new(Manual::new(after(NOON, 2 * HOUR)));
@@ -65,7 +67,7 @@ async fn a_record_that_is_too_early_has_its_tenant_wait_and_nobody_else() {
 async fn a_record_that_is_too_old_for_its_topic_is_never_taken_and_parked() {
     let tenants = tenants(2);
     let harness = with_early_events(2).await;
-    // This topic takes nothing that is older than a day; to Kafka, the same refusal.
+    // This topic takes no record that is older than a day, which Kafka refuses with the same error.
     let day = i64::try_from((24 * HOUR).as_millis()).unwrap();
     let described = TopicDescription { age_ms_max: Some(day), ..TopicDescription::default() };
     harness.kafka.state(|state| state.described.insert(topic(ITEM), described));
@@ -87,7 +89,7 @@ async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_els
     let tenants = tenants(60);
     let harness = Harness::new(1, &tenants).await;
     harness.kafka.state(|state| state.away_topics.insert(topic(LOAN)));
-    // The events of the last have none of that topic; more than a page's tenants wait for it.
+    // The last tenant has no event of that topic; more tenants than fit into a page wait for it.
     let (last, waiting) = tenants.split_last().unwrap();
     for tenant in waiting {
         harness.append(tenant, mixed(tenant, 1..10)).await;
@@ -101,7 +103,7 @@ async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_els
     let sent =
         harness.kafka.state(|state| state.records.iter().any(|record| record.topic == topic(LOAN)));
     assert!(!sent, "Kafka takes nothing of it");
-    // What comes before the first event that waits is published.
+    // The events before the first one that waits are published.
     harness.until_cursor(|cursor| cursor == Some(2), &waiting[0]).await;
     harness.kafka.state(|state| state.away_topics.clear());
     harness.published(&tenants).await;
@@ -110,7 +112,8 @@ async fn a_topic_that_takes_nothing_has_its_tenants_wait_in_order_and_nobody_els
     harness.assert_same(&tenants).await;
 }
 
-/// As the test before, and a key of that topic is parked, which is counted meanwhile and released.
+/// The same as the test before, with a parked key of that topic, which is counted meanwhile and
+/// then released.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_released_later() {
     let tenants = tenants(1);
@@ -136,7 +139,7 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
     assert_eq!(harness.kafka.state(|state| state.records.len()), 3);
 }
 
-/// It is told before the first page: with Kafka away, for as long as it is.
+/// The warning comes before the first page; with Kafka down, it lasts as long as that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_is_published() {
     let tenants = tenants(2);
@@ -147,7 +150,7 @@ async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_
     harness.parts.clock = Arc::new(Manual::new(later));
     clock.set(later);
     harness.append(&tenants[1], mixed(&tenants[1], 20..40)).await;
-    // One keeps records for three hours, the other for six; to neither anything can be written just now.
+    // One topic keeps records for three hours, the other for six; neither takes records just now.
     harness.kafka.state(|state| {
         for (name, hours) in [(ITEM, 3), (LOAN, 6)] {
             let described = TopicDescription {
@@ -181,7 +184,7 @@ async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
     harness.published(&tenants).await;
     let parked = harness.parked(&tenants[0], |parked| parked.iter().any(|p| p.events == 10)).await;
     assert_eq!((parked.len(), &parked[0].topic, &parked[0].key), (1, &topic(LOAN), &None));
-    for part in ["tenant t0", "TENANTS_DIR", "not made"] {
+    for part in ["tenant t0", "TENANTS_DIR", "not created"] {
         assert!(parked[0].cause.contains(part), "{part}: {}", parked[0].cause);
     }
     harness.kafka.state(|state| state.missing_topics.clear());

@@ -1,4 +1,5 @@
-//! Another number of lanes: what was published stays published once, and all else goes on in order.
+//! Stories about another number of lanes: published events stay published once, and the rest goes
+//! on in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::support::harness::{Harness, drafts, tenants};
 
 const TTL: Duration = Duration::from_secs(60);
 
-/// Which call of a resizing breaks, of whom.
+/// The call of a resize that breaks, and whose it is.
 #[derive(Clone, Copy)]
 enum Broken {
     Kafka(usize, Fault),
@@ -32,7 +33,7 @@ async fn resized(harness: &Harness, store: &dyn Store, lanes: u16) -> Result<Res
     resize::resize(store, Some(&harness.kafka), "tool", lanes).await
 }
 
-/// Publishes what is new, as a replica that was started with so many lanes.
+/// Publishes new events, as a replica that was started with so many lanes.
 async fn publish(
     harness: &mut Harness,
     tenants: &[TenantId],
@@ -48,8 +49,8 @@ async fn publish(
     followers.stop().await;
 }
 
-/// From 2 lanes to 5 and back to 1, where one call of the first resizing breaks, and it is done again.
-/// Returns the number of calls that it made to Kafka and the store.
+/// Resizes from 2 lanes to 5 and back to 1; one call of the first resize breaks, and it is done
+/// again. Returns the number of calls that it made to Kafka and the store.
 async fn story(broken: Broken) -> (usize, usize) {
     let tenants = tenants(7);
     let mut harness = Harness::new(2, &tenants).await;
@@ -67,7 +68,7 @@ async fn story(broken: Broken) -> (usize, usize) {
     let calls = (harness.kafka.state(|state| state.calls) - before, faulty.calls());
     harness.kafka.state(|state| state.fault = None);
     if first.is_err() {
-        // Whether it was before or after the store changed, its lanes go on.
+        // Its lanes go on, whether the call broke before or after the store changed.
         let lanes = u16::try_from(harness.store.members().await.unwrap().lanes.len()).unwrap();
         publish(&mut harness, &tenants, lanes, 20..25).await;
         resized(&harness, &*harness.store.clone(), 5).await.unwrap();
@@ -164,7 +165,8 @@ async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     harness.assert_same(&tenants).await;
 }
 
-/// A replica's store fails from each call on in turn, as when it is killed there; its leases run out.
+/// A replica's store fails from each call on in turn, as if the replica were killed there; its
+/// leases expire.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized_without_it() {
     let (tenants, mut published, mut call) = (tenants(1), 0, 1);
@@ -251,7 +253,7 @@ mod real {
         for (count, said) in [("3", "3 lanes now (8 before)"), ("12", "12 lanes now (3 before)")] {
             let until = Instant::now() + PATIENCE;
             let (mut ok, mut told) = resize(count);
-            // A gateway that could not finish its page in time leaves its lanes to run out.
+            // A gateway that could not finish its page in time lets its leases expire.
             while !ok && Instant::now() < until {
                 (ok, told) = resize(count);
             }
@@ -269,7 +271,7 @@ mod real {
     }
 }
 
-/// Each takes the other's lanes for its own of before.
+/// Each replica takes the other's lanes for its own former ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_of_one_name_are_told_of_each_other() {
     let tenants = tenants(2);

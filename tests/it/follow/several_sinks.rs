@@ -44,7 +44,7 @@ async fn parked(harness: &Harness, tenant: &TenantId, follower: &Follower) -> us
     harness.store.parked(tenant, follower).await.unwrap().len()
 }
 
-/// How far the store knows a sink to be.
+/// Returns the store's checkpoint of a sink.
 async fn checkpoint(harness: &Harness, tenant: &TenantId, follower: &Follower) -> u64 {
     let cursor = harness.store.load(tenant, follower).await.unwrap();
     cursor.map_or(0, |cursor| cursor.position.number())

@@ -21,7 +21,7 @@ use crate::support::raw_http::{GOOD, answer, closed, posted, request};
 const INSTANCE: &str = "/domain-events/inventory/instance";
 const ITEM: &str = "/domain-events/inventory/item";
 
-/// A gateway whose store has moods.
+/// Starts a gateway with a faulty store.
 async fn faulty(setup: Setup) -> (Arc<Gateway>, Arc<FaultyStore>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let setup = setup.with_store(move |store| {
@@ -34,7 +34,8 @@ async fn faulty(setup: Setup) -> (Arc<Gateway>, Arc<FaultyStore>) {
 
 fn head(more: &str) -> String {
     format!(
-        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: application/x-ndjson\r\n{more}\r\n"
+        "POST {INSTANCE} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nContent-Type: \
+         application/x-ndjson\r\n{more}\r\n"
     )
 }
 
@@ -72,7 +73,7 @@ async fn a_client_that_leaves_in_mid_body_leaves_nothing() {
     let sized = format!("{}{GOOD}\n", head("Content-Length: 1000\r\n"));
     let chunked = format!("{}13\r\n{GOOD}\n\r\n", head("Transfer-Encoding: chunked\r\n"));
     for request in [sized, chunked] {
-        // Half closed, it would still hear an answer; and then what it had sent was judged.
+        // The half-closed connection could still read an answer; then its bytes were judged.
         let mut connection = gateway.connect().await;
         connection.write_all(request.as_bytes()).await.unwrap();
         connection.shutdown().await.unwrap();
@@ -102,7 +103,7 @@ async fn all_bodies_together_have_a_limit_and_give_their_room_back() {
     let mut setup = Setup::new();
     setup.http.bodies_bytes_max = 1000;
     let (gateway, store) = faulty(setup).await;
-    // What it asks with is no JSON, so that nothing is written where there is room.
+    // The body is not JSON, so that nothing is written even if there is room.
     let probe = async || gateway.post_json(INSTANCE, "x".repeat(300)).await;
     let begun = format!("{}{}", head("Content-Length: 900\r\n"), " ".repeat(900 - GOOD.len()));
     store.set(Mode::Holding);
@@ -115,7 +116,7 @@ async fn all_bodies_together_have_a_limit_and_give_their_room_back() {
     store.set(Mode::Healthy);
     assert_eq!(answer(&mut whole).await.status, 201);
     assert_eq!(probe().await.problem(), "invalid-json");
-    // While a probe has the room, a body that is begun is refused: then another is begun.
+    // While a probe has the room, a body that is begun is refused; then another is begun.
     let mut left = None;
     until("a body that is only begun takes room", async || {
         left = Some(gateway.connect().await);
@@ -271,7 +272,7 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     assert_eq!(troubles().await, "0");
     store.set(Mode::Failing(Error::Unavailable("secret".to_owned())));
     let down = json!({"status": "DOWN", "troubles": {"store": "SQLite is unavailable"}});
-    // What the store said last holds for a moment.
+    // The store's last answer is cached for a moment.
     until("down", async || ready().await.status == 503).await;
     assert_eq!((ready().await.json(), troubles().await.as_str()), (down, "1"));
     store.set(Mode::Holding);
@@ -283,7 +284,7 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
     }
 }
 
-/// Writes down in the store that the relay has passed so many events of `diku`'s log.
+/// Writes a checkpoint: the relay has passed so many events of `diku`'s log.
 async fn relay_passes(gateway: &Gateway, events: usize) {
     let last = gateway.log().await.swap_remove(events - 1);
     let cursor = Cursor { log_id: last.log_id, position: last.position, event_id: last.event_id };

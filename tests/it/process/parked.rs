@@ -1,4 +1,5 @@
-//! Records that a real Kafka refuses, from the POST to the release: told over HTTP, published in the end.
+//! Records that a real Kafka refuses, from the POST to the release: they are shown over HTTP, and
+//! published in the end.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::support::serve;
 use crate::support::services::kafka::{self, TestTopic, create_topic};
 const NOBODY: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a31";
 
-/// Posts as `diku`; the status and the answer.
+/// Posts as `diku`; returns the status and the answer.
 async fn post(serve: &Serve, path: &str, body: &str) -> (u16, Value) {
     let post = reqwest::Client::new()
         .post(format!("{}{path}", serve.url))
@@ -26,7 +27,7 @@ async fn posted(serve: &Serve, entity: &str, key: &str, bytes: usize) {
     assert_eq!(status, 201, "{answer}");
 }
 
-/// Each position of the log, and whether it is published.
+/// Returns each position of the log, and whether it is published.
 async fn published(serve: &Serve) -> Vec<bool> {
     let log = get(&format!("{}/domain-events", serve.url), "diku").await;
     log["events"]
@@ -38,12 +39,12 @@ async fn published(serve: &Serve) -> Vec<bool> {
 }
 
 async fn metrics(serve: &Serve) -> String {
-    // What the store counted a moment ago is told again for a second.
+    // The store's counts are cached for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     reqwest::get(format!("{}/metrics", serve.url)).await.unwrap().text().await.unwrap()
 }
 
-/// The positions of a topic's records, in their order.
+/// Returns the positions of a topic's records, in order.
 fn records(topic: &str, count: usize) -> Vec<String> {
     let records = kafka::consume_at_least(&kafka::address(), topic, count);
     records.iter().map(|record| record.header("position").unwrap().to_owned()).collect()
@@ -54,7 +55,7 @@ async fn state(serve: &Serve, wanted: &'static str) -> Value {
     get_until(&format!("{}/parked", serve.url), is).await["parked"][0].clone()
 }
 
-/// A gateway whose topic of items takes no record of more than 2 kB.
+/// Starts a gateway whose topic of items takes no record of more than 2 kB.
 async fn narrow() -> (Setup, Serve, String) {
     let (env, address) = (kafka::env(), kafka::address());
     let topic = format!("{env}.diku.inventory.item");

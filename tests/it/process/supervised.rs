@@ -1,4 +1,5 @@
-//! A task that ends unasked is missed: the gateway says which, stops, and ends with an error.
+//! A task that ends without being asked to is noticed: the gateway names it, stops, and ends with
+//! an error.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::support::faulty_store::{Call, FaultyStore, Mode};
 use crate::support::gateway::{Setup, settings};
 use crate::support::harness::{Harness, drafts, tenants};
 
-/// How a gateway with these ways out ends, after a post, when calls of that kind to its store panic.
+/// How a gateway with these ways out ends, after a post, when calls of that kind to its store
+/// panic.
 async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(System);

@@ -1,6 +1,6 @@
 //! The embedded broker, as a plain Kafka client sees it.
 //!
-//! Needs no service: it runs in this process.
+//! It needs no service, since it runs in this process.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The Kafka adapter against a real Kafka: what the port promises, as consumers see it.
+//! The Kafka adapter against a real Kafka: the promises of the port, as consumers see them.
 //!
 //! Each test has an `ENV` of its own on the shared cluster; those that kill have a private one.
 
@@ -33,7 +33,7 @@ const LANES: u16 = 2;
 const REQUEST_BYTES_MAX: usize = 1_048_576;
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
-/// The port on a cluster, under an `ENV` that nobody else has.
+/// The port on a cluster, under an `ENV` of its own.
 struct World {
     sink: Arc<dyn Repair>,
     address: String,
@@ -41,7 +41,7 @@ struct World {
 }
 
 impl World {
-    /// On the shared cluster.
+    /// Makes it on the shared cluster.
     fn new() -> Self {
         Self::at(address(), REQUEST_BYTES_MAX)
     }
@@ -54,7 +54,7 @@ impl World {
         Self::with(address, max_request_bytes, replication_factor, &[])
     }
 
-    /// With these settings of librdkafka.
+    /// Makes it with these settings of librdkafka.
     fn with(
         address: String,
         max_request_bytes: usize,
@@ -75,7 +75,7 @@ impl World {
         Self { sink, address, env }
     }
 
-    /// A topic's name under this `ENV`.
+    /// Returns a topic's name under this `ENV`.
     fn name(&self, entity: &str) -> String {
         format!("{}.diku.inventory.{entity}", self.env)
     }
@@ -93,7 +93,7 @@ impl World {
         }
     }
 
-    /// Topics of one partition each.
+    /// Returns topics of one partition each.
     async fn with_topics(self, entities: &[&str]) -> Self {
         let specs: Vec<_> = entities.iter().map(|entity| self.spec(entity, 1)).collect();
         eventually(|| self.sink.ensure(&specs)).await;
@@ -104,28 +104,28 @@ impl World {
         eventually(|| self.sink.take_over(LANE, TERM)).await.publisher
     }
 
-    /// `count` events of about `bytes` bytes each.
+    /// Makes `count` events of about `bytes` bytes each.
     fn events(&self, log: &mut Log, entity: &str, count: usize, bytes: usize) -> Vec<Envelope> {
         let payload = format!("{{\"n\":\"{}\"}}", "x".repeat(bytes));
         let name = self.name(entity);
         (0..count).map(|n| log.event(&name, &format!("key-{}", n % 7), payload.clone())).collect()
     }
 
-    /// A slice of such events.
+    /// Makes a slice of such events.
     fn slice(&self, log: &mut Log, entity: &str, count: usize, bytes: usize) -> PageSlice {
         let events = self.events(log, entity, count, bytes);
         log.slice(events)
     }
 
-    /// The committed records of a topic, once there are so many.
+    /// Returns the committed records of a topic, once there are so many.
     fn committed(&self, entity: &str, count: usize) -> Vec<Record> {
         let records = consume_at_least(&self.address, &self.name(entity), count);
         assert_eq!(records.len(), count, "{records:?}");
         records
     }
 
-    /// Publishes one more event of each topic, and fails unless exactly `count` records are seen with
-    /// it: whatever is not committed by now never will be.
+    /// Publishes one more event of each topic, and fails unless exactly `count` records are seen
+    /// with it: a record that is not committed by now never will be.
     async fn assert_committed(&self, log: &mut Log, entities: &[&str], count: usize) {
         let events = entities.iter().flat_map(|entity| self.events(log, entity, 1, 10)).collect();
         self.take_over().await.publish(page(vec![log.slice(events)])).await.unwrap();
@@ -148,7 +148,7 @@ async fn eventually<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> 
     }
 }
 
-/// Trouble that passes with time is asked for again.
+/// Retries calls that fail for a cause that passes with time.
 fn again(error: Error) -> Error {
     match error {
         Error::Isolate(RecordCause::TooEarly(why)) => Error::retry(why),
@@ -157,12 +157,12 @@ fn again(error: Error) -> Error {
     }
 }
 
-/// A page of the relay.
+/// Makes a page of the relay.
 fn page(slices: Vec<PageSlice>) -> Arc<Page> {
     Arc::new(Page { follower: Follower::relay(), slices })
 }
 
-/// The error of a publish that must fail.
+/// Returns the error of a publish that must fail.
 async fn refusal(publisher: Box<dyn Publisher>, page: Arc<Page>) -> Error {
     match publisher.publish(page).await {
         Ok(_) => panic!("the page was published"),

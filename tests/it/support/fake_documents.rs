@@ -1,5 +1,5 @@
-//! A sink without transactions over topics: a collection of documents that keeps cursors of its own,
-//! as hexkit's does, in memory.
+//! A sink without transactions over topics: a collection of documents that keeps cursors of its
+//! own, as hexkit's does, in memory.
 //!
 //! Each (tenant, topic, key) has one document, which only a newer position replaces. A page and its
 //! cursors are one write, and a write of a term that is over is refused by the collection itself.
@@ -24,19 +24,19 @@ use crate::support::sink_cursors::commit_cursors;
 /// The documents of such a collection.
 #[derive(Default)]
 pub struct Documents {
-    /// Nobody reaches it.
+    /// The collection can't be reached.
     pub away: bool,
     /// The newest event of each record.
     pub documents: BTreeMap<(TenantId, Topic, Key), Envelope>,
     /// The committed cursors of each lane.
     pub cursors: HashMap<Lane, KnownCursors>,
-    /// Keys whose records it never takes.
+    /// The keys whose records it never takes.
     pub refused_keys: Vec<Key>,
-    /// The highest term that took each lane over.
+    /// The highest term with which each lane was taken over.
     terms: HashMap<Lane, u64>,
 }
 
-/// The handle.
+/// The handle of such a collection.
 #[derive(Clone)]
 pub struct FakeDocuments {
     documents: Arc<Mutex<Documents>>,
@@ -44,12 +44,12 @@ pub struct FakeDocuments {
 }
 
 impl FakeDocuments {
-    /// An empty collection, followed under that name.
+    /// Makes an empty collection, with the name of its follower.
     pub fn new(follower: &str) -> Self {
         Self { documents: Arc::default(), follower: Follower::parse(follower).unwrap() }
     }
 
-    /// Looks into it, or changes it.
+    /// Reads or changes the collection.
     pub fn state<T>(&self, look: impl FnOnce(&mut Documents) -> T) -> T {
         look(&mut self.documents.lock().unwrap())
     }

@@ -1,7 +1,7 @@
 //! A Kafka that keeps its promises in memory, and breaks any call that a test asks it to.
 //!
-//! It fences, and commits a page with its cursors or not at all, as the real one does: so a story
-//! can fail at each call in turn, which takes too long with processes.
+//! It fences, and commits a page with its cursors or not at all, as the real one does. So a story
+//! can fail at each call in turn, which would take too long with processes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -22,17 +22,17 @@ use event_gateway::sink::{
 
 use crate::support::sink_cursors::commit_cursors;
 
-/// How a call breaks.
+/// The way in which a call breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing happens, and an error is told.
+    /// Nothing happens, and an error is returned.
     Before,
-    /// It happens, and an error is told all the same.
+    /// The call takes effect, and an error is returned all the same.
     After,
 }
 
-/// Tells a story again and again, with a fault at each of its calls in turn, before and after. The story
-/// returns how many calls were made; not more than so many tell nothing.
+/// Runs a story repeatedly, with a fault at each of its calls in turn, before and after. The story
+/// returns the number of calls; a story with no more than `calls_min` proves nothing.
 pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) -> usize) {
     for fault in [Fault::Before, Fault::After] {
         let mut call = 1;
@@ -48,37 +48,37 @@ pub async fn at_each_call(more_than: usize, story: impl AsyncFn((usize, Fault)) 
 pub struct State {
     /// Nobody reaches it.
     pub away: bool,
-    /// Calls so far: takeovers, ensures, pages, and those of the repair.
+    /// The number of calls so far: takeovers, ensures, pages, and those of the repair.
     pub calls: usize,
-    /// Which call breaks, from 1, and how.
+    /// The call that breaks, counted from 1, and the way in which it does.
     pub fault: Option<(usize, Fault)>,
-    /// Keys whose records are refused: too large, say.
+    /// The keys whose records are refused, as if they were too large.
     pub refused_keys: HashSet<(Topic, Key)>,
-    /// Topics that are refused: to publish to, or to be created.
+    /// The topics that are refused, when they are published to or created.
     pub refused_topics: HashSet<Topic>,
-    /// Topics that take nothing just now.
+    /// The topics that take no records just now.
     pub away_topics: HashSet<Topic>,
     /// Kafka's own time: records of more than an hour later are refused.
     pub now: Option<Time>,
-    /// Topics that aren't there.
+    /// The topics that don't exist.
     pub missing_topics: HashSet<Topic>,
-    /// Topics as the cluster describes them.
+    /// The topics as the cluster describes them.
     pub described: HashMap<Topic, TopicDescription>,
-    /// Topics that somebody gave more partitions.
+    /// The topics that were given more partitions.
     pub partitions_grown: Vec<PartitionsGrown>,
-    /// Committed records, in order.
+    /// The committed records, in order.
     pub records: Vec<Envelope>,
-    /// Adding partitions to the cursors topic goes on for as long as this is set.
+    /// Whether adding partitions to the cursors topic blocks.
     pub adds_partitions_slowly: bool,
-    /// How long a topic scan takes.
+    /// The time that a topic scan takes.
     pub topic_scan_takes: Duration,
-    /// How many partitions the cursors topic has, since some were added.
+    /// The number of partitions of the cursors topic, once some were added.
     pub partitions: u16,
-    /// Committed cursors of each lane.
+    /// The committed cursors of each lane.
     pub cursors: HashMap<Lane, KnownCursors>,
-    /// How many tenants, events and payload bytes each committed page had.
+    /// The numbers of tenants, events and payload bytes of each committed page.
     pub pages: Vec<(usize, usize, usize)>,
-    /// The next publisher that is asked says that it should be recycled.
+    /// Whether the next publisher that is asked says that it should be recycled.
     pub recycle: bool,
     fences: HashMap<Lane, u64>,
 }
@@ -89,7 +89,7 @@ impl State {
     }
 }
 
-/// The handle.
+/// The handle of such a Kafka.
 #[derive(Clone)]
 pub struct FakeKafka {
     state: Arc<Mutex<State>>,
@@ -103,12 +103,12 @@ impl Default for FakeKafka {
 }
 
 impl FakeKafka {
-    /// Looks into it, or changes it.
+    /// Reads or changes its state.
     pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock().unwrap())
     }
 
-    /// How often lanes were taken over.
+    /// Returns the number of takeovers.
     pub fn fences(&self) -> u64 {
         self.state(|state| state.fences.values().sum())
     }
@@ -254,7 +254,7 @@ impl FakePublisher {
 
 #[async_trait]
 impl Publisher for FakePublisher {
-    /// A refusal is told of the page as a whole, as librdkafka does.
+    /// A refusal is an error of the whole page, as with librdkafka.
     async fn publish(self: Box<Self>, page: Arc<Page>) -> Result<Box<dyn Publisher>, Error> {
         // Whatever else is done meanwhile has begun.
         tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! The actor `Gateway`: the HTTP server in this process, over a store in a folder of its own.
 //!
-//! Used by the stories about HTTP. It speaks raw TCP, so that a test can say what no client library
-//! would say, and reads the log from the store, so that no answer is believed.
+//! The stories about HTTP use it. It speaks raw TCP, so that a test can send what no client library
+//! would send, and reads the log from the store, so that no answer is trusted.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use crate::support::raw_http::{Answer, answer, request};
 
 type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 
-/// How a gateway is set up: small limits, so that tests can reach them.
+/// The set-up of a gateway: small limits, so that tests can reach them.
 pub struct Setup {
     pub http: http::Config,
     pub intake: intake::Config,
@@ -75,7 +75,7 @@ impl Setup {
         }
     }
 
-    /// As if there were a relay: `published` is what the cursor in the store says.
+    /// Whether a relay is assumed: then `published` follows the checkpoint in the store.
     pub fn with_relay(self) -> Self {
         self.with_follower(Follower::relay())
     }
@@ -131,7 +131,7 @@ impl Setup {
     }
 }
 
-/// In a thread of its own, which ends when the server is stopped.
+/// Runs the server in a thread of its own, which ends when the server is stopped.
 fn serve(parts: http::HttpDeps) -> (SocketAddr, ServerHandle) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -180,7 +180,7 @@ pub struct Gateway {
     /// The real store, whatever stands in front of it.
     pub store: Arc<dyn Store>,
     pub health: Arc<Health>,
-    /// Ticks like a lane that has committed a page.
+    /// A channel that ticks like a lane that has committed a page.
     pub pages: watch::Sender<()>,
     handle: ServerHandle,
     _writers: Writers,
@@ -194,7 +194,7 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
-    /// Publishes what is in its store to that Kafka.
+    /// Publishes the events of its store to a Kafka.
     pub fn follow(&self, kafka: &FakeKafka) -> Followers {
         let parts = follow::FollowDeps {
             store: self.store.clone(),
@@ -221,12 +221,12 @@ impl Gateway {
     /// Sends these bytes on a new connection, and reads one answer.
     pub async fn exchange(&self, request: &[u8]) -> Answer {
         let mut connection = self.connect().await;
-        // A refusal may come before all is sent.
+        // A refusal may come before everything is sent.
         let _ = connection.write_all(request).await;
         answer(&mut connection).await
     }
 
-    /// The head of what these bytes are answered with.
+    /// Returns the head of the answer to these bytes.
     pub async fn head(&self, request: &[u8]) -> String {
         let mut connection = self.connect().await;
         connection.write_all(request).await.unwrap();
@@ -245,7 +245,7 @@ impl Gateway {
         self.exchange(&request("POST", path, &headers, body.as_ref())).await
     }
 
-    /// One JSON body, as tenant `diku`.
+    /// Posts one JSON body as tenant `diku`.
     pub async fn post_json(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
         self.post(path, "application/json", body).await
     }
@@ -255,12 +255,12 @@ impl Gateway {
         self.exchange(&request("GET", target, &[("X-Okapi-Tenant", "diku")], b"")).await
     }
 
-    /// All events of tenant `diku`.
+    /// Returns all events of tenant `diku`.
     pub async fn log(&self) -> Vec<Envelope> {
         self.slice("diku").await.events
     }
 
-    /// All of one tenant's log.
+    /// Returns all events of one tenant's log.
     pub async fn slice(&self, tenant: &str) -> Slice {
         let scan = Scan {
             filter: Filter::default(),

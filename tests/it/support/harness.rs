@@ -36,7 +36,8 @@ impl Harness {
         Self::on_clock(lanes, tenants, Arc::new(System)).await
     }
 
-    /// One lane, on which each tenant has that many events, which are published; nobody follows any more.
+    /// Makes one lane, on which each tenant has so many events, which are published; the followers
+    /// are stopped.
     pub async fn with_published(tenants: &[TenantId], events: u128) -> Self {
         let harness = Self::new(1, tenants).await;
         for tenant in tenants {
@@ -46,7 +47,7 @@ impl Harness {
         harness
     }
 
-    /// The same as [`Self::new`], with a store that has that clock.
+    /// The same as [`Self::new`], with a store that has a clock.
     pub async fn on_clock(lanes: u16, tenants: &[TenantId], clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::Sqlite { path: folder.path().join("store.db") };
@@ -80,7 +81,7 @@ impl Harness {
         followers.stop().await;
     }
 
-    /// Follows until somebody is in trouble, and stops; returns why.
+    /// Follows until a component is degraded, and stops; returns the cause.
     pub async fn trouble_once_followed(&self, who: &str) -> String {
         let followers = self.follow();
         let trouble = self.trouble(who).await;
@@ -100,7 +101,7 @@ impl Harness {
         self.kafka.state(|state| state.records.iter().filter(|r| r.tenant == *tenant).count())
     }
 
-    /// Waits until Kafka has, and the store knows it has, all of these tenants' logs.
+    /// Waits until Kafka has all of these tenants' logs, and the store's checkpoints show it.
     pub async fn published(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let head = self.log(tenant).await.len() as u64;
@@ -124,7 +125,7 @@ impl Harness {
         }
     }
 
-    /// Waits until a lane has another producer, since the one that it had said that it is worn.
+    /// Waits until a lane has another producer, after the former one asked to be recycled.
     pub async fn wear_out(&self) {
         let fences = self.kafka.fences();
         self.kafka.state(|state| state.recycle = true);
@@ -143,7 +144,8 @@ impl Harness {
             .clone()
     }
 
-    /// Kafka's records of a tenant are its log: each event once, in order, byte for byte.
+    /// Checks that Kafka's records of a tenant are its log: each event once, in order, byte for
+    /// byte.
     pub async fn assert_same(&self, tenants: &[TenantId]) {
         for tenant in tenants {
             let records = self.kafka.state(|state| state.records.clone());
@@ -152,7 +154,7 @@ impl Harness {
         }
     }
 
-    /// Waits until somebody is in trouble, and returns why.
+    /// Waits until a component is degraded, and returns the cause.
     pub async fn trouble(&self, who: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {

@@ -1,4 +1,4 @@
-//! Cursors: checkpoints, under which term they are written, and those of a lane.
+//! Cursors: checkpoints, the terms under which they are written, and those of a lane.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn search() -> Follower {
     Follower::parse("cg.search").unwrap()
 }
 
-/// The lease of a lane whose holder has that term.
+/// Makes the lease of a lane whose holder has a term.
 fn of_term(term: u64) -> Lease {
     Lease { lane: Lane::new(0), term }
 }
