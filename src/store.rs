@@ -1,4 +1,4 @@
-//! The store: one log per tenant, and all that is known of those who follow it.
+//! The store: one log per tenant, and the state of the log's followers.
 //!
 //! ```text
 //!                 a tenant's log, named by its log_id
@@ -21,10 +21,11 @@
 //! - **What is atomic**: one method is one transaction, and nothing of it is visible before it is
 //!   durable. (`checkpoint` alone writes each cursor for itself.) A reader that sees a head finds
 //!   every position up to it.
-//! - **Whose clock**: times, leases and heartbeats go by the store's own clock.
+//! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
 //! The port is `Store`, the sum of five roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`]. Fed by `intake`, `follow`, `http` and the verbs; its adapters are its children.
+//! [`Parking`]. `intake`, `follow`, `http` and the subcommands use it; its adapters are its
+//! children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -34,11 +35,11 @@
 //!    plan only if every head still is as it was. A store with one writer may call `plan` alone.
 //! 4. Read by the steps of `read`: heads first, then rows up to them, of the same state of the
 //!    store or a later one, in order of position.
-//! 5. Write under a lease by comparing its term in the same transaction, so that a taking of the
-//!    lane and the write exclude each other. A transition is written upon the one before it
+//! 5. Write under a lease by comparing its term in the same transaction, so that the write and an
+//!    acquisition of the lane exclude each other. A transition is written upon the one before it
 //!    (`transitions`), or not at all.
 //! 6. Tell errors apart as [`Error`] does: [`Error::Unknown`] once a commit was begun and not
-//!    answered, [`Error::Unavailable`] where surely nothing was written.
+//!    answered, [`Error::Unavailable`] if certainly nothing was written.
 //! 7. Name it in [`Config`] and [`open`], and let `tests/it/store/contract` run against it; that
 //!    holds every promise of this page.
 
@@ -82,40 +83,41 @@ pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use sqlite::{backup, restore_backup};
 pub use tenants::{EnabledTenant, Tenants};
 
-/// All of it, behind one name.
+/// The whole port.
 #[async_trait]
 pub trait Store: Log + Cursors + Tenants + Leases + Parking {
-    /// Which store it is, for a reader.
+    /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;
 
-    /// How many appends it likes at once; a tenant's always go to the same one.
+    /// Returns the number of appends that it prefers at once; a tenant's appends always go to the
+    /// same writer.
     fn writers(&self) -> usize;
 
-    /// How many drafts it likes in one append: fewer take about as long, so it is worth a moment to
-    /// wait for more.
+    /// Returns the number of drafts that it prefers in one append. Fewer take about as long, so it
+    /// is worth waiting a moment for more.
     fn group_drafts_min(&self) -> usize {
         1
     }
 
-    /// The largest sealed event that it takes, in bytes, headers included.
+    /// Returns the most bytes of a sealed event that it takes, headers included.
     fn event_bytes_max(&self) -> usize {
         usize::MAX
     }
 
-    /// Whether it answers and takes writes, as large as the last one that failed.
+    /// Checks that it answers and takes writes, up to the size of the last one that failed.
     async fn check(&self) -> Result<(), Error>;
 
-    /// Lets go of what it holds, once nothing is asked of it any more: what stands in files is
-    /// whole then, and another may open them.
+    /// Closes the store, once it is no longer used. A store in files is complete on disk then, and
+    /// another process may open it.
     async fn close(&self) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// Which store.
+/// The store that the options name.
 #[derive(Debug, Clone)]
 pub enum Config {
-    /// A file in a folder of its own.
+    /// SQLite: a file in a folder of its own.
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -126,18 +128,20 @@ pub enum Config {
     Mongodb(MongodbConfig),
 }
 
-/// Who opens it.
+/// The way in which a process opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// `serve`: alone on its data folder where the store is a folder; makes what is missing.
+    /// `serve`: it has the data folder alone, if the store is a folder, and creates what is
+    /// missing.
     Serve,
-    /// A verb of the command line, beside a running `serve`; makes nothing.
+    /// A subcommand beside a running `serve`; it creates nothing.
     Attach,
-    /// A verb that changes what `serve` works on: alone on its data folder too, but makes nothing.
+    /// A subcommand that changes what `serve` works on: it has the data folder alone too, but
+    /// creates nothing.
     Alone,
 }
 
-/// Opens the store, with its tables as this version needs them. Who comes beside makes nothing.
+/// Opens the store, with its tables as this version needs them.
 pub async fn open(
     config: &Config,
     access: Access,

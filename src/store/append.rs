@@ -1,11 +1,11 @@
-//! Append: the one way into the logs, as far as no database is spoken.
+//! Append: the only way into the logs; the part that is the same for every database.
 //!
-//! Fed by each adapter's `append` with fingerprinted batches; feeds the adapter with the plan to
-//! write. The protocol is optimistic, and the same for every store that serves several processes:
+//! Each adapter's `append` passes in fingerprinted batches, and gets the plan to write. The
+//! protocol is optimistic, and the same for every store that serves several processes:
 //! **predict** the heads from what this process wrote last, **plan**, **write** if no head has
 //! changed and no event id is known, and **commit** the new heads to the cache; if nothing can be
-//! predicted, or a head has changed, **read** the store, **refresh** the cache and plan again.
-//! Always true: what a plan goes by still holds when it is written, or nothing is written.
+//! predicted, or a head has changed, **read** the store, **refresh** the cache and plan again. The
+//! state that a plan is based on still holds when it is written, or nothing is written.
 //!
 //! SQLite has one writer in one process: it reads and plans in its transaction, and needs no more.
 
@@ -33,15 +33,15 @@ use snapshot::Snapshot;
 /// The version of each tenant's head.
 pub(super) type Versions<V> = HashMap<TenantId, V>;
 
-/// The steps of an append that only a store can do.
+/// The steps of an append that each store does in its own way.
 #[async_trait]
 pub(super) trait AppendStore: Send {
-    /// Another one after each change of a head.
+    /// The version of a head, which changes whenever the head does.
     type HeadVersion: Clone + PartialEq + Send + Sync;
-    /// Why a step failed: then so does the append, or its adapter tries it again.
+    /// The reason why a step failed. The append fails with it, or its adapter tries again.
     type Error: Send;
 
-    /// Whether heads may still have these versions, which were told some time ago.
+    /// Returns whether heads may still have these versions, which were read some time ago.
     fn is_current(&self, _versions: &Versions<Self::HeadVersion>) -> bool {
         true
     }
@@ -52,15 +52,15 @@ pub(super) trait AppendStore: Send {
         batches: &[FingerprintedBatch<'_>],
     ) -> Result<Snapshot<Self::HeadVersion>, Self::Error>;
 
-    /// Writes a plan with new events, if each of its heads has the version that is given and no
-    /// event id is known; then gives the heads' new versions in their place.
+    /// Writes a plan with new events, if each of its heads has the given version and no event id is
+    /// known. Then replaces the versions by the heads' new ones.
     async fn write(
         &mut self,
         plan: &AppendPlan,
         versions: &mut Versions<Self::HeadVersion>,
     ) -> Result<Result<(), HeadChanged>, Self::Error>;
 
-    /// Makes durable what was read, where nothing is new: its receipts are answered again.
+    /// Makes durable what was read, if nothing is new, since its receipts are answered again.
     async fn write_nothing(
         &mut self,
         _batches: &[FingerprintedBatch<'_>],
@@ -68,19 +68,19 @@ pub(super) trait AppendStore: Send {
         Ok(())
     }
 
-    /// Makes ready to read after a prediction that did not hold; an error where the store must
-    /// begin again for that.
+    /// Prepares to read after a prediction that did not hold; an error if the store must begin
+    /// again for that.
     fn mispredicted(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 }
 
-/// Why a plan was not written, or will not be committed: a head has another version, or an event
-/// id is known.
+/// The reason why a plan was not written, or will not be committed: a head has another version, or
+/// an event id is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HeadChanged;
 
-/// An append that was written, and is committed or will be.
+/// An append that was written, and is committed or about to be.
 pub(super) struct Appended<V> {
     plan: AppendPlan,
     checkout: Checkout<V>,
@@ -88,15 +88,15 @@ pub(super) struct Appended<V> {
 }
 
 impl<V> Appended<V> {
-    /// Remembers the heads now that they are committed; returns what to answer.
+    /// Caches the heads, now that they are committed, and returns the outcomes to answer.
     pub(super) fn commit(self, cache: &HeadCache<V>) -> Vec<Outcome> {
         cache.commit(self.checkout, &self.plan, self.versions);
         self.plan.outcomes
     }
 }
 
-/// Writes the batches by what the cache predicts, else by what the store holds; `HeadChanged` if it
-/// has changed since it was read.
+/// Writes the batches on the state that the cache predicts, or else on the state that the store
+/// has; `HeadChanged` if that changed after it was read.
 pub(super) async fn attempt<S: AppendStore>(
     store: &mut S,
     cache: &HeadCache<S::HeadVersion>,

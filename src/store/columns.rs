@@ -1,8 +1,8 @@
-//! Columns turned into nouns, for all adapters: a record is decoded in one place, with one set of
-//! errors.
+//! Columns parsed into the domain's nouns, for all adapters: a record is decoded in one place, with
+//! one set of errors.
 //!
-//! Between an adapter's rows or documents and `domain`; speaks no database's dialect. Always true:
-//! what can't be read is named, and told as corrupt.
+//! It is independent of a database's dialect. A column that can't be read is named, in an error of
+//! corruption.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -24,13 +24,13 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
-/// The error of a column that holds something else.
+/// Returns the error of a column with an unexpected value.
 pub(super) fn unreadable(name: &str, why: impl Display) -> Error {
     Error::Corrupt(format!("column {name}: {why}"))
 }
 
 /// A row's columns, by name: numbers of 64 bits, log ids as hyphenated text, event ids as 16 bytes.
-/// An adapter gives the first five functions; the others turn columns into nouns.
+/// An adapter implements the first five functions; the others parse columns into nouns.
 pub(super) trait Columns {
     /// Returns a number.
     fn integer(&self, name: &str) -> Result<i64, Error>;
@@ -43,7 +43,7 @@ pub(super) trait Columns {
     /// Returns bytes.
     fn bytes(&self, name: &str) -> Result<&[u8], Error>;
 
-    /// Returns a column's text, turned into a noun by `parse`.
+    /// Returns a column's text, parsed by `parse`.
     fn noun<T, E: Display>(
         &self,
         name: &str,
@@ -115,7 +115,7 @@ pub(super) trait Columns {
         self.count("ledger")
     }
 
-    /// Returns a lane's lease; nobody's holder is null.
+    /// Returns a lane's lease; a free lane's holder is null.
     fn lease(&self) -> Result<LaneLease, Error> {
         let holder = self.text_if_any("holder")?.map(str::to_owned);
         Ok(LaneLease { lane: self.lane()?, holder, term: self.count("term")? })
@@ -144,7 +144,7 @@ pub(super) trait Columns {
         Ok(Cursor { log_id, position, event_id })
     }
 
-    /// Returns an event id that was given, and what for.
+    /// Returns the record of an event id that is in use.
     fn idempotency_record(&self) -> Result<(EventId, IdempotencyRecord), Error> {
         let receipt = Receipt { position: self.position()?, time: self.time()? };
         let fingerprint = self.bytes("fingerprint")?.try_into();
@@ -153,7 +153,7 @@ pub(super) trait Columns {
         Ok((self.event_id()?, record?))
     }
 
-    /// Returns the event counts, at that time.
+    /// Returns the event counts; `now` is the time of the count.
     fn event_counts(&self, now: Time) -> Result<EventCounts, Error> {
         let parked_counts = ParkedCounts {
             parked: self.count("parked")?,
@@ -165,7 +165,7 @@ pub(super) trait Columns {
         Ok(EventCounts::new(head, relayed_to, parked_counts, self.oldest(now)?))
     }
 
-    /// Returns a follower's lag, at that time.
+    /// Returns a follower's lag; `now` is the time of the count.
     fn lag(&self, now: Time) -> Result<Lag, Error> {
         Ok(Lag { events: self.count("events")?, oldest: self.oldest(now)? })
     }

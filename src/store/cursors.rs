@@ -13,12 +13,12 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 
-/// How far a follower is behind the logs, by its checkpoints: too far at worst, never too little.
+/// The lag of a follower, by its checkpoints: too large at worst, never too small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
-    /// How many events it has not come to.
+    /// The number of events that it has not reached.
     pub events: u64,
-    /// How long the oldest of them has waited.
+    /// The age of the oldest of them.
     pub oldest: Duration,
 }
 
@@ -35,7 +35,7 @@ pub trait Cursors: Send + Sync {
         follower: &Follower,
     ) -> Result<Vec<(TenantId, Cursor)>, Error>;
 
-    /// Counts the events that a follower has not come to, in all logs of enabled tenants.
+    /// Counts the events that a follower has not reached, in all logs of enabled tenants.
     async fn lag(&self, follower: &Follower) -> Result<Lag, Error>;
 
     /// Writes checkpoints of cursors that a sink owns (such as those in Kafka's cursors topic), in

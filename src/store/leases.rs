@@ -1,6 +1,6 @@
-//! The port's leases: who works on which lane, and how many lanes there are.
+//! The port's `Leases`: which replica works on which lane, and how many lanes there are.
 //!
-//! Asked by `follow` and by the verbs; goes by the store's clock. A lease is no fence: Kafka's
+//! `follow` and the subcommands use it; it goes by the store's clock. A lease is no fence: Kafka's
 //! transactional id is.
 
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::domain::tenant::TenantId;
 pub struct Lease {
     /// The lane.
     pub lane: Lane,
-    /// The fencing token: rises with every holder of this lane.
+    /// The fencing token, which rises with every holder of this lane.
     pub term: u64,
 }
 
 /// Whether a lease is still held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseCheck {
-    /// For another while.
+    /// The lease is held for another while.
     Held,
-    /// Somebody took the lane, or it was released.
+    /// Another process took the lane, or the lease was released.
     Lost,
 }
 
@@ -45,64 +45,66 @@ pub(super) fn ensure_none(count: i64, why: impl FnOnce(i64) -> Error) -> Result<
     }
 }
 
-/// Why the lanes can't be resized now: they are in use.
+/// Returns the error of a resize while the lanes are in use.
 pub(super) fn in_use(others: i64) -> Error {
     Error::Refused(format!(
-        "the lanes are in use: {others} replicas run or lanes are held by others"
+        "the lanes are in use: {others} replicas run, or lanes are held by others"
     ))
 }
 
-/// Why the lanes can't be resized like this: the tenants are others than those that were asked for.
+/// Returns the error of a resize that leaves out tenants, which were enabled after it was planned.
 pub(super) fn left_out(tenants: i64) -> Error {
     Error::Refused(format!("{tenants} tenants would have no lane: they were enabled meanwhile"))
 }
 
-/// Why a lane can't be seized: the store has fewer.
+/// Returns the error of a lane that the store does not have.
 pub(super) fn no_such(lane: Lane) -> Error {
     Error::Refused(format!("there is no {lane}"))
 }
 
-/// A lane's lease as it stands.
+/// The present state of a lane's lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneLease {
     /// The lane.
     pub lane: Lane,
-    /// The replica that holds it; `None` when its lease has run out too.
+    /// The replica that holds it; `None` also if the lease has expired.
     pub holder: Option<String>,
     /// The term of the last holder.
     pub term: u64,
 }
 
-/// The replicas that are there, and the lanes that each works on.
+/// The replicas that run, and the holder of each lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members {
-    /// The replicas whose heartbeats have not run out, in order of their names.
+    /// The replicas whose heartbeats have not expired, in the order of their names.
     pub replicas: Vec<String>,
     /// Every lane, in order.
     pub lanes: Vec<LaneLease>,
 }
 
-/// Who works on which lane, by the store's clock. Nobody holds longer than a `ttl` from now: where
-/// the clock has stepped back, what ends later has run out.
+/// The leases of the lanes, by the store's clock. No lease holds longer than its `ttl` from now:
+/// one that ends later, because the clock has stepped back, counts as expired.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Returns the number of lanes: `wanted` when the store is new, else what it was created with.
+    /// Returns the number of lanes. A new store is made with `wanted` lanes.
     async fn lanes(&self, wanted: u16) -> Result<u16, Error>;
 
-    /// Takes a lane that nobody else holds, or whose lease has run out; `by` names this replica.
+    /// Acquires a lane that no other replica holds, or whose lease has expired; `by` names this
+    /// replica.
     async fn acquire(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Option<Lease>, Error>;
 
-    /// Takes a lane from whoever holds it: the former holder finds its lease lost.
+    /// Takes a lane from its holder, which then finds its lease lost.
     async fn seize(&self, lane: Lane, by: &str, ttl: Duration) -> Result<Lease, Error>;
 
-    /// Holds it for another `ttl` from now, unless it was taken since, even if it had run out.
+    /// Renews the lease for another `ttl` from now, even if it had expired, unless the lane was
+    /// taken since.
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<LeaseCheck, Error>;
 
-    /// Gives it back at once; nothing happens if it was taken since.
+    /// Gives the lease back at once; nothing happens if the lane was taken since.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
-    /// Says that this `instance` (a run) of a replica is there to share the lanes, for another
-    /// `ttl` from now. Returns which one said so last by that name, if it would still be there.
+    /// Registers, for another `ttl` from now, that this `instance` (run) of a replica shares the
+    /// lanes. Returns the instance with the last heartbeat under that name, if it has not expired.
     async fn heartbeat(
         &self,
         replica: &str,
@@ -110,14 +112,14 @@ pub trait Leases: Send + Sync {
         ttl: Duration,
     ) -> Result<Option<String>, Error>;
 
-    /// Says that a replica is not there any more.
+    /// Removes a replica from the members.
     async fn deregister(&self, replica: &str) -> Result<(), Error>;
 
-    /// Returns the replicas that are there, and the lanes with their holders.
+    /// Returns the replicas that run, and the lanes with their holders.
     async fn members(&self) -> Result<Members, Error>;
 
-    /// Makes it so many lanes, held by nobody, and gives these tenants these lanes, all of it or
-    /// nothing. Refused unless `by` holds every lane and no replica is registered, and when a
-    /// tenant would be left without a lane. Terms go on above all that were ever given.
+    /// Sets the number of lanes, which then have no holder, and gives tenants the lanes of `moves`,
+    /// in one step. Refused unless `by` holds every lane and no replica is registered, and if a
+    /// tenant would have no lane. Terms continue above all earlier ones.
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error>;
 }

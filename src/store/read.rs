@@ -1,5 +1,5 @@
-//! The read loop, as far as no database is spoken: which log is read next, from where, and when it
-//! is enough.
+//! The read loop that all adapters share: it decides which log is read next, from where, and when
+//! the read ends.
 //!
 //! Fed by an adapter's `read` with heads, and with rows of the same state of the store or a later
 //! one; tells it step by step what to ask for, and gives it the slices that `slice_builder` makes.
@@ -84,13 +84,13 @@ struct OpenLog<'a> {
     enough: bool,
 }
 
-/// The tenants that are asked for, each once.
+/// The requested tenants, each once.
 pub(super) fn tenants(from: &[(TenantId, Start)]) -> BTreeSet<&TenantId> {
     from.iter().map(|(tenant, _)| tenant).collect()
 }
 
 impl<'a> Read<'a> {
-    /// Begins a read of the logs that have these heads.
+    /// Makes a read of the logs that have these heads.
     pub(super) fn new(
         from: &'a [(TenantId, Start)],
         scan: &'a Scan,

@@ -1,4 +1,4 @@
-//! The builder of slices: rows go in, slices come out, within the limits of a scan.
+//! The builder of slices: it takes rows, and returns slices within the limits of a scan.
 //!
 //! Fed by `read` with each tenant's rows in order of position, and with the head as it was read
 //! before them; feeds it the slices. No I/O. Always true: nothing that fits was left out
@@ -20,17 +20,17 @@ pub(super) struct ReadBudget<'a> {
 }
 
 impl<'a> ReadBudget<'a> {
-    /// Begins with the limits of a scan.
+    /// Makes the budget of a scan.
     pub(super) fn new(scan: &'a Scan) -> Self {
         Self { scan, events: 0, bytes: 0, full: scan.events_max == 0 }
     }
 
-    /// Whether no further tenant is to be read.
+    /// Returns whether no further tenant may be read.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Whether the event has room; takes it.
+    /// Takes the room for an event; returns whether there was enough.
     fn take(&mut self, event: &Envelope) -> bool {
         let bytes = self.bytes.saturating_add(event.payload.len());
         let fits = self.events == 0 || bytes <= self.scan.bytes_max;
@@ -44,17 +44,17 @@ impl<'a> ReadBudget<'a> {
     }
 }
 
-/// One tenant's slice in the making.
+/// One tenant's slice while it is built.
 pub(super) struct SliceBuilder {
     slice: Slice,
     head: Position,
     rows: usize,
-    /// The event that must stand at the start, until its row was looked at.
+    /// The event that must stand at the start, until its row has been seen.
     expected: Option<EventId>,
 }
 
 impl SliceBuilder {
-    /// Begins after `start` in the log of that head.
+    /// Makes a builder that begins after `start` in the log of a head.
     pub(super) fn new(head: &Head, start: &Start) -> Self {
         let Head { tenant, log_id, position: head, .. } = head.clone();
         let Start { after, event_id } = *start;
@@ -64,18 +64,18 @@ impl SliceBuilder {
         Self { slice, head, rows: 0, expected: event_id.filter(|_| has_start) }
     }
 
-    /// The position after which rows are to be fetched; `None` when there is nothing to look at.
+    /// Returns the position after which to fetch rows; `None` if there is nothing to look at.
     pub(super) fn fetch_after(&self) -> Option<Position> {
         let first = self.slice.scanned.back(self.start_rows() as u64);
         (first < self.head && self.slice.has_start).then_some(first)
     }
 
-    /// How many rows are fetched to look at the start itself: 1 or 0.
+    /// Returns the number of rows that are fetched to check the start itself: 1 or 0.
     pub(super) fn start_rows(&self) -> usize {
         usize::from(self.expected.is_some())
     }
 
-    /// Looks at the next row; `Break`: look at no more of this tenant.
+    /// Takes the next row; `Break` if no more rows of this tenant are needed.
     pub(super) fn push(&mut self, event: Envelope, budget: &mut ReadBudget) -> ControlFlow<()> {
         if let Some(expected) = self.expected.take() {
             let is_start = event.position == self.slice.scanned && event.event_id == expected;
@@ -99,13 +99,13 @@ impl SliceBuilder {
         if enough || budget.full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// The log has another event where the start was, or none.
+    /// Notes that the log has another event at the start, or none.
     fn lack_start(&mut self) -> ControlFlow<()> {
         (self.slice.has_start, self.slice.more) = (false, false);
         ControlFlow::Break(())
     }
 
-    /// The slice, when there is no row left up to the head.
+    /// Returns the slice, if there is no row left up to the head.
     pub(super) fn finish_at_head(mut self) -> Slice {
         if self.expected.is_some() || !self.slice.has_start {
             let _ = self.lack_start();
@@ -116,7 +116,7 @@ impl SliceBuilder {
         self.slice
     }
 
-    /// The slice, when enough was looked at.
+    /// Returns the slice, if enough rows were looked at.
     pub(super) fn finish(self) -> Slice {
         self.slice
     }

@@ -1,9 +1,8 @@
 //! Spans around each call of the store's ports, for all adapters: with the tenant, the lane, the
 //! follower and the positions that it is about.
 //!
-//! Stands between `open`, which puts every adapter into it, and whoever asks a store. At `debug`,
-//! which is off by default: then no field is formatted. Always true: it adds nothing else to a
-//! call, and takes nothing from it.
+//! `open` wraps every adapter in it. The spans are at `debug`, which is off by default: then no
+//! field is formatted. A call is not changed in any other way.
 
 mod positions;
 

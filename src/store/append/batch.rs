@@ -1,8 +1,8 @@
 //! Batches with the fingerprints of their drafts, and the tenants and topics that an append to them
 //! must know.
 //!
-//! Made by an adapter's `append` before anything is locked; feeds `plan`, `head_cache` and the
-//! adapter's statements. No I/O.
+//! An adapter's `append` makes them before anything is locked, for `plan`, `head_cache` and the
+//! adapter's statements. There is no I/O.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::Batch;
 
-/// Tells the same content from another under one event id.
+/// The digest by which the contents of one event id are compared.
 pub(in crate::store) type Fingerprint = [u8; 32];
 
 /// A batch with its drafts' fingerprints, which are made before anything is locked.
@@ -28,7 +28,7 @@ impl<'a> FingerprintedBatch<'a> {
         Self { batch: Cow::Borrowed(batch), fingerprints }
     }
 
-    /// With a batch of its own, so that another thread may have it.
+    /// Returns it with a batch of its own, so that another thread may have it.
     pub(in crate::store) fn into_owned(self) -> FingerprintedBatch<'static> {
         FingerprintedBatch {
             batch: Cow::Owned(self.batch.into_owned()),
@@ -36,7 +36,7 @@ impl<'a> FingerprintedBatch<'a> {
         }
     }
 
-    /// The batch.
+    /// Returns the batch.
     pub(in crate::store) fn batch(&self) -> &Batch {
         &self.batch
     }

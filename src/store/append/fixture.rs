@@ -33,7 +33,7 @@ pub(super) fn batch(drafts: Vec<Draft>) -> Batch {
     Batch { tenant: diku(), drafts }
 }
 
-/// A CREATE whose event id and content are given.
+/// Makes a CREATE with an event id and content.
 pub(super) fn create(id: u128, content: &'static str) -> Draft {
     let new = Raw::parse(&Bytes::from_static(content.as_bytes())).unwrap();
     let content =

@@ -1,12 +1,13 @@
-//! The heads of the logs as this process left them, so that an append needn't read them first.
+//! The cache of the logs' heads as this process left them, so that an append needn't read them
+//! first.
 //!
-//! Asked by `append` before it reads the store, and fed with what was written once that is
-//! committed. An append checks out what it goes by, so that nothing is remembered of one that
-//! failed. What is remembered may have changed since: an append that goes by it writes nothing
-//! unless each head has the version that is remembered, nor if the store knows an event id. Where
-//! others append to the same log, nothing is predicted until the head was found once as this
-//! process left it. A lane may be remembered from before a resize: then another lane is woken, and
-//! the right one finds the events at its next look.
+//! `append` asks it before it reads the store, and caches the heads that it wrote once they are
+//! committed. An append checks out the heads that it uses, so that nothing stays cached after a
+//! failure. A cached head may be outdated: an append that uses it writes nothing unless each head
+//! has the cached version, or if the store knows an event id. If other processes append to the same
+//! log, nothing is predicted until the head was found once as this process left it. A cached lane
+//! may be from before a resize: then another lane is woken, and the right one finds the events at
+//! its next look.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -20,9 +21,10 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
-/// How long the store's clock is counted on by this machine's, which may run faster or slower.
+/// The longest time for which the store's clock is continued by this machine's, which may run
+/// faster or slower.
 const CLOCK_MAX: Duration = Duration::from_secs(10);
-/// Tenants that are remembered: a few hundred bytes each, and their topics.
+/// The most tenants in the cache: a few hundred bytes each, and their topics.
 const TENANTS_MAX: usize = 10_000;
 
 /// The heads of all tenants that this process has appended to.
@@ -31,26 +33,26 @@ pub(in crate::store) struct HeadCache<V>(Mutex<Checkout<V>>);
 /// The heads of the tenants of one append.
 pub(in crate::store) struct Checkout<V> {
     heads: HashMap<TenantId, CachedHead<V>>,
-    /// When it was what time in the store.
+    /// The store's time, and when it was read.
     clock: Option<(Instant, Time)>,
 }
 
 struct CachedHead<V> {
     log: LogState,
     version: V,
-    /// The topics whose last DELETE_ALL is known, or that there was none.
+    /// The topics of which the last DELETE_ALL is known, or the fact that there was none.
     topics: HashSet<Topic>,
-    /// Whether the head was found once as this process had left it.
+    /// Whether the head was found once as this process left it.
     ours_alone: bool,
 }
 
 impl<V> HeadCache<V> {
-    /// Remembers nothing.
+    /// Makes an empty cache.
     pub(in crate::store) fn new() -> Self {
         Self(Mutex::default())
     }
 
-    /// Takes out what is remembered of the batches' tenants.
+    /// Takes the heads of the batches' tenants out of the cache.
     pub(in crate::store) fn checkout(&self, batches: &[FingerprintedBatch]) -> Checkout<V> {
         let mut all = self.all();
         let heads = batches
@@ -60,7 +62,7 @@ impl<V> HeadCache<V> {
         Checkout { heads, clock: all.clock }
     }
 
-    /// Remembers the heads as the plan, which is committed, has left them, with their versions.
+    /// Caches the heads as a committed plan left them, with their versions.
     pub(in crate::store) fn commit(
         &self,
         checkout: Checkout<V>,
@@ -94,7 +96,7 @@ impl<V> HeadCache<V> {
 }
 
 impl<V: Clone + PartialEq> Checkout<V> {
-    /// The state that the store is expected to be in, but for event ids: none is known.
+    /// Returns the state that the store is expected to have, and assumes that no event id is known.
     pub(in crate::store) fn predict(&self, batches: &[FingerprintedBatch]) -> Option<Snapshot<V>> {
         let (at, told) = self.clock?;
         let since = Some(at.elapsed()).filter(|since| *since < CLOCK_MAX)?;
@@ -112,7 +114,7 @@ impl<V: Clone + PartialEq> Checkout<V> {
         Some(Snapshot { logs, versions, now })
     }
 
-    /// Replaces what was remembered by what was read.
+    /// Replaces the cached heads by those that were read.
     pub(in crate::store) fn refresh(
         &mut self,
         batches: &[FingerprintedBatch],
@@ -161,7 +163,8 @@ mod tests {
 
     const OTHER: &str = "diku.inventory.other";
 
-    /// A store whose log of `diku` ends at a position, which is its head's version.
+    /// Makes the state of a store whose log of `diku` ends at a position, which is also its head's
+    /// version.
     fn snapshot(end: i64) -> Snapshot<i64> {
         Snapshot {
             logs: HashMap::from([(diku(), LogState::from(head(end, 1_000)))]),
@@ -170,13 +173,14 @@ mod tests {
         }
     }
 
-    /// The versions of the heads that a plan has raised.
+    /// Returns the versions of the heads that a plan raised.
     fn versions(plan: &AppendPlan) -> HashMap<TenantId, i64> {
         let raised = plan.heads.iter();
         raised.map(|(tenant, last)| (tenant.clone(), last.position.as_column())).collect()
     }
 
-    /// Appends a batch to a log that ends there; tells whether it was read and not predicted.
+    /// Appends a batch to a log that ends at `end`; returns whether the head was read, not
+    /// predicted.
     fn append(head_cache: &HeadCache<i64>, topic: &str, end: i64) -> bool {
         let batch = batch(vec![delete_all(1, topic)]);
         let batches = [FingerprintedBatch::new(&batch)];

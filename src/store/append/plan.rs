@@ -1,11 +1,11 @@
-//! Plans an append: finds what is new, what was there before and what conflicts, and gives the new
-//! events their positions.
+//! Plans an append: finds which drafts are new, repeated or in conflict, and gives the new events
+//! their positions.
 //!
-//! Fed by an adapter's `append` with the batches and what the store holds of their tenants and
-//! event ids, in a snapshot that still holds when the plan is written, or it isn't; feeds it the
-//! rows to write. No I/O, no clock: the same input gives the same plan, so that a transaction
-//! may be run again. Always true: positions are dense, time never goes back within a tenant, and a
-//! batch that conflicts leaves no trace.
+//! An adapter's `append` passes in the batches, and a snapshot of their tenants and event ids in
+//! the store; it gets the rows to write, and writes them only if the snapshot still holds. There is
+//! no I/O and no clock here: the same input gives the same plan, so that a transaction may be run
+//! again. Positions are dense, time never goes back within a tenant, and a batch that conflicts
+//! leaves no trace.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,18 +24,18 @@ use crate::store::{Outcome, Receipt};
 /// One event to insert.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct NewEvent {
-    /// Sealed.
+    /// The sealed event.
     pub(in crate::store) envelope: Envelope,
-    /// For its idempotency row.
+    /// The fingerprint, for its idempotency row.
     pub(in crate::store) fingerprint: Fingerprint,
 }
 
 /// The rows to write, and the outcomes to answer once they are committed.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct AppendPlan {
-    /// One per batch, true once the rest is committed.
+    /// The outcomes, one per batch, which hold once the rest is committed.
     pub(in crate::store) outcomes: Vec<Outcome>,
-    /// New events, in the order of the batches.
+    /// The new events, in the order of the batches.
     pub(in crate::store) new_events: Vec<NewEvent>,
     /// The last receipt of each tenant that got new events.
     pub(in crate::store) heads: BTreeMap<TenantId, Receipt>,
@@ -44,15 +44,15 @@ pub(in crate::store) struct AppendPlan {
 }
 
 impl AppendPlan {
-    /// Whether every batch is appended, and something is: what was known before had no part in it.
+    /// Returns whether every batch is appended and all of its events are new.
     pub(in crate::store) fn is_all_new(&self) -> bool {
         let appended = |outcome: &Outcome| matches!(outcome, Outcome::Appended { .. });
         !self.new_events.is_empty() && self.outcomes.iter().all(appended)
     }
 }
 
-/// Plans the batches in their order, each against the store and what the batches before it were
-/// given. A tenant without a log is not enabled.
+/// Plans the batches in their order, each on the store's state and the batches before it. A tenant
+/// without a log is not enabled.
 pub(in crate::store) fn plan(
     batches: &[FingerprintedBatch],
     mut logs: HashMap<TenantId, LogState>,
@@ -80,7 +80,8 @@ pub(in crate::store) fn plan(
     AppendPlan { outcomes, new_events, heads, delete_alls }
 }
 
-/// The first draft whose event id has other content, in the log or before it in the batch.
+/// Returns the conflict of the first draft whose event id has other content, in the log or earlier
+/// in the batch.
 fn conflict(batch: &FingerprintedBatch, log: &LogState) -> Option<Outcome> {
     let mut earlier: HashMap<EventId, (&Fingerprint, With)> = HashMap::new();
     for (index, (draft, fingerprint)) in batch.drafts().enumerate() {
@@ -97,7 +98,7 @@ fn conflict(batch: &FingerprintedBatch, log: &LogState) -> Option<Outcome> {
 }
 
 impl LogState {
-    /// Gives each draft its receipt; nothing can fail any more.
+    /// Gives each draft its receipt; nothing can fail here.
     fn append(
         &mut self,
         batch: &FingerprintedBatch,
@@ -161,7 +162,7 @@ mod tests {
         plan(&batches, HashMap::from([(diku(), log)]), Time::from_ms(1_000))
     }
 
-    /// The positions of a batch's receipts, or its conflict.
+    /// Returns the positions of a batch's receipts, or its conflict.
     fn positions(outcome: &Outcome) -> Result<Vec<u64>, Conflict> {
         match outcome {
             Outcome::Appended { receipts, .. } => {

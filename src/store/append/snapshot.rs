@@ -1,7 +1,7 @@
 //! The state of the store that an append is planned on: heads, last DELETE_ALLs, known event ids.
 //!
-//! Read by the adapters, or predicted by `head_cache`; feeds `plan`. Always true: it holds when the
-//! plan is written, or the plan isn't.
+//! Adapters read it, or `head_cache` predicts it, for `plan`. A plan is written only if its
+//! snapshot still holds.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,33 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::store::{Head, Receipt};
 
-/// The state of the store that an append is planned on.
+/// The state of the store on which an append is planned.
 pub(in crate::store) struct Snapshot<V> {
     /// The logs of the batches' tenants.
     pub(in crate::store) logs: HashMap<TenantId, LogState>,
-    /// The versions of their heads: a head that has changed has another one.
+    /// The versions of their heads.
     pub(in crate::store) versions: HashMap<TenantId, V>,
-    /// The store's clock; if no tenant is enabled, any time.
+    /// The time by the store's clock; any time if no tenant is enabled.
     pub(in crate::store) now: Time,
 }
 
-/// An event id that was given, and what for.
+/// The record of an event id that is in use.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct IdempotencyRecord {
-    /// Where and when its event was appended.
+    /// The receipt of its event.
     pub(in crate::store) receipt: Receipt,
     /// The content's fingerprint.
     pub(in crate::store) fingerprint: Fingerprint,
 }
 
-/// A tenant's log, as far as an append to it must know it.
+/// The part of a tenant's log that an append to it must know.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct LogState {
     /// The end of the log.
     pub(in crate::store) head: Head,
     /// The last DELETE_ALL of each topic, at least of the batches' topics.
     pub(in crate::store) delete_alls: HashMap<Topic, Position>,
-    /// The batches' event ids that were given before.
+    /// Those of the batches' event ids that are in use.
     pub(in crate::store) known: HashMap<EventId, IdempotencyRecord>,
 }
 

@@ -1,14 +1,14 @@
-//! Append: the one way into the logs.
+//! Append: the only way into the logs.
 //!
-//! Fed through the port with batches of drafts; asks `append::attempt` for the plan, and writes it,
-//! in a transaction. The heads are raised before anything else is written, if they have the
-//! versions that the plan goes by: of two who raise one of them, one loses. So what the plan goes
-//! by still holds when it is written. Known event ids are not predicted: if one of a prediction is
-//! known, its row's key tells, and the transaction is run again by what is read.
+//! The port passes in batches of drafts; `append::attempt` makes the plan, which is written in a
+//! transaction. The heads are raised before anything else is written, if they have the versions of
+//! the plan's snapshot: of two appends that raise the same head, one loses. So the snapshot still
+//! holds when the plan is written. Known event ids are not predicted: if one is known, inserting
+//! its row fails, and the transaction is run again on what is read.
 //!
-//! What is only known already is committed too, though it writes nothing but that its transaction
-//! is no longer open: it may have been read before a majority had it, and must not be answered
-//! before it does.
+//! An append of known event ids alone is committed too, though it writes nothing but the end of its
+//! transaction: the events may have been read before a majority had them, and must not be answered
+//! before a majority does.
 
 use std::collections::HashMap;
 use std::mem;
@@ -38,10 +38,10 @@ use crate::store::{Batch, Error, Receipt};
 /// The largest document that MongoDB takes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The version of a head, which is raised or renewed: its log, and the last position given.
+/// The version of a head: its log, and its last position.
 pub(super) type HeadVersion = (LogId, Position);
 
-/// One call, to be run in a transaction.
+/// One append, which is run in a transaction.
 pub(super) struct Append<'a> {
     collections: &'a Collections,
     head_cache: &'a HeadCache<HeadVersion>,
@@ -49,7 +49,7 @@ pub(super) struct Append<'a> {
 }
 
 impl<'a> Append<'a> {
-    /// An append of these batches.
+    /// Makes an append of these batches.
     pub(super) fn new(
         collections: &'a Collections,
         head_cache: &'a HeadCache<HeadVersion>,
@@ -71,7 +71,7 @@ impl TransactionBody for Append<'_> {
         let mut open = Open { collections: self.collections, transaction, changed: String::new() };
         match append::attempt(&mut open, self.head_cache, &self.batches).await? {
             Ok(appended) => Ok(appended),
-            // Nobody can have changed what the transaction itself has read.
+            // Nothing can change what the transaction itself has read.
             Err(HeadChanged) => Err(Error::Corrupt(open.changed).into()),
         }
     }
@@ -81,7 +81,7 @@ impl TransactionBody for Append<'_> {
 struct Open<'a, 's> {
     collections: &'a Collections,
     transaction: &'a mut Transaction<'s>,
-    /// How it was seen that a head has changed.
+    /// The observation that shows that a head has changed.
     changed: String,
 }
 
@@ -96,7 +96,7 @@ impl AppendStore for Open<'_, '_> {
     ) -> Result<Snapshot<HeadVersion>, TransactionError> {
         let Collections { heads, delete_alls, idempotency, .. } = self.collections;
         let tenants: Vec<_> = batch::tenants(batches).into_iter().map(TenantId::as_str).collect();
-        // All in one row: a transaction takes no union of collections.
+        // Everything is read in one row, since a transaction allows no union of collections.
         let find = vec![
             of(&tenants),
             doc! { "$group": { "_id": null, "heads": { "$push": "$$ROOT" } } },
@@ -155,7 +155,7 @@ impl AppendStore for Open<'_, '_> {
 }
 
 impl Open<'_, '_> {
-    /// Whether rows were not inserted since one of them is there.
+    /// Returns whether rows were not inserted because one of them exists.
     fn is_known<T>(&mut self, inserted: Result<T, Cause>) -> Result<bool, TransactionError> {
         match inserted {
             Err(cause) if is_known(&cause) => {
@@ -167,7 +167,7 @@ impl Open<'_, '_> {
     }
 }
 
-/// The snapshot that was found.
+/// Reads the snapshot from the row that was found.
 fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
     let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
     for row in rows::documents(found, "heads")? {
@@ -188,7 +188,7 @@ fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
     Ok(Snapshot { logs, versions, now: rows::date(found, "now")? })
 }
 
-/// The ids of the rows of the batches' topics.
+/// Returns the ids of the rows of the batches' topics.
 fn topics(batches: &[FingerprintedBatch]) -> Vec<Document> {
     let topics = batch::topics(batches).into_iter();
     topics
@@ -196,7 +196,7 @@ fn topics(batches: &[FingerprintedBatch]) -> Vec<Document> {
         .collect()
 }
 
-/// The ids of the rows of the batches' event ids.
+/// Returns the ids of the rows of the batches' event ids.
 fn event_ids(batches: &[FingerprintedBatch]) -> Vec<Document> {
     let ids = batches.iter().map(FingerprintedBatch::batch).flat_map(|batch| {
         let tenant = batch.tenant.as_str();
@@ -208,17 +208,17 @@ fn event_ids(batches: &[FingerprintedBatch]) -> Vec<Document> {
     ids.collect()
 }
 
-/// The rows of these ids.
+/// Returns the filter for the rows with these ids.
 fn of<T: Clone + Into<Bson>>(ids: &[T]) -> Document {
     doc! { "$match": { "_id": { "$in": ids } } }
 }
 
-/// And those of another collection, as a field.
+/// Returns the pipeline stage that adds the rows of another collection as a field.
 fn with(rows: &Rows, field: &str, ids: &[Document]) -> Document {
     doc! { "$lookup": { "from": rows.name(), "pipeline": [of(ids)], "as": field } }
 }
 
-/// The id of a topic's epoch.
+/// Returns the id of the row of a topic's last DELETE_ALL.
 fn on(tenant: &TenantId, topic: &Topic) -> Document {
     doc! { "tenant": tenant.as_str(), "topic": topic.as_str() }
 }
@@ -229,7 +229,7 @@ fn event(new_event: &NewEvent) -> Result<RawDocumentBuf, Error> {
     if bytes > DOCUMENT_BYTES_MAX {
         let id = new_event.envelope.event_id;
         return Err(Error::Refused(format!(
-            "event {id} makes {bytes} bytes, MongoDB takes 16 MiB"
+            "event {id} has {bytes} bytes, but MongoDB takes 16 MiB"
         )));
     }
     Ok(row)
@@ -245,8 +245,8 @@ fn idempotency(new_event: &NewEvent) -> RawDocumentBuf {
     }
 }
 
-/// A head's new end, if it still has this version; its mark lies above the time at which the
-/// append was said to begin.
+/// Returns the update that raises a head, if it still has this version. The head's new change
+/// version lies above the time at which the append was registered.
 fn raise(tenant: &TenantId, (log_id, before): HeadVersion, end: Receipt) -> Document {
     let head = doc! {
         "_id": tenant.as_str(),

@@ -1,16 +1,15 @@
-//! The logs that have grown: the heads whose version lies after the token that was given.
+//! Finds the logs that have grown: the heads whose version lies after a token.
 //!
-//! Asked by every lane of every replica, all the time; the index by (lane, version) leads to what
-//! changed alone, so idle tenants cost nothing.
+//! Every lane of every replica asks here all the time. The index by (lane, version) leads to the
+//! changed heads alone, so idle tenants cost nothing.
 //!
 //! A head's version is the cluster's time when it was raised, which is before its commit: two
-//! appends may commit in the other order, and a token that was given away in between would pass
-//! over the one that commits later. So every transaction has a row in `transactions` from before it
-//! begins until its commit. Heads and rows are read in one snapshot, whose time T the server tells:
-//! an append that this snapshot shows neither committed nor under way begins after T, and its
-//! version lies after T. The token that is given is therefore T, or lies before the oldest append
-//! under way. A tenant that was raised after such an append is named again, until that one has
-//! ended.
+//! appends may commit in the other order, and a token that was given in between would pass over the
+//! later commit. So every transaction has a row in `transactions` from before it begins until its
+//! commit. Heads and rows are read in one snapshot, whose time T the server returns: an append that
+//! this snapshot shows neither committed nor open begins after T, and its version lies after T. The
+//! new token is therefore T, or lies before the oldest open append. A tenant that was raised after
+//! such an append is named again, until that append has ended.
 
 use std::time::Duration;
 
@@ -21,13 +20,15 @@ use crate::domain::lane::Lane;
 use crate::store::columns::Columns;
 use crate::store::{ChangeToken, Changed, Error};
 
-/// How long an append may hold the tokens back: longer than any takes that somebody still awaits.
+/// The longest time for which an append may hold the tokens back: longer than any append takes
+/// whose caller still waits.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(30);
-/// Cluster times of seconds since 1970 in 32 bits would fill the sign of a token in 2038.
+/// The second from which tokens count: cluster times in seconds since 1970 would overflow into a
+/// token's sign in 2038.
 const YEAR_2004_S: u32 = 1 << 30;
 
 impl Mongodb {
-    /// The heads of a lane that have changed since.
+    /// Returns the heads of a lane that have changed since a token.
     pub(super) async fn read_changed(
         &self,
         lane: Lane,
@@ -50,7 +51,8 @@ impl Mongodb {
         ];
         let found = bulk::aggregate(&self.collections.heads, all, &mut session).await?;
         let now = session.snapshot_time();
-        let now = now.ok_or_else(|| Error::Unavailable("a snapshot told no time".to_owned()))?;
+        let now = now
+            .ok_or_else(|| Error::Unavailable("the answer of a snapshot has no time".to_owned()))?;
         self.told(found, since, token(now)).await
     }
 

@@ -1,8 +1,8 @@
 //! The collections, named like the tables of the SQL stores, and their indexes.
 //!
-//! Made at start, by several replicas at once where it happens so; feeds every file of this
-//! adapter. Words are those of the code; positions and terms are 64-bit integers, times are epoch
-//! milliseconds, event ids are UUIDs of subtype 4, log ids are hyphenated text.
+//! They are created at start, perhaps by several replicas at once. Their words are those of the
+//! code; positions and terms are 64-bit integers, times are epoch milliseconds, event ids are UUIDs
+//! of subtype 4, log ids are hyphenated text.
 //!
 //! | collection     | `_id`                        | fields                                     |
 //! |----------------|------------------------------|--------------------------------------------|
@@ -25,10 +25,10 @@
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |
 //!
-//! A tenant's log id and lane stand in its head too: they change with it or never. Rows that are
+//! A tenant's log id and lane stand in its head too, and change together with it. Rows that are
 //! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a
-//! transaction, which would hold such writes up for as long as it lasts; but leases are when lanes
-//! are resized, and nobody works on any.
+//! transaction, which would hold such writes up for as long as it lasts. The one exception is the
+//! resize of lanes, when no replica runs.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::IndexOptions;
@@ -43,10 +43,10 @@ use crate::store::error::{made_before, nothing_there};
 
 /// The version of the collections and their fields.
 const VERSION: i64 = 1;
-/// A collection that databases have which were made before there were versions.
+/// A collection of databases that were made before there were versions.
 const BEFORE_VERSIONS: &str = "epochs";
 
-/// All of them.
+/// All collections.
 pub(super) struct Collections {
     pub(super) tenants: Rows,
     pub(super) heads: Rows,
@@ -84,7 +84,7 @@ impl Collections {
         }
     }
 
-    /// Refuses a database of another version. Returns whether it is made.
+    /// Refuses a database of another version. Returns whether the collections exist.
     async fn refuse_others(&self, database: &Database) -> Result<bool, Error> {
         let there = reading(database.list_collection_names()).await?;
         if there.iter().any(|name| name == BEFORE_VERSIONS) {
@@ -96,8 +96,8 @@ impl Collections {
         refuse_other(database, row.integer("version")?).map(|()| true)
     }
 
-    /// Refuses a database in which they were never made, or by another version. (To look into one
-    /// makes nothing.)
+    /// Refuses a database without the collections, or with those of another version. Creates
+    /// nothing.
     pub(super) async fn made(&self, database: &Database) -> Result<(), Error> {
         match self.refuse_others(database).await? {
             true => Ok(()),
@@ -105,7 +105,7 @@ impl Collections {
         }
     }
 
-    /// Makes those that are missing, and their indexes: a transaction makes none of them.
+    /// Creates the missing collections and their indexes, since a transaction can't create them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
         self.refuse_others(database).await?;
         let open_transactions = self.open_transactions.rows();
@@ -150,7 +150,7 @@ impl Collections {
             let models = indexes.iter().map(|(name, keys)| index(name, keys.clone()));
             writing(rows.create_indexes(models)).await?;
         }
-        // Last, so that who finds it finds all.
+        // The version is written last, so that a process that finds it finds everything.
         let ours = doc! { "$setOnInsert": { "version": VERSION } };
         writing(self.versions.update_one(doc! { "_id": 1 }, ours).upsert(true)).await?;
         Ok(())
@@ -162,8 +162,8 @@ fn refuse_other(database: &Database, version: i64) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Refused(format!(
-        "the database `{}` was made by another version (its collections are of version {version}, \
-         this one's of version {VERSION}): use the one that serves it",
+        "the database `{}` was made by another version of event-gateway (its collections have \
+         version {version}, this one's have version {VERSION}): use the version that made it",
         database.name()
     )))
 }

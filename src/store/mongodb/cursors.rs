@@ -1,4 +1,4 @@
-//! The port's `Cursors`, as MongoDB does it.
+//! The port's `Cursors` on MongoDB.
 //!
 //! Fed by lanes, which checkpoint what their sinks have committed; feeds lanes that take over, and
 //! everyone who asks what is published.

@@ -1,9 +1,8 @@
-//! The event counts: what became of all events, and the lag of a follower, each counted in one
-//! snapshot.
+//! The event counts and the lag of a follower, each counted in one snapshot.
 //!
-//! Asked by `parking` and `cursors`. Heads, a follower's cursors and what is parked are a row for
-//! each tenant or less; of the logs only those events are looked at that the follower comes to
-//! next.
+//! `parking` and `cursors` ask here. Heads, a follower's cursors and parked scopes are at most a
+//! few rows for each tenant; of the logs, only the events that the follower will reach next are
+//! read.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::store::columns::Columns;
 use crate::store::event_counts::{EventCounts, ParkedCounts};
 use crate::store::{Error, Head, Lag};
 
-/// Events that are asked for at once.
+/// The most events that are asked for at once.
 const NEXT_MAX: usize = 1_000;
 
-/// Counts, in a session that reads one snapshot.
+/// Counts the events, in a session that reads one snapshot.
 pub(super) async fn event_counts(
     collections: &Collections,
     session: &mut ClientSession,
@@ -75,7 +74,7 @@ async fn logs(
     heads.iter().map(|row| log(row)).collect()
 }
 
-/// How long the oldest event has waited that the follower of these logs comes to next.
+/// Returns the age of the oldest event that the follower of these logs will reach next.
 async fn oldest(
     collections: &Collections,
     logs: &[Log],

@@ -1,8 +1,8 @@
-//! The port's `Leases`, as MongoDB does it: who works on which lane, by the server's clock.
+//! The port's `Leases` on MongoDB: which replica works on which lane, by the server's clock.
 //!
-//! Fed by the lanes of every replica. A lane's rows, its lease and its count of tenants, are made
-//! together when the store is new or the lanes are resized; terms only rise. Leases are compared
-//! and set by the server in one step, and no other transaction touches them.
+//! The lanes of every replica call it. A lane's rows, its lease and its count of tenants, are made
+//! together when the store is new or the lanes are resized; terms only rise. The server compares
+//! and sets a lease in one step, and no other transaction touches it.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::{Error, Lease, LeaseCheck, Leases, Members, leases};
 
-/// When a replica that left without a word is not listed any more.
+/// The time after which the row of a replica that died is removed.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 #[async_trait]
 impl Leases for Mongodb {
@@ -126,7 +126,7 @@ impl Leases for Mongodb {
 }
 
 impl Mongodb {
-    /// Takes a lane whose lease fits the filter.
+    /// Takes a lane whose lease matches the filter.
     async fn acquire_if(
         &self,
         lane: Lane,
@@ -141,13 +141,13 @@ impl Mongodb {
         let take = self.collections.leases.find_one_and_update(lease, vec![doc! { "$set": row }]);
         let taken = writing(take.return_document(ReturnDocument::After)).await;
         if let Err(Error::Unknown(_)) = taken {
-            // Whoever parked something when it died has locked the row.
+            // A replica that died while it parked an event has locked the row.
             self.collections.open_transactions.end_others(transaction::TOO_LONG).await?;
         }
         let row = taken?;
         let term = row.map(|row| row.integer("term")).transpose().map_err(written)?;
         let Some(term) = term.map(i64::unsigned_abs) else { return Ok(None) };
-        // The leases alone may have gone back.
+        // The leases alone may have gone back in time.
         let newest = self.newest_term(lane).await?;
         if newest < term {
             return Ok(Some(Lease { lane, term }));
@@ -186,7 +186,7 @@ impl TransactionBody for Lanes<'_> {
     }
 }
 
-/// Which taking of which lane.
+/// Returns the filter for a lane's lease with this term.
 fn of(lease: &Lease) -> Document {
     doc! { "_id": i32::from(lease.lane.number()), "term": lease.term.cast_signed() }
 }

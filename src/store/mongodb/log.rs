@@ -1,6 +1,6 @@
-//! The port's `Log`, as MongoDB does it.
+//! The port's `Log` on MongoDB.
 //!
-//! Fed by `intake`, `follow` and `http`; feeds them from `append`, `read` and `changed`.
+//! `intake`, `follow` and `http` call it; `append`, `read` and `changed` do the work.
 
 use async_trait::async_trait;
 

@@ -1,9 +1,8 @@
-//! Reading the logs: the events after a position, and an event by its id.
+//! Reads of the logs: the events after a position, and an event by its id.
 //!
-//! Fed through the port by those who follow; feeds `store::read` with rows. Heads are read before
-//! rows, in a session that never sees less than it has seen: positions are committed in their
-//! order, so the head tells that every position up to it is there, even if the primary changes in
-//! between.
+//! The port's readers call it; it passes rows to `store::read`. Heads are read before rows, in a
+//! session that never sees less than it has seen. Positions are committed in their order, so a head
+//! proves that every position up to it is visible, even if the primary changes in between.
 
 use ::mongodb::ClientSession;
 use ::mongodb::action::Find;
@@ -21,11 +20,11 @@ use crate::store::columns::Columns;
 use crate::store::read::{self, Fetch, FetchMax, Read, Step};
 use crate::store::{Error, Head, Scan, Slice, Start};
 
-/// Rows that come at once; with large payloads it is fewer, since an answer has 16 MiB.
+/// The rows of one answer; with large payloads they are fewer, since an answer has at most 16 MiB.
 const ROWS_AT_ONCE_MIN: usize = 100;
 const ROWS_AT_ONCE_MAX: usize = 500;
 
-/// Reads on after each position, as far as the budget allows.
+/// Reads the events after each start, as far as the budget allows.
 pub(super) async fn read(
     collections: &Collections,
     mut session: ClientSession,
@@ -56,7 +55,7 @@ pub(super) async fn read(
     Ok(read.slices())
 }
 
-/// The event of that id.
+/// Returns the event with this id.
 pub(super) async fn find(
     collections: &Collections,
     mut session: ClientSession,

@@ -1,8 +1,8 @@
-//! Another number of lanes, and other lanes for tenants: in one transaction, while nobody works on
-//! any.
+//! Resizing: changes the number of lanes, and the lanes of tenants, in one transaction, while no
+//! replica works on a lane.
 //!
-//! Fed by the port's `Leases`. The one transaction that writes leases after they were made: whoever
-//! asks for it holds them all, so that it holds up nobody.
+//! The port's `Leases` calls it. It is the only transaction that writes leases after they were
+//! made; its caller holds all of them, so that it holds up no other.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +91,8 @@ impl Resize<'_> {
         let of_lanes =
             counts.iter().map(|(lane, tenants)| rawdoc! { "_id": id(*lane), "tenants": *tenants });
         lanes.insert_many(of_lanes).session(&mut *transaction).await?;
-        // Above all that were given: what goes and comes again is not mistaken.
+        // The new terms are above all earlier ones, so that a lane that is removed and made again
+        // is not mistaken.
         let free = |lane| rawdoc! { "_id": id(lane), "holder": null, "term": term + 1 };
         leases.insert_many(Lane::all(self.lanes).map(free)).session(transaction).await?;
         Ok(())

@@ -1,6 +1,6 @@
-//! Rows: documents built of nouns, and their fields as columns.
+//! Rows: builds documents of the domain's nouns, and reads their fields as columns.
 //!
-//! Between this adapter's calls and the nouns of `store::columns`.
+//! The calls of this adapter use it, and `store::columns` parses the columns.
 
 use std::time::Duration;
 
@@ -21,25 +21,25 @@ use ::mongodb::bson::{
 /// The columns that an `_id` may be which is no document.
 const IDS: [&str; 3] = ["tenant", "lane", "replica"];
 
-/// Documents that are read field by field.
+/// A collection of documents that are read field by field.
 pub(super) type Rows = Collection<RawDocumentBuf>;
 
-/// An event id as BSON.
+/// Returns an event id as BSON.
 pub(super) fn uuid(event_id: EventId) -> Binary {
     Binary { subtype: BinarySubtype::Uuid, bytes: event_id.as_bytes().to_vec() }
 }
 
-/// Bytes as BSON.
+/// Returns bytes as BSON.
 pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
 
-/// The id of an event's row.
+/// Returns the id of an event's row.
 pub(super) fn place(tenant: &TenantId, position: Position) -> Document {
     doc! { "tenant": tenant.as_str(), "position": position.as_column() }
 }
 
-/// The fields that tell where a cursor stands.
+/// Returns the fields of a cursor.
 pub(super) fn stands(cursor: &Cursor) -> Document {
     let Cursor { log_id, position, event_id } = cursor;
     doc! {
@@ -49,7 +49,7 @@ pub(super) fn stands(cursor: &Cursor) -> Document {
     }
 }
 
-/// An event's row.
+/// Returns an event's row.
 pub(super) fn event(event: &Envelope) -> RawDocumentBuf {
     let mut row = rawdoc! {
         "_id": { "tenant": event.tenant.as_str(), "position": event.position.as_column() },
@@ -67,29 +67,29 @@ pub(super) fn event(event: &Envelope) -> RawDocumentBuf {
     row
 }
 
-/// Milliseconds that a date can be moved by.
+/// Returns the milliseconds by which a date can be moved.
 pub(super) fn ms(duration: Duration) -> i64 {
-    // A hundred years: more would leave the range of dates.
+    // The limit is a hundred years: more would leave the range of dates.
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(100 * 366 * 86_400_000)
 }
 
-/// A field's value.
+/// Returns a field's value.
 pub(super) fn field<'r>(row: &'r RawDocument, name: &str) -> Result<RawBsonRef<'r>, Error> {
     field_if_any(row, name)?.ok_or_else(|| unreadable(name, "is missing"))
 }
 
-/// The same, to be sent back.
+/// Returns a value that can be sent to the server.
 pub(super) fn owned(value: RawBsonRef<'_>) -> Result<Bson, Error> {
     Bson::try_from(value).map_err(|e| Error::Corrupt(e.to_string()))
 }
 
-/// A field's date.
+/// Returns a field's date.
 pub(super) fn date(row: &RawDocument, name: &str) -> Result<Time, Error> {
     let date = of_type(name, field(row, name)?, RawBsonRef::as_datetime)?;
     Ok(Time::from_ms(date.timestamp_millis()))
 }
 
-/// A field's rows.
+/// Returns a field's rows.
 pub(super) fn documents<'r>(
     row: &'r RawDocument,
     name: &str,

@@ -1,6 +1,6 @@
-//! The port's `Tenants`, as MongoDB does it.
+//! The port's `Tenants` on MongoDB.
 //!
-//! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
+//! Tenants with a file are enabled at start; the lanes and the subcommands list them.
 
 use std::collections::HashMap;
 
@@ -82,7 +82,7 @@ impl TransactionBody for Introduction<'_> {
         if seen.is_some() {
             return Ok(());
         }
-        // The lane's row is written first: of several tenants at once each gets its own turn.
+        // The lane's row is written first, so that tenants that are enabled at once take turns.
         let emptiest =
             collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
         let emptiest =
@@ -93,7 +93,7 @@ impl TransactionBody for Introduction<'_> {
         let lane = lane.integer("_id")?;
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *transaction).await?;
-        // Without a version: nothing has changed yet.
+        // The head has no version, since nothing has changed yet.
         let head = rawdoc! {
             "_id": tenant,
             "log_id": log_id,

@@ -1,10 +1,10 @@
-//! Append: the one way into the logs.
+//! Append: the only way into the logs.
 //!
-//! Fed through the port with batches of drafts; asks `append::attempt` for the plan, and writes it.
+//! The port passes in batches of drafts; `append::attempt` makes the plan, which is written here.
 //! The first attempt locks nothing: a plan is written by one statement, which commits itself, and
-//! writes nothing if a head has another version or if an event id is known. If a head has changed
-//! since it was read, another replica appends to the same log: the next attempts are transactions
-//! that lock the heads before they read them, so that they aren't in vain.
+//! writes nothing if a head has another version or if an event id is known. If a head changed after
+//! it was read, another replica appends to the same log: the next attempts are transactions that
+//! lock the heads before they read them, so that they succeed.
 
 use std::collections::HashMap;
 
@@ -27,15 +27,15 @@ use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::{Batch, Error, Outcome};
 
-/// How often an append is run that another's lock undoes.
+/// The number of times that an append is run if another's lock undoes it.
 const TRIES_MAX: u32 = 3;
 
 /// The version of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HeadVersion {
-    /// The transaction that changed it last; null in one that never changed.
+    /// The transaction that changed the head last; null if none did.
     mark: Option<i64>,
-    /// The incarnation of the server whose transaction it is.
+    /// The incarnation of the server of that transaction.
     incarnation: u64,
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn append(
     }
 }
 
-/// Appends in transactions that lock the heads; remembers nothing of them.
+/// Appends in transactions that lock the heads, without the cache.
 async fn locked(
     sessions: &Sessions,
     batches: &[FingerprintedBatch<'_>],
@@ -68,10 +68,12 @@ async fn locked(
         let mut locked = Locked(sessions.begin().await?);
         match append::attempt(&mut locked, &nothing, batches).await {
             Err(TransactionError::Retry(_)) if tries < TRIES_MAX => {}
-            // A tenant that was enabled after the others were locked.
+            // A tenant was enabled after the others were locked.
             Ok(Err(HeadChanged)) if tries < TRIES_MAX => {}
             Ok(Err(HeadChanged)) => {
-                return Err(Error::Unavailable("others append to the same logs".to_owned()));
+                return Err(Error::Unavailable(
+                    "other replicas append to the same logs".to_owned(),
+                ));
             }
             Err(error) => return Err(error.into()),
             Ok(Ok(appended)) => {
@@ -82,7 +84,7 @@ async fn locked(
     }
 }
 
-/// An append by statements that each commit themselves.
+/// An append by statements each of which commits itself.
 struct Unlocked<'a> {
     sessions: &'a Sessions,
     connection: Connection,
@@ -116,7 +118,8 @@ impl AppendStore for Unlocked<'_> {
             Err(TransactionError::Retry(_)) => return Ok(Err(HeadChanged)),
             told => told?,
         };
-        // It has committed itself: whatever is odd now, something may have been written.
+        // The statement has committed itself: whatever is wrong now, something may have been
+        // written.
         let written = written(plan, &told).map_err(committed)?;
         if written.is_ok() {
             let mark = told.first().map(|row| row.integer("version")).transpose();
@@ -126,8 +129,8 @@ impl AppendStore for Unlocked<'_> {
         Ok(written)
     }
 
-    /// A commit all the same: a server that lost its standby may show what no standby has, and a
-    /// commit waits for that.
+    /// Commits, though nothing is written: a server that lost its standby may show data that no
+    /// standby has, and a commit waits until one has it.
     async fn write_nothing(&mut self, batches: &[FingerprintedBatch<'_>]) -> Result<(), Error> {
         self.connection.write_rows(lock(batches)).await?;
         Ok(())
@@ -180,7 +183,7 @@ fn find(batches: &[FingerprintedBatch]) -> Statement {
     find.bind(of_topics).bind(topics).bind(of_ids).bind(event_ids)
 }
 
-/// The snapshot that was found in that incarnation of the server.
+/// Reads the snapshot from the rows, with the incarnation of the server.
 fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, Error> {
     let (mut logs, mut versions, mut now, mut details) =
         (HashMap::<_, LogState>::new(), HashMap::new(), None, vec![]);
@@ -207,7 +210,7 @@ fn snapshot(found: &[PgRow], incarnation: u64) -> Result<Snapshot<HeadVersion>, 
             log.known.extend([row.idempotency_record()?]);
         }
     }
-    let now = now.ok_or_else(|| Error::Corrupt("the clock tells nothing".to_owned()))?;
+    let now = now.ok_or_else(|| Error::Corrupt("the answer has no time".to_owned()))?;
     Ok(Snapshot { logs, versions, now })
 }
 
@@ -236,7 +239,7 @@ fn new_rows(plan: &AppendPlan, versions: &Versions<HeadVersion>) -> Statement {
         .bind(heads.keys().map(|tenant| versions[tenant].mark).collect::<Vec<_>>())
 }
 
-/// Whether all of a plan was written, or nothing; an error if it was some of it.
+/// Returns whether a plan was written or nothing was; an error if only a part was.
 fn written(plan: &AppendPlan, told: &[PgRow]) -> Result<Result<(), HeadChanged>, Error> {
     let AppendPlan { new_events, heads, delete_alls, .. } = plan;
     match rows::count_in(told, "written")? {

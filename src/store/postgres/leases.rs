@@ -1,6 +1,6 @@
-//! The port's `Leases`, as PostgreSQL does it: who works on which lane, by the server's clock.
+//! The port's `Leases` on PostgreSQL: which replica works on which lane, by the server's clock.
 //!
-//! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
+//! The lanes of every replica call it. A lane's row is made when the store is new, or when the
 //! lanes are resized; terms only rise.
 
 use std::time::Duration;
@@ -117,18 +117,19 @@ impl Leases for Postgres {
     }
 }
 
-/// The number of lanes; 0 before it is set.
+/// Returns the number of lanes; 0 before it is set.
 pub(super) async fn count(transaction: &mut Transaction) -> Result<u16, Error> {
     let rows = transaction.find(sqlx::query(sql!("postgres/lease_count.sql"))).await?;
     rows.first().map_or(Ok(0), Columns::lanes)
 }
 
-/// Binds which taking of which lane.
+/// Binds the lane and the term of a lease.
 fn of(statement: Statement, lease: &Lease) -> Statement {
     statement.bind(i64::from(lease.lane.number())).bind(lease.term.cast_signed())
 }
 
-/// Half of all time at most: it is added to now.
+/// Returns the milliseconds of a `ttl`, at most half of the range of times, since it is added to
+/// now.
 fn ms(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 2)
 }

@@ -1,19 +1,20 @@
-//! Reading the logs: the events after a position, an event by its id, and the logs that have grown.
+//! Reads of the logs: the events after a position, an event by its id, and the logs that have
+//! grown.
 //!
 //! Fed through the port by those who follow; feeds `store::read` with rows. A call sees one state
 //! of the store and keeps nothing open after it. Positions are committed in their order, so the
 //! head that a call sees tells that every position below it is there.
 //!
-//! **Which logs have grown.** A head's version is the transaction that raised it last. Those commit
-//! out of order, so a call gives as the next token not the newest that it saw, but the oldest
-//! transaction that had not ended then: whatever was not yet to be seen has that version or a later
-//! one, and is named next time. While another program's transaction is long under way, what changed
-//! since it began is named again and again; a follower knows it by its position. Versions change
-//! with every append, so an index on them would cost heads their HOT updates; it is on
-//! `version_span`, the version without its last ten bits, and a lane looks at the heads of the last
-//! two spans or so, however many tenants are idle. Transactions are counted by each server anew,
-//! and one that takes over may not have all that the one before it had: so a token counts for as
-//! long as no connection was made since.
+//! **Which logs have grown.** A head's version is the transaction that raised it last. Transactions
+//! commit out of order, so the next token is not the newest version that a call saw, but the oldest
+//! transaction that was open then: a head that was not visible yet has that version or a later one,
+//! and is named next time. While another program's transaction is open for long, heads that changed
+//! since it began are named again and again; a follower recognises them by their positions.
+//! Versions change with every append, so an index on them would cost heads their HOT updates. The
+//! index is on `version_span`, the version without its last ten bits, and a lane looks at the heads
+//! of about the last two spans, however many tenants are idle. Each server counts transactions
+//! anew, and a server that takes over may lack some of the former one's: so a token is valid only
+//! as long as no connection was made since.
 
 use super::connection::Sessions;
 use super::rows::{self, Statement};
@@ -29,7 +30,7 @@ use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 /// Rows and payload bytes that are fetched at once.
 const FETCH_MAX: FetchMax = FetchMax::Chunk { rows: 500, bytes: 4 << 20 };
 
-/// Reads on after each position, as far as the budget allows.
+/// Reads the events after each start, as far as the budget allows.
 pub(super) async fn read(
     sessions: &Sessions,
     from: &[(TenantId, Start)],
@@ -61,7 +62,7 @@ pub(super) async fn read(
     Ok(read.slices())
 }
 
-/// The event of that id.
+/// Returns the event with this id.
 pub(super) async fn find(
     sessions: &Sessions,
     tenant: &TenantId,
@@ -74,7 +75,7 @@ pub(super) async fn find(
     row.map(|row| row.envelope(tenant, row.log_id()?)).transpose()
 }
 
-/// The heads of a lane that have changed since.
+/// Returns the heads of a lane that have changed since a token.
 pub(super) async fn changed_since(
     sessions: &Sessions,
     lane: Lane,

@@ -1,4 +1,4 @@
-//! Rows that statements return, and their columns.
+//! Rows: statements with their parameters, and the columns of the rows that they return.
 //!
 //! Between this adapter's statements and the nouns of `store::columns`.
 
@@ -11,10 +11,10 @@ use crate::domain::tenant::TenantId;
 use crate::store::Error;
 use crate::store::columns::Columns;
 
-/// A statement with what was bound to it.
+/// A statement with its bound parameters.
 pub(super) type Statement = Query<'static, sqlx::Postgres, PgArguments>;
 
-/// A statement of some tenants: an array of them.
+/// Binds an array of tenants to a statement.
 pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement {
     sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
 }
@@ -24,7 +24,7 @@ pub(super) fn count_in(rows: &[PgRow], name: &str) -> Result<i64, Error> {
     rows.first().map_or(Ok(0), |row| row.integer(name))
 }
 
-/// An error unless all of these rows were written.
+/// Checks that all of these rows were written.
 pub(super) fn ensure_rows(written: u64, rows: usize) -> Result<(), Error> {
     if written == rows as u64 {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The port's `Tenants`, as PostgreSQL does it.
+//! The port's `Tenants` on PostgreSQL.
 //!
-//! Fed by the tenant interface and by files of `tenants/` at start; feeds whoever asks for all.
+//! Tenants with a file are enabled at start; the lanes and the subcommands list them.
 
 use async_trait::async_trait;
 

@@ -1,8 +1,8 @@
-//! Append: the one way into the logs.
+//! Append: the only way into the logs.
 //!
-//! Fed through the port with batches of drafts; feeds `append::plan` with what the store holds of
-//! them, and the store with its plan. Nobody else writes meanwhile, so what was read before the
-//! plan still holds when it is written.
+//! The port passes in batches of drafts; `append::plan` plans them on the store's state, and the
+//! plan is written. There is no other writer, so the state that was read still holds when the plan
+//! is written.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::store::append::snapshot::LogState;
 use crate::store::columns::Columns;
 use crate::store::{Batch, Error, Outcome};
 
-/// Appends what is offered in this transaction; writes nothing where nothing is new.
+/// Appends batches in this transaction; writes nothing if nothing is new.
 pub(super) fn append(
     writing: &Connection,
     clock: &dyn Clock,
@@ -29,7 +29,7 @@ pub(super) fn append(
     Ok(plan.outcomes)
 }
 
-/// The logs of the batches' tenants, with the batches' event ids that are known.
+/// Returns the logs of the batches' tenants, with those of the batches' event ids that are known.
 fn logs(
     writing: &Connection,
     batches: &[FingerprintedBatch],

@@ -1,7 +1,7 @@
-//! The port's `Cursors`, as SQLite does it.
+//! The port's `Cursors` on SQLite.
 //!
-//! Fed by lanes, which checkpoint what their sinks have committed; feeds lanes that take over, and
-//! everyone who asks what is published.
+//! Lanes write checkpoints of what their sinks committed; lanes that take over read them, and so do
+//! requests for what is published.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};

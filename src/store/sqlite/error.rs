@@ -1,4 +1,4 @@
-//! SQLite's errors as errors of the port, by their codes; never by their text.
+//! Classification of SQLite's errors as errors of the port, by their codes; never by their text.
 //!
 //! Fed by every statement of this adapter; feeds the port's errors.
 
@@ -13,9 +13,9 @@ const CONSTRAINT: i32 = 19;
 const MISMATCH: i32 = 20;
 const NOTADB: i32 = 26;
 
-/// Tells what an error means of anything but a commit: nothing was written. What our statements
-/// can't fail by in a file of ours (no such table, a place taken twice, a column of another type)
-/// tells that the file isn't as it must be.
+/// Returns the port's error of a statement that is no commit: nothing was written. An error that
+/// the gateway's statements can't cause on its own file (a missing table, a duplicate key, a column
+/// of another type) shows that the file was changed.
 pub(super) fn store_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         None | Some(ERROR | CORRUPT | CONSTRAINT | MISMATCH | NOTADB) => {
@@ -26,8 +26,8 @@ pub(super) fn store_error(error: rusqlite::Error) -> Error {
     }
 }
 
-/// Tells what an error of a commit means. Busy and full are told before the commit's last page
-/// stands in the WAL; after any other error a crash may find it there.
+/// Returns the port's error of a commit. "Busy" and "full" come before the commit's last page is in
+/// the WAL; after any other error a crash may find it there.
 pub(super) fn commit_error(error: rusqlite::Error) -> Error {
     match code(&error) {
         Some(FULL) => no_room(),
@@ -40,7 +40,7 @@ fn no_room() -> Error {
     Error::Unavailable("there is no room on its disk".to_owned())
 }
 
-/// The primary code of an error of SQLite itself.
+/// Returns the primary code of an error of SQLite itself.
 fn code(error: &rusqlite::Error) -> Option<i32> {
     error.sqlite_error().map(|error| error.extended_code & 0xff)
 }

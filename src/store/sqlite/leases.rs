@@ -1,7 +1,7 @@
-//! The port's `Leases`, as SQLite does it: who works on which lane, by the clock that the store was
-//! opened with.
+//! The port's `Leases` on SQLite: which replica works on which lane, by the clock that the store
+//! was opened with.
 //!
-//! Fed by the lanes of every replica. A lane's row is made when the store is new, or when the
+//! The lanes of every replica call it. A lane's row is made when the store is new, or when the
 //! lanes are resized; terms only rise.
 
 use std::time::Duration;
@@ -140,7 +140,7 @@ impl Leases for Sqlite {
     }
 }
 
-/// The number of lanes; 0 before it is set.
+/// Returns the number of lanes; 0 before it is set.
 pub(super) fn count(connection: &Connection) -> Result<u16, Error> {
     rows::get(connection, sql!("sqlite/lease_count.sql"), [], |row| row.lanes())
 }

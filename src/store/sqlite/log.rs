@@ -1,6 +1,6 @@
-//! The port's `Log`, as SQLite does it: one method, one transaction.
+//! The port's `Log` on SQLite: one method, one transaction.
 //!
-//! Fed by `intake`, `follow` and `http`; feeds them from `append` and `read`.
+//! `intake`, `follow` and `http` call it; `append` and `read` do the work.
 
 use std::sync::atomic::Ordering;
 

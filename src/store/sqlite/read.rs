@@ -1,4 +1,5 @@
-//! Reading the logs: the events after a position, an event by its id, and the logs that have grown.
+//! Reads of the logs: the events after a position, an event by its id, and the logs that have
+//! grown.
 //!
 //! Fed through the port by those who follow; feeds `store::read` with rows. A call sees one state
 //! of the file and keeps nothing open after it. Positions are committed in their order, so the
@@ -17,7 +18,7 @@ use crate::store::columns::Columns;
 use crate::store::read::{self, Fetch, FetchMax, Read, Step};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
-/// Reads on after each position, as far as the budget allows.
+/// Reads the events after each start, as far as the budget allows.
 pub(super) fn read(
     reading: &Connection,
     from: &[(TenantId, Start)],
@@ -41,7 +42,7 @@ pub(super) fn read(
     Ok(read.slices())
 }
 
-/// The event of that id.
+/// Returns the event with this id.
 pub(super) fn find(
     reading: &Connection,
     tenant: &TenantId,
@@ -53,7 +54,7 @@ pub(super) fn find(
     })
 }
 
-/// The heads of a lane that have changed since.
+/// Returns the heads of a lane that have changed since a token.
 pub(super) fn changed_since(
     reading: &Connection,
     lane: Lane,

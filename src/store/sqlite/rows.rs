@@ -1,4 +1,4 @@
-//! Rows that statements find and change, and their columns.
+//! Rows: runs statements, and parses the columns of the rows that they return.
 //!
 //! Between this adapter's statements, which stay prepared, and the nouns of `store::columns`.
 
@@ -10,7 +10,7 @@ use super::error::store_error;
 use crate::store::Error;
 use crate::store::columns::{Columns, unreadable};
 
-/// Looks at each row that a statement finds, until `look` breaks with what it was looking for.
+/// Calls `look` with each row that a statement finds, until it breaks with a result.
 pub(super) fn each<T>(
     connection: &Connection,
     sql: &str,
@@ -27,7 +27,7 @@ pub(super) fn each<T>(
     Ok(None)
 }
 
-/// Returns the rows that a statement finds, each turned into a noun.
+/// Returns the rows that a statement finds, each parsed.
 pub(super) fn find<T>(
     connection: &Connection,
     sql: &str,
@@ -42,7 +42,7 @@ pub(super) fn find<T>(
     Ok(found)
 }
 
-/// The first row that a statement finds.
+/// Returns the first row that a statement finds.
 pub(super) fn find_one<T>(
     connection: &Connection,
     sql: &str,
@@ -52,7 +52,7 @@ pub(super) fn find_one<T>(
     each(connection, sql, params, |row| noun(row).map(ControlFlow::Break))
 }
 
-/// The one row that a statement always finds.
+/// Returns the one row that a statement always finds.
 pub(super) fn get<T>(
     connection: &Connection,
     sql: &str,
@@ -63,7 +63,7 @@ pub(super) fn get<T>(
         .ok_or_else(|| Error::Corrupt(format!("no row was found by: {sql}")))
 }
 
-/// How many rows a statement changes.
+/// Runs a statement, and returns the number of rows that it changed.
 pub(super) fn change(
     connection: &Connection,
     sql: &str,
@@ -80,7 +80,7 @@ pub(super) fn write(connection: &Connection, sql: &str, params: impl Params) -> 
     match change(connection, sql, params)? {
         1 => Ok(()),
         changed => {
-            Err(Error::Corrupt(format!("{changed} rows and not one were changed by: {sql}")))
+            Err(Error::Corrupt(format!("{changed} rows were changed instead of one by: {sql}")))
         }
     }
 }

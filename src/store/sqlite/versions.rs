@@ -1,8 +1,8 @@
-//! The version of the tables: made when the file is new, and no other one is opened.
+//! The version of the tables: creates those of a new file, and refuses a file of another version.
 //!
-//! Asked by `files` and `backup` before they use a database. `user_version` counts the migrations
-//! that made it. Always true: a file that another program or another version has made is refused by
-//! name, and nothing in it is changed.
+//! `files` and `backup` ask here before they use a database. `user_version` counts the migrations
+//! that made it. A file that another program or another version made is refused by name, and
+//! nothing in it is changed.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -19,13 +19,13 @@ use crate::store::error::made_before;
 const VERSIONS: &[M] = &[M::up(sql!("sqlite/migrations/0001_store.sql"))];
 static MIGRATIONS: Migrations = Migrations::from_slice(VERSIONS);
 
-/// Makes the tables of this version, unless they are there.
+/// Creates the tables of this version, unless they exist.
 pub(super) fn make(path: &Path, writer: &mut Connection) -> Result<(), Error> {
     MIGRATIONS.to_latest(writer).map_err(|e| migration(path, e))
 }
 
-/// Refuses a database that has tables, but none that this version can bring up to date: another
-/// program's, or an earlier one's.
+/// Refuses a database with tables that this version can't bring up to date: another program's, or
+/// an earlier version's.
 pub(super) fn refuse_unknown(path: &Path, writer: &Connection) -> Result<(), Error> {
     if writer.table_exists(None, "tenants").map_err(store_error)? {
         return refuse_earlier(path, writer);
@@ -39,18 +39,18 @@ pub(super) fn refuse_unknown(path: &Path, writer: &Connection) -> Result<(), Err
     }
 }
 
-/// Refuses a database that is not of this version, whose tables nobody may make now.
+/// Refuses a database that is not of this version; creates nothing.
 pub(super) fn refuse_other(path: &Path, connection: &Connection) -> Result<(), Error> {
     if connection.table_exists(None, "tenants").map_err(store_error)? {
         refuse_earlier(path, connection)?;
     }
     if MIGRATIONS.pending_migrations(connection).map_err(|e| migration(path, e))? != 0 {
-        return Err(another_version(path, "use the version of event-gateway that serves it"));
+        return Err(another_version(path, "use the version of event-gateway that made it"));
     }
     Ok(())
 }
 
-/// Refuses a file that is no database of ours, or one of another version.
+/// Refuses a file that is no database of event-gateway, or of another version.
 pub(super) fn check(path: &Path, connection: &Connection) -> Result<(), Error> {
     if !connection.table_exists(None, "tenants").map_err(store_error)? {
         return Err(Error::Refused(not_ours(path)));
@@ -62,7 +62,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> Result<(), Error> {
     }
 }
 
-/// Refuses tables that were made before their layout was counted anew.
+/// Refuses tables that were made before the layout's versions were counted from 1 again.
 fn refuse_earlier(path: &Path, connection: &Connection) -> Result<(), Error> {
     let version = version(path, connection)?;
     if version == SchemaVersion::NoneSet {
@@ -86,7 +86,7 @@ fn migration(path: &Path, error: rusqlite_migration::Error) -> Error {
     }
 }
 
-/// Tells that a file is no database of event-gateway.
+/// Returns the message that a file is no database of event-gateway.
 pub(super) fn not_ours(path: &Path) -> String {
     format!("`{}` is no database of event-gateway", path.display())
 }

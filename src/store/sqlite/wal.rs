@@ -1,9 +1,9 @@
-//! The WAL, from one copying into the database to the next: a cycle.
+//! The WAL and its cycles: a cycle lasts from one copying into the database to the next.
 //!
-//! Turned over by `connections` when the WAL is long; asked by `files` at the start, whether a WAL
-//! that it finds belongs to the database. SQLite itself would apply it to whatever file stands
-//! there, such as a copy that was put in place. Always true: each WAL holds its cycle's number, and
-//! the number that the file had when it began; a copy made in an earlier cycle has a lower one.
+//! `connections` starts a new cycle when the WAL is long; `files` asks at the start whether a WAL
+//! that it finds belongs to the database. SQLite itself would apply the WAL to any file in that
+//! place, such as a copy that was put there. Each WAL holds its cycle's number, and the number that
+//! the file had when the cycle began; a copy made in an earlier cycle has a lower one.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -20,38 +20,38 @@ use super::{place, rows};
 use crate::store::Error;
 use crate::store::columns::Columns;
 
-/// Bytes of the WAL that are copied into the database when there are so many. A page that many
-/// commits change is copied once.
+/// The size of the WAL at which it is copied into the database. A page that many commits changed is
+/// copied once.
 const CYCLE_BYTES: u64 = 64 << 20;
-/// How many bytes more a WAL may have before copying is tried again.
+/// The bytes by which a WAL may grow before copying is tried again.
 const AGAIN_BYTES: u64 = 8 << 20;
-/// How long readers of the WAL may hold its end up.
+/// The longest time for which readers of the WAL may hold up a new cycle.
 const READERS_END: Duration = Duration::from_millis(100);
 
-/// When the WAL is to be turned over.
+/// The time of the next cycle.
 pub(super) struct Cycle {
     page_bytes: u64,
-    /// At so many frames.
+    /// The number of frames at which the next cycle begins.
     due: AtomicU64,
 }
 
 impl Cycle {
-    /// Copies what a former run left, and begins.
+    /// Copies the WAL that a former run left, and begins a cycle.
     pub(super) fn begin(writer: &Connection, page_bytes: u32) -> Result<Self, Error> {
         let cycle = Self { page_bytes: page_bytes.into(), due: AtomicU64::new(0) };
         cycle.turn_over(writer)?;
         Ok(cycle)
     }
 
-    /// Turns a long WAL over. What was committed stands either way.
+    /// Begins a new cycle if the WAL is long. Commits are safe either way.
     pub(super) fn keep_short(&self, writer: &Connection, frames: u64) {
         if frames < self.due.load(Ordering::Relaxed) {
             return;
         }
         self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
         if let Err(error) = self.turn_over(writer) {
-            tracing::warn!(%error, "failed to copy the WAL into the database; trying again when it \
-                                    is longer");
+            tracing::warn!(%error, "failed to copy the WAL into the database; the gateway tries \
+                                    again when it is longer");
         }
     }
 
@@ -69,17 +69,17 @@ impl Cycle {
     }
 }
 
-/// Copies the WAL into the database, and makes it empty. `false` if another holds it up.
+/// Copies the WAL into the database, and empties it. `false` if a reader holds it up.
 pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
     checkpoint(writer, "TRUNCATE")
 }
 
-/// How the last connection leaves the WAL as it closes.
+/// The way in which the last connection leaves the WAL when it closes.
 #[derive(PartialEq, Eq)]
 pub(super) enum OnClose {
-    /// Leaves it.
+    /// Keeps the WAL.
     Keep,
-    /// Copies it into the database, and removes it.
+    /// Copies the WAL into the database, and removes it.
     Empty,
 }
 
@@ -92,14 +92,14 @@ pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Err
     Ok(())
 }
 
-/// How many frames the WAL has.
+/// Returns the number of frames of the WAL.
 pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
     rows::get(writer, sql!("sqlite/wal_count_frames.sql"), [], |row| {
         Ok(row.integer("log")?.max(0).unsigned_abs())
     })
 }
 
-/// Whether all was copied, and nobody held it up.
+/// Copies the WAL; returns whether everything was copied and no reader held it up.
 fn checkpoint(writer: &Connection, how: &str) -> Result<bool, Error> {
     let mut whole = false;
     let note = |row: &Row| {
@@ -110,15 +110,15 @@ fn checkpoint(writer: &Connection, how: &str) -> Result<bool, Error> {
     Ok(whole)
 }
 
-/// Refuses a WAL that was written after another state of the database than this file's, and one
-/// whose database is missing.
+/// Refuses a WAL that was written for another state of the database, and one whose database is
+/// missing.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
     let named = |ending: &str| format!("{}{ending}", path.display());
     if !path.exists() {
         return match fs::metadata(named("-wal")) {
             Ok(wal) if wal.len() > 0 => Err(Error::Refused(format!(
-                "`{}` has events of a database that is missing: put `{}` back where it was, or a \
-                 backup with `event-gateway restore-backup`",
+                "`{}` has events of a database that is missing: put `{}` back where it was, or put \
+                 a backup there with `event-gateway restore-backup`",
                 named("-wal"),
                 path.display()
             ))),
@@ -131,21 +131,21 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), Error> {
     }
     let foreign = || {
         Error::Refused(format!(
-            "`{}` does not belong to `{}`: it was written after another state of it. Put the file \
-             back that was there, or a backup with `event-gateway restore-backup`, which moves \
-             both aside",
+            "`{}` does not belong to `{}`: it was written for another state of it. Put the \
+             original file back, or put a backup in its place with `event-gateway restore-backup`, \
+             which moves both aside",
             named("-wal"),
             path.display()
         ))
     };
     let alone = match numbers(path, "immutable=1") {
-        // It ended while the WAL was being copied, which has what the file lacks yet.
+        // The process ended while the WAL was being copied; the WAL still has what the file lacks.
         Err(Error::Corrupt(_)) if whole_with_wal(path) => return Ok(()),
         alone => alone?.map_or(0, |alone| alone.number),
     };
     match numbers(path, "mode=ro") {
         Ok(Some(whole)) if !(whole.base..=whole.number).contains(&alone) => Err(foreign()),
-        // Made by a version that has no numbers: nobody can tell.
+        // The file is of a version without these numbers, so it can't be checked.
         Ok(_) => Ok(()),
         Err(Error::Corrupt(_)) => Err(foreign()),
         Err(error) => Err(error),
@@ -157,7 +157,8 @@ struct Numbers {
     base: i64,
 }
 
-/// The numbers of the file as it is opened like this; the file and its WAL stay as they are.
+/// Reads the numbers of the file when it is opened in this way; the file and its WAL are not
+/// changed.
 fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
     let connection = looked_at(path, opened)?;
     if !connection.table_exists(None, "wal_cycles").map_err(store_error)? {
@@ -168,13 +169,13 @@ fn numbers(path: &Path, opened: &str) -> Result<Option<Numbers>, Error> {
     rows::find_one(&connection, sql!("sqlite/wal_cycle_find.sql"), [], found)
 }
 
-/// Whether the database has no flaw as its WAL makes it.
+/// Returns whether the database together with its WAL is undamaged.
 fn whole_with_wal(path: &Path) -> bool {
     let flaws = looked_at(path, "mode=ro").and_then(|connection| flaws(&connection));
     flaws.is_ok_and(|flaws| flaws.is_empty())
 }
 
-/// The flaws of a database.
+/// Returns the defects of a database.
 pub(super) fn flaws(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut flaws = Vec::new();
     let note = |row: &Row| {
@@ -186,7 +187,7 @@ pub(super) fn flaws(connection: &Connection) -> Result<Vec<String>, Error> {
     Ok(flaws)
 }
 
-/// Opens the file; it and its WAL stay as they are.
+/// Opens the file without changing it or its WAL.
 fn looked_at(path: &Path, opened: &str) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
@@ -197,7 +198,7 @@ fn looked_at(path: &Path, opened: &str) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// The path as SQLite reads it in a URI.
+/// Returns the path in the form in which SQLite reads it in a URI.
 pub(super) fn uri(path: &Path, parameters: &str) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
