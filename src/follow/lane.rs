@@ -1,10 +1,10 @@
 //! A lane of one sink: the one place that holds a publisher, from takeover to error.
 //!
-//! Fed by page sources; feeds the sink, then checkpoints in the store what the sink has. Taking
-//! over is always the same: fence, read the lane's cursors, verify, load what is parked, go on. A
-//! crash, a page of unknown outcome and a takeover are one path: the publisher is dropped, and the
-//! lane is taken over again. The lease only decides who works; the sink's own fence makes a second
-//! worker harmless.
+//! Page sources offer it pages; it publishes them to the sink, then checkpoints in the store what
+//! the sink has. Every takeover has the same steps: fence, read the lane's cursors, verify, load
+//! what is parked, go on. A crash, a page of unknown outcome and a takeover are one path: the
+//! publisher is dropped, and the lane is taken over again. The lease only decides which replica
+//! works; the sink's own fence makes a second worker harmless.
 
 mod end;
 mod refused;
@@ -30,28 +30,28 @@ use crate::domain::tenant::TenantId;
 use crate::sink::{Page, Publisher};
 use crate::store::{ChangeToken, Lease};
 
-/// How a lane goes on after a step.
+/// The way in which a lane goes on after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// At once: a page is out.
+    /// At once, since a page was published.
     More,
     /// At once, with a takeover or after one.
     TakeOver,
-    /// Once there is work.
+    /// Once there are events.
     Idle,
 }
 
 /// The work on one lane for one sink.
 struct LaneWork {
     lane: SinkLane,
-    /// Since the last takeover; `None` before the first, and after every error.
+    /// The session since the last takeover; `None` before the first, and after every error.
     session: Option<Session>,
     bisection: Bisection,
     held: Held,
     rivals: Rivals,
 }
 
-/// The means of a lane, from takeover to error.
+/// The publisher and the sources of a lane, from takeover to error.
 struct Session {
     publisher: Box<dyn Publisher>,
     state: LaneState,
@@ -81,7 +81,7 @@ impl LaneWork {
             Err(source::Error::LogRotated(_)) => return Ok(Step::TakeOver),
             offered => offered?,
         };
-        // No checkpoint is kept of a tenant that went back: its log may lack the event.
+        // A tenant whose log went back gets no checkpoint, since the log may lack the event.
         committed.retain(|(tenant, _)| !state.logs.is_stopped(tenant));
         match offered {
             Some((source, page)) => self.publish(lease, session, source, page).await,
@@ -89,7 +89,7 @@ impl LaneWork {
         }
     }
 
-    /// Takes the lane over once one of its logs has an event: a lane without events needs no
+    /// Takes the lane over once one of its logs has an event; a lane without events needs no
     /// publisher.
     async fn begin(&mut self, lease: &Lease) -> Result<Step, End> {
         let lane = &self.lane;
@@ -103,8 +103,8 @@ impl LaneWork {
         Ok(Step::TakeOver)
     }
 
-    /// Publishes a page, while the cursors of the one before are checkpointed and its source reads
-    /// ahead. An error drops the session.
+    /// Publishes a page. Meanwhile the cursors of the page before are checkpointed, and the page's
+    /// source reads ahead. An error drops the session.
     async fn publish(
         &mut self,
         lease: &Lease,
@@ -146,20 +146,20 @@ impl LaneWork {
         Ok(Step::More)
     }
 
-    /// Nothing is to be published: checkpoints the last page, and lets a publisher go that holds
-    /// too much.
+    /// Checkpoints the last page, when there is nothing to publish, and drops a publisher that
+    /// holds too much.
     async fn rest(&mut self, lease: &Lease, mut session: Session) -> Result<Step, End> {
         let lane = &self.lane;
         lane.checkpoint(lease, &std::mem::take(&mut session.committed)).await?;
         if session.publisher.should_recycle() {
-            tracing::info!(lane = %lane.lane, "lets a publisher go, most of whose topics are idle");
+            tracing::info!(lane = %lane.lane, "drops the publisher: most of its topics are idle");
             return Ok(Step::TakeOver);
         }
         self.session = Some(session);
         Ok(Step::Idle)
     }
 
-    /// Checkpoints the last page, at the end of the work.
+    /// Checkpoints the last page, when the work ends.
     async fn finish(&mut self, lease: &Lease) -> Result<(), End> {
         match self.session.take() {
             Some(session) => self.lane.checkpoint(lease, &session.committed).await,
@@ -167,7 +167,7 @@ impl LaneWork {
         }
     }
 
-    /// Leaves the lane to somebody else, and its troubles with it.
+    /// Leaves the lane to another replica, and clears what was reported about it.
     fn leave(&mut self) {
         self.lane.deps.health.healthy(&self.lane.component());
         self.held.clear(&self.lane.deps.health);

@@ -33,7 +33,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::transition::{Change, Transition};
 use crate::sink::{Page, ParkingProof};
 
-/// How much of a topic is parked with an event.
+/// The part of a topic that is parked with an event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The event's key.
@@ -44,7 +44,7 @@ pub(super) enum Scope {
 
 /// A record that the sink refuses for good.
 pub(super) struct Refused<'p> {
-    /// The page that it was offered in.
+    /// The page that contains it.
     pub(super) page: &'p Page,
     pub(super) event: &'p Envelope,
     pub(super) scope: Scope,
@@ -59,17 +59,17 @@ pub(super) struct Parking {
 }
 
 impl Parking {
-    /// Whether anything is parked.
+    /// Returns whether anything is parked.
     pub(super) fn has_open(&self) -> bool {
         self.ledgers.values().any(|ledger| ledger.open().next().is_some())
     }
 
-    /// Whether an event is parked, or would be if it came next.
+    /// Returns whether an event is parked, or would be if it came next.
     pub(super) fn keeps(&self, event: &Envelope) -> bool {
         self.ledgers.get(&event.tenant).is_some_and(|ledger| ledger.keeps(event))
     }
 
-    /// Passes the next events of a log, up to `position`, and returns those that are sent. The
+    /// Passes over the next events of a log, up to `position`, and returns those to send. The
     /// others are counted.
     pub(super) fn pass(
         &mut self,
@@ -84,17 +84,17 @@ impl Parking {
         events
     }
 
-    /// The ledger of a log, as far as the sink may be told about it.
+    /// Returns the proof that pages of a log carry: the ledger, as far as the sink may learn of it.
     pub(super) fn proof(&self, tenant: &TenantId) -> ParkingProof {
         self.ledgers.get(tenant).map(ParkingLedger::proof).unwrap_or_default()
     }
 
-    /// The tenants whose newest ledger the sink lacks.
+    /// Returns the tenants whose newest ledger the sink lacks.
     pub(super) fn unproved(&self) -> impl Iterator<Item = &TenantId> {
         self.ledgers.iter().filter(|(_, ledger)| ledger.is_unproved()).map(|(tenant, _)| tenant)
     }
 
-    /// A page is in the sink, with what it proves.
+    /// Notes that the sink committed a page, with the proof that it carries.
     pub(super) fn proved(&mut self, page: &Page) {
         for slice in &page.slices {
             if let Some(ledger) = self.ledgers.get_mut(&slice.tenant) {
@@ -103,7 +103,7 @@ impl Parking {
         }
     }
 
-    /// The ledger of a log that ever parked something.
+    /// Returns the ledger of a log that ever parked something.
     fn ledger(&self, tenant: &TenantId) -> Option<&ParkingLedger> {
         self.ledgers.get(tenant)
     }
@@ -112,17 +112,17 @@ impl Parking {
         self.ledgers.get_mut(tenant)
     }
 
-    /// The scopes to release: one of each log.
+    /// Returns the scopes to release: one of each log.
     fn releasing(&self) -> impl Iterator<Item = &Parked> {
         self.ledgers.values().filter_map(ParkingLedger::releasing)
     }
 
-    /// A scope whose end the sink lacks, in its ledger.
+    /// Returns a scope whose end the sink lacks, with its ledger.
     fn unproved_end(&self) -> Option<(&ParkingLedger, &Parked)> {
         self.ledgers.values().find_map(|ledger| Some((ledger, ledger.unproved_end()?)))
     }
 
-    /// Forgets a tenant that is published no more.
+    /// Forgets a tenant that is no longer published.
     pub(super) fn forget(&mut self, tenant: &TenantId) {
         self.ledgers.remove(tenant);
     }

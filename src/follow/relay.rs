@@ -1,10 +1,10 @@
 //! The relay: the page source that brings every event of a lane's logs to its topic, in order.
 //!
-//! Fed by the store (the logs that have grown, and the events after each cursor); offers pages to
+//! It asks the store which logs have grown, reads the events after each cursor, and offers pages to
 //! its lane. A page packs several tenants fairly, so that many tenants don't cost as many
-//! transactions. Parked events are passed over, and counted in their log's parking ledger. Always
-//! true: the relay reads on from the last page that it offered, which is committed, or else the
-//! relay is dropped.
+//! transactions. Parked events are passed over, and counted in their log's parking ledger. The
+//! relay reads on after the last page that it offered, which is either committed, or the relay is
+//! dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -25,7 +25,7 @@ use crate::store::{ChangeToken, Head, Slice, Start};
 
 const PAGE_TENANTS_MAX: usize = 50;
 
-/// Where the relay reads on in one tenant's log.
+/// The place in one tenant's log after which the relay reads on.
 #[derive(Default)]
 struct Reading {
     /// The end of the last page that was offered.
@@ -38,7 +38,7 @@ pub(super) struct Relay {
     deps: FollowDeps,
     token: ChangeToken,
     reading: HashMap<TenantId, Reading>,
-    /// Tenants with events after their cursor, each once; who was served goes to the end.
+    /// Tenants with events after their cursor, each once; a tenant that was served goes to the end.
     queue: VecDeque<TenantId>,
     /// Tenants whose next event is for a topic that was held back.
     waiting: HashMap<TenantId, Topic>,
@@ -59,9 +59,9 @@ impl PageSource for Relay {
         }
     }
 
-    /// Reads on if the last page left a backlog; where there is none, what is appended meanwhile
-    /// makes a larger page later. Where something is parked, the rows that are written must be true
-    /// once the last page is published, so nothing is passed before.
+    /// Reads the next page if the last one left a backlog; without one, waiting makes a larger
+    /// page. If anything is parked, nothing is read ahead: the rows that are written must be true
+    /// once the last page is published, so no event may be passed over before.
     async fn read_ahead(&mut self, state: &mut LaneState, limits: &Limits<'_>) {
         if !self.queue.is_empty() && !state.parking.has_open() {
             self.ahead = Some(self.read(state, limits).await);
@@ -74,7 +74,7 @@ impl PageSource for Relay {
 }
 
 impl Relay {
-    /// Goes on from the cursors of a lane that was just taken over.
+    /// Makes the relay of a lane that was just taken over, at the lane's cursors.
     pub(super) fn new(deps: FollowDeps, state: &LaneState) -> Self {
         let mut relay = Self {
             deps,
@@ -103,14 +103,14 @@ impl Relay {
         loop {
             let waiting = self.waiting.len();
             let page = self.read_turn(state, limits).await?;
-            // Who was found to wait now holds up nobody.
+            // A tenant that was just found to wait holds up no other.
             if page.is_some() || self.waiting.len() == waiting {
                 return Ok(page);
             }
         }
     }
 
-    /// Asks which logs have grown, and queues them.
+    /// Asks the store which logs have grown, and queues them.
     async fn look(&mut self, state: &mut LaneState) -> Result<(), Error> {
         let changed = self.deps.store.changed_since(state.logs.lane, self.token).await?;
         if changed.token.incarnation != self.token.incarnation {
@@ -123,14 +123,14 @@ impl Relay {
         Ok(())
     }
 
-    /// The cursors of the logs that are published.
+    /// Returns the cursors of the logs that are published.
     fn cursors(&self, state: &LaneState) -> Vec<(TenantId, Cursor)> {
         let running = self.reading.iter().filter(|(tenant, _)| !state.logs.is_stopped(tenant));
         running.filter_map(|(tenant, reading)| Some((tenant.clone(), reading.cursor?))).collect()
     }
 
-    /// Verifies the logs that it sees for the first time, or that end before their cursor, and
-    /// queues those that have grown.
+    /// Verifies the logs that are new here, or that end before their cursor, and queues those that
+    /// have grown.
     async fn take_up(&mut self, state: &mut LaneState, heads: Vec<Head>) -> Result<(), Error> {
         let mut to_verify = Vec::new();
         for head in &heads {
@@ -164,7 +164,7 @@ impl Relay {
         cursor.map_or(Position::START, |cursor| cursor.position)
     }
 
-    /// A page of those whose turn it is.
+    /// Reads a page of the tenants whose turn it is.
     async fn read_turn(
         &mut self,
         state: &mut LaneState,
@@ -179,7 +179,7 @@ impl Relay {
         self.verify_starts(state, &read)?;
         let (served, unserved): (Vec<_>, Vec<_>) =
             read.into_iter().partition(|s| !s.events.is_empty());
-        // Whom the page's limits left out comes first in the next one.
+        // A tenant that the page's limits left out comes first in the next page.
         let done: HashSet<_> =
             unserved.iter().filter(|s| !s.more).chain(&served).map(|s| s.tenant.clone()).collect();
         let left_out =
@@ -190,8 +190,8 @@ impl Relay {
         Ok(self.proving_page(state, slices))
     }
 
-    /// The tenants whose turn it is, and for how many events each: one that is isolated, or several
-    /// that are not.
+    /// Returns the tenants whose turn it is, and the most events of each: one tenant that is
+    /// isolated, or several that are not.
     fn turn(&self, state: &LaneState, limits: &Limits<'_>) -> (Vec<TenantId>, usize) {
         let isolated = |tenant: &TenantId| limits.isolated(&state.logs.follower, tenant);
         let is_ready =
@@ -208,14 +208,14 @@ impl Relay {
         (others, each)
     }
 
-    /// Whether the tenant, or the topic of its next event, is held back just now.
+    /// Returns whether the tenant, or the topic of its next event, is held back.
     fn waits(&self, tenant: &TenantId, limits: &Limits<'_>) -> bool {
         let topic = self.waiting.get(tenant);
         limits.holds_tenant(tenant) || topic.is_some_and(|topic| limits.holds_topic(topic))
     }
 
-    /// Stops the tenants whose log lacks the event that their slice begins after. The logs that
-    /// have grown were asked for before, maybe from another server.
+    /// Stops the tenants whose log lacks the event after which their slice begins. The list of logs
+    /// that have grown may have come from another server.
     fn verify_starts(&self, state: &mut LaneState, read: &[Slice]) -> Result<(), Error> {
         for slice in read {
             if state.logs.get(&slice.tenant).is_none_or(|log| log.log_id != slice.log_id) {
@@ -238,7 +238,7 @@ impl Relay {
         }
     }
 
-    /// Takes these tenants out of the queue, and returns where the relay reads on in their logs.
+    /// Takes these tenants out of the queue, and returns where their slices start.
     fn dequeue(&mut self, tenants: Vec<TenantId>) -> Vec<(TenantId, Start)> {
         let taken: HashSet<_> = tenants.iter().collect();
         self.queue.retain(|tenant| !taken.contains(tenant));
@@ -251,8 +251,8 @@ impl Relay {
         from
     }
 
-    /// Reads on after the slice. The page that carries it is committed, or else the relay is
-    /// dropped.
+    /// Moves a tenant's reading past a slice, and returns the part of a page for it. The page is
+    /// committed, or the relay is dropped.
     fn pass(
         &mut self,
         state: &mut LaneState,
@@ -275,7 +275,7 @@ impl Relay {
         Some(PageSlice { tenant: slice.tenant, events, cursor, proof })
     }
 
-    /// Ends a slice before the first event that can't be sent just now.
+    /// Ends a slice before the first event that is held back.
     fn cut(&mut self, state: &LaneState, slice: &mut Slice, limits: &Limits<'_>) {
         let waits =
             |event: &Envelope| limits.holds_topic(&event.topic) && !state.parking.keeps(event);
@@ -288,8 +288,8 @@ impl Relay {
         slice.more = true;
     }
 
-    /// The page of these slices, and of cursors without events for logs whose newest parking ledger
-    /// the sink lacks.
+    /// Returns the page of these slices, and of cursors without events for logs whose newest
+    /// parking ledger the sink lacks.
     fn proving_page(&self, state: &LaneState, mut slices: Vec<PageSlice>) -> Option<Page> {
         let room = PAGE_TENANTS_MAX.saturating_sub(slices.len());
         let is_there = |tenant: &TenantId| slices.iter().any(|slice| slice.tenant == *tenant);

@@ -1,9 +1,9 @@
-//! Page sources: whoever has events for a lane's sink. The relay and the release of parked events
-//! are sources; a lane knows nothing else of them, and drains them by priority.
+//! Page sources: they offer pages of events for a lane's sink. The relay and the release of parked
+//! events are sources; a lane knows nothing else of them, and drains them by priority.
 //!
-//! Fed by the store's logs; feeds the lane with one page at a time. Always true: a source's cursor
-//! is published with the page, in the sink's atomic step. After an error the lane drops its
-//! sources with the publisher, and makes new ones once it has taken over again.
+//! A source reads the store's logs, and offers the lane one page at a time. Its cursor is published
+//! with the page, in the sink's atomic step. After an error the lane drops its sources with the
+//! publisher, and makes new ones once it has taken over again.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::domain::transition::Transition;
 use crate::sink::Page;
 use crate::store;
 
-/// Pages that others may have published while a source waits; then it is asked first.
+/// The number of pages of other sources for which a source waits before it is asked first.
 const PAGES_WAITED_MAX: usize = 7;
 
-/// Why a source has no page.
+/// The reason why a source failed to offer a page.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// The store failed.
@@ -34,12 +34,12 @@ pub(super) enum Error {
     /// The cursors that the takeover read belong to an earlier incarnation of the log.
     #[error("tenant {0} has a new log")]
     LogRotated(TenantId),
-    /// Only an operator can set it right.
+    /// The sink's cursor is missing or went back, which only an operator can repair.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
 }
 
-/// How much a page may hold just now, and for whom.
+/// The limits of the next page: its size, and the topics and tenants that it may have.
 pub(super) struct Limits<'l> {
     /// The search for a poison record.
     pub(super) bisection: &'l Bisection,
@@ -48,42 +48,43 @@ pub(super) struct Limits<'l> {
 }
 
 impl Limits<'_> {
-    /// The events that a page may have at most.
+    /// Returns the most events of a page.
     pub(super) fn events_max(&self) -> usize {
         self.bisection.events_max()
     }
 
-    /// The events of a tenant that is isolated, which has pages of its own; `None` if it is not.
+    /// Returns the most events of a page of an isolated tenant; `None` if the tenant is not
+    /// isolated.
     pub(super) fn isolated(&self, follower: &Follower, tenant: &TenantId) -> Option<usize> {
         let events_max = self.bisection.isolated(follower, tenant)?;
         Some(events_max.min(self.events_max()))
     }
 
-    /// Whether nothing may be sent to the topic just now.
+    /// Returns whether the topic is held back.
     pub(super) fn holds_topic(&self, topic: &Topic) -> bool {
         self.held.has_topic(topic)
     }
 
-    /// Whether nothing of the tenant may be sent just now.
+    /// Returns whether the tenant is held back.
     pub(super) fn holds_tenant(&self, tenant: &TenantId) -> bool {
         self.held.has_tenant(tenant)
     }
 }
 
-/// How a lane goes on after a page.
+/// The way in which a lane goes on after a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// With the next page.
     GoOn,
-    /// With a takeover: what is known of the lane may no longer be true.
+    /// With a takeover, since the state of the lane may no longer be true.
     TakeOver,
 }
 
-/// Offers pages to a lane. A page that was offered is committed or refused before the next one is
-/// asked for.
+/// A source of pages for a lane. A page that was offered is committed or refused before the next
+/// one is asked for.
 #[async_trait]
 pub(super) trait PageSource: Send {
-    /// Returns the next page within `limits`, or `None` when there is nothing to publish just now.
+    /// Returns the next page within `limits`, or `None` if there is nothing to publish just now.
     async fn offer(
         &mut self,
         state: &mut LaneState,
@@ -93,7 +94,7 @@ pub(super) trait PageSource: Send {
     /// Reads the next page while the one that was offered last is being published.
     async fn read_ahead(&mut self, _state: &mut LaneState, _limits: &Limits<'_>) {}
 
-    /// The page that was offered last is in the sink.
+    /// Notes that the sink committed the page that was offered last.
     fn committed(&mut self, _state: &mut LaneState, _page: &Page) -> Next {
         Next::GoOn
     }
@@ -109,12 +110,12 @@ pub(super) struct Sources(Vec<Waiting>);
 
 struct Waiting {
     source: Box<dyn PageSource>,
-    /// Pages of others since it was asked last.
+    /// The number of pages of other sources since it was asked last.
     pages: usize,
 }
 
 impl Sources {
-    /// Those, by priority.
+    /// Makes the sources of a lane, given by priority.
     pub(super) fn new(sources: Vec<Box<dyn PageSource>>) -> Self {
         Self(sources.into_iter().map(|source| Waiting { source, pages: 0 }).collect())
     }
@@ -137,13 +138,13 @@ impl Sources {
         Ok(None)
     }
 
-    /// The source that offered a page.
+    /// Returns the source that offered a page.
     pub(super) fn at(&mut self, index: usize) -> &mut dyn PageSource {
         &mut *self.0[index].source
     }
 
-    /// The order in which the sources are asked: who has waited too long, longest first; then by
-    /// priority.
+    /// Returns the order in which the sources are asked: first those that have waited too long,
+    /// longest first; then by priority.
     fn turns(&self) -> Vec<usize> {
         let waited = |index: usize| {
             let pages = self.0[index].pages;
@@ -164,7 +165,7 @@ mod tests {
     use crate::sink::{KnownCursors, Names};
     use crate::store::ChangeToken;
 
-    /// Has so many pages to offer.
+    /// A source with so many pages to offer.
     struct Stock(usize);
 
     #[async_trait]
@@ -184,7 +185,7 @@ mod tests {
         }
     }
 
-    /// Which source each page is from, until none has one.
+    /// Returns which source each page is from, until no source has one.
     async fn drain(stocks: &[usize]) -> Vec<usize> {
         let boxed = |stock: &usize| -> Box<dyn PageSource> { Box::new(Stock(*stock)) };
         let mut sources = Sources::new(stocks.iter().map(boxed).collect());

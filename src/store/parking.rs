@@ -1,9 +1,9 @@
 //! The port's `Parking`: the scopes that sinks refuse, and the transitions that they make.
 //!
-//! Written by lanes under their leases; read by lanes that take over, by `http`, which also
-//! requests releases and discards, and by everyone who asks what is published. Always true: a
-//! transition is written upon the one before it, or not at all. Scopes, ledger numbers and requests
-//! belong to one follower: the sinks of a lane share none.
+//! Lanes write it under their leases. Lanes that take over read it, and so does `http`, which also
+//! writes requests to release and discard. A transition is written only if the store has the one
+//! before it. Scopes, ledger numbers and requests belong to one follower: the sinks of a lane share
+//! none.
 
 use async_trait::async_trait;
 
@@ -27,26 +27,26 @@ pub struct LogLedger {
     pub log_id: LogId,
     /// The number of its last transition.
     pub number: u64,
-    /// How many of its scopes are not over.
+    /// The number of its scopes that have not ended.
     pub open: u64,
 }
 
 /// The scopes that are parked.
 #[async_trait]
 pub trait Parking: Send + Sync {
-    /// Returns all that a follower ever parked of a tenant's log, in order of position.
+    /// Returns all scopes that a follower ever parked in a tenant's log, in order of position.
     async fn parked(&self, tenant: &TenantId, follower: &Follower) -> Result<Vec<Parked>, Error>;
 
-    /// Returns the relay's cursor in a tenant's log and, once it has come to `from`, all that the
-    /// relay ever parked there. Both are of one state: two reads might ask two servers, the second
-    /// of which is not as far.
+    /// Returns the relay's cursor in a tenant's log and, once it has reached `from`, all scopes
+    /// that the relay ever parked there. Both are of one state of the store: two reads might ask
+    /// two servers, the second of which is not as far.
     async fn relayed(
         &self,
         tenant: &TenantId,
         from: Position,
     ) -> Result<(Option<Cursor>, Vec<Parked>), Error>;
 
-    /// Returns what a follower has parked in a lane and is not over, in order of tenant and
+    /// Returns the scopes of a follower in a lane that have not ended, in order of tenant and
     /// position.
     async fn parked_lane(&self, lane: Lane, follower: &Follower) -> Result<Vec<Parked>, Error>;
 
@@ -58,9 +58,9 @@ pub trait Parking: Send + Sync {
         follower: &Follower,
     ) -> Result<Vec<LogLedger>, Error>;
 
-    /// Writes these transitions in their order, all or none, unless the lane was taken since. An
-    /// error, and nothing written, where the transition before them or a scope that they change is
-    /// missing.
+    /// Writes these transitions in their order, all or none, unless the lane was taken since. If
+    /// the transition before them or a scope that they change is missing, returns an error and
+    /// writes nothing.
     async fn write_transitions(
         &self,
         lease: &Lease,
@@ -68,8 +68,8 @@ pub trait Parking: Send + Sync {
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Requests that a parked scope is released or discarded; `false` if there is none of that id
-    /// whose state is `parked`, or something was requested already.
+    /// Writes a request to release or discard a parked scope; `false` if no scope with this id has
+    /// the state `parked`, or it has a request already.
     async fn request(
         &self,
         tenant: &TenantId,
@@ -79,6 +79,6 @@ pub trait Parking: Send + Sync {
         reason: Option<&str>,
     ) -> Result<bool, Error>;
 
-    /// Counts what became of all events, as the relay has them.
+    /// Counts all events by their states for the relay.
     async fn event_counts(&self) -> Result<EventCounts, Error>;
 }

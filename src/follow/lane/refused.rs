@@ -1,9 +1,8 @@
-//! A page that was refused: what is held back, isolated or parked for it, whatever source the page
-//! is from.
+//! Refused pages: decides what is held back, isolated or parked, whichever source the page is from.
 //!
-//! Fed by the lane with the refusal; feeds the search for the record, and the store with what is
-//! parked. Always true: the publisher is gone, and the lane is taken over again, without what is
-//! parked by then, or with less at a time.
+//! The lane passes in the refusal; the search for the record learns of it, and the store gets what
+//! is parked. The publisher is gone by then. The lane is taken over again, without the events that
+//! are parked now, or with fewer at a time.
 
 use super::end::End;
 use super::sink_lane::{Refusal, SinkLane};

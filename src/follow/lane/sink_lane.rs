@@ -1,8 +1,8 @@
 //! One lane of one sink, and the calls that the work on it needs: take over, publish a page,
 //! persist what is parked, checkpoint.
 //!
-//! Asked by the lane's work; asks the sink and the store. Always true: whatever fails, the
-//! publisher is gone.
+//! The lane's work calls it; it calls the sink and the store. After any error the publisher is
+//! gone.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) struct SinkLane {
     pub(super) make_sources: Box<MakeSources>,
 }
 
-/// Why a page was not published, and by which call.
+/// The reason why a page was not published, and the call that failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error(transparent)]
@@ -59,12 +59,12 @@ impl From<Refusal> for End {
 }
 
 impl SinkLane {
-    /// The lane in `/readyz`.
+    /// Returns the lane's component in `/readyz`.
     pub(super) fn component(&self) -> Component {
         SinkPart::Lane(self.lane).of(&self.follower)
     }
 
-    /// Fences whoever had the lane, and goes on from its cursors.
+    /// Fences the earlier holder of the lane, and goes on from the lane's cursors.
     #[tracing::instrument(
         level = "debug",
         skip_all,
@@ -86,7 +86,7 @@ impl SinkLane {
         Ok((taken.publisher, state))
     }
 
-    /// Makes sure of a page's topics, then publishes it.
+    /// Ensures that a page's topics exist, then publishes the page.
     #[tracing::instrument(
         level = "debug",
         skip_all,
@@ -169,7 +169,7 @@ impl SinkLane {
     }
 }
 
-/// The cursors that a page carries.
+/// Returns the cursors that a page carries.
 pub(super) fn cursors(page: &Page) -> Vec<(TenantId, Cursor)> {
     page.slices.iter().map(|slice| (slice.tenant.clone(), slice.cursor)).collect()
 }

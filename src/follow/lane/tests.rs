@@ -1,4 +1,5 @@
-//! A lane with a third source, of which it knows nothing: on a real store, with a sink in memory.
+//! Tests of a lane with a third source, of which it knows nothing: on a real store, with a sink in
+//! memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -48,7 +49,7 @@ fn topic(name: &str) -> Topic {
     Topic::parse(name).unwrap()
 }
 
-/// Takes every page but those with an event of one topic.
+/// A sink that takes every page but those with an event of one topic.
 #[derive(Clone)]
 struct MemorySink {
     follower: Follower,
@@ -124,7 +125,7 @@ impl MemorySink {
         cursors
     }
 
-    /// The positions of the events that a follower has published, in order.
+    /// Returns the positions of the events that a follower has published, in order.
     fn published(&self, follower: &Follower) -> Vec<u64> {
         let pages = self.pages.lock().unwrap();
         let own = pages.iter().filter(|page| page.follower == *follower);
@@ -133,7 +134,7 @@ impl MemorySink {
     }
 }
 
-/// Offers an event to a topic that is refused, three times; then to one that is not.
+/// A source that offers an event for a refused topic three times, then one for another topic.
 #[derive(Clone)]
 struct Third {
     deps: FollowDeps,

@@ -1,8 +1,9 @@
-//! The parking ledger of one log: what is parked there, as the relay passes over the log.
+//! The parking ledger of one log: the scopes that are parked there, as the relay passes over the
+//! log.
 //!
-//! Fed with the store's rows and then with event after event, in order; decides about each whether
-//! it is sent or parked, without I/O. Always true: an event counts for the one scope that holds it,
-//! and each is sent, parked, superseded or discarded: one of the four.
+//! It is made of the store's rows, then passes over event after event in order, and decides without
+//! I/O whether each is sent or parked. An event counts for the one scope that holds it, and is
+//! exactly one of sent, parked, superseded and discarded.
 
 use super::changes::{Changes, Part, transition};
 use super::cursors;
@@ -16,34 +17,35 @@ use crate::domain::topic::Topic;
 use crate::domain::transition::Transition;
 use crate::sink::{KnownCursors, ParkingProof};
 
-/// With more parked keys than these, the topic is parked.
+/// The most parked keys of a topic; with more, the whole topic is parked.
 const KEYS_MAX: usize = 100;
-/// Positions after which it is written that all is counted: a takeover counts on from there.
+/// The number of positions after which the counts are written, so that a takeover counts on from
+/// there.
 const COUNTED_EVERY: u64 = 10_000;
 
-/// Whether an event is sent.
+/// The decision about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is published.
+    /// The event is published.
     Send,
-    /// It is parked.
+    /// The event is parked.
     Park,
 }
 
-/// All that one log has parked, with the scopes that are over.
+/// All scopes that one log has parked, also those that have ended.
 #[derive(Debug, Clone, Default)]
 pub(in crate::follow) struct ParkingLedger {
     all: Vec<Parked>,
     /// Since the store was last given transitions to write.
     changes: Changes,
-    /// As the store has it, up to the last transition that it was given to write.
+    /// The ledger up to the last transition that was handed to the store.
     ledger: Ledger,
     proof: Proof,
 }
 
 impl ParkingLedger {
-    /// The ledger of the store's rows; `proved` is the newest that the sink has, and `known` are
-    /// its cursors.
+    /// Makes the ledger of the store's rows; `proved` is the newest ledger that the sink has, and
+    /// `known` are its cursors.
     pub(super) fn new(all: Vec<Parked>, proved: &Ledger, known: &KnownCursors) -> Self {
         let ledger = Ledger::of(&all);
         let mut proof = Proof::new(&all, proved, known);
@@ -51,44 +53,45 @@ impl ParkingLedger {
         Self { all, ledger, proof, changes: Changes::default() }
     }
 
-    /// The ledger of a log that has nothing open: the number alone, without the rows that are over.
+    /// Makes the ledger of a log without open scopes: the number alone, without the rows of scopes
+    /// that have ended.
     pub(super) fn closed(number: u64, proved: u64) -> Self {
         let ledger = Ledger::closed(number);
         Self { ledger, proof: Proof::closed(ledger, proved), ..Self::default() }
     }
 
-    /// The ledger, up to the last transition that the store was given to write.
+    /// Returns the ledger up to the last transition that was handed to the store.
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
     }
 
-    /// The proof that pages carry for this log.
+    /// Returns the proof that pages carry for this log.
     pub(super) fn proof(&self) -> ParkingProof {
         ParkingProof { ledger: self.proof.ledger(), ended: None }
     }
 
-    /// Whether the sink lacks the ledger that pages carry.
+    /// Returns whether the sink lacks the ledger that pages carry.
     pub(super) fn is_unproved(&self) -> bool {
         self.proof.is_missing()
     }
 
-    /// A page was committed with this ledger.
+    /// Notes that a page was committed with this ledger.
     pub(super) fn proved(&mut self, ledger: &Ledger) {
         self.proof.proved(ledger);
     }
 
-    /// A scope whose end the sink lacks.
+    /// Returns a scope whose end the sink lacks.
     pub(super) fn unproved_end(&self) -> Option<&Parked> {
         self.proof.unproved_end().and_then(|id| self.get(id))
     }
 
-    /// The sink has how that scope ended.
+    /// Notes that the sink knows how a scope ended.
     pub(super) fn end_proved(&mut self, id: EventId) {
         self.proof.end_proved(id, self.ledger);
     }
 
-    /// Raises what is open to where its release stands in the sink, and returns the scopes that
-    /// this has changed.
+    /// Raises each open scope to the cursor that its release has in the sink, and returns the
+    /// scopes that changed.
     pub(super) fn raise(&mut self, known: &KnownCursors) -> Vec<EventId> {
         let raised = cursors::raise(&mut self.all, known);
         let is_raised = |parked: &&Parked| raised.contains(&parked.event_id);
@@ -101,22 +104,22 @@ impl ParkingLedger {
         raised
     }
 
-    /// The scopes that are not over.
+    /// Returns the scopes that have not ended.
     pub(super) fn open(&self) -> impl Iterator<Item = &Parked> {
         self.all.iter().filter(|parked| parked.is_open())
     }
 
-    /// The scope of that id.
+    /// Returns the scope that this event names.
     pub(super) fn get(&self, id: EventId) -> Option<&Parked> {
         self.all.iter().find(|parked| parked.event_id == id)
     }
 
-    /// The scope that is being released.
+    /// Returns the scope that is being released.
     pub(super) fn releasing(&self) -> Option<&Parked> {
         self.open().find(|parked| parked.state == State::Releasing)
     }
 
-    /// Whether an event is parked, or would be if it came next.
+    /// Returns whether an event is parked, or would be if it came next.
     pub(super) fn keeps(&self, event: &Envelope) -> bool {
         let topic = self.holder(event, |parked| parked.key.is_none()).is_some();
         if event.event_type != EventType::DeleteAll {
@@ -126,11 +129,12 @@ impl ParkingLedger {
         topic || self.all.iter().any(is_held)
     }
 
-    /// Passes the next event of the live run.
+    /// Passes over the next event that the relay has read, and decides about it.
     pub(super) fn pass(&mut self, event: &Envelope) -> Verdict {
         let topic = self.holder(event, |parked| parked.key.is_none());
         if event.event_type == EventType::DeleteAll && topic.is_none() {
-            // One that was discarded with its topic was never published: it supersedes nothing.
+            // A DELETE_ALL that was discarded with its topic was never published, so it supersedes
+            // nothing.
             let is_held =
                 |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
             if self.all.iter().any(is_held) {
@@ -151,7 +155,7 @@ impl ParkingLedger {
         Verdict::Park
     }
 
-    /// Everything up to there was passed.
+    /// Notes that everything up to a position was passed over.
     pub(super) fn passed(&mut self, position: Position) {
         for parked in self.all.iter_mut().filter(|parked| parked.is_open()) {
             let written = parked.counted_to.number() / COUNTED_EVERY;
@@ -162,8 +166,8 @@ impl ParkingLedger {
         }
     }
 
-    /// Whether an event of a topic that is released belongs to a key that is parked by itself, or
-    /// that was released, superseded or discarded up to there.
+    /// Returns whether an event of a topic under release belongs to a key that is parked by itself,
+    /// or that was released, superseded or discarded up to that event.
     pub(super) fn is_apart(&self, event: &Envelope) -> bool {
         self.all.iter().any(|parked| {
             let its =
@@ -176,8 +180,8 @@ impl ParkingLedger {
         })
     }
 
-    /// Whether an event is a DELETE_ALL that supersedes keys that are parked by themselves, once it
-    /// is released with its topic.
+    /// Returns whether an event is a DELETE_ALL that, once it is released with its topic,
+    /// supersedes keys that are parked by themselves.
     pub(super) fn supersedes(&self, event: &Envelope) -> bool {
         event.event_type == EventType::DeleteAll
             && self
@@ -185,7 +189,7 @@ impl ParkingLedger {
                 .any(|p| p.topic == event.topic && p.key.is_some() && p.position < event.position)
     }
 
-    /// Whether so many keys of a topic are parked that the whole topic is parked next.
+    /// Returns whether so many keys of a topic are parked that the whole topic is parked next.
     pub(super) fn is_crowded(&self, topic: &Topic) -> bool {
         self.open().filter(|parked| parked.topic == *topic && parked.key.is_some()).count()
             >= KEYS_MAX
@@ -196,12 +200,13 @@ impl ParkingLedger {
         self.change(id, Part::State, |parked| parked.state = State::Releasing);
     }
 
-    /// Has a release wait, since the scope's topic is parked.
+    /// Stops the release of a scope, since its topic is parked as a whole.
     pub(super) fn stop_release(&mut self, id: EventId) {
         self.change(id, Part::State, |parked| parked.state = State::Parked);
     }
 
-    /// Raises the position up to which a scope is released, and takes what was sent off its count.
+    /// Raises the position up to which a scope is released, and subtracts the events that were sent
+    /// from its count.
     pub(super) fn raise_released(&mut self, id: EventId, to: Position, sent: u64) {
         self.change(id, Part::ReleasedTo, |parked| {
             parked.released_to = to;
@@ -209,18 +214,18 @@ impl ParkingLedger {
         });
     }
 
-    /// A release has come to where the relay stands.
+    /// Ends a release that has reached the relay's cursor.
     pub(super) fn resolve(&mut self, id: EventId, at: Position) {
         let resolved = Ended { state: State::Resolved(at), events: 0 };
         self.change(id, Part::State, |parked| parked.end(&resolved));
     }
 
-    /// Gives up the events of a scope, up to there.
+    /// Gives up the events of a scope, up to `at`.
     pub(super) fn discard(&mut self, id: EventId, at: Position) {
         self.change(id, Part::State, |parked| parked.state = State::Discarded(at));
     }
 
-    /// Changes a scope, and remembers that it is to be written.
+    /// Changes a scope, and marks it to be written.
     fn change(&mut self, id: EventId, part: Part, change: impl FnOnce(&mut Parked)) {
         if let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) {
             change(parked);
@@ -255,9 +260,9 @@ impl ParkingLedger {
         transitions
     }
 
-    /// Counts the parked events of a scope anew that is being released: `events` are its own, from
-    /// the first one on. A DELETE_ALL that was released already has superseded keys, whose later
-    /// events go with the topic.
+    /// Counts the parked events of a scope under release again: `events` are those of the scope,
+    /// from its first one on. A DELETE_ALL that was released already has superseded keys, whose
+    /// later events go with the topic.
     pub(super) fn recount(&mut self, id: EventId, events: &[Envelope]) {
         let Some(releasing) = self.get(id).cloned() else { return };
         for event in events.iter().filter(|event| event.position <= releasing.released_to) {

@@ -1,8 +1,8 @@
-//! The release: a page source that publishes what was parked, in order, from its first event up to
-//! where the relay stands.
+//! The release: a page source that publishes the events of parked scopes, in order, from a scope's
+//! first event up to the relay's cursor.
 //!
-//! Fed by the ledgers and the store's log; feeds the lane with pages. Always true: the last record
-//! of a scope's own cursor tells how the scope has ended, however that came.
+//! It reads the ledgers and the store's log, and offers pages to the lane. The last record of a
+//! scope's own cursor tells how the scope ended, whatever ended it.
 
 use async_trait::async_trait;
 
@@ -22,10 +22,10 @@ use crate::follow::source::{Error, Limits, Next, PageSource};
 use crate::sink::{Page, PageSlice, ParkingProof};
 use crate::store::Slice;
 
-/// Releases what is parked in the logs of one lane, one scope after the other.
+/// The release of the parked scopes of one lane's logs, one scope of a log after the other.
 pub(in crate::follow) struct Release {
     deps: FollowDeps,
-    /// Until it is committed.
+    /// The page that was offered last, until it is committed.
     offered: Option<Offered>,
 }
 
@@ -36,22 +36,22 @@ struct Offered {
     end: End,
 }
 
-/// Where a page of a release ends.
+/// The end of a page of a release.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// There is more.
+    /// More pages of the scope follow.
     More,
-    /// With a DELETE_ALL that supersedes keys that are parked by themselves.
+    /// The page ends with a DELETE_ALL that supersedes keys that are parked by themselves.
     Superseding,
-    /// Where the relay stands.
+    /// The page ends at the relay's cursor.
     Resolved(Position),
-    /// With how the scope has ended, which the sink lacked.
+    /// The page tells how the scope ended, which the sink lacked.
     Proved,
 }
 
 #[async_trait]
 impl PageSource for Release {
-    /// The last page of a scope says that it is the last, and may have no events.
+    /// Offers a page. The last page of a scope says that it is the last, and may have no events.
     async fn offer(
         &mut self,
         state: &mut LaneState,
@@ -70,7 +70,8 @@ impl PageSource for Release {
         let (mut after, at) = (parked.released_to, cursor.position);
         loop {
             let slice = read(&*self.deps.store, &parked.tenant, after, &scan).await?;
-            // Read after the slice: the server that it came from had the relay's event too.
+            // This is read after the slice, so that the server that the slice came from had the
+            // relay's event too.
             state.verify(&self.deps, &[(parked.tenant.clone(), cursor)]).await?;
             let Some(ledger) = state.parking.ledger(&parked.tenant) else { return Ok(None) };
             let Part { events, end, scanned } = part(ledger, &parked, slice, at);
@@ -114,15 +115,14 @@ impl PageSource for Release {
         if end == End::Superseding { Next::TakeOver } else { Next::GoOn }
     }
 
-    /// The scope that was being released is parked again; of a topic's release, only the refused
-    /// key is parked.
+    /// Parks the scope under release again; if it is a topic, parks only the refused key.
     fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition> {
         let park = state.parking.park(refused);
         let ledger = state.parking.ledger(&park.tenant);
         let released = ledger
             .and_then(ParkingLedger::releasing)
             .filter(|released| cursors::follower(released) == refused.page.follower);
-        // The event that names what is parked can't name one of its keys too.
+        // The event that names the parked topic can't name one of its keys too.
         let again = |released: &&Parked| {
             released.key.is_some()
                 || matches!(park.change, Change::Park { key: None, .. })
@@ -136,13 +136,13 @@ impl PageSource for Release {
 }
 
 impl Release {
-    /// Releases what operators request, one scope after the other.
+    /// Makes the release of a lane.
     pub(in crate::follow) fn new(deps: FollowDeps) -> Self {
         Self { deps, offered: None }
     }
 
-    /// A page without events that tells how a scope has ended, where the sink lacks it: no release
-    /// told it.
+    /// Returns a page without events that tells how a scope ended, if the sink lacks that because
+    /// no release told it.
     fn ending(&mut self, state: &LaneState) -> Option<Page> {
         let (ledger, parked) = state.parking.unproved_end()?;
         let Parked { tenant, event_id, .. } = parked.clone();
@@ -155,7 +155,7 @@ impl Release {
     }
 }
 
-/// The next scope to release whose topic and tenant take events.
+/// Returns the next scope to release whose topic and tenant are not held back.
 fn next(state: &LaneState, limits: &Limits<'_>) -> Option<Parked> {
     let is_held =
         |parked: &&Parked| limits.holds_topic(&parked.topic) || limits.holds_tenant(&parked.tenant);
@@ -168,7 +168,7 @@ struct Part {
     scanned: Position,
 }
 
-/// The events of a slice that are released with `parked`, no further than `at`.
+/// Returns the events of a slice that are released with `parked`, up to `at`.
 fn part(ledger: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> Part {
     let is_whole = parked.key.is_none();
     let is_over = slice.scanned >= at || !slice.more;

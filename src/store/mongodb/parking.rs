@@ -1,7 +1,7 @@
-//! The port's `Parking`, as MongoDB does it.
+//! The port's `Parking` on MongoDB.
 //!
-//! Fed by lanes, under their leases, and by whoever wants something parked to be released or
-//! discarded; feeds lanes, and everyone who asks what is published.
+//! Lanes write here under their leases, and operators' requests to release or discard a scope come
+//! here. Lanes read it, and so do requests for what is published.
 
 use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
@@ -29,8 +29,8 @@ impl Parking for Mongodb {
         self.find_parked(of_log(tenant, follower)).await
     }
 
-    /// By one command, which one server answers: a primary that was just elected may not show yet
-    /// what the one before it has shown.
+    /// One command is used, which one server answers: a primary that was just elected may not show
+    /// yet what the one before it has shown.
     async fn relayed(
         &self,
         tenant: &TenantId,
@@ -122,7 +122,7 @@ impl Mongodb {
     }
 }
 
-/// Transitions that a lane makes.
+/// The transitions that a lane writes.
 struct Write<'a> {
     collections: &'a Collections,
     lease: &'a Lease,
@@ -150,8 +150,8 @@ impl TransactionBody for Write<'_> {
     }
 }
 
-/// Whether the lane was taken since, or released. The lease is written, so that of this and a
-/// taking of the lane one loses.
+/// Returns whether the lane was taken since, or released. The lease is written too, so that of this
+/// transaction and an acquisition of the lane one loses.
 async fn is_lost(
     collections: &Collections,
     lease: &Lease,
@@ -163,7 +163,7 @@ async fn is_lost(
     Ok(held.session(&mut *transaction).await?.matched_count == 0)
 }
 
-/// Refuses what is not written upon the transition before it.
+/// Refuses transitions if the store lacks the one before them.
 async fn check_numbers(
     parked: &Rows,
     follower: &Follower,
@@ -181,12 +181,12 @@ async fn check_numbers(
     Ok(())
 }
 
-/// The rows of a follower in a tenant's logs.
+/// Returns the filter for a follower's rows in a tenant's logs.
 fn of_log(tenant: &TenantId, follower: &Follower) -> Document {
     doc! { "_id.tenant": tenant.as_str(), "_id.follower": follower.as_str() }
 }
 
-/// The rows of a follower in the logs of a lane.
+/// Returns the filter for a follower's rows in the logs of a lane.
 fn in_lane(lane: Lane, follower: &Follower) -> Document {
     doc! { "lane": i32::from(lane.number()), "_id.follower": follower.as_str() }
 }

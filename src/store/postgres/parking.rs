@@ -1,7 +1,7 @@
-//! The port's `Parking`, as PostgreSQL does it.
+//! The port's `Parking` on PostgreSQL.
 //!
-//! Fed by lanes, under their leases, and by whoever wants something parked to be released or
-//! discarded; feeds lanes, and everyone who asks what is published.
+//! Lanes write here under their leases, and operators' requests to release or discard a scope come
+//! here. Lanes read it, and so do requests for what is published.
 
 use async_trait::async_trait;
 
@@ -101,7 +101,9 @@ impl Parking for Postgres {
             .await?
             .find_one(sqlx::query(sql!("postgres/event_count.sql")))
             .await?;
-        let row = row.ok_or_else(|| Error::Corrupt("the event counts tell nothing".to_owned()))?;
+        let row = row.ok_or_else(|| {
+            Error::Corrupt("the query of the event counts returned no row".to_owned())
+        })?;
         row.event_counts(Time::from_ms(row.integer("now_ms")?))
     }
 }
@@ -111,8 +113,8 @@ fn in_lane(sql: &'static str, lane: Lane, follower: &Follower) -> Statement {
     sqlx::query(sql).bind(i64::from(lane.number())).bind(follower.to_string())
 }
 
-/// Whether the lane was taken since, or released. If not, nobody takes it before this transaction
-/// ends.
+/// Returns whether the lane was taken since, or released. If not, it can't be taken before this
+/// transaction ends.
 async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error> {
     let held = sqlx::query(sql!("postgres/lease_find.sql"))
         .bind(i64::from(lease.lane.number()))
@@ -120,7 +122,7 @@ async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error
     Ok(session.find(held).await?.is_empty())
 }
 
-/// Refuses what is not written upon the transition before it.
+/// Refuses transitions if the store lacks the one before them.
 async fn check_numbers(
     session: &mut Transaction,
     follower: &Follower,

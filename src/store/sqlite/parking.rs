@@ -1,7 +1,7 @@
-//! The port's `Parking`, as SQLite does it.
+//! The port's `Parking` on SQLite.
 //!
-//! Fed by lanes, under their leases, and by whoever wants something parked to be released or
-//! discarded; feeds lanes, and everyone who asks what is published.
+//! Lanes write here under their leases, and operators' requests to release or discard a scope come
+//! here. Lanes read it, and so do requests for what is published.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
@@ -134,13 +134,13 @@ fn find(
     rows::find(reading, sql!("sqlite/parked_find.sql"), of, |row| row.parked())
 }
 
-/// Whether the lane was taken since, or released.
+/// Returns whether the lane was taken since, or released.
 fn is_lost(writing: &Connection, lease: &Lease) -> Result<bool, Error> {
     let of = params![lease.lane.number(), lease.term.cast_signed()];
     Ok(rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none())
 }
 
-/// Refuses what is not written upon the transition before it.
+/// Refuses transitions if the store lacks the one before them.
 fn check_numbers(
     writing: &Connection,
     follower: &Follower,

@@ -1,8 +1,9 @@
 //! The store's contract: one suite of sentences that every adapter keeps.
 //!
 //! An adapter joins with a `StoreFixture` of its own and a few lines: `contract!(name, fixture)`,
-//! `clock_contract!(name, fixture)` where its clock can be turned, and `shared_contract!(name, fixture)`
-//! where replicas share it. Each sentence gets a store of its own, opened as the gateway opens it.
+//! `clock_contract!(name, fixture)` where its clock can be turned, and `shared_contract!(name,
+//! fixture)` where replicas share it. Each sentence gets a store of its own, opened as the gateway
+//! opens it.
 
 mod append;
 mod choke;
@@ -24,7 +25,7 @@ mod sqlite;
 mod tenants;
 mod transitions;
 
-/// Makes a test of each sentence, for one fixture.
+/// Makes a test of each sentence for one fixture.
 macro_rules! sentences {
     ($module:ident, $fixture:ty, $($room:ident: $($sentence:ident)*;)*) => {
         mod $module {
@@ -38,7 +39,7 @@ macro_rules! sentences {
     };
 }
 
-/// Every store's promises.
+/// The promises of every store.
 macro_rules! contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -144,7 +145,7 @@ macro_rules! choke_contract {
     };
 }
 
-/// A store's promises about leases that a clock gave which was fast, and has stepped back.
+/// A store's promises about leases that were given by a fast clock, which has stepped back since.
 macro_rules! fast_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -156,7 +157,7 @@ macro_rules! fast_contract {
     };
 }
 
-/// A store's further promises, when its clock is turned.
+/// The promises of a store whose clock can be turned.
 macro_rules! clock_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
@@ -165,7 +166,7 @@ macro_rules! clock_contract {
     };
 }
 
-/// A store's further promises, when several replicas share it.
+/// The promises of a store that several replicas share.
 #[cfg(feature = "services")]
 macro_rules! shared_contract {
     ($module:ident, $fixture:ty) => {

@@ -1,6 +1,7 @@
-//! A store that fails as a test asks: it stands before a real one, holds appends back, fails, or breaks one call.
+//! A store that fails as a test asks: it wraps a real one, and holds appends back, fails, or breaks
+//! one call.
 //!
-//! Used by the stories about full queues, failing stores, and whatever a single failed call may do.
+//! The stories about full queues, failing stores and single failed calls use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,22 +21,23 @@ use tokio::sync::watch;
 
 use crate::support::fake_sink::Fault;
 
-/// How it answers calls.
+/// The way in which it answers calls.
 #[derive(Clone)]
 pub enum Mode {
-    /// As the real one does.
+    /// It answers like the real one.
     Healthy,
     /// Appends and checks wait until the mode is another.
     Holding,
-    /// Everything fails like this.
+    /// Every call fails with this error.
     Failing(Error),
-    /// Only cursors fail like this.
+    /// Only calls about cursors fail with this error.
     FailingCursors(Error),
-    /// Appends that hold one of these events fail as is said of so many batches.
+    /// Appends that contain one of these events fail with an error that depends on their number of
+    /// batches.
     RefusingEvents(Vec<EventId>, fn(usize) -> Error),
-    /// Every call from that number on fails like this.
+    /// Every call from a number on fails with this error.
     FailingFrom(usize, Error),
-    /// Calls of that kind panic.
+    /// Calls of this kind panic.
     Panicking(Call),
 }
 
@@ -44,7 +46,7 @@ pub enum Mode {
 pub enum Call {
     Append,
     Cursor,
-    /// A lane is taken.
+    /// The call acquires a lane.
     Acquire,
     Check,
     Other,
@@ -53,11 +55,11 @@ pub enum Call {
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     mode: watch::Sender<Mode>,
-    /// Which call breaks, from 1, and how.
+    /// The call that breaks, counted from 1, and the way in which it does.
     fault: Option<(usize, Fault)>,
     group_drafts_min: Option<usize>,
     calls: AtomicUsize,
-    /// How many appends have been begun.
+    /// Returns the number of appends that were begun.
     pub begun: AtomicUsize,
 }
 
@@ -74,12 +76,12 @@ impl FaultyStore {
         }
     }
 
-    /// One whose call of that number breaks.
+    /// Makes a store whose call of a number breaks.
     pub fn with_fault(inner: Arc<dyn Store>, fault: Option<(usize, Fault)>) -> Self {
         Self { fault, ..Self::new(inner) }
     }
 
-    /// One that asks for so many drafts in an append.
+    /// Makes a store that prefers so many drafts in an append.
     pub fn with_group_min(inner: Arc<dyn Store>, group_drafts_min: usize) -> Self {
         Self { group_drafts_min: Some(group_drafts_min), ..Self::new(inner) }
     }
@@ -88,7 +90,7 @@ impl FaultyStore {
         self.mode.send_replace(mode);
     }
 
-    /// How many calls were made.
+    /// Returns the number of calls.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
-//! The actor of stories about a store that went back in time: it takes the store back, compares it with Kafka,
-//! and accepts the difference.
+//! The actor of stories about a store that went back in time: it takes the store back, compares it
+//! with Kafka, and accepts the difference.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::support::store_parking::write_rows;
 
 pub const NEW: u128 = 99;
 
-/// One topic, which all events of these stories go to.
+/// The one topic to which all events of these stories go.
 pub fn settings() -> Settings {
     let entity = Entity {
         key: Pointer::parse("/id").unwrap(),
@@ -64,7 +64,7 @@ pub async fn append(harness: &Harness, ids: std::ops::Range<u128>) {
     harness.append(&diku(), drafts).await;
 }
 
-/// As if a backup of a while ago were back, in which the log ended there.
+/// Takes the store back to a backup in which the log ended at a position.
 pub fn go_back(harness: &Harness, head: u64, noted: u64) {
     let path = harness.folder.path().join("store.db");
     let (outside, tenant) = (Connection::open(path).unwrap(), diku());
@@ -83,19 +83,19 @@ pub fn go_back(harness: &Harness, head: u64, noted: u64) {
     }
 }
 
-/// Where each event of the topic stood, by log, in order.
+/// Returns the positions of the topic's records, by log, in order.
 pub fn published(harness: &Harness) -> Vec<(LogId, u64)> {
     harness
         .kafka
         .state(|state| state.records.iter().map(|r| (r.log_id, r.position.number())).collect())
 }
 
-/// Positions of one log.
+/// Returns the positions of one log.
 pub fn of(published: &[(LogId, u64)], log: u128) -> Vec<u64> {
     published.iter().filter(|(its, _)| *its == log_id(log)).map(|(_, position)| *position).collect()
 }
 
-/// As if a backup of a while ago were back, in which that was parked.
+/// Takes the store back to a backup in which these scopes were parked.
 pub async fn put_back(harness: &Harness, parked: &[Parked]) {
     let lease = harness
         .store

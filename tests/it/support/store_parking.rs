@@ -1,4 +1,4 @@
-//! The lane that parks in a store, and the rows that the store has of it then.
+//! A lane that parks in a store, and the rows that the store then has.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 pub const TTL: Duration = Duration::from_secs(5);
 
-/// The lease of the tenant's lane.
+/// Returns the lease of the tenant's lane.
 pub async fn hold<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Lease {
     let enabled =
         opened.store.list().await.unwrap().into_iter().find(|e| e.tenant == *tenant).unwrap();
     opened.store.acquire(enabled.lane, "one", TTL).await.unwrap().unwrap()
 }
 
-/// The rows but for their time, which is the store's.
+/// Returns the rows without their times, which are the store's.
 pub async fn found<B: StoreFixture>(opened: &OpenStore<B>, tenant: &TenantId) -> Vec<Parked> {
     let found = opened.store.parked(tenant, &Follower::relay()).await.unwrap();
     assert!(found.iter().all(|parked| parked.time > Time::ZERO || parked.events == 0));

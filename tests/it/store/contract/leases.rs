@@ -1,4 +1,4 @@
-//! Leases: who works on a lane, on the store's own clock.
+//! Leases: which replica works on a lane, by the store's own clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
 use crate::support::store_parking::write_rows;
 
 const LANE: Lane = Lane::new(1);
-/// Long enough that a slow machine doesn't outlast it in a few calls.
+/// A time that a few calls don't exceed on a slow machine.
 const TTL: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_millis(5_001);
 const SHORT: Duration = Duration::from_millis(1);
@@ -149,7 +149,7 @@ pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: StoreFixtu
     store.heartbeat("one", "run", TTL).await.unwrap();
     refused(store.resize("tool", 5, &far).await);
     store.deregister("one").await.unwrap();
-    // `college` is in lane 1: it would have none.
+    // `college` is in lane 1, and would have no lane.
     refused(store.resize("tool", 1, &[]).await);
     let before = store.list().await.unwrap();
     assert_eq!(before.iter().map(|e| e.lane.number()).collect::<Vec<_>>(), [1, 0]);
@@ -212,7 +212,7 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: StoreFixture>() {
     );
 }
 
-/// As after a backup of the leases alone came back.
+/// This is the state after a backup of the leases alone was restored.
 pub async fn a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let enabled = store.list().await.unwrap().remove(0);

@@ -1,4 +1,4 @@
-//! Parking: what stays behind is kept as its lane has it, and nobody else changes it.
+//! Parking: parked scopes are kept as their lane writes them, and no other process changes them.
 
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
     assert_eq!(opened.store.parked(&diku(), &Follower::relay()).await.unwrap(), all);
 }
 
-/// Each row is written before the cursor passes it: never is more than one row ahead, nor any behind.
+/// Each row is written before the cursor passes it: at most one row is ahead of it, and none is
+/// late.
 pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixture>() {
     const ROWS: u64 = 300;
     let opened = OpenStore::<B>::new().await;
@@ -53,7 +54,7 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     while last < ROWS {
         let (cursor, parked) = opened.store.relayed(&diku(), position(1)).await.unwrap();
         let (at, rows) = (cursor.map_or(0, |cursor| cursor.position.number()), parked.len() as u64);
-        // Before the cursor has come to the first position nothing is told of what is parked.
+        // Before the cursor has reached the first position, no parked scope is returned.
         assert!(at == 0 || (at..=at + 1).contains(&rows), "{rows} rows, cursor {at}");
         assert!(parked.is_sorted_by_key(|parked| parked.position));
         seen += u32::from(at > last);
@@ -148,7 +149,7 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
         event_id: event_id(number.into()),
     };
     let lease = hold(&opened, &diku()).await;
-    // Of another life of the log, a cursor tells nothing.
+    // A cursor of another incarnation of the log says nothing.
     let passed = [(diku(), at(15, 1)), (college(), at(5, 9))];
     opened.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let over = |state, at| Parked { state, ..parked(&diku(), at) };

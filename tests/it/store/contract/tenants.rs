@@ -1,4 +1,4 @@
-//! Tenants and lanes: who is enabled, and where each belongs.
+//! Tenants and lanes: which tenants are enabled, and which lane each has.
 
 use std::time::Duration;
 

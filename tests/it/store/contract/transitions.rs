@@ -1,4 +1,5 @@
-//! Transitions of parked scopes: each changes what its name says, upon the one before it, under a lease.
+//! Transitions of parked scopes: each changes what its name says, only after the one before it, and
+//! under a lease.
 
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::parked::{Parked, Request, State};
@@ -11,7 +12,7 @@ use crate::support::ids::{diku, log_id, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
 use crate::support::store_parking::{TTL, found, hold};
 
-/// A change of the scope that the event at `at` names.
+/// Makes a change of the scope that the event at `at` names.
 fn transition(at: u64, number: u64, change: Change) -> Transition {
     let Parked { tenant, log_id, event_id, .. } = parked(&diku(), at);
     Transition { tenant, log_id, event_id, number, change }
@@ -90,7 +91,7 @@ pub async fn transitions_are_written_upon_the_one_before_them_or_not_at_all<B: S
     let went_back = |error: Error| error.to_string().contains("went back");
     assert!(went_back(write(&[transition(3, 2, park_at(3))]).await.unwrap_err()));
     write(&[transition(3, 1, park_at(3))]).await.unwrap();
-    // A scope that is not there, one of another log, and one that is there already.
+    // The scopes are one that is missing, one of another log, and one that exists already.
     let start = |at, number| transition(at, number, Change::StartRelease);
     let foreign = Transition { log_id: log_id(7), ..start(3, 1) };
     for (each, why) in [(start(5, 2), "no scope"), (foreign, "another log")] {
