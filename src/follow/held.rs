@@ -191,12 +191,12 @@ fn hold_early(
     held.tenants.insert(event.tenant.clone(), wait);
     let about = match in_ms {
         Some(_) => format!("about {taken}"),
-        None => "once the brokers' clock, which is slow, has reached that time".to_owned(),
+        None => "once its clock, which is slow, has reached that time".to_owned(),
     };
     let why = format!(
         "its event at position {} has the time {}, which is too far ahead for {} (its \
          message.timestamp.after.max.ms): the store's clock was fast when it was appended, or the \
-         brokers' is slow; since {since} the tenant waits, in order, and all others go on; {} \
+         sink's is slow; since {since} the tenant waits, in order, and all others go on; {} \
          takes it {about}, and it goes on by itself",
         event.position, event.time, event.topic, names.sink
     );

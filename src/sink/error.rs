@@ -46,8 +46,8 @@ pub enum RecordCause {
     /// The sink will never take it: park it once it is alone.
     #[error("a record was refused: {0}")]
     Refused(String),
-    /// The record's time is too far from the brokers' clock: wait, once it is alone.
-    #[error("a record's time is too far from Kafka's: {0}")]
+    /// The record's time is too far from the sink's clock: wait, once it is alone.
+    #[error("a record's time is too far from the sink's: {0}")]
     TooEarly(String),
 }
 
@@ -55,13 +55,13 @@ pub enum RecordCause {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StopCause {
     /// The sink refuses the gateway, whose credentials or rights are wrong.
-    #[error("the broker denies access: {0}")]
+    #[error("the sink denies access: {0}")]
     Denied(String),
     /// The sink's client refuses a setting, or the sink lacks what a setting asks for.
     #[error("{0}")]
     Setting(String),
     /// The cursors are unusable.
-    #[error("the cursors topic is unusable: {0}")]
+    #[error("the cursors are unusable: {0}")]
     Cursors(String),
 }
 

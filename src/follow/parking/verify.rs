@@ -15,17 +15,17 @@ use crate::store::{Error, Store};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParkingLost {
     /// The store lacks transitions.
-    #[error("the store knows of {store} parking transitions of this log, and Kafka of {kafka}")]
+    #[error("the store knows of {store} parking transitions of this log, and the sink of {sink}")]
     Behind {
         /// The store's number.
         store: u64,
-        /// Kafka's number.
-        kafka: u64,
+        /// The sink's number.
+        sink: u64,
     },
     /// The store has other transitions.
     #[error(
-        "after {0} parking transitions of this log, the store has other scopes parked than Kafka \
-         proves"
+        "after {0} parking transitions of this log, the store has other scopes parked than the \
+         sink proves"
     )]
     Other(u64),
 }
@@ -35,7 +35,7 @@ impl ParkingLost {
     /// ahead is right: it is written first.
     pub(in crate::follow) fn check(store: &Ledger, proved: &Ledger) -> Result<(), Self> {
         if store.number < proved.number {
-            return Err(Self::Behind { store: store.number, kafka: proved.number });
+            return Err(Self::Behind { store: store.number, sink: proved.number });
         }
         if proved.number > 0 && store.number == proved.number && store.digest != proved.digest {
             return Err(Self::Other(proved.number));
@@ -82,16 +82,16 @@ mod tests {
             digest: Digest::parse(&digest.to_string().repeat(32)).unwrap(),
             oldest: None,
         };
-        for (store, kafka, lost) in [
+        for (store, sink, lost) in [
             (ledger(0, '0'), ledger(0, '0'), None),
             (ledger(0, 'a'), ledger(0, '0'), None),
             (ledger(3, 'a'), ledger(3, 'a'), None),
             (ledger(4, 'b'), ledger(3, 'a'), None),
             (ledger(3, 'b'), ledger(3, 'a'), Some(ParkingLost::Other(3))),
-            (ledger(2, 'a'), ledger(3, 'a'), Some(ParkingLost::Behind { store: 2, kafka: 3 })),
-            (ledger(0, '0'), ledger(1, '0'), Some(ParkingLost::Behind { store: 0, kafka: 1 })),
+            (ledger(2, 'a'), ledger(3, 'a'), Some(ParkingLost::Behind { store: 2, sink: 3 })),
+            (ledger(0, '0'), ledger(1, '0'), Some(ParkingLost::Behind { store: 0, sink: 1 })),
         ] {
-            assert_eq!(ParkingLost::check(&store, &kafka).err(), lost, "{store:?} {kafka:?}");
+            assert_eq!(ParkingLost::check(&store, &sink).err(), lost, "{store:?} {sink:?}");
         }
     }
 }

@@ -144,7 +144,7 @@ async fn a_parked_row_that_is_lost_stops_its_tenant_and_is_found_before_and_afte
             let followers = harness.follow();
             let trouble = harness.trouble("tenant diku").await;
             assert!(
-                trouble.contains("0 parking transitions of this log, and Kafka of 1"),
+                trouble.contains("0 parking transitions of this log, and the sink of 1"),
                 "{trouble}"
             );
             append(&harness, 20..22).await;
@@ -239,7 +239,7 @@ async fn a_discard_that_no_page_carries_is_proved_by_one_of_its_own() {
     followers.stop().await;
     put_back(&harness, &before).await;
     let trouble = harness.trouble_once_followed("tenant diku").await;
-    assert!(trouble.contains("1 parking transitions of this log, and Kafka of 2"), "{trouble}");
+    assert!(trouble.contains("1 parking transitions of this log, and the sink of 2"), "{trouble}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,7 +248,7 @@ async fn a_store_that_parked_something_else_meanwhile_is_noticed_by_the_digest()
     let other = Parked { key: None, ..before[0].clone() };
     put_back(&harness, &[other]).await;
     let trouble = harness.trouble_once_followed("tenant diku").await;
-    assert!(trouble.contains("something else parked than Kafka proves"), "{trouble}");
+    assert!(trouble.contains("other scopes parked than the sink proves"), "{trouble}");
 }
 
 /// A server that took over lacks the row, and the running lane is about to write the next
@@ -265,7 +265,7 @@ async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
     // A page has one event, which must be the refused one.
     append(&harness, 100..101).await;
     let trouble = harness.trouble("tenant diku").await;
-    assert!(trouble.contains("0 parking transitions of this log, and Kafka of 1"), "{trouble}");
+    assert!(trouble.contains("0 parking transitions of this log, and the sink of 1"), "{trouble}");
     followers.stop().await;
     assert!(harness.store.parked(&diku(), &Follower::relay()).await.unwrap().is_empty());
     harness.allow_all();
