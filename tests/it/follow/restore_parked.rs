@@ -203,7 +203,7 @@ async fn an_older_row_of_a_release_that_is_over_stops_its_tenant_and_repeats_not
         let followers = harness.follow();
         let trouble = harness.trouble("tenant diku").await;
         assert!(
-            trouble.contains("parking transitions") && trouble.contains("Kafka of 3"),
+            trouble.contains("parking transitions") && trouble.contains("the sink of 3"),
             "{trouble}"
         );
         if !asked_before {
