@@ -106,7 +106,7 @@ impl Writer {
             drop(locks);
             in_place.map_err(|error| {
                 error.told(|why| {
-                    format!("{why}; nothing was copied into it, and its WAL was left as it is")
+                    format!("{why}; nothing was copied into it, and its WAL was left as it was")
                 })
             })
         })

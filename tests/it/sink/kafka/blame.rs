@@ -90,7 +90,7 @@ async fn what_answers_and_is_no_kafka_is_told_with_its_address() {
         for result in [world.sink.check().await, world.sink.take_over(LANE, TERM).await.map(drop)] {
             let Err(Error::Retry(RetryCause::Away(why))) = &result else { panic!("{result:?}") };
             assert!(why.starts_with("no connection to Kafka: "), "{why}");
-            assert!(why.contains(&address) && why.contains("no Kafka, or speaks TLS"), "{why}");
+            assert!(why.contains(&address) && why.contains("is not Kafka, or speaks TLS"), "{why}");
             assert!(!why.contains("brokers are down"), "{why}");
         }
     }
