@@ -61,22 +61,23 @@ pub(super) fn settled(
 ) -> Result<i64, Error> {
     let soon = Instant::now() + ENDS_WITHIN;
     let mut abort_others = Some(abort_others);
+    let mut open = None;
     loop {
-        let end = admin.end(topic, partition)?;
-        let readable = committed()?;
+        let asked = admin.end(topic, partition).and_then(|end| Ok((end, committed()?)));
+        let (end, readable) = match (asked, open) {
+            // The time left for an answer has run out: the last one says why.
+            (Err(Error::Retry(_)), Some(open)) => return Err(left_open((topic, partition), open)),
+            (asked, _) => asked?,
+        };
         if readable == end {
             return Ok(end);
         }
         // A transaction that ends between the two queries moves the end.
-        if readable < end && Instant::now() > until {
-            return Err(Error::retry(format!(
-                "a transaction of another producer is open in {topic}, partition {partition}, at \
-                 offset {readable} of {end}: cursors after it can't be read; either a client other \
-                 than the gateway writes there (`kafka-transactions.sh find-hanging` names the \
-                 producer), or a broker is down that the end of the transaction needs"
-            )));
+        open = (readable < end).then_some((readable, end));
+        if let Some(open) = open.filter(|_| Instant::now() > until) {
+            return Err(left_open((topic, partition), open));
         }
-        if readable < end
+        if open.is_some()
             && Instant::now() > soon
             && let Some(abort) = abort_others.take()
         {
@@ -84,6 +85,16 @@ pub(super) fn settled(
         }
         std::thread::sleep(LOOK_AGAIN);
     }
+}
+
+/// Returns the error of a transaction that stays open at an offset, before the partition's end.
+fn left_open((topic, partition): (&str, i32), (offset, end): (i64, i64)) -> Error {
+    Error::retry(format!(
+        "a transaction of another producer is open in {topic}, partition {partition}, at offset \
+         {offset} of {end}: cursors after it can't be read; either a client other than the \
+         gateway writes there (`kafka-transactions.sh find-hanging` names the producer), or a \
+         broker is down that the end of the transaction needs"
+    ))
 }
 
 #[cfg(test)]

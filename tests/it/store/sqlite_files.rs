@@ -66,7 +66,7 @@ async fn a_backup_of_a_running_gateway_is_whole_and_is_put_back() {
     let bytes = fs::read(&copy).unwrap();
     post_all(&serve.url, &["c", "d"]).await;
     let said = refused(&setup, &["backup", "copy.db"]);
-    assert!(said.contains("`copy.db` exists already: backup overwrites nothing"), "{said}");
+    assert!(said.contains("`copy.db` exists already, and backup overwrites no file"), "{said}");
     assert!(
         refused(&setup, &["restore-backup", "copy.db"]).contains("another `event-gateway serve`")
     );
@@ -130,7 +130,7 @@ async fn what_is_no_whole_backup_is_not_put_back() {
         ("junk.db", "`junk.db` is no database of event-gateway"),
         ("empty.db", "`empty.db` is no database of event-gateway"),
         ("theirs.db", "`theirs.db` is no database of event-gateway"),
-        ("pipe.db", "`pipe.db` is no file"),
+        ("pipe.db", "`pipe.db` is not a file"),
         (itself, "is the database itself"),
     ];
     for (name, why) in reasons {
