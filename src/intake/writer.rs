@@ -1,9 +1,9 @@
 //! One writer: it appends a group of batches in one commit, answers the clients and wakes the
 //! lanes.
 //!
-//! Its `queue` forms one group after the other. A group that fails while the store takes writes is
-//! tried again by halves, so that a batch that the store refuses fails alone, and the others are in
-//! the log.
+//! The writer's `queue` forms one group after the other. A group that fails while the store takes
+//! writes is tried again by halves, so that a batch that the store refuses fails alone, and the
+//! others are in the log.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

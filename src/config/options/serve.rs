@@ -39,12 +39,12 @@ pub struct ListenerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env, default_value_t = 8081, value_parser = whole::<u16, 0, 65_535>)]
     pub http_port: u16,
-    /// Who checks tokens. It must be set unless HTTP_HOST is a loopback address.
+    /// The mode tells who checks tokens; it must be set unless HTTP_HOST is a loopback address.
     #[arg(long, env)]
     pub auth_mode: Option<AuthMode>,
 }
 
-/// Who checks tokens.
+/// The party that checks tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuthMode {
     /// Okapi or a sidecar in front of the gateway.

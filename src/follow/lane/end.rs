@@ -4,7 +4,7 @@
 
 use crate::follow::source;
 use crate::sink;
-use crate::store;
+use crate::store::{self, LeaseCheck};
 
 /// The reason why a lane can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,14 @@ pub(in crate::follow) enum End {
 }
 
 impl End {
+    /// Ends the work unless the lease was held when the store wrote under it.
+    pub(in crate::follow) fn unless_held(check: LeaseCheck) -> Result<(), Self> {
+        match check {
+            LeaseCheck::Held => Ok(()),
+            LeaseCheck::Lost => Err(Self::LeaseLost),
+        }
+    }
+
     /// Returns whether only an operator can help, so that trying again soon is of no use.
     pub(in crate::follow) fn is_for_an_operator(&self) -> bool {
         match self {

@@ -18,7 +18,7 @@ use crate::follow::source::PageSource;
 use crate::follow::{FollowDeps, unnamed};
 use crate::health::{Component, SinkPart};
 use crate::sink::{self, Page, Publisher, Sink};
-use crate::store::{Lease, LeaseCheck};
+use crate::store::Lease;
 
 /// Makes the sources of a lane that was taken over, by priority.
 pub(super) type MakeSources =
@@ -124,10 +124,8 @@ impl SinkLane {
         if transitions.is_empty() {
             return Ok(());
         }
-        match self.deps.store.write_transitions(lease, &self.follower, transitions).await? {
-            LeaseCheck::Held => Ok(()),
-            LeaseCheck::Lost => Err(End::LeaseLost),
-        }
+        let written = self.deps.store.write_transitions(lease, &self.follower, transitions).await?;
+        End::unless_held(written)
     }
 
     /// Tells the store how far the sink is; then, if the sink is the broker, whoever waits until
@@ -149,9 +147,7 @@ impl SinkLane {
         if cursors.is_empty() {
             return Ok(());
         }
-        if self.deps.store.checkpoint(lease, &self.follower, cursors).await? == LeaseCheck::Lost {
-            return Err(End::LeaseLost);
-        }
+        End::unless_held(self.deps.store.checkpoint(lease, &self.follower, cursors).await?)?;
         if self.follower == Follower::relay() {
             self.deps.pages.send_replace(());
         }

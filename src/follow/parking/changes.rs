@@ -22,22 +22,9 @@ pub(super) enum Part {
 }
 
 /// The parts of scopes that have changed, each once.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Changes(BTreeSet<(EventId, Part)>);
+pub(super) type Changes = BTreeSet<(EventId, Part)>;
 
-impl Changes {
-    /// A part of a scope has changed.
-    pub(super) fn add(&mut self, id: EventId, part: Part) {
-        self.0.insert((id, part));
-    }
-
-    /// Takes all.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = (EventId, Part)> + use<> {
-        std::mem::take(&mut self.0).into_iter()
-    }
-}
-
-/// The transition that writes a part of a scope's row, as the scope is now.
+/// Returns the transition that writes a part of a scope's row, as the scope is now.
 pub(super) fn transition(parked: &Parked, part: Part, number: u64) -> Transition {
     let Parked { counted_to, released_to, events, .. } = *parked;
     let change = match (part, parked.state) {

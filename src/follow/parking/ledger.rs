@@ -97,7 +97,7 @@ impl ParkingLedger {
         let is_raised = |parked: &&Parked| raised.contains(&parked.event_id);
         for parked in self.all.iter().filter(is_raised) {
             let part = if parked.is_open() { Part::ReleasedTo } else { Part::State };
-            self.changes.add(parked.event_id, part);
+            self.changes.insert((parked.event_id, part));
         }
         let ended = self.all.iter().filter(|parked| !parked.is_open()).filter(is_raised);
         self.proof.ends_are_known(ended.map(|parked| parked.event_id));
@@ -150,7 +150,7 @@ impl ParkingLedger {
         let parked = &mut self.all[index];
         if event.position > parked.counted_to && !was_counted {
             (parked.counted_to, parked.events) = (event.position, parked.events + 1);
-            self.changes.add(parked.event_id, Part::Count);
+            self.changes.insert((parked.event_id, Part::Count));
         }
         Verdict::Park
     }
@@ -161,7 +161,7 @@ impl ParkingLedger {
             let written = parked.counted_to.number() / COUNTED_EVERY;
             parked.counted_to = parked.counted_to.max(position);
             if parked.counted_to.number() / COUNTED_EVERY > written {
-                self.changes.add(parked.event_id, Part::Count);
+                self.changes.insert((parked.event_id, Part::Count));
             }
         }
     }
@@ -229,20 +229,20 @@ impl ParkingLedger {
     fn change(&mut self, id: EventId, part: Part, change: impl FnOnce(&mut Parked)) {
         if let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) {
             change(parked);
-            self.changes.add(id, part);
+            self.changes.insert((id, part));
         }
     }
 
     /// Takes the transitions since the last call, to be written before any page is offered. They
     /// have one number, the next one if a scope began, ended or changed its state.
     pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
-        let mut changes = self.changes.take().peekable();
-        if changes.peek().is_none() {
-            return Vec::new();
+        let changes = std::mem::take(&mut self.changes);
+        if changes.iter().any(|(_, part)| *part == Part::State) {
+            let now = Ledger::of(&self.all);
+            let is_transition = now.digest != self.ledger.digest;
+            self.ledger = now.numbered(self.ledger.number + u64::from(is_transition));
         }
-        let now = Ledger::of(&self.all);
-        let number = self.ledger.number + u64::from(now.digest != self.ledger.digest);
-        self.ledger = now.numbered(number);
+        let number = self.ledger.number;
         let mut transitions = Vec::new();
         for (id, part) in changes {
             let Some(parked) = self.all.iter_mut().find(|parked| parked.event_id == id) else {
@@ -309,7 +309,7 @@ impl ParkingLedger {
             |parked: &&mut Parked| parked.position.max(parked.released_to) < event.position;
         for parked in self.all.iter_mut().filter(keys).filter(before) {
             parked.state = State::Superseded(event.position);
-            self.changes.add(parked.event_id, Part::State);
+            self.changes.insert((parked.event_id, Part::State));
         }
     }
 }
