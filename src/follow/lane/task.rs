@@ -59,7 +59,7 @@ impl<S: Fn(Want) + Send + 'static> LaneTask<S> {
 }
 
 /// Makes the sources of a lane, by priority.
-fn sources(deps: &FollowDeps, state: &LaneState) -> Vec<Box<dyn PageSource>> {
+pub(super) fn sources(deps: &FollowDeps, state: &LaneState) -> Vec<Box<dyn PageSource>> {
     vec![Box::new(Relay::new(deps.clone(), state)), Box::new(Release::new(deps.clone()))]
 }
 

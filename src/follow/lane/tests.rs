@@ -2,6 +2,8 @@
 //! memory.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -18,6 +20,7 @@ use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
 use crate::domain::headers::Headers;
 use crate::domain::lane::Lane;
+use crate::domain::parked::Request;
 use crate::domain::position::{LogId, Position};
 use crate::domain::settings::Settings;
 use crate::domain::subject::Subject;
@@ -31,7 +34,7 @@ use crate::follow::parking::Refused;
 use crate::follow::parking::release::Release;
 use crate::follow::relay::Relay;
 use crate::follow::source::{Error, Limits, Next, PageSource};
-use crate::follow::{FollowDeps, Wakeups};
+use crate::follow::{FollowDeps, PAGE_EVENTS_MAX, Wakeups};
 use crate::health::Health;
 use crate::sink::{
     self, KnownCursor, KnownCursors, Names, Page, PageSlice, ParkingProof, Publisher, Sink,
@@ -40,6 +43,7 @@ use crate::sink::{
 use crate::store::{self, Access, Batch, Config};
 
 const REFUSED: &str = "folio.diku.replay.refused";
+const ITEMS: &str = "folio.diku.inventory.item";
 
 fn diku() -> TenantId {
     TenantId::parse("diku").unwrap()
@@ -49,10 +53,11 @@ fn topic(name: &str) -> Topic {
     Topic::parse(name).unwrap()
 }
 
-/// A sink that takes every page but those with an event of one topic.
+/// A sink that takes every page but those with an event of one topic, as long as it refuses that.
 #[derive(Clone)]
 struct MemorySink {
     follower: Follower,
+    refuses: Arc<AtomicBool>,
     pages: Arc<Mutex<Vec<Page>>>,
 }
 
@@ -95,7 +100,8 @@ impl Sink for MemorySink {
     }
 
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), sink::Error> {
-        match topics.iter().find(|spec| spec.topic.as_str() == REFUSED) {
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        match topics.iter().find(|spec| refuses && spec.topic.as_str() == REFUSED) {
             Some(spec) => Err(sink::Error::Topic(spec.topic.clone(), "by the test".to_owned())),
             None => Ok(()),
         }
@@ -114,6 +120,11 @@ impl Sink for MemorySink {
 }
 
 impl MemorySink {
+    fn new() -> Self {
+        let refuses = Arc::new(AtomicBool::new(true));
+        Self { follower: Follower::relay(), refuses, pages: Arc::default() }
+    }
+
     fn cursors_now(&self) -> KnownCursors {
         let mut cursors = KnownCursors::new();
         for Page { follower, slices } in self.pages.lock().unwrap().iter() {
@@ -127,10 +138,24 @@ impl MemorySink {
 
     /// Returns the positions of the events that a follower has published, in order.
     fn published(&self, follower: &Follower) -> Vec<u64> {
+        self.positions(|page, _| page.follower == *follower)
+    }
+
+    /// Returns the positions of the events in a topic, in order.
+    fn consumed(&self, topic: &str) -> Vec<u64> {
+        self.positions(|_, event| event.topic.as_str() == topic)
+    }
+
+    /// Returns the positions of some of diku's events, in order.
+    fn positions(&self, which: impl Fn(&Page, &Envelope) -> bool) -> Vec<u64> {
         let pages = self.pages.lock().unwrap();
-        let own = pages.iter().filter(|page| page.follower == *follower);
-        let events = own.flat_map(|page| &page.slices).flat_map(|slice| &slice.events);
-        events.map(|event| event.position.number()).collect()
+        let mut positions = Vec::new();
+        for page in pages.iter() {
+            let events = page.slices.iter().flat_map(|slice| &slice.events);
+            let some = events.filter(|event| event.tenant == diku() && which(page, event));
+            positions.extend(some.map(|event| event.position.number()));
+        }
+        positions
     }
 }
 
@@ -202,18 +227,35 @@ async fn deps(folder: &TempDir) -> FollowDeps {
     }
 }
 
-fn draft(id: u128) -> Draft {
-    let subject = Subject::new("inventory", "item");
-    let place = Place { subject, topic: topic("folio.diku.inventory.item") };
-    let origin = Origin { tenant: diku(), headers: Arc::new(Headers::default()) };
-    Draft::delete_all(place, WireForm::Convention, EventId::new(Uuid::from_u128(id)), &origin)
+fn draft(id: u128, to: &str) -> Draft {
+    let place = Place { subject: Subject::new("inventory", "item"), topic: topic(to) };
+    let id = EventId::new(Uuid::from_u128(id));
+    Draft::delete_all(place, WireForm::Convention, id, &origin(&diku()))
+}
+
+fn origin(tenant: &TenantId) -> Origin {
+    Origin { tenant: tenant.clone(), headers: Arc::new(Headers::default()) }
+}
+
+/// Returns the work on the lane, with these sources.
+fn work(
+    deps: FollowDeps,
+    sink: &MemorySink,
+    sources: impl Fn(&FollowDeps, &LaneState) -> Vec<Box<dyn PageSource>> + Send + Sync + 'static,
+) -> LaneWork {
+    LaneWork::new(SinkLane {
+        deps,
+        sink: Arc::new(sink.clone()),
+        follower: Follower::relay(),
+        lane: Lane::new(0),
+        make_sources: Box::new(sources),
+    })
 }
 
 #[tokio::test]
 async fn a_third_source_is_refused_by_itself_and_the_relay_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let (deps, sink) =
-        (deps(&folder).await, MemorySink { follower: Follower::relay(), pages: Arc::default() });
+    let (deps, sink) = (deps(&folder).await, MemorySink::new());
     let seen = Third { deps: deps.clone(), seen: Arc::default() };
     let (store, source) = (deps.store.clone(), seen.clone());
     let make_sources = move |deps: &FollowDeps, state: &LaneState| {
@@ -223,16 +265,10 @@ async fn a_third_source_is_refused_by_itself_and_the_relay_goes_on() {
             vec![Box::new(relay), Box::new(release), Box::new(source.clone())];
         sources
     };
-    let mut work = LaneWork::new(SinkLane {
-        deps,
-        sink: Arc::new(sink.clone()),
-        follower: Follower::relay(),
-        lane: Lane::new(0),
-        make_sources: Box::new(make_sources),
-    });
+    let mut work = work(deps, &sink, make_sources);
     let lease = store.acquire(Lane::new(0), "one", LEASE).await.unwrap().unwrap();
     for id in 1..=5 {
-        let batch = Batch { tenant: diku(), drafts: vec![draft(id)] };
+        let batch = Batch { tenant: diku(), drafts: vec![draft(id, ITEMS)] };
         store.append(&[batch]).await.unwrap();
         while work.step(&lease).await.unwrap() != Step::Idle {}
         let head = u64::try_from(id).unwrap();
@@ -244,4 +280,40 @@ async fn a_third_source_is_refused_by_itself_and_the_relay_goes_on() {
     assert_eq!(store.parked(&diku(), &Follower::relay()).await.unwrap(), []);
     let checkpoint = store.load(&diku(), &Follower::relay()).await.unwrap();
     assert_eq!(checkpoint.unwrap().position.number(), 5);
+}
+
+#[tokio::test]
+async fn what_is_released_between_two_pages_of_a_backlog_is_published_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (deps, sink) = (deps(&folder).await, MemorySink::new());
+    let store = deps.store.clone();
+    let mut work = work(deps, &sink, super::task::sources);
+    let lease = store.acquire(Lane::new(0), "one", LEASE).await.unwrap().unwrap();
+    // A second tenant halves the pages, and every tenth event is for the refused topic, so that one
+    // page of the release catches up with eight of the relay.
+    let college = TenantId::parse("college").unwrap();
+    store.enable_if_new(&college, LogId::new(Uuid::from_u128(2))).await.unwrap();
+    let to = |id: u128| if id % 10 == 1 { REFUSED } else { ITEMS };
+    let drafts = |ids: RangeInclusive<u128>| ids.map(|id| draft(id, to(id))).collect();
+    store.append(&[Batch { tenant: diku(), drafts: drafts(1..=10) }]).await.unwrap();
+    while work.step(&lease).await.unwrap() != Step::Idle {}
+    let parked = store.parked(&diku(), &Follower::relay()).await.unwrap();
+    assert_eq!(parked.iter().map(|parked| parked.position.number()).collect::<Vec<_>>(), [1]);
+
+    let last = 20 * PAGE_EVENTS_MAX as u128;
+    let others = (1..=last).map(|id| Draft { origin: origin(&college), ..draft(id, ITEMS) });
+    let backlog = [(diku(), drafts(11..=last)), (college.clone(), others.collect())];
+    store.append(&backlog.map(|(tenant, drafts)| Batch { tenant, drafts })).await.unwrap();
+    sink.refuses.store(false, Ordering::SeqCst);
+    let (relay, id) = (Follower::relay(), parked[0].event_id);
+    assert!(store.request(&diku(), &relay, id, Request::Release, None).await.unwrap());
+    while work.step(&lease).await.unwrap() != Step::Idle {}
+
+    let released = |page: &Page| page.follower != relay;
+    let pages = sink.pages.lock().unwrap().iter().map(released).collect::<Vec<_>>();
+    let between = pages.iter().rposition(|is_released| *is_released).unwrap() + 1;
+    assert!(between < pages.len(), "no page of the relay follows the release: {pages:?}");
+    let ids = |topic| (1..=last).filter(move |id| to(*id) == topic).map(|id| id as u64);
+    assert_eq!(sink.consumed(REFUSED), Vec::from_iter(ids(REFUSED)));
+    assert_eq!(sink.consumed(ITEMS), Vec::from_iter(ids(ITEMS)));
 }
