@@ -7,7 +7,6 @@
 mod http;
 mod sinks;
 
-use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -36,7 +35,6 @@ pub struct Metrics {
     log_events: Gauge,
     events: Family<Label, Gauge>,
     parked_scopes: Gauge,
-    oldest_pending: Gauge<f64, AtomicU64>,
     log_lines_dropped: Counter,
     log_lines_held_back: Counter,
     http: Http,
@@ -55,7 +53,6 @@ impl Default for Metrics {
             log_events: Gauge::default(),
             events: Family::default(),
             parked_scopes: Gauge::default(),
-            oldest_pending: Gauge::default(),
             log_lines_dropped: Counter::default(),
             log_lines_held_back: Counter::default(),
             http: Http::new(&mut registry),
@@ -84,8 +81,6 @@ impl Default for Metrics {
             "Keys and topics that are parked",
             metrics.parked_scopes.clone(),
         );
-        let help = "Age of the oldest event that the relay has not reached yet";
-        registry.register("oldest_pending_seconds", help, metrics.oldest_pending.clone());
         let help = "Log lines that were dropped since stderr did not take them";
         registry.register("log_lines_dropped", help, metrics.log_lines_dropped.clone());
         let help = "Log lines that were counted but not written, since an equal line was written \
@@ -122,7 +117,6 @@ impl Metrics {
         self.log_events.set(event_counts.map_or(0, |event_counts| event_counts.head.cast_signed()));
         self.events.clear();
         self.parked_scopes.set(0);
-        self.oldest_pending.set(0.0);
     }
 
     /// Notes that the store takes no changes, though it may answer.
@@ -142,7 +136,6 @@ impl Metrics {
             self.events.get_or_create(&[("state", state)]).set(count.cast_signed());
         }
         self.parked_scopes.set(event_counts.scopes.cast_signed());
-        self.oldest_pending.set(event_counts.oldest_pending.as_secs_f64());
     }
 
     /// Counts log lines that were dropped since stderr did not take them.

@@ -1,6 +1,5 @@
 -- Counts the events of all logs, those that the relay has passed, and those of them that are
--- parked, superseded or discarded; counts the keys and topics that are parked; finds the time of
--- the oldest event that the relay has not reached.
+-- parked, superseded or discarded; counts the keys and topics that are parked.
 SELECT
     (SELECT coalesce(sum(position), 0) FROM heads) AS head,
     (
@@ -11,16 +10,6 @@ SELECT
     coalesce(sum(events) FILTER (WHERE state IN ('parked', 'releasing')), 0) AS parked,
     coalesce(sum(events) FILTER (WHERE state = 'superseded'), 0) AS superseded,
     coalesce(sum(events) FILTER (WHERE state = 'discarded'), 0) AS discarded,
-    count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS scopes,
-    (
-        SELECT min(events.time_ms)
-        FROM heads
-        JOIN tenants USING (tenant)
-        LEFT JOIN cursors
-            ON cursors.tenant = heads.tenant AND cursors.log_id = tenants.log_id AND follower = 'relay'
-        JOIN events
-            ON events.tenant = heads.tenant AND events.position = coalesce(cursors.position, 0) + 1
-        WHERE heads.position > coalesce(cursors.position, 0)
-    ) AS oldest_ms
+    count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS scopes
 FROM parked
 WHERE follower = 'relay'

@@ -153,8 +153,8 @@ pub(super) trait Columns {
         Ok((self.event_id()?, record?))
     }
 
-    /// Returns the event counts; `now` is the time of the count.
-    fn event_counts(&self, now: Time) -> Result<EventCounts, Error> {
+    /// Returns the event counts.
+    fn event_counts(&self) -> Result<EventCounts, Error> {
         let parked_counts = ParkedCounts {
             parked: self.count("parked")?,
             superseded: self.count("superseded")?,
@@ -162,19 +162,15 @@ pub(super) trait Columns {
             scopes: self.count("scopes")?,
         };
         let (head, relayed_to) = (self.count("head")?, self.count("relayed_to")?);
-        Ok(EventCounts::new(head, relayed_to, parked_counts, self.oldest(now)?))
+        Ok(EventCounts::new(head, relayed_to, parked_counts))
     }
 
     /// Returns a follower's lag; `now` is the time of the count.
     fn lag(&self, now: Time) -> Result<Lag, Error> {
-        Ok(Lag { events: self.count("events")?, oldest: self.oldest(now)? })
-    }
-
-    /// Returns how long the oldest of some events has waited.
-    fn oldest(&self, now: Time) -> Result<Duration, Error> {
         let oldest_ms = self.integer_if_any("oldest_ms")?;
         let waits_ms = oldest_ms.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
-        Ok(Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default()))
+        let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
+        Ok(Lag { events: self.count("events")?, oldest })
     }
 
     /// Returns a parked scope.

@@ -3,8 +3,6 @@
 //!
 //! Adapters make them from sums of one state of the store, for `http::metrics`. They always add up.
 
-use std::time::Duration;
-
 /// The numbers of events by state in the store. Each event counts once, so the states add up to
 /// `head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,23 +21,16 @@ pub struct EventCounts {
     pub discarded: u64,
     /// The number of keys and topics that are parked.
     pub scopes: u64,
-    /// The age of the oldest pending event.
-    pub oldest_pending: Duration,
 }
 
 impl EventCounts {
     /// Makes the counts from a store's sums. Parked events are counted before the relay's cursor is
     /// checkpointed.
-    pub(super) fn new(
-        head: u64,
-        relayed_to: u64,
-        parked_counts: ParkedCounts,
-        oldest_pending: Duration,
-    ) -> Self {
+    pub(super) fn new(head: u64, relayed_to: u64, parked_counts: ParkedCounts) -> Self {
         let ParkedCounts { parked, superseded, discarded, scopes } = parked_counts;
         let published = relayed_to.saturating_sub(parked + superseded + discarded);
         let pending = head.saturating_sub(published + parked + superseded + discarded);
-        Self { head, published, pending, parked, superseded, discarded, scopes, oldest_pending }
+        Self { head, published, pending, parked, superseded, discarded, scopes }
     }
 }
 

@@ -28,11 +28,10 @@ pub(super) async fn event_counts(
     session: &mut ClientSession,
 ) -> Result<EventCounts, Error> {
     let logs = logs(collections, &Follower::relay(), session).await?;
-    let oldest = oldest(collections, &logs, session).await?;
     let parked_counts = parked_counts(&collections.parked, session).await?;
     let head = logs.iter().map(|log| log.head.position.number()).sum();
     let relayed_to = logs.iter().map(|log| log.passed.number()).sum();
-    Ok(EventCounts::new(head, relayed_to, parked_counts, oldest))
+    Ok(EventCounts::new(head, relayed_to, parked_counts))
 }
 
 /// Counts a follower's lag, in a session that reads one snapshot.

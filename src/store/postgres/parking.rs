@@ -14,7 +14,6 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::domain::time::Time;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
 use crate::store::transitions::{self, LastNumbers};
@@ -104,7 +103,7 @@ impl Parking for Postgres {
         let row = row.ok_or_else(|| {
             Error::Corrupt("the query of the event counts returned no row".to_owned())
         })?;
-        row.event_counts(Time::from_ms(row.integer("now_ms")?))
+        row.event_counts()
     }
 }
 

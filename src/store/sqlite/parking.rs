@@ -116,10 +116,9 @@ impl Parking for Sqlite {
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {
-        let now = self.clock.now();
         self.readers
-            .read(move |reading| {
-                rows::get(reading, sql!("sqlite/event_count.sql"), [], |row| row.event_counts(now))
+            .read(|reading| {
+                rows::get(reading, sql!("sqlite/event_count.sql"), [], |row| row.event_counts())
             })
             .await
     }

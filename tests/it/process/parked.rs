@@ -95,7 +95,6 @@ async fn a_record_that_kafka_refuses_is_parked_until_it_is_released() {
         "event_gateway_parked_scopes 1",
         "event_gateway_lanes_held 8",
         "event_gateway_store_up 1",
-        "event_gateway_oldest_pending_seconds 0.0",
         "event_gateway_lag_events{follower=\"relay\"} 0",
         "event_gateway_lag_seconds{follower=\"relay\"} 0.0",
     ] {
