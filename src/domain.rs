@@ -13,6 +13,7 @@ pub mod event;
 pub mod filter;
 pub mod follower;
 pub mod headers;
+pub mod incarnation;
 pub mod json;
 pub mod key;
 pub mod lane;

@@ -7,7 +7,6 @@
 mod http;
 mod sinks;
 
-
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -16,6 +16,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
 use crate::domain::headers::Headers;
+use crate::domain::incarnation::Incarnation;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request, State};
@@ -136,6 +137,12 @@ pub(super) trait Columns {
     fn enabled(&self, head: Position) -> Result<EnabledTenant, Error> {
         let (tenant, log_id, lane) = (self.tenant()?, self.log_id()?, self.lane()?);
         Ok(EnabledTenant { tenant, log_id, lane, head })
+    }
+
+    /// Returns an incarnation of a log.
+    fn incarnation(&self) -> Result<Incarnation, Error> {
+        let from = Position::from_column(self.integer("start")?);
+        Ok(Incarnation { log_id: self.log_id()?, from })
     }
 
     /// Returns a cursor.

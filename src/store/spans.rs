@@ -19,6 +19,7 @@ use super::{
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
@@ -122,6 +123,11 @@ impl<S: Store> Tenants for Spans<S> {
     #[instrument(level = "debug", skip_all)]
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         self.0.list().await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
+        self.0.incarnations(tenant).await
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %old, %new, position = %at))]

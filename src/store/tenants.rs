@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 
 use super::Error;
+use crate::domain::incarnation::Incarnations;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
@@ -41,9 +42,13 @@ pub trait Tenants: Send + Sync {
     /// Returns all enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error>;
 
-    /// Gives a tenant's log another id; its events stay the same. Scopes that were parked up to
-    /// `at` go along, later ones are forgotten. Returns `false` and does nothing if the log's id is
-    /// no longer `old`.
+    /// Returns the incarnations of a tenant's log; none if the tenant was never enabled.
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error>;
+
+    /// Gives a tenant's log another id; its events stay the same. Events after `at` are published
+    /// under the new id, and those up to `at` keep theirs. Scopes that were parked up to `at` go
+    /// along, later ones are forgotten. Returns `false` and does nothing if the log's id is no
+    /// longer `old`.
     async fn rotate_log_id(
         &self,
         tenant: &TenantId,

@@ -21,6 +21,16 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
+-- The ids that each log has had, by number, each with the first position that is published under
+-- it. Rows are only added.
+CREATE TABLE incarnations (
+    tenant text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    number bigint NOT NULL,
+    log_id uuid   NOT NULL,
+    start  bigint NOT NULL,
+    PRIMARY KEY (tenant, number)
+);
+
 -- The head of each log. The rows are narrow, since every append writes one, with room beside each
 -- row for its next versions. Only `lane` and `version_span` are indexed, and `version_span` rises
 -- once in 1,024 of the server's transactions: all other updates stay on their page (HOT). See

@@ -11,6 +11,16 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
 
+-- The ids that each log has had, by number, each with the first position that is published under
+-- it. Rows are only added.
+CREATE TABLE incarnations (
+    tenant TEXT NOT NULL REFERENCES tenants (tenant),
+    number INTEGER NOT NULL,
+    log_id TEXT NOT NULL,
+    start  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, number)
+) STRICT, WITHOUT ROWID;
+
 -- The head of each log. The rows are narrow, since every append writes one. A version rises above
 -- all of its lane with every append. A row is never removed, so that the versions of a lane never
 -- fall.

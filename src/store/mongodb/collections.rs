@@ -7,6 +7,7 @@
 //! | collection     | `_id`                        | fields                                     |
 //! |----------------|------------------------------|--------------------------------------------|
 //! | `tenants`      | tenant                       | log_id, lane                               |
+//! | `incarnations` | {tenant, number}             | log_id, start                              |
 //! | `heads`        | tenant                       | log_id, lane, position, time_ms, version   |
 //! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,       |
 //! |                |                              | last_delete_all, headers, payload          |
@@ -49,6 +50,7 @@ const BEFORE_VERSIONS: &str = "epochs";
 /// All collections.
 pub(super) struct Collections {
     pub(super) tenants: Rows,
+    pub(super) incarnations: Rows,
     pub(super) heads: Rows,
     pub(super) events: Rows,
     pub(super) idempotency: Rows,
@@ -69,6 +71,7 @@ impl Collections {
         let rows = |name| database.collection(name);
         Self {
             tenants: rows("tenants"),
+            incarnations: rows("incarnations"),
             heads: rows("heads"),
             events: rows("events"),
             idempotency: rows("idempotency"),
@@ -127,8 +130,9 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 5] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 6] = [
             (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.incarnations, &[("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
             (
                 &self.parked,

@@ -11,6 +11,7 @@ use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
@@ -51,6 +52,17 @@ impl Tenants for Mongodb {
         Ok(enabled)
     }
 
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
+        let mut session = self.session().await?;
+        let of = vec![
+            doc! { "$match": { "_id.tenant": tenant.as_str() } },
+            doc! { "$sort": { "_id.number": 1 } },
+        ];
+        let found = bulk::aggregate(&self.collections.incarnations, of, &mut session).await?;
+        let all: Result<_, _> = found.iter().map(|row| row.incarnation()).collect();
+        all.map(Incarnations::new)
+    }
+
     async fn rotate_log_id(
         &self,
         tenant: &TenantId,
@@ -58,7 +70,6 @@ impl Tenants for Mongodb {
         new: LogId,
         at: Position,
     ) -> Result<bool, Error> {
-        let [old, new] = [old, new].map(|id| id.to_string());
         let renewal = Renewal { collections: &self.collections, tenant, old, new, at };
         transaction::commit(&self.collections.open_transactions, &renewal).await
     }
@@ -101,16 +112,16 @@ impl TransactionBody for Introduction<'_> {
             "position": 0_i64,
             "time_ms": 0_i64,
         };
-        collections.heads.insert_one(head).session(transaction).await?;
-        Ok(())
+        collections.heads.insert_one(head).session(&mut *transaction).await?;
+        begin(collections, self.tenant, self.log_id, Position::START, transaction).await
     }
 }
 
 struct Renewal<'a> {
     collections: &'a Collections,
     tenant: &'a TenantId,
-    old: String,
-    new: String,
+    old: LogId,
+    new: LogId,
     at: Position,
 }
 
@@ -120,19 +131,41 @@ impl TransactionBody for Renewal<'_> {
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
         let Collections { heads, tenants, parked, .. } = self.collections;
-        let whose = doc! { "_id": self.tenant.as_str(), "log_id": &self.old };
-        let renew = || doc! { "$set": { "log_id": &self.new } };
-        let named = doc! { "log_id": &self.new, "version": "$$CLUSTER_TIME" };
+        let [old, new] = [self.old, self.new].map(|id| id.to_string());
+        let whose = doc! { "_id": self.tenant.as_str(), "log_id": &old };
+        let renew = || doc! { "$set": { "log_id": &new } };
+        let named = doc! { "log_id": &new, "version": "$$CLUSTER_TIME" };
         let head = heads.update_one(whose.clone(), vec![doc! { "$set": named }]);
         if head.session(&mut *transaction).await?.matched_count == 0 {
             return Ok(false);
         }
         tenants.update_one(whose, renew()).session(&mut *transaction).await?;
-        let its = doc! { "_id.tenant": self.tenant.as_str(), "log_id": &self.old };
+        let its = doc! { "_id.tenant": self.tenant.as_str(), "log_id": &old };
         let mut along = its.clone();
         along.insert("position", doc! { "$lte": self.at.as_column() });
         parked.update_many(along, renew()).session(&mut *transaction).await?;
-        parked.delete_many(its).session(transaction).await?;
+        parked.delete_many(its).session(&mut *transaction).await?;
+        begin(self.collections, self.tenant, self.new, self.at, transaction).await?;
         Ok(true)
     }
+}
+
+/// Adds the incarnation of a log whose events after a position are published under this id.
+async fn begin(
+    collections: &Collections,
+    tenant: &TenantId,
+    log_id: LogId,
+    after: Position,
+    transaction: &mut Transaction<'_>,
+) -> Result<(), TransactionError> {
+    let its = doc! { "_id.tenant": tenant.as_str() };
+    let number =
+        collections.incarnations.count_documents(its).session(&mut *transaction).await? + 1;
+    let row = rawdoc! {
+        "_id": { "tenant": tenant.as_str(), "number": number.cast_signed() },
+        "log_id": log_id.to_string(),
+        "start": after.next().as_column(),
+    };
+    collections.incarnations.insert_one(row).session(transaction).await?;
+    Ok(())
 }

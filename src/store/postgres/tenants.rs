@@ -4,7 +4,9 @@
 
 use async_trait::async_trait;
 
+use super::rows::Statement;
 use super::{Postgres, leases, rows};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
@@ -23,8 +25,12 @@ impl Tenants for Postgres {
         }
         session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
         let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
-        session.run(insert.bind(tenant.to_string()).bind(log_id.to_string())).await?;
+        let inserted = session.change(insert.bind(tenant.to_string()).bind(log_id.to_string()));
+        if inserted.await? == 0 {
+            return session.rollback().await;
+        }
         session.run(sqlx::query(sql!("postgres/head_insert.sql")).bind(tenant.to_string())).await?;
+        session.run(begin(tenant, log_id, Position::START)).await?;
         session.commit().await
     }
 
@@ -49,6 +55,13 @@ impl Tenants for Postgres {
         found.iter().map(|row| row.enabled(row.position()?)).collect()
     }
 
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
+        let find = sqlx::query(sql!("postgres/incarnation_find.sql")).bind(tenant.to_string());
+        let found = self.sessions.acquire().await?.find_all(find).await?;
+        let all: Result<_, _> = found.iter().map(Columns::incarnation).collect();
+        all.map(Incarnations::new)
+    }
+
     async fn rotate_log_id(
         &self,
         tenant: &TenantId,
@@ -56,6 +69,7 @@ impl Tenants for Postgres {
         new: LogId,
         at: Position,
     ) -> Result<bool, Error> {
+        let first = begin(tenant, new, at);
         let [old, new] = [old, new].map(|id| id.to_string());
         let of = |sql| sqlx::query(sql).bind(tenant.to_string()).bind(old.clone());
         let mut session = self.sessions.begin().await?;
@@ -66,9 +80,19 @@ impl Tenants for Postgres {
             return Ok(false);
         }
         session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
+        session.run(first).await?;
         session.run(of(sql!("postgres/parked_rotate.sql")).bind(new).bind(at.as_column())).await?;
         session.run(of(sql!("postgres/parked_drop.sql"))).await?;
         session.commit().await?;
         Ok(true)
     }
+}
+
+/// Returns the statement that adds the incarnation of a log whose events after a position are
+/// published under this id.
+fn begin(tenant: &TenantId, log_id: LogId, after: Position) -> Statement {
+    sqlx::query(sql!("postgres/incarnation_insert.sql"))
+        .bind(tenant.to_string())
+        .bind(log_id.to_string())
+        .bind(after.next().as_column())
 }

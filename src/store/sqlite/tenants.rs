@@ -3,9 +3,10 @@
 //! Tenants with a file are enabled at start; the lanes and the subcommands list them.
 
 use async_trait::async_trait;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{Sqlite, leases, rows};
+use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
@@ -21,8 +22,11 @@ impl Tenants for Sqlite {
                     return Err(tenants::before_lanes(&tenant));
                 }
                 let enabled = params![tenant.as_str(), log_id.to_string()];
-                rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)?;
-                rows::change(writing, sql!("sqlite/head_insert.sql"), [tenant.as_str()]).map(drop)
+                if rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)? == 0 {
+                    return Ok(());
+                }
+                rows::change(writing, sql!("sqlite/head_insert.sql"), [tenant.as_str()])?;
+                begin(writing, tenant.as_str(), &log_id.to_string(), Position::START)
             })
             .await
     }
@@ -45,6 +49,16 @@ impl Tenants for Sqlite {
             .await
     }
 
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
+        let tenant = tenant.to_string();
+        let find = move |reading: &Connection| {
+            rows::find(reading, sql!("sqlite/incarnation_find.sql"), [&tenant], |row| {
+                row.incarnation()
+            })
+        };
+        self.readers.read(find).await.map(Incarnations::new)
+    }
+
     async fn rotate_log_id(
         &self,
         tenant: &TenantId,
@@ -64,6 +78,7 @@ impl Tenants for Sqlite {
                     return Ok(false);
                 }
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                begin(writing, &tenant, &new, at)?;
                 let parked = params![tenant, old, new, at.as_column()];
                 rows::change(writing, sql!("sqlite/parked_rotate.sql"), parked)?;
                 rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
@@ -71,4 +86,10 @@ impl Tenants for Sqlite {
             })
             .await
     }
+}
+
+/// Adds the incarnation of a log whose events after a position are published under this id.
+fn begin(writing: &Connection, tenant: &str, log_id: &str, after: Position) -> Result<(), Error> {
+    let incarnation = params![tenant, log_id, after.next().as_column()];
+    rows::write(writing, sql!("sqlite/incarnation_insert.sql"), incarnation)
 }

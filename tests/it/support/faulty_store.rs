@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::incarnation::Incarnations;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::position::{LogId, Position};
@@ -200,6 +201,10 @@ impl Tenants for FaultyStore {
 
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
         self.through(Call::Other, self.inner.list()).await
+    }
+
+    async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
+        self.through(Call::Other, self.inner.incarnations(tenant)).await
     }
 
     async fn rotate_log_id(

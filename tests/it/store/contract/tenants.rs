@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use event_gateway::domain::follower::Follower;
+use event_gateway::domain::incarnation::{Incarnation, Incarnations};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::store::{ChangeToken, Error, Head};
@@ -20,6 +21,8 @@ pub async fn a_tenant_is_enabled_once_if_it_is_new<B: StoreFixture>() {
     assert_eq!(opened.store.list().await.unwrap(), before);
     let opened = opened.reopen().await;
     opened.store.enable_if_new(&diku(), log_id(98)).await.unwrap();
+    let incarnations = opened.store.incarnations(&diku()).await.unwrap();
+    assert_eq!(incarnations.iter().map(|one| one.log_id).collect::<Vec<_>>(), [log_id(1)]);
     assert_eq!(opened.store.list().await.unwrap(), before);
 }
 
@@ -73,9 +76,13 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     let token = store.changed_since(lane, ChangeToken::START).await.unwrap().token;
     assert!(!store.rotate_log_id(&diku(), log_id(77), log_id(5), position(1)).await.unwrap());
     assert_eq!(opened.log(&diku()).await[0].log_id, log_id(1));
+    let first = Incarnation { log_id: log_id(1), from: position(1) };
+    assert_eq!(store.incarnations(&diku()).await.unwrap(), Incarnations::new(vec![first]));
     let lease = store.acquire(lane, "one", Duration::from_secs(60)).await.unwrap().unwrap();
     write_rows(&**store, &lease, &[parked(&diku(), 1), parked(&diku(), 2)]).await;
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(1)).await.unwrap());
+    let second = Incarnation { log_id: log_id(5), from: position(2) };
+    assert_eq!(store.incarnations(&diku()).await.unwrap(), Incarnations::new(vec![first, second]));
     let heads = store.changed_since(lane, token).await.unwrap().heads;
     let time = opened.log(&diku()).await[1].time;
     let head = Head { tenant: diku(), log_id: log_id(5), lane, position: position(2), time };
