@@ -84,6 +84,7 @@ mod kafka;
 mod page;
 mod record;
 mod repair;
+mod topic_record;
 mod topics;
 
 use std::collections::HashMap;
@@ -100,7 +101,8 @@ use crate::domain::topic::{Topic, TopicSpec};
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
 pub use kafka::Config as KafkaConfig;
 pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};
-pub use repair::{PartitionsGrown, PublishedRecord, Repair};
+pub use repair::{PartitionsGrown, Repair};
+pub use topic_record::{Origin, PartitionRange, TopicReading, TopicRecord};
 pub use topics::TopicDescription;
 
 /// A place that pages are published to, with cursors of its own.

@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::domain::follower::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
-use crate::follow::restore::{self, Difference};
-use crate::sink::{PublishedRecord, Repair, Sinks};
+use crate::follow::restore::{self, Difference, PublishedRecord};
+use crate::sink::{Repair, Sinks};
 use crate::store::{EnabledTenant, Store};
 
 /// The parts that the subcommand needs.

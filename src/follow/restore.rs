@@ -27,8 +27,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::sink::{
-    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, PublishedRecord, Repair,
-    TakenOver,
+    self, KnownCursor, KnownCursors, Origin, Page, PageSlice, ParkingProof, Repair, TakenOver,
 };
 use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
 
@@ -68,6 +67,23 @@ pub struct Difference {
     pub only_in_kafka: Vec<PublishedRecord>,
 }
 
+/// A record in a topic, and the event that it was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRecord {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition of the topic.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
+    /// The record's key, as text.
+    pub key: String,
+    /// The event's position in its log.
+    pub position: Position,
+    /// The event's id.
+    pub event_id: EventId,
+}
+
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on without a
 /// repair.
 pub async fn compare(
@@ -89,7 +105,7 @@ pub async fn compare(
         topics.insert(event.topic.clone());
     })
     .await?;
-    let published = kafka.topic_scan(&Vec::from_iter(topics), enabled.log_id, after).await?;
+    let published = published(kafka, &topics, enabled.log_id, after).await?;
     let Evidence { checkpoint, known, is_whole, parking, mut parked, cursors, .. } = evidence;
     let open: BTreeSet<_> = parked.iter().filter(|p| p.is_open()).map(|p| p.event_id).collect();
     parked_cursors::raise(&mut parked, &cursors);
@@ -317,6 +333,36 @@ async fn cursor_at(
     let event =
         slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
     Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
+}
+
+/// Returns the committed records of a log after a position, in order within each partition. A
+/// missing topic has none.
+async fn published(
+    kafka: &dyn Repair,
+    topics: &BTreeSet<Topic>,
+    log_id: LogId,
+    after: Position,
+) -> Result<Vec<PublishedRecord>, Error> {
+    let mut published = Vec::new();
+    for topic in topics {
+        let Some(mut reading) = kafka.read_topic(topic, None).await? else { continue };
+        while let Some(records) = reading.records.recv().await {
+            for record in records? {
+                let origin = record.origin();
+                let its = |its: &Origin| its.log_id == log_id && its.position > after;
+                let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };
+                published.push(PublishedRecord {
+                    topic: topic.clone(),
+                    partition: record.partition,
+                    offset: record.offset,
+                    key: String::from_utf8_lossy(&record.key).into_owned(),
+                    position,
+                    event_id,
+                });
+            }
+        }
+    }
+    Ok(published)
 }
 
 /// Calls `look` with each event of a log after a position.

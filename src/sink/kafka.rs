@@ -14,7 +14,7 @@ mod describe;
 mod mark;
 mod publisher;
 mod settings;
-mod topic_scan;
+mod topic_reader;
 mod topic_usage;
 mod topics;
 mod transactional_ids;
@@ -24,25 +24,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tracing::{Span, instrument};
 
 use self::admin::{ASK_MAX, Admin, State};
 use self::cursors_topic::CursorsTopic;
 use self::publisher::LanePublisher;
+use self::topic_reader::TopicReader;
 use self::topics::Topics;
 use self::transactional_ids::TransactionalIds;
 use super::{
-    Error, KnownCursors, Names, PartitionsGrown, PublishedRecord, Repair, Sink, TakenOver,
-    TopicDescription,
+    Error, KnownCursors, Names, PartitionsGrown, Repair, Sink, TakenOver, TopicDescription,
+    TopicReading,
 };
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
-use crate::domain::position::{LogId, Position};
+use crate::domain::time::Time;
 use crate::domain::topic::{Naming, Topic, TopicSpec};
 
 /// The longest time that a takeover may take, from the first query to the last cursor.
 const TAKE_OVER_MAX: Duration = Duration::from_secs(9);
 const CHECK_MAX: Duration = Duration::from_secs(2);
+/// The most batches of a topic's records that wait to be received.
+const BATCHES_MAX: usize = 2;
 
 /// The address and the settings of the cluster, and the names of the gateway's own topic and
 /// transactional ids.
@@ -165,22 +169,21 @@ impl Repair for Kafka {
         .await
     }
 
-    #[instrument(level = "debug", skip_all, fields(topics = topics.len(), %log_id, %after))]
-    async fn topic_scan(
+    #[instrument(level = "debug", skip_all, fields(%topic))]
+    async fn read_topic(
         &self,
-        topics: &[Topic],
-        log_id: LogId,
-        after: Position,
-    ) -> Result<Vec<PublishedRecord>, Error> {
-        let topics = topics.to_vec();
-        self.blocking(move |kafka| {
-            let mut found = Vec::new();
-            for topic in &topics {
-                found.extend(topic_scan::scan(kafka, topic, log_id, after)?);
-            }
-            Ok(found)
-        })
-        .await
+        topic: &Topic,
+        since: Option<Time>,
+    ) -> Result<Option<TopicReading>, Error> {
+        let topic = topic.clone();
+        let Some(reader) =
+            self.blocking(move |kafka| TopicReader::open(kafka, &topic, since)).await?
+        else {
+            return Ok(None);
+        };
+        let (partitions, (batches, records)) = (reader.partitions(), mpsc::channel(BATCHES_MAX));
+        tokio::task::spawn_blocking(move || reader.read(&batches));
+        Ok(Some(TopicReading { partitions, records }))
     }
 
     #[instrument(level = "debug", skip_all, fields(lanes = lanes))]

@@ -1,15 +1,14 @@
 //! The repair of Kafka: it reads the records of topics, and adds partitions to the cursors topic.
 //!
-//! `restore`, `lanes resize` and the keeper of the sink call it. No lane needs it, and other sinks
+//! `restore`, `audit`, `lanes resize` and the keeper of the sink call it. No lane needs it, and other sinks
 //! need not have it. Nothing here fences a lane: a caller that changes cursors takes the lane over
 //! first.
 
 use async_trait::async_trait;
 
-use super::{Error, KnownCursors, Sink};
-use crate::domain::event::EventId;
+use super::{Error, KnownCursors, Sink, TopicReading};
 use crate::domain::lane::Lane;
-use crate::domain::position::{LogId, Position};
+use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
 /// A sink that can be repaired. A repair takes lanes over in the same way as a replica.
@@ -19,14 +18,14 @@ pub trait Repair: Sink {
     /// may change them.
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
 
-    /// Scans the topics for committed records of a log after a position, in order within each
-    /// partition. A missing topic has none.
-    async fn topic_scan(
+    /// Begins to read the committed records of a topic: all that are left, or those from the first
+    /// one on that carries `since` or a later time. `None` if there is no such topic. What an open
+    /// transaction hides is waited for. Records are read only as fast as they are received.
+    async fn read_topic(
         &self,
-        topics: &[Topic],
-        log_id: LogId,
-        after: Position,
-    ) -> Result<Vec<PublishedRecord>, Error>;
+        topic: &Topic,
+        since: Option<Time>,
+    ) -> Result<Option<TopicReading>, Error>;
 
     /// Adds partitions to the cursors topic until each of `lanes` lanes has one, if the topic
     /// exists. Returns the number that it has then, or will be created with.
@@ -35,23 +34,6 @@ pub trait Repair: Sink {
     /// Returns the topics that have more partitions than when they were first seen, as of when they
     /// were last ensured.
     fn partitions_grown(&self) -> Vec<PartitionsGrown>;
-}
-
-/// A record in a topic, and the event that it was made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedRecord {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition of the topic.
-    pub partition: i32,
-    /// The record's offset there.
-    pub offset: i64,
-    /// The record's key, as text.
-    pub key: String,
-    /// The event's position in its log.
-    pub position: Position,
-    /// The event's id.
-    pub event_id: EventId,
 }
 
 /// A topic that was given more partitions, so that its keys may be in other partitions than before.

@@ -7,13 +7,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::super::parking::verify::ParkingLost;
-use super::Difference;
+use super::{Difference, PublishedRecord};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::Cursor;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
-use crate::sink::PublishedRecord;
 use crate::store::EnabledTenant;
 
 /// The log that was walked along, and the facts about it that were known before.

@@ -187,7 +187,7 @@ async fn what_is_accepted_beside_a_lane_that_works_takes_the_lane_until_it_is_do
     harness.trouble("tenant diku").await;
     let difference = compared(&harness).await.unwrap();
     // This is longer than a fenced lane waits before it takes over again.
-    harness.kafka.state(|state| state.topic_scan_takes = Duration::from_secs(1));
+    harness.kafka.state(|state| state.read_topic_takes = Duration::from_secs(1));
     let others = async {
         for id in 0..40 {
             harness

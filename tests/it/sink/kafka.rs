@@ -7,7 +7,7 @@ mod cursors;
 mod marks;
 mod outage;
 mod pages;
-mod topic_scan;
+mod topic_reader;
 mod topics;
 
 use std::sync::Arc;

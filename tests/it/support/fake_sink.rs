@@ -12,13 +12,14 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::position::{LogId, Position};
+use event_gateway::domain::position::LogId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursors, Names, Page, PartitionsGrown, PublishedRecord, Publisher, RecordCause,
-    Repair, Sink, TakenOver, TopicDescription, UnavailableTopic,
+    Error, KnownCursors, Names, Page, PartitionRange, PartitionsGrown, Publisher, RecordCause,
+    Repair, Sink, TakenOver, TopicDescription, TopicReading, TopicRecord, UnavailableTopic,
 };
+use tokio::sync::mpsc;
 
 use crate::support::sink_cursors::commit_cursors;
 
@@ -70,8 +71,8 @@ pub struct State {
     pub records: Vec<Envelope>,
     /// Whether adding partitions to the cursors topic blocks.
     pub adds_partitions_slowly: bool,
-    /// The time that a topic scan takes.
-    pub topic_scan_takes: Duration,
+    /// The time that it takes to open a topic.
+    pub read_topic_takes: Duration,
     /// The number of partitions of the cursors topic, once some were added.
     pub partitions: u16,
     /// The committed cursors of each lane.
@@ -196,28 +197,24 @@ impl Repair for FakeKafka {
         self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
     }
 
-    async fn topic_scan(
+    async fn read_topic(
         &self,
-        topics: &[Topic],
-        log_id: LogId,
-        after: Position,
-    ) -> Result<Vec<PublishedRecord>, Error> {
-        tokio::time::sleep(self.state(|state| state.topic_scan_takes)).await;
+        topic: &Topic,
+        since: Option<Time>,
+    ) -> Result<Option<TopicReading>, Error> {
+        tokio::time::sleep(self.state(|state| state.read_topic_takes)).await;
         self.call(|state| {
-            let wanted = |e: &&Envelope| {
-                e.log_id == log_id && e.position > after && topics.contains(&e.topic)
-            };
-            let records = state.records.iter().filter(wanted).zip(0..).map(|(event, offset)| {
-                PublishedRecord {
-                    topic: event.topic.clone(),
-                    partition: 0,
-                    offset,
-                    key: event.key.to_string(),
-                    position: event.position,
-                    event_id: event.event_id,
-                }
-            });
-            Ok(records.collect())
+            let own = state.records.iter().filter(|event| event.topic == *topic);
+            let records: Vec<_> =
+                own.zip(0..).map(|(event, offset)| record(event, offset)).collect();
+            let end = records.len() as i64;
+            let is_since = |record: &TopicRecord| record.time_ms >= since.map(Time::as_ms);
+            let start = records.iter().find(|record| is_since(record)).map_or(end, |it| it.offset);
+            let range = PartitionRange { first: 0, start, end };
+            let later = records.into_iter().filter(|record| record.offset >= start);
+            let (batches, records) = mpsc::channel(1);
+            batches.try_send(Ok(later.collect())).expect("the channel is empty");
+            Ok(Some(TopicReading { partitions: vec![range], records }))
         })
     }
 
@@ -234,6 +231,20 @@ impl Repair for FakeKafka {
 
     fn partitions_grown(&self) -> Vec<PartitionsGrown> {
         self.state(|state| state.partitions_grown.clone())
+    }
+}
+
+/// Returns the record of an event, as Kafka would have it.
+fn record(event: &Envelope, offset: i64) -> TopicRecord {
+    let headers = event.record_headers();
+    let bytes = |(name, value): (&str, &str)| (name.to_owned(), value.as_bytes().to_vec());
+    TopicRecord {
+        partition: 0,
+        offset,
+        time_ms: Some(event.time.as_ms()),
+        key: event.key.as_str().as_bytes().to_vec(),
+        value: Some(event.payload.to_vec()),
+        headers: headers.iter().map(bytes).collect(),
     }
 }
 

@@ -1,0 +1,65 @@
+//! The topic reader finds all committed records of a topic, whoever else writes to it.
+
+use std::time::Duration;
+
+use event_gateway::domain::time::Time;
+use event_gateway::sink::{Origin, TopicReading};
+
+use super::{World, page};
+use crate::support::services::kafka::envelopes::{Log, topic};
+use crate::support::services::kafka::{abort_open, leave_open};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_open_transaction_hides_is_waited_for() {
+    let world = World::new().with_topics(&["item"]).await;
+    let (name, mut log) = (world.name("item"), Log::new("diku"));
+    let slices = [(); 2].map(|()| world.slice(&mut log, "item", 3, 10));
+    let other = format!("{}.somebody-else", world.env);
+    let mut publisher = world.take_over().await;
+    for (number, slice) in slices.into_iter().enumerate() {
+        if number == 1 {
+            leave_open(&world.address, &other, &name, 0);
+        }
+        publisher = publisher.publish(page(vec![slice])).await.unwrap();
+    }
+    let topic = topic(&name);
+    let mut opened = world.sink.read_topic(&topic, None);
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut opened).await;
+    assert!(early.is_err(), "half of it is told for all: {early:?}");
+    drop(abort_open(&world.address, &other));
+    let reading = opened.await.unwrap().unwrap();
+    assert_eq!(positions(reading).await, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_read_from_a_time_and_batch_after_batch() {
+    let world = World::new().with_topics(&["item"]).await;
+    let (name, mut log) = (world.name("item"), Log::new("diku"));
+    let mut publisher = world.take_over().await;
+    let mut last = None;
+    for _ in 0..3 {
+        let slice = world.slice(&mut log, "item", 500, 10);
+        last = slice.events.last().map(|event| event.time);
+        publisher = publisher.publish(page(vec![slice])).await.unwrap();
+    }
+    let read = async |since| {
+        let reading = world.sink.read_topic(&topic(&name), since).await.unwrap().unwrap();
+        positions(reading).await
+    };
+    assert_eq!(read(None).await, (1..=1_500).collect::<Vec<_>>());
+    assert_eq!(read(last).await, [1_500]);
+    let later = last.map(|last| Time::from_ms(last.as_ms() + 1));
+    assert_eq!(read(later).await, [0; 0]);
+    let missing = topic(&world.name("never"));
+    assert!(world.sink.read_topic(&missing, None).await.unwrap().is_none());
+}
+
+/// Returns the positions of a topic's events, in the order in which they are read.
+async fn positions(mut reading: TopicReading) -> Vec<u64> {
+    let mut positions = Vec::new();
+    while let Some(records) = reading.records.recv().await {
+        let origins = records.unwrap().into_iter().filter_map(|record| record.origin());
+        positions.extend(origins.map(|Origin { position, .. }| position.number()));
+    }
+    positions
+}
