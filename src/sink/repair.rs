@@ -1,8 +1,8 @@
 //! The repair of Kafka: it reads the records of topics, and adds partitions to the cursors topic.
 //!
-//! `restore`, `audit`, `lanes resize` and the keeper of the sink call it. No lane needs it, and other sinks
-//! need not have it. Nothing here fences a lane: a caller that changes cursors takes the lane over
-//! first.
+//! `restore`, `audit`, `lanes resize` and the keeper of the sink call it. No lane needs it, and
+//! other sinks need not have it. Nothing here fences a lane: a caller that changes cursors takes
+//! the lane over first.
 
 use async_trait::async_trait;
 
@@ -18,9 +18,10 @@ pub trait Repair: Sink {
     /// may change them.
     async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
 
-    /// Begins to read the committed records of a topic: all that are left, or those from the first
-    /// one on that carries `since` or a later time. `None` if there is no such topic. What an open
-    /// transaction hides is waited for. Records are read only as fast as they are received.
+    /// Begins to read the committed records of a topic: all that are left, or at least those from
+    /// the first one on that carries `since` or a later time. `None` if there is no such topic.
+    /// What an open transaction hides is waited for. Records are read only as fast as they are
+    /// received.
     async fn read_topic(
         &self,
         topic: &Topic,

@@ -115,7 +115,9 @@ impl TopicReader {
         }
     }
 
-    /// Moves the start of each partition to its first record of that time or later.
+    /// Moves the start of each partition to its first record of that time or later. The end of a
+    /// transaction is such a record too, with the time at which it was committed, so that reading
+    /// may start at an earlier event.
     fn start_at(&mut self, since: Time) -> Result<(), Error> {
         let mut times = TopicPartitionList::new();
         for partition in (0..).take(self.ranges.len()) {

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use crash::postgres::PrivatePostgres;
-use event_gateway::domain::follower::Follower;
+use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::store::{Batch, ChangeToken, Error, PostgresConfig};
 use sqlx::Executor;
 
 use super::{Schema, open_as, open_store_on};
-use crate::support::drafts::create;
+use crate::support::drafts::{create, parked};
 use crate::support::ids::{diku, event_id, log_id, position};
 use crate::support::services::postgres;
 use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, positions};
+use crate::support::store_parking::{hold, write_rows};
 
 /// This is longer than a call may take, with a margin for a slow machine.
 const IN_TIME: Duration = Duration::from_secs(25);
@@ -103,4 +104,31 @@ async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
     };
     assert_ne!(changed.token.incarnation, token.incarnation);
     assert_eq!(changed.heads.len(), 1);
+}
+
+/// The table is locked between the reader's two statements, so that they could be of two states.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_after_the_relay_s_cursor_was_read_is_parked_beside_that_cursor() {
+    let opened = OpenStore::<Schema>::new().await;
+    let lease = hold(&opened, &diku()).await;
+    write_rows(&*opened.store, &lease, &[parked(&diku(), 1)]).await;
+    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let relay = Follower::relay();
+    opened.store.checkpoint(&lease, &relay, &[(diku(), cursor)]).await.unwrap();
+    let mut other = opened.fixture.outside().await;
+    other.execute("BEGIN").await.unwrap();
+    other.execute("LOCK TABLE parked").await.unwrap();
+    let store = opened.store.clone();
+    let reading = tokio::spawn(async move { store.relayed(&diku(), position(1)).await });
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'parked'::regclass";
+    let until = Instant::now() + PATIENCE;
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() == 0 {
+        assert!(Instant::now() < until, "nobody reads the parked rows");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    other.execute("DELETE FROM parked").await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+    let (told, parked) = reading.await.unwrap().unwrap();
+    assert_eq!((told, parked.len()), (Some(cursor), 1));
 }
