@@ -106,6 +106,7 @@ pub async fn build(
         clock,
         replica,
         instance,
+        audit_every: config.audit_every,
     };
     Ok(App { http, follow, sinks, writers, closing, banner })
 }

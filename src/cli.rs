@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+pub mod audit;
 pub mod backup;
 pub mod lanes;
 pub mod restore;

@@ -40,6 +40,8 @@ pub struct Config {
     pub lanes: u16,
     /// This replica's name; `None` takes a new one at each start.
     pub replica: Option<String>,
+    /// The interval of the audits that `serve` does; `None` for none.
+    pub audit_every: Option<Duration>,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// Limits of the way in.
@@ -61,6 +63,8 @@ impl Config {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
             replica: replica.replica.clone(),
+            audit_every: Some(Duration::from_secs(limits.audit_minutes * 60))
+                .filter(|every| !every.is_zero()),
             settings: Arc::new(settings(tenants, store)?),
             http: http_config(listener, limits)?,
             intake: intake::Config {

@@ -4,6 +4,8 @@
 //! Every follower has a name, a filter and a cursor, and goes on from its cursor whatever happened
 //! before.
 
+pub mod audit;
+mod audit_task;
 mod held;
 mod lane;
 mod lane_assignment;
@@ -41,6 +43,7 @@ use crate::sink::{self, Sinks};
 use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
 
+use audit_task::AuditTask;
 use lane_manager::LaneManager;
 use preview::Preview;
 use retention_check::RetentionCheck;
@@ -76,6 +79,8 @@ pub struct FollowDeps {
     pub replica: String,
     /// The id of this run of the replica.
     pub instance: String,
+    /// The interval of the audits; `None` for none.
+    pub audit_every: Option<Duration>,
 }
 
 /// The running followers.
@@ -86,8 +91,8 @@ pub struct Followers {
 
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
-    /// each sink, a retention check for each sink with topics, and a task that feeds the embedded
-    /// preview.
+    /// each sink, a retention check for each sink with topics, an audit, and a task that feeds the
+    /// embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -112,6 +117,10 @@ impl Followers {
                 let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
                 worker.spawn(&mut tasks, retention);
             }
+        }
+        if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
+            let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
+            worker.spawn(&mut tasks, audit);
         }
         if !sinks.sinks.is_empty() {
             let lanes = LaneManager::new(deps.clone(), sinks.sinks.clone(), reachable);

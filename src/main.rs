@@ -10,6 +10,7 @@ use event_gateway::config::{
     self, Cli, Command, Config, KafkaOptions, LanesCommand, StoreOptions, TenantsCommand,
     TopicsCommand,
 };
+use event_gateway::follow::audit::Scope;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
@@ -20,6 +21,8 @@ use event_gateway::{app, cli, telemetry};
 const THREADS_END: Duration = Duration::from_millis(300);
 /// The exit status of an illegal command line.
 const USAGE: u8 = 2;
+/// The exit status of an audit that has found defects.
+const DEFECTS: u8 = 3;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
         Err(error) => {
             logs.fatal(error);
-            ExitCode::FAILURE
+            let is_defect = error.is::<cli::audit::DefectsFound>();
+            if is_defect { ExitCode::from(DEFECTS) } else { ExitCode::FAILURE }
         }
     };
     logs.finish();
@@ -83,6 +87,15 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
                 store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
             let sinks = open_sinks(&options.kafka, &options.store, &*store, options.count).await?;
             cli::lanes::resize(&*store, &sinks, &by, options.count).await
+        }
+        Command::Audit(options) => {
+            let settings = config::settings(&options.tenants, &options.store)?;
+            let store = open_attached(&options.store, clock).await?;
+            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
+            let deps = cli::audit::Deps { store: &*store, sinks: &sinks, settings: &settings };
+            let form = if options.json { cli::audit::Form::Json } else { cli::audit::Form::Text };
+            let scope = Scope { topics: options.topic.clone(), since: options.since };
+            cli::audit::run(&deps, options.tenant.as_deref(), &scope, form).await
         }
         Command::Restore(options) => {
             let settings = config::settings(&options.tenants, &options.store)?;

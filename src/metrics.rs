@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::domain::time::Time;
 use crate::store::EventCounts;
 
 use http::Http;
@@ -34,6 +35,8 @@ pub struct Metrics {
     log_events: Gauge,
     events: Family<Label, Gauge>,
     parked_scopes: Gauge,
+    audit_defects: Family<Label, Gauge>,
+    audited_time: Gauge,
     log_lines_dropped: Counter,
     log_lines_held_back: Counter,
     http: Http,
@@ -52,6 +55,8 @@ impl Default for Metrics {
             log_events: Gauge::default(),
             events: Family::default(),
             parked_scopes: Gauge::default(),
+            audit_defects: Family::default(),
+            audited_time: Gauge::default(),
             log_lines_dropped: Counter::default(),
             log_lines_held_back: Counter::default(),
             http: Http::new(&mut registry),
@@ -80,6 +85,10 @@ impl Default for Metrics {
             "Keys and topics that are parked",
             metrics.parked_scopes.clone(),
         );
+        let help = "Defects that the last audit of this replica's lanes has found, by kind";
+        registry.register("audit_defects", help, metrics.audit_defects.clone());
+        let help = "Unix time of the last audit of this replica's lanes; 0 before the first";
+        registry.register("audited_time_seconds", help, metrics.audited_time.clone());
         let help = "Log lines that were dropped since stderr did not take them";
         registry.register("log_lines_dropped", help, metrics.log_lines_dropped.clone());
         let help = "Log lines that were counted but not written, since an equal line was written \
@@ -98,6 +107,14 @@ impl Metrics {
     /// Counts that this replica let a lane go.
     pub fn lane_left(&self) {
         self.lanes_held.dec();
+    }
+
+    /// Sets the number of defects of each kind that an audit has found, at this time.
+    pub fn audited(&self, defects: impl IntoIterator<Item = (&'static str, u64)>, time: Time) {
+        for (defect, count) in defects {
+            self.audit_defects.get_or_create(&[("defect", defect)]).set(count.cast_signed());
+        }
+        self.audited_time.set(time.as_ms() / 1_000);
     }
 
     /// Counts that a step of a background task of this kind failed.

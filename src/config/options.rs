@@ -4,6 +4,7 @@
 //! `--kafka-host` and `KAFKA_HOST`, and belongs to a group, which has a heading of its own in
 //! `--help`. `--help` never shows the values of variables.
 
+mod audit;
 mod kafka;
 mod serve;
 mod store;
@@ -17,6 +18,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use super::environment::Unset;
 
+pub use audit::AuditOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
@@ -82,6 +84,12 @@ pub enum Command {
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),
+    /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
+    /// altered.
+    ///
+    /// It changes nothing, and may run while replicas run. Its exit status is 0 if there is no
+    /// defect, 3 if there is one, and 1 if it could not compare.
+    Audit(Box<AuditOptions>),
     /// Shows where the logs and Kafka diverge, and goes on from there.
     ///
     /// It is for a store that went back in time, or a cursors topic that was lost. It may run while

@@ -186,6 +186,13 @@ impl Repair for Kafka {
         Ok(Some(TopicReading { partitions, records }))
     }
 
+    /// Java's default partitioner, as `partitioner=murmur2_random` chooses it: a number without its
+    /// sign, from a hash with a fixed seed.
+    fn partition(&self, key: &[u8], partitions: usize) -> usize {
+        let hash = murmur2::murmur2(key, murmur2::KAFKA_SEED) & 0x7fff_ffff;
+        (hash as usize).checked_rem(partitions).unwrap_or_default()
+    }
+
     #[instrument(level = "debug", skip_all, fields(lanes = lanes))]
     async fn add_partitions(&self, lanes: u16) -> Result<u16, Error> {
         self.blocking(move |kafka| kafka.cursors.add_partitions(&kafka.admin, lanes)).await

@@ -28,6 +28,9 @@ pub trait Repair: Sink {
         since: Option<Time>,
     ) -> Result<Option<TopicReading>, Error>;
 
+    /// Returns the partition that a record with this key goes to, of so many.
+    fn partition(&self, key: &[u8], partitions: usize) -> usize;
+
     /// Adds partitions to the cursors topic until each of `lanes` lanes has one, if the topic
     /// exists. Returns the number that it has then, or will be created with.
     async fn add_partitions(&self, lanes: u16) -> Result<u16, Error>;

@@ -1,5 +1,6 @@
 //! Stories about lanes and all other followers of the log: on a real store, with a Kafka in memory.
 
+mod audit;
 mod held;
 mod lanes;
 mod parking;

@@ -80,6 +80,10 @@ pub struct LimitsOptions {
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
     )]
     pub queue_bytes_max: usize,
+    /// The minutes between two audits of what was published lately; 0 for none. An audit compares
+    /// the logs of this replica's lanes with their topics.
+    #[arg(long, env, default_value_t = 60, value_parser = whole::<u64, 0, 10_080>)]
+    pub audit_minutes: u64,
 }
 
 /// Options of the lanes and of this replica.

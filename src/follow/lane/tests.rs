@@ -224,6 +224,7 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         clock: Arc::new(System),
         replica: "one".to_owned(),
         instance: "first run".to_owned(),
+        audit_every: None,
     }
 }
 

@@ -33,6 +33,7 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         listen: ([127, 0, 0, 1], 0).into(),
         lanes: 2,
         replica: None,
+        audit_every: None,
         settings: Arc::new(settings()),
         http: Setup::new().http,
         intake: intake::Config::default(),

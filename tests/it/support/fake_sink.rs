@@ -69,6 +69,8 @@ pub struct State {
     pub partitions_grown: Vec<PartitionsGrown>,
     /// The committed records, in order.
     pub records: Vec<Envelope>,
+    /// The number of records that each topic has removed by its retention.
+    pub expired: i64,
     /// Whether adding partitions to the cursors topic blocks.
     pub adds_partitions_slowly: bool,
     /// The time that it takes to open a topic.
@@ -210,12 +212,17 @@ impl Repair for FakeKafka {
             let end = records.len() as i64;
             let is_since = |record: &TopicRecord| record.time_ms >= since.map(Time::as_ms);
             let start = records.iter().find(|record| is_since(record)).map_or(end, |it| it.offset);
-            let range = PartitionRange { first: 0, start, end };
-            let later = records.into_iter().filter(|record| record.offset >= start);
+            let first = state.expired.min(end);
+            let range = PartitionRange { first, start: start.max(first), end };
+            let later = records.into_iter().filter(|record| record.offset >= range.start);
             let (batches, records) = mpsc::channel(1);
             batches.try_send(Ok(later.collect())).expect("the channel is empty");
             Ok(Some(TopicReading { partitions: vec![range], records }))
         })
+    }
+
+    fn partition(&self, _key: &[u8], _partitions: usize) -> usize {
+        0
     }
 
     async fn add_partitions(&self, lanes: u16) -> Result<u16, Error> {

@@ -206,6 +206,7 @@ impl Gateway {
             clock: Arc::new(System),
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
+            audit_every: None,
         };
         Followers::start(&parts, &Sinks::default().with_kafka(Arc::new(kafka.clone())))
     }

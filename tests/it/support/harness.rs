@@ -66,6 +66,7 @@ impl Harness {
             clock: Arc::new(System),
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
+            audit_every: None,
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }
     }

@@ -26,11 +26,13 @@ pub const NEW: u128 = 99;
 
 /// The one topic to which all events of these stories go.
 pub fn settings() -> Settings {
-    let entity = Entity {
-        key: Pointer::parse("/id").unwrap(),
-        wire_form: WireForm::Convention,
-        topic: TopicSettings::default(),
-    };
+    settings_with(TopicSettings::default())
+}
+
+/// The same topic with these settings.
+pub fn settings_with(topic: TopicSettings) -> Settings {
+    let entity =
+        Entity { key: Pointer::parse("/id").unwrap(), wire_form: WireForm::Convention, topic };
     let name = (Producer::parse("inventory").unwrap(), EntityName::parse("item").unwrap());
     let default = TenantSettings {
         producers: BTreeMap::default(),

@@ -1,0 +1,181 @@
+//! `audit`: compares the tenants' logs with their topics, and lists what is missing, duplicated,
+//! reordered or altered. It changes nothing.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::domain::settings::Settings;
+use crate::follow::audit::{
+    self, Audit, AuditDeps, Defect, Finding, Progress, Run, Scope, TopicAudit,
+};
+use crate::sink::Sinks;
+use crate::store::Store;
+
+/// The error of an audit that has found defects.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} found: see the list")]
+pub struct DefectsFound(String);
+
+/// The parts that the subcommand needs.
+pub struct Deps<'a> {
+    /// The logs.
+    pub store: &'a dyn Store,
+    /// The sinks that they are published to.
+    pub sinks: &'a Sinks,
+    /// The settings, which name each tenant's topics.
+    pub settings: &'a Settings,
+}
+
+/// The form of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Lines for people.
+    Text,
+    /// A JSON object for each tenant, on a line of its own.
+    Json,
+}
+
+/// Audits one tenant, or all. Returns [`DefectsFound`] if there is any.
+pub async fn run(
+    deps: &Deps<'_>,
+    tenant: Option<&str>,
+    scope: &Scope,
+    form: Form,
+) -> anyhow::Result<()> {
+    let Some(kafka) = &deps.sinks.repair else {
+        bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
+    };
+    let mut enabled = deps.store.list().await?;
+    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
+    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
+        bail!("tenant `{tenant}` is not enabled");
+    }
+    let AuditBar(bar) = AuditBar::new()?;
+    let mut defects = 0;
+    let audit_deps = AuditDeps { store: deps.store, kafka: &**kafka, settings: deps.settings };
+    for enabled in &enabled {
+        let report = |progress: Progress<'_>| show(&bar, enabled.tenant.as_str(), progress);
+        let audited = audit::audit(audit_deps, enabled, scope, &report).await;
+        let audited = audited.with_context(|| format!("tenant {}", enabled.tenant))?;
+        defects += audited.defects();
+        bar.suspend(|| match form {
+            Form::Text => print(&audited),
+            Form::Json => writeln!(super::stdout(), "{}", as_json(&audited)),
+        })?;
+    }
+    bar.finish_and_clear();
+    match defects {
+        0 => Ok(()),
+        1 => Err(DefectsFound("1 defect".to_owned()).into()),
+        many => Err(DefectsFound(format!("{many} defects")).into()),
+    }
+}
+
+/// A bar on stderr; none if that is no terminal.
+struct AuditBar(ProgressBar);
+
+impl AuditBar {
+    fn new() -> anyhow::Result<Self> {
+        let style = "{msg} {wide_bar} {human_pos} of {human_len}, {eta} left";
+        Ok(Self(ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?)))
+    }
+}
+
+fn show(bar: &ProgressBar, tenant: &str, progress: Progress<'_>) {
+    let (what, done, all) = match progress {
+        Progress::Log(done, all) => (format!("{tenant}: log"), done, all),
+        Progress::Topic(topic, done, all) => (topic.to_string(), done, all),
+    };
+    bar.set_message(what);
+    bar.set_length(all);
+    bar.set_position(done.min(all));
+}
+
+fn print(audited: &Audit) -> std::io::Result<()> {
+    let Audit { tenant, from, to, topics, .. } = audited;
+    let mut out = super::stdout();
+    let defects = match audited.defects() {
+        0 => "no defect".to_owned(),
+        1 => "1 defect".to_owned(),
+        many => format!("{many} defects"),
+    };
+    writeln!(out, "{tenant}: positions {from} to {to}: {defects}")?;
+    for TopicAudit { topic, counts, defects, findings, .. } in topics {
+        let numbers = [
+            ("records", counts.records),
+            ("unpublished", counts.unpublished),
+            ("expired", counts.expired),
+            ("compacted", counts.compacted),
+            ("foreign", counts.foreign),
+            ("former", counts.former),
+        ];
+        let mut parts = vec![format!("{} events", counts.events)];
+        parts.extend(numbers.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")));
+        parts.extend(defects.iter().map(|(defect, n)| format!("{n} {}", defect.as_str())));
+        writeln!(out, "  {topic}: {}", parts.join(", "))?;
+        for Finding { defect, position, place, run } in findings {
+            let place = place.map_or(String::new(), |(partition, offset)| {
+                format!(", partition {partition}, offset {offset}")
+            });
+            let run = match run {
+                Run::Live => String::new(),
+                Run::Replay(id) => format!(", replay {id}"),
+            };
+            writeln!(out, "    {}: position {position}{place}{run}", defect.as_str())?;
+        }
+        let told = findings.len() as u64;
+        let left = defects.values().sum::<u64>().saturating_sub(told);
+        if left > 0 {
+            writeln!(out, "    and {left} more")?;
+        }
+    }
+    Ok(())
+}
+
+fn as_json(audited: &Audit) -> Value {
+    let topics: Vec<_> = audited.topics.iter().map(topic_as_json).collect();
+    json!({
+        "tenant": audited.tenant.as_str(),
+        "logId": audited.log_id.to_string(),
+        "from": audited.from.number(),
+        "to": audited.to.number(),
+        "defects": audited.defects(),
+        "topics": topics,
+    })
+}
+
+fn topic_as_json(audited: &TopicAudit) -> Value {
+    let counts = &audited.counts;
+    let mut object = json!({
+        "topic": audited.topic.as_str(),
+        "events": counts.events,
+        "records": counts.records,
+        "unpublished": counts.unpublished,
+        "expired": counts.expired,
+        "compacted": counts.compacted,
+        "foreign": counts.foreign,
+        "former": counts.former,
+    });
+    for defect in Defect::ALL {
+        object[defect.as_str()] = json!(audited.defects.get(&defect).copied().unwrap_or_default());
+    }
+    let finding = |finding: &Finding| {
+        let mut object = json!({
+            "defect": finding.defect.as_str(),
+            "position": finding.position.number(),
+        });
+        if let Some((partition, offset)) = finding.place {
+            object["partition"] = json!(partition);
+            object["offset"] = json!(offset);
+        }
+        if let Run::Replay(id) = &finding.run {
+            object["replayId"] = json!(id);
+        }
+        object
+    };
+    object["findings"] = audited.findings.iter().map(finding).collect();
+    object
+}

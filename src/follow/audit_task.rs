@@ -1,0 +1,135 @@
+//! The audit task: audits what was appended lately to the logs of this replica's lanes, now and
+//! then, so that a defect is noticed though nobody asks.
+//!
+//! It sets the metrics, and logs each tenant with a defect. It reads the store and Kafka alone, so
+//! a stop may cut it off anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{self, Audit, AuditDeps, Defect, Scope, TopicAudit};
+use super::wakeups::Wakeup;
+use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::{FollowDeps, store};
+use crate::domain::time::Time;
+use crate::health::Component;
+use crate::sink::Repair;
+use crate::store::EnabledTenant;
+
+/// The longest time after which a replica without lanes looks whether it has some.
+const LANES_AGAIN: Duration = Duration::from_secs(30);
+
+/// The task that audits the logs of this replica's lanes.
+pub(super) struct AuditTask {
+    deps: FollowDeps,
+    kafka: Arc<dyn Repair>,
+    every: Duration,
+    stop: CancellationToken,
+}
+
+impl AuditTask {
+    /// Makes the task, which audits in this interval until `stop`. Each audit begins one interval
+    /// before the last one, so that what was pending then is audited too.
+    pub(super) fn new(
+        deps: FollowDeps,
+        kafka: Arc<dyn Repair>,
+        every: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { deps, kafka, every, stop }
+    }
+
+    /// Audits all logs of this replica's lanes. A tenant that can't be audited keeps no other from
+    /// it; the first such error is returned.
+    async fn audit_all(&self) -> Result<Progress, audit::Error> {
+        let (deps, now) = (&self.deps, self.deps.clock.now());
+        let back = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX / 4);
+        let since = Time::from_ms(now.as_ms().saturating_sub(back.saturating_mul(2)));
+        let scope = Scope { topics: Vec::new(), since: Some(since) };
+        let (mut defects, mut failed) = (BTreeMap::new(), None);
+        let own = self.own().await?;
+        if own.is_empty() {
+            return Ok(Progress::Until(Instant::now() + self.every.min(LANES_AGAIN)));
+        }
+        for enabled in own {
+            match self.audit(&enabled, &scope).await {
+                Ok(audited) => {
+                    report(&audited);
+                    for (defect, count) in audited.topics.iter().flat_map(|topic| &topic.defects) {
+                        *defects.entry(*defect).or_default() += count;
+                    }
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let count = |defect: Defect| defects.get(&defect).copied().unwrap_or_default();
+        let counts = Defect::ALL.map(|defect| (defect.as_str(), count(defect)));
+        deps.metrics.audited(counts, now);
+        failed.map_or(Ok(Progress::Idle), Err)
+    }
+
+    async fn audit(&self, enabled: &EnabledTenant, scope: &Scope) -> Result<Audit, audit::Error> {
+        let FollowDeps { store, settings, .. } = &self.deps;
+        let deps = AuditDeps { store: &**store, kafka: &*self.kafka, settings };
+        audit::audit(deps, enabled, scope, &|_| {}).await
+    }
+
+    /// Returns the tenants of the lanes that this replica holds.
+    async fn own(&self) -> Result<Vec<EnabledTenant>, store::Error> {
+        let FollowDeps { store, replica, .. } = &self.deps;
+        let lanes = store.members().await?.lanes.into_iter();
+        let own: BTreeSet<_> = lanes
+            .filter(|lease| lease.holder.as_ref() == Some(replica))
+            .map(|lease| lease.lane)
+            .collect();
+        let mut enabled = store.list().await?;
+        enabled.retain(|enabled| own.contains(&enabled.lane));
+        Ok(enabled)
+    }
+}
+
+#[async_trait]
+impl Task for AuditTask {
+    fn name(&self) -> String {
+        "audit".to_owned()
+    }
+
+    fn kind(&self) -> &'static str {
+        "audit"
+    }
+
+    fn component(&self) -> Option<Component> {
+        None
+    }
+
+    fn schedule(&self) -> Schedule {
+        let backoff = Backoff::constant(self.every);
+        Schedule { wakeup: Wakeup::never(), period: self.every, backoff }
+    }
+
+    async fn tick(&mut self) -> Result<Progress, Failure> {
+        match self.stop.run_until_cancelled(self.audit_all()).await {
+            None => Ok(Progress::Done),
+            Some(audited) => audited.map_err(Failure::passing),
+        }
+    }
+}
+
+/// Logs each topic that has a defect, with the first one of each kind.
+fn report(audited: &Audit) {
+    for TopicAudit { topic, defects, findings, .. } in &audited.topics {
+        for (defect, count) in defects {
+            let first = findings.iter().find(|finding| finding.defect == *defect);
+            let position = first.map_or_else(String::new, |first| first.position.to_string());
+            tracing::error!(
+                tenant = %audited.tenant, %topic, defect = defect.as_str(), count, %position,
+                "the audit has found a defect; `event-gateway audit` lists all"
+            );
+        }
+    }
+}
