@@ -22,7 +22,7 @@ use crate::sink::Repair;
 use crate::store::EnabledTenant;
 
 /// The longest time after which a replica without lanes looks whether it has some.
-const LANES_AGAIN: Duration = Duration::from_secs(30);
+const LANES_AGAIN: Duration = Duration::from_secs(5);
 
 /// The task that audits the logs of this replica's lanes.
 pub(super) struct AuditTask {

@@ -1,6 +1,8 @@
 //! Stories about the real binary in processes of its own, and about the services beside it.
 
 #[cfg(feature = "services")]
+mod audit;
+#[cfg(feature = "services")]
 mod exactly_once;
 mod log;
 mod main_job;

@@ -1,4 +1,4 @@
-//! Digests: what a record has, in few bytes, and the sum of them for each block of positions.
+//! Digests: the content of a record in few bytes, and the sum of them for each block of positions.
 //!
 //! The log and a topic are read in different orders; sums don't depend on the order. An event and
 //! its record have the same digest, whatever headers a replay adds.
@@ -16,9 +16,9 @@ const BLOCK: u64 = 4096;
 /// A digest, or a sum of digests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest {
-    /// Of key, value and headers.
+    /// The hash of key, value and headers.
     content: u64,
-    /// Of the time.
+    /// The hash of position and time.
     time: u64,
 }
 

@@ -1,4 +1,6 @@
-//! What the records of one topic were seen to hold, by run and partition: no I/O.
+//! The events of which a topic has records, by run and partition.
+//!
+//! It is given record after record, and does no I/O.
 
 use std::collections::BTreeMap;
 
@@ -26,11 +28,11 @@ struct Partition {
 /// How a record follows those of its run that were read before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follows {
-    /// Its position is above all earlier ones of its partition.
+    /// It has a higher position than all before it in its partition.
     InOrder,
-    /// Its partition has a higher position before it: this one, at most.
+    /// It comes after this position, which is the highest before it in its partition.
     Late(Position),
-    /// The run has a record of the same event before it.
+    /// It is not the first record of its event in this run.
     Again,
 }
 

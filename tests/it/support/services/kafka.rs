@@ -10,5 +10,5 @@ pub use crash::kafka::*;
 #[cfg(feature = "services")]
 pub use cluster::{
     TestTopic, abort_open, add_partitions, address, create_topic, create_topic_on, delete_topic,
-    env, leave_open, produce, set, set_all, settings, write_and_abort,
+    env, leave_open, produce, produce_again, set, set_all, settings, write_and_abort,
 };

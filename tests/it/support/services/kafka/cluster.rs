@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crash::PATIENCE;
+use crash::kafka::Record;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 /// Returns the shared cluster's `host:port`.
@@ -110,6 +112,23 @@ pub fn produce(address: &str, topic: &str, partition: i32, text: &str) {
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     producer.send(BaseRecord::to(topic).partition(partition).key(text).payload(text)).unwrap();
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// Writes a record that was consumed once more, to its own partition.
+pub fn produce_again(address: &str, record: &Record) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let header = |all: OwnedHeaders, (key, value): &(String, String)| {
+        all.insert(Header { key, value: Some(value) })
+    };
+    let again = BaseRecord::to(&record.topic)
+        .partition(record.partition)
+        .key(&record.key)
+        .payload(&record.value)
+        .timestamp(record.timestamp_ms)
+        .headers(record.headers.iter().fold(OwnedHeaders::new(), header));
+    producer.send(again).unwrap();
     producer.flush(PATIENCE).unwrap();
 }
 
