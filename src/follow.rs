@@ -103,6 +103,10 @@ impl Followers {
                 stop.run_until_cancelled(broker.ended()).await;
             });
         }
+        if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
+            let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
+            worker.spawn(&mut tasks, audit);
+        }
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());
         for sink in &sinks.sinks {
             deps.metrics.follows(sink.follower());
@@ -117,10 +121,6 @@ impl Followers {
                 let retention = RetentionCheck::new(deps.clone(), sink.clone(), checked);
                 worker.spawn(&mut tasks, retention);
             }
-        }
-        if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
-            let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
-            worker.spawn(&mut tasks, audit);
         }
         if !sinks.sinks.is_empty() {
             let lanes = LaneManager::new(deps.clone(), sinks.sinks.clone(), reachable);
