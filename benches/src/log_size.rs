@@ -5,27 +5,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use crash::folder::Folder;
-use crash::store::Server;
-use event_gateway::clock::{Clock, System};
-use event_gateway::domain::draft::{Content, Draft, Origin};
 use event_gateway::domain::filter::Filter;
-use event_gateway::domain::headers::Headers;
-use event_gateway::domain::json::Raw;
 use event_gateway::domain::key::Key;
-use event_gateway::domain::position::{LogId, Position};
-use event_gateway::domain::states::States;
-use event_gateway::domain::subject::Subject;
+use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::domain::topic::Topic;
-use event_gateway::domain::wire_form::WireForm;
-use event_gateway::store::{
-    self, Access, Batch, MongodbConfig, PostgresConfig, PostgresServer, Scan,
-};
+use event_gateway::store::{Batch, Scan, Store};
 
 use crate::contest::{Contest, median};
-use crate::stores::{Place, Store};
+use crate::port::{OpenStore, draft, topic};
+use crate::stores;
 
 const SHORT: usize = 10_000;
 /// Drafts in an append while a log grows, and while it is measured.
@@ -36,14 +24,10 @@ const PAGE: usize = 500;
 const TIMES: usize = 300;
 
 /// Measures the short one first, then lets the log grow; each rests before it is measured.
-pub async fn run(kind: Store, events: usize, rest: Duration) {
-    let (place, folder) = (kind.start().await, Folder::own());
-    let store =
-        store::open(&config(&place, &folder), Access::Serve, Arc::new(System)).await.unwrap();
-    store.lanes(8).await.unwrap();
-    let tenant = TenantId::parse("t0").unwrap();
-    store.enable_if_new(&tenant, LogId::new(System.new_id())).await.unwrap();
-    let mut log = Log { store, tenant, keys: Vec::new(), events: 0 };
+pub async fn run(kind: stores::Store, events: usize, rest: Duration) {
+    let opened = OpenStore::open(kind, "log_size").await;
+    let tenant = opened.enable("t0").await;
+    let mut log = Log { store: opened.store.clone(), tenant, keys: Vec::new(), events: 0 };
     let mut figures = Vec::new();
     for size in [SHORT, events] {
         log.fill(size).await;
@@ -61,25 +45,8 @@ pub async fn run(kind: Store, events: usize, rest: Duration) {
     }
 }
 
-fn config(place: &Place, folder: &Folder) -> store::Config {
-    let own_name = "log_size".to_owned();
-    match place {
-        Place::Sqlite => store::Config::Sqlite { path: folder.path().join("log.db") },
-        Place::Server(Server::Mongodb(server)) => {
-            store::Config::Mongodb(MongodbConfig { url: server.url().into(), database: own_name })
-        }
-        Place::Server(Server::Postgres(server)) => store::Config::Postgres(PostgresConfig {
-            server: PostgresServer::Url(server.url().into()),
-            connections_max: 5,
-            statement_timeout: Duration::from_secs(60),
-            server_pem: None,
-            schema: own_name,
-        }),
-    }
-}
-
 struct Log {
-    store: Arc<dyn store::Store>,
+    store: Arc<dyn Store>,
     tenant: TenantId,
     /// The keys of some events.
     keys: Vec<Key>,
@@ -94,7 +61,7 @@ impl Log {
     }
 
     async fn append(&mut self, drafts: usize) {
-        let drafts: Vec<_> = (0..drafts).map(|_| draft(&self.tenant)).collect();
+        let drafts: Vec<_> = (0..drafts).map(|_| draft(&self.tenant, topic("t0"))).collect();
         self.events += drafts.len();
         // One in a hundred or so is looked up later.
         self.keys.extend(drafts.iter().step_by(100).map(|draft| draft.key.clone()));
@@ -132,23 +99,5 @@ impl Log {
         let time = begin.elapsed().as_secs_f64() * 1e3;
         assert_eq!(slices[0].events.len(), events);
         time
-    }
-}
-
-fn draft(tenant: &TenantId) -> Draft {
-    let id = System.new_id().to_string();
-    let new =
-        Raw::parse(&Bytes::from(format!(r#"{{"id":"{id}","barcode":"645398607547"}}"#))).unwrap();
-    Draft {
-        event_id: System.new_event_id(),
-        subject: Subject::new("inventory", "item"),
-        topic: Topic::parse(&crate::records::topic("bench", "t0")).unwrap(),
-        key: Key::parse(&id).unwrap(),
-        content: Content::Change {
-            states: States::Create { new },
-            wire_form: WireForm::Convention,
-        },
-        own_headers: Headers::default(),
-        origin: Origin { tenant: tenant.clone(), headers: Arc::default() },
     }
 }

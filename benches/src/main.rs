@@ -21,10 +21,12 @@ mod log_size;
 mod memory;
 mod options;
 mod peers;
+mod port;
 mod process;
 mod raw;
 mod records;
 mod relay;
+mod scan;
 mod stores;
 mod sustained;
 mod tenants;
@@ -109,6 +111,16 @@ enum What {
         #[arg(long, default_value_t = 0)]
         rest_s: u64,
     },
+    /// A follower of one topic in a log of a hundred, and in a log of that topic alone.
+    Scan {
+        #[arg(long)]
+        store: Store,
+        /// Events of the log of a hundred topics.
+        #[arg(long, default_value_t = 200_000)]
+        events: usize,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
         #[arg(long)]
@@ -159,6 +171,7 @@ async fn run(what: What) {
         What::LogSize { store, events, rest_s } => {
             log_size::run(store, events, Duration::from_secs(rest_s)).await;
         }
+        What::Scan { store, events, rounds } => scan::run(store, events, rounds).await,
         What::Memory { store, events } => memory::run(store, events).await,
         What::Bare => bare::serve(),
     }
