@@ -34,7 +34,8 @@
 //! 3. Append by `append`: implement `AppendStore`, which reads what a plan goes by and writes the
 //!    plan only if every head still is as it was. A store with one writer may call `plan` alone.
 //! 4. Read by the steps of `read`: heads first, then rows up to them, of the same state of the
-//!    store or a later one, in order of position.
+//!    store or a later one, in order of position. Rows of one key, and those of a few topics merged
+//!    by position, are found along an index that ends with the position; nothing is sorted.
 //! 5. Write under a lease by comparing its term in the same transaction, so that the write and an
 //!    acquisition of the lane exclude each other. A transition is written upon the one before it
 //!    (`transitions`), or not at all.

@@ -1,6 +1,6 @@
--- Finds the first position of a tenant's log at or after a time; time never goes back in a log.
-SELECT position
+-- Finds the first event of a tenant's log at or after a position.
+SELECT position, time_ms
 FROM events
-WHERE tenant = $1 AND time_ms >= $2
-ORDER BY time_ms, position
+WHERE tenant = $1 AND position >= $2
+ORDER BY position
 LIMIT 1

@@ -30,6 +30,11 @@ impl TopicPattern {
         Self(topic.as_str().to_owned())
     }
 
+    /// Returns the topic, where the pattern matches exactly one.
+    pub fn topic(&self) -> Option<Topic> {
+        Topic::parse(&self.0).ok()
+    }
+
     /// Returns whether the pattern matches a topic.
     pub fn matches(&self, topic: &Topic) -> bool {
         matches(self.0.as_bytes(), topic.as_str().as_bytes())
@@ -75,7 +80,12 @@ impl Filter {
     pub fn matches(&self, event: &Envelope) -> bool {
         (self.keys.is_empty() || self.keys.contains(&event.key))
             && (self.types.is_empty() || self.types.iter().any(|t| t == event.event_type.as_str()))
-            && (self.topics.is_empty() || self.topics.iter().any(|p| p.matches(&event.topic)))
+            && self.has_topic(&event.topic)
+    }
+
+    /// Returns whether events of a topic may be wanted.
+    pub fn has_topic(&self, topic: &Topic) -> bool {
+        self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.matches(topic))
     }
 }
 
@@ -101,6 +111,15 @@ mod tests {
             let matched =
                 TopicPattern::parse(pattern).unwrap().matches(&Topic::parse(topic).unwrap());
             assert_eq!(matched, expected, "{pattern} on {topic}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_without_stars_is_one_topic() {
+        let topic = |pattern| TopicPattern::parse(pattern).unwrap().topic();
+        assert_eq!(topic("folio.diku.x"), Some(Topic::parse("folio.diku.x").unwrap()));
+        for none in ["folio.*.x", "**", "."] {
+            assert_eq!(topic(none), None, "{none}");
         }
     }
 

@@ -114,7 +114,8 @@ pub struct Slice {
     pub log_id: LogId,
     /// The events that match, in order of position.
     pub events: Vec<Envelope>,
-    /// The last position that was looked at, or the start if there was none.
+    /// The position after which the next read begins: that of the last row that was looked at, or
+    /// the head if no row is left, or the start. No event that matches was left out up to it.
     pub scanned: Position,
     /// Whether anything is left to look at after `scanned`.
     pub more: bool,

@@ -4,7 +4,11 @@
 //! Fed by an adapter's `read` with heads, and with rows of the same state of the store or a later
 //! one; tells it step by step what to ask for, and gives it the slices that `slice_builder` makes.
 //! No I/O, so that it serves an adapter that awaits its rows as well as one that blocks. Always
-//! true: no tenant is looked at once the budget of the whole read is used up.
+//! true: no tenant is looked at once the budget of the whole read is used up, and a scan of one key
+//! or a few topics looks at no other rows (but at the start's own).
+
+mod fetch;
+mod time_search;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -13,52 +17,23 @@ use std::slice;
 use super::slice_builder::{ReadBudget, SliceBuilder};
 use super::{Head, Scan, Slice, Start};
 use crate::domain::envelope::Envelope;
-use crate::domain::filter::Filter;
-use crate::domain::key::Key;
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use time_search::TimeSearch;
+
+pub(super) use fetch::{Along, Fetch, FetchMax, TOPICS_MAX};
 
 /// The next thing that an adapter asks its store for.
 pub(super) enum Step<'a> {
-    /// The first position of a log at or after a time; [`Read::found`] takes it.
-    Find(&'a TenantId, Time),
+    /// The first event of a log at or after a position; [`Read::found`] takes its position and
+    /// time.
+    Find(&'a TenantId, Position),
+    /// The topics of a log; [`Read::listed`] takes them.
+    List(&'a TenantId),
     /// Rows of a log; [`Read::push`] takes each, until it breaks.
     Fetch(Fetch<'a>),
-}
-
-/// The rows of a log that are fetched at once, in order of position.
-pub(super) struct Fetch<'a> {
-    /// The tenant of the log.
-    pub(super) tenant: &'a TenantId,
-    /// The log's id.
-    pub(super) log_id: LogId,
-    /// The key of the rows, where they are those of one key: it has an index of its own. Every
-    /// other filter looks at all rows.
-    pub(super) key: Option<&'a Key>,
-    /// The position after which they begin.
-    pub(super) after: Position,
-    /// The last position that may be read.
-    pub(super) head: Position,
-    /// How many they are, at most.
-    pub(super) rows: usize,
-    /// After how many bytes of payload no further row is fetched.
-    pub(super) bytes: usize,
-}
-
-/// How much an adapter fetches at once.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum FetchMax {
-    /// All that a scan may look at: rows come as they are taken, and no more once that ends.
-    Stream,
-    /// So many rows, and so many bytes of payload before the last one, at most: what a page has no
-    /// room for was fetched in vain.
-    Chunk {
-        /// Rows.
-        rows: usize,
-        /// Bytes of payload.
-        bytes: usize,
-    },
 }
 
 /// A read under way.
@@ -77,8 +52,11 @@ struct OpenLog<'a> {
     tenant: &'a TenantId,
     head: Head,
     start: Start,
-    /// None until the start is known.
-    slice: Option<SliceBuilder>,
+    /// The search for the earliest time, until it is over.
+    search: Option<TimeSearch>,
+    /// The index along which rows are fetched; none until it is known.
+    along: Option<Along<'a>>,
+    slice: SliceBuilder,
     /// The rows and bytes that may still come of the last fetch; none before the first.
     awaited: Option<(usize, usize)>,
     enough: bool,
@@ -109,34 +87,37 @@ impl<'a> Read<'a> {
                 self.log = Some(self.next_log()?);
                 continue;
             };
-            let Some(slice) = &log.slice else {
-                match self.scan.from.filter(|_| log.start.after < log.head.position) {
-                    Some(time) => return Some(Step::Find(log.tenant, time)),
-                    None => log.begin(),
-                }
-                continue;
-            };
-            if let Some(after) = slice.fetch_after().filter(|_| log.has_more()) {
-                let fetch = Fetch::new(log, slice, after, self.scan, self.fetch_max);
+            if let Some(position) = log.search() {
+                return Some(Step::Find(log.tenant, position));
+            }
+            if log.along.is_none() && log.is_long(self.scan) {
+                return Some(Step::List(log.tenant));
+            }
+            if let Some(fetch) = log.fetch(self.scan, self.fetch_max) {
                 log.awaited = Some((fetch.rows, fetch.bytes));
                 return Some(Step::Fetch(fetch));
             }
-            self.slices.extend(self.log.take().and_then(OpenLog::finish));
+            self.slices.extend(self.log.take().map(OpenLog::finish));
         }
     }
 
-    /// Takes the position that [`Step::Find`] asks for: the read passes over the events before it.
-    pub(super) fn found(&mut self, first: Option<Position>) {
+    /// Takes the event that [`Step::Find`] asks for.
+    pub(super) fn found(&mut self, first: Option<(Position, Time)>) {
+        if let Some(search) = self.log.as_mut().and_then(|log| log.search.as_mut()) {
+            search.answer(first);
+        }
+    }
+
+    /// Takes the topics that [`Step::List`] asks for.
+    pub(super) fn listed(&mut self, topics: Vec<Topic>) {
         if let Some(log) = &mut self.log {
-            let before = first.map_or(log.head.position, |first| first.back(1));
-            log.start = log.start.no_earlier(before);
-            log.begin();
+            log.along = Some(Along::among(&self.scan.filter, topics));
         }
     }
 
     /// Takes the next row that [`Step::Fetch`] asks for; `Break`: it needs no more of them.
     pub(super) fn push(&mut self, event: Envelope) -> ControlFlow<()> {
-        let Some(OpenLog { slice: Some(slice), awaited, enough, .. }) = &mut self.log else {
+        let Some(OpenLog { slice, awaited, enough, .. }) = &mut self.log else {
             return ControlFlow::Break(());
         };
         let bytes = event.payload.len();
@@ -155,19 +136,51 @@ impl<'a> Read<'a> {
 
     /// The next log that the store knows, unless the budget is used up.
     fn next_log(&mut self) -> Option<OpenLog<'a>> {
-        let (heads, budget) = (&self.heads, &self.budget);
+        let (heads, scan) = (&self.heads, self.scan);
         let mut known = self.from.by_ref().filter_map(|(tenant, start)| {
             let head = heads.get(tenant)?.clone();
-            let (start, slice, awaited, enough) = (*start, None, None, false);
-            Some(OpenLog { tenant, head, start, slice, awaited, enough })
+            let (slice, along) = (SliceBuilder::new(&head, start), Along::of(&scan.filter));
+            let search = scan.from.map(|time| TimeSearch::new(time, start.after, &head));
+            let (start, awaited, enough) = (*start, None, false);
+            Some(OpenLog { tenant, head, start, search, along, slice, awaited, enough })
         });
-        known.next().filter(|_| !budget.is_full())
+        known.next().filter(|_| !self.budget.is_full())
     }
 }
 
-impl OpenLog<'_> {
-    fn begin(&mut self) {
-        self.slice = Some(SliceBuilder::new(&self.head, &self.start));
+impl<'a> OpenLog<'a> {
+    /// Returns the next position to ask for; `None` once the read begins at the earliest time.
+    fn search(&mut self) -> Option<Position> {
+        let search = self.search.as_ref()?;
+        let asks = search.asks();
+        if asks.is_none() {
+            let start = self.start.no_earlier(search.after());
+            (self.slice, self.search) = (SliceBuilder::new(&self.head, &start), None);
+        }
+        asks
+    }
+
+    /// Whether a scan can't look at all rows that are left, so that an index that leads to fewer
+    /// is worth a look at the topics of the log.
+    fn is_long(&self, scan: &Scan) -> bool {
+        let (after, head) = (self.slice.fetch_after(), self.head.position);
+        after.is_some_and(|after| head.number() - after.number() > scan.rows_max as u64)
+    }
+
+    /// Returns the rows to fetch; `None` if no more of them are needed.
+    fn fetch(&self, scan: &Scan, max: FetchMax) -> Option<Fetch<'a>> {
+        let after = self.slice.fetch_after().filter(|_| self.has_more())?;
+        let along = self.along.clone().unwrap_or(Along::Positions);
+        let (rows, bytes) = along.fetch_max(scan, max);
+        let (along, rows) = match (along, self.slice.start_rows()) {
+            (Along::Positions, start_rows) => (Along::Positions, rows.saturating_add(start_rows)),
+            (along, 0) if along.is_empty() => return None,
+            (along, 0) => (along, rows),
+            // The start may be a row that no other index leads to.
+            (_, start_rows) => (Along::Positions, start_rows),
+        };
+        let (tenant, log_id, head) = (self.tenant, self.head.log_id, self.head.position);
+        Some(Fetch { tenant, log_id, along, after, head, rows, bytes })
     }
 
     /// Whether there may be rows that were not fetched: a fetch that ends within its limits has
@@ -176,37 +189,8 @@ impl OpenLog<'_> {
         !self.enough && self.awaited.is_none_or(|(rows, bytes)| rows == 0 || bytes == 0)
     }
 
-    fn finish(self) -> Option<Slice> {
-        let slice = self.slice?;
-        Some(if self.enough { slice.finish() } else { slice.finish_at_head() })
-    }
-}
-
-impl<'a> Fetch<'a> {
-    fn new(
-        log: &OpenLog<'a>,
-        slice: &SliceBuilder,
-        after: Position,
-        scan: &'a Scan,
-        max: FetchMax,
-    ) -> Self {
-        let (rows, bytes) = match max {
-            FetchMax::Stream => (scan.rows_max, usize::MAX),
-            // Every row counts where none is filtered out: then not one more than the scan takes.
-            FetchMax::Chunk { rows, bytes } if scan.filter == Filter::default() => (
-                rows.min(scan.rows_max).min(scan.events_each_max).min(scan.events_max),
-                scan.bytes_max.clamp(1, bytes),
-            ),
-            FetchMax::Chunk { rows, bytes } => (rows.min(scan.rows_max), bytes),
-        };
-        let start_rows = slice.start_rows();
-        let key = match scan.filter.keys.as_slice() {
-            [key] if start_rows == 0 => Some(key),
-            _ => None,
-        };
-        let rows = rows.max(1).saturating_add(start_rows);
-        let (tenant, log_id, head) = (log.tenant, log.head.log_id, log.head.position);
-        Self { tenant, log_id, key, after, head, rows, bytes }
+    fn finish(self) -> Slice {
+        if self.enough { self.slice.finish() } else { self.slice.finish_at_head() }
     }
 }
 

@@ -47,8 +47,9 @@ CREATE TABLE heads (
 CREATE INDEX heads_version_span ON heads (lane, version_span);
 
 -- The logs. One table: no partition could be dropped whole, since retention is per topic and a row
--- at a cursor stays. New rows go to the right end of each tenant's stretch of the indexes (in the
--- index of keys: anywhere). Vacuum runs after every few per cent, not after a fifth, of 10^8 rows.
+-- at a cursor stays. New rows go to the right end of each tenant's stretch of the primary key, and of
+-- each topic's in the index of topics (in the index of keys: anywhere). No index has times: they rise
+-- with positions, and are searched along them. Vacuum runs after every few per cent, not after a fifth, of 10^8 rows.
 CREATE TABLE events (
     tenant          text COLLATE "C" NOT NULL,
     position        bigint NOT NULL,
@@ -69,7 +70,7 @@ CREATE TABLE events (
 
 CREATE INDEX events_key ON events (tenant, key, position);
 
-CREATE INDEX events_time ON events (tenant, time_ms, position);
+CREATE INDEX events_topic ON events (tenant, topic, position);
 
 -- Payloads of more than 2 kB are compressed by lz4, where the server was built with it and is no older
 -- than version 14: the default (pglz) takes longer than all the rest of an insert.

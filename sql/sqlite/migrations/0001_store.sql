@@ -35,7 +35,8 @@ CREATE TABLE heads (
 CREATE INDEX heads_version ON heads (lane, version);
 
 -- The logs. With a rowid: rows of 2 kB stand one beside the other in the order of their commits,
--- where a table without rowid would put most of each on overflow pages.
+-- where a table without rowid would put most of each on overflow pages. No index has times: they
+-- rise with positions, and are searched along them.
 CREATE TABLE events (
     tenant          TEXT NOT NULL,
     position        INTEGER NOT NULL,
@@ -52,7 +53,7 @@ CREATE TABLE events (
 
 CREATE INDEX events_key ON events (tenant, key, position);
 
-CREATE INDEX events_time ON events (tenant, time_ms, position);
+CREATE INDEX events_topic ON events (tenant, topic, position);
 
 -- The event ids in use, each with the fingerprint of its content; also the only way to find an
 -- event by its id.

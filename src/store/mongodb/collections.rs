@@ -146,7 +146,7 @@ impl Collections {
                 &self.events,
                 &[
                     ("key", doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
-                    ("time", doc! { "_id.tenant": 1, "time_ms": 1, "_id.position": 1 }),
+                    ("topic", doc! { "_id.tenant": 1, "topic": 1, "_id.position": 1 }),
                 ],
             ),
         ];

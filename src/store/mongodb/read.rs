@@ -6,7 +6,7 @@
 
 use ::mongodb::ClientSession;
 use ::mongodb::action::Find;
-use ::mongodb::bson::{RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, RawDocumentBuf, doc};
 
 use super::collections::Collections;
 use super::error::reading;
@@ -16,8 +16,9 @@ use crate::domain::event::EventId;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::store::columns::Columns;
-use crate::store::read::{self, Fetch, FetchMax, Read, Step};
+use crate::domain::topic::Topic;
+use crate::store::columns::{Columns, unreadable};
+use crate::store::read::{self, Along, Fetch, FetchMax, Read, Step};
 use crate::store::{Error, Head, Scan, Slice, Start};
 
 /// The rows of one answer; with large payloads they are fewer, since an answer has at most 16 MiB.
@@ -37,8 +38,11 @@ pub(super) async fn read(
     let mut read = Read::new(from, scan, heads, FetchMax::Stream);
     while let Some(step) = read.step() {
         match step {
-            Step::Find(tenant, time) => {
-                read.found(first_since(collections, &mut session, tenant, time).await?);
+            Step::Find(tenant, position) => {
+                read.found(first_from(collections, &mut session, tenant, position).await?);
+            }
+            Step::List(tenant) => {
+                read.listed(topics(collections, &mut session, tenant).await?);
             }
             Step::Fetch(fetch) => {
                 let find = rows_of(collections, &fetch, at_once);
@@ -86,18 +90,30 @@ async fn heads(
     found.iter().map(|row| row.head()).collect()
 }
 
-/// The first position of a tenant's log at or after a time.
-async fn first_since(
+/// Returns the place of the first event of a tenant's log at or after a position.
+async fn first_from(
     collections: &Collections,
     session: &mut ClientSession,
     tenant: &TenantId,
-    time: Time,
-) -> Result<Option<Position>, Error> {
-    let at_or_after = doc! { "_id.tenant": tenant.as_str(), "time_ms": { "$gte": time.as_ms() } };
-    let first =
-        collections.events.find_one(at_or_after).sort(doc! { "time_ms": 1, "_id.position": 1 });
-    let first = reading(first.projection(doc! { "_id": 1 }).session(session)).await?;
-    first.map(|row| row.position()).transpose()
+    position: Position,
+) -> Result<Option<(Position, Time)>, Error> {
+    let last = Position::from_column(i64::MAX);
+    let places = doc! { "$gte": rows::place(tenant, position), "$lte": rows::place(tenant, last) };
+    let first = collections.events.find_one(doc! { "_id": places }).sort(doc! { "_id": 1 });
+    let first = reading(first.projection(doc! { "time_ms": 1 }).session(session)).await?;
+    first.map(|row| Ok((row.position()?, row.time()?))).transpose()
+}
+
+/// Returns the topics of a tenant's log.
+async fn topics(
+    collections: &Collections,
+    session: &mut ClientSession,
+    tenant: &TenantId,
+) -> Result<Vec<Topic>, Error> {
+    let of_log = doc! { "_id.tenant": tenant.as_str() };
+    let topics = reading(collections.events.distinct("topic", of_log).session(session)).await?;
+    let topic = |name: &Bson| Topic::parse(name.as_str().unwrap_or_default());
+    topics.iter().map(topic).collect::<Result<_, _>>().map_err(|why| unreadable("topic", why))
 }
 
 /// The call that finds rows of a log.
@@ -107,18 +123,22 @@ fn rows_of<'a>(
     at_once: usize,
 ) -> Find<'a, RawDocumentBuf> {
     let (tenant, after, head) = (fetch.tenant, fetch.after, fetch.head);
-    let (ours, in_order) = match fetch.key {
-        Some(key) => {
-            let positions = doc! { "$gt": after.as_column(), "$lte": head.as_column() };
-            let ours = doc! {
-                "_id.tenant": tenant.as_str(), "key": key.as_str(), "_id.position": positions
-            };
-            (ours, doc! { "_id.position": 1 })
-        }
-        None => {
+    let along = |name, value: Bson| {
+        let positions = doc! { "$gt": after.as_column(), "$lte": head.as_column() };
+        let ours = doc! { "_id.tenant": tenant.as_str(), name: value, "_id.position": positions };
+        (ours, doc! { "_id.position": 1 })
+    };
+    let (ours, in_order) = match &fetch.along {
+        Along::Positions => {
             let places =
                 doc! { "$gt": rows::place(tenant, after), "$lte": rows::place(tenant, head) };
             (doc! { "_id": places }, doc! { "_id": 1 })
+        }
+        Along::Key(key) => along("key", key.as_str().into()),
+        // The server merges the topics, each in its order in the index.
+        Along::Topics(topics) => {
+            let topics: Vec<_> = topics.iter().map(Topic::as_str).collect();
+            along("topic", doc! { "$in": topics }.into())
         }
     };
     let at_once = u32::try_from(fetch.rows.min(at_once)).unwrap_or(u32::MAX);

@@ -16,6 +16,8 @@
 //! anew, and a server that takes over may lack some of the former one's: so a token is valid only
 //! as long as no connection was made since.
 
+use sqlx::postgres::PgRow;
+
 use super::connection::Sessions;
 use super::rows::{self, Statement};
 use super::transaction::Transaction;
@@ -23,8 +25,9 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::read::{self, Fetch, FetchMax, Read, Step};
+use crate::store::read::{self, Along, Fetch, FetchMax, Read, Step};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
 /// Rows and payload bytes that are fetched at once.
@@ -41,12 +44,18 @@ pub(super) async fn read(
     let mut read = Read::new(from, scan, heads, FETCH_MAX);
     while let Some(step) = read.step() {
         match step {
-            Step::Find(tenant, time) => {
+            Step::Find(tenant, position) => {
                 let first = sqlx::query(sql!("postgres/position_find.sql"))
                     .bind(tenant.to_string())
-                    .bind(time.as_ms());
+                    .bind(position.as_column());
                 let first = session.find(first).await?;
-                read.found(first.first().map(Columns::position).transpose()?);
+                let place = |row: &PgRow| Ok::<_, Error>((row.position()?, row.time()?));
+                read.found(first.first().map(place).transpose()?);
+            }
+            Step::List(tenant) => {
+                let list = sqlx::query(sql!("postgres/topic_list.sql")).bind(tenant.to_string());
+                let topics = session.find(list).await?;
+                read.listed(topics.iter().map(Columns::topic).collect::<Result<_, _>>()?);
             }
             Step::Fetch(fetch) => {
                 for row in session.find(rows_of(&fetch)).await? {
@@ -103,17 +112,21 @@ async fn heads(session: &mut Transaction, from: &[(TenantId, Start)]) -> Result<
 }
 
 fn rows_of(fetch: &Fetch) -> Statement {
-    let sql = match fetch.key {
-        Some(_) => sql!("postgres/event_read_key.sql"),
-        None => sql!("postgres/event_read.sql"),
+    let sql = match fetch.along {
+        Along::Positions => sql!("postgres/event_read.sql"),
+        Along::Key(_) => sql!("postgres/event_read_key.sql"),
+        Along::Topics(_) => sql!("postgres/event_read_topics.sql"),
     };
     let statement = sqlx::query(sql)
         .bind(fetch.tenant.to_string())
         .bind(fetch.after.as_column())
         .bind(i64::try_from(fetch.rows).unwrap_or(i64::MAX))
         .bind(i64::try_from(fetch.bytes).unwrap_or(i64::MAX));
-    match fetch.key {
-        Some(key) => statement.bind(key.to_string()),
-        None => statement,
+    match &fetch.along {
+        Along::Positions => statement,
+        Along::Key(key) => statement.bind(key.to_string()),
+        Along::Topics(topics) => {
+            statement.bind(topics.iter().map(Topic::to_string).collect::<Vec<_>>())
+        }
     }
 }

@@ -5,17 +5,19 @@
 //! of the file and keeps nothing open after it. Positions are committed in their order, so the
 //! head that a call sees tells that every position below it is there.
 
+use std::array;
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
 use super::rows;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
-use crate::store::read::{self, Fetch, FetchMax, Read, Step};
+use crate::store::read::{self, Along, Fetch, FetchMax, Read, Step, TOPICS_MAX};
 use crate::store::{ChangeToken, Changed, Error, Head, Scan, Slice, Start};
 
 /// Reads the events after each start, as far as the budget allows.
@@ -27,10 +29,15 @@ pub(super) fn read(
     let mut read = Read::new(from, scan, heads(reading, from)?, FetchMax::Stream);
     while let Some(step) = read.step() {
         match step {
-            Step::Find(tenant, time) => {
-                let at = params![tenant.as_str(), time.as_ms()];
+            Step::Find(tenant, position) => {
+                let from = params![tenant.as_str(), position.as_column()];
                 let find = sql!("sqlite/position_find.sql");
-                read.found(rows::find_one(reading, find, at, |row| row.position())?);
+                let place = |row: &Row| Ok((row.position()?, row.time()?));
+                read.found(rows::find_one(reading, find, from, place)?);
+            }
+            Step::List(tenant) => {
+                let (list, of_log) = (sql!("sqlite/topic_list.sql"), [tenant.as_str()]);
+                read.listed(rows::find(reading, list, of_log, |row| row.topic())?);
             }
             Step::Fetch(fetch) => {
                 fetch_each(reading, &fetch, |row| {
@@ -90,14 +97,20 @@ fn fetch_each(
 ) -> Result<(), Error> {
     let (tenant, after) = (fetch.tenant.as_str(), fetch.after.as_column());
     let rows_max = i64::try_from(fetch.rows).unwrap_or(i64::MAX);
-    match fetch.key {
-        Some(key) => {
+    match &fetch.along {
+        Along::Positions => {
+            let of_log = params![tenant, after, rows_max];
+            rows::each(reading, sql!("sqlite/event_read.sql"), of_log, look)
+        }
+        Along::Key(key) => {
             let of_key = params![tenant, key.as_str(), after, rows_max];
             rows::each(reading, sql!("sqlite/event_read_key.sql"), of_key, look)
         }
-        None => {
-            let of_log = params![tenant, after, rows_max];
-            rows::each(reading, sql!("sqlite/event_read.sql"), of_log, look)
+        Along::Topics(topics) => {
+            let names: [_; TOPICS_MAX] = array::from_fn(|at| topics.get(at).map(Topic::as_str));
+            let mut of_topics: Vec<&dyn ToSql> = vec![&tenant, &after, &rows_max];
+            of_topics.extend(names.iter().map(|name| name as &dyn ToSql));
+            rows::each(reading, sql!("sqlite/event_read_topics.sql"), &*of_topics, look)
         }
     }
     .map(drop)

@@ -19,6 +19,7 @@ mod parking;
 #[cfg(feature = "services")]
 mod postgres;
 mod read;
+mod scan;
 #[cfg(feature = "services")]
 mod shared;
 mod sqlite;
@@ -89,6 +90,10 @@ macro_rules! contract {
                 a_tenant_that_the_store_does_not_know_has_no_slice
                 at_the_head_there_is_nothing_more
                 a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event;
+            scan:
+                a_scan_by_topics_gives_what_a_look_at_every_event_gives
+                a_scan_of_a_topic_looks_at_no_other_rows
+                a_follower_of_a_silent_topic_goes_on_to_the_head;
             follow:
                 a_reader_never_misses_a_commit
                 a_change_is_never_missed

@@ -11,7 +11,7 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
-use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Store};
+use event_gateway::store::{Batch, Outcome, Receipt, Scan, Slice, Start, Store};
 
 use crate::support::drafts::create;
 use crate::support::ids::{college, diku, log_id};
@@ -122,10 +122,34 @@ impl<B: StoreFixture> OpenStore<B> {
         <[Slice; 1]>::try_from(slices).unwrap()[0].clone()
     }
 
+    /// Reads `diku`'s log page by page to the end, and checks the promises of every page.
+    pub async fn pages(&self, start: impl Into<Start>, scan: &Scan) -> Vec<Slice> {
+        let (mut pages, mut start) = (Vec::new(), start.into());
+        loop {
+            let after = start.after;
+            let page = self.store.read(&[(diku(), start)], scan).await.unwrap().remove(0);
+            assert!(page.has_start, "{start:?}: {scan:?}");
+            assert!(page.events.len() <= scan.events_each_max.min(scan.events_max));
+            let bytes: usize = page.events.iter().map(|event| event.payload.len()).sum();
+            assert!(bytes <= scan.bytes_max || page.events.len() == 1);
+            assert!(page.events.iter().all(|e| e.position > after && e.position <= page.scanned));
+            assert!(page.scanned > after || !page.more, "no way on from {after}: {scan:?}");
+            (start, pages) = (page.scanned.into(), [pages, vec![page]].concat());
+            if !pages[pages.len() - 1].more {
+                return pages;
+            }
+        }
+    }
+
     /// Returns all events of a tenant's log.
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
         self.read(tenant, Position::START, &all()).await.events
     }
+}
+
+/// Returns the events of pages.
+pub fn events(pages: &[Slice]) -> Vec<Envelope> {
+    pages.iter().flat_map(|page| page.events.clone()).collect()
 }
 
 /// Returns the receipts of a batch that was appended.

@@ -1,5 +1,7 @@
 //! SQLite's fixture, and SQLite's promises besides the contract.
 
+mod plans;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

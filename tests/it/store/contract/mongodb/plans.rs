@@ -2,7 +2,7 @@
 
 use crash::mongodb::client;
 use event_gateway::domain::draft::Draft;
-use event_gateway::domain::filter::Filter;
+use event_gateway::domain::filter::{Filter, TopicPattern};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::tenant::TenantId;
@@ -13,15 +13,20 @@ use mongodb::bson::{Document, doc};
 
 use super::{OwnDatabase, append, open_store};
 use crate::support::drafts::create_in;
-use crate::support::ids::{college, diku, event_id, key, position, tenant};
+use crate::support::ids::{college, diku, event_id, key, position, tenant, topic};
 use crate::support::store_fixture::{StoreFixture, all};
 
 const EVENTS: u128 = 2_000;
 
-/// Every tenth event is of the same key.
+const TENTH: &str = "folio.diku.inventory.tenth";
+
+/// Every tenth event is of the same key and topic.
 fn draft(tenant: &TenantId, id: u128) -> Draft {
-    let key = if id.is_multiple_of(10) { key("tenth") } else { key(&format!("k{id}")) };
-    Draft { key, ..create_in(tenant, id) }
+    let draft = create_in(tenant, id);
+    if id.is_multiple_of(10) {
+        return Draft { key: key("tenth"), topic: topic(TENTH), ..draft };
+    }
+    Draft { key: key(&format!("k{id}")), ..draft }
 }
 
 #[tokio::test]
@@ -40,9 +45,16 @@ async fn rows_are_found_by_indexes_alone() {
     let ten = Scan { rows_max: 10, ..all() };
     store.read(&after, &ten).await.unwrap();
     store.read(&after, &Scan { from: Some(Time::ZERO), ..ten.clone() }).await.unwrap();
-    let tenth = Filter { keys: vec![key("tenth")], ..Filter::default() };
-    let slices = store.read(&after, &Scan { filter: tenth, ..ten }).await.unwrap();
-    assert_eq!(slices[0].events.len(), 10);
+    let tenth = |pattern: &str| vec![TopicPattern::parse(pattern).unwrap()];
+    for filter in [
+        Filter { keys: vec![key("tenth")], ..Filter::default() },
+        Filter { topics: tenth(TENTH), ..Filter::default() },
+        Filter { topics: [tenth(TENTH), tenth("none")].concat(), ..Filter::default() },
+        Filter { topics: tenth("**.tenth"), ..Filter::default() },
+    ] {
+        let slices = store.read(&after, &Scan { filter, ..ten.clone() }).await.unwrap();
+        assert_eq!(slices[0].events.len(), 10);
+    }
     store.find(&diku(), event_id(77)).await.unwrap().unwrap();
     append(&store, &diku(), &[draft(&diku(), 5), draft(&diku(), EVENTS + 1)]).await.unwrap();
     store.changed_since(Lane::new(0), ChangeToken::new(i64::MAX / 2)).await.unwrap();
@@ -53,11 +65,13 @@ async fn rows_are_found_by_indexes_alone() {
     let told = database.collection::<Document>("system.profile").find(doc! {}).await.unwrap();
     let told: Vec<_> = told.try_collect().await.unwrap();
     let looked: Vec<_> = told.iter().filter(|call| call.contains_key("planSummary")).collect();
-    assert!(looked.len() >= 15, "{looked:#?}");
+    assert!(looked.len() >= 19, "{looked:#?}");
     for call in looked {
         let plan = call.get_str("planSummary").unwrap();
         assert!(!plan.contains("COLLSCAN"), "{call:#?}");
-        assert!(call.get_i32("docsExamined").unwrap_or(0) <= 10, "{call:#?}");
+        for examined in ["docsExamined", "keysExamined"] {
+            assert!(call.get_i32(examined).unwrap_or(0) <= 12, "{call:#?}");
+        }
         assert!(!call.get_bool("hasSortStage").unwrap_or(false), "{call:#?}");
     }
 }
