@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tls_and_sasl_lack_is_told_with_the_variable() {
+    fn what_tls_and_sasl_lack_is_reported_with_the_variable() {
         let sasl = ["--kafka-security-protocol", "SASL_SSL"];
         for (args, named) in [
             (&["--kafka-ssl-truststore-location", "/nowhere/ca.pem"][..], "/nowhere/ca.pem"),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_told_apart() {
+    fn elements_are_kept_apart() {
         let array = raw(r#"[1 ,"a,b",[2,3], {} ]"#);
         let texts: Vec<_> = array.elements().map(|e| e.as_str().to_owned()).collect();
         assert_eq!(texts, ["1", "\"a,b\"", "[2,3]", "{}"]);

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_is_told_with_the_name_of_the_task() {
+    async fn a_panic_is_reported_with_the_name_of_the_task() {
         let mut story = Story::begin();
         story.next().await;
         drop(story.outcomes);

@@ -182,7 +182,7 @@ mod tests {
     use super::Embedded;
 
     #[tokio::test]
-    async fn its_end_is_told() {
+    async fn its_end_is_reported() {
         let Embedded { commands, ended, .. } = Embedded::start().unwrap();
         assert!(!ended.is_cancelled());
         drop(commands);

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_told_without_credentials() {
+    fn a_place_is_reported_without_credentials() {
         let schema = "schema folio_event_gateway";
         assert_eq!(
             postgres("postgres://u:s3cret@[::1]:1/db"),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trouble_that_repeats_is_told_once_and_counted() {
+    fn a_trouble_that_repeats_is_reported_once_and_counted() {
         let (metrics, told) = (Arc::new(Metrics::default()), Told::default());
         let repeats = Repeats::new(metrics.clone());
         let subscriber = Registry::default().with(repeats.clone()).with(told.clone());

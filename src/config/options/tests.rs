@@ -60,7 +60,7 @@ fn a_flag_is_named_like_its_variable() {
 }
 
 #[test]
-fn a_verb_shows_only_the_options_that_it_reads() {
+fn a_subcommand_shows_only_the_options_that_it_reads() {
     let log = ["Store", "PostgreSQL", "Logs"];
     let all = ["Listener", "Tenants", "Kafka", "Replicas", "Limits"];
     let of = |groups: &[&[&str]]| {

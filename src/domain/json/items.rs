@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_told_apart_byte_for_byte_and_no_more_are_kept_than_asked_for() {
+    fn elements_are_kept_apart_byte_for_byte_and_no_more_are_kept_than_asked_for() {
         assert_eq!(
             items(r#" [1e400 ,"a,b\ud800",[2,3], { "x" :1.10} ] "#, 9),
             ["1e400", r#""a,b\ud800""#, "[2,3]", r#"{ "x" :1.10}"#]

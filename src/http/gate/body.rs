@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_told() {
+    fn what_is_no_chunk_is_reported() {
         for text in [
             "x",
             "\r\n",

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compression_that_is_not_built_in_is_told() {
+    fn a_compression_that_is_not_built_in_is_reported() {
         for compression in ["gzip", "snappy", "lz4"] {
             verify(&config(&[("compression.type", compression)])).unwrap();
         }

@@ -223,7 +223,7 @@ async fn a_head_that_moved_is_read_and_planned_on_again() {
 }
 
 #[tokio::test]
-async fn a_head_that_moves_between_read_and_write_is_told_and_nothing_is_remembered() {
+async fn a_head_that_moves_between_read_and_write_is_reported_and_nothing_is_remembered() {
     let mut process = Process { store: Memory::new(), cache: HeadCache::new() };
     process.store.events_ahead.push_back((Step::Write, Event::OtherAppends(90)));
     assert_eq!(process.append(1).await.unwrap(), Err(HeadChanged));

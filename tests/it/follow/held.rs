@@ -141,7 +141,7 @@ async fn what_is_parked_of_a_topic_that_takes_nothing_is_passed_over_and_release
 
 /// The warning comes before the first page; with Kafka down, it lasts as long as that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_told_before_it_is_published() {
+async fn a_backlog_that_is_older_than_its_topic_keeps_records_is_reported_before_it_is_published() {
     let tenants = tenants(2);
     let clock = Arc::new(Manual::new(NOON));
     let mut harness = Harness::on_clock(1, &tenants, clock.clone()).await;
@@ -195,7 +195,7 @@ async fn a_topic_that_no_file_names_is_not_made_and_parks_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_stores_under_one_env_are_told_whose_fault_it_is_that_they_fence_each_other() {
+async fn two_stores_under_one_env_are_reported_with_whose_fault_it_is_that_they_fence_each_other() {
     let tenants = tenants(2);
     let mut here = Harness::new(1, &tenants[..1]).await;
     let there = Harness::new(1, &tenants).await;

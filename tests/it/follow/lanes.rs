@@ -273,7 +273,7 @@ mod real {
 
 /// Each replica takes the other's lanes for its own former ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_replicas_of_one_name_are_told_of_each_other() {
+async fn two_replicas_of_one_name_are_reported_to_each_other() {
     let tenants = tenants(2);
     let harness = Harness::new(2, &tenants).await;
     let followers = harness.follow();

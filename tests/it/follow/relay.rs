@@ -199,7 +199,7 @@ async fn a_lane_that_another_replica_holds_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn partitions_that_somebody_added_are_told_and_hold_up_nobody() {
+async fn partitions_that_somebody_added_are_reported_and_hold_up_nobody() {
     let tenants = tenants(1);
     let harness = Harness::new(1, &tenants).await;
     let topic = create_in(&tenants[0], 1).topic;

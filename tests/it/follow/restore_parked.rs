@@ -274,7 +274,7 @@ async fn a_transition_is_not_written_upon_a_store_that_lacks_the_one_before() {
 
 /// This is the state after a stop between the write of the row's end and the page that tells it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_that_kafka_lacks_is_told_after_a_takeover() {
+async fn an_end_that_kafka_lacks_is_reported_after_a_takeover() {
     let (harness, before) = parked_at_ten().await;
     let has_end = || {
         harness.kafka.state(|state| {

@@ -69,7 +69,7 @@ async fn a_store_that_went_back_in_time_stops_its_tenant_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_went_back_is_told_by_the_takeover_though_nothing_is_appended() {
+async fn a_store_that_went_back_is_reported_by_the_takeover_though_nothing_is_appended() {
     let tenants = tenants(1);
     let harness = Harness::with_published(&tenants, 5).await;
     let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
@@ -142,7 +142,7 @@ async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cursors_of_a_log_that_the_store_does_not_know_are_told() {
+async fn cursors_of_a_log_that_the_store_does_not_know_are_reported() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
     harness.append(&tenants[0], drafts(&tenants[0], 0..3)).await;

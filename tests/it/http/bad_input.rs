@@ -59,7 +59,7 @@ async fn a_refusal_names_at_most_a_hundred_errors() {
 }
 
 #[tokio::test]
-async fn a_missing_tenant_is_told_in_folio_s_words_and_form() {
+async fn a_missing_tenant_is_refused_in_folio_s_words_and_form() {
     let gateway = Gateway::start().await;
     let answer = gateway.exchange(b"GET /domain-events HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let expected = serde_json::json!({

@@ -6,7 +6,7 @@ use crate::support::gateway::Gateway;
 use crate::support::raw_http::{GOOD, answer, closed, post};
 
 #[tokio::test]
-async fn what_is_no_request_is_told_what_it_lacks() {
+async fn what_is_no_request_is_refused_with_what_it_lacks() {
     let gateway = Gateway::start().await;
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(96));

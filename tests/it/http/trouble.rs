@@ -295,7 +295,7 @@ async fn relay_passes(gateway: &Gateway, events: usize) {
 }
 
 #[tokio::test]
-async fn the_lag_of_each_sink_is_told_by_its_follower() {
+async fn the_lag_of_each_sink_is_reported_by_its_follower() {
     let hexkit = Follower::parse("hexkit").unwrap();
     let gateway = Setup::new().with_relay().with_follower(hexkit).start().await;
     gateway.post_json(ITEM, format!("[{GOOD},{GOOD},{GOOD}]")).await;

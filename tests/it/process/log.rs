@@ -74,7 +74,7 @@ fn setup() -> Setup {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stderr_that_nobody_reads_costs_log_lines_alone_which_are_told_once_it_is_read() {
+async fn a_stderr_that_nobody_reads_costs_log_lines_alone_which_are_reported_once_it_is_read() {
     let setup = setup();
     let mut serve = setup.serve_as(|command| command.stderr(Stdio::piped()));
     goes_on(&serve).await;
@@ -111,7 +111,7 @@ async fn a_stderr_that_is_gone_full_or_stuck_costs_log_lines_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stdout_that_cannot_be_written_is_told_and_it_serves_all_the_same() {
+async fn a_stdout_that_cannot_be_written_is_reported_and_it_serves_all_the_same() {
     let (reader, gone) = std::io::pipe().unwrap();
     drop(reader);
     let full = File::options().write(true).open("/dev/full").unwrap();

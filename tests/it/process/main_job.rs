@@ -86,7 +86,7 @@ fn refused(setup: &Setup) {
 }
 
 #[tokio::test]
-async fn verbs_work_beside_a_running_serve() {
+async fn subcommands_work_beside_a_running_serve() {
     let setup = serve::setup(&["diku", "college"]).with("ENV", "folio");
     let serve = setup.serve();
     post(&serve.url, "college", ITEM).await;

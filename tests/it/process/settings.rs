@@ -152,7 +152,7 @@ fn it_listens_on_an_ipv6_address() {
 }
 
 #[test]
-fn what_is_set_and_not_read_is_told() {
+fn what_is_set_and_not_read_is_reported() {
     let cases: [(Variables, &[&str]); 6] = [
         (
             &[("BROKER", "none"), ("KAFKA_CONFIG_LINGER_MS", "5"), ("KAFKA_CONFIG_ACKS", "")],
@@ -192,7 +192,7 @@ fn what_is_set_and_not_read_is_told() {
 }
 
 #[test]
-fn a_folder_without_tenants_or_without_defaults_is_told() {
+fn a_folder_without_tenants_or_without_defaults_is_reported() {
     let (defaults, tenants) = ("has no _default.toml", "has no file of a tenant");
     let told = |tenants: &[&str], has_default: Option<()>| {
         let setup = serve::setup(tenants);

@@ -102,7 +102,7 @@ async fn story(last: usize) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whichever_call_to_the_store_is_the_last_nothing_is_told_published_that_is_not() {
+async fn whichever_call_to_the_store_is_the_last_nothing_is_called_published_that_is_not() {
     let mut last = 1;
     while story(last).await {
         last += 1;

@@ -16,7 +16,7 @@ use crate::support::services::kafka::address;
 const TOO_FEW: &str = "REPLICATION_FACTOR is 3, and Kafka has 1 broker: no topic can be created";
 
 #[tokio::test]
-async fn more_replicas_than_brokers_are_told_without_a_topic() {
+async fn more_replicas_than_brokers_are_reported_without_a_topic() {
     let world = World::of(address(), REQUEST_BYTES_MAX, 3);
     for entity in ["item", "loan"] {
         let refused = world.sink.ensure(&[world.spec(entity, 1)]).await.unwrap_err();
@@ -83,7 +83,7 @@ fn no_kafka(answer: &'static [u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_answers_and_is_no_kafka_is_told_with_its_address() {
+async fn what_answers_and_is_no_kafka_is_reported_with_its_address() {
     for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
         let address = no_kafka(answer);
         let world = World::at(address.clone(), REQUEST_BYTES_MAX);

@@ -136,7 +136,7 @@ async fn a_topic_of_the_gateway_s_takes_records_as_large_as_the_gateway_does() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_too_early_is_told_so_and_taken_once_it_may_be() {
+async fn a_record_that_is_too_early_is_reported_so_and_taken_once_it_may_be() {
     let world = World::new().with_topics(&["item"]).await;
     let mut log = Log::new("diku");
     let mut events = world.events(&mut log, "item", 1, 100);

@@ -32,7 +32,7 @@ async fn ensure_creates_topics_with_their_settings_and_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_topic_that_got_partitions_from_outside_is_told() {
+async fn a_topic_that_got_partitions_from_outside_is_reported() {
     let world = World::new();
     let (item, loan) = (world.spec("item", 2), world.spec("loan", 1));
     let name = world.name("loan");

@@ -108,7 +108,7 @@ async fn a_folder_is_served_by_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_verb_works_beside_a_running_serve() {
+async fn a_subcommand_works_beside_a_running_serve() {
     let OpenStore { fixture, store: serve } = OpenStore::<Folder>::new().await;
     let verb = fixture.open_as(Access::Attach).await.unwrap();
     let other = fixture.open_as(Access::Attach).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_verb_works_beside_a_running_serve() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn serve_and_verbs_may_write_at_once() {
+async fn serve_and_subcommands_may_write_at_once() {
     let OpenStore { fixture, store: serve } = OpenStore::<Folder>::new().await;
     let verbs = [
         fixture.open_as(Access::Attach).await.unwrap(),
@@ -145,7 +145,7 @@ async fn serve_and_verbs_may_write_at_once() {
 }
 
 #[tokio::test]
-async fn a_verb_without_a_store_is_told_to_serve_first() {
+async fn a_subcommand_without_a_store_is_asked_to_serve_first() {
     let folder = Folder::new().await;
     for access in [Access::Attach, Access::Alone] {
         let message = refusal(folder.open_as(access).await);

@@ -74,7 +74,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
 
 /// A cursor's write commits itself: if the answer is lost for good, the outcome is unknown.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_s_lost_answer_is_told_as_unknown() {
+async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     let fixture = OwnDatabase::new().await;
     let direct = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
     let (proxy, url) = proxied(&fixture).await;

@@ -26,7 +26,7 @@ async fn refusal(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_replica_set_is_told_to_become_one() {
+async fn what_is_no_replica_set_is_asked_to_become_one() {
     let standalone = PrivateMongodb::start_with(&["--quiet"]).await;
     for url in [standalone.url(), format!("mongodb://{}", standalone.host())] {
         let message = refusal(&url).await;
@@ -152,7 +152,7 @@ async fn a_user_of_one_database_is_enough_and_no_message_tells_its_password() {
 
 /// A subcommand that finds no store creates none, and says where it looked.
 #[tokio::test]
-async fn a_verb_makes_no_database_and_names_the_one_that_is_missing() {
+async fn a_subcommand_makes_no_database_and_names_the_one_that_is_missing() {
     use event_gateway::clock::System;
     use event_gateway::store::{Access, Config, open};
 

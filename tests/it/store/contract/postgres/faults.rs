@@ -227,7 +227,7 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
 
 /// A cursor's write commits itself: if the answer is lost, the outcome is unknown.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_s_lost_answer_is_told_as_unknown() {
+async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     let opened = OpenStore::<Schema>::new().await;
     let proxy = Proxy::start(&postgres::url()).await;
     let relay = Follower::relay();

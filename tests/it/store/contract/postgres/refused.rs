@@ -53,7 +53,7 @@ fn told(error: &str, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_can_t_be_opened_is_told_with_where_and_what_to_do() {
+async fn what_can_t_be_opened_is_reported_with_where_and_what_to_do() {
     let schema = Schema::new().await;
     let (name, parts) = (&schema.name, || Parts::of(&postgres::url()));
     let error = Parts { host: "unknown.invalid", ..parts() }.error(name).await;
@@ -74,7 +74,7 @@ async fn what_can_t_be_opened_is_told_with_where_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_writes_is_told_by_that() {
+async fn a_server_that_takes_no_writes_is_reported_by_that() {
     let server = PrivatePostgres::start(&["default_transaction_read_only=on"]).await;
     let error = Parts::of(&server.url()).error("event_gateway").await;
     told(&error, &["25006", "name the primary"]);
@@ -82,7 +82,7 @@ async fn a_server_that_takes_no_writes_is_told_by_that() {
 
 /// A subcommand that finds no store creates none, and says where it looked.
 #[tokio::test]
-async fn a_verb_makes_no_schema_and_names_the_one_that_is_missing() {
+async fn a_subcommand_makes_no_schema_and_names_the_one_that_is_missing() {
     use event_gateway::clock::System;
     use event_gateway::store::{Access, Config, Error, open};
 

@@ -115,7 +115,7 @@ async fn heads_are_locked_in_the_order_of_their_tenants() {
 
 /// A replica's own clock may be wrong.
 #[tokio::test]
-async fn leases_and_times_are_told_by_the_server_s_clock() {
+async fn leases_and_times_are_given_by_the_server_s_clock() {
     const HOUR: Duration = Duration::from_secs(3600);
     let opened = OpenStore::<Schema>::new().await;
     let before = opened.post(&[create(1)]).await[0];

@@ -82,7 +82,7 @@ async fn one_connection_is_enough() {
 
 /// Another server may have taken over, whose logs end earlier.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_what_changed_over_a_new_connection_is_told_of_all() {
+async fn who_asks_what_changed_over_a_new_connection_is_given_all() {
     let mut server = PrivatePostgres::start(&[]).await;
     let opened = open_store_on(&server).await;
     opened.post(&[create(1)]).await;
