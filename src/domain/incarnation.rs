@@ -25,10 +25,18 @@ impl Incarnations {
         Self(oldest_first)
     }
 
-    /// Returns the id under which the event at a position is published: that of the newest
-    /// incarnation that begins there or before it.
-    pub fn at(&self, position: Position) -> Option<LogId> {
-        self.0.iter().rev().find(|one| one.from <= position).map(|one| one.log_id)
+    /// Returns whether a record with this id and position is of an event that the log has: no newer
+    /// incarnation began at the position or before it. An event that was parked when the log's id
+    /// was rotated is published under the new id, though the new incarnation begins after it.
+    pub fn count(&self, log_id: LogId, position: Position) -> bool {
+        let newest = self.0.iter().rposition(|one| one.from <= position);
+        let its = self.0.iter().rposition(|one| one.log_id == log_id);
+        its.is_some() && its >= newest
+    }
+
+    /// Returns the id that the log has now.
+    pub fn newest(&self) -> Option<LogId> {
+        self.0.last().map(|one| one.log_id)
     }
 
     /// Returns whether the log ever had this id.
@@ -49,18 +57,15 @@ mod tests {
     use super::{Incarnation, Incarnations, LogId, Position};
 
     #[test]
-    fn an_event_is_published_under_the_newest_id_that_begins_at_it_or_before() {
+    fn a_record_counts_unless_a_newer_id_began_at_its_position_or_before() {
         let id = |number| LogId::new(Uuid::from_u128(number));
         let one =
             |number, from| Incarnation { log_id: id(number), from: Position::new(from).unwrap() };
         // The second restore went further back than the first.
         let all = Incarnations::new(vec![one(1, 1), one(2, 8), one(3, 5)]);
-        let at = |number| all.at(Position::new(number).unwrap());
-        assert_eq!(
-            [at(1), at(4), at(5), at(8), at(900)].map(Option::unwrap),
-            [1, 1, 3, 3, 3].map(id)
-        );
-        assert!(all.has(id(2)) && !all.has(id(4)));
-        assert_eq!(Incarnations::default().at(Position::START), None);
+        let ids = |at| [1, 2, 3].map(|number| all.count(id(number), Position::new(at).unwrap()));
+        assert_eq!([ids(1), ids(4)], [[true; 3]; 2]);
+        assert_eq!([ids(5), ids(8), ids(900)], [[false, false, true]; 3]);
+        assert!(all.has(id(2)) && !all.has(id(4)) && !all.count(id(4), Position::START));
     }
 }

@@ -103,20 +103,13 @@ impl<'a> AuditedLog<'a> {
                 expected.unpublished.insert(position.number());
             } else {
                 expected.positions.insert(position.number());
-                expected.sums.add(*position, self.digest(event));
+                expected.sums.add(*position, Digest::of_event(&event));
             }
             ControlFlow::Continue(())
         })
         .await?;
         report(Progress::Log(all, all));
         Ok(topics)
-    }
-
-    /// Returns the digest of an event's record, under the id that the log had when the event was
-    /// published.
-    pub(super) fn digest(&self, event: Envelope) -> Digest {
-        let log_id = self.incarnations.at(event.position).unwrap_or(event.log_id);
-        Digest::of_event(&Envelope { log_id, ..event })
     }
 
     /// Returns whether the event of a topic was published late, with the release of a parked scope.

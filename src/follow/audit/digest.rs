@@ -1,7 +1,8 @@
 //! Digests: the content of a record in few bytes, and the sum of them for each block of positions.
 //!
 //! The log and a topic are read in different orders; sums don't depend on the order. An event and
-//! its record have the same digest, whatever headers a replay adds.
+//! its record have the same digest, whatever headers a replay adds, and whichever of the log's ids
+//! the record has.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,8 +34,7 @@ impl Digest {
 
     /// Returns the digest of a record; a replay may have given it another time.
     pub(super) fn of_record(record: &TopicRecord, position: Position) -> Self {
-        let own = record.headers.iter().filter(|(name, _)| name != "replay_id");
-        let headers = own.map(|(name, value)| (name.as_str(), value.as_slice()));
+        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let value = record.value.as_deref().unwrap_or_default();
         Self { content: content(&record.key, value, headers), time: time(position, record.time_ms) }
     }
@@ -58,7 +58,8 @@ fn content<'a>(
 ) -> u64 {
     let mut hash = DefaultHasher::new();
     (key, value).hash(&mut hash);
-    headers.for_each(|header| header.hash(&mut hash));
+    let of_event = headers.filter(|(name, _)| !["log_id", "replay_id"].contains(name));
+    of_event.for_each(|header| header.hash(&mut hash));
     hash.finish()
 }
 

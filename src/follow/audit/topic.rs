@@ -12,6 +12,7 @@ use super::finding::{Defect, Finding, Run, TopicAudit};
 use super::seen::{Follows, Seen, SeenRun, count};
 use super::{Error, Progress};
 use crate::domain::envelope::Envelope;
+use crate::domain::event::EventId;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
@@ -30,6 +31,9 @@ pub(super) struct TopicInAudit<'a> {
     horizons: Vec<(PartitionRange, Option<Position>)>,
     audit: TopicAudit,
 }
+
+/// The ids of events, by position.
+type EventIds = HashMap<Position, EventId>;
 
 /// A record of an event that is compared.
 struct Compared {
@@ -69,8 +73,9 @@ impl<'a> TopicInAudit<'a> {
         while let Some(records) = reading.records.recv().await {
             let records = records?;
             read += records.len() as u64;
+            let former_ids = self.former_ids(&records).await?;
             for record in records {
-                self.pass(&record).await?;
+                self.pass(&record, &former_ids).await?;
             }
             report(Progress::Topic(&self.audit.topic, read, all.unsigned_abs()));
         }
@@ -83,8 +88,8 @@ impl<'a> TopicInAudit<'a> {
     }
 
     /// Notes a record, and whether it is in order.
-    async fn pass(&mut self, record: &TopicRecord) -> Result<(), Error> {
-        let Some(compared) = self.compared(record) else { return Ok(()) };
+    async fn pass(&mut self, record: &TopicRecord, former_ids: &EventIds) -> Result<(), Error> {
+        let Some(compared) = self.compared(record, former_ids) else { return Ok(()) };
         let Compared { run, position, place } = &compared;
         if !self.expected.positions.contains(position.number()) {
             // A scope that was parked when the audit began may be released since.
@@ -108,15 +113,35 @@ impl<'a> TopicInAudit<'a> {
         Ok(())
     }
 
+    /// Returns the ids of the log's events at the positions of records that have a former id of the
+    /// log. Where the log went back, another event may have such a position now.
+    async fn former_ids(&self, records: &[TopicRecord]) -> Result<EventIds, Error> {
+        let newest = self.log.incarnations.newest();
+        let origins = records.iter().filter_map(TopicRecord::origin);
+        let former = origins.filter(|origin| {
+            Some(origin.log_id) != newest && self.log.incarnations.has(origin.log_id)
+        });
+        let mut positions: RoaringTreemap = former.map(|it| it.position.number()).collect();
+        positions &= &self.expected.positions;
+        let mut ids = HashMap::new();
+        let look = |event: Envelope| {
+            ids.insert(event.position, event.event_id);
+        };
+        self.log.at(&self.audit.topic, &positions, look).await?;
+        Ok(ids)
+    }
+
     /// Returns the event of a record, if it is one that is compared; counts the others.
-    fn compared(&mut self, record: &TopicRecord) -> Option<Compared> {
+    fn compared(&mut self, record: &TopicRecord, former_ids: &EventIds) -> Option<Compared> {
         let (counts, incarnations) = (&mut self.audit.counts, &self.log.incarnations);
         let origin = record.origin().filter(|origin| incarnations.has(origin.log_id));
-        let Some(Origin { log_id, position, replay_id, .. }) = origin else {
+        let Some(Origin { log_id, position, event_id, replay_id }) = origin else {
             counts.foreign += 1;
             return None;
         };
-        if incarnations.at(position) != Some(log_id) {
+        let is_former = incarnations.newest() != Some(log_id);
+        let is_other = is_former && former_ids.get(&position).is_some_and(|id| *id != event_id);
+        if is_other || !incarnations.count(log_id, position) {
             counts.former += 1;
             return None;
         }
@@ -250,7 +275,7 @@ impl<'a> TopicInAudit<'a> {
         positions &= &self.expected.positions;
         let positions = positions.iter().filter(|number| seen.has(at(*number))).collect();
         let mut expected = Digest::default();
-        let look = |event| expected.add(self.log.digest(event));
+        let look = |event: Envelope| expected.add(Digest::of_event(&event));
         self.log.at(&self.audit.topic, &positions, look).await?;
         Ok(sum.is_same(expected, with_time))
     }
@@ -262,8 +287,10 @@ impl<'a> TopicInAudit<'a> {
         let counts = self.audit.counts;
         while let Some(records) = reading.records.recv().await {
             let (mut suspected, mut positions) = (Vec::new(), RoaringTreemap::new());
-            for record in records? {
-                let Some(compared) = self.compared(&record) else { continue };
+            let records = records?;
+            let former_ids = self.former_ids(&records).await?;
+            for record in records {
+                let Some(compared) = self.compared(&record, &former_ids) else { continue };
                 let position = compared.position;
                 let is_suspect = |(run, suspects): &(Run, RoaringTreemap)| {
                     *run == compared.run && suspects.contains(position.number())
@@ -275,7 +302,7 @@ impl<'a> TopicInAudit<'a> {
             }
             let mut expected = HashMap::new();
             let look = |event: Envelope| {
-                expected.insert(event.position, self.log.digest(event));
+                expected.insert(event.position, Digest::of_event(&event));
             };
             self.log.at(&self.audit.topic, &positions, look).await?;
             for (digest, compared) in suspected {

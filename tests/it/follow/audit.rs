@@ -209,6 +209,29 @@ async fn what_was_published_before_a_restore_counts_up_to_where_the_log_went_bac
     assert_eq!(defects(&audited(&harness).await), missing);
 }
 
+/// Parked events go along to the log's new id, and are published under it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_parked_before_a_restore_and_released_after_it_has_no_defect() {
+    let harness = Harness::new(1, &[diku()]).await;
+    harness.refuse(ITEM, "k1");
+    append(&harness, 0..20).await;
+    harness.publish(&[diku()]).await;
+    go_back(&harness, 12, 5);
+    append(&harness, 100..104).await;
+    let difference = compared(&harness).await.unwrap();
+    accepted(&harness, &difference).await.unwrap();
+    harness.allow_all();
+    let followers = harness.follow();
+    let parked = harness.parked(&diku(), |parked| parked.len() == 1).await;
+    harness.ask(&parked[0], Request::Release).await;
+    harness.parked(&diku(), ended).await;
+    harness.published(&[diku()]).await;
+    followers.stop().await;
+    let audit = audited(&harness).await;
+    assert_eq!(defects(&audit), []);
+    assert_eq!((counts(&audit).events, counts(&audit).records), (16, 16), "{audit:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_audit_from_a_time_on_leaves_out_what_is_before() {
     let harness = published(0..6).await;
