@@ -126,8 +126,8 @@ fn print(audited: &Audit) -> std::io::Result<()> {
             };
             writeln!(out, "    {}: position {position}{place}{run}", defect.as_str())?;
         }
-        let told = findings.len() as u64;
-        let left = defects.values().sum::<u64>().saturating_sub(told);
+        let listed = findings.len() as u64;
+        let left = defects.values().sum::<u64>().saturating_sub(listed);
         if left > 0 {
             writeln!(out, "    and {left} more")?;
         }
