@@ -261,13 +261,13 @@ async fn a_record_that_is_altered_among_ten_thousand_is_found_beside_a_hole() {
     harness.publish(&[diku()]).await;
     assert_eq!(audited(&harness).await.defects(), 0);
     harness.kafka.state(|state| {
-        state.records[9_000].payload = "{}".into();
+        state.records[9_001].payload = "{}".into();
         state.records.remove(8_999);
         state.records[5_000].payload = "{}".into();
     });
     let mut found: Vec<_> =
         defects(&audited(&harness).await).into_iter().map(|(it, at, _)| (at, it)).collect();
     found.sort_unstable();
-    let expected = [(5_001, Defect::Altered), (9_000, Defect::Missing), (9_001, Defect::Altered)];
+    let expected = [(5_001, Defect::Altered), (9_000, Defect::Missing), (9_002, Defect::Altered)];
     assert_eq!(found, expected);
 }
