@@ -4,6 +4,10 @@
 
 use std::io::{self, Write};
 
+use anyhow::bail;
+
+use crate::store::{EnabledTenant, Store};
+
 pub mod audit;
 pub mod backup;
 pub mod lanes;
@@ -11,6 +15,16 @@ pub mod restore;
 pub mod serve;
 pub mod tenants;
 pub mod topics;
+
+/// Returns the tenant of this id, or all enabled tenants.
+async fn enabled(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<Vec<EnabledTenant>> {
+    let mut enabled = store.list().await?;
+    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
+    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
+        bail!("tenant `{tenant}` is not enabled");
+    }
+    Ok(enabled)
+}
 
 /// Returns stdout for a listing; an error of a write names it.
 fn stdout() -> Stdout {

@@ -48,11 +48,7 @@ pub async fn run(
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
-    let mut enabled = deps.store.list().await?;
-    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
-    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
-        bail!("tenant `{tenant}` is not enabled");
-    }
+    let enabled = super::enabled(deps.store, tenant).await?;
     let AuditBar(bar) = AuditBar::new()?;
     let mut defects = 0;
     let audit_deps = AuditDeps { store: deps.store, kafka: &**kafka, settings: deps.settings };
@@ -67,11 +63,7 @@ pub async fn run(
         })?;
     }
     bar.finish_and_clear();
-    match defects {
-        0 => Ok(()),
-        1 => Err(DefectsFound("1 defect".to_owned()).into()),
-        many => Err(DefectsFound(format!("{many} defects")).into()),
-    }
+    if defects > 0 { Err(DefectsFound(spell(defects)).into()) } else { Ok(()) }
 }
 
 /// A bar on stderr; none if that is no terminal.
@@ -94,14 +86,18 @@ fn show(bar: &ProgressBar, tenant: &str, progress: Progress<'_>) {
     bar.set_position(done.min(all));
 }
 
-fn print(audited: &Audit) -> std::io::Result<()> {
-    let Audit { tenant, from, to, topics, .. } = audited;
-    let mut out = super::stdout();
-    let defects = match audited.defects() {
+fn spell(defects: u64) -> String {
+    match defects {
         0 => "no defect".to_owned(),
         1 => "1 defect".to_owned(),
         many => format!("{many} defects"),
-    };
+    }
+}
+
+fn print(audited: &Audit) -> std::io::Result<()> {
+    let Audit { tenant, from, to, topics, .. } = audited;
+    let mut out = super::stdout();
+    let defects = spell(audited.defects());
     writeln!(out, "{tenant}: positions {from} to {to}: {defects}")?;
     for TopicAudit { topic, counts, defects, findings, .. } in topics {
         let numbers = [

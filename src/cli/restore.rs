@@ -31,11 +31,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
-    let mut enabled = deps.store.list().await?;
-    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
-    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
-        bail!("tenant `{tenant}` is not enabled");
-    }
+    let enabled = super::enabled(deps.store, tenant).await?;
     let mut different = 0;
     for enabled in &enabled {
         let looked = look(deps, &**kafka, enabled, accept).await;

@@ -20,7 +20,7 @@ pub trait Repair: Sink {
 
     /// Begins to read the committed records of a topic: all that are left, or at least those from
     /// the first one on that carries `since` or a later time. `None` if there is no such topic.
-    /// What an open transaction hides is waited for. Records are read only as fast as they are
+    /// It waits until no open transaction hides records. Records are read only as fast as they are
     /// received.
     async fn read_topic(
         &self,
