@@ -18,6 +18,7 @@ pub mod json;
 pub mod key;
 pub mod lane;
 pub mod ledger;
+mod object_reader;
 pub mod parked;
 pub mod position;
 pub mod process_event;

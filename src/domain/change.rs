@@ -6,14 +6,11 @@
 use super::draft::{Content, Draft, Posting};
 use super::entity::Entity;
 use super::event::EventId;
-use super::headers::Headers;
-use super::json::{self, JsonIssue, Raw, Shape};
+use super::json::{Raw, Shape};
 use super::key::{Key, Pointer};
+use super::object_reader::{ObjectReader, keep};
 use super::states::States;
-use super::violation::{self, Violation};
-
-/// The greatest depth to which a state or payload may nest; its own brackets count 1.
-pub const DEPTH_MAX: usize = 64;
+use super::violation::Violation;
 
 /// Checks one posted object, `{old?, new?, id?, eventId?, type?, headers?}`; `at` is the JSON
 /// pointer to it. Returns its draft, with the module's own event id or else a new one; or every
@@ -42,104 +39,6 @@ pub fn parse(
         }
         _ => Err(all),
     }
-}
-
-/// The members of one posted object, by name; `null` is absent.
-pub(super) struct ObjectReader<'a> {
-    at: &'a str,
-    found: Vec<(&'static str, Raw)>,
-}
-
-impl<'a> ObjectReader<'a> {
-    /// Reads an object. Refuses any other value, unknown and duplicate names, and values that nest
-    /// too deep.
-    pub(super) fn parse(
-        raw: &Raw,
-        known: &[&'static str],
-        at: &'a str,
-    ) -> Result<Self, Vec<Violation>> {
-        if raw.shape() != Shape::Object {
-            return Err(vec![Violation::new(
-                at.to_owned(),
-                "not-an-object",
-                "must be a JSON object",
-            )]);
-        }
-        let members = json::read_object(raw, DEPTH_MAX + 1)
-            .map_err(|defect| vec![issue(&defect.issue, format!("{at}{}", defect.pointer))])?;
-        let (mut found, mut unknown) = (Vec::new(), Vec::new());
-        for (name, value) in members {
-            let name = name.text();
-            match known.iter().find(|k| **k == name) {
-                Some(_) if value.shape() == Shape::Null => {}
-                Some(name) => found.push((*name, value)),
-                None if unknown.len() == violation::MAX => {}
-                None => {
-                    let message = format!("unknown member; known are {}", known.join(", "));
-                    unknown.push(Violation::new(
-                        format!("{at}{}", json::segment(&name)),
-                        "unknown-member",
-                        message,
-                    ));
-                }
-            }
-        }
-        if unknown.is_empty() { Ok(Self { at, found }) } else { Err(unknown) }
-    }
-
-    pub(super) fn value(&self, name: &str) -> Option<&Raw> {
-        self.found.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
-    }
-
-    pub(super) fn violation(
-        &self,
-        member: &str,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Vec<Violation> {
-        vec![Violation::new(format!("{}/{member}", self.at), code, message)]
-    }
-
-    /// Returns the member `name`, which must be a string where it is given.
-    pub(super) fn string(&self, name: &str) -> Result<Option<String>, Vec<Violation>> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let text = value
-            .string()
-            .ok_or_else(|| self.violation(name, "not-a-string", "must be a string"))?;
-        Ok(Some(text))
-    }
-
-    pub(super) fn event_id(&self) -> Result<Option<EventId>, Vec<Violation>> {
-        let Some(text) = self.string("eventId")? else { return Ok(None) };
-        let id = EventId::parse(&text)
-            .map_err(|e| self.violation("eventId", "illegal-event-id", e.to_string()))?;
-        Ok(Some(id))
-    }
-
-    pub(super) fn headers(&self) -> Result<Headers, Vec<Violation>> {
-        let at = format!("{}/headers", self.at);
-        self.value("headers")
-            .map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
-    }
-
-    /// Returns a violation by the object as a whole.
-    pub(super) fn whole(&self, code: &'static str, message: &str) -> Vec<Violation> {
-        vec![Violation::new(self.at.to_owned(), code, message)]
-    }
-}
-
-fn issue(issue: &JsonIssue, pointer: String) -> Violation {
-    match issue {
-        JsonIssue::TooDeep => Violation::new(pointer, "too-deep", "nests deeper than 64 levels"),
-        JsonIssue::DuplicateName => {
-            Violation::new(pointer, "duplicate-name", "this name stands twice in its object")
-        }
-    }
-}
-
-/// Returns the value; or moves its violations to `all`, and returns nothing.
-pub(super) fn keep<T>(all: &mut Vec<Violation>, result: Result<T, Vec<Violation>>) -> Option<T> {
-    result.map_err(|violations| all.extend(violations)).ok()
 }
 
 fn states(members: &ObjectReader) -> Result<States, Vec<Violation>> {

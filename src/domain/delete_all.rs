@@ -2,9 +2,9 @@
 //!
 //! The body is optional; the event id in it goes into the draft.
 
-use super::change::ObjectReader;
 use super::event::EventId;
 use super::json::Raw;
+use super::object_reader::ObjectReader;
 use super::violation::Violation;
 
 /// Returns the module's own event id, if the body has one; or every violation.

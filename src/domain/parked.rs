@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use super::change::ObjectReader;
 use super::event::EventId;
 use super::json::Raw;
 use super::key::Key;
+use super::object_reader::ObjectReader;
 use super::position::{LogId, Position};
 use super::tenant::TenantId;
 use super::time::Time;

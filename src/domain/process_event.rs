@@ -3,12 +3,12 @@
 //! `intake` passes in one JSON object of a request, `{key, payload, eventId?, headers?}`, and gets
 //! its draft. The payload is published as it is.
 
-use super::change::{ObjectReader, keep};
 use super::draft::{Content, Draft, Posting};
 use super::entity::EventName;
 use super::event::EventId;
 use super::json::Raw;
 use super::key::Key;
+use super::object_reader::{ObjectReader, keep};
 use super::violation::Violation;
 
 /// Checks one posted object; `at` is the JSON pointer to it. Returns its draft, with the module's
