@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::position::LogId;
 use crate::follow::published::Published;
+use crate::follow::replay::submit::SubmitDeps;
 use crate::follow::{self, Followers, Wakeups};
 use crate::health::Health;
 use crate::http;
@@ -81,6 +82,7 @@ pub async fn build(
         store: store.clone(),
         intake: Arc::new(intake),
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
+        replays: submit_deps(config, &store, &sinks, &clock),
         followers: sinks.sinks.iter().map(|sink| sink.follower().clone()).collect(),
         health: health.clone(),
         metrics: metrics.clone(),
@@ -107,8 +109,20 @@ pub async fn build(
         replica,
         instance,
         audit_every: config.audit_every,
+        replay_pause_max: config.replay_pause_max,
+        replay_keep: config.replay_keep,
     };
     Ok(App { http, follow, sinks, writers, closing, banner })
+}
+
+fn submit_deps(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    sinks: &Sinks,
+    clock: &Arc<dyn Clock>,
+) -> SubmitDeps {
+    let (settings, broker) = (config.settings.clone(), sinks.broker().cloned());
+    SubmitDeps { store: store.clone(), settings, broker, clock: clock.clone() }
 }
 
 impl App {

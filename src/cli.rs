@@ -10,7 +10,11 @@ use crate::store::{EnabledTenant, Store};
 
 pub mod audit;
 pub mod backup;
+mod interrupt;
 pub mod lanes;
+pub mod publish_pending;
+pub mod replays;
+pub mod republish;
 pub mod restore;
 pub mod serve;
 pub mod tenants;

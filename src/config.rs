@@ -26,7 +26,8 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    Cli, Command, Given, KafkaOptions, LanesCommand, ServeOptions, StoreOptions, TenantsCommand,
+    AuditOptions, Cli, Command, Given, KafkaOptions, LanesCommand, ReplaysCommand,
+    RepublishOptions, ServeOptions, StartReplayOptions, StoreOptions, TenantsCommand,
     TenantsOptions, TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
@@ -42,6 +43,10 @@ pub struct Config {
     pub replica: Option<String>,
     /// The interval of the audits that `serve` does; `None` for none.
     pub audit_every: Option<Duration>,
+    /// The longest time for which a replay to the tenant's own topics may be paused.
+    pub replay_pause_max: Duration,
+    /// The time for which a replay that has ended is listed.
+    pub replay_keep: Duration,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// Limits of the way in.
@@ -65,6 +70,8 @@ impl Config {
             replica: replica.replica.clone(),
             audit_every: Some(Duration::from_secs(limits.audit_minutes * 60))
                 .filter(|every| !every.is_zero()),
+            replay_pause_max: Duration::from_secs(limits.replay_pause_hours * 3_600),
+            replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
             settings: Arc::new(settings(tenants, store)?),
             http: http_config(listener, limits)?,
             intake: intake::Config {

@@ -23,6 +23,8 @@ pub mod parked;
 pub mod position;
 pub mod process_event;
 pub mod producer;
+pub mod replay;
+mod replay_id;
 pub mod settings;
 pub mod states;
 pub mod subject;

@@ -17,6 +17,7 @@ pub mod parking;
 mod preview;
 pub mod published;
 mod relay;
+pub mod replay;
 pub mod resize;
 pub mod restore;
 mod retention_check;
@@ -81,6 +82,10 @@ pub struct FollowDeps {
     pub instance: String,
     /// The interval of the audits; `None` for none.
     pub audit_every: Option<Duration>,
+    /// The longest time for which a replay to its own topics may be paused.
+    pub replay_pause_max: Duration,
+    /// The time for which the row of a replay that has ended is kept.
+    pub replay_keep: Duration,
 }
 
 /// The running followers.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
+use crate::domain::replay::ReplayId;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 
@@ -51,6 +52,8 @@ pub enum SinkPart {
     Env(Lane),
     /// The cursors of a lane, some of which may be another store's.
     Cursors(Lane),
+    /// A replay to the tenant's own topics that is paused.
+    Replay(TenantId, ReplayId),
 }
 
 impl SinkPart {
@@ -89,6 +92,7 @@ impl Display for SinkPart {
             Self::Clock(tenant) => write!(f, "clock of tenant {tenant}"),
             Self::Env(lane) => write!(f, "ENV of {lane}"),
             Self::Cursors(lane) => write!(f, "cursors of {lane}"),
+            Self::Replay(tenant, id) => write!(f, "replay {id} of tenant {tenant}"),
         }
     }
 }

@@ -5,12 +5,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, Cli, Command, Config, KafkaOptions, LanesCommand, StoreOptions, TenantsCommand,
+    self, AuditOptions, Cli, Command, Config, KafkaOptions, LanesCommand, ReplaysCommand,
+    RepublishOptions, StartReplayOptions, StoreOptions, TenantsCommand, TenantsOptions,
     TopicsCommand,
 };
+use event_gateway::domain::replay::Wish;
+use event_gateway::domain::settings::Settings;
 use event_gateway::follow::audit::Scope;
+use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
@@ -88,14 +93,14 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let sinks = open_sinks(&options.kafka, &options.store, &*store, options.count).await?;
             cli::lanes::resize(&*store, &sinks, &by, options.count).await
         }
-        Command::Audit(options) => {
-            let settings = config::settings(&options.tenants, &options.store)?;
+        Command::Audit(options) => audit(&options, clock).await,
+        Command::Replays(command) => replays(command, clock).await,
+        Command::Republish(options) => republish(&options, clock).await,
+        Command::PublishPending(options) => {
             let store = open_attached(&options.store, clock).await?;
-            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
-            let deps = cli::audit::Deps { store: &*store, sinks: &sinks, settings: &settings };
-            let form = if options.json { cli::audit::Form::Json } else { cli::audit::Form::Text };
-            let scope = Scope { topics: options.topic.clone(), since: options.since };
-            cli::audit::run(&deps, options.tenant.as_deref(), &scope, form).await
+            let wait = options.wait.map(Duration::from_secs);
+            let tenant = options.tenant.as_deref();
+            cli::publish_pending::run(&*store, tenant, options.release, wait).await
         }
         Command::Restore(options) => {
             let settings = config::settings(&options.tenants, &options.store)?;
@@ -122,6 +127,66 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             cli::topics::list(&*store, &settings, &sinks).await
         }
     }
+}
+
+async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let settings = config::settings(&options.tenants, &options.store)?;
+    let store = open_attached(&options.store, clock.clone()).await?;
+    let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
+    let deps = cli::audit::Deps { store: &*store, sinks: &sinks, settings: &settings };
+    let (broker, settings) = (sinks.broker().cloned(), Arc::new(settings.clone()));
+    let submit = SubmitDeps { store: store.clone(), settings, broker, clock };
+    let repair = options.repair.then_some(&submit);
+    let form = if options.json { cli::audit::Form::Json } else { cli::audit::Form::Text };
+    let scope = Scope { topics: options.topic.clone(), since: options.since };
+    cli::audit::run(&deps, options.tenant.as_deref(), &scope, form, repair).await
+}
+
+async fn republish(options: &RepublishOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let RepublishOptions { store, tenants, kafka, .. } = options;
+    let deps = submit_deps(store, Some((tenants, kafka)), clock).await?;
+    let RepublishOptions { tenant, timestamp, dry_run, .. } = options;
+    cli::republish::run(&deps, tenant.as_deref(), *timestamp, *dry_run).await
+}
+
+async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (options, wish) = match &command {
+        ReplaysCommand::Start(options) => {
+            let StartReplayOptions { store, tenants, kafka, .. } = &**options;
+            let deps = submit_deps(store, Some((tenants, kafka)), clock).await?;
+            let show = if options.detach { Show::Id } else { Show::Progress };
+            return cli::replays::start(&deps, &options.tenant, &options.request(), show).await;
+        }
+        ReplaysCommand::List(options) => {
+            let store = open_attached(&options.store, clock).await?;
+            return cli::replays::list(&*store, options.tenant.as_deref()).await;
+        }
+        ReplaysCommand::Watch(options) => (options, None),
+        ReplaysCommand::Pause(options) => (options, Some(Wish::Pause)),
+        ReplaysCommand::Resume(options) => (options, Some(Wish::Run)),
+        ReplaysCommand::Cancel(options) => (options, Some(Wish::Cancel)),
+    };
+    let deps = submit_deps(&options.store, None, clock).await?;
+    match wish {
+        Some(wish) => cli::replays::wish(&deps, &options.tenant, options.id, wish).await,
+        None => cli::replays::watch(&deps, &options.tenant, options.id).await,
+    }
+}
+
+/// Opens what a replay is submitted with; without settings and a broker, only what operators may
+/// wish of one that was.
+async fn submit_deps(
+    store: &StoreOptions,
+    submits_to: Option<(&TenantsOptions, &KafkaOptions)>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<SubmitDeps> {
+    let opened = open_attached(store, clock.clone()).await?;
+    let (mut settings, mut broker) = (Settings::default(), None);
+    if let Some((tenants, kafka)) = submits_to {
+        settings = config::settings(tenants, store)?;
+        broker = open_sinks(kafka, store, &*opened, 1).await?.broker().cloned();
+    }
+    Ok(SubmitDeps { store: opened, settings: Arc::new(settings), broker, clock })
 }
 
 async fn open_attached(

@@ -23,9 +23,9 @@
 //!   every position up to it.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
-//! The port is `Store`, the sum of five roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`]. `intake`, `follow`, `http` and the subcommands use it; its adapters are its
-//! children.
+//! The port is `Store`, the sum of six roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
+//! [`Parking`], [`Replays`]. `intake`, `follow`, `http` and the subcommands use it; its adapters
+//! are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -59,6 +59,7 @@ mod parking;
 mod place;
 mod postgres;
 mod read;
+mod replays;
 mod slice_builder;
 mod spans;
 mod sqlite;
@@ -81,12 +82,13 @@ pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Sl
 pub use mongodb::Config as MongodbConfig;
 pub use parking::{LogLedger, Parking};
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
+pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
 pub use tenants::{EnabledTenant, Tenants};
 
 /// The whole port.
 #[async_trait]
-pub trait Store: Log + Cursors + Tenants + Leases + Parking {
+pub trait Store: Log + Cursors + Tenants + Leases + Parking + Replays {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;
 

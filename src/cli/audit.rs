@@ -1,5 +1,6 @@
 //! `audit`: compares the tenants' logs with their topics, and lists what is missing, duplicated,
-//! reordered or altered. It changes nothing.
+//! reordered or altered. With `--repair`, it starts the replays of what is missing; else it changes
+//! nothing.
 
 use std::io::Write;
 
@@ -11,6 +12,7 @@ use crate::domain::settings::Settings;
 use crate::follow::audit::{
     self, Audit, AuditDeps, Defect, Finding, Progress, Run, Scope, TopicAudit,
 };
+use crate::follow::replay::submit::{SubmitDeps, Submitted};
 use crate::sink::Sinks;
 use crate::store::Store;
 
@@ -38,12 +40,14 @@ pub enum Form {
     Json,
 }
 
-/// Audits one tenant, or all. Returns [`DefectsFound`] if there is any.
+/// Audits one tenant, or all; `repair` replays what is missing. Returns [`DefectsFound`] if there
+/// is any.
 pub async fn run(
     deps: &Deps<'_>,
     tenant: Option<&str>,
     scope: &Scope,
     form: Form,
+    repair: Option<&SubmitDeps>,
 ) -> anyhow::Result<()> {
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
@@ -61,9 +65,26 @@ pub async fn run(
             Form::Text => print(&audited),
             Form::Json => writeln!(super::stdout(), "{}", as_json(&audited)),
         })?;
+        if let Some(submit) = repair {
+            bar.finish_and_clear();
+            mend(submit, &audited).await.with_context(|| format!("tenant {}", enabled.tenant))?;
+        }
     }
     bar.finish_and_clear();
     if defects > 0 { Err(DefectsFound(spell(defects)).into()) } else { Ok(()) }
+}
+
+/// Replays the events that are missing, topic after topic, and shows the progress.
+async fn mend(submit: &SubmitDeps, audited: &Audit) -> anyhow::Result<()> {
+    let tenant = &audited.tenant;
+    for topic in &audited.topics {
+        let Some(request) = audit::repair(&*submit.store, tenant, topic).await? else { continue };
+        match submit.submit(tenant, &request).await? {
+            Submitted::Replay(replay) => super::replays::watch_it(submit, *replay).await?,
+            Submitted::Count(count) => super::replays::print_count(tenant, &count)?,
+        }
+    }
+    Ok(())
 }
 
 /// A bar on stderr; none if that is no terminal.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod kafka;
+mod replays;
 mod serve;
 mod store;
 mod usage;
@@ -20,6 +21,7 @@ use super::environment::Unset;
 
 pub use audit::AuditOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
+pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use usage::Usage;
@@ -84,6 +86,17 @@ pub enum Command {
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),
+    /// Starts replays, shows them, and pauses, resumes or cancels them.
+    #[command(subcommand)]
+    Replays(ReplaysCommand),
+    /// Publishes everything that the logs have once more, to the topics that it was published to.
+    ///
+    /// A running gateway does it, one tenant after the other.
+    Republish(Box<RepublishOptions>),
+    /// Waits until a running gateway has published everything that is pending.
+    ///
+    /// Its exit status is 1 if that took longer than `--wait`.
+    PublishPending(Box<PublishPendingOptions>),
     /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
     /// altered.
     ///

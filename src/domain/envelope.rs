@@ -9,6 +9,7 @@ use super::event::{EventId, EventType};
 use super::headers::Headers;
 use super::key::Key;
 use super::position::{LogId, Position};
+use super::replay_id::ReplayId;
 use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
@@ -67,6 +68,11 @@ impl Envelope {
         all
     }
 
+    /// Marks it as sent by a replay: its record gets the header `replay_id`.
+    pub fn mark_replayed(&mut self, id: ReplayId) {
+        self.headers.push("replay_id", id.to_string());
+    }
+
     /// Returns the most bytes that its Kafka record can have.
     pub fn record_bytes(&self) -> usize {
         let headers = self.record_headers();
@@ -89,7 +95,8 @@ fn header_bytes<'a>(headers: impl Iterator<Item = (&'a str, usize)>) -> usize {
     headers.map(|(name, value_bytes)| name.len() + value_bytes + HEADER_FRAME_BYTES).sum()
 }
 
-/// Returns the most bytes that the headers added by [`Envelope::record_headers`] can have.
+/// Returns the most bytes that the headers added by [`Envelope::record_headers`] can have, and that
+/// of a replay.
 pub(super) fn gateway_header_bytes_max(tenant: &TenantId, event_type: &EventType) -> usize {
     let tenant = tenant.as_str().len();
     let event_type = EventType::DeleteAll.as_str().len() + event_type.as_str().len();
@@ -102,6 +109,7 @@ pub(super) fn gateway_header_bytes_max(tenant: &TenantId, event_type: &EventType
             ("log_id", UUID_BYTES),
             ("position", POSITION_BYTES_MAX),
             ("epoch", POSITION_BYTES_MAX),
+            ("replay_id", UUID_BYTES),
         ]
         .into_iter(),
     )

@@ -34,6 +34,12 @@ impl Incarnations {
         its.is_some() && its >= newest
     }
 
+    /// Returns the id under which the event at a position was published, unless it was parked when
+    /// a newer incarnation began.
+    pub fn at(&self, position: Position) -> Option<LogId> {
+        self.0.iter().rfind(|one| one.from <= position).map(|one| one.log_id)
+    }
+
     /// Returns the id that the log has now.
     pub fn newest(&self) -> Option<LogId> {
         self.0.last().map(|one| one.log_id)
@@ -66,6 +72,8 @@ mod tests {
         let ids = |at| [1, 2, 3].map(|number| all.count(id(number), Position::new(at).unwrap()));
         assert_eq!([ids(1), ids(4)], [[true; 3]; 2]);
         assert_eq!([ids(5), ids(8), ids(900)], [[false, false, true]; 3]);
+        let at = |number| all.at(Position::new(number).unwrap());
+        assert_eq!((at(0), at(4), at(5)), (None, Some(id(1)), Some(id(3))));
         assert!(all.has(id(2)) && !all.has(id(4)) && !all.count(id(4), Position::START));
     }
 }

@@ -8,6 +8,7 @@
 mod audited_log;
 mod digest;
 mod finding;
+mod repair;
 mod seen;
 mod topic;
 
@@ -24,6 +25,7 @@ use crate::sink::{self, Repair};
 use crate::store::{self, EnabledTenant, Store};
 
 pub use finding::{Audit, Counts, Defect, Finding, Run, TopicAudit};
+pub use repair::repair;
 
 /// The reason why a tenant could not be audited.
 #[derive(Debug, thiserror::Error)]

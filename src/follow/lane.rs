@@ -23,6 +23,7 @@ pub(super) use self::task::LaneTask;
 use super::held::{self, Held};
 use super::lane_state::LaneState;
 use super::parking::bisect::Bisection;
+use super::replay;
 use super::rivals::Rivals;
 use super::source::{self, Limits, Next, Sources};
 use crate::domain::follower::Cursor;
@@ -98,6 +99,11 @@ impl LaneWork {
             return Ok(Step::Idle);
         }
         let (publisher, state) = lane.take_over(lease).await?;
+        let forgotten = replay::forgotten(&*lane.deps.store, &state.logs).await?;
+        if !forgotten.is_empty() {
+            publisher.forget(&forgotten).await?;
+            return Ok(Step::TakeOver);
+        }
         let sources = Sources::new((lane.make_sources)(&lane.deps, &state));
         self.session = Some(Session { publisher, state, sources, committed: Vec::new() });
         Ok(Step::TakeOver)

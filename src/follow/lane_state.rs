@@ -16,7 +16,7 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::health::{Occurrence, SinkPart};
 use crate::sink::{KnownCursors, Names, Page, PageSlice};
-use crate::store::{ChangeToken, Head};
+use crate::store::{ChangeToken, Head, Lease};
 
 /// One tenant's log.
 pub(super) struct Log {
@@ -121,6 +121,8 @@ pub(super) fn positions<'c>(
 
 /// The whole state of a lane since its last takeover.
 pub(super) struct LaneState {
+    /// The lease under which the lane was taken over.
+    pub(super) lease: Lease,
     pub(super) logs: Logs,
     pub(super) parking: Parking,
 }

@@ -30,6 +30,7 @@ use crate::domain::event::EventType;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::domain::transition::{Change, Transition};
 use crate::sink::{Page, ParkingProof};
 
@@ -67,6 +68,18 @@ impl Parking {
     /// Returns whether an event is parked, or would be if it came next.
     pub(super) fn keeps(&self, event: &Envelope) -> bool {
         self.ledgers.get(&event.tenant).is_some_and(|ledger| ledger.keeps(event))
+    }
+
+    /// Returns whether an event that the relay has passed is not published, by a scope that is open
+    /// or that has ended since the takeover.
+    pub(super) fn holds(&self, event: &Envelope) -> bool {
+        self.ledgers.get(&event.tenant).is_some_and(|ledger| ledger.holds(event))
+    }
+
+    /// Returns whether a topic is parked as a whole.
+    pub(super) fn has_open_topic(&self, tenant: &TenantId, topic: &Topic) -> bool {
+        let is_its = |parked: &Parked| parked.key.is_none() && parked.topic == *topic;
+        self.ledgers.get(tenant).is_some_and(|ledger| ledger.open().any(is_its))
     }
 
     /// Passes over the next events of a log, up to `position`, and returns those to send. The

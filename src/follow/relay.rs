@@ -68,8 +68,12 @@ impl PageSource for Relay {
         }
     }
 
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition> {
-        Some(state.parking.park(refused))
+    async fn refused(
+        &mut self,
+        state: &LaneState,
+        refused: &Refused<'_>,
+    ) -> Result<Option<Transition>, Error> {
+        Ok(Some(state.parking.park(refused)))
     }
 }
 
@@ -272,7 +276,7 @@ impl Relay {
         }
         let proof = state.parking.proof(&slice.tenant);
         let events = state.parking.pass(&slice.tenant, slice.events, cursor.position);
-        Some(PageSlice { tenant: slice.tenant, events, cursor, proof })
+        Some(PageSlice { tenant: slice.tenant, events, cursor, proof, sent: None })
     }
 
     /// Ends a slice before the first event that is held back.
@@ -300,10 +304,15 @@ impl Relay {
                 events: Vec::new(),
                 cursor: self.reading.get(tenant)?.cursor?,
                 proof: state.parking.proof(tenant),
+                sent: None,
             })
         };
         let proving: Vec<_> = unproved.filter_map(slice).take(room).collect();
         slices.extend(proving);
-        (!slices.is_empty()).then(|| Page { follower: state.logs.follower.clone(), slices })
+        (!slices.is_empty()).then(|| Page {
+            follower: state.logs.follower.clone(),
+            slices,
+            target: None,
+        })
     }
 }

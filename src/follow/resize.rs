@@ -195,8 +195,9 @@ async fn copy(
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
         let known = from.cursors.get(&(*log_id, Follower::relay()));
         CursorLost::check(names, tenant, known, noted.get(tenant))?;
-        for (follower, KnownCursor { cursor, proof }) in of(&from.cursors, *log_id) {
-            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
+        for (follower, KnownCursor { cursor, proof, sent }) in of(&from.cursors, *log_id) {
+            let slice =
+                PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof, sent };
             copies.entry((*to, follower)).or_default().push(slice);
         }
     }
@@ -204,7 +205,7 @@ async fn copy(
         let TakenOver { mut publisher, cursors } =
             lanes.remove(&lane).expect("every lane is fenced");
         for slices in slices.chunks(CURSORS_MAX) {
-            let page = Page { follower: follower.clone(), slices: slices.to_vec() };
+            let page = Page { follower: follower.clone(), slices: slices.to_vec(), target: None };
             publisher = publisher.publish(Arc::new(page)).await?;
         }
         lanes.insert(lane, TakenOver { publisher, cursors });

@@ -23,6 +23,7 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::ledger::Ledger;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
+use crate::domain::replay::ReplayId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -250,12 +251,15 @@ async fn go_on(
         let mut parked = store.parked(tenant, &Follower::relay()).await?;
         // These scopes go along to the new log.
         parked.retain(|parked| parked.log_id == *log_id && parked.position <= at);
-        for (follower, KnownCursor { cursor, proof }) in
+        for (follower, KnownCursor { cursor, proof, sent }) in
             renewed(&cursors, &parked, difference, *common)
         {
             let cursor = Cursor { log_id: new, ..cursor };
-            let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
-            publisher = publisher.publish(Arc::new(Page { follower, slices: vec![slice] })).await?;
+            let slice =
+                PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof, sent };
+            publisher = publisher
+                .publish(Arc::new(Page { follower, slices: vec![slice], target: None }))
+                .await?;
         }
     }
     if !store.rotate_log_id(tenant, *log_id, new, at).await? {
@@ -290,9 +294,9 @@ impl Difference {
     }
 }
 
-/// Returns the cursors of the log under its new id: the relay's, and those of the store's parked
-/// scopes, none of them further. A scope that has ended by Kafka ended at the relay's cursor at the
-/// latest.
+/// Returns the cursors of the log under its new id: the relay's, those of replays, and those of the
+/// store's parked scopes, none of them further. A scope that has ended by Kafka ended at the
+/// relay's cursor at the latest.
 fn renewed(
     cursors: &KnownCursors,
     parked: &[Parked],
@@ -308,11 +312,19 @@ fn renewed(
         let ended = known.proof.ended.map(|ended| ended.no_later(common.position));
         let is_before = ended.is_none() && known.cursor.position < common.position;
         let cursor = if is_before { known.cursor } else { common };
-        Some((follower, KnownCursor { cursor, proof: ParkingProof { ledger, ended } }))
+        Some((follower, KnownCursor { cursor, proof: ParkingProof { ledger, ended }, sent: None }))
     });
     let proof = ParkingProof { ledger, ended: None };
-    let mut all = vec![(Follower::relay(), KnownCursor { cursor: common, proof })];
+    let replays = cursors
+        .iter()
+        .filter(|((its, follower), _)| *its == log_id && ReplayId::of_follower(follower).is_some());
+    let replays = replays.map(|((_, follower), KnownCursor { cursor, sent, .. })| {
+        let cursor = if cursor.position < common.position { *cursor } else { common };
+        (follower.clone(), KnownCursor { cursor, proof, sent: *sent })
+    });
+    let mut all = vec![(Follower::relay(), KnownCursor { cursor: common, proof, sent: None })];
     all.extend(open);
+    all.extend(replays);
     all
 }
 

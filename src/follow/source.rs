@@ -34,6 +34,9 @@ pub(super) enum Error {
     /// The cursors that the takeover read belong to an earlier incarnation of the log.
     #[error("tenant {0} has a new log")]
     LogRotated(TenantId),
+    /// A later holder of the lane has written what this one would write.
+    #[error("the lease was lost")]
+    LeaseLost,
     /// The sink's cursor is missing or went back, which only an operator can repair.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
@@ -102,7 +105,11 @@ pub(super) trait PageSource: Send {
     /// The sink refuses a record of the page that was offered last. Returns the transition that
     /// parks it, which is written before the lane goes on; a source that parks nothing must not
     /// offer the record again.
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition>;
+    async fn refused(
+        &mut self,
+        state: &LaneState,
+        refused: &Refused<'_>,
+    ) -> Result<Option<Transition>, Error>;
 }
 
 /// The sources of one lane, by priority: the relay first.
@@ -163,7 +170,7 @@ mod tests {
     use crate::follow::lane_state::Logs;
     use crate::follow::parking::Parking;
     use crate::sink::{KnownCursors, Names};
-    use crate::store::ChangeToken;
+    use crate::store::{ChangeToken, Lease};
 
     /// A source with so many pages to offer.
     struct Stock(usize);
@@ -177,11 +184,15 @@ mod tests {
         ) -> Result<Option<Page>, Error> {
             let Some(left) = self.0.checked_sub(1) else { return Ok(None) };
             self.0 = left;
-            Ok(Some(Page { follower: Follower::relay(), slices: Vec::new() }))
+            Ok(Some(Page { follower: Follower::relay(), slices: Vec::new(), target: None }))
         }
 
-        fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Transition> {
-            None
+        async fn refused(
+            &mut self,
+            _: &LaneState,
+            _: &Refused<'_>,
+        ) -> Result<Option<Transition>, Error> {
+            Ok(None)
         }
     }
 
@@ -192,7 +203,11 @@ mod tests {
         let names = Names { sink: "memory", cursors: "its cursors" };
         let of = (Follower::relay(), names);
         let logs = Logs::new(Lane::new(0), of, KnownCursors::new(), ChangeToken::START);
-        let mut state = LaneState { logs, parking: Parking::default() };
+        let mut state = LaneState {
+            lease: Lease { lane: Lane::new(0), term: 1 },
+            logs,
+            parking: Parking::default(),
+        };
         let (bisection, held) = (Bisection::default(), Held::new(Follower::relay()));
         let limits = Limits { bisection: &bisection, held: &held };
         let mut served = Vec::new();

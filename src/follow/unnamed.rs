@@ -10,8 +10,12 @@ use super::FollowDeps;
 use crate::domain::topic::Topic;
 use crate::sink::{Error, Page, Sink};
 
-/// Refuses the first topic of a page that no file names and the sink does not have.
+/// Refuses the first topic of a page that no file names and the sink does not have. The target of a
+/// replay is created, since the replay says how.
 pub(super) async fn refuse(deps: &FollowDeps, sink: &dyn Sink, page: &Page) -> Result<(), Error> {
+    if page.target.is_some() {
+        return Ok(());
+    }
     let events = page.slices.iter().flat_map(|slice| &slice.events);
     let topics: BTreeSet<_> = events.map(|event| (&event.topic, &event.tenant)).collect();
     let unnamed = topics.into_iter().filter(|(topic, tenant)| !deps.settings.names(tenant, topic));

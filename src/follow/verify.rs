@@ -152,7 +152,8 @@ mod tests {
             position: Position::new(at).unwrap(),
             event_id: EventId::new(Uuid::nil()),
         };
-        let known = |at| KnownCursor { cursor: cursor(at), proof: ParkingProof::default() };
+        let known =
+            |at| KnownCursor { cursor: cursor(at), proof: ParkingProof::default(), sent: None };
         let lost = |known: Option<KnownCursor>, checkpoint: Option<Cursor>| {
             let tenant = TenantId::parse("diku").unwrap();
             let names = Names { sink: "Kafka", cursors: "the cursors topic" };

@@ -5,5 +5,4 @@
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod post;
-mod turn;
 mod view;

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::settings::Settings;
 use crate::follow::published::Published;
+use crate::follow::replay::submit::SubmitDeps;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -33,6 +34,8 @@ pub struct HttpDeps {
     pub intake: Arc<Intake>,
     /// The published part of each log.
     pub published: Arc<Published>,
+    /// The submissions of replays.
+    pub replays: SubmitDeps,
     /// The followers of the sinks, whose lag is told.
     pub followers: Vec<Follower>,
     /// The degraded components.

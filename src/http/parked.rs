@@ -9,10 +9,9 @@ use serde::Serialize;
 use super::context::TenantContext;
 use super::gateway::Shared;
 use super::problem::Problem;
-use super::{body, media_type, path};
+use super::{object, path};
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
-use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::follow::parking::requests::{self, NotTaken};
@@ -89,20 +88,16 @@ async fn ask(
     let id = EventId::parse(&segment).map_err(|_| {
         Problem::bad_path(&segment, "must be the id of a parked scope: a hyphenated UUID")
     })?;
-    let body = body::read(request, gateway, context.tenant()).await?;
-    let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
-    if !body.bytes.is_empty() {
-        media_type::json(request)?;
-    }
-    let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
+    let raw = object::read(request, gateway, context.tenant()).await?;
     let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
     let (deps, tenant) = (&gateway.deps, context.tenant());
     let of = (tenant, id);
-    let taken =
-        requests::request(&*deps.store, &deps.health, of, requested, reason.as_deref()).await;
+    if let Some(why) = requests::stopped(&deps.health, tenant) {
+        return Err(Problem::RelayStopped { why });
+    }
+    let taken = requests::request(&*deps.store, of, requested, reason.as_deref()).await;
     let now = taken.map_err(|refused| match refused {
         NotTaken::Store(error) => error.into(),
-        NotTaken::Stopped(why) => Problem::RelayStopped { why },
         NotTaken::Unknown => Problem::UnknownParked(id),
         NotTaken::TopicParked(topic) => Problem::TopicParked { topic },
         NotTaken::NotParked(state) => Problem::NotParked { id, state },

@@ -13,6 +13,7 @@ use crate::domain::conflict::With;
 use crate::domain::event::EventId;
 use crate::domain::json::SyntaxError;
 use crate::domain::parked::State;
+use crate::domain::replay::ReplayId;
 use crate::domain::settings::Unknown;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -66,6 +67,19 @@ pub(super) enum Problem {
     NotParked { id: EventId, state: State },
     #[error("the topic `{topic}` is parked as a whole: release it first")]
     TopicParked { topic: Topic },
+    #[error("the tenant has no replay `{0}`")]
+    UnknownReplay(ReplayId),
+    #[error("the replay `{id}` is {status}: only one that is in progress or paused can be changed")]
+    ReplayEnded { id: ReplayId, status: &'static str },
+    #[error(
+        "the replay `{id}` sends events to {topic} that may have the same keys: wait until it has \
+         ended, cancel it, or name other keys"
+    )]
+    ReplaysOverlap { id: ReplayId, topic: Topic },
+    #[error("there is no broker to replay to")]
+    NoBroker,
+    #[error("the broker is unavailable: {why}")]
+    BrokerUnavailable { why: String },
     #[error("publishing is stopped for this tenant: {why}")]
     RelayStopped { why: String },
     #[error("this route takes {allow}")]

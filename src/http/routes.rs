@@ -6,16 +6,16 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
 use super::problem::Problem;
-use super::{delete_all, domain_events, health, metrics, parked, process_events};
+use super::{delete_all, domain_events, health, metrics, parked, process_events, replays};
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path;)*) => {
+    ($($method:ident $path:literal => $($handler:path),+;)*) => {
         /// The path of every route.
         pub(super) const PATHS: &[&str] = &[$($path),*];
 
         /// Adds every route to the app.
         pub(super) fn routes(app: &mut web::ServiceConfig) {
-            app$(.service($method($path, $handler)))*.default_service(web::to(no_route));
+            app$(.service($method($path, $($handler),+)))*.default_service(web::to(no_route));
         }
     };
 }
@@ -29,6 +29,11 @@ routes! {
     read "/parked"                                       => parked::all;
     post "/parked/{id}/release"                          => parked::release;
     post "/parked/{id}/discard"                          => parked::discard;
+    submit "/replays"                                    => replays::submit, replays::all;
+    read "/replays/{id}"                                 => replays::get;
+    post "/replays/{id}/pause"                           => replays::pause;
+    post "/replays/{id}/resume"                          => replays::resume;
+    post "/replays/{id}/cancel"                          => replays::cancel;
     read "/livez"                                        => health::up;
     read "/admin/health"                                 => health::up;
     read "/readyz"                                       => health::ready;
@@ -54,6 +59,22 @@ where
     let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD" }) };
     let route = web::route().guard(Any(Get()).or(Head())).to(handler);
     web::resource(path).route(route).default_service(web::to(other))
+}
+
+/// A collection: POST adds to it, GET lists it.
+fn submit<F, A, G, B>(path: &str, add: F, list: G) -> Resource
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, POST" }) };
+    let read = web::route().guard(Any(Get()).or(Head())).to(list);
+    let resource = web::resource(path).route(web::post().to(add)).route(read);
+    resource.default_service(web::to(other))
 }
 
 async fn no_route() -> Result<HttpResponse, Problem> {

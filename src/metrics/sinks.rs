@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::Metrics;
 use crate::domain::follower::Follower;
+use crate::domain::replay::Outcome;
 use crate::store::Lag;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,12 +27,20 @@ struct FailureLabels {
     follower: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 /// The metrics of the sinks.
 pub(super) struct SinkMetrics {
     takeovers: Family<FollowerLabel, Counter>,
     page_failures: Family<FailureLabels, Counter>,
     lag_events: Family<FollowerLabel, Gauge>,
     lag_seconds: Family<FollowerLabel, Gauge<f64, AtomicU64>>,
+    replayed_events: Counter,
+    replayed_bytes: Counter,
+    replays_ended: Family<OutcomeLabel, Counter>,
 }
 
 impl SinkMetrics {
@@ -41,6 +50,9 @@ impl SinkMetrics {
             page_failures: Family::default(),
             lag_events: Family::default(),
             lag_seconds: Family::default(),
+            replayed_events: Counter::default(),
+            replayed_bytes: Counter::default(),
+            replays_ended: Family::default(),
         };
         let help = "Lanes that this replica took over, by the sink's follower";
         registry.register("takeovers", help, sinks.takeovers.clone());
@@ -50,6 +62,12 @@ impl SinkMetrics {
         registry.register("lag_events", help, sinks.lag_events.clone());
         let help = "Age of the oldest event that a sink's follower has not reached";
         registry.register("lag_seconds", help, sinks.lag_seconds.clone());
+        let help = "Events that replays have published";
+        registry.register("replayed_events", help, sinks.replayed_events.clone());
+        let help = "Bytes of the payloads that replays have published";
+        registry.register("replayed_bytes", help, sinks.replayed_bytes.clone());
+        let help = "Replays that have ended on this replica, by their outcome";
+        registry.register("replays_ended", help, sinks.replays_ended.clone());
         sinks
     }
 }
@@ -73,6 +91,18 @@ impl Metrics {
     pub fn page_failed(&self, follower: &Follower, cause: &'static str) {
         let labels = FailureLabels { cause, follower: follower.to_string() };
         self.sinks.page_failures.get_or_create(&labels).inc();
+    }
+
+    /// Counts the events of a replay's page, and the bytes of their payloads.
+    pub fn replayed(&self, events: u64, bytes: u64) {
+        self.sinks.replayed_events.inc_by(events);
+        self.sinks.replayed_bytes.inc_by(bytes);
+    }
+
+    /// Counts that a replay has ended.
+    pub fn replay_ended(&self, outcome: Outcome) {
+        let label = OutcomeLabel { outcome: outcome.as_str() };
+        self.sinks.replays_ended.get_or_create(&label).inc();
     }
 
     /// Sets the lag of every follower, as the store counts it; none while the store is down.

@@ -10,7 +10,9 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::ledger::Ledger;
 use crate::domain::parked::Ended;
 use crate::domain::position::LogId;
+use crate::domain::replay::Sent;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::TopicSpec;
 
 /// Records and cursors that are committed together, or not at all.
 #[derive(Debug, Clone)]
@@ -19,6 +21,9 @@ pub struct Page {
     pub follower: Follower,
     /// One slice per tenant.
     pub slices: Vec<PageSlice>,
+    /// The topic of all events of the page, if it is one that no tenant's file names: the target of
+    /// a replay.
+    pub target: Option<TopicSpec>,
 }
 
 /// One tenant's part of a page.
@@ -32,6 +37,8 @@ pub struct PageSlice {
     pub cursor: Cursor,
     /// The proof of the parking that the cursor's record carries.
     pub proof: ParkingProof,
+    /// How much the replay has published with this page; `None` of any other follower.
+    pub sent: Option<Sent>,
 }
 
 /// The parking of a log as a cursor's record tells it, by which a store that lost some is detected.
@@ -45,13 +52,15 @@ pub struct ParkingProof {
     pub ended: Option<Ended>,
 }
 
-/// A cursor, with the proof of the parking in the same record.
+/// A cursor, with what stands in the same record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownCursor {
     /// The follower's cursor.
     pub cursor: Cursor,
     /// The proof of the parking at that time.
     pub proof: ParkingProof,
+    /// How much the replay had published by then; `None` of any other follower.
+    pub sent: Option<Sent>,
 }
 
 /// The cursors of a lane in the sink.

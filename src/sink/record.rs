@@ -7,13 +7,14 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use serde::{Deserialize, Serialize};
 
-use super::{KnownCursor, ParkingProof};
+use super::{KnownCursor, PageSlice, ParkingProof};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::ledger::{Digest, Ledger};
 use crate::domain::parked::{Ended, State};
 use crate::domain::position::{LogId, Position};
+use crate::domain::replay::Sent;
 
 /// Makes the record of an event: its key, bytes, time and headers.
 pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
@@ -31,8 +32,9 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. If
 /// anything was ever parked, the value has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in
-/// the last record of a scope, `"ended":{"state":"resolved","at":7,"events":0}`. A record without a
-/// value removes the cursor.
+/// the last record of a scope, `"ended":{"state":"resolved","at":7,"events":0}`; in that of a
+/// replay, `"sent":{"events":5,"bytes":9000,"skipped":0}`. A record without a value removes the
+/// cursor.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -46,6 +48,15 @@ struct CursorValue {
     ledger: Option<LedgerValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<EndedValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<SentValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SentValue {
+    events: u64,
+    bytes: u64,
+    skipped: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,8 +75,9 @@ struct LedgerValue {
 }
 
 impl CursorRecord {
-    /// Makes the record of a follower's cursor.
-    pub(super) fn new(follower: &Follower, cursor: &Cursor, proof: &ParkingProof) -> Self {
+    /// Makes the record of the cursor that a page's slice moves.
+    pub(super) fn new(follower: &Follower, slice: &PageSlice) -> Self {
+        let PageSlice { cursor, proof, .. } = slice;
         let Ledger { number, digest, oldest } = proof.ledger;
         let oldest = oldest.map(Position::number);
         let value = CursorValue {
@@ -77,6 +89,11 @@ impl CursorRecord {
                 oldest,
             }),
             ended: proof.ended.and_then(EndedValue::new),
+            sent: slice.sent.map(|Sent { events, bytes, skipped }| SentValue {
+                events,
+                bytes,
+                skipped,
+            }),
         };
         let value = serde_json::to_string(&value).expect("numbers and strings are JSON");
         Self { value: Some(value), ..Self::tombstone(cursor.log_id, follower) }
@@ -115,7 +132,9 @@ pub(super) fn cursor(
     let ledger = value.ledger.map_or(Ok(Ledger::default()), ledger)?;
     let ended = value.ended.map(ended).transpose()?;
     let proof = ParkingProof { ledger, ended };
-    Ok(((log_id, follower), Some(KnownCursor { cursor, proof })))
+    let sent =
+        value.sent.map(|SentValue { events, bytes, skipped }| Sent { events, bytes, skipped });
+    Ok(((log_id, follower), Some(KnownCursor { cursor, proof, sent })))
 }
 
 impl EndedValue {
@@ -144,8 +163,9 @@ fn ledger(value: LedgerValue) -> Result<Ledger, String> {
 mod tests {
     use super::{
         Cursor, CursorRecord, Digest, Ended, EventId, Follower, KnownCursor, Ledger, LogId,
-        ParkingProof, Position, State, cursor,
+        PageSlice, ParkingProof, Position, Sent, State, cursor,
     };
+    use crate::domain::tenant::TenantId;
 
     const LOG: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
     const EVENT: &str = "0b2a0a39-8cca-4d9c-82e4-5bf370e05170";
@@ -173,12 +193,19 @@ mod tests {
         let nothing = "0".repeat(32);
         let resolved = Ended { state: State::Resolved(at_seven().position), events: 0 };
         let discarded = Ended { state: State::Discarded(at_seven().position), events: 2 };
-        for (ledger, ended, rest) in [
-            (Ledger::default(), None, String::new()),
-            (ledger, None, format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#)),
+        let sent = Sent { events: 5, bytes: 9_000, skipped: 1 };
+        for (ledger, ended, sent, rest) in [
+            (Ledger::default(), None, None, String::new()),
+            (
+                ledger,
+                None,
+                None,
+                format!(r#","ledger":{{"number":3,"digest":"{digest}","oldest":5}}"#),
+            ),
             (
                 over,
                 Some(resolved),
+                None,
                 format!(
                     r#","ledger":{{"number":3,"digest":"{nothing}"}},"ended":{{"state":"resolved","at":7,"events":0}}"#
                 ),
@@ -186,17 +213,26 @@ mod tests {
             (
                 Ledger::default(),
                 Some(discarded),
+                None,
                 r#","ended":{"state":"discarded","at":7,"events":2}"#.to_owned(),
             ),
+            (
+                Ledger::default(),
+                None,
+                Some(sent),
+                r#","sent":{"events":5,"bytes":9000,"skipped":1}"#.to_owned(),
+            ),
         ] {
-            let proof = ParkingProof { ledger, ended };
-            let record = CursorRecord::new(&Follower::relay(), &at_seven(), &proof);
+            let (cursor, proof) = (at_seven(), ParkingProof { ledger, ended });
+            let tenant = TenantId::parse("diku").unwrap();
+            let slice = PageSlice { tenant, events: Vec::new(), cursor, proof, sent };
+            let record = CursorRecord::new(&Follower::relay(), &slice);
             assert_eq!(record.key, format!("{LOG}/relay"));
             assert_eq!(
                 record.value,
                 Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#))
             );
-            let known = KnownCursor { cursor: at_seven(), proof };
+            let known = KnownCursor { cursor, proof, sent };
             assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(known)));
         }
         let gone = CursorRecord::tombstone(at_seven().log_id, &Follower::relay());

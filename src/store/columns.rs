@@ -21,6 +21,7 @@ use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::{LogId, Position};
+use crate::domain::replay::{Outcome, Plan, Progress, Rate, Replay, ReplayId, Sent, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
@@ -182,7 +183,7 @@ pub(super) trait Columns {
 
     /// Returns a parked scope.
     fn parked(&self) -> Result<Parked, Error> {
-        let ended = self.integer_if_any("ended")?.map(Position::from_column);
+        let ended = self.position_if_any("ended")?;
         let state = State::from_columns(self.text("state")?, ended);
         let requested = self.text_if_any("requested")?.map(|word| {
             Request::from_column(word)
@@ -208,6 +209,59 @@ pub(super) trait Columns {
         })
     }
 
+    /// Returns a position; `None` if it is null.
+    fn position_if_any(&self, name: &str) -> Result<Option<Position>, Error> {
+        Ok(self.integer_if_any(name)?.map(Position::from_column))
+    }
+
+    /// Returns a replay.
+    fn replay(&self) -> Result<Replay, Error> {
+        let wish = self.noun("wish", |word| {
+            Wish::from_column(word).ok_or_else(|| format!("unknown wish `{word}`"))
+        });
+        let per_second = self.integer_if_any("events_per_second")?;
+        let bytes_per_second = self.integer_if_any("bytes_per_second")?.map(i64::unsigned_abs);
+        Ok(Replay {
+            id: self.noun("id", ReplayId::parse)?,
+            tenant: self.tenant()?,
+            log_id: self.log_id()?,
+            number: self.count("number")?,
+            submitted: Time::from_ms(self.integer("submitted_ms")?),
+            plan: self.noun("plan", Plan::from_column)?,
+            until: self.position_if_any("until")?,
+            total: self.integer_if_any("total")?.map(i64::unsigned_abs),
+            rate: Rate {
+                events_per_second: per_second
+                    .map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
+                bytes_per_second,
+            },
+            wish: (wish?, Time::from_ms(self.integer("wish_ms")?)),
+            progress: self.replay_progress()?,
+        })
+    }
+
+    /// Returns the progress of a replay.
+    fn replay_progress(&self) -> Result<Progress, Error> {
+        let outcome = self.text_if_any("outcome")?.map(|word| {
+            Outcome::from_column(word)
+                .ok_or_else(|| unreadable("outcome", format!("unknown outcome `{word}`")))
+        });
+        let ended_ms = self.integer_if_any("ended_ms")?.map(Time::from_ms);
+        let refused = self.text_if_any("refused")?.map(Topic::parse).transpose();
+        Ok(Progress {
+            position: self.position()?,
+            sent: Sent {
+                events: self.count("sent_events")?,
+                bytes: self.count("sent_bytes")?,
+                skipped: self.count("skipped")?,
+            },
+            refused: refused.map_err(|error| unreadable("refused", error))?,
+            closing: self.position_if_any("closing")?,
+            cause: self.text_if_any("cause")?.map(str::to_owned),
+            ended: outcome.transpose()?.zip(ended_ms),
+        })
+    }
+
     /// Returns the ledger of a log.
     fn ledger(&self) -> Result<LogLedger, Error> {
         let (tenant, log_id, number) = (self.tenant()?, self.log_id()?, self.transition()?);
@@ -223,7 +277,7 @@ pub(super) trait Columns {
                 tenant: tenant.clone(),
                 position,
                 time: self.time()?,
-                last_delete_all: self.integer_if_any("last_delete_all")?.map(Position::from_column),
+                last_delete_all: self.position_if_any("last_delete_all")?,
                 event_id: self.event_id()?,
                 topic: self.topic()?,
                 key: self.noun("key", Key::parse)?,

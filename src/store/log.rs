@@ -3,6 +3,8 @@
 //! `intake` appends, and `follow` and `http` read. Positions are given densely and become visible
 //! in their order, and a read returns one state of the store.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::Error;
@@ -12,10 +14,12 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::filter::Filter;
 use crate::domain::follower::Cursor;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::topic::Topic;
 
 /// Drafts of one tenant that are appended all or not at all.
 #[derive(Debug, Clone)]
@@ -180,6 +184,19 @@ pub trait Log: Send + Sync {
     /// order of `from`. Ends early, without slices for the rest, once `events_max` or `bytes_max`
     /// is reached.
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
+
+    /// Returns all topics that a tenant's log has events of, in order.
+    async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error>;
+
+    /// Counts the events of a topic, or only those of one of its keys, after the range's start and
+    /// up to its end.
+    async fn count_events(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        key: Option<&Key>,
+        range: Range<Position>,
+    ) -> Result<u64, Error>;
 
     /// Returns the event with this id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;

@@ -5,7 +5,9 @@
 //! field is formatted. A call is not changed in any other way.
 
 mod positions;
+mod replays;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,10 +22,12 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::incarnation::Incarnations;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::domain::transition::Transition;
 use positions::{cursors, scanned, starts};
 
@@ -53,6 +57,26 @@ impl<S: Store> Log for Spans<S> {
         let slices = self.0.read(from, scan).await?;
         Span::current().record("to", field::display(scanned(&slices)));
         Ok(slices)
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.0.topics(tenant).await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(%tenant, %topic, from = %range.start, to = %range.end)
+    )]
+    async fn count_events(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        key: Option<&Key>,
+        range: Range<Position>,
+    ) -> Result<u64, Error> {
+        self.0.count_events(tenant, topic, key, range).await
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant, %event_id, position = field::Empty))]

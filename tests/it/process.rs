@@ -11,6 +11,8 @@ mod outage;
 #[cfg(feature = "services")]
 mod parked;
 #[cfg(feature = "services")]
+mod replays;
+#[cfg(feature = "services")]
 mod replicas;
 mod settings;
 #[cfg(feature = "services")]

@@ -141,6 +141,38 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 );
 
+-- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
+-- lane's holder writes the progress, under the term with which it has claimed the row.
+CREATE TABLE replays (
+    tenant            text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    number            bigint NOT NULL,
+    id                uuid   NOT NULL,
+    log_id            uuid   NOT NULL,
+    submitted_ms      bigint NOT NULL,
+    plan              text   NOT NULL,
+    until             bigint,
+    total             bigint,
+    events_per_second bigint,
+    bytes_per_second  bigint,
+    wish              text COLLATE "C" NOT NULL,
+    wish_ms           bigint NOT NULL,
+    term              bigint NOT NULL DEFAULT 0,
+    position          bigint NOT NULL,
+    sent_events       bigint NOT NULL DEFAULT 0,
+    sent_bytes        bigint NOT NULL DEFAULT 0,
+    skipped           bigint NOT NULL DEFAULT 0,
+    refused           text COLLATE "C",
+    closing           bigint,
+    cause             text,
+    outcome           text COLLATE "C",
+    ended_ms          bigint,
+    PRIMARY KEY (tenant, number)
+);
+
+CREATE UNIQUE INDEX replays_id ON replays (tenant, id);
+
+CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
+
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.
 CREATE TABLE leases (
     lane       bigint NOT NULL PRIMARY KEY,

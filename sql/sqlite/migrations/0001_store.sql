@@ -110,6 +110,38 @@ CREATE TABLE parked (
     PRIMARY KEY (tenant, follower, event_id)
 ) STRICT, WITHOUT ROWID;
 
+-- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
+-- lane's holder writes the progress, under the term with which it has claimed the row.
+CREATE TABLE replays (
+    tenant            TEXT NOT NULL REFERENCES tenants (tenant),
+    number            INTEGER NOT NULL,
+    id                TEXT NOT NULL,
+    log_id            TEXT NOT NULL,
+    submitted_ms      INTEGER NOT NULL,
+    plan              TEXT NOT NULL,
+    until             INTEGER,
+    total             INTEGER,
+    events_per_second INTEGER,
+    bytes_per_second  INTEGER,
+    wish              TEXT NOT NULL,
+    wish_ms           INTEGER NOT NULL,
+    term              INTEGER NOT NULL DEFAULT 0,
+    position          INTEGER NOT NULL,
+    sent_events       INTEGER NOT NULL DEFAULT 0,
+    sent_bytes        INTEGER NOT NULL DEFAULT 0,
+    skipped           INTEGER NOT NULL DEFAULT 0,
+    refused           TEXT,
+    closing           INTEGER,
+    cause             TEXT,
+    outcome           TEXT,
+    ended_ms          INTEGER,
+    PRIMARY KEY (tenant, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX replays_id ON replays (tenant, id);
+
+CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
+
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.
 -- `ttl_ms` is the time for which a lease was given, since a lease that was given at a time in the
 -- future counts as expired.

@@ -20,6 +20,10 @@ pub struct AuditOptions {
     /// events are compared.
     #[arg(long, value_parser = Time::parse)]
     pub since: Option<Time>,
+    /// Replays the events that are missing, each to its topic, with the newer events of their keys.
+    /// A running gateway does it.
+    #[arg(long)]
+    pub repair: bool,
     /// Prints a JSON object for each tenant, on a line of its own.
     #[arg(long)]
     pub json: bool,

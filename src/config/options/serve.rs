@@ -84,6 +84,12 @@ pub struct LimitsOptions {
     /// the logs of this replica's lanes with their topics.
     #[arg(long, env, default_value_t = 60, value_parser = whole::<u64, 0, 10_080>)]
     pub audit_minutes: u64,
+    /// The hours for which a replay to the tenant's own topics may be paused; then it is cancelled.
+    #[arg(long, env, default_value_t = 24, value_parser = whole::<u64, 1, 8_760>)]
+    pub replay_pause_hours: u64,
+    /// The days for which replays that have ended are listed.
+    #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3_650>)]
+    pub replay_keep_days: u64,
 }
 
 /// Options of the lanes and of this replica.

@@ -16,7 +16,16 @@ pub(in crate::follow) enum End {
     #[error("the lease was lost")]
     LeaseLost,
     #[error(transparent)]
-    Source(#[from] source::Error),
+    Source(source::Error),
+}
+
+impl From<source::Error> for End {
+    fn from(error: source::Error) -> Self {
+        match error {
+            source::Error::LeaseLost => Self::LeaseLost,
+            error => Self::Source(error),
+        }
+    }
 }
 
 impl End {

@@ -51,7 +51,7 @@ impl LaneWork {
         let refused = guilty.into_iter().map(|event| Refused { page, event, scope, cause: &cause });
         let mut transitions = Vec::new();
         for refused in refused {
-            let Some(transition) = source.refused(state, &refused) else { continue };
+            let Some(transition) = source.refused(state, &refused).await? else { continue };
             tell(lane, &refused, &transition);
             transitions.push(transition);
         }

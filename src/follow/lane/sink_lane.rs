@@ -76,7 +76,7 @@ impl SinkLane {
     ) -> Result<(Box<dyn Publisher>, LaneState), End> {
         let taken = self.sink.take_over(self.lane, lease.term).await?;
         let (deps, follower) = (&self.deps, &self.follower);
-        let mut state = takeover::resume(deps, self.lane, &*self.sink, taken.cursors).await?;
+        let mut state = takeover::resume(deps, lease, &*self.sink, taken.cursors).await?;
         self.persist_parking(lease, &mut state).await?;
         let cursors = state.logs.cursors();
         self.checkpoint(lease, &cursors).await?;
@@ -155,6 +155,9 @@ impl SinkLane {
     }
 
     fn specs(&self, page: &Page) -> Vec<TopicSpec> {
+        if let Some(target) = &page.target {
+            return vec![target.clone()];
+        }
         let mut specs: Vec<TopicSpec> = Vec::new();
         for event in page.slices.iter().flat_map(|slice| &slice.events) {
             if !specs.iter().any(|spec| spec.topic == event.topic) {

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 
 use crate::domain::follower::Cursor;
-use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::{LaneState, Logs};
 use crate::follow::parking::Parking;
@@ -17,20 +16,21 @@ use crate::follow::verify::{self, CursorLost};
 use crate::follow::{FollowDeps, rivals};
 use crate::health::SinkPart;
 use crate::sink::{KnownCursors, Sink};
-use crate::store::{ChangeToken, Head};
+use crate::store::{ChangeToken, Head, Lease};
 
 /// Returns the state of a lane that was just taken over, with the sink's cursors.
 #[tracing::instrument(
     level = "debug",
     skip_all,
-    fields(%lane, follower = %sink.follower(), cursors = known.len())
+    fields(lane = %lease.lane, follower = %sink.follower(), cursors = known.len())
 )]
 pub(super) async fn resume(
     deps: &FollowDeps,
-    lane: Lane,
+    lease: &Lease,
     sink: &dyn Sink,
     known: KnownCursors,
 ) -> Result<LaneState, Error> {
+    let lane = lease.lane;
     let changed = deps.store.changed_since(lane, ChangeToken::START).await?;
     let checkpoints: HashMap<_, _> =
         deps.store.load_lane(lane, sink.follower()).await?.into_iter().collect();
@@ -42,7 +42,7 @@ pub(super) async fn resume(
         logs.insert(head);
     });
     let cursors = logs.cursors();
-    let mut state = LaneState { logs, parking: Parking::default() };
+    let mut state = LaneState { lease: *lease, logs, parking: Parking::default() };
     state.verify(deps, &cursors).await?;
     for (tenant, lost) in state.parking.load(&*deps.store, &state.logs).await? {
         state.stop(deps, &tenant, &verify::went_back(&lost));

@@ -11,11 +11,13 @@ use async_trait::async_trait;
 use super::end::End;
 use super::sink_lane::SinkLane;
 use super::{LaneWork, Step};
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::follow::lane_state::LaneState;
 use crate::follow::lease::{Leases, Want};
 use crate::follow::parking::release::Release;
 use crate::follow::relay::Relay;
+use crate::follow::replay::Replays;
 use crate::follow::source::PageSource;
 use crate::follow::worker::{Backoff, Failure, Progress, Remedy, Schedule, Task};
 use crate::follow::{FollowDeps, LOOK_AGAIN};
@@ -58,9 +60,15 @@ impl<S: Fn(Want) + Send + 'static> LaneTask<S> {
     }
 }
 
-/// Makes the sources of a lane, by priority.
+/// Makes the sources of a lane, by priority. Events are replayed to the broker alone.
 pub(super) fn sources(deps: &FollowDeps, state: &LaneState) -> Vec<Box<dyn PageSource>> {
-    vec![Box::new(Relay::new(deps.clone(), state)), Box::new(Release::new(deps.clone()))]
+    let relay = Relay::new(deps.clone(), state);
+    let mut sources: Vec<Box<dyn PageSource>> =
+        vec![Box::new(relay), Box::new(Release::new(deps.clone()))];
+    if state.logs.follower == Follower::relay() {
+        sources.push(Box::new(Replays::new(deps.clone())));
+    }
+    sources
 }
 
 /// Returns once the lease is lost. At a stop, when the holder is gone, it counts as kept.

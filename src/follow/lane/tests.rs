@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -42,6 +43,9 @@ use crate::sink::{
 };
 use crate::store::{self, Access, Batch, Config};
 
+mod replay_bed;
+mod replays;
+
 const REFUSED: &str = "folio.diku.replay.refused";
 const ITEMS: &str = "folio.diku.inventory.item";
 
@@ -59,6 +63,9 @@ struct MemorySink {
     follower: Follower,
     refuses: Arc<AtomicBool>,
     pages: Arc<Mutex<Vec<Page>>>,
+    forgotten: Arc<Mutex<Vec<(LogId, Follower)>>>,
+    /// The time for which every topic keeps records.
+    retention_ms: Arc<Mutex<Option<i64>>>,
 }
 
 #[async_trait]
@@ -68,7 +75,8 @@ impl Publisher for MemorySink {
         Ok(self)
     }
 
-    async fn forget(self: Box<Self>, _: &[(LogId, Follower)]) -> Result<(), sink::Error> {
+    async fn forget(self: Box<Self>, cursors: &[(LogId, Follower)]) -> Result<(), sink::Error> {
+        self.forgotten.lock().unwrap().extend_from_slice(cursors);
         Ok(())
     }
 
@@ -111,7 +119,9 @@ impl Sink for MemorySink {
         &self,
         topics: &[Topic],
     ) -> Result<HashMap<Topic, TopicDescription>, sink::Error> {
-        Ok(topics.iter().map(|topic| (topic.clone(), TopicDescription::default())).collect())
+        let retention_ms = *self.retention_ms.lock().unwrap();
+        let described = TopicDescription { retention_ms, ..TopicDescription::default() };
+        Ok(topics.iter().map(|topic| (topic.clone(), described.clone())).collect())
     }
 
     async fn check(&self) -> Result<(), sink::Error> {
@@ -122,17 +132,24 @@ impl Sink for MemorySink {
 impl MemorySink {
     fn new() -> Self {
         let refuses = Arc::new(AtomicBool::new(true));
-        Self { follower: Follower::relay(), refuses, pages: Arc::default() }
+        Self {
+            follower: Follower::relay(),
+            refuses,
+            pages: Arc::default(),
+            forgotten: Arc::default(),
+            retention_ms: Arc::default(),
+        }
     }
 
     fn cursors_now(&self) -> KnownCursors {
         let mut cursors = KnownCursors::new();
-        for Page { follower, slices } in self.pages.lock().unwrap().iter() {
-            for PageSlice { cursor, proof, .. } in slices {
-                let known = KnownCursor { cursor: *cursor, proof: *proof };
+        for Page { follower, slices, .. } in self.pages.lock().unwrap().iter() {
+            for PageSlice { cursor, proof, sent, .. } in slices {
+                let known = KnownCursor { cursor: *cursor, proof: *proof, sent: *sent };
                 cursors.insert((cursor.log_id, follower.clone()), known);
             }
         }
+        self.forgotten.lock().unwrap().iter().for_each(|gone| drop(cursors.remove(gone)));
         cursors
     }
 
@@ -194,8 +211,8 @@ impl PageSource for Third {
         let to = if self.times("refused") < 3 { REFUSED } else { "folio.diku.replay.taken" };
         let event = Envelope { topic: topic(to), ..slices[0].events[0].clone() };
         let proof = ParkingProof::default();
-        let slice = PageSlice { tenant: diku(), events: vec![event], cursor, proof };
-        Ok(Some(Page { follower: third(), slices: vec![slice] }))
+        let slice = PageSlice { tenant: diku(), events: vec![event], cursor, proof, sent: None };
+        Ok(Some(Page { follower: third(), slices: vec![slice], target: None }))
     }
 
     fn committed(&mut self, _: &mut LaneState, _: &Page) -> Next {
@@ -203,9 +220,13 @@ impl PageSource for Third {
         Next::GoOn
     }
 
-    fn refused(&mut self, _: &LaneState, _: &Refused<'_>) -> Option<Transition> {
+    async fn refused(
+        &mut self,
+        _: &LaneState,
+        _: &Refused<'_>,
+    ) -> Result<Option<Transition>, Error> {
         self.seen.lock().unwrap().push("refused");
-        None
+        Ok(None)
     }
 }
 
@@ -225,6 +246,8 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         replica: "one".to_owned(),
         instance: "first run".to_owned(),
         audit_every: None,
+        replay_pause_max: Duration::from_secs(86_400),
+        replay_keep: Duration::from_secs(86_400),
     }
 }
 

@@ -18,7 +18,7 @@ pub(in crate::follow) fn follower(parked: &Parked) -> Follower {
 pub(in crate::follow) fn raise(parked: &mut [Parked], known: &KnownCursors) -> Vec<EventId> {
     let mut raised = Vec::new();
     for parked in parked.iter_mut().filter(|parked| parked.is_open()) {
-        let Some(KnownCursor { cursor, proof }) = known.get(&(parked.log_id, follower(parked)))
+        let Some(KnownCursor { cursor, proof, .. }) = known.get(&(parked.log_id, follower(parked)))
         else {
             continue;
         };

@@ -119,14 +119,19 @@ impl ParkingLedger {
         self.open().find(|parked| parked.state == State::Releasing)
     }
 
+    /// Returns whether an event that the relay has passed is not published.
+    pub(super) fn holds(&self, event: &Envelope) -> bool {
+        let Envelope { log_id, topic, key, position, .. } = event;
+        self.all.iter().any(|parked| parked.holds(*log_id, topic, key, *position))
+    }
+
     /// Returns whether an event is parked, or would be if it came next.
     pub(super) fn keeps(&self, event: &Envelope) -> bool {
         let topic = self.holder(event, |parked| parked.key.is_none()).is_some();
         if event.event_type != EventType::DeleteAll {
             return topic || self.holder(event, |parked| parked.key.is_some()).is_some();
         }
-        let is_held = |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
-        topic || self.all.iter().any(is_held)
+        topic || self.holds(event)
     }
 
     /// Passes over the next event that the relay has read, and decides about it.
@@ -135,9 +140,7 @@ impl ParkingLedger {
         if event.event_type == EventType::DeleteAll && topic.is_none() {
             // A DELETE_ALL that was discarded with its topic was never published, so it supersedes
             // nothing.
-            let is_held =
-                |p: &Parked| p.holds(event.log_id, &event.topic, &event.key, event.position);
-            if self.all.iter().any(is_held) {
+            if self.holds(event) {
                 return Verdict::Park;
             }
             self.supersede(event);

@@ -88,10 +88,11 @@ impl PageSource for Release {
                 }
             };
             let proof = ParkingProof { ended, ..ledger.proof() };
-            let slice = PageSlice { tenant: parked.tenant.clone(), events, cursor, proof };
+            let slice =
+                PageSlice { tenant: parked.tenant.clone(), events, cursor, proof, sent: None };
             let Parked { tenant, event_id, .. } = parked;
             self.offered = Some(Offered { tenant, event_id, end });
-            return Ok(Some(Page { follower, slices: vec![slice] }));
+            return Ok(Some(Page { follower, slices: vec![slice], target: None }));
         }
     }
 
@@ -116,7 +117,11 @@ impl PageSource for Release {
     }
 
     /// Parks the scope under release again; if it is a topic, parks only the refused key.
-    fn refused(&mut self, state: &LaneState, refused: &Refused<'_>) -> Option<Transition> {
+    async fn refused(
+        &mut self,
+        state: &LaneState,
+        refused: &Refused<'_>,
+    ) -> Result<Option<Transition>, Error> {
         let park = state.parking.park(refused);
         let ledger = state.parking.ledger(&park.tenant);
         let released = ledger
@@ -128,10 +133,10 @@ impl PageSource for Release {
                 || matches!(park.change, Change::Park { key: None, .. })
                 || released.event_id == refused.event.event_id
         };
-        let Some(released) = released.filter(again) else { return Some(park) };
+        let Some(released) = released.filter(again) else { return Ok(Some(park)) };
         let released_to = released.released_to.max(refused.event.position.back(1));
         let change = Change::ParkAgain { cause: refused.cause.to_owned(), released_to };
-        Some(Transition { event_id: released.event_id, change, ..park })
+        Ok(Some(Transition { event_id: released.event_id, change, ..park }))
     }
 }
 
@@ -149,9 +154,10 @@ impl Release {
         let cursor = state.logs.get(&tenant)?.cursor?;
         let proof = ParkingProof { ended: parked.ended(), ..ledger.proof() };
         let follower = cursors::follower(parked);
-        let slice = PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof };
+        let slice =
+            PageSlice { tenant: tenant.clone(), events: Vec::new(), cursor, proof, sent: None };
         self.offered = Some(Offered { tenant, event_id, end: End::Proved });
-        Some(Page { follower, slices: vec![slice] })
+        Some(Page { follower, slices: vec![slice], target: None })
     }
 }
 

@@ -20,9 +20,6 @@ pub enum NotTaken {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
-    /// The tenant is stopped, for this reason.
-    #[error("nothing of the tenant is published: {0}")]
-    Stopped(String),
     /// No scope with this id was ever parked.
     #[error("no scope is parked under that id")]
     Unknown,
@@ -34,19 +31,20 @@ pub enum NotTaken {
     NotParked(State),
 }
 
+/// Returns why nothing of a tenant is published, if this replica's lane has stopped it.
+pub fn stopped(health: &Health, tenant: &TenantId) -> Option<String> {
+    health.cause_of(&SinkPart::Log(tenant.clone()).of(&Follower::relay()))
+}
+
 /// Writes a request to release or discard a parked scope. Returns the scope as the store has it
 /// then.
 pub async fn request(
     store: &dyn Store,
-    health: &Health,
     (tenant, id): (&TenantId, EventId),
     request: Request,
     reason: Option<&str>,
 ) -> Result<Option<Parked>, NotTaken> {
     let relay = Follower::relay();
-    if let Some(why) = health.cause_of(&SinkPart::Log(tenant.clone()).of(&relay)) {
-        return Err(NotTaken::Stopped(why));
-    }
     let all = store.parked(tenant, &relay).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
     if request == Request::Release && wanted.waits_for_topic(all.iter()) {

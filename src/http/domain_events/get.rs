@@ -4,7 +4,6 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::turn::turn;
 use super::view::Event;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
@@ -12,6 +11,7 @@ use crate::http::context::TenantContext;
 use crate::http::gateway::Shared;
 use crate::http::path;
 use crate::http::problem::Problem;
+use crate::http::turn::turn;
 
 #[tracing::instrument(
     name = "get_event",

@@ -6,7 +6,6 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::turn::turn;
 use super::view::Event;
 use crate::domain::Invalid;
 use crate::domain::entity::EventName;
@@ -20,6 +19,7 @@ use crate::http::context::TenantContext;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::turn::turn;
 use crate::store::Scan;
 
 const LIMIT: usize = 100;

@@ -119,6 +119,7 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
         Problem::RecordTooLarge { pointer, bytes_max } => {
             vec![parameter("pointer", pointer), parameter("bytesMax", &bytes_max.to_string())]
         }
+        Problem::ReplaysOverlap { id, .. } => vec![parameter("replayId", &id.to_string())],
         Problem::OutcomeUnknown { event_ids, .. } => {
             event_ids.iter().map(|id| parameter("eventId", &id.to_string())).collect()
         }

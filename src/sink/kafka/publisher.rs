@@ -146,9 +146,8 @@ impl LanePublisher {
         let slices = page.slices.iter();
         let records: Vec<_> =
             slices.clone().flat_map(|slice| &slice.events).map(record::event).collect();
-        let cursors: Vec<_> = slices
-            .map(|slice| CursorRecord::new(&page.follower, &slice.cursor, &slice.proof))
-            .collect();
+        let cursors: Vec<_> =
+            slices.map(|slice| CursorRecord::new(&page.follower, slice)).collect();
         self.transact(&topics, |until| {
             records.into_iter().try_for_each(|record| self.enqueue(record, &topics, until))?;
             cursors.iter().try_for_each(|cursor| {

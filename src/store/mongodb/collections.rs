@@ -21,15 +21,21 @@
 //! |                |                              | time_ms, state, ended, released_to,        |
 //! |                |                              | counted_to, events, requested, reason,     |
 //! |                |                              | ledger                                     |
+//! | `replays`      | {tenant, number}             | id, log_id, submitted_ms, plan, until,     |
+//! |                |                              | total, events_per_second,                  |
+//! |                |                              | bytes_per_second, wish, wish_ms, term,     |
+//! |                |                              | position, sent_events, sent_bytes,         |
+//! |                |                              | skipped, refused, closing, cause, outcome, |
+//! |                |                              | ended_ms                                   |
 //! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |
 //!
 //! A tenant's log id and lane stand in its head too, and change together with it. Rows that are
-//! written one by one (`cursors`, `leases`, `replicas`, `checks`) are never changed by a
-//! transaction, which would hold such writes up for as long as it lasts. The one exception is the
-//! resize of lanes, when no replica runs.
+//! written one by one (`cursors`, `leases`, `replays`, `replicas`, `checks`) are never changed by a
+//! transaction, which would hold such writes up for as long as it lasts. The exceptions are the
+//! resize of lanes, when no replica runs, and the rotation of a log's id, when its lane rests.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::IndexOptions;
@@ -59,6 +65,7 @@ pub(super) struct Collections {
     pub(super) lanes: Rows,
     pub(super) leases: Rows,
     pub(super) parked: Rows,
+    pub(super) replays: Rows,
     pub(super) replicas: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
@@ -80,6 +87,7 @@ impl Collections {
             lanes: rows("lanes"),
             leases: rows("leases"),
             parked: rows("parked"),
+            replays: rows("replays"),
             replicas: rows("replicas"),
             open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
@@ -130,7 +138,7 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 6] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 7] = [
             (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.incarnations, &[("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
@@ -139,6 +147,14 @@ impl Collections {
                 &[
                     ("tenant", doc! { "_id.tenant": 1, "_id.follower": 1 }),
                     ("lane", doc! { "lane": 1, "state": 1 }),
+                ],
+            ),
+            (
+                &self.replays,
+                &[
+                    ("tenant", doc! { "_id.tenant": 1, "_id.number": 1 }),
+                    ("id", doc! { "_id.tenant": 1, "id": 1 }),
+                    ("open", doc! { "_id.tenant": 1, "ended_ms": 1 }),
                 ],
             ),
             (&self.heads, &[("version", doc! { "lane": 1, "version": 1 })]),

@@ -88,7 +88,8 @@ impl Mongodb {
         reading(bulk::find(&self.collections.cursors, ours, &mut session)).await
     }
 
-    async fn tenants_of(
+    /// Returns the tenants of a lane.
+    pub(super) async fn tenants_of(
         &self,
         lane: Lane,
         session: &mut ClientSession,

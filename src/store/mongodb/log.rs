@@ -2,14 +2,19 @@
 //!
 //! `intake`, `follow` and `http` call it; `append`, `read` and `changed` do the work.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::append::Append;
 use super::{Mongodb, read, transaction};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
 #[async_trait]
@@ -25,6 +30,20 @@ impl Log for Mongodb {
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         read::read(&self.collections, self.session().await?, from, scan).await
+    }
+
+    async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        read::topics(&self.collections, &mut self.session().await?, tenant).await
+    }
+
+    async fn count_events(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        key: Option<&Key>,
+        range: Range<Position>,
+    ) -> Result<u64, Error> {
+        read::count(&self.collections, tenant, topic, key, range).await
     }
 
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {

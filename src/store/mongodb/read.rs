@@ -4,15 +4,20 @@
 //! session that never sees less than it has seen. Positions are committed in their order, so a head
 //! proves that every position up to it is visible, even if the primary changes in between.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use ::mongodb::ClientSession;
 use ::mongodb::action::Find;
 use ::mongodb::bson::{Bson, RawDocumentBuf, doc};
+use ::mongodb::options::Hint;
 
 use super::collections::Collections;
 use super::error::reading;
 use super::{bulk, rows};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -104,8 +109,8 @@ async fn first_from(
     first.map(|row| Ok((row.position()?, row.time()?))).transpose()
 }
 
-/// Returns the topics of a tenant's log.
-async fn topics(
+/// Returns the topics of a tenant's log, in order.
+pub(super) async fn topics(
     collections: &Collections,
     session: &mut ClientSession,
     tenant: &TenantId,
@@ -113,7 +118,32 @@ async fn topics(
     let of_log = doc! { "_id.tenant": tenant.as_str() };
     let topics = reading(collections.events.distinct("topic", of_log).session(session)).await?;
     let topic = |name: &Bson| Topic::parse(name.as_str().unwrap_or_default());
-    topics.iter().map(topic).collect::<Result<_, _>>().map_err(|why| unreadable("topic", why))
+    let topics: Result<BTreeSet<_>, _> = topics.iter().map(topic).collect();
+    Ok(topics.map_err(|why| unreadable("topic", why))?.into_iter().collect())
+}
+
+/// Counts the events of a topic, or of one of its keys.
+pub(super) async fn count(
+    collections: &Collections,
+    tenant: &TenantId,
+    topic: &Topic,
+    key: Option<&Key>,
+    range: Range<Position>,
+) -> Result<u64, Error> {
+    let positions = doc! { "$gt": range.start.as_column(), "$lte": range.end.as_column() };
+    let mut ours = doc! { "_id.tenant": tenant.as_str(), "_id.position": positions };
+    let index = match key {
+        Some(key) => {
+            ours.extend(doc! { "key": key.as_str(), "topic": topic.as_str() });
+            "key"
+        }
+        None => {
+            ours.insert("topic", topic.as_str());
+            "topic"
+        }
+    };
+    let hint = Hint::Name(index.to_owned());
+    reading(collections.events.count_documents(ours).hint(hint)).await
 }
 
 /// The call that finds rows of a log.

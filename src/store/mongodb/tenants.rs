@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use ::mongodb::bson::{doc, rawdoc};
+use ::mongodb::bson::{Bson, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
@@ -130,7 +130,7 @@ impl TransactionBody for Renewal<'_> {
     type Done = bool;
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
-        let Collections { heads, tenants, parked, .. } = self.collections;
+        let Collections { heads, tenants, parked, replays, .. } = self.collections;
         let [old, new] = [self.old, self.new].map(|id| id.to_string());
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &old };
         let renew = || doc! { "$set": { "log_id": &new } };
@@ -144,7 +144,18 @@ impl TransactionBody for Renewal<'_> {
         let mut along = its.clone();
         along.insert("position", doc! { "$lte": self.at.as_column() });
         parked.update_many(along, renew()).session(&mut *transaction).await?;
-        parked.delete_many(its).session(&mut *transaction).await?;
+        parked.delete_many(its.clone()).session(&mut *transaction).await?;
+        let mut open = its;
+        open.insert("ended_ms", Bson::Null);
+        let no_later = |field: &str| doc! { "$min": [field, self.at.as_column()] };
+        let moved = doc! {
+            "log_id": &new,
+            "position": no_later("$position"),
+            "until": { "$cond": [{ "$eq": ["$until", null] }, null, no_later("$until")] },
+            "closing": { "$cond": [{ "$eq": ["$closing", null] }, null, no_later("$closing")] },
+        };
+        let moved = replays.update_many(open, vec![doc! { "$set": moved }]);
+        moved.session(&mut *transaction).await?;
         begin(self.collections, self.tenant, self.new, self.at, transaction).await?;
         Ok(true)
     }

@@ -16,6 +16,8 @@
 //! anew, and a server that takes over may lack some of the former one's: so a token is valid only
 //! as long as no connection was made since.
 
+use std::ops::Range;
+
 use sqlx::postgres::PgRow;
 
 use super::connection::Sessions;
@@ -23,7 +25,9 @@ use super::rows::{self, Statement};
 use super::transaction::Transaction;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
@@ -53,8 +57,7 @@ pub(super) async fn read(
                 read.found(first.first().map(place).transpose()?);
             }
             Step::List(tenant) => {
-                let list = sqlx::query(sql!("postgres/topic_list.sql")).bind(tenant.to_string());
-                let topics = session.find(list).await?;
+                let topics = session.find(topics_of(tenant)).await?;
                 read.listed(topics.iter().map(Columns::topic).collect::<Result<_, _>>()?);
             }
             Step::Fetch(fetch) => {
@@ -69,6 +72,36 @@ pub(super) async fn read(
     }
     session.rollback().await?;
     Ok(read.slices())
+}
+
+/// Returns the topics of a tenant's log, in order.
+pub(super) async fn topics(sessions: &Sessions, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+    let found = sessions.acquire_to_read().await?.find_all(topics_of(tenant)).await?;
+    found.iter().map(Columns::topic).collect()
+}
+
+fn topics_of(tenant: &TenantId) -> Statement {
+    sqlx::query(sql!("postgres/topic_list.sql")).bind(tenant.to_string())
+}
+
+/// Counts the events of a topic, or of one of its keys.
+pub(super) async fn count(
+    sessions: &Sessions,
+    tenant: &TenantId,
+    topic: &Topic,
+    key: Option<&Key>,
+    range: Range<Position>,
+) -> Result<u64, Error> {
+    let of = |sql| {
+        let of_topic = sqlx::query(sql).bind(tenant.to_string()).bind(topic.to_string());
+        of_topic.bind(range.start.as_column()).bind(range.end.as_column())
+    };
+    let count = match key {
+        Some(key) => of(sql!("postgres/event_count_key.sql")).bind(key.to_string()),
+        None => of(sql!("postgres/event_count_topic.sql")),
+    };
+    let found = sessions.acquire_to_read().await?.find_one(count).await?;
+    found.map_or(Ok(0), |row| row.count("events"))
 }
 
 /// Returns the event with this id.

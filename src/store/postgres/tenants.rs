@@ -81,7 +81,9 @@ impl Tenants for Postgres {
         }
         session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
         session.run(first).await?;
-        session.run(of(sql!("postgres/parked_rotate.sql")).bind(new).bind(at.as_column())).await?;
+        for rotate in [sql!("postgres/parked_rotate.sql"), sql!("postgres/replay_rotate.sql")] {
+            session.run(of(rotate).bind(new.clone()).bind(at.as_column())).await?;
+        }
         session.run(of(sql!("postgres/parked_drop.sql"))).await?;
         session.commit().await?;
         Ok(true)

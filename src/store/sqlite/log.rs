@@ -2,6 +2,7 @@
 //!
 //! `intake`, `follow` and `http` call it; `append` and `read` do the work.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -10,8 +11,11 @@ use super::{Sqlite, append, read};
 use crate::domain::draft::Draft;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
 use crate::store::append::batch::FingerprintedBatch;
 use crate::store::{Batch, ChangeToken, Changed, Error, Log, Outcome, Scan, Slice, Start};
 
@@ -36,6 +40,24 @@ impl Log for Sqlite {
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         let (from, scan) = (from.to_vec(), scan.clone());
         self.readers.read(move |reading| read::read(reading, &from, &scan)).await
+    }
+
+    async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read(move |reading| read::topics(reading, &tenant)).await
+    }
+
+    async fn count_events(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        key: Option<&Key>,
+        range: Range<Position>,
+    ) -> Result<u64, Error> {
+        let (tenant, topic, key) = (tenant.clone(), topic.clone(), key.cloned());
+        self.readers
+            .read(move |reading| read::count(reading, &tenant, &topic, key.as_ref(), &range))
+            .await
     }
 
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {

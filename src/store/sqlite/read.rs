@@ -6,14 +6,16 @@
 //! head that a call sees tells that every position below it is there.
 
 use std::array;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use rusqlite::{Connection, Row, ToSql, params};
 
 use super::rows;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::key::Key;
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::store::columns::Columns;
@@ -36,8 +38,7 @@ pub(super) fn read(
                 read.found(rows::find_one(reading, find, from, place)?);
             }
             Step::List(tenant) => {
-                let (list, of_log) = (sql!("sqlite/topic_list.sql"), [tenant.as_str()]);
-                read.listed(rows::find(reading, list, of_log, |row| row.topic())?);
+                read.listed(topics(reading, tenant)?);
             }
             Step::Fetch(fetch) => {
                 fetch_each(reading, &fetch, |row| {
@@ -47,6 +48,34 @@ pub(super) fn read(
         }
     }
     Ok(read.slices())
+}
+
+/// Returns the topics of a tenant's log, in order.
+pub(super) fn topics(reading: &Connection, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+    rows::find(reading, sql!("sqlite/topic_list.sql"), [tenant.as_str()], |row| row.topic())
+}
+
+/// Counts the events of a topic, or of one of its keys.
+pub(super) fn count(
+    reading: &Connection,
+    tenant: &TenantId,
+    topic: &Topic,
+    key: Option<&Key>,
+    range: &Range<Position>,
+) -> Result<u64, Error> {
+    let (after, to) = (range.start.as_column(), range.end.as_column());
+    let (tenant, topic) = (tenant.as_str(), topic.as_str());
+    let events = |row: &Row| row.count("events");
+    match key {
+        Some(key) => {
+            let of = params![tenant, topic, after, to, key.as_str()];
+            rows::get(reading, sql!("sqlite/event_count_key.sql"), of, events)
+        }
+        None => {
+            let of = params![tenant, topic, after, to];
+            rows::get(reading, sql!("sqlite/event_count_topic.sql"), of, events)
+        }
+    }
 }
 
 /// Returns the event with this id.

@@ -79,8 +79,9 @@ impl Tenants for Sqlite {
                 }
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
                 begin(writing, &tenant, &new, at)?;
-                let parked = params![tenant, old, new, at.as_column()];
-                rows::change(writing, sql!("sqlite/parked_rotate.sql"), parked)?;
+                for rotate in [sql!("sqlite/parked_rotate.sql"), sql!("sqlite/replay_rotate.sql")] {
+                    rows::change(writing, rotate, params![tenant, old, new, at.as_column()])?;
+                }
                 rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
                 Ok(true)
             })

@@ -181,7 +181,7 @@ async fn a_tenant_that_is_stopped_for_one_sink_is_published_to_the_other() {
     let stands = harness.log(&tenants[0]).await.swap_remove(2);
     let cursor =
         Cursor { log_id: stands.log_id, position: stands.position, event_id: event_id(404) };
-    let known = KnownCursor { cursor, proof: ParkingProof::default() };
+    let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     documents.state(|state| {
         let cursors = state.cursors.entry(Lane::new(0)).or_default();
         cursors.insert((stands.log_id, hexkit()), known);

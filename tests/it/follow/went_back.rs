@@ -129,7 +129,7 @@ async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     let harness = Harness::new(1, &tenants).await;
     let cursor =
         Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
-    let known = KnownCursor { cursor, proof: ParkingProof::default() };
+    let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     let cursors = KnownCursors::from([((log_id(1), Follower::relay()), known)]);
     harness.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
     harness.append(&tenants[1], drafts(&tenants[1], 0..3)).await;
@@ -151,7 +151,7 @@ async fn cursors_of_a_log_that_the_store_does_not_know_are_reported() {
     // This is what the store left that this one has replaced.
     let cursor =
         Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
-    let known = KnownCursor { cursor, proof: ParkingProof::default() };
+    let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     let lane = Lane::new(0);
     harness.kafka.state(|state| {
         state.cursors.get_mut(&lane).unwrap().insert((log_id(77), Follower::relay()), known);

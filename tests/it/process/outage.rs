@@ -49,7 +49,7 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     let acknowledged = load.finish().await;
     let place =
         story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &["diku"] };
-    let findings = checker::check(&story::read(&place, acknowledged, Vec::new()).await);
+    let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }

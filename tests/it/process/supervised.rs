@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crash::PATIENCE;
@@ -34,6 +35,8 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         lanes: 2,
         replica: None,
         audit_every: None,
+        replay_pause_max: Duration::from_secs(86_400),
+        replay_keep: Duration::from_secs(86_400),
         settings: Arc::new(settings()),
         http: Setup::new().http,
         intake: intake::Config::default(),

@@ -41,7 +41,7 @@ impl Bed {
     }
 
     fn page(&self, slices: Vec<PageSlice>) -> Arc<Page> {
-        Arc::new(Page { follower: self.sink.follower().clone(), slices })
+        Arc::new(Page { follower: self.sink.follower().clone(), slices, target: None })
     }
 
     /// Takes the lane over, and returns the cursors.
@@ -107,7 +107,7 @@ async fn a_follower_has_a_cursor_of_its_own(bed: &Bed, term: u64) -> u64 {
     let publisher = publisher.publish(page).await.unwrap();
     let live = log.known();
     let released = vec![bed.slice(&mut log, &["e"])];
-    let page = Arc::new(Page { follower: scope.clone(), slices: released });
+    let page = Arc::new(Page { follower: scope.clone(), slices: released, target: None });
     publisher.publish(page).await.unwrap();
     let known = bed.cursors(LANE, term + 1).await;
     assert_eq!(known.get(&(log.id, bed.sink.follower().clone())), Some(&live));

@@ -159,7 +159,7 @@ fn again(error: Error) -> Error {
 
 /// Makes a page of the relay.
 fn page(slices: Vec<PageSlice>) -> Arc<Page> {
-    Arc::new(Page { follower: Follower::relay(), slices })
+    Arc::new(Page { follower: Follower::relay(), slices, target: None })
 }
 
 /// Returns the error of a publish that must fail.

@@ -19,6 +19,7 @@ mod parking;
 #[cfg(feature = "services")]
 mod postgres;
 mod read;
+mod replays;
 mod scan;
 #[cfg(feature = "services")]
 mod shared;
@@ -104,6 +105,13 @@ macro_rules! contract {
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
                 each_follower_has_a_lag_of_its_own
                 cursors_survive_reopening;
+            replays:
+                a_replay_reads_back_and_is_listed_newest_first
+                a_number_is_taken_once
+                a_wish_is_noted_until_the_replay_is_cancelled_or_ends
+                no_earlier_holder_of_the_lane_writes_a_replay_that_was_claimed
+                open_replays_go_along_with_a_log_whose_id_is_rotated
+                topics_are_listed_and_their_events_counted_by_key_and_position;
             tenants:
                 a_tenant_is_enabled_once_if_it_is_new
                 tenants_are_assigned_over_the_lanes

@@ -3,6 +3,9 @@
 //!
 //! The stories about full queues, failing stores and single failed calls use it.
 
+mod replays;
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,10 +15,12 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::incarnation::Incarnations;
+use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::topic::Topic;
 use event_gateway::domain::transition::Transition;
 use event_gateway::store::*;
 use tokio::sync::watch;
@@ -150,6 +155,20 @@ impl Log for FaultyStore {
 
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error> {
         self.through(Call::Other, self.inner.read(from, scan)).await
+    }
+
+    async fn topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.through(Call::Other, self.inner.topics(tenant)).await
+    }
+
+    async fn count_events(
+        &self,
+        tenant: &TenantId,
+        topic: &Topic,
+        key: Option<&Key>,
+        range: Range<Position>,
+    ) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.count_events(tenant, topic, key, range)).await
     }
 
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error> {

@@ -22,6 +22,7 @@ use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::published::Published;
+use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::http;
@@ -113,6 +114,12 @@ impl Setup {
         let health = Arc::new(Health::default());
         let parts = http::HttpDeps {
             config: self.http,
+            replays: SubmitDeps {
+                store: seen.clone(),
+                settings: settings.clone(),
+                broker: None,
+                clock: clock.clone(),
+            },
             settings,
             store: seen.clone(),
             intake: Arc::new(intake),
@@ -207,6 +214,8 @@ impl Gateway {
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
             audit_every: None,
+            replay_pause_max: Duration::from_secs(86_400),
+            replay_keep: Duration::from_secs(86_400),
         };
         Followers::start(&parts, &Sinks::default().with_kafka(Arc::new(kafka.clone())))
     }

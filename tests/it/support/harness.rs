@@ -67,6 +67,8 @@ impl Harness {
             replica: "one".to_owned(),
             instance: "first run".to_owned(),
             audit_every: None,
+            replay_pause_max: Duration::from_secs(86_400),
+            replay_keep: Duration::from_secs(86_400),
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }
     }

@@ -19,7 +19,8 @@ fn mutants() -> Vec<(PathBuf, String)> {
 }
 
 /// Returns the files that may hold a test of a path, with its name: a unit test is in its file or
-/// beside it, and a sentence of a contract is in its room's file, whatever it runs on.
+/// beside it, or in a file of its own beside it, and a sentence of a contract is in its room's
+/// file, whatever it runs on.
 fn files_of(test: &str) -> Vec<(String, String)> {
     let mut path: Vec<_> = test.split("::").filter(|part| !part.starts_with("on_")).collect();
     let name = path.pop().unwrap_or_default();
@@ -27,6 +28,8 @@ fn files_of(test: &str) -> Vec<(String, String)> {
         path.pop();
         let path = path.join("/");
         [format!("src/{path}.rs"), format!("src/{path}/tests.rs")]
+    } else if path.contains(&"tests") {
+        [format!("src/{}.rs", path.join("/")), String::new()]
     } else {
         let above = path[..path.len().saturating_sub(1)].join("/");
         [format!("tests/it/{}.rs", path.join("/")), format!("tests/it/{above}.rs")]

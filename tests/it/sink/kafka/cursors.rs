@@ -44,7 +44,8 @@ async fn a_takeover_reads_the_cursors_of_the_last_page_by_log_and_follower() {
     // A page that sends nothing still moves its cursor.
     let scanned = world.events(&mut college, "item", 4, 10).len();
     publisher = publisher.publish(page(vec![college.slice(Vec::new())])).await.unwrap();
-    let of_replay = Page { follower: replay.clone(), slices: vec![diku.slice(Vec::new())] };
+    let of_replay =
+        Page { follower: replay.clone(), slices: vec![diku.slice(Vec::new())], target: None };
     publisher.publish(Arc::new(of_replay)).await.unwrap();
     let expected = KnownCursors::from([
         ((diku.id, Follower::relay()), diku.known()),

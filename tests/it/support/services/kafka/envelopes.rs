@@ -66,7 +66,7 @@ impl Log {
 
     /// Returns the last event's cursor in the form that Kafka's cursors have.
     pub fn known(&self) -> KnownCursor {
-        KnownCursor { cursor: self.cursor(), proof: ParkingProof::default() }
+        KnownCursor { cursor: self.cursor(), proof: ParkingProof::default(), sent: None }
     }
 
     /// Makes a slice that ends with the last event.
@@ -76,6 +76,7 @@ impl Log {
             events,
             cursor: self.cursor(),
             proof: ParkingProof::default(),
+            sent: None,
         }
     }
 }

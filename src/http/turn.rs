@@ -1,17 +1,17 @@
 //! Limits the reads of the logs: at most so many at once, and for one tenant no more than its
 //! share.
 //!
-//! `list` and `get` call it before they read. The store's other read connections are left to the
-//! followers.
+//! `domain_events` and `replays` call it before they read. The store's other read connections are
+//! left to the followers.
 
 use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
+use super::gateway::Gateway;
+use super::problem::Problem;
 use crate::domain::tenant::TenantId;
-use crate::http::gateway::Gateway;
-use crate::http::problem::Problem;
 use crate::shares::{Full, Share};
 
 /// The longest wait for a turn.

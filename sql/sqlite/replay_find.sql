@@ -1,0 +1,6 @@
+-- Finds a replay by its id: tenant, id.
+SELECT tenant, number, id, replays.log_id, submitted_ms, plan, until, total, events_per_second,
+    bytes_per_second, wish, wish_ms, position, sent_events, sent_bytes, skipped, refused, closing, cause, outcome,
+    ended_ms
+FROM replays
+WHERE tenant = ? AND id = ?

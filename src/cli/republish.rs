@@ -1,0 +1,27 @@
+//! `republish`: publishes everything that the logs have once more, to the topics that it was
+//! published to. It is hexkit's verb for a full replay.
+
+use anyhow::Context;
+
+use super::replays::{print_count, watch_it};
+use crate::domain::replay::{ReplayRequest, Timestamp};
+use crate::follow::replay::submit::{SubmitDeps, Submitted};
+
+/// Republishes one tenant's log, or all of them one after the other, and shows the progress.
+pub async fn run(
+    deps: &SubmitDeps,
+    tenant: Option<&str>,
+    timestamp: Timestamp,
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let request = ReplayRequest { timestamp, dry_run, ..ReplayRequest::default() };
+    for enabled in super::enabled(&*deps.store, tenant).await? {
+        let tenant = &enabled.tenant;
+        let submitted = deps.submit(tenant, &request).await;
+        match submitted.with_context(|| format!("tenant {tenant}"))? {
+            Submitted::Count(count) => print_count(tenant, &count)?,
+            Submitted::Replay(replay) => watch_it(deps, *replay).await?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Operators' wishes for a replay: to pause it, to resume it, to cancel it.
+//!
+//! `turn` asks here first. A pause that leaves older records as the last ones of their keys is
+//! reported, and does not last for ever.
+
+use super::Run;
+use crate::domain::follower::Follower;
+use crate::domain::replay::Wish;
+use crate::domain::time::Time;
+use crate::follow::FollowDeps;
+use crate::follow::source::Error;
+use crate::health::{Component, Occurrence, SinkPart};
+use crate::store::Lease;
+
+impl Run {
+    /// Does what operators wish. Returns whether the replay waits.
+    pub(super) async fn obey(&mut self, deps: &FollowDeps, lease: &Lease) -> Result<bool, Error> {
+        let is_closing = self.replay.progress.closing.is_some();
+        let is_own = self.replay.is_to_own_topics() && self.replay.progress.sent.events > 0;
+        match self.replay.wish {
+            _ if is_closing || !self.replay.is_open() => Ok(false),
+            (Wish::Run, _) => {
+                deps.health.healthy(&self.component());
+                Ok(false)
+            }
+            (Wish::Cancel, _) => {
+                self.end_early(deps);
+                self.persist(deps, lease).await?;
+                Ok(false)
+            }
+            (Wish::Pause, since) => {
+                if is_own {
+                    self.warn_of_pause(deps, since).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Reports a pause that leaves older records as the last ones of their keys, and cancels a
+    /// replay that was paused for too long.
+    async fn warn_of_pause(&mut self, deps: &FollowDeps, since: Time) -> Result<(), Error> {
+        let (now, id) = (deps.clock.now(), self.replay.id);
+        let paused_ms = now.as_ms().saturating_sub(since.as_ms());
+        if paused_ms > i64::try_from(deps.replay_pause_max.as_millis()).unwrap_or(i64::MAX) {
+            tracing::warn!(tenant = %self.replay.tenant, %id, %since, "cancels a replay that was \
+                paused for too long");
+            deps.store.wish_replay(&self.replay.tenant, id, (Wish::Cancel, now), None).await?;
+            return Ok(());
+        }
+        let why = format!(
+            "replay {id} to its own topics is paused since {since}: until it is resumed or \
+             cancelled, consumers may have an older record as the last one of a key"
+        );
+        if deps.health.degraded(self.component(), &why) == Occurrence::First {
+            tracing::warn!(tenant = %self.replay.tenant, "{why}");
+        }
+        Ok(())
+    }
+
+    /// Returns the component that tells of a pause in `/readyz`.
+    pub(super) fn component(&self) -> Component {
+        SinkPart::Replay(self.replay.tenant.clone(), self.replay.id).of(&Follower::relay())
+    }
+}

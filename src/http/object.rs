@@ -1,0 +1,26 @@
+//! The one JSON object of a request's body. An empty body counts as `{}`, and needs no content
+//! type.
+//!
+//! Operators' requests are read with it; `domain` parses their members.
+
+use actix_web::HttpRequest;
+
+use super::gateway::Gateway;
+use super::problem::Problem;
+use super::{body, media_type};
+use crate::domain::json::Raw;
+use crate::domain::tenant::TenantId;
+
+/// Reads the body.
+pub(super) async fn read(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    tenant: &TenantId,
+) -> Result<Raw, Problem> {
+    let body = body::read(request, gateway, tenant).await?;
+    let text = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
+    if !body.bytes.is_empty() {
+        media_type::json(request)?;
+    }
+    Raw::parse(&text).map_err(|error| Problem::syntax(None, String::new(), error))
+}

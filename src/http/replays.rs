@@ -1,0 +1,241 @@
+//! `POST /replays`, `GET /replays`, and operators' wishes for a replay: to pause, resume or cancel
+//! it.
+//!
+//! It hands requests to `follow::replay::submit`, and shows the store's rows. The tenant's lane
+//! begins with a request within a second, whichever replica runs it.
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::context::TenantContext;
+use super::gateway::Shared;
+use super::problem::Problem;
+use super::turn::turn;
+use super::{object, path};
+use crate::domain::position::Position;
+use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Wish};
+use crate::follow::parking::requests;
+use crate::follow::replay::Count;
+use crate::follow::replay::submit::{NotHeeded, NotSubmitted, Submitted};
+
+/// All replays of a tenant, newest first.
+#[derive(Serialize)]
+struct All {
+    replays: Vec<Replay>,
+}
+
+/// A replay, with FOLIO's words for its status and its counter.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replay {
+    id: String,
+    status: &'static str,
+    messages_published: u64,
+    total: Option<u64>,
+    bytes_published: u64,
+    skipped: u64,
+    position: u64,
+    submitted_date: String,
+    ended_date: Option<String>,
+    cause: Option<String>,
+    topics: Vec<String>,
+    keys: Vec<String>,
+    types: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+    after: u64,
+    until: Option<u64>,
+    pending_only: bool,
+    target: Option<String>,
+    timestamp: &'static str,
+    rate: RateView,
+    skip_refused: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RateView {
+    events_per_second: Option<u32>,
+    bytes_per_second: Option<u64>,
+}
+
+impl From<replay::Replay> for Replay {
+    fn from(replay: replay::Replay) -> Self {
+        let status = replay.status();
+        let replay::Replay { id, submitted, plan, until, total, rate, progress, .. } = replay;
+        Self {
+            id: id.to_string(),
+            status,
+            messages_published: progress.sent.events,
+            total,
+            bytes_published: progress.sent.bytes,
+            skipped: progress.sent.skipped,
+            position: progress.position.number(),
+            submitted_date: submitted.to_string(),
+            ended_date: progress.ended.map(|(_, at)| at.to_string()),
+            cause: progress.cause,
+            topics: plan.topics.iter().map(ToString::to_string).collect(),
+            keys: plan.keys.iter().map(ToString::to_string).collect(),
+            types: plan.types,
+            from: plan.from.map(|time| time.to_string()),
+            to: plan.to.map(|time| time.to_string()),
+            after: plan.after.number(),
+            until: until.map(Position::number),
+            pending_only: plan.pending_only,
+            target: plan.target.map(|target| target.topic.to_string()),
+            timestamp: plan.timestamp.as_str(),
+            rate: RateView {
+                events_per_second: rate.events_per_second,
+                bytes_per_second: rate.bytes_per_second,
+            },
+            skip_refused: plan.skip_refused,
+        }
+    }
+}
+
+/// The count of a dry run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DryRun {
+    dry_run: bool,
+    events: u64,
+    bytes: u64,
+    vanishing: u64,
+    topics: Vec<TopicCount>,
+}
+
+/// The events of one topic; `vanishing` ones are older than the topic keeps records.
+#[derive(Serialize)]
+struct TopicCount {
+    topic: String,
+    events: u64,
+    bytes: u64,
+    vanishing: u64,
+}
+
+impl From<Count> for DryRun {
+    fn from(count: Count) -> Self {
+        let total = count.total();
+        let topics = count.topics.into_iter().map(|(topic, one)| TopicCount {
+            topic: topic.to_string(),
+            events: one.events,
+            bytes: one.bytes,
+            vanishing: one.vanishing,
+        });
+        Self {
+            dry_run: true,
+            events: total.events,
+            bytes: total.bytes,
+            vanishing: total.vanishing,
+            topics: topics.collect(),
+        }
+    }
+}
+
+pub(super) async fn submit(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let tenant = context.tenant();
+    let raw = object::read(&request, &gateway, tenant).await?;
+    let asked = ReplayRequest::parse(&raw).map_err(Problem::Illegal)?;
+    if let Some(why) = requests::stopped(&gateway.deps.health, tenant) {
+        return Err(Problem::RelayStopped { why });
+    }
+    let _turn = turn(&gateway, tenant).await?;
+    match gateway.deps.replays.submit(tenant, &asked).await? {
+        Submitted::Count(count) => Ok(HttpResponse::Ok().json(DryRun::from(count))),
+        Submitted::Replay(replay) => {
+            let place = format!("/replays/{}", replay.id);
+            Ok(HttpResponse::Created()
+                .insert_header(("Location", place))
+                .json(Replay::from(*replay)))
+        }
+    }
+}
+
+pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+    let replays = gateway.deps.store.replays(context.tenant()).await?;
+    Ok(HttpResponse::Ok().json(All { replays: replays.into_iter().map(Replay::from).collect() }))
+}
+
+pub(super) async fn get(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let id = id(&request)?;
+    let found = gateway.deps.store.find_replay(context.tenant(), id).await?;
+    let replay = found.ok_or(Problem::UnknownReplay(id))?;
+    Ok(HttpResponse::Ok().json(Replay::from(replay)))
+}
+
+pub(super) async fn pause(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    wish(&context, &request, &gateway, Wish::Pause).await
+}
+
+pub(super) async fn resume(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    wish(&context, &request, &gateway, Wish::Run).await
+}
+
+pub(super) async fn cancel(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    wish(&context, &request, &gateway, Wish::Cancel).await
+}
+
+/// Notes a wish. A replay that is resumed may get another rate.
+async fn wish(
+    context: &TenantContext,
+    request: &HttpRequest,
+    gateway: &Shared,
+    wish: Wish,
+) -> Result<HttpResponse, Problem> {
+    let (id, tenant) = (id(request)?, context.tenant());
+    let raw = object::read(request, gateway, tenant).await?;
+    let rate = if wish == Wish::Run { Rate::parse(&raw) } else { replay::no_members(&raw) };
+    let rate = rate.map_err(Problem::Illegal)?;
+    let replay = gateway.deps.replays.wish(tenant, id, wish, rate).await?;
+    tracing::info!(%tenant, %id, wish = wish.as_str(), "an operator requested a change of a replay");
+    Ok(HttpResponse::Accepted().json(Replay::from(replay)))
+}
+
+fn id(request: &HttpRequest) -> Result<ReplayId, Problem> {
+    let [segment] = path::segments(request, 1)?;
+    ReplayId::parse(&segment)
+        .map_err(|_| Problem::bad_path(&segment, "must be the id of a replay: a hyphenated UUID"))
+}
+
+impl From<NotSubmitted> for Problem {
+    fn from(error: NotSubmitted) -> Self {
+        match error {
+            NotSubmitted::Store(error) => error.into(),
+            NotSubmitted::Sink(error) => Self::BrokerUnavailable { why: error.to_string() },
+            NotSubmitted::NoBroker => Self::NoBroker,
+            NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
+            NotSubmitted::Refused(violations) => Self::Illegal(violations),
+            NotSubmitted::Overlaps { id, topic } => Self::ReplaysOverlap { id, topic },
+        }
+    }
+}
+
+impl From<NotHeeded> for Problem {
+    fn from(error: NotHeeded) -> Self {
+        match error {
+            NotHeeded::Store(error) => error.into(),
+            NotHeeded::Unknown(id) => Self::UnknownReplay(id),
+            NotHeeded::Ended { id, status } => Self::ReplayEnded { id, status },
+        }
+    }
+}
