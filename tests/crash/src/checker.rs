@@ -5,6 +5,7 @@
 
 mod finding;
 mod log;
+mod replays;
 mod topics;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub fn check(story: &Story) -> Vec<Finding> {
     let mut findings = log::check(story, &index);
     findings.extend(topics::committed(story, &index));
     findings.extend(topics::uncommitted(story, &index));
+    findings.extend(replays::check(story, &index));
     findings.extend(told(story));
     findings.extend(sums(story));
     findings
@@ -62,6 +64,7 @@ fn told(story: &Story) -> Vec<Finding> {
     let by_position: HashMap<(&str, &str), (i32, i64)> = story
         .committed
         .iter()
+        .filter(|record| record.header("replay_id").is_none())
         .filter_map(|record| {
             Some(((record.topic.as_str(), record.header("position")?), place(record)))
         })

@@ -1,5 +1,5 @@
-//! Evidence of a run: the acknowledged changes, the events of the log, and the events that were
-//! shown as published.
+//! Evidence of a run: the acknowledged changes, the events of the log, the events that were shown as
+//! published, and the replays.
 //!
 //! The load, the publish observer and the story collect it, and the checker reads it.
 
@@ -74,4 +74,40 @@ pub struct Told {
     /// The end of each partition of the topic for a read_uncommitted consumer, asked for
     /// afterwards.
     pub ends: Vec<i64>,
+}
+
+/// A replay, as `GET /replays` shows it in the end.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replayed {
+    /// The tenant, which the answer does not name.
+    #[serde(default)]
+    pub tenant: String,
+    /// The replay's id.
+    pub id: String,
+    /// The status, in the API's words.
+    pub status: String,
+    /// How many events it has published.
+    pub messages_published: u64,
+    /// The last position that it has passed.
+    pub position: u64,
+    /// The topics whose events it sends.
+    pub topics: Vec<String>,
+    /// The keys; an empty list matches any.
+    pub keys: Vec<String>,
+    /// The position after which it began.
+    pub after: u64,
+    /// The last position that it may send.
+    pub until: Option<u64>,
+    /// Another topic to which it sends them.
+    pub target: Option<String>,
+    /// The time of its end.
+    pub ended_date: Option<String>,
+}
+
+impl Replayed {
+    /// Returns whether it has not ended.
+    pub fn is_open(&self) -> bool {
+        self.ended_date.is_none()
+    }
 }

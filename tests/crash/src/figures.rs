@@ -30,6 +30,10 @@ pub struct Verdict {
     pub acknowledged: usize,
     /// Events that were shown as published.
     pub told: usize,
+    /// Replays that have ended.
+    pub replays: usize,
+    /// Events that they have published.
+    pub replayed: u64,
     /// Aborted records that a read_uncommitted consumer also saw.
     pub aborted: usize,
     /// The delays that the readers saw.
@@ -50,6 +54,8 @@ impl fmt::Display for Verdict {
         row("kill -9 of a replica, in all", self.figures.kills.to_string())?;
         row("changes acknowledged", self.acknowledged.to_string())?;
         row("events told to be published, and looked for", self.told.to_string())?;
+        row("replays, and not refused", self.replays.to_string())?;
+        row("events that they have published", self.replayed.to_string())?;
         row("records of aborted pages, seen by read_uncommitted", self.aborted.to_string())?;
         let mut takeovers = self.figures.takeovers.clone();
         takeovers.sort();

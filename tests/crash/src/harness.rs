@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::block_in_place;
 
-use crate::evidence::{Acknowledged, Told};
+use crate::evidence::{Acknowledged, Replayed, Told};
 use crate::figures::Figures;
 use crate::folder::Folder;
 use crate::kafka::{self, Listener, PrivateBroker};
@@ -19,6 +19,7 @@ use crate::load::{self, Load, Plan};
 use crate::proxy::Proxy;
 use crate::publish_observer::PublishObserver;
 use crate::readers::{HeldBack, Readers};
+use crate::replayer::Replayer;
 use crate::serve::{Serve, Setup};
 use crate::{ports, store};
 
@@ -112,6 +113,8 @@ pub struct Harness {
     pub load: Load,
     /// The observer of published events.
     pub publish_observer: PublishObserver,
+    /// Asks for replays.
+    pub replayer: Replayer,
     /// Sets the clock of a process off.
     pub clock: std::path::PathBuf,
     /// The counts so far.
@@ -120,7 +123,7 @@ pub struct Harness {
 
 impl Harness {
     /// Starts everything, in a folder that others may enter: the store may not run as this user.
-    pub async fn start(gateway: &Path, store: store::Kind, folder: &Path) -> Self {
+    pub async fn start(gateway: &Path, store: store::Kind, folder: &Path, seed: u64) -> Self {
         let part = |name: &str| Folder::given(folder.join(name));
         let clock = clock_library(folder);
         let store = store::Server::start(store, part("store")).await;
@@ -150,6 +153,7 @@ impl Harness {
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
         let readers = Readers::start(&broker, &topics, PARTITIONS);
         let publish_observer = PublishObserver::start(&urls, &broker, &TENANTS, PARTITIONS);
+        let replayer = Replayer::start(&urls, ENV, &TENANTS, seed);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls,
@@ -161,7 +165,18 @@ impl Harness {
             sender: Some(publish_observer.sender()),
         });
         let figures = Figures::default();
-        Self { kafka, store, replicas, lanes, readers, load, publish_observer, clock, figures }
+        Self {
+            kafka,
+            store,
+            replicas,
+            lanes,
+            readers,
+            load,
+            publish_observer,
+            replayer,
+            clock,
+            figures,
+        }
     }
 
     /// A gateway's URL.
@@ -170,13 +185,25 @@ impl Harness {
     }
 
     /// Stops the writers and the readers; the servers and the replicas go on.
-    pub async fn quiet(self) -> (Quiet, Vec<Acknowledged>, Vec<Told>) {
+    pub async fn quiet(self) -> (Quiet, Observed) {
         let acknowledged = self.load.finish().await;
         let told = self.publish_observer.finish().await;
+        let replayed = self.replayer.finish().await;
         let held_back = block_in_place(|| self.readers.finish());
         let Self { kafka, store, replicas, figures, .. } = self;
-        (Quiet { kafka, replicas, held_back, figures, _store: store }, acknowledged, told)
+        let observed = Observed { acknowledged, told, replayed };
+        (Quiet { kafka, replicas, held_back, figures, _store: store }, observed)
     }
+}
+
+/// The evidence that was observed from outside.
+pub struct Observed {
+    /// The changes that were acknowledged.
+    pub acknowledged: Vec<Acknowledged>,
+    /// The events that were shown as published.
+    pub told: Vec<Told>,
+    /// The replays.
+    pub replayed: Vec<Replayed>,
 }
 
 /// The harness after the writers have stopped.

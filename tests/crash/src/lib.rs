@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! schedule ──► harness ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
-//!              faults    load, publish observer, readers ──► acknowledged, told ──┘
+//!              faults    load, publish observer, replayer ──► acknowledged, told ──┘
 //! ```
 //!
 //! The integration tests use the actors too. Nothing here is part of the gateway.
@@ -31,6 +31,7 @@ pub mod evidence;
 pub mod load;
 pub mod publish_observer;
 pub mod readers;
+pub mod replayer;
 
 pub mod checker;
 pub mod story;

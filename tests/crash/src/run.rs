@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::checker;
 use crate::figures::Verdict;
-use crate::harness::{ENV, Harness, TENANTS};
+use crate::harness::{ENV, Harness, Observed, TENANTS};
 use crate::schedule::{Fault, Kind, Schedule};
 use crate::{store, story};
 
@@ -37,7 +37,7 @@ pub async fn run(options: &Options) -> Verdict {
     println!("seed {}, {} faults; to repeat its schedule:", options.seed, options.faults);
     println!("  {}", command(options));
     println!("everything is kept in {}", folder.display());
-    let mut harness = Harness::start(&options.gateway, options.store, &folder).await;
+    let mut harness = Harness::start(&options.gateway, options.store, &folder, options.seed).await;
     let mut count = 0;
     for fault in Schedule::new(options.seed, harness.replicas.len()) {
         if count >= options.faults && harness.figures.kills >= options.kills {
@@ -66,17 +66,19 @@ pub async fn run(options: &Options) -> Verdict {
 
 /// Ends the load, and checks the story.
 async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
-    let (quiet, acknowledged, told) = harness.quiet().await;
+    let (quiet, Observed { acknowledged, told, replayed }) = harness.quiet().await;
     let lines: Vec<_> =
         told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
     fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
     let (url, broker) = (quiet.url(), quiet.kafka.address());
     let place = story::Place { url: &url, broker: &broker, env: ENV, tenants: &TENANTS };
-    let story = story::read(&place, acknowledged, told).await;
+    let story = story::read(&place, acknowledged, told, replayed).await;
     Verdict {
         elapsed: started.elapsed(),
         acknowledged: story.acknowledged.len(),
         told: story.told.len(),
+        replays: story.replayed.len(),
+        replayed: story.replayed.iter().map(|replay| replay.messages_published).sum(),
         aborted: story.uncommitted.len().saturating_sub(story.committed.len()),
         held_back: quiet.held_back,
         findings: checker::check(&story),

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::evidence::{Acknowledged, Logged, Told};
+use crate::evidence::{Acknowledged, Logged, Replayed, Told};
 use crate::kafka::{self, Isolation, Record};
 use crate::serve;
 
@@ -44,6 +44,8 @@ pub struct Story {
     pub uncommitted: Vec<Record>,
     /// The events that were shown as published.
     pub told: Vec<Told>,
+    /// The replays, which have ended.
+    pub replayed: Vec<Replayed>,
     /// The sums of the metrics in the end.
     pub sums: Sums,
 }
@@ -87,7 +89,12 @@ impl Sums {
 }
 
 /// Waits until everything is published, and reads it.
-pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<Told>) -> Story {
+pub async fn read(
+    place: &Place<'_>,
+    acknowledged: Vec<Acknowledged>,
+    told: Vec<Told>,
+    replayed: Vec<Replayed>,
+) -> Story {
     let mut logs = BTreeMap::new();
     for tenant in place.tenants {
         if let Some(last) = log(place.url, tenant).await.last() {
@@ -96,10 +103,12 @@ pub async fn read(place: &Place<'_>, acknowledged: Vec<Acknowledged>, told: Vec<
         // It is read once more, since its answer about each event must be final by now.
         logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
     }
-    let count = logs.values().map(Vec::len).sum();
+    let again: u64 = replayed.iter().map(|replay| replay.messages_published).sum();
+    let count = logs.values().map(Vec::len).sum::<usize>() + again as usize;
     let sums = sums(place.url).await;
     let [committed, uncommitted] = block_in_place(|| records(place, count));
-    Story { env: place.env.to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
+    let env = place.env.to_owned();
+    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, sums }
 }
 
 /// Reads the records that both consumers see, once there are as many committed records as expected,
@@ -152,6 +161,27 @@ pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
             None => return all,
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    replays: Vec<Replayed>,
+}
+
+/// The replays of these tenants.
+pub async fn replayed(url: &str, tenants: &[&str]) -> Vec<Replayed> {
+    let mut all = Vec::new();
+    for tenant in tenants {
+        let listed = serve::get(&format!("{url}/replays"), tenant).await;
+        let listed: Listed = serde_json::from_value(listed).unwrap();
+        all.extend(of_tenant(listed.replays, tenant));
+    }
+    all
+}
+
+/// Names the tenant, which the answer does not.
+pub fn of_tenant(replays: Vec<Replayed>, tenant: &str) -> impl Iterator<Item = Replayed> {
+    replays.into_iter().map(move |replay| Replayed { tenant: tenant.to_owned(), ..replay })
 }
 
 /// Waits until the event at that position is published.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crash::checker::{Kind, check};
-use crash::evidence::{Acknowledged, Logged, Told};
+use crash::evidence::{Acknowledged, Logged, Replayed, Told};
 use crash::kafka::Record;
 use crash::story::{Story, Sums};
 use serde_json::value::RawValue;
@@ -90,7 +90,35 @@ fn story() -> Story {
         log_events: 12,
         states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into(),
     };
-    Story { env: "test".to_owned(), acknowledged, logs, committed, uncommitted, told, sums }
+    let (env, replayed) = ("test".to_owned(), Vec::new());
+    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, sums }
+}
+
+/// The same, and a replay of diku's topic to itself.
+fn story_with_replay() -> Story {
+    let mut story = story();
+    let again = |(event, offset): (&Logged, i64)| {
+        let mut again = record(event, offset);
+        again.headers.push(("replay_id".to_owned(), "again".to_owned()));
+        again
+    };
+    let records: Vec<_> = story.logs["diku"].iter().zip(9..).map(again).collect();
+    story.committed.extend(records.clone());
+    story.uncommitted.extend(records);
+    story.replayed.push(Replayed {
+        tenant: "diku".to_owned(),
+        id: "again".to_owned(),
+        status: "Completed".to_owned(),
+        messages_published: 6,
+        position: 6,
+        topics: vec![story.logs["diku"][0].topic.clone()],
+        keys: Vec::new(),
+        after: 0,
+        until: None,
+        target: None,
+        ended_date: Some(TIME.to_owned()),
+    });
+    story
 }
 
 /// Diku's last event: of the key `b`.
@@ -206,9 +234,55 @@ const CORRUPTIONS: [Corruption; 22] = [
     }),
 ];
 
+const CORRUPTIONS_OF_RUNS: [Corruption; 7] = [
+    (Kind::Duplicate, "a replay sends an event twice", |story| {
+        story.committed.extend(story.committed.last().cloned());
+    }),
+    (Kind::Reordered, "a replay sends a key's events in another order", |story| {
+        let last = story.committed.len() - 1;
+        story.committed.swap(last - 2, last);
+    }),
+    (Kind::Lost, "a replay that is complete leaves an event out", |story| {
+        story.committed.pop();
+        story.replayed[0].messages_published = 5;
+    }),
+    (Kind::Lost, "a replay that was cancelled leaves a key at an older event", |story| {
+        story.committed.pop();
+        story.replayed[0].messages_published = 5;
+        story.replayed[0].status = "Cancelled".to_owned();
+    }),
+    (Kind::Sums, "a replay tells another number than it has sent", |story| {
+        story.replayed[0].messages_published = 7;
+    }),
+    (Kind::Phantom, "nobody asked for a replay", |story| {
+        story.replayed.clear();
+    }),
+    (Kind::Bytes, "a replay sends other bytes", |story| {
+        story.committed.last_mut().unwrap().value.push(b' ');
+    }),
+];
+
 #[test]
 fn a_right_story_has_no_findings() {
     assert_eq!(check(&story()), []);
+    assert_eq!(check(&story_with_replay()), []);
+    let mut cancelled = story_with_replay();
+    // Of key `b`, nothing was sent.
+    let of_a = |record: &Record| record.header("replay_id").is_none() || record.key == b"a";
+    cancelled.committed.retain(of_a);
+    cancelled.replayed[0].status = "Cancelled".to_owned();
+    cancelled.replayed[0].messages_published = 3;
+    assert_eq!(check(&cancelled), []);
+}
+
+#[test]
+fn each_corruption_of_a_run_is_named_and_nothing_else_is() {
+    for (kind, what, corrupt) in CORRUPTIONS_OF_RUNS {
+        let mut story = story_with_replay();
+        corrupt(&mut story);
+        let kinds: BTreeSet<_> = check(&story).iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, BTreeSet::from([kind]), "{what}");
+    }
 }
 
 #[test]

@@ -42,7 +42,8 @@ async fn main() -> std::io::Result<ExitCode> {
     let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
     let place =
         story::Place { url: &line.url, broker: &line.kafka, env: &line.env, tenants: &tenants };
-    let findings = checker::check(&story::read(&place, acknowledged, told).await);
+    let replayed = story::replayed(&line.url, &tenants).await;
+    let findings = checker::check(&story::read(&place, acknowledged, told, replayed).await);
     findings.iter().for_each(|finding| println!("{finding}"));
     println!("{} findings", findings.len());
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,0 +1,101 @@
+//! Compares the runs of replays with the logs: each event once, in order, and none left out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::topics::{differences, event_of};
+use super::{Finding, Index, Kind};
+use crate::evidence::{Logged, Replayed};
+use crate::kafka::Record;
+use crate::story::Story;
+
+/// Finds the defects of the runs.
+pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
+    let mut runs: HashMap<&str, Vec<&Record>> = HashMap::new();
+    for record in &story.committed {
+        if let Some(id) = record.header("replay_id") {
+            runs.entry(id).or_default().push(record);
+        }
+    }
+    let mut findings = Vec::new();
+    for replay in &story.replayed {
+        let records = runs.remove(replay.id.as_str()).unwrap_or_default();
+        findings.extend(of_run(story, index, replay, &records));
+    }
+    let unknown = runs.into_iter().map(|(id, records)| {
+        Kind::Phantom
+            .of(format!("{} records of a replay {id} that nobody asked for", records.len()))
+    });
+    findings.extend(unknown);
+    findings
+}
+
+fn of_run(
+    story: &Story,
+    index: &Index<'_>,
+    replay: &Replayed,
+    records: &[&Record],
+) -> Vec<Finding> {
+    let (mut findings, mut sent) = (Vec::new(), BTreeSet::new());
+    let mut last: HashMap<(&str, &[u8]), u64> = HashMap::new();
+    let name = |record: &Record| {
+        let position = record.header("position").unwrap_or("-");
+        format!("replay {}, position {position} in {}", replay.id, record.topic)
+    };
+    for record in records {
+        let Some((tenant, event)) = event_of(record, index) else {
+            findings.push(Kind::Phantom.of(format!("not in the log: {record:?}")));
+            continue;
+        };
+        if tenant != replay.tenant {
+            findings.push(Kind::Tenant.of(format!("{tenant}'s: {}", name(record))));
+        }
+        if !sent.insert(event.position) {
+            findings.push(Kind::Duplicate.of(name(record)));
+        }
+        let place = (record.topic.as_str(), record.key.as_slice());
+        let before = last.insert(place, event.position).unwrap_or_default();
+        if before > event.position {
+            findings.push(Kind::Reordered.of(format!("{before}, then {}", name(record))));
+        }
+        let to = replay.target.as_deref().unwrap_or(&event.topic);
+        findings.extend(differences(event, record, to));
+    }
+    if sent.len() as u64 != replay.messages_published {
+        let (told, seen) = (replay.messages_published, sent.len());
+        findings
+            .push(Kind::Sums.of(format!("replay {} tells {told}, not {seen} events", replay.id)));
+    }
+    findings.extend(left_out(story, replay, &sent));
+    findings
+}
+
+/// Finds the events that a run should have sent: all that its plan matches, or, if it ended early
+/// and went to its own topics, the later ones of each key that it has sent.
+fn left_out(story: &Story, replay: &Replayed, sent: &BTreeSet<u64>) -> Vec<Finding> {
+    let matches = |event: &&Logged| {
+        replay.topics.contains(&event.topic)
+            && (replay.keys.is_empty() || replay.keys.contains(&event.key))
+            && event.position > replay.after
+            && event.position <= replay.until.unwrap_or(replay.position)
+    };
+    let wanted = story.logs.get(&replay.tenant).into_iter().flatten().filter(matches);
+    let mut first: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for event in wanted {
+        let is_sent = sent.contains(&event.position);
+        let key = (event.topic.as_str(), event.key.as_str());
+        if is_sent {
+            first.entry(key).or_insert(event.position);
+        }
+        let is_missing = match replay.status.as_str() {
+            "Completed" => !is_sent,
+            _ => replay.target.is_none() && first.contains_key(&key) && !is_sent,
+        };
+        if is_missing {
+            let Replayed { id, status, .. } = replay;
+            let place = format!("position {} of {}", event.position, event.topic);
+            findings.push(Kind::Lost.of(format!("{status} replay {id} has not sent {place}")));
+        }
+    }
+    findings
+}
