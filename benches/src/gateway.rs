@@ -57,6 +57,18 @@ impl Gateway {
         topic(&self.env, tenant)
     }
 
+    /// A topic beside the tenant's own.
+    pub fn target(&self, tenant: &str) -> String {
+        format!("{}.{tenant}.again", self.env)
+    }
+
+    /// A subcommand beside it, with its Kafka at that address.
+    pub fn command(&self, arguments: &[&str], kafka: &str) -> Command {
+        let mut command = self.setup.command(arguments);
+        command.env("KAFKA_HOST", kafka);
+        command
+    }
+
     /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.serve.as_ref().map_or(0, Serve::pid)

@@ -127,6 +127,44 @@ impl Ends {
     }
 }
 
+/// Topics that are filled, until they hold so many records.
+pub struct Drain {
+    address: String,
+    topics: Vec<String>,
+    events: u64,
+}
+
+impl Drain {
+    /// Watches one topic.
+    pub fn of(address: &str, topic: &str, events: u64) -> Self {
+        Self::of_all(address, vec![topic.to_owned()], events)
+    }
+
+    /// Watches several topics together.
+    pub fn of_all(address: &str, topics: Vec<String>, events: u64) -> Self {
+        Self { address: address.to_owned(), topics, events }
+    }
+
+    /// Events per second over the middle eight tenths, without start and takeover.
+    pub async fn rate(self) -> f64 {
+        tokio::task::spawn_blocking(move || {
+            let ends: Vec<_> =
+                self.topics.iter().map(|topic| Ends::of(&self.address, topic)).collect();
+            let until = |part: u64| loop {
+                let sum: u64 = ends.iter().map(Ends::sum).sum();
+                if sum >= self.events * part / 10 {
+                    return (Instant::now(), sum);
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            };
+            let ((begin, first), (end, last)) = (until(1), until(9));
+            per_second(last - first, end - begin)
+        })
+        .await
+        .unwrap()
+    }
+}
+
 /// How many topics of that environment there are.
 pub fn topics(address: &str, env: &str) -> usize {
     // While thousands of topics are created, a broker may not know all of them.

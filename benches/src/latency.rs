@@ -89,6 +89,24 @@ pub async fn consumed(store: Store, rate: u32, rounds: &Rounds) {
     p99.tell();
 }
 
+/// How long each change that is posted to a gateway at this rate takes until it is consumed, in ms.
+pub async fn arrivals_at(
+    ours: &Gateway,
+    kafka: &str,
+    tenant: &str,
+    rate: u32,
+    rounds: &Rounds,
+) -> Vec<f64> {
+    let (mut records, mut poster) = (Records::default(), Poster::connect(ours.address).await);
+    let tenant = tenant.to_owned();
+    let post = async || {
+        let body = records.body(1);
+        poster.post(&tenant, &body, true).await.unwrap();
+        body.keys[0].clone()
+    };
+    arrivals(kafka, &ours.topic(&tenant), rate, rounds, post).await
+}
+
 /// How long each record took from the begin of `send`, which tells its key, until it was consumed,
 /// in ms. Each is sent at its time; if the one before wasn't done by then, it counts from that time
 /// all the same (no coordinated omission).

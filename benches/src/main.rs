@@ -10,6 +10,7 @@
 //! the figures.
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 
+mod audit;
 mod bare;
 mod client;
 mod contest;
@@ -26,6 +27,7 @@ mod process;
 mod raw;
 mod records;
 mod relay;
+mod replay;
 mod scan;
 mod stores;
 mod sustained;
@@ -121,6 +123,26 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// A replay of a whole log, the relay on the same data, and live changes beside it.
+    Replay {
+        #[arg(long)]
+        store: Store,
+        /// Events of the log.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
+    /// An audit of a whole log, and of a tenth of it.
+    Audit {
+        #[arg(long)]
+        store: Store,
+        /// Events of the log.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
         #[arg(long)]
@@ -172,6 +194,8 @@ async fn run(what: What) {
             log_size::run(store, events, Duration::from_secs(rest_s)).await;
         }
         What::Scan { store, events, rounds } => scan::run(store, events, rounds).await,
+        What::Replay { store, events, rounds } => replay::run(store, events, &rounds).await,
+        What::Audit { store, events, rounds } => audit::run(store, events, rounds).await,
         What::Memory { store, events } => memory::run(store, events).await,
         What::Bare => bare::serve(),
     }

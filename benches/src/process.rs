@@ -30,9 +30,18 @@ impl Process {
         self.status_mib("VmHWM:")
     }
 
+    /// The same; `None` if it has ended.
+    pub fn peak_mib_if_any(self) -> Option<f64> {
+        self.status_mib_if_any("VmHWM:")
+    }
+
     fn status_mib(self, name: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
+        self.status_mib_if_any(name).unwrap()
+    }
+
+    fn status_mib_if_any(self, name: &str) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()? / 1024.0)
     }
 }

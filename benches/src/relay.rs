@@ -1,14 +1,12 @@
 //! The relay alone, draining a backlog: the gateway and a bare transactional producer with the same
 //! pages.
 
-use std::time::{Duration, Instant};
-
 use crash::kafka::PrivateBroker;
 
 use crate::client::{Plan, load};
-use crate::contest::{Contest, per_second};
+use crate::contest::Contest;
 use crate::gateway::{Gateway, tenants};
-use crate::kafka::{self, Ends};
+use crate::kafka::{self, Drain};
 use crate::process::Process;
 use crate::stores::{Place, Store};
 
@@ -45,20 +43,7 @@ async fn drain(place: &Place, kafka: &str, events: u64, names: &[String]) -> (f6
     let acknowledged = load(&plan).await.acknowledged;
     ours.restart_with(kafka);
     let topics: Vec<_> = names.iter().map(|tenant| ours.topic(tenant)).collect();
-    let address = kafka.to_owned();
-    let rate = tokio::task::spawn_blocking(move || {
-        let ends: Vec<_> = topics.iter().map(|topic| Ends::of(&address, topic)).collect();
-        let until = |part: u64| loop {
-            let sum: u64 = ends.iter().map(Ends::sum).sum();
-            if sum >= acknowledged * part / 10 {
-                return (Instant::now(), sum);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        let ((begin, first), (end, last)) = (until(1), until(9));
-        per_second(last - first, end - begin)
-    });
-    let rate = rate.await.unwrap();
+    let rate = Drain::of_all(kafka, topics, acknowledged).rate().await;
     ours.assert_arrived(kafka, names, acknowledged).await;
     (rate, Process(ours.pid()).cpu_ms_per_thousand(acknowledged))
 }
