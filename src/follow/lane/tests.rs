@@ -149,7 +149,8 @@ impl MemorySink {
                 cursors.insert((cursor.log_id, follower.clone()), known);
             }
         }
-        self.forgotten.lock().unwrap().iter().for_each(|gone| drop(cursors.remove(gone)));
+        let forgotten = self.forgotten.lock().unwrap();
+        cursors.retain(|cursor, _| !forgotten.contains(cursor));
         cursors
     }
 

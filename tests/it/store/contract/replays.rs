@@ -179,7 +179,7 @@ pub async fn topics_are_listed_and_their_events_counted_by_key_and_position<B: S
     let opened = OpenStore::<B>::new().await;
     let (a, b) = (topic("folio.diku.a"), topic("folio.diku.b"));
     let draft = |id: u128| {
-        let name = if id % 3 == 0 { b.as_str() } else { a.as_str() };
+        let name = if id.is_multiple_of(3) { b.as_str() } else { a.as_str() };
         Draft { key: key(&id.to_string()), ..create_on(name, id) }
     };
     let drafts: Vec<_> = (1..=12).map(draft).collect();
