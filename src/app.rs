@@ -111,6 +111,7 @@ pub async fn build(
         audit_every: config.audit_every,
         replay_pause_max: config.replay_pause_max,
         replay_keep: config.replay_keep,
+        removal: config.removal,
     };
     Ok(App { http, follow, sinks, writers, closing, banner })
 }

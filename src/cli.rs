@@ -17,6 +17,7 @@ pub mod replays;
 pub mod republish;
 pub mod restore;
 pub mod serve;
+pub mod sinks;
 pub mod tenants;
 pub mod topics;
 

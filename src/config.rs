@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
 use crate::http;
@@ -27,7 +28,7 @@ use crate::sink;
 
 pub use options::{
     AuditOptions, Cli, Command, Given, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, ServeOptions, StartReplayOptions, StoreOptions, TenantsCommand,
+    RepublishOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions, TenantsCommand,
     TenantsOptions, TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
@@ -47,6 +48,8 @@ pub struct Config {
     pub replay_pause_max: Duration,
     /// The time for which a replay that has ended is listed.
     pub replay_keep: Duration,
+    /// How long the logs keep events.
+    pub removal: Retention,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
     /// Limits of the way in.
@@ -72,6 +75,7 @@ impl Config {
                 .filter(|every| !every.is_zero()),
             replay_pause_max: Duration::from_secs(limits.replay_pause_hours * 3_600),
             replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
+            removal: removal(limits),
             settings: Arc::new(settings(tenants, store)?),
             http: http_config(listener, limits)?,
             intake: intake::Config {
@@ -84,6 +88,14 @@ impl Config {
         };
         unread::warn(options, given, &config.store);
         Ok(config)
+    }
+}
+
+fn removal(limits: &LimitsOptions) -> Retention {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    Retention {
+        log_retention: Some(days(limits.log_retention_days)).filter(|it| !it.is_zero()),
+        idempotency: days(limits.idempotency_days),
     }
 }
 

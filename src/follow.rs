@@ -17,6 +17,7 @@ pub mod parking;
 mod preview;
 pub mod published;
 mod relay;
+mod removal;
 pub mod replay;
 pub mod resize;
 pub mod restore;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
+use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -47,6 +49,7 @@ use crate::tasks::{Ended, Tasks};
 use audit_task::AuditTask;
 use lane_manager::LaneManager;
 use preview::Preview;
+use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
 pub use wakeups::Wakeups;
@@ -86,6 +89,8 @@ pub struct FollowDeps {
     pub replay_pause_max: Duration,
     /// The time for which the row of a replay that has ended is kept.
     pub replay_keep: Duration,
+    /// How long the logs keep events.
+    pub removal: Retention,
 }
 
 /// The running followers.
@@ -96,8 +101,8 @@ pub struct Followers {
 
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
-    /// each sink, a retention check for each sink with topics, an audit, and a task that feeds the
-    /// embedded preview.
+    /// each sink, a retention check for each sink with topics, an audit, the removal if the logs
+    /// don't keep everything, and a task that feeds the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -111,6 +116,10 @@ impl Followers {
         if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
             let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
             worker.spawn(&mut tasks, audit);
+        }
+        if deps.removal.log_retention.is_some() || deps.settings.removes() {
+            let followers = sinks.sinks.iter().map(|sink| sink.follower().clone()).collect();
+            worker.spawn(&mut tasks, RemovalTask::new(deps.clone(), followers, stop.clone()));
         }
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());
         for sink in &sinks.sinks {

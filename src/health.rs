@@ -44,6 +44,8 @@ pub enum SinkPart {
     Retention(Topic),
     /// Writes to a topic.
     Writes(Topic),
+    /// The removal of events from the logs, which the sink holds back.
+    Removal,
     /// A tenant's log, compared with what the sink has of it.
     Log(TenantId),
     /// The times of a tenant's events, compared with the sink's clock.
@@ -87,6 +89,7 @@ impl Display for SinkPart {
             Self::Topics => f.write_str("topics"),
             Self::Partitions(topic) => write!(f, "topic {topic}"),
             Self::Retention(topic) => write!(f, "retention of {topic}"),
+            Self::Removal => f.write_str("removal"),
             Self::Writes(topic) => write!(f, "writes to {topic}"),
             Self::Log(tenant) => write!(f, "tenant {tenant}"),
             Self::Clock(tenant) => write!(f, "clock of tenant {tenant}"),
@@ -159,7 +162,7 @@ mod tests {
     use crate::domain::topic::Topic;
 
     /// Returns one part of each kind.
-    fn parts() -> [SinkPart; 10] {
+    fn parts() -> [SinkPart; 11] {
         let (lane, tenant) = (Lane::new(0), TenantId::parse("diku").unwrap());
         let topic = Topic::parse("folio.diku.inventory.item").unwrap();
         [
@@ -169,6 +172,7 @@ mod tests {
             SinkPart::Partitions(topic.clone()),
             SinkPart::Retention(topic.clone()),
             SinkPart::Writes(topic),
+            SinkPart::Removal,
             SinkPart::Log(tenant.clone()),
             SinkPart::Clock(tenant),
             SinkPart::Env(lane),
@@ -184,10 +188,10 @@ mod tests {
             health.degraded(part.clone().of(&relay), format!("relay {number}"));
             health.degraded(part.of(&other), format!("hexkit {number}"));
         }
-        assert_eq!(health.troubles().len(), 20, "{:?}", health.troubles());
+        assert_eq!(health.troubles().len(), 22, "{:?}", health.troubles());
         parts().into_iter().for_each(|part| health.healthy(&part.of(&relay)));
         let left = health.troubles();
-        assert_eq!(left.len(), 10, "{left:?}");
+        assert_eq!(left.len(), 11, "{left:?}");
         assert!(left.iter().all(|(name, why)| name.contains("hexkit") && why.contains("hexkit")));
     }
 }

@@ -9,8 +9,8 @@ use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, AuditOptions, Cli, Command, Config, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, StartReplayOptions, StoreOptions, TenantsCommand, TenantsOptions,
-    TopicsCommand,
+    RepublishOptions, SinksCommand, StartReplayOptions, StoreOptions, TenantsCommand,
+    TenantsOptions, TopicsCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -96,6 +96,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Audit(options) => audit(&options, clock).await,
         Command::Replays(command) => replays(command, clock).await,
         Command::Republish(options) => republish(&options, clock).await,
+        Command::Sinks(command) => sinks(command, clock).await,
         Command::PublishPending(options) => {
             let store = open_attached(&options.store, clock).await?;
             let wait = options.wait.map(Duration::from_secs);
@@ -194,6 +195,18 @@ async fn open_attached(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
     Ok(store::open(&config::store_config(options)?, Access::Attach, clock).await?)
+}
+
+/// Runs a subcommand of `sinks`.
+async fn sinks(command: SinksCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    match command {
+        SinksCommand::List(store) => cli::sinks::list(&*open_attached(&store, clock).await?).await,
+        SinksCommand::Forget(options) => {
+            let store = open_attached(&options.store, clock).await?;
+            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
+            cli::sinks::forget(&*store, &sinks, &options.sink).await
+        }
+    }
 }
 
 /// Opens the sinks for as many lanes as the store has, but at least `lanes_min`. An embedded broker

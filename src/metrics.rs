@@ -5,6 +5,7 @@
 //! replica's own; the store's counts are the same on all replicas.
 
 mod http;
+mod removal;
 mod sinks;
 
 use prometheus_client::encoding::text::encode;
@@ -18,6 +19,7 @@ use crate::store::EventCounts;
 
 use http::Http;
 pub use http::Request;
+use removal::RemovalMetrics;
 use sinks::SinkMetrics;
 
 /// The media type of the metrics' text.
@@ -41,6 +43,7 @@ pub struct Metrics {
     log_lines_held_back: Counter,
     http: Http,
     sinks: SinkMetrics,
+    removal: RemovalMetrics,
 }
 
 impl Default for Metrics {
@@ -61,6 +64,7 @@ impl Default for Metrics {
             log_lines_held_back: Counter::default(),
             http: Http::new(&mut registry),
             sinks: SinkMetrics::new(&mut registry),
+            removal: RemovalMetrics::new(&mut registry),
         };
         registry.register(
             "lanes_held",

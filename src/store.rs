@@ -8,13 +8,14 @@
 //!              │           │               │              head: the last position given
 //!              │           │               cursor of `relay`, as its checkpoint has it
 //!              │           cursor of another sink, with parked scopes of its own
-//!              floor: the first event that the log has; none was ever removed
+//!              floor of a topic: from there on, retention has removed nothing of it
 //!
 //!              ├──── published, or parked ─┤├── pending ──┤
 //! ```
 //!
 //! - **What only rises**: a head's position and time, the last DELETE_ALL of a topic, the terms of
-//!   a lane's lease, the number of a follower's parking ledger. Cursors rise too, until `restore`
+//!   a lane's lease, the number of a follower's parking ledger, the
+//!   floor of a topic. Cursors rise too, until `restore`
 //!   gives the log another id.
 //! - **What is derived**: an event is published when the relay's cursor has passed it and it is not
 //!   parked, superseded or discarded. No row says so.
@@ -23,9 +24,9 @@
 //!   every position up to it.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
-//! The port is `Store`, the sum of six roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`], [`Replays`]. `intake`, `follow`, `http` and the subcommands use it; its adapters
-//! are its children.
+//! The port is `Store`, the sum of seven roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
+//! [`Parking`], [`Replays`], [`Removal`]. `intake`, `follow`, `http` and the subcommands use it;
+//! its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -59,6 +60,7 @@ mod parking;
 mod place;
 mod postgres;
 mod read;
+mod removal;
 mod replays;
 mod slice_builder;
 mod spans;
@@ -82,13 +84,14 @@ pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Sl
 pub use mongodb::Config as MongodbConfig;
 pub use parking::{LogLedger, Parking};
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
+pub use removal::{LogEntry, Removal, RemovalStep, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
 pub use tenants::{EnabledTenant, Tenants};
 
 /// The whole port.
 #[async_trait]
-pub trait Store: Log + Cursors + Tenants + Leases + Parking + Replays {
+pub trait Store: Log + Cursors + Tenants + Leases + Parking + Replays + Removal {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;
 

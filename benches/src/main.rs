@@ -27,6 +27,7 @@ mod process;
 mod raw;
 mod records;
 mod relay;
+mod removal;
 mod replay;
 mod scan;
 mod stores;
@@ -143,6 +144,20 @@ enum What {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Appends before and while a tenth of the log is removed from in between.
+    Removal {
+        #[arg(long)]
+        store: Store,
+        /// Events of the log, of which a tenth is removed.
+        #[arg(long, default_value_t = 10_000_000)]
+        events: usize,
+        /// Events appended per second meanwhile.
+        #[arg(long, default_value_t = 3_000)]
+        rate: usize,
+        /// Seconds that appends are measured before.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
         #[arg(long)]
@@ -196,6 +211,9 @@ async fn run(what: What) {
         What::Scan { store, events, rounds } => scan::run(store, events, rounds).await,
         What::Replay { store, events, rounds } => replay::run(store, events, &rounds).await,
         What::Audit { store, events, rounds } => audit::run(store, events, rounds).await,
+        What::Removal { store, events, rate, seconds } => {
+            removal::run(store, events, rate, Duration::from_secs(seconds)).await;
+        }
         What::Memory { store, events } => memory::run(store, events).await,
         What::Bare => bare::serve(),
     }

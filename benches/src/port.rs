@@ -27,7 +27,7 @@ use crate::stores::{Place, Store};
 pub struct OpenStore {
     pub store: Arc<dyn store::Store>,
     _place: Place,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl OpenStore {
@@ -37,7 +37,13 @@ impl OpenStore {
         let config = config(&place, &folder, name);
         let store = store::open(&config, Access::Serve, Arc::new(System)).await.unwrap();
         store.lanes(8).await.unwrap();
-        Self { store, _place: place, _folder: folder }
+        Self { store, _place: place, folder }
+    }
+
+    /// Returns the bytes of its files; `None` if a server has them.
+    pub fn bytes(&self) -> Option<u64> {
+        let file = self.folder.path().join("log.db");
+        std::fs::metadata(file).ok().map(|metadata| metadata.len())
     }
 
     /// Enables a tenant.

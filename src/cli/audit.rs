@@ -126,6 +126,7 @@ fn print(audited: &Audit) -> std::io::Result<()> {
             ("unpublished", counts.unpublished),
             ("expired", counts.expired),
             ("compacted", counts.compacted),
+            ("removed", counts.removed),
             ("foreign", counts.foreign),
             ("former", counts.former),
         ];
@@ -173,6 +174,7 @@ fn topic_as_json(audited: &TopicAudit) -> Value {
         "unpublished": counts.unpublished,
         "expired": counts.expired,
         "compacted": counts.compacted,
+        "removed": counts.removed,
         "foreign": counts.foreign,
         "former": counts.former,
     });

@@ -18,6 +18,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::environment::Unset;
+use crate::domain::follower::Follower;
 
 pub use audit::AuditOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
@@ -97,6 +98,9 @@ pub enum Command {
     ///
     /// Its exit status is 1 if that took longer than `--wait`.
     PublishPending(Box<PublishPendingOptions>),
+    /// Shows how far each sink has come, and forgets one that is gone.
+    #[command(subcommand)]
+    Sinks(SinksCommand),
     /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
     /// altered.
     ///
@@ -166,6 +170,33 @@ pub struct ResizeOptions {
     /// The new number of lanes.
     #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
     pub count: u16,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The broker.
+    #[command(flatten)]
+    pub kafka: KafkaOptions,
+}
+
+/// The subcommands of `sinks`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SinksCommand {
+    /// Prints a line for each sink that the store knows, with the events that it has not passed.
+    List(Box<StoreOptions>),
+    /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
+    /// being removed from the logs.
+    ///
+    /// Its checkpoints and its parked scopes are removed. If it is configured again, it goes on
+    /// from its own cursor if it has one, or else from the beginning.
+    Forget(Box<ForgetOptions>),
+}
+
+/// Options of `sinks forget`.
+#[derive(Debug, Clone, Args)]
+pub struct ForgetOptions {
+    /// The sink's name, as `sinks list` shows it.
+    #[arg(value_parser = Follower::parse)]
+    pub sink: Follower,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,

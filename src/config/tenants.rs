@@ -14,7 +14,9 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::unread;
-use crate::domain::entity::{Entity, EntityName, EventName, TopicSettings};
+use crate::domain::entity::{
+    DeleteAllMode, Entity, EntityName, EventName, LogRetention, TopicSettings,
+};
 use crate::domain::key::Pointer;
 use crate::domain::producer::Producer;
 use crate::domain::settings::{Settings, TenantSettings};
@@ -55,6 +57,8 @@ struct EntityTable {
     partitions: Option<i64>,
     #[serde(default, deserialize_with = "number::read")]
     retention_ms: Option<i64>,
+    #[serde(default, deserialize_with = "number::read")]
+    log_retention_ms: Option<i64>,
     compacted: Option<bool>,
     stored: Option<bool>,
     delete_all: Option<String>,
@@ -69,6 +73,9 @@ struct TopicTable {
     partitions: Option<i64>,
     #[serde(default, deserialize_with = "number::read")]
     retention_ms: Option<i64>,
+    #[serde(default, deserialize_with = "number::read")]
+    log_retention_ms: Option<i64>,
+    stored: Option<bool>,
 }
 
 impl EntityTable {
@@ -79,6 +86,7 @@ impl EntityTable {
             topic: own.topic.or_else(|| self.topic.clone()),
             partitions: own.partitions.or(self.partitions),
             retention_ms: own.retention_ms.or(self.retention_ms),
+            log_retention_ms: own.log_retention_ms.or(self.log_retention_ms),
             compacted: own.compacted.or(self.compacted),
             stored: own.stored.or(self.stored),
             delete_all: own.delete_all.or_else(|| self.delete_all.clone()),
@@ -93,6 +101,8 @@ impl TopicTable {
             topic: own.topic.or_else(|| self.topic.clone()),
             partitions: own.partitions.or(self.partitions),
             retention_ms: own.retention_ms.or(self.retention_ms),
+            log_retention_ms: own.log_retention_ms.or(self.log_retention_ms),
+            stored: own.stored.or(self.stored),
         }
     }
 }
@@ -216,12 +226,19 @@ fn refuse_excluding(entities: &BTreeMap<String, EntityTable>) -> anyhow::Result<
 
 impl EntityTable {
     fn entity(self, partitions: Option<u16>) -> anyhow::Result<Entity> {
-        if self.stored == Some(false) {
-            bail!("stored = false is not supported by this version: every event is kept");
-        }
-        if let Some(other) = self.delete_all.as_deref().filter(|d| *d != "record") {
+        let delete_all = match self.delete_all.as_deref() {
+            None | Some("record") => DeleteAllMode::Record,
+            Some("expand") => {
+                bail!("delete_all = \"expand\" is not supported by this version")
+            }
+            Some(other) => {
+                bail!("delete_all = \"{other}\" is not known; it must be \"record\" or \"expand\"")
+            }
+        };
+        if delete_all == DeleteAllMode::Expand && self.stored == Some(false) {
             bail!(
-                "delete_all = \"{other}\" is not supported by this version; it must be \"record\""
+                "delete_all = \"expand\" and stored = false exclude each other: the log must have \
+                 the records that are deleted"
             );
         }
         let wire_form = self.wire_form.as_deref().unwrap_or("convention");
@@ -232,9 +249,11 @@ impl EntityTable {
             topic: self.topic,
             partitions: self.partitions.or(partitions.map(i64::from)),
             retention_ms: self.retention_ms,
+            log_retention_ms: self.log_retention_ms,
+            stored: self.stored,
         };
-        let topic =
-            TopicSettings { compacted: self.compacted.unwrap_or(false), ..topic.settings()? };
+        let compacted = self.compacted.unwrap_or(false);
+        let topic = TopicSettings { compacted, delete_all, ..topic.settings()? };
         Ok(Entity { key: Pointer::parse(self.key.as_deref().unwrap_or("/id"))?, wire_form, topic })
     }
 }
@@ -252,8 +271,24 @@ impl TopicTable {
         if retention_ms < -1 || retention_ms == 0 {
             bail!("retention_ms must be -1 (for ever), or at least 1, not {retention_ms}");
         }
+        let log_retention = match self.log_retention_ms {
+            None => None,
+            Some(-1) => Some(LogRetention::Forever),
+            Some(ms) if ms > 0 => Some(LogRetention::Ms(ms)),
+            Some(ms) => {
+                bail!("log_retention_ms must be -1 (for ever), or at least 1, not {ms}");
+            }
+        };
+        let stored = self.stored.unwrap_or(true);
         let template = self.topic.as_deref().map_or(Ok(default.template), Template::parse)?;
-        Ok(TopicSettings { template, partitions: legal, retention_ms, compacted: false })
+        Ok(TopicSettings {
+            template,
+            partitions: legal,
+            retention_ms,
+            log_retention,
+            stored,
+            ..TopicSettings::default()
+        })
     }
 }
 

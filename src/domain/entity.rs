@@ -74,8 +74,40 @@ pub struct TopicSettings {
     pub partitions: u16,
     /// `retention.ms` of a new topic.
     pub retention_ms: i64,
-    /// Whether a new topic is compacted.
+    /// Whether a new topic is compacted, and the log too, as far as it is published.
     pub compacted: bool,
+    /// How long the log keeps its events; `None`: as long as those of topics that don't say it.
+    pub log_retention: Option<LogRetention>,
+    /// Whether the log keeps events that every sink has.
+    pub stored: bool,
+    /// How a DELETE_ALL is published.
+    pub delete_all: DeleteAllMode,
+}
+
+/// How long the log keeps events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogRetention {
+    /// For ever.
+    Forever,
+    /// For so many milliseconds.
+    Ms(i64),
+}
+
+/// How a DELETE_ALL is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteAllMode {
+    /// As one record.
+    Record,
+    /// As one DELETE for each key that has a record.
+    Expand,
+}
+
+impl TopicSettings {
+    /// Returns whether some of the topic's events are removed from the log, however long events
+    /// are kept of topics that don't say it.
+    pub fn removes(&self) -> bool {
+        matches!(self.log_retention, Some(LogRetention::Ms(_))) || self.compacted || !self.stored
+    }
 }
 
 impl Default for TopicSettings {
@@ -85,6 +117,9 @@ impl Default for TopicSettings {
             partitions: 1,
             retention_ms: 604_800_000,
             compacted: false,
+            log_retention: None,
+            stored: true,
+            delete_all: DeleteAllMode::Record,
         }
     }
 }

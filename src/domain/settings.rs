@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Invalid;
-use super::entity::{Entity, EntityName, EventName, TopicSettings};
+use super::entity::{DeleteAllMode, Entity, EntityName, EventName, LogRetention, TopicSettings};
 use super::producer::Producer;
 use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
@@ -37,6 +37,33 @@ impl TenantSettings {
     fn topics(&self) -> impl Iterator<Item = (&Producer, &str, &TopicSettings)> {
         let entities = self.entities.iter().map(|((p, e), entity)| (p, e.as_str(), &entity.topic));
         entities.chain(self.process_events.iter().map(|((p, e), topic)| (p, e.as_str(), topic)))
+    }
+}
+
+/// The rule by which the log keeps the events of one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRule {
+    /// The topic.
+    pub topic: Topic,
+    /// How long its events are kept; `None`: as long as those of topics that don't say it.
+    pub retention: Option<LogRetention>,
+    /// Whether only the last event of each key is kept, of those that are published.
+    pub compacted: bool,
+    /// Whether events are kept that every sink has.
+    pub stored: bool,
+    /// How a DELETE_ALL is published.
+    pub delete_all: DeleteAllMode,
+}
+
+impl LogRule {
+    /// The rule of a topic that no file names.
+    pub fn of_unnamed(topic: Topic) -> Self {
+        Self::new(topic, &TopicSettings::default())
+    }
+
+    fn new(topic: Topic, set: &TopicSettings) -> Self {
+        let TopicSettings { log_retention: retention, compacted, stored, delete_all, .. } = *set;
+        Self { topic, retention, compacted, stored, delete_all }
     }
 }
 
@@ -178,6 +205,28 @@ impl Settings {
         })
     }
 
+    /// Returns whether events of any topic are removed from a log, however long events are kept of
+    /// topics that don't say it.
+    pub fn removes(&self) -> bool {
+        let mut all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
+        all.any(|(_, _, set)| set.removes())
+    }
+
+    /// Returns the rules by which the log keeps a tenant's topics, by topic.
+    pub fn log_rules(&self, tenant: &TenantId) -> BTreeMap<Topic, LogRule> {
+        let rule = |(producer, name, set): (&Producer, &str, &TopicSettings)| {
+            let topic = set.template.topic(&self.naming, tenant, producer, name);
+            (topic.clone(), LogRule::new(topic, set))
+        };
+        self.of(tenant).topics().map(rule).collect()
+    }
+
+    /// Returns the rule by which the log keeps one topic.
+    pub fn log_rule(&self, tenant: &TenantId, topic: &Topic) -> LogRule {
+        let rule = self.log_rules(tenant).remove(topic);
+        rule.unwrap_or_else(|| LogRule::of_unnamed(topic.clone()))
+    }
+
     fn spec_of(
         &self,
         tenant: &TenantId,
@@ -194,17 +243,18 @@ impl Settings {
     }
 
     fn checked_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Invalid> {
-        let mut seen: BTreeMap<Topic, TopicSpec> = BTreeMap::new();
+        let mut seen: BTreeMap<Topic, (TopicSpec, LogRule)> = BTreeMap::new();
         for (producer, name, set) in self.of(tenant).topics() {
             let spec = self.spec_of(tenant, producer, name, set);
             if spec.topic.is_reserved() {
                 let rule = "it is reserved for the gateway, as every ENV.event-gateway.NAME is";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
-            let other = seen.entry(spec.topic.clone()).or_insert_with(|| spec.clone());
-            if *other != spec {
-                let rule = "it is shared by entities that set different partitions, retention_ms \
-                            or compacted";
+            let both = (spec.clone(), LogRule::new(spec.topic.clone(), set));
+            let other = seen.entry(spec.topic.clone()).or_insert_with(|| both.clone());
+            if *other != both {
+                let rule = "it is shared by entities that set different partitions, retention_ms, \
+                            log_retention_ms, compacted, stored or delete_all";
                 return Err(Invalid::new("topic", spec.topic.as_str(), rule));
             }
         }

@@ -27,6 +27,16 @@ impl Time {
         self.0
     }
 
+    /// Returns the time so many milliseconds later.
+    pub const fn after(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Returns the time so many milliseconds earlier.
+    pub const fn before(self, ms: i64) -> Self {
+        Self(self.0.saturating_sub(ms))
+    }
+
     /// Parses RFC 3339 text with an offset, such as `2026-01-31T12:00:00.250+01:00`. A fraction of
     /// a millisecond is rounded up, so that a `from` bound never includes an earlier event.
     pub fn parse(text: &str) -> Result<Self, Invalid> {

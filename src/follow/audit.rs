@@ -83,6 +83,8 @@ pub async fn audit(
 ) -> Result<Audit, Error> {
     let log = AuditedLog::open(deps, enabled, scope).await?;
     let mut expected: BTreeMap<Topic, Expected> = log.walk(report).await?;
+    // They are read after the log: what it lacked by then lies below them.
+    let floors = deps.store.floors(&enabled.tenant).await?;
     for spec in deps.settings.specs(&enabled.tenant) {
         if scope.topics.is_empty() || scope.topics.iter().any(|topic| topic.matches(&spec.topic)) {
             expected.entry(spec.topic).or_default();
@@ -90,7 +92,8 @@ pub async fn audit(
     }
     let mut topics = Vec::new();
     for (topic, expected) in &expected {
-        topics.push(TopicInAudit::new(&log, topic, expected).audit(report).await?);
+        let floor = floors.of(topic);
+        topics.push(TopicInAudit::new(&log, topic, floor, expected).audit(report).await?);
     }
     let EnabledTenant { tenant, log_id, .. } = enabled.clone();
     Ok(Audit { tenant, log_id, from: log.from, to: log.to, topics })

@@ -64,7 +64,7 @@ pub struct Difference {
     pub pending: u64,
     /// Scopes that are parked in the store, and have ended by Kafka's cursors.
     pub ended: BTreeSet<EventId>,
-    /// The events that Kafka has and the log lacks, in order of topic, partition and offset.
+    /// The events that Kafka has and the log never had, in order of topic, partition and offset.
     pub only_in_kafka: Vec<PublishedRecord>,
 }
 
@@ -115,7 +115,10 @@ pub async fn compare(
     let mut walk = Walk::new(start, published, parked);
     each(store, tenant, after, |event| walk.pass(event)).await?;
     let known = known.map(|known| known.cursor);
-    let difference = walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
+    let mut difference =
+        walk.end(Walked { enabled: enabled.clone(), kafka: known, parking, ended });
+    let floors = store.floors(tenant).await?;
+    difference.only_in_kafka.retain(|it| !floors.of(&it.topic).may_lack(it.position));
     // The store knows what the relay has passed over, though its checkpoint is late.
     let passed = |common: Cursor| known.is_some_and(|known| common.position >= known.position);
     let of_kafka = known_of(&cursors, enabled);

@@ -11,6 +11,7 @@ use std::error::Error;
 use crate::domain::Invalid;
 use crate::domain::conflict::With;
 use crate::domain::event::EventId;
+use crate::domain::floors::Gap;
 use crate::domain::json::SyntaxError;
 use crate::domain::parked::State;
 use crate::domain::replay::ReplayId;
@@ -58,6 +59,12 @@ pub(super) enum Problem {
     TenantNotEnabled(TenantId),
     #[error("the tenant's log has no event `{0}`")]
     UnknownEvent(EventId),
+    #[error(
+        "the log no longer has all events of the topic `{}` from position {} to {}: go on with \
+         after={}, from where on nothing is missing, or with gaps=skip, to read what the log has",
+        .0.topic, .0.from, .0.to, .0.to
+    )]
+    Removed(Gap),
     #[error("the tenant has no parked scope with the id `{0}`")]
     UnknownParked(EventId),
     #[error(

@@ -16,8 +16,9 @@ use crate::domain::follower::Follower;
 use crate::domain::replay::Outcome;
 use crate::store::Lag;
 
+/// The label of a metric of one sink.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FollowerLabel {
+pub(super) struct FollowerLabel {
     follower: String,
 }
 
@@ -72,7 +73,7 @@ impl SinkMetrics {
     }
 }
 
-fn label(follower: &Follower) -> FollowerLabel {
+pub(super) fn label(follower: &Follower) -> FollowerLabel {
     FollowerLabel { follower: follower.to_string() }
 }
 

@@ -11,10 +11,11 @@ use bytes::Bytes;
 
 use super::append::snapshot::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
-use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogLedger, Receipt};
+use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, Weight};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
-use crate::domain::follower::Cursor;
+use crate::domain::floors::Floor;
+use crate::domain::follower::{Cursor, Follower};
 use crate::domain::headers::Headers;
 use crate::domain::incarnation::Incarnation;
 use crate::domain::key::Key;
@@ -150,6 +151,29 @@ pub(super) trait Columns {
     fn cursor(&self) -> Result<Cursor, Error> {
         let (log_id, position, event_id) = (self.log_id()?, self.position()?, self.event_id()?);
         Ok(Cursor { log_id, position, event_id })
+    }
+
+    /// Returns the column `follower`.
+    fn follower(&self) -> Result<Follower, Error> {
+        self.noun("follower", Follower::parse)
+    }
+
+    /// Returns the floor of a topic.
+    fn floor(&self) -> Result<(Topic, Floor), Error> {
+        let at = |name| self.integer(name).map(Position::from_column);
+        Ok((self.topic()?, Floor { floor: at("floor")?, compacted_to: at("compacted_to")? }))
+    }
+
+    /// Returns an event without its content.
+    fn entry(&self) -> Result<LogEntry, Error> {
+        let (position, time) = (self.position()?, self.time()?);
+        let key = self.noun("key", Key::parse)?;
+        Ok(LogEntry { position, key, event_type: self.text("type")?.to_owned(), time })
+    }
+
+    /// Returns the weight of a range.
+    fn weight(&self) -> Result<Weight, Error> {
+        Ok(Weight { events: self.count("events")?, bytes: self.count("bytes")? })
     }
 
     /// Returns the record of an event id that is in use.

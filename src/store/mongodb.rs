@@ -21,6 +21,7 @@ mod log;
 mod open_transactions;
 mod parking;
 mod read;
+mod removal;
 mod replays;
 mod resize;
 mod rows;

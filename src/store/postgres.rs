@@ -14,6 +14,7 @@ mod migrate;
 mod options;
 mod parking;
 mod read;
+mod removal;
 mod replays;
 mod rows;
 mod tenants;

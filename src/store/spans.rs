@@ -5,6 +5,7 @@
 //! field is formatted. A call is not changed in any other way.
 
 mod positions;
+mod removal;
 mod replays;
 
 use std::ops::Range;

@@ -17,6 +17,7 @@ mod log;
 mod parking;
 mod place;
 mod read;
+mod removal;
 mod replays;
 mod rows;
 mod tenants;

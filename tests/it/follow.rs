@@ -5,6 +5,7 @@ mod held;
 mod lanes;
 mod parking;
 mod relay;
+mod removal;
 mod restore;
 mod restore_parked;
 mod several_sinks;

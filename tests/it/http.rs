@@ -9,5 +9,6 @@ mod java;
 mod observed;
 mod post;
 mod read;
+mod removed;
 mod store_faults;
 mod trouble;

@@ -10,6 +10,7 @@ mod main_job;
 mod outage;
 #[cfg(feature = "services")]
 mod parked;
+mod removal;
 #[cfg(feature = "services")]
 mod replays;
 #[cfg(feature = "services")]

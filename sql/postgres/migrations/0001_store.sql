@@ -105,6 +105,25 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 );
 
+-- How far events of each topic were removed: up to below `floor` by retention, and up to
+-- `compacted_to` wherever later events of their keys replaced them. Neither falls.
+CREATE TABLE floors (
+    tenant       text COLLATE "C" NOT NULL,
+    topic        text COLLATE "C" NOT NULL,
+    floor        bigint NOT NULL,
+    compacted_to bigint NOT NULL,
+    PRIMARY KEY (tenant, topic)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- The ids of removed events that are still in use.
+CREATE TABLE removed_ids (
+    tenant   text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    event_id uuid   NOT NULL,
+    time_ms  bigint NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+
 -- The checkpoints of followers, each with the term of the lease under which it was written: a later
 -- holder's term is higher.
 CREATE TABLE cursors (

@@ -74,6 +74,25 @@ CREATE TABLE delete_alls (
     PRIMARY KEY (tenant, topic)
 ) STRICT, WITHOUT ROWID;
 
+-- How far events of each topic were removed: up to below `floor` by retention, and up to
+-- `compacted_to` wherever later events of their keys replaced them. Neither falls.
+CREATE TABLE floors (
+    tenant       TEXT NOT NULL,
+    topic        TEXT NOT NULL,
+    floor        INTEGER NOT NULL,
+    compacted_to INTEGER NOT NULL,
+    PRIMARY KEY (tenant, topic)
+) STRICT, WITHOUT ROWID;
+
+-- The ids of removed events that are still in use.
+CREATE TABLE removed_ids (
+    tenant   TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
+    time_ms  INTEGER NOT NULL,
+    PRIMARY KEY (tenant, position)
+) STRICT, WITHOUT ROWID;
+
 -- The checkpoints of followers, each with the term of the lease under which it was written: a later
 -- holder's term is higher.
 CREATE TABLE cursors (

@@ -90,6 +90,13 @@ pub struct LimitsOptions {
     /// The days for which replays that have ended are listed.
     #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3_650>)]
     pub replay_keep_days: u64,
+    /// The days for which the logs keep events; 0 for ever. An entity may set log_retention_ms.
+    #[arg(long, env, default_value_t = 0, value_parser = whole::<u64, 0, 36_500>)]
+    pub log_retention_days: u64,
+    /// The days for which the id of an event stays known at least; it does as long as the event is
+    /// in the log, too.
+    #[arg(long, env, default_value_t = 7, value_parser = whole::<u64, 1, 36_500>)]
+    pub idempotency_days: u64,
 }
 
 /// Options of the lanes and of this replica.

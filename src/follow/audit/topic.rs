@@ -13,6 +13,7 @@ use super::seen::{Follows, Seen, SeenRun, count};
 use super::{Error, Progress};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
+use crate::domain::floors::Floor;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::topic::Topic;
@@ -25,6 +26,7 @@ const KEYS_MAX: usize = 100_000;
 pub(super) struct TopicInAudit<'a> {
     log: &'a AuditedLog<'a>,
     expected: &'a Expected,
+    floor: Floor,
     seen: Seen,
     /// By partition, the first position that the sink has not removed by its retention; `None`
     /// until it is known.
@@ -43,11 +45,16 @@ struct Compared {
 }
 
 impl<'a> TopicInAudit<'a> {
-    pub(super) fn new(log: &'a AuditedLog<'a>, topic: &Topic, expected: &'a Expected) -> Self {
+    pub(super) fn new(
+        log: &'a AuditedLog<'a>,
+        topic: &Topic,
+        floor: Floor,
+        expected: &'a Expected,
+    ) -> Self {
         let mut audit = TopicAudit::new(topic.clone());
         audit.counts.events = expected.positions.len();
         audit.counts.unpublished = expected.unpublished.len();
-        Self { log, expected, seen: Seen::default(), horizons: Vec::new(), audit }
+        Self { log, expected, floor, seen: Seen::default(), horizons: Vec::new(), audit }
     }
 
     /// Audits the topic.
@@ -93,7 +100,13 @@ impl<'a> TopicInAudit<'a> {
         let Compared { run, position, place } = &compared;
         if !self.expected.positions.contains(position.number()) {
             // A scope that was parked when the audit began may be released since.
-            if !self.expected.unpublished.contains(position.number()) {
+            if self.expected.unpublished.contains(position.number()) {
+                return Ok(());
+            }
+            if self.floor.may_lack(*position) {
+                self.audit.counts.removed += 1;
+                self.see_horizon(record, run, *position);
+            } else {
                 self.found(Defect::Unknown, compared);
             }
             return Ok(());

@@ -249,6 +249,7 @@ async fn deps(folder: &TempDir) -> FollowDeps {
         audit_every: None,
         replay_pause_max: Duration::from_secs(86_400),
         replay_keep: Duration::from_secs(86_400),
+        removal: Default::default(),
     }
 }
 

@@ -26,13 +26,25 @@ const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 const PAGE_BYTES_MAX: usize = 4 << 20;
 const PAGE_ROWS_MAX: usize = 2_000;
-const PARAMETERS: [&str; 8] = ["producer", "entity", "key", "type", "from", "to", "after", "limit"];
+const PARAMETERS: [&str; 9] =
+    ["producer", "entity", "key", "type", "from", "to", "after", "limit", "gaps"];
 
-/// A page. `next` is the `after` of the next request, `null` at the head of the log.
+/// A page. `next` is the `after` of the next request, `null` at the head of the log. `missing`
+/// names the positions of which events were removed, to a reader who began without `after`, or
+/// passes over gaps.
 #[derive(Serialize)]
 struct Page<'a> {
     events: Vec<Event<'a>>,
     next: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Missing>,
+}
+
+/// Positions among which events were removed.
+#[derive(Serialize)]
+struct Missing {
+    from: u64,
+    to: u64,
 }
 
 #[tracing::instrument(
@@ -49,16 +61,24 @@ pub(in crate::http) async fn list(
     let query = Query::parse(request.query_string(), &PARAMETERS)?;
     let tenant = context.tenant();
     let scan = scan(&gateway, tenant, &query)?;
-    let after = query.parsed("after", Position::parse)?.unwrap_or_default();
+    let asked = query.parsed("after", Position::parse)?;
+    let skips_gaps = query.parsed("gaps", gaps)?.is_some();
+    let after = asked.unwrap_or_default();
     let _turn = turn(&gateway, tenant).await?;
     // This is read first, so that an event that is published meanwhile is shown as published late,
     // not early.
     let up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
     let slices = gateway.deps.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
+    // The floors are read last: they rise with the removal of events.
+    let gap = gateway.deps.store.floors(tenant).await?.gap(&scan.filter, after);
+    let missing = match gap {
+        Some(gap) if asked.is_some() && !skips_gaps => return Err(Problem::Removed(gap)),
+        gap => gap.map(|gap| Missing { from: gap.from.number(), to: gap.to.number() }),
+    };
     let events = slice.events.iter().map(|e| Event::new(e, &up_to)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());
-    Ok(HttpResponse::Ok().json(Page { events, next }))
+    Ok(HttpResponse::Ok().json(Page { events, next, missing }))
 }
 
 fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {
@@ -97,6 +117,10 @@ fn topics(
 fn limit(text: &str) -> Result<usize, &'static str> {
     let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     number.filter(|n| (1..=LIMIT_MAX).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+fn gaps(text: &str) -> Result<(), &'static str> {
+    if text == "skip" { Ok(()) } else { Err("must be `skip`") }
 }
 
 /// Checks that the text is one of the four types of domain events or a process event's name.

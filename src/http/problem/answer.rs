@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::metadata::ProblemMetadata;
 use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
+use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
 
 /// The seconds after which a client should retry a request that found no room or no store.
@@ -112,6 +113,12 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
             };
             vec![parameter("pointer", pointer), parameter("position", &position.to_string())]
         }
+        Problem::Removed(Gap { topic, from, to }) => vec![
+            parameter("topic", topic.as_str()),
+            parameter("from", &from.to_string()),
+            parameter("to", &to.to_string()),
+            parameter("after", &to.to_string()),
+        ],
         Problem::BodyTooLarge { bytes_max } => vec![parameter("bytesMax", &bytes_max.to_string())],
         Problem::BatchTooLarge { changes_max } => {
             vec![parameter("changesMax", &changes_max.to_string())]

@@ -6,13 +6,15 @@
 //!
 //! | collection     | `_id`                        | fields                                     |
 //! |----------------|------------------------------|--------------------------------------------|
-//! | `tenants`      | tenant                       | log_id, lane                               |
+//! | `tenants`      | tenant                       | log_id, lane, removals (how many steps)    |
 //! | `incarnations` | {tenant, number}             | log_id, start                              |
 //! | `heads`        | tenant                       | log_id, lane, position, time_ms, version   |
 //! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,       |
 //! |                |                              | last_delete_all, headers, payload          |
 //! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint             |
 //! | `delete_alls`  | {tenant, topic}              | position                                   |
+//! | `floors`       | {tenant, topic}              | floor, compacted_to                        |
+//! | `removed_ids`  | {tenant, position}           | event_id, time_ms                          |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
@@ -61,6 +63,8 @@ pub(super) struct Collections {
     pub(super) events: Rows,
     pub(super) idempotency: Rows,
     pub(super) delete_alls: Rows,
+    pub(super) floors: Rows,
+    pub(super) removed_ids: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
     pub(super) leases: Rows,
@@ -83,6 +87,8 @@ impl Collections {
             events: rows("events"),
             idempotency: rows("idempotency"),
             delete_alls: rows("delete_alls"),
+            floors: rows("floors"),
+            removed_ids: rows("removed_ids"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
             leases: rows("leases"),
@@ -123,6 +129,7 @@ impl Collections {
         for rows in [
             &self.idempotency,
             &self.delete_alls,
+            &self.removed_ids,
             &self.lanes,
             &self.leases,
             &self.replicas,
@@ -138,7 +145,8 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 7] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 8] = [
+            (&self.floors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.incarnations, &[("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),

@@ -37,6 +37,7 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         audit_every: None,
         replay_pause_max: Duration::from_secs(86_400),
         replay_keep: Duration::from_secs(86_400),
+        removal: Default::default(),
         settings: Arc::new(settings()),
         http: Setup::new().http,
         intake: intake::Config::default(),

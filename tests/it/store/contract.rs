@@ -19,6 +19,7 @@ mod parking;
 #[cfg(feature = "services")]
 mod postgres;
 mod read;
+mod removal;
 mod replays;
 mod scan;
 #[cfg(feature = "services")]
@@ -126,6 +127,14 @@ macro_rules! contract {
                 what_was_requested_stays_requested_until_it_is_begun
                 a_lane_s_parked_are_those_that_are_not_over
                 the_counts_account_for_every_event;
+            removal:
+                removed_events_are_gone_and_their_floor_rises_with_them
+                a_floor_never_falls_and_compaction_raises_none
+                an_event_id_outlives_its_event_until_it_is_forgotten
+                nothing_is_removed_from_a_log_whose_id_was_rotated
+                a_range_of_a_topic_is_listed_by_position_and_by_key
+                a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope
+                appends_and_removals_go_on_beside_each_other;
             transitions:
                 each_transition_changes_what_its_name_says
                 transitions_are_written_upon_the_one_before_them_or_not_at_all

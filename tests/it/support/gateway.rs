@@ -216,6 +216,7 @@ impl Gateway {
             audit_every: None,
             replay_pause_max: Duration::from_secs(86_400),
             replay_keep: Duration::from_secs(86_400),
+            removal: Default::default(),
         };
         Followers::start(&parts, &Sinks::default().with_kafka(Arc::new(kafka.clone())))
     }

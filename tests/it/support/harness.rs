@@ -69,6 +69,7 @@ impl Harness {
             audit_every: None,
             replay_pause_max: Duration::from_secs(86_400),
             replay_keep: Duration::from_secs(86_400),
+            removal: Default::default(),
         };
         Self { folder, store, kafka: FakeKafka::default(), parts }
     }

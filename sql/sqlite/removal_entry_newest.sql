@@ -1,0 +1,7 @@
+-- Lists the newest events of a key in a topic within a range, without their content: tenant, topic,
+-- the last position before the range, the first after it, how many at most, key.
+SELECT position, key, type, time_ms
+FROM events
+WHERE tenant = ?1 AND key = ?6 AND +topic = ?2 AND position > ?3 AND position < ?4
+ORDER BY position DESC
+LIMIT ?5

@@ -1,0 +1,2 @@
+-- Forgets a follower's checkpoints: follower.
+DELETE FROM cursors WHERE follower = ?1

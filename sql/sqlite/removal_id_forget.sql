@@ -1,0 +1,2 @@
+-- Forgets an event id: tenant, event id.
+DELETE FROM idempotency WHERE tenant = ?1 AND event_id = ?2

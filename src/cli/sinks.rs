@@ -1,0 +1,46 @@
+//! `sinks list` shows how far each sink has come; `sinks forget` forgets one that is gone, which
+//! would keep events from being removed for ever.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anyhow::bail;
+
+use crate::domain::follower::Follower;
+use crate::domain::position::Position;
+use crate::sink::Sinks;
+use crate::store::Store;
+
+/// Prints a line for each sink that has a checkpoint in any log.
+pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
+    let mut sinks: BTreeMap<Follower, (u64, u64)> = BTreeMap::new();
+    for enabled in store.list().await? {
+        for (follower, cursor) in store.stands(&enabled.tenant).await? {
+            let is_its = cursor.log_id == enabled.log_id;
+            let passed = if is_its { cursor.position } else { Position::START };
+            let (logs, events) = sinks.entry(follower).or_default();
+            *logs += 1;
+            *events += enabled.head.number().saturating_sub(passed.number());
+        }
+    }
+    let mut out = super::stdout();
+    writeln!(out, "{:<24}{:>8}{:>14}", "SINK", "LOGS", "NOT PASSED")?;
+    for (follower, (logs, events)) in sinks {
+        writeln!(out, "{:<24}{logs:>8}{events:>14}", follower.as_str())?;
+    }
+    Ok(())
+}
+
+/// Forgets a sink, unless it is configured.
+pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow::Result<()> {
+    if sinks.sinks.iter().any(|configured| configured.follower() == sink) {
+        bail!("the sink `{sink}` is configured: it is forgotten only once no replica uses it");
+    }
+    let logs = store.forget_follower(sink).await?;
+    if logs == 0 {
+        bail!("no log has a checkpoint of a sink `{sink}`; `sinks list` shows those that have");
+    }
+    let of = if logs == 1 { "log" } else { "logs" };
+    writeln!(super::stdout(), "{sink}: forgotten in {logs} {of}")?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The holds: who keeps events of a log from being removed, and from which position on.
+//!
+//! Each follower that may still need events of a log adds its own here. Removal asks before every
+//! step.
+
+use crate::domain::filter::TopicPattern;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::position::Position;
+use crate::domain::replay::Replay;
+use crate::domain::topic::Topic;
+use crate::follow::{FollowDeps, store};
+use crate::store::EnabledTenant;
+
+/// A part of a log that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::follow) struct Hold {
+    /// The sink that needs it; `None` if another follower does.
+    pub(super) sink: Option<Follower>,
+    /// The first position of the part: a cursor's own row stays too.
+    pub(super) from: Position,
+    /// The topics of the part; an empty list stands for all.
+    topics: Vec<TopicPattern>,
+}
+
+impl Hold {
+    /// Returns whether the hold concerns a topic.
+    pub(super) fn is_of(&self, topic: &Topic) -> bool {
+        self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.matches(topic))
+    }
+}
+
+/// Returns all holds on a log. `sinks` are the configured ones.
+pub(super) async fn holds(
+    deps: &FollowDeps,
+    sinks: &[Follower],
+    enabled: &EnabledTenant,
+) -> Result<Vec<Hold>, store::Error> {
+    let stands = deps.store.stands(&enabled.tenant).await?;
+    let mut holds = of_sinks(sinks, enabled, &stands);
+    let replays = deps.store.open_replays(enabled.lane).await?;
+    holds.extend(replays.iter().filter(|it| it.tenant == enabled.tenant).map(of_replay));
+    Ok(holds)
+}
+
+/// Returns the hold of a replay that has not ended: whatever it has before it.
+fn of_replay(replay: &Replay) -> Hold {
+    let topics = replay.plan.topics.iter().map(TopicPattern::exact).collect();
+    Hold { sink: None, from: replay.progress.position, topics }
+}
+
+/// Returns the holds of the sinks: those that are configured, and those that were and are not
+/// forgotten, which another replica may still be configured with.
+fn of_sinks(
+    sinks: &[Follower],
+    enabled: &EnabledTenant,
+    stands: &[(Follower, Cursor)],
+) -> Vec<Hold> {
+    let hold =
+        |follower: &Follower, from| Hold { sink: Some(follower.clone()), from, topics: Vec::new() };
+    let is_missing = |sink: &&Follower| stands.iter().all(|(follower, _)| follower != *sink);
+    let begin = sinks.iter().filter(is_missing).map(|sink| hold(sink, Position::START));
+    let stand = stands.iter().map(|(follower, cursor)| {
+        // A cursor in a former incarnation tells nothing of this one.
+        let is_its = cursor.log_id == enabled.log_id;
+        hold(follower, if is_its { cursor.position } else { Position::START })
+    });
+    stand.chain(begin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{Cursor, EnabledTenant, Follower, Position, of_sinks};
+    use crate::domain::event::EventId;
+    use crate::domain::lane::Lane;
+    use crate::domain::position::LogId;
+    use crate::domain::tenant::TenantId;
+
+    #[test]
+    fn every_sink_holds_from_its_cursor_on_configured_or_not_and_from_the_start_without_one() {
+        let at = Position::from_column;
+        let log_id = LogId::new(Uuid::max());
+        let enabled = EnabledTenant {
+            tenant: TenantId::parse("diku").unwrap(),
+            log_id,
+            lane: Lane::new(0),
+            head: at(9),
+        };
+        let cursor = |log_id, position| Cursor {
+            log_id,
+            position: at(position),
+            event_id: EventId::new(Uuid::nil()),
+        };
+        let follower = |name: &str| Follower::parse(name).unwrap();
+        let stands = [
+            (follower("relay"), cursor(log_id, 7)),
+            (follower("gone"), cursor(log_id, 5)),
+            (follower("former"), cursor(LogId::new(Uuid::nil()), 8)),
+        ];
+        let holds = of_sinks(&[follower("relay"), follower("new")], &enabled, &stands);
+        let from =
+            |name: &str| holds.iter().find(|hold| hold.sink == Some(follower(name))).unwrap().from;
+        assert_eq!((from("relay"), from("gone")), (at(7), at(5)));
+        assert_eq!((from("former"), from("new")), (Position::START, Position::START));
+    }
+}

@@ -1,0 +1,240 @@
+//! The port's `Removal` on MongoDB.
+//!
+//! `follow::removal` calls it with a few events at a time. A removal writes its tenant's row, so
+//! that of a removal and a rotation of the log's id one loses; appends don't write that row.
+
+use std::collections::HashMap;
+
+use ::mongodb::bson::{Bson, Document, doc, rawdoc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::error::reading;
+use super::transaction::{self, Transaction, TransactionBody};
+use super::{Mongodb, bulk, rows};
+use crate::domain::floors::Floors;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::key::Key;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::columns::Columns;
+use crate::store::error::TransactionError;
+use crate::store::removal::RemovedId;
+use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+
+#[async_trait]
+impl Removal for Mongodb {
+    async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
+        let mut session = self.session().await?;
+        let its = doc! { "_id.tenant": tenant.as_str() };
+        let found = reading(bulk::find(&self.collections.floors, its, &mut session)).await?;
+        let floors: Result<Vec<_>, _> = found.iter().map(|row| row.floor()).collect();
+        floors.map(Floors::new)
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+        let mut session = self.session().await?;
+        let its = doc! { "_id.tenant": tenant.as_str() };
+        let found = reading(bulk::find(&self.collections.cursors, its, &mut session)).await?;
+        found.iter().map(|row| Ok((row.follower()?, row.cursor()?))).collect()
+    }
+
+    async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
+        let mut ours = of_topic(range);
+        ours.insert("_id.position", within(range));
+        self.list(ours, doc! { "_id.position": 1 }, max).await
+    }
+
+    async fn newest_of_keys(
+        &self,
+        range: &TopicRange,
+        keys: &[Key],
+        each_max: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        let mut newest = Vec::new();
+        for key in keys {
+            let mut ours = of_topic(range);
+            ours.insert("key", key.as_str());
+            ours.insert("_id.position", within(range));
+            let order = doc! { "_id.tenant": -1, "key": -1, "_id.position": -1 };
+            newest.extend(self.list(ours, order, each_max).await?);
+        }
+        Ok(newest)
+    }
+
+    async fn weigh(&self, range: &TopicRange, earlier_than: Time) -> Result<Weight, Error> {
+        let mut ours = of_topic(range);
+        ours.insert("_id.position", within(range));
+        ours.insert("time_ms", doc! { "$lt": earlier_than.as_ms() });
+        let bytes = doc! { "$sum": { "$toLong": { "$binarySize": "$payload" } } };
+        let weigh = vec![
+            doc! { "$match": ours },
+            doc! { "$group": { "_id": null, "events": { "$sum": 1_i64 }, "bytes": bytes } },
+        ];
+        let found =
+            bulk::aggregate(&self.collections.events, weigh, &mut self.snapshot().await?).await?;
+        found.first().map_or(Ok(Weight::default()), |row| row.weight())
+    }
+
+    async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
+        let remove = Remove { collections: &self.collections, step };
+        transaction::commit(&self.collections.open_transactions, &remove).await
+    }
+
+    async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error> {
+        let forget = Forget { collections: &self.collections, tenant, before, max };
+        transaction::commit(&self.collections.open_transactions, &forget).await
+    }
+
+    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
+        let forget = ForgetFollower { collections: &self.collections, follower };
+        transaction::commit(&self.collections.open_transactions, &forget).await
+    }
+}
+
+impl Mongodb {
+    /// Returns the first events that a filter finds in an order, without their content.
+    async fn list(
+        &self,
+        filter: Document,
+        order: Document,
+        max: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        let mut session = self.session().await?;
+        let fields = doc! { "key": 1, "type": 1, "time_ms": 1 };
+        let find = self.collections.events.find(filter).sort(order).projection(fields);
+        let find = find.limit(i64::try_from(max).unwrap_or(i64::MAX));
+        let mut found = reading(find.session(&mut session).into_future()).await?;
+        let mut entries = Vec::new();
+        while reading(found.advance(&mut session)).await? {
+            entries.push(found.current().entry()?);
+        }
+        Ok(entries)
+    }
+}
+
+struct Remove<'a> {
+    collections: &'a Collections,
+    step: &'a RemovalStep,
+}
+
+#[async_trait]
+impl TransactionBody for Remove<'_> {
+    type Done = Option<u64>;
+
+    async fn run(
+        &self,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Option<u64>, TransactionError> {
+        let Collections { tenants, events, idempotency, removed_ids, floors, .. } =
+            self.collections;
+        let RemovalStep { tenant, log_id, topic, positions, .. } = self.step;
+        let its = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string() };
+        let touch = tenants.update_one(its, doc! { "$inc": { "removals": 1_i64 } });
+        if touch.session(&mut *transaction).await?.matched_count == 0 {
+            return Ok(None);
+        }
+        let places: Vec<_> =
+            positions.iter().map(|position| rows::place(tenant, *position)).collect();
+        let ours = doc! { "_id": { "$in": places }, "topic": topic.as_str() };
+        let found = bulk::find(events, ours.clone(), transaction.into()).await?;
+        let ids = found.iter().map(|row| Ok((row.position()?, (row.event_id()?, row.time()?))));
+        let ids = ids.collect::<Result<HashMap<Position, RemovedId>, Error>>()?;
+        events.delete_many(ours).session(&mut *transaction).await?;
+        let is_old = |(_, time): &RemovedId| *time < self.step.forget_before;
+        let old = ids.values().filter(|id| is_old(id));
+        let old: Vec<_> = old.map(|(id, _)| id_of(tenant, rows::uuid(*id).into())).collect();
+        if !old.is_empty() {
+            let old = doc! { "_id": { "$in": old } };
+            idempotency.delete_many(old).session(&mut *transaction).await?;
+        }
+        let young = ids.iter().filter(|(_, id)| !is_old(id)).map(|(position, (event_id, time))| {
+            rawdoc! {
+                "_id": { "tenant": tenant.as_str(), "position": position.as_column() },
+                "event_id": rows::uuid(*event_id),
+                "time_ms": time.as_ms(),
+            }
+        });
+        let young: Vec<_> = young.collect();
+        if !young.is_empty() {
+            removed_ids.insert_many(young).session(&mut *transaction).await?;
+        }
+        let row = doc! { "_id": { "tenant": tenant.as_str(), "topic": topic.as_str() } };
+        let raise = doc! { "$max": {
+            "floor": self.step.floor().as_column(),
+            "compacted_to": self.step.compacted_to.as_column(),
+        } };
+        floors.update_one(row, raise).upsert(true).session(&mut *transaction).await?;
+        Ok(Some(ids.len() as u64))
+    }
+}
+
+struct Forget<'a> {
+    collections: &'a Collections,
+    tenant: &'a TenantId,
+    before: Time,
+    max: usize,
+}
+
+#[async_trait]
+impl TransactionBody for Forget<'_> {
+    type Done = u64;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<u64, TransactionError> {
+        let Collections { idempotency, removed_ids, .. } = self.collections;
+        let first = vec![
+            doc! { "$match": { "_id": {
+                "$gt": rows::place(self.tenant, Position::START),
+                "$lt": rows::place(self.tenant, Position::from_column(i64::MAX)),
+            } } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": i64::try_from(self.max).unwrap_or(i64::MAX) },
+            doc! { "$match": { "time_ms": { "$lt": self.before.as_ms() } } },
+        ];
+        let old = bulk::join(removed_ids, first, transaction).await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let id = |row: &_| Ok(id_of(self.tenant, rows::uuid(Columns::event_id(row)?).into()));
+        let ids = old.iter().map(|row| id(&**row)).collect::<Result<Vec<_>, Error>>()?;
+        let notes = old.iter().map(|row| Ok(rows::place(self.tenant, row.position()?)));
+        let notes = notes.collect::<Result<Vec<_>, Error>>()?;
+        let gone = |ids: Vec<Document>| doc! { "_id": { "$in": ids } };
+        idempotency.delete_many(gone(ids)).session(&mut *transaction).await?;
+        removed_ids.delete_many(gone(notes)).session(&mut *transaction).await?;
+        Ok(old.len() as u64)
+    }
+}
+
+struct ForgetFollower<'a> {
+    collections: &'a Collections,
+    follower: &'a Follower,
+}
+
+#[async_trait]
+impl TransactionBody for ForgetFollower<'_> {
+    type Done = u64;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<u64, TransactionError> {
+        let Collections { cursors, parked, .. } = self.collections;
+        let its = || doc! { "_id.follower": self.follower.as_str() };
+        parked.delete_many(its()).session(&mut *transaction).await?;
+        Ok(cursors.delete_many(its()).session(&mut *transaction).await?.deleted_count)
+    }
+}
+
+/// Returns the id of the row of an event id.
+fn id_of(tenant: &TenantId, event_id: Bson) -> Document {
+    doc! { "tenant": tenant.as_str(), "event_id": event_id }
+}
+
+/// Returns the filter for the events of a range's topic.
+fn of_topic(range: &TopicRange) -> Document {
+    doc! { "_id.tenant": range.tenant.as_str(), "topic": range.topic.as_str() }
+}
+
+/// Returns the condition that a position is in a range.
+fn within(range: &TopicRange) -> Document {
+    doc! { "$gt": range.after.as_column(), "$lt": range.before.as_column() }
+}

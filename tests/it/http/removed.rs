@@ -1,0 +1,78 @@
+//! The log below its floor: a reader who would miss events is told so, with the way on.
+
+use event_gateway::domain::position::Position;
+use event_gateway::domain::time::Time;
+use event_gateway::store::RemovalStep;
+use serde_json::{Value, json};
+
+use crate::support::gateway::Gateway;
+use crate::support::ids::{diku, position, topic};
+
+const ITEM: &str = "/domain-events/inventory/item";
+const LOAN: &str = "/domain-events/circulation/loan";
+
+/// Positions 1 to 6, of which the even ones are loans; the items 1 and 3 were removed.
+async fn removed() -> Gateway {
+    let gateway = Gateway::start().await;
+    for number in 1..=6 {
+        let path = if number % 2 == 0 { LOAN } else { ITEM };
+        let body = format!(r#"{{"new":{{"id":"r{number}"}}}}"#);
+        assert_eq!(gateway.post_json(path, &body).await.status, 201);
+    }
+    let log_id = gateway.store.list().await.unwrap().remove(1).log_id;
+    let step = RemovalStep {
+        tenant: diku(),
+        log_id,
+        topic: topic("folio.diku.inventory.item"),
+        positions: vec![position(1), position(3)],
+        raises_floor: true,
+        compacted_to: Position::START,
+        forget_before: Time::ZERO,
+    };
+    assert_eq!(gateway.store.remove(&step).await.unwrap(), Some(2));
+    gateway
+}
+
+async fn positions(gateway: &Gateway, query: &str) -> (Vec<u64>, Value) {
+    let answer = gateway.read(&format!("/domain-events?{query}")).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    let page = answer.json();
+    let events = page["events"].as_array().unwrap().iter();
+    (events.map(|event| event["position"].as_u64().unwrap()).collect(), page["missing"].clone())
+}
+
+#[tokio::test]
+async fn who_goes_on_below_the_floor_is_told_what_is_missing_and_how_to_go_on() {
+    let gateway = removed().await;
+    for query in ["after=0", "after=2&entity=item", "after=1&key=r5", "after=2&limit=1"] {
+        let answer = gateway.read(&format!("/domain-events?{query}")).await;
+        assert_eq!(answer.status, 410, "{query}: {}", answer.text());
+        let problem = answer.json();
+        assert_eq!(problem["type"], "/problems/events-removed", "{problem}");
+        let from = query.split(['=', '&']).nth(1).unwrap().parse::<u64>().unwrap() + 1;
+        let said = problem["errors"][0]["parameters"].as_array().unwrap().iter();
+        let said: Vec<_> = said.map(|it| (it["key"].clone(), it["value"].clone())).collect();
+        let expected = [
+            ("topic", "folio.diku.inventory.item".to_owned()),
+            ("from", from.to_string()),
+            ("to", "3".to_owned()),
+            ("after", "3".to_owned()),
+        ];
+        assert_eq!(said, expected.map(|(key, value)| (json!(key), json!(value))));
+    }
+    // The way on, and a reader of other topics.
+    assert_eq!(positions(&gateway, "after=3").await, (vec![4, 5, 6], Value::Null));
+    assert_eq!(positions(&gateway, "after=0&entity=loan").await, (vec![2, 4, 6], Value::Null));
+}
+
+#[tokio::test]
+async fn who_begins_or_passes_over_gaps_gets_what_is_there_and_is_told_what_is_not() {
+    let gateway = removed().await;
+    let missing = |from: u64| json!({"from": from, "to": 3});
+    assert_eq!(positions(&gateway, "").await, (vec![2, 4, 5, 6], missing(1)));
+    assert_eq!(positions(&gateway, "after=2&gaps=skip").await, (vec![4, 5, 6], missing(3)));
+    assert_eq!(positions(&gateway, "entity=loan").await, (vec![2, 4, 6], Value::Null));
+    assert_eq!(positions(&gateway, "after=3&gaps=skip").await, (vec![4, 5, 6], Value::Null));
+    let answer = gateway.read("/domain-events?gaps=fill").await;
+    assert_eq!((answer.status, answer.json()["type"].clone()), (400, json!("/problems/bad-query")));
+}

@@ -1,0 +1,51 @@
+//! The port `Removal` of a store that fails as a test asks.
+
+use async_trait::async_trait;
+use event_gateway::domain::floors::Floors;
+use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::key::Key;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+
+use super::{Call, FaultyStore};
+
+#[async_trait]
+impl Removal for FaultyStore {
+    async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
+        self.through(Call::Other, self.inner.floors(tenant)).await
+    }
+
+    async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
+        self.through(Call::Cursor, self.inner.stands(tenant)).await
+    }
+
+    async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
+        self.through(Call::Other, self.inner.entries(range, max)).await
+    }
+
+    async fn newest_of_keys(
+        &self,
+        range: &TopicRange,
+        keys: &[Key],
+        each_max: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        self.through(Call::Other, self.inner.newest_of_keys(range, keys, each_max)).await
+    }
+
+    async fn weigh(&self, range: &TopicRange, earlier_than: Time) -> Result<Weight, Error> {
+        self.through(Call::Other, self.inner.weigh(range, earlier_than)).await
+    }
+
+    async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
+        self.through(Call::Other, self.inner.remove(step)).await
+    }
+
+    async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.forget_ids(tenant, before, max)).await
+    }
+
+    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.forget_follower(follower)).await
+    }
+}
