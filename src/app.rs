@@ -26,6 +26,7 @@ use crate::intake::{Intake, IntakeDeps, Wake, Writers};
 use crate::metrics::Metrics;
 use crate::sink::{self, Sinks};
 use crate::store::Store;
+use crate::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
 use crate::tasks::Tasks;
 
 use banner::Banner;
@@ -44,6 +45,7 @@ pub struct App {
     follow: follow::FollowDeps,
     sinks: Sinks,
     writers: Writers,
+    subscriptions: SubscribeTasks,
     closing: CancellationToken,
     banner: Banner,
 }
@@ -62,10 +64,9 @@ pub async fn build(
     }
     let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
-    let wake: Wake = Arc::new({
-        let wakeups = wakeups.clone();
-        move |lane| wakeups.wake(lane)
-    });
+    let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
+    let (subscribe, subscriptions) = subscriptions(config, &store, &metrics, &closing);
+    let wake = wake(&wakeups, &subscribe);
     let deps = IntakeDeps {
         store: store.clone(),
         settings: config.settings.clone(),
@@ -74,13 +75,12 @@ pub async fn build(
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
-    let health = Arc::new(Health::default());
-    let closing = CancellationToken::new();
     let http = http::HttpDeps {
         config: config.http.clone(),
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),
+        subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         replays: submit_deps(config, &store, &sinks, &clock),
         followers: sinks.sinks.iter().map(|sink| sink.follower().clone()).collect(),
@@ -113,7 +113,7 @@ pub async fn build(
         replay_keep: config.replay_keep,
         removal: config.removal,
     };
-    Ok(App { http, follow, sinks, writers, closing, banner })
+    Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
 }
 
 fn submit_deps(
@@ -151,6 +151,7 @@ impl App {
             () = shutdown.cancelled() => None,
             ended = serving.ended() => Some(ended),
             ended = self.writers.ended() => Some(ended),
+            ended = self.subscriptions.ended() => Some(ended),
             ended = followers.ended() => Some(ended),
         };
         match &unasked {
@@ -162,6 +163,7 @@ impl App {
         let answering = async {
             handle.stop(true).await;
             let served = serving.finish().await;
+            let served = served.or(self.subscriptions.stop().await);
             served.or(self.writers.finish().await)
         };
         let answered =
@@ -192,6 +194,31 @@ async fn close(store: &dyn Store, within: Duration) {
             )
         }
     }
+}
+
+/// Starts what the readers of subscriptions need.
+fn subscriptions(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+    closing: &CancellationToken,
+) -> (Arc<Subscribe>, SubscribeTasks) {
+    Subscribe::start(SubscribeDeps {
+        store: store.clone(),
+        settings: config.settings.clone(),
+        metrics: metrics.clone(),
+        lanes: config.lanes,
+        closing: closing.clone(),
+    })
+}
+
+/// Returns how intake wakes those who follow a log that has grown.
+fn wake(wakeups: &Wakeups, subscribe: &Subscribe) -> Wake {
+    let (wakeups, grown) = (wakeups.clone(), subscribe.grown());
+    Arc::new(move |tenant, lane| {
+        grown.tell(tenant);
+        wakeups.wake(lane);
+    })
 }
 
 /// Opens the sinks, and warns if topics will have names that FOLIO's consumers don't look for.

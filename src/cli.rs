@@ -18,6 +18,7 @@ pub mod republish;
 pub mod restore;
 pub mod serve;
 pub mod sinks;
+pub mod subscriptions;
 pub mod tenants;
 pub mod topics;
 

@@ -28,8 +28,8 @@ use crate::sink;
 
 pub use options::{
     AuditOptions, Cli, Command, Given, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions, TenantsCommand,
-    TenantsOptions, TopicsCommand, Usage, parse,
+    RepublishOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
+    SubscriptionsCommand, TenantsCommand, TenantsOptions, TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 
@@ -123,6 +123,8 @@ pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Conf
 }
 
 fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Result<http::Config> {
+    let subscribers_max =
+        limits.http_subscribers_max.unwrap_or(limits.http_connections_max.div_ceil(2));
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     Ok(http::Config {
         auth: auth(listener)?,
@@ -140,6 +142,9 @@ fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Re
         connections_max: limits.http_connections_max,
         waiters_max,
         tenant_waiters_max: waiters_max.div_ceil(2),
+        subscribers_max,
+        slow_reader_timeout: Duration::from_secs(10),
+        tenant_subscribers_max: subscribers_max.div_ceil(2),
         shutdown_timeout: Duration::from_secs(4),
     })
 }

@@ -30,6 +30,7 @@ pub mod retention;
 pub mod settings;
 pub mod states;
 pub mod subject;
+pub mod subscription;
 pub mod tenant;
 pub mod time;
 pub mod topic;

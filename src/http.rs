@@ -34,6 +34,7 @@ mod replays;
 mod routes;
 mod server;
 mod submit;
+mod subscriptions;
 mod token;
 mod turn;
 

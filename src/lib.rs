@@ -30,6 +30,8 @@ pub mod follow;
 
 pub mod sink;
 
+pub mod subscribe;
+
 pub mod config;
 
 pub mod app;

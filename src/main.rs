@@ -9,8 +9,8 @@ use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, AuditOptions, Cli, Command, Config, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, SinksCommand, StartReplayOptions, StoreOptions, TenantsCommand,
-    TenantsOptions, TopicsCommand,
+    RepublishOptions, SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand,
+    TenantsCommand, TenantsOptions, TopicsCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -19,6 +19,7 @@ use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
+use event_gateway::subscribe::Groups;
 use event_gateway::{app, cli, telemetry};
 
 /// The longest time that threads that wait for Kafka may hold up the end of the process, at which
@@ -83,6 +84,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Tenants(TenantsCommand::List(store)) => {
             cli::tenants::list(&*open_attached(&store, clock).await?).await
         }
+        Command::Subscriptions(command) => subscriptions(command, clock).await,
         Command::Lanes(LanesCommand::List(store)) => {
             cli::lanes::list(&*open_attached(&store, clock).await?).await
         }
@@ -188,6 +190,32 @@ async fn submit_deps(
         broker = open_sinks(kafka, store, &*opened, 1).await?.broker().cloned();
     }
     Ok(SubmitDeps { store: opened, settings: Arc::new(settings), broker, clock })
+}
+
+async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    use SubscriptionsCommand::{Delete, List, Put, Seek, Show};
+    let options = match &command {
+        List(options) => {
+            let store = open_attached(&options.store, clock).await?;
+            return cli::subscriptions::list(&*store, options.tenant.as_ref()).await;
+        }
+        Show(options) | Delete(options) => options,
+        Seek(options) => &options.group,
+        Put(options) => &options.group,
+    };
+    let settings = match &command {
+        Put(put) => config::settings(&put.tenants, &options.store)?,
+        _ => Settings::default(),
+    };
+    let store = open_attached(&options.store, clock).await?;
+    let groups = Groups { store: &*store, settings: &settings };
+    let named = cli::subscriptions::Named { tenant: &options.tenant, group: &options.group };
+    match &command {
+        List(_) | Show(_) => cli::subscriptions::show(groups, named).await,
+        Put(put) => cli::subscriptions::put(groups, named, &put.form(), put.start).await,
+        Seek(seek) => cli::subscriptions::seek(groups, named, seek.to).await,
+        Delete(_) => cli::subscriptions::delete(groups, named).await,
+    }
 }
 
 async fn open_attached(

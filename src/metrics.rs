@@ -7,6 +7,7 @@
 mod http;
 mod removal;
 mod sinks;
+mod subscriptions;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +22,7 @@ use http::Http;
 pub use http::Request;
 use removal::RemovalMetrics;
 use sinks::SinkMetrics;
+use subscriptions::SubscriptionMetrics;
 
 /// The media type of the metrics' text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,6 +46,7 @@ pub struct Metrics {
     http: Http,
     sinks: SinkMetrics,
     removal: RemovalMetrics,
+    subscriptions: SubscriptionMetrics,
 }
 
 impl Default for Metrics {
@@ -65,6 +68,7 @@ impl Default for Metrics {
             http: Http::new(&mut registry),
             sinks: SinkMetrics::new(&mut registry),
             removal: RemovalMetrics::new(&mut registry),
+            subscriptions: SubscriptionMetrics::new(&mut registry),
         };
         registry.register(
             "lanes_held",

@@ -24,9 +24,9 @@
 //!   every position up to it.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
-//! The port is `Store`, the sum of seven roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`], [`Replays`], [`Removal`]. `intake`, `follow`, `http` and the subcommands use it;
-//! its adapters are its children.
+//! The port is `Store`, the sum of nine roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
+//! [`Parking`], [`Replays`], [`Removal`], [`Subscriptions`], [`Watch`]. `intake`, `follow`,
+//! `subscribe`, `http` and the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -65,8 +65,10 @@ mod replays;
 mod slice_builder;
 mod spans;
 mod sqlite;
+mod subscriptions;
 mod tenants;
 mod transitions;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,11 +89,15 @@ pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
 pub use removal::{LogEntry, Removal, RemovalStep, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
+pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};
 pub use tenants::{EnabledTenant, Tenants};
+pub use watch::{Growth, Watch};
 
 /// The whole port.
 #[async_trait]
-pub trait Store: Log + Cursors + Tenants + Leases + Parking + Replays + Removal {
+pub trait Store:
+    Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
+{
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;
 

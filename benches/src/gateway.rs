@@ -132,6 +132,7 @@ pub fn build() {
     assert!(build.status().unwrap().success(), "the gateway does not build");
 }
 
-fn program() -> PathBuf {
+/// The gateway's binary, as `build` makes it.
+pub fn program() -> PathBuf {
     std::env::current_exe().unwrap().with_file_name("event-gateway")
 }

@@ -31,6 +31,7 @@ mod removal;
 mod replay;
 mod scan;
 mod stores;
+mod subscriptions;
 mod sustained;
 mod tenants;
 
@@ -158,6 +159,18 @@ enum What {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Readers of subscriptions: their memory while they wait, the time until they are woken, and
+    /// the rate of many streams.
+    Subscriptions {
+        #[arg(long)]
+        store: Store,
+        /// Readers that wait.
+        #[arg(long, default_value_t = 2_000)]
+        readers: usize,
+        /// Events whose way to a reader is measured.
+        #[arg(long, default_value_t = 300)]
+        events: usize,
+    },
     /// Memory, while a backlog builds up and drains, and under large bodies.
     Memory {
         #[arg(long)]
@@ -213,6 +226,9 @@ async fn run(what: What) {
         What::Audit { store, events, rounds } => audit::run(store, events, rounds).await,
         What::Removal { store, events, rate, seconds } => {
             removal::run(store, events, rate, Duration::from_secs(seconds)).await;
+        }
+        What::Subscriptions { store, readers, events } => {
+            subscriptions::run(store, readers, events).await;
         }
         What::Memory { store, events } => memory::run(store, events).await,
         What::Bare => bare::serve(),

@@ -9,6 +9,7 @@ mod kafka;
 mod replays;
 mod serve;
 mod store;
+mod subscriptions;
 mod usage;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
+pub use subscriptions::SubscriptionsCommand;
 pub use usage::Usage;
 
 /// The prefix of the variables that are librdkafka's settings.
@@ -84,6 +86,9 @@ pub enum Command {
     /// Shows the topics of the enabled tenants.
     #[command(subcommand)]
     Topics(TopicsCommand),
+    /// Shows or changes the groups that follow the logs over HTTP.
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
     /// Shows or changes the lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),

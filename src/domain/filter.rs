@@ -30,6 +30,11 @@ impl TopicPattern {
         Self(topic.as_str().to_owned())
     }
 
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns the topic, where the pattern matches exactly one.
     pub fn topic(&self) -> Option<Topic> {
         Topic::parse(&self.0).ok()
@@ -64,7 +69,8 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     made[name.len()]
 }
 
-/// The events that are wanted: of each list that isn't empty, one item must match.
+/// The events that are wanted: of each list that isn't empty, one item must match, and of the
+/// headers all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The topics; an empty list matches any.
@@ -73,6 +79,8 @@ pub struct Filter {
     pub keys: Vec<Key>,
     /// The types, such as `UPDATE`; an empty list matches any.
     pub types: Vec<String>,
+    /// The headers that the event's record has, with their values; an empty list matches any.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Filter {
@@ -81,11 +89,20 @@ impl Filter {
         (self.keys.is_empty() || self.keys.contains(&event.key))
             && (self.types.is_empty() || self.types.iter().any(|t| t == event.event_type.as_str()))
             && self.has_topic(&event.topic)
+            && self.has_headers(event)
     }
 
     /// Returns whether events of a topic may be wanted.
     pub fn has_topic(&self, topic: &Topic) -> bool {
         self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.matches(topic))
+    }
+
+    fn has_headers(&self, event: &Envelope) -> bool {
+        if self.headers.is_empty() {
+            return true;
+        }
+        let has = event.record_headers();
+        self.headers.iter().all(|(name, value)| has.value(name) == Some(value))
     }
 }
 

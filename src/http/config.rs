@@ -39,6 +39,12 @@ pub struct Config {
     pub waiters_max: usize,
     /// The same for one tenant.
     pub tenant_waiters_max: usize,
+    /// The most polls and streams of subscriptions that may be open.
+    pub subscribers_max: usize,
+    /// The same for one tenant.
+    pub tenant_subscribers_max: usize,
+    /// The longest time for which the reader of a stream may leave a delivery unread.
+    pub slow_reader_timeout: Duration,
     /// The longest time that open requests may take when the server stops.
     pub shutdown_timeout: Duration,
 }

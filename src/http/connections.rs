@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 
+use tokio_util::sync::CancellationToken;
+
 use super::problem::Problem;
 
 /// The number of connections that may come in beyond the limit.
@@ -43,6 +45,7 @@ pub(super) struct Connection {
     asked: AtomicBool,
     refusal: Mutex<Option<Problem>>,
     broken: Mutex<Option<&'static str>>,
+    left: CancellationToken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +96,7 @@ impl Connections {
             asked: AtomicBool::default(),
             refusal: Mutex::default(),
             broken: Mutex::default(),
+            left: CancellationToken::new(),
         })
     }
 
@@ -188,6 +192,16 @@ impl Connection {
     /// Notes that the rest of the body can't be read.
     pub(super) fn breaks_off(&self, why: &'static str) {
         *self.broken.lock().expect("no holder panics") = Some(why);
+    }
+
+    /// Notes that the client sends nothing more, though it may still read.
+    pub(super) fn ends_sending(&self) {
+        self.left.cancel();
+    }
+
+    /// Returns what is cancelled once the client sends nothing more: it has left, most probably.
+    pub(super) fn left(&self) -> CancellationToken {
+        self.left.clone()
     }
 
     /// Returns why the rest of the body can't be read.

@@ -5,4 +5,4 @@
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod post;
-mod view;
+pub(super) mod view;

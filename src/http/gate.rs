@@ -151,6 +151,9 @@ impl Gate {
         while self.received.len() < AHEAD_BYTES_MAX && !self.came_to_an_end {
             ready!(self.poll_fill(cx))?;
         }
+        if self.came_to_an_end {
+            self.connection.ends_sending();
+        }
         if self.came_to_an_end && self.received.is_empty() {
             self.next = Next::Nothing;
             return Poll::Ready(Ok(()));

@@ -20,6 +20,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::store::{EventCounts, Lag, Store};
+use crate::subscribe::Subscribe;
 
 /// The parts that the HTTP surface is built on.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct HttpDeps {
     pub store: Arc<dyn Store>,
     /// The way into the log.
     pub intake: Arc<Intake>,
+    /// The subscriptions.
+    pub subscribe: Arc<Subscribe>,
     /// The published part of each log.
     pub published: Arc<Published>,
     /// The submissions of replays.
@@ -57,6 +60,8 @@ pub(super) struct Counts {
     pub(super) events: EventCounts,
     /// The lag of each follower.
     pub(super) lags: Vec<(Follower, Lag)>,
+    /// The lag of each group, of every tenant.
+    pub(super) groups: Vec<(String, Lag)>,
 }
 
 /// The state that all handlers share.
@@ -67,6 +72,8 @@ pub(super) struct Gateway {
     pub(super) bodies: Arc<Shares>,
     pub(super) waiters: Arc<Shares>,
     pub(super) readers: Arc<Shares>,
+    /// The polls and streams of subscriptions.
+    pub(super) subscribers: Arc<Shares>,
     pub(super) reads: Semaphore,
     pub(super) store_check: Cached<StoreCheck>,
     pub(super) counts: Cached<Option<Counts>>,
@@ -83,11 +90,13 @@ impl Gateway {
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
         let readers = Shares::new(config.readers_max, config.tenant_readers_max);
         let reads = Semaphore::new(config.reads_max);
+        let subscribers = Shares::new(config.subscribers_max, config.tenant_subscribers_max);
         Self {
             deps,
             bodies,
             waiters,
             readers,
+            subscribers,
             reads,
             store_check: Cached::default(),
             counts: Cached::default(),

@@ -26,6 +26,8 @@ pub(super) async fn all(gateway: Shared) -> HttpResponse {
     metrics.counted(counts.as_ref().map(|counts| &counts.events));
     let lags = counts.iter().flat_map(|counts| &counts.lags);
     metrics.lagging(lags.map(|(follower, lag)| (follower, lag)));
+    let groups = counts.iter().flat_map(|counts| &counts.groups);
+    metrics.groups_lagging(groups.map(|(group, lag)| (group.as_str(), *lag)));
     let troubles = health::troubles(&gateway).await;
     if troubles.is_err() {
         metrics.store_down();
@@ -48,5 +50,7 @@ async fn count(gateway: &Gateway) -> Result<Counts, Error> {
     for follower in &gateway.deps.followers {
         lags.push((follower.clone(), store.lag(follower).await?));
     }
-    Ok(Counts { events, lags })
+    let groups = store.list_subscriptions(None).await?.into_iter();
+    let groups = groups.map(|(found, lag)| (found.group.to_string(), lag)).collect();
+    Ok(Counts { events, lags, groups })
 }

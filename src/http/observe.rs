@@ -54,7 +54,10 @@ fn route(response: &ServiceResponse) -> &'static str {
 }
 
 fn method(method: &Method) -> &'static str {
-    ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+    ["GET", "HEAD", "POST", "PUT", "DELETE"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
 }
 
 fn log_refusal(response: &ServiceResponse, answered: &Request, problem: &Problem) {

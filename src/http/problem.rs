@@ -20,6 +20,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::store;
+use crate::subscribe;
 
 /// The most names that one message lists.
 const LISTED_MAX: usize = 100;
@@ -89,6 +90,13 @@ pub(super) enum Problem {
     BrokerUnavailable { why: String },
     #[error("publishing is stopped for this tenant: {why}")]
     RelayStopped { why: String },
+    /// Never an error of the store.
+    #[error("{0}")]
+    Subscription(subscribe::Error),
+    #[error("too many readers of this tenant's subscriptions are open")]
+    TenantSubscribersFull,
+    #[error("too many readers of subscriptions are open")]
+    SubscribersFull,
     #[error("this route takes {allow}")]
     MethodNotAllowed { allow: &'static str },
     #[error("the body did not arrive in time")]

@@ -2,11 +2,13 @@
 //!
 //! `server` serves the routes, and `observe` counts requests by their paths.
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Delete, Get, Head, Put};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
 use super::problem::Problem;
-use super::{delete_all, domain_events, health, metrics, parked, process_events, replays};
+use super::{
+    delete_all, domain_events, health, metrics, parked, process_events, replays, subscriptions,
+};
 
 macro_rules! routes {
     ($($method:ident $path:literal => $($handler:path),+;)*) => {
@@ -34,6 +36,11 @@ routes! {
     post "/replays/{id}/pause"                           => replays::pause;
     post "/replays/{id}/resume"                          => replays::resume;
     post "/replays/{id}/cancel"                          => replays::cancel;
+    read "/subscriptions"                                => subscriptions::list;
+    keep "/subscriptions/{group}"                        => subscriptions::one;
+    read "/subscriptions/{group}/events"                 => subscriptions::events;
+    post "/subscriptions/{group}/commits"                => subscriptions::commits;
+    post "/subscriptions/{group}/seek"                   => subscriptions::seek;
     read "/livez"                                        => health::up;
     read "/admin/health"                                 => health::up;
     read "/readyz"                                       => health::ready;
@@ -75,6 +82,19 @@ where
     let read = web::route().guard(Any(Get()).or(Head())).to(list);
     let resource = web::resource(path).route(web::post().to(add)).route(read);
     resource.default_service(web::to(other))
+}
+
+/// A resource that is put, read and removed under its own name; the handler looks at the method.
+fn keep<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, PUT, DELETE" }) };
+    let methods = Any(Get()).or(Head()).or(Put()).or(Delete());
+    let route = web::route().guard(methods).to(handler);
+    web::resource(path).route(route).default_service(web::to(other))
 }
 
 async fn no_route() -> Result<HttpResponse, Problem> {

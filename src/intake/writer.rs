@@ -1,5 +1,5 @@
-//! One writer: it appends a group of batches in one commit, answers the clients and wakes the
-//! lanes.
+//! One writer: it appends a group of batches in one commit, answers the clients and wakes those who
+//! follow the logs.
 //!
 //! The writer's `queue` forms one group after the other. A group that fails while the store takes
 //! writes is tried again by halves, so that a batch that the store refuses fails alone, and the
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::queue::{Answer, Job, Queue};
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 use crate::store::{self, Batch, Outcome, Store};
 
 /// The number of times that a commit of unknown outcome is appended again, and the pause before the
@@ -24,8 +25,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// The time for which a failed group is tried by halves; the next group waits meanwhile.
 const BISECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Called with the lane of every tenant that has new events.
-pub type Wake = Arc<dyn Fn(Lane) + Send + Sync>;
+/// Called with every tenant that has new events, and its lane.
+pub type Wake = Arc<dyn Fn(&TenantId, Lane) + Send + Sync>;
 
 /// Runs a writer until its queue is closed and empty.
 pub(super) async fn run(mut queue: Queue, store: Arc<dyn Store>, wake: Wake) {
@@ -66,7 +67,7 @@ async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
         let answers = replies.iter_mut().filter_map(Option::take).map(|(reply, _share)| reply);
         match append(batches, part.unknown, store).await {
             Ok(outcomes) => {
-                wake_lanes(&outcomes, wake);
+                wake_followers(batches, &outcomes, wake);
                 for ((reply, outcome), batch) in answers.zip(outcomes).zip(batches) {
                     let drafts = std::mem::take(&mut batch.drafts);
                     drop(reply.send(Ok(Answer { outcome, drafts })));
@@ -172,13 +173,15 @@ async fn again(
     }
 }
 
-fn wake_lanes(outcomes: &[Outcome], wake: &Wake) {
-    let lanes: BTreeSet<_> = outcomes
+/// Wakes those who follow the logs that have grown, once for each log.
+fn wake_followers(batches: &[Batch], outcomes: &[Outcome], wake: &Wake) {
+    let grown: BTreeSet<_> = batches
         .iter()
-        .filter_map(|outcome| match outcome {
-            Outcome::Appended { lane, .. } => Some(*lane),
+        .zip(outcomes)
+        .filter_map(|(batch, outcome)| match outcome {
+            Outcome::Appended { lane, .. } => Some((*lane, &batch.tenant)),
             _ => None,
         })
         .collect();
-    lanes.into_iter().for_each(|lane| wake(lane));
+    grown.into_iter().for_each(|(lane, tenant)| wake(tenant, lane));
 }

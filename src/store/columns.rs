@@ -5,7 +5,6 @@
 //! corruption.
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -201,8 +200,7 @@ pub(super) trait Columns {
     fn lag(&self, now: Time) -> Result<Lag, Error> {
         let oldest_ms = self.integer_if_any("oldest_ms")?;
         let waits_ms = oldest_ms.map_or(0, |oldest_ms| now.as_ms() - oldest_ms);
-        let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
-        Ok(Lag { events: self.count("events")?, oldest })
+        Ok(Lag::new(self.count("events")?, waits_ms))
     }
 
     /// Returns a parked scope.

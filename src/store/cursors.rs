@@ -22,6 +22,14 @@ pub struct Lag {
     pub oldest: Duration,
 }
 
+impl Lag {
+    /// Makes a lag, whose oldest event waits for these milliseconds; 0 if the clock went back.
+    pub(super) fn new(events: u64, waits_ms: i64) -> Self {
+        let oldest = Duration::from_millis(u64::try_from(waits_ms).unwrap_or_default());
+        Self { events, oldest }
+    }
+}
+
 /// The checkpoints of followers.
 #[async_trait]
 pub trait Cursors: Send + Sync {

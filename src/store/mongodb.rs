@@ -25,9 +25,11 @@ mod removal;
 mod replays;
 mod resize;
 mod rows;
+mod subscriptions;
 mod tenants;
 mod transaction;
 mod transition;
+mod watch;
 
 use ::mongodb::bson::doc;
 use ::mongodb::options::SessionOptions;

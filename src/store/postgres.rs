@@ -17,20 +17,24 @@ mod read;
 mod removal;
 mod replays;
 mod rows;
+mod subscriptions;
 mod tenants;
 mod transaction;
 mod transition;
 mod verify;
+mod watch;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
 
 use super::append::head_cache::HeadCache;
 use super::{Access, Error, Store};
 use connection::Sessions;
 pub(super) use options::place;
+use watch::Channel;
 
 /// The most appends at once: PostgreSQL gains little from more, and locks wait for locks.
 const WRITERS_MAX: usize = 4;
@@ -78,6 +82,9 @@ pub(super) struct Postgres {
     sessions: Sessions,
     head_cache: HeadCache<append::HeadVersion>,
     writers: usize,
+    /// How to make the connection that listens.
+    options: PgConnectOptions,
+    channel: Channel,
 }
 
 impl Postgres {
@@ -85,10 +92,11 @@ impl Postgres {
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
         let options = options::of(config)?;
         let durable = migrate::migrate(&options, config, access).await?;
-        let sessions = Sessions::new(config, options, &durable);
+        let sessions = Sessions::new(config, options.clone(), &durable);
         let connections = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
         let writers = connections.saturating_sub(OTHERS).clamp(1, WRITERS_MAX);
-        Ok(Self { sessions, head_cache: HeadCache::new(), writers })
+        let channel = Channel::new(&config.schema);
+        Ok(Self { sessions, head_cache: HeadCache::new(), writers, options, channel })
     }
 }
 

@@ -7,6 +7,7 @@
 mod positions;
 mod removal;
 mod replays;
+mod subscriptions;
 
 use std::ops::Range;
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod read;
 mod removal;
 mod replays;
 mod rows;
+mod subscriptions;
 mod tenants;
 mod transition;
 mod versions;

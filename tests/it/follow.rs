@@ -2,6 +2,7 @@
 
 mod audit;
 mod held;
+mod holds;
 mod lanes;
 mod parking;
 mod relay;

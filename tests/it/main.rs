@@ -9,5 +9,6 @@ mod intake;
 mod process;
 mod sink;
 mod store;
+mod subscribe;
 mod support;
 mod tidy;

@@ -19,5 +19,6 @@ pub mod sink_cursors;
 pub mod sqlite;
 pub mod store_fixture;
 pub mod store_parking;
+pub mod subscriber;
 #[cfg(feature = "services")]
 pub mod whole_way;

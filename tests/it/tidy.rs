@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
@@ -26,16 +26,40 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("intake", &["domain", "clock", "shares", "store", "tasks"]),
     ("metrics", &["domain", "store"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
-    ("http", &["domain", "clock", "shares", "store", "intake", "follow", "health", "metrics"]),
+    ("subscribe", &["domain", "store", "metrics", "tasks"]),
+    (
+        "http",
+        &[
+            "domain",
+            "clock",
+            "shares",
+            "store",
+            "intake",
+            "follow",
+            "subscribe",
+            "health",
+            "metrics",
+        ],
+    ),
     ("config", &["domain", "store", "sink", "intake", "http"]),
     (
         "app",
         &[
-            "domain", "clock", "store", "sink", "intake", "follow", "health", "metrics", "tasks",
-            "http", "config",
+            "domain",
+            "clock",
+            "store",
+            "sink",
+            "intake",
+            "follow",
+            "health",
+            "metrics",
+            "tasks",
+            "subscribe",
+            "http",
+            "config",
         ],
     ),
-    ("cli", &["domain", "clock", "store", "sink", "follow", "app"]),
+    ("cli", &["domain", "clock", "store", "sink", "follow", "subscribe", "app"]),
     ("telemetry", &["metrics"]),
 ];
 
@@ -59,7 +83,7 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request.
     ("JoinSet", &["tasks"]),
-    ("tokio::spawn", &["http/submit"]),
+    ("tokio::spawn", &["http/submit", "http/subscriptions/sse"]),
     ("thread::Builder", &["sink/embedded", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];

@@ -191,6 +191,23 @@ CREATE TABLE replays (
 CREATE UNIQUE INDEX replays_id ON replays (tenant, id);
 
 CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
+-- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
+-- with every change of a row, which is written only upon the version that it was decided on.
+CREATE TABLE subscriptions (
+    tenant         text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    name           text COLLATE "C" NOT NULL,
+    version        bigint NOT NULL,
+    form           text   NOT NULL,
+    position       bigint NOT NULL,
+    delivered      bigint NOT NULL,
+    scanned        bigint NOT NULL,
+    generation     bigint NOT NULL,
+    reader         text,
+    expires_ms     bigint NOT NULL,
+    ttl_ms         bigint NOT NULL,
+    went_back_from bigint,
+    PRIMARY KEY (tenant, name)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.
 CREATE TABLE leases (

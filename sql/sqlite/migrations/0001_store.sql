@@ -161,6 +161,24 @@ CREATE UNIQUE INDEX replays_id ON replays (tenant, id);
 
 CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 
+-- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
+-- with every change of a row, which is written only upon the version that it was decided on.
+CREATE TABLE subscriptions (
+    tenant         TEXT NOT NULL REFERENCES tenants (tenant),
+    name           TEXT NOT NULL,
+    version        INTEGER NOT NULL,
+    form           TEXT NOT NULL,
+    position       INTEGER NOT NULL,
+    delivered      INTEGER NOT NULL,
+    scanned        INTEGER NOT NULL,
+    generation     INTEGER NOT NULL,
+    reader         TEXT,
+    expires_ms     INTEGER NOT NULL,
+    ttl_ms         INTEGER NOT NULL,
+    went_back_from INTEGER,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+
 -- One row per lane, all made at once when the store is new; their count is the number of lanes.
 -- `ttl_ms` is the time for which a lease was given, since a lease that was given at a time in the
 -- future counts as expired.

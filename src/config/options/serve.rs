@@ -64,6 +64,10 @@ pub struct LimitsOptions {
     /// HTTP_CONNECTIONS_MAX.
     #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
     pub http_waiters_max: Option<usize>,
+    /// The most polls and streams of subscriptions that may be open at once, of one tenant half of
+    /// them. The default is half of HTTP_CONNECTIONS_MAX.
+    #[arg(long, env, value_parser = whole::<usize, 1, 1_000_000>)]
+    pub http_subscribers_max: Option<usize>,
     /// The most seconds that a request's body may take to arrive.
     #[arg(long, env, default_value_t = 30, value_parser = whole::<u64, 1, 3600>)]
     pub http_body_timeout_s: u64,

@@ -97,6 +97,7 @@ impl Plan {
             topics: self.topics.iter().map(TopicPattern::exact).collect(),
             keys: self.keys.clone(),
             types: self.types.clone(),
+            ..Filter::default()
         }
     }
 

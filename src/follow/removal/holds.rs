@@ -7,9 +7,10 @@ use crate::domain::filter::TopicPattern;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::position::Position;
 use crate::domain::replay::Replay;
+use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::follow::{FollowDeps, store};
-use crate::store::EnabledTenant;
+use crate::follow::{FollowDeps, page_scan, store};
+use crate::store::{EnabledTenant, FoundSubscription, Scan, Store};
 
 /// A part of a log that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,27 @@ pub(super) async fn holds(
     let mut holds = of_sinks(sinks, enabled, &stands);
     let replays = deps.store.open_replays(enabled.lane).await?;
     holds.extend(replays.iter().filter(|it| it.tenant == enabled.tenant).map(of_replay));
+    for (found, _) in deps.store.list_subscriptions(Some(&enabled.tenant)).await? {
+        holds.extend(of_group(&*deps.store, found).await?);
+    }
     Ok(holds)
+}
+
+/// Returns the hold of a subscription's group: what it has not committed, and is not older than the
+/// subscription says.
+async fn of_group(
+    store: &dyn Store,
+    found: FoundSubscription,
+) -> Result<Option<Hold>, store::Error> {
+    let FoundSubscription { tenant, subscription, now, .. } = found;
+    let Some(age_max) = subscription.form.hold() else { return Ok(None) };
+    let age_ms = i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX);
+    let oldest = Time::from_ms(now.as_ms().saturating_sub(age_ms));
+    let scan = Scan { from: Some(oldest), ..page_scan(1) };
+    let slices = store.read(&[(tenant, subscription.position.into())], &scan).await?;
+    let first = slices.first().and_then(|slice| slice.events.first());
+    let topics = subscription.form.filter.topics;
+    Ok(first.map(|first| Hold { sink: None, from: first.position, topics }))
 }
 
 /// Returns the hold of a replay that has not ended: whatever it has before it.

@@ -45,7 +45,7 @@ pub(super) async fn of_key(
     events_max: usize,
 ) -> Result<Slice, Error> {
     let topics = vec![TopicPattern::exact(topic)];
-    let filter = Filter { topics, keys: vec![key.clone()], types: Vec::new() };
+    let filter = Filter { topics, keys: vec![key.clone()], ..Filter::default() };
     let scan = Scan { filter, rows_max: ROWS_MAX, ..page_scan(events_max) };
     read(store, tenant, after, &scan).await
 }

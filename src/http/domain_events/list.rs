@@ -88,6 +88,7 @@ fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Pro
             topics: topics(gateway, tenant, query)?,
             keys: query.parsed("key", Key::parse)?.into_iter().collect(),
             types: query.parsed("type", event_type)?.into_iter().collect(),
+            headers: Vec::new(),
         },
         from: query.parsed("from", Time::parse)?,
         to: query.parsed("to", Time::parse)?,

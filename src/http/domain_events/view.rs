@@ -1,6 +1,7 @@
 //! The JSON of an event, as clients see it.
 //!
-//! `list` and `get` pass in envelopes; the payload goes out byte for byte as it was stored.
+//! `list`, `get` and `http::subscriptions` pass in envelopes; the payload goes out byte for byte as
+//! it was stored.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -14,7 +15,7 @@ use crate::store;
 /// One event of the log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Event<'a> {
+pub(in crate::http) struct Event<'a> {
     position: u64,
     event_id: String,
     topic: &'a str,
@@ -24,12 +25,25 @@ pub(super) struct Event<'a> {
     #[serde(serialize_with = "object")]
     headers: Headers,
     payload: &'a RawValue,
-    published: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Option<bool>>,
 }
 
 impl<'a> Event<'a> {
     /// Shows an event, and whether it is published.
     pub(super) fn new(envelope: &'a Envelope, up_to: &PublishedUpTo) -> Result<Self, Problem> {
+        let Envelope { log_id, topic, key, position, .. } = envelope;
+        let published = up_to.covers(*log_id, topic, key, *position);
+        Ok(Self { published: Some(published), ..Self::delivered(envelope)? })
+    }
+
+    /// Returns the event's position.
+    pub(in crate::http) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Shows an event that a subscription delivers.
+    pub(in crate::http) fn delivered(envelope: &'a Envelope) -> Result<Self, Problem> {
         let payload = serde_json::from_slice(&envelope.payload).map_err(|e| {
             store::Error::Corrupt(format!("the payload at {}: {e}", envelope.position))
         })?;
@@ -42,12 +56,7 @@ impl<'a> Event<'a> {
             time: envelope.time.to_string(),
             headers: envelope.record_headers(),
             payload,
-            published: up_to.covers(
-                envelope.log_id,
-                &envelope.topic,
-                &envelope.key,
-                envelope.position,
-            ),
+            published: None,
         })
     }
 }

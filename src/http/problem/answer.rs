@@ -12,6 +12,7 @@ use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
+use crate::http::subscriptions;
 
 /// The seconds after which a client should retry a request that found no room or no store.
 const RETRY_AFTER_SECS: u64 = 1;
@@ -119,6 +120,10 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
             parameter("to", &to.to_string()),
             parameter("after", &to.to_string()),
         ],
+        Problem::Subscription(error) => {
+            let parameters = subscriptions::parameters(error).into_iter();
+            parameters.take(LISTED_MAX).map(|(key, value)| parameter(key, &value)).collect()
+        }
         Problem::BodyTooLarge { bytes_max } => vec![parameter("bytesMax", &bytes_max.to_string())],
         Problem::BatchTooLarge { changes_max } => {
             vec![parameter("changesMax", &changes_max.to_string())]

@@ -9,6 +9,7 @@ use super::Problem;
 use super::Problem as P;
 use crate::domain::json::SyntaxError;
 use crate::domain::violation::Violation;
+use crate::http::subscriptions;
 
 const BAD: S = S::BAD_REQUEST;
 const NOT_FOUND: S = S::NOT_FOUND;
@@ -84,6 +85,11 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::BodiesFull => ("bodies-full", UNAVAILABLE, "Too many bodies"),
         P::TenantReadsFull => ("tenant-reads-full", TOO_MANY, "Too many reads of the tenant"),
         P::ReadsFull => ("reads-full", UNAVAILABLE, "Too many reads"),
+        P::TenantSubscribersFull => {
+            ("tenant-subscribers-full", TOO_MANY, "Too many readers of the tenant")
+        }
+        P::SubscribersFull => ("subscribers-full", UNAVAILABLE, "Too many readers"),
+        P::Subscription(error) => subscriptions::metadata(error),
         P::StoreUnavailable(_) => ("store-unavailable", UNAVAILABLE, "Store unavailable"),
         P::OutcomeUnknown { .. } => ("outcome-unknown", UNAVAILABLE, "Outcome unknown"),
         P::Unstorable(_) => ("unstorable", INTERNAL, "Not storable"),

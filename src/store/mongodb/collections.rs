@@ -30,14 +30,18 @@
 //! |                |                              | skipped, refused, closing, cause, outcome, |
 //! |                |                              | ended_ms                                   |
 //! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
+//! | `subscriptions` | {tenant, name}              | version, form, position, delivered,        |
+//! |                |                              | scanned, generation, reader, expires_ms,   |
+//! |                |                              | ttl_ms, went_back_from                     |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |
 //!
 //! A tenant's log id and lane stand in its head too, and change together with it. Rows that are
-//! written one by one (`cursors`, `leases`, `replays`, `replicas`, `checks`) are never changed by a
-//! transaction, which would hold such writes up for as long as it lasts. The exceptions are the
-//! resize of lanes, when no replica runs, and the rotation of a log's id, when its lane rests.
+//! written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`, `checks`) are
+//! never changed by a transaction, which would hold such writes up for as long as it lasts. The
+//! exceptions are the resize of lanes, when no replica runs, and the rotation of a log's id, when
+//! its lane rests.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::IndexOptions;
@@ -71,6 +75,7 @@ pub(super) struct Collections {
     pub(super) parked: Rows,
     pub(super) replays: Rows,
     pub(super) replicas: Rows,
+    pub(super) subscriptions: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
     versions: Rows,
@@ -95,6 +100,7 @@ impl Collections {
             parked: rows("parked"),
             replays: rows("replays"),
             replicas: rows("replicas"),
+            subscriptions: rows("subscriptions"),
             open_transactions: OpenTransactions::new(rows("transactions")),
             checks: rows("checks"),
             versions: rows("versions"),
@@ -145,8 +151,9 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 8] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 9] = [
             (&self.floors, &[("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.subscriptions, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.incarnations, &[("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
             (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk};
+use super::{Mongodb, bulk, subscriptions};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
@@ -130,7 +130,8 @@ impl TransactionBody for Renewal<'_> {
     type Done = bool;
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
-        let Collections { heads, tenants, parked, replays, .. } = self.collections;
+        let Collections { heads, tenants, parked, replays, subscriptions: groups, .. } =
+            self.collections;
         let [old, new] = [self.old, self.new].map(|id| id.to_string());
         let whose = doc! { "_id": self.tenant.as_str(), "log_id": &old };
         let renew = || doc! { "$set": { "log_id": &new } };
@@ -155,6 +156,9 @@ impl TransactionBody for Renewal<'_> {
             "closing": { "$cond": [{ "$eq": ["$closing", null] }, null, no_later("$closing")] },
         };
         let moved = replays.update_many(open, vec![doc! { "$set": moved }]);
+        moved.session(&mut *transaction).await?;
+        let whose = doc! { "_id.tenant": self.tenant.as_str() };
+        let moved = groups.update_many(whose, subscriptions::rotation(self.at));
         moved.session(&mut *transaction).await?;
         begin(self.collections, self.tenant, self.new, self.at, transaction).await?;
         Ok(true)

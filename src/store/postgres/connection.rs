@@ -23,7 +23,7 @@ use crate::store::Error;
 use crate::store::error::TransactionError;
 
 /// The longest time that a call waits for a connection.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 /// The time for which an answer is awaited after its statement's own limit.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -85,6 +85,8 @@ impl Tenants for Postgres {
             session.run(of(rotate).bind(new.clone()).bind(at.as_column())).await?;
         }
         session.run(of(sql!("postgres/parked_drop.sql"))).await?;
+        let groups = sqlx::query(sql!("postgres/subscription_rotate.sql"));
+        session.run(groups.bind(tenant.to_string()).bind(at.as_column())).await?;
         session.commit().await?;
         Ok(true)
     }

@@ -27,7 +27,7 @@ use crate::store::{Access, Error};
 const LOCK: &str = "event-gateway.lock";
 /// The first bytes of each database. Source: sqlite.org/fileformat2.html
 const MAGIC: &[u8] = b"SQLite format 3\0";
-const READERS: usize = 4;
+const READERS: usize = 6;
 /// The time for which a lock may still be held by a process that ends, or by a child that it just
 /// started.
 pub(super) const LOCKED_FOR: Duration = Duration::from_secs(1);

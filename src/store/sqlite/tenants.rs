@@ -83,6 +83,8 @@ impl Tenants for Sqlite {
                     rows::change(writing, rotate, params![tenant, old, new, at.as_column()])?;
                 }
                 rows::change(writing, sql!("sqlite/parked_drop.sql"), [&tenant, &old])?;
+                let groups = params![tenant, at.as_column()];
+                rows::change(writing, sql!("sqlite/subscription_rotate.sql"), groups)?;
                 Ok(true)
             })
             .await

@@ -158,7 +158,8 @@ async fn a_tenant_may_not_fill_the_queue_of_all() {
     let commits = Commits::new(None).await;
     let shared: Arc<dyn Store> = commits.store.clone();
     let config = Config { tenant_bytes_max: 3000, queue_bytes_max: 10_000, ..Config::default() };
-    let (intake, _writers) = GroupCommit::start(&config, &shared, &(Arc::new(|_| {}) as Wake));
+    let (intake, _writers) =
+        GroupCommit::start(&config, &shared, &(Arc::new(|_: &_, _| {}) as Wake));
     let intake = Arc::new(intake);
     commits.store.set(Mode::Holding);
     let large = |id| {

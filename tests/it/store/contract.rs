@@ -25,6 +25,7 @@ mod scan;
 #[cfg(feature = "services")]
 mod shared;
 mod sqlite;
+mod subscriptions;
 mod tenants;
 mod transitions;
 
@@ -140,6 +141,13 @@ macro_rules! contract {
                 transitions_are_written_upon_the_one_before_them_or_not_at_all
                 nobody_writes_a_transition_whose_lane_was_taken
                 followers_share_no_scopes_numbers_and_requests;
+            subscriptions:
+                a_subscription_is_kept_as_it_was_written
+                a_subscription_is_changed_only_upon_what_was_found
+                many_subscriptions_are_changed_each_by_itself
+                a_group_s_lag_is_what_it_has_not_committed
+                a_lease_goes_by_the_store_s_clock
+                a_restored_log_takes_its_groups_along;
             leases:
                 a_held_lane_is_acquired_by_nobody_else
                 a_lease_that_ran_out_is_acquired
@@ -197,7 +205,8 @@ macro_rules! shared_contract {
                 what_a_replica_appends_stands_after_what_others_did
                 what_a_replica_appended_is_known_to_the_others
                 a_log_id_that_a_replica_rotated_is_rotated_for_the_others
-                time_goes_on_for_a_replica_that_is_alone;
+                time_goes_on_for_a_replica_that_is_alone
+                what_a_replica_appends_is_told_to_the_others;
         }
     };
 }

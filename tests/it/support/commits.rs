@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use event_gateway::clock::System;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::intake::{Appended, Config, Error, GroupCommit, Wake, Writers};
 use event_gateway::store::{self, Access, Batch, Store};
 use tempfile::TempDir;
@@ -44,7 +45,7 @@ impl Commits {
         let woken = Arc::<Mutex<Vec<Lane>>>::default();
         let wake: Wake = Arc::new({
             let woken = woken.clone();
-            move |lane| woken.lock().unwrap().push(lane)
+            move |_: &TenantId, lane| woken.lock().unwrap().push(lane)
         });
         let shared: Arc<dyn Store> = store.clone();
         let (intake, writers) = GroupCommit::start(&Config::default(), &shared, &wake);

@@ -5,6 +5,7 @@
 
 mod removal;
 mod replays;
+mod subscriptions;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -27,8 +27,10 @@ use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::http;
 use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
+use event_gateway::metrics::Metrics;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Scan, Slice, Store};
+use event_gateway::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -66,6 +68,9 @@ impl Setup {
             connections_max: 1000,
             waiters_max: 100,
             tenant_waiters_max: 100,
+            subscribers_max: 100,
+            tenant_subscribers_max: 100,
+            slow_reader_timeout: PATIENCE,
             shutdown_timeout: Duration::from_secs(1),
         };
         Self {
@@ -105,8 +110,11 @@ impl Setup {
             store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
         }
         let seen = (self.around)(store.clone());
-        let wake: Wake = Arc::new(|_| ());
         let settings = Arc::new(settings());
+        let (metrics, closing) = (Arc::<Metrics>::default(), CancellationToken::new());
+        let (subscribe, subscriptions) = subscribing(&seen, &settings, &metrics, &closing);
+        let grown = subscribe.grown();
+        let wake: Wake = Arc::new(move |tenant, _| grown.tell(tenant));
         let deps =
             IntakeDeps { store: seen.clone(), settings: settings.clone(), clock: clock.clone() };
         let (intake, writers) = Intake::start(&self.intake, deps, &wake);
@@ -123,19 +131,46 @@ impl Setup {
             settings,
             store: seen.clone(),
             intake: Arc::new(intake),
+            subscribe,
             published: Arc::new(Published::new(
                 seen,
                 self.followers.contains(&Follower::relay()).then_some(ticks),
-                CancellationToken::new(),
+                closing.clone(),
             )),
             followers: self.followers,
             health: health.clone(),
-            metrics: Arc::default(),
+            metrics,
             clock,
         };
         let (address, handle) = serve(parts);
-        Gateway { address, store, health, pages, handle, _writers: writers, _folder: folder }
+        Gateway {
+            address,
+            store,
+            health,
+            pages,
+            closing,
+            handle,
+            _writers: writers,
+            _subscriptions: subscriptions,
+            _folder: folder,
+        }
     }
+}
+
+/// Starts what the readers of subscriptions need.
+fn subscribing(
+    store: &Arc<dyn Store>,
+    settings: &Arc<Settings>,
+    metrics: &Arc<Metrics>,
+    closing: &CancellationToken,
+) -> (Arc<Subscribe>, SubscribeTasks) {
+    Subscribe::start(SubscribeDeps {
+        store: store.clone(),
+        settings: settings.clone(),
+        metrics: metrics.clone(),
+        lanes: 2,
+        closing: closing.clone(),
+    })
 }
 
 /// Runs the server in a thread of its own, which ends when the server is stopped.
@@ -189,8 +224,11 @@ pub struct Gateway {
     pub health: Arc<Health>,
     /// A channel that ticks like a lane that has committed a page.
     pub pages: watch::Sender<()>,
+    /// Cancelled, it ends whatever waits.
+    pub closing: CancellationToken,
     handle: ServerHandle,
     _writers: Writers,
+    _subscriptions: SubscribeTasks,
     _folder: TempDir,
 }
 
@@ -223,6 +261,11 @@ impl Gateway {
 
     pub async fn start() -> Self {
         Setup::new().start().await
+    }
+
+    /// Returns the URL of the server.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub async fn connect(&self) -> TcpStream {

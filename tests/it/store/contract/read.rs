@@ -63,6 +63,7 @@ fn filters() -> Vec<Filter> {
             keys: vec![key("k5")],
             topics: vec![pattern(TOPICS[0])],
             types: vec!["CREATE".into()],
+            ..any
         },
     ]
 }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crash::PATIENCE;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::position::Position;
 use event_gateway::store::{Batch, Outcome, Store};
+use tokio::time::timeout;
 
 use crate::support::drafts::{create, create_in, create_on, delete_all};
 use crate::support::ids::{diku, event_id, log_id, position, tenant};
@@ -71,4 +73,15 @@ pub async fn time_goes_on_for_a_replica_that_is_alone<B: StoreFixture>() {
     opened.fixture.elapse(Duration::from_millis(50)).await;
     let after = opened.post(&[create(41)]).await[0].time;
     assert!((40..60_000).contains(&(after.as_ms() - before.as_ms())), "{before} {after}");
+}
+
+pub async fn what_a_replica_appends_is_told_to_the_others<B: StoreFixture>() {
+    let (_opened, [one, other]) = replicas::<B>().await;
+    let mut growth = other.watch().await.unwrap().expect("others append to it");
+    append(&one, &[create(21)]).await;
+    if one.announces() {
+        one.announce(&[diku()]).await.unwrap();
+    }
+    let told = async { while !growth.grown().await.unwrap().contains(&diku()) {} };
+    timeout(PATIENCE, told).await.expect("it is told");
 }

@@ -1,0 +1,4 @@
+-- Finds a subscription: tenant, group.
+SELECT tenant, name, version, form, position, delivered, scanned, generation, reader, expires_ms, ttl_ms, went_back_from
+FROM subscriptions
+WHERE tenant = ?1 AND name = ?2

@@ -1,0 +1,14 @@
+-- Moves a tenant's groups into the log's new id, whose events up to a position are those that they
+-- have read; what stands beyond goes back to it: tenant, position. The readers are fenced.
+UPDATE subscriptions
+SET version = version + 1,
+    went_back_from = CASE
+        WHEN position > ?2 THEN max(position, coalesce(went_back_from, 0))
+        ELSE went_back_from
+    END,
+    position = min(position, ?2),
+    delivered = min(delivered, ?2),
+    scanned = min(scanned, ?2),
+    generation = generation + 1,
+    reader = NULL
+WHERE tenant = ?1

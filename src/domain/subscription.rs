@@ -1,0 +1,300 @@
+//! Subscriptions: a consumer group of a tenant that reads the log over HTTP and commits its own
+//! position.
+//!
+//! `http` and the subcommands make them, the store keeps one row of each, and `subscribe` moves
+//! them. Every change of a row is decided here, on the row as it was read and by the store's clock,
+//! and is written only if the row still is as it was read. No I/O.
+//!
+//! ```text
+//!   position ─────────────── delivered ──────── scanned ────── head
+//!   committed: never again   the last event     looked at: no  the last event
+//!   delivered                that was given     event matches  of the log
+//!                            to the reader      in between
+//! ```
+
+mod form;
+
+use std::fmt;
+
+use super::Invalid;
+use super::position::Position;
+use super::time::Time;
+
+pub use form::{Form, Start, parse_commit};
+
+/// The time by which a lease may seem to have been given in the future: longer than a statement
+/// waits after it asked for the time.
+const AHEAD_MS: i64 = 1_000;
+
+/// The name of a group: `cg.` and a module's name, such as `cg.search`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(String);
+
+impl Group {
+    /// Parses a name, and checks its rule.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        match text.strip_prefix("cg.") {
+            Some(module)
+                if !module.is_empty() && text.len() <= 100 && module.bytes().all(legal) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => {
+                let rule = "must be cg. and the module's name, such as cg.search: at most 100 of \
+                            a-z 0-9 . _ -";
+                Err(Invalid::new("group", text, rule))
+            }
+        }
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The right of one reader to read for its group, for a while, by the store's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderLease {
+    /// The reader's name.
+    pub reader: String,
+    /// The end of the lease.
+    pub expires: Time,
+    /// The time for which it was given.
+    pub ttl_ms: i64,
+}
+
+impl ReaderLease {
+    /// Returns whether the lease has not expired. One that was given by a clock far ahead counts as
+    /// expired.
+    pub fn lasts(&self, now: Time) -> bool {
+        let (expires, now) = (self.expires.as_ms(), now.as_ms());
+        expires > now && expires <= now.saturating_add(self.ttl_ms).saturating_add(AHEAD_MS)
+    }
+}
+
+/// One group's subscription, as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The filter, and how it is read.
+    pub form: Form,
+    /// The committed position: events up to it are never delivered again.
+    pub position: Position,
+    /// The last event that was given to a reader.
+    pub delivered: Position,
+    /// The position up to which the log was looked at for the reader.
+    pub scanned: Position,
+    /// The fencing token, which rises with every reader, seek and restore.
+    pub generation: u64,
+    /// The lease of the last reader, even if it has expired.
+    pub lease: Option<ReaderLease>,
+    /// The position at which the group stood before a restore moved it back, until it commits
+    /// again.
+    pub went_back_from: Option<Position>,
+}
+
+/// The reason why a subscription is not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Somebody else reads.
+    Held(ReaderLease),
+    /// The generation is not the subscription's any more; the lease is that of the present reader,
+    /// if there is one.
+    Fenced(Option<ReaderLease>),
+    /// The position lies beyond all that was delivered.
+    NotDelivered {
+        /// The last position that may be committed.
+        scanned: Position,
+    },
+}
+
+/// The progress of a reader since its last change of the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The last event that is given to the reader next, if there is any.
+    pub delivered: Option<Position>,
+    /// The position up to which the log was looked at.
+    pub scanned: Position,
+}
+
+impl Subscription {
+    /// Makes a subscription that begins after a position.
+    pub fn new(form: Form, after: Position) -> Self {
+        Self {
+            form,
+            position: after,
+            delivered: after,
+            scanned: after,
+            generation: 0,
+            lease: None,
+            went_back_from: None,
+        }
+    }
+
+    /// Returns the lease of the present reader.
+    pub fn holder(&self, now: Time) -> Option<&ReaderLease> {
+        self.lease.as_ref().filter(|lease| lease.lasts(now))
+    }
+
+    /// Returns the position after which a reader goes on that has received everything up to
+    /// `received`: there, if that was delivered and is not committed yet; else after what is
+    /// committed.
+    pub fn resumes(&self, received: Option<Position>) -> Position {
+        let within = |at: &Position| (self.position..=self.scanned).contains(at);
+        received.filter(within).unwrap_or(self.position)
+    }
+
+    /// Lets a reader begin, unless another one reads; a reader of the same name is fenced. What
+    /// lies after the position from which it resumes is delivered again.
+    pub fn acquire(
+        &mut self,
+        reader: &str,
+        received: Option<Position>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if let Some(other) = self.holder(now).filter(|lease| lease.reader != reader) {
+            return Err(Refusal::Held(other.clone()));
+        }
+        let after = self.take_received(received);
+        self.generation += 1;
+        self.scanned = after;
+        self.delivered = self.delivered.min(after);
+        self.extend(reader.to_owned(), now);
+        Ok(())
+    }
+
+    /// Lets the reader of a generation go on, and commits what it has received if the subscription
+    /// commits by itself.
+    pub fn poll(
+        &mut self,
+        generation: u64,
+        received: Option<Position>,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let reader = self.reader_of(generation, now)?;
+        self.take_received(received);
+        self.extend(reader, now);
+        Ok(())
+    }
+
+    /// Renews the lease of a generation, and notes what is delivered next. While everything that
+    /// was delivered is committed, the committed position goes on over events that do not match.
+    pub fn renew(&mut self, generation: u64, progress: Progress, now: Time) -> Result<(), Refusal> {
+        let reader = self.reader_of(generation, now)?;
+        let is_even = self.position >= self.delivered;
+        self.scanned = self.scanned.max(progress.scanned);
+        match progress.delivered {
+            Some(last) => self.delivered = self.delivered.max(last),
+            None if is_even => self.position = self.position.max(self.scanned),
+            None => {}
+        }
+        self.extend(reader, now);
+        Ok(())
+    }
+
+    /// Commits a position for a generation. A position that is committed already changes nothing.
+    pub fn commit(
+        &mut self,
+        generation: u64,
+        position: Position,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if generation != self.generation {
+            return Err(Refusal::Fenced(self.holder(now).cloned()));
+        }
+        if position > self.scanned {
+            return Err(Refusal::NotDelivered { scanned: self.scanned });
+        }
+        self.commit_delivered(position);
+        Ok(())
+    }
+
+    /// Ends the reading of a generation: the next reader may begin at once.
+    pub fn close(&mut self, generation: u64) {
+        if generation == self.generation {
+            self.lease = None;
+        }
+    }
+
+    /// Moves the group to a position, while nobody reads.
+    pub fn seek(&mut self, after: Position, now: Time) -> Result<(), Refusal> {
+        self.nobody_reads(now)?;
+        (self.position, self.delivered, self.scanned) = (after, after, after);
+        self.generation += 1;
+        (self.lease, self.went_back_from) = (None, None);
+        Ok(())
+    }
+
+    /// Gives the subscription another form. Another filter is taken only while nobody reads; it
+    /// holds for the events after the committed position.
+    pub fn reform(&mut self, form: &Form, now: Time) -> Result<(), Refusal> {
+        if form.filter != self.form.filter {
+            self.nobody_reads(now)?;
+            self.generation += 1;
+            (self.delivered, self.scanned) = (self.position, self.position);
+        }
+        self.form = form.clone();
+        Ok(())
+    }
+
+    /// Moves the group to where it stands after a restore, whose log has the same events up to a
+    /// position alone. The reader is fenced.
+    pub fn go_back(&mut self, at: Position) {
+        if self.position > at {
+            self.went_back_from = Some(self.went_back_from.unwrap_or_default().max(self.position));
+        }
+        self.position = self.position.min(at);
+        self.delivered = self.delivered.min(at);
+        self.scanned = self.scanned.min(at);
+        self.generation += 1;
+        self.lease = None;
+    }
+
+    fn nobody_reads(&self, now: Time) -> Result<(), Refusal> {
+        self.holder(now).map_or(Ok(()), |lease| Err(Refusal::Held(lease.clone())))
+    }
+
+    /// Returns the name of a generation's reader, whose lease may have expired if nobody began
+    /// since.
+    fn reader_of(&self, generation: u64, now: Time) -> Result<String, Refusal> {
+        match &self.lease {
+            Some(lease) if generation == self.generation => Ok(lease.reader.clone()),
+            _ => Err(Refusal::Fenced(self.holder(now).cloned())),
+        }
+    }
+
+    fn extend(&mut self, reader: String, now: Time) {
+        let ttl_ms = self.form.lease_ms();
+        let expires = Time::from_ms(now.as_ms().saturating_add(ttl_ms));
+        self.lease = Some(ReaderLease { reader, expires, ttl_ms });
+    }
+
+    /// Returns from where a reader resumes; commits that, if the subscription commits by itself.
+    fn take_received(&mut self, received: Option<Position>) -> Position {
+        let after = self.resumes(received);
+        if self.form.auto_commit && after > self.position {
+            self.commit_delivered(after);
+        }
+        after.max(self.position)
+    }
+
+    /// Commits a position that was delivered; from the last event that was delivered on, the
+    /// position goes on to where the log was looked at.
+    fn commit_delivered(&mut self, position: Position) {
+        if position <= self.position {
+            return;
+        }
+        self.position = if position >= self.delivered { self.scanned } else { position };
+        self.went_back_from = None;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The routes of `/subscriptions`: groups that follow a tenant's log over HTTP.
+//!
+//! Each route hands its request to `subscribe`. `events` answers polls and begins streams, whose
+//! bytes `sse` writes; `refused` makes problems of what `subscribe` refuses.
+
+mod events;
+mod refused;
+mod sse;
+mod view;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::context::TenantContext;
+use super::gateway::{Gateway, Shared};
+use super::path;
+use super::problem::Problem;
+use super::{body, media_type};
+use crate::domain::json::Raw;
+use crate::domain::subscription::{Form, Group, Start, parse_commit};
+use crate::domain::violation::Violation;
+use crate::subscribe::Put;
+
+pub(super) use events::events;
+use refused::refused;
+pub(super) use refused::{metadata, parameters};
+use view::Subscription;
+
+/// All subscriptions of a tenant, in order of their groups.
+#[derive(Serialize)]
+struct All {
+    subscriptions: Vec<Subscription>,
+}
+
+/// Where a group stands after a commit.
+#[derive(Serialize)]
+struct Committed {
+    position: u64,
+    generation: u64,
+}
+
+pub(super) async fn list(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+    let tenant = context.tenant();
+    let listed = gateway.deps.subscribe.groups().list(tenant).await;
+    let listed = listed.map_err(|error| refused(error, tenant))?;
+    let subscriptions = listed.iter().map(|(found, lag)| Subscription::new(found, Some(*lag)));
+    Ok(HttpResponse::Ok().json(All { subscriptions: subscriptions.collect() }))
+}
+
+/// `GET`, `PUT` and `DELETE /subscriptions/{group}`.
+pub(super) async fn one(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    match *request.method() {
+        Method::PUT => put(&context, &request, &gateway).await,
+        Method::DELETE => delete(&context, &request, &gateway).await,
+        _ => get(&context, &request, &gateway).await,
+    }
+}
+
+async fn get(
+    context: &TenantContext,
+    request: &HttpRequest,
+    gateway: &Gateway,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(request)?, context.tenant());
+    let groups = gateway.deps.subscribe.groups();
+    let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
+    let Some((found, lag)) = listed.iter().find(|(found, _)| found.group == group) else {
+        return Err(Problem::Subscription(crate::subscribe::Error::Unknown(group)));
+    };
+    Ok(HttpResponse::Ok().json(Subscription::new(found, Some(*lag))))
+}
+
+async fn put(
+    context: &TenantContext,
+    request: &HttpRequest,
+    gateway: &Gateway,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(request)?, context.tenant());
+    let (form, start) = posted(request, gateway, context, Form::parse).await?;
+    let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
+    let (put, found) = put.map_err(|error| refused(error, tenant))?;
+    let mut answer = match put {
+        Put::Created => {
+            let position = found.subscription.position;
+            tracing::info!(%tenant, %group, %position, "a subscription was made");
+            HttpResponse::Created()
+        }
+        Put::Kept => HttpResponse::Ok(),
+    };
+    Ok(answer.json(Subscription::new(&found, None)))
+}
+
+async fn delete(
+    context: &TenantContext,
+    request: &HttpRequest,
+    gateway: &Gateway,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(request)?, context.tenant());
+    let removed = gateway.deps.subscribe.groups().remove(tenant, &group).await;
+    removed.map_err(|error| refused(error, tenant))?;
+    tracing::info!(%tenant, %group, "a subscription was removed");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /subscriptions/{group}/commits`: what the reader has done with is never delivered again.
+pub(super) async fn commits(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.tenant());
+    let (position, generation) = posted(&request, &gateway, &context, parse_commit).await?;
+    let groups = gateway.deps.subscribe.groups();
+    let committed = groups.commit(tenant, &group, generation, position).await;
+    let subscription = committed.map_err(|error| refused(error, tenant))?.subscription;
+    let position = subscription.position.number();
+    Ok(HttpResponse::Ok().json(Committed { position, generation }))
+}
+
+/// `POST /subscriptions/{group}/seek`: moves a group that nobody reads for.
+pub(super) async fn seek(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.tenant());
+    let to = posted(&request, &gateway, &context, Start::parse_seek).await?;
+    let sought = gateway.deps.subscribe.groups().seek(tenant, &group, to).await;
+    let found = sought.map_err(|error| refused(error, tenant))?;
+    tracing::info!(%tenant, %group, position = %found.subscription.position, "a group was moved");
+    Ok(HttpResponse::Ok().json(Subscription::new(&found, None)))
+}
+
+/// Returns the group of the path.
+fn group(request: &HttpRequest) -> Result<Group, Problem> {
+    let [segment] = path::segments(request, 1)?;
+    Group::parse(&segment).map_err(|invalid| Problem::bad_path(&segment, invalid.rule))
+}
+
+/// Reads the request's body, an object, which may be left out.
+async fn posted<T>(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    context: &TenantContext,
+    parse: impl FnOnce(&Raw) -> Result<T, Vec<Violation>>,
+) -> Result<T, Problem> {
+    let body = body::read(request, gateway, context.tenant()).await?;
+    let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
+    if !body.bytes.is_empty() {
+        media_type::json(request)?;
+    }
+    let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
+    parse(&raw).map_err(Problem::Illegal)
+}

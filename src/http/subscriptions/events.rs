@@ -1,0 +1,142 @@
+//! `GET /subscriptions/{group}/events`: a group's next events, as a long poll or as a stream.
+//!
+//! A poll answers once there are events, or after its `wait`; a request that accepts
+//! `text/event-stream` gets a stream. Both count among the readers that may be open at once, and
+//! take none of the turns of `GET /domain-events`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::ACCEPT;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::refused::refused;
+use super::{group, sse};
+use crate::domain::position::Position;
+use crate::http::connections::Connection;
+use crate::http::context::TenantContext;
+use crate::http::domain_events::view::Event;
+use crate::http::gateway::{Gateway, Shared};
+use crate::http::header;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::shares::{Full, Share};
+use crate::subscribe::{Delivery, Error, Opening, Reading};
+
+const PARAMETERS: [&str; 5] = ["wait", "limit", "after", "generation", "reader"];
+const WAIT_SECS_MAX: u64 = 60;
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+/// The header with which a stream goes on.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// The answer of a poll. `position` is what to commit once the events are done with, and the
+/// `after` of the next poll.
+#[derive(Serialize)]
+struct Polled<'a> {
+    events: Vec<Event<'a>>,
+    position: u64,
+    generation: u64,
+    reader: &'a str,
+}
+
+#[tracing::instrument(
+    name = "read_subscription",
+    level = "debug",
+    skip_all,
+    fields(tenant = %context.tenant(), path = request.path())
+)]
+pub(in crate::http) async fn events(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    if request.method() == Method::HEAD {
+        return Err(Problem::MethodNotAllowed { allow: "GET" });
+    }
+    let query = Query::parse(request.query_string(), &PARAMETERS)?;
+    let streams = accepts_stream(&request);
+    let received =
+        match header::single(&request, LAST_EVENT_ID)?.filter(|_| streams) {
+            None => query.parsed("after", Position::parse)?,
+            Some(id) => Some(Position::parse(id).map_err(|_| {
+                header::bad(LAST_EVENT_ID, "must be the id of an event: a position")
+            })?),
+        };
+    let reader = query.parsed("reader", reader)?;
+    let opening = Opening {
+        reader: reader.unwrap_or_else(|| gateway.deps.clock.new_id().to_string()),
+        generation: query.parsed("generation", str::parse)?.filter(|_| !streams),
+        received,
+    };
+    let wait = query.parsed("wait", wait)?.unwrap_or_default();
+    let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
+    let (group, tenant) = (group(&request)?, context.tenant());
+    let share = seat(&gateway, &context)?;
+    let opened = gateway.deps.subscribe.open(tenant, &group, &opening).await;
+    let mut reading = opened.map_err(|error| refused(error, tenant))?;
+    let left = request.conn_data::<Arc<Connection>>().map(|connection| connection.left());
+    let left = left.unwrap_or_default();
+    if streams {
+        let ends = gateway.deps.config.auth.expiry(&request);
+        let ends = ends.map(|time| sse::end_of(time, gateway.deps.clock.now()));
+        tracing::debug!(%tenant, %group, reader = opening.reader, "a stream begins");
+        return Ok(sse::stream(&gateway, reading, sse::Until { ends, left }, share));
+    }
+    let polled = poll(&mut reading, limit, wait, &left).await;
+    let Delivery { events, position } = polled.map_err(|error| refused(error, tenant))?;
+    let events = events.iter().map(|event| Event::delivered(event)).collect::<Result<_, _>>()?;
+    let (position, generation) = (position.number(), reading.generation());
+    let reader = reading.reader();
+    Ok(HttpResponse::Ok().json(Polled { events, position, generation, reader }))
+}
+
+/// Waits for the events of a poll; none if the client leaves meanwhile. What was delivered then is
+/// not committed, and is delivered again.
+async fn poll(
+    reading: &mut Reading,
+    limit: usize,
+    wait: Duration,
+    left: &CancellationToken,
+) -> Result<Delivery, Error> {
+    let nothing = Delivery { events: Vec::new(), position: reading.position() };
+    let polled = reading.next(limit, Instant::now() + wait);
+    left.run_until_cancelled(polled).await.unwrap_or(Ok(nothing))
+}
+
+/// Takes a seat among the readers that may be open at once.
+fn seat(gateway: &Gateway, context: &TenantContext) -> Result<Share, Problem> {
+    gateway.subscribers.take(context.tenant(), 1).map_err(|full| match full {
+        Full::All => Problem::SubscribersFull,
+        Full::Tenant => Problem::TenantSubscribersFull,
+    })
+}
+
+/// Returns whether the client asks for a stream.
+fn accepts_stream(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    let mut ranges = values.flat_map(|value| value.split(','));
+    ranges.any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case("text/event-stream")
+    })
+}
+
+fn reader(text: &str) -> Result<String, &'static str> {
+    let is_legal = text.len() <= 100 && text.bytes().all(|b| (b'!'..=b'~').contains(&b));
+    is_legal.then(|| text.to_owned()).ok_or("must have at most 100 printable ASCII characters")
+}
+
+fn wait(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= WAIT_SECS_MAX);
+    seconds.map(Duration::from_secs).ok_or("must be a whole number of seconds, at most 60")
+}
+
+fn limit(text: &str) -> Result<usize, &'static str> {
+    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
+    number.ok_or("must be a whole number from 1 to 1000")
+}

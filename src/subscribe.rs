@@ -1,0 +1,315 @@
+//! Out: the groups that read the logs over HTTP, and commit for themselves.
+//!
+//! `http` and the subcommands call it. A group has one row in the store, which is changed only upon
+//! its version (`change`); a reader holds it by a lease (`reading`). Readers that wait are woken
+//! from one place (`waiters`), which hears of this process's appends and of other processes'
+//! (`watcher`). A group gets each event that matches at least once and in order.
+
+mod change;
+mod reading;
+mod renewals;
+mod tail;
+mod waiters;
+mod watcher;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::filter::Filter;
+use crate::domain::floors::{Floors, Gap};
+use crate::domain::position::Position;
+use crate::domain::settings::{LogRule, Settings};
+use crate::domain::subscription::{Form, Group, Refusal, Start, Subscription};
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::metrics::Metrics;
+use crate::store::{self, FoundSubscription, Lag, Scan, Store, SubscriptionChange};
+use crate::tasks::{Ended, Tasks};
+
+pub use reading::{Delivery, Opening, Reading};
+use renewals::Renewals;
+use waiters::Waiters;
+pub use watcher::Grown;
+
+/// The most subscriptions of a tenant.
+const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// The most reads of the logs for readers at once.
+const READS_MAX: usize = 2;
+
+/// The parts that subscriptions need.
+#[derive(Clone)]
+pub struct SubscribeDeps {
+    /// The logs and the groups.
+    pub store: Arc<dyn Store>,
+    /// The tenants' settings, which say what is not stored.
+    pub settings: Arc<Settings>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The number of lanes.
+    pub lanes: u16,
+    /// Cancelled once the gateway stops, so that no reader waits any more.
+    pub closing: CancellationToken,
+}
+
+/// The subscriptions of this process's readers.
+pub struct Subscribe {
+    deps: SubscribeDeps,
+    waiters: Arc<Waiters>,
+    renewals: Renewals,
+    reads: Semaphore,
+    /// The beginning of the grid of times at which leases are renewed.
+    begun: Instant,
+}
+
+/// The tasks that run as long as there are readers.
+pub struct SubscribeTasks {
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+/// The reason why a subscription can't be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The tenant is not enabled.
+    #[error("the tenant is not enabled")]
+    NotEnabled,
+    /// The tenant has no such subscription.
+    #[error("the tenant has no subscription `{0}`")]
+    Unknown(Group),
+    /// The tenant has as many subscriptions as it may have.
+    #[error("a tenant has at most {SUBSCRIPTIONS_MAX} subscriptions")]
+    TooMany,
+    /// The filter matches topics whose events are not stored.
+    #[error("the filter matches topics whose events are not stored: {}", spell(.0))]
+    NotStored(Vec<Topic>),
+    /// Events that match were removed before the group got them.
+    #[error("events from position {} to {} of `{}` were removed", .0.from, .0.to, .0.topic)]
+    Removed(Gap),
+    /// The row says no.
+    #[error("{}", refused(.0))]
+    Refused(Refusal),
+}
+
+fn spell(topics: &[Topic]) -> String {
+    topics.iter().map(Topic::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn refused(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Held(lease) => {
+            format!("`{}` reads for the group until {} at least", lease.reader, lease.expires)
+        }
+        Refusal::Fenced(Some(lease)) => {
+            format!("the generation has ended; `{}` reads for the group now", lease.reader)
+        }
+        Refusal::Fenced(None) => "the generation has ended; nobody reads for the group".to_owned(),
+        Refusal::NotDelivered { scanned } => {
+            format!("only positions up to {scanned} were delivered")
+        }
+    }
+}
+
+/// Whether a put has made a new subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// There was none.
+    Created,
+    /// There was one, which may have another form now.
+    Kept,
+}
+
+impl Subscribe {
+    /// Starts the tasks that wake and renew readers.
+    pub fn start(deps: SubscribeDeps) -> (Arc<Self>, SubscribeTasks) {
+        let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let waiters = Arc::new(Waiters::new(deps.metrics.clone()));
+        let (renewals, jobs) = Renewals::new();
+        let store = deps.store.clone();
+        let renewing = stop.clone().run_until_cancelled_owned(jobs.run(store));
+        tasks.spawn("renewals", async move { _ = renewing.await });
+        watcher::spawn(&mut tasks, &deps, &waiters, &stop);
+        let reads = Semaphore::new(READS_MAX);
+        let begun = Instant::now();
+        (Arc::new(Self { deps, waiters, renewals, reads, begun }), SubscribeTasks { tasks, stop })
+    }
+
+    /// Returns the way to tell readers, here and in other processes, that a log has grown.
+    pub fn grown(&self) -> Grown {
+        Grown::new(self.waiters.clone())
+    }
+}
+
+impl SubscribeTasks {
+    /// Waits for a task to end, which none does without being asked to.
+    pub async fn ended(&mut self) -> Ended {
+        self.tasks.ended().await
+    }
+
+    /// Stops the tasks. Returns one that panicked, if one did.
+    pub async fn stop(self) -> Option<Ended> {
+        self.stop.cancel();
+        self.tasks.finish().await
+    }
+}
+
+/// The changes that need no reader; the subcommands make them beside a running gateway.
+pub struct Groups<'a> {
+    /// The logs and the groups.
+    pub store: &'a dyn Store,
+    /// The tenants' settings.
+    pub settings: &'a Settings,
+}
+
+impl Subscribe {
+    /// Returns the changes that need no reader.
+    pub fn groups(&self) -> Groups<'_> {
+        Groups { store: &*self.deps.store, settings: &self.deps.settings }
+    }
+}
+
+impl Groups<'_> {
+    /// Refuses a filter that matches a topic whose events are removed once they are published.
+    fn refuse_not_stored(&self, tenant: &TenantId, filter: &Filter) -> Result<(), Error> {
+        let rules = self.settings.log_rules(tenant).into_iter();
+        let is_lost = |topic: &Topic, rule: &LogRule| filter.has_topic(topic) && !rule.stored;
+        let lost = rules.filter(|(topic, rule)| is_lost(topic, rule)).map(|(topic, _)| topic);
+        let lost: Vec<_> = lost.collect();
+        if lost.is_empty() { Ok(()) } else { Err(Error::NotStored(lost)) }
+    }
+
+    /// Makes a subscription, or gives an existing one another form; a start is used only when it is
+    /// made.
+    pub async fn put(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        form: &Form,
+        start: Start,
+    ) -> Result<(Put, FoundSubscription), Error> {
+        self.refuse_not_stored(tenant, &form.filter)?;
+        let reform = change::change(self.store, tenant, group, |subscription, now| {
+            subscription.reform(form, now)
+        });
+        match reform.await {
+            Err(Error::Unknown(_)) => {}
+            reformed => return reformed.map(|((), found)| (Put::Kept, found)),
+        }
+        if self.store.list_subscriptions(Some(tenant)).await?.len() >= SUBSCRIPTIONS_MAX {
+            return Err(Error::TooMany);
+        }
+        let after = self.resolve(tenant, &form.filter, start).await?;
+        let new = SubscriptionChange {
+            tenant: tenant.clone(),
+            group: group.clone(),
+            version: 0,
+            next: Some(Subscription::new(form.clone(), after)),
+        };
+        // Whoever made it at the same moment made it as well.
+        let written = self.store.change_subscriptions(&[new]).await?;
+        let put = if written == [true] { Put::Created } else { Put::Kept };
+        Ok((put, self.find(tenant, group).await?))
+    }
+
+    /// Returns a subscription.
+    pub async fn find(&self, tenant: &TenantId, group: &Group) -> Result<FoundSubscription, Error> {
+        change::find(self.store, tenant, group).await
+    }
+
+    /// Returns the subscriptions of a tenant with their lags.
+    pub async fn list(&self, tenant: &TenantId) -> Result<Vec<(FoundSubscription, Lag)>, Error> {
+        Ok(self.store.list_subscriptions(Some(tenant)).await?)
+    }
+
+    /// Removes a subscription; a reader that it has ends.
+    pub async fn remove(&self, tenant: &TenantId, group: &Group) -> Result<(), Error> {
+        change::remove(self.store, tenant, group).await
+    }
+
+    /// Commits a position for a generation; returns the subscription as it stands then.
+    pub async fn commit(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        generation: u64,
+        position: Position,
+    ) -> Result<FoundSubscription, Error> {
+        let commit = change::change(self.store, tenant, group, |subscription, now| {
+            subscription.commit(generation, position, now)
+        });
+        Ok(commit.await?.1)
+    }
+
+    /// Moves a group, while nobody reads.
+    pub async fn seek(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        to: Start,
+    ) -> Result<FoundSubscription, Error> {
+        let filter = self.find(tenant, group).await?.subscription.form.filter;
+        let after = self.resolve(tenant, &filter, to).await?;
+        let seek = change::change(self.store, tenant, group, |subscription, now| {
+            subscription.seek(after, now)
+        });
+        Ok(seek.await?.1)
+    }
+
+    /// Returns the position after which a reader with this filter begins. What was removed there is
+    /// told, not passed over: only the earliest start passes over it.
+    async fn resolve(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        start: Start,
+    ) -> Result<Position, Error> {
+        let floors = floors(self.store, tenant).await?;
+        let after = match start {
+            Start::Earliest => {
+                self.head(tenant).await?;
+                return Ok(floors.earliest(filter));
+            }
+            Start::Latest => self.head(tenant).await?,
+            Start::Position(position) => position.min(self.head(tenant).await?),
+            Start::Time(time) => {
+                let scan = Scan { from: Some(time), ..scan(Filter::default(), 1) };
+                let from = [(tenant.clone(), Position::START.into())];
+                let slices = self.store.read(&from, &scan).await?;
+                let slice = slices.first().ok_or(Error::NotEnabled)?;
+                slice.events.first().map_or(slice.scanned, |event| event.position.back(1))
+            }
+        };
+        floors.gap(filter, after).map_or(Ok(after), |gap| Err(Error::Removed(gap)))
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Position, Error> {
+        let enabled = self.store.list().await?.into_iter().find(|it| it.tenant == *tenant);
+        enabled.map(|enabled| enabled.head).ok_or(Error::NotEnabled)
+    }
+}
+
+/// Returns the floors of a tenant's log. Events are read before, so that what was removed since is
+/// told.
+async fn floors(store: &dyn Store, tenant: &TenantId) -> Result<Floors, Error> {
+    Ok(store.floors(tenant).await?)
+}
+
+/// Returns the limits of a read for a reader.
+fn scan(filter: Filter, events_max: usize) -> Scan {
+    const PAGE_BYTES_MAX: usize = 4 << 20;
+    const PAGE_ROWS_MAX: usize = 2_000;
+    Scan {
+        filter,
+        from: None,
+        to: None,
+        events_each_max: events_max,
+        events_max,
+        bytes_max: PAGE_BYTES_MAX,
+        rows_max: PAGE_ROWS_MAX,
+    }
+}

@@ -1,0 +1,70 @@
+//! Changes of one subscription: found, decided on, and written upon the version that was found.
+//!
+//! Whoever changes a group at the same moment is seen by the version; then the change is decided
+//! again.
+
+use super::Error;
+use crate::domain::subscription::{Group, Refusal, Subscription};
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::{self, FoundSubscription, Store, SubscriptionChange};
+
+/// The number of times that a change is decided.
+const TRIES_MAX: u32 = 20;
+
+/// Finds a subscription.
+pub(super) async fn find(
+    store: &dyn Store,
+    tenant: &TenantId,
+    group: &Group,
+) -> Result<FoundSubscription, Error> {
+    let found = store.find_subscriptions(&[(tenant.clone(), group.clone())]).await?;
+    found.into_iter().next().ok_or_else(|| Error::Unknown(group.clone()))
+}
+
+/// Changes a subscription as `decide` says; returns it as it stands then.
+pub(super) async fn change<T>(
+    store: &dyn Store,
+    tenant: &TenantId,
+    group: &Group,
+    decide: impl Fn(&mut Subscription, Time) -> Result<T, Refusal>,
+) -> Result<(T, FoundSubscription), Error> {
+    for _ in 0..TRIES_MAX {
+        let mut found = find(store, tenant, group).await?;
+        let before = found.subscription.clone();
+        let done = decide(&mut found.subscription, found.now).map_err(Error::Refused)?;
+        if found.subscription == before || write(store, &found, Some(&found.subscription)).await? {
+            return Ok((done, found));
+        }
+    }
+    Err(contended())
+}
+
+/// Removes a subscription.
+pub(super) async fn remove(
+    store: &dyn Store,
+    tenant: &TenantId,
+    group: &Group,
+) -> Result<(), Error> {
+    for _ in 0..TRIES_MAX {
+        let found = find(store, tenant, group).await?;
+        if write(store, &found, None).await? {
+            return Ok(());
+        }
+    }
+    Err(contended())
+}
+
+async fn write(
+    store: &dyn Store,
+    found: &FoundSubscription,
+    next: Option<&Subscription>,
+) -> Result<bool, Error> {
+    let FoundSubscription { tenant, group, version, .. } = found.clone();
+    let change = SubscriptionChange { tenant, group, version, next: next.cloned() };
+    Ok(store.change_subscriptions(&[change]).await? == [true])
+}
+
+fn contended() -> Error {
+    store::Error::Unavailable("others change the subscription all the time".to_owned()).into()
+}

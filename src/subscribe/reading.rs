@@ -1,0 +1,242 @@
+//! A reading: one reader's way along the log, from where its group stands.
+//!
+//! `http` opens one for each poll or stream and asks for deliveries. What is delivered is noted in
+//! the row before it is given away, so that it may be committed. The lease is renewed while the
+//! reader waits; whoever is fenced ends. The reader notes the wake-ups before it reads, so that
+//! nothing that is appended between the stored past and the present is missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::tail::{self, Part};
+use super::waiters::Waiter;
+use super::{Error, Subscribe, change, scan};
+use crate::domain::envelope::Envelope;
+use crate::domain::filter::Filter;
+use crate::domain::position::Position;
+use crate::domain::subscription::{Group, Progress, Subscription};
+use crate::domain::tenant::TenantId;
+
+/// The longest distance between two times at which leases are renewed.
+const GRID_MAX: Duration = Duration::from_secs(1);
+
+/// How a reader begins, or goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The reader's name, which a reader that begins gets.
+    pub reader: String,
+    /// The generation that goes on; `None` begins a new one.
+    pub generation: Option<u64>,
+    /// The position up to which the reader has received everything.
+    pub received: Option<Position>,
+}
+
+/// Events for a reader.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The events that match, in order of position; none if the time was over.
+    pub events: Vec<Arc<Envelope>>,
+    /// The position up to which nothing else matches: what the reader commits after these events.
+    pub position: Position,
+}
+
+/// One reader's way along the log.
+pub struct Reading {
+    subscribe: Arc<Subscribe>,
+    name: (TenantId, Group),
+    waiter: Waiter,
+    filter: Filter,
+    reader: String,
+    generation: u64,
+    lease: Duration,
+    /// The position after which it reads on.
+    after: Position,
+    /// The position that the row has as looked at.
+    noted: Position,
+    renew_at: Instant,
+    /// Whether it has come to the head.
+    is_live: bool,
+}
+
+impl Subscribe {
+    /// Lets a reader begin or go on, unless another one reads.
+    pub async fn open(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        group: &Group,
+        opening: &Opening,
+    ) -> Result<Reading, Error> {
+        let Opening { reader, generation, received } = opening;
+        let since = Instant::now();
+        let open =
+            change::change(
+                &*self.deps.store,
+                tenant,
+                group,
+                |subscription, now| match generation {
+                    Some(generation) => subscription.poll(*generation, *received, now),
+                    None => subscription.acquire(reader, *received, now),
+                },
+            );
+        let ((), found) = open.await?;
+        let Subscription { form, generation, went_back_from, lease, .. } = &found.subscription;
+        if let Some(from) = went_back_from.filter(|_| opening.generation.is_none()) {
+            let to = found.subscription.position;
+            tracing::warn!(
+                %tenant, %group, %from, %to, "a group reads on from where a restore has moved it"
+            );
+        }
+        let reader = lease.as_ref().map_or(reader, |lease| &lease.reader).clone();
+        let lease = Duration::from_secs(form.lease_seconds);
+        let after = found.subscription.resumes(*received);
+        Ok(Reading {
+            subscribe: self.clone(),
+            name: (tenant.clone(), group.clone()),
+            waiter: self.waiters.join(tenant),
+            filter: form.filter.clone(),
+            reader,
+            generation: *generation,
+            lease,
+            after,
+            noted: found.subscription.scanned,
+            renew_at: renewal(self.begun, since, lease),
+            is_live: false,
+        })
+    }
+}
+
+impl Reading {
+    /// Returns the generation, which commits name.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Returns the reader's name.
+    pub fn reader(&self) -> &str {
+        &self.reader
+    }
+
+    /// Returns whether the gateway stops, so that the reader should end.
+    pub fn is_stopping(&self) -> bool {
+        self.subscribe.deps.closing.is_cancelled()
+    }
+
+    /// Returns the position after which it reads on.
+    pub fn position(&self) -> Position {
+        self.after
+    }
+
+    /// Waits for events that match, at most `events_max` of them, or until a time. If events that
+    /// match were removed, or the reader was fenced, it ends with that error.
+    pub async fn next(&mut self, events_max: usize, until: Instant) -> Result<Delivery, Error> {
+        loop {
+            let wakes = self.waiter.look();
+            let Part { mut events, mut scanned, mut more, floors } =
+                self.read(wakes, events_max).await?;
+            if let Some(gap) = floors.gap(&self.filter, self.after) {
+                return Err(Error::Removed(gap));
+            }
+            if events.len() > events_max {
+                events.truncate(events_max);
+                (scanned, more) = (events[events_max - 1].position, true);
+            }
+            self.after = scanned;
+            self.is_live = !more;
+            if let Some(last) = events.last() {
+                let delivered = Some(last.position);
+                self.renew(delivered).await?;
+                self.subscribe.deps.metrics.delivered(events.len());
+                return Ok(Delivery { events, position: scanned });
+            }
+            let is_over = Instant::now() >= until || self.is_stopping();
+            if Instant::now() >= self.renew_at || (is_over && self.after > self.noted) {
+                self.renew(None).await?;
+            }
+            if is_over {
+                return Ok(Delivery { events, position: self.after });
+            }
+            if !more {
+                self.wait(until).await;
+            }
+        }
+    }
+
+    /// Ends the reading, so that another reader may begin at once.
+    pub async fn close(self) {
+        let (tenant, group) = &self.name;
+        let close =
+            change::change(&*self.subscribe.deps.store, tenant, group, |subscription, _| {
+                subscription.close(self.generation);
+                Ok(())
+            });
+        if let Err(error) = close.await {
+            tracing::debug!(%tenant, %group, %error, "failed to end a reading; its lease expires");
+        }
+    }
+
+    /// Reads on: what the newest page has, if the reader is at the head.
+    async fn read(&mut self, wakes: u64, events_max: usize) -> Result<Part, Error> {
+        let (store, turns) = (&*self.subscribe.deps.store, &self.subscribe.reads);
+        let (tenant, filter) = (&self.name.0, &self.filter);
+        if !self.is_live {
+            let scan = scan(filter.clone(), events_max);
+            return tail::read(store, turns, tenant, self.after, scan).await;
+        }
+        let tail = &self.waiter.log().tail;
+        let mut part = tail.read(store, turns, tenant, self.after, wakes).await?;
+        part.events.retain(|event| filter.matches(event));
+        Ok(part)
+    }
+
+    /// Waits for a wake-up, for the time to renew, or until a time.
+    async fn wait(&mut self, until: Instant) {
+        let until = until.min(self.renew_at);
+        tokio::select! {
+            () = self.waiter.woken() => {}
+            () = sleep_until(until) => {}
+            () = self.subscribe.deps.closing.cancelled() => {}
+        }
+    }
+
+    async fn renew(&mut self, delivered: Option<Position>) -> Result<(), Error> {
+        let (since, progress) = (Instant::now(), Progress { delivered, scanned: self.after });
+        self.subscribe.renewals.renew(&self.name, self.generation, progress).await?;
+        self.noted = self.after;
+        self.renew_at = renewal(self.subscribe.begun, since, self.lease);
+        Ok(())
+    }
+}
+
+/// Returns when a lease is renewed that was given at a time: after half of it, at a time of a
+/// grid, so that many readers' renewals are one call to the store.
+fn renewal(begun: Instant, since: Instant, lease: Duration) -> Instant {
+    let grid_ms = (lease / 12).min(GRID_MAX).as_millis().max(1);
+    let past_ms = (since + lease / 2).duration_since(begun).as_millis();
+    let on_grid = u64::try_from(past_ms - past_ms % grid_ms).unwrap_or(u64::MAX);
+    since.max(begun + Duration::from_millis(on_grid))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::renewal;
+
+    #[test]
+    fn readers_that_came_at_different_times_renew_together_and_in_time() {
+        let (begun, lease) = (Instant::now(), Duration::from_secs(30));
+        let at = |ms| renewal(begun, begun + Duration::from_millis(ms), lease);
+        assert_eq!(at(5_300), begun + Duration::from_secs(20));
+        assert_eq!(at(5_999), at(5_001));
+        let short = renewal(begun, begun + Duration::from_millis(70), Duration::from_secs(1));
+        let past = short - begun;
+        assert!(
+            past >= Duration::from_millis(400) && past <= Duration::from_millis(570),
+            "{past:?}"
+        );
+    }
+}

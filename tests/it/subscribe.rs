@@ -1,0 +1,7 @@
+//! Stories about subscriptions: groups that follow a log over HTTP.
+
+mod killed;
+mod limits;
+mod poll;
+mod removed;
+mod streams;
