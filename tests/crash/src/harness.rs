@@ -21,6 +21,7 @@ use crate::publish_observer::PublishObserver;
 use crate::readers::{HeldBack, Readers};
 use crate::replayer::Replayer;
 use crate::serve::{Serve, Setup};
+use crate::story::Rules;
 use crate::{ports, store};
 
 /// The `ENV` of a run.
@@ -30,6 +31,10 @@ pub const TENANTS: [&str; 4] = ["diku", "college", "university", "consortium"];
 /// As many as tenants, so that every lane has work.
 const LANES: usize = TENANTS.len();
 const NAMES: [&str; 3] = ["one", "two", "three"];
+/// The entities whose events leave the log meanwhile.
+pub const RULES: Rules = Rules { compacted: Some("item"), expiring: Some("holdings-record") };
+/// The time for which the log keeps the events of the one that expires.
+const EXPIRES_MS: u64 = 20_000;
 /// The partitions of each topic.
 const PARTITIONS: usize = 3;
 /// Records of each writer that rests.
@@ -139,7 +144,7 @@ impl Harness {
                 Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
             let setup = setup.with("LANES", LANES);
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
-            let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&several_partitions());
+            let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&settings());
             Replica { name, proxy, setup, running: None }
         };
         let mut replicas: Vec<_> = NAMES.into_iter().zip(proxies).map(replica).collect();
@@ -226,8 +231,18 @@ impl Quiet {
     }
 }
 
-fn several_partitions() -> String {
-    let of = |entity| format!("[entities.\"inventory.{entity}\"]\npartitions = {PARTITIONS}\n");
+/// Several partitions of each topic; of some entities, the log lets events go.
+fn settings() -> String {
+    let of = |entity| {
+        let mut more = String::new();
+        if RULES.compacted == Some(entity) {
+            more.push_str("compacted = true\n");
+        }
+        if RULES.expiring == Some(entity) {
+            more.push_str(&format!("log_retention_ms = {EXPIRES_MS}\n"));
+        }
+        format!("[entities.\"inventory.{entity}\"]\npartitions = {PARTITIONS}\n{more}")
+    };
     load::entities().map(of).concat()
 }
 

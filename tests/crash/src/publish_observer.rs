@@ -86,7 +86,7 @@ async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<Tol
         sleep(LOOK_EVERY).await;
         let Some(sender) = sender.upgrade() else { return };
         let page = client
-            .get(format!("{url}/domain-events?after={after}"))
+            .get(format!("{url}/domain-events?gaps=skip&after={after}"))
             .header("X-Okapi-Tenant", &tenant);
         // One that is down or stands still is passed over.
         let Ok(answer) = page.send().await else { continue };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::checker;
 use crate::figures::Verdict;
-use crate::harness::{ENV, Harness, Observed, TENANTS};
+use crate::harness::{ENV, Harness, Observed, RULES, TENANTS};
 use crate::schedule::{Fault, Kind, Schedule};
 use crate::{store, story};
 
@@ -71,7 +71,8 @@ async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
         told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
     fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
     let (url, broker) = (quiet.url(), quiet.kafka.address());
-    let place = story::Place { url: &url, broker: &broker, env: ENV, tenants: &TENANTS };
+    let (tenants, rules) = (&TENANTS, RULES);
+    let place = story::Place { url: &url, broker: &broker, env: ENV, tenants, rules };
     let story = story::read(&place, acknowledged, told, replayed).await;
     Verdict {
         elapsed: started.elapsed(),

@@ -17,6 +17,15 @@ use crate::serve;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// The entities of which the log may lack events that were published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The entity whose log is compacted: an event with a later one of its key may be gone.
+    pub compacted: Option<&'static str>,
+    /// The entity whose events the log keeps for a while.
+    pub expiring: Option<&'static str>,
+}
+
 /// The place of the run.
 pub struct Place<'a> {
     /// The URL of a gateway.
@@ -27,6 +36,8 @@ pub struct Place<'a> {
     pub env: &'a str,
     /// All tenants.
     pub tenants: &'a [&'a str],
+    /// The entities of which the log may lack events.
+    pub rules: Rules,
 }
 
 /// All evidence of a run.
@@ -46,6 +57,8 @@ pub struct Story {
     pub told: Vec<Told>,
     /// The replays, which have ended.
     pub replayed: Vec<Replayed>,
+    /// The entities of which the log may lack events.
+    pub rules: Rules,
     /// The sums of the metrics in the end.
     pub sums: Sums,
 }
@@ -104,11 +117,11 @@ pub async fn read(
         logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
     }
     let again: u64 = replayed.iter().map(|replay| replay.messages_published).sum();
-    let count = logs.values().map(Vec::len).sum::<usize>() + again as usize;
+    let count = acknowledged.len() + again as usize;
     let sums = sums(place.url).await;
     let [committed, uncommitted] = block_in_place(|| records(place, count));
-    let env = place.env.to_owned();
-    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, sums }
+    let (env, rules) = (place.env.to_owned(), place.rules);
+    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, rules, sums }
 }
 
 /// Reads the records that both consumers see, once there are as many committed records as expected,
@@ -147,12 +160,12 @@ struct LogPage {
     next: Option<u64>,
 }
 
-/// A tenant's whole log.
+/// All that a tenant's log has.
 pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
     let (client, mut all, mut after) = (reqwest::Client::new(), Vec::new(), 0);
     loop {
         let page = client
-            .get(format!("{url}/domain-events?limit=1000&after={after}"))
+            .get(format!("{url}/domain-events?limit=1000&gaps=skip&after={after}"))
             .header("X-Okapi-Tenant", tenant);
         let page: LogPage = page.send().await.unwrap().json().await.unwrap();
         all.extend(page.events);
@@ -188,9 +201,11 @@ pub fn of_tenant(replays: Vec<Replayed>, tenant: &str) -> impl Iterator<Item = R
 pub async fn published(url: &str, tenant: &str, position: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let page =
-            serve::get(&format!("{url}/domain-events?limit=1&after={}", position - 1), tenant)
-                .await;
+        let page = serve::get(
+            &format!("{url}/domain-events?limit=1&gaps=skip&after={}", position - 1),
+            tenant,
+        )
+        .await;
         if page["events"][0]["published"] == Value::Bool(true) {
             return;
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crash::checker::{Kind, check};
 use crash::evidence::{Acknowledged, Logged, Replayed, Told};
 use crash::kafka::Record;
-use crash::story::{Story, Sums};
+use crash::story::{Rules, Story, Sums};
 use serde_json::value::RawValue;
 
 const TIME: &str = "2026-01-31T12:00:00.000Z";
@@ -90,8 +90,8 @@ fn story() -> Story {
         log_events: 12,
         states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into(),
     };
-    let (env, replayed) = ("test".to_owned(), Vec::new());
-    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, sums }
+    let (env, replayed, rules) = ("test".to_owned(), Vec::new(), Rules::default());
+    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, rules, sums }
 }
 
 /// The same, and a replay of diku's topic to itself.
@@ -273,6 +273,30 @@ fn a_right_story_has_no_findings() {
     cancelled.replayed[0].status = "Cancelled".to_owned();
     cancelled.replayed[0].messages_published = 3;
     assert_eq!(check(&cancelled), []);
+}
+
+#[test]
+fn events_may_leave_the_log_by_its_rules_alone() {
+    let compacted = Rules { compacted: Some("item"), expiring: None };
+    let expiring = Rules { compacted: None, expiring: Some("item") };
+    // Position 2 has a later event of its key, and 6 is the last one of its key.
+    for (rules, gone, is_right) in [
+        (compacted, 2, true),
+        (compacted, 5, false),
+        (expiring, 5, true),
+        (Rules::default(), 2, false),
+    ] {
+        let mut story = Story { rules, ..story_with_replay() };
+        diku(&mut story).retain(|event| event.position != gone);
+        let findings = check(&story);
+        assert_eq!(findings.is_empty(), is_right, "{rules:?}, {gone}: {findings:?}");
+        // It must be in its topic all the same.
+        let position = gone.to_string();
+        story.committed.retain(|record| {
+            record.header("position") != Some(position.as_str()) || record.topic.contains("college")
+        });
+        assert!(!check(&story).is_empty(), "{rules:?}, {gone}");
+    }
 }
 
 #[test]

@@ -47,8 +47,13 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
     load.more(100).await;
 
     let acknowledged = load.finish().await;
-    let place =
-        story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &["diku"] };
+    let place = story::Place {
+        url: &serve.url,
+        broker: &address,
+        env: "folio",
+        tenants: &["diku"],
+        rules: story::Rules::default(),
+    };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());

@@ -57,7 +57,13 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
         published(&serve.url, tenant).await;
     }
     get_until(&format!("{}/readyz", serve.url), |answer| answer["status"] == "ready").await;
-    let place = story::Place { url: &serve.url, broker: &address, env: "folio", tenants: &TENANTS };
+    let place = story::Place {
+        url: &serve.url,
+        broker: &address,
+        env: "folio",
+        tenants: &TENANTS,
+        rules: story::Rules::default(),
+    };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());

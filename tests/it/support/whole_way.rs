@@ -2,6 +2,7 @@
 
 use crash::evidence::Acknowledged;
 use crash::serve::Setup;
+use crash::story::Rules;
 use crash::{checker, load, story};
 
 use crate::support::serve;
@@ -24,7 +25,7 @@ pub fn setup(env: &str, store: &str) -> Setup {
 
 /// Checks the gateway against everything that was acknowledged.
 pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
-    let place = story::Place { url, broker, env, tenants: &TENANTS };
+    let place = story::Place { url, broker, env, tenants: &TENANTS, rules: Rules::default() };
     let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
     assert!(
         findings.is_empty(),

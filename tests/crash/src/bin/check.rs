@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use crash::evidence::Acknowledged;
+use crash::harness::RULES;
 use crash::{checker, story};
 use serde::de::DeserializeOwned;
 
@@ -40,8 +41,13 @@ async fn main() -> std::io::Result<ExitCode> {
     let told = if told.is_file() { lines(&told)? } else { Vec::new() };
     let tenants: BTreeSet<_> = acknowledged.iter().map(|change| change.tenant.clone()).collect();
     let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
-    let place =
-        story::Place { url: &line.url, broker: &line.kafka, env: &line.env, tenants: &tenants };
+    let place = story::Place {
+        url: &line.url,
+        broker: &line.kafka,
+        env: &line.env,
+        tenants: &tenants,
+        rules: RULES,
+    };
     let replayed = story::replayed(&line.url, &tenants).await;
     let findings = checker::check(&story::read(&place, acknowledged, told, replayed).await);
     findings.iter().for_each(|finding| println!("{finding}"));

@@ -15,8 +15,14 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (tenant, log) in &story.logs {
-        let mut seen = HashSet::new();
-        for (event, place) in log.iter().zip(1..) {
+        let removed = index.removed.values().filter(|change| change.tenant == *tenant);
+        let removed: HashSet<_> = removed.map(|change| change.position).collect();
+        let (mut seen, mut place) = (HashSet::new(), 0);
+        for event in log {
+            place += 1;
+            while removed.contains(&place) {
+                place += 1;
+            }
             if event.position != place {
                 findings.push(
                     Kind::Gap.of(format!("{} stands in place {place} of {tenant}", event.position)),
@@ -56,6 +62,9 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last: HashMap<(&str, &str, &str), (usize, u64)> = HashMap::new();
     for change in acknowledged {
+        if index.removed.contains_key(change.event_id.as_str()) {
+            continue;
+        }
         let Some((tenant, event)) = index.by_id.get(change.event_id.as_str()) else {
             findings.push(Kind::Lost.of(format!("acknowledged, and not in the log: {change:?}")));
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::topics::{differences, event_of};
+use super::topics::{Event, differences};
 use super::{Finding, Index, Kind};
 use crate::evidence::{Logged, Replayed};
 use crate::kafka::Record;
@@ -42,12 +42,12 @@ fn of_run(
         format!("replay {}, position {position} in {}", replay.id, record.topic)
     };
     for record in records {
-        let Some((tenant, event)) = event_of(record, index) else {
+        let Some(event) = Event::of(record, index) else {
             findings.push(Kind::Phantom.of(format!("not in the log: {record:?}")));
             continue;
         };
-        if tenant != replay.tenant {
-            findings.push(Kind::Tenant.of(format!("{tenant}'s: {}", name(record))));
+        if event.tenant != replay.tenant {
+            findings.push(Kind::Tenant.of(format!("{}'s: {}", event.tenant, name(record))));
         }
         if !sent.insert(event.position) {
             findings.push(Kind::Duplicate.of(name(record)));
@@ -57,8 +57,9 @@ fn of_run(
         if before > event.position {
             findings.push(Kind::Reordered.of(format!("{before}, then {}", name(record))));
         }
-        let to = replay.target.as_deref().unwrap_or(&event.topic);
-        findings.extend(differences(event, record, to));
+        findings.extend(event.logged.and_then(|logged| {
+            differences(logged, record, replay.target.as_deref().unwrap_or(&logged.topic))
+        }));
     }
     if sent.len() as u64 != replay.messages_published {
         let (told, seen) = (replay.messages_published, sent.len());

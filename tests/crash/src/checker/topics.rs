@@ -14,13 +14,13 @@ use crate::story::Story;
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     for record in story.committed.iter().filter(|record| record.header("replay_id").is_none()) {
-        let Some((tenant, event)) = event_of(record, index) else {
+        let Some(event) = Event::of(record, index) else {
             findings.push(phantom(record));
             continue;
         };
-        let is_new = seen.insert(event.event_id.as_str());
-        if index.tenant_of(&record.topic) != Some(tenant) {
-            findings.push(misplaced(record, tenant));
+        let is_new = seen.insert(event.id);
+        if index.tenant_of(&record.topic) != Some(event.tenant) {
+            findings.push(misplaced(record, event.tenant));
             continue;
         }
         if !is_new {
@@ -30,9 +30,9 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         if before > event.position {
             findings.push(Kind::Reordered.of(format!("position {before}, then {}", name(record))));
         }
-        findings.extend(differences(event, record, &event.topic));
+        findings.extend(event.logged.and_then(|logged| differences(logged, record, &logged.topic)));
     }
-    findings.extend(lost(story, &seen, "committed"));
+    findings.extend(lost(story, index, &seen, "committed"));
     findings
 }
 
@@ -44,32 +44,67 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let targets: HashSet<_> = story.replayed.iter().filter_map(|it| it.target.as_deref()).collect();
     let of_own = |record: &&Record| !targets.contains(record.topic.as_str());
     for record in story.uncommitted.iter().filter(of_own) {
-        let Some((tenant, event)) = event_of(record, index) else {
+        let Some(event) = Event::of(record, index) else {
             findings.push(phantom(record));
             continue;
         };
-        seen.insert(event.event_id.as_str());
-        if index.tenant_of(&record.topic) != Some(tenant) {
-            findings.push(misplaced(record, tenant));
+        seen.insert(event.id);
+        if index.tenant_of(&record.topic) != Some(event.tenant) {
+            findings.push(misplaced(record, event.tenant));
             continue;
         }
         last.insert((record.topic.as_str(), record.key.as_slice()), event.position);
-        findings.extend(differences(event, record, &event.topic));
+        findings.extend(event.logged.and_then(|logged| differences(logged, record, &logged.topic)));
     }
-    let newest: HashMap<_, _> =
-        story.logs.values().flatten().map(|e| ((e.topic.as_str(), e.key.as_bytes()), e)).collect();
-    for (place, position) in last {
-        if let Some(newest) = newest.get(&place).filter(|newest| newest.position != position) {
-            findings.push(Kind::Stale.of(format!("{position}, and the newest is {newest:?}")));
+    let mut newest: HashMap<_, _> = story
+        .logs
+        .values()
+        .flatten()
+        .map(|e| ((e.topic.as_str(), e.key.as_bytes()), e.position))
+        .collect();
+    for change in index.removed.values() {
+        // Its topic is that of its tenant and entity.
+        let its = |(topic, key): &(&str, &[u8])| {
+            *key == change.key.as_bytes()
+                && index.tenant_of(topic) == Some(change.tenant.as_str())
+                && topic.ends_with(&format!(".{}", change.entity))
+        };
+        for place in last.keys().filter(|place| its(place)) {
+            let newest = newest.entry(*place).or_default();
+            *newest = change.position.max(*newest);
         }
     }
-    findings.extend(lost(story, &seen, "uncommitted"));
+    for (place, position) in last {
+        if let Some(newest) = newest.get(&place).filter(|newest| **newest != position) {
+            findings
+                .push(Kind::Stale.of(format!("{position} of {place:?}, but {newest} is newer")));
+        }
+    }
+    findings.extend(lost(story, index, &seen, "uncommitted"));
     findings
 }
 
-/// Returns the event of a record, and its tenant.
-pub(super) fn event_of<'a>(record: &Record, index: &Index<'a>) -> Option<(&'a str, &'a Logged)> {
-    record.header("event_id").and_then(|id| index.by_id.get(id)).copied()
+/// The event of a record.
+pub(super) struct Event<'a> {
+    pub(super) id: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) position: u64,
+    /// As the log has it, unless it has left the log, as it may.
+    pub(super) logged: Option<&'a Logged>,
+}
+
+impl<'a> Event<'a> {
+    /// Returns the event of a record; `None` if there is none.
+    pub(super) fn of(record: &Record, index: &Index<'a>) -> Option<Self> {
+        let id = record.header("event_id")?;
+        if let Some((tenant, event)) = index.by_id.get(id) {
+            let (id, position) = (event.event_id.as_str(), event.position);
+            return Some(Self { id, tenant, position, logged: Some(event) });
+        }
+        let change = index.removed.get(id)?;
+        let (id, tenant) = (change.event_id.as_str(), change.tenant.as_str());
+        Some(Self { id, tenant, position: change.position, logged: None })
+    }
 }
 
 fn phantom(record: &Record) -> Finding {
@@ -80,14 +115,16 @@ fn misplaced(record: &Record, tenant: &str) -> Finding {
     Kind::Tenant.of(format!("{tenant}'s: {}", name(record)))
 }
 
-fn lost<'a>(story: &'a Story, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
-    let events =
-        story.logs.values().flatten().filter(|event| !seen.contains(event.event_id.as_str()));
-    let find = |event: &'a Logged| {
-        Kind::Lost
-            .of(format!("not among the {reader} records of {}: {}", event.topic, event.position))
+fn lost(story: &Story, index: &Index<'_>, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
+    let logged = story.logs.values().flatten();
+    let logged =
+        logged.map(|event| (event.event_id.as_str(), event.topic.as_str(), event.position));
+    let removed = index.removed.iter();
+    let removed = removed.map(|(id, change)| (*id, change.entity.as_str(), change.position));
+    let find = |(_, topic, position)| {
+        Kind::Lost.of(format!("not among the {reader} records of {topic}: {position}"))
     };
-    events.map(find).collect()
+    logged.chain(removed).filter(|(id, ..)| !seen.contains(id)).map(find).collect()
 }
 
 /// Compares a record with its event, which goes to that topic. A replay adds one header.
