@@ -7,6 +7,7 @@ mod lanes;
 mod parking;
 mod relay;
 mod removal;
+mod replays;
 mod restore;
 mod restore_parked;
 mod several_sinks;
