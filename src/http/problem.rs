@@ -66,6 +66,12 @@ pub(super) enum Problem {
         .0.topic, .0.from, .0.to, .0.to
     )]
     Removed(Gap),
+    #[error(
+        "the log no longer has all events of the topic `{}` from position {} to {}: let \
+         positions.from be {}, or leave it out to replay what the log has",
+        .0.topic, .0.from, .0.to, .0.to.next()
+    )]
+    ReplayRemoved(Gap),
     #[error("the tenant has no parked scope with the id `{0}`")]
     UnknownParked(EventId),
     #[error(

@@ -225,6 +225,7 @@ impl From<NotSubmitted> for Problem {
             NotSubmitted::NoBroker => Self::NoBroker,
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
             NotSubmitted::Refused(violations) => Self::Illegal(violations),
+            NotSubmitted::Removed(gap) => Self::ReplayRemoved(gap),
             NotSubmitted::Overlaps { id, topic } => Self::ReplaysOverlap { id, topic },
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::count::{self, Count, Counted};
 use super::scope;
 use crate::clock::Clock;
+use crate::domain::floors::Gap;
 use crate::domain::follower::Follower;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
@@ -47,6 +48,13 @@ pub enum NotSubmitted {
     /// The request asks for what no replay can do; never empty.
     #[error("{}", .0.iter().map(|v| v.message.as_str()).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Violation>),
+    /// The log no longer has all events from the first position that was asked for.
+    #[error(
+        "the log no longer has all events of the topic `{}` from position {} to {}: let the first \
+         position be {}, or leave it out to replay what the log has",
+        .0.topic, .0.from, .0.to, .0.to.next()
+    )]
+    Removed(Gap),
     /// Another replay sends events of the same keys to the same topic.
     #[error(
         "replay {id} sends events to {topic} that may have the same keys: wait until it has ended, \
@@ -122,6 +130,10 @@ impl SubmitDeps {
         let mut plan =
             admission::plan(&self.settings, &log, request).map_err(NotSubmitted::Refused)?;
         self.begin_after_delete_alls(&log, &mut plan).await?;
+        if request.positions.from.is_some() {
+            let gap = self.store.floors(tenant).await?.gap(&plan.filter(), plan.after);
+            gap.map_or(Ok(()), |gap| Err(NotSubmitted::Removed(gap)))?;
+        }
         let until = until(&log, request);
         let kept_from = admission::kept_from(&**broker, &plan, self.clock.now()).await?;
         if request.dry_run {

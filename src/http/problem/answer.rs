@@ -114,7 +114,8 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
             };
             vec![parameter("pointer", pointer), parameter("position", &position.to_string())]
         }
-        Problem::Removed(Gap { topic, from, to }) => vec![
+        Problem::Removed(Gap { topic, from, to })
+        | Problem::ReplayRemoved(Gap { topic, from, to }) => vec![
             parameter("topic", topic.as_str()),
             parameter("from", &from.to_string()),
             parameter("to", &to.to_string()),

@@ -58,7 +58,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::UnknownProcessEvent(_) => ("unknown-process-event", NOT_FOUND, "Unknown process event"),
         P::TenantNotEnabled(_) => ("tenant-not-enabled", NOT_FOUND, "Tenant not enabled"),
         P::UnknownEvent(_) => ("unknown-event", NOT_FOUND, "Unknown event"),
-        P::Removed(_) => ("events-removed", S::GONE, "Events removed"),
+        P::Removed(_) | P::ReplayRemoved(_) => ("events-removed", S::GONE, "Events removed"),
         P::UnknownParked(_) => ("unknown-parked", NOT_FOUND, "Nothing parked"),
         P::NotParked { .. } => ("not-parked", S::CONFLICT, "Not parked"),
         P::TopicParked { .. } => ("topic-parked", S::CONFLICT, "Topic parked"),

@@ -13,12 +13,13 @@ use crate::domain::event::EventType;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::key::Key;
 use crate::domain::parked::Request;
-use crate::domain::position::LogId;
-use crate::domain::replay::{ReplayRequest, Timestamp, Wish};
+use crate::domain::position::{LogId, Position};
+use crate::domain::replay::{Positions, ReplayRequest, Timestamp, Wish};
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::replay::submit::{NotSubmitted, Submitted};
 use crate::sink::{Page, PageSlice, ParkingProof};
+use crate::store::RemovalStep;
 
 #[tokio::test]
 async fn a_replay_to_its_own_topic_joins_the_relay_and_the_last_record_of_a_key_is_its_newest() {
@@ -302,4 +303,33 @@ async fn what_is_pending_can_be_sent_to_another_topic() {
     bed.until_ended(&replay).await;
     assert_eq!(bed.sent(&replay), [3, 4]);
     assert_eq!(bed.sink.consumed(ITEMS), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn who_names_a_position_of_which_the_log_no_longer_has_everything_is_told() {
+    let mut bed = Bed::new().await;
+    bed.post(ITEMS, &["a", "b", "c"]).await;
+    bed.rest().await;
+    let (store, log_id) = (bed.submit.store.clone(), LogId::new(uuid::Uuid::from_u128(1)));
+    let step = RemovalStep {
+        tenant: diku(),
+        log_id,
+        topic: topic(ITEMS),
+        positions: vec![Position::from_column(1)],
+        raises_floor: true,
+        compacted_to: Position::START,
+        forget_before: Time::ZERO,
+    };
+    assert_eq!(store.remove(&step).await.unwrap(), Some(1));
+    let from = |at| Positions { from: Some(Position::from_column(at)), to: None };
+    let asked = |positions| ReplayRequest { positions, ..of_topic(ITEMS) };
+    let NotSubmitted::Removed(gap) = bed.submitted(&asked(from(1))).await.unwrap_err() else {
+        panic!("position 1 is gone");
+    };
+    assert_eq!((gap.from.number(), gap.to.number()), (1, 1));
+    for request in [asked(from(2)), of_topic(ITEMS)] {
+        let replay = bed.replay(&request).await;
+        bed.until_ended(&replay).await;
+        assert_eq!(bed.sent(&replay), [2, 3]);
+    }
 }
