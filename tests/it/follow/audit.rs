@@ -2,7 +2,10 @@
 //! told apart.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crash::until;
+use event_gateway::clock::System;
 use event_gateway::domain::entity::TopicSettings;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::TopicPattern;
@@ -11,6 +14,7 @@ use event_gateway::domain::position::LogId;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::time::Time;
 use event_gateway::follow::audit::{self, Audit, AuditDeps, Counts, Defect, Error, Scope};
+use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
 use uuid::Uuid;
 
 use crate::support::harness::Harness;
@@ -270,4 +274,39 @@ async fn a_record_that_is_altered_among_ten_thousand_is_found_beside_a_hole() {
     found.sort_unstable();
     let expected = [(5_001, Defect::Altered), (9_000, Defect::Missing), (9_002, Defect::Altered)];
     assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_repair_of_a_hole_brings_its_event_and_the_newer_ones_of_its_key() {
+    let harness = published(0..12).await;
+    harness.kafka.state(|state| drop(state.records.remove(4)));
+    let holed = audited(&harness).await;
+    assert_eq!(defects(&holed), [(Defect::Missing, 5, None)]);
+    let request = audit::repair(&*harness.store, &diku(), &holed.topics[0]).await.unwrap().unwrap();
+    let deps = SubmitDeps {
+        store: harness.store.clone(),
+        settings: harness.parts.settings.clone(),
+        broker: Some(Arc::new(harness.kafka.clone())),
+        clock: Arc::new(System),
+    };
+    let Submitted::Replay(replay) = deps.submit(&diku(), &request).await.unwrap() else {
+        panic!("a repair is no dry run");
+    };
+    let followers = harness.follow();
+    until("the replay has ended", async || {
+        let replays = harness.store.replays(&diku()).await.unwrap();
+        replays.iter().all(|replay| !replay.is_open())
+    })
+    .await;
+    followers.stop().await;
+    // The keys take turns, three of them.
+    let id = replay.id.to_string();
+    let again = harness.kafka.state(|state| {
+        let its = state.records.iter().filter(|it| it.headers.value("replay_id") == Some(&id));
+        its.map(|record| record.position.number()).collect::<Vec<_>>()
+    });
+    assert_eq!(again, [5, 8, 11]);
+    let mended = audited(&harness).await;
+    assert_eq!(defects(&mended), []);
+    assert_eq!(audit::repair(&*harness.store, &diku(), &mended.topics[0]).await.unwrap(), None);
 }
