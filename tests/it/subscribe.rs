@@ -5,3 +5,4 @@ mod limits;
 mod poll;
 mod removed;
 mod streams;
+mod subcommands;

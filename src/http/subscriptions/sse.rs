@@ -30,6 +30,8 @@ const EVENTS_MAX: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The time for which a token is taken after it has expired, since clocks differ.
 const LEEWAY_MS: i64 = 60_000;
+/// The longest time that a client waits for the end of its stream, while its group is freed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// The time after which a client connects again.
 const RETRY_MS: u64 = 1_000;
 
@@ -76,14 +78,14 @@ pub(super) fn stream(
     tokio::spawn(async move {
         let mut writer = Writer { reading, chunks, until, slow_after };
         let end = writer.run().await;
+        let Writer { reading, chunks, .. } = writer;
+        // The group is free before the client is told, so that it may connect again at once.
+        drop(timeout(CLOSE_WITHIN, reading.close()).await);
         if let Some((reason, text)) = end.told() {
             metrics.stream_ended(reason);
             drop(last.send(text));
         }
-        let Writer { reading, chunks, .. } = writer;
-        drop(chunks);
-        reading.close().await;
-        drop(share);
+        drop((chunks, share));
     });
     HttpResponse::Ok().content_type("text/event-stream").body(Body { chunks: body, end: Some(end) })
 }

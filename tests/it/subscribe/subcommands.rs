@@ -1,0 +1,52 @@
+//! The subcommands of `subscriptions`, beside a running gateway.
+
+use serde_json::{Value, json};
+
+use crate::support::serve::setup;
+use crate::support::subscriber::Subscriber;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gateway() {
+    let setup = setup(&["diku"]).with("BROKER", "none");
+    let serve = setup.serve();
+    let run = |arguments: &[&str]| {
+        let done = setup.command(&[&["subscriptions"], arguments].concat()).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stdout).unwrap())
+    };
+    let json = |(is_done, said): (bool, String)| -> Value {
+        assert!(is_done, "{}", setup.log());
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
+    };
+    let of = ["--tenant", "diku"];
+    let group = |verb: &'static str, more: &[&'static str]| {
+        run(&[&[verb, "cg.search"], more, &of[..]].concat())
+    };
+    let put = ["--topic", "**.inventory.*", "--header", "a=b=c", "--auto-commit"];
+    let made = json(group("put", &put));
+    assert_eq!((&made["topics"], &made["position"]), (&json!(["**.inventory.*"]), &0.into()));
+    assert_eq!((&made["headers"], &made["autoCommit"]), (&json!({ "a": "b=c" }), &true.into()));
+    assert_eq!(json(group("put", &[]))["topics"], json!([]), "it has another filter now");
+
+    let client = reqwest::Client::new();
+    let post = client.post(format!("{}/domain-events/inventory/instance", serve.url));
+    let record = json!({ "new": { "id": "00000000-0000-4000-8000-000000000001" } });
+    let posted = post.header("X-Okapi-Tenant", "diku").json(&record).send().await.unwrap();
+    assert_eq!(posted.status(), 201);
+    let subscriber = Subscriber::new(&serve.url);
+    assert_eq!(subscriber.poll("reader=pod-1").await.positions, [1]);
+    let (_, listed) = run(&["list"]);
+    let line = listed.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!((&line[..4], line[5]), (&["diku", "cg.search", "0", "1"][..], "pod-1"), "{listed}");
+    assert!(!group("seek", &["--to", "latest"]).0, "somebody reads");
+    assert!(setup.log().contains("`pod-1` reads for the group"), "{}", setup.log());
+    assert_eq!(subscriber.delete().await, 204);
+    assert!(!group("show", &[]).0);
+
+    json(group("put", &["--start", "latest"]));
+    assert_eq!(json(group("seek", &["--to", "earliest"]))["position"], 0);
+    assert_eq!(json(group("show", &[]))["generation"], 1);
+    assert!(group("delete", &[]).0);
+    assert_eq!(subscriber.get().await.0, 404);
+    assert!(!run(&["put", "search", "--tenant", "diku"]).0, "no group has that name");
+    serve.terminate();
+}
