@@ -5,6 +5,7 @@
 //! before anything starts.
 
 mod environment;
+mod hexkit;
 mod hosts;
 mod kafka;
 mod options;
@@ -27,9 +28,10 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AuditOptions, Cli, Command, Given, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
-    SubscriptionsCommand, TenantsCommand, TenantsOptions, TopicsCommand, Usage, parse,
+    AuditOptions, Cli, Command, Given, HexkitOptions, KafkaOptions, LanesCommand, ReplaysCommand,
+    RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions, SinksCommand,
+    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
+    TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 
@@ -66,7 +68,8 @@ impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
-        let ServeOptions { listener, store, tenants, kafka, replica, limits } = options;
+        let ServeOptions { listener, store, tenants, kafka, hexkit, replica, limits } = options;
+        let settings = Arc::new(settings(tenants, store)?);
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -76,7 +79,7 @@ impl Config {
             replay_pause_max: Duration::from_secs(limits.replay_pause_hours * 3_600),
             replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
             removal: removal(limits),
-            settings: Arc::new(settings(tenants, store)?),
+            settings: settings.clone(),
             http: http_config(listener, limits)?,
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
@@ -84,9 +87,10 @@ impl Config {
                 ..intake::Config::default()
             },
             store: store_config(store)?,
-            sinks: sinks(kafka, store, replica.lanes)?,
+            sinks: all_sinks((kafka, hexkit), store, &settings, replica.lanes)?,
         };
         unread::warn(options, given, &config.store);
+        hexkit::warn_of_half(&options.hexkit, &config.settings);
         Ok(config)
     }
 }
@@ -99,7 +103,20 @@ fn removal(limits: &LimitsOptions) -> Retention {
     }
 }
 
-/// Returns the sinks that the options name, for `lanes` lanes; names in Kafka begin with `ENV`.
+/// Returns every sink that the options and the tenants' files name, for `lanes` lanes.
+pub fn all_sinks(
+    (kafka, hexkit): (&KafkaOptions, &HexkitOptions),
+    store: &StoreOptions,
+    settings: &Arc<Settings>,
+    lanes: u16,
+) -> anyhow::Result<Vec<sink::Config>> {
+    let mut all = sinks(kafka, store, lanes)?;
+    all.extend(hexkit::sink(hexkit, kafka::choice(kafka), settings)?);
+    Ok(all)
+}
+
+/// Returns the broker that the options name, as a list, for `lanes` lanes; names in Kafka begin
+/// with `ENV`.
 pub fn sinks(
     options: &KafkaOptions,
     store: &StoreOptions,

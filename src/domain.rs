@@ -27,6 +27,7 @@ pub mod producer;
 pub mod replay;
 mod replay_id;
 pub mod retention;
+pub mod service_name;
 pub mod settings;
 pub mod states;
 pub mod subject;

@@ -24,6 +24,8 @@ pub mod intake;
 
 pub mod shares;
 
+mod mongodb_client;
+
 pub mod store;
 
 pub mod follow;

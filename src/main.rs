@@ -8,9 +8,10 @@ use std::time::Duration;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, AuditOptions, Cli, Command, Config, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand,
-    TenantsCommand, TenantsOptions, TopicsCommand,
+    self, AuditOptions, Cli, Command, Config, HexkitOptions, KafkaOptions, LanesCommand,
+    ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand,
+    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
+    TopicsCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -88,13 +89,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Lanes(LanesCommand::List(store)) => {
             cli::lanes::list(&*open_attached(&store, clock).await?).await
         }
-        Command::Lanes(LanesCommand::Resize(options)) => {
-            let by = clock.new_id().to_string();
-            let store =
-                store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
-            let sinks = open_sinks(&options.kafka, &options.store, &*store, options.count).await?;
-            cli::lanes::resize(&*store, &sinks, &by, options.count).await
-        }
+        Command::Lanes(LanesCommand::Resize(options)) => resize(&options, clock).await,
         Command::Audit(options) => audit(&options, clock).await,
         Command::Replays(command) => replays(command, clock).await,
         Command::Republish(options) => republish(&options, clock).await,
@@ -105,18 +100,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let tenant = options.tenant.as_deref();
             cli::publish_pending::run(&*store, tenant, options.release, wait).await
         }
-        Command::Restore(options) => {
-            let settings = config::settings(&options.tenants, &options.store)?;
-            let store = open_attached(&options.store, clock.clone()).await?;
-            let sinks = open_sinks(&options.kafka, &options.store, &*store, 0).await?;
-            let deps = cli::restore::Deps {
-                store: &*store,
-                sinks: &sinks,
-                settings: &settings,
-                clock: &*clock,
-            };
-            cli::restore::run(&deps, options.tenant.as_deref(), options.accept).await
-        }
+        Command::Restore(options) => restore(&options, clock).await,
         Command::Backup(options) => {
             cli::backup::back_up(&config::store_config(&options.store)?, &options.file).await
         }
@@ -218,6 +202,25 @@ async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> 
     }
 }
 
+async fn resize(options: &ResizeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let by = clock.new_id().to_string();
+    let store = store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
+    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
+    let of = (&options.kafka, &options.hexkit);
+    let sinks = open_all_sinks(of, &options.store, &settings, &*store, options.count).await?;
+    cli::lanes::resize(&*store, &sinks, &by, options.count).await
+}
+
+async fn restore(options: &RestoreOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
+    let store = open_attached(&options.store, clock.clone()).await?;
+    let of = (&options.kafka, &options.hexkit);
+    let sinks = open_all_sinks(of, &options.store, &settings, &*store, 0).await?;
+    let deps =
+        cli::restore::Deps { store: &*store, sinks: &sinks, settings: &settings, clock: &*clock };
+    cli::restore::run(&deps, options.tenant.as_deref(), options.accept).await
+}
+
 async fn open_attached(
     options: &StoreOptions,
     clock: Arc<dyn Clock>,
@@ -231,13 +234,27 @@ async fn sinks(command: SinksCommand, clock: Arc<dyn Clock>) -> anyhow::Result<(
         SinksCommand::List(store) => cli::sinks::list(&*open_attached(&store, clock).await?).await,
         SinksCommand::Forget(options) => {
             let store = open_attached(&options.store, clock).await?;
-            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
+            let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
+            let of = (&options.kafka, &options.hexkit);
+            let sinks = open_all_sinks(of, &options.store, &settings, &*store, 1).await?;
             cli::sinks::forget(&*store, &sinks, &options.sink).await
         }
     }
 }
 
-/// Opens the sinks for as many lanes as the store has, but at least `lanes_min`. An embedded broker
+/// Opens every sink, as `open_sinks` does the broker.
+async fn open_all_sinks(
+    options: (&KafkaOptions, &HexkitOptions),
+    names: &StoreOptions,
+    settings: &Arc<Settings>,
+    store: &dyn Store,
+    lanes_min: u16,
+) -> anyhow::Result<Sinks> {
+    let lanes = u16::try_from(store.members().await?.lanes.len())?;
+    open_outside(config::all_sinks(options, names, settings, lanes.max(lanes_min))?)
+}
+
+/// Opens the broker for as many lanes as the store has, but at least `lanes_min`. An embedded one
 /// is left out, since it would not be that of a running `serve`.
 async fn open_sinks(
     options: &KafkaOptions,
@@ -246,7 +263,11 @@ async fn open_sinks(
     lanes_min: u16,
 ) -> anyhow::Result<Sinks> {
     let lanes = u16::try_from(store.members().await?.lanes.len())?;
-    let mut sinks = config::sinks(options, names, lanes.max(lanes_min))?;
-    sinks.retain(|sink| *sink != sink::Config::Embedded);
+    open_outside(config::sinks(options, names, lanes.max(lanes_min))?)
+}
+
+/// Opens the sinks that are outside of this process.
+fn open_outside(mut sinks: Vec<sink::Config>) -> anyhow::Result<Sinks> {
+    sinks.retain(|sink| !matches!(sink, sink::Config::Embedded));
     Ok(sink::open(&sinks)?)
 }

@@ -80,6 +80,7 @@
 
 mod embedded;
 mod error;
+mod hexkit;
 mod kafka;
 mod page;
 mod record;
@@ -99,6 +100,7 @@ use crate::domain::position::LogId;
 use crate::domain::topic::{Topic, TopicSpec};
 
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
+pub use hexkit::{Config as HexkitConfig, Mark};
 pub use kafka::Config as KafkaConfig;
 pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};
 pub use repair::{PartitionsGrown, Repair};
@@ -126,6 +128,10 @@ pub trait Sink: Send + Sync {
     /// `term` is the term of the caller's lease, and only rises. The first call creates and
     /// verifies what the sink needs for its cursors.
     async fn take_over(&self, lane: Lane, term: u64) -> Result<TakenOver, Error>;
+
+    /// Reads a lane's cursors as they are now. The lane is not fenced, so a page that is under way
+    /// may change them.
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
 
     /// Creates the topics that are missing; existing ones stay as they are. If one is refused, the
     /// others are created all the same. A topic that was seen within the last 5 s is not asked for
@@ -188,12 +194,14 @@ pub trait Preview: Send + Sync {
 }
 
 /// A sink or preview that the settings ask for. Without any, events are read over HTTP alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Config {
     /// The embedded preview.
     Embedded,
     /// A real Kafka.
     Kafka(KafkaConfig),
+    /// hexkit's collection.
+    Hexkit(HexkitConfig),
 }
 
 /// All sinks that the configuration asks for, opened.
@@ -242,6 +250,7 @@ pub fn open(configs: &[Config]) -> Result<Sinks, Error> {
     configs.iter().try_fold(Sinks::default(), |sinks, config| {
         Ok(match config {
             Config::Embedded => sinks.with_preview(Arc::new(embedded::Embedded::start()?)),
+            Config::Hexkit(hexkit) => sinks.with(Arc::new(hexkit::Hexkit::new(hexkit.clone())?)),
             Config::Kafka(kafka) => sinks.with_kafka(Arc::new(kafka::Kafka::new(kafka.clone())?)),
         })
     })

@@ -29,8 +29,7 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 /// Changes the number of lanes to `lanes`, and prints what was done; `by` names this process in the
 /// leases.
 pub async fn resize(store: &dyn Store, sinks: &Sinks, by: &str, lanes: u16) -> anyhow::Result<()> {
-    let kafka = sinks.repair.as_deref();
-    let resize::Resized { from, moved } = resize::resize(store, kafka, by, lanes).await?;
+    let resize::Resized { from, moved } = resize::resize(store, sinks, by, lanes).await?;
     let mut out = super::stdout();
     let tenants = if moved == 1 { "tenant" } else { "tenants" };
     let now = if lanes == 1 { "lane" } else { "lanes" };

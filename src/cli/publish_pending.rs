@@ -75,7 +75,7 @@ async fn release_all(store: &dyn Store, enabled: &EnabledTenant) -> anyhow::Resu
     scopes.sort_by_key(|scope| scope.key.is_some());
     for scope in scopes {
         let id = scope.event_id;
-        match requests::request(store, (tenant, id), Request::Release, None).await {
+        match requests::request(store, (&relay, tenant, id), Request::Release, None).await {
             Ok(_) => writeln!(super::stdout(), "{tenant}: release of {id} requested")?,
             Err(error) => writeln!(super::stdout(), "{tenant}: {id} stays parked: {error}")?,
         }

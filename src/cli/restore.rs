@@ -1,5 +1,5 @@
 //! `restore`: after a store went back in time, or the cursors topic was lost, shows where each
-//! tenant's log and Kafka diverge, and, once that is accepted, lets its relay go on from there.
+//! tenant's log and its sinks diverge, and, once that is accepted, lets them go on from there.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use anyhow::{Context, bail};
 
 use crate::clock::Clock;
 use crate::domain::follower::Cursor;
-use crate::domain::position::LogId;
+use crate::domain::position::{LogId, Position};
 use crate::domain::settings::Settings;
-use crate::follow::restore::{self, Difference, PublishedRecord};
-use crate::sink::{Repair, Sinks};
+use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
+use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{EnabledTenant, Store};
 
 /// The parts that the subcommand needs.
@@ -25,17 +25,20 @@ pub struct Deps<'a> {
     pub clock: &'a dyn Clock,
 }
 
-/// Compares one tenant's log with Kafka, or all tenants'. Returns an error if histories differ and
-/// that was not accepted.
+/// Compares one tenant's log with its sinks, or all tenants'. Returns an error if histories differ
+/// and that was not accepted.
 pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
-    let Some(kafka) = &deps.sinks.repair else {
-        bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
-    };
+    if deps.sinks.sinks.is_empty() {
+        bail!(
+            "a log is compared with what its sinks have of it: set KAFKA_HOST or \
+               HEXKIT_MONGODB_URL"
+        );
+    }
     let enabled = super::enabled(deps.store, tenant).await?;
     let mut different = 0;
     for enabled in &enabled {
-        let looked = look(deps, &**kafka, enabled, accept).await;
-        different += u32::from(looked.with_context(|| format!("tenant {}", enabled.tenant))?);
+        let looked = look_at_all(deps, enabled, accept).await;
+        different += looked.with_context(|| format!("tenant {}", enabled.tenant))?;
     }
     if different > 0 && !accept {
         let differ = if different == 1 { "tenant differs" } else { "tenants differ" };
@@ -48,7 +51,57 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
     Ok(())
 }
 
-/// Compares a tenant's histories, and returns whether they differ.
+/// Compares a tenant's log with each sink. Returns 1 if it differs from any.
+async fn look_at_all(
+    deps: &Deps<'_>,
+    enabled: &EnabledTenant,
+    accept: bool,
+) -> anyhow::Result<u32> {
+    let mut differs = false;
+    if let Some(kafka) = &deps.sinks.repair {
+        differs = look(deps, &**kafka, enabled, accept).await?;
+        if differs && accept {
+            // The other sinks go on with the log under its new id, from its start.
+            return Ok(1);
+        }
+    }
+    for sink in other_sinks::others(deps.sinks) {
+        differs |= look_at_other(deps, &**sink, enabled, accept).await?;
+    }
+    Ok(differs.into())
+}
+
+/// Compares a tenant's log with a sink that is no broker, and returns whether they differ.
+async fn look_at_other(
+    deps: &Deps<'_>,
+    sink: &dyn Sink,
+    enabled: &EnabledTenant,
+    accept: bool,
+) -> anyhow::Result<bool> {
+    let (name, tenant) = (sink.names().sink, &enabled.tenant);
+    let Some(difference) = other_sinks::compare(deps.store, sink, enabled).await? else {
+        writeln!(super::stdout(), "{tenant}: {name} and the log agree")?;
+        return Ok(false);
+    };
+    let other_sinks::Difference { cursor, checkpoint, is_in_log } = difference;
+    let after = difference.after().map_or(Position::START, |after| after.position);
+    let mut out = super::stdout();
+    writeln!(out, "{tenant}: {name} and log {} differ", enabled.log_id)?;
+    let lacks = if is_in_log { "" } else { ", which the log lacks" };
+    writeln!(out, "  the sink stands at      {}{lacks}", place(&cursor))?;
+    writeln!(out, "  the store knows it at   {}", place(&checkpoint))?;
+    writeln!(out, "  the log ends at         position {}", enabled.head)?;
+    writeln!(out, "  it gets the events after position {after}, once that is accepted")?;
+    drop(out);
+    if accept {
+        let by = format!("restore {}", deps.clock.new_id());
+        other_sinks::accept(deps.store, sink, (enabled, &difference), &by).await?;
+        writeln!(super::stdout(), "  accepted: it gets the events after position {after}")?;
+    }
+    Ok(true)
+}
+
+/// Compares a tenant's log with Kafka, and returns whether they differ.
 async fn look(
     deps: &Deps<'_>,
     kafka: &dyn Repair,
@@ -63,20 +116,29 @@ async fn look(
     print(&difference)?;
     if accept {
         let new = LogId::new(deps.clock.new_id());
-        let deps = restore::RestoreDeps { store: deps.store, kafka, settings: deps.settings };
+        let others: Vec<_> = other_sinks::others(deps.sinks).map(|sink| &**sink).collect();
+        let deps = restore::RestoreDeps {
+            store: deps.store,
+            kafka,
+            others: &others,
+            settings: deps.settings,
+        };
         restore::accept(&deps, &difference, new, &format!("restore {new}")).await?;
         writeln!(super::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)
 }
 
+fn place(cursor: &Option<Cursor>) -> String {
+    match cursor {
+        Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
+        None => "nowhere".to_owned(),
+    }
+}
+
 fn print(difference: &Difference) -> std::io::Result<()> {
     let Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka } =
         difference;
-    let place = |cursor: &Option<Cursor>| match cursor {
-        Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
-        None => "nowhere".to_owned(),
-    };
     let mut out = super::stdout();
     writeln!(out, "{}: Kafka and log {} differ", enabled.tenant, enabled.log_id)?;
     writeln!(out, "  the relay stands at     {}", place(kafka))?;

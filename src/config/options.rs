@@ -5,6 +5,7 @@
 //! `--help`. `--help` never shows the values of variables.
 
 mod audit;
+mod hexkit;
 mod kafka;
 mod replays;
 mod serve;
@@ -22,6 +23,7 @@ use super::environment::Unset;
 use crate::domain::follower::Follower;
 
 pub use audit::AuditOptions;
+pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
 pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
@@ -112,7 +114,7 @@ pub enum Command {
     /// It changes nothing, and may run while replicas run. Its exit status is 0 if there is no
     /// defect, 3 if there is one, and 1 if it could not compare.
     Audit(Box<AuditOptions>),
-    /// Shows where the logs and Kafka diverge, and goes on from there.
+    /// Shows where the logs and their sinks diverge, and goes on from there.
     ///
     /// It is for a store that went back in time, or a cursors topic that was lost. It may run while
     /// replicas run.
@@ -178,9 +180,15 @@ pub struct ResizeOptions {
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+    /// The sink `hexkit`.
+    #[command(flatten)]
+    pub hexkit: HexkitOptions,
 }
 
 /// The subcommands of `sinks`.
@@ -205,9 +213,15 @@ pub struct ForgetOptions {
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+    /// The sink `hexkit`.
+    #[command(flatten)]
+    pub hexkit: HexkitOptions,
 }
 
 /// Options of `restore`.
@@ -215,8 +229,8 @@ pub struct ForgetOptions {
 pub struct RestoreOptions {
     /// The tenant to compare; without one, all tenants are compared.
     pub tenant: Option<String>,
-    /// Lets the relay go on after the last event that both have. The log gets a new id, and none of
-    /// its events is skipped.
+    /// Lets the relay go on after the last event that both have; the log gets a new id, and none of
+    /// its events is skipped. Any other sink that differs gets the whole log again.
     #[arg(long, requires = "tenant")]
     pub accept: bool,
     /// The log.
@@ -228,6 +242,9 @@ pub struct RestoreOptions {
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+    /// The sink `hexkit`.
+    #[command(flatten)]
+    pub hexkit: HexkitOptions,
 }
 
 /// Options of `backup`.

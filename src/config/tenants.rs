@@ -15,10 +15,11 @@ use serde::Deserialize;
 
 use super::unread;
 use crate::domain::entity::{
-    DeleteAllMode, Entity, EntityName, EventName, LogRetention, TopicSettings,
+    DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
 };
 use crate::domain::key::Pointer;
 use crate::domain::producer::Producer;
+use crate::domain::service_name::ServiceName;
 use crate::domain::settings::{Settings, TenantSettings};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Naming, Template};
@@ -38,12 +39,19 @@ struct File {
     entities: BTreeMap<String, EntityTable>,
     #[serde(default)]
     process_events: BTreeMap<String, TopicTable>,
+    hexkit: Option<HexkitTable>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProducerTable {
     name: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HexkitTable {
+    service_name: String,
 }
 
 /// An entity's table. It repeats the topic's keys, since `serde(flatten)` would let unknown keys
@@ -76,6 +84,7 @@ struct TopicTable {
     #[serde(default, deserialize_with = "number::read")]
     log_retention_ms: Option<i64>,
     stored: Option<bool>,
+    wire_form: Option<String>,
 }
 
 impl EntityTable {
@@ -103,6 +112,7 @@ impl TopicTable {
             retention_ms: own.retention_ms.or(self.retention_ms),
             log_retention_ms: own.log_retention_ms.or(self.log_retention_ms),
             stored: own.stored.or(self.stored),
+            wire_form: own.wire_form.or_else(|| self.wire_form.clone()),
         }
     }
 }
@@ -120,6 +130,7 @@ impl File {
             let table = sum.process_events.get(&name).cloned().unwrap_or_default().overlaid(table);
             sum.process_events.insert(name, table);
         }
+        sum.hexkit = own.hexkit.or(sum.hexkit);
         sum
     }
 }
@@ -197,8 +208,15 @@ fn settings(file: File, partitions: &Partitions) -> anyhow::Result<TenantSetting
     }
     for (name, table) in file.process_events {
         let (producer, event) = pair(&name)?;
-        let topic = table.settings().with_context(|| format!("process_events.\"{name}\""))?;
-        settings.process_events.insert((producer, EventName::parse(event)?), topic);
+        let named = || format!("process_events.\"{name}\"");
+        let wire_form = table.wire_form().with_context(named)?;
+        let event_settings =
+            ProcessEvent { wire_form, topic: table.settings().with_context(named)? };
+        settings.process_events.insert((producer, EventName::parse(event)?), event_settings);
+    }
+    if let Some(table) = file.hexkit {
+        let name = ServiceName::parse(&table.service_name).context("hexkit")?;
+        settings.hexkit = Some(name);
     }
     Ok(settings)
 }
@@ -241,17 +259,15 @@ impl EntityTable {
                  the records that are deleted"
             );
         }
-        let wire_form = self.wire_form.as_deref().unwrap_or("convention");
-        let wire_form = WireForm::of_name(wire_form).ok_or_else(|| {
-            anyhow!("wire_form = \"{wire_form}\" is not known; it must be \"convention\"")
-        })?;
         let topic = TopicTable {
             topic: self.topic,
             partitions: self.partitions.or(partitions.map(i64::from)),
             retention_ms: self.retention_ms,
             log_retention_ms: self.log_retention_ms,
             stored: self.stored,
+            wire_form: self.wire_form,
         };
+        let wire_form = topic.wire_form()?;
         let compacted = self.compacted.unwrap_or(false);
         let topic = TopicSettings { compacted, delete_all, ..topic.settings()? };
         Ok(Entity { key: Pointer::parse(self.key.as_deref().unwrap_or("/id"))?, wire_form, topic })
@@ -259,6 +275,13 @@ impl EntityTable {
 }
 
 impl TopicTable {
+    fn wire_form(&self) -> anyhow::Result<WireForm> {
+        let Some(name) = &self.wire_form else { return Ok(WireForm::default()) };
+        WireForm::of_name(name).ok_or_else(|| {
+            anyhow!("wire_form = \"{name}\" is not known; it must be {}", WireForm::names())
+        })
+    }
+
     fn settings(self) -> anyhow::Result<TopicSettings> {
         let default = TopicSettings::default();
         let partitions = self.partitions.unwrap_or(default.partitions.into());

@@ -29,6 +29,9 @@ pub fn parse(
     let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
     let event_id = keep(&mut all, members.event_id()).flatten();
     let headers = keep(&mut all, members.headers());
+    if let Some(rule) = key.as_ref().and_then(|key| entity.wire_form.refuses_key(key)) {
+        all.extend(members.whole("illegal-key", rule));
+    }
     if let (Some(states), Some(key)) = (&states, &key) {
         keep(&mut all, agree(&members, states, key));
     }

@@ -81,8 +81,10 @@ pub enum Content {
     Process {
         /// The event's name.
         event: EventName,
-        /// The payload, which is published as it is.
+        /// The payload.
         payload: Raw,
+        /// The form in which it is written.
+        wire_form: WireForm,
     },
 }
 
@@ -153,7 +155,7 @@ impl Draft {
         let payload = match &self.content {
             Content::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
             Content::DeleteAll { wire_form } => wire_form.delete_all(tenant),
-            Content::Process { payload, .. } => payload.as_bytes().clone(),
+            Content::Process { payload, wire_form, .. } => wire_form.payload(payload),
         };
         let mut headers = self.own_headers.clone();
         headers.extend(&self.origin.headers);
@@ -204,11 +206,9 @@ impl Draft {
     pub fn record_bytes_max(&self) -> usize {
         let tenant = &self.origin.tenant;
         let payload = match &self.content {
-            Content::Change { states, .. } => {
-                states.bytes() + tenant.as_str().len() + WireForm::FRAME_BYTES_MAX
-            }
-            Content::DeleteAll { .. } => tenant.as_str().len() + WireForm::FRAME_BYTES_MAX,
-            Content::Process { payload, .. } => payload.as_bytes().len(),
+            Content::Change { states, wire_form } => wire_form.change_bytes_max(states, tenant),
+            Content::DeleteAll { wire_form } => wire_form.delete_all_bytes_max(tenant),
+            Content::Process { payload, wire_form, .. } => wire_form.payload_bytes(payload),
         };
         let headers = self.own_headers.iter().chain(self.origin.headers.iter());
         record_bytes(&self.key, payload, headers.map(|(name, value)| (name, value.len())))
@@ -288,6 +288,19 @@ mod tests {
     }
 
     #[test]
+    fn the_wire_form_of_hexkit_is_the_convention_s_in_ascii() {
+        let mut draft = update(r#"{"id":"a"}"#, r#"{"id":"a","title":"Détente 😀"}"#);
+        let convention = draft.seal(&stamp()).payload;
+        let Content::Change { wire_form, .. } = &mut draft.content else { unreachable!() };
+        *wire_form = WireForm::Hexkit;
+        let sealed = draft.seal(&stamp()).payload;
+        assert!(sealed.is_ascii() && !convention.is_ascii());
+        let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+        assert_eq!(value(&sealed), value(&convention));
+        assert!(draft.record_bytes_max() >= draft.seal(&stamp()).record_bytes());
+    }
+
+    #[test]
     fn a_delete_all_is_exactly_type_and_tenant() {
         let Draft { subject, topic, event_id, origin, .. } = update("{}", "{}");
         let place = Place { subject, topic };
@@ -347,7 +360,16 @@ mod tests {
         ];
         assert!(derived.iter().all(|same| same.fingerprint() == base.fingerprint()));
         let event = EventName::parse("CHECKED").unwrap();
-        let process = Draft { content: Content::Process { event, payload: raw("{}") }, ..base };
+        let wire_form = WireForm::Convention;
+        let content = Content::Process { event, payload: raw("{}"), wire_form };
+        let process = Draft { content, ..base };
+        let escaped = Content::Process {
+            event: EventName::parse("CHECKED").unwrap(),
+            payload: raw("{}"),
+            wire_form: WireForm::Hexkit,
+        };
+        let escaped = Draft { content: escaped, ..process.clone() };
+        assert_eq!(process.fingerprint(), escaped.fingerprint(), "a form is no content");
         let other = Draft { key: Key::parse("b").unwrap(), ..process.clone() };
         assert_ne!(process.fingerprint(), other.fingerprint());
     }

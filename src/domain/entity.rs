@@ -124,6 +124,15 @@ impl Default for TopicSettings {
     }
 }
 
+/// The settings of one process event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProcessEvent {
+    /// The wire form of its payloads.
+    pub wire_form: WireForm,
+    /// The topic that its events go to.
+    pub topic: TopicSettings,
+}
+
 /// The settings of one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entity {

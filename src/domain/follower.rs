@@ -18,6 +18,11 @@ impl Follower {
         Self("relay".to_owned())
     }
 
+    /// Returns the name of the sink that keeps hexkit's collection.
+    pub fn hexkit() -> Self {
+        Self("hexkit".to_owned())
+    }
+
     /// Parses a name, and checks its rule.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';

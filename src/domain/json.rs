@@ -3,6 +3,7 @@
 //! `http` parses request bodies into it; `change` and `process_event` read it. A `Raw` shares the
 //! body's buffer, so the bytes that are stored and published are those that were posted.
 
+mod ascii;
 mod check;
 mod items;
 mod walk;

@@ -3,11 +3,14 @@
 //! `config` builds them once from the tenants' files. `http` asks whether an entity is known, and
 //! for its topic; `follow` asks what a topic is created with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invalid;
-use super::entity::{DeleteAllMode, Entity, EntityName, EventName, LogRetention, TopicSettings};
+use super::entity::{
+    DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
+};
 use super::producer::Producer;
+use super::service_name::ServiceName;
 use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
 
@@ -29,14 +32,17 @@ pub struct TenantSettings {
     /// The known entities.
     pub entities: BTreeMap<(Producer, EntityName), Entity>,
     /// The known process events.
-    pub process_events: BTreeMap<(Producer, EventName), TopicSettings>,
+    pub process_events: BTreeMap<(Producer, EventName), ProcessEvent>,
+    /// The hexkit service whose collection the tenant's events are kept in.
+    pub hexkit: Option<ServiceName>,
 }
 
 impl TenantSettings {
     /// Returns each topic's settings, with the producer and the entity or process event.
     fn topics(&self) -> impl Iterator<Item = (&Producer, &str, &TopicSettings)> {
         let entities = self.entities.iter().map(|((p, e), entity)| (p, e.as_str(), &entity.topic));
-        entities.chain(self.process_events.iter().map(|((p, e), topic)| (p, e.as_str(), topic)))
+        let events = self.process_events.iter();
+        entities.chain(events.map(|((p, e), event)| (p, e.as_str(), &event.topic)))
     }
 }
 
@@ -115,6 +121,17 @@ impl Settings {
         self.own.get(tenant).unwrap_or(&self.default)
     }
 
+    /// Returns whether any tenant has a hexkit service.
+    pub fn has_hexkit(&self) -> bool {
+        self.own.values().chain([&self.default]).any(|settings| settings.hexkit.is_some())
+    }
+
+    /// Returns the hexkit services of all tenants, each once.
+    pub fn hexkit_services(&self) -> BTreeSet<&ServiceName> {
+        let all = self.own.values().chain([&self.default]);
+        all.filter_map(|settings| settings.hexkit.as_ref()).collect()
+    }
+
     /// Returns the entity that a path names, and its topic. `producer` may be a module's name or
     /// id.
     pub fn entity(
@@ -139,15 +156,16 @@ impl Settings {
         tenant: &TenantId,
         producer: &str,
         event: &str,
-    ) -> Result<(&EventName, Topic), Unknown> {
+    ) -> Result<(&EventName, &ProcessEvent, Topic), Unknown> {
         let settings = self.of(tenant);
         let named = parse_pair(settings, producer, EventName::parse(event));
         let found = named.and_then(|name| settings.process_events.get_key_value(&name));
-        let ((producer, name), topic) = found.ok_or_else(|| {
+        let ((producer, name), event) = found.ok_or_else(|| {
             let known = settings.process_events.keys().map(|(p, e)| format!("{p}.{e}")).collect();
             Unknown { asked: format!("{producer}.{event}"), known }
         })?;
-        Ok((name, topic.template.topic(&self.naming, tenant, producer, name.as_str())))
+        let topic = event.topic.template.topic(&self.naming, tenant, producer, name.as_str());
+        Ok((name, event, topic))
     }
 
     /// Returns the topics of a tenant's known entities and process events that have this producer

@@ -1,42 +1,61 @@
-//! Wire forms: the bytes that a sealed change has on its topic.
+//! Wire forms: the bytes that a sealed event has on its topic.
 //!
-//! `Draft::seal` passes in raw states, whose bytes go in unchanged.
+//! `Draft::seal` passes in raw states or a payload. Their bytes go in unchanged, but for a form
+//! that escapes some of them.
 
 use bytes::Bytes;
 
+use super::json::Raw;
+use super::key::Key;
 use super::states::States;
 use super::tenant::TenantId;
 use super::time::Time;
 
-/// The form in which an entity's domain events are written. Source: FOLIO's domain event
-/// convention.
+/// The form in which an entity's events are written. Source: FOLIO's domain event convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WireForm {
     /// `{"old":…,"new":…,"type":"UPDATE","tenant":"diku","ts":"1625832841003"}`, without absent
     /// states; `ts` is a string of epoch milliseconds.
     #[default]
     Convention,
+    /// The same object in ASCII, since hexkit's consumers fail at any other byte.
+    Hexkit,
 }
 
 impl WireForm {
     /// The most bytes that the form adds to the states and the tenant.
-    pub const FRAME_BYTES_MAX: usize = 96;
+    const FRAME_BYTES_MAX: usize = 96;
+    const ALL: [(&str, Self); 2] = [("convention", Self::Convention), ("hexkit", Self::Hexkit)];
 
     /// Returns the form that has this name in a tenant's file.
     pub fn of_name(name: &str) -> Option<Self> {
-        (name == "convention").then_some(Self::Convention)
+        Self::ALL.into_iter().find_map(|(its, form)| (its == name).then_some(form))
+    }
+
+    /// Returns the names of all forms, as a message lists them.
+    pub fn names() -> String {
+        Self::ALL.map(|(name, _)| format!("\"{name}\"")).join(" or ")
+    }
+
+    /// Returns whether readers of the form take only UUIDs of version 4 as event ids.
+    pub fn wants_random_ids(self) -> bool {
+        self == Self::Hexkit
+    }
+
+    /// Returns the rule that a key breaks in this form, if it does.
+    pub fn refuses_key(self, key: &Key) -> Option<&'static str> {
+        let is_refused = self == Self::Hexkit && !key.as_str().is_ascii();
+        is_refused.then_some("the wire form hexkit takes keys of ASCII characters only")
     }
 
     /// Returns the bytes of a change.
     pub fn change(self, states: &States, tenant: &TenantId, time: Time) -> Bytes {
-        let Self::Convention = self;
-        let mut out =
-            Vec::with_capacity(states.bytes() + tenant.as_str().len() + Self::FRAME_BYTES_MAX);
+        let mut out = Vec::with_capacity(self.change_bytes_max(states, tenant));
         out.push(b'{');
         for (name, state) in [(r#""old":"#, states.old()), (r#""new":"#, states.new())] {
             if let Some(state) = state {
                 out.extend_from_slice(name.as_bytes());
-                out.extend_from_slice(state.as_bytes());
+                self.push(state, &mut out);
                 out.push(b',');
             }
         }
@@ -46,9 +65,47 @@ impl WireForm {
         out.into()
     }
 
+    /// Returns the most bytes that a change can have.
+    pub fn change_bytes_max(self, states: &States, tenant: &TenantId) -> usize {
+        let states = [states.old(), states.new()].into_iter().flatten();
+        states.map(|state| self.payload_bytes(state)).sum::<usize>()
+            + self.delete_all_bytes_max(tenant)
+    }
+
     /// Returns the bytes of a DELETE_ALL.
     pub fn delete_all(self, tenant: &TenantId) -> Bytes {
-        let Self::Convention = self;
         format!(r#"{{"type":"DELETE_ALL","tenant":"{tenant}"}}"#).into()
+    }
+
+    /// Returns the most bytes that a DELETE_ALL can have.
+    pub fn delete_all_bytes_max(self, tenant: &TenantId) -> usize {
+        tenant.as_str().len() + Self::FRAME_BYTES_MAX
+    }
+
+    /// Returns the bytes of a process event's payload.
+    pub fn payload(self, payload: &Raw) -> Bytes {
+        match self {
+            Self::Convention => payload.as_bytes().clone(),
+            Self::Hexkit => {
+                let mut out = Vec::with_capacity(self.payload_bytes(payload));
+                self.push(payload, &mut out);
+                out.into()
+            }
+        }
+    }
+
+    /// Returns the number of bytes that a value has in this form.
+    pub fn payload_bytes(self, value: &Raw) -> usize {
+        match self {
+            Self::Convention => value.as_bytes().len(),
+            Self::Hexkit => value.ascii_bytes(),
+        }
+    }
+
+    fn push(self, value: &Raw, out: &mut Vec<u8>) {
+        match self {
+            Self::Convention => out.extend_from_slice(value.as_bytes()),
+            Self::Hexkit => value.push_ascii(out),
+        }
     }
 }

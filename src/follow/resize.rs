@@ -1,11 +1,11 @@
 //! Changes the number of lanes, while no replica runs: a tenant that gets another lane takes its
 //! cursors with it.
 //!
-//! It reads the store's members and tenants, and writes Kafka's cursors topic, then the store. A
-//! tenant's new lane does not fence the tenant's old one, so all lanes, old and new, are fenced,
-//! and their leases are held until the store has changed. Cursors are copied before that, and the
-//! old copies are removed after it. So at whatever point this ends, the lane that the store names
-//! has the newest cursors, and the resize may be repeated.
+//! It reads the store's members and tenants, and writes each sink's cursors, then the store. A
+//! tenant's new lane does not fence the tenant's old one, so all lanes, old and new, are fenced in
+//! each sink, and their leases are held until the store has changed. Cursors are copied before
+//! that, and the old copies are removed after it. So at whatever point this ends, the lane that the
+//! store names has the newest cursors, and the resize may be repeated.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
-use crate::sink::{self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, TakenOver};
+use crate::sink::{
+    self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, Sink, Sinks, TakenOver,
+};
 use crate::store::{self, EnabledTenant, Lease, Members, Store};
 
 /// The most cursors of one page.
@@ -28,7 +30,7 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// Kafka failed.
+    /// A sink failed.
     #[error(transparent)]
     Sink(#[from] sink::Error),
     /// A cursor that must be copied is missing or went back.
@@ -45,13 +47,41 @@ pub enum Error {
     /// Another process holds a lane, or did until a moment ago.
     #[error("{0} is held; stop the replica or command that holds it (a killed one counts for 5 s)")]
     Held(Lane),
-    /// Kafka has cursors, or may have, and KAFKA_HOST is unset.
+    /// A sink has cursors, or may have, and its address is unset.
     #[error(
-        "tenant {0} has a cursor in Kafka: set KAFKA_HOST, so that the cursor can be moved \
-             too"
+        "tenant {tenant} has a cursor in {}: set {}, so that the cursor can be moved too",
+        .sink.place, .sink.variable
     )]
-    NoKafka(TenantId),
+    NoSink {
+        /// The tenant of the cursor.
+        tenant: TenantId,
+        /// The sink.
+        sink: KnownSink,
+    },
 }
+
+/// A sink that may have cursors, whether or not it is configured.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownSink {
+    place: &'static str,
+    variable: &'static str,
+    follower: fn() -> Follower,
+}
+
+impl KnownSink {
+    fn is_broker(self) -> bool {
+        (self.follower)() == Follower::relay()
+    }
+}
+
+const KNOWN_SINKS: [KnownSink; 2] = [
+    KnownSink { place: "Kafka", variable: "KAFKA_HOST", follower: Follower::relay },
+    KnownSink {
+        place: "hexkit's MongoDB",
+        variable: "HEXKIT_MONGODB_URL",
+        follower: Follower::hexkit,
+    },
+];
 
 /// The change that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +93,10 @@ pub struct Resized {
 }
 
 /// Changes the number of lanes to `lanes`, and spreads the tenants over them. `by` names this
-/// process in the leases. `kafka` must be the one that the gateway publishes to.
+/// process in the leases. `sinks` must be those that the gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
-    kafka: Option<&dyn Repair>,
+    sinks: &Sinks,
     by: &str,
     lanes: u16,
 ) -> Result<Resized, Error> {
@@ -85,7 +115,7 @@ pub async fn resize(
         }
         let resize = Resize { store, by, leases: &leases, from, to: lanes };
         let copied = tokio::select! {
-            copied = resize.copy(kafka) => copied?,
+            copied = resize.copy(sinks) => copied?,
             lost = keep_renewing(store, &leases) => return Err(Error::Held(lost)),
         };
         resize.end(copied).await
@@ -114,7 +144,8 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
 struct Copied {
     tenants: Vec<EnabledTenant>,
     moves: BTreeMap<TenantId, Lane>,
-    lanes: BTreeMap<Lane, TakenOver>,
+    /// The lanes of each sink.
+    sinks: Vec<BTreeMap<Lane, TakenOver>>,
 }
 
 struct Resize<'a> {
@@ -126,57 +157,80 @@ struct Resize<'a> {
 }
 
 impl Resize<'_> {
-    async fn copy(&self, kafka: Option<&dyn Repair>) -> Result<Copied, Error> {
+    async fn copy(&self, configured: &Sinks) -> Result<Copied, Error> {
         let tenants = self.store.list().await?;
         let before: Vec<_> = tenants.iter().map(|t| (t.tenant.clone(), t.lane)).collect();
         let moves: BTreeMap<_, _> = respread(&before, self.to).into_iter().collect();
-        let noted = self.noted(&tenants).await?;
-        let lanes = match (kafka, noted.keys().next()) {
-            (Some(kafka), _) => {
-                let mut lanes = self.take_over(kafka).await?;
-                copy(kafka.names(), &mut lanes, &tenants, &moves, &noted).await?;
-                lanes
+        let mut sinks = Vec::new();
+        for known in KNOWN_SINKS {
+            let follower = (known.follower)();
+            let noted = self.noted(&tenants, &follower).await?;
+            let sink = configured.sinks.iter().find(|sink| *sink.follower() == follower);
+            match (sink, noted.keys().next()) {
+                (Some(sink), _) => {
+                    let repair = configured.repair.as_deref().filter(|_| known.is_broker());
+                    let mut lanes = self.take_over(&**sink, repair).await?;
+                    let of = (sink.names(), &follower);
+                    copy(of, &mut lanes, &tenants, &moves, &noted).await?;
+                    sinks.push(lanes);
+                }
+                (None, Some(tenant)) => {
+                    return Err(Error::NoSink { tenant: tenant.clone(), sink: known });
+                }
+                (None, None) => {}
             }
-            (None, Some(tenant)) => return Err(Error::NoKafka(tenant.clone())),
-            (None, None) => BTreeMap::new(),
-        };
-        Ok(Copied { tenants, moves, lanes })
+        }
+        Ok(Copied { tenants, moves, sinks })
     }
 
     async fn end(&self, copied: Copied) -> Result<Resized, Error> {
-        let Copied { mut tenants, moves, lanes } = copied;
+        let Copied { mut tenants, moves, sinks } = copied;
         let changed: Vec<_> = moves.iter().map(|(tenant, lane)| (tenant.clone(), *lane)).collect();
         self.store.resize(self.by, self.to, &changed).await?;
         for tenant in &mut tenants {
             tenant.lane = moves.get(&tenant.tenant).copied().unwrap_or(tenant.lane);
         }
-        if let Err(error) = remove_stale(lanes, &tenants).await {
-            tracing::warn!(%error, "failed to remove old cursors, which nothing reads; to remove \
-                                    them, resize again");
+        for lanes in sinks {
+            if let Err(error) = remove_stale(lanes, &tenants).await {
+                tracing::warn!(%error, "failed to remove old cursors, which nothing reads; to \
+                                        remove them, resize again");
+            }
         }
         Ok(Resized { from: self.from, moved: moves.len() })
     }
 
     /// Returns the store's checkpoint of each log.
-    async fn noted(&self, tenants: &[EnabledTenant]) -> Result<BTreeMap<TenantId, Cursor>, Error> {
+    async fn noted(
+        &self,
+        tenants: &[EnabledTenant],
+        follower: &Follower,
+    ) -> Result<BTreeMap<TenantId, Cursor>, Error> {
         let mut noted = BTreeMap::new();
         for lane in Lane::all(self.from) {
-            noted.extend(self.store.load_lane(lane, &Follower::relay()).await?);
+            noted.extend(self.store.load_lane(lane, follower).await?);
         }
         let log_of: HashMap<_, _> = tenants.iter().map(|t| (&t.tenant, t.log_id)).collect();
         noted.retain(|tenant, cursor| log_of.get(tenant) == Some(&cursor.log_id));
         Ok(noted)
     }
 
-    /// Fences the present lanes, the new ones, and all former ones.
-    async fn take_over(&self, kafka: &dyn Repair) -> Result<BTreeMap<Lane, TakenOver>, Error> {
-        let most = kafka.add_partitions(self.from.max(self.to)).await?;
+    /// Fences the present lanes and the new ones, and in Kafka all former ones.
+    async fn take_over(
+        &self,
+        sink: &dyn Sink,
+        repair: Option<&dyn Repair>,
+    ) -> Result<BTreeMap<Lane, TakenOver>, Error> {
+        let lanes = self.from.max(self.to);
+        let most = match repair {
+            Some(kafka) => kafka.add_partitions(lanes).await?,
+            None => lanes,
+        };
         let mut lanes = BTreeMap::new();
         // A new or former lane, which the store does not have, has no lease.
         let lease_of = |lane| self.leases.iter().find(|lease| lease.lane == lane);
         for lane in Lane::all(most) {
             let term = lease_of(lane).map_or(0, |lease| lease.term);
-            lanes.insert(lane, kafka.take_over(lane, term).await?);
+            lanes.insert(lane, sink.take_over(lane, term).await?);
         }
         Ok(lanes)
     }
@@ -184,7 +238,7 @@ impl Resize<'_> {
 
 /// Writes the cursors of tenants that move into their new lanes.
 async fn copy(
-    names: Names,
+    (names, follower): (Names, &Follower),
     lanes: &mut BTreeMap<Lane, TakenOver>,
     tenants: &[EnabledTenant],
     moves: &BTreeMap<TenantId, Lane>,
@@ -193,7 +247,7 @@ async fn copy(
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
     for EnabledTenant { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
-        let known = from.cursors.get(&(*log_id, Follower::relay()));
+        let known = from.cursors.get(&(*log_id, follower.clone()));
         CursorLost::check(names, tenant, known, noted.get(tenant))?;
         for (follower, KnownCursor { cursor, proof, sent }) in of(&from.cursors, *log_id) {
             let slice =

@@ -6,6 +6,7 @@
 //! event is in Kafka or parked: later events are published, some of them again, and none is
 //! skipped. Until an operator accepts that, nothing is changed.
 
+pub mod other_sinks;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::sink::{
-    self, KnownCursor, KnownCursors, Origin, Page, PageSlice, ParkingProof, Repair, TakenOver,
+    self, KnownCursor, KnownCursors, Origin, Page, PageSlice, ParkingProof, Repair, Sink, TakenOver,
 };
 use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
 
@@ -163,7 +164,7 @@ impl Evidence {
         let cursors = kafka.cursors(*lane).await?;
         let known = known_of(&cursors, enabled).copied();
         let is_whole = match known {
-            Some(known) => has(store, tenant, &known.cursor).await?,
+            Some(known) => other_sinks::has(store, tenant, &known.cursor).await?,
             None => checkpoint.is_none(),
         };
         let mut parked = store.parked(tenant, &Follower::relay()).await?;
@@ -190,7 +191,7 @@ impl Evidence {
             .map(|known| known.cursor)
             .filter(|known| known.position < checkpoint.position);
         let first = known.unwrap_or(checkpoint);
-        let start = has(store, tenant, &first).await?.then_some(first);
+        let start = other_sinks::has(store, tenant, &first).await?.then_some(first);
         match self.proved.oldest.filter(|_| self.parking.is_some()) {
             Some(oldest) if start.is_some_and(|start| start.position >= oldest) => {
                 cursor_at(store, tenant, oldest.back(1)).await
@@ -229,6 +230,8 @@ pub struct RestoreDeps<'a> {
     pub store: &'a dyn Store,
     /// The Kafka that the logs were published to.
     pub kafka: &'a dyn Repair,
+    /// The other sinks, which get the log under its new id from the start.
+    pub others: &'a [&'a dyn Sink],
     /// The settings, which name each tenant's topics.
     pub settings: &'a Settings,
 }
@@ -239,7 +242,7 @@ async fn go_on(
     difference: &Difference,
     new: LogId,
 ) -> Result<(), Error> {
-    let RestoreDeps { store, kafka, settings } = *deps;
+    let RestoreDeps { store, kafka, others, settings } = *deps;
     let Difference { enabled, common, .. } = difference;
     let EnabledTenant { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
@@ -281,6 +284,7 @@ async fn go_on(
         tracing::warn!(%tenant, %error, "failed to remove the cursors of the former log; `/readyz` \
                                          names them");
     }
+    other_sinks::forget_all(others, lease, tenant, *log_id).await;
     Ok(())
 }
 
@@ -329,12 +333,6 @@ fn renewed(
     all.extend(open);
     all.extend(replays);
     all
-}
-
-/// Returns whether the log has the event that a cursor names, at the cursor's position.
-async fn has(store: &dyn Store, tenant: &TenantId, cursor: &Cursor) -> Result<bool, Error> {
-    let slices = store.read(&[(tenant.clone(), (*cursor).into())], &page_scan(1)).await?;
-    Ok(slices.first().is_some_and(|slice| slice.has_start))
 }
 
 /// Returns the cursor at a position.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::context::TenantContext;
 use super::gateway::Shared;
 use super::problem::Problem;
+use super::query::Query;
 use super::{object, path};
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
@@ -16,7 +17,7 @@ use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::follow::parking::requests::{self, NotTaken};
 
-/// All scopes of a tenant that were ever parked, in order of position.
+/// All scopes of a tenant that were ever parked for any sink, in order of position.
 #[derive(Serialize)]
 struct All {
     parked: Vec<Parked>,
@@ -27,6 +28,7 @@ struct All {
 #[serde(rename_all = "camelCase")]
 struct Parked {
     id: String,
+    sink: String,
     topic: String,
     key: Option<String>,
     position: u64,
@@ -39,10 +41,11 @@ struct Parked {
     reason: Option<String>,
 }
 
-impl From<parked::Parked> for Parked {
-    fn from(parked: parked::Parked) -> Self {
+impl Parked {
+    fn of(sink: &Follower, parked: parked::Parked) -> Self {
         Self {
             id: parked.event_id.to_string(),
+            sink: sink.to_string(),
             topic: parked.topic.to_string(),
             key: parked.key.map(|key| key.to_string()),
             position: parked.position.number(),
@@ -58,8 +61,34 @@ impl From<parked::Parked> for Parked {
 }
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let parked = gateway.deps.store.parked(context.tenant(), &Follower::relay()).await?;
-    Ok(HttpResponse::Ok().json(All { parked: parked.into_iter().map(Parked::from).collect() }))
+    let mut all = All { parked: Vec::new() };
+    for sink in sinks(&gateway) {
+        let parked = gateway.deps.store.parked(context.tenant(), &sink).await?;
+        all.parked.extend(parked.into_iter().map(|parked| Parked::of(&sink, parked)));
+    }
+    all.parked.sort_by_key(|parked| parked.position);
+    Ok(HttpResponse::Ok().json(all))
+}
+
+/// Returns the followers of the sinks that may have parked something: the broker, configured or
+/// not, and all others that are configured.
+fn sinks(gateway: &Shared) -> Vec<Follower> {
+    let relay = Follower::relay();
+    let others = gateway.deps.followers.iter().filter(|sink| **sink != relay).cloned();
+    std::iter::once(relay.clone()).chain(others).collect()
+}
+
+/// Returns the sink that a request is about: the broker, if it names none.
+fn sink(request: &HttpRequest, gateway: &Shared) -> Result<Follower, Problem> {
+    let query = Query::parse(request.query_string(), &["sink"])?;
+    let all = sinks(gateway);
+    let named = query.parsed("sink", |text| {
+        all.iter().find(|sink| sink.as_str() == text).cloned().ok_or_else(|| {
+            let known: Vec<_> = all.iter().map(Follower::as_str).collect();
+            format!("`{text}` is no sink; known are {}", known.join(", "))
+        })
+    })?;
+    Ok(named.unwrap_or_else(Follower::relay))
 }
 
 pub(super) async fn release(
@@ -88,11 +117,12 @@ async fn ask(
     let id = EventId::parse(&segment).map_err(|_| {
         Problem::bad_path(&segment, "must be the id of a parked scope: a hyphenated UUID")
     })?;
+    let sink = sink(request, gateway)?;
     let raw = object::read(request, gateway, context.tenant()).await?;
     let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
     let (deps, tenant) = (&gateway.deps, context.tenant());
-    let of = (tenant, id);
-    if let Some(why) = requests::stopped(&deps.health, tenant) {
+    let of = (&sink, tenant, id);
+    if let Some(why) = requests::stopped(&deps.health, &sink, tenant) {
         return Err(Problem::RelayStopped { why });
     }
     let taken = requests::request(&*deps.store, of, requested, reason.as_deref()).await;
@@ -102,7 +132,7 @@ async fn ask(
         NotTaken::TopicParked(topic) => Problem::TopicParked { topic },
         NotTaken::NotParked(state) => Problem::NotParked { id, state },
     })?;
-    tracing::info!(%tenant, %id, requested = requested.as_str(), reason, "an operator requested a \
+    tracing::info!(%tenant, %sink, %id, requested = requested.as_str(), reason, "an operator requested a \
         change of a parked scope");
-    Ok(HttpResponse::Accepted().json(now.map(Parked::from)))
+    Ok(HttpResponse::Accepted().json(now.map(|parked| Parked::of(&sink, parked))))
 }

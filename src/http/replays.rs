@@ -12,6 +12,7 @@ use super::gateway::Shared;
 use super::problem::Problem;
 use super::turn::turn;
 use super::{object, path};
+use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Wish};
 use crate::follow::parking::requests;
@@ -140,7 +141,7 @@ pub(super) async fn submit(
     let tenant = context.tenant();
     let raw = object::read(&request, &gateway, tenant).await?;
     let asked = ReplayRequest::parse(&raw).map_err(Problem::Illegal)?;
-    if let Some(why) = requests::stopped(&gateway.deps.health, tenant) {
+    if let Some(why) = requests::stopped(&gateway.deps.health, &Follower::relay(), tenant) {
         return Err(Problem::RelayStopped { why });
     }
     let _turn = turn(&gateway, tenant).await?;

@@ -134,6 +134,18 @@ impl Sink for Kafka {
         .await
     }
 
+    #[instrument(level = "debug", skip_all, fields(%lane))]
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
+        self.blocking(move |kafka| {
+            if kafka.admin.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
+                return Ok(KnownCursors::new());
+            }
+            kafka.cursors.ensure(&kafka.admin)?;
+            kafka.cursors.read(&kafka.config, lane, Instant::now() + TAKE_OVER_MAX)
+        })
+        .await
+    }
+
     #[instrument(level = "debug", skip_all, fields(topics = topics.len()))]
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
         let unseen = self.inner.topics.unseen(topics);
@@ -157,18 +169,6 @@ impl Sink for Kafka {
 
 #[async_trait]
 impl Repair for Kafka {
-    #[instrument(level = "debug", skip_all, fields(%lane))]
-    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
-        self.blocking(move |kafka| {
-            if kafka.admin.state(kafka.cursors.topic(), ASK_MAX)? == State::Missing {
-                return Ok(KnownCursors::new());
-            }
-            kafka.cursors.ensure(&kafka.admin)?;
-            kafka.cursors.read(&kafka.config, lane, Instant::now() + TAKE_OVER_MAX)
-        })
-        .await
-    }
-
     #[instrument(level = "debug", skip_all, fields(%topic))]
     async fn read_topic(
         &self,

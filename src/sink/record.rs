@@ -104,6 +104,16 @@ impl CursorRecord {
         Self { key: format!("{log_id}/{follower}"), value: None }
     }
 
+    /// Returns the key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the value; `None` removes the cursor.
+    pub(super) fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
     /// Addresses the record to a partition of the cursors topic.
     pub(super) fn to<'a>(&'a self, topic: &'a str, partition: i32) -> BaseRecord<'a, str, str> {
         let record = BaseRecord::to(topic).partition(partition).key(self.key.as_str());

@@ -6,18 +6,13 @@
 
 use async_trait::async_trait;
 
-use super::{Error, KnownCursors, Sink, TopicReading};
-use crate::domain::lane::Lane;
+use super::{Error, Sink, TopicReading};
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
 /// A sink that can be repaired. A repair takes lanes over in the same way as a replica.
 #[async_trait]
 pub trait Repair: Sink {
-    /// Reads a lane's cursors as they are now. The lane is not fenced, so a page that is under way
-    /// may change them.
-    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error>;
-
     /// Begins to read the committed records of a topic: all that are left, or at least those from
     /// the first one on that carries `since` or a later time. `None` if there is no such topic.
     /// It waits until no open transaction hides records. Records are read only as fast as they are

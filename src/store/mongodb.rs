@@ -11,7 +11,6 @@ mod append;
 mod bulk;
 mod changed;
 mod collections;
-mod connect;
 mod cursors;
 mod error;
 mod event_counts;
@@ -39,6 +38,7 @@ use secrecy::SecretString;
 
 use super::append::head_cache::HeadCache;
 use super::{Access, Error, Store};
+use crate::mongodb_client::connect::{self, Address, ConnectError};
 use collections::Collections;
 use error::{store_error, writing};
 
@@ -51,6 +51,27 @@ pub struct Config {
     pub database: String,
 }
 
+impl Config {
+    fn address(&self) -> Address<'_> {
+        Address { url: &self.url, database: &self.database, variable: "STORE_URL" }
+    }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused(why) => Self::Refused(why),
+            ConnectError::Call(error) => error.into(),
+        }
+    }
+}
+
+/// Adds the address to an error of opening.
+fn told(address: Address<'_>, error: Error) -> Error {
+    let Some(described) = address.described() else { return error };
+    error.told(|why| format!("STORE_URL: {described}: {}", why.trim_start_matches("STORE_URL: ")))
+}
+
 /// An open store.
 pub(super) struct Mongodb {
     client: Client,
@@ -61,7 +82,8 @@ pub(super) struct Mongodb {
 impl Mongodb {
     /// Connects, and refuses a server that is set up unsafely. `serve` creates what is missing.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self, Error> {
-        let database = connect::connect(config).await?;
+        let address = config.address();
+        let database = connect::connect(address).await.map_err(|e| told(address, e.into()))?;
         let collections = Collections::new(&database);
         let opening = async {
             match access {
@@ -70,7 +92,7 @@ impl Mongodb {
             }
             collections.open_transactions.tidy().await
         };
-        opening.await.map_err(|error| connect::named(config, error))?;
+        opening.await.map_err(|error| told(address, error))?;
         Ok(Self { client: database.client().clone(), collections, head_cache: HeadCache::new() })
     }
 

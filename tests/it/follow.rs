@@ -2,6 +2,8 @@
 
 mod audit;
 mod held;
+#[cfg(feature = "services")]
+mod hexkit;
 mod holds;
 mod lanes;
 mod parking;

@@ -4,6 +4,8 @@
 mod audit;
 #[cfg(feature = "services")]
 mod exactly_once;
+#[cfg(feature = "services")]
+mod hexkit;
 mod log;
 mod main_job;
 #[cfg(feature = "services")]

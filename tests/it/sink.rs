@@ -4,4 +4,6 @@
 mod contract;
 mod embedded;
 #[cfg(feature = "services")]
+mod hexkit;
+#[cfg(feature = "services")]
 mod kafka;

@@ -8,6 +8,8 @@ pub mod fake_sink;
 pub mod faulty_store;
 pub mod gateway;
 pub mod harness;
+#[cfg(feature = "services")]
+pub mod hexkit;
 pub mod ids;
 pub mod malformed;
 pub mod parking;

@@ -15,13 +15,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
     ("tasks", &[]),
-    ("store", &["domain", "clock"]),
-    ("sink", &["domain"]),
+    ("mongodb_client", &[]),
+    ("store", &["domain", "clock", "mongodb_client"]),
+    ("sink", &["domain", "mongodb_client"]),
     ("shares", &["domain"]),
     ("intake", &["domain", "clock", "shares", "store", "tasks"]),
     ("metrics", &["domain", "store"]),
@@ -78,7 +79,7 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     ("tracing_subscriber::", &["telemetry"]),
     ("anyhow", &["main", "app", "cli", "config", "telemetry"]),
     ("chrono::", &["domain/time"]),
-    ("::mongodb::", &["store/mongodb"]),
+    ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
 
-use super::{KafkaOptions, LANES_MAX, StoreOptions, TenantsOptions, whole};
+use super::{HexkitOptions, KafkaOptions, LANES_MAX, StoreOptions, TenantsOptions, whole};
 
 /// Options of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -21,6 +21,9 @@ pub struct ServeOptions {
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+    /// The sink `hexkit`.
+    #[command(flatten)]
+    pub hexkit: HexkitOptions,
     /// Lanes and replicas.
     #[command(flatten)]
     pub replica: ReplicaOptions,

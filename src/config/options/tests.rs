@@ -62,14 +62,14 @@ fn a_flag_is_named_like_its_variable() {
 #[test]
 fn a_subcommand_shows_only_the_options_that_it_reads() {
     let log = ["Store", "PostgreSQL", "Logs"];
-    let all = ["Listener", "Tenants", "Kafka", "Replicas", "Limits"];
+    let all = ["Listener", "Tenants", "Kafka", "hexkit", "Replicas", "Limits"];
     let of = |groups: &[&[&str]]| {
         groups.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
     };
     assert_eq!(headings(" tenants list"), of(&[&log]));
     assert_eq!(headings(" lanes list"), of(&[&log]));
-    assert_eq!(headings(" lanes resize"), of(&[&log, &["Kafka"]]));
-    assert_eq!(headings(" restore"), of(&[&log, &["Tenants", "Kafka"]]));
+    assert_eq!(headings(" lanes resize"), of(&[&log, &["Tenants", "Kafka", "hexkit"]]));
+    assert_eq!(headings(" restore"), of(&[&log, &["Tenants", "Kafka", "hexkit"]]));
     assert_eq!(headings(" serve"), of(&[&log, &all]));
 }
 

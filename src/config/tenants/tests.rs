@@ -95,6 +95,9 @@ fn what_is_illegal_names_its_file_and_key() {
         ),
         ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
         ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
+        ("diku.toml", "[hexkit]\nservice_name = \"a b\"", "service_name `a b`"),
+        ("diku.toml", "[hexkit]", "missing field `service_name`"),
+        ("diku.toml", "[process_events.\"a.X\"]\nwire_form = \"y\"", "wire_form = \"y\""),
         ("diku.toml", "not toml", "diku.toml"),
     ];
     for (name, text, expected) in cases {

@@ -14,6 +14,11 @@ use memchr::memchr2;
 pub struct Name<'a>(Cow<'a, [u8]>);
 
 impl Name<'_> {
+    /// Returns the name; `None` if it has a lone surrogate, which UTF-8 can't hold.
+    pub fn as_utf8(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
     /// Returns the name for messages: lone surrogates become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)

@@ -107,6 +107,10 @@ impl Sink for MemorySink {
         Ok(TakenOver { publisher: Box::new(self.clone()), cursors: self.cursors_now() })
     }
 
+    async fn cursors(&self, _: Lane) -> Result<KnownCursors, sink::Error> {
+        Ok(self.cursors_now())
+    }
+
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), sink::Error> {
         let refuses = self.refuses.load(Ordering::SeqCst);
         match topics.iter().find(|spec| refuses && spec.topic.as_str() == REFUSED) {

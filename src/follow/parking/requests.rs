@@ -31,27 +31,26 @@ pub enum NotTaken {
     NotParked(State),
 }
 
-/// Returns why nothing of a tenant is published, if this replica's lane has stopped it.
-pub fn stopped(health: &Health, tenant: &TenantId) -> Option<String> {
-    health.cause_of(&SinkPart::Log(tenant.clone()).of(&Follower::relay()))
+/// Returns why a sink gets nothing of a tenant, if this replica's lane has stopped it.
+pub fn stopped(health: &Health, sink: &Follower, tenant: &TenantId) -> Option<String> {
+    health.cause_of(&SinkPart::Log(tenant.clone()).of(sink))
 }
 
-/// Writes a request to release or discard a parked scope. Returns the scope as the store has it
-/// then.
+/// Writes a request to release or discard a scope that is parked for a sink. Returns the scope as
+/// the store has it then.
 pub async fn request(
     store: &dyn Store,
-    (tenant, id): (&TenantId, EventId),
+    (sink, tenant, id): (&Follower, &TenantId, EventId),
     request: Request,
     reason: Option<&str>,
 ) -> Result<Option<Parked>, NotTaken> {
-    let relay = Follower::relay();
-    let all = store.parked(tenant, &relay).await?;
+    let all = store.parked(tenant, sink).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
     if request == Request::Release && wanted.waits_for_topic(all.iter()) {
         return Err(NotTaken::TopicParked(wanted.topic.clone()));
     }
-    let is_taken = store.request(tenant, &relay, id, request, reason).await?;
-    let now = store.parked(tenant, &relay).await?.into_iter().find(|parked| parked.event_id == id);
+    let is_taken = store.request(tenant, sink, id, request, reason).await?;
+    let now = store.parked(tenant, sink).await?.into_iter().find(|parked| parked.event_id == id);
     if !is_taken {
         return Err(NotTaken::NotParked(now.map_or(wanted.state, |parked| parked.state)));
     }

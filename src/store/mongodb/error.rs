@@ -1,31 +1,21 @@
 //! Classification of MongoDB's errors as errors of the port, by their kinds, codes and labels;
 //! never by their text.
 //!
-//! Every call of this adapter passes its errors through here. No call outlasts its time limit, even
-//! if the server has stopped answering.
-
-use std::time::Duration;
+//! Every call of this adapter passes its errors through here. The kinds are those of
+//! `mongodb_client`.
 
 use ::mongodb::error::{
     Error as Cause, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure,
 };
 use tokio::time::timeout;
 
+use crate::mongodb_client::error::{CallError, Kind, answered, code, kind};
 use crate::store::Error;
 use crate::store::error::TransactionError;
 
-/// The longest time that a call of one command may take, and that a server may wait for its
-/// majority.
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+pub(super) use crate::mongodb_client::error::{ANSWERS_WITHIN, DUPLICATE_KEY, no_answer, text};
 
-// Source: github.com/mongodb/mongo, src/mongo/base/error_codes.yml
-const UNAUTHORIZED: i32 = 13;
-const AUTHENTICATION_FAILED: i32 = 18;
-pub(super) const DUPLICATE_KEY: i32 = 11000;
 const NAMESPACE_EXISTS: i32 = 48;
-const DOCUMENT_TOO_LARGE: i32 = 10334;
-/// A validator that the gateway did not make refused the document.
-const DOCUMENT_INVALID: i32 = 121;
 /// `MaxTimeMSExpired`, `ShutdownInProgress`, `PrimarySteppedDown`, `ExceededTimeLimit`, and the
 /// category `Interruption`. A write with such an error has no label, since the driver would not
 /// repeat it.
@@ -34,16 +24,26 @@ const INTERRUPTIONS: [i32; 7] = [50, 91, 189, 262, 11600, 11601, 11602];
 /// Returns the error of any call but a write or a commit: nothing was written.
 pub(super) fn store_error(cause: Cause) -> Error {
     let why = text(&cause);
-    match (&*cause.kind, code(&cause)) {
-        (ErrorKind::Bson(_), _) | (_, Some(DUPLICATE_KEY)) => Error::Corrupt(why),
-        (ErrorKind::Authentication { .. }, _) | (_, Some(AUTHENTICATION_FAILED)) => {
+    match kind(&cause) {
+        Kind::Unreadable | Kind::Duplicate => Error::Corrupt(why),
+        Kind::Unauthenticated => {
             Error::Refused(format!("{why}: check user, password and authSource in STORE_URL"))
         }
-        (_, Some(UNAUTHORIZED)) => {
+        Kind::Unauthorized => {
             Error::Refused(format!("{why}: give the user the role readWrite on the database"))
         }
-        (_, Some(DOCUMENT_TOO_LARGE | DOCUMENT_INVALID)) => Error::Refused(why),
-        _ => Error::Unavailable(why),
+        Kind::DocumentRefused => Error::Refused(why),
+        Kind::Other => Error::Unavailable(why),
+    }
+}
+
+impl From<CallError> for Error {
+    /// Turns the error of a call that only reads into the port's.
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Failed(cause) => store_error(cause),
+            CallError::NoAnswer => Self::Unavailable(no_answer()),
+        }
     }
 }
 
@@ -94,10 +94,7 @@ pub(super) fn is_there(cause: &Cause) -> bool {
 pub(super) async fn reading<T>(
     call: impl IntoFuture<Output = Result<T, Cause>, IntoFuture: Send>,
 ) -> Result<T, Error> {
-    match timeout(ANSWERS_WITHIN, call.into_future()).await {
-        Ok(answer) => answer.map_err(store_error),
-        Err(_) => Err(Error::Unavailable(no_answer())),
-    }
+    Ok(answered(call).await?)
 }
 
 /// Waits for a call that writes one document.
@@ -107,36 +104,5 @@ pub(super) async fn writing<T>(
     match timeout(ANSWERS_WITHIN, call.into_future()).await {
         Ok(answer) => answer.map_err(write_error),
         Err(_) => Err(Error::Unknown(no_answer())),
-    }
-}
-
-/// Returns the text for an answer that did not come in time.
-pub(super) fn no_answer() -> String {
-    format!("no answer within {} s", ANSWERS_WITHIN.as_secs())
-}
-
-/// Returns the driver's message, without the ids of all rows to insert.
-pub(super) fn text(cause: &Cause) -> String {
-    match &*cause.kind {
-        ErrorKind::InsertMany(failed) => {
-            let first =
-                failed.write_errors.iter().flatten().next().map(|error| error.message.clone());
-            let majority = failed.write_concern_error.as_ref().map(|error| error.message.clone());
-            first.or(majority).unwrap_or_else(|| "failed to insert".to_owned())
-        }
-        ErrorKind::Write(WriteFailure::WriteError(error)) => error.message.clone(),
-        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => error.message.clone(),
-        kind => kind.to_string(),
-    }
-}
-
-fn code(cause: &Cause) -> Option<i32> {
-    match &*cause.kind {
-        ErrorKind::Command(error) => Some(error.code),
-        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
-        ErrorKind::InsertMany(failed) => {
-            failed.write_errors.iter().flatten().next().map(|error| error.code)
-        }
-        _ => None,
     }
 }

@@ -16,6 +16,7 @@ use event_gateway::health::Component;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Config, Store, open};
 
+use crate::support::fake_documents::FakeDocuments;
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::{FaultyStore, Mode};
 use crate::support::harness::{Harness, drafts, tenants};
@@ -30,7 +31,8 @@ enum Broken {
 }
 
 async fn resized(harness: &Harness, store: &dyn Store, lanes: u16) -> Result<Resized, Error> {
-    resize::resize(store, Some(&harness.kafka), "tool", lanes).await
+    let sinks = Sinks::default().with_kafka(Arc::new(harness.kafka.clone()));
+    resize::resize(store, &sinks, "tool", lanes).await
 }
 
 /// Publishes new events, as a replica that was started with so many lanes.
@@ -122,12 +124,47 @@ async fn lanes_are_not_resized_while_somebody_works_on_them() {
     let holders = store.members().await.unwrap().lanes.into_iter().map(|lease| lease.holder);
     assert!(holders.eq([None, None]), "what it took before it was refused is free again");
     publish(&mut harness, &tenants, 2, 0..3).await;
-    let error = resize::resize(&*store, None, "tool", 3).await.unwrap_err();
-    assert!(matches!(&error, Error::NoKafka(tenant) if *tenant == tenants[0]), "{error}");
+    let error = resize::resize(&*store, &Sinks::default(), "tool", 3).await.unwrap_err();
+    assert!(matches!(&error, Error::NoSink { tenant, .. } if *tenant == tenants[0]), "{error}");
     harness.kafka.state(|state| state.cursors.clear());
     let error = resized(&harness, &*store, 1).await.unwrap_err();
     assert!(matches!(error, Error::CursorLost(_)), "{error}");
     assert_eq!(store.members().await.unwrap().lanes.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cursors_of_every_sink_go_along_with_their_tenants() {
+    let tenants = tenants(5);
+    let mut harness = Harness::new(2, &tenants).await;
+    let documents = FakeDocuments::new("hexkit");
+    let sinks = Sinks::default()
+        .with_kafka(Arc::new(harness.kafka.clone()))
+        .with(Arc::new(documents.clone()));
+    let store = harness.store.clone();
+    for (lanes, ids) in [(2, 0..10), (5, 10..20), (1, 20..30)] {
+        if lanes != 2 {
+            let broker = Sinks::default().with_kafka(Arc::new(harness.kafka.clone()));
+            let error = resize::resize(&*store, &broker, "tool", lanes).await.unwrap_err();
+            assert!(error.to_string().contains("HEXKIT_MONGODB_URL"), "{error}");
+            resize::resize(&*store, &sinks, "tool", lanes).await.unwrap();
+        }
+        harness.parts.wakeups = Wakeups::new(lanes);
+        let followers = Followers::start(&harness.parts, &sinks);
+        for tenant in &tenants {
+            harness.append(tenant, drafts(tenant, ids.clone())).await;
+        }
+        harness.published(&tenants).await;
+        until("the documents are there", async || {
+            store.lag(&Follower::hexkit()).await.unwrap().events == 0
+        })
+        .await;
+        followers.stop().await;
+        assert!(harness.parts.health.troubles().is_empty());
+    }
+    let newest = documents
+        .state(|state| state.documents.values().map(|event| event.position.number()).max());
+    assert_eq!(newest, Some(30));
+    harness.assert_same(&tenants).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,9 +177,8 @@ async fn lanes_are_held_however_long_a_resizing_takes() {
     store.lanes(2).await.unwrap();
     harness.kafka.state(|state| state.adds_partitions_slowly = true);
     let (faulty, kafka) = (Arc::new(FaultyStore::new(store.clone())), harness.kafka.clone());
-    let (slow, tool) = (faulty.clone(), kafka.clone());
-    let resizing =
-        tokio::spawn(async move { resize::resize(&*slow, Some(&tool), "tool", 3).await });
+    let (slow, tool) = (faulty.clone(), Sinks::default().with_kafka(Arc::new(kafka.clone())));
+    let resizing = tokio::spawn(async move { resize::resize(&*slow, &tool, "tool", 3).await });
     until("Kafka is asked to widen", async || kafka.state(|state| state.calls) == 1).await;
     for seconds in [4, 8] {
         let told = faulty.calls();
@@ -159,7 +195,7 @@ async fn lanes_of_an_unpublished_store_are_resized_without_a_kafka() {
     let tenants = tenants(4);
     let mut harness = Harness::new(2, &tenants).await;
     let store = harness.store.clone();
-    let done = resize::resize(&*store, None, "tool", 4).await.unwrap();
+    let done = resize::resize(&*store, &Sinks::default(), "tool", 4).await.unwrap();
     assert_eq!(done, Resized { from: 2, moved: 2 });
     publish(&mut harness, &tenants, 4, 0..3).await;
     harness.assert_same(&tenants).await;
@@ -189,9 +225,9 @@ async fn whichever_call_is_the_last_a_store_whose_pages_kafka_has_is_not_resized
             store.release(&lease).await.unwrap();
         }
         let has_pages = kafka.state(|state| !state.records.is_empty());
-        match resize::resize(&*store, None, "tool", 3).await {
+        match resize::resize(&*store, &Sinks::default(), "tool", 3).await {
             Ok(_) => assert!(!has_pages, "call {call}"),
-            Err(error) => assert!(matches!(error, Error::NoKafka(_)), "call {call}: {error}"),
+            Err(error) => assert!(matches!(error, Error::NoSink { .. }), "call {call}: {error}"),
         }
         published += u32::from(has_pages);
         call += 1;

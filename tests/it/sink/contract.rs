@@ -19,7 +19,7 @@ const LANE: Lane = Lane::new(1);
 const OTHER: Lane = Lane::new(0);
 
 /// The positions of the newest records, by key.
-type Newest = BTreeMap<String, u64>;
+pub type Newest = BTreeMap<String, u64>;
 
 /// A sink, a topic of its own in it, and a way to read that topic.
 pub struct Bed {
@@ -165,7 +165,7 @@ async fn lanes_are_apart(bed: &Bed, term: u64) {
     assert!(bed.cursors(LANE, term + 1).await.keys().any(|(log_id, _)| *log_id == log.id));
 }
 
-fn spec(topic: &str) -> TopicSpec {
+pub fn spec(topic: &str) -> TopicSpec {
     let topic = Topic::parse(topic).unwrap();
     TopicSpec { topic, partitions: 1, retention_ms: 3_600_000, compacted: false }
 }

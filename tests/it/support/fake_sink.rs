@@ -160,6 +160,10 @@ impl Sink for FakeKafka {
         })
     }
 
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
+        self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
+    }
+
     async fn ensure(&self, topics: &[TopicSpec]) -> Result<(), Error> {
         self.call(|state| {
             match topics.iter().find(|spec| state.refused_topics.contains(&spec.topic)) {
@@ -195,10 +199,6 @@ impl Sink for FakeKafka {
 
 #[async_trait]
 impl Repair for FakeKafka {
-    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
-        self.call(|state| Ok(state.cursors.get(&lane).cloned().unwrap_or_default()))
-    }
-
     async fn read_topic(
         &self,
         topic: &Topic,

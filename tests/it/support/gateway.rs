@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use crash::PATIENCE;
 use event_gateway::clock::{Clock, System};
-use event_gateway::domain::entity::{Entity, EntityName, EventName, TopicSettings};
+use event_gateway::domain::entity::{Entity, EntityName, EventName, ProcessEvent, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::follower::Follower;
@@ -204,10 +204,13 @@ pub fn settings() -> Settings {
     let import =
         (Producer::parse("data-import").unwrap(), EventName::parse("DI_COMPLETED").unwrap());
     let template = Template::parse("{env}.Default.{tenant}.{event}").unwrap();
+    let topic = TopicSettings { template, ..TopicSettings::default() };
+    let import_settings = ProcessEvent { topic, ..ProcessEvent::default() };
     let default = TenantSettings {
         producers: Default::default(),
         entities: entities.map(named).into(),
-        process_events: [(import, TopicSettings { template, ..TopicSettings::default() })].into(),
+        process_events: [(import, import_settings)].into(),
+        hexkit: None,
     };
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, Default::default()).unwrap()
 }

@@ -38,6 +38,7 @@ pub fn settings_with(topic: TopicSettings) -> Settings {
         producers: BTreeMap::default(),
         entities: [(name, entity)].into(),
         process_events: BTreeMap::default(),
+        hexkit: None,
     };
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
 }
@@ -56,6 +57,7 @@ pub async fn accepted(harness: &Harness, difference: &Difference) -> Result<(), 
     let parts = restore::RestoreDeps {
         store: &*harness.store,
         kafka: &harness.kafka,
+        others: &[],
         settings: &settings(),
     };
     restore::accept(&parts, difference, log_id(NEW), "restore").await

@@ -7,6 +7,7 @@ use event_gateway::domain::entity::EventName;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::wire_form::WireForm;
 use event_gateway::store::{Batch, Outcome};
 
 use crate::support::drafts::{
@@ -126,6 +127,7 @@ pub async fn payloads_and_headers_come_back_byte_for_byte<B: StoreFixture>() {
     let process = Content::Process {
         event: EventName::parse("DI_COMPLETED").unwrap(),
         payload: raw("\"\\u0000\""),
+        wire_form: WireForm::Convention,
     };
     let bodies = [created(odd), updated(odd, "{ }"), deleted(odd), process];
     let mut drafts: Vec<_> =

@@ -7,6 +7,7 @@ use event_gateway::domain::conflict::{Conflict, With};
 use event_gateway::domain::draft::{Content, Draft};
 use event_gateway::domain::entity::EventName;
 use event_gateway::domain::subject::Subject;
+use event_gateway::domain::wire_form::WireForm;
 use event_gateway::store::{Batch, Outcome};
 use tokio::task::JoinSet;
 
@@ -103,8 +104,8 @@ pub async fn any_other_content_is_a_conflict<B: StoreFixture>() {
         ..create(1)
     };
     opened.post(&[create(9), first.clone()]).await;
-    let process =
-        Content::Process { event: EventName::parse("X").unwrap(), payload: raw(r#"{"v":2}"#) };
+    let (event, wire_form) = (EventName::parse("X").unwrap(), WireForm::Convention);
+    let process = Content::Process { event, payload: raw(r#"{"v":2}"#), wire_form };
     let others = [
         Draft { subject: Subject::new("inventory", "other"), ..first.clone() },
         Draft { subject: Subject::new("circulation", "item"), ..first.clone() },

@@ -1,0 +1,131 @@
+//! Repairs a sink other than the broker after its cursors went back, or the store did.
+//!
+//! It compares the sink's cursor of a log with the log and with the store's checkpoint. Until an
+//! operator accepts, nothing is changed. Then a sink that went back goes on from its own cursor,
+//! and one that has an event which the log lacks forgets the log's cursors, and gets the whole log
+//! again. Such a sink recognises the events that it has, so that it may get them again.
+
+use std::sync::Arc;
+
+use super::Error;
+use crate::domain::event::EventId;
+use crate::domain::follower::{Cursor, Follower};
+use crate::domain::position::{LogId, Position};
+use crate::domain::tenant::TenantId;
+use crate::follow::lease::{LEASE, keep_renewing};
+use crate::follow::page_scan;
+use crate::sink::{Sink, Sinks};
+use crate::store::{EnabledTenant, Lease, LeaseCheck, Store};
+
+/// The difference between a log and what a sink proves of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// The sink's cursor.
+    pub cursor: Option<Cursor>,
+    /// The store's checkpoint of that cursor.
+    pub checkpoint: Option<Cursor>,
+    /// Whether the log has the event that the sink's cursor names.
+    pub is_in_log: bool,
+}
+
+impl Difference {
+    /// Returns the cursor after which the sink goes on; `None` for the start of the log.
+    pub fn after(&self) -> Option<Cursor> {
+        self.cursor.filter(|_| self.is_in_log)
+    }
+}
+
+/// Returns the sinks that are repaired in this way.
+pub fn others(sinks: &Sinks) -> impl Iterator<Item = &Arc<dyn Sink>> {
+    sinks.sinks.iter().filter(|sink| *sink.follower() != Follower::relay())
+}
+
+/// Compares a tenant's log with a sink; `None` if the sink can go on without a repair.
+pub async fn compare(
+    store: &dyn Store,
+    sink: &dyn Sink,
+    enabled: &EnabledTenant,
+) -> Result<Option<Difference>, Error> {
+    let EnabledTenant { tenant, log_id, lane, .. } = enabled;
+    // The sink is asked after the store, so that its cursor is never the older one of the two.
+    let checkpoint = store.load(tenant, sink.follower()).await?;
+    let is_its = |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
+    let checkpoint = checkpoint.filter(is_its);
+    let cursors = sink.cursors(*lane).await?;
+    let known = cursors.get(&(*log_id, sink.follower().clone()));
+    let cursor = known.map(|known| known.cursor);
+    let is_in_log = match cursor {
+        None => true,
+        Some(cursor) => has(store, tenant, &cursor).await?,
+    };
+    let position = |cursor: Option<Cursor>| cursor.map_or(Position::START, |it| it.position);
+    let agrees = is_in_log && position(cursor) >= position(checkpoint);
+    Ok((!agrees).then_some(Difference { cursor, checkpoint, is_in_log }))
+}
+
+/// Lets a sink go on after a difference. Until that is done, the tenant's lane is taken from the
+/// replica that holds it, in the name of `by`.
+pub async fn accept(
+    store: &dyn Store,
+    sink: &dyn Sink,
+    (enabled, difference): (&EnabledTenant, &Difference),
+    by: &str,
+) -> Result<(), Error> {
+    let lease = store.seize(enabled.lane, by, LEASE).await?;
+    let leases = [lease];
+    let go_on = async {
+        if !difference.is_in_log {
+            forget(sink, &lease, enabled.log_id).await?;
+        }
+        let start =
+            Cursor { log_id: enabled.log_id, position: Position::START, event_id: EventId::NONE };
+        let after = difference.after().unwrap_or(start);
+        match store.checkpoint(&lease, sink.follower(), &[(enabled.tenant.clone(), after)]).await? {
+            LeaseCheck::Held => Ok(()),
+            LeaseCheck::Lost => Err(Error::Changed(enabled.tenant.clone())),
+        }
+    };
+    let done = tokio::select! {
+        done = go_on => done,
+        _ = keep_renewing(store, &leases) => Err(Error::Changed(enabled.tenant.clone())),
+    };
+    if let Err(error) = store.release(&lease).await {
+        tracing::warn!(lane = %lease.lane, %error, "failed to release the lease; it will expire");
+    }
+    done
+}
+
+/// Removes all cursors that a sink has of a log.
+async fn forget(sink: &dyn Sink, lease: &Lease, log_id: LogId) -> Result<(), Error> {
+    let taken = sink.take_over(lease.lane, lease.term).await?;
+    let of_log: Vec<_> = taken.cursors.into_keys().filter(|(its, _)| *its == log_id).collect();
+    if !of_log.is_empty() {
+        taken.publisher.forget(&of_log).await?;
+    }
+    Ok(())
+}
+
+/// Removes all cursors that sinks have of a log, as far as they answer.
+pub(super) async fn forget_all(
+    sinks: &[&dyn Sink],
+    lease: &Lease,
+    tenant: &TenantId,
+    log_id: LogId,
+) {
+    for sink in sinks {
+        if let Err(error) = forget(*sink, lease, log_id).await {
+            tracing::warn!(%tenant, follower = %sink.follower(), %error, "failed to remove the \
+                cursors of the former log; `/readyz` names them");
+        }
+    }
+}
+
+/// Returns whether the log has the event that a cursor names, at the cursor's position.
+pub(super) async fn has(
+    store: &dyn Store,
+    tenant: &TenantId,
+    cursor: &Cursor,
+) -> Result<bool, Error> {
+    let slices = store.read(&[(tenant.clone(), (*cursor).into())], &page_scan(1)).await?;
+    Ok(slices.first().is_some_and(|slice| slice.has_start))
+}

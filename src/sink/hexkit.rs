@@ -1,0 +1,151 @@
+//! hexkit's collection: the tenants' events as documents of a hexkit service, in a MongoDB replica
+//! set of its own.
+//!
+//! The lanes of `follow` publish pages; a hexkit service reads the documents, and publishes them
+//! with its own `republish` and `publish_pending`. A page's documents and its cursors are one
+//! transaction, in which the lease's term is checked, so a zombie writes nothing. A document of a
+//! compacted topic is replaced by a newer event alone; positions stand in a collection of the
+//! gateway's own, since hexkit writes its documents whole.
+
+mod classify;
+mod collections;
+mod cursors;
+mod document;
+mod entries;
+mod lane;
+mod page_write;
+mod payload;
+mod plan;
+mod publisher;
+mod remove_older;
+mod rows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+use tracing::instrument;
+
+use self::classify::{connect_error, sink_error};
+use self::collections::Collections;
+use self::publisher::DocumentPublisher;
+use super::{Error, KnownCursors, Names, Sink, TakenOver, TopicDescription};
+use crate::domain::follower::Follower;
+use crate::domain::lane::Lane;
+use crate::domain::settings::Settings;
+use crate::domain::topic::{Topic, TopicSpec};
+use crate::mongodb_client::connect::{self, Address};
+use crate::mongodb_client::error::answered;
+
+/// The variable that sets the URL.
+const VARIABLE: &str = "HEXKIT_MONGODB_URL";
+
+/// The address of hexkit's MongoDB, and what its documents are made by.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `mongodb://…/database`
+    pub url: SecretString,
+    /// The settings, which name each tenant's service and topics.
+    pub settings: Arc<Settings>,
+    /// The mark of new documents.
+    pub mark: Mark,
+}
+
+/// Whether hexkit has to publish a new document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The relay publishes it, so hexkit does so only if it republishes.
+    Published,
+    /// There is no broker, so hexkit's `publish_pending` publishes it.
+    Pending,
+}
+
+/// The collections, which may be away.
+pub(super) struct Hexkit {
+    follower: Follower,
+    place: String,
+    inner: Arc<Inner>,
+}
+
+/// The state that the calls share.
+struct Inner {
+    config: Config,
+    /// The collections, once the server was reached.
+    collections: OnceCell<Collections>,
+}
+
+impl Hexkit {
+    /// Makes the sink, without connecting yet. A URL that can't be read is an error.
+    pub(super) fn new(config: Config) -> Result<Self, Error> {
+        let place = address(&config).place().ok_or_else(|| {
+            Error::setting(format!("{VARIABLE} is not the address of a MongoDB replica set"))
+        })?;
+        let inner = Arc::new(Inner { config, collections: OnceCell::new() });
+        Ok(Self { follower: Follower::hexkit(), place, inner })
+    }
+}
+
+/// Returns the address, whose URL names the database.
+fn address(config: &Config) -> Address<'_> {
+    Address { url: &config.url, database: "", variable: VARIABLE }
+}
+
+impl Inner {
+    /// Returns the collections. The first call that reaches the server creates those that are
+    /// missing.
+    async fn collections(&self) -> Result<&Collections, Error> {
+        let open = async {
+            let address = address(&self.config);
+            let database =
+                connect::connect(address).await.map_err(|e| connect_error(address, &e))?;
+            Collections::make(database, &self.config.settings).await
+        };
+        self.collections.get_or_try_init(|| open).await
+    }
+}
+
+#[async_trait]
+impl Sink for Hexkit {
+    fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    fn names(&self) -> Names {
+        Names { sink: "hexkit's MongoDB", cursors: "the cursors collection of hexkit's MongoDB" }
+    }
+
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn has_topics(&self) -> bool {
+        false
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%lane, term))]
+    async fn take_over(&self, lane: Lane, term: u64) -> Result<TakenOver, Error> {
+        DocumentPublisher::take_over(&self.inner, lane, term).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%lane))]
+    async fn cursors(&self, lane: Lane) -> Result<KnownCursors, Error> {
+        cursors::all(self.inner.collections().await?, lane).await
+    }
+
+    async fn ensure(&self, _topics: &[TopicSpec]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
+        Ok(topics.iter().map(|topic| (topic.clone(), TopicDescription::default())).collect())
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn check(&self) -> Result<(), Error> {
+        let collections = self.inner.collections().await?;
+        answered(collections.ping()).await.map_err(sink_error)?;
+        Ok(())
+    }
+}
