@@ -10,6 +10,7 @@ pub mod draft;
 pub mod entity;
 pub mod envelope;
 pub mod event;
+pub mod expansion;
 pub mod filter;
 pub mod floors;
 pub mod follower;

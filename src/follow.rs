@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod audit_task;
+mod expansion;
 mod held;
 mod lane;
 mod lane_assignment;
@@ -13,6 +14,7 @@ mod lane_holder;
 mod lane_manager;
 mod lane_state;
 mod lease;
+mod own;
 pub mod parking;
 mod preview;
 pub mod published;
@@ -47,6 +49,7 @@ use crate::store::{self, Scan, Store};
 use crate::tasks::{Ended, Tasks};
 
 use audit_task::AuditTask;
+use expansion::ExpansionTask;
 use lane_manager::LaneManager;
 use preview::Preview;
 use removal::RemovalTask;
@@ -102,7 +105,8 @@ pub struct Followers {
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
     /// each sink, a retention check for each sink with topics, an audit, the removal if the logs
-    /// don't keep everything, and a task that feeds the embedded preview.
+    /// don't keep everything, the expansion of DELETE_ALLs if a topic has it, and a task that feeds
+    /// the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -120,6 +124,9 @@ impl Followers {
         if deps.removal.log_retention.is_some() || deps.settings.removes() {
             let followers = sinks.sinks.iter().map(|sink| sink.follower().clone()).collect();
             worker.spawn(&mut tasks, RemovalTask::new(deps.clone(), followers, stop.clone()));
+        }
+        if deps.settings.expands() {
+            worker.spawn(&mut tasks, ExpansionTask::new(deps.clone(), stop.clone()));
         }
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());
         for sink in &sinks.sinks {

@@ -24,9 +24,9 @@
 //!   every position up to it.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
-//! The port is `Store`, the sum of nine roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`], [`Replays`], [`Removal`], [`Subscriptions`], [`Watch`]. `intake`, `follow`,
-//! `subscribe`, `http` and the subcommands use it; its adapters are its children.
+//! The port is `Store`, the sum of ten roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
+//! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Subscriptions`], [`Watch`]. `intake`,
+//! `follow`, `subscribe`, `http` and the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -53,6 +53,7 @@ mod columns;
 mod cursors;
 mod error;
 mod event_counts;
+mod expansions;
 mod leases;
 mod log;
 mod mongodb;
@@ -81,6 +82,7 @@ use spans::Spans;
 pub use cursors::{Cursors, Lag};
 pub use error::Error;
 pub use event_counts::EventCounts;
+pub use expansions::{ExpansionStep, Expansions};
 pub use leases::{LaneLease, Lease, LeaseCheck, Leases, Members};
 pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Slice, Start};
 pub use mongodb::Config as MongodbConfig;
@@ -97,6 +99,8 @@ pub use watch::{Growth, Watch};
 #[async_trait]
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
+where
+    Self: Expansions,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

@@ -246,9 +246,7 @@ impl EntityTable {
     fn entity(self, partitions: Option<u16>) -> anyhow::Result<Entity> {
         let delete_all = match self.delete_all.as_deref() {
             None | Some("record") => DeleteAllMode::Record,
-            Some("expand") => {
-                bail!("delete_all = \"expand\" is not supported by this version")
-            }
+            Some("expand") => DeleteAllMode::Expand,
             Some(other) => {
                 bail!("delete_all = \"{other}\" is not known; it must be \"record\" or \"expand\"")
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::entity::EventName;
+use super::entity::{DeleteAllMode, EventName};
 use super::envelope::{Envelope, gateway_header_bytes_max, record_bytes};
 use super::event::{EventId, EventType};
 use super::headers::Headers;
@@ -76,6 +76,8 @@ pub enum Content {
     DeleteAll {
         /// The form in which it is written.
         wire_form: WireForm,
+        /// How it is published.
+        mode: DeleteAllMode,
     },
     /// An event that is not about one record.
     Process {
@@ -134,17 +136,26 @@ impl Draft {
             subject,
             topic,
             key: Key::delete_all(),
-            content: Content::DeleteAll { wire_form },
+            content: Content::DeleteAll { wire_form, mode: DeleteAllMode::Record },
             own_headers: Headers::default(),
             origin: origin.clone(),
         }
+    }
+
+    /// Sets how it is published, if it is a DELETE_ALL.
+    pub fn published_as(mut self, new_mode: DeleteAllMode) -> Self {
+        if let Content::DeleteAll { mode, .. } = &mut self.content {
+            *mode = new_mode;
+        }
+        self
     }
 
     /// Returns the event's type.
     pub fn event_type(&self) -> EventType {
         match &self.content {
             Content::Change { states, .. } => states.event_type(),
-            Content::DeleteAll { .. } => EventType::DeleteAll,
+            Content::DeleteAll { mode: DeleteAllMode::Record, .. } => EventType::DeleteAll,
+            Content::DeleteAll { mode: DeleteAllMode::Expand, .. } => EventType::DeleteAllExpanded,
             Content::Process { event, .. } => EventType::Process(event.as_str().to_owned()),
         }
     }
@@ -154,7 +165,7 @@ impl Draft {
         let tenant = &self.origin.tenant;
         let payload = match &self.content {
             Content::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
-            Content::DeleteAll { wire_form } => wire_form.delete_all(tenant),
+            Content::DeleteAll { wire_form, .. } => wire_form.delete_all(tenant),
             Content::Process { payload, wire_form, .. } => wire_form.payload(payload),
         };
         let mut headers = self.own_headers.clone();
@@ -177,8 +188,8 @@ impl Draft {
     /// Returns a digest by which two drafts with one event id are compared: of producer and entity
     /// (or process event), type, the headers given in the change, old and new, and the key if it
     /// was posted. Values that the gateway derives from its settings (the topic, a change's key,
-    /// the wire form) are left out, since a setting may change before a retry. Each field is hashed
-    /// with its length, so that none runs into the next.
+    /// the wire form, how a DELETE_ALL is published) are left out, since a setting may change
+    /// before a retry. Each field is hashed with its length, so that none runs into the next.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut field = |bytes: Option<&[u8]>| {
@@ -189,7 +200,11 @@ impl Draft {
         let posted_key =
             matches!(self.content, Content::Process { .. }).then(|| self.key.as_str().as_bytes());
         field(posted_key);
-        field(Some(self.event_type().as_str().as_bytes()));
+        let event_type = match self.event_type() {
+            EventType::DeleteAllExpanded => EventType::DeleteAll,
+            event_type => event_type,
+        };
+        field(Some(event_type.as_str().as_bytes()));
         field(Some(self.own_headers.as_column().as_bytes()));
         let (old, new) = match &self.content {
             Content::Change { states, .. } => (states.old(), states.new()),
@@ -207,7 +222,7 @@ impl Draft {
         let tenant = &self.origin.tenant;
         let payload = match &self.content {
             Content::Change { states, wire_form } => wire_form.change_bytes_max(states, tenant),
-            Content::DeleteAll { wire_form } => wire_form.delete_all_bytes_max(tenant),
+            Content::DeleteAll { wire_form, .. } => wire_form.delete_all_bytes_max(tenant),
             Content::Process { payload, wire_form, .. } => wire_form.payload_bytes(payload),
         };
         let headers = self.own_headers.iter().chain(self.origin.headers.iter());

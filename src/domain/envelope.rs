@@ -73,6 +73,12 @@ impl Envelope {
         self.headers.push("replay_id", id.to_string());
     }
 
+    /// Returns whether it is sent to sinks. A DELETE_ALL that is expanded is not: the DELETEs are
+    /// that follow it.
+    pub fn is_sent(&self) -> bool {
+        self.event_type != EventType::DeleteAllExpanded
+    }
+
     /// Returns the most bytes that its Kafka record can have.
     pub fn record_bytes(&self) -> usize {
         let headers = self.record_headers();

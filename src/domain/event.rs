@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use uuid::Uuid;
+use sha1::{Digest, Sha1};
+use uuid::{Builder, Uuid};
 
 use super::Invalid;
 
@@ -33,6 +34,20 @@ impl EventId {
         self.0.as_bytes()
     }
 
+    /// Returns the id that is derived from this one and a name: its UUID of version 5, which is the
+    /// same whenever it is derived again.
+    pub fn derived(&self, name: &str) -> Self {
+        let digest = Sha1::new().chain_update(self.as_bytes()).chain_update(name).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(Builder::from_sha1_bytes(bytes).into_uuid())
+    }
+
+    /// Returns the id with the version of random ones, for readers who take no other.
+    pub fn as_random(&self) -> Self {
+        Self(Builder::from_random_bytes(*self.as_bytes()).into_uuid())
+    }
+
     /// Reads an id from a store's column; `None` unless it has 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Uuid::from_slice(bytes).ok().map(Self)
@@ -45,7 +60,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// An event's `type`: one of four for a domain event, and the name for a process event.
+/// An event's `type`: one of these for a domain event, and the name for a process event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EventType {
     /// A change with `new` alone.
@@ -56,6 +71,8 @@ pub enum EventType {
     Delete,
     /// Every record of the topic was deleted.
     DeleteAll,
+    /// Every record of the topic is to be deleted, by a DELETE of its own. It is not published.
+    DeleteAllExpanded,
     /// A process event, by its name.
     Process(String),
 }
@@ -68,11 +85,12 @@ impl EventType {
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
             Self::DeleteAll => "DELETE_ALL",
+            Self::DeleteAllExpanded => "DELETE_ALL_EXPANDED",
             Self::Process(name) => name,
         }
     }
 
-    /// Reads a type from a store's column: a word that is none of the four is a process event's
+    /// Reads a type from a store's column: a word that is none of these is a process event's
     /// name.
     pub fn from_column(text: &str) -> Self {
         match text {
@@ -80,6 +98,7 @@ impl EventType {
             "UPDATE" => Self::Update,
             "DELETE" => Self::Delete,
             "DELETE_ALL" => Self::DeleteAll,
+            "DELETE_ALL_EXPANDED" => Self::DeleteAllExpanded,
             name => Self::Process(name.to_owned()),
         }
     }
@@ -94,6 +113,13 @@ impl fmt::Display for EventType {
 #[cfg(test)]
 mod tests {
     use super::EventId;
+
+    #[test]
+    fn a_derived_id_is_the_uuid_of_version_5() {
+        let dns = EventId::parse("6ba7b810-9dad-11d1-80b4-00c04fd430c8").unwrap();
+        let of_name = "2ed6657d-e927-568b-95e1-2665a8aea6a2";
+        assert_eq!(dns.derived("www.example.com").to_string(), of_name);
+    }
 
     #[test]
     fn only_hyphenated_uuids_are_event_ids() {

@@ -13,6 +13,7 @@ use super::producer::Producer;
 use super::service_name::ServiceName;
 use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
+use super::wire_form::WireForm;
 
 /// An entity or process event that the tenant's settings don't name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -243,6 +244,21 @@ impl Settings {
     pub fn log_rule(&self, tenant: &TenantId, topic: &Topic) -> LogRule {
         let rule = self.log_rules(tenant).remove(topic);
         rule.unwrap_or_else(|| LogRule::of_unnamed(topic.clone()))
+    }
+
+    /// Returns the wire form of the entities that have this topic.
+    pub fn wire_form(&self, tenant: &TenantId, topic: &Topic) -> WireForm {
+        let mut entities = self.of(tenant).entities.iter();
+        let is_its = |((producer, name), entity): &(&(Producer, EntityName), &Entity)| {
+            entity.topic.template.topic(&self.naming, tenant, producer, name.as_str()) == *topic
+        };
+        entities.find(is_its).map(|(_, entity)| entity.wire_form).unwrap_or_default()
+    }
+
+    /// Returns whether a DELETE_ALL is expanded for any topic.
+    pub fn expands(&self) -> bool {
+        let mut all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
+        all.any(|(_, _, set)| set.delete_all == DeleteAllMode::Expand)
     }
 
     fn spec_of(

@@ -72,6 +72,16 @@ impl WireForm {
             + self.delete_all_bytes_max(tenant)
     }
 
+    /// Returns the state after the change that has these bytes, if there is any.
+    pub fn new_state(self, payload: &Bytes) -> Option<Raw> {
+        match self {
+            Self::Convention | Self::Hexkit => {
+                let payload = Raw::parse(payload).ok()?;
+                payload.members().find(|(name, _)| name.text() == "new").map(|(_, state)| state)
+            }
+        }
+    }
+
     /// Returns the bytes of a DELETE_ALL.
     pub fn delete_all(self, tenant: &TenantId) -> Bytes {
         format!(r#"{{"type":"DELETE_ALL","tenant":"{tenant}"}}"#).into()

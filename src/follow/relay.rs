@@ -275,6 +275,7 @@ impl Relay {
             self.enqueue(state, slice.tenant.clone());
         }
         let proof = state.parking.proof(&slice.tenant);
+        slice.events.retain(Envelope::is_sent);
         let events = state.parking.pass(&slice.tenant, slice.events, cursor.position);
         Some(PageSlice { tenant: slice.tenant, events, cursor, proof, sent: None })
     }

@@ -11,7 +11,7 @@
 mod compaction;
 mod held_back;
 pub(super) mod holds;
-mod pace;
+pub(super) mod pace;
 mod retention;
 mod view;
 
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wakeups::Wakeup;
 use super::worker::{Backoff, Failure, Progress, Schedule, Task};
-use super::{FollowDeps, store};
+use super::{FollowDeps, own, store};
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::settings::LogRule;
@@ -126,7 +126,7 @@ impl RemovalTask {
     /// is returned.
     async fn remove_all(&mut self) -> Result<Progress, store::Error> {
         let now = self.deps.clock.now();
-        let own = self.own().await?;
+        let own = own::logs(&self.deps).await?;
         if own.is_empty() {
             self.logs.clear();
             return Ok(Progress::Until(Instant::now() + LANES_AGAIN));
@@ -186,22 +186,6 @@ impl RemovalTask {
         let is_whole = first.is_passed() && !has_more;
         walks.quiet = is_whole.then_some((enabled.head, until));
         Ok(has_more)
-    }
-
-    /// Returns the tenants of the lanes that this replica holds, and of those that no replica
-    /// holds, since there is no sink or it is away: several may remove the same at once.
-    async fn own(&self) -> Result<Vec<EnabledTenant>, store::Error> {
-        let FollowDeps { store, replica, .. } = &self.deps;
-        let lanes = store.members().await?.lanes.into_iter();
-        let is_own = |holder: Option<&String>| holder.is_none_or(|holder| holder == replica);
-        let held = lanes.filter(|lease| is_own(lease.holder.as_ref()));
-        let own: BTreeSet<_> = held.map(|lease| lease.lane).collect();
-        if own.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut enabled = store.list().await?;
-        enabled.retain(|enabled| own.contains(&enabled.lane));
-        Ok(enabled)
     }
 }
 

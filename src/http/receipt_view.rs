@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::event::EventType;
 use crate::domain::position::LogId;
 use crate::follow::published::PublishedUpTo;
 use crate::intake::{Posted, Receipt};
@@ -33,7 +34,10 @@ impl<'a> ReceiptView<'a> {
             r#type: event_type.as_str(),
             position: position.number(),
             time: Text(time),
-            published: up_to.covers(log_id, topic, key, *position),
+            published: match event_type {
+                EventType::DeleteAllExpanded => up_to.covers_expansion(log_id, *position),
+                _ => up_to.covers(log_id, topic, key, *position),
+            },
         }
     }
 }

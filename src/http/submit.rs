@@ -23,7 +23,7 @@ use crate::domain::event::EventId;
 use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
 use crate::domain::violation::Violation;
-use crate::follow::published::PublishedUpTo;
+use crate::follow::published::{Awaited, PublishedUpTo};
 use crate::intake::{self, Intake, PostError, Posted, Repeats};
 use crate::shares::{Full, Share};
 use crate::store;
@@ -124,8 +124,17 @@ async fn published_up_to(
     let waits = prefer.wait.filter(|_| share.is_some() && published.has_relay());
     let (first, last) = posted.positions();
     let told = match (waits, posted.repeats) {
-        (Some(patience), _) => published.wait(tenant, posted.log_id, first, last, patience).await,
-        (None, Repeats::Found) => published.up_to(tenant, first).await,
+        (Some(patience), _) => {
+            let (log_id, expanded) = (posted.log_id, posted.expanded());
+            let awaited = Awaited { log_id, first, last, expanded };
+            published.wait(tenant, &awaited, patience).await
+        }
+        (None, Repeats::Found) => match published.up_to(tenant, first).await {
+            Ok(up_to) if !posted.expanded().is_empty() => {
+                published.with_expansions(tenant, up_to).await
+            }
+            up_to => up_to,
+        },
         (None, Repeats::None | Repeats::Unreadable) => Ok(published.nothing_yet()),
     };
     let up_to = told.unwrap_or_else(|error| {

@@ -74,6 +74,12 @@ impl Posted {
         Self { log_id, receipts, repeats }
     }
 
+    /// Returns the positions of DELETE_ALLs that are expanded.
+    pub fn expanded(&self) -> Vec<Position> {
+        let is_expanded = |it: &&Receipt| it.event_type == EventType::DeleteAllExpanded;
+        self.receipts.iter().filter(is_expanded).map(|receipt| receipt.position).collect()
+    }
+
     /// Returns the lowest and the highest position of the post's events.
     pub fn positions(&self) -> (Position, Position) {
         let positions = || self.receipts.iter().map(|receipt| receipt.position);
@@ -88,10 +94,11 @@ impl Receipt {
         Self { event_id, topic, key, event_type, position: place.position, time: place.time }
     }
 
-    /// Replaces topics and keys by those of the log.
+    /// Replaces topics, keys and types by those of the log.
     async fn correct(&mut self, store: &dyn Store, tenant: &TenantId) -> Result<(), store::Error> {
         if let Some(event) = store.find(tenant, self.event_id).await? {
             (self.topic, self.key) = (event.topic, event.key);
+            self.event_type = event.event_type;
         }
         Ok(())
     }

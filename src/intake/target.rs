@@ -82,7 +82,8 @@ impl<'a> EntityTarget<'a> {
         let given = item.map(delete_all::parse).transpose()?.flatten();
         let event_id = given.unwrap_or_else(|| self.ids.next());
         let Posting { place, origin } = self.posting;
-        Ok(Draft::delete_all(place, self.entity.wire_form, event_id, &origin))
+        let draft = Draft::delete_all(place, self.entity.wire_form, event_id, &origin);
+        Ok(draft.published_as(self.entity.topic.delete_all))
     }
 }
 

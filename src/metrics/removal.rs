@@ -1,5 +1,5 @@
-//! Metrics of removal: the events that were taken out of the logs, and those that a sink keeps in
-//! them.
+//! Metrics of removal: the events that were taken out of the logs, those that a sink keeps in them,
+//! and the DELETEs of expanded DELETE_ALLs.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,6 +15,7 @@ pub(super) struct RemovalMetrics {
     removed: Family<Label, Counter>,
     held_back: Family<FollowerLabel, Gauge>,
     oldest_seconds: Gauge,
+    expanded: Counter,
 }
 
 impl RemovalMetrics {
@@ -23,6 +24,7 @@ impl RemovalMetrics {
             removed: Family::default(),
             held_back: Family::default(),
             oldest_seconds: Gauge::default(),
+            expanded: Counter::default(),
         };
         let help = "Events that this replica removed from the logs, by reason";
         registry.register("removed_events", help, removal.removed.clone());
@@ -32,6 +34,8 @@ impl RemovalMetrics {
         let help = "Age of the oldest event in the logs of this replica's lanes, while events are \
                     removed from logs";
         registry.register("oldest_event_seconds", help, removal.oldest_seconds.clone());
+        let help = "DELETEs that this replica appended for DELETE_ALLs that are expanded";
+        registry.register("expanded_deletes", help, removal.expanded.clone());
         removal
     }
 }
@@ -40,6 +44,11 @@ impl Metrics {
     /// Counts events that were removed from a log for this reason.
     pub fn removed(&self, reason: &'static str, events: u64) {
         self.removal.removed.get_or_create(&[("reason", reason)]).inc_by(events);
+    }
+
+    /// Counts DELETEs that were appended for a DELETE_ALL that is expanded.
+    pub fn expanded(&self, deletes: u64) {
+        self.removal.expanded.inc_by(deletes);
     }
 
     /// Sets how many events each sink's follower keeps from being removed.

@@ -13,6 +13,7 @@ use super::event_counts::{EventCounts, ParkedCounts};
 use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, Weight};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
+use crate::domain::expansion::Expansion;
 use crate::domain::floors::Floor;
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::headers::Headers;
@@ -161,6 +162,13 @@ pub(super) trait Columns {
     fn floor(&self) -> Result<(Topic, Floor), Error> {
         let at = |name| self.integer(name).map(Position::from_column);
         Ok((self.topic()?, Floor { floor: at("floor")?, compacted_to: at("compacted_to")? }))
+    }
+
+    /// Returns how far an expansion is.
+    fn expansion(&self) -> Result<Expansion, Error> {
+        let at = |name| self.integer(name).map(Position::from_column);
+        let (topic, request) = (self.topic()?, at("request")?);
+        Ok(Expansion { topic, request, walked_to: at("walked_to")?, last: at("last")? })
     }
 
     /// Returns an event without its content.

@@ -14,6 +14,7 @@ mod collections;
 mod cursors;
 mod error;
 mod event_counts;
+mod expansions;
 mod expiry;
 mod leases;
 mod log;

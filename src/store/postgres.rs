@@ -8,6 +8,7 @@ mod append;
 mod connection;
 mod cursors;
 mod error;
+mod expansions;
 mod leases;
 mod log;
 mod migrate;

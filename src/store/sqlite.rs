@@ -11,6 +11,7 @@ mod backup;
 mod connections;
 mod cursors;
 mod error;
+mod expansions;
 mod files;
 mod leases;
 mod log;

@@ -106,6 +106,6 @@ pub(super) async fn read(
     let mut slices = store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.pop().ok_or(Error::NotEnabled)?;
     let floors = Arc::new(floors(store, tenant).await?);
-    let events = slice.events.into_iter().map(Arc::new).collect();
+    let events = slice.events.into_iter().filter(Envelope::is_sent).map(Arc::new).collect();
     Ok(Part { events, scanned: slice.scanned.max(after), more: slice.more, floors })
 }

@@ -1,6 +1,8 @@
 //! Stories about lanes and all other followers of the log: on a real store, with a Kafka in memory.
 
 mod audit;
+mod epochs;
+mod expansion;
 mod held;
 #[cfg(feature = "services")]
 mod hexkit;

@@ -115,6 +115,16 @@ CREATE TABLE floors (
     PRIMARY KEY (tenant, topic)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
+-- How far the DELETE_ALLs are carried out that are expanded, by the position of each request.
+CREATE TABLE expansions (
+    tenant    text COLLATE "C" NOT NULL,
+    request   bigint NOT NULL,
+    topic     text COLLATE "C" NOT NULL,
+    walked_to bigint NOT NULL,
+    last      bigint NOT NULL,
+    PRIMARY KEY (tenant, request)
+);
+
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (
     tenant   text COLLATE "C" NOT NULL,

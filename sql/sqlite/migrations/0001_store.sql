@@ -84,6 +84,16 @@ CREATE TABLE floors (
     PRIMARY KEY (tenant, topic)
 ) STRICT, WITHOUT ROWID;
 
+-- How far the DELETE_ALLs are carried out that are expanded, by the position of each request.
+CREATE TABLE expansions (
+    tenant    TEXT NOT NULL,
+    request   INTEGER NOT NULL,
+    topic     TEXT NOT NULL,
+    walked_to INTEGER NOT NULL,
+    last      INTEGER NOT NULL,
+    PRIMARY KEY (tenant, request)
+) STRICT, WITHOUT ROWID;
+
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (
     tenant   TEXT NOT NULL,

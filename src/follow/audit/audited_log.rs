@@ -92,6 +92,9 @@ impl<'a> AuditedLog<'a> {
         let (before, mut walked) = (self.from.back(1), 0);
         let all = self.to.number().saturating_sub(before.number());
         self.each(before, scan, |event| {
+            if !event.is_sent() {
+                return ControlFlow::Continue(());
+            }
             let Envelope { topic, key, position, .. } = &event;
             let expected = topics.entry(topic.clone()).or_default();
             let holds = |parked: &Parked| parked.holds(self.log_id, topic, key, *position);

@@ -276,7 +276,8 @@ impl ParkingLedger {
             }
         }
         let is_parked = |event: &&Envelope| {
-            releasing.holds(event.log_id, &event.topic, &event.key, event.position)
+            event.is_sent()
+                && releasing.holds(event.log_id, &event.topic, &event.key, event.position)
                 && (releasing.key.is_some() || !self.is_apart(event))
         };
         let count = events.iter().filter(is_parked).count() as u64;

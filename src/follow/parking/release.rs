@@ -184,7 +184,7 @@ fn part(ledger: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> 
         scanned: slice.scanned.min(at),
     };
     for event in slice.events.into_iter().take_while(|event| event.position <= at) {
-        if is_whole && ledger.is_apart(&event) {
+        if !event.is_sent() || is_whole && ledger.is_apart(&event) {
             continue;
         }
         let superseding = is_whole && ledger.supersedes(&event);

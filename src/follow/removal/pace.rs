@@ -17,7 +17,7 @@ const REST_MAX: Duration = Duration::from_secs(1);
 
 /// The size of the next step.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::follow) struct Pace {
     rows: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for Pace {
 
 impl Pace {
     /// Runs a step of so many events, and rests after it.
-    pub(super) async fn step<T>(&mut self, step: impl AsyncFnOnce(usize) -> T) -> T {
+    pub(in crate::follow) async fn step<T>(&mut self, step: impl AsyncFnOnce(usize) -> T) -> T {
         let began = Instant::now();
         let done = step(self.rows).await;
         let rest = self.took(began.elapsed());

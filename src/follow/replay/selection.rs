@@ -58,7 +58,8 @@ impl Selection {
         self.delete_alls.retain(|topic, _| !is_parked(topic));
         let mut selected = Vec::with_capacity(events.len());
         for event in events {
-            if self.is_selected(store, state, replay, &event, relayed).await? {
+            // The DELETEs of a DELETE_ALL that is expanded tell for themselves.
+            if event.is_sent() && self.is_selected(store, state, replay, &event, relayed).await? {
                 selected.push(event);
             }
         }
@@ -157,7 +158,7 @@ pub(super) async fn each_delete_all(
     let key = Key::delete_all();
     loop {
         let slice = scope::of_key(store, tenant, (topic, &key), after, 100).await?;
-        slice.events.iter().for_each(&mut look);
+        slice.events.iter().filter(|event| event.is_sent()).for_each(&mut look);
         if !slice.more {
             return Ok(());
         }

@@ -65,7 +65,8 @@ impl Walk {
         if is_published {
             self.met.insert((*position, *event_id));
         }
-        let is_held = self.parked.iter().any(|p| p.holds(*log_id, topic, key, *position));
+        let is_held =
+            !event.is_sent() || self.parked.iter().any(|p| p.holds(*log_id, topic, key, *position));
         self.parted = self.parted || !(is_published || is_held);
         if is_published && event.event_type == EventType::DeleteAll {
             // The DELETE_ALL has made earlier events of its keys void.

@@ -29,8 +29,11 @@ pub(in crate::http) async fn get(
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
     let tenant = context.tenant();
     let _turn = turn(&gateway, tenant).await?;
-    let up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
+    let mut up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
     let found = gateway.deps.store.find(tenant, id).await?;
     let envelope = found.ok_or(Problem::UnknownEvent(id))?;
+    if !envelope.is_sent() {
+        up_to = gateway.deps.published.with_expansions(tenant, up_to).await?;
+    }
     Ok(HttpResponse::Ok().json(Event::new(&envelope, &up_to)?))
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::view::Event;
 use crate::domain::Invalid;
 use crate::domain::entity::EventName;
+use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
 use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::key::Key;
@@ -67,7 +68,7 @@ pub(in crate::http) async fn list(
     let _turn = turn(&gateway, tenant).await?;
     // This is read first, so that an event that is published meanwhile is shown as published late,
     // not early.
-    let up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
+    let mut up_to = gateway.deps.published.up_to(tenant, after.next()).await?;
     let slices = gateway.deps.store.read(&[(tenant.clone(), after.into())], &scan).await?;
     let slice = slices.first().ok_or_else(|| Problem::TenantNotEnabled(tenant.clone()))?;
     // The floors are read last: they rise with the removal of events.
@@ -76,6 +77,9 @@ pub(in crate::http) async fn list(
         Some(gap) if asked.is_some() && !skips_gaps => return Err(Problem::Removed(gap)),
         gap => gap.map(|gap| Missing { from: gap.from.number(), to: gap.to.number() }),
     };
+    if !slice.events.iter().all(Envelope::is_sent) {
+        up_to = gateway.deps.published.with_expansions(tenant, up_to).await?;
+    }
     let events = slice.events.iter().map(|e| Event::new(e, &up_to)).collect::<Result<_, _>>()?;
     let next = slice.more.then(|| slice.scanned.number());
     Ok(HttpResponse::Ok().json(Page { events, next, missing }))

@@ -33,7 +33,11 @@ impl<'a> Event<'a> {
     /// Shows an event, and whether it is published.
     pub(super) fn new(envelope: &'a Envelope, up_to: &PublishedUpTo) -> Result<Self, Problem> {
         let Envelope { log_id, topic, key, position, .. } = envelope;
-        let published = up_to.covers(*log_id, topic, key, *position);
+        let published = if envelope.is_sent() {
+            up_to.covers(*log_id, topic, key, *position)
+        } else {
+            up_to.covers_expansion(*log_id, *position)
+        };
         Ok(Self { published: Some(published), ..Self::delivered(envelope)? })
     }
 

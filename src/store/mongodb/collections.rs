@@ -14,6 +14,7 @@
 //! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint             |
 //! | `delete_alls`  | {tenant, topic}              | position                                   |
 //! | `floors`       | {tenant, topic}              | floor, compacted_to                        |
+//! | `expansions`   | {tenant, request}            | topic, walked_to, last                     |
 //! | `removed_ids`  | {tenant, position}           | event_id, time_ms                          |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
@@ -68,6 +69,7 @@ pub(super) struct Collections {
     pub(super) idempotency: Rows,
     pub(super) delete_alls: Rows,
     pub(super) floors: Rows,
+    pub(super) expansions: Rows,
     pub(super) removed_ids: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
@@ -93,6 +95,7 @@ impl Collections {
             idempotency: rows("idempotency"),
             delete_alls: rows("delete_alls"),
             floors: rows("floors"),
+            expansions: rows("expansions"),
             removed_ids: rows("removed_ids"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
@@ -142,16 +145,16 @@ impl Collections {
             open_transactions,
             &self.checks,
         ] {
-            let name = rows.name();
             let create = async {
-                match database.create_collection(name).await {
+                match database.create_collection(rows.name()).await {
                     Err(error) if is_there(&error) => Ok(()),
                     other => other,
                 }
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 9] = [
+        let indexes: [(&Rows, &[(&str, Document)]); 10] = [
+            (&self.expansions, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.floors, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.subscriptions, &[("tenant", doc! { "_id.tenant": 1 })]),
             (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),

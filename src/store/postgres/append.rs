@@ -28,7 +28,7 @@ use crate::store::error::TransactionError;
 use crate::store::{Batch, Error, Outcome};
 
 /// The number of times that an append is run if another's lock undoes it.
-const TRIES_MAX: u32 = 3;
+pub(super) const TRIES_MAX: u32 = 3;
 
 /// The version of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl AppendStore for Unlocked<'_> {
 }
 
 /// An append in a transaction that locks the heads before it reads them.
-struct Locked(Transaction);
+pub(super) struct Locked(pub(super) Transaction);
 
 #[async_trait]
 impl AppendStore for Locked {
@@ -162,7 +162,7 @@ impl AppendStore for Locked {
     }
 }
 
-fn lock(batches: &[FingerprintedBatch]) -> Statement {
+pub(super) fn lock(batches: &[FingerprintedBatch]) -> Statement {
     rows::of_tenants(sql!("postgres/head_lock.sql"), &Vec::from_iter(batch::tenants(batches)))
 }
 

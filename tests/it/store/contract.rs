@@ -9,6 +9,7 @@ mod append;
 mod choke;
 mod cursors;
 mod epochs;
+mod expansions;
 mod fast;
 mod follow;
 mod idempotency;
@@ -136,6 +137,10 @@ macro_rules! contract {
                 a_range_of_a_topic_is_listed_by_position_and_by_key
                 a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope
                 appends_and_removals_go_on_beside_each_other;
+            expansions:
+                a_step_appends_its_deletes_but_not_of_what_was_touched
+                a_step_that_is_repeated_or_late_changes_nothing
+                no_key_is_deleted_after_it_was_touched;
             transitions:
                 each_transition_changes_what_its_name_says
                 transitions_are_written_upon_the_one_before_them_or_not_at_all

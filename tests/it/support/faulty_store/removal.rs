@@ -1,12 +1,15 @@
-//! The port `Removal` of a store that fails as a test asks.
+//! The ports `Removal` and `Expansions` of a store that fails as a test asks.
 
 use async_trait::async_trait;
+use event_gateway::domain::expansion::Expansion;
 use event_gateway::domain::floors::Floors;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::key::Key;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
-use event_gateway::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
+use event_gateway::store::{
+    Error, ExpansionStep, Expansions, LogEntry, Removal, RemovalStep, TopicRange, Weight,
+};
 
 use super::{Call, FaultyStore};
 
@@ -47,5 +50,16 @@ impl Removal for FaultyStore {
 
     async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
         self.through(Call::Other, self.inner.forget_follower(follower)).await
+    }
+}
+
+#[async_trait]
+impl Expansions for FaultyStore {
+    async fn expansions(&self, tenant: &TenantId) -> Result<Vec<Expansion>, Error> {
+        self.through(Call::Other, self.inner.expansions(tenant)).await
+    }
+
+    async fn expand(&self, step: &ExpansionStep) -> Result<u64, Error> {
+        self.through(Call::Append, self.inner.expand(step)).await
     }
 }

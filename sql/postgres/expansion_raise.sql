@@ -1,0 +1,7 @@
+-- Notes how far an expansion is: tenant, request, topic, the position that it has come to, that of
+-- its last DELETE. Neither falls.
+INSERT INTO expansions AS known (tenant, request, topic, walked_to, last)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, request) DO UPDATE
+SET walked_to = greatest(known.walked_to, excluded.walked_to),
+    last = greatest(known.last, excluded.last)

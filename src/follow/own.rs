@@ -1,0 +1,25 @@
+//! The logs that this replica works on besides publishing them: those of its lanes, and of lanes
+//! that nobody holds.
+//!
+//! The tasks that ask may do the same on several replicas at once.
+
+use std::collections::BTreeSet;
+
+use super::{FollowDeps, store};
+use crate::store::EnabledTenant;
+
+/// Returns the tenants of the lanes that this replica holds, and of those that no replica holds, as
+/// long as there is no sink or it is away.
+pub(super) async fn logs(deps: &FollowDeps) -> Result<Vec<EnabledTenant>, store::Error> {
+    let FollowDeps { store, replica, .. } = deps;
+    let lanes = store.members().await?.lanes.into_iter();
+    let is_own = |holder: Option<&String>| holder.is_none_or(|holder| holder == replica);
+    let held = lanes.filter(|lease| is_own(lease.holder.as_ref()));
+    let own: BTreeSet<_> = held.map(|lease| lease.lane).collect();
+    if own.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut enabled = store.list().await?;
+    enabled.retain(|enabled| own.contains(&enabled.lane));
+    Ok(enabled)
+}

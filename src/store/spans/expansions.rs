@@ -1,0 +1,31 @@
+//! Spans around the calls of the port's `Expansions`.
+
+use async_trait::async_trait;
+use tracing::{Span, field, instrument};
+
+use super::Spans;
+use crate::domain::expansion::Expansion;
+use crate::domain::tenant::TenantId;
+use crate::store::{Error, ExpansionStep, Expansions, Store};
+
+#[async_trait]
+impl<S: Store> Expansions for Spans<S> {
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn expansions(&self, tenant: &TenantId) -> Result<Vec<Expansion>, Error> {
+        self.0.expansions(tenant).await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(
+            tenant = %step.tenant, request = %step.request, to = %step.walked_to,
+            appended = field::Empty
+        )
+    )]
+    async fn expand(&self, step: &ExpansionStep) -> Result<u64, Error> {
+        let appended = self.0.expand(step).await?;
+        Span::current().record("appended", appended);
+        Ok(appended)
+    }
+}
