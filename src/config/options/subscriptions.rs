@@ -89,12 +89,12 @@ pub struct PutOptions {
     /// The seconds up to which events that are not committed are kept from removal.
     #[arg(long, default_value_t = 0, value_parser = whole::<u64, 0, 31_622_400>)]
     hold_seconds: u64,
+    /// The group. It comes before the tenants' files, under whose heading it would stand else.
+    #[command(flatten)]
+    pub group: GroupOptions,
     /// The tenants' files, which say what is not stored.
     #[command(flatten)]
     pub tenants: TenantsOptions,
-    /// The group.
-    #[command(flatten)]
-    pub group: GroupOptions,
 }
 
 impl PutOptions {

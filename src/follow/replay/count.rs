@@ -77,7 +77,7 @@ pub(super) async fn count(store: &dyn Store, counted: &Counted<'_>) -> Result<Co
             debug_assert_eq!(event.log_id, *log_id);
             let is_void = delete_alls.get(&event.topic).is_some_and(|last| event.position < *last);
             let is_left_out = is_own && (is_void || event.event_type == EventType::DeleteAll);
-            if is_left_out || scope::hold(parked, event) {
+            if is_left_out || !event.is_sent() || scope::hold(parked, event) {
                 continue;
             }
             let Some(topic) = count.topics.get_mut(&event.topic) else { continue };
