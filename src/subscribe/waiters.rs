@@ -87,9 +87,15 @@ impl Waiters {
         self.grown.subscribe()
     }
 
-    /// Takes the logs that have grown since the last call.
+    /// Takes the logs that have grown since the last call. Taking them is no change, or whoever
+    /// takes them would be woken by that.
     pub(super) fn take_grown(&self) -> Vec<TenantId> {
-        self.grown.send_replace(Vec::new())
+        let mut taken = Vec::new();
+        self.grown.send_if_modified(|grown| {
+            std::mem::swap(grown, &mut taken);
+            false
+        });
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, (usize, Arc<Waited>)>> {
@@ -127,5 +133,30 @@ impl Drop for Waiter {
         self.all.read.send_replace(logs.len());
         drop(logs);
         self.all.metrics.reader_left();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Waiters;
+    use crate::domain::tenant::TenantId;
+
+    #[test]
+    fn logs_that_have_grown_are_taken_once_and_taking_them_wakes_nobody() {
+        let waiters = Waiters::new(Arc::default());
+        let [diku, college] = ["diku", "college"].map(|id| TenantId::parse(id).unwrap());
+        let mut grown = waiters.grown();
+        for tenant in [&diku, &college, &diku] {
+            waiters.wake_all(tenant);
+        }
+        assert!(grown.has_changed().unwrap());
+        grown.mark_unchanged();
+        assert_eq!(waiters.take_grown(), [diku.clone(), college]);
+        assert!(!grown.has_changed().unwrap(), "the announcer would never rest");
+        waiters.wake_all(&diku);
+        assert!(grown.has_changed().unwrap());
+        assert_eq!(waiters.take_grown(), [diku]);
     }
 }
