@@ -18,7 +18,7 @@ mod scope;
 mod selection;
 pub mod submit;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use self::run::{Run, Turn};
 use super::FollowDeps;
-use super::lane_state::{LaneState, Logs};
+use super::lane_state::{LaneState, Log, Logs};
 use super::parking::Refused;
 use super::source::{Error, Limits, Next, PageSource};
 use crate::domain::follower::Follower;
@@ -180,15 +180,18 @@ pub(super) async fn forgotten(
     store: &dyn Store,
     logs: &Logs,
 ) -> Result<Vec<(LogId, Follower)>, store::Error> {
-    let mut forgotten = Vec::new();
-    for (tenant, log) in logs.running() {
-        let its = logs.known.keys().filter(|(log_id, _)| *log_id == log.log_id);
-        for (log_id, follower) in its {
-            let Some(id) = ReplayId::of_follower(follower) else { continue };
-            if store.find_replay(tenant, id).await?.is_none() {
-                forgotten.push((*log_id, follower.clone()));
-            }
+    let mut by_log: HashMap<_, Vec<_>> = HashMap::new();
+    for (log_id, follower) in logs.known.keys() {
+        if let Some(id) = ReplayId::of_follower(follower) {
+            by_log.entry(*log_id).or_default().push((id, follower));
         }
+    }
+    let mut forgotten = Vec::new();
+    for (tenant, Log { log_id, .. }) in logs.running() {
+        let Some(mut its) = by_log.remove(log_id) else { continue };
+        let replays = store.replays(tenant).await?;
+        its.retain(|(id, _)| replays.iter().all(|replay| replay.id != *id));
+        forgotten.extend(its.into_iter().map(|(_, follower)| (*log_id, follower.clone())));
     }
     Ok(forgotten)
 }
