@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use anyhow::bail;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::store::{EnabledTenant, Store};
 
@@ -30,6 +31,13 @@ async fn enabled(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<Vec<
         bail!("tenant `{tenant}` is not enabled");
     }
     Ok(enabled)
+}
+
+/// Returns a bar on stderr that says how much of how much is done, and after that what `rest`
+/// spells in indicatif's words. Nothing is drawn if stderr is no terminal.
+fn bar(rest: &str) -> anyhow::Result<ProgressBar> {
+    let style = format!("{{msg}} {{wide_bar}} {{human_pos}} of {{human_len}}, {rest}");
+    Ok(ProgressBar::new(0).with_style(ProgressStyle::with_template(&style)?))
 }
 
 /// Returns stdout for a listing; an error of a write names it.

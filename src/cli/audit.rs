@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::domain::settings::Settings;
@@ -53,7 +53,7 @@ pub async fn run(
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
     let enabled = super::enabled(deps.store, tenant).await?;
-    let AuditBar(bar) = AuditBar::new()?;
+    let bar = super::bar("{eta} left")?;
     let mut defects = 0;
     let audit_deps = AuditDeps { store: deps.store, kafka: &**kafka, settings: deps.settings };
     for enabled in &enabled {
@@ -85,16 +85,6 @@ async fn mend(submit: &SubmitDeps, audited: &Audit) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A bar on stderr; none if that is no terminal.
-struct AuditBar(ProgressBar);
-
-impl AuditBar {
-    fn new() -> anyhow::Result<Self> {
-        let style = "{msg} {wide_bar} {human_pos} of {human_len}, {eta} left";
-        Ok(Self(ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?)))
-    }
 }
 
 fn show(bar: &ProgressBar, tenant: &str, progress: Progress<'_>) {

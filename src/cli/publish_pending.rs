@@ -5,7 +5,6 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::bail;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep};
 
 use crate::domain::follower::Follower;
@@ -39,8 +38,7 @@ pub async fn run(
             release_all(store, enabled).await?;
         }
     }
-    let style = "{msg} {wide_bar} {human_pos} of {human_len}, {eta} left";
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    let bar = super::bar("{eta} left")?;
     let (began, mut most) = (Instant::now(), 0);
     loop {
         let left = count(store, tenant).await?;

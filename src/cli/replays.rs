@@ -5,7 +5,6 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::sleep;
 
 use super::interrupt::{self, Choice};
@@ -93,8 +92,7 @@ async fn find(store: &dyn Store, tenant: &TenantId, id: ReplayId) -> anyhow::Res
 /// Shows a bar until the replay ends. If the operator interrupts it, asks whether to pause or
 /// cancel the replay, or to leave it.
 pub(super) async fn watch_it(deps: &SubmitDeps, mut replay: Replay) -> anyhow::Result<()> {
-    let style = "{msg} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    let bar = super::bar("{per_sec}, {eta} left")?;
     let (tenant, id) = (replay.tenant.clone(), replay.id);
     loop {
         let sent = replay.progress.sent;
