@@ -103,7 +103,7 @@ pub enum Command {
     Republish(Box<RepublishOptions>),
     /// Waits until a running gateway has published everything that is pending.
     ///
-    /// Its exit status is 1 if that took longer than `--wait`.
+    /// The exit status is 1 if that took longer than `--wait`.
     PublishPending(Box<PublishPendingOptions>),
     /// Shows how far each sink has come, and forgets one that is gone.
     #[command(subcommand)]
@@ -111,8 +111,8 @@ pub enum Command {
     /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
     /// altered.
     ///
-    /// It changes nothing, and may run while replicas run. Its exit status is 0 if there is no
-    /// defect, 3 if there is one, and 1 if it could not compare.
+    /// An audit changes nothing, and may run while replicas run. The exit status is 0 if there is
+    /// no defect, 3 if there is one, and 1 if it could not compare.
     Audit(Box<AuditOptions>),
     /// Shows where the logs and their sinks diverge, and goes on from there.
     ///
@@ -199,8 +199,8 @@ pub enum SinksCommand {
     /// Forgets a sink that is no longer configured anywhere, so that it no longer keeps events from
     /// being removed from the logs.
     ///
-    /// Its checkpoints and its parked scopes are removed. If it is configured again, it goes on
-    /// from its own cursor if it has one, or else from the beginning.
+    /// The sink's checkpoints and parked scopes are removed. A sink that is configured again goes
+    /// on from its own cursor if it has one, or else from the beginning.
     Forget(Box<ForgetOptions>),
 }
 
