@@ -40,12 +40,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::filter::Filter;
+use crate::domain::position::Position;
 use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::sink::{self, Sinks};
-use crate::store::{self, Scan, Store};
+use crate::store::{self, Scan, Slice, Store};
 use crate::tasks::{Ended, Tasks};
 
 use audit_task::AuditTask;
@@ -191,4 +193,16 @@ fn page_scan(events_each_max: usize) -> Scan {
         bytes_max: PAGE_BYTES_MAX,
         rows_max: events_each_max,
     }
+}
+
+/// Reads the events after a position of the log of one tenant, which is enabled.
+async fn read_log(
+    store: &dyn Store,
+    tenant: &TenantId,
+    after: Position,
+    scan: &Scan,
+) -> Result<Slice, store::Error> {
+    let slices = store.read(&[(tenant.clone(), after.into())], scan).await?;
+    let slice = slices.into_iter().next();
+    slice.ok_or_else(|| store::Error::Corrupt(format!("tenant `{tenant}` has no log")))
 }

@@ -277,7 +277,7 @@ impl Groups<'_> {
             Start::Latest => self.head(tenant).await?,
             Start::Position(position) => position.min(self.head(tenant).await?),
             Start::Time(time) => {
-                let scan = Scan { from: Some(time), ..scan(Filter::default(), 1) };
+                let scan = Scan { from: Some(time), ..Scan::page(Filter::default(), 1) };
                 let from = [(tenant.clone(), Position::START.into())];
                 let slices = self.store.read(&from, &scan).await?;
                 let slice = slices.first().ok_or(Error::NotEnabled)?;
@@ -297,19 +297,4 @@ impl Groups<'_> {
 /// told.
 async fn floors(store: &dyn Store, tenant: &TenantId) -> Result<Floors, Error> {
     Ok(store.floors(tenant).await?)
-}
-
-/// Returns the limits of a read for a reader.
-fn scan(filter: Filter, events_max: usize) -> Scan {
-    const PAGE_BYTES_MAX: usize = 4 << 20;
-    const PAGE_ROWS_MAX: usize = 2_000;
-    Scan {
-        filter,
-        from: None,
-        to: None,
-        events_each_max: events_max,
-        events_max,
-        bytes_max: PAGE_BYTES_MAX,
-        rows_max: PAGE_ROWS_MAX,
-    }
 }

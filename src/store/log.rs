@@ -80,6 +80,22 @@ pub struct Scan {
     pub rows_max: usize,
 }
 
+impl Scan {
+    /// Returns the limits of a page of one tenant's log: at most `events_max` events, 4 MiB of
+    /// payloads, and 2,000 rows, so that a filter that few events match costs a bounded time.
+    pub fn page(filter: Filter, events_max: usize) -> Self {
+        Self {
+            filter,
+            from: None,
+            to: None,
+            events_each_max: events_max,
+            events_max,
+            bytes_max: 4 << 20,
+            rows_max: 2_000,
+        }
+    }
+}
+
 /// The start of a read in one tenant's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {

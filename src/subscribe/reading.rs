@@ -12,12 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::tail::{self, Part};
 use super::waiters::Waiter;
-use super::{Error, Subscribe, change, scan};
+use super::{Error, Subscribe, change};
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::Filter;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Progress, Subscription};
 use crate::domain::tenant::TenantId;
+use crate::store::Scan;
 
 /// The longest distance between two times at which leases are renewed.
 const GRID_MAX: Duration = Duration::from_secs(1);
@@ -181,7 +182,7 @@ impl Reading {
         let (store, turns) = (&*self.subscribe.deps.store, &self.subscribe.reads);
         let (tenant, filter) = (&self.name.0, &self.filter);
         if !self.is_live {
-            let scan = scan(filter.clone(), events_max);
+            let scan = Scan::page(filter.clone(), events_max);
             return tail::read(store, turns, tenant, self.after, scan).await;
         }
         let tail = &self.waiter.log().tail;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore};
 
-use super::{Error, floors, scan};
+use super::{Error, floors};
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::Filter;
 use crate::domain::floors::Floors;
@@ -91,7 +91,7 @@ impl TailPage {
 
 /// Returns the limits of a page.
 fn tail() -> Scan {
-    Scan { bytes_max: BYTES_MAX, ..scan(Filter::default(), EVENTS_MAX) }
+    Scan { bytes_max: BYTES_MAX, ..Scan::page(Filter::default(), EVENTS_MAX) }
 }
 
 /// Reads a part of a log from the store, when it is this read's turn.

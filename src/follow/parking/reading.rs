@@ -15,11 +15,11 @@ use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::Logs;
-use crate::follow::page_scan;
-use crate::store::{Error, LogLedger, Scan, Slice, Store};
+use crate::follow::read_log;
+use crate::store::{Error, LogLedger, Scan, Store};
 
-/// The most rows that one read looks at.
-const ROWS_MAX: usize = 2_000;
+/// The most events of one read that keeps no payloads.
+const EVENTS_MAX: usize = 2_000;
 
 /// Returns the store's ledger of each log of a lane that ever parked something.
 pub(super) async fn ledgers(
@@ -54,23 +54,6 @@ pub(super) fn topics<'p>(parked: impl Iterator<Item = &'p Parked>) -> Filter {
     Filter { topics, ..Filter::default() }
 }
 
-/// Returns the limits of one read of the filter's events.
-pub(super) fn scan(filter: Filter, events_max: usize) -> Scan {
-    Scan { filter, events_max, rows_max: ROWS_MAX, ..page_scan(events_max) }
-}
-
-/// Reads the events after a position of one tenant's log.
-pub(super) async fn read(
-    store: &dyn Store,
-    tenant: &TenantId,
-    after: Position,
-    scan: &Scan,
-) -> Result<Slice, Error> {
-    let slices = store.read(&[(tenant.clone(), after.into())], scan).await?;
-    let slice = slices.into_iter().next();
-    slice.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no log")))
-}
-
 /// Reads the events after the range's start and up to its end, without payloads and headers, which
 /// may be large.
 pub(super) async fn each(
@@ -80,9 +63,9 @@ pub(super) async fn each(
     filter: Filter,
     mut look: impl FnMut(Envelope) + Send,
 ) -> Result<(), Error> {
-    let (scan, mut after) = (scan(filter, ROWS_MAX), range.start);
+    let (scan, mut after) = (Scan::page(filter, EVENTS_MAX), range.start);
     while after < range.end {
-        let slice = read(store, tenant, after, &scan).await?;
+        let slice = read_log(store, tenant, after, &scan).await?;
         for event in slice.events.into_iter().take_while(|event| event.position <= range.end) {
             look(Envelope { payload: Bytes::new(), headers: Headers::default(), ..event });
         }

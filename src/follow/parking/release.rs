@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 
 use super::ledger::ParkingLedger;
-use super::reading::{read, scan, scope};
+use super::reading::scope;
 use super::{Refused, cursors};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -16,11 +16,11 @@ use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::transition::{Change, Transition};
-use crate::follow::FollowDeps;
 use crate::follow::lane_state::LaneState;
 use crate::follow::source::{Error, Limits, Next, PageSource};
+use crate::follow::{FollowDeps, read_log};
 use crate::sink::{Page, PageSlice, ParkingProof};
-use crate::store::Slice;
+use crate::store::{Scan, Slice};
 
 /// The release of the parked scopes of one lane's logs, one scope of a log after the other.
 pub(in crate::follow) struct Release {
@@ -66,10 +66,10 @@ impl PageSource for Release {
         };
         let follower = cursors::follower(&parked);
         let events_max = limits.isolated(&follower, &parked.tenant);
-        let scan = scan(scope(&parked), events_max.unwrap_or(limits.events_max()));
+        let scan = Scan::page(scope(&parked), events_max.unwrap_or(limits.events_max()));
         let (mut after, at) = (parked.released_to, cursor.position);
         loop {
-            let slice = read(&*self.deps.store, &parked.tenant, after, &scan).await?;
+            let slice = read_log(&*self.deps.store, &parked.tenant, after, &scan).await?;
             // This is read after the slice, so that the server that the slice came from had the
             // relay's event too.
             state.verify(&self.deps, &[(parked.tenant.clone(), cursor)]).await?;

@@ -13,7 +13,7 @@ use crate::domain::replay::Plan;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::follow::PAGE_EVENTS_MAX;
+use crate::follow::{PAGE_EVENTS_MAX, read_log};
 use crate::store::{Error, Store};
 
 /// The events of one topic that a replay would send.
@@ -72,7 +72,7 @@ pub(super) async fn count(store: &dyn Store, counted: &Counted<'_>) -> Result<Co
     }
     let (scan, mut after) = (scope::scan(plan, PAGE_EVENTS_MAX), plan.after);
     while after < *until {
-        let slice = scope::read(store, tenant, after, &scan).await?;
+        let slice = read_log(store, tenant, after, &scan).await?;
         for event in slice.events.iter().take_while(|event| event.position <= *until) {
             debug_assert_eq!(event.log_id, *log_id);
             let is_void = delete_alls.get(&event.topic).is_some_and(|last| event.position < *last);

@@ -20,10 +20,10 @@ use crate::domain::incarnation::Incarnations;
 use crate::domain::position::Position;
 use crate::domain::replay::{Outcome, Rate, Replay, Sent, Timestamp, Wish};
 use crate::domain::time::Time;
-use crate::follow::FollowDeps;
 use crate::follow::lane_state::LaneState;
 use crate::follow::parking::{Refused, Scope};
 use crate::follow::source::{Error, Limits};
+use crate::follow::{FollowDeps, read_log};
 use crate::sink::{KnownCursor, Page, PageSlice};
 use crate::store::{Lease, LeaseCheck, Slice};
 
@@ -173,7 +173,7 @@ impl Run {
             Some(ahead) => ahead.slice,
             None => {
                 let scan = scope::scan(&self.replay.plan, events_max);
-                scope::read(&*deps.store, &self.replay.tenant, after, &scan).await?
+                read_log(&*deps.store, &self.replay.tenant, after, &scan).await?
             }
         };
         let (ends, more) = (slice.scanned.min(bound), slice.more);
@@ -271,7 +271,7 @@ impl Run {
         };
         let events_max = Pace::events_max(&self.replay.rate, crate::follow::PAGE_EVENTS_MAX);
         let scan = scope::scan(&self.replay.plan, events_max);
-        let read = scope::read(&*deps.store, &self.replay.tenant, after, &scan).await;
+        let read = read_log(&*deps.store, &self.replay.tenant, after, &scan).await;
         // If that fails, it is read again for the next page.
         self.ahead = read.ok().map(|slice| Read { after, slice });
     }

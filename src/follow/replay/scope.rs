@@ -11,29 +11,14 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::replay::Plan;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::follow::page_scan;
+use crate::follow::read_log;
 use crate::store::{Error, Scan, Slice, Store};
-
-/// The most rows that one read looks at.
-const ROWS_MAX: usize = 2_000;
 
 /// Returns the limits of one read of a plan's events.
 pub(super) fn scan(plan: &Plan, events_max: usize) -> Scan {
     let Plan { from, to, .. } = plan;
     let filter = plan.filter();
-    Scan { filter, from: *from, to: *to, rows_max: ROWS_MAX, ..page_scan(events_max) }
-}
-
-/// Reads the events after a position of one tenant's log.
-pub(super) async fn read(
-    store: &dyn Store,
-    tenant: &TenantId,
-    after: Position,
-    scan: &Scan,
-) -> Result<Slice, Error> {
-    let slices = store.read(&[(tenant.clone(), after.into())], scan).await?;
-    let slice = slices.into_iter().next();
-    slice.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no log")))
+    Scan { from: *from, to: *to, ..Scan::page(filter, events_max) }
 }
 
 /// Returns the events of one key of a topic after a position, at most so many.
@@ -46,8 +31,7 @@ pub(super) async fn of_key(
 ) -> Result<Slice, Error> {
     let topics = vec![TopicPattern::exact(topic)];
     let filter = Filter { topics, keys: vec![key.clone()], ..Filter::default() };
-    let scan = Scan { filter, rows_max: ROWS_MAX, ..page_scan(events_max) };
-    read(store, tenant, after, &scan).await
+    read_log(store, tenant, after, &Scan::page(filter, events_max)).await
 }
 
 /// Returns the scopes of a log that were superseded or discarded: their events are not published.

@@ -22,6 +22,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
+use crate::follow::read_log;
 use crate::sink::{self, Sink};
 use crate::store::{self, EnabledTenant, Store};
 
@@ -279,7 +280,7 @@ impl SubmitDeps {
             return Ok(plan.after);
         }
         let (tenant, scan) = (&log.enabled.tenant, scope::scan(plan, 1));
-        let slice = scope::read(&*self.store, tenant, plan.after, &scan).await?;
+        let slice = read_log(&*self.store, tenant, plan.after, &scan).await?;
         Ok(slice.events.first().map_or(slice.scanned, |event| event.position.back(1)))
     }
 }

@@ -25,8 +25,6 @@ use crate::store::Scan;
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1000;
-const PAGE_BYTES_MAX: usize = 4 << 20;
-const PAGE_ROWS_MAX: usize = 2_000;
 const PARAMETERS: [&str; 9] =
     ["producer", "entity", "key", "type", "from", "to", "after", "limit", "gaps"];
 
@@ -87,20 +85,15 @@ pub(in crate::http) async fn list(
 
 fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Problem> {
     let limit = query.parsed("limit", limit)?.unwrap_or(LIMIT);
-    Ok(Scan {
-        filter: Filter {
-            topics: topics(gateway, tenant, query)?,
-            keys: query.parsed("key", Key::parse)?.into_iter().collect(),
-            types: query.parsed("type", event_type)?.into_iter().collect(),
-            headers: Vec::new(),
-        },
-        from: query.parsed("from", Time::parse)?,
-        to: query.parsed("to", Time::parse)?,
-        events_each_max: limit,
-        events_max: limit,
-        bytes_max: PAGE_BYTES_MAX,
-        rows_max: PAGE_ROWS_MAX,
-    })
+    let filter = Filter {
+        topics: topics(gateway, tenant, query)?,
+        keys: query.parsed("key", Key::parse)?.into_iter().collect(),
+        types: query.parsed("type", event_type)?.into_iter().collect(),
+        headers: Vec::new(),
+    };
+    let from = query.parsed("from", Time::parse)?;
+    let to = query.parsed("to", Time::parse)?;
+    Ok(Scan { from, to, ..Scan::page(filter, limit) })
 }
 
 /// Returns the topics of the entities that are asked for. An empty list means all topics, process

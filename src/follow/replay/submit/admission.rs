@@ -14,6 +14,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
+use crate::follow::read_log;
 use crate::follow::replay::scope;
 use crate::sink::{self, Sink};
 use crate::store::{self, Store};
@@ -160,7 +161,7 @@ async fn oldest(
 ) -> Result<Option<Time>, store::Error> {
     let (scan, mut after) = (scope::scan(plan, 1), plan.after);
     loop {
-        let slice = scope::read(store, tenant, after, &scan).await?;
+        let slice = read_log(store, tenant, after, &scan).await?;
         match slice.events.first() {
             Some(event) => return Ok(Some(event.time)),
             None if !slice.more => return Ok(None),
