@@ -8,7 +8,7 @@ use super::scope;
 use super::selection::each_delete_all;
 use crate::domain::event::EventType;
 use crate::domain::parked::Parked;
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::Position;
 use crate::domain::replay::Plan;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -48,7 +48,6 @@ impl Count {
 /// The log and the plan to count by.
 pub(super) struct Counted<'a> {
     pub(super) tenant: &'a TenantId,
-    pub(super) log_id: LogId,
     pub(super) plan: &'a Plan,
     /// The last position that the replay may send.
     pub(super) until: Position,
@@ -60,7 +59,7 @@ pub(super) struct Counted<'a> {
 
 /// Counts the events.
 pub(super) async fn count(store: &dyn Store, counted: &Counted<'_>) -> Result<Count, Error> {
-    let Counted { tenant, log_id, plan, until, parked, kept_from } = counted;
+    let Counted { tenant, plan, until, parked, kept_from } = counted;
     let is_own = plan.target.is_none();
     let (mut count, mut delete_alls) = (Count::default(), BTreeMap::new());
     for topic in &plan.topics {
@@ -74,7 +73,6 @@ pub(super) async fn count(store: &dyn Store, counted: &Counted<'_>) -> Result<Co
     while after < *until {
         let slice = read_log(store, tenant, after, &scan).await?;
         for event in slice.events.iter().take_while(|event| event.position <= *until) {
-            debug_assert_eq!(event.log_id, *log_id);
             let is_void = delete_alls.get(&event.topic).is_some_and(|last| event.position < *last);
             let is_left_out = is_own && (is_void || event.event_type == EventType::DeleteAll);
             if is_left_out || !event.is_sent() || scope::hold(parked, event) {

@@ -165,7 +165,7 @@ impl Run {
         let bound = self.bound(relayed);
         let (after, is_final) = (self.replay.progress.position, self.is_final(bound));
         if after >= bound {
-            self.complete_if(deps, is_final);
+            self.complete_if(is_final);
             return Ok(None);
         }
         let events_max = self.events_max(limits);
@@ -186,7 +186,7 @@ impl Run {
         let is_last = is_over && cut_at.is_none();
         let Some(last) = events.last() else {
             self.replay.progress.position = passed;
-            self.complete_if(deps, is_last);
+            self.complete_if(is_last);
             return Ok(None);
         };
         let mut sent = self.replay.progress.sent;
@@ -288,15 +288,14 @@ impl Run {
         self.replay.progress.position = offered.position;
         self.pace.sent(&self.replay.rate, sent.events, sent.bytes, Instant::now());
         if offered.is_last {
-            // Its time is that of the row's write.
-            self.end(self.outcome(), Time::ZERO);
+            self.end(self.outcome());
         }
         sent
     }
 
-    fn complete_if(&mut self, deps: &FollowDeps, is_over: bool) {
+    fn complete_if(&mut self, is_over: bool) {
         if is_over {
-            self.end(self.outcome(), deps.clock.now());
+            self.end(self.outcome());
         }
     }
 
@@ -307,21 +306,22 @@ impl Run {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, at: Time) {
-        self.replay.progress.ended = Some((outcome, at));
+    /// Ends the replay. The time at which it ended is that of the row's write.
+    fn end(&mut self, outcome: Outcome) {
+        self.replay.progress.ended = Some((outcome, Time::ZERO));
         self.written = None;
     }
 
     /// Begins to end early. A replay to its own topics that has sent anything joins the relay
     /// first.
-    fn end_early(&mut self, deps: &FollowDeps) {
+    fn end_early(&mut self) {
         let progress = &mut self.replay.progress;
         self.written = None;
         if self.replay.plan.target.is_none() && progress.sent.events > 0 {
             progress.closing = Some(progress.position);
             self.ahead = None;
         } else {
-            self.end(early_end(&self.replay), deps.clock.now());
+            self.end(early_end(&self.replay));
         }
     }
 
@@ -340,7 +340,7 @@ impl Run {
         self.written = None;
         if !is_closing && (is_topic || !self.replay.plan.skip_refused) {
             self.replay.progress.cause = Some(format!("position {position}: {}", refused.cause));
-            self.end_early(deps);
+            self.end_early();
         }
         let progress = &mut self.replay.progress;
         if !is_topic {
@@ -348,7 +348,7 @@ impl Run {
             progress.position = *position;
             progress.sent.skipped += 1;
         } else if progress.refused.replace(topic.clone()).is_some_and(|other| other != *topic) {
-            self.end(early_end(&self.replay), deps.clock.now());
+            self.end(early_end(&self.replay));
         }
         self.persist(deps, lease).await
     }

@@ -138,9 +138,9 @@ impl SubmitDeps {
         let until = until(&log, request);
         let kept_from = admission::kept_from(&**broker, &plan, self.clock.now()).await?;
         if request.dry_run {
-            let (tenant, log_id) = (&log.enabled.tenant, log.enabled.log_id);
-            let (plan, parked, until) = (&plan, &log.parked, until.unwrap_or(log.relayed));
-            let counted = Counted { tenant, log_id, plan, until, parked, kept_from };
+            let until = until.unwrap_or(log.relayed);
+            let (tenant, plan, parked) = (&log.enabled.tenant, &plan, &log.parked);
+            let counted = Counted { tenant, plan, until, parked, kept_from };
             return Ok(Submitted::Count(count::count(&*self.store, &counted).await?));
         }
         admission::refuse_too_old(&*self.store, tenant, &plan, &kept_from).await?;
@@ -292,5 +292,5 @@ fn until(log: &LogNow, request: &ReplayRequest) -> Option<Position> {
     Some(request.positions.to.map_or(end, |to| to.min(end)))
 }
 
-/// Returns the time from which on a topic keeps records.
+/// The times from which on topics keep records, of those topics that do not keep all.
 type KeptFrom = BTreeMap<Topic, Time>;

@@ -24,7 +24,7 @@ impl Run {
                 Ok(false)
             }
             (Wish::Cancel, _) => {
-                self.end_early(deps);
+                self.end_early();
                 self.persist(deps, lease).await?;
                 Ok(false)
             }
