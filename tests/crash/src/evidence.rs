@@ -1,12 +1,37 @@
-//! Evidence of a run: the acknowledged changes, the events of the log, the events that were shown as
-//! published, and the replays.
+//! Evidence of a run: the acknowledged changes and DELETE_ALLs, the events of the log, the events that
+//! were shown as published, and the replays.
 //!
-//! The load, the publish observer and the story collect it, and the checker reads it.
+//! The actors and the story collect it, and the checker reads it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+/// The evidence that the actors of a run have collected.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The acknowledged changes, in order for each key.
+    pub acknowledged: Vec<Acknowledged>,
+    /// The acknowledged DELETE_ALLs, in order for each topic.
+    pub delete_alls: Vec<DeletedAll>,
+    /// The events that were shown as published.
+    pub told: Vec<Told>,
+    /// The replays, which have ended.
+    pub replayed: Vec<Replayed>,
+    /// The requests for replays.
+    pub asked: Vec<AskedReplay>,
+    /// The groups that have read along over HTTP.
+    pub subscribed: Vec<Subscribed>,
+    /// The documents of hexkit's collection in the end, if there is one.
+    pub documents: Option<Vec<Persisted>>,
+}
+
+impl From<Vec<Acknowledged>> for Observed {
+    fn from(acknowledged: Vec<Acknowledged>) -> Self {
+        Self { acknowledged, ..Self::default() }
+    }
+}
 
 /// A change that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +54,19 @@ pub struct Acknowledged {
     pub seq: usize,
 }
 
+/// A DELETE_ALL that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedAll {
+    /// The tenant.
+    pub tenant: String,
+    /// The kind of the records.
+    pub entity: String,
+    /// As it was posted.
+    pub event_id: String,
+    /// The position in the receipt.
+    pub position: u64,
+}
+
 /// One event of the log, as `GET /domain-events` shows it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +87,13 @@ pub struct Logged {
     pub payload: Box<RawValue>,
     /// Whether it is in Kafka.
     pub published: Option<bool>,
+}
+
+impl Logged {
+    /// Returns whether it has a record. A DELETE_ALL that is expanded has none.
+    pub fn is_sent(&self) -> bool {
+        self.headers.get("type").map(String::as_str) != Some("DELETE_ALL_EXPANDED")
+    }
 }
 
 /// The observation that an event was shown as published.
@@ -103,6 +148,117 @@ pub struct Replayed {
     pub target: Option<String>,
     /// The time of its end.
     pub ended_date: Option<String>,
+}
+
+/// A request for a replay that was answered, and the tenant's replays before and after it.
+#[derive(Debug, Clone)]
+pub struct AskedReplay {
+    /// The tenant.
+    pub tenant: String,
+    /// The topics that were asked for; an empty list stands for all.
+    pub topics: Vec<String>,
+    /// The keys; an empty list stands for any.
+    pub keys: Vec<String>,
+    /// Another topic to which it was to send.
+    pub target: Option<String>,
+    /// The id of the replay; `None` if it was refused since another one overlaps.
+    pub id: Option<String>,
+    /// The replays that had not ended before the request.
+    pub open_before: Vec<String>,
+    /// The replays that had ended before the request.
+    pub ended_before: Vec<String>,
+    /// The replays that had not ended after the answer.
+    pub open_after: Vec<String>,
+    /// All replays after the answer.
+    pub all_after: Vec<String>,
+}
+
+/// A group of subscribers, and what its readers did, in order.
+#[derive(Debug, Clone)]
+pub struct Subscribed {
+    /// The tenant.
+    pub tenant: String,
+    /// The group's name.
+    pub group: String,
+    /// The topics of its filter.
+    pub topics: Vec<String>,
+    /// The acts of its readers, one of which reads at a time.
+    pub acts: Vec<Act>,
+}
+
+/// The act of a subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// A poll was answered. One without `after` begins a generation.
+    Polled {
+        /// The generation of the answer.
+        generation: u64,
+        /// The position that the reader has received, as the poll said.
+        after: Option<u64>,
+        /// The events, in the answer's order.
+        events: Vec<Delivered>,
+        /// The position of the answer.
+        position: u64,
+    },
+    /// A commit, and its answer.
+    Committed {
+        /// The generation of the commit.
+        generation: u64,
+        /// The position.
+        position: u64,
+        /// Whether it was taken.
+        answer: Answer,
+    },
+    /// The group was moved while nobody read.
+    Sought {
+        /// The position.
+        to: u64,
+        /// Whether it was moved.
+        answer: Answer,
+    },
+}
+
+/// The answer to an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// It was refused, and changed nothing.
+    Refused,
+    /// No answer came, so it may be done.
+    Unknown,
+}
+
+/// An event that a subscriber got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// In the tenant's log.
+    pub position: u64,
+    /// The event's id.
+    pub event_id: String,
+    /// The payload.
+    pub payload: String,
+}
+
+/// A document of hexkit's collection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Persisted {
+    /// The document's id.
+    pub id: String,
+    /// The topic.
+    pub topic: String,
+    /// The record's id.
+    pub key: String,
+    /// The event's type.
+    pub event_type: String,
+    /// The event's id, as hexkit knows it.
+    pub event_id: String,
+    /// The headers.
+    pub headers: BTreeMap<String, String>,
+    /// The payload.
+    pub payload: serde_json::Value,
+    /// hexkit's mark.
+    pub published: bool,
 }
 
 impl Replayed {

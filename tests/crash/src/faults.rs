@@ -15,15 +15,18 @@ impl Harness {
     /// Waits until it is time for the fault.
     pub async fn wait(&self, before: Before) {
         let (Before::Changes(changes) | Before::ChangesAndPublished(changes)) = before;
-        self.load.more(changes).await;
+        self.actors.load.more(changes).await;
         if let Before::ChangesAndPublished(_) = before {
-            self.publish_observer.more().await;
+            self.actors.publish_observer.more().await;
         }
     }
 
     /// Lets a fault strike.
     pub async fn suffer(&mut self, fault: &Fault) {
         *self.figures.faults.entry(fault.kind).or_default() += 1;
+        if self.actors.replayer.open() > 0 && fault.kind.is_of_kafka() {
+            self.figures.replays_without_kafka += 1;
+        }
         let of = fault.replica;
         match fault.kind {
             Kind::Killed => {
@@ -39,6 +42,7 @@ impl Harness {
             Kind::Stopped => self.restart(of),
             Kind::Rolled => (0..self.replicas.len()).for_each(|of| self.restart(of)),
             Kind::Cut => self.replicas[of].proxy.cut_all(),
+            Kind::Flapping => self.flap(fault.seconds).await,
             Kind::Held => {
                 self.replicas[of].proxy.hold();
                 self.meanwhile(fault).await;
@@ -49,11 +53,11 @@ impl Harness {
                 self.replicas[of].start_with_clock(&self.clock, fault.clock_off_s).await;
             }
             Kind::KafkaKilled => {
-                self.readers.kafka_down();
+                self.actors.readers.kafka_down();
                 self.kafka.kill();
                 self.meanwhile(fault).await;
                 block_in_place(|| self.kafka.restart());
-                self.readers.kafka_up();
+                self.actors.readers.kafka_up();
             }
             Kind::StoreKilled => {
                 block_in_place(|| self.store.kill());
@@ -84,6 +88,14 @@ impl Harness {
         self.kill(of);
         self.figures.takeovers.extend(self.lanes.taken_over(&lost, since).await);
         self.replicas[of].start();
+    }
+
+    /// Kafka comes and goes for all replicas: no connection lasts longer than a second.
+    async fn flap(&mut self, seconds: u64) {
+        for _ in 0..seconds * 3 {
+            self.replicas.iter().for_each(|replica| replica.proxy.cut_all());
+            sleep(Duration::from_millis(fastrand::u64(50..1_000))).await;
+        }
     }
 
     /// A server stays down for a while, in the middle of which a replica may be killed.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::checker::{self, Finding};
+use crate::evidence::{Act, Answer, AskedReplay, Observed, Replayed};
 use crate::readers::HeldBack;
 use crate::schedule;
 
@@ -17,6 +18,68 @@ pub struct Figures {
     pub kills: usize,
     /// The time until a new holder, for each lane that a dead replica held.
     pub takeovers: Vec<Duration>,
+    /// Faults between the gateway and Kafka while a replay was open.
+    pub replays_without_kafka: usize,
+}
+
+/// The counts of what the actors have observed, each with its name.
+#[derive(Debug, Clone)]
+pub struct Counts(Vec<(&'static str, u64)>);
+
+impl Counts {
+    /// Counts.
+    pub fn of(observed: &Observed) -> Self {
+        let replays = |is: &dyn Fn(&Replayed) -> bool| {
+            observed.replayed.iter().filter(|replay| is(replay)).count() as u64
+        };
+        let asked = |is: &dyn Fn(&AskedReplay) -> bool| {
+            observed.asked.iter().filter(|asked| is(asked)).count() as u64
+        };
+        let acts = |is: &dyn Fn(&Act) -> bool| {
+            let acts = observed.subscribed.iter().flat_map(|subscribed| &subscribed.acts);
+            acts.filter(|act| is(act)).count() as u64
+        };
+        let delivered = observed.subscribed.iter().flat_map(|subscribed| &subscribed.acts);
+        let delivered = delivered.map(|act| match act {
+            Act::Polled { events, .. } => events.len() as u64,
+            _ => 0,
+        });
+        let documents = observed.documents.as_ref().map_or(0, |documents| documents.len() as u64);
+        let published = observed.replayed.iter().map(|replay| replay.messages_published);
+        Self(vec![
+            ("changes acknowledged", observed.acknowledged.len() as u64),
+            ("DELETE_ALLs acknowledged", observed.delete_alls.len() as u64),
+            ("events told to be published, and looked for", observed.told.len() as u64),
+            ("replays, and not refused", observed.replayed.len() as u64),
+            ("  events that they have published", published.sum()),
+            (
+                "  cancelled half-way",
+                replays(&|it| it.status == "Cancelled" && it.messages_published > 0),
+            ),
+            ("  ran at once to one topic, with other keys", asked(&|it| runs_beside(observed, it))),
+            ("  refused, since they overlap", asked(&|it| it.id.is_none())),
+            ("events delivered to subscribers", delivered.sum()),
+            ("  readers that began", acts(&|it| matches!(it, Act::Polled { after: None, .. }))),
+            (
+                "  commits of earlier readers, refused",
+                acts(&|it| matches!(it, Act::Committed { answer: Answer::Refused, .. })),
+            ),
+            ("  seeks", acts(&|it| matches!(it, Act::Sought { answer: Answer::Done, .. }))),
+            ("documents of hexkit's collection", documents),
+        ])
+    }
+}
+
+/// Returns whether a replay ran beside another one to the same topic.
+fn runs_beside(observed: &Observed, asked: &AskedReplay) -> bool {
+    let without_keys = AskedReplay { keys: Vec::new(), ..asked.clone() };
+    let is_beside = |other: &&Replayed| {
+        asked.open_before.contains(&other.id)
+            && asked.open_after.contains(&other.id)
+            && other.tenant == asked.tenant
+    };
+    let mut others = observed.replayed.iter().filter(is_beside);
+    asked.id.is_some() && others.any(|other| checker::overlaps(&without_keys, other))
 }
 
 /// The result of a run.
@@ -26,14 +89,8 @@ pub struct Verdict {
     pub figures: Figures,
     /// The duration of the run.
     pub elapsed: Duration,
-    /// Changes that were acknowledged.
-    pub acknowledged: usize,
-    /// Events that were shown as published.
-    pub told: usize,
-    /// Replays that have ended.
-    pub replays: usize,
-    /// Events that they have published.
-    pub replayed: u64,
+    /// The counts of what the actors have observed.
+    pub observed: Counts,
     /// Aborted records that a read_uncommitted consumer also saw.
     pub aborted: usize,
     /// The delays that the readers saw.
@@ -52,10 +109,11 @@ impl fmt::Display for Verdict {
             row(&format!("faults: {kind}"), count.to_string())?;
         }
         row("kill -9 of a replica, in all", self.figures.kills.to_string())?;
-        row("changes acknowledged", self.acknowledged.to_string())?;
-        row("events told to be published, and looked for", self.told.to_string())?;
-        row("replays, and not refused", self.replays.to_string())?;
-        row("events that they have published", self.replayed.to_string())?;
+        for (name, count) in &self.observed.0 {
+            row(name, count.to_string())?;
+        }
+        let without = self.figures.replays_without_kafka;
+        row("faults before Kafka while a replay was open", without.to_string())?;
         row("records of aborted pages, seen by read_uncommitted", self.aborted.to_string())?;
         let mut takeovers = self.figures.takeovers.clone();
         takeovers.sort();

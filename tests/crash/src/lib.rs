@@ -27,21 +27,28 @@ pub mod store;
 pub mod proxy;
 pub mod serve;
 
+pub mod delete_alls;
+pub mod documents;
 pub mod evidence;
 pub mod load;
+pub mod poster;
 pub mod publish_observer;
 pub mod readers;
 pub mod replayer;
+pub mod subscribers;
 
 pub mod checker;
 pub mod story;
 
+pub mod actors;
 pub mod faults;
 pub mod figures;
 pub mod harness;
 pub mod lanes;
+pub mod replica;
 pub mod run;
 pub mod schedule;
+pub mod tenants;
 
 /// The path of the project, whose scripts start the servers.
 pub fn root() -> PathBuf {

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
-use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
 use crate::evidence::{Acknowledged, ToldPublished};
+use crate::poster::Poster;
 
 /// The entities of the load, and their records.
 const RECORDS: [(&str, &str); 3] = [
@@ -28,6 +28,8 @@ const RECORDS: [(&str, &str); 3] = [
 ];
 /// One in so many changes of a load with a sender asks to be answered once it is published.
 const WAITS_EACH: usize = 10;
+/// The least pause of a writer whose records rest.
+const RESTING_PAUSE: Duration = Duration::from_millis(250);
 
 /// The names of the entities.
 pub fn entities() -> [&'static str; 3] {
@@ -48,6 +50,10 @@ pub struct Plan {
     /// The number of further writers of each tenant, which change one record each as fast as they
     /// can.
     pub hot: usize,
+    /// The number of records of one more writer of each tenant, each of which rests for long: items.
+    pub resting: usize,
+    /// An entity for which each tenant has one more writer, with the records of items.
+    pub unstored: Option<&'static str>,
     /// The list of acknowledged changes.
     pub journal: Option<Arc<Mutex<File>>>,
     /// The channel for events that were shown as published.
@@ -81,6 +87,14 @@ impl Load {
                 .cycle()
                 .take(plan.hot)
                 .for_each(|entity| load.write(&hot, tenant, entity));
+            if let Some(entity) = plan.unstored {
+                load.write(plan, tenant, (entity, RECORDS[2].1));
+            }
+            if plan.resting > 0 {
+                let pause = plan.pause.max(RESTING_PAUSE);
+                let resting = Plan { keys: plan.resting, pause, ..plan.clone() };
+                load.write(&resting, tenant, RECORDS[2]);
+            }
         }
         load
     }
@@ -92,10 +106,9 @@ impl Load {
         (entity, records): (&'static str, &'static str),
     ) {
         let writer = Writer {
-            client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
-            plan: plan.clone(),
             // The writers spread over the replicas.
-            at: self.tasks.len(),
+            poster: Poster::new(&plan.urls, self.tasks.len(), tenant, plan.sender.clone()),
+            plan: plan.clone(),
             tenant: tenant.to_owned(),
             entity,
             records: records.lines().collect(),
@@ -135,10 +148,8 @@ impl Load {
 }
 
 struct Writer {
-    client: reqwest::Client,
+    poster: Poster,
     plan: Plan,
-    /// Which of the replicas it speaks to.
-    at: usize,
     tenant: String,
     entity: &'static str,
     records: Vec<&'static str>,
@@ -152,13 +163,6 @@ struct Record {
     key: String,
     state: Option<String>,
     seq: usize,
-}
-
-#[derive(Deserialize)]
-struct Receipt {
-    topic: String,
-    position: u64,
-    published: Option<bool>,
 }
 
 impl Writer {
@@ -196,7 +200,9 @@ impl Writer {
             states.collect::<String>(),
             record.seq
         );
-        let position = self.post(body, record.seq).await;
+        let waits = self.plan.sender.is_some() && record.seq.is_multiple_of(WAITS_EACH);
+        let path = format!("/domain-events/mod-inventory-storage-29.0.1/{}", self.entity);
+        let position = self.poster.until_acknowledged(&path, &body, waits.then_some(5)).await;
         let (tenant, entity, key) =
             (self.tenant.clone(), self.entity.to_owned(), record.key.clone());
         let change =
@@ -206,40 +212,5 @@ impl Writer {
             journal.lock().unwrap().write_all(line.as_bytes()).unwrap();
         }
         change
-    }
-
-    /// Posts until the change is acknowledged. After no answer and after a 5xx it retries; anything
-    /// else is a defect.
-    async fn post(&mut self, body: String, seq: usize) -> u64 {
-        loop {
-            let url = &self.plan.urls[self.at % self.plan.urls.len()];
-            let url = format!("{url}/domain-events/mod-inventory-storage-29.0.1/{}", self.entity);
-            let request = self.client.post(url).body(body.clone());
-            let mut request = request
-                .header("X-Okapi-Tenant", &self.tenant)
-                .header("Content-Type", "application/json");
-            if self.plan.sender.is_some() && seq.is_multiple_of(WAITS_EACH) {
-                request = request.header("Prefer", "wait=5");
-            }
-            if let Ok(answer) = request.send().await {
-                let status = answer.status().as_u16();
-                if let (201, Ok(receipt)) = (status, answer.json::<Receipt>().await) {
-                    return self.acknowledged(receipt);
-                }
-                // A server that stood still gives up the body that it was reading.
-                assert!(status == 201 || status == 408 || status >= 500, "{status} for {body}");
-            }
-            self.at += 1;
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn acknowledged(&self, receipt: Receipt) -> u64 {
-        let Receipt { topic, position, published } = receipt;
-        if let (Some(true), Some(sender)) = (published, &self.plan.sender) {
-            // The receiver is gone when the run ends.
-            let _ = sender.send(ToldPublished { tenant: self.tenant.clone(), topic, position });
-        }
-        position
     }
 }

@@ -1,11 +1,13 @@
 //! The replayer: asks for replays while the load goes on, and pauses, resumes and cancels them by
 //! chance.
 //!
-//! An answer may be lost, so what it did is read from the gateway in the end: every replay that
-//! each tenant has.
+//! Now and then it asks for several to one topic: two with different keys, which must run, and one
+//! more with a key of the first, which must be refused. An answer may be lost, so what it did is read
+//! from the gateway in the end: every replay that each tenant has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::evidence::Replayed;
+use crate::evidence::{AskedReplay, Replayed};
 use crate::{PATIENCE, load, story};
 
 /// The longest pause between two of its acts.
@@ -26,29 +28,40 @@ const REPLAYS_MAX: usize = 300;
 pub struct Replayer {
     task: JoinHandle<Actor>,
     stop: Arc<AtomicBool>,
+    open: Arc<AtomicUsize>,
 }
 
 impl Replayer {
     /// Starts it, by a schedule of that seed.
     pub fn start(urls: &[String], env: &str, tenants: &[&str], seed: u64) -> Self {
+        let open = Arc::<AtomicUsize>::default();
         let actor = Actor {
             client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
             urls: urls.to_vec(),
             env: env.to_owned(),
             tenants: tenants.iter().map(|&tenant| tenant.to_owned()).collect(),
             rng: Rng::with_seed(seed),
-            asked: 0,
+            targets: 0,
+            asked: Vec::new(),
+            open: open.clone(),
+            open_of: BTreeMap::new(),
         };
         let stop = Arc::<AtomicBool>::default();
         let task = tokio::spawn(actor.run(stop.clone()));
-        Self { task, stop }
+        Self { task, stop, open }
     }
 
-    /// Resumes what is paused, waits until every replay has ended, and returns all of them.
-    pub async fn finish(self) -> Vec<Replayed> {
+    /// Returns how many replays were open when it looked last.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Resumes what is paused, waits until every replay has ended, and returns all of them, and the
+    /// requests.
+    pub async fn finish(self) -> (Vec<Replayed>, Vec<AskedReplay>) {
         self.stop.store(true, Ordering::SeqCst);
         let mut actor = self.task.await.unwrap();
-        actor.settle().await
+        (actor.settle().await, actor.asked)
     }
 }
 
@@ -58,7 +71,21 @@ struct Actor {
     env: String,
     tenants: Vec<String>,
     rng: Rng,
-    asked: usize,
+    /// The number of targets so far.
+    targets: usize,
+    asked: Vec<AskedReplay>,
+    open: Arc<AtomicUsize>,
+    /// The open replays of each tenant, when it looked last.
+    open_of: BTreeMap<String, usize>,
+}
+
+/// The scope of a replay.
+#[derive(Debug, Clone, Default)]
+struct Scope {
+    topics: Vec<String>,
+    keys: Vec<String>,
+    target: Option<String>,
+    events_per_second: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -68,58 +95,121 @@ struct Listed {
 
 impl Actor {
     async fn run(mut self, stop: Arc<AtomicBool>) -> Self {
-        while !stop.load(Ordering::SeqCst) && self.asked < REPLAYS_MAX {
+        while !stop.load(Ordering::SeqCst) && self.asked.len() < REPLAYS_MAX {
             sleep(Duration::from_millis(self.rng.u64(0..PAUSE_MAX_MS))).await;
             let tenant = self.rng.choice(&self.tenants).unwrap().clone();
             let open: Vec<_> = self.listed(&tenant).await.unwrap_or_default();
             let open: Vec<_> = open.into_iter().filter(Replayed::is_open).collect();
-            match self.rng.choice(&open).filter(|_| open.len() > 2) {
+            self.note_open(&tenant, open.len());
+            match self.rng.choice(&open).filter(|_| open.len() > 1) {
                 Some(replay) => self.wish(&tenant, replay.id.clone()).await,
-                None => self.ask(&tenant).await,
+                None if self.rng.u8(0..4) == 0 => self.ask_several(&tenant).await,
+                None => self.ask_any(&tenant).await,
             }
         }
         self
     }
 
+    fn note_open(&mut self, tenant: &str, count: usize) {
+        self.open_of.insert(tenant.to_owned(), count);
+        self.open.store(self.open_of.values().sum(), Ordering::SeqCst);
+    }
+
     /// Asks for a replay: to its own topics or to another, whole or of some keys, at some rate.
-    async fn ask(&mut self, tenant: &str) {
-        self.asked += 1;
+    async fn ask_any(&mut self, tenant: &str) {
+        let mut scope = Scope::default();
+        if self.rng.bool() {
+            scope.topics = vec![self.topic(tenant)];
+        }
+        if self.rng.u8(0..3) == 0 {
+            scope.target = Some(self.target(tenant));
+        }
+        if self.rng.u8(0..3) == 0 {
+            scope.keys = self.some_keys(tenant).await;
+        }
+        if self.rng.bool() {
+            scope.events_per_second = Some(self.rng.u32(20..400));
+        }
+        self.ask(tenant, &scope).await;
+    }
+
+    /// Asks for two replays of different keys to one topic, and for a third, with a key of the first.
+    async fn ask_several(&mut self, tenant: &str) {
+        let topic = self.topic(tenant);
+        let mut keys = self.some_keys(tenant).await;
+        let theirs = keys.split_off(keys.len() / 2);
+        let shared = vec![keys.first().unwrap_or(&theirs[0]).clone()];
+        let target = self.rng.bool().then(|| self.target(tenant));
+        for keys in [keys, theirs, shared] {
+            let (topics, target) = (vec![topic.clone()], target.clone());
+            // They are slow enough to be open at once.
+            let scope = Scope { topics, keys, target, events_per_second: Some(20) };
+            self.ask(tenant, &scope).await;
+        }
+    }
+
+    fn topic(&mut self, tenant: &str) -> String {
         let entity = *self.rng.choice(load::entities()).as_ref().unwrap();
-        let mut asked = json!({});
-        if self.rng.bool() {
-            asked["topics"] = json!([format!("{}.{tenant}.inventory.{entity}", self.env)]);
+        format!("{}.{tenant}.inventory.{entity}", self.env)
+    }
+
+    fn target(&mut self, tenant: &str) -> String {
+        self.targets += 1;
+        format!("{}.{tenant}.replay-{}", self.env, self.targets)
+    }
+
+    /// Asks for a replay, and notes which others there were before and after that.
+    async fn ask(&mut self, tenant: &str, scope: &Scope) {
+        let mut asked = json!({ "topics": scope.topics, "keys": scope.keys });
+        if let Some(target) = &scope.target {
+            asked["target"] = json!(target);
         }
-        if self.rng.u8(0..3) == 0 {
-            asked["target"] = json!(format!("{}.{tenant}.replay-{}", self.env, self.asked));
+        if let Some(rate) = scope.events_per_second {
+            asked["rate"] = json!({ "eventsPerSecond": rate });
         }
-        if self.rng.u8(0..3) == 0 {
-            asked["keys"] = json!(self.some_keys(tenant).await);
-        }
-        if self.rng.bool() {
-            asked["rate"] = json!({ "eventsPerSecond": self.rng.u32(20..2_000) });
-        }
-        let Some((status, problem)) = self.post(tenant, "/replays", &asked).await else { return };
-        let code = problem["errors"][0]["code"].as_str().unwrap_or_default();
+        let before = self.listed(tenant).await;
+        let Some((status, answer)) = self.post(tenant, "/replays", &asked).await else { return };
+        let code = answer["errors"][0]["code"].as_str().unwrap_or_default();
         let is_expected = matches!((status, code), (201, _) | (409, "replays-overlap"));
         // A topic that no event was ever sent to, and a store or Kafka that is down.
         let may_pass = status >= 500 || (status, code) == (422, "unknown-topic");
-        assert!(is_expected || may_pass, "{status} for {asked}: {problem}");
+        assert!(is_expected || may_pass, "{status} for {asked}: {answer}");
+        let after = self.listed(tenant).await;
+        let (true, Some(before), Some(after)) = (is_expected, before, after) else { return };
+        let ids = |replays: &[Replayed], is_wanted: fn(&Replayed) -> bool| -> Vec<String> {
+            replays.iter().filter(|it| is_wanted(it)).map(|it| it.id.clone()).collect()
+        };
+        let Scope { topics, keys, target, .. } = scope.clone();
+        self.asked.push(AskedReplay {
+            tenant: tenant.to_owned(),
+            topics,
+            keys,
+            target,
+            id: answer["id"].as_str().map(str::to_owned),
+            open_before: ids(&before, Replayed::is_open),
+            ended_before: ids(&before, |it| !it.is_open()),
+            open_after: ids(&after, Replayed::is_open),
+            all_after: ids(&after, |_| true),
+        });
     }
 
     /// Pauses, resumes or cancels a replay.
     async fn wish(&mut self, tenant: &str, id: String) {
-        let wish = *self.rng.choice(&["pause", "resume", "resume", "cancel"]).unwrap();
+        let wish = *self.rng.choice(&["pause", "resume", "resume", "cancel", "cancel"]).unwrap();
         let path = format!("/replays/{id}/{wish}");
         let Some((status, problem)) = self.post(tenant, &path, &json!({})).await else { return };
         assert!(matches!(status, 202 | 409) || status >= 500, "{status} for {path}: {problem}");
     }
 
-    /// Returns the keys of some events of a tenant's log.
+    /// Returns the keys of some events of a tenant's log, at least two.
     async fn some_keys(&mut self, tenant: &str) -> Vec<String> {
-        let page = self.get(tenant, "/domain-events?limit=5").await;
+        let after = self.rng.u32(0..200);
+        let page =
+            self.get(tenant, &format!("/domain-events?limit=8&gaps=skip&after={after}")).await;
         let events = page.as_ref().and_then(|page| page["events"].as_array());
         let keys = events.into_iter().flatten().filter_map(|event| event["key"].as_str());
-        keys.map(str::to_owned).chain(["none".to_owned()]).collect()
+        let keys = keys.map(str::to_owned).chain(["none".to_owned(), "no other".to_owned()]);
+        keys.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     async fn settle(&mut self) -> Vec<Replayed> {
@@ -133,12 +223,14 @@ impl Actor {
                     break;
                 }
                 assert!(Instant::now() < until, "these replays of {tenant} never end: {open:?}");
-                for replay in open.iter().filter(|replay| replay.status == "Paused") {
+                // They go on as fast as they can.
+                let fast = json!({ "rate": { "eventsPerSecond": 1_000_000 } });
+                for replay in open {
                     let path = format!("/replays/{}/resume", replay.id);
-                    self.post(&tenant, &path, &json!({})).await;
+                    self.post(&tenant, &path, &fast).await;
                 }
                 if listed.is_empty() {
-                    self.ask(&tenant).await;
+                    self.ask_any(&tenant).await;
                 }
                 sleep(Duration::from_millis(200)).await;
             }

@@ -5,10 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::Serialize;
+
 use crate::checker;
-use crate::figures::Verdict;
-use crate::harness::{ENV, Harness, Observed, RULES, TENANTS};
+use crate::figures::{Counts, Verdict};
+use crate::harness::Harness;
 use crate::schedule::{Fault, Kind, Schedule};
+use crate::tenants::{ENV, RULES, TENANTS};
 use crate::{store, story};
 
 /// The options of a run.
@@ -52,7 +55,7 @@ pub async fn run(options: &Options) -> Verdict {
         );
         harness.suffer(&fault).await;
     }
-    harness.load.more(100).await;
+    harness.actors.load.more(100).await;
     let verdict = settle(harness, &folder, started).await;
     print!("{verdict}");
     verdict.findings.iter().take(20).for_each(|finding| println!("{finding}"));
@@ -66,25 +69,28 @@ pub async fn run(options: &Options) -> Verdict {
 
 /// Ends the load, and checks the story.
 async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
-    let (quiet, Observed { acknowledged, told, replayed }) = harness.quiet().await;
-    let lines: Vec<_> =
-        told.iter().map(|told| serde_json::to_string(told).unwrap() + "\n").collect();
-    fs::write(folder.join("told.ndjson"), lines.concat()).unwrap();
+    let (quiet, observed) = harness.quiet().await;
+    write_lines(&folder.join("told.ndjson"), &observed.told);
+    write_lines(&folder.join("delete-alls.ndjson"), &observed.delete_alls);
     let (url, broker) = (quiet.url(), quiet.kafka.address());
     let (tenants, rules) = (&TENANTS, RULES);
     let place = story::Place { url: &url, broker: &broker, env: ENV, tenants, rules };
-    let story = story::read(&place, acknowledged, told, replayed).await;
+    let mut story = story::read(&place, observed).await;
+    story.observed.documents = Some(quiet.documents().await);
     Verdict {
         elapsed: started.elapsed(),
-        acknowledged: story.acknowledged.len(),
-        told: story.told.len(),
-        replays: story.replayed.len(),
-        replayed: story.replayed.iter().map(|replay| replay.messages_published).sum(),
+        observed: Counts::of(&story.observed),
         aborted: story.uncommitted.len().saturating_sub(story.committed.len()),
         held_back: quiet.held_back,
         findings: checker::check(&story),
         figures: quiet.figures,
     }
+}
+
+/// Writes evidence into a file, for the checker as a program.
+fn write_lines<T: Serialize>(file: &Path, all: &[T]) {
+    let lines: Vec<_> = all.iter().map(|it| serde_json::to_string(it).unwrap() + "\n").collect();
+    fs::write(file, lines.concat()).unwrap();
 }
 
 fn command(options: &Options) -> String {
@@ -98,7 +104,7 @@ fn tell(fault: &Fault, harness: &Harness) -> String {
     let name = |replica: usize| harness.replicas[replica].name;
     let kind = fault.kind;
     let mut text = match kind {
-        Kind::Rolled | Kind::KafkaKilled | Kind::StoreKilled => kind.to_string(),
+        Kind::Rolled | Kind::Flapping | Kind::KafkaKilled | Kind::StoreKilled => kind.to_string(),
         _ => format!("{kind}: {}", name(fault.replica)),
     };
     match kind {

@@ -24,6 +24,8 @@ pub enum Kind {
     Rolled,
     /// The cut of all connections between a replica and Kafka.
     Cut,
+    /// Such cuts of all replicas, one after the other.
+    Flapping,
     /// A pause in which nothing passes between a replica and Kafka, in connections that stay open.
     Held,
     /// A new start of a replica with a clock that is minutes off, until it starts again.
@@ -36,18 +38,24 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Killed,
         Self::KilledForLong,
         Self::Frozen,
         Self::Stopped,
         Self::Rolled,
         Self::Cut,
+        Self::Flapping,
         Self::Held,
         Self::ClockOff,
         Self::KafkaKilled,
         Self::StoreKilled,
     ];
+
+    /// Returns whether Kafka is away for a replica or for all.
+    pub fn is_of_kafka(self) -> bool {
+        matches!(self, Self::Cut | Self::Flapping | Self::Held | Self::KafkaKilled)
+    }
 
     /// Returns whether a server is down for a while, in which a replica may be killed.
     fn leaves_time(self) -> bool {
@@ -64,6 +72,7 @@ impl fmt::Display for Kind {
             Self::Stopped => "stopped",
             Self::Rolled => "rolling restart",
             Self::Cut => "cut off from Kafka",
+            Self::Flapping => "Kafka flaps",
             Self::Held => "held before Kafka",
             Self::ClockOff => "clock off",
             Self::KafkaKilled => "Kafka killed",

@@ -11,19 +11,25 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::evidence::{Acknowledged, Logged, Replayed, Told};
+use crate::evidence::{Logged, Observed, Replayed};
 use crate::kafka::{self, Isolation, Record};
 use crate::serve;
 
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The pause before the gateway is asked again.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The entities of which the log may lack events that were published.
+/// The rules of the entities: of which the log may lack events that were published, and what a
+/// DELETE_ALL is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The entity whose log is compacted: an event with a later one of its key may be gone.
     pub compacted: Option<&'static str>,
     /// The entity whose events the log keeps for a while.
     pub expiring: Option<&'static str>,
+    /// The entity whose events the log keeps only until every sink has them.
+    pub unstored: Option<&'static str>,
+    /// The entity whose DELETE_ALLs are expanded.
+    pub expanded: Option<&'static str>,
 }
 
 /// The place of the run.
@@ -36,7 +42,7 @@ pub struct Place<'a> {
     pub env: &'a str,
     /// All tenants.
     pub tenants: &'a [&'a str],
-    /// The entities of which the log may lack events.
+    /// The rules of the entities.
     pub rules: Rules,
 }
 
@@ -45,22 +51,25 @@ pub struct Place<'a> {
 pub struct Story {
     /// The gateway's `ENV`.
     pub env: String,
-    /// The acknowledged changes, in order for each key.
-    pub acknowledged: Vec<Acknowledged>,
+    /// The evidence of the actors.
+    pub observed: Observed,
     /// Each tenant's whole log.
     pub logs: BTreeMap<String, Vec<Logged>>,
     /// The records that a read_committed consumer sees: by topic, partition and offset.
     pub committed: Vec<Record>,
     /// The records that a read_uncommitted consumer sees, in the same order.
     pub uncommitted: Vec<Record>,
-    /// The events that were shown as published.
-    pub told: Vec<Told>,
-    /// The replays, which have ended.
-    pub replayed: Vec<Replayed>,
-    /// The entities of which the log may lack events.
+    /// The rules of the entities.
     pub rules: Rules,
     /// The sums of the metrics in the end.
     pub sums: Sums,
+}
+
+impl Story {
+    /// Returns the topic of an entity, all of which are the inventory's.
+    pub fn topic_of(&self, tenant: &str, entity: &str) -> String {
+        format!("{}.{tenant}.inventory.{entity}", self.env)
+    }
 }
 
 /// The counts of events in `/metrics`: all, and those of each state.
@@ -102,26 +111,31 @@ impl Sums {
 }
 
 /// Waits until everything is published, and reads it.
-pub async fn read(
-    place: &Place<'_>,
-    acknowledged: Vec<Acknowledged>,
-    told: Vec<Told>,
-    replayed: Vec<Replayed>,
-) -> Story {
+pub async fn read(place: &Place<'_>, observed: impl Into<Observed>) -> Story {
+    let observed = observed.into();
     let mut logs = BTreeMap::new();
     for tenant in place.tenants {
-        if let Some(last) = log(place.url, tenant).await.last() {
-            published(place.url, tenant, last.position).await;
-        }
-        // It is read once more, since its answer about each event must be final by now.
-        logs.insert((*tenant).to_owned(), log(place.url, tenant).await);
+        logs.insert((*tenant).to_owned(), published_log(place.url, tenant).await);
     }
-    let again: u64 = replayed.iter().map(|replay| replay.messages_published).sum();
-    let count = acknowledged.len() + again as usize;
+    let again: u64 = observed.replayed.iter().map(|replay| replay.messages_published).sum();
+    let count = observed.acknowledged.len() + again as usize;
     let sums = sums(place.url).await;
     let [committed, uncommitted] = block_in_place(|| records(place, count));
     let (env, rules) = (place.env.to_owned(), place.rules);
-    Story { env, acknowledged, logs, committed, uncommitted, told, replayed, rules, sums }
+    Story { env, observed, logs, committed, uncommitted, rules, sums }
+}
+
+/// Returns all that a tenant's log has, once all of it is published, or patience ends. A DELETE_ALL
+/// that is expanded is published once its last DELETE is, so the log is whole by then.
+pub async fn published_log(url: &str, tenant: &str) -> Vec<Logged> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let log = log(url, tenant).await;
+        if log.iter().all(|event| event.published == Some(true)) || Instant::now() > until {
+            return log;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Reads the records that both consumers see, once there are as many committed records as expected,

@@ -54,7 +54,7 @@ async fn kafka_down_at_start_and_for_a_minute_stops_nothing_but_publishing() {
         tenants: &["diku"],
         rules: story::Rules::default(),
     };
-    let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
+    let findings = checker::check(&story::read(&place, acknowledged).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }

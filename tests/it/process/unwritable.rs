@@ -66,7 +66,7 @@ async fn tenants_whose_topics_live_go_on_while_a_broker_is_dead_that_leads_anoth
         tenants: &TENANTS,
         rules: story::Rules::default(),
     };
-    let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
+    let findings = checker::check(&story::read(&place, acknowledged).await);
     assert!(findings.is_empty(), "{findings:#?}");
     assert_eq!(serve.terminate().code(), Some(0), "{}", setup.log());
 }

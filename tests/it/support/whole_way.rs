@@ -26,7 +26,7 @@ pub fn setup(env: &str, store: &str) -> Setup {
 /// Checks the gateway against everything that was acknowledged.
 pub async fn check(url: &str, broker: &str, env: &str, acknowledged: Vec<Acknowledged>) {
     let place = story::Place { url, broker, env, tenants: &TENANTS, rules: Rules::default() };
-    let findings = checker::check(&story::read(&place, acknowledged, Vec::new(), Vec::new()).await);
+    let findings = checker::check(&story::read(&place, acknowledged).await);
     assert!(
         findings.is_empty(),
         "{} findings: {:#?}",

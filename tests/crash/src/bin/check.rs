@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use crash::evidence::Acknowledged;
-use crash::harness::RULES;
+use crash::evidence::{Acknowledged, Observed};
+use crash::tenants::RULES;
 use crash::{checker, story};
 use serde::de::DeserializeOwned;
 
@@ -37,8 +37,8 @@ async fn main() -> std::io::Result<ExitCode> {
     let file =
         if folder { line.acknowledged.join("acknowledged.ndjson") } else { line.acknowledged };
     let acknowledged: Vec<Acknowledged> = lines(&file)?;
-    let told = file.with_file_name("told.ndjson");
-    let told = if told.is_file() { lines(&told)? } else { Vec::new() };
+    let told = beside(&file, "told.ndjson")?;
+    let delete_alls = beside(&file, "delete-alls.ndjson")?;
     let tenants: BTreeSet<_> = acknowledged.iter().map(|change| change.tenant.clone()).collect();
     let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
     let place = story::Place {
@@ -49,10 +49,17 @@ async fn main() -> std::io::Result<ExitCode> {
         rules: RULES,
     };
     let replayed = story::replayed(&line.url, &tenants).await;
-    let findings = checker::check(&story::read(&place, acknowledged, told, replayed).await);
+    let observed = Observed { acknowledged, delete_alls, told, replayed, ..Observed::default() };
+    let findings = checker::check(&story::read(&place, observed).await);
     findings.iter().for_each(|finding| println!("{finding}"));
     println!("{} findings", findings.len());
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads the evidence of a file beside another; none if there is no such file.
+fn beside<T: DeserializeOwned>(file: &Path, name: &str) -> std::io::Result<Vec<T>> {
+    let file = file.with_file_name(name);
+    if file.is_file() { lines(&file) } else { Ok(Vec::new()) }
 }
 
 fn lines<T: DeserializeOwned>(file: &Path) -> std::io::Result<Vec<T>> {

@@ -27,11 +27,17 @@ pub enum Kind {
     Sums,
     /// The receipt has another position than the log.
     Receipt,
+    /// An event does not name the last DELETE_ALL of its topic.
+    Epoch,
+    /// A replay was let in beside one with which it mixes, or refused without one.
+    Admission,
+    /// An earlier reader of a group has moved it.
+    Fence,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Lost,
         Self::Phantom,
         Self::Duplicate,
@@ -43,6 +49,9 @@ impl Kind {
         Self::Published,
         Self::Sums,
         Self::Receipt,
+        Self::Epoch,
+        Self::Admission,
+        Self::Fence,
     ];
 
     /// Makes a finding with its details.
@@ -65,6 +74,9 @@ impl fmt::Display for Kind {
             Self::Published => "wrong published",
             Self::Sums => "wrong sums",
             Self::Receipt => "wrong receipt",
+            Self::Epoch => "wrong epoch",
+            Self::Admission => "wrong admission of a replay",
+            Self::Fence => "moved by an earlier reader",
         })
     }
 }

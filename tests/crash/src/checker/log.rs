@@ -8,15 +8,11 @@ use crate::story::Story;
 
 /// Finds the defects of the logs.
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
-    let owners: HashMap<_, _> = story
-        .acknowledged
-        .iter()
-        .map(|change| (change.event_id.as_str(), change.tenant.as_str()))
-        .collect();
+    let owners = owners(story, index);
     let mut findings = Vec::new();
     for (tenant, log) in &story.logs {
-        let removed = index.removed.values().filter(|change| change.tenant == *tenant);
-        let removed: HashSet<_> = removed.map(|change| change.position).collect();
+        let removed = index.removed.values().filter(|event| event.tenant == tenant);
+        let removed: HashSet<_> = removed.map(|event| event.position).collect();
         let (mut seen, mut place) = (HashSet::new(), 0);
         for event in log {
             place += 1;
@@ -47,8 +43,18 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(changes(&story.acknowledged, index));
+    findings.extend(changes(&story.observed.acknowledged, index));
     findings
+}
+
+/// Returns the tenant of each event that was posted, or follows from a DELETE_ALL.
+fn owners<'a>(story: &'a Story, index: &Index<'a>) -> HashMap<&'a str, &'a str> {
+    let changes = story.observed.acknowledged.iter();
+    let changes = changes.map(|it| (it.event_id.as_str(), it.tenant.as_str()));
+    let delete_alls = story.observed.delete_alls.iter();
+    let delete_alls = delete_alls.map(|it| (it.event_id.as_str(), it.tenant.as_str()));
+    let deletes = index.deletes.iter().map(|it| (it.event_id, it.request.tenant.as_str()));
+    changes.chain(delete_alls).chain(deletes).collect()
 }
 
 /// Returns whether the event belongs to the tenant.

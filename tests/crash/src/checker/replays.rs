@@ -16,8 +16,8 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
             runs.entry(id).or_default().push(record);
         }
     }
-    let mut findings = Vec::new();
-    for replay in &story.replayed {
+    let mut findings = undone(story);
+    for replay in &story.observed.replayed {
         let records = runs.remove(replay.id.as_str()).unwrap_or_default();
         findings.extend(of_run(story, index, replay, &records));
     }
@@ -70,11 +70,47 @@ fn of_run(
     findings
 }
 
+/// Finds records that stand after a DELETE_ALL that they should stand before: in its partition, or
+/// that a replay has sent. A replay to another topic sends the DELETE_ALL, too.
+fn undone(story: &Story) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut last: HashMap<(&str, i32), u64> = HashMap::new();
+    for record in &story.committed {
+        let Some(position) = record.header("position").and_then(|text| text.parse::<u64>().ok())
+        else {
+            continue;
+        };
+        let last = last.entry((record.topic.as_str(), record.partition)).or_default();
+        if record.header("type") == Some("DELETE_ALL") {
+            *last = position.max(*last);
+        } else if position < *last {
+            findings.push(Kind::Stale.of(format!(
+                "position {position} in {} stands after the DELETE_ALL at {last}",
+                record.topic
+            )));
+        }
+    }
+    findings
+}
+
 /// Finds the events that a run should have sent: all that its plan matches, or, if it ended early
 /// and went to its own topics, the later ones of each key that it has sent.
 fn left_out(story: &Story, replay: &Replayed, sent: &BTreeSet<u64>) -> Vec<Finding> {
+    let is_own = replay.target.is_none();
+    let of_type = |event: &Logged, name| event.headers.get("type").is_some_and(|it| it == name);
+    // A replay to its own topics begins after the last DELETE_ALL that it finds published, and sends
+    // none itself.
+    let mut begins: HashMap<&str, u64> = HashMap::new();
+    let delete_alls = story.logs.get(&replay.tenant).into_iter().flatten();
+    for it in delete_alls.filter(|it| is_own && of_type(it, "DELETE_ALL")) {
+        if it.position <= replay.position {
+            begins.insert(&it.topic, it.position);
+        }
+    }
     let matches = |event: &&Logged| {
-        replay.topics.contains(&event.topic)
+        event.is_sent()
+            && begins.get(event.topic.as_str()).is_none_or(|begin| event.position > *begin)
+            && replay.topics.contains(&event.topic)
             && (replay.keys.is_empty() || replay.keys.contains(&event.key))
             && event.position > replay.after
             && event.position <= replay.until.unwrap_or(replay.position)

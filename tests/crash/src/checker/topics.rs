@@ -41,7 +41,8 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
     // A replay to another topic is none of the topic's own consumer's business.
-    let targets: HashSet<_> = story.replayed.iter().filter_map(|it| it.target.as_deref()).collect();
+    let targets: HashSet<_> =
+        story.observed.replayed.iter().filter_map(|it| it.target.as_deref()).collect();
     let of_own = |record: &&Record| !targets.contains(record.topic.as_str());
     for record in story.uncommitted.iter().filter(of_own) {
         let Some(event) = Event::of(record, index) else {
@@ -62,17 +63,9 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         .flatten()
         .map(|e| ((e.topic.as_str(), e.key.as_bytes()), e.position))
         .collect();
-    for change in index.removed.values() {
-        // Its topic is that of its tenant and entity.
-        let its = |(topic, key): &(&str, &[u8])| {
-            *key == change.key.as_bytes()
-                && index.tenant_of(topic) == Some(change.tenant.as_str())
-                && topic.ends_with(&format!(".{}", change.entity))
-        };
-        for place in last.keys().filter(|place| its(place)) {
-            let newest = newest.entry(*place).or_default();
-            *newest = change.position.max(*newest);
-        }
+    for event in index.removed.values() {
+        let newest = newest.entry((event.topic.as_str(), event.key.as_bytes())).or_default();
+        *newest = event.position.max(*newest);
     }
     for (place, position) in last {
         if let Some(newest) = newest.get(&place).filter(|newest| **newest != position) {
@@ -101,9 +94,8 @@ impl<'a> Event<'a> {
             let (id, position) = (event.event_id.as_str(), event.position);
             return Some(Self { id, tenant, position, logged: Some(event) });
         }
-        let change = index.removed.get(id)?;
-        let (id, tenant) = (change.event_id.as_str(), change.tenant.as_str());
-        Some(Self { id, tenant, position: change.position, logged: None })
+        let (id, event) = index.removed.get_key_value(id)?;
+        Some(Self { id, tenant: event.tenant, position: event.position, logged: None })
     }
 }
 
@@ -116,11 +108,11 @@ fn misplaced(record: &Record, tenant: &str) -> Finding {
 }
 
 fn lost(story: &Story, index: &Index<'_>, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
-    let logged = story.logs.values().flatten();
+    let logged = story.logs.values().flatten().filter(|event| event.is_sent());
     let logged =
         logged.map(|event| (event.event_id.as_str(), event.topic.as_str(), event.position));
-    let removed = index.removed.iter();
-    let removed = removed.map(|(id, change)| (*id, change.entity.as_str(), change.position));
+    let removed = index.removed.iter().filter(|(_, event)| event.is_sent);
+    let removed = removed.map(|(id, event)| (*id, event.topic.as_str(), event.position));
     let find = |(_, topic, position)| {
         Kind::Lost.of(format!("not among the {reader} records of {topic}: {position}"))
     };

@@ -1,0 +1,96 @@
+//! The indexes into a story: its events by id, also those that have left the logs, as they may.
+
+use std::collections::HashMap;
+
+use super::deletes::Deletes;
+use crate::evidence::Logged;
+use crate::story::Story;
+
+/// The indexes.
+pub(super) struct Index<'a> {
+    /// Each event of the logs, and its tenant.
+    pub(super) by_id: HashMap<&'a str, (&'a str, &'a Logged)>,
+    /// The events that have left the logs, as they may.
+    pub(super) removed: HashMap<&'a str, Removed<'a>>,
+    /// The DELETEs that DELETE_ALLs were expanded to.
+    pub(super) deletes: Deletes<'a>,
+    /// The beginning of each tenant's topics.
+    prefixes: Vec<(&'a str, String)>,
+}
+
+/// An event that has left the log.
+#[derive(Debug, Clone)]
+pub(super) struct Removed<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) topic: String,
+    pub(super) key: &'a str,
+    pub(super) position: u64,
+    /// Whether it has a record in its topic.
+    pub(super) is_sent: bool,
+}
+
+/// The key of a DELETE_ALL.
+pub(super) const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
+
+impl<'a> Index<'a> {
+    pub(super) fn new(story: &'a Story) -> Self {
+        let events = story
+            .logs
+            .iter()
+            .flat_map(|(tenant, log)| log.iter().map(move |e| (tenant.as_str(), e)));
+        let by_id: HashMap<_, _> =
+            events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
+        let deletes = Deletes::new(story, &by_id);
+        let known = known(story, &deletes);
+        let mut newest: HashMap<(&str, &str), u64> = HashMap::new();
+        for (_, event) in &known {
+            let newest = newest.entry((&event.topic, event.key)).or_default();
+            *newest = event.position.max(*newest);
+        }
+        let is_of = |topic: &str, entity: Option<&str>| {
+            entity.is_some_and(|entity| topic.ends_with(&format!(".{entity}")))
+        };
+        let may_go = |event: &Removed<'_>| {
+            let is_replaced = newest[&(event.topic.as_str(), event.key)] > event.position;
+            is_of(&event.topic, story.rules.expiring)
+                || is_of(&event.topic, story.rules.unstored)
+                || is_of(&event.topic, story.rules.compacted) && is_replaced
+        };
+        let gone = known.iter().filter(|(id, event)| !by_id.contains_key(id) && may_go(event));
+        let removed = gone.cloned().collect();
+        let prefix = |tenant: &'a String| (tenant.as_str(), format!("{}.{tenant}.", story.env));
+        let prefixes = story.logs.keys().map(prefix).collect();
+        Self { by_id, removed, deletes, prefixes }
+    }
+
+    /// Returns the tenant that a topic belongs to.
+    pub(super) fn tenant_of(&self, topic: &str) -> Option<&'a str> {
+        self.prefixes
+            .iter()
+            .find(|(_, prefix)| topic.starts_with(prefix))
+            .map(|(tenant, _)| *tenant)
+    }
+}
+
+/// Returns all events that were ever appended, as far as they are known, by their ids.
+fn known<'a>(story: &'a Story, deletes: &Deletes<'a>) -> Vec<(&'a str, Removed<'a>)> {
+    let topic = |tenant: &str, entity: &str| story.topic_of(tenant, entity);
+    let changes = story.observed.acknowledged.iter().map(|it| {
+        let (tenant, key, topic) =
+            (it.tenant.as_str(), it.key.as_str(), topic(&it.tenant, &it.entity));
+        let event = Removed { tenant, topic, key, position: it.position, is_sent: true };
+        (it.event_id.as_str(), event)
+    });
+    let delete_alls = story.observed.delete_alls.iter().map(|it| {
+        let (tenant, topic) = (it.tenant.as_str(), topic(&it.tenant, &it.entity));
+        let is_sent = story.rules.expanded != Some(it.entity.as_str());
+        let event = Removed { tenant, topic, key: NO_KEY, position: it.position, is_sent };
+        (it.event_id.as_str(), event)
+    });
+    let deletes = deletes.iter().map(|it| {
+        let (tenant, topic) = (it.request.tenant.as_str(), it.topic.to_owned());
+        let event = Removed { tenant, topic, key: it.key, position: it.position, is_sent: true };
+        (it.event_id, event)
+    });
+    changes.chain(delete_alls).chain(deletes).collect()
+}

@@ -1,0 +1,184 @@
+//! Compares what subscribers got with the logs: each event of their filter at least once, in order,
+//! none left out, and none again that was committed.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{Finding, Index, Kind};
+use crate::evidence::{Act, Answer, Delivered, Logged, Subscribed};
+use crate::story::Story;
+
+/// Finds the defects of all groups.
+pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
+    let groups = story.observed.subscribed.iter();
+    groups.flat_map(|subscribed| Reading::new(story, index, subscribed).check()).collect()
+}
+
+/// An event that matches the filter of a group.
+struct Matching<'a> {
+    event_id: &'a str,
+    /// As the log has it, unless it has left the log.
+    logged: Option<&'a Logged>,
+    /// Whether it may have left the log before it was read: a later event has replaced it.
+    is_replaced: bool,
+}
+
+/// The state of a group after some of its acts.
+struct Reading<'a> {
+    subscribed: &'a Subscribed,
+    matching: BTreeMap<u64, Matching<'a>>,
+    /// The position that was committed last, for certain.
+    committed: u64,
+    /// The positions of later commits and seeks that may be done, with their generations.
+    perhaps: Vec<(u64, u64)>,
+    generation: u64,
+    got: HashSet<u64>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(story: &'a Story, index: &Index<'a>, subscribed: &'a Subscribed) -> Self {
+        let is_of = |topic: &str| subscribed.topics.iter().any(|it| it == topic);
+        let log = story.logs.get(&subscribed.tenant).into_iter().flatten();
+        let logged =
+            log.filter(|event| is_of(&event.topic)).filter(|event| event.is_sent()).map(|event| {
+                let event_id = event.event_id.as_str();
+                (event.position, Matching { event_id, logged: Some(event), is_replaced: false })
+            });
+        let mut matching: BTreeMap<_, _> = logged.collect();
+        let removed = index.removed.iter().filter(|(_, event)| {
+            event.tenant == subscribed.tenant && is_of(&event.topic) && event.is_sent
+        });
+        for (event_id, event) in removed {
+            let is_replaced = story
+                .rules
+                .compacted
+                .is_some_and(|entity| event.topic.ends_with(&format!(".{entity}")));
+            matching.insert(event.position, Matching { event_id, logged: None, is_replaced });
+        }
+        Self {
+            subscribed,
+            matching,
+            committed: 0,
+            perhaps: Vec::new(),
+            generation: 0,
+            got: HashSet::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn check(mut self) -> Vec<Finding> {
+        for act in &self.subscribed.acts {
+            match act {
+                Act::Polled { generation, after, events, position } => {
+                    self.polled(*generation, *after, events, *position);
+                }
+                Act::Committed { generation, position, answer } => {
+                    self.committed(*generation, *position, *answer);
+                }
+                Act::Sought { to, answer: Answer::Done } => {
+                    self.committed = *to;
+                    self.perhaps.clear();
+                }
+                Act::Sought { to, answer: Answer::Unknown } => self.perhaps.push((0, *to)),
+                Act::Sought { answer: Answer::Refused, .. } => {}
+            }
+        }
+        let is_missing = |(position, event): &(&u64, &Matching<'_>)| {
+            !event.is_replaced && !self.got.contains(position)
+        };
+        let missing: Vec<_> = self.matching.iter().filter(is_missing).map(|(at, _)| *at).collect();
+        for position in missing {
+            self.find(Kind::Lost, format!("position {position} was never delivered"));
+        }
+        self.findings
+    }
+
+    fn polled(&mut self, generation: u64, after: Option<u64>, events: &[Delivered], position: u64) {
+        self.generation = self.generation.max(generation);
+        let first = events.first().map_or(position + 1, |event| event.position);
+        let began = match after {
+            Some(after) => after,
+            None => self.begins(first),
+        };
+        let mut before = began;
+        for event in events {
+            if event.position <= before {
+                self.find(Kind::Reordered, format!("{before}, then {}", event.position));
+            }
+            self.got.insert(event.position);
+            self.compare(event);
+            before = event.position;
+        }
+        let mut positions: Vec<_> = events.iter().map(|event| event.position).collect();
+        positions.sort_unstable();
+        before = began;
+        for position in positions {
+            self.between(before, position);
+            before = before.max(position);
+        }
+        if position < before {
+            self.find(Kind::Receipt, format!("{before} was delivered, and {position} told"));
+        }
+        self.between(before, position + 1);
+    }
+
+    /// Returns the position from which a generation begins whose first event this is: where the
+    /// group stood. That may be one of several positions, if answers were lost.
+    fn begins(&mut self, first: u64) -> u64 {
+        let perhaps = self.perhaps.iter().map(|(_, position)| *position);
+        let all: Vec<_> = perhaps.chain([self.committed]).collect();
+        let lowest = all.iter().copied().min().unwrap_or_default();
+        if first <= lowest {
+            self.find(Kind::Duplicate, format!("{first} was delivered after a commit of {lowest}"));
+            return first.saturating_sub(1);
+        }
+        all.into_iter().filter(|position| *position < first).max().unwrap_or(lowest)
+    }
+
+    /// Finds the events between two positions that should have been delivered there.
+    fn between(&mut self, after: u64, before: u64) {
+        if after + 1 >= before {
+            return;
+        }
+        let between = self.matching.range(after + 1..before);
+        let left_out: Vec<_> = between
+            .filter(|(_, event)| !event.is_replaced)
+            .map(|(position, _)| *position)
+            .collect();
+        for position in left_out {
+            self.find(Kind::Lost, format!("position {position} was left out after {after}"));
+        }
+    }
+
+    fn compare(&mut self, event: &Delivered) {
+        let Delivered { position, event_id, payload } = event;
+        match self.matching.get(position) {
+            Some(matching) if matching.event_id == event_id => {
+                if matching.logged.is_some_and(|logged| logged.payload.get() != payload) {
+                    self.find(Kind::Bytes, format!("position {position}: {payload}"));
+                }
+            }
+            _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
+        }
+    }
+
+    fn committed(&mut self, generation: u64, position: u64, answer: Answer) {
+        match answer {
+            Answer::Done if generation < self.generation => {
+                let text = format!("a commit of {position} by generation {generation} was taken");
+                self.find(Kind::Fence, format!("{text}, in generation {}", self.generation));
+            }
+            Answer::Done => {
+                self.committed = position;
+                self.perhaps.retain(|(by, _)| *by == generation);
+            }
+            Answer::Unknown => self.perhaps.push((generation, position)),
+            Answer::Refused => {}
+        }
+    }
+
+    fn find(&mut self, kind: Kind, what: String) {
+        let Subscribed { tenant, group, .. } = self.subscribed;
+        self.findings.push(kind.of(format!("{group} of {tenant}: {what}")));
+    }
+}
