@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::position::LogId;
+use crate::domain::settings::Settings;
+use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::published::Published;
 use crate::follow::replay::submit::SubmitDeps;
 use crate::follow::{self, Followers, Wakeups};
@@ -59,9 +61,7 @@ pub async fn build(
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<App> {
     refuse_other_lanes(&*store, config.lanes).await?;
-    for tenant in config.settings.tenants() {
-        store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
-    }
+    enable_tenants(&*store, &config.settings, &*clock).await?;
     let sinks = open_sinks(config)?;
     let wakeups = Wakeups::new(config.lanes);
     let (health, closing) = (Arc::new(Health::default()), CancellationToken::new());
@@ -82,8 +82,9 @@ pub async fn build(
         intake: Arc::new(intake),
         subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
+        erasures: erasure_deps(config, &store, &sinks, &clock),
         replays: submit_deps(config, &store, &sinks, &clock),
-        followers: sinks.sinks.iter().map(|sink| sink.follower().clone()).collect(),
+        followers: sinks.followers(),
         health: health.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
@@ -114,6 +115,32 @@ pub async fn build(
         removal: config.removal,
     };
     Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
+}
+
+/// Enables the tenants that have files, and notes which topics all tenants have.
+async fn enable_tenants(
+    store: &dyn Store,
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
+    for tenant in settings.tenants() {
+        store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
+    }
+    for enabled in store.list().await? {
+        let topics = settings.subjects(&enabled.tenant);
+        store.note_topics(&enabled.tenant, &topics).await?;
+    }
+    Ok(())
+}
+
+fn erasure_deps(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    sinks: &Sinks,
+    clock: &Arc<dyn Clock>,
+) -> ErasureDeps {
+    let (settings, sinks) = (config.settings.clone(), sinks.followers());
+    ErasureDeps { store: store.clone(), settings, sinks, clock: clock.clone() }
 }
 
 fn submit_deps(

@@ -11,6 +11,7 @@ use crate::store::{EnabledTenant, Store};
 
 pub mod audit;
 pub mod backup;
+pub mod erasures;
 mod interrupt;
 pub mod lanes;
 pub mod publish_pending;

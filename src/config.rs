@@ -28,10 +28,10 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AuditOptions, Cli, Command, Given, HexkitOptions, KafkaOptions, LanesCommand, ReplaysCommand,
-    RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions, SinksCommand,
-    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
-    TopicsCommand, Usage, parse,
+    AuditOptions, Cli, Command, ErasureParts, ErasuresCommand, Given, HexkitOptions, KafkaOptions,
+    LanesCommand, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions,
+    SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
+    TenantsOptions, TopicsCommand, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 

@@ -5,10 +5,12 @@
 
 pub mod change;
 pub mod conflict;
+pub mod content;
 pub mod delete_all;
 pub mod draft;
 pub mod entity;
 pub mod envelope;
+pub mod erasure;
 pub mod event;
 pub mod expansion;
 pub mod filter;

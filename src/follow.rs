@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod audit_task;
+pub mod erasure;
 mod expansion;
 mod held;
 mod lane;
@@ -51,6 +52,7 @@ use crate::store::{self, Scan, Slice, Store};
 use crate::tasks::{Ended, Tasks};
 
 use audit_task::AuditTask;
+use erasure::ErasureTask;
 use expansion::ExpansionTask;
 use lane_manager::LaneManager;
 use preview::Preview;
@@ -106,9 +108,9 @@ pub struct Followers {
 
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
-    /// each sink, a retention check for each sink with topics, an audit, the removal if the logs
-    /// don't keep everything, the expansion of DELETE_ALLs if a topic has it, and a task that feeds
-    /// the embedded preview.
+    /// each sink, a retention check for each sink with topics, an audit, the erasure, the removal
+    /// if the logs don't keep everything, the expansion of DELETE_ALLs if a topic has it, and a
+    /// task that feeds the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -123,8 +125,10 @@ impl Followers {
             let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
             worker.spawn(&mut tasks, audit);
         }
+        let followers = sinks.followers();
+        let erasure = ErasureTask::new(deps.clone(), followers.clone(), stop.clone());
+        worker.spawn(&mut tasks, erasure);
         if deps.removal.log_retention.is_some() || deps.settings.removes() {
-            let followers = sinks.sinks.iter().map(|sink| sink.follower().clone()).collect();
             worker.spawn(&mut tasks, RemovalTask::new(deps.clone(), followers, stop.clone()));
         }
         if deps.settings.expands() {

@@ -12,6 +12,7 @@ mod connections;
 mod context;
 mod delete_all;
 mod domain_events;
+mod erasures;
 mod gate;
 mod gateway;
 mod header;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, AuditOptions, Cli, Command, Config, HexkitOptions, KafkaOptions, LanesCommand,
-    ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand,
-    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
-    TopicsCommand,
+    self, AuditOptions, Cli, Command, Config, ErasureParts, ErasuresCommand, HexkitOptions,
+    KafkaOptions, LanesCommand, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions,
+    SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
+    TenantsOptions, TopicsCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
 use event_gateway::follow::audit::Scope;
+use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
@@ -92,6 +93,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Lanes(LanesCommand::Resize(options)) => resize(&options, clock).await,
         Command::Audit(options) => audit(&options, clock).await,
         Command::Replays(command) => replays(command, clock).await,
+        Command::Erasures(command) => erasures(command, clock).await,
         Command::Republish(options) => republish(&options, clock).await,
         Command::Sinks(command) => sinks(command, clock).await,
         Command::PublishPending(options) => {
@@ -158,6 +160,35 @@ async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Resu
         Some(wish) => cli::replays::wish(&deps, &options.tenant, options.id, wish).await,
         None => cli::replays::watch(&deps, &options.tenant, options.id).await,
     }
+}
+
+async fn erasures(command: ErasuresCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    match command {
+        ErasuresCommand::Start(options) => {
+            let deps = erasure_deps(&options.parts, clock).await?;
+            let show = match options.detach {
+                true => cli::erasures::Show::Id,
+                false => cli::erasures::Show::Progress,
+            };
+            cli::erasures::start(&deps, &options.tenant, &options.request(), show).await
+        }
+        ErasuresCommand::List(options) => {
+            let store = open_attached(&options.store, clock).await?;
+            cli::erasures::list(&*store, options.tenant.as_deref()).await
+        }
+        ErasuresCommand::Watch(options) => {
+            let deps = erasure_deps(&options.parts, clock).await?;
+            cli::erasures::watch(&deps, &options.tenant, options.id).await
+        }
+    }
+}
+
+async fn erasure_deps(parts: &ErasureParts, clock: Arc<dyn Clock>) -> anyhow::Result<ErasureDeps> {
+    let ErasureParts { store, tenants, kafka, hexkit } = parts;
+    let opened = open_attached(store, clock.clone()).await?;
+    let settings = Arc::new(config::settings(tenants, store)?);
+    let sinks = open_all_sinks((kafka, hexkit), store, &settings, &*opened, 1).await?;
+    Ok(ErasureDeps { store: opened, settings, sinks: sinks.followers(), clock })
 }
 
 /// Opens what a replay is submitted with; without settings and a broker, only what operators may

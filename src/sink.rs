@@ -237,6 +237,11 @@ impl Sinks {
         self
     }
 
+    /// Returns the followers of all sinks.
+    pub fn followers(&self) -> Vec<Follower> {
+        self.sinks.iter().map(|sink| sink.follower().clone()).collect()
+    }
+
     /// Returns the broker's sink, whose cursor tells what is *published*.
     pub fn broker(&self) -> Option<&Arc<dyn Sink>> {
         let relay = Follower::relay();

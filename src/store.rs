@@ -24,9 +24,10 @@
 //!   every position up to it.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
-//! The port is `Store`, the sum of ten roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
-//! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Subscriptions`], [`Watch`]. `intake`,
-//! `follow`, `subscribe`, `http` and the subcommands use it; its adapters are its children.
+//! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
+//! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
+//! [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it; its adapters are
+//! its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -51,6 +52,7 @@ mod sql;
 mod append;
 mod columns;
 mod cursors;
+mod erasures;
 mod error;
 mod event_counts;
 mod expansions;
@@ -80,6 +82,7 @@ use crate::clock::Clock;
 use spans::Spans;
 
 pub use cursors::{Cursors, Lag};
+pub use erasures::{ErasureStep, Erasures};
 pub use error::Error;
 pub use event_counts::EventCounts;
 pub use expansions::{ExpansionStep, Expansions};
@@ -100,7 +103,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions,
+    Self: Expansions + Erasures,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

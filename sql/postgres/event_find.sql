@@ -1,6 +1,6 @@
 -- Finds the event with an id, unless it was removed since.
 SELECT log_id::text AS log_id, position, uuid_send(events.event_id) AS event_id, topic, key, type,
-    events.time_ms, last_delete_all, headers, payload
+    events.time_ms, last_delete_all, erased_ms, headers, payload
 FROM idempotency
 JOIN events USING (tenant, position)
 JOIN tenants USING (tenant)

@@ -1,6 +1,6 @@
 -- Reads a tenant's events after a position: at most so many rows, and so many bytes of payload
 -- before the last one.
-SELECT position, uuid_send(event_id) AS event_id, topic, key, type, time_ms, last_delete_all, headers, payload
+SELECT position, uuid_send(event_id) AS event_id, topic, key, type, time_ms, last_delete_all, erased_ms, headers, payload
 FROM (
     SELECT *, sum(octet_length(payload)) OVER before - octet_length(payload) AS bytes_before
     FROM events

@@ -2,7 +2,7 @@
 -- rows, and so many bytes of payload before the last one. Each topic is read in its order in the
 -- index, and they are merged row by row: the order and the limit of each keep the planner from
 -- sorting all that they have.
-SELECT position, uuid_send(event_id) AS event_id, topic, key, type, time_ms, last_delete_all, headers, payload
+SELECT position, uuid_send(event_id) AS event_id, topic, key, type, time_ms, last_delete_all, erased_ms, headers, payload
 FROM (
     SELECT *, sum(octet_length(payload)) OVER before - octet_length(payload) AS bytes_before
     FROM (

@@ -1,5 +1,5 @@
 -- Finds the event with an id, unless it was removed since.
-SELECT log_id, position, events.event_id, topic, key, type, events.time_ms, last_delete_all, headers, payload
+SELECT log_id, position, events.event_id, topic, key, type, events.time_ms, last_delete_all, erased_ms, headers, payload
 FROM idempotency
 JOIN events USING (tenant, position)
 JOIN tenants USING (tenant)

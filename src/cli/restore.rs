@@ -165,8 +165,13 @@ fn print(difference: &Difference) -> std::io::Result<()> {
             "PARTITION", "OFFSET", "POSITION"
         )?;
     }
-    for PublishedRecord { topic, partition, offset, key, position, event_id } in only_in_kafka {
-        writeln!(out, "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}")?;
+    for record in only_in_kafka {
+        let PublishedRecord { topic, partition, offset, key, position, event_id, erased } = record;
+        let again = if erased.is_some() { " (erased: accepting erases it again)" } else { "" };
+        writeln!(
+            out,
+            "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}{again}"
+        )?;
     }
     Ok(())
 }

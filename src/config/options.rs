@@ -5,6 +5,7 @@
 //! `--help`. `--help` never shows the values of variables.
 
 mod audit;
+mod erasures;
 mod hexkit;
 mod kafka;
 mod replays;
@@ -23,6 +24,7 @@ use super::environment::Unset;
 use crate::domain::follower::Follower;
 
 pub use audit::AuditOptions;
+pub use erasures::{ErasureParts, ErasuresCommand};
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
@@ -97,6 +99,9 @@ pub enum Command {
     /// Starts replays, shows them, and pauses, resumes or cancels them.
     #[command(subcommand)]
     Replays(ReplaysCommand),
+    /// Takes the content of records out of the logs, and shows how far that is.
+    #[command(subcommand)]
+    Erasures(ErasuresCommand),
     /// Publishes everything that the logs have once more, to the topics that it was published to.
     ///
     /// A running gateway does it, one tenant after the other.

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::entity::{DeleteAllMode, EventName};
+pub use super::content::Content;
+use super::entity::DeleteAllMode;
 use super::envelope::{Envelope, gateway_header_bytes_max, record_bytes};
 use super::event::{EventId, EventType};
 use super::headers::Headers;
-use super::json::Raw;
 use super::key::Key;
 use super::position::{LogId, Position};
-use super::states::States;
 use super::subject::Subject;
 use super::tenant::TenantId;
 use super::time::Time;
@@ -60,34 +59,6 @@ impl Posting {
         let Self { place: Place { subject, topic }, origin } = self.clone();
         Draft { event_id, subject, topic, key, content, own_headers, origin }
     }
-}
-
-/// The content of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A record changed.
-    Change {
-        /// The record's states, old and new.
-        states: States,
-        /// The form in which it is written.
-        wire_form: WireForm,
-    },
-    /// Every record of the topic was deleted.
-    DeleteAll {
-        /// The form in which it is written.
-        wire_form: WireForm,
-        /// How it is published.
-        mode: DeleteAllMode,
-    },
-    /// An event that is not about one record.
-    Process {
-        /// The event's name.
-        event: EventName,
-        /// The payload.
-        payload: Raw,
-        /// The form in which it is written.
-        wire_form: WireForm,
-    },
 }
 
 /// An event on its way into the log.
@@ -156,6 +127,7 @@ impl Draft {
             Content::Change { states, .. } => states.event_type(),
             Content::DeleteAll { mode: DeleteAllMode::Record, .. } => EventType::DeleteAll,
             Content::DeleteAll { mode: DeleteAllMode::Expand, .. } => EventType::DeleteAllExpanded,
+            Content::Erased { .. } => EventType::Erased,
             Content::Process { event, .. } => EventType::Process(event.as_str().to_owned()),
         }
     }
@@ -166,6 +138,7 @@ impl Draft {
         let payload = match &self.content {
             Content::Change { states, wire_form } => wire_form.change(states, tenant, stamp.time),
             Content::DeleteAll { wire_form, .. } => wire_form.delete_all(tenant),
+            Content::Erased { wire_form, is_compacted } => wire_form.erased(tenant, *is_compacted),
             Content::Process { payload, wire_form, .. } => wire_form.payload(payload),
         };
         let mut headers = self.own_headers.clone();
@@ -176,6 +149,7 @@ impl Draft {
             position: stamp.position,
             time: stamp.time,
             last_delete_all: stamp.last_delete_all,
+            erased: None,
             event_id: self.event_id,
             topic: self.topic.clone(),
             key: self.key.clone(),
@@ -208,7 +182,7 @@ impl Draft {
         field(Some(self.own_headers.as_column().as_bytes()));
         let (old, new) = match &self.content {
             Content::Change { states, .. } => (states.old(), states.new()),
-            Content::DeleteAll { .. } => (None, None),
+            Content::DeleteAll { .. } | Content::Erased { .. } => (None, None),
             Content::Process { payload, .. } => (None, Some(payload)),
         };
         field(old.map(|raw| &raw.as_bytes()[..]));
@@ -222,7 +196,9 @@ impl Draft {
         let tenant = &self.origin.tenant;
         let payload = match &self.content {
             Content::Change { states, wire_form } => wire_form.change_bytes_max(states, tenant),
-            Content::DeleteAll { wire_form, .. } => wire_form.delete_all_bytes_max(tenant),
+            Content::DeleteAll { wire_form, .. } | Content::Erased { wire_form, .. } => {
+                wire_form.delete_all_bytes_max(tenant)
+            }
             Content::Process { payload, wire_form, .. } => wire_form.payload_bytes(payload),
         };
         let headers = self.own_headers.iter().chain(self.origin.headers.iter());
@@ -234,7 +210,7 @@ impl Draft {
     pub fn memory_bytes(&self) -> usize {
         let body = match &self.content {
             Content::Change { states, .. } => states.bytes(),
-            Content::DeleteAll { .. } => 0,
+            Content::DeleteAll { .. } | Content::Erased { .. } => 0,
             Content::Process { payload, .. } => payload.as_bytes().len(),
         };
         let own = self.own_headers.iter().map(|(name, value)| name.len() + value.len() + 64);

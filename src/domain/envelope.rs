@@ -13,6 +13,7 @@ use super::replay_id::ReplayId;
 use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
+use super::wire_form::WireForm;
 
 /// The most bytes that a Kafka record needs besides key, value and headers: the batch's frame and
 /// the record's own lengths (record format v2: 61 bytes and 5 variable-length numbers).
@@ -37,6 +38,9 @@ pub struct Envelope {
     pub time: Time,
     /// The position of the topic's last DELETE_ALL before it.
     pub last_delete_all: Option<Position>,
+    /// The time at which its content was erased, if it was: then it has neither a payload but
+    /// `null`, nor headers.
+    pub erased: Option<Time>,
     /// The id of the event.
     pub event_id: EventId,
     /// The topic that it is published to.
@@ -73,10 +77,18 @@ impl Envelope {
         self.headers.push("replay_id", id.to_string());
     }
 
-    /// Returns whether it is sent to sinks. A DELETE_ALL that is expanded is not: the DELETEs are
-    /// that follow it.
+    /// Returns whether it is one that sinks are sent. A DELETE_ALL that is expanded is not: the
+    /// DELETEs are that follow it.
     pub fn is_sent(&self) -> bool {
         self.event_type != EventType::DeleteAllExpanded
+    }
+
+    /// Returns the value of its record; `None` if the record has none: it tells a compacted topic
+    /// that the record of the key is gone.
+    pub fn value(&self) -> Option<&Bytes> {
+        let is_tombstone =
+            self.event_type == EventType::Erased && self.payload == WireForm::TOMBSTONE;
+        (!is_tombstone).then_some(&self.payload)
     }
 
     /// Returns the most bytes that its Kafka record can have.

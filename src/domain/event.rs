@@ -73,6 +73,8 @@ pub enum EventType {
     DeleteAll,
     /// Every record of the topic is to be deleted, by a DELETE of its own. It is not published.
     DeleteAllExpanded,
+    /// The content of a record's earlier events was erased.
+    Erased,
     /// A process event, by its name.
     Process(String),
 }
@@ -86,6 +88,7 @@ impl EventType {
             Self::Delete => "DELETE",
             Self::DeleteAll => "DELETE_ALL",
             Self::DeleteAllExpanded => "DELETE_ALL_EXPANDED",
+            Self::Erased => "ERASED",
             Self::Process(name) => name,
         }
     }
@@ -99,6 +102,7 @@ impl EventType {
             "DELETE" => Self::Delete,
             "DELETE_ALL" => Self::DeleteAll,
             "DELETE_ALL_EXPANDED" => Self::DeleteAllExpanded,
+            "ERASED" => Self::Erased,
             name => Self::Process(name.to_owned()),
         }
     }

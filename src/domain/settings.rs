@@ -11,6 +11,7 @@ use super::entity::{
 };
 use super::producer::Producer;
 use super::service_name::ServiceName;
+use super::subject::Subject;
 use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
 use super::wire_form::WireForm;
@@ -169,6 +170,37 @@ impl Settings {
         Ok((name, event, topic))
     }
 
+    /// Returns the subject that the names of a module and of an entity or process event stand for,
+    /// and its topic.
+    pub fn subject(
+        &self,
+        tenant: &TenantId,
+        producer: &str,
+        name: &str,
+    ) -> Result<(Subject, Topic), Unknown> {
+        let settings = self.of(tenant);
+        let producer_is = |p: &Producer| {
+            Producer::of_module(producer, &settings.producers).is_ok_and(|named| named == *p)
+        };
+        let mut all = settings.topics();
+        let found = all.find(|(p, its, _)| producer_is(p) && *its == name);
+        let (producer, name, set) = found.ok_or_else(|| {
+            let known = settings.topics().map(|(p, name, _)| format!("{p}.{name}")).collect();
+            Unknown { asked: format!("{producer}.{name}"), known }
+        })?;
+        let topic = set.template.topic(&self.naming, tenant, producer, name);
+        Ok((Subject::new(producer.as_str(), name), topic))
+    }
+
+    /// Returns the subject of each known entity and process event of a tenant, and its topic.
+    pub fn subjects(&self, tenant: &TenantId) -> Vec<(Subject, Topic)> {
+        let subject = |(producer, name, set): (&Producer, &str, &TopicSettings)| {
+            let topic = set.template.topic(&self.naming, tenant, producer, name);
+            (Subject::new(producer.as_str(), name), topic)
+        };
+        self.of(tenant).topics().map(subject).collect()
+    }
+
     /// Returns the topics of a tenant's known entities and process events that have this producer
     /// and this name; `None` matches any. If none matches, the error names those that are known.
     pub fn topics(
@@ -246,13 +278,17 @@ impl Settings {
         rule.unwrap_or_else(|| LogRule::of_unnamed(topic.clone()))
     }
 
-    /// Returns the wire form of the entities that have this topic.
+    /// Returns the wire form of the entities or process events that have this topic.
     pub fn wire_form(&self, tenant: &TenantId, topic: &Topic) -> WireForm {
-        let mut entities = self.of(tenant).entities.iter();
-        let is_its = |((producer, name), entity): &(&(Producer, EntityName), &Entity)| {
-            entity.topic.template.topic(&self.naming, tenant, producer, name.as_str()) == *topic
+        let settings = self.of(tenant);
+        let entities = settings.entities.iter();
+        let entities = entities.map(|((p, e), it)| (p, e.as_str(), &it.topic, it.wire_form));
+        let events = settings.process_events.iter();
+        let events = events.map(|((p, e), it)| (p, e.as_str(), &it.topic, it.wire_form));
+        let is_its = |(producer, name, set, _): &(&Producer, &str, &TopicSettings, WireForm)| {
+            set.template.topic(&self.naming, tenant, producer, name) == *topic
         };
-        entities.find(is_its).map(|(_, entity)| entity.wire_form).unwrap_or_default()
+        entities.chain(events).find(is_its).map(|(.., form)| form).unwrap_or_default()
     }
 
     /// Returns whether a DELETE_ALL is expanded for any topic.

@@ -18,6 +18,16 @@ impl Subject {
         Self(format!("{}/{name}", Producer::cut(producer)).into())
     }
 
+    /// Reads a subject from a store's column.
+    pub fn from_column(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the producer and the name.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('/').unwrap_or((&self.0, ""))
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::event::EventType;
 use super::json::Raw;
 use super::key::Key;
 use super::states::States;
@@ -23,6 +24,8 @@ pub enum WireForm {
 }
 
 impl WireForm {
+    /// The payload of an event whose record has no value.
+    pub const TOMBSTONE: &[u8] = b"null";
     /// The most bytes that the form adds to the states and the tenant.
     const FRAME_BYTES_MAX: usize = 96;
     const ALL: [(&str, Self); 2] = [("convention", Self::Convention), ("hexkit", Self::Hexkit)];
@@ -84,7 +87,16 @@ impl WireForm {
 
     /// Returns the bytes of a DELETE_ALL.
     pub fn delete_all(self, tenant: &TenantId) -> Bytes {
-        format!(r#"{{"type":"DELETE_ALL","tenant":"{tenant}"}}"#).into()
+        without_states(&EventType::DeleteAll, tenant)
+    }
+
+    /// Returns the bytes of an ERASED event. A compacted topic gets a record without a value, so
+    /// that it drops the key, unless the form's readers fail at one.
+    pub fn erased(self, tenant: &TenantId, is_compacted: bool) -> Bytes {
+        match self {
+            Self::Convention if is_compacted => Bytes::from_static(Self::TOMBSTONE),
+            Self::Convention | Self::Hexkit => without_states(&EventType::Erased, tenant),
+        }
     }
 
     /// Returns the most bytes that a DELETE_ALL can have.
@@ -118,4 +130,8 @@ impl WireForm {
             Self::Hexkit => value.push_ascii(out),
         }
     }
+}
+
+fn without_states(event_type: &EventType, tenant: &TenantId) -> Bytes {
+    format!(r#"{{"type":"{event_type}","tenant":"{tenant}"}}"#).into()
 }

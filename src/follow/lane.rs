@@ -80,6 +80,10 @@ impl LaneWork {
         let limits = Limits { bisection: &self.bisection, held: &self.held };
         let offered = match sources.offer(state, &limits).await {
             Err(source::Error::LogRotated(_)) => return Ok(Step::TakeOver),
+            Err(source::Error::Parks(transitions)) => {
+                lane.write_transitions(lease, &transitions).await?;
+                return Ok(Step::TakeOver);
+            }
             offered => offered?,
         };
         // A tenant whose log went back gets no checkpoint, since the log may lack the event.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::FollowDeps;
 use super::parking::Parking;
-use crate::domain::event::EventId;
+use crate::domain::event::{EventId, EventType};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
@@ -125,6 +125,9 @@ pub(super) struct LaneState {
     pub(super) lease: Lease,
     pub(super) logs: Logs,
     pub(super) parking: Parking,
+    /// The number of pages with an ERASED event that were committed since the takeover. What a
+    /// source has read before the last of them may have content that is erased by now.
+    pub(super) erasures: u64,
 }
 
 impl LaneState {
@@ -132,6 +135,8 @@ impl LaneState {
     /// proved parking.
     pub(super) fn committed(&mut self, page: &Page) {
         self.parking.proved(page);
+        let mut events = page.slices.iter().flat_map(|slice| &slice.events);
+        self.erasures += u64::from(events.any(|it| it.event_type == EventType::Erased));
         if page.follower != self.logs.follower {
             return;
         }

@@ -26,7 +26,8 @@ use std::collections::BTreeMap;
 
 use self::ledger::{ParkingLedger, Verdict};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventType;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::key::Key;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -148,22 +149,41 @@ impl Parking {
     /// Returns the transition that parks a refused record. With a DELETE_ALL the whole topic is
     /// parked, or later creates would pass it; so it is when too many of its keys are.
     pub(super) fn park(&self, refused: &Refused<'_>) -> Transition {
-        let Envelope { tenant, log_id, event_id, position, topic, key, event_type, .. } =
-            refused.event;
-        let ledger = self.ledgers.get(tenant);
-        let is_crowded = ledger.is_some_and(|ledger| ledger.is_crowded(topic));
+        let Envelope { tenant, topic, key, event_id, event_type, .. } = refused.event;
+        let is_crowded = self.ledger(tenant).is_some_and(|ledger| ledger.is_crowded(topic));
         let is_whole =
             refused.scope == Scope::Topic || *event_type == EventType::DeleteAll || is_crowded;
+        let key = (!is_whole).then(|| key.clone());
+        self.park_scope(refused.event, *event_id, key, refused.cause)
+    }
+
+    /// Returns the transition that parks the key of an event that was erased before it was sent.
+    /// The ERASED event that follows it discards the scope, which is not named after the event
+    /// itself, since that may name its parked topic.
+    pub(super) fn park_erased(&self, event: &Envelope) -> Transition {
+        let (name, cause) =
+            (event.event_id.derived("erased"), "it was erased before it was published");
+        self.park_scope(event, name, Some(event.key.clone()), cause)
+    }
+
+    fn park_scope(
+        &self,
+        event: &Envelope,
+        name: EventId,
+        key: Option<Key>,
+        cause: &str,
+    ) -> Transition {
+        let Envelope { tenant, log_id, position, topic, .. } = event;
         Transition {
             tenant: tenant.clone(),
             log_id: *log_id,
-            event_id: *event_id,
-            number: ledger.map_or(0, |ledger| ledger.ledger().number) + 1,
+            event_id: name,
+            number: self.ledger(tenant).map_or(0, |ledger| ledger.ledger().number) + 1,
             change: Change::Park {
                 position: *position,
                 topic: topic.clone(),
-                key: (!is_whole).then(|| key.clone()),
-                cause: refused.cause.to_owned(),
+                key,
+                cause: cause.to_owned(),
             },
         }
     }

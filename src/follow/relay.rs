@@ -15,6 +15,7 @@ use super::parking::Refused;
 use super::source::{Error, Limits, PageSource};
 use super::{FollowDeps, page_scan};
 use crate::domain::envelope::Envelope;
+use crate::domain::event::EventType;
 use crate::domain::follower::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -189,8 +190,10 @@ impl Relay {
         let left_out =
             from.into_iter().map(|(tenant, _)| tenant).filter(|tenant| !done.contains(tenant));
         left_out.for_each(|tenant| self.enqueue(state, tenant));
-        let slices: Vec<_> =
-            served.into_iter().filter_map(|slice| self.pass(state, slice, limits)).collect();
+        let mut slices = Vec::with_capacity(served.len());
+        for slice in served {
+            slices.extend(self.pass(state, slice, limits)?);
+        }
         Ok(self.proving_page(state, slices))
     }
 
@@ -256,28 +259,39 @@ impl Relay {
     }
 
     /// Moves a tenant's reading past a slice, and returns the part of a page for it. The page is
-    /// committed, or the relay is dropped.
+    /// committed, or the relay is dropped. An event that was erased before it was sent is parked
+    /// first, so that it counts as discarded.
     fn pass(
         &mut self,
         state: &mut LaneState,
         mut slice: Slice,
         limits: &Limits<'_>,
-    ) -> Option<PageSlice> {
+    ) -> Result<Option<PageSlice>, Error> {
         self.cut(state, &mut slice, limits);
+        let Unparked { first, keys } = unparked(state, &slice.events);
+        if let Some(first) = first {
+            if first == 0 {
+                let park = |event| state.parking.park_erased(event);
+                return Err(Error::Parks(keys.into_iter().map(park).collect()));
+            }
+            slice.events.truncate(first);
+            slice.more = true;
+        }
         let Some(last) = slice.events.last() else {
             self.enqueue(state, slice.tenant);
-            return None;
+            return Ok(None);
         };
         let cursor =
             Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
-        self.reading.get_mut(&slice.tenant)?.cursor = Some(cursor);
+        let reading = self.reading.get_mut(&slice.tenant).expect("who is served is read");
+        reading.cursor = Some(cursor);
         if slice.more {
             self.enqueue(state, slice.tenant.clone());
         }
         let proof = state.parking.proof(&slice.tenant);
         slice.events.retain(Envelope::is_sent);
         let events = state.parking.pass(&slice.tenant, slice.events, cursor.position);
-        Some(PageSlice { tenant: slice.tenant, events, cursor, proof, sent: None })
+        Ok(Some(PageSlice { tenant: slice.tenant, events, cursor, proof, sent: None }))
     }
 
     /// Ends a slice before the first event that is held back.
@@ -316,4 +330,33 @@ impl Relay {
             target: None,
         })
     }
+}
+
+/// Events that were erased before they were sent, and that no scope holds yet.
+struct Unparked<'e> {
+    /// The index of the first one.
+    first: Option<usize>,
+    /// The first one of each key, as far as no event before it may end scopes of its topic.
+    keys: Vec<&'e Envelope>,
+}
+
+/// Finds the events that were erased before they were sent. One that follows an event that may end
+/// scopes of its topic is looked at again once that is passed.
+fn unparked<'e>(state: &LaneState, events: &'e [Envelope]) -> Unparked<'e> {
+    let (mut ending, mut seen) = (HashSet::new(), HashSet::new());
+    let mut unparked = Unparked { first: None, keys: Vec::new() };
+    for (index, event) in events.iter().enumerate() {
+        if matches!(event.event_type, EventType::Erased | EventType::DeleteAll) {
+            ending.insert(&event.topic);
+        }
+        let follows = ending.contains(&event.topic);
+        if event.erased.is_none() || !follows && state.parking.keeps(event) {
+            continue;
+        }
+        unparked.first.get_or_insert(index);
+        if !follows && seen.insert((&event.topic, &event.key)) {
+            unparked.keys.push(event);
+        }
+    }
+    unparked
 }

@@ -77,9 +77,9 @@ impl PageSource for Replays {
 
     /// Reads on for the replay whose page is being published. Which of the events are sent is
     /// decided once it is offered, when more is known of what is published.
-    async fn read_ahead(&mut self, _: &mut LaneState, _: &Limits<'_>) {
+    async fn read_ahead(&mut self, state: &mut LaneState, _: &Limits<'_>) {
         if let Some(run) = self.runs.back_mut() {
-            run.read_ahead(&self.deps).await;
+            run.read_ahead(&self.deps, state).await;
         }
     }
 

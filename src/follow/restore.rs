@@ -6,12 +6,16 @@
 //! event is in Kafka or parked: later events are published, some of them again, and none is
 //! skipped. Until an operator accepts that, nothing is changed.
 
+mod erasures;
 pub mod other_sinks;
+mod published;
 mod walk;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use self::published::PublishedRecord;
+use self::published::published;
 use self::walk::{Walk, Walked};
 use super::lease::{LEASE, keep_renewing};
 use super::page_scan;
@@ -29,7 +33,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::sink::{
-    self, KnownCursor, KnownCursors, Origin, Page, PageSlice, ParkingProof, Repair, Sink, TakenOver,
+    self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Repair, Sink, TakenOver,
 };
 use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
 
@@ -67,23 +71,6 @@ pub struct Difference {
     pub ended: BTreeSet<EventId>,
     /// The events that Kafka has and the log never had, in order of topic, partition and offset.
     pub only_in_kafka: Vec<PublishedRecord>,
-}
-
-/// A record in a topic, and the event that it was made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedRecord {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition of the topic.
-    pub partition: i32,
-    /// The record's offset there.
-    pub offset: i64,
-    /// The record's key, as text.
-    pub key: String,
-    /// The event's position in its log.
-    pub position: Position,
-    /// The event's id.
-    pub event_id: EventId,
 }
 
 /// Compares a tenant's log with what Kafka has of it; `None` if the relay can go on without a
@@ -252,6 +239,7 @@ async fn go_on(
     if !now.is_some_and(|now| now.is_as_shown(difference)) {
         return Err(changed());
     }
+    erasures::carry_out_again(store, settings, difference).await?;
     let at = common.map_or(Position::START, |cursor| cursor.position);
     if let Some(common) = common {
         let mut parked = store.parked(tenant, &Follower::relay()).await?;
@@ -346,36 +334,6 @@ async fn cursor_at(
     let event =
         slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
     Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
-}
-
-/// Returns the committed records of a log after a position, in order within each partition. A
-/// missing topic has none.
-async fn published(
-    kafka: &dyn Repair,
-    topics: &BTreeSet<Topic>,
-    log_id: LogId,
-    after: Position,
-) -> Result<Vec<PublishedRecord>, Error> {
-    let mut published = Vec::new();
-    for topic in topics {
-        let Some(mut reading) = kafka.read_topic(topic, None).await? else { continue };
-        while let Some(records) = reading.records.recv().await {
-            for record in records? {
-                let origin = record.origin();
-                let its = |its: &Origin| its.log_id == log_id && its.position > after;
-                let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };
-                published.push(PublishedRecord {
-                    topic: topic.clone(),
-                    partition: record.partition,
-                    offset: record.offset,
-                    key: String::from_utf8_lossy(&record.key).into_owned(),
-                    position,
-                    event_id,
-                });
-            }
-        }
-    }
-    Ok(published)
 }
 
 /// Calls `look` with each event of a log after a position.

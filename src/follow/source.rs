@@ -37,6 +37,10 @@ pub(super) enum Error {
     /// A later holder of the lane has written what this one would write.
     #[error("the lease was lost")]
     LeaseLost,
+    /// The next event was erased before it was sent. These transitions park its key, and others of
+    /// which that is true, before anything is offered.
+    #[error("an event was erased before it was sent")]
+    Parks(Vec<Transition>),
     /// The sink's cursor is missing or went back, which only an operator can repair.
     #[error(transparent)]
     CursorLost(#[from] CursorLost),
@@ -207,6 +211,7 @@ mod tests {
             lease: Lease { lane: Lane::new(0), term: 1 },
             logs,
             parking: Parking::default(),
+            erasures: 0,
         };
         let (bisection, held) = (Bisection::default(), Held::new(Follower::relay()));
         let limits = Limits { bisection: &bisection, held: &held };

@@ -13,6 +13,7 @@ use super::config::Config;
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::settings::Settings;
+use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::published::Published;
 use crate::follow::replay::submit::SubmitDeps;
 use crate::health::Health;
@@ -37,6 +38,8 @@ pub struct HttpDeps {
     pub subscribe: Arc<Subscribe>,
     /// The published part of each log.
     pub published: Arc<Published>,
+    /// The submissions of erasures.
+    pub erasures: ErasureDeps,
     /// The submissions of replays.
     pub replays: SubmitDeps,
     /// The followers of the sinks, whose lag is told.

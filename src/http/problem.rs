@@ -10,6 +10,7 @@ use std::error::Error;
 
 use crate::domain::Invalid;
 use crate::domain::conflict::With;
+use crate::domain::erasure::ErasureId;
 use crate::domain::event::EventId;
 use crate::domain::floors::Gap;
 use crate::domain::json::SyntaxError;
@@ -83,6 +84,8 @@ pub(super) enum Problem {
     TopicParked { topic: Topic },
     #[error("the tenant has no replay `{0}`")]
     UnknownReplay(ReplayId),
+    #[error("there is no erasure {0}")]
+    UnknownErasure(ErasureId),
     #[error("the replay `{id}` is {status}: only one that is in progress or paused can be changed")]
     ReplayEnded { id: ReplayId, status: &'static str },
     #[error(

@@ -7,7 +7,8 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
 use super::problem::Problem;
 use super::{
-    delete_all, domain_events, health, metrics, parked, process_events, replays, subscriptions,
+    delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
+    subscriptions,
 };
 
 macro_rules! routes {
@@ -36,6 +37,8 @@ routes! {
     post "/replays/{id}/pause"                           => replays::pause;
     post "/replays/{id}/resume"                          => replays::resume;
     post "/replays/{id}/cancel"                          => replays::cancel;
+    submit "/erasures"                                   => erasures::submit, erasures::all;
+    read "/erasures/{id}"                                => erasures::get;
     read "/subscriptions"                                => subscriptions::list;
     keep "/subscriptions/{group}"                        => subscriptions::one;
     read "/subscriptions/{group}/events"                 => subscriptions::events;

@@ -1,5 +1,5 @@
 //! Metrics of removal: the events that were taken out of the logs, those that a sink keeps in them,
-//! and the DELETEs of expanded DELETE_ALLs.
+//! the DELETEs of expanded DELETE_ALLs, and erasures.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,6 +16,8 @@ pub(super) struct RemovalMetrics {
     held_back: Family<FollowerLabel, Gauge>,
     oldest_seconds: Gauge,
     expanded: Counter,
+    erased: Counter,
+    erasures_open: Gauge,
 }
 
 impl RemovalMetrics {
@@ -25,6 +27,8 @@ impl RemovalMetrics {
             held_back: Family::default(),
             oldest_seconds: Gauge::default(),
             expanded: Counter::default(),
+            erased: Counter::default(),
+            erasures_open: Gauge::default(),
         };
         let help = "Events that this replica removed from the logs, by reason";
         registry.register("removed_events", help, removal.removed.clone());
@@ -36,6 +40,10 @@ impl RemovalMetrics {
         registry.register("oldest_event_seconds", help, removal.oldest_seconds.clone());
         let help = "DELETEs that this replica appended for DELETE_ALLs that are expanded";
         registry.register("expanded_deletes", help, removal.expanded.clone());
+        let help = "Events that this replica emptied for erasures";
+        registry.register("erased_events", help, removal.erased.clone());
+        let help = "Erasures of all tenants that are in progress";
+        registry.register("erasures_in_progress", help, removal.erasures_open.clone());
         removal
     }
 }
@@ -49,6 +57,16 @@ impl Metrics {
     /// Counts DELETEs that were appended for a DELETE_ALL that is expanded.
     pub fn expanded(&self, deletes: u64) {
         self.removal.expanded.inc_by(deletes);
+    }
+
+    /// Counts events that were emptied for an erasure.
+    pub fn erased(&self, events: u64) {
+        self.removal.erased.inc_by(events);
+    }
+
+    /// Sets how many erasures are in progress.
+    pub fn erasures_open(&self, erasures: usize) {
+        self.removal.erasures_open.set(i64::try_from(erasures).unwrap_or(i64::MAX));
     }
 
     /// Sets how many events each sink's follower keeps from being removed.

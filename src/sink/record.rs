@@ -23,11 +23,11 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
     let headers = headers
         .iter()
         .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }));
-    BaseRecord::to(envelope.topic.as_str())
+    let record = BaseRecord::to(envelope.topic.as_str())
         .key(envelope.key.as_str())
-        .payload(envelope.payload.as_ref())
         .timestamp(envelope.time.as_ms())
-        .headers(headers)
+        .headers(headers);
+    BaseRecord { payload: envelope.value().map(AsRef::as_ref), ..record }
 }
 
 /// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. If

@@ -308,6 +308,7 @@ pub(super) trait Columns {
                 position,
                 time: self.time()?,
                 last_delete_all: self.position_if_any("last_delete_all")?,
+                erased: self.integer_if_any("erased_ms")?.map(Time::from_ms),
                 event_id: self.event_id()?,
                 topic: self.topic()?,
                 key: self.noun("key", Key::parse)?,

@@ -12,6 +12,7 @@ mod bulk;
 mod changed;
 mod collections;
 mod cursors;
+mod erasures;
 mod error;
 mod event_counts;
 mod expansions;

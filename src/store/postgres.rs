@@ -7,6 +7,7 @@
 mod append;
 mod connection;
 mod cursors;
+mod erasures;
 mod error;
 mod expansions;
 mod leases;

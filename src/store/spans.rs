@@ -4,6 +4,7 @@
 //! `open` wraps every adapter in it. The spans are at `debug`, which is off by default: then no
 //! field is formatted. A call is not changed in any other way.
 
+mod erasures;
 mod expansions;
 mod positions;
 mod removal;

@@ -10,6 +10,7 @@ mod append;
 mod backup;
 mod connections;
 mod cursors;
+mod erasures;
 mod error;
 mod expansions;
 mod files;

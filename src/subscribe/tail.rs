@@ -4,8 +4,10 @@
 //! is one page; a reader that it does not serve reads the next one for all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 
 use super::{Error, floors};
 use crate::domain::envelope::Envelope;
@@ -18,6 +20,8 @@ use crate::store::{Scan, Store};
 /// The most events and bytes of a page, though at least one event: many logs may have one.
 const EVENTS_MAX: usize = 500;
 const BYTES_MAX: usize = 256 << 10;
+/// The longest time for which a page's events are handed on: they may be erased meanwhile.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The newest page of a log.
 #[derive(Default)]
@@ -27,6 +31,7 @@ pub(super) struct Tail(Mutex<Option<TailPage>>);
 struct TailPage {
     /// The wake-ups that had come before it was read.
     wakes: u64,
+    read: Instant,
     after: Position,
     scanned: Position,
     more: bool,
@@ -60,7 +65,8 @@ impl Tail {
         let mut page = self.0.lock().await;
         let serves = |page: &TailPage| {
             let is_newest = page.scanned == after && !page.more && page.wakes >= wakes;
-            is_newest || (page.after <= after && after < page.scanned)
+            let is_fresh = page.read.elapsed() < FRESH;
+            is_newest || is_fresh && page.after <= after && after < page.scanned
         };
         if !page.as_ref().is_some_and(serves) {
             *page = Some(TailPage::read(store, turns, tenant, after, wakes).await?);
@@ -77,9 +83,10 @@ impl TailPage {
         after: Position,
         wakes: u64,
     ) -> Result<Self, Error> {
+        let begun = Instant::now();
         let Part { events, scanned, more, floors } =
             read(store, turns, tenant, after, tail()).await?;
-        Ok(Self { wakes, after, scanned, more, events, floors })
+        Ok(Self { wakes, read: begun, after, scanned, more, events, floors })
     }
 
     fn part(&self, after: Position) -> Part {

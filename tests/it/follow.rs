@@ -2,6 +2,7 @@
 
 mod audit;
 mod epochs;
+mod erasure;
 mod expansion;
 mod held;
 #[cfg(feature = "services")]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "services")]
 mod audit;
+mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
 #[cfg(feature = "services")]

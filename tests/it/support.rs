@@ -3,6 +3,7 @@
 pub mod commits;
 pub mod drafts;
 pub mod dropped;
+pub mod erasures;
 pub mod fake_documents;
 pub mod fake_sink;
 pub mod faulty_store;

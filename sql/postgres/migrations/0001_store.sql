@@ -55,6 +55,7 @@ CREATE TABLE events (
     position        bigint NOT NULL,
     time_ms         bigint NOT NULL,
     last_delete_all bigint,
+    erased_ms       bigint,
     event_id        uuid   NOT NULL,
     topic           text COLLATE "C" NOT NULL,
     key             text COLLATE "C" NOT NULL,
@@ -124,6 +125,33 @@ CREATE TABLE expansions (
     last      bigint NOT NULL,
     PRIMARY KEY (tenant, request)
 );
+
+-- The topics that each entity and process event has, or has had.
+CREATE TABLE subject_topics (
+    tenant  text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    topic   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, subject, topic)
+);
+
+-- The erasures. `topics` is a JSON list. `erased_to` is the position up to which the record's events are
+-- empty; `last` is that of the last ERASED event, and null before.
+CREATE TABLE erasures (
+    tenant       text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    id           text COLLATE "C" NOT NULL,
+    subject      text COLLATE "C" NOT NULL,
+    key          text COLLATE "C" NOT NULL,
+    reason       text   NOT NULL,
+    topics       text   NOT NULL,
+    submitted_ms bigint NOT NULL,
+    events       bigint NOT NULL DEFAULT 0,
+    erased_to    bigint NOT NULL DEFAULT 0,
+    last         bigint,
+    completed_ms bigint,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE UNIQUE INDEX erasures_open ON erasures (tenant, subject, key) WHERE completed_ms IS NULL;
 
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (

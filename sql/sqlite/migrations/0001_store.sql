@@ -46,6 +46,7 @@ CREATE TABLE events (
     type            TEXT NOT NULL,
     time_ms         INTEGER NOT NULL,
     last_delete_all INTEGER,
+    erased_ms       INTEGER,
     headers         TEXT NOT NULL,
     payload         BLOB NOT NULL,
     PRIMARY KEY (tenant, position)
@@ -93,6 +94,33 @@ CREATE TABLE expansions (
     last      INTEGER NOT NULL,
     PRIMARY KEY (tenant, request)
 ) STRICT, WITHOUT ROWID;
+
+-- The topics that each entity and process event has, or has had.
+CREATE TABLE subject_topics (
+    tenant  TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    topic   TEXT NOT NULL,
+    PRIMARY KEY (tenant, subject, topic)
+) STRICT, WITHOUT ROWID;
+
+-- The erasures. `topics` is a JSON list. `erased_to` is the position up to which the record's events are
+-- empty; `last` is that of the last ERASED event, and null before.
+CREATE TABLE erasures (
+    tenant       TEXT NOT NULL REFERENCES tenants (tenant),
+    id           TEXT NOT NULL,
+    subject      TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    topics       TEXT NOT NULL,
+    submitted_ms INTEGER NOT NULL,
+    events       INTEGER NOT NULL DEFAULT 0,
+    erased_to    INTEGER NOT NULL DEFAULT 0,
+    last         INTEGER,
+    completed_ms INTEGER,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX erasures_open ON erasures (tenant, subject, key) WHERE completed_ms IS NULL;
 
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (

@@ -38,6 +38,8 @@ pub(super) struct AuditedLog<'a> {
 #[derive(Default)]
 pub(super) struct Expected {
     pub(super) positions: RoaringTreemap,
+    /// Events of the topic whose content was erased, so that no record can be compared with them.
+    pub(super) erased: RoaringTreemap,
     /// Events of the topic that are not published.
     pub(super) unpublished: RoaringTreemap,
     pub(super) sums: Sums,
@@ -102,7 +104,9 @@ impl<'a> AuditedLog<'a> {
             if walked % PAGE_EVENTS_MAX as u64 == 0 {
                 report(Progress::Log(position.number() - before.number(), all));
             }
-            if self.parked.iter().any(holds) {
+            if event.erased.is_some() {
+                expected.erased.insert(position.number());
+            } else if self.parked.iter().any(holds) {
                 expected.unpublished.insert(position.number());
             } else {
                 expected.positions.insert(position.number());

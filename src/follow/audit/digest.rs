@@ -28,7 +28,8 @@ impl Digest {
     pub(super) fn of_event(event: &Envelope) -> Self {
         let headers = event.record_headers();
         let headers = headers.iter().map(|(name, value)| (name, value.as_bytes()));
-        let content = content(event.key.as_str().as_bytes(), &event.payload, headers);
+        let value = event.value().map_or(&[][..], |value| value);
+        let content = content(event.key.as_str().as_bytes(), value, headers);
         Self { content, time: time(event.position, Some(event.time.as_ms())) }
     }
 

@@ -61,6 +61,8 @@ pub struct Counts {
     pub expired: u64,
     /// The events that are no longer there, since the compacted topic has a later one of their key.
     pub compacted: u64,
+    /// The events whose content was erased: a topic may have them or not.
+    pub erased: u64,
     /// The records of events that were removed from the log.
     pub removed: u64,
     /// The records that are not of this log.

@@ -42,7 +42,7 @@ pub(super) async fn resume(
         logs.insert(head);
     });
     let cursors = logs.cursors();
-    let mut state = LaneState { lease: *lease, logs, parking: Parking::default() };
+    let mut state = LaneState { lease: *lease, logs, parking: Parking::default(), erasures: 0 };
     state.verify(deps, &cursors).await?;
     for (tenant, lost) in state.parking.load(&*deps.store, &state.logs).await? {
         state.stop(deps, &tenant, &verify::went_back(&lost));

@@ -43,6 +43,7 @@ use crate::sink::{
 };
 use crate::store::{self, Access, Batch, Config};
 
+mod erasures;
 mod replay_bed;
 mod replays;
 

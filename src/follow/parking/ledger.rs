@@ -128,10 +128,12 @@ impl ParkingLedger {
     /// Returns whether an event is parked, or would be if it came next.
     pub(super) fn keeps(&self, event: &Envelope) -> bool {
         let topic = self.holder(event, |parked| parked.key.is_none()).is_some();
-        if event.event_type != EventType::DeleteAll {
-            return topic || self.holder(event, |parked| parked.key.is_some()).is_some();
+        match event.event_type {
+            EventType::DeleteAll => topic || self.holds(event),
+            // It ends the scope of its key.
+            EventType::Erased => topic,
+            _ => topic || self.holder(event, |parked| parked.key.is_some()).is_some(),
         }
-        topic || self.holds(event)
     }
 
     /// Passes over the next event that the relay has read, and decides about it.
@@ -143,8 +145,11 @@ impl ParkingLedger {
             if self.holds(event) {
                 return Verdict::Park;
             }
-            self.supersede(event);
+            self.end_before(event);
             return Verdict::Send;
+        }
+        if event.event_type == EventType::Erased && topic.is_none() {
+            self.end_before(event);
         }
         let key = self.holder(event, |parked| parked.key.is_some());
         let Some(index) = key.or(topic) else { return Verdict::Send };
@@ -183,13 +188,11 @@ impl ParkingLedger {
         })
     }
 
-    /// Returns whether an event is a DELETE_ALL that, once it is released with its topic,
-    /// supersedes keys that are parked by themselves.
-    pub(super) fn supersedes(&self, event: &Envelope) -> bool {
-        event.event_type == EventType::DeleteAll
-            && self
-                .open()
-                .any(|p| p.topic == event.topic && p.key.is_some() && p.position < event.position)
+    /// Returns whether an event, once it is released with its topic, ends scopes of keys that are
+    /// parked by themselves.
+    pub(super) fn ends_scopes(&self, event: &Envelope) -> bool {
+        let is_before = |parked: &Parked| parked.position < event.position;
+        self.open().any(|parked| is_before(parked) && ended_by(event, parked).is_some())
     }
 
     /// Returns whether so many keys of a topic are parked that the whole topic is parked next.
@@ -269,10 +272,10 @@ impl ParkingLedger {
     pub(super) fn recount(&mut self, id: EventId, events: &[Envelope]) {
         let Some(releasing) = self.get(id).cloned() else { return };
         for event in events.iter().filter(|event| event.position <= releasing.released_to) {
-            if releasing.key.is_none() && self.supersedes(event) {
-                self.supersede(event);
-                let later = events.iter().filter(|later| later.position > event.position);
-                self.uncount(&releasing.topic, event.position, later);
+            if releasing.key.is_none() && self.ends_scopes(event) {
+                self.end_before(event);
+                let later = events.iter().filter(|later| later.position >= event.position);
+                self.uncount(event, later);
             }
         }
         let is_parked = |event: &&Envelope| {
@@ -284,14 +287,10 @@ impl ParkingLedger {
         self.change(id, Part::Count, |parked| parked.events = count);
     }
 
-    fn uncount<'e>(
-        &mut self,
-        topic: &Topic,
-        at: Position,
-        later: impl Iterator<Item = &'e Envelope> + Clone,
-    ) {
-        let superseded = |p: &&mut Parked| p.topic == *topic && p.state == State::Superseded(at);
-        for parked in self.all.iter_mut().filter(superseded) {
+    /// Subtracts the events that follow the end of scopes from their counts.
+    fn uncount<'e>(&mut self, end: &Envelope, later: impl Iterator<Item = &'e Envelope> + Clone) {
+        let is_ended = |p: &&mut Parked| ended_by(end, p) == Some(p.state);
+        for parked in self.all.iter_mut().filter(is_ended) {
             let its = |e: &&Envelope| {
                 Some(&e.key) == parked.key.as_ref() && e.position <= parked.counted_to
             };
@@ -307,14 +306,26 @@ impl ParkingLedger {
         })
     }
 
-    fn supersede(&mut self, event: &Envelope) {
-        let keys = |p: &&mut Parked| p.is_open() && p.key.is_some() && p.topic == event.topic;
+    /// Ends the open scopes that an event makes void.
+    fn end_before(&mut self, event: &Envelope) {
         let before =
             |parked: &&mut Parked| parked.position.max(parked.released_to) < event.position;
-        for parked in self.all.iter_mut().filter(keys).filter(before) {
-            parked.state = State::Superseded(event.position);
+        for parked in self.all.iter_mut().filter(|parked| parked.is_open()).filter(before) {
+            let Some(state) = ended_by(event, parked) else { continue };
+            parked.state = state;
             self.changes.insert((parked.event_id, Part::State));
         }
+    }
+}
+
+/// Returns the end that an event gives to a scope before it: a DELETE_ALL supersedes all keys of
+/// its topic, an ERASED event discards its own.
+fn ended_by(event: &Envelope, parked: &Parked) -> Option<State> {
+    let key = parked.key.as_ref().filter(|_| parked.topic == event.topic)?;
+    match event.event_type {
+        EventType::DeleteAll => Some(State::Superseded(event.position)),
+        EventType::Erased if *key == event.key => Some(State::Discarded(event.position.back(1))),
+        _ => None,
     }
 }
 

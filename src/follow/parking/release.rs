@@ -41,8 +41,8 @@ struct Offered {
 enum End {
     /// More pages of the scope follow.
     More,
-    /// The page ends with a DELETE_ALL that supersedes keys that are parked by themselves.
-    Superseding,
+    /// The page ends with an event that ends scopes of keys that are parked by themselves.
+    Ending,
     /// The page ends at the relay's cursor.
     Resolved(Position),
     /// The page tells how the scope ended, which the sink lacked.
@@ -74,10 +74,13 @@ impl PageSource for Release {
             // relay's event too.
             state.verify(&self.deps, &[(parked.tenant.clone(), cursor)]).await?;
             let Some(ledger) = state.parking.ledger(&parked.tenant) else { return Ok(None) };
-            let Part { events, end, scanned } = part(ledger, &parked, slice, at);
+            let Part { events, end, scanned, erased } = part(ledger, &parked, slice, at);
+            if let Some(erased) = erased.filter(|_| events.is_empty()) {
+                return meet_erased(state, &parked, &erased);
+            }
             let ended = match end {
                 End::Resolved(at) => Some(Ended { state: State::Resolved(at), events: 0 }),
-                End::More | End::Superseding | End::Proved => None,
+                End::More | End::Ending | End::Proved => None,
             };
             let cursor = match events.last() {
                 _ if ended.is_some() => cursor,
@@ -108,12 +111,12 @@ impl PageSource for Release {
                 ledger.end_proved(event_id);
                 ledger.resolve(event_id, at);
             }
-            (Some(ledger), End::More | End::Superseding) => {
+            (Some(ledger), End::More | End::Ending) => {
                 let sent = slice.events.len() as u64;
                 ledger.raise_released(event_id, slice.cursor.position, sent);
             }
         }
-        if end == End::Superseding { Next::TakeOver } else { Next::GoOn }
+        if end == End::Ending { Next::TakeOver } else { Next::GoOn }
     }
 
     /// Parks the scope under release again; if it is a topic, parks only the refused key.
@@ -168,10 +171,28 @@ fn next(state: &LaneState, limits: &Limits<'_>) -> Option<Parked> {
     state.parking.releasing().find(|parked| !is_held(parked)).cloned()
 }
 
+/// The next event of a release was erased. Of a topic under release, its key is parked by itself;
+/// a key is no longer released, since an ERASED event follows that discards it.
+fn meet_erased(
+    state: &mut LaneState,
+    parked: &Parked,
+    erased: &Envelope,
+) -> Result<Option<Page>, Error> {
+    if parked.key.is_none() {
+        return Err(Error::Parks(vec![state.parking.park_erased(erased)]));
+    }
+    if let Some(ledger) = state.parking.ledger_mut(&parked.tenant) {
+        ledger.stop_release(parked.event_id);
+    }
+    Ok(None)
+}
+
 struct Part {
     events: Vec<Envelope>,
     end: End,
     scanned: Position,
+    /// The erased event before which the slice ends, if it does.
+    erased: Option<Envelope>,
 }
 
 /// Returns the events of a slice that are released with `parked`, up to `at`.
@@ -182,15 +203,20 @@ fn part(ledger: &ParkingLedger, parked: &Parked, slice: Slice, at: Position) -> 
         events: Vec::new(),
         end: if is_over { End::Resolved(at) } else { End::More },
         scanned: slice.scanned.min(at),
+        erased: None,
     };
     for event in slice.events.into_iter().take_while(|event| event.position <= at) {
-        if !event.is_sent() || is_whole && ledger.is_apart(&event) {
+        let is_ending = is_whole && ledger.ends_scopes(&event);
+        if !event.is_sent() || is_whole && !is_ending && ledger.is_apart(&event) {
             continue;
         }
-        let superseding = is_whole && ledger.supersedes(&event);
+        if event.erased.is_some() {
+            (part.end, part.erased) = (End::More, Some(event));
+            break;
+        }
         part.events.push(event);
-        if superseding {
-            part.end = End::Superseding;
+        if is_ending {
+            part.end = End::Ending;
             break;
         }
     }

@@ -76,14 +76,23 @@ fn of_sinks(
     enabled: &EnabledTenant,
     stands: &[(Follower, Cursor)],
 ) -> Vec<Hold> {
-    let hold =
-        |follower: &Follower, from| Hold { sink: Some(follower.clone()), from, topics: Vec::new() };
+    let positions = positions(sinks, enabled, stands).into_iter();
+    positions.map(|(sink, from)| Hold { sink: Some(sink), from, topics: Vec::new() }).collect()
+}
+
+/// Returns the position in a log up to which each sink has passed it: those that are configured,
+/// and those that were and are not forgotten. `sinks` are the configured ones.
+pub(in crate::follow) fn positions(
+    sinks: &[Follower],
+    enabled: &EnabledTenant,
+    stands: &[(Follower, Cursor)],
+) -> Vec<(Follower, Position)> {
     let is_missing = |sink: &&Follower| stands.iter().all(|(follower, _)| follower != *sink);
-    let begin = sinks.iter().filter(is_missing).map(|sink| hold(sink, Position::START));
+    let begin = sinks.iter().filter(is_missing).map(|sink| (sink.clone(), Position::START));
     let stand = stands.iter().map(|(follower, cursor)| {
         // A cursor in a former incarnation tells nothing of this one.
         let is_its = cursor.log_id == enabled.log_id;
-        hold(follower, if is_its { cursor.position } else { Position::START })
+        (follower.clone(), if is_its { cursor.position } else { Position::START })
     });
     stand.chain(begin).collect()
 }

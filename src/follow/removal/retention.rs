@@ -62,7 +62,7 @@ impl LogView<'_> {
         };
         let is_delete = |it: &LogEntry| {
             let event_type = EventType::from_column(&it.event_type);
-            matches!(event_type, EventType::Delete | EventType::DeleteAll)
+            matches!(event_type, EventType::Delete | EventType::DeleteAll | EventType::Erased)
         };
         let is_live = |it: &LogEntry| live.get(&it.key) == Some(&it.position);
         let goes = |it: &&LogEntry| {

@@ -45,6 +45,8 @@ pub(super) enum Turn {
 /// A part of a log that was read, from which no event was selected yet.
 struct Read {
     after: Position,
+    /// The erasures that were published before.
+    erasures: u64,
     slice: Slice,
 }
 
@@ -169,7 +171,9 @@ impl Run {
             return Ok(None);
         }
         let events_max = self.events_max(limits);
-        let slice = match self.ahead.take().filter(|ahead| ahead.after == after) {
+        // What was read before an erasure was published may have content that is erased by now.
+        let is_next = |ahead: &Read| ahead.after == after && ahead.erasures == state.erasures;
+        let slice = match self.ahead.take().filter(is_next) {
             Some(ahead) => ahead.slice,
             None => {
                 let scan = scope::scan(&self.replay.plan, events_max);
@@ -265,15 +269,16 @@ impl Run {
     }
 
     /// Reads the part of the log after the page that was offered.
-    pub(super) async fn read_ahead(&mut self, deps: &FollowDeps) {
+    pub(super) async fn read_ahead(&mut self, deps: &FollowDeps, state: &LaneState) {
         let Some(after) = self.offered.as_ref().and_then(|offered| offered.more_after) else {
             return;
         };
         let events_max = Pace::events_max(&self.replay.rate, crate::follow::PAGE_EVENTS_MAX);
         let scan = scope::scan(&self.replay.plan, events_max);
+        let erasures = state.erasures;
         let read = read_log(&*deps.store, &self.replay.tenant, after, &scan).await;
         // If that fails, it is read again for the next page.
-        self.ahead = read.ok().map(|slice| Read { after, slice });
+        self.ahead = read.ok().map(|slice| Read { after, erasures, slice });
     }
 
     /// Notes that the sink committed the page that was offered last. Returns how much it sent.

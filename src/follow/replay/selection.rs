@@ -58,8 +58,10 @@ impl Selection {
         self.delete_alls.retain(|topic, _| !is_parked(topic));
         let mut selected = Vec::with_capacity(events.len());
         for event in events {
-            // The DELETEs of a DELETE_ALL that is expanded tell for themselves.
-            if event.is_sent() && self.is_selected(store, state, replay, &event, relayed).await? {
+            // The DELETEs of a DELETE_ALL that is expanded tell for themselves, and so does the
+            // ERASED event of those that are erased.
+            let has_content = event.is_sent() && event.erased.is_none();
+            if has_content && self.is_selected(store, state, replay, &event, relayed).await? {
                 selected.push(event);
             }
         }

@@ -26,6 +26,8 @@ pub(in crate::http) struct Event<'a> {
     headers: Headers,
     payload: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     published: Option<Option<bool>>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Event<'a> {
             time: envelope.time.to_string(),
             headers: envelope.record_headers(),
             payload,
+            erased: envelope.erased.map(|time| time.to_string()),
             published: None,
         })
     }

@@ -83,8 +83,13 @@ impl<'a> Content<'a> {
         if !event.key.as_str().is_ascii() {
             return Err(named("hexkit takes keys of ASCII characters only"));
         }
-        let raw = Raw::parse(&event.payload).map_err(|e| named(&e.to_string()))?;
-        let payload = payload::object(&raw).map_err(|why| named(&why))?;
+        let payload = match event.value() {
+            None => RawDocumentBuf::new(),
+            Some(value) => {
+                let raw = Raw::parse(value).map_err(|e| named(&e.to_string()))?;
+                payload::object(&raw).map_err(|why| named(&why))?
+            }
+        };
         let content = Self { event, payload };
         let bytes = content.document(&Ids::of_key(event), Mark::Pending).as_bytes().len();
         if bytes > BYTES_MAX {

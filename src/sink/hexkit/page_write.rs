@@ -16,6 +16,7 @@ use super::lane::Lane;
 use super::plan::{self, Found, Item, Known, Plan};
 use super::remove_older;
 use super::{Mark, cursors, rows};
+use crate::domain::event::EventType;
 use crate::mongodb_client::transaction::{Transaction, TransactionBody};
 use crate::sink::Page;
 
@@ -46,6 +47,11 @@ impl TransactionBody for PageWrite<'_> {
         for item in remove_older::delete_alls(&self.items) {
             let event = item.content.event;
             remove_older::remove(self.lane, &item.collection, event, transaction).await?;
+        }
+        for Item { collection, content, .. } in &self.items {
+            if content.event.event_type == EventType::Erased {
+                remove_older::of_record(self.lane, collection, content.event, transaction).await?;
+            }
         }
         let plan = plan::plan(&self.items, self.find(transaction).await?);
         self.write(&plan, transaction).await?;

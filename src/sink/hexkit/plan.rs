@@ -158,6 +158,9 @@ struct Planning {
 impl Planning {
     fn each_event(&mut self, at: usize, item: &Item) {
         let event = item.content.event;
+        if event.value().is_none() {
+            return;
+        }
         let key = |ids: &Ids| (item.collection.clone(), ids.document.clone());
         let own = Ids::of_event(event);
         let is_foreign = self.found.documents.get(&key(&own)).is_some_and(|it| !it.is_of(event));
@@ -186,6 +189,10 @@ impl Planning {
             Age::Older => return,
             Age::Same
                 if self.found.documents.get(&key).is_some_and(|it| it.event == Some(ids.event)) => {
+            }
+            Age::Same | Age::Newer if event.value().is_none() => {
+                // The record was erased, and its document removed.
+                self.plan.writes.retain(|write| write.key != key);
             }
             Age::Same | Age::Newer => self.write(at, key.clone(), ids, event),
         }

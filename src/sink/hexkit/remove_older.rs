@@ -1,4 +1,5 @@
-//! Removal of the documents that a DELETE_ALL of a compacted topic has made void.
+//! Removal of the documents that a DELETE_ALL of a compacted topic has made void, and of those of a
+//! record that was erased.
 //!
 //! `publisher` calls it before it writes a page with a DELETE_ALL, since a transaction must be
 //! short: each step removes so many documents at most, under the lease's term. The last ones are
@@ -128,5 +129,30 @@ pub(super) async fn remove(
     let documents = collections.named(collection);
     documents.delete_many(doc! { "_id": { "$in": &ids } }).session(&mut *transaction).await?;
     positions.delete_many(doc! { "_id": { "$in": entries } }).session(&mut *transaction).await?;
+    Ok(())
+}
+
+/// Removes the documents of a record that was erased, but for hexkit's own: they have no position.
+pub(super) async fn of_record(
+    lane: &Lane,
+    collection: &str,
+    erased: &Envelope,
+    transaction: &mut Transaction<'_>,
+) -> Result<(), Failure> {
+    let position = doc! { "$convert": {
+        "input": "$headers.position",
+        "to": "long",
+        "onError": i64::MAX,
+        "onNull": i64::MAX,
+    } };
+    let its = doc! {
+        "topic": erased.topic.as_str(),
+        "key": erased.key.as_str(),
+        "headers.x-okapi-tenant": erased.tenant.as_str(),
+        "headers.log_id": { "$exists": true },
+        "$expr": { "$lt": [position, erased.position.as_column()] },
+    };
+    let documents = lane.collections()?.named(collection);
+    documents.delete_many(its).session(transaction).await?;
     Ok(())
 }

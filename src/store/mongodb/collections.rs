@@ -10,12 +10,17 @@
 //! | `incarnations` | {tenant, number}             | log_id, start                              |
 //! | `heads`        | tenant                       | log_id, lane, position, time_ms, version   |
 //! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,       |
-//! |                |                              | last_delete_all, headers, payload          |
+//! |                |                              | last_delete_all, erased_ms, headers,       |
+//! |                |                              | payload                                    |
 //! | `idempotency`  | {tenant, event_id}           | position, time_ms, fingerprint             |
 //! | `delete_alls`  | {tenant, topic}              | position                                   |
 //! | `floors`       | {tenant, topic}              | floor, compacted_to                        |
 //! | `expansions`   | {tenant, request}            | topic, walked_to, last                     |
 //! | `removed_ids`  | {tenant, position}           | event_id, time_ms                          |
+//! | `subject_topics` | {tenant, subject, topic}   | noted                                      |
+//! | `erasures`     | {tenant, id}                 | subject, key, reason, topics,              |
+//! |                |                              | submitted_ms, events, erased_to, last,     |
+//! |                |                              | completed_ms, open (while in progress)     |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
@@ -70,6 +75,8 @@ pub(super) struct Collections {
     pub(super) delete_alls: Rows,
     pub(super) floors: Rows,
     pub(super) expansions: Rows,
+    pub(super) subject_topics: Rows,
+    pub(super) erasures: Rows,
     pub(super) removed_ids: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
@@ -96,6 +103,8 @@ impl Collections {
             delete_alls: rows("delete_alls"),
             floors: rows("floors"),
             expansions: rows("expansions"),
+            subject_topics: rows("subject_topics"),
+            erasures: rows("erasures"),
             removed_ids: rows("removed_ids"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
@@ -131,6 +140,42 @@ impl Collections {
         }
     }
 
+    /// Returns the indexes of each collection, by name.
+    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 11] {
+        [
+            (&self.expansions, vec![("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.subject_topics, vec![("subject", doc! { "_id.tenant": 1, "_id.subject": 1 })]),
+            (&self.floors, vec![("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.subscriptions, vec![("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.cursors, vec![("tenant", doc! { "_id.tenant": 1 })]),
+            (&self.incarnations, vec![("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
+            (&self.tenants, vec![("lane", doc! { "lane": 1, "_id": 1 })]),
+            (
+                &self.parked,
+                vec![
+                    ("tenant", doc! { "_id.tenant": 1, "_id.follower": 1 }),
+                    ("lane", doc! { "lane": 1, "state": 1 }),
+                ],
+            ),
+            (
+                &self.replays,
+                vec![
+                    ("tenant", doc! { "_id.tenant": 1, "_id.number": 1 }),
+                    ("id", doc! { "_id.tenant": 1, "id": 1 }),
+                    ("open", doc! { "_id.tenant": 1, "ended_ms": 1 }),
+                ],
+            ),
+            (&self.heads, vec![("version", doc! { "lane": 1, "version": 1 })]),
+            (
+                &self.events,
+                vec![
+                    ("key", doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
+                    ("topic", doc! { "_id.tenant": 1, "topic": 1, "_id.position": 1 }),
+                ],
+            ),
+        ]
+    }
+
     /// Creates the missing collections and their indexes, since a transaction can't create them.
     pub(super) async fn make(&self, database: &Database) -> Result<(), Error> {
         self.refuse_others(database).await?;
@@ -153,41 +198,11 @@ impl Collections {
             };
             writing(create).await?;
         }
-        let indexes: [(&Rows, &[(&str, Document)]); 10] = [
-            (&self.expansions, &[("tenant", doc! { "_id.tenant": 1 })]),
-            (&self.floors, &[("tenant", doc! { "_id.tenant": 1 })]),
-            (&self.subscriptions, &[("tenant", doc! { "_id.tenant": 1 })]),
-            (&self.cursors, &[("tenant", doc! { "_id.tenant": 1 })]),
-            (&self.incarnations, &[("tenant", doc! { "_id.tenant": 1, "_id.number": 1 })]),
-            (&self.tenants, &[("lane", doc! { "lane": 1, "_id": 1 })]),
-            (
-                &self.parked,
-                &[
-                    ("tenant", doc! { "_id.tenant": 1, "_id.follower": 1 }),
-                    ("lane", doc! { "lane": 1, "state": 1 }),
-                ],
-            ),
-            (
-                &self.replays,
-                &[
-                    ("tenant", doc! { "_id.tenant": 1, "_id.number": 1 }),
-                    ("id", doc! { "_id.tenant": 1, "id": 1 }),
-                    ("open", doc! { "_id.tenant": 1, "ended_ms": 1 }),
-                ],
-            ),
-            (&self.heads, &[("version", doc! { "lane": 1, "version": 1 })]),
-            (
-                &self.events,
-                &[
-                    ("key", doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
-                    ("topic", doc! { "_id.tenant": 1, "topic": 1, "_id.position": 1 }),
-                ],
-            ),
-        ];
-        for (rows, indexes) in indexes {
+        for (rows, indexes) in self.indexes() {
             let models = indexes.iter().map(|(name, keys)| index(name, keys.clone()));
             writing(rows.create_indexes(models)).await?;
         }
+        writing(self.erasures.create_index(one_open_erasure())).await?;
         // The version is written last, so that a process that finds it finds everything.
         let ours = doc! { "$setOnInsert": { "version": VERSION } };
         writing(self.versions.update_one(doc! { "_id": 1 }, ours).upsert(true)).await?;
@@ -209,4 +224,13 @@ fn refuse_other(database: &Database, version: i64) -> Result<(), Error> {
 fn index(name: &str, keys: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).build();
     IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Returns the index by which at most one erasure of a record is in progress.
+fn one_open_erasure() -> IndexModel {
+    let is_open = doc! { "open": true };
+    let options = IndexOptions::builder().name("open".to_owned()).unique(true);
+    let options = options.partial_filter_expression(is_open).build();
+    let record = doc! { "_id.tenant": 1, "subject": 1, "key": 1 };
+    IndexModel::builder().keys(record).options(options).build()
 }

@@ -38,6 +38,7 @@ fn log(tenant: &TenantId) -> Vec<Envelope> {
         position: Position::from_column(number),
         time: Time::from_ms(number),
         last_delete_all: None,
+        erased: None,
         event_id: EventId::new(Uuid::from_u128(number.unsigned_abs().into())),
         topic: topic(if number % 3 == 1 { ITEMS } else { LOANS }),
         key: Key::parse(if number % 2 == 0 { "even" } else { "odd" }).unwrap(),

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::WAIT_MAX;
 use super::error::{commit_error, store_error};
 use super::place::Place;
-use super::wal::{self, Cycle, OnClose};
+use super::wal::{self, Cycle, OnClose, Rest};
 use crate::store::Error;
 
 /// The one connection that writes. Transactions wait for it in the order in which they came.
@@ -81,6 +81,22 @@ impl Writer {
                 })?;
                 kept.as_ref().map_or(Ok(()), |kept| kept.committed(connection))?;
                 Ok(done)
+            })
+        })
+        .await
+    }
+
+    /// Copies the WAL into the database, and cuts it, so that it has nothing of former cycles.
+    /// Returns `false` if a reader holds it up.
+    pub(super) async fn cut_wal(&self) -> Result<bool, Error> {
+        let (turn, kept) = (self.0.turn().await?, self.1.clone());
+        blocking(move || {
+            turn.run(|connection| {
+                let Some(kept) = kept else { return wal::empty(connection) };
+                kept.begins(connection)?;
+                let is_cut = kept.cycle.turn_over(connection, Rest::Cut)?;
+                kept.committed(connection)?;
+                Ok(is_cut)
             })
         })
         .await

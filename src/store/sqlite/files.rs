@@ -164,6 +164,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error
     connection.pragma_update(None, "foreign_keys", true).map_err(store_error)?;
     connection.pragma_update(None, "synchronous", FULL).map_err(store_error)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(store_error)?;
+    // What an erasure, or a removal, takes out of the database is overwritten there.
+    connection.pragma_update(None, "secure_delete", true).map_err(store_error)?;
     Ok(connection)
 }
 

@@ -39,7 +39,7 @@ impl Cycle {
     /// Copies the WAL that a former run left, and begins a cycle.
     pub(super) fn begin(writer: &Connection, page_bytes: u32) -> Result<Self, Error> {
         let cycle = Self { page_bytes: page_bytes.into(), due: AtomicU64::new(0) };
-        cycle.turn_over(writer)?;
+        cycle.turn_over(writer, Rest::Kept)?;
         Ok(cycle)
     }
 
@@ -49,23 +49,44 @@ impl Cycle {
             return;
         }
         self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
-        if let Err(error) = self.turn_over(writer) {
+        if let Err(error) = self.turn_over(writer, Rest::Kept) {
             tracing::warn!(%error, "failed to copy the WAL into the database; the gateway tries \
                                     again when it is longer");
         }
     }
 
-    fn turn_over(&self, writer: &Connection) -> Result<(), Error> {
+    /// Begins a new cycle. Returns `false` if a reader holds it up.
+    pub(super) fn turn_over(&self, writer: &Connection, rest: Rest) -> Result<bool, Error> {
         rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])?;
         checkpoint(writer, "PASSIVE")?;
         writer.busy_timeout(READERS_END).map_err(store_error)?;
-        let whole = checkpoint(writer, "RESTART");
+        let whole = checkpoint(writer, rest.how());
         writer.busy_timeout(WAIT_MAX).map_err(store_error)?;
-        if whole? {
+        let whole = whole?;
+        if whole {
             rows::write(writer, sql!("sqlite/wal_cycle_begin.sql"), [])?;
             self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(whole)
+    }
+}
+
+/// The bytes of a WAL that was copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They stay in the file until the next cycle writes over them.
+    Kept,
+    /// They are cut off.
+    Cut,
+}
+
+impl Rest {
+    /// Returns SQLite's word for a checkpoint that leaves the WAL so.
+    const fn how(self) -> &'static str {
+        match self {
+            Self::Kept => "RESTART",
+            Self::Cut => "TRUNCATE",
+        }
     }
 }
 

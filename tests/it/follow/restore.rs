@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::follow::restore::Error;
 
+use crate::support::erasures::erasure;
 use crate::support::harness::{Harness, tenants};
-use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::ids::{college, diku, event_id, key, log_id, position};
 use crate::support::parking::{ITEM, delete_all_of, draft};
 use crate::support::restore::{
-    NEW, accepted, append, compared, enabled, forget_parked, go_back, of, published, put_back,
+    NEW, accepted, append, compared, enabled, forget_erasures, forget_parked, go_back, of,
+    published, put_back,
 };
 
 async fn harness() -> Harness {
@@ -294,4 +297,32 @@ mod real {
             std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
+}
+
+/// The store goes back to before an erasure that Kafka's readers know of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_erased_after_the_backup_is_erased_again_before_anything_is_published() {
+    let harness = harness().await;
+    let k0 = erasure(&diku(), 1, &[ITEM], "k0");
+    let before = harness.log(&diku()).await;
+    harness.store.add_erasure(&k0).await.unwrap();
+    let followers = harness.follow();
+    harness.until_cursor(|cursor| cursor == Some(21), &diku()).await;
+    followers.stop().await;
+    go_back(&harness, 20, 15);
+    forget_erasures(&harness, &before);
+    assert!(harness.log(&diku()).await.iter().all(|event| event.erased.is_none()));
+    let difference = compared(&harness).await.unwrap();
+    let only: Vec<_> = difference.only_in_kafka.iter().map(|it| it.position.number()).collect();
+    assert_eq!((only, difference.only_in_kafka[0].erased.is_some()), (vec![21], true));
+    accepted(&harness, &difference).await.unwrap();
+    let log = harness.log(&diku()).await;
+    let its = log.iter().filter(|event| event.key == key("k0"));
+    let (erased, emptied): (Vec<_>, Vec<_>) =
+        its.partition(|event| event.event_type == EventType::Erased);
+    assert_eq!((erased.len(), erased[0].position), (1, position(21)));
+    assert!(emptied.len() > 5 && emptied.iter().all(|event| event.erased.is_some()));
+    harness.publish(&[diku()]).await;
+    assert_eq!(of(&published(&harness), NEW), [21]);
+    accepted(&harness, &difference).await.unwrap_err();
 }

@@ -9,6 +9,7 @@ mod append;
 mod choke;
 mod cursors;
 mod epochs;
+mod erasures;
 mod expansions;
 mod fast;
 mod follow;
@@ -141,6 +142,11 @@ macro_rules! contract {
                 a_step_appends_its_deletes_but_not_of_what_was_touched
                 a_step_that_is_repeated_or_late_changes_nothing
                 no_key_is_deleted_after_it_was_touched;
+            erasures:
+                the_events_of_a_record_are_emptied_and_an_erased_event_follows
+                a_step_that_is_repeated_changes_nothing_and_later_events_stay
+                a_topic_that_was_noted_once_stays_known
+                nothing_before_the_erased_event_has_content_whoever_appends;
             transitions:
                 each_transition_changes_what_its_name_says
                 transitions_are_written_upon_the_one_before_them_or_not_at_all

@@ -21,6 +21,7 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
 use event_gateway::domain::wire_form::WireForm;
+use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::published::Published;
 use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::follow::{self, Followers, Wakeups};
@@ -104,11 +105,7 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let config = store::Config::Sqlite { path: folder.path().join("gateway.db") };
         let clock: Arc<dyn Clock> = Arc::new(System);
-        let store = store::open(&config, Access::Serve, clock.clone()).await.unwrap();
-        store.lanes(2).await.unwrap();
-        for tenant in ["diku", "college"] {
-            store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
-        }
+        let store = opened(&config, &clock).await;
         let seen = (self.around)(store.clone());
         let settings = Arc::new(settings());
         let (metrics, closing) = (Arc::<Metrics>::default(), CancellationToken::new());
@@ -122,6 +119,12 @@ impl Setup {
         let health = Arc::new(Health::default());
         let parts = http::HttpDeps {
             config: self.http,
+            erasures: ErasureDeps {
+                store: seen.clone(),
+                settings: settings.clone(),
+                sinks: self.followers.clone(),
+                clock: clock.clone(),
+            },
             replays: SubmitDeps {
                 store: seen.clone(),
                 settings: settings.clone(),
@@ -155,6 +158,16 @@ impl Setup {
             _folder: folder,
         }
     }
+}
+
+/// Opens a store with two tenants.
+async fn opened(config: &store::Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
+    let store = store::open(config, Access::Serve, clock.clone()).await.unwrap();
+    store.lanes(2).await.unwrap();
+    for tenant in ["diku", "college"] {
+        store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
+    }
+    store
 }
 
 /// Starts what the readers of subscriptions need.

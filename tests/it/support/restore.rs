@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
+use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::Parked;
@@ -84,6 +85,18 @@ pub fn go_back(harness: &Harness, head: u64, noted: u64) {
         ),
     ] {
         outside.execute(&sql, []).unwrap();
+    }
+}
+
+/// Lets the store forget its erasures, and gives the events their content again.
+pub fn forget_erasures(harness: &Harness, before: &[Envelope]) {
+    let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
+    outside.execute("DELETE FROM erasures", []).unwrap();
+    for event in before {
+        let columns = (event.position.as_column(), event.headers.as_column(), &event.payload[..]);
+        let sql =
+            "UPDATE events SET erased_ms = NULL, headers = ?2, payload = ?3 WHERE position = ?1";
+        outside.execute(sql, columns).unwrap();
     }
 }
 

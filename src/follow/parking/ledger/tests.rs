@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::ParkingLedger;
+use super::{ParkingLedger, Verdict};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::headers::Headers;
@@ -33,6 +33,7 @@ fn event(position: i64, key: &str) -> Envelope {
         position: at(position),
         time: Time::ZERO,
         last_delete_all: None,
+        erased: None,
         event_id: id(position),
         topic: Topic::parse("item").unwrap(),
         key: Key::parse(key).unwrap(),
@@ -149,4 +150,33 @@ fn an_event_of_a_key_that_was_discarded_does_not_count_for_its_topic_too() {
         ledger.pass(&event);
     }
     assert_eq!(taken(&mut ledger), [(5, 3, count(9, 2))], "5 and 9; 7 was discarded");
+}
+
+fn erased(position: i64, key: &str) -> Envelope {
+    Envelope { event_type: EventType::Erased, ..event(position, key) }
+}
+
+#[test]
+fn an_erased_event_discards_the_scope_of_its_key_alone_and_is_sent() {
+    let rows = vec![row(&event(5, "k"), false, 1), row(&event(6, "other"), false, 2)];
+    let mut ledger = ledger(rows);
+    for parked in [event(5, "k"), event(6, "other"), event(7, "k")] {
+        assert_eq!(ledger.pass(&parked), Verdict::Park);
+    }
+    taken(&mut ledger);
+    assert!(!ledger.keeps(&erased(8, "k")), "it ends the scope");
+    assert_eq!(ledger.pass(&erased(8, "k")), Verdict::Send);
+    assert_eq!(taken(&mut ledger), [(5, 3, Change::Discard { at: at(7), events: 2 })]);
+    assert_eq!(ledger.pass(&event(9, "k")), Verdict::Send);
+    assert_eq!(ledger.pass(&event(9, "other")), Verdict::Park);
+}
+
+#[test]
+fn an_erased_event_is_parked_with_its_topic() {
+    let rows = vec![row(&event(5, "k"), false, 1), row(&event(6, "other"), true, 2)];
+    let mut ledger = ledger(rows);
+    assert!(ledger.keeps(&erased(8, "k")));
+    assert_eq!(ledger.pass(&erased(8, "k")), Verdict::Park);
+    assert!(ledger.ends_scopes(&erased(8, "k")), "once it is released");
+    assert!(!ledger.ends_scopes(&erased(8, "another")) && !ledger.ends_scopes(&event(8, "k")));
 }

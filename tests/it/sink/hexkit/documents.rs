@@ -206,6 +206,53 @@ async fn a_delete_all_removes_older_documents_of_its_compacted_topic() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_erased_loses_its_documents_and_no_other_does() {
+    let (bed, mut log, mut other) = (bed(), Log::new("diku"), Log::new("college"));
+    let sink = bed.sink();
+    let own = doc! { "_id": "own", "topic": LOANS, "key": "jane", "headers": {} };
+    bed.documents().await.insert_one(own).await.unwrap();
+    let theirs = other.event(LOANS, "jane", "{}");
+    publish(&sink, 1, vec![other.slice(vec![theirs])]).await;
+    let old = [
+        log.event(LOANS, "jane", "{}"),
+        log.event(LOANS, "john", "{}"),
+        log.event(ITEMS, "jane", "{}"),
+        log.event(LOANS, "jane", "{}"),
+    ];
+    publish(&sink, 2, vec![log.slice(old.to_vec())]).await;
+    assert_eq!(bed.all().await.len(), 6);
+    let mut erased = |topic: &str, payload: &'static str| {
+        let event = log.event(topic, "jane", payload);
+        Envelope { event_type: EventType::Erased, ..event }
+    };
+    let events = [
+        erased(LOANS, r#"{"type":"ERASED","tenant":"diku"}"#),
+        // A record without a value leaves no document.
+        erased(ITEMS, "null"),
+    ];
+    let newer = log.event(LOANS, "jane", "{}");
+    publish(&sink, 3, vec![log.slice([&events[..], &[newer]].concat())]).await;
+    let left = bed.all().await;
+    let of = |it: &Document| {
+        let text = |name: &str| it.get_str(name).unwrap_or("-").to_owned();
+        (text("topic"), text("key"), text("type_"))
+    };
+    let mut left: Vec<_> = left.iter().map(of).collect();
+    left.sort_unstable();
+    let [jane, john, loans] = ["jane", "john", LOANS].map(str::to_owned);
+    let kinds = [
+        (loans.clone(), jane.clone(), "-".to_owned()),
+        (loans.clone(), jane.clone(), "CREATE".to_owned()),
+        (loans.clone(), jane.clone(), "CREATE".to_owned()),
+        (loans.clone(), jane, "ERASED".to_owned()),
+        (loans, john, "CREATE".to_owned()),
+    ];
+    assert_eq!(left, kinds, "hexkit's own, the other tenant's, the later one");
+    publish(&sink, 4, vec![again(&log, &old[2])]).await;
+    assert_eq!(bed.all().await.len(), 5, "what was erased does not come back");
+}
+
+#[tokio::test]
 async fn what_is_not_stored_or_of_no_service_is_left_out_and_passed() {
     let (bed, mut log, mut other) = (bed(), Log::new("diku"), Log::new("without"));
     let sink = bed.sink();

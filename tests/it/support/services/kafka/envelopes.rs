@@ -50,6 +50,7 @@ impl Log {
             position: self.head,
             time: Time::from_ms(NOON_MS + self.head.as_column()),
             last_delete_all: (self.head.number() > 3).then_some(Position::START.next()),
+            erased: None,
             event_id: self.last,
             topic: topic(name),
             key: Key::parse(key).unwrap(),

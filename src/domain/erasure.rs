@@ -1,0 +1,213 @@
+//! Erasures: a record whose content is taken out of a tenant's log.
+//!
+//! `http` and the subcommands pass in a request; the store keeps the erasure, `follow::erasure`
+//! carries it out, and every reader of the log meets the events that it has emptied.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Invalid;
+use super::draft::{Content, Draft, Origin};
+use super::event::EventId;
+use super::headers::Headers;
+use super::json::Raw;
+use super::key::Key;
+use super::object_reader::{ObjectReader, keep};
+use super::position::Position;
+use super::subject::Subject;
+use super::tenant::TenantId;
+use super::time::Time;
+use super::topic::Topic;
+use super::topic::TopicSpec;
+use super::violation::Violation;
+use super::wire_form::WireForm;
+
+const NAME_BYTES_MAX: usize = 128;
+const REASON_BYTES_MAX: usize = 1_000;
+
+/// The id of an erasure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErasureId(Uuid);
+
+impl ErasureId {
+    /// Wraps a UUID that the clock's room made.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Returns the id of the erasure that is known by an ERASED event alone.
+    pub fn of_event(event_id: EventId) -> Self {
+        Self(Uuid::from_bytes(*event_id.as_bytes()))
+    }
+
+    /// Parses hyphenated text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text);
+        id.map(Self).ok_or_else(|| Invalid::new("erasure id", text, "must be a hyphenated UUID"))
+    }
+
+    /// Returns the id of the ERASED event for a topic. It is the same whenever it is made again.
+    fn event_id(self, topic: &Topic, wire_form: WireForm) -> EventId {
+        let derived = EventId::new(self.0).derived(topic.as_str());
+        if wire_form.wants_random_ids() { derived.as_random() } else { derived }
+    }
+}
+
+impl fmt::Display for ErasureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The request for an erasure, as it is posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureRequest {
+    /// The module's name or id, or the producer's name.
+    pub producer: String,
+    /// The entity of the record, or the name of a process event.
+    pub name: String,
+    /// The record's id.
+    pub key: Key,
+    /// The reason, which is kept.
+    pub reason: String,
+}
+
+impl ErasureRequest {
+    /// Parses the body of a request, `{producer, entity, key, reason}`; `event` instead of `entity`
+    /// names a process event.
+    pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
+        const KNOWN: [&str; 5] = ["producer", "entity", "event", "key", "reason"];
+        let members = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut all = Vec::new();
+        let producer = keep(&mut all, text(&members, "producer", NAME_BYTES_MAX));
+        let name = keep(&mut all, name(&members));
+        let key = keep(&mut all, key(&members));
+        let reason = keep(&mut all, text(&members, "reason", REASON_BYTES_MAX));
+        match (producer, name, key, reason) {
+            (Some(producer), Some(name), Some(key), Some(reason)) => {
+                Ok(Self { producer, name, key, reason })
+            }
+            _ => Err(all),
+        }
+    }
+}
+
+fn text(
+    members: &ObjectReader,
+    name: &'static str,
+    bytes_max: usize,
+) -> Result<String, Vec<Violation>> {
+    let text = members.string(name)?;
+    let text = text.ok_or_else(|| members.violation(name, "missing", "must be given"))?;
+    if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
+        let rule = format!("must have 1 to {bytes_max} bytes and no NUL");
+        return Err(members.violation(name, "illegal-value", rule));
+    }
+    Ok(text)
+}
+
+fn name(members: &ObjectReader) -> Result<String, Vec<Violation>> {
+    match (members.value("entity").is_some(), members.value("event").is_some()) {
+        (true, true) => {
+            Err(members.violation("event", "illegal-value", "entity is given, which excludes it"))
+        }
+        (false, true) => text(members, "event", NAME_BYTES_MAX),
+        (_, false) => text(members, "entity", NAME_BYTES_MAX),
+    }
+}
+
+fn key(members: &ObjectReader) -> Result<Key, Vec<Violation>> {
+    let key = members.noun("key", Key::parse)?;
+    let key = key.ok_or_else(|| members.violation("key", "missing", "must be given"))?;
+    if key == Key::delete_all() {
+        let rule = "is the key of DELETE_ALL, which has no content";
+        return Err(members.violation("key", "illegal-value", rule));
+    }
+    Ok(key)
+}
+
+/// An erasure of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The id.
+    pub id: ErasureId,
+    /// The tenant of the log.
+    pub tenant: TenantId,
+    /// The entity or process event.
+    pub subject: Subject,
+    /// The record's id.
+    pub key: Key,
+    /// The reason that was given.
+    pub reason: String,
+    /// Every topic that the subject has had.
+    pub topics: Vec<Topic>,
+    /// The time of the request.
+    pub submitted: Time,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far an erasure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The number of events that were emptied.
+    pub events: u64,
+    /// The position up to which the record has no event with content.
+    pub erased_to: Position,
+    /// The position of the last ERASED event; `None` before all older events are empty.
+    pub last: Option<Position>,
+    /// The time at which every sink had passed it.
+    pub completed: Option<Time>,
+}
+
+impl Erasure {
+    /// Returns the status, in FOLIO's words.
+    pub fn status(&self) -> &'static str {
+        if self.progress.completed.is_some() { "Completed" } else { "In progress" }
+    }
+
+    /// Makes the ERASED event for a topic that the record has events on.
+    pub fn draft(&self, spec: &TopicSpec, wire_form: WireForm) -> Draft {
+        Draft {
+            event_id: self.id.event_id(&spec.topic, wire_form),
+            subject: Subject::new("event-gateway", "erasure"),
+            topic: spec.topic.clone(),
+            key: self.key.clone(),
+            content: Content::Erased { wire_form, is_compacted: spec.compacted },
+            own_headers: Headers::default(),
+            origin: Origin { tenant: self.tenant.clone(), headers: Arc::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::ErasureRequest;
+    use crate::domain::json::Raw;
+
+    fn parse(text: &str) -> Result<ErasureRequest, Vec<String>> {
+        let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        ErasureRequest::parse(&raw).map_err(|all| all.into_iter().map(|v| v.pointer).collect())
+    }
+
+    #[test]
+    fn a_request_names_one_record_and_says_why() {
+        let request = parse(r#"{"producer":"users","entity":"user","key":"a","reason":"asked"}"#);
+        assert_eq!(request.unwrap().name, "user");
+        let process = parse(r#"{"producer":"audit","event":"LOGIN","key":"a","reason":"asked"}"#);
+        assert_eq!(process.unwrap().name, "LOGIN");
+    }
+
+    #[test]
+    fn whatever_is_missing_or_illegal_is_named_at_once() {
+        assert_eq!(parse("{}").unwrap_err(), ["/producer", "/entity", "/key", "/reason"]);
+        let zero = "00000000-0000-0000-0000-000000000000";
+        let both =
+            format!(r#"{{"producer":"p","entity":"e","event":"E","key":"{zero}","reason":""}}"#);
+        assert_eq!(parse(&both).unwrap_err(), ["/event", "/key", "/reason"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! The records that a topic has of a log, each with the event that it was made of.
+//!
+//! `restore` reads them, and compares the log with them.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use crate::domain::event::{EventId, EventType};
+use crate::domain::position::{LogId, Position};
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::sink::{Origin, Repair};
+
+/// A record in a topic, and the event that it was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRecord {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition of the topic.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
+    /// The record's key, as text.
+    pub key: String,
+    /// The event's position in its log.
+    pub position: Position,
+    /// The event's id.
+    pub event_id: EventId,
+    /// The record's time, if it is an ERASED event.
+    pub erased: Option<Time>,
+}
+
+/// Returns the committed records of a log after a position, in order within each partition. A
+/// missing topic has none.
+pub(super) async fn published(
+    kafka: &dyn Repair,
+    topics: &BTreeSet<Topic>,
+    log_id: LogId,
+    after: Position,
+) -> Result<Vec<PublishedRecord>, Error> {
+    let mut published = Vec::new();
+    for topic in topics {
+        let Some(mut reading) = kafka.read_topic(topic, None).await? else { continue };
+        while let Some(records) = reading.records.recv().await {
+            for record in records? {
+                let origin = record.origin();
+                let its = |its: &Origin| its.log_id == log_id && its.position > after;
+                let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };
+                let is_erased = record.headers.iter().any(|(name, value)| {
+                    name == "type" && value == EventType::Erased.as_str().as_bytes()
+                });
+                published.push(PublishedRecord {
+                    erased: is_erased.then(|| Time::from_ms(record.time_ms.unwrap_or_default())),
+                    topic: topic.clone(),
+                    partition: record.partition,
+                    offset: record.offset,
+                    key: String::from_utf8_lossy(&record.key).into_owned(),
+                    position,
+                    event_id,
+                });
+            }
+        }
+    }
+    Ok(published)
+}

@@ -1,0 +1,122 @@
+//! The port's `Erasures`: the requests to forget a record, and the emptying of its events.
+//!
+//! Operators add erasures; `follow::erasure` carries them out step by step. One step empties a few
+//! events, and the last one appends the ERASED events too, in one transaction. Always true: once an
+//! ERASED event is in the log, no earlier event of its record has content; an event keeps its
+//! position, id, type, key and time.
+
+use async_trait::async_trait;
+
+use super::columns::{Columns, unreadable};
+use super::{Error, Outcome};
+use crate::domain::draft::Draft;
+use crate::domain::erasure::{Erasure, ErasureId, Progress};
+use crate::domain::key::Key;
+use crate::domain::position::Position;
+use crate::domain::subject::Subject;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+
+/// A step of an erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureStep {
+    /// The erasure, as it was read.
+    pub erasure: Erasure,
+    /// The most events that it empties.
+    pub events_max: usize,
+    /// The ERASED events, which are appended if fewer events were left to empty.
+    pub erased: Vec<Draft>,
+}
+
+/// The erasures.
+#[async_trait]
+pub trait Erasures: Send + Sync {
+    /// Notes topics that a tenant's entities and process events have. What was noted before stays.
+    async fn note_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[(Subject, Topic)],
+    ) -> Result<(), Error>;
+
+    /// Returns every topic that was noted of an entity or process event, in order.
+    async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error>;
+
+    /// Adds an erasure. Returns `false` and does nothing if its record has one in progress.
+    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error>;
+
+    /// Returns a tenant's erasures, newest first.
+    async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error>;
+
+    /// Returns the erasure with this id.
+    async fn find_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+    ) -> Result<Option<Erasure>, Error>;
+
+    /// Returns the erasures of all tenants that are in progress, oldest first of each tenant.
+    async fn open_erasures(&self) -> Result<Vec<Erasure>, Error>;
+
+    /// Does a step. Does nothing once the ERASED events were appended. Returns how many events were
+    /// emptied.
+    async fn erase(&self, step: &ErasureStep) -> Result<u64, Error>;
+
+    /// Completes an erasure whose ERASED events were appended. Returns whether it was in progress.
+    async fn complete_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+        at: Time,
+    ) -> Result<bool, Error>;
+
+    /// Takes what was emptied out of the files that the store uses, as far as it can. Returns
+    /// `false` if something holds it up for now.
+    async fn scrub(&self) -> Result<bool, Error> {
+        Ok(true)
+    }
+}
+
+/// Returns the value of a column of topics.
+pub(super) fn topics_as_column(topics: &[Topic]) -> String {
+    let topics: Vec<_> = topics.iter().map(Topic::as_str).collect();
+    serde_json::to_string(&topics).expect("strings are JSON")
+}
+
+/// Reads an erasure from its row.
+pub(super) fn erasure(row: &(impl Columns + ?Sized)) -> Result<Erasure, Error> {
+    let topics: Vec<String> = row.noun("topics", |text| serde_json::from_str(text))?;
+    let topics = topics.iter().map(|topic| Topic::parse(topic)).collect::<Result<_, _>>();
+    Ok(Erasure {
+        id: row.noun("id", ErasureId::parse)?,
+        tenant: row.tenant()?,
+        subject: Subject::from_column(row.text("subject")?),
+        key: row.noun("key", Key::parse)?,
+        reason: row.text("reason")?.to_owned(),
+        topics: topics.map_err(|error| unreadable("topics", error))?,
+        submitted: Time::from_ms(row.integer("submitted_ms")?),
+        progress: Progress {
+            events: row.count("events")?,
+            erased_to: Position::from_column(row.integer("erased_to")?),
+            last: row.position_if_any("last")?,
+            completed: row.integer_if_any("completed_ms")?.map(Time::from_ms),
+        },
+    })
+}
+
+/// Returns the position of the last ERASED event that a step has appended.
+pub(super) fn last_appended(step: &ErasureStep, outcomes: &[Outcome]) -> Result<Position, Error> {
+    let Erasure { tenant, id, .. } = &step.erasure;
+    let last = outcomes.iter().try_fold(Position::START, |last, outcome| match outcome {
+        Outcome::Appended { receipts, .. } => {
+            Some(receipts.iter().map(|receipt| receipt.position).fold(last, Position::max))
+        }
+        _ => None,
+    });
+    last.ok_or_else(|| {
+        Error::Refused(format!(
+            "erasure {id} of tenant `{tenant}` can't be carried out: the id of its ERASED event is \
+             in use for another event"
+        ))
+    })
+}

@@ -1,0 +1,87 @@
+//! Spans around the calls of the port's `Erasures`.
+//!
+//! Part of the wrapper around every adapter. No field has a record's content.
+
+use async_trait::async_trait;
+use tracing::{Span, field, instrument};
+
+use super::Spans;
+use crate::domain::erasure::{Erasure, ErasureId};
+use crate::domain::subject::Subject;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::domain::topic::Topic;
+use crate::store::{ErasureStep, Erasures, Error, Store};
+
+#[async_trait]
+impl<S: Store> Erasures for Spans<S> {
+    #[instrument(level = "debug", skip_all, fields(%tenant, topics = topics.len()))]
+    async fn note_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[(Subject, Topic)],
+    ) -> Result<(), Error> {
+        self.0.note_topics(tenant, topics).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error> {
+        self.0.topics_of(tenant, subject).await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(tenant = %erasure.tenant, id = %erasure.id)
+    )]
+    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
+        self.0.add_erasure(erasure).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {
+        self.0.erasures(tenant).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
+    async fn find_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+    ) -> Result<Option<Erasure>, Error> {
+        self.0.find_erasure(tenant, id).await
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn open_erasures(&self) -> Result<Vec<Erasure>, Error> {
+        self.0.open_erasures().await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(
+            tenant = %step.erasure.tenant, id = %step.erasure.id, emptied = field::Empty
+        )
+    )]
+    async fn erase(&self, step: &ErasureStep) -> Result<u64, Error> {
+        let emptied = self.0.erase(step).await?;
+        Span::current().record("emptied", emptied);
+        Ok(emptied)
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant, %id))]
+    async fn complete_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+        at: Time,
+    ) -> Result<bool, Error> {
+        self.0.complete_erasure(tenant, id, at).await
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.0.scrub().await
+    }
+}

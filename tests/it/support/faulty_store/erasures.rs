@@ -1,0 +1,63 @@
+//! The port `Erasures` of a store that fails as a test asks.
+
+use async_trait::async_trait;
+use event_gateway::domain::erasure::{Erasure, ErasureId};
+use event_gateway::domain::subject::Subject;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::Topic;
+use event_gateway::store::{ErasureStep, Erasures, Error};
+
+use super::{Call, FaultyStore};
+
+#[async_trait]
+impl Erasures for FaultyStore {
+    async fn note_topics(
+        &self,
+        tenant: &TenantId,
+        topics: &[(Subject, Topic)],
+    ) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.note_topics(tenant, topics)).await
+    }
+
+    async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error> {
+        self.through(Call::Other, self.inner.topics_of(tenant, subject)).await
+    }
+
+    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.add_erasure(erasure)).await
+    }
+
+    async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {
+        self.through(Call::Other, self.inner.erasures(tenant)).await
+    }
+
+    async fn find_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+    ) -> Result<Option<Erasure>, Error> {
+        self.through(Call::Other, self.inner.find_erasure(tenant, id)).await
+    }
+
+    async fn open_erasures(&self) -> Result<Vec<Erasure>, Error> {
+        self.through(Call::Other, self.inner.open_erasures()).await
+    }
+
+    async fn erase(&self, step: &ErasureStep) -> Result<u64, Error> {
+        self.through(Call::Append, self.inner.erase(step)).await
+    }
+
+    async fn complete_erasure(
+        &self,
+        tenant: &TenantId,
+        id: ErasureId,
+        at: Time,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.complete_erasure(tenant, id, at)).await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.scrub()).await
+    }
+}
