@@ -115,21 +115,48 @@ pub(super) fn report_cluster(cause: &impl Display) {
     tracing::warn!("{cause}; the gateway tries again by itself");
 }
 
+/// The cause for which a component is degraded.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    /// The lane whose work found it, if it is known only to whoever has the lane.
+    lane: Option<Lane>,
+}
+
 /// The components that are degraded, each with its cause.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<BTreeMap<Component, String>>);
+pub struct Health(Mutex<BTreeMap<Component, Cause>>);
 
 impl Health {
     /// Reports that a component is degraded. Returns whether the cause is new, so that a cause that
     /// lasts is logged once.
     pub fn degraded(&self, component: Component, cause: impl ToString) -> Occurrence {
-        let cause = cause.to_string();
-        let before = self.causes().insert(component, cause.clone());
-        if before.is_some_and(|before| before == cause) {
-            Occurrence::Repeated
-        } else {
-            Occurrence::First
-        }
+        self.insert(component, Cause { text: cause.to_string(), lane: None })
+    }
+
+    /// The same for what only the holder of a lane knows: it is forgotten when this replica leaves
+    /// the lane.
+    pub fn degraded_on(
+        &self,
+        lane: Lane,
+        component: Component,
+        cause: impl ToString,
+    ) -> Occurrence {
+        self.insert(component, Cause { text: cause.to_string(), lane: Some(lane) })
+    }
+
+    fn insert(&self, component: Component, cause: Cause) -> Occurrence {
+        let mut causes = self.causes();
+        let is_known = causes.get(&component).is_some_and(|before| before.text == cause.text);
+        causes.insert(component, cause);
+        if is_known { Occurrence::Repeated } else { Occurrence::First }
+    }
+
+    /// Forgets what the work on a lane for a sink has found, since another replica does it.
+    pub fn left(&self, lane: Lane, follower: &Follower) {
+        let is_of =
+            |component: &Component| matches!(component, Component::Sink(of, _) if of == follower);
+        self.causes().retain(|component, cause| cause.lane != Some(lane) || !is_of(component));
     }
 
     /// Reports that a component works.
@@ -139,16 +166,19 @@ impl Health {
 
     /// Returns why a component is degraded; `None` if it is not.
     pub fn cause_of(&self, component: &Component) -> Option<String> {
-        self.causes().get(component).cloned()
+        self.causes().get(component).map(|cause| cause.text.clone())
     }
 
     /// Returns all degraded components, by name, each with its cause.
     pub fn troubles(&self) -> BTreeMap<String, String> {
         let causes = self.causes();
-        causes.iter().map(|(component, cause)| (component.to_string(), cause.clone())).collect()
+        causes
+            .iter()
+            .map(|(component, cause)| (component.to_string(), cause.text.clone()))
+            .collect()
     }
 
-    fn causes(&self) -> MutexGuard<'_, BTreeMap<Component, String>> {
+    fn causes(&self) -> MutexGuard<'_, BTreeMap<Component, Cause>> {
         self.0.lock().expect("no holder panics")
     }
 }
@@ -178,6 +208,23 @@ mod tests {
             SinkPart::Env(lane),
             SinkPart::Cursors(lane),
         ]
+    }
+
+    #[test]
+    fn who_leaves_a_lane_forgets_what_its_work_for_that_sink_has_found() {
+        let (health, relay) = (Health::default(), Follower::relay());
+        let other = Follower::parse("hexkit").unwrap();
+        let (lane, log) = (Lane::new(0), SinkPart::Log(TenantId::parse("diku").unwrap()));
+        health.degraded_on(lane, log.clone().of(&relay), "it went back");
+        health.degraded_on(lane, log.clone().of(&other), "it went back");
+        health.degraded(SinkPart::Removal.of(&relay), "it holds back");
+        health.left(Lane::new(1), &relay);
+        assert_eq!(health.troubles().len(), 3);
+        health.left(lane, &relay);
+        assert_eq!(
+            health.troubles().into_keys().collect::<Vec<_>>(),
+            ["removal", "hexkit: tenant diku"]
+        );
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl LaneState {
     pub(super) fn stop(&mut self, deps: &FollowDeps, tenant: &TenantId, why: &str) {
         let follower = &self.logs.follower;
         let log = SinkPart::Log(tenant.clone()).of(follower);
-        if deps.health.degraded(log, why) == Occurrence::First {
+        if deps.health.degraded_on(self.logs.lane, log, why) == Occurrence::First {
             tracing::error!(%tenant, %follower, "publishing is stopped: {why}");
         }
         self.parking.forget(tenant);

@@ -50,7 +50,8 @@ impl Rivals {
              on another store publishes to this {kind} with the same ENV ({env}); give each store \
              an ENV of its own"
         );
-        if deps.health.degraded(SinkPart::Env(lane).of(follower), &why) == Occurrence::First {
+        let component = SinkPart::Env(lane).of(follower);
+        if deps.health.degraded_on(lane, component, &why) == Occurrence::First {
             tracing::error!(%lane, %follower, "{why}");
         }
     }
@@ -101,7 +102,7 @@ pub(super) async fn look_for_strangers(
          another; give each store an ENV of its own, or bring the right store back",
         names.sink
     );
-    if deps.health.degraded(cursors, &why) == Occurrence::First {
+    if deps.health.degraded_on(*lane, cursors, &why) == Occurrence::First {
         tracing::error!(%lane, %follower, "{why}");
     }
     Ok(())

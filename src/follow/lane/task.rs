@@ -144,5 +144,7 @@ impl<S: Fn(Want) + Send + Sync + 'static> Task for LaneTask<S> {
                                     reads it from the sink");
         }
         self.work.leave();
+        let SinkLane { deps, lane, follower, .. } = &self.work.lane;
+        deps.health.left(*lane, follower);
     }
 }

@@ -78,6 +78,17 @@ async fn a_store_that_went_back_is_reported_by_the_takeover_though_nothing_is_ap
     assert!(trouble.contains("position 5"), "{trouble}");
 }
 
+/// Its next holder reports it, and clears it once it is restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_a_lane_reports_no_tenant_of_it_any_more() {
+    let tenants = tenants(1);
+    let harness = Harness::with_published(&tenants, 5).await;
+    let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
+    outside.execute("UPDATE events SET event_id = randomblob(16) WHERE position = 5", []).unwrap();
+    harness.trouble_once_followed("tenant t0").await;
+    assert_eq!(harness.parts.health.troubles(), [].into());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_was_put_back_stops_its_tenant() {
     let tenants = tenants(1);

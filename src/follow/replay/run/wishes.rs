@@ -30,7 +30,7 @@ impl Run {
             }
             (Wish::Pause, since) => {
                 if is_own {
-                    self.warn_of_pause(deps, since).await?;
+                    self.warn_of_pause(deps, lease, since).await?;
                 }
                 Ok(true)
             }
@@ -39,7 +39,12 @@ impl Run {
 
     /// Reports a pause that leaves older records as the last ones of their keys, and cancels a
     /// replay that was paused for too long.
-    async fn warn_of_pause(&mut self, deps: &FollowDeps, since: Time) -> Result<(), Error> {
+    async fn warn_of_pause(
+        &mut self,
+        deps: &FollowDeps,
+        lease: &Lease,
+        since: Time,
+    ) -> Result<(), Error> {
         let (now, id) = (deps.clock.now(), self.replay.id);
         let paused_ms = now.as_ms().saturating_sub(since.as_ms());
         if paused_ms > i64::try_from(deps.replay_pause_max.as_millis()).unwrap_or(i64::MAX) {
@@ -52,7 +57,7 @@ impl Run {
             "replay {id} to its own topics is paused since {since}: until it is resumed or \
              cancelled, consumers may have an older record as the last one of a key"
         );
-        if deps.health.degraded(self.component(), &why) == Occurrence::First {
+        if deps.health.degraded_on(lease.lane, self.component(), &why) == Occurrence::First {
             tracing::warn!(tenant = %self.replay.tenant, "{why}");
         }
         Ok(())
