@@ -13,6 +13,7 @@ mod main_job;
 mod outage;
 #[cfg(feature = "services")]
 mod parked;
+#[cfg(feature = "services")]
 mod removal;
 #[cfg(feature = "services")]
 mod replays;
