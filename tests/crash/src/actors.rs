@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,18 +40,21 @@ pub struct Actors {
     pub delete_alls: DeleteAlls,
     /// Groups that read along over HTTP.
     pub subscribers: Subscribers,
+    /// The present era: it rises when a backup of the store begins, when the store has been put back
+    /// to it, and when the logs are restored.
+    pub era: Arc<AtomicU32>,
 }
 
 impl Actors {
     /// Starts them at these gateways.
     pub fn start(urls: &[String], broker: &str, folder: &Path, seed: u64) -> Self {
-        let topics = tenants::topics();
+        let (topics, era) = (tenants::topics(), Arc::<AtomicU32>::default());
         let readers = Readers::start(broker, &topics, PARTITIONS);
         let publish_observer = PublishObserver::start(urls, broker, &TENANTS, PARTITIONS);
         let replayer = Replayer::start(urls, ENV, &TENANTS, seed);
         let sender = publish_observer.sender();
-        let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender);
-        let subscribers = Subscribers::start(urls, &tenants::groups(), seed);
+        let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender, &era);
+        let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls: urls.to_vec(),
@@ -62,8 +66,9 @@ impl Actors {
             unstored: RULES.unstored,
             journal: Some(Arc::new(Mutex::new(journal))),
             sender: Some(sender),
+            era: era.clone(),
         });
-        Self { readers, load, publish_observer, replayer, delete_alls, subscribers }
+        Self { readers, load, publish_observer, replayer, delete_alls, subscribers, era }
     }
 
     /// Stops them, one after the other: those who change the log first.

@@ -3,7 +3,7 @@
 //! It goes to one entity whose DELETE_ALL is a record, and to one where it is expanded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, System};
@@ -32,11 +32,12 @@ impl DeleteAlls {
         entities: &[&'static str],
         seed: u64,
         sender: &UnboundedSender<ToldPublished>,
+        era: &Arc<AtomicU32>,
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), Arc::<AtomicBool>::default());
         for (at, tenant) in tenants.iter().enumerate() {
             let actor = Actor {
-                poster: Poster::new(urls, at, tenant, Some(sender.clone())),
+                poster: Poster::new(urls, at, tenant, Some(sender.clone()), era),
                 tenant: (*tenant).to_owned(),
                 entities: entities.to_vec(),
                 rng: Rng::with_seed(seed.wrapping_add(at as u64)),
@@ -80,7 +81,13 @@ impl Actor {
         let path = format!("/domain-events/mod-inventory-storage-29.0.1/{entity}/delete-all");
         let body = format!("{{\"eventId\":\"{event_id}\"}}");
         let wait = self.rng.bool().then_some(5);
-        let position = self.poster.until_acknowledged(&path, &body, wait).await;
-        DeletedAll { tenant: self.tenant.clone(), entity: entity.to_owned(), event_id, position }
+        let (position, eras) = self.poster.until_acknowledged(&path, &body, wait).await;
+        DeletedAll {
+            tenant: self.tenant.clone(),
+            entity: entity.to_owned(),
+            event_id,
+            position,
+            eras,
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Observed {
     pub subscribed: Vec<Subscribed>,
     /// The documents of hexkit's collection in the end, if there is one.
     pub documents: Option<Vec<Persisted>>,
+    /// The times at which the store was put back to a backup.
+    pub put_backs: Vec<PutBack>,
 }
 
 impl From<Vec<Acknowledged>> for Observed {
@@ -52,6 +54,24 @@ pub struct Acknowledged {
     pub new: Option<String>,
     /// A number that rises with each change of a key.
     pub seq: usize,
+    /// The eras in which it was posted.
+    #[serde(default)]
+    pub eras: Eras,
+}
+
+/// The eras of one backup: it is made, the store has been put back to it, the logs are restored.
+pub const ERAS: u32 = 3;
+
+/// The eras in which a change was posted. An era ends when a backup of the store begins, when the
+/// store has been put back to it, and when the logs are restored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eras {
+    /// The era in which it was sent first.
+    pub first_sent: u32,
+    /// The era in which it was sent when the answer came.
+    pub sent: u32,
+    /// The era in which the answer came.
+    pub acknowledged: u32,
 }
 
 /// A DELETE_ALL that was acknowledged.
@@ -65,6 +85,9 @@ pub struct DeletedAll {
     pub event_id: String,
     /// The position in the receipt.
     pub position: u64,
+    /// The eras in which it was posted.
+    #[serde(default)]
+    pub eras: Eras,
 }
 
 /// One event of the log, as `GET /domain-events` shows it.
@@ -105,6 +128,8 @@ pub struct ToldPublished {
     pub topic: String,
     /// In the tenant's log.
     pub position: u64,
+    /// The event's id.
+    pub event_id: String,
 }
 
 /// An event that was shown as published.
@@ -116,6 +141,8 @@ pub struct Told {
     pub topic: String,
     /// In the tenant's log.
     pub position: u64,
+    /// The event's id.
+    pub event_id: String,
     /// The end of each partition of the topic for a read_uncommitted consumer, asked for
     /// afterwards.
     pub ends: Vec<i64>,
@@ -216,6 +243,10 @@ pub enum Act {
         /// Whether it was moved.
         answer: Answer,
     },
+    /// The store was put back to a backup since the last act.
+    PutBack,
+    /// The log was restored since the last act.
+    Restored,
 }
 
 /// The answer to an act.
@@ -236,6 +267,8 @@ pub struct Delivered {
     pub position: u64,
     /// The event's id.
     pub event_id: String,
+    /// The record's id.
+    pub key: String,
     /// The payload.
     pub payload: String,
 }
@@ -259,6 +292,51 @@ pub struct Persisted {
     pub payload: serde_json::Value,
     /// hexkit's mark.
     pub published: bool,
+}
+
+/// The time at which the store was put back to a backup, and the repair of the tenants' logs.
+#[derive(Debug, Clone, Default)]
+pub struct PutBack {
+    /// The era in which the backup was made, and after it everything that is lost.
+    pub era: u32,
+    /// The tenants whose logs differed, as `restore` has told it.
+    pub restored: Vec<Restored>,
+}
+
+impl PutBack {
+    /// Returns whether a change may be lost: it was posted after the backup had begun, and before the
+    /// store was put back.
+    pub fn may_lose(&self, eras: Eras) -> bool {
+        eras.sent <= self.era && eras.acknowledged >= self.era
+    }
+}
+
+/// A tenant's log that was restored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The tenant.
+    pub tenant: String,
+    /// The position up to which the log and Kafka are the same.
+    pub common: u64,
+    /// The number of events that are published again.
+    pub again: u64,
+    /// The records of events that the log has lost.
+    pub only_in_kafka: Vec<OnlyInKafka>,
+    /// The id of the log from then on.
+    pub log_id: String,
+}
+
+/// A record of an event that the log has lost.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OnlyInKafka {
+    /// The topic.
+    pub topic: String,
+    /// The partition of the topic.
+    pub partition: i32,
+    /// The record's offset there.
+    pub offset: i64,
+    /// The event's id.
+    pub event_id: String,
 }
 
 impl Replayed {

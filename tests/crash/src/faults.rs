@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::harness::Harness;
 use crate::schedule::{Before, Fault, Kind};
+use crate::store::Server;
 
 impl Harness {
     /// Waits until it is time for the fault.
@@ -59,18 +60,25 @@ impl Harness {
                 block_in_place(|| self.kafka.restart());
                 self.actors.readers.kafka_up();
             }
+            Kind::PutBack => self.put_back(fault.meanwhile).await,
+            // SQLite lives in its replica.
+            Kind::StoreKilled if matches!(self.store, Server::Sqlite(_)) => {
+                self.kill(of);
+                self.meanwhile(fault).await;
+                self.replicas[of].start();
+            }
             Kind::StoreKilled => {
                 block_in_place(|| self.store.kill());
                 self.meanwhile(fault).await;
                 self.store.restart().await;
             }
         }
-        if let Some(dead) = fault.meanwhile {
+        if let Some(dead) = fault.meanwhile.filter(|dead| !self.replicas[*dead].is_running()) {
             self.replicas[dead].start();
         }
     }
 
-    fn kill(&mut self, of: usize) {
+    pub(crate) fn kill(&mut self, of: usize) {
         self.figures.kills += 1;
         self.replicas[of].kill();
     }
@@ -86,8 +94,14 @@ impl Harness {
         let lost = self.lanes.held_by(self.replicas[of].name).await;
         let since = Instant::now();
         self.kill(of);
+        if self.replicas.len() == 1 {
+            // Nobody else can take them.
+            self.replicas[of].start();
+        }
         self.figures.takeovers.extend(self.lanes.taken_over(&lost, since).await);
-        self.replicas[of].start();
+        if !self.replicas[of].is_running() {
+            self.replicas[of].start();
+        }
     }
 
     /// Kafka comes and goes for all replicas: no connection lasts longer than a second.

@@ -45,6 +45,8 @@ impl Counts {
             _ => 0,
         });
         let documents = observed.documents.as_ref().map_or(0, |documents| documents.len() as u64);
+        let restored = || observed.put_backs.iter().flat_map(|put_back| &put_back.restored);
+        let only_in_kafka: usize = restored().map(|it| it.only_in_kafka.len()).sum();
         let published = observed.replayed.iter().map(|replay| replay.messages_published);
         Self(vec![
             ("changes acknowledged", observed.acknowledged.len() as u64),
@@ -65,6 +67,9 @@ impl Counts {
                 acts(&|it| matches!(it, Act::Committed { answer: Answer::Refused, .. })),
             ),
             ("  seeks", acts(&|it| matches!(it, Act::Sought { answer: Answer::Done, .. }))),
+            ("logs restored, after the store was put back", restored().count() as u64),
+            ("  events only in Kafka", only_in_kafka as u64),
+            ("  events published again", restored().map(|it| it.again).sum()),
             ("documents of hexkit's collection", documents),
         ])
     }

@@ -45,6 +45,11 @@ impl Record {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns whether a replay has sent it.
+    pub fn is_replayed(&self) -> bool {
+        self.header("replay_id").is_some()
+    }
+
     /// The key as text.
     pub fn key(&self) -> &str {
         std::str::from_utf8(&self.key).unwrap()

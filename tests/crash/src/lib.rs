@@ -2,8 +2,8 @@
 //! their promises.
 //!
 //! ```text
-//! schedule ──► harness ──► replicas, proxies, Kafka, store          story ──► checker ──► findings
-//!              faults    load, publish observer, replayer ──► acknowledged, told ──┘
+//! schedule ──► harness ──► replicas, proxies, Kafka, store      story ──► checker ──► findings
+//!              faults      actors ──► what they observed ─────────┘
 //! ```
 //!
 //! The integration tests use the actors too. Nothing here is part of the gateway.
@@ -45,6 +45,7 @@ pub mod faults;
 pub mod figures;
 pub mod harness;
 pub mod lanes;
+pub mod put_back;
 pub mod replica;
 pub mod run;
 pub mod schedule;

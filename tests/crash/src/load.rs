@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Plan {
     pub journal: Option<Arc<Mutex<File>>>,
     /// The channel for events that were shown as published.
     pub sender: Option<UnboundedSender<ToldPublished>>,
+    /// The present era.
+    pub era: Arc<AtomicU32>,
 }
 
 /// Running writers.
@@ -107,7 +109,13 @@ impl Load {
     ) {
         let writer = Writer {
             // The writers spread over the replicas.
-            poster: Poster::new(&plan.urls, self.tasks.len(), tenant, plan.sender.clone()),
+            poster: Poster::new(
+                &plan.urls,
+                self.tasks.len(),
+                tenant,
+                plan.sender.clone(),
+                &plan.era,
+            ),
             plan: plan.clone(),
             tenant: tenant.to_owned(),
             entity,
@@ -202,11 +210,21 @@ impl Writer {
         );
         let waits = self.plan.sender.is_some() && record.seq.is_multiple_of(WAITS_EACH);
         let path = format!("/domain-events/mod-inventory-storage-29.0.1/{}", self.entity);
-        let position = self.poster.until_acknowledged(&path, &body, waits.then_some(5)).await;
+        let (position, eras) =
+            self.poster.until_acknowledged(&path, &body, waits.then_some(5)).await;
         let (tenant, entity, key) =
             (self.tenant.clone(), self.entity.to_owned(), record.key.clone());
-        let change =
-            Acknowledged { tenant, entity, key, event_id, position, old, new, seq: record.seq };
+        let change = Acknowledged {
+            tenant,
+            entity,
+            key,
+            event_id,
+            position,
+            old,
+            new,
+            seq: record.seq,
+            eras,
+        };
         if let Some(journal) = &self.plan.journal {
             let line = serde_json::to_string(&change).unwrap() + "\n";
             journal.lock().unwrap().write_all(line.as_bytes()).unwrap();

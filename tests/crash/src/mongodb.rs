@@ -138,6 +138,11 @@ impl PrivateMongodb {
         }
     }
 
+    /// Returns the folder with its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("mongodb/data")
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }

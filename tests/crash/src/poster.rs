@@ -4,13 +4,15 @@
 //! The writers and the actor of DELETE_ALLs use it. After no answer and after a 5xx it retries at the
 //! next replica, with the same body, so with the same event id; any other answer is a defect.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 
-use crate::evidence::ToldPublished;
+use crate::evidence::{Eras, ToldPublished};
 
 /// A client of the replicas.
 pub struct Poster {
@@ -21,10 +23,14 @@ pub struct Poster {
     tenant: String,
     /// The channel for events that were shown as published.
     sender: Option<UnboundedSender<ToldPublished>>,
+    /// The present era.
+    era: Arc<AtomicU32>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Receipt {
+    event_id: String,
     topic: String,
     position: u64,
     published: Option<bool>,
@@ -37,15 +43,30 @@ impl Poster {
         at: usize,
         tenant: &str,
         sender: Option<UnboundedSender<ToldPublished>>,
+        era: &Arc<AtomicU32>,
     ) -> Self {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { client, urls: urls.to_vec(), at, tenant: tenant.to_owned(), sender }
+        Self {
+            client,
+            urls: urls.to_vec(),
+            at,
+            tenant: tenant.to_owned(),
+            sender,
+            era: era.clone(),
+        }
     }
 
     /// Posts until it is acknowledged; the answer waits for so many seconds until it is published, if
-    /// that is asked for. Returns the position.
-    pub async fn until_acknowledged(&mut self, path: &str, body: &str, wait: Option<u8>) -> u64 {
+    /// that is asked for. Returns the position, and the eras.
+    pub async fn until_acknowledged(
+        &mut self,
+        path: &str,
+        body: &str,
+        wait: Option<u8>,
+    ) -> (u64, Eras) {
+        let first_sent = self.era.load(Ordering::SeqCst);
         loop {
+            let sent = self.era.load(Ordering::SeqCst);
             let url = &self.urls[self.at % self.urls.len()];
             let request = self.client.post(format!("{url}{path}")).body(body.to_owned());
             let mut request = request
@@ -57,7 +78,9 @@ impl Poster {
             if let Ok(answer) = request.send().await {
                 let status = answer.status().as_u16();
                 if let (201, Ok(receipt)) = (status, answer.json::<Receipt>().await) {
-                    return self.acknowledged(receipt);
+                    let acknowledged = self.era.load(Ordering::SeqCst);
+                    let eras = Eras { first_sent, sent, acknowledged };
+                    return (self.acknowledged(receipt), eras);
                 }
                 // A server that stood still gives up the body that it was reading.
                 assert!(status == 201 || status == 408 || status >= 500, "{status} for {body}");
@@ -68,10 +91,11 @@ impl Poster {
     }
 
     fn acknowledged(&self, receipt: Receipt) -> u64 {
-        let Receipt { topic, position, published } = receipt;
+        let Receipt { event_id, topic, position, published } = receipt;
         if let (Some(true), Some(sender)) = (published, &self.sender) {
             // The receiver is gone when the run ends.
-            let _ = sender.send(ToldPublished { tenant: self.tenant.clone(), topic, position });
+            let tenant = self.tenant.clone();
+            let _ = sender.send(ToldPublished { tenant, topic, position, event_id });
         }
         position
     }

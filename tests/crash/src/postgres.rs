@@ -84,6 +84,12 @@ impl PrivatePostgres {
         }
     }
 
+    /// Returns the folder with its data. Only a folder that the server's user may enter has it.
+    pub fn data(&self) -> std::path::PathBuf {
+        assert!(!self.folder.path().join("elsewhere").exists(), "its data lie elsewhere");
+        self.folder.path().join("data")
+    }
+
     fn log(&self) -> std::path::PathBuf {
         self.folder.path().join("log")
     }

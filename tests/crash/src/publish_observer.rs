@@ -97,6 +97,7 @@ async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<Tol
                 tenant: tenant.clone(),
                 topic: event.topic,
                 position: after,
+                event_id: event.event_id,
             });
         }
     }
@@ -119,10 +120,11 @@ async fn ask(
             let (asked, of) = (ends.clone(), topic.clone());
             let ends = spawn_blocking(move || asked.of(&of)).await.unwrap();
             count.fetch_add(heard.len(), Ordering::SeqCst);
-            all.extend(heard.into_iter().map(|ToldPublished { tenant, topic, position }| Told {
-                tenant,
-                topic,
-                position,
+            all.extend(heard.into_iter().map(|told| Told {
+                tenant: told.tenant,
+                topic: told.topic,
+                position: told.position,
+                event_id: told.event_id,
                 ends: ends.clone(),
             }));
         }

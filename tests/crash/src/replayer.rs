@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::evidence::{AskedReplay, Replayed};
-use crate::{PATIENCE, load, story};
+use crate::{PATIENCE, load, story, until};
 
 /// The longest pause between two of its acts.
 const PAUSE_MAX_MS: u64 = 1_500;
@@ -29,12 +29,15 @@ pub struct Replayer {
     task: JoinHandle<Actor>,
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
+    rest: Arc<AtomicBool>,
+    is_resting: Arc<AtomicBool>,
 }
 
 impl Replayer {
     /// Starts it, by a schedule of that seed.
     pub fn start(urls: &[String], env: &str, tenants: &[&str], seed: u64) -> Self {
         let open = Arc::<AtomicUsize>::default();
+        let (rest, is_resting) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let actor = Actor {
             client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
             urls: urls.to_vec(),
@@ -44,16 +47,29 @@ impl Replayer {
             targets: 0,
             asked: Vec::new(),
             open: open.clone(),
+            rest: rest.clone(),
+            is_resting: is_resting.clone(),
             open_of: BTreeMap::new(),
         };
         let stop = Arc::<AtomicBool>::default();
         let task = tokio::spawn(actor.run(stop.clone()));
-        Self { task, stop, open }
+        Self { task, stop, open, rest, is_resting }
     }
 
     /// Returns how many replays were open when it looked last.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
+    }
+
+    /// Waits until every replay has ended; asks for no other until it may go on.
+    pub async fn rest(&self) {
+        self.rest.store(true, Ordering::SeqCst);
+        until("the replays have ended", async || self.is_resting.load(Ordering::SeqCst)).await;
+    }
+
+    /// Lets it ask for replays again.
+    pub fn go_on(&self) {
+        self.rest.store(false, Ordering::SeqCst);
     }
 
     /// Resumes what is paused, waits until every replay has ended, and returns all of them, and the
@@ -75,6 +91,8 @@ struct Actor {
     targets: usize,
     asked: Vec<AskedReplay>,
     open: Arc<AtomicUsize>,
+    rest: Arc<AtomicBool>,
+    is_resting: Arc<AtomicBool>,
     /// The open replays of each tenant, when it looked last.
     open_of: BTreeMap<String, usize>,
 }
@@ -97,6 +115,10 @@ impl Actor {
     async fn run(mut self, stop: Arc<AtomicBool>) -> Self {
         while !stop.load(Ordering::SeqCst) && self.asked.len() < REPLAYS_MAX {
             sleep(Duration::from_millis(self.rng.u64(0..PAUSE_MAX_MS))).await;
+            if self.rest.load(Ordering::SeqCst) {
+                self.lie_down().await;
+                continue;
+            }
             let tenant = self.rng.choice(&self.tenants).unwrap().clone();
             let open: Vec<_> = self.listed(&tenant).await.unwrap_or_default();
             let open: Vec<_> = open.into_iter().filter(Replayed::is_open).collect();
@@ -110,6 +132,16 @@ impl Actor {
         self
     }
 
+    /// Waits until every replay has ended, and until it may go on.
+    async fn lie_down(&mut self) {
+        self.ended().await;
+        self.is_resting.store(true, Ordering::SeqCst);
+        while self.rest.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.is_resting.store(false, Ordering::SeqCst);
+    }
+
     fn note_open(&mut self, tenant: &str, count: usize) {
         self.open_of.insert(tenant.to_owned(), count);
         self.open.store(self.open_of.values().sum(), Ordering::SeqCst);
@@ -118,14 +150,15 @@ impl Actor {
     /// Asks for a replay: to its own topics or to another, whole or of some keys, at some rate.
     async fn ask_any(&mut self, tenant: &str) {
         let mut scope = Scope::default();
+        let entity = *self.rng.choice(load::entities()).as_ref().unwrap();
         if self.rng.bool() {
-            scope.topics = vec![self.topic(tenant)];
+            scope.topics = vec![self.topic(tenant, entity)];
         }
         if self.rng.u8(0..3) == 0 {
             scope.target = Some(self.target(tenant));
         }
         if self.rng.u8(0..3) == 0 {
-            scope.keys = self.some_keys(tenant).await;
+            scope.keys = self.some_keys(tenant, entity).await;
         }
         if self.rng.bool() {
             scope.events_per_second = Some(self.rng.u32(20..400));
@@ -135,8 +168,9 @@ impl Actor {
 
     /// Asks for two replays of different keys to one topic, and for a third, with a key of the first.
     async fn ask_several(&mut self, tenant: &str) {
-        let topic = self.topic(tenant);
-        let mut keys = self.some_keys(tenant).await;
+        let entity = *self.rng.choice(load::entities()).as_ref().unwrap();
+        let topic = self.topic(tenant, entity);
+        let mut keys = self.some_keys(tenant, entity).await;
         let theirs = keys.split_off(keys.len() / 2);
         let shared = vec![keys.first().unwrap_or(&theirs[0]).clone()];
         let target = self.rng.bool().then(|| self.target(tenant));
@@ -148,8 +182,7 @@ impl Actor {
         }
     }
 
-    fn topic(&mut self, tenant: &str) -> String {
-        let entity = *self.rng.choice(load::entities()).as_ref().unwrap();
+    fn topic(&self, tenant: &str, entity: &str) -> String {
         format!("{}.{tenant}.inventory.{entity}", self.env)
     }
 
@@ -201,36 +234,49 @@ impl Actor {
         assert!(matches!(status, 202 | 409) || status >= 500, "{status} for {path}: {problem}");
     }
 
-    /// Returns the keys of some events of a tenant's log, at least two.
-    async fn some_keys(&mut self, tenant: &str) -> Vec<String> {
+    /// Returns the keys of some events of an entity, at least two.
+    async fn some_keys(&mut self, tenant: &str, entity: &str) -> Vec<String> {
         let after = self.rng.u32(0..200);
+        let of = format!("producer=inventory&entity={entity}");
         let page =
-            self.get(tenant, &format!("/domain-events?limit=8&gaps=skip&after={after}")).await;
+            self.get(tenant, &format!("/domain-events?{of}&limit=8&gaps=skip&after={after}")).await;
         let events = page.as_ref().and_then(|page| page["events"].as_array());
         let keys = events.into_iter().flatten().filter_map(|event| event["key"].as_str());
         let keys = keys.map(str::to_owned).chain(["none".to_owned(), "no other".to_owned()]);
         keys.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Lets every tenant have a replay, and waits until all have ended.
     async fn settle(&mut self) -> Vec<Replayed> {
+        for tenant in self.tenants.clone() {
+            until("the tenant has a replay", async || {
+                let listed = self.listed(&tenant).await;
+                if listed.as_ref().is_some_and(Vec::is_empty) {
+                    self.ask_any(&tenant).await;
+                }
+                listed.is_some_and(|listed| !listed.is_empty())
+            })
+            .await;
+        }
+        self.ended().await
+    }
+
+    /// Waits until every replay has ended, as fast as they can; returns all of them.
+    async fn ended(&mut self) -> Vec<Replayed> {
         let (until, mut all) = (Instant::now() + PATIENCE, Vec::new());
+        let fast = json!({ "rate": { "eventsPerSecond": 1_000_000 } });
         for tenant in self.tenants.clone() {
             loop {
-                let listed = self.listed(&tenant).await.unwrap_or_default();
-                let open: Vec<_> = listed.iter().filter(|replay| replay.is_open()).collect();
-                if open.is_empty() && !listed.is_empty() {
+                let listed = self.listed(&tenant).await;
+                let open = listed.iter().flatten().filter(|replay| replay.is_open());
+                let open: Vec<_> = open.map(|replay| replay.id.clone()).collect();
+                if let (Some(listed), []) = (listed, open.as_slice()) {
                     all.extend(listed);
                     break;
                 }
                 assert!(Instant::now() < until, "these replays of {tenant} never end: {open:?}");
-                // They go on as fast as they can.
-                let fast = json!({ "rate": { "eventsPerSecond": 1_000_000 } });
-                for replay in open {
-                    let path = format!("/replays/{}/resume", replay.id);
-                    self.post(&tenant, &path, &fast).await;
-                }
-                if listed.is_empty() {
-                    self.ask_any(&tenant).await;
+                for id in open {
+                    self.post(&tenant, &format!("/replays/{id}/resume"), &fast).await;
                 }
                 sleep(Duration::from_millis(200)).await;
             }

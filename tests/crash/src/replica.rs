@@ -54,6 +54,11 @@ impl Replica {
         );
     }
 
+    /// Returns whether it was started and not ended since.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// SIGKILL, unless it is dead.
     pub fn kill(&mut self) {
         if let Some(running) = self.running.take() {

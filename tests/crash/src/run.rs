@@ -14,6 +14,9 @@ use crate::schedule::{Fault, Kind, Schedule};
 use crate::tenants::{ENV, RULES, TENANTS};
 use crate::{store, story};
 
+/// The most findings of a kind that are shown.
+const SHOWN_MAX: usize = 5;
+
 /// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -58,7 +61,10 @@ pub async fn run(options: &Options) -> Verdict {
     harness.actors.load.more(100).await;
     let verdict = settle(harness, &folder, started).await;
     print!("{verdict}");
-    verdict.findings.iter().take(20).for_each(|finding| println!("{finding}"));
+    for kind in checker::Kind::ALL {
+        let of_kind = verdict.findings.iter().filter(|finding| finding.kind == kind);
+        of_kind.take(SHOWN_MAX).for_each(|finding| println!("{finding}"));
+    }
     if verdict.findings.is_empty() && options.folder.is_none() {
         fs::remove_dir_all(&folder).unwrap();
     } else {
@@ -104,7 +110,9 @@ fn tell(fault: &Fault, harness: &Harness) -> String {
     let name = |replica: usize| harness.replicas[replica].name;
     let kind = fault.kind;
     let mut text = match kind {
-        Kind::Rolled | Kind::Flapping | Kind::KafkaKilled | Kind::StoreKilled => kind.to_string(),
+        Kind::Rolled | Kind::Flapping | Kind::KafkaKilled | Kind::StoreKilled | Kind::PutBack => {
+            kind.to_string()
+        }
         _ => format!("{kind}: {}", name(fault.replica)),
     };
     match kind {
@@ -114,8 +122,10 @@ fn tell(fault: &Fault, harness: &Harness) -> String {
         Kind::ClockOff => text += &format!(", by {} s", fault.clock_off_s),
         _ => {}
     }
-    if let Some(dead) = fault.meanwhile {
-        text += &format!("; killed meanwhile: {}", name(dead));
+    match fault.meanwhile {
+        Some(_) if kind == Kind::PutBack => text += "; the replicas killed meanwhile",
+        Some(dead) => text += &format!("; killed meanwhile: {}", name(dead)),
+        None => {}
     }
     text
 }

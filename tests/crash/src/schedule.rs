@@ -34,11 +34,13 @@ pub enum Kind {
     KafkaKilled,
     /// SIGKILL of the store, and a new start seconds later.
     StoreKilled,
+    /// The store is put back to a backup, and the logs are repaired.
+    PutBack,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Killed,
         Self::KilledForLong,
         Self::Frozen,
@@ -50,6 +52,7 @@ impl Kind {
         Self::ClockOff,
         Self::KafkaKilled,
         Self::StoreKilled,
+        Self::PutBack,
     ];
 
     /// Returns whether Kafka is away for a replica or for all.
@@ -59,7 +62,7 @@ impl Kind {
 
     /// Returns whether a server is down for a while, in which a replica may be killed.
     fn leaves_time(self) -> bool {
-        matches!(self, Self::Held | Self::KafkaKilled | Self::StoreKilled)
+        matches!(self, Self::Held | Self::KafkaKilled | Self::StoreKilled | Self::PutBack)
     }
 }
 
@@ -77,6 +80,7 @@ impl fmt::Display for Kind {
             Self::ClockOff => "clock off",
             Self::KafkaKilled => "Kafka killed",
             Self::StoreKilled => "store killed",
+            Self::PutBack => "store put back",
         })
     }
 }

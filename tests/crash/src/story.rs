@@ -118,7 +118,10 @@ pub async fn read(place: &Place<'_>, observed: impl Into<Observed>) -> Story {
         logs.insert((*tenant).to_owned(), published_log(place.url, tenant).await);
     }
     let again: u64 = observed.replayed.iter().map(|replay| replay.messages_published).sum();
-    let count = observed.acknowledged.len() + again as usize;
+    let sent = logs.values().flatten().filter(|event: &&Logged| event.is_sent()).count();
+    // Acknowledged changes have records, also those that have left the log; lost ones may have none.
+    let live = if observed.put_backs.is_empty() { observed.acknowledged.len() } else { sent };
+    let count = live + again as usize;
     let sums = sums(place.url).await;
     let [committed, uncommitted] = block_in_place(|| records(place, count));
     let (env, rules) = (place.env.to_owned(), place.rules);

@@ -5,7 +5,7 @@
 //! and then. The checker compares what they got with the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
-use crate::evidence::{Act, Answer, Delivered, Subscribed};
+use crate::evidence::{Act, Answer, Delivered, ERAS, Subscribed};
 use crate::story;
 
 /// The lease of a reader, and so the time until another one may begin.
@@ -46,7 +46,12 @@ pub struct Subscribers {
 
 impl Subscribers {
     /// Starts one group of each habit, each of one of the tenants.
-    pub fn start(urls: &[String], groups: &[(&str, Habit, Vec<String>)], seed: u64) -> Self {
+    pub fn start(
+        urls: &[String],
+        groups: &[(&str, Habit, Vec<String>)],
+        seed: u64,
+        era: &Arc<AtomicU32>,
+    ) -> Self {
         let mut all = Self { groups: Vec::new(), tasks: JoinSet::new() };
         for (at, (tenant, habit, topics)) in groups.iter().enumerate() {
             // It reads on until it is told a position.
@@ -61,6 +66,8 @@ impl Subscribers {
                 habit: *habit,
                 until: until.clone(),
                 readers: 0,
+                era: era.clone(),
+                last_era: 0,
                 subscribed: Subscribed {
                     tenant: (*tenant).to_owned(),
                     group: format!("cg.crash-{at}"),
@@ -93,6 +100,9 @@ struct Group {
     until: Arc<AtomicU64>,
     /// The number of readers so far.
     readers: usize,
+    /// The present era, and that of the last act.
+    era: Arc<AtomicU32>,
+    last_era: u32,
     subscribed: Subscribed,
 }
 
@@ -124,6 +134,7 @@ struct Page {
 struct Event {
     position: u64,
     event_id: String,
+    key: String,
     payload: Box<RawValue>,
 }
 
@@ -226,19 +237,34 @@ impl Group {
         let delivered = |event: &Event| Delivered {
             position: event.position,
             event_id: event.event_id.clone(),
+            key: event.key.clone(),
             payload: event.payload.get().to_owned(),
         };
         let Page { generation, position, .. } = page;
         let events = page.events.iter().map(delivered).collect();
-        self.subscribed.acts.push(Act::Polled { generation, after, events, position });
+        self.note(Act::Polled { generation, after, events, position });
         Some(page)
     }
 
     async fn commit(&mut self, generation: u64, position: u64) -> Answer {
         let body = json!({ "generation": generation, "position": position });
         let answer = self.post("/commits", &body).await;
-        self.subscribed.acts.push(Act::Committed { generation, position, answer });
+        self.note(Act::Committed { generation, position, answer });
         answer
+    }
+
+    /// Notes an act, and whether the store was put back or the log restored since the last one.
+    fn note(&mut self, act: Act) {
+        let era = self.era.load(Ordering::SeqCst);
+        let puts_back = |era: u32| (era + 1) / ERAS;
+        if puts_back(era) != puts_back(self.last_era) {
+            self.subscribed.acts.push(Act::PutBack);
+        }
+        if era / ERAS != self.last_era / ERAS {
+            self.subscribed.acts.push(Act::Restored);
+        }
+        self.last_era = era;
+        self.subscribed.acts.push(act);
     }
 
     /// Moves the group back, once its lease has ended.
@@ -247,7 +273,7 @@ impl Group {
         let until = Instant::now() + PATIENCE;
         loop {
             let answer = self.post("/seek", &json!({ "to": { "position": to } })).await;
-            self.subscribed.acts.push(Act::Sought { to, answer });
+            self.note(Act::Sought { to, answer });
             if answer == Answer::Done {
                 return;
             }

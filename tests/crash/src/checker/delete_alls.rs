@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::deletes::Delete;
+use super::deletes::{Delete, Request};
 use super::index::NO_KEY;
 use super::{Finding, Index, Kind};
 use crate::evidence::{DeletedAll, Logged};
@@ -11,21 +11,23 @@ use crate::story::Story;
 
 /// Finds the defects of DELETE_ALLs.
 pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
-    let mut findings = epochs(story);
+    let mut findings = epochs(story, index);
     findings.extend(forms(story, index));
     let timelines = timelines(story, index);
-    for (at, deletes) in index.deletes.by_request() {
-        findings.extend(expansion(*at, deletes, &timelines));
+    let all = index.deletes.requests();
+    for request in all.filter(|it| !index.former.has_lost(&it.posted.event_id)) {
+        findings.extend(expansion(request, &timelines));
     }
     findings
 }
 
 /// Checks that each event names the last DELETE_ALL of its topic, if there was one.
-fn epochs(story: &Story) -> Vec<Finding> {
+fn epochs(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut delete_alls: HashMap<String, Vec<u64>> = HashMap::new();
     let is_record = |it: &&DeletedAll| story.rules.expanded != Some(it.entity.as_str());
-    for it in story.observed.delete_alls.iter().filter(is_record) {
+    let records = story.observed.delete_alls.iter().filter(is_record);
+    for it in records.filter(|it| !index.former.has_lost(&it.event_id)) {
         let topic = story.topic_of(&it.tenant, &it.entity);
         delete_alls.entry(topic).or_default().push(it.position);
     }
@@ -52,7 +54,7 @@ fn forms(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         }
         let id = it.event_id.as_str();
         let Some((_, event)) = index.by_id.get(id) else {
-            if !index.removed.contains_key(id) {
+            if !index.removed.contains_key(id) && !index.former.has_lost(id) {
                 findings.push(Kind::Lost.of(format!("acknowledged, and not in the log: {it:?}")));
             }
             continue;
@@ -84,8 +86,8 @@ struct Touch<'a> {
     position: u64,
     /// The state after it; `None` if it was deleted.
     state: Option<&'a str>,
-    /// The position of the request that has deleted it, if one has.
-    request: Option<u64>,
+    /// The id of the request that has deleted it, if one has.
+    request: Option<&'a str>,
 }
 
 /// The events of each record of the entity whose DELETE_ALLs are expanded, in order of position.
@@ -94,12 +96,13 @@ type Timelines<'a> = HashMap<&'a str, HashMap<&'a str, Vec<Touch<'a>>>>;
 fn timelines<'a>(story: &'a Story, index: &Index<'a>) -> Timelines<'a> {
     let mut timelines = Timelines::new();
     let changes = story.observed.acknowledged.iter();
+    let changes = changes.filter(|it| !index.former.has_lost(&it.event_id));
     for it in changes.filter(|it| story.rules.expanded == Some(it.entity.as_str())) {
         let touch = Touch { position: it.position, state: it.new.as_deref(), request: None };
         timelines.entry(&it.tenant).or_default().entry(&it.key).or_default().push(touch);
     }
     for it in index.deletes.iter() {
-        let (tenant, request) = (it.request.tenant.as_str(), Some(it.request.position));
+        let (tenant, request) = (it.request.tenant.as_str(), Some(it.request.event_id.as_str()));
         let touch = Touch { position: it.position, state: None, request };
         timelines.entry(tenant).or_default().entry(it.key).or_default().push(touch);
     }
@@ -109,18 +112,18 @@ fn timelines<'a>(story: &'a Story, index: &Index<'a>) -> Timelines<'a> {
     timelines
 }
 
-/// Checks the DELETEs of the request of a tenant at a position: one for each record whose last event
-/// stood before it, and none for a record that was touched afterwards.
+/// Checks the DELETEs of a request: one for each record whose last event stood before it, and none
+/// for a record that was touched afterwards.
 fn expansion(
-    (tenant, request): (&str, u64),
-    deletes: &[Delete<'_>],
+    Request { posted, deletes, .. }: &Request<'_>,
     timelines: &Timelines<'_>,
 ) -> Vec<Finding> {
+    let DeletedAll { tenant, position: request, event_id, .. } = posted;
     let mut findings = Vec::new();
     let mut of_last = Vec::new();
     let name = |key: &str| format!("{tenant}'s DELETE_ALL at {request}, key {key}");
-    for (key, touches) in timelines.get(tenant).into_iter().flatten() {
-        let first_after = touches.partition_point(|touch| touch.position < request);
+    for (key, touches) in timelines.get(tenant.as_str()).into_iter().flatten() {
+        let first_after = touches.partition_point(|touch| touch.position < *request);
         let last = first_after.checked_sub(1).map(|at| touches[at]);
         let last = last.filter(|last| last.state.is_some());
         let mut its = deletes.iter().filter(|delete| delete.key == *key);
@@ -137,7 +140,7 @@ fn expansion(
                 findings.push(Kind::Lost.of(format!("{}: no DELETE", name(key))));
             }
             (Some(last), Some(delete)) => {
-                if next.and_then(|next| next.request) != Some(request) {
+                if next.and_then(|next| next.request) != Some(event_id.as_str()) {
                     let touched = next.map(|next| next.position);
                     findings.push(Kind::Phantom.of(format!(
                         "{}: it was touched at {touched:?}, and deleted at {}",

@@ -1,10 +1,11 @@
 //! Finds the DELETEs that DELETE_ALLs were expanded to: in the logs and, where they have left these, in
 //! the topics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use event_gateway::domain::event::EventId;
 
+use super::former::Former;
 use crate::evidence::{DeletedAll, Logged};
 use crate::story::Story;
 
@@ -20,64 +21,82 @@ pub(super) struct Delete<'a> {
     pub(super) logged: Option<&'a Logged>,
 }
 
-/// The DELETEs of a story, found in the logs and, where they have left these, in the topics.
-#[derive(Default)]
-pub(super) struct Deletes<'a> {
-    /// By the tenant and position of their requests, in order of position.
-    by_request: BTreeMap<(&'a str, u64), Vec<Delete<'a>>>,
+/// A DELETE_ALL that is expanded, and its DELETEs.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub(super) posted: &'a DeletedAll,
+    id: EventId,
+    topic: String,
+    /// In order of position.
+    pub(super) deletes: Vec<Delete<'a>>,
 }
+
+/// The DELETEs of a story.
+#[derive(Default)]
+pub(super) struct Deletes<'a>(Vec<Request<'a>>);
 
 impl<'a> Deletes<'a> {
     /// Finds the DELETEs by their ids, which are derived from the request's and the key.
-    pub(super) fn new(story: &'a Story, by_id: &HashMap<&str, (&'a str, &'a Logged)>) -> Self {
-        let mut requests: HashMap<String, Vec<(EventId, &DeletedAll)>> = HashMap::new();
-        let mut by_request = BTreeMap::new();
+    pub(super) fn new(
+        story: &'a Story,
+        by_id: &HashMap<&str, (&'a str, &'a Logged)>,
+        former: &Former<'a>,
+    ) -> Self {
         let is_expanded = |it: &&DeletedAll| story.rules.expanded == Some(it.entity.as_str());
-        for request in story.observed.delete_alls.iter().filter(is_expanded) {
-            let topic = story.topic_of(&request.tenant, &request.entity);
-            let id = EventId::parse(&request.event_id).unwrap();
-            requests.entry(topic).or_default().push((id, request));
-            by_request.insert((request.tenant.as_str(), request.position), Vec::new());
-        }
-        let request_of = |topic: &str, key: &str, event_id: &str| {
-            let of_topic = requests.get(topic)?.iter();
-            let mut its = of_topic.filter(|(id, _)| id.derived(key).to_string() == event_id);
-            its.next().map(|(_, request)| *request)
-        };
+        let posted = story.observed.delete_alls.iter().filter(is_expanded);
+        let requests = posted.map(|posted| Request {
+            posted,
+            id: EventId::parse(&posted.event_id).unwrap(),
+            topic: story.topic_of(&posted.tenant, &posted.entity),
+            deletes: Vec::new(),
+        });
+        let mut all = Self(requests.collect());
         let logged = story.logs.values().flatten().map(|it| {
             (it.event_id.as_str(), it.topic.as_str(), it.key.as_str(), it.position, Some(it))
         });
         let is_gone = |id: &str| !by_id.contains_key(id);
-        let recorded = story.committed.iter().filter(|it| it.header("replay_id").is_none());
-        let recorded = recorded.filter_map(|it| {
+        let live = story.committed.iter().filter(|it| !it.is_replayed() && !former.is_told(it));
+        let recorded = live.filter_map(|it| {
             let id = it.header("event_id").filter(|id| is_gone(id))?;
             let key = std::str::from_utf8(&it.key).ok()?;
             Some((id, it.topic.as_str(), key, it.header("position")?.parse().ok()?, None))
         });
         for (event_id, topic, key, position, logged) in logged.chain(recorded) {
-            let Some(request) = request_of(topic, key, event_id) else { continue };
-            let its = by_request.entry((request.tenant.as_str(), request.position)).or_default();
-            its.push(Delete { event_id, request, topic, key, position, logged });
+            let Some(at) = all.find(topic, key, event_id) else { continue };
+            let Request { posted: request, deletes, .. } = &mut all.0[at];
+            deletes.push(Delete { event_id, request, topic, key, position, logged });
         }
-        for deletes in by_request.values_mut() {
+        for Request { deletes, .. } in &mut all.0 {
             deletes.sort_by_key(|delete| delete.position);
             deletes.dedup_by_key(|delete| delete.position);
         }
-        Self { by_request }
+        all
     }
 
-    /// Returns the DELETEs of each request, by its tenant and position.
-    pub(super) fn by_request(&self) -> &BTreeMap<(&'a str, u64), Vec<Delete<'a>>> {
-        &self.by_request
+    /// Returns the index of the request of a DELETE.
+    fn find(&self, topic: &str, key: &str, event_id: &str) -> Option<usize> {
+        self.0.iter().position(|request| {
+            request.topic == topic && request.id.derived(key).to_string() == event_id
+        })
+    }
+
+    /// Returns whether an event is the DELETE of any request.
+    pub(super) fn is_delete(&self, topic: &str, key: &str, event_id: &str) -> bool {
+        self.find(topic, key, event_id).is_some()
+    }
+
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request<'a>> {
+        self.0.iter()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Delete<'a>> {
-        self.by_request.values().flatten()
+        self.0.iter().flat_map(|request| &request.deletes)
     }
 
-    /// Returns the positions of a request's DELETEs; `None` if there is no request at a position.
-    pub(super) fn of_request(&self, tenant: &str, position: u64) -> Option<Vec<u64>> {
-        let deletes = self.by_request.get(&(tenant, position))?;
-        Some(deletes.iter().map(|delete| delete.position).collect())
+    /// Returns the DELETEs of a request; `None` if an event is none.
+    pub(super) fn of_request(&self, event_id: &str) -> Option<&[Delete<'a>]> {
+        let mut requests = self.0.iter();
+        let request = requests.find(|request| request.posted.event_id == event_id)?;
+        Some(&request.deletes)
     }
 }

@@ -39,7 +39,12 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     for document in documents {
         let original = document.headers.get("original_event_id").unwrap_or(&document.event_id);
         let name = || format!("hexkit's document {}: {}", document.id, document.event_id);
+        let Persisted { topic, key, .. } = document;
+        let is_former = index.may_be_former(topic, key, original);
         let Some((id, event)) = sent.get_key_value(original.as_str()) else {
+            if is_former {
+                continue;
+            }
             findings.push(Kind::Phantom.of(format!("of no event: {}", name())));
             continue;
         };
@@ -51,7 +56,7 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         } else if !is_wanted(event) {
             findings.push(Kind::Stale.of(format!("there is a newer event: {}", name())));
         }
-        if event.logged.is_some_and(|logged| !is_same(document, logged)) {
+        if !is_former && event.logged.is_some_and(|logged| !is_same(document, logged, index)) {
             findings.push(Kind::Bytes.of(format!("{document:?} is {:?}", event.logged)));
         }
     }
@@ -75,8 +80,13 @@ fn sent<'a>(story: &'a Story, index: &'a Index<'_>) -> HashMap<&'a str, Wanted<'
 }
 
 /// Returns whether a document has what the log has. hexkit keeps three headers as fields.
-fn is_same(document: &Persisted, logged: &Logged) -> bool {
+fn is_same(document: &Persisted, logged: &Logged, index: &Index<'_>) -> bool {
     let mut headers = document.headers.clone();
+    // Documents of events that a log has had before it was restored stay as they are.
+    let log_id = logged.headers.get("log_id");
+    if let Some(log_id) = log_id.filter(|_| !index.former.is_empty()) {
+        headers.insert("log_id".to_owned(), log_id.clone());
+    }
     headers.remove("original_event_id");
     let of_hexkit = |name: &str| ["type", "event_id", "correlation_id"].contains(&name);
     let wanted = logged.headers.iter().filter(|(name, _)| !of_hexkit(name));

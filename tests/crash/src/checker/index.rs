@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::deletes::Deletes;
+use super::former::Former;
 use crate::evidence::Logged;
 use crate::story::Story;
 
@@ -14,6 +15,8 @@ pub(super) struct Index<'a> {
     pub(super) removed: HashMap<&'a str, Removed<'a>>,
     /// The DELETEs that DELETE_ALLs were expanded to.
     pub(super) deletes: Deletes<'a>,
+    /// The events that the logs have lost.
+    pub(super) former: Former<'a>,
     /// The beginning of each tenant's topics.
     prefixes: Vec<(&'a str, String)>,
 }
@@ -40,8 +43,10 @@ impl<'a> Index<'a> {
             .flat_map(|(tenant, log)| log.iter().map(move |e| (tenant.as_str(), e)));
         let by_id: HashMap<_, _> =
             events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
-        let deletes = Deletes::new(story, &by_id);
-        let known = known(story, &deletes);
+        let former = Former::new(story, &by_id);
+        let deletes = Deletes::new(story, &by_id, &former);
+        let mut known = known(story, &deletes);
+        known.retain(|(id, _)| !former.has_lost(id));
         let mut newest: HashMap<(&str, &str), u64> = HashMap::new();
         for (_, event) in &known {
             let newest = newest.entry((&event.topic, event.key)).or_default();
@@ -60,7 +65,13 @@ impl<'a> Index<'a> {
         let removed = gone.cloned().collect();
         let prefix = |tenant: &'a String| (tenant.as_str(), format!("{}.{tenant}.", story.env));
         let prefixes = story.logs.keys().map(prefix).collect();
-        Self { by_id, removed, deletes, prefixes }
+        Self { by_id, removed, deletes, former, prefixes }
+    }
+
+    /// Returns whether an event may be one that a log has lost, or has had before a loss.
+    pub(super) fn may_be_former(&self, topic: &str, key: &str, event_id: &str) -> bool {
+        !self.former.is_empty()
+            && (self.former.may_have(event_id) || self.deletes.is_delete(topic, key, event_id))
     }
 
     /// Returns the tenant that a topic belongs to.

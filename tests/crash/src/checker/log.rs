@@ -15,15 +15,17 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         let removed: HashSet<_> = removed.map(|event| event.position).collect();
         let (mut seen, mut place) = (HashSet::new(), 0);
         for event in log {
-            place += 1;
-            while removed.contains(&place) {
-                place += 1;
-            }
-            if event.position != place {
+            let may_lack =
+                |place: &u64| removed.contains(place) || index.former.may_lack(tenant, *place);
+            let expected = (place + 1..event.position).find(|place| !may_lack(place));
+            let expected = expected.unwrap_or_else(|| event.position.max(place + 1));
+            if event.position != expected {
                 findings.push(
-                    Kind::Gap.of(format!("{} stands in place {place} of {tenant}", event.position)),
+                    Kind::Gap
+                        .of(format!("{} stands in place {expected} of {tenant}", event.position)),
                 );
             }
+            place = event.position;
             if !seen.insert(event.event_id.as_str()) {
                 findings.push(
                     Kind::Duplicate.of(format!("{tenant}'s log has {} twice", event.event_id)),
@@ -68,7 +70,8 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last: HashMap<(&str, &str, &str), (usize, u64)> = HashMap::new();
     for change in acknowledged {
-        if index.removed.contains_key(change.event_id.as_str()) {
+        let id = change.event_id.as_str();
+        if index.removed.contains_key(id) || index.former.has_lost(id) {
             continue;
         }
         let Some((tenant, event)) = index.by_id.get(change.event_id.as_str()) else {

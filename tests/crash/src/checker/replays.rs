@@ -1,6 +1,6 @@
 //! Compares the runs of replays with the logs: each event once, in order, and none left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::topics::{Event, differences};
 use super::{Finding, Index, Kind};
@@ -16,7 +16,7 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
             runs.entry(id).or_default().push(record);
         }
     }
-    let mut findings = undone(story);
+    let mut findings = undone(story, index);
     for replay in &story.observed.replayed {
         let records = runs.remove(replay.id.as_str()).unwrap_or_default();
         findings.extend(of_run(story, index, replay, &records));
@@ -58,7 +58,7 @@ fn of_run(
             findings.push(Kind::Reordered.of(format!("{before}, then {}", name(record))));
         }
         findings.extend(event.logged.and_then(|logged| {
-            differences(logged, record, replay.target.as_deref().unwrap_or(&logged.topic))
+            differences(logged, record, replay.target.as_deref().unwrap_or(&logged.topic), index)
         }));
     }
     if sent.len() as u64 != replay.messages_published {
@@ -71,16 +71,22 @@ fn of_run(
 }
 
 /// Finds records that stand after a DELETE_ALL that they should stand before: in its partition, or
-/// that a replay has sent. A replay to another topic sends the DELETE_ALL, too.
-fn undone(story: &Story) -> Vec<Finding> {
+/// that a replay has sent.
+fn undone(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut last: HashMap<(&str, i32), u64> = HashMap::new();
-    for record in &story.committed {
+    let mut last: HashMap<(&str, i32, Option<&str>), u64> = HashMap::new();
+    // Another topic may have the events of several.
+    let replayed = story.observed.replayed.iter();
+    let targets: HashSet<_> = replayed.filter_map(|it| it.target.as_deref()).collect();
+    let of_own = |it: &&Record| !targets.contains(it.topic.as_str()) && !index.former.is_told(it);
+    for record in story.committed.iter().filter(of_own) {
         let Some(position) = record.header("position").and_then(|text| text.parse::<u64>().ok())
         else {
             continue;
         };
-        let last = last.entry((record.topic.as_str(), record.partition)).or_default();
+        let last = last
+            .entry((record.topic.as_str(), record.partition, record.header("log_id")))
+            .or_default();
         if record.header("type") == Some("DELETE_ALL") {
             *last = position.max(*last);
         } else if position < *last {

@@ -24,6 +24,7 @@ struct Matching<'a> {
 
 /// The state of a group after some of its acts.
 struct Reading<'a> {
+    index: &'a Index<'a>,
     subscribed: &'a Subscribed,
     matching: BTreeMap<u64, Matching<'a>>,
     /// The position that was committed last, for certain.
@@ -31,12 +32,28 @@ struct Reading<'a> {
     /// The positions of later commits and seeks that may be done, with their generations.
     perhaps: Vec<(u64, u64)>,
     generation: u64,
-    got: HashSet<u64>,
+    known: Known,
+    /// How often the store was put back.
+    put_backs: usize,
+    got: HashSet<&'a str>,
     findings: Vec<Finding>,
 }
 
+/// The knowledge of where a group stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It stands where its acts have moved it.
+    Sure,
+    /// The store was put back, and so was the group.
+    PutBack,
+    /// The log is restored, which has moved the group back and ended its generation.
+    Restored,
+    /// A generation has begun since, somewhere.
+    Begun,
+}
+
 impl<'a> Reading<'a> {
-    fn new(story: &'a Story, index: &Index<'a>, subscribed: &'a Subscribed) -> Self {
+    fn new(story: &'a Story, index: &'a Index<'a>, subscribed: &'a Subscribed) -> Self {
         let is_of = |topic: &str| subscribed.topics.iter().any(|it| it == topic);
         let log = story.logs.get(&subscribed.tenant).into_iter().flatten();
         let logged =
@@ -56,11 +73,14 @@ impl<'a> Reading<'a> {
             matching.insert(event.position, Matching { event_id, logged: None, is_replaced });
         }
         Self {
+            index,
             subscribed,
             matching,
             committed: 0,
             perhaps: Vec::new(),
             generation: 0,
+            known: Known::Sure,
+            put_backs: 0,
             got: HashSet::new(),
             findings: Vec::new(),
         }
@@ -78,13 +98,22 @@ impl<'a> Reading<'a> {
                 Act::Sought { to, answer: Answer::Done } => {
                     self.committed = *to;
                     self.perhaps.clear();
+                    if !self.is_loose() {
+                        self.known = Known::Sure;
+                    }
                 }
                 Act::Sought { to, answer: Answer::Unknown } => self.perhaps.push((0, *to)),
                 Act::Sought { answer: Answer::Refused, .. } => {}
+                Act::PutBack => {
+                    (self.known, self.generation) = (Known::PutBack, 0);
+                    self.put_backs += 1;
+                    self.perhaps.clear();
+                }
+                Act::Restored => self.known = Known::Restored,
             }
         }
-        let is_missing = |(position, event): &(&u64, &Matching<'_>)| {
-            !event.is_replaced && !self.got.contains(position)
+        let is_missing = |(_, event): &(&u64, &Matching<'_>)| {
+            !event.is_replaced && !self.got.contains(event.event_id)
         };
         let missing: Vec<_> = self.matching.iter().filter(is_missing).map(|(at, _)| *at).collect();
         for position in missing {
@@ -93,10 +122,21 @@ impl<'a> Reading<'a> {
         self.findings
     }
 
-    fn polled(&mut self, generation: u64, after: Option<u64>, events: &[Delivered], position: u64) {
+    fn polled(
+        &mut self,
+        generation: u64,
+        after: Option<u64>,
+        events: &'a [Delivered],
+        position: u64,
+    ) {
+        if (self.known, after) == (Known::Restored, None) {
+            self.known = Known::Begun;
+        }
         self.generation = self.generation.max(generation);
         let first = events.first().map_or(position + 1, |event| event.position);
         let began = match after {
+            // A reader that does not know yet that the group was moved back gets events again.
+            _ if self.is_loose() => 0,
             Some(after) => after,
             None => self.begins(first),
         };
@@ -105,9 +145,12 @@ impl<'a> Reading<'a> {
             if event.position <= before {
                 self.find(Kind::Reordered, format!("{before}, then {}", event.position));
             }
-            self.got.insert(event.position);
+            self.got.insert(&event.event_id);
             self.compare(event);
             before = event.position;
+        }
+        if self.is_loose() {
+            return;
         }
         let mut positions: Vec<_> = events.iter().map(|event| event.position).collect();
         positions.sort_unstable();
@@ -122,9 +165,17 @@ impl<'a> Reading<'a> {
         self.between(before, position + 1);
     }
 
+    /// Returns whether it is unknown where the group stands, and what lies in between.
+    fn is_loose(&self) -> bool {
+        matches!(self.known, Known::PutBack | Known::Restored)
+    }
+
     /// Returns the position from which a generation begins whose first event this is: where the
     /// group stood. That may be one of several positions, if answers were lost.
     fn begins(&mut self, first: u64) -> u64 {
+        if self.known != Known::Sure {
+            return first.saturating_sub(1);
+        }
         let perhaps = self.perhaps.iter().map(|(_, position)| *position);
         let all: Vec<_> = perhaps.chain([self.committed]).collect();
         let lowest = all.iter().copied().min().unwrap_or_default();
@@ -135,8 +186,11 @@ impl<'a> Reading<'a> {
         all.into_iter().filter(|position| *position < first).max().unwrap_or(lowest)
     }
 
-    /// Finds the events between two positions that should have been delivered there.
+    /// Finds the events between two positions that should have been delivered there, as far as the
+    /// log still has what it had then.
     fn between(&mut self, after: u64, before: u64) {
+        let lasting = self.index.former.lasting(&self.subscribed.tenant, self.put_backs);
+        let before = before.min(lasting.saturating_add(1));
         if after + 1 >= before {
             return;
         }
@@ -151,25 +205,28 @@ impl<'a> Reading<'a> {
     }
 
     fn compare(&mut self, event: &Delivered) {
-        let Delivered { position, event_id, payload } = event;
+        let Delivered { position, event_id, key, payload } = event;
+        let former = |topic: &String| self.index.may_be_former(topic, key, event_id);
         match self.matching.get(position) {
             Some(matching) if matching.event_id == event_id => {
                 if matching.logged.is_some_and(|logged| logged.payload.get() != payload) {
                     self.find(Kind::Bytes, format!("position {position}: {payload}"));
                 }
             }
+            _ if self.subscribed.topics.iter().any(former) => {}
             _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
         }
     }
 
     fn committed(&mut self, generation: u64, position: u64, answer: Answer) {
         match answer {
+            _ if self.is_loose() => {}
             Answer::Done if generation < self.generation => {
                 let text = format!("a commit of {position} by generation {generation} was taken");
                 self.find(Kind::Fence, format!("{text}, in generation {}", self.generation));
             }
             Answer::Done => {
-                self.committed = position;
+                (self.committed, self.known) = (position, Known::Sure);
                 self.perhaps.retain(|(by, _)| *by == generation);
             }
             Answer::Unknown => self.perhaps.push((generation, position)),

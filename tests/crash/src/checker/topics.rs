@@ -10,29 +10,50 @@ use crate::kafka::Record;
 use crate::story::Story;
 
 /// Finds the defects that a read_committed consumer sees: it sees each event of the live run once,
-/// and a key's in order.
+/// and a key's in order. After a log was restored, it sees some once more, under the log's new id.
 pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
-    let (mut findings, mut seen, mut last) = (Vec::new(), HashSet::new(), HashMap::new());
-    for record in story.committed.iter().filter(|record| record.header("replay_id").is_none()) {
+    let (mut findings, mut seen, mut last) = (Vec::new(), HashMap::new(), HashMap::new());
+    let mut again: BTreeMap<&str, u64> = BTreeMap::new();
+    let live = story.committed.iter().filter(|it| !it.is_replayed() && !index.former.is_told(it));
+    for record in live {
         let Some(event) = Event::of(record, index) else {
             findings.push(phantom(record));
             continue;
         };
-        let is_new = seen.insert(event.id);
+        let log_id = record.header("log_id");
+        let before = seen.insert(event.id, log_id);
         if index.tenant_of(&record.topic) != Some(event.tenant) {
             findings.push(misplaced(record, event.tenant));
             continue;
         }
-        if !is_new {
-            findings.push(Kind::Duplicate.of(format!("committed, {}", name(record))));
+        match before {
+            Some(before) if before != log_id => *again.entry(event.tenant).or_default() += 1,
+            Some(_) => findings.push(Kind::Duplicate.of(format!("committed, {}", name(record)))),
+            None => {}
         }
-        let before = last.insert((&record.topic, &record.key), event.position).unwrap_or_default();
-        if before > event.position {
-            findings.push(Kind::Reordered.of(format!("position {before}, then {}", name(record))));
+        let place = (index.former.rank(log_id), event.position);
+        let before = last.insert((&record.topic, &record.key), place).unwrap_or_default();
+        if before > place {
+            findings.push(Kind::Reordered.of(format!("{before:?}, then {}", name(record))));
         }
-        findings.extend(event.logged.and_then(|logged| differences(logged, record, &logged.topic)));
+        findings.extend(event.logged.and_then(|it| differences(it, record, &it.topic, index)));
     }
-    findings.extend(lost(story, index, &seen, "committed"));
+    for (tenant, times) in again.into_iter().filter(|(it, times)| *times > index.former.again(it)) {
+        findings.push(Kind::Duplicate.of(format!(
+            "{times} events of {tenant} were published again, not {}",
+            index.former.again(tenant)
+        )));
+    }
+    for (id, (tenant, logged)) in &index.by_id {
+        let Some(last) = seen.get(id) else { continue };
+        let wanted = index.former.rank_at(tenant, logged.position);
+        if index.former.rank(*last) != wanted {
+            findings.push(Kind::Bytes.of(format!(
+                "the last record of {tenant}'s event has the log_id {last:?}: {logged:?}"
+            )));
+        }
+    }
+    findings.extend(lost(story, index, &seen.into_keys().collect(), "committed"));
     findings
 }
 
@@ -45,7 +66,13 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         story.observed.replayed.iter().filter_map(|it| it.target.as_deref()).collect();
     let of_own = |record: &&Record| !targets.contains(record.topic.as_str());
     for record in story.uncommitted.iter().filter(of_own) {
-        let Some(event) = Event::of(record, index) else {
+        let place = (record.topic.as_str(), record.key.as_slice());
+        let event = Event::of(record, index);
+        if is_former(record, event.as_ref(), index) {
+            last.insert(place, None);
+            continue;
+        }
+        let Some(event) = event else {
             findings.push(phantom(record));
             continue;
         };
@@ -54,8 +81,8 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
             findings.push(misplaced(record, event.tenant));
             continue;
         }
-        last.insert((record.topic.as_str(), record.key.as_slice()), event.position);
-        findings.extend(event.logged.and_then(|logged| differences(logged, record, &logged.topic)));
+        last.insert(place, Some(event.position));
+        findings.extend(event.logged.and_then(|it| differences(it, record, &it.topic, index)));
     }
     let mut newest: HashMap<_, _> = story
         .logs
@@ -68,13 +95,32 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         *newest = event.position.max(*newest);
     }
     for (place, position) in last {
-        if let Some(newest) = newest.get(&place).filter(|newest| **newest != position) {
+        let Some(newest) = newest.get(&place) else { continue };
+        let common = index.tenant_of(place.0).map_or(0, |tenant| index.former.common(tenant));
+        let is_right = match position {
+            Some(position) => *newest == position,
+            // An event that was lost is the last one, unless there was another one since.
+            None => *newest <= common,
+        };
+        if !is_right {
             findings
-                .push(Kind::Stale.of(format!("{position} of {place:?}, but {newest} is newer")));
+                .push(Kind::Stale.of(format!("{position:?} of {place:?}, but {newest} is newer")));
         }
     }
     findings.extend(lost(story, index, &seen, "uncommitted"));
     findings
+}
+
+/// Returns whether a record is of an event that the log has lost, or had at another position before
+/// that: `restore` has told so, or its page was aborted.
+fn is_former(record: &Record, event: Option<&Event<'_>>, index: &Index<'_>) -> bool {
+    if index.former.is_told(record) {
+        return true;
+    }
+    let position = record.header("position").and_then(|text| text.parse().ok());
+    let is_its = event.is_some_and(|event| position == Some(event.position));
+    let (key, id) = (String::from_utf8_lossy(&record.key), record.header("event_id"));
+    !is_its && id.is_some_and(|id| index.may_be_former(&record.topic, &key, id))
 }
 
 /// The event of a record.
@@ -119,9 +165,19 @@ fn lost(story: &Story, index: &Index<'_>, seen: &HashSet<&str>, reader: &str) ->
     logged.chain(removed).filter(|(id, ..)| !seen.contains(id)).map(find).collect()
 }
 
-/// Compares a record with its event, which goes to that topic. A replay adds one header.
-pub(super) fn differences(event: &Logged, record: &Record, topic: &str) -> Option<Finding> {
+/// Compares a record with its event, which goes to that topic. A replay adds one header. After a log
+/// was restored, records that are older have its former id.
+pub(super) fn differences(
+    event: &Logged,
+    record: &Record,
+    topic: &str,
+    index: &Index<'_>,
+) -> Option<Finding> {
     let mut headers: BTreeMap<String, String> = record.headers.iter().cloned().collect();
+    let log_id = event.headers.get("log_id");
+    if let Some(log_id) = log_id.filter(|_| !index.former.is_empty()) {
+        headers.entry("log_id".to_owned()).and_modify(|it| it.clone_from(log_id));
+    }
     let is_once = headers.len() == record.headers.len();
     headers.remove("replay_id");
     let same_headers = headers == event.headers && is_once;

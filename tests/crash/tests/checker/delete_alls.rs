@@ -1,7 +1,7 @@
 //! DELETE_ALLs: those that are records, and those that are expanded.
 
 use crash::checker::{Kind, check};
-use crash::evidence::{Acknowledged, DeletedAll, Logged};
+use crash::evidence::{Acknowledged, DeletedAll, Eras, Logged};
 use crash::story::{Rules, Story};
 use event_gateway::domain::event::EventId;
 use serde_json::value::RawValue;
@@ -16,7 +16,13 @@ const REQUEST: &str = "0b96a642-5e7f-452d-9cae-9cee66c9a892";
 /// A DELETE_ALL of diku's items at position 7.
 fn delete_all(story: &mut Story, event_type: &str) -> Logged {
     let (tenant, entity, event_id) = ("diku".to_owned(), "item".to_owned(), REQUEST.to_owned());
-    let posted = DeletedAll { tenant, entity, event_id: event_id.clone(), position: 7 };
+    let posted = DeletedAll {
+        tenant,
+        entity,
+        event_id: event_id.clone(),
+        position: 7,
+        eras: Eras::default(),
+    };
     story.observed.delete_alls.push(posted);
     let payload = r#"{"type":"DELETE_ALL","tenant":"diku"}"#.to_owned();
     let mut event = logged(&story.observed.acknowledged[6]);
@@ -41,6 +47,7 @@ fn change(position: u64) -> Acknowledged {
         old: None,
         new: Some(r#"{"id":"a","seq":4}"#.to_owned()),
         seq: 4,
+        eras: Eras::default(),
     }
 }
 
@@ -195,7 +202,7 @@ const OF_EXPANSIONS: [Corruption; 8] = [
     }),
     (Kind::Published, "the request is shown as published before its last DELETE is", |story| {
         let mut told = story.observed.told[0].clone();
-        (told.position, told.ends) = (7, vec![11]);
+        (told.position, told.event_id, told.ends) = (7, REQUEST.to_owned(), vec![11]);
         story.observed.told.push(told);
     }),
 ];

@@ -5,6 +5,7 @@
 mod admissions;
 mod delete_alls;
 mod documents;
+mod put_backs;
 mod runs;
 mod stories;
 mod subscriptions;

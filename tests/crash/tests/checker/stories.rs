@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crash::checker::{Kind, check};
-use crash::evidence::{Acknowledged, Logged, Observed, Replayed, Told};
+use crash::evidence::{Acknowledged, Eras, Logged, Observed, Replayed, Told};
 use crash::kafka::Record;
 use crash::story::{Rules, Story, Sums};
 use serde_json::value::RawValue;
@@ -26,6 +26,7 @@ pub fn changes(tenant: &str) -> Vec<Acknowledged> {
             old: (seq > 1).then(|| state(key, seq - 1)),
             new: Some(state(key, seq)),
             seq,
+            eras: Eras::default(),
         }
     };
     (1..=6).map(change).collect()
@@ -87,7 +88,13 @@ pub fn story() -> Story {
         committed.extend(records);
     }
     let topic = logs["diku"][0].topic.clone();
-    let told = vec![Told { tenant: "diku".to_owned(), topic, position: 1, ends: vec![4] }];
+    let told = vec![Told {
+        tenant: "diku".to_owned(),
+        topic,
+        position: 1,
+        event_id: "diku-1".to_owned(),
+        ends: vec![4],
+    }];
     let sums = Sums {
         log_events: 12,
         states: [("published".to_owned(), 12), ("parked".to_owned(), 0)].into(),

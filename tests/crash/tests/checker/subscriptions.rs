@@ -10,6 +10,7 @@ fn delivered(event: &Logged) -> Delivered {
     Delivered {
         position: event.position,
         event_id: event.event_id.clone(),
+        key: event.key.clone(),
         payload: event.payload.get().to_owned(),
     }
 }
@@ -78,7 +79,7 @@ pub const CORRUPTIONS: [Corruption; 10] = [
         events(story, 9).swap(0, 1);
     }),
     (Kind::Phantom, "an event is delivered that the log does not have", |story| {
-        events(story, 0)[0].event_id = "nobody's".to_owned();
+        events(story, 9)[0].event_id = "nobody's".to_owned();
     }),
     (Kind::Phantom, "an event is delivered that does not match", |story| {
         story.observed.subscribed[0].topics = vec!["test.diku.inventory.loan".to_owned()];
