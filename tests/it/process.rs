@@ -2,6 +2,7 @@
 
 #[cfg(feature = "services")]
 mod audit;
+#[cfg(feature = "services")]
 mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;
