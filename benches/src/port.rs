@@ -57,7 +57,9 @@ impl OpenStore {
 fn config(place: &Place, folder: &Folder, name: &str) -> store::Config {
     let own_name = name.to_owned();
     match place {
-        Place::Sqlite => store::Config::Sqlite { path: folder.path().join("log.db") },
+        Place::Sqlite | Place::Server(Server::Sqlite(_)) => {
+            store::Config::Sqlite { path: folder.path().join("log.db") }
+        }
         Place::Server(Server::Mongodb(server)) => {
             store::Config::Mongodb(MongodbConfig { url: server.url().into(), database: own_name })
         }

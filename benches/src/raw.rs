@@ -52,7 +52,7 @@ enum Table {
 /// Inserts on one connection, in commits of `each` rows, for a time after a warm-up.
 pub async fn insert(place: &Place, each: usize, warm_up: Duration, time: Duration) -> Done {
     let mut table = match place {
-        Place::Sqlite => Table::Sqlite(sqlite::Table::make()),
+        Place::Sqlite | Place::Server(Server::Sqlite(_)) => Table::Sqlite(sqlite::Table::make()),
         Place::Server(Server::Postgres(server)) => {
             Table::Postgres(postgres::Table::make(&server.url()).await)
         }

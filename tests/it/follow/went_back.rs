@@ -78,7 +78,7 @@ async fn a_store_that_went_back_is_reported_by_the_takeover_though_nothing_is_ap
     assert!(trouble.contains("position 5"), "{trouble}");
 }
 
-/// Its next holder reports it, and clears it once it is restored.
+/// The lane's next holder reports the tenant, and clears that once the log is restored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_a_lane_reports_no_tenant_of_it_any_more() {
     let tenants = tenants(1);
