@@ -223,7 +223,7 @@ mod tests {
         health.left(lane, &relay);
         assert_eq!(
             health.troubles().into_keys().collect::<Vec<_>>(),
-            ["removal", "hexkit: tenant diku"]
+            ["hexkit: tenant diku", "removal"]
         );
     }
 
