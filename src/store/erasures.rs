@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 
 use super::columns::{Columns, unreadable};
+use super::expansions::appended;
 use super::{Error, Outcome};
 use crate::domain::draft::Draft;
 use crate::domain::erasure::{Erasure, ErasureId, Progress};
@@ -107,12 +108,7 @@ pub(super) fn erasure(row: &(impl Columns + ?Sized)) -> Result<Erasure, Error> {
 /// Returns the position of the last ERASED event that a step has appended.
 pub(super) fn last_appended(step: &ErasureStep, outcomes: &[Outcome]) -> Result<Position, Error> {
     let Erasure { tenant, id, .. } = &step.erasure;
-    let last = outcomes.iter().try_fold(Position::START, |last, outcome| match outcome {
-        Outcome::Appended { receipts, .. } => {
-            Some(receipts.iter().map(|receipt| receipt.position).fold(last, Position::max))
-        }
-        _ => None,
-    });
+    let last = appended(outcomes).map(|appended| appended.last);
     last.ok_or_else(|| {
         Error::Refused(format!(
             "erasure {id} of tenant `{tenant}` can't be carried out: the id of its ERASED event is \

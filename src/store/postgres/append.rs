@@ -137,8 +137,27 @@ impl AppendStore for Unlocked<'_> {
     }
 }
 
+/// Appends a batch in an open transaction that has locked its log's head, if it has drafts.
+pub(super) async fn append_in(
+    session: Transaction,
+    batch: &Batch,
+) -> Result<(Transaction, Vec<Outcome>), TransactionError> {
+    if batch.drafts.is_empty() {
+        return Ok((session, Vec::new()));
+    }
+    let (nothing, batches) = (HeadCache::new(), [FingerprintedBatch::new(batch)]);
+    let mut locked = Locked(session);
+    match append::attempt(&mut locked, &nothing, &batches).await? {
+        Ok(appended) => Ok((locked.0, appended.commit(&nothing))),
+        Err(HeadChanged) => {
+            let why = format!("the log of tenant `{}` has changed", batch.tenant);
+            Err(TransactionError::Retry(Error::Unavailable(why)))
+        }
+    }
+}
+
 /// An append in a transaction that locks the heads before it reads them.
-pub(super) struct Locked(pub(super) Transaction);
+struct Locked(Transaction);
 
 #[async_trait]
 impl AppendStore for Locked {

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::Postgres;
-use super::append::{self, Locked, TRIES_MAX};
+use super::append::{self, TRIES_MAX};
 use super::rows::Statement;
 use super::transaction::Transaction;
 use crate::domain::erasure::{Erasure, ErasureId};
@@ -14,8 +14,6 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::store::append::batch::FingerprintedBatch;
-use crate::store::append::head_cache::HeadCache;
-use crate::store::append::{HeadChanged, attempt};
 use crate::store::columns::Columns;
 use crate::store::erasures::{erasure, last_appended, topics_as_column};
 use crate::store::error::TransactionError;
@@ -123,20 +121,12 @@ async fn erase(mut session: Transaction, step: &ErasureStep) -> Result<u64, Tran
     let found = session.find(empty).await?;
     let emptied = found.first().ok_or_else(|| Error::Corrupt("a count has no row".to_owned()))?;
     let (events, erased_to) = (emptied.count("events")?, emptied.position_if_any("erased_to")?);
-    let mut locked = Locked(session);
     let mut last = None;
     if events < step.events_max as u64 {
-        let (nothing, batches) = (HeadCache::new(), [FingerprintedBatch::new(&batch)]);
-        let outcomes = match attempt(&mut locked, &nothing, &batches).await? {
-            Ok(written) => written.commit(&nothing),
-            Err(HeadChanged) => {
-                let why = format!("the log of tenant `{tenant}` has changed");
-                return Err(TransactionError::Retry(Error::Unavailable(why)));
-            }
-        };
+        let outcomes;
+        (session, outcomes) = append::append_in(session, &batch).await?;
         last = Some(last_appended(step, &outcomes)?);
     }
-    let Locked(mut session) = locked;
     let progress = of_id(sql!("postgres/erasure_move.sql"), tenant, *id)
         .bind(events.cast_signed())
         .bind(erased_to.unwrap_or_default().as_column())

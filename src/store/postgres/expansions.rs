@@ -6,15 +6,13 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 
 use super::Postgres;
-use super::append::{self, Locked, TRIES_MAX};
+use super::append::{self, TRIES_MAX};
 use super::transaction::Transaction;
 use crate::domain::draft::Draft;
 use crate::domain::expansion::Expansion;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::store::append::batch::FingerprintedBatch;
-use crate::store::append::head_cache::HeadCache;
-use crate::store::append::{HeadChanged, attempt};
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::expansions::{Appended, appended, refused};
@@ -45,20 +43,7 @@ async fn expand(mut session: Transaction, step: &ExpansionStep) -> Result<u64, T
     session.run(append::lock(&[FingerprintedBatch::new(&batch)])).await?;
     let touched = touched(&mut session, step).await?;
     batch.drafts.retain(|draft: &Draft| !touched.contains(&draft.key));
-    let mut locked = Locked(session);
-    let outcomes = if batch.drafts.is_empty() {
-        Vec::new()
-    } else {
-        let (nothing, batches) = (HeadCache::new(), [FingerprintedBatch::new(&batch)]);
-        match attempt(&mut locked, &nothing, &batches).await? {
-            Ok(written) => written.commit(&nothing),
-            Err(HeadChanged) => {
-                let why = format!("the log of tenant `{tenant}` has changed");
-                return Err(TransactionError::Retry(Error::Unavailable(why)));
-            }
-        }
-    };
-    let Locked(mut session) = locked;
+    let (mut session, outcomes) = append::append_in(session, &batch).await?;
     let Appended { events, last } = appended(&outcomes).ok_or_else(|| refused(step))?;
     let raise = sqlx::query(sql!("postgres/expansion_raise.sql"))
         .bind(tenant.to_string())
