@@ -218,8 +218,9 @@ impl<'a> TopicInAudit<'a> {
             };
             self.log.at(&topic, &some, look).await?;
             for (position, key, is_tombstone) in events.drain(..) {
-                let is_replaced = is_tombstone || self.has_later(&mut keys, &key, position).await?;
-                if spec.compacted && is_replaced {
+                if spec.compacted
+                    && (is_tombstone || self.has_later(&mut keys, &key, position).await?)
+                {
                     self.audit.counts.compacted += 1;
                 } else if self.has_expired(&key, position) {
                     self.audit.counts.expired += 1;
