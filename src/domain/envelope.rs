@@ -83,6 +83,12 @@ impl Envelope {
         self.event_type != EventType::DeleteAllExpanded
     }
 
+    /// Returns whether it is one that sinks are sent, and still has the content that it was
+    /// appended with.
+    pub fn has_content(&self) -> bool {
+        self.is_sent() && self.erased.is_none()
+    }
+
     /// Returns the value of its record; `None` if the record has none: it tells a compacted topic
     /// that the record of the key is gone.
     pub fn value(&self) -> Option<&Bytes> {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use super::worker::{Backoff, Failure, Progress, Schedule, Task};
 use super::{Error, FollowDeps, LOOK_AGAIN, PAGE_EVENTS_MAX, page_scan};
+use crate::domain::envelope::Envelope;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -61,7 +62,7 @@ impl Preview {
             let from = [(tenant.clone(), cursor.into())];
             let slices = self.deps.store.read(&from, &page_scan(PAGE_EVENTS_MAX)).await?;
             if let Some(mut slice) = slices.into_iter().next() {
-                slice.events.retain(|event| event.is_sent() && event.erased.is_none());
+                slice.events.retain(Envelope::has_content);
                 let topics: BTreeSet<_> = slice.events.iter().map(|event| &event.topic).collect();
                 let specs: Vec<_> =
                     topics.into_iter().map(|t| self.deps.settings.spec(tenant, t)).collect();

@@ -349,8 +349,11 @@ fn unparked<'e>(state: &LaneState, events: &'e [Envelope]) -> Unparked<'e> {
         if matches!(event.event_type, EventType::Erased | EventType::DeleteAll) {
             ending.insert(&event.topic);
         }
+        if event.erased.is_none() {
+            continue;
+        }
         let follows = ending.contains(&event.topic);
-        if event.erased.is_none() || !follows && state.parking.keeps(event) {
+        if !follows && state.parking.keeps(event) {
             continue;
         }
         unparked.first.get_or_insert(index);

@@ -75,8 +75,7 @@ pub(super) async fn count(store: &dyn Store, counted: &Counted<'_>) -> Result<Co
         for event in slice.events.iter().take_while(|event| event.position <= *until) {
             let is_void = delete_alls.get(&event.topic).is_some_and(|last| event.position < *last);
             let is_left_out = is_own && (is_void || event.event_type == EventType::DeleteAll);
-            let has_content = event.is_sent() && event.erased.is_none();
-            if is_left_out || !has_content || scope::hold(parked, event) {
+            if is_left_out || !event.has_content() || scope::hold(parked, event) {
                 continue;
             }
             let Some(topic) = count.topics.get_mut(&event.topic) else { continue };

@@ -60,8 +60,9 @@ impl Selection {
         for event in events {
             // The DELETEs of a DELETE_ALL that is expanded tell for themselves, and so does the
             // ERASED event of those that are erased.
-            let has_content = event.is_sent() && event.erased.is_none();
-            if has_content && self.is_selected(store, state, replay, &event, relayed).await? {
+            if event.has_content()
+                && self.is_selected(store, state, replay, &event, relayed).await?
+            {
                 selected.push(event);
             }
         }
