@@ -1,6 +1,6 @@
 //! Subscribers: groups that follow a tenant's log over HTTP by polls and commits, meanwhile.
 //!
-//! Of one kind of group, a reader is gone now and then without a word, and another one takes over
+//! The readers of one kind of group go now and then without a word, and another one takes over
 //! when its lease ends; the gone one then tries to commit. A group of the other kind seeks back now
 //! and then. The checker compares what they got with the log.
 
