@@ -88,6 +88,7 @@ pub async fn build(
         health: health.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
+        closing: closing.clone(),
     };
     let replica = config.replica.clone().unwrap_or_else(|| clock.new_id().to_string());
     let banner = Banner {

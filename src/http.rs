@@ -34,6 +34,7 @@ mod receipt_view;
 mod replays;
 mod routes;
 mod server;
+mod stopping;
 mod submit;
 mod subscriptions;
 mod token;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::cached::Cached;
 use super::config::Config;
@@ -50,6 +51,8 @@ pub struct HttpDeps {
     pub metrics: Arc<Metrics>,
     /// The source of ids.
     pub clock: Arc<dyn Clock>,
+    /// Cancelled when the gateway stops.
+    pub closing: CancellationToken,
 }
 
 /// The result of the store's check, which probes share, since each check is a durable write. A

@@ -137,6 +137,11 @@ pub(super) enum Problem {
     TenantReadsFull,
     #[error("too many reads of the log wait")]
     ReadsFull,
+    #[error(
+        "the gateway is stopping, and had no answer in time; whether it does what was asked is \
+         unknown: ask again, a change with the same eventId"
+    )]
+    Stopping,
     #[error("the store is unavailable; nothing was written")]
     StoreUnavailable(#[source] store::Error),
     #[error(

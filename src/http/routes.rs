@@ -3,12 +3,13 @@
 //! `server` serves the routes, and `observe` counts requests by their paths.
 
 use actix_web::guard::{Any, Delete, Get, Head, Put};
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
 use super::problem::Problem;
 use super::{
     delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
-    subscriptions,
+    stopping, subscriptions,
 };
 
 macro_rules! routes {
@@ -18,7 +19,8 @@ macro_rules! routes {
 
         /// Adds every route to the app.
         pub(super) fn routes(app: &mut web::ServiceConfig) {
-            app$(.service($method($path, $($handler),+)))*.default_service(web::to(no_route));
+            app$(.service($method($path, $($handler),+).wrap(from_fn(stopping::answer_in_time))))*
+                .default_service(web::to(no_route));
         }
     };
 }

@@ -71,7 +71,7 @@ fn answer(problem: &Problem) -> HttpResponse {
     if let Problem::MethodNotAllowed { allow } = problem {
         response.insert_header((ALLOW, *allow));
     }
-    if let Problem::BodyTimeout = problem {
+    if matches!(problem, Problem::BodyTimeout | Problem::Stopping) {
         response.force_close();
     }
     response.content_type("application/problem+json").body(json)

@@ -91,6 +91,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         }
         P::SubscribersFull => ("subscribers-full", UNAVAILABLE, "Too many readers"),
         P::Subscription(error) => subscriptions::metadata(error),
+        P::Stopping => ("stopping", UNAVAILABLE, "Gateway is stopping"),
         P::StoreUnavailable(_) => ("store-unavailable", UNAVAILABLE, "Store unavailable"),
         P::OutcomeUnknown { .. } => ("outcome-unknown", UNAVAILABLE, "Outcome unknown"),
         P::Unstorable(_) => ("unstorable", INTERNAL, "Not storable"),

@@ -99,6 +99,21 @@ async fn a_client_that_leaves_after_sending_still_has_its_change_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_request_for_which_a_stop_has_no_time_is_told_so_and_its_change_is_in_the_log() {
+    let (gateway, store) = faulty(Setup::new()).await;
+    store.set(Mode::Holding);
+    let mut writing = gateway.connect().await;
+    writing.write_all(&posted(INSTANCE, "diku")).await.unwrap();
+    until("the append is begun", async || store.begun.load(Ordering::SeqCst) == 1).await;
+    gateway.closing.cancel();
+    let answer = answer(&mut writing).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "stopping"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    store.set(Mode::Healthy);
+    until("the change is in the log", async || gateway.log().await.len() == 1).await;
+}
+
+#[tokio::test]
 async fn all_bodies_together_have_a_limit_and_give_their_room_back() {
     let mut setup = Setup::new();
     setup.http.bodies_bytes_max = 1000;

@@ -144,6 +144,7 @@ impl Setup {
             health: health.clone(),
             metrics,
             clock,
+            closing: closing.clone(),
         };
         let (address, handle) = serve(parts);
         Gateway {
