@@ -68,9 +68,8 @@ impl Walk {
         let is_held =
             !event.is_sent() || self.parked.iter().any(|p| p.holds(*log_id, topic, key, *position));
         self.parted = self.parted || !(is_published || is_held);
-        if is_published && event.event_type == EventType::DeleteAll {
-            // The DELETE_ALL has made earlier events of its keys void.
-            self.parked.retain(|parked| !parked.is_open() || parked.topic != *topic);
+        if is_published {
+            self.parked.retain(|parked| !parked.is_open() || !ends(event, parked));
         }
         if !self.parted {
             self.common =
@@ -97,4 +96,16 @@ impl Walk {
         });
         Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka }
     }
+}
+
+/// Returns whether a scope had ended when an event was published: a DELETE_ALL supersedes all keys
+/// of its topic, an ERASED event discards its own.
+fn ends(published: &Envelope, parked: &Parked) -> bool {
+    let is_its = || parked.key.as_ref().is_none_or(|key| *key == published.key);
+    parked.topic == published.topic
+        && match published.event_type {
+            EventType::DeleteAll => true,
+            EventType::Erased => is_its(),
+            _ => false,
+        }
 }

@@ -103,25 +103,64 @@ async fn a_parked_row_that_is_lost_is_found_though_the_log_is_whole() {
     assert_eq!(of(&published(&harness), NEW), (7..=20).collect::<Vec<_>>());
 }
 
+/// A Kafka that has lost the cursors topic does not tell of the end of a scope; its records do.
+fn lose_cursors(harness: &Harness, are_lost: bool) {
+    if are_lost {
+        harness.kafka.state(|state| state.cursors.clear());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_published_delete_all_superseded_parks_nothing() {
-    let harness = Harness::new(1, &[diku()]).await;
-    harness.refuse(ITEM, "k0");
-    append(&harness, 0..6).await;
-    harness.publish(&[diku()]).await;
-    let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
-    harness.allow_all();
-    harness.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
-    append(&harness, 7..10).await;
-    harness.publish(&[diku()]).await;
-    go_back(&harness, 8, 6);
-    put_back(&harness, &before).await;
-    append(&harness, 102..103).await;
-    let difference = compared(&harness).await.unwrap();
-    assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
-    accepted(&harness, &difference).await.unwrap();
-    harness.publish(&[diku()]).await;
-    assert_eq!(of(&published(&harness), NEW), [9], "its key is `k0`, which was free again");
+    for are_lost in [false, true] {
+        let harness = Harness::new(1, &[diku()]).await;
+        harness.refuse(ITEM, "k0");
+        append(&harness, 0..6).await;
+        harness.publish(&[diku()]).await;
+        let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
+        harness.allow_all();
+        harness.append(&diku(), vec![delete_all_of(&diku(), ITEM, 6)]).await;
+        append(&harness, 7..10).await;
+        harness.publish(&[diku()]).await;
+        go_back(&harness, 8, 6);
+        put_back(&harness, &before).await;
+        lose_cursors(&harness, are_lost);
+        append(&harness, 102..103).await;
+        let difference = compared(&harness).await.unwrap();
+        assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 1));
+        accepted(&harness, &difference).await.unwrap();
+        harness.publish(&[diku()]).await;
+        assert_eq!(of(&published(&harness), NEW), [9], "its key is `k0`, which was free again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_published_erased_event_discarded_parks_nothing() {
+    for are_lost in [false, true] {
+        let harness = Harness::new(1, &[diku()]).await;
+        harness.refuse(ITEM, "k0");
+        harness.refuse(ITEM, "k1");
+        append(&harness, 0..6).await;
+        harness.publish(&[diku()]).await;
+        let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
+        harness.allow_all();
+        harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0")).await.unwrap();
+        let followers = harness.follow();
+        harness.until_cursor(|cursor| cursor == Some(7), &diku()).await;
+        followers.stop().await;
+        append(&harness, 8..9).await;
+        harness.publish(&[diku()]).await;
+        go_back(&harness, 8, 6);
+        put_back(&harness, &before).await;
+        lose_cursors(&harness, are_lost);
+        append(&harness, 102..104).await;
+        let difference = compared(&harness).await.unwrap();
+        assert_eq!((difference.common.unwrap().position, difference.pending), (position(8), 2));
+        accepted(&harness, &difference).await.unwrap();
+        harness.publish(&[diku()]).await;
+        // Their keys are `k0`, which was free again, and `k1`, which is still parked.
+        assert_eq!(of(&published(&harness), NEW), [9]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
