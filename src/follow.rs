@@ -9,6 +9,7 @@ mod audit_task;
 pub mod erasure;
 mod expansion;
 mod held;
+mod interruptible;
 mod lane;
 mod lane_assignment;
 mod lane_holder;
@@ -54,6 +55,7 @@ use crate::tasks::{Ended, Tasks};
 use audit_task::AuditTask;
 use erasure::ErasureTask;
 use expansion::ExpansionTask;
+use interruptible::UntilStop;
 use lane_manager::LaneManager;
 use preview::Preview;
 use removal::RemovalTask;
@@ -122,17 +124,19 @@ impl Followers {
             });
         }
         if let (Some(kafka), Some(every)) = (&sinks.repair, deps.audit_every) {
-            let audit = AuditTask::new(deps.clone(), kafka.clone(), every, stop.clone());
-            worker.spawn(&mut tasks, audit);
+            let audit = AuditTask::new(deps.clone(), kafka.clone(), every);
+            worker.spawn(&mut tasks, UntilStop::new(audit, stop.clone()));
         }
         let followers = sinks.followers();
-        let erasure = ErasureTask::new(deps.clone(), followers.clone(), stop.clone());
-        worker.spawn(&mut tasks, erasure);
+        let erasure = ErasureTask::new(deps.clone(), followers.clone());
+        worker.spawn(&mut tasks, UntilStop::new(erasure, stop.clone()));
         if deps.removal.log_retention.is_some() || deps.settings.removes() {
-            worker.spawn(&mut tasks, RemovalTask::new(deps.clone(), followers, stop.clone()));
+            let removal = RemovalTask::new(deps.clone(), followers);
+            worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
         }
         if deps.settings.expands() {
-            worker.spawn(&mut tasks, ExpansionTask::new(deps.clone(), stop.clone()));
+            let expansion = ExpansionTask::new(deps.clone());
+            worker.spawn(&mut tasks, UntilStop::new(expansion, stop.clone()));
         }
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());
         for sink in &sinks.sinks {

@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::audit::{self, Audit, AuditDeps, Defect, Scope, TopicAudit};
-use super::wakeups::Wakeup;
-use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::interruptible::Interruptible;
+use super::worker::{Backoff, Progress};
 use super::{FollowDeps, store};
 use crate::domain::time::Time;
-use crate::health::Component;
 use crate::sink::Repair;
 use crate::store::EnabledTenant;
 
@@ -29,19 +27,13 @@ pub(super) struct AuditTask {
     deps: FollowDeps,
     kafka: Arc<dyn Repair>,
     every: Duration,
-    stop: CancellationToken,
 }
 
 impl AuditTask {
-    /// Makes the task, which audits in this interval until `stop`. Each audit begins one interval
+    /// Makes the task, which audits in this interval. Each audit begins one interval
     /// before the last one, so that what was pending then is audited too.
-    pub(super) fn new(
-        deps: FollowDeps,
-        kafka: Arc<dyn Repair>,
-        every: Duration,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { deps, kafka, every, stop }
+    pub(super) fn new(deps: FollowDeps, kafka: Arc<dyn Repair>, every: Duration) -> Self {
+        Self { deps, kafka, every }
     }
 
     /// Audits all logs of this replica's lanes. A tenant that can't be audited keeps no other from
@@ -94,29 +86,16 @@ impl AuditTask {
 }
 
 #[async_trait]
-impl Task for AuditTask {
-    fn name(&self) -> String {
-        "audit".to_owned()
+impl Interruptible for AuditTask {
+    const NAME: &'static str = "audit";
+    type Error = audit::Error;
+
+    fn pauses(&self) -> (Duration, Backoff) {
+        (self.every, Backoff::constant(self.every))
     }
 
-    fn kind(&self) -> &'static str {
-        "audit"
-    }
-
-    fn component(&self) -> Option<Component> {
-        None
-    }
-
-    fn schedule(&self) -> Schedule {
-        let backoff = Backoff::constant(self.every);
-        Schedule { wakeup: Wakeup::never(), period: self.every, backoff }
-    }
-
-    async fn tick(&mut self) -> Result<Progress, Failure> {
-        match self.stop.run_until_cancelled(self.audit_all()).await {
-            None => Ok(Progress::Done),
-            Some(audited) => audited.map_err(Failure::passing),
-        }
+    async fn round(&mut self) -> Result<Progress, audit::Error> {
+        self.audit_all().await
     }
 }
 

@@ -12,12 +12,12 @@ pub mod submit;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
+use super::interruptible::Interruptible;
 use super::removal::holds;
 use super::removal::pace::Pace;
-use super::wakeups::Wakeup;
-use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own, store};
 use crate::domain::draft::Draft;
 use crate::domain::erasure::Erasure;
@@ -25,11 +25,12 @@ use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Topic;
-use crate::health::Component;
 use crate::store::{EnabledTenant, ErasureStep, Store, TopicRange};
 
-/// The longest time until an erasure is begun.
+/// The longest time until an erasure is begun, or is complete once every sink has passed it.
 const PERIOD: Duration = Duration::from_secs(1);
+/// The first pause while sinks have not passed an erasure; it doubles up to the period.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The most events of one step.
 const EVENTS_MAX: usize = 200;
 
@@ -38,14 +39,15 @@ pub(super) struct ErasureTask {
     deps: FollowDeps,
     /// The followers of the configured sinks.
     sinks: Vec<Follower>,
-    stop: CancellationToken,
     pace: Pace,
+    /// The next pause while sinks have not passed an erasure.
+    pause: Duration,
 }
 
 impl ErasureTask {
-    /// Makes the task for these sinks, which erases until `stop`.
-    pub(super) fn new(deps: FollowDeps, sinks: Vec<Follower>, stop: CancellationToken) -> Self {
-        Self { deps, sinks, stop, pace: Pace::default() }
+    /// Makes the task for these sinks.
+    pub(super) fn new(deps: FollowDeps, sinks: Vec<Follower>) -> Self {
+        Self { deps, sinks, pace: Pace::default(), pause: LOOK_AGAIN }
     }
 
     /// Goes over all erasures in progress once. One that fails keeps no other from being carried
@@ -57,17 +59,20 @@ impl ErasureTask {
             return Ok(Progress::Idle);
         }
         let own = own::logs(&self.deps).await?;
-        let (mut has_more, mut failed) = (false, None);
+        let (mut has_more, mut waits, mut failed) = (false, false, None);
         for erasure in &open {
             let Some(enabled) = own.iter().find(|it| it.tenant == erasure.tenant) else { continue };
+            waits = true;
             match self.carry_out(enabled, erasure).await {
                 Ok(more) => has_more |= more,
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        self.pause = if has_more { LOOK_AGAIN } else { PERIOD.min(self.pause * 2) };
         match failed {
             Some(error) => Err(error),
             None if has_more => Ok(Progress::More),
+            None if waits => Ok(Progress::Until(Instant::now() + self.pause)),
             None => Ok(Progress::Idle),
         }
     }
@@ -184,30 +189,15 @@ async fn parks(
 }
 
 #[async_trait]
-impl Task for ErasureTask {
-    fn name(&self) -> String {
-        "erasure".to_owned()
+impl Interruptible for ErasureTask {
+    const NAME: &'static str = "erasure";
+    type Error = store::Error;
+
+    fn pauses(&self) -> (Duration, Backoff) {
+        (PERIOD, Backoff::new(PERIOD, PERIOD * 60))
     }
 
-    fn kind(&self) -> &'static str {
-        "erasure"
-    }
-
-    fn component(&self) -> Option<Component> {
-        None
-    }
-
-    fn schedule(&self) -> Schedule {
-        let backoff = Backoff::new(PERIOD, PERIOD * 60);
-        Schedule { wakeup: Wakeup::never(), period: PERIOD, backoff }
-    }
-
-    /// A stop cuts it off anywhere: each step is one transaction.
-    async fn tick(&mut self) -> Result<Progress, Failure> {
-        let stop = self.stop.clone();
-        match stop.run_until_cancelled(self.erase_all()).await {
-            None => Ok(Progress::Done),
-            Some(erased) => erased.map_err(Failure::passing),
-        }
+    async fn round(&mut self) -> Result<Progress, store::Error> {
+        self.erase_all().await
     }
 }

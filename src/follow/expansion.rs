@@ -10,11 +10,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
 
+use super::interruptible::Interruptible;
 use super::removal::pace::Pace;
-use super::wakeups::Wakeup;
-use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own, page_scan, store};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
@@ -23,7 +22,6 @@ use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::health::Component;
 use crate::store::{EnabledTenant, ExpansionStep, Scan, TopicRange};
 
 /// The longest time until a request is found.
@@ -34,7 +32,6 @@ const RECORDS_MAX: usize = 200;
 /// The task that expands the DELETE_ALLs of this replica's lanes.
 pub(super) struct ExpansionTask {
     deps: FollowDeps,
-    stop: CancellationToken,
     pace: Pace,
     logs: HashMap<TenantId, Requests>,
 }
@@ -49,9 +46,9 @@ struct Requests {
 }
 
 impl ExpansionTask {
-    /// Makes the task, which expands until `stop`.
-    pub(super) fn new(deps: FollowDeps, stop: CancellationToken) -> Self {
-        Self { deps, stop, pace: Pace::default(), logs: HashMap::new() }
+    /// Makes the task.
+    pub(super) fn new(deps: FollowDeps) -> Self {
+        Self { deps, pace: Pace::default(), logs: HashMap::new() }
     }
 
     /// Goes over all logs once. A log that fails keeps no other from being served; the first error
@@ -175,30 +172,15 @@ async fn newest(
 }
 
 #[async_trait]
-impl Task for ExpansionTask {
-    fn name(&self) -> String {
-        "expansion".to_owned()
+impl Interruptible for ExpansionTask {
+    const NAME: &'static str = "expansion";
+    type Error = store::Error;
+
+    fn pauses(&self) -> (Duration, Backoff) {
+        (PERIOD, Backoff::new(PERIOD, PERIOD * 60))
     }
 
-    fn kind(&self) -> &'static str {
-        "expansion"
-    }
-
-    fn component(&self) -> Option<Component> {
-        None
-    }
-
-    fn schedule(&self) -> Schedule {
-        let backoff = Backoff::new(PERIOD, PERIOD * 60);
-        Schedule { wakeup: Wakeup::never(), period: PERIOD, backoff }
-    }
-
-    /// A stop cuts it off anywhere: each step is one transaction.
-    async fn tick(&mut self) -> Result<Progress, Failure> {
-        let stop = self.stop.clone();
-        match stop.run_until_cancelled(self.expand_all()).await {
-            None => Ok(Progress::Done),
-            Some(expanded) => expanded.map_err(Failure::passing),
-        }
+    async fn round(&mut self) -> Result<Progress, store::Error> {
+        self.expand_all().await
     }
 }

@@ -20,10 +20,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::wakeups::Wakeup;
-use super::worker::{Backoff, Failure, Progress, Schedule, Task};
+use super::interruptible::Interruptible;
+use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own, store};
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
@@ -31,7 +30,6 @@ use crate::domain::settings::LogRule;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::health::Component;
 use crate::store::EnabledTenant;
 use held_back::HeldBack;
 use pace::Pace;
@@ -52,7 +50,6 @@ pub(super) struct RemovalTask {
     deps: FollowDeps,
     /// The followers of the configured sinks.
     sinks: Vec<Follower>,
-    stop: CancellationToken,
     pace: Pace,
     logs: HashMap<TenantId, LogWalks>,
     held_back: HeldBack,
@@ -116,10 +113,10 @@ impl Reason {
 }
 
 impl RemovalTask {
-    /// Makes the task for these sinks, which removes until `stop`.
-    pub(super) fn new(deps: FollowDeps, sinks: Vec<Follower>, stop: CancellationToken) -> Self {
+    /// Makes the task for these sinks.
+    pub(super) fn new(deps: FollowDeps, sinks: Vec<Follower>) -> Self {
         let (pace, held_back) = (Pace::default(), HeldBack::default());
-        Self { deps, sinks, stop, pace, logs: HashMap::new(), held_back }
+        Self { deps, sinks, pace, logs: HashMap::new(), held_back }
     }
 
     /// Goes over all logs once. A log that fails keeps no other from being served; the first error
@@ -207,30 +204,15 @@ impl LogView<'_> {
 }
 
 #[async_trait]
-impl Task for RemovalTask {
-    fn name(&self) -> String {
-        "removal".to_owned()
+impl Interruptible for RemovalTask {
+    const NAME: &'static str = "removal";
+    type Error = store::Error;
+
+    fn pauses(&self) -> (Duration, Backoff) {
+        (PERIOD, Backoff::new(LANES_AGAIN, PERIOD * 60))
     }
 
-    fn kind(&self) -> &'static str {
-        "removal"
-    }
-
-    fn component(&self) -> Option<Component> {
-        None
-    }
-
-    fn schedule(&self) -> Schedule {
-        let backoff = Backoff::new(LANES_AGAIN, PERIOD * 60);
-        Schedule { wakeup: Wakeup::never(), period: PERIOD, backoff }
-    }
-
-    /// A stop cuts it off anywhere: each step is one transaction.
-    async fn tick(&mut self) -> Result<Progress, Failure> {
-        let stop = self.stop.clone();
-        match stop.run_until_cancelled(self.remove_all()).await {
-            None => Ok(Progress::Done),
-            Some(removed) => removed.map_err(Failure::passing),
-        }
+    async fn round(&mut self) -> Result<Progress, store::Error> {
+        self.remove_all().await
     }
 }
