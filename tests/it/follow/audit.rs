@@ -17,6 +17,7 @@ use event_gateway::follow::audit::{self, Audit, AuditDeps, Counts, Defect, Error
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
 use uuid::Uuid;
 
+use crate::support::erasures::erasure;
 use crate::support::harness::Harness;
 use crate::support::ids::{diku, event_id, position, topic};
 use crate::support::parking::{ITEM, LOAN, draft, ended, mixed};
@@ -91,6 +92,22 @@ async fn each_kind_of_defect_is_found_where_it_is() {
         let missing: Vec<_> = audit.topics.iter().flat_map(|topic| &topic.missing).collect();
         assert_eq!(missing, if defect == Defect::Missing { vec![position] } else { vec![] });
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_may_have_an_event_whose_content_was_erased_or_not() {
+    let harness = published(0..12).await;
+    harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0")).await.unwrap();
+    let followers = harness.follow();
+    harness.until_cursor(|cursor| cursor == Some(13), &diku()).await;
+    followers.stop().await;
+    let audit = audited(&harness).await;
+    assert_eq!((defects(&audit), counts(&audit).erased), (vec![], 4));
+    harness.kafka.state(|state| state.records.remove(3));
+    assert_eq!(defects(&audited(&harness).await), [], "the event at position 4 was erased");
+    harness.kafka.state(|state| state.records.remove(3));
+    let missing = (Defect::Missing, 5, None);
+    assert_eq!(defects(&audited(&harness).await), [missing], "it was not erased");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

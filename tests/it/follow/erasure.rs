@@ -8,13 +8,13 @@ use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::erasure::Erasure;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
-use event_gateway::domain::parked::{Request, State};
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
 use event_gateway::follow::erasure::waits_for;
 use event_gateway::sink::Sinks;
 
-use crate::support::erasures::erasure;
+use crate::support::erasures::{erasure, forget_requests};
 use crate::support::fake_documents::FakeDocuments;
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::FaultyStore;
@@ -85,9 +85,8 @@ async fn story(fault: (usize, Fault)) -> usize {
     completed(&harness, &k1).await;
     harness.append(tenant, mixed(tenant, 120..140)).await;
     harness.published(&tenants).await;
-    let is_over = |parked: &[event_gateway::domain::parked::Parked]| {
-        parked.iter().all(|parked| matches!(parked.state, State::Discarded(_)))
-    };
+    let is_over =
+        |parked: &[Parked]| parked.iter().all(|parked| matches!(parked.state, State::Discarded(_)));
     harness.parked(tenant, is_over).await;
     followers.stop().await;
     assert_erased(&harness, &k7).await;
@@ -183,8 +182,17 @@ async fn what_is_released_after_it_was_erased_is_discarded() {
         erased: Vec::new(),
     };
     assert_eq!(harness.store.erase(&step).await.unwrap(), 3);
+    // Nobody carries it on while the release meets what is empty.
+    forget_requests(&harness);
     harness.allow_all();
     harness.ask(&parked[0], Request::Release).await;
+    let followers = harness.follow();
+    let is_stopped =
+        |it: &Parked| it.state == State::Parked && it.requested.is_none() && it.events == 3;
+    harness.parked(&diku(), |all| is_stopped(&all[0])).await;
+    followers.stop().await;
+    assert!(harness.kafka.state(|state| state.records.is_empty()), "nothing was sent");
+    harness.store.add_erasure(&jane).await.unwrap();
     let followers = harness.follow();
     completed(&harness, &jane).await;
     harness.parked(&diku(), |all| matches!(all[0].state, State::Discarded(_))).await;

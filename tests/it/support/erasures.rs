@@ -4,8 +4,10 @@ use event_gateway::domain::erasure::{Erasure, ErasureId, Progress};
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use rusqlite::Connection;
 use uuid::Uuid;
 
+use crate::support::harness::Harness;
 use crate::support::ids::{key, topic};
 
 /// Returns the request to erase a key on these topics.
@@ -20,4 +22,10 @@ pub fn erasure(tenant: &TenantId, id: u128, on: &[&str], of: &str) -> Erasure {
         submitted: Time::from_ms(1_000 + i64::try_from(id).unwrap()),
         progress: Progress::default(),
     }
+}
+
+/// Lets the store forget all requests, as if none had been made yet; what is empty stays empty.
+pub fn forget_requests(harness: &Harness) {
+    let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
+    outside.execute("DELETE FROM erasures", []).unwrap();
 }

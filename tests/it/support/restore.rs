@@ -18,6 +18,7 @@ use event_gateway::follow::restore::{self, Difference, Error};
 use event_gateway::store::EnabledTenant;
 use rusqlite::Connection;
 
+use crate::support::erasures::forget_requests;
 use crate::support::harness::Harness;
 use crate::support::ids::{diku, log_id};
 use crate::support::parking::{ITEM, draft};
@@ -90,8 +91,8 @@ pub fn go_back(harness: &Harness, head: u64, noted: u64) {
 
 /// Lets the store forget its erasures, and gives the events their content again.
 pub fn forget_erasures(harness: &Harness, before: &[Envelope]) {
+    forget_requests(harness);
     let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
-    outside.execute("DELETE FROM erasures", []).unwrap();
     for event in before {
         let columns = (event.position.as_column(), event.headers.as_column(), &event.payload[..]);
         let sql =
