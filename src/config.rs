@@ -28,10 +28,10 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AuditOptions, Cli, Command, ErasureParts, ErasuresCommand, Given, HexkitOptions, KafkaOptions,
-    LanesCommand, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions,
+    AuditOptions, Cli, Command, ErasuresCommand, Given, HexkitOptions, KafkaOptions, LanesCommand,
+    PartsOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions,
     SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
-    TenantsOptions, TopicsCommand, Usage, parse,
+    TenantsOptions, TopicsCommand, TopicsOptions, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
 

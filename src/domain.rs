@@ -42,6 +42,8 @@ pub mod transition;
 pub mod violation;
 pub mod wire_form;
 
+use uuid::Uuid;
+
 /// A text that breaks the rule for its noun: the noun, the text, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{value}` is invalid: {rule}")]
@@ -52,6 +54,12 @@ pub struct Invalid {
     pub value: String,
     /// The rule that it breaks, in words.
     pub rule: &'static str,
+}
+
+/// Parses the UUID of a noun in the one way in which it is written: hyphenated, in lower case.
+pub(crate) fn hyphenated(what: &'static str, text: &str) -> Result<Uuid, Invalid> {
+    let id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text);
+    id.ok_or_else(|| Invalid::new(what, text, "must be a hyphenated UUID"))
 }
 
 impl Invalid {

@@ -16,6 +16,7 @@ mod lane_holder;
 mod lane_manager;
 mod lane_state;
 mod lease;
+mod newest;
 mod own;
 pub mod parking;
 mod preview;

@@ -8,10 +8,9 @@ use std::time::Duration;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, AuditOptions, Cli, Command, Config, ErasureParts, ErasuresCommand, HexkitOptions,
-    KafkaOptions, LanesCommand, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions,
-    SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
-    TenantsOptions, TopicsCommand,
+    self, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand, PartsOptions,
+    ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand, StoreOptions,
+    SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -110,21 +109,17 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             cli::backup::restore(&config::store_config(&options.store)?, &options.file).await
         }
         Command::Topics(TopicsCommand::List(options)) => {
-            let settings = config::settings(&options.tenants, &options.store)?;
-            let store = open_attached(&options.store, clock).await?;
-            let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
+            let Opened { store, settings, sinks } = open_broker(&options, clock).await?;
             cli::topics::list(&*store, &settings, &sinks).await
         }
     }
 }
 
 async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let settings = config::settings(&options.tenants, &options.store)?;
-    let store = open_attached(&options.store, clock.clone()).await?;
-    let sinks = open_sinks(&options.kafka, &options.store, &*store, 1).await?;
-    let deps = cli::audit::Deps { store: &*store, sinks: &sinks, settings: &settings };
-    let (broker, settings) = (sinks.broker().cloned(), Arc::new(settings.clone()));
-    let submit = SubmitDeps { store: store.clone(), settings, broker, clock };
+    let opened = open_broker(&options.topics, clock.clone()).await?;
+    let Opened { store, settings, sinks } = &opened;
+    let deps = cli::audit::Deps { store: &**store, sinks, settings };
+    let submit = opened.submit_deps(clock);
     let repair = options.repair.then_some(&submit);
     let form = if options.json { cli::audit::Form::Json } else { cli::audit::Form::Text };
     let scope = Scope { topics: options.topic.clone(), since: options.since };
@@ -132,17 +127,15 @@ async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
 }
 
 async fn republish(options: &RepublishOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let RepublishOptions { store, tenants, kafka, .. } = options;
-    let deps = submit_deps(store, Some((tenants, kafka)), clock).await?;
-    let RepublishOptions { tenant, timestamp, dry_run, .. } = options;
+    let RepublishOptions { tenant, timestamp, dry_run, topics } = options;
+    let deps = open_broker(topics, clock.clone()).await?.submit_deps(clock);
     cli::republish::run(&deps, tenant.as_deref(), *timestamp, *dry_run).await
 }
 
 async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let (options, wish) = match &command {
         ReplaysCommand::Start(options) => {
-            let StartReplayOptions { store, tenants, kafka, .. } = &**options;
-            let deps = submit_deps(store, Some((tenants, kafka)), clock).await?;
+            let deps = open_broker(&options.topics, clock.clone()).await?.submit_deps(clock);
             let show = if options.detach { Show::Id } else { Show::Progress };
             return cli::replays::start(&deps, &options.tenant, &options.request(), show).await;
         }
@@ -155,7 +148,10 @@ async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Resu
         ReplaysCommand::Resume(options) => (options, Some(Wish::Run)),
         ReplaysCommand::Cancel(options) => (options, Some(Wish::Cancel)),
     };
-    let deps = submit_deps(&options.store, None, clock).await?;
+    // An operator's wish needs neither settings nor a broker.
+    let store = open_attached(&options.store, clock.clone()).await?;
+    let opened = Opened { store, settings: Arc::default(), sinks: Sinks::default() };
+    let deps = opened.submit_deps(clock);
     match wish {
         Some(wish) => cli::replays::wish(&deps, &options.tenant, options.id, wish).await,
         None => cli::replays::watch(&deps, &options.tenant, options.id).await,
@@ -183,28 +179,10 @@ async fn erasures(command: ErasuresCommand, clock: Arc<dyn Clock>) -> anyhow::Re
     }
 }
 
-async fn erasure_deps(parts: &ErasureParts, clock: Arc<dyn Clock>) -> anyhow::Result<ErasureDeps> {
-    let ErasureParts { store, tenants, kafka, hexkit } = parts;
-    let opened = open_attached(store, clock.clone()).await?;
-    let settings = Arc::new(config::settings(tenants, store)?);
-    let sinks = open_all_sinks((kafka, hexkit), store, &settings, &*opened, 1).await?;
-    Ok(ErasureDeps { store: opened, settings, sinks: sinks.followers(), clock })
-}
-
-/// Opens what a replay is submitted with; without settings and a broker, only what operators may
-/// wish of one that was.
-async fn submit_deps(
-    store: &StoreOptions,
-    submits_to: Option<(&TenantsOptions, &KafkaOptions)>,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<SubmitDeps> {
-    let opened = open_attached(store, clock.clone()).await?;
-    let (mut settings, mut broker) = (Settings::default(), None);
-    if let Some((tenants, kafka)) = submits_to {
-        settings = config::settings(tenants, store)?;
-        broker = open_sinks(kafka, store, &*opened, 1).await?.broker().cloned();
-    }
-    Ok(SubmitDeps { store: opened, settings: Arc::new(settings), broker, clock })
+async fn erasure_deps(parts: &PartsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<ErasureDeps> {
+    let opened = open_parts(parts, Access::Attach, 1, clock.clone()).await?;
+    let Opened { store, settings, sinks } = opened;
+    Ok(ErasureDeps { store, settings, sinks: sinks.followers(), clock })
 }
 
 async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
@@ -235,18 +213,14 @@ async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> 
 
 async fn resize(options: &ResizeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let by = clock.new_id().to_string();
-    let store = store::open(&config::store_config(&options.store)?, Access::Alone, clock).await?;
-    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
-    let of = (&options.kafka, &options.hexkit);
-    let sinks = open_all_sinks(of, &options.store, &settings, &*store, options.count).await?;
+    let opened = open_parts(&options.parts, Access::Alone, options.count, clock).await?;
+    let Opened { store, sinks, .. } = opened;
     cli::lanes::resize(&*store, &sinks, &by, options.count).await
 }
 
 async fn restore(options: &RestoreOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
-    let store = open_attached(&options.store, clock.clone()).await?;
-    let of = (&options.kafka, &options.hexkit);
-    let sinks = open_all_sinks(of, &options.store, &settings, &*store, 0).await?;
+    let opened = open_parts(&options.parts, Access::Attach, 0, clock.clone()).await?;
+    let Opened { store, settings, sinks } = opened;
     let deps =
         cli::restore::Deps { store: &*store, sinks: &sinks, settings: &settings, clock: &*clock };
     cli::restore::run(&deps, options.tenant.as_deref(), options.accept).await
@@ -264,37 +238,56 @@ async fn sinks(command: SinksCommand, clock: Arc<dyn Clock>) -> anyhow::Result<(
     match command {
         SinksCommand::List(store) => cli::sinks::list(&*open_attached(&store, clock).await?).await,
         SinksCommand::Forget(options) => {
-            let store = open_attached(&options.store, clock).await?;
-            let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
-            let of = (&options.kafka, &options.hexkit);
-            let sinks = open_all_sinks(of, &options.store, &settings, &*store, 1).await?;
+            let opened = open_parts(&options.parts, Access::Attach, 1, clock).await?;
+            let Opened { store, sinks, .. } = opened;
             cli::sinks::forget(&*store, &sinks, &options.sink).await
         }
     }
 }
 
-/// Opens every sink, as `open_sinks` does the broker.
-async fn open_all_sinks(
-    options: (&KafkaOptions, &HexkitOptions),
-    names: &StoreOptions,
-    settings: &Arc<Settings>,
-    store: &dyn Store,
-    lanes_min: u16,
-) -> anyhow::Result<Sinks> {
-    let lanes = u16::try_from(store.members().await?.lanes.len())?;
-    open_outside(config::all_sinks(options, names, settings, lanes.max(lanes_min))?)
+/// The parts that a subcommand works on.
+struct Opened {
+    store: Arc<dyn Store>,
+    settings: Arc<Settings>,
+    sinks: Sinks,
 }
 
-/// Opens the broker for as many lanes as the store has, but at least `lanes_min`. An embedded one
-/// is left out, since it would not be that of a running `serve`.
-async fn open_sinks(
-    options: &KafkaOptions,
-    names: &StoreOptions,
-    store: &dyn Store,
+impl Opened {
+    fn submit_deps(&self, clock: Arc<dyn Clock>) -> SubmitDeps {
+        let Self { store, settings, sinks } = self;
+        let (store, settings) = (store.clone(), settings.clone());
+        SubmitDeps { store, settings, broker: sinks.broker().cloned(), clock }
+    }
+}
+
+/// Opens the store, and every sink for as many lanes as the store has, but at least `lanes_min`. An
+/// embedded broker is left out, since it would not be that of a running `serve`.
+async fn open_parts(
+    parts: &PartsOptions,
+    access: Access,
     lanes_min: u16,
-) -> anyhow::Result<Sinks> {
-    let lanes = u16::try_from(store.members().await?.lanes.len())?;
-    open_outside(config::sinks(options, names, lanes.max(lanes_min))?)
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Opened> {
+    let PartsOptions { store: names, tenants, kafka, hexkit } = parts;
+    let settings = Arc::new(config::settings(tenants, names)?);
+    let store = store::open(&config::store_config(names)?, access, clock).await?;
+    let lanes = lanes(&*store).await?.max(lanes_min);
+    let sinks = open_outside(config::all_sinks((kafka, hexkit), names, &settings, lanes)?)?;
+    Ok(Opened { store, settings, sinks })
+}
+
+/// Opens the store, and the broker alone of the sinks.
+async fn open_broker(topics: &TopicsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    let TopicsOptions { store: names, tenants, kafka } = topics;
+    let settings = Arc::new(config::settings(tenants, names)?);
+    let store = open_attached(names, clock).await?;
+    let lanes = lanes(&*store).await?.max(1);
+    let sinks = open_outside(config::sinks(kafka, names, lanes)?)?;
+    Ok(Opened { store, settings, sinks })
+}
+
+async fn lanes(store: &dyn Store) -> anyhow::Result<u16> {
+    Ok(u16::try_from(store.members().await?.lanes.len())?)
 }
 
 /// Opens the sinks that are outside of this process.

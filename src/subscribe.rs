@@ -288,7 +288,7 @@ impl Groups<'_> {
     }
 
     async fn head(&self, tenant: &TenantId) -> Result<Position, Error> {
-        let enabled = self.store.list().await?.into_iter().find(|it| it.tenant == *tenant);
+        let enabled = self.store.find_tenant(tenant).await?;
         enabled.map(|enabled| enabled.head).ok_or(Error::NotEnabled)
     }
 }

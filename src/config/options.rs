@@ -24,7 +24,7 @@ use super::environment::Unset;
 use crate::domain::follower::Follower;
 
 pub use audit::AuditOptions;
-pub use erasures::{ErasureParts, ErasuresCommand};
+pub use erasures::ErasuresCommand;
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
@@ -151,7 +151,7 @@ pub enum TopicsCommand {
     List(Box<TopicsOptions>),
 }
 
-/// Options of `topics list`.
+/// Options of the log and the topics.
 #[derive(Debug, Clone, Args)]
 pub struct TopicsOptions {
     /// The log.
@@ -163,6 +163,23 @@ pub struct TopicsOptions {
     /// The broker.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+}
+
+/// Options of the log, the topics and the sinks.
+#[derive(Debug, Clone, Args)]
+pub struct PartsOptions {
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+    /// The broker.
+    #[command(flatten)]
+    pub kafka: KafkaOptions,
+    /// The sink `hexkit`.
+    #[command(flatten)]
+    pub hexkit: HexkitOptions,
 }
 
 /// The subcommands of `lanes`.
@@ -182,18 +199,9 @@ pub struct ResizeOptions {
     /// The new number of lanes.
     #[arg(value_parser = whole::<u16, 1, LANES_MAX>)]
     pub count: u16,
-    /// The log.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
-    /// The sink `hexkit`.
-    #[command(flatten)]
-    pub hexkit: HexkitOptions,
+    pub parts: PartsOptions,
 }
 
 /// The subcommands of `sinks`.
@@ -215,18 +223,9 @@ pub struct ForgetOptions {
     /// The sink's name, as `sinks list` shows it.
     #[arg(value_parser = Follower::parse)]
     pub sink: Follower,
-    /// The log.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
-    /// The sink `hexkit`.
-    #[command(flatten)]
-    pub hexkit: HexkitOptions,
+    pub parts: PartsOptions,
 }
 
 /// Options of `restore`.
@@ -238,18 +237,9 @@ pub struct RestoreOptions {
     /// its events is skipped. Any other sink that differs gets the whole log again.
     #[arg(long, requires = "tenant")]
     pub accept: bool,
-    /// The log.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
-    /// The sink `hexkit`.
-    #[command(flatten)]
-    pub hexkit: HexkitOptions,
+    pub parts: PartsOptions,
 }
 
 /// Options of `backup`.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Invalid;
 use super::draft::{Content, Draft, Origin};
 use super::event::EventId;
 use super::headers::Headers;
@@ -23,6 +22,7 @@ use super::topic::Topic;
 use super::topic::TopicSpec;
 use super::violation::Violation;
 use super::wire_form::WireForm;
+use super::{Invalid, hyphenated};
 
 const NAME_BYTES_MAX: usize = 128;
 const REASON_BYTES_MAX: usize = 1_000;
@@ -44,8 +44,7 @@ impl ErasureId {
 
     /// Parses hyphenated text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text);
-        id.map(Self).ok_or_else(|| Invalid::new("erasure id", text, "must be a hyphenated UUID"))
+        hyphenated("erasure id", text).map(Self)
     }
 
     /// Returns the id of the ERASED event for a topic. It is the same whenever it is made again.

@@ -6,8 +6,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::Invalid;
 use super::follower::Follower;
+use super::{Invalid, hyphenated};
 
 /// The beginning of the names of the followers that replays are.
 const FOLLOWER: &str = "replay-";
@@ -24,8 +24,7 @@ impl ReplayId {
 
     /// Parses hyphenated text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let id = Uuid::parse_str(text).ok().filter(|id| id.to_string() == text);
-        id.map(Self).ok_or_else(|| Invalid::new("replay id", text, "must be a hyphenated UUID"))
+        hyphenated("replay id", text).map(Self)
     }
 
     /// Returns the name of the follower that this replay is.

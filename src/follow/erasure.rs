@@ -138,12 +138,7 @@ async fn drafts(
     };
     let mut drafts = Vec::new();
     for topic in topics {
-        let range = TopicRange {
-            tenant: tenant.clone(),
-            topic: topic.clone(),
-            after: Position::START,
-            before: Position::from_column(i64::MAX),
-        };
+        let range = TopicRange::after(tenant.clone(), topic.clone(), Position::START);
         let newest = store.newest_of_keys(&range, std::slice::from_ref(key), 1).await?;
         if !newest.is_empty() || settings.names(tenant, topic) {
             drafts.push(draft(topic));

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::interruptible::Interruptible;
+use super::newest::newest;
 use super::removal::pace::Pace;
 use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own, page_scan, store};
@@ -22,7 +23,7 @@ use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, ExpansionStep, Scan, TopicRange};
+use crate::store::{EnabledTenant, ExpansionStep, Scan};
 
 /// The longest time until a request is found.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -137,7 +138,8 @@ async fn step(
             && matches!(event.event_type, EventType::Create | EventType::Update)
     };
     let states: Vec<_> = slice.events.into_iter().filter(is_state).collect();
-    let newest = newest(deps, request, &states).await?;
+    let keys = states.iter().map(|event| &event.key);
+    let newest = newest(&*deps.store, (tenant, topic), keys).await?;
     let is_newest = |event: &&Envelope| newest.get(&event.key) == Some(&event.position);
     let wire_form = deps.settings.wire_form(tenant, topic);
     let deletes = states.iter().filter(is_newest);
@@ -150,25 +152,6 @@ async fn step(
     }
     deps.metrics.expanded(appended);
     Ok(())
-}
-
-/// Returns the position of the last event of each key.
-async fn newest(
-    deps: &FollowDeps,
-    request: &Envelope,
-    of: &[Envelope],
-) -> Result<HashMap<Key, Position>, store::Error> {
-    let mut keys: Vec<_> = of.iter().map(|event| event.key.clone()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let range = TopicRange {
-        tenant: request.tenant.clone(),
-        topic: request.topic.clone(),
-        after: Position::START,
-        before: Position::from_column(i64::MAX),
-    };
-    let newest = deps.store.newest_of_keys(&range, &keys, 1).await?;
-    Ok(newest.into_iter().map(|entry| (entry.key, entry.position)).collect())
 }
 
 #[async_trait]

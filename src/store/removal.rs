@@ -44,6 +44,13 @@ pub struct TopicRange {
     pub before: Position,
 }
 
+impl TopicRange {
+    /// Returns the part of a topic after a position.
+    pub fn after(tenant: TenantId, topic: Topic, after: Position) -> Self {
+        Self { tenant, topic, after, before: Position::from_column(i64::MAX) }
+    }
+}
+
 /// The events that one call removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovalStep {

@@ -42,6 +42,11 @@ pub trait Tenants: Send + Sync {
     /// Returns all enabled tenants, in order of id.
     async fn list(&self) -> Result<Vec<EnabledTenant>, Error>;
 
+    /// Returns a tenant; `None` if it is not enabled.
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<EnabledTenant>, Error> {
+        Ok(self.list().await?.into_iter().find(|enabled| enabled.tenant == *tenant))
+    }
+
     /// Returns the incarnations of a tenant's log; none if the tenant was never enabled.
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error>;
 

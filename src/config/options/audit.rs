@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{KafkaOptions, StoreOptions, TenantsOptions};
+use super::TopicsOptions;
 use crate::domain::filter::TopicPattern;
 use crate::domain::time::Time;
 
@@ -27,13 +27,7 @@ pub struct AuditOptions {
     /// Prints a JSON object for each tenant, on a line of its own.
     #[arg(long)]
     pub json: bool,
-    /// The log.
+    /// The log and the topics.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
+    pub topics: TopicsOptions,
 }

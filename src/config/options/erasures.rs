@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{HexkitOptions, KafkaOptions, StoreOptions, TenantsOptions};
+use super::{PartsOptions, StoreOptions};
 use crate::domain::erasure::{ErasureId, ErasureRequest};
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
@@ -44,9 +44,9 @@ pub struct StartErasureOptions {
     /// Returns at once, without showing the progress.
     #[arg(long)]
     pub detach: bool,
-    /// The options by which its topics and sinks are known.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub parts: ErasureParts,
+    pub parts: PartsOptions,
 }
 
 impl StartErasureOptions {
@@ -59,23 +59,6 @@ impl StartErasureOptions {
             reason: self.reason.clone(),
         }
     }
-}
-
-/// The options by which an erasure's topics and sinks are known.
-#[derive(Debug, Clone, Args)]
-pub struct ErasureParts {
-    /// The log.
-    #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
-    /// hexkit's collections.
-    #[command(flatten)]
-    pub hexkit: HexkitOptions,
 }
 
 /// Options of `erasures list`.
@@ -98,7 +81,7 @@ pub struct ErasureOptions {
     /// The erasure's id.
     #[arg(value_parser = ErasureId::parse)]
     pub id: ErasureId,
-    /// The options by which its topics and sinks are known.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub parts: ErasureParts,
+    pub parts: PartsOptions,
 }

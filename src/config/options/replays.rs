@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{KafkaOptions, StoreOptions, TenantsOptions, whole};
+use super::{StoreOptions, TopicsOptions, whole};
 use crate::domain::filter::TopicPattern;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
@@ -83,15 +83,9 @@ pub struct StartReplayOptions {
     /// Returns at once, without showing the progress.
     #[arg(long)]
     pub detach: bool,
-    /// The log.
+    /// The log and the topics.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
+    pub topics: TopicsOptions,
 }
 
 impl StartReplayOptions {
@@ -154,15 +148,9 @@ pub struct RepublishOptions {
     /// Only counts the events, and those that their topics would not keep.
     #[arg(long)]
     pub dry_run: bool,
-    /// The log.
+    /// The log and the topics.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
+    pub topics: TopicsOptions,
 }
 
 /// Options of `publish-pending`.

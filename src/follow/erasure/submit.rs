@@ -153,9 +153,10 @@ impl ErasureDeps {
     }
 
     async fn enabled(&self, tenant: &TenantId) -> Result<EnabledTenant, NotSubmitted> {
-        let mut all = self.store.list().await?.into_iter();
-        let found = all.find(|enabled| enabled.tenant == *tenant);
-        found.ok_or_else(|| NotSubmitted::NotEnabled(tenant.clone()))
+        self.store
+            .find_tenant(tenant)
+            .await?
+            .ok_or_else(|| NotSubmitted::NotEnabled(tenant.clone()))
     }
 
     /// Returns the subject of a request, and every topic that it has had.

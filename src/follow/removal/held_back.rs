@@ -110,9 +110,7 @@ async fn weight(
     }
     for rule in deps.settings.log_rules(&enabled.tenant).into_values() {
         let Some(due_ms) = due_ms(deps, &rule) else { continue };
-        let before = Position::from_column(i64::MAX);
-        let (tenant, topic) = (enabled.tenant.clone(), rule.topic);
-        let range = TopicRange { tenant, topic, after: hold.from, before };
+        let range = TopicRange::after(enabled.tenant.clone(), rule.topic, hold.from);
         let due = now.before(due_ms);
         let first = deps.store.entries(&range, 1).await?;
         if first.first().is_some_and(|first| first.time < due.before(TOLERATED_MS)) {

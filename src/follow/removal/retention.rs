@@ -11,10 +11,10 @@ use super::view::LogView;
 use super::{Reason, Step, Walk};
 use crate::domain::entity::DeleteAllMode;
 use crate::domain::event::EventType;
-use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::settings::LogRule;
 use crate::domain::time::Time;
+use crate::follow::newest::newest;
 use crate::follow::store;
 use crate::store::LogEntry;
 
@@ -57,7 +57,10 @@ impl LogView<'_> {
     /// Returns those of the old events that go.
     async fn going(&self, rule: &LogRule, old: &[LogEntry]) -> Result<Vec<Position>, store::Error> {
         let live = match rule.delete_all {
-            DeleteAllMode::Expand => self.newest(rule, old).await?,
+            DeleteAllMode::Expand => {
+                let of = (&self.enabled.tenant, &rule.topic);
+                newest(&*self.deps.store, of, old.iter().map(|entry| &entry.key)).await?
+            }
             DeleteAllMode::Record => HashMap::new(),
         };
         let is_delete = |it: &LogEntry| {
@@ -69,20 +72,5 @@ impl LogView<'_> {
             !self.is_parked(&rule.topic, it) && (is_delete(it) || !(rule.compacted || is_live(it)))
         };
         Ok(old.iter().filter(goes).map(|entry| entry.position).collect())
-    }
-
-    /// Returns the position of the last event of each key.
-    async fn newest(
-        &self,
-        rule: &LogRule,
-        of: &[LogEntry],
-    ) -> Result<HashMap<Key, Position>, store::Error> {
-        let mut keys: Vec<_> = of.iter().map(|entry| entry.key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let last = Position::from_column(i64::MAX);
-        let range = self.range(&rule.topic, Position::START, last);
-        let newest = self.deps.store.newest_of_keys(&range, &keys, 1).await?;
-        Ok(newest.into_iter().map(|entry| (entry.key, entry.position)).collect())
     }
 }

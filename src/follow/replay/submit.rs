@@ -169,7 +169,7 @@ impl SubmitDeps {
     async fn log_now(&self, tenant: &TenantId) -> Result<LogNow, NotSubmitted> {
         let relay = Follower::relay();
         let checkpoint = self.store.load(tenant, &relay).await?;
-        let enabled = self.store.list().await?.into_iter().find(|it| it.tenant == *tenant);
+        let enabled = self.store.find_tenant(tenant).await?;
         let enabled = enabled.ok_or_else(|| NotSubmitted::NotEnabled(tenant.clone()))?;
         let of_log = checkpoint.filter(|cursor| cursor.log_id == enabled.log_id);
         let mut parked = self.store.parked(tenant, &relay).await?;
