@@ -68,8 +68,8 @@ impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
-        let ServeOptions { listener, store, tenants, kafka, hexkit, replica, limits } = options;
-        let settings = Arc::new(settings(tenants, store)?);
+        let ServeOptions { listener, parts, replica, limits } = options;
+        let settings = Arc::new(settings(&parts.tenants, &parts.store)?);
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -83,14 +83,14 @@ impl Config {
             http: http_config(listener, limits)?,
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
-                record_bytes_max: kafka.max_request_size,
+                record_bytes_max: parts.kafka.max_request_size,
                 ..intake::Config::default()
             },
-            store: store_config(store)?,
-            sinks: all_sinks((kafka, hexkit), store, &settings, replica.lanes)?,
+            store: store_config(&parts.store)?,
+            sinks: all_sinks(parts, &settings, replica.lanes)?,
         };
         unread::warn(options, given, &config.store);
-        hexkit::warn_of_half(&options.hexkit, &config.settings);
+        hexkit::warn_of_half(&parts.hexkit, &config.settings);
         Ok(config)
     }
 }
@@ -105,11 +105,11 @@ fn removal(limits: &LimitsOptions) -> Retention {
 
 /// Returns every sink that the options and the tenants' files name, for `lanes` lanes.
 pub fn all_sinks(
-    (kafka, hexkit): (&KafkaOptions, &HexkitOptions),
-    store: &StoreOptions,
+    parts: &PartsOptions,
     settings: &Arc<Settings>,
     lanes: u16,
 ) -> anyhow::Result<Vec<sink::Config>> {
+    let PartsOptions { store, kafka, hexkit, .. } = parts;
     let mut all = sinks(kafka, store, lanes)?;
     all.extend(hexkit::sink(hexkit, kafka::choice(kafka), settings)?);
     Ok(all)

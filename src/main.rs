@@ -268,11 +268,10 @@ async fn open_parts(
     lanes_min: u16,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Opened> {
-    let PartsOptions { store: names, tenants, kafka, hexkit } = parts;
-    let settings = Arc::new(config::settings(tenants, names)?);
-    let store = store::open(&config::store_config(names)?, access, clock).await?;
+    let settings = Arc::new(config::settings(&parts.tenants, &parts.store)?);
+    let store = store::open(&config::store_config(&parts.store)?, access, clock).await?;
     let lanes = lanes(&*store).await?.max(lanes_min);
-    let sinks = open_outside(config::all_sinks((kafka, hexkit), names, &settings, lanes)?)?;
+    let sinks = open_outside(config::all_sinks(parts, &settings, lanes)?)?;
     Ok(Opened { store, settings, sinks })
 }
 

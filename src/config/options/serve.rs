@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
 
-use super::{HexkitOptions, KafkaOptions, LANES_MAX, StoreOptions, TenantsOptions, whole};
+use super::{LANES_MAX, PartsOptions, whole};
 
 /// Options of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -12,18 +12,9 @@ pub struct ServeOptions {
     /// The way in.
     #[command(flatten)]
     pub listener: ListenerOptions,
-    /// The log.
+    /// The log, the topics and the sinks.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
-    /// The sink `hexkit`.
-    #[command(flatten)]
-    pub hexkit: HexkitOptions,
+    pub parts: PartsOptions,
     /// Lanes and replicas.
     #[command(flatten)]
     pub replica: ReplicaOptions,

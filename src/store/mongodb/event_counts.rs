@@ -4,11 +4,11 @@
 //! few rows for each tenant; of the logs, only the events that the follower will reach next are
 //! read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::{RawDocument, doc};
+use ::mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 
 use super::collections::Collections;
 use super::rows::Rows;
@@ -79,22 +79,50 @@ async fn oldest(
     logs: &[Log],
     session: &mut ClientSession,
 ) -> Result<Duration, Error> {
-    let pending = logs.iter().filter(|log| log.head.position > log.passed);
-    let next = |log: &Log| rows::place(&log.head.tenant, log.passed.next());
-    let places: Vec<_> = pending.map(next).collect();
+    let pending: Vec<_> = logs.iter().filter(|log| log.head.position > log.passed).collect();
     let mut longest = Duration::ZERO;
-    for places in places.chunks(NEXT_MAX) {
-        let waits = doc! { "$subtract": [{ "$toLong": "$$NOW" }, "$time_ms"] };
-        let pipeline = vec![
-            doc! { "$match": { "_id": { "$in": places } } },
-            doc! { "$group": { "_id": null, "waits_ms": { "$max": waits } } },
-        ];
-        for row in bulk::aggregate(&collections.events, pipeline, session).await? {
-            let waits_ms = u64::try_from(row.integer("waits_ms")?).unwrap_or_default();
-            longest = longest.max(Duration::from_millis(waits_ms));
+    for some in pending.chunks(NEXT_MAX) {
+        let next = |log: &&Log| rows::place(&log.head.tenant, log.passed.next());
+        let places: Vec<_> = some.iter().map(next).collect();
+        let mut found = HashSet::new();
+        for row in
+            waiting(collections, vec![doc! { "$match": { "_id": { "$in": places } } }], session)
+                .await?
+        {
+            found.insert(row.tenant()?);
+            longest = longest.max(waits(&row)?);
+        }
+        // Where the next event was removed, a later one is the oldest.
+        for log in some.iter().filter(|log| !found.contains(&log.head.tenant)) {
+            let (tenant, last) = (&log.head.tenant, Position::from_column(i64::MAX));
+            let places =
+                doc! { "$gt": rows::place(tenant, log.passed), "$lte": rows::place(tenant, last) };
+            let first = vec![
+                doc! { "$match": { "_id": places } },
+                doc! { "$sort": { "_id": 1 } },
+                doc! { "$limit": 1 },
+            ];
+            for row in waiting(collections, first, session).await? {
+                longest = longest.max(waits(&row)?);
+            }
         }
     }
     Ok(longest)
+}
+
+/// Returns the events that a pipeline finds, each with its age.
+async fn waiting(
+    collections: &Collections,
+    mut pipeline: Vec<Document>,
+    session: &mut ClientSession,
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    let waits = doc! { "$subtract": [{ "$toLong": "$$NOW" }, "$time_ms"] };
+    pipeline.push(doc! { "$project": { "waits_ms": waits } });
+    bulk::aggregate(&collections.events, pipeline, session).await
+}
+
+fn waits(row: &RawDocument) -> Result<Duration, Error> {
+    Ok(Duration::from_millis(u64::try_from(row.integer("waits_ms")?).unwrap_or_default()))
 }
 
 async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<ParkedCounts, Error> {

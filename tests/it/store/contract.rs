@@ -134,6 +134,7 @@ macro_rules! contract {
                 removed_events_are_gone_and_their_floor_rises_with_them
                 a_floor_never_falls_and_compaction_raises_none
                 an_event_id_outlives_its_event_until_it_is_forgotten
+                the_lag_of_who_stands_before_a_hole_is_that_of_the_next_event
                 nothing_is_removed_from_a_log_whose_id_was_rotated
                 a_range_of_a_topic_is_listed_by_position_and_by_key
                 a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope

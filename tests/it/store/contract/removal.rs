@@ -1,6 +1,7 @@
 //! Removal: which events go, what stays known of them, and what is told of them afterwards.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
@@ -90,6 +91,16 @@ pub async fn a_floor_never_falls_and_compaction_raises_none<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = opened.reopen().await;
     let floors = store.floors(&diku()).await.unwrap();
     assert_eq!(floors.of(&topic(ITEM)), Floor { floor: position(6), compacted_to });
+}
+
+/// A follower that is new begins at the start of the log, where events were removed.
+pub async fn the_lag_of_who_stands_before_a_hole_is_that_of_the_next_event<B: StoreFixture>() {
+    let opened = ten::<B>().await;
+    opened.store.remove(&step(&[1, 3, 5], Time::ZERO)).await.unwrap();
+    opened.fixture.elapse(Duration::from_millis(20)).await;
+    let lag = opened.store.lag(&Follower::parse("new").unwrap()).await.unwrap();
+    assert_eq!(lag.events, 10);
+    assert!(lag.oldest >= Duration::from_millis(20), "{lag:?}");
 }
 
 pub async fn an_event_id_outlives_its_event_until_it_is_forgotten<B: StoreFixture>() {
