@@ -1,15 +1,16 @@
-//! The actors of a run: writers, readers, observers, and those who ask for replays and post
-//! DELETE_ALLs.
+//! The actors of a run: writers, readers, observers, and those who ask for replays and erasures and
+//! post DELETE_ALLs.
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::block_in_place;
 
 use crate::delete_alls::DeleteAlls;
+use crate::eraser::Eraser;
 use crate::evidence::Observed;
 use crate::load::{Load, Plan};
 use crate::publish_observer::PublishObserver;
@@ -38,6 +39,8 @@ pub struct Actors {
     pub replayer: Replayer,
     /// Posts DELETE_ALLs.
     pub delete_alls: DeleteAlls,
+    /// Asks for erasures.
+    pub eraser: Eraser,
     /// Groups that read along over HTTP.
     pub subscribers: Subscribers,
     /// The present era: it rises when a backup of the store begins, when the store has been put back
@@ -54,7 +57,9 @@ impl Actors {
         let replayer = Replayer::start(urls, ENV, &TENANTS, seed);
         let sender = publish_observer.sender();
         let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender, &era);
-        let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era);
+        let completions = Arc::<AtomicU64>::default();
+        let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
+        let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
             urls: urls.to_vec(),
@@ -68,13 +73,14 @@ impl Actors {
             sender: Some(sender),
             era: era.clone(),
         });
-        Self { readers, load, publish_observer, replayer, delete_alls, subscribers, era }
+        Self { readers, load, publish_observer, replayer, delete_alls, eraser, subscribers, era }
     }
 
     /// Stops them, one after the other: those who change the log first.
     pub async fn finish(self, url: &str) -> (Observed, HeldBack) {
         let acknowledged = self.load.finish().await;
         let delete_alls = self.delete_alls.finish().await;
+        let (asked_erasures, erasures) = self.eraser.finish(url, &TENANTS).await;
         let told = self.publish_observer.finish().await;
         let (replayed, asked) = self.replayer.finish().await;
         let subscribed = self.subscribers.finish(url).await;
@@ -85,6 +91,8 @@ impl Actors {
             told,
             replayed,
             asked,
+            asked_erasures,
+            erasures,
             subscribed,
             ..Observed::default()
         };

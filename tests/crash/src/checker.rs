@@ -7,6 +7,8 @@ mod admissions;
 mod delete_alls;
 mod deletes;
 mod documents;
+mod erased;
+mod erasures;
 mod finding;
 mod former;
 mod index;
@@ -18,9 +20,11 @@ mod topics;
 use std::collections::HashMap;
 
 pub(crate) use admissions::overlaps;
+use deletes::Delete;
 pub use finding::{Finding, Kind};
 use index::Index;
 
+use crate::evidence::Logged;
 use crate::kafka::Record;
 use crate::story::Story;
 
@@ -33,6 +37,7 @@ pub fn check(story: &Story) -> Vec<Finding> {
     findings.extend(replays::check(story, &index));
     findings.extend(admissions::check(story));
     findings.extend(delete_alls::check(story, &index));
+    findings.extend(erasures::check(story, &index));
     findings.extend(documents::check(story, &index));
     findings.extend(subscriptions::check(story, &index));
     findings.extend(told(story, &index));
@@ -52,7 +57,11 @@ fn told(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         let ids = match index.deletes.of_request(&told.event_id) {
             // Its DELETEs may have been lost and made again.
             Some(_) if !index.former.is_empty() => continue,
-            Some(deletes) => deletes.iter().map(|delete| delete.event_id).collect(),
+            Some(deletes) => {
+                let is_unsent = |it: &&Delete<'_>| it.logged.is_some_and(Logged::is_unsent);
+                let sent = deletes.iter().filter(|it| !is_unsent(it));
+                sent.map(|delete| delete.event_id).collect()
+            }
             None => vec![told.event_id.as_str()],
         };
         for id in ids {
@@ -72,17 +81,24 @@ fn told(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Checks that the metrics count the events of the logs, and that all of them are published.
+/// Checks that the metrics count the events of the logs, and that all of them are published, but for
+/// those that were erased before.
 fn sums(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let sums = &story.sums;
     // Events that were removed stay counted; what was lost is not.
-    let events = story.logs.values().map(Vec::len).sum::<usize>() + index.removed.len();
+    let events = story.logs.values().map(Vec::len).sum::<usize>();
+    let events = events + index.removed.len() + index.hidden.len();
     let heads = story.logs.values().filter_map(|log| log.last()).map(|event| event.position);
     let events = if index.former.is_empty() { events as u64 } else { heads.sum() };
     let told = sums.log_events;
     let by_state: u64 = sums.states.values().sum();
-    if (told, by_state, sums.of("published")) == (events, events, events) {
+    let ended = ["published", "discarded", "superseded"].map(|state| sums.of(state)).iter().sum();
+    let unsent = erasures::unsent(story, index);
+    if (told, by_state, ended) == (events, events, events) && erasures::adds_up(story, sums, unsent)
+    {
         return Vec::new();
     }
-    vec![Kind::Sums.of(format!("the logs had {events} events, /metrics says {sums:?}"))]
+    vec![Kind::Sums.of(format!(
+        "the logs had {events} events, {unsent:?} of them never sent, /metrics says {sums:?}"
+    ))]
 }

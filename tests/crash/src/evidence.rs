@@ -1,12 +1,16 @@
 //! Evidence of a run: the acknowledged changes and DELETE_ALLs, the events of the log, the events that
-//! were shown as published, and the replays.
+//! were shown as published, the replays and the erasures.
 //!
 //! The actors and the story collect it, and the checker reads it.
+
+mod erasures;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use erasures::{AskedErasure, Completed, Erasure};
 
 /// The evidence that the actors of a run have collected.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +25,10 @@ pub struct Observed {
     pub replayed: Vec<Replayed>,
     /// The requests for replays.
     pub asked: Vec<AskedReplay>,
+    /// The requests for erasures.
+    pub asked_erasures: Vec<AskedErasure>,
+    /// The erasures in the end.
+    pub erasures: Vec<Erasure>,
     /// The groups that have read along over HTTP.
     pub subscribed: Vec<Subscribed>,
     /// The documents of hexkit's collection in the end, if there is one.
@@ -108,14 +116,27 @@ pub struct Logged {
     pub headers: BTreeMap<String, String>,
     /// As it was stored.
     pub payload: Box<RawValue>,
+    /// The time at which its content was erased, if it was.
+    #[serde(default)]
+    pub erased: Option<String>,
     /// Whether it is in Kafka.
     pub published: Option<bool>,
 }
 
 impl Logged {
+    /// Returns whether it is of that type.
+    pub fn is_of_type(&self, event_type: &str) -> bool {
+        self.headers.get("type").is_some_and(|its| its == event_type)
+    }
+
+    /// Returns whether it was erased before it was published, so that it never is.
+    pub fn is_unsent(&self) -> bool {
+        self.erased.is_some() && self.published == Some(false)
+    }
+
     /// Returns whether it has a record. A DELETE_ALL that is expanded has none.
     pub fn is_sent(&self) -> bool {
-        self.headers.get("type").map(String::as_str) != Some("DELETE_ALL_EXPANDED")
+        !self.is_of_type("DELETE_ALL_EXPANDED")
     }
 }
 
@@ -226,6 +247,9 @@ pub enum Act {
         events: Vec<Delivered>,
         /// The position of the answer.
         position: u64,
+        /// The number of the last erasure that was complete before the poll; 0 if the store was
+        /// put back or the log restored during it.
+        completions: u64,
     },
     /// A commit, and its answer.
     Committed {

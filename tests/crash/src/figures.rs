@@ -8,6 +8,7 @@ use crate::checker::{self, Finding};
 use crate::evidence::{Act, Answer, AskedReplay, Observed, Replayed};
 use crate::readers::HeldBack;
 use crate::schedule;
+use crate::story::{Story, Sums};
 
 /// The counts of a run, while it goes on.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +29,7 @@ pub struct Counts(Vec<(&'static str, u64)>);
 
 impl Counts {
     /// Counts.
-    pub fn of(observed: &Observed) -> Self {
+    pub fn of(Story { observed, sums, .. }: &Story) -> Self {
         let replays = |is: &dyn Fn(&Replayed) -> bool| {
             observed.replayed.iter().filter(|replay| is(replay)).count() as u64
         };
@@ -48,7 +49,7 @@ impl Counts {
         let restored = || observed.put_backs.iter().flat_map(|put_back| &put_back.restored);
         let only_in_kafka: usize = restored().map(|it| it.only_in_kafka.len()).sum();
         let published = observed.replayed.iter().map(|replay| replay.messages_published);
-        Self(vec![
+        let mut all = Self(vec![
             ("changes acknowledged", observed.acknowledged.len() as u64),
             ("DELETE_ALLs acknowledged", observed.delete_alls.len() as u64),
             ("events told to be published, and looked for", observed.told.len() as u64),
@@ -71,8 +72,25 @@ impl Counts {
             ("  events only in Kafka", only_in_kafka as u64),
             ("  events published again", restored().map(|it| it.again).sum()),
             ("documents of hexkit's collection", documents),
-        ])
+        ]);
+        all.0.extend(of_erasures(observed, sums));
+        all
     }
+}
+
+/// Counts the erasures.
+fn of_erasures(observed: &Observed, sums: &Sums) -> [(&'static str, u64); 6] {
+    let Observed { asked_erasures: asked, erasures, .. } = observed;
+    let seen = asked.iter().filter(|it| it.completed.is_some()).count();
+    let complete = erasures.iter().filter(|it| it.is_complete()).count();
+    [
+        ("erasures asked for", asked.len() as u64),
+        ("  posted again, since no answer came", asked.iter().map(|it| it.posts as u64 - 1).sum()),
+        ("  watched until they were complete", seen as u64),
+        ("erasures that are complete", complete as u64),
+        ("  events that they have emptied", erasures.iter().map(|it| it.events).sum()),
+        ("  events discarded", sums.of("discarded")),
+    ]
 }
 
 /// Returns whether a replay ran beside another one to the same topic.

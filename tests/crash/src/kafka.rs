@@ -7,7 +7,7 @@
 
 mod broker;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -138,6 +138,26 @@ fn topics_of(consumer: &BaseConsumer) -> HashMap<String, usize> {
         .iter()
         .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
         .collect()
+}
+
+/// Returns the ends of the partitions of all topics that begin so, once they have one; `None` if
+/// Kafka does not answer in time.
+pub fn ends(
+    consumer: &BaseConsumer,
+    prefix: &str,
+    within: Duration,
+) -> Option<BTreeMap<String, Vec<i64>>> {
+    let metadata = consumer.fetch_metadata(None, within).ok()?;
+    let topics = metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix));
+    let ends = topics.map(|topic| {
+        let end = |partition: i32| {
+            let (_, end) = consumer.fetch_watermarks(topic.name(), partition, within).ok()?;
+            Some(end)
+        };
+        let ends: Option<Vec<i64>> = (0..).take(topic.partitions().len()).map(end).collect();
+        Some((topic.name().to_owned(), ends.filter(|ends| !ends.is_empty())?))
+    });
+    ends.collect()
 }
 
 /// A consumer that belongs to no group, and is still to be assigned what it reads.

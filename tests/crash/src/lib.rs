@@ -29,6 +29,7 @@ pub mod serve;
 
 pub mod delete_alls;
 pub mod documents;
+pub mod eraser;
 pub mod evidence;
 pub mod load;
 pub mod poster;

@@ -91,8 +91,12 @@ async fn look(urls: Vec<String>, tenant: String, sender: WeakUnboundedSender<Tol
         // One that is down or stands still is passed over.
         let Ok(answer) = page.send().await else { continue };
         let Ok(page) = answer.json::<Page>().await else { continue };
-        for event in page.events.into_iter().take_while(|event| event.published == Some(true)) {
+        let is_settled = |it: &Logged| it.published == Some(true) || it.is_unsent();
+        for event in page.events.into_iter().take_while(is_settled) {
             after = event.position;
+            if event.is_unsent() {
+                continue;
+            }
             let _ = sender.send(ToldPublished {
                 tenant: tenant.clone(),
                 topic: event.topic,

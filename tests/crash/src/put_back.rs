@@ -157,7 +157,8 @@ fn restored(tenant: &str, text: &str) -> Restored {
     };
     let rows = text.lines().filter_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let [partition, offset, position, event_id, topic, _key] = fields.as_slice() else {
+        // Of an ERASED event, more is told after its key.
+        let [partition, offset, position, event_id, topic, _key, ..] = fields.as_slice() else {
             return None;
         };
         position.parse::<u64>().ok()?;
@@ -200,22 +201,23 @@ diku: Kafka and log 0b96a642-5e7f-452d-9cae-9cee66c9a892 differ
   both are the same up to position 5, event d
   only in the log         2 events, which will be published
   in both after that      3 events, to be published again
-  only in Kafka           1 events, which stay there
+  only in Kafka           2 events, which stay there
     PARTITION    OFFSET  POSITION  EVENT_ID, TOPIC, KEY
             2        17         9  e crash.diku.inventory.item k
+            1        18        10  f crash.diku.inventory.item k (erased: accepting erases it again)
   accepted: its log is 1b96a642-5e7f-452d-9cae-9cee66c9a892 from now on
 ";
-        let only = OnlyInKafka {
+        let only = |partition, offset, event_id: &str| OnlyInKafka {
             topic: "crash.diku.inventory.item".to_owned(),
-            partition: 2,
-            offset: 17,
-            event_id: "e".to_owned(),
+            partition,
+            offset,
+            event_id: event_id.to_owned(),
         };
         let wanted = Restored {
             tenant: "diku".to_owned(),
             common: 5,
             again: 3,
-            only_in_kafka: vec![only],
+            only_in_kafka: vec![only(2, 17, "e"), only(1, 18, "f")],
             log_id: "1b96a642-5e7f-452d-9cae-9cee66c9a892".to_owned(),
         };
         assert_eq!(restored("diku", text), wanted);

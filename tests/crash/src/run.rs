@@ -78,6 +78,7 @@ async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
     let (quiet, observed) = harness.quiet().await;
     write_lines(&folder.join("told.ndjson"), &observed.told);
     write_lines(&folder.join("delete-alls.ndjson"), &observed.delete_alls);
+    write_lines(&folder.join("erasures.ndjson"), &observed.asked_erasures);
     let (url, broker) = (quiet.url(), quiet.kafka.address());
     let (tenants, rules) = (&TENANTS, RULES);
     let place = story::Place { url: &url, broker: &broker, env: ENV, tenants, rules };
@@ -85,7 +86,7 @@ async fn settle(harness: Harness, folder: &Path, started: Instant) -> Verdict {
     story.observed.documents = Some(quiet.documents().await);
     Verdict {
         elapsed: started.elapsed(),
-        observed: Counts::of(&story.observed),
+        observed: Counts::of(&story),
         aborted: story.uncommitted.len().saturating_sub(story.committed.len()),
         held_back: quiet.held_back,
         findings: checker::check(&story),

@@ -118,23 +118,29 @@ pub async fn read(place: &Place<'_>, observed: impl Into<Observed>) -> Story {
         logs.insert((*tenant).to_owned(), published_log(place.url, tenant).await);
     }
     let again: u64 = observed.replayed.iter().map(|replay| replay.messages_published).sum();
-    let sent = logs.values().flatten().filter(|event: &&Logged| event.is_sent()).count();
-    // Acknowledged changes have records, also those that have left the log; lost ones may have none.
-    let live = if observed.put_backs.is_empty() { observed.acknowledged.len() } else { sent };
-    let count = live + again as usize;
+    let is_sent = |event: &&Logged| event.is_sent() && !event.is_unsent();
+    let sent = logs.values().flatten().filter(is_sent).count();
     let sums = sums(place.url).await;
+    // Acknowledged changes have records, also those that have left the log; lost ones may have none,
+    // and those that were erased before they were sent have none.
+    let unsent = (sums.of("discarded") + sums.of("superseded")) as usize;
+    let acknowledged = observed.acknowledged.len().saturating_sub(unsent);
+    let live = if observed.put_backs.is_empty() { acknowledged } else { sent };
+    let count = live + again as usize;
     let [committed, uncommitted] = block_in_place(|| records(place, count));
     let (env, rules) = (place.env.to_owned(), place.rules);
     Story { env, observed, logs, committed, uncommitted, rules, sums }
 }
 
-/// Returns all that a tenant's log has, once all of it is published, or patience ends. A DELETE_ALL
-/// that is expanded is published once its last DELETE is, so the log is whole by then.
+/// Returns all that a tenant's log has, once all of it is published or never will be, or patience
+/// ends. A DELETE_ALL that is expanded is published once its last DELETE is, and what was erased
+/// stands before an ERASED event, so the log is whole by then.
 pub async fn published_log(url: &str, tenant: &str) -> Vec<Logged> {
     let until = Instant::now() + PATIENCE;
     loop {
         let log = log(url, tenant).await;
-        if log.iter().all(|event| event.published == Some(true)) || Instant::now() > until {
+        let is_settled = |it: &Logged| it.published == Some(true) || it.is_unsent();
+        if log.iter().all(is_settled) || Instant::now() > until {
             return log;
         }
         sleep(LOOK_AGAIN).await;

@@ -51,6 +51,7 @@ impl Subscribers {
         groups: &[(&str, Habit, Vec<String>)],
         seed: u64,
         era: &Arc<AtomicU32>,
+        completions: &Arc<AtomicU64>,
     ) -> Self {
         let mut all = Self { groups: Vec::new(), tasks: JoinSet::new() };
         for (at, (tenant, habit, topics)) in groups.iter().enumerate() {
@@ -68,6 +69,7 @@ impl Subscribers {
                 readers: 0,
                 era: era.clone(),
                 last_era: 0,
+                completions: completions.clone(),
                 subscribed: Subscribed {
                     tenant: (*tenant).to_owned(),
                     group: format!("cg.crash-{at}"),
@@ -103,6 +105,8 @@ struct Group {
     /// The present era, and that of the last act.
     era: Arc<AtomicU32>,
     last_era: u32,
+    /// The number of the last erasure that was observed to be complete.
+    completions: Arc<AtomicU64>,
     subscribed: Subscribed,
 }
 
@@ -226,6 +230,7 @@ impl Group {
     /// Polls one of the replicas; `None` if no page came.
     async fn poll(&mut self, query: &str, after: Option<u64>) -> Option<Page> {
         let path = format!("/events?wait=1&limit={LIMIT}&{query}");
+        let (era, completions) = self.now();
         let answer = self.request(Method::GET, &path).send().await.ok()?;
         let status = answer.status().as_u16();
         if status != 200 {
@@ -242,7 +247,9 @@ impl Group {
         };
         let Page { generation, position, .. } = page;
         let events = page.events.iter().map(delivered).collect();
-        self.note(Act::Polled { generation, after, events, position });
+        // Whatever came meanwhile, the answer may be from before that.
+        let completions = if self.now().0 == era { completions } else { 0 };
+        self.note(Act::Polled { generation, after, events, position, completions });
         Some(page)
     }
 
@@ -253,9 +260,14 @@ impl Group {
         answer
     }
 
+    /// Returns the present era, and the number of the last erasure that is complete.
+    fn now(&self) -> (u32, u64) {
+        (self.era.load(Ordering::SeqCst), self.completions.load(Ordering::SeqCst))
+    }
+
     /// Notes an act, and whether the store was put back or the log restored since the last one.
     fn note(&mut self, act: Act) {
-        let era = self.era.load(Ordering::SeqCst);
+        let (era, _) = self.now();
         let puts_back = |era: u32| (era + 1) / ERAS;
         if puts_back(era) != puts_back(self.last_era) {
             self.subscribed.acts.push(Act::PutBack);

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use crash::evidence::{Acknowledged, Observed};
 use crash::tenants::RULES;
-use crash::{checker, story};
+use crash::{checker, eraser, story};
 use serde::de::DeserializeOwned;
 
 /// Checks that the acknowledged changes, the log and the topics agree.
@@ -39,6 +39,7 @@ async fn main() -> std::io::Result<ExitCode> {
     let acknowledged: Vec<Acknowledged> = lines(&file)?;
     let told = beside(&file, "told.ndjson")?;
     let delete_alls = beside(&file, "delete-alls.ndjson")?;
+    let asked_erasures = beside(&file, "erasures.ndjson")?;
     let tenants: BTreeSet<_> = acknowledged.iter().map(|change| change.tenant.clone()).collect();
     let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
     let place = story::Place {
@@ -49,7 +50,16 @@ async fn main() -> std::io::Result<ExitCode> {
         rules: RULES,
     };
     let replayed = story::replayed(&line.url, &tenants).await;
-    let observed = Observed { acknowledged, delete_alls, told, replayed, ..Observed::default() };
+    let erasures = eraser::erasures(&line.url, &tenants).await;
+    let observed = Observed {
+        acknowledged,
+        delete_alls,
+        told,
+        replayed,
+        asked_erasures,
+        erasures,
+        ..Observed::default()
+    };
     let findings = checker::check(&story::read(&place, observed).await);
     findings.iter().for_each(|finding| println!("{finding}"));
     println!("{} findings", findings.len());

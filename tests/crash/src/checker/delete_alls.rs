@@ -64,7 +64,7 @@ fn forms(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         }
         let event_type = if is_expanded { "DELETE_ALL_EXPANDED" } else { "DELETE_ALL" };
         let payload = format!("{{\"type\":\"DELETE_ALL\",\"tenant\":\"{}\"}}", it.tenant);
-        let is_right = event.headers.get("type").map(String::as_str) == Some(event_type)
+        let is_right = event.is_of_type(event_type)
             && (event.key.as_str(), event.payload.get()) == (NO_KEY, payload.as_str())
             && event.topic == story.topic_of(&it.tenant, &it.entity);
         if !is_right {
@@ -84,7 +84,7 @@ fn forms(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 #[derive(Debug, Clone, Copy)]
 struct Touch<'a> {
     position: u64,
-    /// The state after it; `None` if it was deleted.
+    /// The state after it; `None` if it was deleted or erased.
     state: Option<&'a str>,
     /// The id of the request that has deleted it, if one has.
     request: Option<&'a str>,
@@ -105,6 +105,13 @@ fn timelines<'a>(story: &'a Story, index: &Index<'a>) -> Timelines<'a> {
         let (tenant, request) = (it.request.tenant.as_str(), Some(it.request.event_id.as_str()));
         let touch = Touch { position: it.position, state: None, request };
         timelines.entry(tenant).or_default().entry(it.key).or_default().push(touch);
+    }
+    let is_of_expanded = |tenant: &str, topic: &str| {
+        story.rules.expanded.is_some_and(|entity| story.topic_of(tenant, entity) == topic)
+    };
+    for it in index.erasures.iter().filter(|it| is_of_expanded(it.tenant, it.topic)) {
+        let touch = Touch { position: it.position, state: None, request: None };
+        timelines.entry(it.tenant).or_default().entry(it.key).or_default().push(touch);
     }
     for touches in timelines.values_mut().flat_map(HashMap::values_mut) {
         touches.sort_by_key(|touch| touch.position);
@@ -167,10 +174,9 @@ fn expansion(
 
 /// Compares a DELETE with the record's last state.
 fn differences(delete: &Delete<'_>, state: &str) -> Option<Finding> {
-    let event = delete.logged?;
+    let event = delete.logged.filter(|it| it.erased.is_none())?;
     let tenant = &delete.request.tenant;
     let start = format!("{{\"old\":{state},\"type\":\"DELETE\",\"tenant\":\"{tenant}\",\"ts\":\"");
-    let is_right = event.payload.get().starts_with(&start)
-        && event.headers.get("type").map(String::as_str) == Some("DELETE");
+    let is_right = event.payload.get().starts_with(&start) && event.is_of_type("DELETE");
     (!is_right).then(|| Kind::Bytes.of(format!("the DELETE of {state} is {event:?}")))
 }

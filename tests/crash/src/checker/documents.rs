@@ -1,5 +1,5 @@
 //! Compares hexkit's collection with the logs: each stored event once, of a compacted topic the last of
-//! each key, and nothing else.
+//! each key, and nothing else, least of all what was erased.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,6 +15,8 @@ struct Wanted<'a> {
     topic: &'a str,
     key: &'a str,
     position: u64,
+    /// Whether it has no content: it was erased, or tells a compacted topic of an erasure.
+    is_empty: bool,
     /// As the log has it, unless it has left the log.
     logged: Option<&'a Logged>,
 }
@@ -33,7 +35,9 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     }
     let is_wanted = |event: &Wanted<'_>| {
         let newest = newest.get(&(event.topic, event.key));
-        !is_of(event.topic, story.rules.unstored) && newest.is_none_or(|it| *it == event.position)
+        !event.is_empty
+            && !is_of(event.topic, story.rules.unstored)
+            && newest.is_none_or(|it| *it == event.position)
     };
     let (mut findings, mut seen) = (Vec::new(), HashSet::new());
     for document in documents {
@@ -50,6 +54,10 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         };
         if !seen.insert(*id) {
             findings.push(Kind::Duplicate.of(name()));
+        }
+        if event.is_empty && !is_former {
+            findings.push(Kind::Erasure.of(format!("it was erased: {}", name())));
+            continue;
         }
         if is_of(event.topic, story.rules.unstored) {
             findings.push(Kind::Phantom.of(format!("of an event that is not stored: {}", name())));
@@ -71,10 +79,16 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 fn sent<'a>(story: &'a Story, index: &'a Index<'_>) -> HashMap<&'a str, Wanted<'a>> {
     let logged = story.logs.values().flatten().filter(|it| it.is_sent()).map(|it| {
         let Logged { topic, key, position, .. } = it;
-        (it.event_id.as_str(), Wanted { topic, key, position: *position, logged: Some(it) })
+        let is_empty = it.erased.is_some()
+            || it.is_of_type("ERASED") && it.payload.get() == "null"
+            || index.is_erased(topic, key, *position);
+        let wanted = Wanted { topic, key, position: *position, is_empty, logged: Some(it) };
+        (it.event_id.as_str(), wanted)
     });
     let removed = index.removed.iter().filter(|(_, it)| it.is_sent).map(|(id, it)| {
-        (*id, Wanted { topic: &it.topic, key: it.key, position: it.position, logged: None })
+        let (topic, key, position) = (it.topic.as_str(), it.key, it.position);
+        let is_empty = index.is_erased(topic, key, position);
+        (*id, Wanted { topic, key, position, is_empty, logged: None })
     });
     logged.chain(removed).collect()
 }

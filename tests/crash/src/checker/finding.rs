@@ -33,11 +33,13 @@ pub enum Kind {
     Admission,
     /// An earlier reader of a group has moved it.
     Fence,
+    /// A record that was erased still has content, is sent or shown, or another one has lost its own.
+    Erasure,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Lost,
         Self::Phantom,
         Self::Duplicate,
@@ -52,6 +54,7 @@ impl Kind {
         Self::Epoch,
         Self::Admission,
         Self::Fence,
+        Self::Erasure,
     ];
 
     /// Makes a finding with its details.
@@ -77,6 +80,7 @@ impl fmt::Display for Kind {
             Self::Epoch => "wrong epoch",
             Self::Admission => "wrong admission of a replay",
             Self::Fence => "moved by an earlier reader",
+            Self::Erasure => "wrong erasure",
         })
     }
 }

@@ -1,8 +1,9 @@
 //! The indexes into a story: its events by id, also those that have left the logs, as they may.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::deletes::Deletes;
+use super::erased::Erasures;
 use super::former::Former;
 use crate::evidence::Logged;
 use crate::story::Story;
@@ -15,6 +16,11 @@ pub(super) struct Index<'a> {
     pub(super) removed: HashMap<&'a str, Removed<'a>>,
     /// The DELETEs that DELETE_ALLs were expanded to.
     pub(super) deletes: Deletes<'a>,
+    /// The ERASED events, and what they have taken.
+    pub(super) erasures: Erasures<'a>,
+    /// The positions that may be those of DELETEs which were erased before they were sent, and have
+    /// left the log: nothing tells of them.
+    pub(super) hidden: HashSet<(&'a str, u64)>,
     /// The events that the logs have lost.
     pub(super) former: Former<'a>,
     /// The beginning of each tenant's topics.
@@ -45,7 +51,8 @@ impl<'a> Index<'a> {
             events.map(|(tenant, event)| (event.event_id.as_str(), (tenant, event))).collect();
         let former = Former::new(story, &by_id);
         let deletes = Deletes::new(story, &by_id, &former);
-        let mut known = known(story, &deletes);
+        let erasures = Erasures::new(story, &by_id, &former, &deletes);
+        let mut known = known(story, &deletes, &erasures);
         known.retain(|(id, _)| !former.has_lost(id));
         let mut newest: HashMap<(&str, &str), u64> = HashMap::new();
         for (_, event) in &known {
@@ -62,10 +69,18 @@ impl<'a> Index<'a> {
                 || is_of(&event.topic, story.rules.compacted) && is_replaced
         };
         let gone = known.iter().filter(|(id, event)| !by_id.contains_key(id) && may_go(event));
-        let removed = gone.cloned().collect();
+        let removed: HashMap<_, _> = gone.cloned().collect();
         let prefix = |tenant: &'a String| (tenant.as_str(), format!("{}.{tenant}.", story.env));
         let prefixes = story.logs.keys().map(prefix).collect();
-        Self { by_id, removed, deletes, former, prefixes }
+        let hidden = HashSet::new();
+        let mut index = Self { by_id, removed, deletes, erasures, hidden, former, prefixes };
+        index.hidden = hidden_deletes(story, &index);
+        index
+    }
+
+    /// Returns whether an event has lost its content, as far as it ever had any.
+    pub(super) fn is_erased(&self, topic: &str, key: &str, position: u64) -> bool {
+        self.erasures.is_erased(topic, key, position)
     }
 
     /// Returns whether an event may be one that a log has lost, or has had before a loss.
@@ -84,7 +99,11 @@ impl<'a> Index<'a> {
 }
 
 /// Returns all events that were ever appended, as far as they are known, by their ids.
-fn known<'a>(story: &'a Story, deletes: &Deletes<'a>) -> Vec<(&'a str, Removed<'a>)> {
+fn known<'a>(
+    story: &'a Story,
+    deletes: &Deletes<'a>,
+    erasures: &Erasures<'a>,
+) -> Vec<(&'a str, Removed<'a>)> {
     let topic = |tenant: &str, entity: &str| story.topic_of(tenant, entity);
     let changes = story.observed.acknowledged.iter().map(|it| {
         let (tenant, key, topic) =
@@ -103,5 +122,35 @@ fn known<'a>(story: &'a Story, deletes: &Deletes<'a>) -> Vec<(&'a str, Removed<'
         let event = Removed { tenant, topic, key: it.key, position: it.position, is_sent: true };
         (it.event_id, event)
     });
-    changes.chain(delete_alls).chain(deletes).collect()
+    let erased = erasures.iter().map(|it| {
+        let (tenant, topic) = (it.tenant, it.topic.to_owned());
+        let event = Removed { tenant, topic, key: it.key, position: it.position, is_sent: true };
+        (it.event_id, event)
+    });
+    changes.chain(delete_alls).chain(deletes).chain(erased).collect()
+}
+
+/// Returns the positions that no known event has, where a DELETE may have been appended, erased
+/// before it was sent, and removed since the ERASED event replaces it.
+fn hidden_deletes<'a>(story: &'a Story, index: &Index<'a>) -> HashSet<(&'a str, u64)> {
+    let mut hidden = HashSet::new();
+    let Some(entity) = story.rules.expanded.filter(|it| story.rules.compacted == Some(*it)) else {
+        return hidden;
+    };
+    for (tenant, log) in &story.logs {
+        let topic = story.topic_of(tenant, entity);
+        let its = index.deletes.requests().filter(|it| it.posted.tenant == *tenant);
+        let Some(first) = its.map(|it| it.posted.position).min() else { continue };
+        let removed = index.removed.values().filter(|event| event.tenant == tenant);
+        let removed = removed.map(|event| event.position);
+        let there: HashSet<_> = removed.chain(log.iter().map(|event| event.position)).collect();
+        let last = log.last().map_or(0, |event| event.position);
+        let is_hidden = |position: &u64| {
+            !there.contains(position)
+                && !index.former.may_lack(tenant, *position)
+                && index.erasures.any_after(&topic, *position)
+        };
+        hidden.extend((first..last).filter(is_hidden).map(|it| (tenant.as_str(), it)));
+    }
+    hidden
 }

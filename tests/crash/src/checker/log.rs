@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::erased::is_payload_of;
 use super::{Finding, Index, Kind};
 use crate::evidence::{Acknowledged, Logged};
 use crate::story::Story;
@@ -15,8 +16,11 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         let removed: HashSet<_> = removed.map(|event| event.position).collect();
         let (mut seen, mut place) = (HashSet::new(), 0);
         for event in log {
-            let may_lack =
-                |place: &u64| removed.contains(place) || index.former.may_lack(tenant, *place);
+            let may_lack = |place: &u64| {
+                removed.contains(place)
+                    || index.former.may_lack(tenant, *place)
+                    || index.hidden.contains(&(tenant.as_str(), *place))
+            };
             let expected = (place + 1..event.position).find(|place| !may_lack(place));
             let expected = expected.unwrap_or_else(|| event.position.max(place + 1));
             if event.position != expected {
@@ -31,7 +35,7 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
                     Kind::Duplicate.of(format!("{tenant}'s log has {} twice", event.event_id)),
                 );
             }
-            if event.published != Some(true) {
+            if event.published != Some(true) && !event.is_unsent() {
                 findings
                     .push(Kind::Published.of(format!("{} of {tenant} never was", event.position)));
             }
@@ -49,14 +53,15 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Returns the tenant of each event that was posted, or follows from a DELETE_ALL.
+/// Returns the tenant of each event that was posted, or follows from a DELETE_ALL or an erasure.
 fn owners<'a>(story: &'a Story, index: &Index<'a>) -> HashMap<&'a str, &'a str> {
     let changes = story.observed.acknowledged.iter();
     let changes = changes.map(|it| (it.event_id.as_str(), it.tenant.as_str()));
     let delete_alls = story.observed.delete_alls.iter();
     let delete_alls = delete_alls.map(|it| (it.event_id.as_str(), it.tenant.as_str()));
     let deletes = index.deletes.iter().map(|it| (it.event_id, it.request.tenant.as_str()));
-    changes.chain(delete_alls).chain(deletes).collect()
+    let erased = index.erasures.iter().map(|it| (it.event_id, it.tenant));
+    changes.chain(delete_alls).chain(deletes).chain(erased).collect()
 }
 
 /// Returns whether the event belongs to the tenant.
@@ -99,21 +104,9 @@ fn changes(acknowledged: &[Acknowledged], index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Returns whether the payload is the wire form of exactly the states that were posted.
+/// Returns whether the event has exactly the states that were posted, or was erased.
 fn is_as_posted(event: &Logged, change: &Acknowledged) -> bool {
-    let state = |name: &str, state: &Option<String>| {
-        state.as_ref().map(|s| format!("\"{name}\":{s},")).unwrap_or_default()
-    };
-    let event_type = match (&change.old, &change.new) {
-        (None, _) => "CREATE",
-        (_, None) => "DELETE",
-        _ => "UPDATE",
-    };
-    let states = state("old", &change.old) + &state("new", &change.new);
-    let start =
-        format!("{{{states}\"type\":\"{event_type}\",\"tenant\":\"{}\",\"ts\":\"", change.tenant);
-    let ts = event.payload.get().strip_prefix(&start).and_then(|rest| rest.strip_suffix("\"}"));
-    let ts_is_millis =
-        ts.is_some_and(|ts| ts.len() == 13 && ts.bytes().all(|b| b.is_ascii_digit()));
-    ts_is_millis && event.key == change.key && event.topic.ends_with(&format!(".{}", change.entity))
+    (event.erased.is_some() || is_payload_of(change, event.payload.get()))
+        && event.key == change.key
+        && event.topic.ends_with(&format!(".{}", change.entity))
 }

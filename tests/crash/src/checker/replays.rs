@@ -103,12 +103,11 @@ fn undone(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 /// and went to its own topics, the later ones of each key that it has sent.
 fn left_out(story: &Story, replay: &Replayed, sent: &BTreeSet<u64>) -> Vec<Finding> {
     let is_own = replay.target.is_none();
-    let of_type = |event: &Logged, name| event.headers.get("type").is_some_and(|it| it == name);
     // A replay to its own topics begins after the last DELETE_ALL that it finds published, and sends
     // none itself.
     let mut begins: HashMap<&str, u64> = HashMap::new();
     let delete_alls = story.logs.get(&replay.tenant).into_iter().flatten();
-    for it in delete_alls.filter(|it| is_own && of_type(it, "DELETE_ALL")) {
+    for it in delete_alls.filter(|it| is_own && it.is_of_type("DELETE_ALL")) {
         if it.position <= replay.position {
             begins.insert(&it.topic, it.position);
         }
@@ -131,8 +130,10 @@ fn left_out(story: &Story, replay: &Replayed, sent: &BTreeSet<u64>) -> Vec<Findi
             first.entry(key).or_insert(event.position);
         }
         let is_missing = match replay.status.as_str() {
-            "Completed" => !is_sent,
-            _ => replay.target.is_none() && first.contains_key(&key) && !is_sent,
+            // It may have been erased before the replay came to it.
+            _ if is_sent || event.erased.is_some() => false,
+            "Completed" => true,
+            _ => replay.target.is_none() && first.contains_key(&key),
         };
         if is_missing {
             let Replayed { id, status, .. } = replay;

@@ -89,7 +89,8 @@ impl<'a> Reading<'a> {
     fn check(mut self) -> Vec<Finding> {
         for act in &self.subscribed.acts {
             match act {
-                Act::Polled { generation, after, events, position } => {
+                Act::Polled { generation, after, events, position, completions } => {
+                    self.erased(events, *completions);
                     self.polled(*generation, *after, events, *position);
                 }
                 Act::Committed { generation, position, answer } => {
@@ -209,12 +210,32 @@ impl<'a> Reading<'a> {
         let former = |topic: &String| self.index.may_be_former(topic, key, event_id);
         match self.matching.get(position) {
             Some(matching) if matching.event_id == event_id => {
-                if matching.logged.is_some_and(|logged| logged.payload.get() != payload) {
+                if matching.logged.is_some_and(|logged| !self.may_have(logged, payload)) {
                     self.find(Kind::Bytes, format!("position {position}: {payload}"));
                 }
             }
             _ if self.subscribed.topics.iter().any(former) => {}
             _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
+        }
+    }
+
+    /// Returns whether an event may have been delivered with a payload: it may have been erased since.
+    fn may_have(&self, event: &Logged, payload: &str) -> bool {
+        let is_former = || self.index.erasures.is_former_payload(event, payload);
+        event.payload.get() == payload || event.erased.is_some() && is_former()
+    }
+
+    /// Finds content that was delivered though its erasure was complete before the poll. A store
+    /// that was put back has it again until its log is restored.
+    fn erased(&mut self, events: &[Delivered], completions: u64) {
+        if self.known == Known::PutBack {
+            return;
+        }
+        for event in events.iter().filter(|event| event.payload != "null") {
+            let mut completed = self.index.erasures.completed_of(&event.event_id);
+            if completed.any(|it| it.number <= completions) {
+                self.find(Kind::Erasure, format!("it was erased before: {event:?}"));
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use event_gateway::domain::time::Time;
 
+use super::erased::is_erased;
 use super::{Finding, Index, Kind};
 use crate::evidence::Logged;
 use crate::kafka::Record;
@@ -45,7 +46,8 @@ pub(super) fn committed(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         )));
     }
     for (id, (tenant, logged)) in &index.by_id {
-        let Some(last) = seen.get(id) else { continue };
+        // What was erased before it was to be published again stays as it is.
+        let Some(last) = seen.get(id).filter(|_| !logged.is_unsent()) else { continue };
         let wanted = index.former.rank_at(tenant, logged.position);
         if index.former.rank(*last) != wanted {
             findings.push(Kind::Bytes.of(format!(
@@ -120,6 +122,10 @@ fn is_former(record: &Record, event: Option<&Event<'_>>, index: &Index<'_>) -> b
     let position = record.header("position").and_then(|text| text.parse().ok());
     let is_its = event.is_some_and(|event| position == Some(event.position));
     let (key, id) = (String::from_utf8_lossy(&record.key), record.header("event_id"));
+    // The row of its erasure may be lost, and with it its id.
+    if event.is_none() && is_erased(&record) && !index.former.is_empty() {
+        return true;
+    }
     !is_its && id.is_some_and(|id| index.may_be_former(&record.topic, &key, id))
 }
 
@@ -154,10 +160,14 @@ fn misplaced(record: &Record, tenant: &str) -> Finding {
 }
 
 fn lost(story: &Story, index: &Index<'_>, seen: &HashSet<&str>, reader: &str) -> Vec<Finding> {
-    let logged = story.logs.values().flatten().filter(|event| event.is_sent());
+    let is_sent = |event: &&Logged| event.is_sent() && !event.is_unsent();
+    let logged = story.logs.values().flatten().filter(is_sent);
     let logged =
         logged.map(|event| (event.event_id.as_str(), event.topic.as_str(), event.position));
-    let removed = index.removed.iter().filter(|(_, event)| event.is_sent);
+    // Nothing but the sums tells whether what was erased had been sent before.
+    let removed = index.removed.iter().filter(|(_, event)| {
+        event.is_sent && !index.is_erased(&event.topic, event.key, event.position)
+    });
     let removed = removed.map(|(id, event)| (*id, event.topic.as_str(), event.position));
     let find = |(_, topic, position)| {
         Kind::Lost.of(format!("not among the {reader} records of {topic}: {position}"))
@@ -186,11 +196,17 @@ pub(super) fn differences(
     }
     let is_once = headers.len() == record.headers.len();
     headers.remove("replay_id");
-    let same_headers = headers == event.headers && is_once;
+    let mut is_as_posted = true;
+    if event.erased.is_some() {
+        let seq = index.erasures.former_seq(&event.event_id);
+        is_as_posted = headers.remove("seq") == seq;
+        headers.remove("correlation_id");
+    }
+    let same_headers = headers == event.headers && is_once && is_as_posted;
     let wrong: Vec<&str> = [
         ("topic", record.topic == topic),
         ("key", record.key == event.key.as_bytes()),
-        ("payload", record.value == event.payload.get().as_bytes()),
+        ("payload", has_payload(record, event, index)),
         ("headers", same_headers),
         ("time", Time::from_ms(record.timestamp_ms).to_string() == event.time),
         ("position", record.header("position") == Some(event.position.to_string().as_str())),
@@ -200,6 +216,18 @@ pub(super) fn differences(
     .collect();
     (!wrong.is_empty())
         .then(|| Kind::Bytes.of(format!("{wrong:?} of {record:?}, which is {event:?}")))
+}
+
+/// Returns whether a record has the payload of its event, or the one that it had before it was erased.
+/// An ERASED event without content has a record without a value.
+fn has_payload(record: &Record, event: &Logged, index: &Index<'_>) -> bool {
+    let payload = event.payload.get();
+    if event.erased.is_some() {
+        let value = std::str::from_utf8(&record.value).unwrap_or_default();
+        return index.erasures.is_former_payload(event, value);
+    }
+    let is_empty = event.is_of_type("ERASED") && payload == "null";
+    record.value == if is_empty { "" } else { payload }.as_bytes()
 }
 
 fn name(record: &Record) -> String {

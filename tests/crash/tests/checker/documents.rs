@@ -8,7 +8,7 @@ use crash::story::{Rules, Story};
 
 use super::stories::{Corruption, assert_named, diku, story};
 
-fn document(event: &Logged) -> Persisted {
+pub fn document(event: &Logged) -> Persisted {
     let own = |name: &str| name != "type" && name != "event_id" && name != "correlation_id";
     let headers = event.headers.clone().into_iter().filter(|(name, _)| own(name));
     let mut headers: BTreeMap<_, _> = headers.collect();

@@ -5,6 +5,7 @@
 mod admissions;
 mod delete_alls;
 mod documents;
+mod erasures;
 mod put_backs;
 mod runs;
 mod stories;
@@ -151,7 +152,7 @@ fn each_corruption_is_named_and_nothing_else_is() {
 #[test]
 fn every_kind_of_finding_is_tried() {
     let all = CORRUPTIONS.iter().chain(&delete_alls::OF_RECORDS).chain(&admissions::CORRUPTIONS);
-    let all = all.chain(&subscriptions::CORRUPTIONS);
+    let all = all.chain(&subscriptions::CORRUPTIONS).chain(&erasures::CORRUPTIONS);
     let tried: BTreeSet<_> = all.map(|(kind, _, _)| *kind).collect();
     assert_eq!(tried, Kind::ALL.into());
 }

@@ -144,6 +144,7 @@ fn story_with_group() -> Story {
         after,
         events,
         position,
+        completions: 0,
     };
     let all: Vec<_> = log.iter().map(delivered).collect();
     let mut lost = all[4].clone();

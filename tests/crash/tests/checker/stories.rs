@@ -56,6 +56,7 @@ pub fn logged(change: &Acknowledged) -> Logged {
         time: TIME.to_owned(),
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         payload: RawValue::from_string(payload).unwrap(),
+        erased: None,
         published: Some(true),
     }
 }

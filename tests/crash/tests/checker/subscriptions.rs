@@ -18,7 +18,8 @@ fn delivered(event: &Logged) -> Delivered {
 fn polled(log: &[Logged], generation: u64, after: Option<u64>, range: [u64; 2]) -> Act {
     let [from, to] = range;
     let events = log.iter().filter(|it| (from..=to).contains(&it.position));
-    Act::Polled { generation, after, events: events.map(delivered).collect(), position: to }
+    let events = events.map(delivered).collect();
+    Act::Polled { generation, after, events, position: to, completions: 0 }
 }
 
 fn committed(generation: u64, position: u64, answer: Answer) -> Act {
