@@ -47,11 +47,14 @@ impl Place {
 
     /// Checks that the database is where it was opened, and has everything that was written to it.
     pub(super) fn check(&self) -> Result<(), Error> {
+        // It is read before the file is looked at, which may grow meanwhile.
+        let seen = self.database.bytes.load(Ordering::Acquire);
         let bytes = self.database.check()?;
         // The database never shrinks, since no page is ever given back.
-        if self.database.bytes.fetch_max(bytes, Ordering::Relaxed) > bytes {
+        if bytes < seen {
             return Err(self.database.gone("it was cut short"));
         }
+        self.database.bytes.fetch_max(bytes, Ordering::Release);
         Ok(())
     }
 
@@ -101,5 +104,38 @@ impl Opened {
 
     fn gone(&self, why: impl std::fmt::Display) -> Error {
         Error::Gone(format!("`{}`: {why}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::{Place, beside};
+
+    /// One may look at the size, and another one see a greater size, before the first compares.
+    #[test]
+    fn a_database_that_grows_while_several_look_at_it_was_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let file = File::create(&path).unwrap();
+        ["-wal", "-shm"].map(|ending| fs::write(beside(&path, ending).unwrap(), "").unwrap());
+        let place = Place::new(&path, 4_096).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        place.check().unwrap();
+                    }
+                });
+            }
+            (1..=50_000).for_each(|bytes| file.set_len(bytes).unwrap());
+            is_over.store(true, Ordering::Relaxed);
+        });
+        file.set_len(4_096).unwrap();
+        assert!(place.check().is_err());
     }
 }
