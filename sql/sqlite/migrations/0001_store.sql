@@ -120,7 +120,8 @@ CREATE TABLE erasures (
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX erasures_open ON erasures (tenant, subject, key) WHERE completed_ms IS NULL;
+CREATE UNIQUE INDEX erasures_emptying ON erasures (tenant, subject, key) WHERE last IS NULL;
+CREATE INDEX erasures_open ON erasures (tenant, submitted_ms) WHERE completed_ms IS NULL;
 
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (

@@ -39,7 +39,8 @@ pub enum NotSubmitted {
 pub enum Submitted {
     /// It is new.
     New(Erasure),
-    /// The record has this one in progress already.
+    /// The record has this one already, which has not come to its ERASED events: it takes whatever
+    /// the log has now.
     InProgress(Erasure),
 }
 
@@ -103,10 +104,10 @@ impl ErasureDeps {
             }
             let all = self.store.erasures(tenant).await?;
             let is_its = |it: &Erasure| {
-                it.progress.completed.is_none()
+                it.progress.last.is_none()
                     && (&it.subject, &it.key) == (&erasure.subject, &erasure.key)
             };
-            // It may have been completed meanwhile.
+            // It may have appended them meanwhile.
             if let Some(open) = all.into_iter().find(is_its) {
                 return Ok(Submitted::InProgress(open));
             }

@@ -20,7 +20,8 @@
 //! | `subject_topics` | {tenant, subject, topic}   | noted                                      |
 //! | `erasures`     | {tenant, id}                 | subject, key, reason, topics,              |
 //! |                |                              | submitted_ms, events, erased_to, last,     |
-//! |                |                              | completed_ms, open (while in progress)     |
+//! |                |                              | completed_ms, open (while in progress),    |
+//! |                |                              | empties (while `last` is missing)          |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
@@ -202,7 +203,7 @@ impl Collections {
             let models = indexes.iter().map(|(name, keys)| index(name, keys.clone()));
             writing(rows.create_indexes(models)).await?;
         }
-        writing(self.erasures.create_index(one_open_erasure())).await?;
+        writing(self.erasures.create_index(one_that_empties())).await?;
         // The version is written last, so that a process that finds it finds everything.
         let ours = doc! { "$setOnInsert": { "version": VERSION } };
         writing(self.versions.update_one(doc! { "_id": 1 }, ours).upsert(true)).await?;
@@ -226,11 +227,11 @@ fn index(name: &str, keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// Returns the index by which at most one erasure of a record is in progress.
-fn one_open_erasure() -> IndexModel {
-    let is_open = doc! { "open": true };
-    let options = IndexOptions::builder().name("open".to_owned()).unique(true);
-    let options = options.partial_filter_expression(is_open).build();
+/// Returns the index by which at most one erasure of a record is still to append its ERASED events.
+fn one_that_empties() -> IndexModel {
+    let empties = doc! { "empties": true };
+    let options = IndexOptions::builder().name("empties".to_owned()).unique(true);
+    let options = options.partial_filter_expression(empties).build();
     let record = doc! { "_id.tenant": 1, "subject": 1, "key": 1 };
     IndexModel::builder().keys(record).options(options).build()
 }

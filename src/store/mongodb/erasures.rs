@@ -65,7 +65,7 @@ impl Erasures for Mongodb {
             "_id.tenant": erasure.tenant.as_str(),
             "subject": erasure.subject.as_str(),
             "key": erasure.key.as_str(),
-            "open": true,
+            "empties": true,
         };
         if reading(self.collections.erasures.find_one(record)).await?.is_some() {
             return Ok(false);
@@ -79,6 +79,7 @@ impl Erasures for Mongodb {
             "events": 0_i64,
             "erased_to": 0_i64,
             "open": true,
+            "empties": true,
         } };
         let insert = self.collections.erasures.update_one(row, insert);
         // Another erasure of the record may have been added meanwhile.
@@ -186,6 +187,7 @@ impl TransactionBody for Erase<'_> {
             let outcomes = append.run(transaction).await?.commit(nothing);
             let last = last_appended(step, &outcomes)?;
             progress.insert("$set", doc! { "last": last.as_column() });
+            progress.insert("$unset", doc! { "empties": true });
         }
         let move_on = collections.erasures.update_one(row, progress);
         move_on.session(&mut *transaction).await?;

@@ -183,7 +183,7 @@ async fn what_is_released_after_it_was_erased_is_discarded() {
     };
     assert_eq!(harness.store.erase(&step).await.unwrap(), 3);
     // Nobody carries it on while the release meets what is empty.
-    forget_requests(&harness);
+    forget_requests(&harness, &[]);
     harness.allow_all();
     harness.ask(&parked[0], Request::Release).await;
     let followers = harness.follow();
@@ -201,4 +201,31 @@ async fn what_is_released_after_it_was_erased_is_discarded() {
     let records = harness.kafka.state(|state| state.records.clone());
     assert_eq!(records.len(), 1);
     assert_eq!((&records[0].event_type, &records[0].key), (&EventType::Erased, &key("jane")));
+}
+
+/// An erasure that waits for Kafka takes nothing that is posted after its ERASED event: another one
+/// does, and is not put off until the first is complete.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_posted_while_an_erasure_waits_is_taken_by_the_next_one() {
+    let harness = Harness::new(1, &[diku()]).await;
+    harness.kafka.state(|state| state.away = true);
+    harness.append(&diku(), vec![draft(&diku(), ITEM, "jane", 1)]).await;
+    let [first, second] = [1, 2].map(|id| erasure(&diku(), id, &[ITEM], "jane"));
+    harness.store.add_erasure(&first).await.unwrap();
+    let followers = harness.follow();
+    let is_empty = async |of: &Erasure| now(&harness, of).await.progress.last.is_some();
+    until("the log has forgotten", async || is_empty(&first).await).await;
+    harness.append(&diku(), vec![draft(&diku(), ITEM, "jane", 2)]).await;
+    assert!(harness.store.add_erasure(&second).await.unwrap());
+    until("the log has forgotten again", async || is_empty(&second).await).await;
+    let log = harness.log(&diku()).await;
+    let emptied: Vec<_> = log.iter().map(|event| event.erased.is_some()).collect();
+    assert_eq!(emptied, [true, false, true, false]);
+    harness.kafka.state(|state| state.away = false);
+    completed(&harness, &first).await;
+    completed(&harness, &second).await;
+    followers.stop().await;
+    let records = harness.kafka.state(|state| state.records.clone());
+    let sent: Vec<_> = records.iter().map(|record| record.event_type.as_str()).collect();
+    assert_eq!(sent, ["ERASED", "ERASED"], "nothing of the record was sent");
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crash::until;
 use event_gateway::domain::event::EventType;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
@@ -349,7 +350,7 @@ async fn what_was_erased_after_the_backup_is_erased_again_before_anything_is_pub
     harness.until_cursor(|cursor| cursor == Some(21), &diku()).await;
     followers.stop().await;
     go_back(&harness, 20, 15);
-    forget_erasures(&harness, &before);
+    forget_erasures(&harness, &before, &[]);
     assert!(harness.log(&diku()).await.iter().all(|event| event.erased.is_none()));
     let difference = compared(&harness).await.unwrap();
     let only: Vec<_> = difference.only_in_kafka.iter().map(|it| it.position.number()).collect();
@@ -364,4 +365,35 @@ async fn what_was_erased_after_the_backup_is_erased_again_before_anything_is_pub
     harness.publish(&[diku()]).await;
     assert_eq!(of(&published(&harness), NEW), [21]);
     accepted(&harness, &difference).await.unwrap_err();
+}
+
+/// The backup has an erasure of the record that waits for a sink: it leaves what was posted since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_erased_twice_is_erased_again_though_the_first_time_is_in_progress() {
+    let harness = harness().await;
+    let [first, second] = [1, 2].map(|id| erasure(&diku(), id, &[ITEM], "k0"));
+    let is_over = async || harness.store.open_erasures().await.unwrap().is_empty();
+    let erase = async |erasure| {
+        assert!(harness.store.add_erasure(erasure).await.unwrap());
+        let followers = harness.follow();
+        until("it is complete", is_over).await;
+        followers.stop().await;
+    };
+    erase(&first).await;
+    append(&harness, 30..33).await;
+    let before = harness.log(&diku()).await;
+    erase(&second).await;
+    go_back(&harness, 24, 21);
+    forget_erasures(&harness, &before, &[&first]);
+    let content = async || {
+        let log = harness.log(&diku()).await;
+        let its = log.into_iter().filter(|event| event.key == key("k0") && event.has_content());
+        its.filter(|event| event.event_type != EventType::Erased).count()
+    };
+    assert_eq!(content().await, 1);
+    let difference = compared(&harness).await.unwrap();
+    accepted(&harness, &difference).await.unwrap();
+    assert_eq!(content().await, 0);
+    harness.publish(&[diku()]).await;
+    assert_eq!(of(&published(&harness), NEW).last(), Some(&25));
 }

@@ -24,8 +24,12 @@ pub fn erasure(tenant: &TenantId, id: u128, on: &[&str], of: &str) -> Erasure {
     }
 }
 
-/// Lets the store forget all requests, as if none had been made yet; what is empty stays empty.
-pub fn forget_requests(harness: &Harness) {
+/// Lets the store forget all requests, as if none had been made yet, but for some that are not
+/// complete; what is empty stays empty.
+pub fn forget_requests(harness: &Harness, but_for: &[&Erasure]) {
     let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
-    outside.execute("DELETE FROM erasures", []).unwrap();
+    outside.execute("UPDATE erasures SET completed_ms = NULL", []).unwrap();
+    let kept: Vec<_> = but_for.iter().map(|erasure| format!("'{}'", erasure.id)).collect();
+    let sql = format!("DELETE FROM erasures WHERE id NOT IN ({})", kept.join(", "));
+    outside.execute(&sql, []).unwrap();
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use event_gateway::domain::entity::{Entity, EntityName, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::erasure::Erasure;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::Parked;
@@ -89,14 +90,17 @@ pub fn go_back(harness: &Harness, head: u64, noted: u64) {
     }
 }
 
-/// Lets the store forget its erasures, and gives the events their content again.
-pub fn forget_erasures(harness: &Harness, before: &[Envelope]) {
-    forget_requests(harness);
+/// Lets the store forget its erasures, but for some that were not complete in the backup, and gives
+/// the events the content again that they had then.
+pub fn forget_erasures(harness: &Harness, before: &[Envelope], but_for: &[&Erasure]) {
+    forget_requests(harness, but_for);
     let outside = Connection::open(harness.folder.path().join("store.db")).unwrap();
     for event in before {
-        let columns = (event.position.as_column(), event.headers.as_column(), &event.payload[..]);
+        let erased = event.erased.map(|time| time.as_ms());
+        let columns =
+            (event.position.as_column(), event.headers.as_column(), &event.payload[..], erased);
         let sql =
-            "UPDATE events SET erased_ms = NULL, headers = ?2, payload = ?3 WHERE position = ?1";
+            "UPDATE events SET erased_ms = ?4, headers = ?2, payload = ?3 WHERE position = ?1";
         outside.execute(sql, columns).unwrap();
     }
 }

@@ -94,7 +94,9 @@ pub async fn a_step_that_is_repeated_changes_nothing_and_later_events_stay<B: St
     let opened = OpenStore::<B>::new().await;
     let (store, jane) = (&opened.store, erasure(1));
     opened.post(&[of(ITEM, "jane", 11), of(ITEM, "jane", 12)]).await;
+    let again = erasure(2);
     store.add_erasure(&jane).await.unwrap();
+    assert!(!store.add_erasure(&again).await.unwrap(), "the other one takes the same events");
     store.erase(&step(&jane, 10)).await.unwrap();
     opened.post(&[of(ITEM, "jane", 13)]).await;
     assert_eq!(store.erase(&step(&jane, 10)).await.unwrap(), 0);
@@ -103,14 +105,14 @@ pub async fn a_step_that_is_repeated_changes_nothing_and_later_events_stay<B: St
     // The events keep their ids and what they were posted with.
     let receipts = opened.post(&[of(ITEM, "jane", 11)]).await;
     assert_eq!(receipts[0].position, position(1));
-    let again = erasure(2);
-    assert!(!store.add_erasure(&again).await.unwrap(), "one of the record is in progress");
+    assert!(store.add_erasure(&again).await.unwrap(), "the other one leaves what came since");
+    assert!(!store.add_erasure(&again).await.unwrap());
+    let open: Vec<_> = store.open_erasures().await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(open, [jane.id, again.id], "oldest first");
     assert!(store.complete_erasure(&diku(), jane.id, Time::from_ms(7)).await.unwrap());
     assert!(!store.complete_erasure(&diku(), jane.id, Time::from_ms(8)).await.unwrap());
     assert_eq!(progress(&opened, &jane).await.completed, Some(Time::from_ms(7)));
-    assert_eq!(store.open_erasures().await.unwrap(), []);
-    assert!(store.add_erasure(&again).await.unwrap());
-    assert!(!store.add_erasure(&again).await.unwrap());
+    assert_eq!(store.open_erasures().await.unwrap(), std::slice::from_ref(&again));
     assert!(!store.complete_erasure(&diku(), again.id, Time::from_ms(9)).await.unwrap());
     assert_eq!(store.erase(&step(&again, 10)).await.unwrap(), 1);
     let log = opened.log(&diku()).await;
