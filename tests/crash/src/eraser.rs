@@ -27,6 +27,8 @@ const PAUSE_MS: std::ops::Range<u64> = 1_000..5_000;
 const ERASURES_MAX: usize = 100;
 /// One in so many records may be erased, so that the others keep what they had.
 const RECORDS_EACH: u8 = 3;
+/// One in so many requests is for the same record as the one before, which may be in progress.
+const AGAIN_EACH: u8 = 4;
 /// One in so many requests is for a record without events.
 const UNKNOWN_EACH: u8 = 20;
 /// The time for which a reader may be handed a page that was read before.
@@ -126,9 +128,12 @@ impl Actor {
             if self.stop.load(Ordering::SeqCst) {
                 break;
             }
-            let entities = load::entities().into_iter().chain(tenants::RULES.unstored);
-            let entity = self.rng.choice(entities.collect::<Vec<_>>()).unwrap();
-            let Some(key) = self.some_key(entity).await else { continue };
+            let last = all.last().filter(|_| self.rng.u8(0..AGAIN_EACH) == 0);
+            let record = match last.map(|last| (last.entity.clone(), last.key.clone())) {
+                Some(record) => Some(record),
+                None => self.some_record().await,
+            };
+            let Some((entity, key)) = record else { continue };
             let mut asked = self.ask(entity, key).await;
             if self.rng.u8(0..4) > 0 {
                 asked.completed = self.watch(&asked.id).await;
@@ -138,28 +143,40 @@ impl Actor {
         all
     }
 
-    /// Returns the key of a record that may be erased, if it comes upon one.
-    async fn some_key(&mut self, entity: &str) -> Option<String> {
+    /// Returns the entity and the key of a record that may be erased, if it comes upon one.
+    async fn some_record(&mut self) -> Option<(String, String)> {
+        let entities = load::entities().into_iter().chain(tenants::RULES.unstored);
+        let entity = self.rng.choice(entities.collect::<Vec<_>>())?;
         if self.rng.u8(0..UNKNOWN_EACH) == 0 {
-            return Some(System.new_id().to_string());
+            return Some((entity.to_owned(), System.new_id().to_string()));
         }
         let after = self.rng.u64(0..=self.head);
-        let of = format!("producer=inventory&entity={entity}");
-        let path = format!("/domain-events?{of}&limit=50&gaps=skip&after={after}");
+        let keys: Vec<_> = self.events(&format!("entity={entity}&limit=50&after={after}")).await?;
+        let keys = keys.into_iter().map(|(_, key)| key).filter(|key| may_be_erased(key));
+        Some((entity.to_owned(), self.rng.choice(keys.collect::<Vec<_>>())?))
+    }
+
+    /// Returns the positions and the keys of some events.
+    async fn events(&mut self, of: &str) -> Option<Vec<(u64, String)>> {
+        let path = format!("/domain-events?producer=inventory&gaps=skip&{of}");
         let (_, page) = self.get(&path).await.filter(|(status, _)| *status == 200)?;
-        let events: Vec<&Value> = page["events"].as_array()?.iter().collect();
-        let last = events.last().and_then(|event| event["position"].as_u64());
-        self.head = self.head.max(last.unwrap_or_default());
-        let keys = events.into_iter().filter_map(|event| event["key"].as_str());
-        let keys: Vec<_> = keys.filter(|key| may_be_erased(key)).map(str::to_owned).collect();
-        self.rng.choice(keys)
+        let events = page["events"].as_array()?.iter();
+        let events = events.filter_map(|event| {
+            Some((event["position"].as_u64()?, event["key"].as_str()?.to_owned()))
+        });
+        let events: Vec<_> = events.collect();
+        let last = events.last().map_or(0, |(position, _)| *position);
+        self.head = self.head.max(last);
+        Some(events)
     }
 
     /// Asks for an erasure until an answer comes.
-    async fn ask(&mut self, entity: &str, key: String) -> AskedErasure {
+    async fn ask(&mut self, entity: String, key: String) -> AskedErasure {
         let (producer, reason) = ("mod-inventory-storage-29.0.1", "the crash loop asked for it");
         let body = json!({ "producer": producer, "entity": entity, "key": key, "reason": reason });
         let (first_sent, mut posts) = (self.era(), 0);
+        let its = self.events(&format!("entity={entity}&key={key}&limit=1000")).await;
+        let seen = its.unwrap_or_default().last().map_or(0, |(position, _)| *position);
         loop {
             let sent = self.era();
             posts += 1;
@@ -171,9 +188,9 @@ impl Actor {
                 let answer = answer.json::<Value>().await;
                 let id = answer.as_ref().ok().and_then(|it| it["id"].as_str()).map(str::to_owned);
                 if let (200 | 201, Some(id)) = (status, id) {
-                    let (tenant, entity) = (self.tenant.clone(), entity.to_owned());
                     let eras = Eras { first_sent, sent, acknowledged: self.era() };
-                    return AskedErasure { tenant, entity, key, posts, id, eras, completed: None };
+                    let (tenant, completed) = (self.tenant.clone(), None);
+                    return AskedErasure { tenant, entity, key, seen, posts, id, eras, completed };
                 }
                 let may_pass = matches!(status, 200 | 201 | 408 | 429) || status >= 500;
                 assert!(may_pass, "{status} for {body}: {answer:?}");

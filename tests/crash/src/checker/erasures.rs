@@ -36,14 +36,27 @@ pub(super) fn check(story: &Story, index: &Index<'_>) -> Vec<Finding> {
 /// erasure was asked for, by a module or by a restore.
 fn requests(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     let observed = &story.observed;
-    let known: HashSet<_> = observed.erasures.iter().map(|it| it.id.as_str()).collect();
+    let known: HashMap<_, _> =
+        observed.erasures.iter().map(|it| (it.id.as_str(), it.position)).collect();
     let mut findings = Vec::new();
     let mut asked: HashMap<(&str, &str, &str), usize> = HashMap::new();
     for it in &observed.asked_erasures {
         *asked.entry((&it.tenant, &it.entity, &it.key)).or_default() += it.posts;
         let may_be_lost = observed.put_backs.iter().any(|put_back| put_back.may_lose(it.eras));
-        if !known.contains(it.id.as_str()) && !may_be_lost {
-            findings.push(Kind::Lost.of(format!("it is not among the erasures: {it:?}")));
+        let position = match known.get(it.id.as_str()) {
+            None if may_be_lost => continue,
+            None => {
+                findings.push(Kind::Lost.of(format!("it is not among the erasures: {it:?}")));
+                continue;
+            }
+            Some(position) => position.unwrap_or(u64::MAX),
+        };
+        // What was seen after the backup may be lost.
+        let era = it.eras.first_sent;
+        let is_lasting = !observed.put_backs.iter().any(|it| [it.era, it.era + 1].contains(&era));
+        if position <= it.seen && is_lasting {
+            let text = format!("its ERASED event at {position} leaves what was there: {it:?}");
+            findings.push(Kind::Erasure.of(text));
         }
     }
     let told = observed.put_backs.iter().flat_map(|it| &it.restored);

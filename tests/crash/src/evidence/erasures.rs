@@ -15,6 +15,9 @@ pub struct AskedErasure {
     pub entity: String,
     /// The record's id.
     pub key: String,
+    /// The position of the last event of the record that was seen before it was posted.
+    #[serde(default)]
+    pub seen: u64,
     /// How often it was posted, until an answer came. Each time may have made an erasure.
     pub posts: usize,
     /// The erasure that the answer names, which may be an earlier one.

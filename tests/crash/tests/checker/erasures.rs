@@ -74,6 +74,7 @@ fn asked(id: &str, completed: Option<Completed>) -> AskedErasure {
         tenant: "diku".to_owned(),
         entity: "item".to_owned(),
         key: "b".to_owned(),
+        seen: 6,
         posts: 1,
         id: id.to_owned(),
         eras: Eras::default(),
@@ -131,7 +132,7 @@ fn record_of<'s>(story: &'s mut Story, event_id: &str) -> &'s mut Record {
     records.find(|it| it.header("event_id") == Some(event_id)).unwrap()
 }
 
-pub const CORRUPTIONS: [Corruption; 19] = [
+pub const CORRUPTIONS: [Corruption; 20] = [
     (Kind::Erasure, "an event still has its payload", |story| {
         let third = event(story, 4);
         third.payload = logged(&changes("diku")[3]).payload;
@@ -163,6 +164,9 @@ pub const CORRUPTIONS: [Corruption; 19] = [
         let fourth = Record { offset: 11, ..record_of(story, "diku-4").clone() };
         story.uncommitted.insert(0, fourth);
     }),
+    (Kind::Erasure, "a request is answered with an erasure that has left something", |story| {
+        story.observed.asked_erasures.push(AskedErasure { seen: 8, ..asked(ERASURE, None) });
+    }),
     (Kind::Lost, "an erasure that was acknowledged is unknown", |story| {
         story.observed.asked_erasures.push(asked("1b96a642-5e7f-452d-9cae-9cee66c9a892", None));
     }),
@@ -175,7 +179,7 @@ pub const CORRUPTIONS: [Corruption; 19] = [
         append(story, erased("1b96a642-5e7f-452d-9cae-9cee66c9a892", 9));
     }),
     (Kind::Receipt, "an erasure tells another position", |story| {
-        story.observed.erasures[0].position = Some(6);
+        story.observed.erasures[0].position = Some(8);
     }),
     (Kind::Lost, "an event that is shown as published has no record", |story| {
         story.committed.retain(|it| it.header("event_id") != Some("diku-4"));
