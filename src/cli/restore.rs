@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::clock::Clock;
 use crate::domain::follower::Cursor;
-use crate::domain::position::{LogId, Position};
+use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
@@ -83,20 +83,22 @@ async fn look_at_other(
         writeln!(super::stdout(), "{tenant}: {name} and the log agree")?;
         return Ok(false);
     };
-    let other_sinks::Difference { cursor, checkpoint, is_in_log } = difference;
-    let after = difference.after().map_or(Position::START, |after| after.position);
+    let other_sinks::Difference { cursor, checkpoint, is_in_log, parking } = difference;
     let mut out = super::stdout();
     writeln!(out, "{tenant}: {name} and log {} differ", enabled.log_id)?;
     let lacks = if is_in_log { "" } else { ", which the log lacks" };
     writeln!(out, "  the sink stands at      {}{lacks}", place(&cursor))?;
     writeln!(out, "  the store knows it at   {}", place(&checkpoint))?;
     writeln!(out, "  the log ends at         position {}", enabled.head)?;
-    writeln!(out, "  it gets the events after position {after}, once that is accepted")?;
+    if let Some(parking) = parking {
+        writeln!(out, "  lost from parking       {parking}")?;
+    }
+    writeln!(out, "  it gets the whole log again, once that is accepted")?;
     drop(out);
     if accept {
         let by = format!("restore {}", deps.clock.new_id());
-        other_sinks::accept(deps.store, sink, (enabled, &difference), &by).await?;
-        writeln!(super::stdout(), "  accepted: it gets the events after position {after}")?;
+        other_sinks::accept(deps.store, sink, enabled, &by).await?;
+        writeln!(super::stdout(), "  accepted: it gets the whole log again")?;
     }
     Ok(true)
 }

@@ -36,7 +36,7 @@ pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow
     if sinks.sinks.iter().any(|configured| configured.follower() == sink) {
         bail!("the sink `{sink}` is configured: it is forgotten only once no replica uses it");
     }
-    let logs = store.forget_follower(sink).await?;
+    let logs = store.forget_follower(sink, None).await?;
     if logs == 0 {
         bail!("no log has a checkpoint of a sink `{sink}`; `sinks list` shows those that have");
     }

@@ -213,7 +213,8 @@ pub enum SinksCommand {
     /// being removed from the logs.
     ///
     /// The sink's checkpoints and parked scopes are removed. A sink that is configured again goes
-    /// on from its own cursor if it has one, or else from the beginning.
+    /// on from its own cursor if it has one, or else from the beginning; if it had parked anything,
+    /// `restore` lets it get the whole log again.
     Forget(Box<ForgetOptions>),
 }
 

@@ -117,9 +117,13 @@ pub trait Removal: Send + Sync {
     /// Forgets the ids of removed events that are older, at most so many; returns how many.
     async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error>;
 
-    /// Forgets a follower that is no longer configured: its checkpoints and its parked scopes.
-    /// Returns in how many logs it had a checkpoint.
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error>;
+    /// Forgets a follower in one tenant's log, or in all of them: its checkpoints and its parked
+    /// scopes. Returns in how many logs it had a checkpoint.
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error>;
 }
 
 /// Returns the id of an event whose id outlives it, as its row has it.

@@ -51,8 +51,9 @@ pub trait Tenants: Send + Sync {
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error>;
 
     /// Gives a tenant's log another id; its events stay the same. Events after `at` are published
-    /// under the new id, and those up to `at` keep theirs. Scopes that were parked up to `at` go
-    /// along, later ones are forgotten. Open replays go along, back to `at` if they were past it.
+    /// under the new id, and those up to `at` keep theirs. Scopes that the relay has parked up to
+    /// `at` go along, all others are forgotten: other sinks get the log from its start. Open
+    /// replays go along, back to `at` if they were past it.
     /// Returns `false` and does nothing if the log's id is no longer `old`.
     async fn rotate_log_id(
         &self,

@@ -1,20 +1,22 @@
 //! Repairs a sink other than the broker after its cursors went back, or the store did.
 //!
 //! It compares the sink's cursor of a log with the log and with the store's checkpoint. Until an
-//! operator accepts, nothing is changed. Then a sink that went back goes on from its own cursor,
-//! and one that has an event which the log lacks forgets the log's cursors, and gets the whole log
-//! again. Such a sink recognises the events that it has, so that it may get them again.
+//! operator accepts, nothing is changed. Then the sink's cursors of the log and its parked scopes are
+//! forgotten, and it gets the whole log again: it recognises the events that it has, and meets
+//! those that it refuses anew.
 
 use std::sync::Arc;
 
+use super::super::parking::verify::ParkingLost;
 use super::Error;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
+use crate::domain::ledger::Ledger;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::follow::lease::{LEASE, keep_renewing};
 use crate::follow::page_scan;
-use crate::sink::{Sink, Sinks};
+use crate::sink::{self, Sink, Sinks};
 use crate::store::{EnabledTenant, Lease, LeaseCheck, Store};
 
 /// The difference between a log and what a sink proves of it.
@@ -26,13 +28,8 @@ pub struct Difference {
     pub checkpoint: Option<Cursor>,
     /// Whether the log has the event that the sink's cursor names.
     pub is_in_log: bool,
-}
-
-impl Difference {
-    /// Returns the cursor after which the sink goes on; `None` for the start of the log.
-    pub fn after(&self) -> Option<Cursor> {
-        self.cursor.filter(|_| self.is_in_log)
-    }
+    /// The way in which the store's parking is older than what the sink proves; `None` if it is not.
+    pub parking: Option<ParkingLost>,
 }
 
 /// Returns the sinks that are repaired in this way.
@@ -58,35 +55,37 @@ pub async fn compare(
         None => true,
         Some(cursor) => has(store, tenant, &cursor).await?,
     };
+    let mut parked = store.parked(tenant, sink.follower()).await?;
+    parked.retain(|parked| parked.log_id == *log_id);
+    let proved = sink::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
+    let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
     let position = |cursor: Option<Cursor>| cursor.map_or(Position::START, |it| it.position);
-    let agrees = is_in_log && position(cursor) >= position(checkpoint);
-    Ok((!agrees).then_some(Difference { cursor, checkpoint, is_in_log }))
+    let agrees = is_in_log && parking.is_none() && position(cursor) >= position(checkpoint);
+    Ok((!agrees).then_some(Difference { cursor, checkpoint, is_in_log, parking }))
 }
 
-/// Lets a sink go on after a difference. Until that is done, the tenant's lane is taken from the
-/// replica that holds it, in the name of `by`.
+/// Lets a sink begin a log again. Until that is done, the tenant's lane is taken from the replica
+/// that holds it, in the name of `by`. If it fails, it can be repeated.
 pub async fn accept(
     store: &dyn Store,
     sink: &dyn Sink,
-    (enabled, difference): (&EnabledTenant, &Difference),
+    enabled: &EnabledTenant,
     by: &str,
 ) -> Result<(), Error> {
     let lease = store.seize(enabled.lane, by, LEASE).await?;
     let leases = [lease];
-    let go_on = async {
-        if !difference.is_in_log {
-            forget(sink, &lease, enabled.log_id).await?;
-        }
-        let start =
-            Cursor { log_id: enabled.log_id, position: Position::START, event_id: EventId::NONE };
-        let after = difference.after().unwrap_or(start);
-        match store.checkpoint(&lease, sink.follower(), &[(enabled.tenant.clone(), after)]).await? {
+    let begin = async {
+        let EnabledTenant { tenant, log_id, .. } = enabled;
+        forget(sink, &lease, *log_id).await?;
+        store.forget_follower(sink.follower(), Some(tenant)).await?;
+        let start = Cursor { log_id: *log_id, position: Position::START, event_id: EventId::NONE };
+        match store.checkpoint(&lease, sink.follower(), &[(tenant.clone(), start)]).await? {
             LeaseCheck::Held => Ok(()),
-            LeaseCheck::Lost => Err(Error::Changed(enabled.tenant.clone())),
+            LeaseCheck::Lost => Err(Error::Changed(tenant.clone())),
         }
     };
     let done = tokio::select! {
-        done = go_on => done,
+        done = begin => done,
         _ = keep_renewing(store, &leases) => Err(Error::Changed(enabled.tenant.clone())),
     };
     if let Err(error) = store.release(&lease).await {

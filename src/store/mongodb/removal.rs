@@ -87,8 +87,12 @@ impl Removal for Mongodb {
         transaction::commit(&self.collections.open_transactions, &forget).await
     }
 
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
-        let forget = ForgetFollower { collections: &self.collections, follower };
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error> {
+        let forget = ForgetFollower { collections: &self.collections, follower, of };
         transaction::commit(&self.collections.open_transactions, &forget).await
     }
 }
@@ -210,6 +214,8 @@ impl TransactionBody for Forget<'_> {
 struct ForgetFollower<'a> {
     collections: &'a Collections,
     follower: &'a Follower,
+    /// The tenant of the log; `None` stands for all logs.
+    of: Option<&'a TenantId>,
 }
 
 #[async_trait]
@@ -218,9 +224,12 @@ impl TransactionBody for ForgetFollower<'_> {
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<u64, TransactionError> {
         let Collections { cursors, parked, .. } = self.collections;
-        let its = || doc! { "_id.follower": self.follower.as_str() };
-        parked.delete_many(its()).session(&mut *transaction).await?;
-        Ok(cursors.delete_many(its()).session(&mut *transaction).await?.deleted_count)
+        let mut its = doc! { "_id.follower": self.follower.as_str() };
+        if let Some(tenant) = self.of {
+            its.insert("_id.tenant", tenant.as_str());
+        }
+        parked.delete_many(its.clone()).session(&mut *transaction).await?;
+        Ok(cursors.delete_many(its).session(&mut *transaction).await?.deleted_count)
     }
 }
 

@@ -11,6 +11,7 @@ use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, subscriptions};
+use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
@@ -144,6 +145,7 @@ impl TransactionBody for Renewal<'_> {
         let its = doc! { "_id.tenant": self.tenant.as_str(), "log_id": &old };
         let mut along = its.clone();
         along.insert("position", doc! { "$lte": self.at.as_column() });
+        along.insert("_id.follower", Follower::relay().as_str());
         parked.update_many(along, renew()).session(&mut *transaction).await?;
         parked.delete_many(its.clone()).session(&mut *transaction).await?;
         let mut open = its;

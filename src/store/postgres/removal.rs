@@ -88,8 +88,13 @@ impl Removal for Postgres {
         forgotten.map_or(Ok(0), |row| row.count("events"))
     }
 
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
-        let forget = |sql| sqlx::query(sql).bind(follower.to_string());
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error> {
+        let forget =
+            |sql| sqlx::query(sql).bind(follower.to_string()).bind(of.map(TenantId::to_string));
         let mut session = self.sessions.begin().await?;
         session.run(forget(sql!("postgres/removal_parked_forget.sql"))).await?;
         let logs = session.change(forget(sql!("postgres/removal_follower_forget.sql"))).await?;

@@ -77,7 +77,11 @@ impl<S: Store> Removal for Spans<S> {
     }
 
     #[instrument(level = "debug", skip_all, fields(%follower))]
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
-        self.0.forget_follower(follower).await
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error> {
+        self.0.forget_follower(follower, of).await
     }
 }

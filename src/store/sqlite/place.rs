@@ -121,7 +121,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let file = File::create(&path).unwrap();
-        ["-wal", "-shm"].map(|ending| fs::write(beside(&path, ending).unwrap(), "").unwrap());
+        for ending in ["-wal", "-shm"] {
+            fs::write(beside(&path, ending).unwrap(), "").unwrap();
+        }
         let place = Place::new(&path, 4_096).unwrap();
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {

@@ -121,14 +121,17 @@ impl Removal for Sqlite {
             .await
     }
 
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
-        let follower = follower.to_string();
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error> {
+        let (follower, of) = (follower.to_string(), of.map(TenantId::to_string));
         self.writer
             .write(move |writing| {
-                let forget = sql!("sqlite/removal_parked_forget.sql");
-                rows::change(writing, forget, [&follower])?;
-                let forget = sql!("sqlite/removal_follower_forget.sql");
-                Ok(rows::change(writing, forget, [&follower])? as u64)
+                let its = params![follower, of];
+                rows::change(writing, sql!("sqlite/removal_parked_forget.sql"), its)?;
+                Ok(rows::change(writing, sql!("sqlite/removal_follower_forget.sql"), its)? as u64)
             })
             .await
     }

@@ -199,7 +199,7 @@ async fn nothing_is_removed_that_one_of_two_sinks_has_not_passed() {
     story.looked().await;
     assert_eq!(story.left().await, [3, 6, 9, 10, 11, 12, 13, 14]);
     let gone = Follower::parse("hexkit").unwrap();
-    assert_eq!(story.harness.store.forget_follower(&gone).await.unwrap(), 1);
+    assert_eq!(story.harness.store.forget_follower(&gone, None).await.unwrap(), 1);
     story.until_left(&[3, 6, 9, 12, 14]).await;
     followers.stop().await;
 }

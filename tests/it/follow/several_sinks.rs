@@ -7,14 +7,16 @@ use std::sync::Arc;
 use crash::until;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::follow::Followers;
+use event_gateway::follow::restore::other_sinks;
 use event_gateway::health::SinkPart;
 use event_gateway::sink::{KnownCursor, ParkingProof, Sinks};
 
 use crate::support::fake_documents::FakeDocuments;
 use crate::support::harness::{Harness, drafts, tenants};
-use crate::support::ids::event_id;
+use crate::support::ids::{event_id, log_id};
 
 fn hexkit() -> Follower {
     Follower::parse("hexkit").unwrap()
@@ -24,6 +26,10 @@ fn follow(harness: &Harness, documents: &FakeDocuments) -> Followers {
     let kafka = Arc::new(harness.kafka.clone());
     let sinks = Sinks::default().with_kafka(kafka).with(Arc::new(documents.clone()));
     Followers::start(&harness.parts, &sinks)
+}
+
+fn follow_documents(harness: &Harness, documents: &FakeDocuments) -> Followers {
+    Followers::start(&harness.parts, &Sinks::default().with(Arc::new(documents.clone())))
 }
 
 /// How many events a sink has not come to.
@@ -162,8 +168,7 @@ async fn a_broker_that_is_away_for_the_whole_story_holds_up_no_other_sink() {
         harness.append(tenant, drafts(tenant, 20..30)).await;
     }
     harness.parts.health = Arc::default();
-    let alone = Sinks::default().with(Arc::new(documents.clone()));
-    let followers = Followers::start(&harness.parts, &alone);
+    let followers = follow_documents(&harness, &documents);
     caught_up(&harness, &tenants, &hexkit()).await;
     assert_eq!(followers.stop().await, None);
     assert_eq!((lag(&harness, &Follower::relay()).await, lag(&harness, &hexkit()).await), (20, 0));
@@ -199,4 +204,68 @@ async fn a_tenant_that_is_stopped_for_one_sink_is_published_to_the_other() {
     assert_eq!(health.cause_of(&of(&hexkit())), Some(stopped), "a takeover of the other ends none");
     assert_eq!(health.cause_of(&of(&Follower::relay())), None);
     assert_eq!(followers.stop().await, None);
+}
+
+/// The ways in which a sink gets a log again.
+#[derive(Debug, Clone, Copy)]
+enum Again {
+    /// The log has another id, since it was restored for the broker.
+    Restored,
+    /// The collection was put back to a copy without anything.
+    WentBack,
+    /// The sink was forgotten, and is configured again.
+    Forgotten,
+}
+
+async fn let_begin_again(harness: &Harness, documents: &FakeDocuments, again: Again) {
+    let enabled = harness.store.list().await.unwrap().remove(0);
+    let (store, new) = (&*harness.store, log_id(99));
+    match again {
+        Again::Restored => {
+            let old = enabled.log_id;
+            assert!(store.rotate_log_id(&enabled.tenant, old, new, enabled.head).await.unwrap());
+            return;
+        }
+        Again::WentBack => documents.state(|state| state.cursors.clear()),
+        Again::Forgotten => {
+            store.forget_follower(&hexkit(), None).await.unwrap();
+        }
+    }
+    let difference = other_sinks::compare(store, documents, &enabled).await.unwrap();
+    assert!(difference.is_some(), "{again:?}");
+    other_sinks::accept(store, documents, &enabled, "test").await.unwrap();
+    assert_eq!(other_sinks::compare(store, documents, &enabled).await.unwrap(), None, "{again:?}");
+}
+
+/// What it refused is refused again, discarded or not, and parked under the same names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_gets_a_log_again_parks_again_what_it_refuses() {
+    for again in [Again::Restored, Again::WentBack, Again::Forgotten] {
+        let tenants = tenants(1);
+        let harness = Harness::new(1, &tenants).await;
+        let documents = FakeDocuments::new("hexkit");
+        harness.append(&tenants[0], drafts(&tenants[0], 0..20)).await;
+        let log = harness.log(&tenants[0]).await;
+        let refused = [3, 8].map(|at: usize| log[at].key.clone());
+        documents.state(|state| state.refused_keys.extend(refused));
+        let followers = follow_documents(&harness, &documents);
+        caught_up(&harness, &tenants, &hexkit()).await;
+        let parked = async || harness.store.parked(&tenants[0], &hexkit()).await.unwrap();
+        let first = parked().await;
+        let asked = (Request::Discard, Some("a test"));
+        let (tenant, id) = (&tenants[0], first[0].event_id);
+        assert!(harness.store.request(tenant, &hexkit(), id, asked.0, asked.1).await.unwrap());
+        until("one scope has ended", async || parked().await.iter().any(|it| !it.is_open())).await;
+        assert_eq!(followers.stop().await, None);
+
+        let_begin_again(&harness, &documents, again).await;
+        harness.append(&tenants[0], drafts(&tenants[0], 20..25)).await;
+        let followers = follow_documents(&harness, &documents);
+        caught_up(&harness, &tenants, &hexkit()).await;
+        assert_eq!(followers.stop().await, None);
+        let names = |all: &[Parked]| all.iter().map(|it| it.event_id).collect::<BTreeSet<_>>();
+        assert_eq!(names(&parked().await), names(&first), "{again:?}");
+        assert!(parked().await.iter().all(|it| it.state == State::Parked), "{again:?}");
+        assert!(harness.parts.health.troubles().is_empty());
+    }
 }

@@ -138,6 +138,7 @@ macro_rules! contract {
                 nothing_is_removed_from_a_log_whose_id_was_rotated
                 a_range_of_a_topic_is_listed_by_position_and_by_key
                 a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope
+                a_rotated_log_keeps_what_the_relay_has_parked_and_no_other_sink
                 appends_and_removals_go_on_beside_each_other;
             expansions:
                 a_step_appends_its_deletes_but_not_of_what_was_touched

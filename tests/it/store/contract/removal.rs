@@ -201,11 +201,31 @@ pub async fn a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope<
     all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(all, [(gone.clone(), cursor), (relay.clone(), cursor)]);
     assert_eq!(stands().await.len(), 2);
-    assert_eq!(store.forget_follower(&gone).await.unwrap(), 1);
+    assert_eq!(store.forget_follower(&gone, Some(&college())).await.unwrap(), 0);
+    assert_eq!(stands().await.len(), 2);
+    assert_eq!(store.parked(&diku(), &gone).await.unwrap().len(), 1);
+    assert_eq!(store.forget_follower(&gone, Some(&diku())).await.unwrap(), 1);
     assert_eq!(stands().await, [(relay.clone(), cursor)]);
+    store.checkpoint(&lease, &gone, &[(diku(), cursor)]).await.unwrap();
+    assert_eq!(store.forget_follower(&gone, None).await.unwrap(), 1);
     assert_eq!(store.parked(&diku(), &gone).await.unwrap(), []);
     assert_eq!(store.parked(&diku(), &relay).await.unwrap().len(), 1);
-    assert_eq!(store.forget_follower(&gone).await.unwrap(), 0);
+    assert_eq!(store.forget_follower(&gone, None).await.unwrap(), 0);
+}
+
+/// Other sinks get the log from its start under its new id, and meet anew what they refuse.
+pub async fn a_rotated_log_keeps_what_the_relay_has_parked_and_no_other_sink<B: StoreFixture>() {
+    let opened = ten::<B>().await;
+    let store = &opened.store;
+    let (relay, other) = (Follower::relay(), Follower::parse("other").unwrap());
+    let lease = store.seize(Lane::new(0), "test", crash::PATIENCE).await.unwrap();
+    for follower in [&relay, &other] {
+        park(store.as_ref(), &lease, follower).await.unwrap();
+    }
+    assert!(store.rotate_log_id(&diku(), log_id(1), log_id(7), position(9)).await.unwrap());
+    let kept = store.parked(&diku(), &relay).await.unwrap();
+    assert_eq!(kept.iter().map(|it| it.log_id).collect::<Vec<_>>(), [log_id(7)]);
+    assert_eq!(store.parked(&diku(), &other).await.unwrap(), []);
 }
 
 async fn park(store: &dyn Store, lease: &Lease, follower: &Follower) -> Result<(), Error> {

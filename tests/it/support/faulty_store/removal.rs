@@ -48,8 +48,12 @@ impl Removal for FaultyStore {
         self.through(Call::Other, self.inner.forget_ids(tenant, before, max)).await
     }
 
-    async fn forget_follower(&self, follower: &Follower) -> Result<u64, Error> {
-        self.through(Call::Other, self.inner.forget_follower(follower)).await
+    async fn forget_follower(
+        &self,
+        follower: &Follower,
+        of: Option<&TenantId>,
+    ) -> Result<u64, Error> {
+        self.through(Call::Other, self.inner.forget_follower(follower, of)).await
     }
 }
 
