@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use crash::kafka::{Isolation, assign_all, consumer};
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::contest::per_second;
 use crate::records::Records;
@@ -189,6 +189,17 @@ pub fn count(address: &str, topic: &str) -> u64 {
         }
     }
     keys.len() as u64
+}
+
+/// A read_committed consumer of the records that come into a topic from now on.
+pub fn committed_from_now(address: &str, topic: &str) -> BaseConsumer {
+    let consumer = consumer(address, Isolation::ReadCommitted);
+    let mut all = TopicPartitionList::new();
+    for partition in (0..).take(PARTITIONS) {
+        all.add_partition_offset(topic, partition, Offset::End).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    consumer
 }
 
 /// A read_committed consumer of a topic, from its first record on.

@@ -13,7 +13,7 @@ use crate::bare::Bare;
 use crate::client::{Plan, Poster, load};
 use crate::contest::{Contest, median, quantile};
 use crate::gateway::{Gateway, tenants};
-use crate::kafka::{self, BareProducer, committed};
+use crate::kafka::{self, BareProducer, committed_from_now};
 use crate::options::Rounds;
 use crate::raw;
 use crate::records::Records;
@@ -143,7 +143,7 @@ async fn arrivals(
 
 /// When each key came, until all are sent and nothing comes any more.
 fn consume(address: &str, topic: &str, sent_all: &AtomicBool) -> HashMap<String, Instant> {
-    let consumer = committed(address, topic);
+    let consumer = committed_from_now(address, topic);
     let (mut seen, mut last) = (HashMap::new(), Instant::now());
     while !sent_all.load(Ordering::Relaxed) || last.elapsed() < QUIET {
         if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
