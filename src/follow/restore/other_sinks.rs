@@ -1,8 +1,8 @@
 //! Repairs a sink other than the broker after its cursors went back, or the store did.
 //!
 //! It compares the sink's cursor of a log with the log and with the store's checkpoint. Until an
-//! operator accepts, nothing is changed. Then the sink's cursors of the log and its parked scopes are
-//! forgotten, and it gets the whole log again: it recognises the events that it has, and meets
+//! operator accepts, nothing is changed. Then the sink's cursors of the log and its parked scopes
+//! are forgotten, and it gets the whole log again: it recognises the events that it has, and meets
 //! those that it refuses anew.
 
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub struct Difference {
     pub checkpoint: Option<Cursor>,
     /// Whether the log has the event that the sink's cursor names.
     pub is_in_log: bool,
-    /// The way in which the store's parking is older than what the sink proves; `None` if it is not.
+    /// The way in which the store's parking is older than what the sink proves; `None` if it is
+    /// not.
     pub parking: Option<ParkingLost>,
 }
 

@@ -1,9 +1,9 @@
 //! The eraser: asks now and then for the erasure of a record, while everything else goes on.
 //!
-//! It takes records of entities that keep their events, which the writers go on to change, and repeats a request until
-//! it is answered. Most of its erasures it watches until they are complete. Then it notes the ends of the
-//! tenant's topics, after which nothing of the record may stand, and raises a number, after which
-//! no reader may be given the content.
+//! It takes records of entities that keep their events, which the writers go on to change, and
+//! repeats a request until it is answered. Most of its erasures it watches until they are complete.
+//! Then it notes the ends of the tenant's topics, after which nothing of the record may stand, and
+//! raises a number, after which no reader may be given the content.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

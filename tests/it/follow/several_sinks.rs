@@ -237,7 +237,7 @@ async fn let_begin_again(harness: &Harness, documents: &FakeDocuments, again: Ag
     assert_eq!(other_sinks::compare(store, documents, &enabled).await.unwrap(), None, "{again:?}");
 }
 
-/// What it refused is refused again, discarded or not, and parked under the same names.
+/// The sink refuses again what it refused, discarded or not, which is parked under the same names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_gets_a_log_again_parks_again_what_it_refuses() {
     for again in [Again::Restored, Again::WentBack, Again::Forgotten] {
