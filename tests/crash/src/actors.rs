@@ -49,8 +49,13 @@ pub struct Actors {
 }
 
 impl Actors {
-    /// Starts them at these gateways.
-    pub fn start(urls: &[String], broker: &str, folder: &Path, seed: u64) -> Self {
+    /// Starts them at these gateways, by a schedule of that seed, and the eraser if it is asked for.
+    pub fn start(
+        urls: &[String],
+        broker: &str,
+        folder: &Path,
+        (seed, erasures): (u64, bool),
+    ) -> Self {
         let (topics, era) = (tenants::topics(), Arc::<AtomicU32>::default());
         let readers = Readers::start(broker, &topics, PARTITIONS);
         let publish_observer = PublishObserver::start(urls, broker, &TENANTS, PARTITIONS);
@@ -58,7 +63,8 @@ impl Actors {
         let sender = publish_observer.sender();
         let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender, &era);
         let completions = Arc::<AtomicU64>::default();
-        let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
+        let erased = if erasures { &TENANTS[..] } else { &[] };
+        let eraser = Eraser::start(urls, broker, erased, seed, &era, &completions);
         let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {

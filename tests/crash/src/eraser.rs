@@ -1,7 +1,7 @@
 //! The eraser: asks now and then for the erasure of a record, while everything else goes on.
 //!
-//! It takes records of entities that keep their events, which the writers go on to change, and
-//! repeats a request until it is answered. Most of its erasures it watches until they are complete.
+//! It takes records of every entity, which the writers go on to change, and repeats a request until
+//! it is answered. Most of its erasures it watches until they are complete.
 //! Then it notes the ends of the tenant's topics, after which nothing of the record may stand, and
 //! raises a number, after which no reader may be given the content.
 
@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::evidence::{AskedErasure, Completed, Eras, Erasure};
 use crate::kafka::{self, Isolation};
-use crate::story::Rules;
 use crate::{PATIENCE, load, serve, tenants};
 
 /// The shortest and the longest pause between two of a tenant.
@@ -146,13 +145,7 @@ impl Actor {
 
     /// Returns the entity and the key of a record that may be erased, if it comes upon one.
     async fn some_record(&mut self) -> Option<(String, String)> {
-        // Where the ERASED event may leave the log before an event that it empties, a sink that gets
-        // the log again waits for it in vain: known, and to be mended.
-        let is_kept = |entity: &&str| {
-            let Rules { compacted, expiring, unstored, .. } = tenants::RULES;
-            ![compacted, expiring, unstored].contains(&Some(*entity))
-        };
-        let entities = load::entities().into_iter().filter(is_kept);
+        let entities = load::entities().into_iter().chain(tenants::RULES.unstored);
         let entity = self.rng.choice(entities.collect::<Vec<_>>())?;
         if self.rng.u8(0..UNKNOWN_EACH) == 0 {
             return Some((entity.to_owned(), System.new_id().to_string()));

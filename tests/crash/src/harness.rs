@@ -50,7 +50,12 @@ pub struct Harness {
 
 impl Harness {
     /// Starts everything, in a folder that others may enter: the store may not run as this user.
-    pub async fn start(gateway: &Path, store: store::Kind, folder: &Path, seed: u64) -> Self {
+    pub async fn start(
+        gateway: &Path,
+        store: store::Kind,
+        folder: &Path,
+        (seed, erasures): (u64, bool),
+    ) -> Self {
         let part = |name: &str| Folder::given(folder.join(name));
         let clock = clock_library(folder);
         let store = store::Server::start(store, part("store")).await;
@@ -88,7 +93,7 @@ impl Harness {
         let topics = tenants::topics();
         let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
-        let actors = Actors::start(&urls, &broker, folder, seed);
+        let actors = Actors::start(&urls, &broker, folder, (seed, erasures));
         let figures = Figures::default();
         let (backup, put_backs) = (folder.join("backup"), Vec::new());
         Self { kafka, store, hexkit, replicas, lanes, actors, clock, figures, backup, put_backs }

@@ -119,6 +119,7 @@ async fn come_and_go(store: &str) {
 async fn faults(store: store::Kind) {
     let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
     let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len());
-    let verdict = run(&Options { gateway, store, faults, kills: 0, seed, folder: None }).await;
+    let options = Options { gateway, store, faults, kills: 0, seed, erasures: false, folder: None };
+    let verdict = run(&options).await;
     assert_eq!(verdict.findings, []);
 }
