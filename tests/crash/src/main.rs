@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         faults: line.faults,
         kills: line.kills,
         seed: line.seed.unwrap_or_else(|| fastrand::u64(..)),
+        put_backs: true,
         erasures: line.erasures,
         folder: line.folder,
     };

@@ -30,6 +30,8 @@ pub struct Options {
     pub kills: usize,
     /// The seed of the schedule.
     pub seed: u64,
+    /// Whether the store may be put back to a backup.
+    pub put_backs: bool,
     /// Whether records are erased meanwhile.
     pub erasures: bool,
     /// The folder for everything; if it is unset, a new one, which is removed if nothing was wrong.
@@ -49,7 +51,8 @@ pub async fn run(options: &Options) -> Verdict {
         Harness::start(&options.gateway, options.store, &folder, (options.seed, options.erasures))
             .await;
     let mut count = 0;
-    for fault in Schedule::new(options.seed, harness.replicas.len()) {
+    let faults = Schedule::new(options.seed, harness.replicas.len());
+    for fault in faults.filter(|it| options.put_backs || it.kind != Kind::PutBack) {
         if count >= options.faults && harness.figures.kills >= options.kills {
             break;
         }
