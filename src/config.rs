@@ -69,7 +69,8 @@ impl Config {
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
         let ServeOptions { listener, parts, replica, limits } = options;
-        let settings = Arc::new(settings(&parts.tenants, &parts.store)?);
+        let TopicsOptions { store, tenants, kafka } = &parts.topics;
+        let settings = Arc::new(settings(tenants, store)?);
         let config = Self {
             listen: SocketAddr::new(listener.http_host, listener.http_port),
             lanes: replica.lanes,
@@ -83,10 +84,10 @@ impl Config {
             http: http_config(listener, limits)?,
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
-                record_bytes_max: parts.kafka.max_request_size,
+                record_bytes_max: kafka.max_request_size,
                 ..intake::Config::default()
             },
-            store: store_config(&parts.store)?,
+            store: store_config(store)?,
             sinks: all_sinks(parts, &settings, replica.lanes)?,
         };
         unread::warn(options, given, &config.store);
@@ -109,7 +110,7 @@ pub fn all_sinks(
     settings: &Arc<Settings>,
     lanes: u16,
 ) -> anyhow::Result<Vec<sink::Config>> {
-    let PartsOptions { store, kafka, hexkit, .. } = parts;
+    let PartsOptions { topics: TopicsOptions { store, kafka, .. }, hexkit } = parts;
     let mut all = sinks(kafka, store, lanes)?;
     all.extend(hexkit::sink(hexkit, kafka::choice(kafka), settings)?);
     Ok(all)

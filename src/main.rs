@@ -260,33 +260,37 @@ impl Opened {
     }
 }
 
-/// Opens the store, and every sink for as many lanes as the store has, but at least `lanes_min`. An
-/// embedded broker is left out, since it would not be that of a running `serve`.
+/// Opens the store and every sink.
 async fn open_parts(
     parts: &PartsOptions,
     access: Access,
     lanes_min: u16,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Opened> {
-    let settings = Arc::new(config::settings(&parts.tenants, &parts.store)?);
-    let store = store::open(&config::store_config(&parts.store)?, access, clock).await?;
-    let lanes = lanes(&*store).await?.max(lanes_min);
-    let sinks = open_outside(config::all_sinks(parts, &settings, lanes)?)?;
-    Ok(Opened { store, settings, sinks })
+    let sinks = |settings: &Arc<Settings>, lanes| config::all_sinks(parts, settings, lanes);
+    open(&parts.topics, access, lanes_min, clock, sinks).await
 }
 
 /// Opens the store, and the broker alone of the sinks.
 async fn open_broker(topics: &TopicsOptions, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
-    let TopicsOptions { store: names, tenants, kafka } = topics;
-    let settings = Arc::new(config::settings(tenants, names)?);
-    let store = open_attached(names, clock).await?;
-    let lanes = lanes(&*store).await?.max(1);
-    let sinks = open_outside(config::sinks(kafka, names, lanes)?)?;
-    Ok(Opened { store, settings, sinks })
+    let broker = |_: &_, lanes| config::sinks(&topics.kafka, &topics.store, lanes);
+    open(topics, Access::Attach, 1, clock, broker).await
 }
 
-async fn lanes(store: &dyn Store) -> anyhow::Result<u16> {
-    Ok(u16::try_from(store.members().await?.lanes.len())?)
+/// Opens the store, and these sinks for as many lanes as the store has, but at least `lanes_min`.
+/// An embedded broker is left out, since it would not be that of a running `serve`.
+async fn open(
+    topics: &TopicsOptions,
+    access: Access,
+    lanes_min: u16,
+    clock: Arc<dyn Clock>,
+    sinks: impl FnOnce(&Arc<Settings>, u16) -> anyhow::Result<Vec<sink::Config>>,
+) -> anyhow::Result<Opened> {
+    let settings = Arc::new(config::settings(&topics.tenants, &topics.store)?);
+    let store = store::open(&config::store_config(&topics.store)?, access, clock).await?;
+    let lanes = u16::try_from(store.members().await?.lanes.len())?.max(lanes_min);
+    let sinks = open_outside(sinks(&settings, lanes)?)?;
+    Ok(Opened { store, settings, sinks })
 }
 
 /// Opens the sinks that are outside of this process.

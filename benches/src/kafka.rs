@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset};
 
 use crate::contest::per_second;
 use crate::records::Records;
@@ -193,18 +193,16 @@ pub fn count(address: &str, topic: &str) -> u64 {
 
 /// A read_committed consumer of the records that come into a topic from now on.
 pub fn committed_from_now(address: &str, topic: &str) -> BaseConsumer {
-    let consumer = consumer(address, Isolation::ReadCommitted);
-    let mut all = TopicPartitionList::new();
-    for partition in (0..).take(PARTITIONS) {
-        all.add_partition_offset(topic, partition, Offset::End).unwrap();
-    }
-    consumer.assign(&all).unwrap();
-    consumer
+    committed_from(address, topic, Offset::End)
 }
 
 /// A read_committed consumer of a topic, from its first record on.
 pub fn committed(address: &str, topic: &str) -> BaseConsumer {
+    committed_from(address, topic, Offset::Beginning)
+}
+
+fn committed_from(address: &str, topic: &str, from: Offset) -> BaseConsumer {
     let consumer = consumer(address, Isolation::ReadCommitted);
-    assign_all(&consumer, &[topic], PARTITIONS);
+    assign_all(&consumer, &[topic], PARTITIONS, from);
     consumer
 }

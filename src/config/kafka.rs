@@ -215,7 +215,7 @@ mod tests {
 
     fn options(args: &[&str]) -> super::KafkaOptions {
         match Cli::parse_from([&["event-gateway", "serve"], args].concat()).command {
-            Command::Serve(options) => options.parts.kafka,
+            Command::Serve(options) => options.parts.topics.kafka,
             other => panic!("{other:?}"),
         }
     }

@@ -168,15 +168,9 @@ pub struct TopicsOptions {
 /// Options of the log, the topics and the sinks.
 #[derive(Debug, Clone, Args)]
 pub struct PartsOptions {
-    /// The log.
+    /// The log and the topics.
     #[command(flatten)]
-    pub store: StoreOptions,
-    /// The tenants' files.
-    #[command(flatten)]
-    pub tenants: TenantsOptions,
-    /// The broker.
-    #[command(flatten)]
-    pub kafka: KafkaOptions,
+    pub topics: TopicsOptions,
     /// The sink `hexkit`.
     #[command(flatten)]
     pub hexkit: HexkitOptions,

@@ -4,7 +4,7 @@
 //! Without the warning, a setting without effect would look like one that has an effect.
 
 use super::options::{BrokerChoice, Given};
-use super::{ServeOptions, kafka};
+use super::{ServeOptions, TopicsOptions, kafka};
 use crate::store;
 
 const SERVER: [&str; 5] = ["DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE"];
@@ -38,7 +38,8 @@ fn unread<'a>(
     given: &'a Given,
     store: &store::Config,
 ) -> Vec<(Vec<&'a str>, String)> {
-    let of_store = match (store, &options.parts.store.store_url) {
+    let TopicsOptions { store: store_options, kafka, .. } = &options.parts.topics;
+    let of_store = match (store, &store_options.store_url) {
         (store::Config::Postgres(_), Some(_)) => {
             vec![(given.of(&SERVER), "STORE_URL is set".to_owned())]
         }
@@ -53,8 +54,8 @@ fn unread<'a>(
     };
     let all_of_kafka = given.of(&[&KAFKA[..], &SASL, &TLS].concat());
     let all_of_kafka = [all_of_kafka, given.beginning_with("KAFKA_CONFIG_")].concat();
-    let protocol = options.parts.kafka.kafka_security_protocol.to_ascii_uppercase();
-    let of_kafka = match (kafka::choice(&options.parts.kafka), options.parts.kafka.broker) {
+    let protocol = kafka.kafka_security_protocol.to_ascii_uppercase();
+    let of_kafka = match (kafka::choice(kafka), kafka.broker) {
         (BrokerChoice::Kafka, _) => {
             let why = format!("KAFKA_SECURITY_PROTOCOL is {protocol}");
             let sasl = if protocol.starts_with("SASL_") { Vec::new() } else { given.of(&SASL) };

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::event::EventId;
+use super::envelope::Envelope;
+use super::event::{EventId, EventType};
 use super::json::Raw;
 use super::key::Key;
 use super::object_reader::ObjectReader;
@@ -181,6 +182,17 @@ impl Parked {
         self.topic == *topic
             && self.key.as_ref().is_none_or(|its| its == key)
             && position >= self.position
+    }
+
+    /// Returns whether an event makes void what is of this scope and stands before it: a DELETE_ALL
+    /// all of its topic, an ERASED event its own key.
+    pub fn is_voided_by(&self, event: &Envelope) -> bool {
+        self.topic == event.topic
+            && match event.event_type {
+                EventType::DeleteAll => true,
+                EventType::Erased => self.key.as_ref().is_none_or(|key| *key == event.key),
+                _ => false,
+            }
     }
 
     /// Returns whether this scope is a key whose topic is parked as a whole by another scope of

@@ -30,8 +30,8 @@ pub(super) struct AuditTask {
 }
 
 impl AuditTask {
-    /// Makes the task, which audits in this interval. Each audit begins one interval
-    /// before the last one, so that what was pending then is audited too.
+    /// Makes the task, which audits in this interval. Each audit begins one interval before the
+    /// last one, so that what was pending then is audited too.
     pub(super) fn new(deps: FollowDeps, kafka: Arc<dyn Repair>, every: Duration) -> Self {
         Self { deps, kafka, every }
     }

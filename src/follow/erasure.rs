@@ -29,7 +29,7 @@ use crate::store::{EnabledTenant, ErasureStep, Store, TopicRange};
 
 /// The longest time until an erasure is begun, or is complete once every sink has passed it.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The first pause while sinks have not passed an erasure; it doubles up to the period.
+/// Half of the first pause while sinks have not passed an erasure; it doubles up to the period.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The most events of one step.
 const EVENTS_MAX: usize = 200;
@@ -40,7 +40,7 @@ pub(super) struct ErasureTask {
     /// The followers of the configured sinks.
     sinks: Vec<Follower>,
     pace: Pace,
-    /// The next pause while sinks have not passed an erasure.
+    /// The last pause while sinks had not passed an erasure.
     pause: Duration,
 }
 

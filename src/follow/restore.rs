@@ -20,7 +20,7 @@ use self::walk::{Walk, Walked};
 use super::lease::{LEASE, keep_renewing};
 use super::page_scan;
 use super::parking::cursors as parked_cursors;
-use super::parking::verify::ParkingLost;
+use super::parking::verify::{self as parking_verify, Compared, ParkingLost};
 use super::verify::CursorLost;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
@@ -154,10 +154,9 @@ impl Evidence {
             Some(known) => other_sinks::has(store, tenant, &known.cursor).await?,
             None => checkpoint.is_none(),
         };
-        let mut parked = store.parked(tenant, &Follower::relay()).await?;
-        parked.retain(|parked| parked.log_id == *log_id);
-        let proved = sink::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
-        let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
+        let of_log = (tenant, *log_id);
+        let Compared { parked, proved, lost: parking } =
+            parking_verify::compare(store, &Follower::relay(), of_log, &cursors).await?;
         Ok(Self { checkpoint, known, is_whole, parking, proved, parked, cursors })
     }
 

@@ -21,9 +21,7 @@ pub(super) async fn answer_in_time(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(gateway) = request.app_data::<Shared>().cloned() else {
-        return next.call(request).await;
-    };
+    let gateway = request.app_data::<Shared>().expect("the app is built with it").clone();
     let http = request.request().clone();
     tokio::select! {
         biased;

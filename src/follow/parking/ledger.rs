@@ -318,15 +318,13 @@ impl ParkingLedger {
     }
 }
 
-/// Returns the end that an event gives to a scope before it: a DELETE_ALL supersedes all keys of
-/// its topic, an ERASED event discards its own.
+/// Returns the end that an event gives to the scope of a key before it.
 fn ended_by(event: &Envelope, parked: &Parked) -> Option<State> {
-    let key = parked.key.as_ref().filter(|_| parked.topic == event.topic)?;
-    match event.event_type {
-        EventType::DeleteAll => Some(State::Superseded(event.position)),
-        EventType::Erased if *key == event.key => Some(State::Discarded(event.position.back(1))),
-        _ => None,
-    }
+    let is_ended = parked.key.is_some() && parked.is_voided_by(event);
+    is_ended.then(|| match event.event_type {
+        EventType::DeleteAll => State::Superseded(event.position),
+        _ => State::Discarded(event.position.back(1)),
+    })
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@
 
 use super::Parking;
 use super::reading::{ledgers, parked_in};
+use crate::domain::follower::Follower;
 use crate::domain::ledger::Ledger;
+use crate::domain::parked::Parked;
+use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::Logs;
+use crate::sink::{self, KnownCursors};
 use crate::store::{Error, Store};
 
 /// The way in which the store's parking is older than what the sink proves.
@@ -42,6 +46,29 @@ impl ParkingLost {
         }
         Ok(())
     }
+}
+
+/// The parking of one log: what the store has, and what the sink proves.
+pub(in crate::follow) struct Compared {
+    /// The store's rows.
+    pub(in crate::follow) parked: Vec<Parked>,
+    /// The newest ledger that the sink has.
+    pub(in crate::follow) proved: Ledger,
+    /// The way in which the store's parking is older; `None` if it is not.
+    pub(in crate::follow) lost: Option<ParkingLost>,
+}
+
+/// Compares what a follower has parked in one log with what the sink's cursors prove.
+pub(in crate::follow) async fn compare(
+    store: &dyn Store,
+    follower: &Follower,
+    (tenant, log_id): (&TenantId, LogId),
+    known: &KnownCursors,
+) -> Result<Compared, Error> {
+    let parked = parked_in(store, follower, (tenant, log_id)).await?;
+    let proved = sink::ledgers(known).get(&log_id).copied().unwrap_or_default();
+    let lost = ParkingLost::check(&Ledger::of(&parked), &proved).err();
+    Ok(Compared { parked, proved, lost })
 }
 
 impl Parking {

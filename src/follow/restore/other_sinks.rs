@@ -7,16 +7,15 @@
 
 use std::sync::Arc;
 
-use super::super::parking::verify::ParkingLost;
+use super::super::parking::verify::{self, ParkingLost};
 use super::Error;
 use crate::domain::event::EventId;
 use crate::domain::follower::{Cursor, Follower};
-use crate::domain::ledger::Ledger;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::follow::lease::{LEASE, keep_renewing};
 use crate::follow::page_scan;
-use crate::sink::{self, Sink, Sinks};
+use crate::sink::{Sink, Sinks};
 use crate::store::{EnabledTenant, Lease, LeaseCheck, Store};
 
 /// The difference between a log and what a sink proves of it.
@@ -56,10 +55,8 @@ pub async fn compare(
         None => true,
         Some(cursor) => has(store, tenant, &cursor).await?,
     };
-    let mut parked = store.parked(tenant, sink.follower()).await?;
-    parked.retain(|parked| parked.log_id == *log_id);
-    let proved = sink::ledgers(&cursors).get(log_id).copied().unwrap_or_default();
-    let parking = ParkingLost::check(&Ledger::of(&parked), &proved).err();
+    let of_log = (tenant, *log_id);
+    let parking = verify::compare(store, sink.follower(), of_log, &cursors).await?.lost;
     let position = |cursor: Option<Cursor>| cursor.map_or(Position::START, |it| it.position);
     let agrees = is_in_log && parking.is_none() && position(cursor) >= position(checkpoint);
     Ok((!agrees).then_some(Difference { cursor, checkpoint, is_in_log, parking }))

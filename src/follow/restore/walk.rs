@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::super::parking::verify::ParkingLost;
 use super::{Difference, PublishedRecord};
 use crate::domain::envelope::Envelope;
-use crate::domain::event::{EventId, EventType};
+use crate::domain::event::EventId;
 use crate::domain::follower::Cursor;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
@@ -69,7 +69,7 @@ impl Walk {
             !event.is_sent() || self.parked.iter().any(|p| p.holds(*log_id, topic, key, *position));
         self.parted = self.parted || !(is_published || is_held);
         if is_published {
-            self.parked.retain(|parked| !parked.is_open() || !ends(event, parked));
+            self.parked.retain(|parked| !parked.is_open() || !parked.is_voided_by(event));
         }
         if !self.parted {
             self.common =
@@ -96,16 +96,4 @@ impl Walk {
         });
         Difference { enabled, kafka, parking, common, again, pending, ended, only_in_kafka }
     }
-}
-
-/// Returns whether a scope had ended when an event was published: a DELETE_ALL supersedes all keys
-/// of its topic, an ERASED event discards its own.
-fn ends(published: &Envelope, parked: &Parked) -> bool {
-    let is_its = || parked.key.as_ref().is_none_or(|key| *key == published.key);
-    parked.topic == published.topic
-        && match published.event_type {
-            EventType::DeleteAll => true,
-            EventType::Erased => is_its(),
-            _ => false,
-        }
 }

@@ -5,6 +5,7 @@
 //! Then it notes the ends of the tenant's topics, after which nothing of the record may stand, and
 //! raises a number, after which no reader may be given the content.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,14 +13,13 @@ use std::time::Duration;
 use event_gateway::clock::{Clock, System};
 use fastrand::Rng;
 use rdkafka::consumer::BaseConsumer;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::evidence::{AskedErasure, Completed, Eras, Erasure};
 use crate::kafka::{self, Isolation};
-use crate::{PATIENCE, load, serve, tenants};
+use crate::{PATIENCE, load, story, tenants};
 
 /// The shortest and the longest pause between two of a tenant.
 const PAUSE_MS: std::ops::Range<u64> = 1_000..5_000;
@@ -90,19 +90,12 @@ impl Eraser {
     }
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    erasures: Vec<Erasure>,
-}
-
 /// Returns the erasures of these tenants.
 pub async fn erasures(url: &str, tenants: &[&str]) -> Vec<Erasure> {
     let mut all = Vec::new();
     for tenant in tenants {
-        let listed = serve::get(&format!("{url}/erasures"), tenant).await;
-        let listed: Listed = serde_json::from_value(listed).unwrap();
         let named = |erasure| Erasure { tenant: (*tenant).to_owned(), ..erasure };
-        all.extend(listed.erasures.into_iter().map(named));
+        all.extend(story::listed(url, tenant, "erasures").await.into_iter().map(named));
     }
     all
 }
@@ -221,7 +214,7 @@ impl Actor {
     }
 
     /// Returns the ends of the tenant's topics, once Kafka answers.
-    async fn ends(&self) -> std::collections::BTreeMap<String, Vec<i64>> {
+    async fn ends(&self) -> BTreeMap<String, Vec<i64>> {
         let prefix = format!("{}.{}.", tenants::ENV, self.tenant);
         loop {
             let (consumer, prefix) = (self.consumer.clone(), prefix.clone());

@@ -175,12 +175,17 @@ pub fn consumer(address: &str, isolation: Isolation) -> BaseConsumer {
         .unwrap()
 }
 
-/// Has it read these topics, each of that many partitions, from the first record that is left.
-pub fn assign_all(consumer: &BaseConsumer, topics: &[impl AsRef<str>], partitions: usize) {
+/// Has it read these topics, each of that many partitions, from there on.
+pub fn assign_all(
+    consumer: &BaseConsumer,
+    topics: &[impl AsRef<str>],
+    partitions: usize,
+    from: Offset,
+) {
     let mut all = TopicPartitionList::new();
     for topic in topics {
         for partition in (0..).take(partitions) {
-            all.add_partition_offset(topic.as_ref(), partition, Offset::Beginning).unwrap();
+            all.add_partition_offset(topic.as_ref(), partition, from).unwrap();
         }
     }
     consumer.assign(&all).unwrap();
@@ -189,7 +194,7 @@ pub fn assign_all(consumer: &BaseConsumer, topics: &[impl AsRef<str>], partition
 /// One topic at a time: the end of a partition doesn't tell of which topic.
 fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> {
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
-    assign_all(consumer, &[topic], partitions);
+    assign_all(consumer, &[topic], partitions, Offset::Beginning);
     let mut records = Vec::new();
     let until = Instant::now() + PATIENCE;
     while !open.is_empty() {

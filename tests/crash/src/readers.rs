@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::message::Message;
+use rdkafka::topic_partition_list::Offset;
 
 use crate::kafka::{self, Isolation};
 
@@ -54,7 +55,7 @@ impl Readers {
         let stop = Arc::<AtomicBool>::default();
         let read = |isolation| {
             let consumer = kafka::consumer(broker, isolation);
-            kafka::assign_all(&consumer, topics, partitions);
+            kafka::assign_all(&consumer, topics, partitions, Offset::Beginning);
             let (arrivals, stop) = (arrivals.clone(), stop.clone());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {

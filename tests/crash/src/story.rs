@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
@@ -199,20 +200,19 @@ pub async fn log(url: &str, tenant: &str) -> Vec<Logged> {
     }
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    replays: Vec<Replayed>,
-}
-
 /// The replays of these tenants.
 pub async fn replayed(url: &str, tenants: &[&str]) -> Vec<Replayed> {
     let mut all = Vec::new();
     for tenant in tenants {
-        let listed = serve::get(&format!("{url}/replays"), tenant).await;
-        let listed: Listed = serde_json::from_value(listed).unwrap();
-        all.extend(of_tenant(listed.replays, tenant));
+        all.extend(of_tenant(listed(url, tenant, "replays").await, tenant));
     }
     all
+}
+
+/// Returns what the gateway lists of a tenant under a name, which is also the path's.
+pub async fn listed<T: DeserializeOwned>(url: &str, tenant: &str, name: &str) -> Vec<T> {
+    let mut answer = serve::get(&format!("{url}/{name}"), tenant).await;
+    serde_json::from_value(answer[name].take()).unwrap()
 }
 
 /// Names the tenant, which the answer does not.

@@ -109,8 +109,7 @@ fn is_right(story: &Story, event: &Logged) -> bool {
 /// Finds events that still have content before the ERASED event of their record, and those that
 /// have lost it though none follows.
 fn contents(story: &Story, index: &Index<'_>) -> Vec<Finding> {
-    let live = story.committed.iter().filter(|it| !it.is_replayed());
-    let live: HashSet<_> = live.filter_map(|record| record.header("event_id")).collect();
+    let live = live(story);
     let mut findings = Vec::new();
     let mut find = |what: &str, event: &Logged| {
         findings.push(Kind::Erasure.of(format!("{what}: {event:?}")));
@@ -179,10 +178,15 @@ fn restored(story: &Story, index: &Index<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Returns the ids of the events that were sent, but for replays.
+fn live(story: &Story) -> HashSet<&str> {
+    let live = story.committed.iter().filter(|it| !it.is_replayed());
+    live.filter_map(|record| record.header("event_id")).collect()
+}
+
 /// Returns the least and the most events of the logs that are not published, and never will be.
 pub(super) fn unsent(story: &Story, index: &Index<'_>) -> (u64, u64) {
-    let live = story.committed.iter().filter(|it| !it.is_replayed());
-    let live: HashSet<_> = live.filter_map(|record| record.header("event_id")).collect();
+    let live = live(story);
     let logged = story.logs.values().flatten().filter(|it| it.is_unsent()).count();
     let removed = index.removed.iter();
     let removed = removed
