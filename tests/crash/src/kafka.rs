@@ -112,17 +112,18 @@ pub fn partitions(address: &str, topic: &str) -> Option<usize> {
     topics(address).remove(topic)
 }
 
-/// Waits until these topics exist with so many partitions each, since a creation takes a moment to
-/// become known.
+/// Waits until these topics have so many partitions each (0: they are gone), since a creation and a
+/// deletion take a moment to become known.
 pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
     let until = Instant::now() + PATIENCE;
     loop {
         let topics = topics(address);
-        let wrong: Vec<_> = wanted.iter().filter(|(name, n)| topics.get(name) != Some(n)).collect();
+        let wrong: Vec<_> =
+            wanted.iter().filter(|(name, n)| topics.get(name).unwrap_or(&0) != n).collect();
         if wrong.is_empty() {
             return;
         }
-        assert!(Instant::now() < until, "not there, or with other partitions: {wrong:?}");
+        assert!(Instant::now() < until, "with other numbers of partitions: {wrong:?}");
     }
 }
 

@@ -76,6 +76,7 @@ pub fn write_and_abort(address: &str, transactional_id: &str, topic: &str, parti
 pub async fn delete_topic(address: &str, topic: &str) {
     let deleted = admin(address).delete_topics(&[topic], &options()).await.unwrap();
     assert_eq!(deleted, [Ok(topic.to_owned())]);
+    super::assert_partitions(address, &[(topic.to_owned(), 0)]);
 }
 
 /// Gives a topic a number of partitions.
