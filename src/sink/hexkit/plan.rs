@@ -137,7 +137,8 @@ pub(super) struct Plan {
 
 /// Plans the writes of a page.
 pub(super) fn plan(items: &[Item], found: Found) -> Plan {
-    let mut planning = Planning { found, plan: Plan::default(), written: HashMap::new() };
+    let (plan, written) = (Plan::default(), HashMap::new());
+    let mut planning = Planning { items, found, plan, written };
     for (at, item) in items.iter().enumerate() {
         match item.keeps {
             Keeps::EachEvent => planning.each_event(at, item),
@@ -147,7 +148,8 @@ pub(super) fn plan(items: &[Item], found: Found) -> Plan {
     planning.plan
 }
 
-struct Planning {
+struct Planning<'a> {
+    items: &'a [Item<'a>],
     /// The documents and entries of the collections, as the plan leaves them.
     found: Found,
     plan: Plan,
@@ -155,9 +157,12 @@ struct Planning {
     written: HashMap<Key, bool>,
 }
 
-impl Planning {
+impl Planning<'_> {
     fn each_event(&mut self, at: usize, item: &Item) {
         let event = item.content.event;
+        if event.event_type == EventType::Erased {
+            self.drop_of_record(event);
+        }
         if event.value().is_none() {
             return;
         }
@@ -197,6 +202,17 @@ impl Planning {
             Age::Same | Age::Newer => self.write(at, key.clone(), ids, event),
         }
         self.enter(key, event);
+    }
+
+    /// Drops the planned documents of a record that was erased. Those that the collection has are
+    /// removed by the transaction.
+    fn drop_of_record(&mut self, erased: &Envelope) {
+        let items = self.items;
+        self.plan.writes.retain(|write| {
+            let it = items[write.item].content.event;
+            let record = |it: &Envelope| (it.tenant.clone(), it.topic.clone(), it.key.clone());
+            record(it) != record(erased) || it.position >= erased.position
+        });
     }
 
     /// Drops the planned documents of the topic of a DELETE_ALL. Those that the collection has are

@@ -225,14 +225,20 @@ async fn a_record_that_is_erased_loses_its_documents_and_no_other_does() {
         let event = log.event(topic, "jane", payload);
         Envelope { event_type: EventType::Erased, ..event }
     };
+    let none = r#"{"type":"ERASED","tenant":"diku"}"#;
     let events = [
-        erased(LOANS, r#"{"type":"ERASED","tenant":"diku"}"#),
+        // Erasures that come together, as of a parked scope that is released.
+        erased(LOANS, none),
+        erased(LOANS, none),
         // A record without a value leaves no document.
         erased(ITEMS, "null"),
     ];
     let newer = log.event(LOANS, "jane", "{}");
     publish(&sink, 3, vec![log.slice([&events[..], &[newer]].concat())]).await;
     let left = bed.all().await;
+    let last = left.iter().find(|it| it.get_str("type_").is_ok_and(|it| it == "ERASED")).unwrap();
+    let position = last.get_document("headers").unwrap().get_str("position").unwrap();
+    assert_eq!(position, events[1].position.to_string());
     let of = |it: &Document| {
         let text = |name: &str| it.get_str(name).unwrap_or("-").to_owned();
         (text("topic"), text("key"), text("type_"))
