@@ -1,13 +1,26 @@
--- Writes checkpoints of cursors that a sink owns, unless a later holder of the lane wrote them: the
--- follower, the term, then arrays of tenants, each once, and of cursors. They are written in the
--- order of their tenants, so that two writers of the same rows don't lock each other out.
-INSERT INTO cursors (tenant, follower, term, log_id, position, event_id)
-SELECT tenant, $1, $2, log_id::uuid, position, event_id::uuid
-FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[]) AS stands (tenant, log_id, position, event_id)
-ORDER BY tenant
-ON CONFLICT (tenant, follower) DO UPDATE SET
-    term = excluded.term,
-    log_id = excluded.log_id,
-    position = excluded.position,
-    event_id = excluded.event_id
-WHERE cursors.term <= excluded.term
+-- Writes checkpoints of cursors that a sink owns, unless the log lacks the event, or a later holder of
+-- the lane wrote them: the follower, the term, then arrays of tenants, each once, and of cursors.
+-- Returns how many a later holder wrote. They are written in the order of their tenants, so that
+-- two writers of the same rows don't lock each other out.
+WITH stands AS (
+    SELECT tenant, log_id::uuid, position, event_id::uuid
+    FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[]) AS stands (tenant, log_id, position, event_id)
+), known AS (
+    SELECT * FROM stands
+    WHERE position = 0 OR EXISTS (
+        SELECT FROM events
+        WHERE events.tenant = stands.tenant AND events.position = stands.position AND events.event_id = stands.event_id
+    )
+), written AS (
+    INSERT INTO cursors (tenant, follower, term, log_id, position, event_id)
+    SELECT tenant, $1, $2, log_id, position, event_id FROM known
+    ORDER BY tenant
+    ON CONFLICT (tenant, follower) DO UPDATE SET
+        term = excluded.term,
+        log_id = excluded.log_id,
+        position = excluded.position,
+        event_id = excluded.event_id
+    WHERE cursors.term <= excluded.term
+    RETURNING tenant
+)
+SELECT (SELECT count(*) FROM known) - (SELECT count(*) FROM written) AS later

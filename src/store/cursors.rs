@@ -49,6 +49,9 @@ pub trait Cursors: Send + Sync {
     /// Writes checkpoints of cursors that a sink owns (such as those in Kafka's cursors topic), in
     /// place of earlier ones. If a later holder of the tenant's lane wrote there, the lease is
     /// lost. Each cursor is written by itself: after an error or a lost lease, some may be written.
+    ///
+    /// A cursor whose event the log lacks is not written: the store went back in time since the
+    /// event was read, and events that the log gets now have not been published.
     async fn checkpoint(
         &self,
         lease: &Lease,

@@ -58,6 +58,9 @@ pub struct RemovalStep {
     pub tenant: TenantId,
     /// The log's id; if it has another by now, nothing is removed.
     pub log_id: LogId,
+    /// The positions at which the sinks stood when the step was made; if the checkpoint of one is
+    /// lower by now, nothing is removed.
+    pub stands: Vec<(Follower, Position)>,
     /// The topic.
     pub topic: Topic,
     /// The positions of the events, all of them of the topic.
@@ -111,7 +114,8 @@ pub trait Removal: Send + Sync {
     /// Returns how much a range has that is earlier than a time.
     async fn weigh(&self, range: &TopicRange, earlier_than: Time) -> Result<Weight, Error>;
 
-    /// Removes events. Returns how many were there; `None` if the log has another id by now.
+    /// Removes events. Returns how many were there; `None` if the log has another id by now, or if
+    /// a sink went back: the store went back in time since the step was made.
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error>;
 
     /// Forgets the ids of removed events that are older, at most so many; returns how many.

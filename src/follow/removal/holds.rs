@@ -28,6 +28,12 @@ impl Hold {
     pub(super) fn is_of(&self, topic: &Topic) -> bool {
         self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.matches(topic))
     }
+
+    /// Returns the sink with the position at which it stands, if it has begun.
+    pub(super) fn stand(&self) -> Option<(Follower, Position)> {
+        let sink = self.sink.clone().filter(|_| self.from > Position::START)?;
+        Some((sink, self.from))
+    }
 }
 
 /// Returns all holds on a log. `sinks` are the configured ones.

@@ -104,7 +104,8 @@ impl<'a> LogView<'a> {
         TopicRange { tenant, topic, after, before }
     }
 
-    /// Removes events of a topic. Returns `false` if the log's id was rotated.
+    /// Removes events of a topic. Returns `false` if the log is not the one that was looked at: its
+    /// id was rotated, or its sinks are further behind, since the store went back in time.
     pub(super) async fn remove(
         &self,
         topic: &Topic,
@@ -117,6 +118,7 @@ impl<'a> LogView<'a> {
         let step = RemovalStep {
             tenant: self.enabled.tenant.clone(),
             log_id: self.enabled.log_id,
+            stands: self.holds.iter().filter_map(Hold::stand).collect(),
             topic: topic.clone(),
             positions,
             raises_floor: reason != Reason::Compaction,

@@ -9,7 +9,7 @@ use ::mongodb::options::ReadConcern;
 use ::mongodb::{ClientSession, Database};
 use futures_util::TryStreamExt;
 
-use super::error::{ANSWERS_WITHIN, DUPLICATE_KEY, reading, writing};
+use super::error::{ANSWERS_WITHIN, reading, writing};
 use super::rows;
 use super::rows::Rows;
 use super::transaction::Transaction;
@@ -72,47 +72,35 @@ pub(super) async fn update(
     Ok(updated)
 }
 
-/// The result of an upsert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Upserted {
-    /// Every statement updated or inserted a row.
-    All,
-    /// Some statements found rows that exist but don't match.
-    NotThoseThatDoNotFit,
-}
-
-/// Updates or inserts rows, each by a statement `{q, u, upsert}` and each by itself. Returns once a
-/// majority has them in its journals.
-pub(super) async fn upsert(rows: &Rows, statements: Vec<Document>) -> Result<Upserted, Error> {
-    let mut upserted = Upserted::All;
-    for statements in statements.chunks(STATEMENTS_MAX) {
-        let mut command = command(rows, statements);
-        command.insert("ordered", false);
-        // The client's default write concern does not apply to commands.
-        command.insert(
-            "writeConcern",
-            doc! { "w": "majority", "j": true, "wtimeout": rows::ms(ANSWERS_WITHIN) },
-        );
-        let answer = writing(database(rows).run_command(command)).await?;
+/// Passes documents through stages, the last of which merges them into rows. Returns once a majority
+/// has these in its journals. `any` has a row, since a pipeline must begin with one.
+pub(super) async fn merge(
+    any: &Rows,
+    documents: &[Document],
+    stages: &[Document],
+) -> Result<(), Error> {
+    for documents in documents.chunks(STATEMENTS_MAX) {
+        // MongoDB 5.0 has no `$documents`.
+        let mut pipeline = vec![
+            doc! { "$limit": 1 },
+            doc! { "$project": { "document": { "$literal": documents } } },
+            doc! { "$unwind": "$document" },
+            doc! { "$replaceWith": "$document" },
+        ];
+        pipeline.extend_from_slice(stages);
+        let command = doc! {
+            "aggregate": any.name(),
+            "pipeline": pipeline,
+            "cursor": {},
+            // The client's default write concern does not apply to commands.
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": rows::ms(ANSWERS_WITHIN) },
+        };
+        let answer = writing(database(any).run_command(command)).await?;
         if let Some(failed) = answer.get("writeConcernError") {
             return Err(Error::Unknown(failed.to_string()));
         }
-        if is_known_twice(&answer) {
-            upserted = Upserted::NotThoseThatDoNotFit;
-        } else {
-            all_done(rows, statements, &answer)?;
-        }
     }
-    Ok(upserted)
-}
-
-/// Returns whether the only errors are rows that could not be inserted because they exist.
-fn is_known_twice(answer: &Document) -> bool {
-    let Ok(errors) = answer.get_array("writeErrors") else { return false };
-    errors.iter().all(|error| {
-        let code = error.as_document().and_then(|error| error.get_i32("code").ok());
-        code == Some(DUPLICATE_KEY)
-    })
+    Ok(())
 }
 
 fn database(rows: &Rows) -> Database {
@@ -121,16 +109,6 @@ fn database(rows: &Rows) -> Database {
 
 fn command(rows: &Rows, statements: &[Document]) -> Document {
     doc! { "update": rows.name(), "updates": statements }
-}
-
-fn all_done(rows: &Rows, statements: &[Document], answer: &Document) -> Result<(), Error> {
-    let (name, all) = (rows.name(), statements.len());
-    match done(rows, answer)? {
-        done if done == all => Ok(()),
-        done => {
-            Err(Error::Corrupt(format!("collection {name}: {done} of {all} rows could be updated")))
-        }
-    }
 }
 
 /// Returns the number of statements that found or inserted their rows.

@@ -88,7 +88,7 @@ pub(super) struct Collections {
     pub(super) subscriptions: Rows,
     pub(super) open_transactions: OpenTransactions,
     pub(super) checks: Rows,
-    versions: Rows,
+    pub(super) versions: Rows,
 }
 
 impl Collections {

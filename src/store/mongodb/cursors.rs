@@ -7,11 +7,11 @@ use ::mongodb::ClientSession;
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 
-use super::bulk::{self, Upserted};
 use super::error::reading;
-use super::{Mongodb, event_counts, rows};
+use super::{Mongodb, bulk, event_counts, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
 use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
@@ -44,19 +44,41 @@ impl Cursors for Mongodb {
         cursors: &[(TenantId, Cursor)],
     ) -> Result<LeaseCheck, Error> {
         let term = lease.term.cast_signed();
-        // Where a later holder wrote, no row fits, and one of the same id can't be inserted.
-        let earlier = || doc! { "$not": { "$gt": term } };
-        let checkpoint = |(tenant, cursor): &(TenantId, Cursor)| {
-            let mut stands = rows::stands(cursor);
-            stands.insert("term", term);
-            let row = doc! { "_id": id(tenant, follower), "term": earlier() };
-            doc! { "q": row, "u": { "$set": stands }, "upsert": true }
+        let stands = |(tenant, cursor): &(TenantId, Cursor)| {
+            let mut row = rows::stands(cursor);
+            row.insert("_id", id(tenant, follower));
+            row.insert("at", rows::place(tenant, cursor.position));
+            row.insert("term", term);
+            row
         };
-        let each = cursors.iter().map(checkpoint).collect();
-        Ok(match bulk::upsert(&self.collections.cursors, each).await? {
-            Upserted::All => LeaseCheck::Held,
-            Upserted::NotThoseThatDoNotFit => LeaseCheck::Lost,
-        })
+        let ids: Vec<_> = cursors.iter().map(|(tenant, _)| id(tenant, follower)).collect();
+        let events = self.collections.events.name();
+        let is_there = doc! { "$or": [
+            { "$eq": ["$position", Position::START.as_column()] },
+            { "$in": ["$event_id", "$events.event_id"] },
+        ] };
+        // The server reads the events and writes the checkpoints in one command, which can't outlive
+        // it: a server that went back in time gets it whole or not at all.
+        let stages = [
+            doc! { "$lookup": {
+                "from": events, "localField": "at", "foreignField": "_id", "as": "events",
+                "pipeline": [{ "$project": { "event_id": 1 } }],
+            } },
+            doc! { "$match": { "$expr": is_there } },
+            doc! { "$unset": ["at", "events"] },
+            doc! { "$merge": {
+                "into": self.collections.cursors.name(),
+                "whenMatched": [{ "$replaceWith": {
+                    "$cond": [{ "$gt": ["$term", "$$new.term"] }, "$$ROOT", "$$new"],
+                } }],
+            } },
+        ];
+        let stands: Vec<_> = cursors.iter().map(stands).collect();
+        bulk::merge(&self.collections.versions, &stands, &stages).await?;
+        let mut session = self.session().await?;
+        let later = doc! { "_id": { "$in": ids }, "term": { "$gt": term } };
+        let later = reading(bulk::find(&self.collections.cursors, later, &mut session)).await?;
+        Ok(if later.is_empty() { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 }
 

@@ -9,6 +9,7 @@ use ::mongodb::bson::{Bson, Document, doc, rawdoc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
+use super::cursors::id;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
@@ -131,13 +132,25 @@ impl TransactionBody for Remove<'_> {
         &self,
         transaction: &mut Transaction<'_>,
     ) -> Result<Option<u64>, TransactionError> {
-        let Collections { tenants, events, idempotency, removed_ids, floors, .. } =
+        let Collections { tenants, cursors, events, idempotency, removed_ids, floors, .. } =
             self.collections;
         let RemovalStep { tenant, log_id, topic, positions, .. } = self.step;
         let its = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string() };
         let touch = tenants.update_one(its, doc! { "$inc": { "removals": 1_i64 } });
         if touch.session(&mut *transaction).await?.matched_count == 0 {
             return Ok(None);
+        }
+        let stands = self.step.stands.iter().map(|(follower, position)| {
+            let position = doc! { "$gte": position.as_column() };
+            doc! { "_id": id(tenant, follower), "log_id": log_id.to_string(), "position": position }
+        });
+        let stands: Vec<_> = stands.collect();
+        let each = stands.len();
+        if each > 0 {
+            let found = bulk::find(cursors, doc! { "$or": stands }, transaction.into()).await?;
+            if found.len() < each {
+                return Ok(None);
+            }
         }
         let places: Vec<_> =
             positions.iter().map(|position| rows::place(tenant, *position)).collect();

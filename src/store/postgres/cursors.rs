@@ -65,8 +65,9 @@ impl Cursors for Postgres {
             .bind(each.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
-        let written = self.sessions.acquire().await?.write(checkpoint).await?;
-        Ok(if written == each.len() as u64 { LeaseCheck::Held } else { LeaseCheck::Lost })
+        let row = self.sessions.acquire().await?.write_one(checkpoint).await?;
+        let later = row.map_or(Ok(0), |row| row.count("later"))?;
+        Ok(if later == 0 { LeaseCheck::Held } else { LeaseCheck::Lost })
     }
 }
 

@@ -60,7 +60,10 @@ impl Removal for Postgres {
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
         let RemovalStep { tenant, log_id, topic, positions, compacted_to, .. } = step;
         let mut session = self.sessions.begin().await?;
-        let its = of(sql!("postgres/removal_log_find.sql"), tenant).bind(log_id.to_string());
+        let its = of(sql!("postgres/removal_log_find.sql"), tenant)
+            .bind(log_id.to_string())
+            .bind(step.stands.iter().map(|(follower, _)| follower.to_string()).collect::<Vec<_>>())
+            .bind(step.stands.iter().map(|(_, position)| position.as_column()).collect::<Vec<_>>());
         if session.find(its).await?.is_empty() {
             session.rollback().await?;
             return Ok(None);

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, rows};
 use crate::domain::follower::{Cursor, Follower};
 use crate::domain::lane::Lane;
+use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
 use crate::store::{Cursors, Error, Lag, Lease, LeaseCheck};
@@ -56,7 +57,11 @@ impl Cursors for Sqlite {
         self.writer
             .write(move |writing| {
                 let mut lease = LeaseCheck::Held;
-                for (tenant, Cursor { log_id, position, event_id }) in &cursors {
+                for (tenant, cursor) in &cursors {
+                    if !has(writing, tenant, cursor)? {
+                        continue;
+                    }
+                    let Cursor { log_id, position, event_id } = cursor;
                     let checkpoint = params![
                         tenant.as_str(),
                         follower.as_str(),
@@ -83,4 +88,15 @@ pub(super) fn find(
 ) -> Result<Option<Cursor>, Error> {
     let of = params![tenant.as_str(), follower.as_str()];
     rows::find_one(connection, sql!("sqlite/cursor_find.sql"), of, |row| row.cursor())
+}
+
+/// Returns whether a log has the event that a cursor names.
+fn has(connection: &Connection, tenant: &TenantId, cursor: &Cursor) -> Result<bool, Error> {
+    let Cursor { position, event_id, .. } = cursor;
+    if *position == Position::START {
+        return Ok(true);
+    }
+    let of = params![tenant.as_str(), position.as_column(), event_id.as_bytes()];
+    let found = rows::find_one(connection, sql!("sqlite/cursor_event_find.sql"), of, |_| Ok(()))?;
+    Ok(found.is_some())
 }

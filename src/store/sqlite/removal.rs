@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::{Sqlite, rows};
+use super::{Sqlite, cursors, rows};
 use crate::domain::event::EventId;
 use crate::domain::floors::Floors;
 use crate::domain::follower::{Cursor, Follower};
@@ -142,6 +142,12 @@ fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error
     let its = params![tenant.as_str(), log_id.to_string()];
     if rows::find_one(writing, sql!("sqlite/removal_log_find.sql"), its, |_| Ok(()))?.is_none() {
         return Ok(None);
+    }
+    for (follower, position) in &step.stands {
+        let stands = cursors::find(writing, tenant, follower)?;
+        if !stands.is_some_and(|it| it.log_id == *log_id && it.position >= *position) {
+            return Ok(None);
+        }
     }
     let mut removed = 0;
     for position in positions {

@@ -23,6 +23,7 @@ async fn removed() -> Gateway {
     let step = RemovalStep {
         tenant: diku(),
         log_id,
+        stands: Vec::new(),
         topic: topic("folio.diku.inventory.item"),
         positions: vec![position(1), position(3)],
         raises_floor: true,

@@ -106,6 +106,7 @@ macro_rules! contract {
             cursors:
                 a_checkpoint_stands_whatever_stood_there
                 nobody_writes_a_checkpoint_whose_lane_was_taken
+                a_checkpoint_is_not_written_if_the_log_lacks_its_event
                 a_lane_s_cursors_are_those_of_its_tenants_and_follower
                 each_follower_has_a_lag_of_its_own
                 cursors_survive_reopening;
@@ -136,6 +137,7 @@ macro_rules! contract {
                 an_event_id_outlives_its_event_until_it_is_forgotten
                 the_lag_of_who_stands_before_a_hole_is_that_of_the_next_event
                 nothing_is_removed_from_a_log_whose_id_was_rotated
+                nothing_is_removed_once_a_sink_went_back
                 a_range_of_a_topic_is_listed_by_position_and_by_key
                 a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope
                 a_rotated_log_keeps_what_the_relay_has_parked_and_no_other_sink

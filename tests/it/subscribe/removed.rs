@@ -33,6 +33,7 @@ async fn remove(gateway: &Gateway) {
     let step = RemovalStep {
         tenant: diku(),
         log_id: enabled.iter().find(|enabled| enabled.tenant == diku()).unwrap().log_id,
+        stands: Vec::new(),
         topic: topic("folio.diku.inventory.item"),
         positions: vec![position(1), position(3)],
         raises_floor: true,

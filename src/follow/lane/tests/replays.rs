@@ -314,6 +314,7 @@ async fn who_names_a_position_of_which_the_log_no_longer_has_everything_is_told(
     let step = RemovalStep {
         tenant: diku(),
         log_id,
+        stands: Vec::new(),
         topic: topic(ITEMS),
         positions: vec![Position::from_column(1)],
         raises_floor: true,

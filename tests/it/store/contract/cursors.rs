@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
-use event_gateway::store::{Lag, Lease, LeaseCheck};
+use event_gateway::domain::position::Position;
+use event_gateway::store::{Batch, Lag, Lease, LeaseCheck};
 
 use crate::support::drafts::{create, create_in};
 use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
@@ -18,13 +20,21 @@ fn search() -> Follower {
     Follower::parse("cg.search").unwrap()
 }
 
+/// Opens a store whose tenants have ten events each.
+async fn ten_each<B: StoreFixture>() -> OpenStore<B> {
+    let opened = OpenStore::<B>::new().await;
+    opened.post(&(1..=10).map(create).collect::<Vec<_>>()).await;
+    opened.post(&(1..=10).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    opened
+}
+
 /// Makes the lease of a lane whose holder has a term.
 fn of_term(term: u64) -> Lease {
     Lease { lane: Lane::new(0), term }
 }
 
 pub async fn a_checkpoint_stands_whatever_stood_there<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
+    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
     let relay = Follower::relay();
     let checkpoint =
         async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
@@ -36,8 +46,32 @@ pub async fn a_checkpoint_stands_whatever_stood_there<B: StoreFixture>() {
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
 }
 
+/// As after a backup was put in place, of which the sink does not know yet.
+pub async fn a_checkpoint_is_not_written_if_the_log_lacks_its_event<B: StoreFixture>() {
+    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
+    let relay = Follower::relay();
+    let checkpoint = async |term, cursors: &[_]| {
+        store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
+    };
+    let later = Cursor { event_id: event_id(12), ..at(6) };
+    assert_eq!(checkpoint(1, &[(diku(), later)]).await, LeaseCheck::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), None);
+    checkpoint(1, &[(diku(), at(3)), (college(), at(2))]).await;
+    for lacking in [later, at(11)] {
+        let both = [(college(), at(4)), (diku(), lacking)];
+        assert_eq!(checkpoint(1, &both).await, LeaseCheck::Held, "{lacking:?}");
+        assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)), "{lacking:?}");
+        assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(4)), "{lacking:?}");
+    }
+    let both = [(diku(), at(11)), (college(), at(5))];
+    assert_eq!(checkpoint(0, &both).await, LeaseCheck::Lost);
+    let start = Cursor { position: Position::START, event_id: EventId::NONE, ..at(1) };
+    assert_eq!(checkpoint(1, &[(diku(), start)]).await, LeaseCheck::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(start));
+}
+
 pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
+    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
     let relay = Follower::relay();
     let checkpoint = async |term, cursors: &[_]| {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
@@ -60,6 +94,10 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixt
         store.enable_if_new(&tenant(&format!("t{number}")), log_id(10 + number)).await.unwrap();
     }
     let enabled = store.list().await.unwrap();
+    for of in &enabled {
+        let drafts: Vec<_> = (1..=10).map(|id| create_in(&of.tenant, id)).collect();
+        store.append(&[Batch { tenant: of.tenant.clone(), drafts }]).await.unwrap();
+    }
     let noted: Vec<_> = (1..).zip(&enabled).map(|(n, e)| (e.tenant.clone(), at(n))).collect();
     store.checkpoint(&of_term(1), &relay, &noted).await.unwrap();
     store.checkpoint(&of_term(1), &search(), &noted[..2]).await.unwrap();
@@ -79,7 +117,7 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixt
 }
 
 pub async fn cursors_survive_reopening<B: StoreFixture>() {
-    let opened = OpenStore::<B>::new().await;
+    let opened = ten_each::<B>().await;
     opened.store.checkpoint(&of_term(1), &search(), &[(diku(), at(4))]).await.unwrap();
     let opened = opened.reopen().await;
     assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));

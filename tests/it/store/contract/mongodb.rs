@@ -17,6 +17,7 @@ use crash::PATIENCE;
 use crash::mongodb::client;
 use event_gateway::clock::System;
 use event_gateway::domain::draft::Draft;
+use event_gateway::domain::event::EventId;
 use event_gateway::domain::follower::{Cursor, Follower};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
@@ -27,7 +28,7 @@ use event_gateway::store::{
 use mongodb::bson::{Document, doc};
 
 use crate::support::drafts::create_in;
-use crate::support::ids::{event_id, log_id, position, tenant};
+use crate::support::ids::{event_id, log_id, tenant};
 use crate::support::services::mongodb::{TRANSACTION_MAX, database, url};
 use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, all, receipts};
 
@@ -194,7 +195,8 @@ pub fn dying_replica(url: String, database: String) {
 
 /// Checkpoints the relay's cursors of four tenants.
 pub async fn checkpoint(store: &Arc<dyn Store>) {
-    let at = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let (position, event_id) = (Position::START, EventId::NONE);
+    let at = Cursor { log_id: log_id(1), position, event_id };
     let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
     let lease = Lease { lane: Lane::new(0), term: 1 };
     store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();

@@ -38,6 +38,7 @@ pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
 pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixture>() {
     const ROWS: u64 = 300;
     let opened = OpenStore::<B>::new().await;
+    opened.post(&(1..=ROWS.into()).map(create).collect::<Vec<_>>()).await;
     let lease = hold(&opened, &diku()).await;
     let store = opened.store.clone();
     let writing = tokio::spawn(async move {

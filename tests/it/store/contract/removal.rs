@@ -32,6 +32,7 @@ fn step(of: &[u64], forget_before: Time) -> RemovalStep {
     RemovalStep {
         tenant: diku(),
         log_id: log_id(1),
+        stands: Vec::new(),
         topic: topic(ITEM),
         positions: of.iter().copied().map(position).collect(),
         raises_floor: true,
@@ -260,4 +261,33 @@ pub async fn appends_and_removals_go_on_beside_each_other<B: StoreFixture>() {
     tokio::join!(appends, removals);
     assert_eq!(left(&opened).await, (301..=330).collect::<Vec<_>>());
     assert_eq!(store.floors(&diku()).await.unwrap().of(&topic(ITEM)).floor, position(301));
+}
+
+/// As after a backup was put in place, which lacks what the sinks had when the step was made.
+pub async fn nothing_is_removed_once_a_sink_went_back<B: StoreFixture>() {
+    let opened = ten::<B>().await;
+    let store = &opened.store;
+    let [relay, hexkit] = ["relay", "hexkit"].map(|name| Follower::parse(name).unwrap());
+    let at = |number: u64, log: u128| Cursor {
+        log_id: log_id(log),
+        position: position(number),
+        event_id: event_id(number.into()),
+    };
+    let lease = store.seize(Lane::new(0), "test", crash::PATIENCE).await.unwrap();
+    let checkpoint = async |follower: &Follower, cursor| {
+        store.checkpoint(&lease, follower, &[(diku(), cursor)]).await.unwrap()
+    };
+    let stood = vec![(relay.clone(), position(6)), (hexkit.clone(), position(4))];
+    let step = RemovalStep { stands: stood, ..step(&[1, 3], EVER) };
+    checkpoint(&relay, at(6, 1)).await;
+    assert_eq!(store.remove(&step).await.unwrap(), None, "hexkit has no checkpoint");
+    checkpoint(&hexkit, at(4, 2)).await;
+    assert_eq!(store.remove(&step).await.unwrap(), None, "hexkit's is of another log");
+    checkpoint(&hexkit, at(4, 1)).await;
+    checkpoint(&relay, at(5, 1)).await;
+    assert_eq!(store.remove(&step).await.unwrap(), None, "the relay's is lower");
+    assert_eq!(left(&opened).await.len(), 10);
+    assert_eq!(store.floors(&diku()).await.unwrap().of(&topic(ITEM)), Floor::default());
+    checkpoint(&relay, at(7, 1)).await;
+    assert_eq!(store.remove(&step).await.unwrap(), Some(2));
 }

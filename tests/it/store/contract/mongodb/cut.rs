@@ -77,6 +77,7 @@ async fn wherever_the_connection_is_cut_an_append_lands_once() {
 async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     let fixture = OwnDatabase::new().await;
     let direct = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
+    append(&direct, &diku(), &[create(1), create(2)]).await.unwrap();
     let (proxy, url) = proxied(&fixture).await;
     let store = open_at(&url, &fixture.database).await.unwrap();
     let lease = Lease { lane: Lane::new(0), term: 1 };
@@ -86,9 +87,10 @@ async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
         let follower = Follower::parse(&format!("cg.mod-{number}")).unwrap();
         for to in [1, 2] {
             let case = format!("{to} {cut:?} {times}");
-            let to = Cursor { log_id: log_id(1), position: position(to), event_id: event_id(1) };
+            let (position, event_id) = (position(to), event_id(to.into()));
+            let to = Cursor { log_id: log_id(1), position, event_id };
             let seen = direct.load(&diku(), &follower).await.unwrap();
-            proxy.cut_each(UPDATE, times, cut);
+            proxy.cut_each(AGGREGATE, times, cut);
             let cursors = [(diku(), to)];
             let written = store.checkpoint(&lease, &follower, &cursors).await;
             assert!(proxy.let_pass() < times, "{case}: nothing was cut");

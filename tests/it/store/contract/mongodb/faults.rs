@@ -128,12 +128,13 @@ async fn what_was_acknowledged_survives_the_server_s_death_and_what_was_not_land
 async fn a_write_that_was_interrupted_is_unknown() {
     let server = PrivateMongodb::start().await;
     let store = open_store(&server.url(), "own", &[diku()]).await;
+    append(&store, &diku(), &[create(1)]).await.unwrap();
     let lease = store.acquire(Lane::new(0), "one", Duration::from_secs(60)).await.unwrap().unwrap();
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
-    fail(&server, "update", 1, doc! { "errorCode": 11601 }).await;
+    fail(&server, "aggregate", 1, doc! { "errorCode": 11601 }).await;
     let written = store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await;
     assert!(matches!(written, Err(Error::Unknown(_))), "{written:?}");
-    fail(&server, "update", 1, doc! { "errorCode": 14031 }).await;
+    fail(&server, "aggregate", 1, doc! { "errorCode": 14031 }).await;
     let written = store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await;
     assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
     store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();

@@ -229,6 +229,7 @@ async fn what_was_posted_before_is_answered_after_a_commit_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     let opened = OpenStore::<Schema>::new().await;
+    opened.post(&(1..=100).map(create).collect::<Vec<_>>()).await;
     let proxy = Proxy::start(&postgres::url()).await;
     let relay = Follower::relay();
     let at =

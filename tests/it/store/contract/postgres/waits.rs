@@ -110,6 +110,7 @@ async fn who_asks_what_changed_over_a_new_connection_is_given_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_after_the_relay_s_cursor_was_read_is_parked_beside_that_cursor() {
     let opened = OpenStore::<Schema>::new().await;
+    opened.post(&[create(1)]).await;
     let lease = hold(&opened, &diku()).await;
     write_rows(&*opened.store, &lease, &[parked(&diku(), 1)]).await;
     let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
