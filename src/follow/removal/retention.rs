@@ -3,14 +3,16 @@
 //!
 //! It walks along a topic, from its oldest event on. In a compacted topic it removes only DELETEs:
 //! the last event of a key is its state. Where a DELETE_ALL is expanded, the last event of a key
-//! that was not deleted stays too.
+//! that was not deleted stays too. An ERASED event stays as long as an event of its key before it,
+//! which it has emptied: who reads the log again parks the key there, and waits for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::view::LogView;
 use super::{Reason, Step, Walk};
 use crate::domain::entity::DeleteAllMode;
 use crate::domain::event::EventType;
+use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::settings::LogRule;
 use crate::domain::time::Time;
@@ -68,9 +70,41 @@ impl LogView<'_> {
             matches!(event_type, EventType::Delete | EventType::DeleteAll | EventType::Erased)
         };
         let is_live = |it: &LogEntry| live.get(&it.key) == Some(&it.position);
-        let goes = |it: &&LogEntry| {
+        let goes = |it: &LogEntry| {
             !self.is_parked(&rule.topic, it) && (is_delete(it) || !(rule.compacted || is_live(it)))
         };
-        Ok(old.iter().filter(goes).map(|entry| entry.position).collect())
+        let mut staying = self.emptied_before(rule, old).await?;
+        let mut going = Vec::new();
+        for entry in old {
+            if goes(entry) && !(is_erased(entry) && staying.contains(&entry.key)) {
+                going.push(entry.position);
+            } else {
+                staying.insert(entry.key.clone());
+            }
+        }
+        Ok(going)
     }
+
+    /// Returns the keys of those ERASED events that have emptied an event which the log has before
+    /// all of `old`.
+    async fn emptied_before(
+        &self,
+        rule: &LogRule,
+        old: &[LogEntry],
+    ) -> Result<HashSet<Key>, store::Error> {
+        let erased: HashSet<_> =
+            old.iter().filter(|it| is_erased(it)).map(|it| it.key.clone()).collect();
+        let (Some(first), false) = (old.first(), erased.is_empty()) else {
+            return Ok(HashSet::new());
+        };
+        let before = self.range(&rule.topic, Position::START, first.position);
+        let keys: Vec<_> = erased.into_iter().collect();
+        let emptied = self.deps.store.newest_of_keys(&before, &keys, 1).await?;
+        Ok(emptied.into_iter().map(|entry| entry.key).collect())
+    }
+}
+
+/// Returns whether it is the event by which an erasure is told.
+pub(super) fn is_erased(entry: &LogEntry) -> bool {
+    EventType::from_column(&entry.event_type) == EventType::Erased
 }

@@ -1,6 +1,8 @@
 //! Removal: what leaves the logs, what must not, and what is told of it. A real store whose clock
 //! the stories turn, and a Kafka in memory.
 
+mod erased;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
