@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::retention::is_erased;
 use super::view::LogView;
 use super::{Reason, Step};
 use crate::domain::event::EventType;
@@ -56,6 +57,7 @@ impl LogView<'_> {
         let mut of_keys: BTreeMap<&Key, usize> = BTreeMap::new();
         replaced.iter().for_each(|entry| *of_keys.entry(&entry.key).or_default() += 1);
         if of_keys.values().any(|count| *count >= EACH_MAX) {
+            keep_first_erased(&mut replaced);
             return self.replaced(rule, replaced, compacted_to).await;
         }
         let up_to = last.position;
@@ -76,5 +78,44 @@ impl LogView<'_> {
         let positions = entries.iter().map(|entry| entry.position).collect();
         let is_its = self.remove(&rule.topic, positions, up_to, Reason::Compaction).await?;
         Ok(Some(if is_its { Step::More } else { Step::Rest(None) }))
+    }
+}
+
+/// Takes the first ERASED event of each key out of what is replaced: the log may have events before
+/// these, which the ERASED event has emptied, and it goes with the last of them.
+fn keep_first_erased(replaced: &mut Vec<LogEntry>) {
+    let mut first: BTreeMap<Key, Position> = BTreeMap::new();
+    for erased in replaced.iter().filter(|it| is_erased(it)) {
+        let first = first.entry(erased.key.clone()).or_insert(erased.position);
+        *first = erased.position.min(*first);
+    }
+    replaced.retain(|it| first.get(&it.key) != Some(&it.position));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventType, Key, LogEntry, Position, keep_first_erased};
+    use crate::domain::time::Time;
+
+    #[test]
+    fn of_more_events_than_a_step_takes_the_first_erased_event_of_each_key_stays() {
+        let entry = |position, of: &str, event_type: EventType| LogEntry {
+            position: Position::from_column(position),
+            key: Key::parse(of).unwrap(),
+            event_type: event_type.as_str().to_owned(),
+            time: Time::ZERO,
+        };
+        let mut replaced = vec![
+            entry(9, "a", EventType::Update),
+            entry(8, "a", EventType::Erased),
+            entry(7, "a", EventType::Create),
+            entry(4, "a", EventType::Erased),
+            entry(3, "a", EventType::Create),
+            entry(6, "b", EventType::Erased),
+            entry(5, "c", EventType::Delete),
+        ];
+        keep_first_erased(&mut replaced);
+        let left: Vec<_> = replaced.iter().map(|it| it.position.number()).collect();
+        assert_eq!(left, [9, 8, 7, 3, 5]);
     }
 }
