@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use super::retention::is_erased;
 use super::view::LogView;
 use super::{Reason, Step};
 use crate::domain::event::EventType;
@@ -84,8 +83,9 @@ impl LogView<'_> {
 /// Takes the first ERASED event of each key out of what is replaced: the log may have events before
 /// these, which the ERASED event has emptied, and it goes with the last of them.
 fn keep_first_erased(replaced: &mut Vec<LogEntry>) {
+    let is_erased = |it: &&LogEntry| EventType::from_column(&it.event_type) == EventType::Erased;
     let mut first: BTreeMap<Key, Position> = BTreeMap::new();
-    for erased in replaced.iter().filter(|it| is_erased(it)) {
+    for erased in replaced.iter().filter(is_erased) {
         let first = first.entry(erased.key.clone()).or_insert(erased.position);
         *first = erased.position.min(*first);
     }

@@ -3,8 +3,9 @@
 //!
 //! It walks along a topic, from its oldest event on. In a compacted topic it removes only DELETEs:
 //! the last event of a key is its state. Where a DELETE_ALL is expanded, the last event of a key
-//! that was not deleted stays too. An ERASED event stays as long as an event of its key before it,
-//! which it has emptied: who reads the log again parks the key there, and waits for it.
+//! that was not deleted stays too. A DELETE, a DELETE_ALL and an ERASED event stay as long as an
+//! event before them that they void: who reads the log again would take it for the record's state,
+//! or park the key of one that is empty, and wait for the ERASED event.
 
 use std::collections::{HashMap, HashSet};
 
@@ -65,18 +66,16 @@ impl LogView<'_> {
             }
             DeleteAllMode::Record => HashMap::new(),
         };
-        let is_delete = |it: &LogEntry| {
-            let event_type = EventType::from_column(&it.event_type);
-            matches!(event_type, EventType::Delete | EventType::DeleteAll | EventType::Erased)
-        };
         let is_live = |it: &LogEntry| live.get(&it.key) == Some(&it.position);
-        let goes = |it: &LogEntry| {
-            !self.is_parked(&rule.topic, it) && (is_delete(it) || !(rule.compacted || is_live(it)))
-        };
-        let mut staying = self.emptied_before(rule, old).await?;
+        let mut staying = self.keys_before(rule, old).await?;
         let mut going = Vec::new();
         for entry in old {
-            if goes(entry) && !(is_erased(entry) && staying.contains(&entry.key)) {
+            let is_replaced = match EventType::from_column(&entry.event_type) {
+                EventType::Delete | EventType::Erased => !staying.contains(&entry.key),
+                EventType::DeleteAll => staying.is_empty(),
+                _ => !(rule.compacted || is_live(entry)),
+            };
+            if is_replaced && !self.is_parked(&rule.topic, entry) {
                 going.push(entry.position);
             } else {
                 staying.insert(entry.key.clone());
@@ -85,26 +84,33 @@ impl LogView<'_> {
         Ok(going)
     }
 
-    /// Returns the keys of those ERASED events that have emptied an event which the log has before
-    /// all of `old`.
-    async fn emptied_before(
+    /// Returns the keys of the events that the log has before all of `old`, as far as events of
+    /// `old` may void them: a DELETE or an ERASED event its key, and a DELETE_ALL any.
+    async fn keys_before(
         &self,
         rule: &LogRule,
         old: &[LogEntry],
     ) -> Result<HashSet<Key>, store::Error> {
-        let erased: HashSet<_> =
-            old.iter().filter(|it| is_erased(it)).map(|it| it.key.clone()).collect();
-        let (Some(first), false) = (old.first(), erased.is_empty()) else {
-            return Ok(HashSet::new());
-        };
+        let Some(first) = old.first() else { return Ok(HashSet::new()) };
+        let (mut keys, mut has_delete_all) = (HashSet::new(), false);
+        for entry in old {
+            match EventType::from_column(&entry.event_type) {
+                EventType::Delete | EventType::Erased => {
+                    keys.insert(entry.key.clone());
+                }
+                EventType::DeleteAll => has_delete_all = true,
+                _ => {}
+            }
+        }
         let before = self.range(&rule.topic, Position::START, first.position);
-        let keys: Vec<_> = erased.into_iter().collect();
-        let emptied = self.deps.store.newest_of_keys(&before, &keys, 1).await?;
-        Ok(emptied.into_iter().map(|entry| entry.key).collect())
+        let mut found = Vec::new();
+        if !keys.is_empty() {
+            let keys: Vec<_> = keys.into_iter().collect();
+            found = self.deps.store.newest_of_keys(&before, &keys, 1).await?;
+        }
+        if has_delete_all {
+            found.extend(self.deps.store.entries(&before, 1).await?);
+        }
+        Ok(found.into_iter().map(|entry| entry.key).collect())
     }
-}
-
-/// Returns whether it is the event by which an erasure is told.
-pub(super) fn is_erased(entry: &LogEntry) -> bool {
-    EventType::from_column(&entry.event_type) == EventType::Erased
 }

@@ -1,6 +1,7 @@
 //! Removal: what leaves the logs, what must not, and what is told of it. A real store whose clock
 //! the stories turn, and a Kafka in memory.
 
+mod deleted;
 mod erased;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ use crate::support::parking::{ITEM, LOAN, delete_all_of, draft, ended};
 use crate::support::restore::{enabled, settings_with};
 
 const DAY_MS: i64 = 86_400_000;
+/// Two hours: what had to stay is looked at again after one.
+const LATER_MS: i64 = 2 * 3_600_000;
 const NOON: Time = Time::from_ms(1_700_000_000_000);
 
 /// Items are kept for a day in the log; loans, which no file names, for ever.
@@ -87,6 +90,13 @@ impl Story {
     /// Waits until the log has these events alone.
     async fn until_left(&self, expected: &[u64]) {
         until(&format!("{expected:?} are left"), async || self.left().await == expected).await;
+    }
+
+    /// The same, and the log still has them after one more look.
+    async fn until_left_for_good(&self, expected: &[u64]) {
+        self.until_left(expected).await;
+        self.looked().await;
+        assert_eq!(self.left().await, expected);
     }
 
     async fn until_cursor(&self, at: u64) {

@@ -10,26 +10,16 @@ use event_gateway::domain::parked::{Request, State};
 use event_gateway::follow::Followers;
 use event_gateway::sink::Sinks;
 
-use super::{DAY_MS, NOON, Story, compacted, kept_for_a_day, not_stored};
+use super::{DAY_MS, LATER_MS, NOON, Story, compacted, kept_for_a_day, not_stored};
 use crate::support::drafts::deleted;
 use crate::support::erasures::erasure;
 use crate::support::fake_documents::FakeDocuments;
 use crate::support::ids::{diku, position, topic};
 use crate::support::parking::{ITEM, LOAN, draft, ended};
 
-/// Two hours: what had to stay is looked at again after one.
-const LATER_MS: i64 = 2 * 3_600_000;
-
 impl Story {
     async fn erase(&self, of: &str) {
         self.harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], of)).await.unwrap();
-    }
-
-    /// Checks that the log has these events, and still has them after one more look.
-    async fn until_left_for_good(&self, expected: &[u64]) {
-        self.until_left(expected).await;
-        self.looked().await;
-        assert_eq!(self.left().await, expected);
     }
 }
 

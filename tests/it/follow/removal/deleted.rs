@@ -1,0 +1,50 @@
+//! Removal of DELETEs: one stays as long as an event before it that it voids. Else that event would be
+//! the last of a live record, for a DELETE_ALL that is expanded and for who reads the log again.
+
+use event_gateway::domain::draft::Draft;
+use event_gateway::domain::entity::{DeleteAllMode, TopicSettings};
+use event_gateway::domain::parked::Request;
+
+use super::{LATER_MS, NOON, Story, not_stored};
+use crate::support::drafts::deleted;
+use crate::support::ids::diku;
+use crate::support::parking::{ITEM, LOAN, delete_all_of, draft, ended};
+
+/// Parks k1 while the walk passes it, publishes it then, if it is asked for, and deletes it.
+async fn deleted_after_it_was_parked(request: Option<Request>, delete: Draft) {
+    let items = TopicSettings { delete_all: DeleteAllMode::Expand, ..not_stored() };
+    let story = Story::new(if request.is_some() { items } else { not_stored() }).await;
+    story.harness.refuse(ITEM, "k1");
+    let followers = story.harness.follow();
+    story.append([draft(&diku(), ITEM, "k1", 1), draft(&diku(), ITEM, "k2", 2)]).await;
+    story.append([draft(&diku(), LOAN, "l", 3)]).await;
+    let parked = story.harness.parked(&diku(), |parked| parked.len() == 1).await;
+    story.until_cursor(3).await;
+    story.looked().await;
+    story.harness.allow_all();
+    if let Some(request) = request {
+        story.harness.ask(&parked[0], request).await;
+        story.harness.parked(&diku(), ended).await;
+    }
+    story.append([delete]).await;
+    story.harness.parked(&diku(), ended).await;
+    story.append([draft(&diku(), LOAN, "l", 5)]).await;
+    story.until_cursor(5).await;
+    let k2: &[u64] = if request.is_some() { &[2] } else { &[] };
+    story.until_left_for_good(&[&[1], k2, &[3, 4, 5]].concat()).await;
+    story.clock.set(NOON.after(LATER_MS));
+    story.append([draft(&diku(), LOAN, "l", 6)]).await;
+    story.until_left(&[k2, &[3, 5, 6]].concat()).await;
+    followers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_stays_as_long_as_an_event_of_its_key_before_it() {
+    let delete = Draft { content: deleted("{}"), ..draft(&diku(), ITEM, "k1", 4) };
+    deleted_after_it_was_parked(Some(Request::Release), delete).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_all_stays_as_long_as_an_event_of_its_topic_before_it() {
+    deleted_after_it_was_parked(None, delete_all_of(&diku(), ITEM, 4)).await;
+}
