@@ -8,7 +8,7 @@ use super::entity::Entity;
 use super::event::EventId;
 use super::json::{Raw, Shape};
 use super::key::{Key, Pointer};
-use super::object_reader::{ObjectReader, keep};
+use super::object_reader::ObjectReader;
 use super::states::States;
 use super::violation::Violation;
 
@@ -23,42 +23,43 @@ pub fn parse(
     new_id: impl FnOnce() -> EventId,
 ) -> Result<Draft, Vec<Violation>> {
     const KNOWN: [&str; 6] = ["old", "new", "id", "eventId", "type", "headers"];
-    let members = ObjectReader::parse(item, &KNOWN, at)?;
-    let mut all = Vec::new();
-    let states = keep(&mut all, states(&members));
-    let key = states.as_ref().and_then(|s| keep(&mut all, key(s, &entity.key, at)));
-    let event_id = keep(&mut all, members.event_id()).flatten();
-    let headers = keep(&mut all, members.headers());
+    let mut members = ObjectReader::parse(item, &KNOWN, at)?;
+    let states = states(&mut members);
+    let key = states.as_ref().and_then(|states| members.keep(key(states, &entity.key, at)));
+    let event_id = members.event_id();
+    let headers = members.headers();
     if let Some(rule) = key.as_ref().and_then(|key| entity.wire_form.refuses_key(key)) {
-        all.extend(members.whole("illegal-key", rule));
+        members.refuse_whole("illegal-key", rule);
     }
     if let (Some(states), Some(key)) = (&states, &key) {
-        keep(&mut all, agree(&members, states, key));
+        agree(&mut members, states, key);
     }
-    match (states, key, headers) {
-        (Some(states), Some(key), Some(headers)) if all.is_empty() => {
-            let content = Content::Change { states, wire_form: entity.wire_form };
-            Ok(posting.draft(event_id.unwrap_or_else(new_id), key, content, headers))
-        }
-        _ => Err(all),
-    }
+    let draft = states.zip(key).map(|(states, key)| {
+        let content = Content::Change { states, wire_form: entity.wire_form };
+        posting.draft(event_id.unwrap_or_else(new_id), key, content, headers)
+    });
+    members.finish(draft)
 }
 
-fn states(members: &ObjectReader) -> Result<States, Vec<Violation>> {
-    let no_object = |name: &&str| members.value(name).is_some_and(|v| v.shape() != Shape::Object);
-    let violations: Vec<_> = ["old", "new"]
-        .iter()
-        .filter(|name| no_object(name))
-        .flat_map(|name| members.violation(name, "not-an-object", "a state must be a JSON object"))
-        .collect();
-    if !violations.is_empty() {
-        return Err(violations);
+fn states(members: &mut ObjectReader) -> Option<States> {
+    let mut are_objects = true;
+    for name in ["old", "new"] {
+        if members.value(name).is_some_and(|value| value.shape() != Shape::Object) {
+            members.refuse(name, "not-an-object", "a state must be a JSON object");
+            are_objects = false;
+        }
+    }
+    if !are_objects {
+        return None;
     }
     match (members.value("old").cloned(), members.value("new").cloned()) {
-        (None, Some(new)) => Ok(States::Create { new }),
-        (Some(old), Some(new)) => Ok(States::Update { old, new }),
-        (Some(old), None) => Ok(States::Delete { old }),
-        (None, None) => Err(members.whole("no-state", "a change has old, new or both")),
+        (None, Some(new)) => Some(States::Create { new }),
+        (Some(old), Some(new)) => Some(States::Update { old, new }),
+        (Some(old), None) => Some(States::Delete { old }),
+        (None, None) => {
+            members.refuse_whole("no-state", "a change has old, new or both");
+            None
+        }
     }
 }
 
@@ -68,7 +69,10 @@ fn key(states: &States, pointer: &Pointer, at: &str) -> Result<Key, Vec<Violatio
     for (name, state) in [("old", states.old()), ("new", states.new())] {
         let Some(state) = state else { continue };
         let at = format!("{at}/{name}{}", pointer.as_str());
-        keys.extend(keep(&mut all, state_key(state, pointer, at)));
+        match state_key(state, pointer, at) {
+            Ok(key) => keys.push(key),
+            Err(violation) => all.push(violation),
+        }
     }
     if let [old, new] = keys.as_slice()
         && old != new
@@ -82,8 +86,8 @@ fn key(states: &States, pointer: &Pointer, at: &str) -> Result<Key, Vec<Violatio
     }
 }
 
-fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Violation>> {
-    let illegal = |message: String| vec![Violation::new(at.clone(), "illegal-key", message)];
+fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Violation> {
+    let illegal = |message: String| Violation::new(at.clone(), "illegal-key", message);
     let found = pointer.find(state).ok_or_else(|| illegal("the key is missing".to_owned()))?;
     let text = found.string().ok_or_else(|| illegal("the key must be a string".to_owned()))?;
     if text == Key::DELETE_ALL {
@@ -93,25 +97,15 @@ fn state_key(state: &Raw, pointer: &Pointer, at: String) -> Result<Key, Vec<Viol
 }
 
 /// Checks that an explicit type or id agrees with the states.
-fn agree(members: &ObjectReader, states: &States, key: &Key) -> Result<(), Vec<Violation>> {
-    let mut all = Vec::new();
+fn agree(members: &mut ObjectReader, states: &States, key: &Key) {
     let event_type = states.event_type();
-    if let Some(given) =
-        keep(&mut all, members.string("type")).flatten().filter(|t| t != event_type.as_str())
-    {
+    if let Some(given) = members.string("type").filter(|t| t != event_type.as_str()) {
         let message = format!("the states make it `{event_type}`, not `{given}`");
-        all.extend(members.violation("type", "type-mismatch", message));
+        members.refuse("type", "type-mismatch", message);
     }
-    if let Some(given) =
-        keep(&mut all, members.string("id")).flatten().filter(|id| id != key.as_str())
-    {
-        all.extend(members.violation(
-            "id",
-            "id-mismatch",
-            format!("the key is `{key}`, not `{given}`"),
-        ));
+    if let Some(given) = members.string("id").filter(|id| id != key.as_str()) {
+        members.refuse("id", "id-mismatch", format!("the key is `{key}`, not `{given}`"));
     }
-    if all.is_empty() { Ok(()) } else { Err(all) }
 }
 
 #[cfg(test)]

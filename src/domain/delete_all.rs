@@ -9,7 +9,9 @@ use super::violation::Violation;
 
 /// Returns the module's own event id, if the body has one; or every violation.
 pub fn parse(raw: &Raw) -> Result<Option<EventId>, Vec<Violation>> {
-    ObjectReader::parse(raw, &["eventId"], "")?.event_id()
+    let mut members = ObjectReader::parse(raw, &["eventId"], "")?;
+    let event_id = members.event_id();
+    members.finish(Some(event_id))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::event::EventId;
 use super::headers::Headers;
 use super::json::Raw;
 use super::key::Key;
-use super::object_reader::{ObjectReader, keep};
+use super::object_reader::ObjectReader;
 use super::position::Position;
 use super::subject::Subject;
 use super::tenant::TenantId;
@@ -78,53 +78,55 @@ impl ErasureRequest {
     /// names a process event.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 5] = ["producer", "entity", "event", "key", "reason"];
-        let members = ObjectReader::parse(raw, &KNOWN, "")?;
-        let mut all = Vec::new();
-        let producer = keep(&mut all, text(&members, "producer", NAME_BYTES_MAX));
-        let name = keep(&mut all, name(&members));
-        let key = keep(&mut all, key(&members));
-        let reason = keep(&mut all, text(&members, "reason", REASON_BYTES_MAX));
-        match (producer, name, key, reason) {
+        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        let producer = text(&mut members, "producer", NAME_BYTES_MAX);
+        let name = name(&mut members);
+        let key = key(&mut members);
+        let reason = text(&mut members, "reason", REASON_BYTES_MAX);
+        let request = match (producer, name, key, reason) {
             (Some(producer), Some(name), Some(key), Some(reason)) => {
-                Ok(Self { producer, name, key, reason })
+                Some(Self { producer, name, key, reason })
             }
-            _ => Err(all),
-        }
+            _ => None,
+        };
+        members.finish(request)
     }
 }
 
-fn text(
-    members: &ObjectReader,
-    name: &'static str,
-    bytes_max: usize,
-) -> Result<String, Vec<Violation>> {
+fn text(members: &mut ObjectReader, name: &'static str, bytes_max: usize) -> Option<String> {
+    members.need(name, "missing", "must be given");
     let text = members.string(name)?;
-    let text = text.ok_or_else(|| members.violation(name, "missing", "must be given"))?;
     if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
         let rule = format!("must have 1 to {bytes_max} bytes and no NUL");
-        return Err(members.violation(name, "illegal-value", rule));
+        members.refuse(name, "illegal-value", rule);
+        return None;
     }
-    Ok(text)
+    Some(text)
 }
 
-fn name(members: &ObjectReader) -> Result<String, Vec<Violation>> {
+fn name(members: &mut ObjectReader) -> Option<String> {
     match (members.value("entity").is_some(), members.value("event").is_some()) {
         (true, true) => {
-            Err(members.violation("event", "illegal-value", "entity is given, which excludes it"))
+            members.refuse("event", "illegal-value", "entity is given, which excludes it");
+            None
         }
+        (true, false) => text(members, "entity", NAME_BYTES_MAX),
         (false, true) => text(members, "event", NAME_BYTES_MAX),
-        (_, false) => text(members, "entity", NAME_BYTES_MAX),
+        (false, false) => {
+            members.refuse("entity", "missing", "must be given, or event for a process event");
+            None
+        }
     }
 }
 
-fn key(members: &ObjectReader) -> Result<Key, Vec<Violation>> {
+fn key(members: &mut ObjectReader) -> Option<Key> {
+    members.need("key", "missing", "must be given");
     let key = members.noun("key", Key::parse)?;
-    let key = key.ok_or_else(|| members.violation("key", "missing", "must be given"))?;
     if key == Key::delete_all() {
-        let rule = "is the key of DELETE_ALL, which has no content";
-        return Err(members.violation("key", "illegal-value", rule));
+        members.refuse("key", "illegal-value", "is the key of DELETE_ALL, which has no content");
+        return None;
     }
-    Ok(key)
+    Some(key)
 }
 
 /// An erasure of one record.

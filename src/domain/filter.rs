@@ -5,7 +5,9 @@
 //! alike.
 
 use super::Invalid;
+use super::entity::EventName;
 use super::envelope::Envelope;
+use super::event::EventType;
 use super::key::Key;
 use super::topic::Topic;
 
@@ -69,6 +71,19 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     made[name.len()]
 }
 
+/// Parses a type that a filter names. Types are open words: a domain event's type or any name that
+/// a process event may have is taken, whether or not the log has such an event.
+pub fn event_type(text: &str) -> Result<String, Invalid> {
+    match EventType::from_column(text) {
+        EventType::Process(name) if EventName::parse(&name).is_err() => {
+            let rule = "must be a type such as UPDATE, or the name of a process event: 1 to 63 of \
+                        A-Z a-z 0-9 _ -, with a letter first";
+            Err(Invalid::new("type", text, rule))
+        }
+        event_type => Ok(event_type.as_str().to_owned()),
+    }
+}
+
 /// The events that are wanted: of each list that isn't empty, one item must match, and of the
 /// headers all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,7 +123,17 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Topic, TopicPattern};
+    use super::{Topic, TopicPattern, event_type};
+
+    #[test]
+    fn a_type_is_any_word_that_an_event_may_have() {
+        for legal in ["CREATE", "DELETE_ALL", "ERASED", "DI_COMPLETED", "REINDEX", "foo"] {
+            assert_eq!(event_type(legal).as_deref(), Ok(legal));
+        }
+        for illegal in ["", "a b", "a.b", "_x", "1", "\n", &"x".repeat(64)] {
+            assert!(event_type(illegal).is_err(), "{illegal}");
+        }
+    }
 
     #[test]
     fn one_star_stays_within_a_segment_and_two_cross() {

@@ -9,22 +9,23 @@ use super::Invalid;
 use super::event::EventId;
 use super::headers::Headers;
 use super::json::{self, JsonIssue, Raw, Shape};
+use super::position::Position;
 use super::violation::{self, Violation};
 
 /// The greatest depth to which a state or payload may nest; its own brackets count 1.
 pub const DEPTH_MAX: usize = 64;
-/// The most items that a list of a request may have.
-const LISTED_MAX: usize = 1_000;
 
-/// The members of one posted object, by name; `null` is absent.
+/// The members of one posted object, by name; `null` is absent. Reading a member that is illegal
+/// notes a violation and goes on, so that `finish` returns all of them.
 pub(super) struct ObjectReader<'a> {
     at: &'a str,
     found: Vec<(&'static str, Raw)>,
+    violations: Vec<Violation>,
 }
 
 impl<'a> ObjectReader<'a> {
-    /// Reads an object. Refuses any other value, unknown and duplicate names, and values that nest
-    /// too deep.
+    /// Reads an object, and notes members that are not `known`. Refuses any other value, duplicate
+    /// names, and values that nest too deep: no member of theirs can be read.
     pub(super) fn parse(
         raw: &Raw,
         known: &[&'static str],
@@ -39,16 +40,16 @@ impl<'a> ObjectReader<'a> {
         }
         let members = json::read_object(raw, DEPTH_MAX + 1)
             .map_err(|defect| vec![issue(&defect.issue, format!("{at}{}", defect.pointer))])?;
-        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        let (mut found, mut violations) = (Vec::new(), Vec::new());
         for (name, value) in members {
             let name = name.text();
             match known.iter().find(|k| **k == name) {
                 Some(_) if value.shape() == Shape::Null => {}
                 Some(name) => found.push((*name, value)),
-                None if unknown.len() == violation::MAX => {}
+                None if violations.len() == violation::MAX => {}
                 None => {
-                    let message = format!("unknown member; known are {}", known.join(", "));
-                    unknown.push(Violation::new(
+                    let message = format!("unknown member; {}", spell(known));
+                    violations.push(Violation::new(
                         format!("{at}{}", json::segment(&name)),
                         "unknown-member",
                         message,
@@ -56,108 +57,166 @@ impl<'a> ObjectReader<'a> {
                 }
             }
         }
-        if unknown.is_empty() { Ok(Self { at, found }) } else { Err(unknown) }
+        Ok(Self { at, found, violations })
     }
 
+    /// Returns the value if nothing of the object was illegal, or else every violation. There is no
+    /// value (`None`) only where something was illegal.
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        debug_assert!(value.is_some() || !self.violations.is_empty(), "{}: no violation", self.at);
+        match value {
+            Some(value) if self.violations.is_empty() => Ok(value),
+            _ => Err(self.violations),
+        }
+    }
+
+    /// Returns the member `name` as it was posted.
     pub(super) fn value(&self, name: &str) -> Option<&Raw> {
         self.found.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
-    pub(super) fn violation(
-        &self,
-        member: &str,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Vec<Violation> {
-        vec![Violation::new(format!("{}/{member}", self.at), code, message)]
+    /// Notes a violation by the member `member`, or by a place below it.
+    pub(super) fn refuse(&mut self, member: &str, code: &'static str, message: impl Into<String>) {
+        self.violations.push(Violation::new(format!("{}/{member}", self.at), code, message));
+    }
+
+    /// Notes a violation by the object as a whole.
+    pub(super) fn refuse_whole(&mut self, code: &'static str, message: &str) {
+        self.violations.push(Violation::new(self.at.to_owned(), code, message));
+    }
+
+    /// Notes violations that were found otherwise.
+    pub(super) fn refuse_all(&mut self, violations: Vec<Violation>) {
+        self.violations.extend(violations);
+    }
+
+    /// Notes a violation if the member `member` is absent.
+    pub(super) fn need(&mut self, member: &str, code: &'static str, message: &str) {
+        if self.value(member).is_none() {
+            self.refuse(member, code, message);
+        }
+    }
+
+    /// Returns the value; or notes its violations, and returns nothing.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Vec<Violation>>) -> Option<T> {
+        result.map_err(|violations| self.violations.extend(violations)).ok()
     }
 
     /// Returns the member `name`, which must be a string where it is given.
-    pub(super) fn string(&self, name: &str) -> Result<Option<String>, Vec<Violation>> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let text = value
-            .string()
-            .ok_or_else(|| self.violation(name, "not-a-string", "must be a string"))?;
-        Ok(Some(text))
+    pub(super) fn string(&mut self, name: &str) -> Option<String> {
+        let text = self.value(name)?.string();
+        if text.is_none() {
+            self.refuse(name, "not-a-string", "must be a string");
+        }
+        text
     }
 
-    pub(super) fn event_id(&self) -> Result<Option<EventId>, Vec<Violation>> {
-        let Some(text) = self.string("eventId")? else { return Ok(None) };
-        let id = EventId::parse(&text)
-            .map_err(|e| self.violation("eventId", "illegal-event-id", e.to_string()))?;
-        Ok(Some(id))
+    pub(super) fn event_id(&mut self) -> Option<EventId> {
+        let parsed = EventId::parse(&self.string("eventId")?);
+        parsed.map_err(|e| self.refuse("eventId", "illegal-event-id", e.to_string())).ok()
     }
 
-    pub(super) fn headers(&self) -> Result<Headers, Vec<Violation>> {
+    pub(super) fn headers(&mut self) -> Headers {
         let at = format!("{}/headers", self.at);
-        self.value("headers")
-            .map_or_else(|| Ok(Headers::default()), |raw| Headers::parse_own(raw, &at))
+        let parsed = self.value("headers").map(|raw| Headers::parse_own(raw, &at));
+        parsed.and_then(|parsed| self.keep(parsed)).unwrap_or_default()
     }
 
     /// Returns the member `name`, which must be a string that `parse` takes where it is given.
     pub(super) fn noun<T>(
-        &self,
+        &mut self,
         name: &str,
         parse: fn(&str) -> Result<T, Invalid>,
-    ) -> Result<Option<T>, Vec<Violation>> {
-        let Some(text) = self.string(name)? else { return Ok(None) };
-        let parsed = parse(&text);
-        parsed.map(Some).map_err(|e| self.violation(name, "illegal-value", e.to_string()))
+    ) -> Option<T> {
+        let parsed = parse(&self.string(name)?);
+        parsed.map_err(|e| self.refuse(name, "illegal-value", e.to_string())).ok()
     }
 
-    /// Returns the items of the member `name`, which must be a list of strings that `parse` takes
-    /// where it is given.
+    /// Returns the items of the member `name`, which must be a list of at most `items_max` strings
+    /// that `parse` takes where it is given.
     pub(super) fn list<T>(
-        &self,
+        &mut self,
         name: &str,
+        items_max: usize,
         parse: fn(&str) -> Result<T, Invalid>,
-    ) -> Result<Vec<T>, Vec<Violation>> {
-        let Some(raw) = self.value(name) else { return Ok(Vec::new()) };
+    ) -> Vec<T> {
+        let Some(raw) = self.value(name) else { return Vec::new() };
         if raw.shape() != Shape::Array {
-            return Err(self.violation(name, "not-a-list", "must be a list of strings"));
+            self.refuse(name, "not-a-list", "must be a list of strings");
+            return Vec::new();
         }
-        let (mut items, mut all) = (Vec::new(), Vec::new());
-        for (index, item) in raw.elements().take(LISTED_MAX + 1).enumerate() {
+        let (mut items, mut illegal) = (Vec::new(), Vec::new());
+        for (index, item) in raw.elements().take(items_max + 1).enumerate() {
             let item = item.string().ok_or_else(|| "must be a string".to_owned());
             match item.and_then(|text| parse(&text).map_err(|error| error.to_string())) {
                 Ok(item) => items.push(item),
-                Err(why) => {
-                    all.extend(self.violation(&format!("{name}/{index}"), "illegal-value", why));
-                }
+                Err(why) => illegal.push((index, why)),
             }
         }
-        if items.len() > LISTED_MAX {
-            all = self.violation(name, "too-many", "at most 1,000 are taken");
+        if items.len() + illegal.len() > items_max {
+            self.refuse(name, "too-many", format!("must have at most {items_max} items"));
+            return Vec::new();
         }
-        if all.is_empty() { Ok(items) } else { Err(all) }
+        for (index, why) in illegal {
+            self.refuse(&format!("{name}/{index}"), "illegal-value", why);
+        }
+        items
     }
 
     /// Returns the member `name`, which must be `true` or `false` where it is given.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Vec<Violation>> {
+    pub(super) fn flag(&mut self, name: &str) -> bool {
         match self.value(name).map(Raw::as_str) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(self.violation(name, "not-a-boolean", "must be true or false")),
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                self.refuse(name, "not-a-boolean", "must be true or false");
+                false
+            }
         }
     }
 
     /// Returns the member `name`, which must be a whole number of that range where it is given.
-    pub(super) fn number(
-        &self,
-        name: &str,
-        range: RangeInclusive<u64>,
-    ) -> Result<Option<u64>, Vec<Violation>> {
-        let Some(raw) = self.value(name) else { return Ok(None) };
-        let number = raw.as_str().parse().ok().filter(|number| range.contains(number));
-        number.map(Some).ok_or_else(|| {
-            let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
-            self.violation(name, "illegal-number", rule)
-        })
+    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = self.value(name)?;
+        let number = value.as_str().parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let quotes = if value.shape() == Shape::String { ", without quotes" } else { "" };
+            let (first, last) = range.into_inner();
+            let rule = format!("must be a whole number from {first} to {last}{quotes}");
+            self.refuse(name, "illegal-number", rule);
+        }
+        number
     }
 
-    /// Returns a violation by the object as a whole.
-    pub(super) fn whole(&self, code: &'static str, message: &str) -> Vec<Violation> {
-        vec![Violation::new(self.at.to_owned(), code, message)]
+    /// Returns the member `name`, which must be a position, at least `first`, where it is given.
+    pub(super) fn position(&mut self, name: &str, first: u64) -> Option<Position> {
+        let number = self.number(name, first..=i64::MAX.cast_unsigned())?;
+        Position::new(number).ok()
+    }
+
+    /// Reads the member `name` by `read`; it must be an object of `known` members where it is
+    /// given. Its violations are this object's, too.
+    pub(super) fn object<T>(
+        &mut self,
+        name: &str,
+        known: &[&'static str],
+        read: impl FnOnce(&mut ObjectReader) -> T,
+    ) -> Option<T> {
+        let at = format!("{}/{name}", self.at);
+        let parsed = ObjectReader::parse(self.value(name)?, known, &at);
+        let mut object = self.keep(parsed)?;
+        let read = read(&mut object);
+        self.violations.extend(object.violations);
+        Some(read)
+    }
+}
+
+/// Returns the words that name the members that an object may have.
+fn spell(known: &[&str]) -> String {
+    if known.is_empty() {
+        "none is known".to_owned()
+    } else {
+        format!("known are {}", known.join(", "))
     }
 }
 
@@ -168,9 +227,4 @@ fn issue(issue: &JsonIssue, pointer: String) -> Violation {
             Violation::new(pointer, "duplicate-name", "this name stands twice in its object")
         }
     }
-}
-
-/// Returns the value; or moves its violations to `all`, and returns nothing.
-pub(super) fn keep<T>(all: &mut Vec<Violation>, result: Result<T, Vec<Violation>>) -> Option<T> {
-    result.map_err(|violations| all.extend(violations)).ok()
 }

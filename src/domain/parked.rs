@@ -219,22 +219,17 @@ impl Parked {
 
 /// Parses the body of a request, `{reason?}`. A request to discard must have a reason.
 pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violation>> {
-    let members = ObjectReader::parse(raw, &["reason"], "")?;
-    match members.string("reason")? {
-        None if request == Request::Discard => {
-            Err(members.violation("reason", "missing-reason", "must say why it is given up"))
-        }
-        Some(reason)
-            if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.contains('\0') =>
-        {
-            Err(members.violation(
-                "reason",
-                "illegal-reason",
-                "must have 1 to 1,000 bytes and no NUL",
-            ))
-        }
-        reason => Ok(reason),
+    let mut members = ObjectReader::parse(raw, &["reason"], "")?;
+    let reason = members.string("reason");
+    if request == Request::Discard {
+        members.need("reason", "missing-reason", "must say why it is given up");
     }
+    let is_legal =
+        |text: &String| !text.is_empty() && text.len() <= REASON_BYTES_MAX && !text.contains('\0');
+    if reason.as_ref().is_some_and(|text| !is_legal(text)) {
+        members.refuse("reason", "illegal-reason", "must have 1 to 1,000 bytes and no NUL");
+    }
+    members.finish(Some(reason))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::entity::EventName;
 use super::event::EventId;
 use super::json::Raw;
 use super::key::Key;
-use super::object_reader::{ObjectReader, keep};
+use super::object_reader::ObjectReader;
 use super::violation::Violation;
 use super::wire_form::WireForm;
 
@@ -22,30 +22,25 @@ pub fn parse(
     new_id: impl FnOnce() -> EventId,
 ) -> Result<Draft, Vec<Violation>> {
     let (event, wire_form) = event;
-    let members = ObjectReader::parse(item, &["key", "payload", "eventId", "headers"], at)?;
-    let mut all = Vec::new();
-    let key = keep(&mut all, key(&members, wire_form));
-    let event_id = keep(&mut all, members.event_id()).flatten();
-    let headers = keep(&mut all, members.headers());
-    let payload = members.value("payload").cloned();
-    if payload.is_none() {
-        all.extend(members.violation("payload", "no-payload", "a process event has a payload"));
-    }
-    match (key, payload, headers) {
-        (Some(key), Some(payload), Some(headers)) if all.is_empty() => {
-            let content = Content::Process { event: event.clone(), payload, wire_form };
-            Ok(posting.draft(event_id.unwrap_or_else(new_id), key, content, headers))
-        }
-        _ => Err(all),
-    }
+    let mut members = ObjectReader::parse(item, &["key", "payload", "eventId", "headers"], at)?;
+    let key = key(&mut members, wire_form);
+    let event_id = members.event_id();
+    let headers = members.headers();
+    members.need("payload", "no-payload", "a process event has a payload");
+    let draft = key.zip(members.value("payload").cloned()).map(|(key, payload)| {
+        let content = Content::Process { event: event.clone(), payload, wire_form };
+        posting.draft(event_id.unwrap_or_else(new_id), key, content, headers)
+    });
+    members.finish(draft)
 }
 
-fn key(members: &ObjectReader, wire_form: WireForm) -> Result<Key, Vec<Violation>> {
-    let illegal = |message: &str| members.violation("key", "illegal-key", message);
-    let text = members.string("key")?.ok_or_else(|| illegal("a process event has a key"))?;
-    if text == Key::DELETE_ALL {
-        return Err(illegal("the zero UUID is the key of DELETE_ALL"));
-    }
-    let key = Key::parse(&text).map_err(|e| illegal(&e.to_string()))?;
-    wire_form.refuses_key(&key).map_or(Ok(key), |rule| Err(illegal(rule)))
+fn key(members: &mut ObjectReader, wire_form: WireForm) -> Option<Key> {
+    members.need("key", "illegal-key", "a process event has a key");
+    let text = members.string("key")?;
+    let key = match Key::parse(&text) {
+        _ if text == Key::DELETE_ALL => Err("the zero UUID is the key of DELETE_ALL".to_owned()),
+        Err(invalid) => Err(invalid.to_string()),
+        Ok(key) => wire_form.refuses_key(&key).map_or(Ok(key), |rule| Err(rule.to_owned())),
+    };
+    key.map_err(|rule| members.refuse("key", "illegal-key", rule)).ok()
 }

@@ -9,6 +9,7 @@ use super::Invalid;
 use super::entity::{
     DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
 };
+use super::filter::TopicPattern;
 use super::producer::Producer;
 use super::service_name::ServiceName;
 use super::subject::Subject;
@@ -244,6 +245,28 @@ impl Settings {
         named.any(|(producer, name, set)| {
             set.template.topic(&self.naming, tenant, producer, name) == *topic
         })
+    }
+
+    /// Returns the beginning of each topic that a replay of the tenant may have as its target.
+    pub fn target_prefix(&self, tenant: &TenantId) -> String {
+        let env = self.naming.env();
+        env.map_or_else(|| format!("{tenant}."), |env| format!("{env}.{tenant}."))
+    }
+
+    /// Returns the indices of those patterns that match none of a tenant's topics: neither one of
+    /// those that its log has, nor one that the files name.
+    pub fn unmatched(
+        &self,
+        tenant: &TenantId,
+        of_log: &[Topic],
+        patterns: &[TopicPattern],
+    ) -> Vec<usize> {
+        let named: Vec<_> = self.subjects(tenant).into_iter().map(|(_, topic)| topic).collect();
+        let is_known = |pattern: &TopicPattern| {
+            of_log.iter().chain(&named).any(|topic| pattern.matches(topic))
+        };
+        let indexed = patterns.iter().enumerate();
+        indexed.filter(|(_, pattern)| !is_known(pattern)).map(|(index, _)| index).collect()
     }
 
     /// Returns the settings with which one topic is created. A topic that no file names any more

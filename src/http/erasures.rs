@@ -97,8 +97,7 @@ pub(super) async fn submit(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let tenant = context.tenant();
-    let raw = object::read(&request, &gateway, tenant).await?;
-    let asked = ErasureRequest::parse(&raw).map_err(Problem::Illegal)?;
+    let asked = object::read(&request, &gateway, tenant, ErasureRequest::parse).await?;
     let _turn = turn(&gateway, tenant).await?;
     let (mut answer, erasure) = match gateway.deps.erasures.submit(tenant, &asked).await? {
         Submitted::New(erasure) => (HttpResponse::Created(), erasure),

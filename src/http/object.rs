@@ -10,17 +10,20 @@ use super::problem::Problem;
 use super::{body, media_type};
 use crate::domain::json::Raw;
 use crate::domain::tenant::TenantId;
+use crate::domain::violation::Violation;
 
-/// Reads the body.
-pub(super) async fn read(
+/// Reads the body and parses its object; what is illegal is the problem of a request.
+pub(super) async fn read<T>(
     request: &HttpRequest,
     gateway: &Gateway,
     tenant: &TenantId,
-) -> Result<Raw, Problem> {
+    parse: impl FnOnce(&Raw) -> Result<T, Vec<Violation>>,
+) -> Result<T, Problem> {
     let body = body::read(request, gateway, tenant).await?;
     let text = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
     if !body.bytes.is_empty() {
         media_type::json(request)?;
     }
-    Raw::parse(&text).map_err(|error| Problem::syntax(None, String::new(), error))
+    let raw = Raw::parse(&text).map_err(|error| Problem::syntax(None, String::new(), error))?;
+    parse(&raw).map_err(Problem::IllegalRequest)
 }

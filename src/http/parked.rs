@@ -13,6 +13,7 @@ use super::query::Query;
 use super::{object, path};
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
+use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
 use crate::follow::parking::requests::{self, NotTaken};
@@ -118,8 +119,8 @@ async fn ask(
         Problem::bad_path(&segment, "must be the id of a parked scope: a hyphenated UUID")
     })?;
     let sink = sink(request, gateway)?;
-    let raw = object::read(request, gateway, context.tenant()).await?;
-    let reason = parked::reason(&raw, requested).map_err(Problem::Illegal)?;
+    let reason = |raw: &Raw| parked::reason(raw, requested);
+    let reason = object::read(request, gateway, context.tenant(), reason).await?;
     let (deps, tenant) = (&gateway.deps, context.tenant());
     let of = (&sink, tenant, id);
     if let Some(why) = requests::stopped(&deps.health, &sink, tenant) {

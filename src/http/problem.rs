@@ -122,9 +122,12 @@ pub(super) enum Problem {
     UnsupportedMediaType { accepted: &'static str },
     #[error("a batch has at least one change")]
     EmptyBatch,
-    /// Never empty.
+    /// What is illegal in posted events; never empty.
     #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
     Illegal(Vec<Violation>),
+    /// What is illegal in a request for something else; never empty.
+    #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
+    IllegalRequest(Vec<Violation>),
     #[error("too many changes of this tenant wait for the store")]
     TenantQueueFull,
     #[error("too many changes wait for the store")]

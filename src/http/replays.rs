@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::turn::turn;
 use super::{object, path};
 use crate::domain::follower::Follower;
+use crate::domain::json::Raw;
 use crate::domain::position::Position;
 use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Wish};
 use crate::follow::parking::requests;
@@ -139,8 +140,9 @@ pub(super) async fn submit(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let tenant = context.tenant();
-    let raw = object::read(&request, &gateway, tenant).await?;
-    let asked = ReplayRequest::parse(&raw).map_err(Problem::Illegal)?;
+    let prefix = gateway.deps.settings.target_prefix(tenant);
+    let parse = |raw: &Raw| ReplayRequest::parse(raw, &prefix);
+    let asked = object::read(&request, &gateway, tenant, parse).await?;
     if let Some(why) = requests::stopped(&gateway.deps.health, &Follower::relay(), tenant) {
         return Err(Problem::RelayStopped { why });
     }
@@ -204,9 +206,8 @@ async fn wish(
     wish: Wish,
 ) -> Result<HttpResponse, Problem> {
     let (id, tenant) = (id(request)?, context.tenant());
-    let raw = object::read(request, gateway, tenant).await?;
-    let rate = if wish == Wish::Run { Rate::parse(&raw) } else { replay::no_members(&raw) };
-    let rate = rate.map_err(Problem::Illegal)?;
+    let parse = if wish == Wish::Run { Rate::parse } else { replay::no_members };
+    let rate = object::read(request, gateway, tenant, parse).await?;
     let replay = gateway.deps.replays.wish(tenant, id, wish, rate).await?;
     tracing::info!(%tenant, %id, wish = wish.as_str(), "an operator requested a change of a replay");
     Ok(HttpResponse::Accepted().json(Replay::from(replay)))
@@ -225,7 +226,7 @@ impl From<NotSubmitted> for Problem {
             NotSubmitted::Sink(error) => Self::BrokerUnavailable { why: error.to_string() },
             NotSubmitted::NoBroker => Self::NoBroker,
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
-            NotSubmitted::Refused(violations) => Self::Illegal(violations),
+            NotSubmitted::Refused(violations) => Self::IllegalRequest(violations),
             NotSubmitted::Removed(gap) => Self::ReplayRemoved(gap),
             NotSubmitted::Overlaps { id, topic } => Self::ReplaysOverlap { id, topic },
         }

@@ -14,12 +14,9 @@ use serde::Serialize;
 
 use super::context::TenantContext;
 use super::gateway::{Gateway, Shared};
-use super::path;
 use super::problem::Problem;
-use super::{body, media_type};
-use crate::domain::json::Raw;
+use super::{object, path};
 use crate::domain::subscription::{Form, Group, Start, parse_commit};
-use crate::domain::violation::Violation;
 use crate::subscribe::Put;
 
 pub(super) use events::events;
@@ -81,7 +78,7 @@ async fn put(
     gateway: &Gateway,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(request)?, context.tenant());
-    let (form, start) = posted(request, gateway, context, Form::parse).await?;
+    let (form, start) = object::read(request, gateway, tenant, Form::parse).await?;
     let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;
     let mut answer = match put {
@@ -114,7 +111,7 @@ pub(super) async fn commits(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.tenant());
-    let (position, generation) = posted(&request, &gateway, &context, parse_commit).await?;
+    let (position, generation) = object::read(&request, &gateway, tenant, parse_commit).await?;
     let groups = gateway.deps.subscribe.groups();
     let committed = groups.commit(tenant, &group, generation, position).await;
     let subscription = committed.map_err(|error| refused(error, tenant))?.subscription;
@@ -129,7 +126,7 @@ pub(super) async fn seek(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.tenant());
-    let to = posted(&request, &gateway, &context, Start::parse_seek).await?;
+    let to = object::read(&request, &gateway, tenant, Start::parse_seek).await?;
     let sought = gateway.deps.subscribe.groups().seek(tenant, &group, to).await;
     let found = sought.map_err(|error| refused(error, tenant))?;
     tracing::info!(%tenant, %group, position = %found.subscription.position, "a group was moved");
@@ -140,20 +137,4 @@ pub(super) async fn seek(
 fn group(request: &HttpRequest) -> Result<Group, Problem> {
     let [segment] = path::segments(request, 1)?;
     Group::parse(&segment).map_err(|invalid| Problem::bad_path(&segment, invalid.rule))
-}
-
-/// Reads the request's body, an object, which may be left out.
-async fn posted<T>(
-    request: &HttpRequest,
-    gateway: &Gateway,
-    context: &TenantContext,
-    parse: impl FnOnce(&Raw) -> Result<T, Vec<Violation>>,
-) -> Result<T, Problem> {
-    let body = body::read(request, gateway, context.tenant()).await?;
-    let given = if body.bytes.is_empty() { "{}".into() } else { body.bytes.clone() };
-    if !body.bytes.is_empty() {
-        media_type::json(request)?;
-    }
-    let raw = Raw::parse(&given).map_err(|e| Problem::syntax(None, String::new(), e))?;
-    parse(&raw).map_err(Problem::Illegal)
 }

@@ -7,6 +7,7 @@ mod heads;
 #[cfg(feature = "services")]
 mod java;
 mod observed;
+mod operators;
 mod post;
 mod read;
 mod removed;

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{StoreOptions, TopicsOptions, whole};
-use crate::domain::filter::TopicPattern;
+use crate::domain::filter::{TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::replay::{Positions, Rate, ReplayId, ReplayRequest, Timestamp};
@@ -45,7 +45,7 @@ pub struct StartReplayOptions {
     #[arg(long, value_parser = Key::parse)]
     pub key: Vec<Key>,
     /// A type to replay, such as UPDATE. It may be repeated, and needs a target.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
     pub types: Vec<String>,
     /// The earliest time of the events, such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Time::parse)]

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{StoreOptions, TenantsOptions, whole};
-use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::subscription::{Form, Group, Start};
 use crate::domain::tenant::TenantId;
@@ -71,8 +71,8 @@ pub struct PutOptions {
     #[arg(long, value_parser = Key::parse)]
     key: Vec<Key>,
     /// A type to deliver, such as UPDATE. It may be repeated; without it, all types are delivered.
-    #[arg(long = "type")]
-    event_type: Vec<String>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
+    types: Vec<String>,
     /// A header that events must have, as NAME=VALUE. It may be repeated.
     #[arg(long, value_parser = header)]
     header: Vec<(String, String)>,
@@ -104,7 +104,7 @@ impl PutOptions {
             filter: Filter {
                 topics: self.topic.clone(),
                 keys: self.key.clone(),
-                types: self.event_type.clone(),
+                types: self.types.clone(),
                 headers: self.header.clone(),
             },
             auto_commit: self.auto_commit,

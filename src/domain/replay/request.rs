@@ -4,15 +4,17 @@
 //! makes a plan of it.
 
 use super::{Rate, Timestamp};
-use crate::domain::Invalid;
-use crate::domain::filter::TopicPattern;
-use crate::domain::json::Raw;
+use crate::domain::filter::{TopicPattern, event_type};
+use crate::domain::json::{Raw, Shape};
 use crate::domain::key::Key;
-use crate::domain::object_reader::{ObjectReader, keep};
+use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
+
+/// The most items of each list.
+const ITEMS_MAX: usize = 1_000;
 
 /// The positions of the events that are asked for; both are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,8 +55,9 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// Parses the body of a request; every member is optional.
-    pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
+    /// Parses the body of a request; every member is optional. `target_prefix` is as in
+    /// [`contradictions`](Self::contradictions).
+    pub fn parse(raw: &Raw, target_prefix: &str) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 12] = [
             "topics",
             "keys",
@@ -69,79 +72,128 @@ impl ReplayRequest {
             "skipRefused",
             "dryRun",
         ];
-        let members = ObjectReader::parse(raw, &KNOWN, "")?;
-        let mut all = Vec::new();
-        let topics = keep(&mut all, members.list("topics", TopicPattern::parse));
-        let keys = keep(&mut all, members.list("keys", Key::parse));
-        let types = keep(&mut all, members.list("types", word));
-        let from = keep(&mut all, members.noun("from", Time::parse));
-        let to = keep(&mut all, members.noun("to", Time::parse));
-        let positions = keep(&mut all, positions(&members));
-        let pending_only = keep(&mut all, members.flag("pendingOnly"));
-        let target = keep(&mut all, members.noun("target", Topic::parse));
-        let timestamp = keep(&mut all, members.noun("timestamp", Timestamp::parse));
-        let rate = keep(&mut all, Rate::member(&members));
-        let skip_refused = keep(&mut all, members.flag("skipRefused"));
-        let dry_run = keep(&mut all, members.flag("dryRun"));
-        if !all.is_empty() {
-            return Err(all);
+        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        for name in ["topics", "keys", "types"] {
+            // A program that has found no key would replay everything else.
+            if members.value(name).is_some_and(is_empty_list) {
+                members.refuse(name, "empty-list", "must not be empty: leave it out for all");
+            }
         }
-        Ok(Self {
-            topics: topics.unwrap_or_default(),
-            keys: keys.unwrap_or_default(),
-            types: types.unwrap_or_default(),
-            from: from.flatten(),
-            to: to.flatten(),
-            positions: positions.unwrap_or_default(),
-            pending_only: pending_only.unwrap_or_default(),
-            target: target.flatten(),
-            timestamp: timestamp.flatten().unwrap_or_default(),
-            rate: rate.unwrap_or_default(),
-            skip_refused: skip_refused.unwrap_or_default(),
-            dry_run: dry_run.unwrap_or_default(),
-        })
+        let request = Self {
+            topics: members.list("topics", ITEMS_MAX, TopicPattern::parse),
+            keys: members.list("keys", ITEMS_MAX, Key::parse),
+            types: members.list("types", ITEMS_MAX, event_type),
+            from: members.noun("from", Time::parse),
+            to: members.noun("to", Time::parse),
+            positions: positions(&mut members),
+            pending_only: members.flag("pendingOnly"),
+            target: members.noun("target", Topic::parse),
+            timestamp: members.noun("timestamp", Timestamp::parse).unwrap_or_default(),
+            rate: Rate::member(&mut members).unwrap_or_default(),
+            skip_refused: members.flag("skipRefused"),
+            dry_run: members.flag("dryRun"),
+        };
+        members.refuse_all(request.contradictions(target_prefix));
+        members.finish(Some(request))
     }
+
+    /// Returns what no replay can do, whatever the log has; `target_prefix` is that of
+    /// [`Settings::target_prefix`](crate::domain::settings::Settings::target_prefix).
+    pub fn contradictions(&self, target_prefix: &str) -> Vec<Violation> {
+        let mut all = Vec::new();
+        let mut refuse = |pointer: &str, code, message: String| {
+            all.push(Violation::new(pointer.to_owned(), code, message));
+        };
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && to <= from
+        {
+            let message = format!("events before {to} are none from {from} on");
+            refuse("/to", "empty-range", message);
+        }
+        if let Positions { from: Some(from), to: Some(to) } = self.positions
+            && to < from
+        {
+            let message = format!("positions up to {to} are none from {from} on");
+            refuse("/positions/to", "empty-range", message);
+        }
+        match &self.target {
+            Some(target) if !has_prefix(target, target_prefix) => {
+                refuse(
+                    "/target",
+                    "illegal-target",
+                    format!("a target begins with `{target_prefix}`"),
+                );
+            }
+            Some(target) if target.is_reserved() => {
+                refuse(
+                    "/target",
+                    "illegal-target",
+                    format!("`{target}` is reserved for the gateway"),
+                );
+            }
+            Some(_) => {}
+            None => all.extend(self.needs_target(target_prefix)),
+        }
+        all
+    }
+
+    /// Returns what breaks the order of the tenant's own topics: there, a replay goes on for every
+    /// key until it has sent the newest event.
+    fn needs_target(&self, target_prefix: &str) -> impl Iterator<Item = Violation> {
+        let asked = [
+            ("/types", !self.types.is_empty(), "events of some types"),
+            ("/to", self.to.is_some(), "events up to a time"),
+            ("/positions/to", self.positions.to.is_some(), "events up to a position"),
+            ("/pendingOnly", self.pending_only, "events that are not published yet"),
+        ];
+        let violation = move |(pointer, _, events): (&str, bool, &str)| {
+            let message = format!(
+                "a replay of {events} would leave other records as the last ones of their keys: \
+                 give a target, such as `{target_prefix}replay`"
+            );
+            Violation::new(pointer.to_owned(), "needs-target", message)
+        };
+        asked.into_iter().filter(|(_, is_asked, _)| *is_asked).map(violation)
+    }
+}
+
+fn is_empty_list(value: &Raw) -> bool {
+    value.shape() == Shape::Array && value.elements().next().is_none()
+}
+
+fn has_prefix(target: &Topic, prefix: &str) -> bool {
+    target.as_str().strip_prefix(prefix).is_some_and(|rest| !rest.is_empty())
 }
 
 impl Rate {
     /// Parses the body of a request that changes only the rate, `{rate?}`; `None` without one.
     pub fn parse(raw: &Raw) -> Result<Option<Self>, Vec<Violation>> {
-        let members = ObjectReader::parse(raw, &["rate"], "")?;
-        members.value("rate").is_some().then(|| Self::member(&members)).transpose()
+        let mut members = ObjectReader::parse(raw, &["rate"], "")?;
+        let rate = Self::member(&mut members);
+        members.finish(Some(rate))
     }
 
-    fn member(members: &ObjectReader) -> Result<Self, Vec<Violation>> {
-        let Some(raw) = members.value("rate") else { return Ok(Self::default()) };
-        let rate = ObjectReader::parse(raw, &["eventsPerSecond", "bytesPerSecond"], "/rate")?;
-        Ok(Self {
+    fn member(members: &mut ObjectReader) -> Option<Self> {
+        members.object("rate", &["eventsPerSecond", "bytesPerSecond"], |rate| Self {
             events_per_second: rate
-                .number("eventsPerSecond", 1..=u64::from(u32::MAX))?
+                .number("eventsPerSecond", 1..=u64::from(u32::MAX))
                 .and_then(|number| u32::try_from(number).ok()),
-            bytes_per_second: rate.number("bytesPerSecond", 1..=i64::MAX.cast_unsigned())?,
+            bytes_per_second: rate.number("bytesPerSecond", 1..=i64::MAX.cast_unsigned()),
         })
     }
 }
 
 /// Checks the body of a request that has no members.
 pub fn no_members(raw: &Raw) -> Result<Option<Rate>, Vec<Violation>> {
-    ObjectReader::parse(raw, &[], "").map(|_| None)
+    ObjectReader::parse(raw, &[], "")?.finish(Some(None))
 }
 
-fn positions(members: &ObjectReader) -> Result<Positions, Vec<Violation>> {
-    let Some(raw) = members.value("positions") else { return Ok(Positions::default()) };
-    let positions = ObjectReader::parse(raw, &["from", "to"], "/positions")?;
-    let position = |name| {
-        let number = positions.number(name, 1..=i64::MAX.cast_unsigned())?;
-        Ok::<_, Vec<Violation>>(number.and_then(|number| Position::new(number).ok()))
-    };
-    Ok(Positions { from: position("from")?, to: position("to")? })
-}
-
-fn word(text: &str) -> Result<String, Invalid> {
-    if text.is_empty() || text.len() > 128 || text.contains(char::is_control) {
-        return Err(Invalid::new("type", text, "must have 1 to 128 bytes"));
-    }
-    Ok(text.to_owned())
+fn positions(members: &mut ObjectReader) -> Positions {
+    let read = members.object("positions", &["from", "to"], |positions| Positions {
+        from: positions.position("from", 1),
+        to: positions.position("to", 1),
+    });
+    read.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,29 +206,36 @@ mod tests {
         Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
     }
 
+    /// Returns the request, or the pointers to what is illegal.
+    fn parse(text: &str) -> Result<ReplayRequest, Vec<String>> {
+        let parsed = ReplayRequest::parse(&raw(text), "folio.diku.");
+        parsed.map_err(|all| all.into_iter().map(|violation| violation.pointer).collect())
+    }
+
     #[test]
     fn everything_is_optional() {
-        assert_eq!(ReplayRequest::parse(&raw("{}")).unwrap(), ReplayRequest::default());
+        assert_eq!(parse("{}").unwrap(), ReplayRequest::default());
     }
 
     #[test]
     fn all_members_are_read() {
         let text = r#"{"topics":["a.*"],"keys":["k"],"types":["UPDATE"],"from":"2026-01-31T12:00:00Z",
-            "to":"2026-02-01T12:00:00Z","positions":{"from":3,"to":9},"pendingOnly":true,"target":"t",
-            "timestamp":"now","rate":{"eventsPerSecond":100,"bytesPerSecond":2000},
-            "skipRefused":true,"dryRun":true}"#;
-        let request = ReplayRequest::parse(&raw(text)).unwrap();
+            "to":"2026-02-01T12:00:00Z","positions":{"from":3,"to":9},"pendingOnly":true,
+            "target":"folio.diku.t","timestamp":"now",
+            "rate":{"eventsPerSecond":100,"bytesPerSecond":2000},"skipRefused":true,"dryRun":true}"#;
+        let request = parse(text).unwrap();
         assert_eq!((request.topics.len(), request.keys.len(), request.types.len()), (1, 1, 1));
         assert_eq!(request.positions.from.map(Position::number), Some(3));
         assert_eq!(request.positions.to.map(Position::number), Some(9));
         assert!(request.from < request.to && request.pending_only && request.dry_run);
         assert!(request.skip_refused && request.timestamp == Timestamp::Now);
-        assert_eq!(request.target.unwrap().as_str(), "t");
+        assert_eq!(request.target.unwrap().as_str(), "folio.diku.t");
         let rate = Rate { events_per_second: Some(100), bytes_per_second: Some(2_000) };
         assert_eq!(request.rate, rate);
         let again = Rate::parse(&raw(r#"{"rate":{"eventsPerSecond":100,"bytesPerSecond":2000}}"#));
         assert_eq!(again.unwrap(), Some(rate));
         assert_eq!(Rate::parse(&raw("{}")).unwrap(), None);
+        assert!(Rate::parse(&raw(r#"{"rate":{"eventsPerSecond":0}}"#)).is_err());
     }
 
     #[test]
@@ -185,6 +244,7 @@ mod tests {
             (r#"{"topic":[]}"#, vec!["/topic"]),
             (r#"{"topics":["a?"],"keys":[7,"k"]}"#, vec!["/topics/0", "/keys/0"]),
             (r#"{"keys":"k"}"#, vec!["/keys"]),
+            (r#"{"keys":[],"topics":[],"types":[]}"#, vec!["/topics", "/keys", "/types"]),
             (r#"{"positions":{"from":-1}}"#, vec!["/positions/from"]),
             (r#"{"positions":{"from":0}}"#, vec!["/positions/from"]),
             (r#"{"rate":{"eventsPerSecond":0}}"#, vec!["/rate/eventsPerSecond"]),
@@ -192,8 +252,21 @@ mod tests {
             (r#"{"from":"yesterday","timestamp":"then"}"#, vec!["/from", "/timestamp"]),
             (r#"{"dryRun":"yes"}"#, vec!["/dryRun"]),
         ] {
-            let named = ReplayRequest::parse(&raw(text)).unwrap_err();
-            assert_eq!(named.iter().map(|v| v.pointer.as_str()).collect::<Vec<_>>(), pointers);
+            assert_eq!(parse(text).unwrap_err(), pointers, "{text}");
         }
+    }
+
+    #[test]
+    fn all_that_is_illegal_is_named_at_once_and_what_contradicts_itself_too() {
+        let text = r#"{"topic":1,"rate":{"eventsPerSecond":0,"x":1},"positions":{"from":9,"to":3},
+            "types":["UPDATE"],"target":"college.t","keys":[1]}"#;
+        let named = ["/topic", "/keys/0", "/rate/x", "/rate/eventsPerSecond", "/positions/to"];
+        assert_eq!(parse(text).unwrap_err(), [&named[..], &["/target"]].concat());
+        let to_own = r#"{"types":["UPDATE"],"pendingOnly":true,"positions":{"from":9,"to":3}}"#;
+        let named = ["/positions/to", "/types", "/positions/to", "/pendingOnly"];
+        assert_eq!(parse(to_own).unwrap_err(), named);
+        let times = r#"{"from":"2026-01-31T12:00:00Z","to":"2026-01-31T12:00:00Z",
+            "target":"folio.diku.event-gateway"}"#;
+        assert_eq!(parse(times).unwrap_err(), ["/to"]);
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::Invalid;
-use crate::domain::filter::{Filter, TopicPattern};
-use crate::domain::json::{Raw, Shape};
+use crate::domain::filter::{Filter, TopicPattern, event_type};
+use crate::domain::json::{Name, Raw, Shape, segment};
 use crate::domain::key::Key;
 use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
@@ -60,11 +60,10 @@ impl Start {
 
     /// Parses the body of a seek, `{"to": …}`.
     pub fn parse_seek(raw: &Raw) -> Result<Self, Violations> {
-        let object = ObjectReader::parse(raw, &["to"], "")?;
-        let to = object.value("to").ok_or_else(|| {
-            object.violation("to", "missing-start", "must say where the group goes on")
-        })?;
-        start(to, "/to")
+        let mut object = ObjectReader::parse(raw, &["to"], "")?;
+        object.need("to", "missing-start", "must say where the group goes on");
+        let to = start(&mut object, "to");
+        object.finish(to)
     }
 }
 
@@ -106,36 +105,22 @@ impl Form {
             "leaseSeconds",
             "holdSeconds",
         ];
-        let object = ObjectReader::parse(raw, &KNOWN, "")?;
+        let mut object = ObjectReader::parse(raw, &KNOWN, "")?;
         let filter = Filter {
-            topics: list(&object, "topics", TopicPattern::parse)?,
-            keys: list(&object, "keys", Key::parse)?,
-            types: list(&object, "types", |text| {
-                let rule = "must have 1 to 128 bytes";
-                let is_legal = !text.is_empty() && text.len() <= 128;
-                is_legal.then(|| text.to_owned()).ok_or_else(|| Invalid::new("type", text, rule))
-            })?,
-            headers: headers(&object)?,
+            topics: object.list("topics", ITEMS_MAX, TopicPattern::parse),
+            keys: object.list("keys", ITEMS_MAX, Key::parse),
+            types: object.list("types", ITEMS_MAX, event_type),
+            headers: headers(&mut object),
         };
-        let seconds = |name, min, max, default| match object.value(name) {
-            None => Ok(default),
-            Some(value) => {
-                let number = value.as_str().parse().ok();
-                number.filter(|number| (min..=max).contains(number)).ok_or_else(|| {
-                    let rule = format!("must be a whole number from {min} to {max}");
-                    object.violation(name, "illegal-number", rule)
-                })
-            }
-        };
-        let lease = (LEASE_SECONDS_MIN, LEASE_SECONDS_MAX, LEASE_SECONDS);
+        let lease_seconds = object.number("leaseSeconds", LEASE_SECONDS_MIN..=LEASE_SECONDS_MAX);
         let form = Self {
             filter,
-            auto_commit: flag(&object, "autoCommit")?,
-            lease_seconds: seconds("leaseSeconds", lease.0, lease.1, lease.2)?,
-            hold_seconds: seconds("holdSeconds", 0, HOLD_SECONDS_MAX, 0)?,
+            auto_commit: object.flag("autoCommit"),
+            lease_seconds: lease_seconds.unwrap_or(LEASE_SECONDS),
+            hold_seconds: object.number("holdSeconds", 0..=HOLD_SECONDS_MAX).unwrap_or_default(),
         };
-        let begin = object.value("start").map(|value| start(value, "/start")).transpose()?;
-        Ok((form, begin.unwrap_or_default()))
+        let start = start(&mut object, "start").unwrap_or_default();
+        object.finish(Some((form, start)))
     }
 
     /// Returns the form as JSON, without a start.
@@ -178,89 +163,61 @@ impl Form {
 
 /// Parses the body of a commit, `{"position": …, "generation": …}`.
 pub fn parse_commit(raw: &Raw) -> Result<(Position, u64), Violations> {
-    let object = ObjectReader::parse(raw, &["position", "generation"], "")?;
-    let number = |name: &'static str| {
-        let number = object.value(name).and_then(|value| value.as_str().parse().ok());
-        let rule = "must be the whole number that the reader was given";
-        number.ok_or_else(|| object.violation(name, "illegal-number", rule))
-    };
-    let position = Position::new(number("position")?);
-    let position =
-        position.map_err(|e| object.violation("position", "illegal-position", e.to_string()));
-    Ok((position?, number("generation")?))
-}
-
-/// Parses the strings of a list.
-fn list<T>(
-    object: &ObjectReader,
-    name: &'static str,
-    parse: impl Fn(&str) -> Result<T, Invalid>,
-) -> Result<Vec<T>, Violations> {
-    let Some(value) = object.value(name) else { return Ok(Vec::new()) };
-    let elements: Vec<_> = value.elements().take(ITEMS_MAX + 1).collect();
-    if value.shape() != Shape::Array || elements.len() > ITEMS_MAX {
-        let rule = format!("must be a list of at most {ITEMS_MAX} strings");
-        return Err(object.violation(name, "illegal-list", rule));
+    let mut object = ObjectReader::parse(raw, &["position", "generation"], "")?;
+    for name in ["position", "generation"] {
+        object.need(name, "missing", "must be given: the number that the reader was given");
     }
-    let parsed = elements.iter().enumerate().map(|(index, element)| {
-        let at = || format!("/{name}/{index}");
-        let text = element
-            .string()
-            .ok_or_else(|| vec![Violation::new(at(), "not-a-string", "must be a string")])?;
-        parse(&text).map_err(|e| vec![Violation::new(at(), "illegal-filter", e.to_string())])
-    });
-    parsed.collect()
+    let position = object.position("position", 0);
+    let generation = object.number("generation", 0..=u64::MAX);
+    object.finish(position.zip(generation))
 }
 
 /// Parses the headers that the events of a filter have.
-fn headers(object: &ObjectReader) -> Result<Vec<(String, String)>, Violations> {
-    let Some(value) = object.value("headers") else { return Ok(Vec::new()) };
+fn headers(object: &mut ObjectReader) -> Vec<(String, String)> {
+    let Some(value) = object.value("headers") else { return Vec::new() };
     let members: Vec<_> = value.members().take(ITEMS_MAX + 1).collect();
     if value.shape() != Shape::Object || members.len() > ITEMS_MAX {
         let rule = format!("must be an object of at most {ITEMS_MAX} strings");
-        return Err(object.violation("headers", "illegal-list", rule));
+        object.refuse("headers", "illegal-list", rule);
+        return Vec::new();
     }
-    let parsed = members.iter().map(|(name, value)| {
-        let name = name.text().into_owned();
-        match value.string() {
-            Some(text) if !name.is_empty() => Ok((name, text)),
-            _ => Err(object.violation("headers", "not-a-string", "must be an object of strings")),
+    let read = |(name, value): &(Name, Raw)| (name.text().into_owned(), value.string());
+    let members: Vec<_> = members.iter().map(read).collect();
+    let mut headers = Vec::new();
+    for (name, value) in members {
+        match value.filter(|_| !name.is_empty()) {
+            Some(value) => headers.push((name, value)),
+            None => {
+                let place = format!("headers{}", segment(&name));
+                object.refuse(&place, "not-a-string", "must be a string, under a name");
+            }
         }
-    });
-    parsed.collect()
-}
-
-fn flag(object: &ObjectReader, name: &'static str) -> Result<bool, Violations> {
-    match object.value(name).map(Raw::as_str) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(object.violation(name, "not-a-boolean", "must be true or false")),
     }
+    headers
 }
 
-/// Parses a start: `"earliest"`, `"latest"`, `{"position": 41}` or `{"time": "…"}`.
-fn start(value: &Raw, at: &str) -> Result<Start, Violations> {
+/// Reads a start: `"earliest"`, `"latest"`, `{"position": 41}` or `{"time": "…"}`.
+fn start(object: &mut ObjectReader, name: &str) -> Option<Start> {
     let rule = "must be \"earliest\", \"latest\", {\"position\": n} or {\"time\": \"…\"}";
-    let illegal = || vec![Violation::new(at.to_owned(), "illegal-start", rule)];
-    match value.string().as_deref() {
-        Some("earliest") => return Ok(Start::Earliest),
-        Some("latest") => return Ok(Start::Latest),
-        Some(_) => return Err(illegal()),
-        None => {}
-    }
-    let object = ObjectReader::parse(value, &["position", "time"], at)?;
-    match (object.value("position"), object.string("time")?) {
-        (Some(position), None) => {
-            let position = Position::parse(position.as_str());
-            position
-                .map(Start::Position)
-                .map_err(|e| object.violation("position", "illegal-position", e.to_string()))
+    let value = object.value(name)?;
+    match (value.shape(), value.string().as_deref()) {
+        (_, Some("earliest")) => return Some(Start::Earliest),
+        (_, Some("latest")) => return Some(Start::Latest),
+        (Shape::Object, _) => {}
+        _ => {
+            object.refuse(name, "illegal-start", rule);
+            return None;
         }
-        (None, Some(time)) => Time::parse(&time)
-            .map(Start::Time)
-            .map_err(|e| object.violation("time", "illegal-time", e.to_string())),
-        _ => Err(illegal()),
     }
+    let start = object.object(name, &["position", "time"], |place| {
+        let position = place.position("position", 0).map(Start::Position);
+        let time = place.noun("time", Time::parse).map(Start::Time);
+        if place.value("position").is_some() == place.value("time").is_some() {
+            place.refuse_whole("illegal-start", rule);
+        }
+        position.or(time)
+    });
+    start.flatten()
 }
 
 #[cfg(test)]
@@ -304,9 +261,9 @@ mod tests {
     #[test]
     fn what_is_illegal_is_named() {
         for (text, code) in [
-            (r#"{"topics":["a b"]}"#, "illegal-filter"),
-            (r#"{"topics":"a"}"#, "illegal-list"),
-            (r#"{"keys":[7]}"#, "not-a-string"),
+            (r#"{"topics":["a b"]}"#, "illegal-value"),
+            (r#"{"topics":"a"}"#, "not-a-list"),
+            (r#"{"keys":[7]}"#, "illegal-value"),
             (r#"{"headers":{"x":7}}"#, "not-a-string"),
             (r#"{"autoCommit":1}"#, "not-a-boolean"),
             (r#"{"leaseSeconds":0}"#, "illegal-number"),

@@ -7,11 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::view::Event;
-use crate::domain::Invalid;
-use crate::domain::entity::EventName;
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventType;
-use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -119,12 +116,4 @@ fn limit(text: &str) -> Result<usize, &'static str> {
 
 fn gaps(text: &str) -> Result<(), &'static str> {
     if text == "skip" { Ok(()) } else { Err("must be `skip`") }
-}
-
-/// Checks that the text is one of the four types of domain events or a process event's name.
-fn event_type(text: &str) -> Result<String, Invalid> {
-    if let EventType::Process(name) = EventType::from_column(text) {
-        EventName::parse(&name)?;
-    }
-    Ok(text.to_owned())
 }

@@ -78,7 +78,7 @@ fn answer(problem: &Problem) -> HttpResponse {
 }
 
 fn errors(problem: &Problem) -> Vec<Error> {
-    if let Problem::Illegal(violations) = problem {
+    if let Problem::Illegal(violations) | Problem::IllegalRequest(violations) = problem {
         return violations.iter().take(violation::MAX).map(of_violation).collect();
     }
     let message = clip(&problem.to_string());

@@ -79,7 +79,8 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
             ("unsupported-media-type", UNSUPPORTED, "Unsupported media type")
         }
         P::EmptyBatch => ("empty-batch", ILLEGAL, "Empty batch"),
-        P::Illegal(all) => (shared_code(all), ILLEGAL, "Illegal change"),
+        P::Illegal(all) => (shared_code(all, "illegal-change"), ILLEGAL, "Illegal change"),
+        P::IllegalRequest(all) => (shared_code(all, "illegal-request"), ILLEGAL, "Illegal request"),
         P::TenantQueueFull => ("tenant-queue-full", TOO_MANY, "Tenant's queue full"),
         P::QueueFull => ("queue-full", UNAVAILABLE, "Queue full"),
         P::TenantBodiesFull => ("tenant-bodies-full", TOO_MANY, "Too many bodies of the tenant"),
@@ -99,10 +100,10 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
     }
 }
 
-/// Returns the code that all violations have; `illegal-change` if they differ.
-fn shared_code(all: &[Violation]) -> &'static str {
+/// Returns the code that all violations have, or `mixed` if they differ.
+fn shared_code(all: &[Violation], mixed: &'static str) -> &'static str {
     match all {
         [first, rest @ ..] if rest.iter().all(|v| v.code == first.code) => first.code,
-        _ => "illegal-change",
+        _ => mixed,
     }
 }

@@ -179,7 +179,7 @@ async fn what_can_t_be_erased_is_refused_with_what_is_wrong() {
     let serve = setup.serve();
     let refused = async |body: Value| post(&serve.url, "/erasures", &body).await;
     let (status, said) = refused(json!({"producer": "inventory", "name": "item"})).await;
-    assert_eq!((status, said["type"].as_str()), (422, Some("/problems/unknown-member")), "{said}");
+    assert_eq!((status, said["type"].as_str()), (422, Some("/problems/illegal-request")), "{said}");
     let whole = json!({"producer": "inventory", "entity": "no", "key": "a", "reason": "asked"});
     let (status, said) = refused(whole).await;
     assert_eq!(status, 404, "{said}");

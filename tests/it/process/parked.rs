@@ -127,7 +127,7 @@ async fn what_is_discarded_is_never_published_and_says_why() {
         (format!("/parked/{NOBODY}/release"), "", 404, "unknown-parked"),
         ("/parked/x/release".to_owned(), "", 400, "bad-path"),
         (format!("/parked/{id}/discard"), "", 422, "missing-reason"),
-        (format!("/parked/{id}/discard"), r#"{"why":"x"}"#, 422, "unknown-member"),
+        (format!("/parked/{id}/discard"), r#"{"why":"x"}"#, 422, "illegal-request"),
         (format!("/parked/{id}/discard"), "{", 400, "invalid-json"),
     ] {
         let (got, answer) = post(&serve, &path, body).await;

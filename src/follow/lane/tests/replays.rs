@@ -194,7 +194,7 @@ async fn requests_that_would_leave_older_records_last_are_refused_with_a_way_tha
     assert_eq!(refused(&pending).await, [("/pendingOnly".to_owned(), "needs-target")]);
     let own = ReplayRequest { target: Some(topic(ITEMS)), ..of_topic(ITEMS) };
     assert_eq!(refused(&own).await, [("/target".to_owned(), "illegal-target")]);
-    assert_eq!(refused(&of_topic("diku.none")).await, [("/topics".to_owned(), "unknown-topic")]);
+    assert_eq!(refused(&of_topic("diku.none")).await, [("/topics/0".to_owned(), "unknown-topic")]);
     let with_target =
         ReplayRequest { types: vec![EventType::Create.as_str().to_owned()], ..to_target() };
     bed.replay(&with_target).await;

@@ -27,17 +27,15 @@ pub(super) fn plan(
 ) -> Result<Plan, Vec<Violation>> {
     let asked = Filter { topics: request.topics.clone(), ..Filter::default() };
     let topics: Vec<_> = log.topics.iter().filter(|topic| asked.has_topic(topic)).collect();
-    let mut all = Vec::new();
-    if topics.is_empty() && !request.topics.is_empty() {
-        let known: Vec<_> = log.topics.iter().map(Topic::as_str).collect();
-        let message = format!("the log has no such topic; it has {}", known.join(", "));
+    let tenant = &log.enabled.tenant;
+    let mut all = request.contradictions(&settings.target_prefix(tenant));
+    all.extend(unknown_topics(settings, log, request));
+    if topics.is_empty() && !request.topics.is_empty() && all.is_empty() {
+        let message = format!("the log has no events of these topics; it has {}", known(log));
         all.push(Violation::new("/topics".to_owned(), "unknown-topic", message));
     }
-    let tenant = &log.enabled.tenant;
-    match &request.target {
-        Some(target) => all.extend(target_rules(settings, log, target)),
-        None => all.extend(needs_target(settings, tenant, request)),
-    }
+    let target = request.target.as_ref().filter(|_| all.iter().all(|it| it.pointer != "/target"));
+    all.extend(target.and_then(|target| own_topic(settings, log, target)));
     if !all.is_empty() {
         return Err(all);
     }
@@ -61,49 +59,33 @@ pub(super) fn plan(
     })
 }
 
-/// Refuses what breaks the order of the tenant's own topics: there, a replay goes on for every key
-/// until it has sent the newest event.
-fn needs_target(settings: &Settings, tenant: &TenantId, request: &ReplayRequest) -> Vec<Violation> {
-    let asked = [
-        ("/types", !request.types.is_empty(), "events of some types"),
-        ("/to", request.to.is_some(), "events up to a time"),
-        ("/positions/to", request.positions.to.is_some(), "events up to a position"),
-        ("/pendingOnly", request.pending_only, "events that are not published yet"),
-    ];
-    let violation = |(pointer, _, events): (&str, bool, &str)| {
-        let message = format!(
-            "a replay of {events} would leave other records as the last ones of their keys: give \
-             a target, such as `{}replay`",
-            prefix(settings, tenant)
-        );
-        Violation::new(pointer.to_owned(), "needs-target", message)
+/// Refuses each pattern that matches no topic, neither one of the log nor one that the files name.
+fn unknown_topics(settings: &Settings, log: &LogNow, request: &ReplayRequest) -> Vec<Violation> {
+    let unmatched = settings.unmatched(&log.enabled.tenant, &log.topics, &request.topics);
+    let violation = |index: usize| {
+        let pattern = request.topics[index].as_str();
+        let message = format!("no topic of the log matches `{pattern}`; it has {}", known(log));
+        Violation::new(format!("/topics/{index}"), "unknown-topic", message)
     };
-    asked.into_iter().filter(|(_, is_asked, _)| *is_asked).map(violation).collect()
+    unmatched.into_iter().map(violation).collect()
 }
 
-fn target_rules(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
-    let tenant = &log.enabled.tenant;
-    let refused =
-        |message: String| Some(Violation::new("/target".to_owned(), "illegal-target", message));
-    let prefix = prefix(settings, tenant);
-    if !target.as_str().starts_with(&prefix) || target.as_str().len() == prefix.len() {
-        return refused(format!("a target begins with `{prefix}`"));
+/// Returns the words that name the log's topics.
+fn known(log: &LogNow) -> String {
+    match &log.topics[..] {
+        [] => "none".to_owned(),
+        topics => topics.iter().map(Topic::as_str).collect::<Vec<_>>().join(", "),
     }
-    if settings.names(tenant, target) || log.topics.contains(target) {
-        return refused(format!(
-            "`{target}` is one of the tenant's own topics: leave the target out to send events to \
-             the topics that they were published to"
-        ));
-    }
-    if target.is_reserved() {
-        return refused(format!("`{target}` is reserved for the gateway"));
-    }
-    None
 }
 
-fn prefix(settings: &Settings, tenant: &TenantId) -> String {
-    let env = settings.naming().env();
-    env.map_or_else(|| format!("{tenant}."), |env| format!("{env}.{tenant}."))
+/// Refuses a target that is one of the tenant's own topics.
+fn own_topic(settings: &Settings, log: &LogNow, target: &Topic) -> Option<Violation> {
+    let is_own = settings.names(&log.enabled.tenant, target) || log.topics.contains(target);
+    let message = format!(
+        "`{target}` is one of the tenant's own topics: leave the target out to send events to the \
+         topics that they were published to"
+    );
+    is_own.then(|| Violation::new("/target".to_owned(), "illegal-target", message))
 }
 
 /// Returns the time from which on each topic that a plan sends to keeps records; topics that are
