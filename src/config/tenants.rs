@@ -1,7 +1,8 @@
 //! The tenants' files: `_default.toml` for all, `<id>.toml` for what differs.
 //!
 //! They are read once at start, into `domain::settings`. An unknown key, or an illegal name or
-//! value, ends the start with an error that names the file and the key.
+//! value, ends the start with an error that names the file and the key; where only two files together
+//! are illegal, both.
 
 mod folder;
 mod number;
@@ -143,9 +144,11 @@ pub(super) fn read(
     environment: &[(String, String)],
 ) -> anyhow::Result<Settings> {
     let partitions = Partitions::of(environment)?;
-    let shown = folder.display();
+    // A relative path tells nothing where it is not known from where the process was started.
+    let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let shown = shown.display().to_string();
     read_files(folder, naming, &partitions).with_context(|| {
-        format!("failed to read the tenants folder `{}`", shown.to_string().escape_debug())
+        format!("failed to read the tenants folder `{}` (TENANTS_DIR)", shown.escape_debug())
     })
 }
 
@@ -157,22 +160,38 @@ fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow:
     }
     let default = files.remove(DEFAULT);
     warn_of_missing(folder, default.as_ref(), files.len());
-    let default = default.unwrap_or_default();
+    // The files at fault for what only both say.
+    let both = |tenant: &str| match default {
+        Some(_) => format!("{tenant}.toml and {DEFAULT}.toml"),
+        None => format!("{tenant}.toml"),
+    };
+    let defaults = default.clone().unwrap_or_default();
+    let of_all =
+        settings(defaults.clone(), partitions).with_context(|| format!("{DEFAULT}.toml"))?;
     let mut own = BTreeMap::new();
     for (name, file) in files {
         let tenant = TenantId::parse(&name).with_context(|| format!("{name}.toml"))?;
-        let settings =
-            settings(default.overlaid(file), partitions).with_context(|| format!("{name}.toml"))?;
-        own.insert(tenant, settings);
+        // What is illegal by itself is the file's own fault.
+        settings(file.clone(), partitions).with_context(|| format!("{name}.toml"))?;
+        let merged = settings(defaults.overlaid(file), partitions);
+        own.insert(tenant, merged.with_context(|| both(&name))?);
     }
-    let default = settings(default, partitions).with_context(|| format!("{DEFAULT}.toml"))?;
-    let all = own.values().chain([&default]).flat_map(|settings| settings.entities.keys());
-    let unknown = partitions.for_no_entity(all.map(|(_, entity)| entity.as_str()));
+    warn_of_partitions(partitions, own.values().chain([&of_all]));
+    Settings::new(naming, of_all, own).map_err(|illegal| {
+        let files: Vec<_> = illegal.tenants.iter().map(|tenant| both(tenant.as_str())).collect();
+        let files = if files.is_empty() { vec![format!("{DEFAULT}.toml")] } else { files };
+        anyhow::Error::new(illegal).context(files.join(", "))
+    })
+}
+
+/// Warns of variables for entities that no file names.
+fn warn_of_partitions<'a>(partitions: &Partitions, all: impl Iterator<Item = &'a TenantSettings>) {
+    let entities = all.flat_map(|settings| settings.entities.keys());
+    let unknown = partitions.for_no_entity(entities.map(|(_, entity)| entity.as_str()));
     if !unknown.is_empty() {
         let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
         tracing::warn!("{} not read: no file names such an entity", unread::said(&unknown));
     }
-    Ok(Settings::new(naming, default, own)?)
 }
 
 /// Warns of a folder that is legal, but hardly intended.
@@ -197,22 +216,25 @@ fn settings(file: File, partitions: &Partitions) -> anyhow::Result<TenantSetting
     let mut settings = TenantSettings::default();
     refuse_excluding(&file.entities)?;
     for (module, table) in file.producers {
-        settings.producers.insert(module, Producer::parse(&table.name)?);
+        let named = || format!("producers.\"{module}\"");
+        let producer = Producer::parse(&table.name).with_context(named)?;
+        settings.producers.insert(module, producer);
     }
     for (name, table) in file.entities {
-        let (producer, entity) = pair(&name)?;
-        let key = (producer, EntityName::parse(entity)?);
+        let named = || format!("entities.\"{name}\"");
+        let (producer, entity) = pair(&name).with_context(named)?;
+        let key = (producer, EntityName::parse(entity).with_context(named)?);
         let said = partitions.for_entity(entity);
-        let entity = table.entity(said).with_context(|| format!("entities.\"{name}\""))?;
-        settings.entities.insert(key, entity);
+        settings.entities.insert(key, table.entity(said).with_context(named)?);
     }
     for (name, table) in file.process_events {
-        let (producer, event) = pair(&name)?;
         let named = || format!("process_events.\"{name}\"");
+        let (producer, event) = pair(&name).with_context(named)?;
+        let event = EventName::parse(event).with_context(named)?;
         let wire_form = table.wire_form().with_context(named)?;
         let event_settings =
             ProcessEvent { wire_form, topic: table.settings().with_context(named)? };
-        settings.process_events.insert((producer, EventName::parse(event)?), event_settings);
+        settings.process_events.insert((producer, event), event_settings);
     }
     if let Some(table) = file.hexkit {
         let name = ServiceName::parse(&table.service_name).context("hexkit")?;
@@ -227,7 +249,8 @@ fn pair(name: &str) -> anyhow::Result<(Producer, &str)> {
     Ok((Producer::parse(producer)?, rest))
 }
 
-/// Refuses entities that are both compacted and not stored. The message is hexkit's.
+/// Refuses entities that are both compacted and not stored. The first sentences are hexkit's; the
+/// last one names the keys of the file.
 fn refuse_excluding(entities: &BTreeMap<String, EntityTable>) -> anyhow::Result<()> {
     let both =
         entities.iter().filter(|(_, t)| t.compacted == Some(true) && t.stored == Some(false));
@@ -235,7 +258,8 @@ fn refuse_excluding(entities: &BTreeMap<String, EntityTable>) -> anyhow::Result<
     if !both.is_empty() {
         bail!(
             "Values for `topics_not_stored` and `compacted_topics` must be exclusive. \
-             Please review the following values: {}.",
+             Please review the following values: {}. Each of these entities has both \
+             `stored = false` and `compacted = true`.",
             both.join(", ")
         );
     }

@@ -3,6 +3,8 @@
 //! `config` builds them once from the tenants' files. `http` asks whether an entity is known, and
 //! for its topic; `follow` asks what a topic is created with.
 
+mod topics;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Invalid;
@@ -16,6 +18,8 @@ use super::subject::Subject;
 use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
 use super::wire_form::WireForm;
+
+pub use topics::IllegalTopic;
 
 /// An entity or process event that the tenant's settings don't name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,28 +89,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Builds the settings; `default` is for every tenant that `own` doesn't name. Refuses two
-    /// entities of a tenant that share a topic and would create it differently, a topic that is
-    /// reserved for the gateway, and a topic that two tenants share without a tenant collection.
-    pub fn new(
-        naming: Naming,
-        default: TenantSettings,
-        own: BTreeMap<TenantId, TenantSettings>,
-    ) -> Result<Self, Invalid> {
-        let settings = Self { naming, default, own };
-        let any = TenantId::parse("default").expect("a legal tenant");
-        let mut all = BTreeMap::new();
-        for tenant in settings.own.keys().chain([&any]) {
-            for topic in settings.checked_topics(tenant)? {
-                let other = all.insert(topic.clone(), tenant).filter(|other| *other != tenant);
-                if other.is_some() && !settings.naming.is_shared() {
-                    let rule = "is that of two tenants: {tenant} must stand where no other \
-                                tenant's topics can meet";
-                    return Err(Invalid::new("topic", topic.as_str(), rule));
-                }
-            }
-        }
-        Ok(settings)
+    /// Returns the names of the entities and process events, as `producer.name`, whose events some
+    /// tenant's log keeps only until every sink has them.
+    pub fn not_stored(&self) -> BTreeSet<String> {
+        let all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
+        let lost = all.filter(|(_, _, set)| !set.stored);
+        lost.map(|(producer, name, _)| format!("{producer}.{name}")).collect()
     }
 
     /// Returns the parts that topic names share.
@@ -223,8 +211,8 @@ impl Settings {
             fits.map(|(p, name, set)| set.template.topic(&self.naming, tenant, p, name)).collect();
         if topics.is_empty() {
             let known = settings.topics().map(|(p, name, _)| format!("{p}.{name}")).collect();
-            let asked = format!("{}.{}", producer.unwrap_or("*"), entity.unwrap_or("*"));
-            return Err(Unknown { asked, known });
+            let asked: Vec<_> = producer.into_iter().chain(entity).collect();
+            return Err(Unknown { asked: asked.join("."), known });
         }
         Ok(topics)
     }
@@ -333,25 +321,6 @@ impl Settings {
             retention_ms: set.retention_ms,
             compacted: set.compacted,
         }
-    }
-
-    fn checked_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Invalid> {
-        let mut seen: BTreeMap<Topic, (TopicSpec, LogRule)> = BTreeMap::new();
-        for (producer, name, set) in self.of(tenant).topics() {
-            let spec = self.spec_of(tenant, producer, name, set);
-            if spec.topic.is_reserved() {
-                let rule = "it is reserved for the gateway, as every ENV.event-gateway.NAME is";
-                return Err(Invalid::new("topic", spec.topic.as_str(), rule));
-            }
-            let both = (spec.clone(), LogRule::new(spec.topic.clone(), set));
-            let other = seen.entry(spec.topic.clone()).or_insert_with(|| both.clone());
-            if *other != both {
-                let rule = "it is shared by entities that set different partitions, retention_ms, \
-                            log_retention_ms, compacted, stored or delete_all";
-                return Err(Invalid::new("topic", spec.topic.as_str(), rule));
-            }
-        }
-        Ok(seen.into_keys().collect())
     }
 }
 

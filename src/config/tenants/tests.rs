@@ -91,7 +91,8 @@ fn what_is_illegal_names_its_file_and_key() {
         (
             "diku.toml",
             "[entities.\"a.b\"]\ncompacted = true\nstored = false",
-            "following values: a.b.",
+            "must be exclusive. Please review the following values: a.b. Each of these entities has \
+             both `stored = false` and `compacted = true`.",
         ),
         ("diku.toml", "[entities.\"a.b\"]\nwire_form = \"xml\"", "wire_form = \"xml\""),
         ("diku.toml", "[process_events.\"a.CREATE\"]", "process event `CREATE`"),
@@ -99,11 +100,30 @@ fn what_is_illegal_names_its_file_and_key() {
         ("diku.toml", "[hexkit]", "missing field `service_name`"),
         ("diku.toml", "[process_events.\"a.X\"]\nwire_form = \"y\"", "wire_form = \"y\""),
         ("diku.toml", "not toml", "diku.toml"),
+        ("diku.toml", "[producers]\nmod-x = { name = \"a_b\" }", "producers.\"mod-x\""),
+        ("diku.toml", "[process_events.\"a.b.c\"]", "process_events.\"a.b.c\""),
     ];
     for (name, text, expected) in cases {
         let error = settings(&[(name, text)], &[]).unwrap_err();
         assert!(error.contains(expected), "{error} doesn't say {expected}");
+        assert!(!error.contains("_default.toml"), "{error}");
     }
+}
+
+#[test]
+fn the_file_that_is_at_fault_is_named_and_both_if_neither_is_by_itself() {
+    let default = |text: &'static str| ("_default.toml", text);
+    let of_default = default("[entities.\"a.b\"]\npartitions = 0");
+    let error = settings(&[of_default, ("diku.toml", "")], &[]).unwrap_err();
+    assert!(error.contains(": _default.toml: entities.\"a.b\": partitions"), "{error}");
+    assert!(!error.contains("diku.toml"), "{error}");
+    let legal = default("[entities.\"a.b\"]\ncompacted = true");
+    let own = ("diku.toml", "[entities.\"a.b\"]\nretention_ms = 0");
+    let error = settings(&[legal, own], &[]).unwrap_err();
+    assert!(error.contains(": diku.toml: entities.\"a.b\": retention_ms"), "{error}");
+    let together = ("diku.toml", "[entities.\"a.b\"]\nstored = false");
+    let error = settings(&[legal, together], &[]).unwrap_err();
+    assert!(error.contains(": diku.toml and _default.toml: Values for"), "{error}");
 }
 
 #[test]
@@ -169,7 +189,7 @@ fn what_is_no_regular_file_of_a_bearable_size_is_refused_by_name_and_not_waited_
         read(Path::new("no\nwhere"), Naming::default(), &[])
             .unwrap_err()
             .to_string()
-            .contains(r"no\nwhere")
+            .contains(r"/no\nwhere` (TENANTS_DIR)")
     );
 }
 
@@ -211,6 +231,7 @@ fn two_tenants_share_no_topic_unless_a_collection_has_them_all() {
     let other = ("b.toml", "[entities.\"x.item\"]\ntopic = \"{env}.a.{tenant}.{entity}\"\n");
     let error = settings(&[one, other], &[]).unwrap_err();
     assert!(error.contains("topic `folio.a.b.item`") && error.contains("two tenants"), "{error}");
+    assert!(error.contains(": a.toml, b.toml: "), "{error}");
 
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.toml", "b.toml"] {
@@ -224,8 +245,19 @@ fn entities_that_share_a_topic_must_agree_on_it() {
     let shared = "topic = \"{env}.{tenant}.mod-audit\"";
     let agree = format!("[entities.\"a.x\"]\n{shared}\n[entities.\"b.y\"]\n{shared}\n");
     assert_eq!(settings(&[("diku.toml", &agree)], &[]).unwrap().specs(&diku()).len(), 1);
-    let error = settings(&[("diku.toml", &format!("{agree}partitions = 2\n"))], &[]).unwrap_err();
-    assert!(error.contains("folio.diku.mod-audit"), "{error}");
+    let differ = format!("{agree}partitions = 2\nstored = false\n");
+    let told = "topic `folio.diku.mod-audit` is shared by `a.x` and `b.y`, which differ in \
+                partitions (1 and 2), stored (true and false)";
+    let error = settings(&[("diku.toml", &differ)], &[]).unwrap_err();
+    assert!(error.ends_with(&format!(": diku.toml: {told}")), "{error}");
+    let error = settings(&[("_default.toml", &differ), ("diku.toml", "")], &[]).unwrap_err();
+    let told = told.replace("diku", "default");
+    assert!(error.ends_with(&format!(": _default.toml: {told}")), "{error}");
+    let (default, own) = (format!("[entities.\"a.x\"]\n{shared}\n"), "[entities.\"b.y\"]\n");
+    let own = format!("{own}{shared}\nretention_ms = -1\n");
+    let error = settings(&[("_default.toml", &default), ("diku.toml", &own)], &[]).unwrap_err();
+    assert!(error.contains(": diku.toml and _default.toml: topic"), "{error}");
+    assert!(error.ends_with("differ in retention_ms (604800000 and -1)"), "{error}");
 }
 
 #[test]
