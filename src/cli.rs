@@ -4,14 +4,16 @@
 
 use std::io::{self, Write};
 
-use anyhow::bail;
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::domain::tenant::TenantId;
 use crate::store::{EnabledTenant, Store};
 
 pub mod audit;
 pub mod backup;
 pub mod erasures;
+pub mod foreign_settings;
 mod interrupt;
 pub mod lanes;
 pub mod publish_pending;
@@ -24,14 +26,28 @@ pub mod subscriptions;
 pub mod tenants;
 pub mod topics;
 
-/// Returns the tenant of this id, or all enabled tenants.
-async fn enabled(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<Vec<EnabledTenant>> {
-    let mut enabled = store.list().await?;
-    enabled.retain(|enabled| tenant.is_none_or(|tenant| enabled.tenant.as_str() == tenant));
-    if let (Some(tenant), true) = (tenant, enabled.is_empty()) {
-        bail!("tenant `{tenant}` is not enabled");
+/// Returns the tenant of this id, or all enabled tenants. Every subcommand of a tenant asks first.
+async fn enabled(
+    store: &dyn Store,
+    tenant: Option<&TenantId>,
+) -> anyhow::Result<Vec<EnabledTenant>> {
+    match tenant {
+        Some(tenant) => Ok(vec![enabled_tenant(store, tenant).await?]),
+        None => Ok(store.list().await?),
     }
-    Ok(enabled)
+}
+
+/// Returns the tenant of this id.
+async fn enabled_tenant(store: &dyn Store, tenant: &TenantId) -> anyhow::Result<EnabledTenant> {
+    let found = store.find_tenant(tenant).await?;
+    found.with_context(|| {
+        format!("tenant `{tenant}` is not enabled; `tenants list` shows those that are")
+    })
+}
+
+/// Returns a number with its noun, such as `1 event` and `2 events`.
+fn counted(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Returns a bar on stderr that says how much of how much is done, and after that what `rest`

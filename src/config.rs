@@ -92,7 +92,22 @@ impl Config {
         };
         unread::warn(options, given, &config.store);
         hexkit::warn_of_half(&parts.hexkit, &config.settings);
+        warn_of_not_stored(&config.sinks, &config.settings);
         Ok(config)
+    }
+}
+
+/// Warns of each entity and process event whose events nobody can read, since the log keeps them
+/// only until every sink has them, and there is no sink.
+fn warn_of_not_stored(sinks: &[sink::Config], settings: &Settings) {
+    if sinks.iter().any(|sink| !matches!(sink, sink::Config::Embedded)) {
+        return;
+    }
+    for name in settings.not_stored() {
+        tracing::warn!(
+            "`{name}` has stored = false, and there is no sink: its events leave the log within \
+             seconds, though nobody has read them. Set KAFKA_HOST, or let them be stored"
+        );
     }
 }
 

@@ -98,7 +98,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::PublishPending(options) => {
             let store = open_attached(&options.store, clock).await?;
             let wait = options.wait.map(Duration::from_secs);
-            let tenant = options.tenant.as_deref();
+            let tenant = options.tenant.as_ref();
             cli::publish_pending::run(&*store, tenant, options.release, wait).await
         }
         Command::Restore(options) => restore(&options, clock).await,
@@ -123,13 +123,13 @@ async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     let repair = options.repair.then_some(&submit);
     let form = if options.json { cli::audit::Form::Json } else { cli::audit::Form::Text };
     let scope = Scope { topics: options.topic.clone(), since: options.since };
-    cli::audit::run(&deps, options.tenant.as_deref(), &scope, form, repair).await
+    cli::audit::run(&deps, options.tenant.as_ref(), &scope, form, repair).await
 }
 
 async fn republish(options: &RepublishOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let RepublishOptions { tenant, timestamp, dry_run, topics } = options;
     let deps = open_broker(topics, clock.clone()).await?.submit_deps(clock);
-    cli::republish::run(&deps, tenant.as_deref(), *timestamp, *dry_run).await
+    cli::republish::run(&deps, tenant.as_ref(), *timestamp, *dry_run).await
 }
 
 async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
@@ -141,7 +141,7 @@ async fn replays(command: ReplaysCommand, clock: Arc<dyn Clock>) -> anyhow::Resu
         }
         ReplaysCommand::List(options) => {
             let store = open_attached(&options.store, clock).await?;
-            return cli::replays::list(&*store, options.tenant.as_deref()).await;
+            return cli::replays::list(&*store, options.tenant.as_ref()).await;
         }
         ReplaysCommand::Watch(options) => (options, None),
         ReplaysCommand::Pause(options) => (options, Some(Wish::Pause)),
@@ -170,7 +170,7 @@ async fn erasures(command: ErasuresCommand, clock: Arc<dyn Clock>) -> anyhow::Re
         }
         ErasuresCommand::List(options) => {
             let store = open_attached(&options.store, clock).await?;
-            cli::erasures::list(&*store, options.tenant.as_deref()).await
+            cli::erasures::list(&*store, options.tenant.as_ref()).await
         }
         ErasuresCommand::Watch(options) => {
             let deps = erasure_deps(&options.parts, clock).await?;
@@ -201,6 +201,7 @@ async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> 
         _ => Settings::default(),
     };
     let store = open_attached(&options.store, clock).await?;
+    cli::foreign_settings::refuse(&*store, &settings).await?;
     let groups = Groups { store: &*store, settings: &settings };
     let named = cli::subscriptions::Named { tenant: &options.tenant, group: &options.group };
     match &command {
@@ -223,7 +224,7 @@ async fn restore(options: &RestoreOptions, clock: Arc<dyn Clock>) -> anyhow::Res
     let Opened { store, settings, sinks } = opened;
     let deps =
         cli::restore::Deps { store: &*store, sinks: &sinks, settings: &settings, clock: &*clock };
-    cli::restore::run(&deps, options.tenant.as_deref(), options.accept).await
+    cli::restore::run(&deps, options.tenant.as_ref(), options.accept).await
 }
 
 async fn open_attached(
@@ -288,6 +289,7 @@ async fn open(
 ) -> anyhow::Result<Opened> {
     let settings = Arc::new(config::settings(&topics.tenants, &topics.store)?);
     let store = store::open(&config::store_config(&topics.store)?, access, clock).await?;
+    cli::foreign_settings::refuse(&*store, &settings).await?;
     let lanes = u16::try_from(store.members().await?.lanes.len())?.max(lanes_min);
     let sinks = open_outside(sinks(&settings, lanes)?)?;
     Ok(Opened { store, settings, sinks })

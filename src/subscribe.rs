@@ -216,6 +216,28 @@ impl Groups<'_> {
         Ok((put, self.find(tenant, group).await?))
     }
 
+    /// Returns a warning of the patterns of a filter that match no topic, neither one of the log nor
+    /// one that the files name; `None` if each matches one.
+    pub async fn warning(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+    ) -> Result<Option<String>, Error> {
+        let unmatched = |of_log: &[Topic]| self.settings.unmatched(tenant, of_log, &filter.topics);
+        if unmatched(&[]).is_empty() {
+            return Ok(None);
+        }
+        let unmatched = unmatched(&self.store.topics(tenant).await?).into_iter();
+        let unmatched: Vec<_> = unmatched.map(|index| filter.topics[index].as_str()).collect();
+        let told = || {
+            format!(
+                "neither the log nor the tenant's files have a topic `{}`",
+                unmatched.join("`, `")
+            )
+        };
+        Ok((!unmatched.is_empty()).then(told))
+    }
+
     /// Returns a subscription.
     pub async fn find(&self, tenant: &TenantId, group: &Group) -> Result<FoundSubscription, Error> {
         change::find(self.store, tenant, group).await

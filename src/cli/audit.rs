@@ -8,13 +8,15 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
+use crate::domain::filter::TopicPattern;
 use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
 use crate::follow::audit::{
     self, Audit, AuditDeps, Defect, Finding, Progress, Run, Scope, TopicAudit,
 };
 use crate::follow::replay::submit::{SubmitDeps, Submitted};
 use crate::sink::Sinks;
-use crate::store::Store;
+use crate::store::{EnabledTenant, Store};
 
 /// The error of an audit that has found defects.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +46,16 @@ pub enum Form {
 /// is any.
 pub async fn run(
     deps: &Deps<'_>,
-    tenant: Option<&str>,
+    tenant: Option<&TenantId>,
     scope: &Scope,
     form: Form,
     repair: Option<&SubmitDeps>,
 ) -> anyhow::Result<()> {
+    let enabled = super::enabled(deps.store, tenant).await?;
+    refuse_unmatched(deps, &enabled, &scope.topics).await?;
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
     };
-    let enabled = super::enabled(deps.store, tenant).await?;
     let bar = super::bar("{eta} left")?;
     let mut defects = 0;
     let audit_deps = AuditDeps { store: deps.store, kafka: &**kafka, settings: deps.settings };
@@ -72,6 +75,28 @@ pub async fn run(
     }
     bar.finish_and_clear();
     if defects > 0 { Err(DefectsFound(spell(defects)).into()) } else { Ok(()) }
+}
+
+/// Refuses a pattern that matches no topic of any of these tenants: nothing would be compared, and
+/// nothing found.
+async fn refuse_unmatched(
+    deps: &Deps<'_>,
+    enabled: &[EnabledTenant],
+    patterns: &[TopicPattern],
+) -> anyhow::Result<()> {
+    let mut unmatched = patterns.to_vec();
+    for EnabledTenant { tenant, .. } in enabled {
+        if unmatched.is_empty() {
+            break;
+        }
+        let topics = deps.store.topics(tenant).await?;
+        let left = deps.settings.unmatched(tenant, &topics, &unmatched);
+        unmatched = left.into_iter().map(|index| unmatched[index].clone()).collect();
+    }
+    match unmatched.first() {
+        Some(pattern) => bail!("no topic matches `{}`: `topics list` shows them", pattern.as_str()),
+        None => Ok(()),
+    }
 }
 
 /// Replays the events that are missing, topic after topic, and shows the progress.
@@ -98,11 +123,7 @@ fn show(bar: &ProgressBar, tenant: &str, progress: Progress<'_>) {
 }
 
 fn spell(defects: u64) -> String {
-    match defects {
-        0 => "no defect".to_owned(),
-        1 => "1 defect".to_owned(),
-        many => format!("{many} defects"),
-    }
+    if defects == 0 { "no defect".to_owned() } else { super::counted(defects, "defect") }
 }
 
 fn print(audited: &Audit) -> std::io::Result<()> {
@@ -121,7 +142,7 @@ fn print(audited: &Audit) -> std::io::Result<()> {
             ("foreign", counts.foreign),
             ("former", counts.former),
         ];
-        let mut parts = vec![format!("{} events", counts.events)];
+        let mut parts = vec![super::counted(counts.events, "event")];
         parts.extend(numbers.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")));
         parts.extend(defects.iter().map(|(defect, n)| format!("{n} {}", defect.as_str())));
         writeln!(out, "  {topic}: {}", parts.join(", "))?;

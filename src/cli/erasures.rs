@@ -30,10 +30,14 @@ pub async fn start(
     request: &ErasureRequest,
     show: Show,
 ) -> anyhow::Result<()> {
+    super::enabled_tenant(&*deps.store, tenant).await?;
     let submitted = deps.submit(tenant, request).await;
     let (Submitted::New(erasure) | Submitted::InProgress(erasure)) =
         submitted.with_context(|| format!("tenant {tenant}"))?;
     writeln!(super::stdout(), "{tenant}: erasure {}", erasure.id)?;
+    if let Some(warning) = deps.outlook(erasure.clone()).await?.warning() {
+        tracing::warn!("{warning}");
+    }
     match show {
         Show::Progress => watch_it(deps, erasure).await,
         Show::Id => Ok(()),
@@ -41,14 +45,15 @@ pub async fn start(
 }
 
 /// Prints a line for each erasure of a tenant, or of all, newest first.
-pub async fn list(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<()> {
+pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+    let enabled = super::enabled(store, tenant).await?;
     let mut out = super::stdout();
     writeln!(
         out,
         "{:<31} {:<36} {:<11} {:>8} {:<24} RECORD",
         "TENANT", "ERASURE", "STATUS", "EVENTS", "SUBMITTED"
     )?;
-    for enabled in super::enabled(store, tenant).await? {
+    for enabled in enabled {
         for erasure in store.erasures(&enabled.tenant).await? {
             let Erasure { id, tenant, subject, key, submitted, progress, .. } = &erasure;
             let (tenant, id, status) = (tenant.as_str(), id.to_string(), erasure.status());
@@ -64,6 +69,7 @@ pub async fn list(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<()>
 
 /// Shows an erasure's progress until it is complete.
 pub async fn watch(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::Result<()> {
+    super::enabled_tenant(&*deps.store, tenant).await?;
     watch_it(deps, find(deps, tenant, id).await?).await
 }
 
@@ -100,8 +106,11 @@ async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure) -> anyhow::Result<()
 fn end(outlook: &Outlook) -> anyhow::Result<()> {
     let Outlook { erasure, held_by, .. } = outlook;
     let mut out = super::stdout();
-    let events = erasure.progress.events;
-    writeln!(out, "{}: {}: {events} events are empty", erasure.tenant, erasure.status())?;
+    let emptied = super::counted(erasure.progress.events, "event");
+    writeln!(out, "{}: {}: {emptied} emptied", erasure.tenant, erasure.status())?;
+    if let Some(warning) = outlook.warning() {
+        writeln!(out, "  {warning}")?;
+    }
     for HeldBy { topic, until, compacted } in held_by {
         match (until, compacted) {
             (Some(until), _) => writeln!(out, "  {topic} may hold the record until {until}")?,

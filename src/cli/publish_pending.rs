@@ -5,11 +5,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::bail;
+use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::follower::Follower;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
 use crate::follow::parking::requests;
 use crate::store::{EnabledTenant, Store};
 
@@ -19,16 +21,49 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The events that are not published.
 #[derive(Debug, Clone, Copy, Default)]
 struct Unpublished {
+    /// The positions that the relay has not passed. Events that have left the log may be among
+    /// them.
     pending: u64,
     parked: u64,
     releasing: u64,
+    /// Whether the relay has ever published anything of these logs.
+    has_published: bool,
+}
+
+impl Unpublished {
+    fn waits_for(self) -> u64 {
+        self.pending + self.releasing
+    }
+
+    /// Returns what is waited for, and why it may last.
+    fn told(self) -> String {
+        let pending = super::counted(self.pending, "event");
+        let releasing = match self.releasing {
+            0 => String::new(),
+            events => format!(", {events} to be released"),
+        };
+        let why = match self.has_published {
+            true => "does a gateway run, and reach Kafka?",
+            false => "none was ever published from this store: does a gateway run with KAFKA_HOST?",
+        };
+        format!("at most {pending} pending{releasing}: {why}")
+    }
+
+    /// Logs what is waited for, where that may last for ever, or the bar is not shown.
+    fn log(self, bar: &ProgressBar) {
+        match (self.has_published, bar.is_hidden()) {
+            (false, _) => bar.suspend(|| tracing::warn!("{}", self.told())),
+            (true, true) => tracing::info!("{}", self.told()),
+            (true, false) => {}
+        }
+    }
 }
 
 /// Waits until nothing of one tenant, or of all, is pending, at most for `wait`. With `release`, it
 /// asks first for the release of all that is parked, and waits for that too.
 pub async fn run(
     store: &dyn Store,
-    tenant: Option<&str>,
+    tenant: Option<&TenantId>,
     release: bool,
     wait: Option<Duration>,
 ) -> anyhow::Result<()> {
@@ -42,22 +77,22 @@ pub async fn run(
     let (began, mut most) = (Instant::now(), 0);
     loop {
         let left = count(store, tenant).await?;
-        let waits_for = left.pending + left.releasing;
+        let waits_for = left.waits_for();
+        if most == 0 && waits_for > 0 {
+            left.log(&bar);
+        }
         most = most.max(waits_for);
         bar.set_message(format!("{} pending, {} parked", left.pending, left.parked));
         bar.set_length(most);
         bar.set_position(most - waits_for);
         if waits_for == 0 {
             bar.finish_and_clear();
-            writeln!(super::stdout(), "0 events are pending, {} are parked", left.parked)?;
+            writeln!(super::stdout(), "0 events are pending, {} parked", left.parked)?;
             return Ok(());
         }
         if wait.is_some_and(|wait| began.elapsed() >= wait) {
             bar.finish_and_clear();
-            bail!(
-                "{} events are still pending: does a gateway run, and reach Kafka?",
-                left.pending
-            );
+            bail!("{}", left.told());
         }
         sleep(LOOK_EVERY).await;
     }
@@ -81,10 +116,11 @@ async fn release_all(store: &dyn Store, enabled: &EnabledTenant) -> anyhow::Resu
     Ok(())
 }
 
-async fn count(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<Unpublished> {
+async fn count(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<Unpublished> {
     let (mut all, relay) = (Unpublished::default(), Follower::relay());
     for EnabledTenant { tenant, log_id, head, .. } in super::enabled(store, tenant).await? {
         let cursor = store.load(&tenant, &relay).await?.filter(|cursor| cursor.log_id == log_id);
+        all.has_published |= cursor.is_some();
         let relayed = cursor.map_or(Position::START, |cursor| cursor.position);
         all.pending += head.number().saturating_sub(relayed.number());
         for parked in store.parked(&tenant, &relay).await? {

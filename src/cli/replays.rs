@@ -30,13 +30,13 @@ pub enum Show {
 /// complete is an error.
 pub async fn start(
     deps: &SubmitDeps,
-    tenant: &str,
+    tenant: &TenantId,
     request: &ReplayRequest,
     show: Show,
 ) -> anyhow::Result<()> {
-    let tenant = TenantId::parse(tenant)?;
-    match deps.submit(&tenant, request).await.with_context(|| format!("tenant {tenant}"))? {
-        Submitted::Count(count) => Ok(print_count(&tenant, &count)?),
+    super::enabled_tenant(&*deps.store, tenant).await?;
+    match deps.submit(tenant, request).await.with_context(|| format!("tenant {tenant}"))? {
+        Submitted::Count(count) => Ok(print_count(tenant, &count)?),
         Submitted::Replay(replay) => {
             writeln!(super::stdout(), "{tenant}: replay {}", replay.id)?;
             if show == Show::Progress {
@@ -48,14 +48,15 @@ pub async fn start(
 }
 
 /// Prints a line for each replay of a tenant, or of all, newest first.
-pub async fn list(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<()> {
+pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+    let enabled = super::enabled(store, tenant).await?;
     let mut out = super::stdout();
     writeln!(
         out,
         "{:<31} {:<36} {:<20} {:>10} {:>10} {:<24} TO",
         "TENANT", "REPLAY", "STATUS", "PUBLISHED", "TOTAL", "SUBMITTED"
     )?;
-    for enabled in super::enabled(store, tenant).await? {
+    for enabled in enabled {
         for replay in store.replays(&enabled.tenant).await? {
             let Replay { id, tenant, total, plan, progress, submitted, .. } = &replay;
             let (tenant, id) = (tenant.as_str(), id.to_string());
@@ -72,14 +73,21 @@ pub async fn list(store: &dyn Store, tenant: Option<&str>) -> anyhow::Result<()>
 }
 
 /// Shows a replay's progress until it ends.
-pub async fn watch(deps: &SubmitDeps, tenant: &str, id: ReplayId) -> anyhow::Result<()> {
-    let replay = find(&*deps.store, &TenantId::parse(tenant)?, id).await?;
+pub async fn watch(deps: &SubmitDeps, tenant: &TenantId, id: ReplayId) -> anyhow::Result<()> {
+    super::enabled_tenant(&*deps.store, tenant).await?;
+    let replay = find(&*deps.store, tenant, id).await?;
     watch_it(deps, replay).await
 }
 
 /// Notes a wish for a replay.
-pub async fn wish(deps: &SubmitDeps, tenant: &str, id: ReplayId, wish: Wish) -> anyhow::Result<()> {
-    let replay = deps.wish(&TenantId::parse(tenant)?, id, wish, None).await?;
+pub async fn wish(
+    deps: &SubmitDeps,
+    tenant: &TenantId,
+    id: ReplayId,
+    wish: Wish,
+) -> anyhow::Result<()> {
+    super::enabled_tenant(&*deps.store, tenant).await?;
+    let replay = deps.wish(tenant, id, wish, None).await?;
     writeln!(super::stdout(), "{id}: {}", replay.status())?;
     Ok(())
 }
@@ -135,7 +143,8 @@ fn end(replay: &Replay) -> anyhow::Result<()> {
     let Replay { tenant, id, progress, .. } = replay;
     let status = replay.status();
     let (events, skipped) = (progress.sent.events, progress.sent.skipped);
-    writeln!(super::stdout(), "{tenant}: {status}: {events} events published, {skipped} skipped")?;
+    let events = super::counted(events, "event");
+    writeln!(super::stdout(), "{tenant}: {status}: {events} published, {skipped} skipped")?;
     match progress.ended {
         Some((Outcome::Completed, _)) => Ok(()),
         _ => match &progress.cause {
@@ -151,9 +160,10 @@ pub(super) fn print_count(tenant: &TenantId, count: &Count) -> std::io::Result<(
     let line = |TopicCount { events, bytes, vanishing }: TopicCount| {
         let vanish = match vanishing {
             0 => String::new(),
-            some => format!(", of which {some} are older than the topic keeps records"),
+            some => format!(", {some} of them older than the topic keeps records"),
         };
-        format!("{events} events, {bytes} bytes{vanish}")
+        let (events, bytes) = (super::counted(events, "event"), super::counted(bytes, "byte"));
+        format!("{events}, {bytes}{vanish}")
     };
     writeln!(out, "{tenant}: {}", line(count.total()))?;
     for (topic, one) in &count.topics {

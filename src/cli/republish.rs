@@ -5,12 +5,13 @@ use anyhow::Context;
 
 use super::replays::{print_count, watch_it};
 use crate::domain::replay::{ReplayRequest, Timestamp};
+use crate::domain::tenant::TenantId;
 use crate::follow::replay::submit::{SubmitDeps, Submitted};
 
 /// Republishes one tenant's log, or all of them one after the other, and shows the progress.
 pub async fn run(
     deps: &SubmitDeps,
-    tenant: Option<&str>,
+    tenant: Option<&TenantId>,
     timestamp: Timestamp,
     dry_run: bool,
 ) -> anyhow::Result<()> {

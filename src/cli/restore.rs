@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::domain::follower::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{EnabledTenant, Store};
@@ -27,14 +28,14 @@ pub struct Deps<'a> {
 
 /// Compares one tenant's log with its sinks, or all tenants'. Returns an error if histories differ
 /// and that was not accepted.
-pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow::Result<()> {
+pub async fn run(deps: &Deps<'_>, tenant: Option<&TenantId>, accept: bool) -> anyhow::Result<()> {
+    let enabled = super::enabled(deps.store, tenant).await?;
     if deps.sinks.sinks.is_empty() {
         bail!(
             "a log is compared with what its sinks have of it: set KAFKA_HOST or \
-               HEXKIT_MONGODB_URL"
+             HEXKIT_MONGODB_URL"
         );
     }
-    let enabled = super::enabled(deps.store, tenant).await?;
     let mut different = 0;
     for enabled in &enabled {
         let looked = look_at_all(deps, enabled, accept).await;
@@ -45,7 +46,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&str>, accept: bool) -> anyhow:
         bail!(
             "{different} {differ}; nothing was changed. To go on as shown: `event-gateway restore \
              {} --accept`",
-            tenant.unwrap_or("TENANT")
+            tenant.map_or("TENANT", TenantId::as_str)
         );
     }
     Ok(())

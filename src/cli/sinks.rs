@@ -40,7 +40,6 @@ pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow
     if logs == 0 {
         bail!("no log has a checkpoint of a sink `{sink}`; `sinks list` shows those that have");
     }
-    let of = if logs == 1 { "log" } else { "logs" };
-    writeln!(super::stdout(), "{sink}: forgotten in {logs} {of}")?;
+    writeln!(super::stdout(), "{sink}: forgotten in {}", super::counted(logs, "log"))?;
     Ok(())
 }

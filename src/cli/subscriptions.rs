@@ -5,6 +5,8 @@
 
 use std::io::Write;
 
+use anyhow::anyhow;
+
 use crate::domain::subscription::{Form, Group, Start};
 use crate::domain::tenant::TenantId;
 use crate::store::{FoundSubscription, Store};
@@ -20,6 +22,9 @@ pub struct Named<'a> {
 
 /// Prints a line for each subscription of a tenant, or of all.
 pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
+    if let Some(tenant) = tenant {
+        super::enabled_tenant(store, tenant).await?;
+    }
     let mut out = super::stdout();
     let [tenants, groups] = ["TENANT", "GROUP"];
     writeln!(
@@ -44,6 +49,7 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 
 /// Prints a subscription as JSON.
 pub async fn show(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
+    super::enabled_tenant(groups.store, tenant).await?;
     print(&groups.find(tenant, group).await?)
 }
 
@@ -54,9 +60,17 @@ pub async fn put(
     form: &Form,
     start: Start,
 ) -> anyhow::Result<()> {
-    let (put, found) = groups.put(tenant, group, form, start).await?;
+    super::enabled_tenant(groups.store, tenant).await?;
+    let form = form.clone().checked().map_err(|all| {
+        let told: Vec<_> = all.iter().map(ToString::to_string).collect();
+        anyhow!("{}", told.join("; "))
+    })?;
+    let (put, found) = groups.put(tenant, group, &form, start).await?;
     if put == Put::Kept && start != Start::Earliest {
         eprintln!("{group} exists, and stays where it stands; `subscriptions seek` moves it");
+    }
+    if let Some(warning) = groups.warning(tenant, &form.filter).await? {
+        tracing::warn!("{warning}");
     }
     print(&found)
 }
@@ -67,11 +81,13 @@ pub async fn seek(
     Named { tenant, group }: Named<'_>,
     to: Start,
 ) -> anyhow::Result<()> {
+    super::enabled_tenant(groups.store, tenant).await?;
     print(&groups.seek(tenant, group, to).await?)
 }
 
 /// Removes a subscription.
 pub async fn delete(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
+    super::enabled_tenant(groups.store, tenant).await?;
     Ok(groups.remove(tenant, group).await?)
 }
 

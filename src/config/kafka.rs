@@ -89,6 +89,12 @@ pub(super) fn choice(options: &KafkaOptions) -> BrokerChoice {
     options.broker.unwrap_or(default)
 }
 
+/// Returns whether any of Kafka's hosts is given without a port.
+pub(super) fn reads_port(options: &KafkaOptions) -> bool {
+    let hosts = options.kafka_host.as_deref().and_then(|text| hosts::list(text).ok());
+    hosts.is_none_or(|hosts| hosts.iter().any(|host| host.port.is_none()))
+}
+
 fn bootstrap(options: &KafkaOptions) -> anyhow::Result<String> {
     let unset = "BROKER is kafka, but KAFKA_HOST is unset: it must name Kafka's hosts";
     let text = options.kafka_host.as_deref().context(unset)?;

@@ -22,6 +22,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use super::environment::Unset;
 use crate::domain::follower::Follower;
+use crate::domain::tenant::TenantId;
 
 pub use audit::AuditOptions;
 pub use erasures::ErasuresCommand;
@@ -116,8 +117,9 @@ pub enum Command {
     /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
     /// altered.
     ///
-    /// An audit changes nothing, and may run while replicas run. The exit status is 0 if there is
-    /// no defect, 3 if there is one, and 1 if it could not compare.
+    /// It may run while replicas run, and changes nothing unless `--repair` is given. The exit
+    /// status is 0 if there is no defect, 3 if there is one, 1 if it could not compare, and 2 if
+    /// the arguments are illegal.
     Audit(Box<AuditOptions>),
     /// Shows where the logs and their sinks diverge, and goes on from there.
     ///
@@ -227,7 +229,8 @@ pub struct ForgetOptions {
 #[derive(Debug, Clone, Args)]
 pub struct RestoreOptions {
     /// The tenant to compare; without one, all tenants are compared.
-    pub tenant: Option<String>,
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// Lets the relay go on after the last event that both have; the log gets a new id, and none of
     /// its events is skipped. Any other sink that differs gets the whole log again.
     #[arg(long, requires = "tenant")]
@@ -272,9 +275,9 @@ pub struct LogsOptions {
 pub fn parse() -> Result<Cli, Usage> {
     let unset = Unset::of_environment();
     let mut links = Vec::new();
-    let matches =
-        without(Cli::command(), &unset, &mut links).try_get_matches().map_err(usage::refused)?;
-    let mut cli = Cli::from_arg_matches(&matches).map_err(usage::refused)?;
+    let refused = |error| usage::refused(error, Cli::command());
+    let matches = without(Cli::command(), &unset, &mut links).try_get_matches().map_err(refused)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(refused)?;
     links.sort();
     links.dedup();
     let mut names = given(&matches);

@@ -15,6 +15,10 @@ const SASL: [&str; 3] = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_S
 const TLS: [&str; 3] =
     ["KAFKA_SSL_TRUSTSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_LOCATION", "KAFKA_SSL_KEYSTORE_PASSWORD"];
 
+/// Settings of what there is only with a Kafka.
+const WITH_KAFKA: [&str; 4] =
+    ["AUDIT_MINUTES", "REPLAY_PAUSE_HOURS", "REPLAY_KEEP_DAYS", "HTTP_WAITERS_MAX"];
+
 /// Warns of each unread setting.
 pub(super) fn warn(options: &ServeOptions, given: &Given, store: &store::Config) {
     for variable in &given.links {
@@ -52,7 +56,7 @@ fn unread<'a>(
             vec![(given.of(&[&SERVER[..], &SESSIONS].concat()), why.to_owned())]
         }
     };
-    let all_of_kafka = given.of(&[&KAFKA[..], &SASL, &TLS].concat());
+    let all_of_kafka = given.of(&[&KAFKA[..], &SASL, &TLS, &WITH_KAFKA].concat());
     let all_of_kafka = [all_of_kafka, given.beginning_with("KAFKA_CONFIG_")].concat();
     let protocol = kafka.kafka_security_protocol.to_ascii_uppercase();
     let of_kafka = match (kafka::choice(kafka), kafka.broker) {
@@ -60,7 +64,10 @@ fn unread<'a>(
             let why = format!("KAFKA_SECURITY_PROTOCOL is {protocol}");
             let sasl = if protocol.starts_with("SASL_") { Vec::new() } else { given.of(&SASL) };
             let tls = if protocol.ends_with("SSL") { Vec::new() } else { given.of(&TLS) };
-            vec![([sasl, tls].concat(), why)]
+            let reads_port = kafka::reads_port(kafka);
+            let port = if reads_port { Vec::new() } else { given.of(&["KAFKA_PORT"]) };
+            let have_ports = "each host of KAFKA_HOST has a port of its own".to_owned();
+            vec![([sasl, tls].concat(), why), (port, have_ports)]
         }
         (BrokerChoice::Embedded, None) => {
             vec![(

@@ -79,10 +79,13 @@ impl ErasureRequest {
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 5] = ["producer", "entity", "event", "key", "reason"];
         let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
-        let producer = text(&mut members, "producer", NAME_BYTES_MAX);
-        let name = name(&mut members);
-        let key = key(&mut members);
-        let reason = text(&mut members, "reason", REASON_BYTES_MAX);
+        for name in ["producer", "key", "reason"] {
+            members.need(name, "missing", "must be given");
+        }
+        let producer = members.noun("producer", name);
+        let name = subject_name(&mut members);
+        let key = members.noun("key", key);
+        let reason = members.noun("reason", reason);
         let request = match (producer, name, key, reason) {
             (Some(producer), Some(name), Some(key), Some(reason)) => {
                 Some(Self { producer, name, key, reason })
@@ -93,25 +96,14 @@ impl ErasureRequest {
     }
 }
 
-fn text(members: &mut ObjectReader, name: &'static str, bytes_max: usize) -> Option<String> {
-    members.need(name, "missing", "must be given");
-    let text = members.string(name)?;
-    if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
-        let rule = format!("must have 1 to {bytes_max} bytes and no NUL");
-        members.refuse(name, "illegal-value", rule);
-        return None;
-    }
-    Some(text)
-}
-
-fn name(members: &mut ObjectReader) -> Option<String> {
+fn subject_name(members: &mut ObjectReader) -> Option<String> {
     match (members.value("entity").is_some(), members.value("event").is_some()) {
         (true, true) => {
             members.refuse("event", "illegal-value", "entity is given, which excludes it");
             None
         }
-        (true, false) => text(members, "entity", NAME_BYTES_MAX),
-        (false, true) => text(members, "event", NAME_BYTES_MAX),
+        (true, false) => members.noun("entity", name),
+        (false, true) => members.noun("event", name),
         (false, false) => {
             members.refuse("entity", "missing", "must be given, or event for a process event");
             None
@@ -119,14 +111,35 @@ fn name(members: &mut ObjectReader) -> Option<String> {
     }
 }
 
-fn key(members: &mut ObjectReader) -> Option<Key> {
-    members.need("key", "missing", "must be given");
-    let key = members.noun("key", Key::parse)?;
-    if key == Key::delete_all() {
-        members.refuse("key", "illegal-value", "is the key of DELETE_ALL, which has no content");
-        return None;
+/// Parses the name of a module, a producer, an entity or a process event, known or not.
+pub fn name(text: &str) -> Result<String, Invalid> {
+    legal_text("name", text, NAME_BYTES_MAX, "must have 1 to 128 bytes and no NUL")
+}
+
+/// Parses a reason.
+pub fn reason(text: &str) -> Result<String, Invalid> {
+    legal_text("reason", text, REASON_BYTES_MAX, "must have 1 to 1,000 bytes and no NUL")
+}
+
+/// Parses the key of a record that may be erased.
+pub fn key(text: &str) -> Result<Key, Invalid> {
+    if text == Key::DELETE_ALL {
+        let rule = "must not be the key of DELETE_ALL, which has no content";
+        return Err(Invalid::new("key", text, rule));
     }
-    Some(key)
+    Key::parse(text)
+}
+
+fn legal_text(
+    what: &'static str,
+    text: &str,
+    bytes_max: usize,
+    rule: &'static str,
+) -> Result<String, Invalid> {
+    if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
+        return Err(Invalid::new(what, text, rule));
+    }
+    Ok(text.to_owned())
 }
 
 /// An erasure of one record.
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn whatever_is_missing_or_illegal_is_named_at_once() {
-        assert_eq!(parse("{}").unwrap_err(), ["/producer", "/entity", "/key", "/reason"]);
+        assert_eq!(parse("{}").unwrap_err(), ["/producer", "/key", "/reason", "/entity"]);
         let zero = "00000000-0000-0000-0000-000000000000";
         let both =
             format!(r#"{{"producer":"p","entity":"e","event":"E","key":"{zero}","reason":""}}"#);

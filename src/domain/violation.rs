@@ -2,6 +2,8 @@
 //!
 //! `change` and `process_event` find them; `http::problem` shows them as 422.
 
+use std::fmt;
+
 /// The most violations that one answer names, however many there are.
 pub const MAX: usize = 100;
 
@@ -15,6 +17,12 @@ pub struct Violation {
     pub code: &'static str,
     /// The rule that is broken, in words.
     pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.message)
+    }
 }
 
 impl Violation {

@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use uuid::{Uuid, Variant};
 
-use super::gateway::Shared;
+use super::gateway::{Gateway, Shared};
 use super::header;
 use super::problem::Problem;
 use crate::clock::Clock;
@@ -29,6 +29,14 @@ pub(super) struct TenantContext {
 impl TenantContext {
     pub(super) fn tenant(&self) -> &TenantId {
         &self.origin.tenant
+    }
+
+    /// Returns the tenant, which must be enabled. Who makes or lists something of a tenant asks,
+    /// since it would be told of an empty list, or of something else that is wrong.
+    pub(super) async fn enabled(&self, gateway: &Gateway) -> Result<&TenantId, Problem> {
+        let found = gateway.deps.store.find_tenant(self.tenant()).await?;
+        let found = found.map(|_| self.tenant());
+        found.ok_or_else(|| Problem::TenantNotEnabled(self.tenant().clone()))
     }
 }
 

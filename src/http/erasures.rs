@@ -45,6 +45,9 @@ struct Erasure {
 struct OutlookView {
     waits_for: Vec<String>,
     topics: Vec<TopicView>,
+    /// Whether the request may be mistaken, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// A topic that may hold the record until a time; `null`: for ever, or until it is compacted.
@@ -77,7 +80,9 @@ impl From<erasure::Erasure> for Erasure {
 }
 
 impl From<Outlook> for Erasure {
-    fn from(Outlook { erasure, waits_for, held_by }: Outlook) -> Self {
+    fn from(outlook: Outlook) -> Self {
+        let warning = outlook.warning();
+        let Outlook { erasure, waits_for, held_by, .. } = outlook;
         let topics = held_by.into_iter().map(|HeldBy { topic, until, compacted }| TopicView {
             topic: topic.to_string(),
             until: until.map(|time| time.to_string()),
@@ -86,6 +91,7 @@ impl From<Outlook> for Erasure {
         let outlook = OutlookView {
             waits_for: waits_for.iter().map(ToString::to_string).collect(),
             topics: topics.collect(),
+            warning,
         };
         Self { outlook: Some(outlook), ..Self::from(erasure) }
     }
@@ -96,7 +102,7 @@ pub(super) async fn submit(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = context.tenant();
+    let tenant = context.enabled(&gateway).await?;
     let asked = object::read(&request, &gateway, tenant, ErasureRequest::parse).await?;
     let _turn = turn(&gateway, tenant).await?;
     let (mut answer, erasure) = match gateway.deps.erasures.submit(tenant, &asked).await? {
@@ -110,7 +116,7 @@ pub(super) async fn submit(
 }
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let erasures = gateway.deps.store.erasures(context.tenant()).await?;
+    let erasures = gateway.deps.store.erasures(context.enabled(&gateway).await?).await?;
     Ok(HttpResponse::Ok().json(All { erasures: erasures.into_iter().map(Erasure::from).collect() }))
 }
 

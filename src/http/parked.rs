@@ -63,8 +63,9 @@ impl Parked {
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
     let mut all = All { parked: Vec::new() };
+    let tenant = context.enabled(&gateway).await?;
     for sink in sinks(&gateway) {
-        let parked = gateway.deps.store.parked(context.tenant(), &sink).await?;
+        let parked = gateway.deps.store.parked(tenant, &sink).await?;
         all.parked.extend(parked.into_iter().map(|parked| Parked::of(&sink, parked)));
     }
     all.parked.sort_by_key(|parked| parked.position);

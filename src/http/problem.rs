@@ -20,6 +20,7 @@ use crate::domain::settings::Unknown;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
+use crate::follow::replay::submit::NotSubmitted;
 use crate::store;
 use crate::subscribe;
 
@@ -59,7 +60,7 @@ pub(super) enum Problem {
     UnknownProcessEvent(Unknown),
     #[error("tenant `{0}` is not enabled")]
     TenantNotEnabled(TenantId),
-    #[error("the tenant's log has no event `{0}`")]
+    #[error("the tenant's log has no event `{0}`: it was never posted, or has left the log since")]
     UnknownEvent(EventId),
     #[error(
         "the log no longer has all events of the topic `{}` from position {} to {}: go on with \
@@ -93,7 +94,7 @@ pub(super) enum Problem {
          ended, cancel it, or name other keys"
     )]
     ReplaysOverlap { id: ReplayId, topic: Topic },
-    #[error("there is no broker to replay to")]
+    #[error("{}", NotSubmitted::NoBroker)]
     NoBroker,
     #[error("the broker is unavailable: {why}")]
     BrokerUnavailable { why: String },
@@ -122,10 +123,10 @@ pub(super) enum Problem {
     UnsupportedMediaType { accepted: &'static str },
     #[error("a batch has at least one change")]
     EmptyBatch,
-    /// What is illegal in posted events; never empty.
+    /// Violations by posted events; never empty.
     #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
     Illegal(Vec<Violation>),
-    /// What is illegal in a request for something else; never empty.
+    /// Violations by a request for something else; never empty.
     #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
     IllegalRequest(Vec<Violation>),
     #[error("too many changes of this tenant wait for the store")]

@@ -51,6 +51,12 @@ impl Query {
     }
 }
 
+/// Parses a whole number.
+pub(super) fn number(text: &str) -> Result<u64, &'static str> {
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    number.ok_or("must be a whole number")
+}
+
 fn decode(text: &str) -> Option<String> {
     percent::decode(&text.replace('+', " "))
 }

@@ -139,7 +139,7 @@ pub(super) async fn submit(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = context.tenant();
+    let tenant = context.enabled(&gateway).await?;
     let prefix = gateway.deps.settings.target_prefix(tenant);
     let parse = |raw: &Raw| ReplayRequest::parse(raw, &prefix);
     let asked = object::read(&request, &gateway, tenant, parse).await?;
@@ -159,7 +159,7 @@ pub(super) async fn submit(
 }
 
 pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let replays = gateway.deps.store.replays(context.tenant()).await?;
+    let replays = gateway.deps.store.replays(context.enabled(&gateway).await?).await?;
     Ok(HttpResponse::Ok().json(All { replays: replays.into_iter().map(Replay::from).collect() }))
 }
 

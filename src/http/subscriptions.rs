@@ -38,7 +38,7 @@ struct Committed {
 }
 
 pub(super) async fn list(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
-    let tenant = context.tenant();
+    let tenant = context.enabled(&gateway).await?;
     let listed = gateway.deps.subscribe.groups().list(tenant).await;
     let listed = listed.map_err(|error| refused(error, tenant))?;
     let subscriptions = listed.iter().map(|(found, lag)| Subscription::new(found, Some(*lag)));
@@ -80,7 +80,11 @@ async fn put(
     let (group, tenant) = (group(request)?, context.tenant());
     let (form, start) = object::read(request, gateway, tenant, Form::parse).await?;
     let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
-    let (put, found) = put.map_err(|error| refused(error, tenant))?;
+    let (put, found) = match put {
+        Ok(put) => put,
+        // Of a tenant that is not enabled, nothing else is worth being told.
+        Err(error) => return Err(refused(error, context.enabled(gateway).await?)),
+    };
     let mut answer = match put {
         Put::Created => {
             let position = found.subscription.position;
@@ -89,7 +93,12 @@ async fn put(
         }
         Put::Kept => HttpResponse::Ok(),
     };
-    Ok(answer.json(Subscription::new(&found, None)))
+    let warning = gateway.deps.subscribe.groups().warning(tenant, &form.filter).await;
+    let warning = warning.map_err(|error| refused(error, tenant))?;
+    if let Some(warning) = &warning {
+        tracing::warn!(%tenant, %group, "a subscription may never get an event: {warning}");
+    }
+    Ok(answer.json(Subscription::new(&found, None).with_warning(warning)))
 }
 
 async fn delete(

@@ -23,6 +23,7 @@ mod replicas;
 mod settings;
 #[cfg(feature = "services")]
 mod store_outage;
+mod subcommands;
 mod supervised;
 #[cfg(feature = "services")]
 mod unwritable;

@@ -4,14 +4,15 @@ use clap::Args;
 
 use super::TopicsOptions;
 use crate::domain::filter::TopicPattern;
+use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 
 /// Options of `audit`.
 #[derive(Debug, Clone, Args)]
 pub struct AuditOptions {
     /// The tenant to audit; without one, all tenants are audited.
-    #[arg(long)]
-    pub tenant: Option<String>,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// The topics to audit: a name, or a pattern in which * stands for anything but a dot, and **
     /// for anything. It may be repeated; without it, all topics are audited.
     #[arg(long, value_parser = TopicPattern::parse)]

@@ -1,9 +1,9 @@
 //! The options of `erasures`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::{PartsOptions, StoreOptions};
-use crate::domain::erasure::{ErasureId, ErasureRequest};
+use crate::domain::erasure::{self, ErasureId, ErasureRequest};
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 
@@ -22,24 +22,25 @@ pub enum ErasuresCommand {
 
 /// Options of `erasures start`.
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("subject").args(["entity", "event"]).required(true))]
 pub struct StartErasureOptions {
     /// The tenant.
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: TenantId,
     /// The producer: a module's name or id, or a producer's name.
-    #[arg(long)]
+    #[arg(long, value_parser = erasure::name)]
     pub producer: String,
     /// The entity of the record.
-    #[arg(long, required_unless_present = "event", conflicts_with = "event")]
+    #[arg(long, value_parser = erasure::name)]
     pub entity: Option<String>,
     /// The process event of the record, instead of an entity.
-    #[arg(long)]
+    #[arg(long, value_parser = erasure::name)]
     pub event: Option<String>,
     /// The record's id.
-    #[arg(long, value_parser = Key::parse)]
+    #[arg(long, value_parser = erasure::key)]
     pub key: Key,
     /// The reason, which is kept.
-    #[arg(long)]
+    #[arg(long, value_parser = erasure::reason)]
     pub reason: String,
     /// Returns at once, without showing the progress.
     #[arg(long)]
@@ -65,8 +66,8 @@ impl StartErasureOptions {
 #[derive(Debug, Clone, Args)]
 pub struct ErasureListOptions {
     /// The tenant; without one, the erasures of all tenants are listed.
-    #[arg(long)]
-    pub tenant: Option<String>,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,

@@ -7,6 +7,7 @@ use crate::domain::filter::{TopicPattern, event_type};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::replay::{Positions, Rate, ReplayId, ReplayRequest, Timestamp};
+use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
@@ -35,8 +36,8 @@ pub enum ReplaysCommand {
 #[derive(Debug, Clone, Args)]
 pub struct StartReplayOptions {
     /// The tenant.
-    #[arg(long)]
-    pub tenant: String,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
     /// The topics to replay: a name, or a pattern in which * stands for anything but a dot, and **
     /// for anything. It may be repeated; without it, all topics are replayed.
     #[arg(long, value_parser = TopicPattern::parse)]
@@ -115,8 +116,8 @@ impl StartReplayOptions {
 #[derive(Debug, Clone, Args)]
 pub struct ReplayListOptions {
     /// The tenant; without one, the replays of all tenants are listed.
-    #[arg(long)]
-    pub tenant: Option<String>,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// The log.
     #[command(flatten)]
     pub store: StoreOptions,
@@ -126,8 +127,8 @@ pub struct ReplayListOptions {
 #[derive(Debug, Clone, Args)]
 pub struct ReplayOptions {
     /// The tenant.
-    #[arg(long)]
-    pub tenant: String,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: TenantId,
     /// The replay's id.
     #[arg(value_parser = ReplayId::parse)]
     pub id: ReplayId,
@@ -140,8 +141,8 @@ pub struct ReplayOptions {
 #[derive(Debug, Clone, Args)]
 pub struct RepublishOptions {
     /// The tenant; without one, all tenants are republished, one after the other.
-    #[arg(long)]
-    pub tenant: Option<String>,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// The time of the records: `original` or `now`.
     #[arg(long, default_value = "original", value_parser = Timestamp::parse)]
     pub timestamp: Timestamp,
@@ -157,8 +158,8 @@ pub struct RepublishOptions {
 #[derive(Debug, Clone, Args)]
 pub struct PublishPendingOptions {
     /// The tenant; without one, it waits for all tenants.
-    #[arg(long)]
-    pub tenant: Option<String>,
+    #[arg(long, value_parser = TenantId::parse)]
+    pub tenant: Option<TenantId>,
     /// First asks for the release of everything that is parked.
     #[arg(long)]
     pub release: bool,

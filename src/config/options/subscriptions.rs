@@ -51,8 +51,8 @@ pub struct GroupOptions {
 /// Options of `subscriptions seek`.
 #[derive(Debug, Clone, Args)]
 pub struct SeekOptions {
-    /// Where the group goes on: earliest, latest, after a position, or from a time such as
-    /// 2026-11-26T08:00:00Z.
+    /// Where the group goes on: earliest, latest, a position such as 41 (it goes on after it), or a
+    /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Start::parse)]
     pub to: Start,
     /// The group.
@@ -76,8 +76,8 @@ pub struct PutOptions {
     /// A header that events must have, as NAME=VALUE. It may be repeated.
     #[arg(long, value_parser = header)]
     header: Vec<(String, String)>,
-    /// Where a new group begins: earliest, latest, after a position, or from a time such as
-    /// 2026-11-26T08:00:00Z.
+    /// Where a new group begins: earliest, latest, a position such as 41 (it begins after it), or a
+    /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
     pub start: Start,
     /// Commits what a reader has received when it asks for more.

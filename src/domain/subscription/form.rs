@@ -123,6 +123,13 @@ impl Form {
         object.finish(Some((form, start)))
     }
 
+    /// Checks a form that was made otherwise than by `parse`, which could not be read back from the
+    /// store if it were illegal.
+    pub fn checked(self) -> Result<Self, Violations> {
+        let raw = Raw::parse(&self.as_column().into()).expect("it was written as JSON");
+        Self::parse(&raw).map(|(form, _)| form)
+    }
+
     /// Returns the form as JSON, without a start.
     pub fn to_json(&self) -> Value {
         let Filter { topics, keys, types, headers } = &self.filter;

@@ -11,14 +11,16 @@ use std::sync::Arc;
 use super::waits_for;
 use crate::clock::Clock;
 use crate::domain::erasure::{Erasure, ErasureId, ErasureRequest, Progress};
+use crate::domain::event::EventType;
 use crate::domain::follower::Follower;
+use crate::domain::position::Position;
 use crate::domain::settings::{Settings, Unknown};
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::follow::store;
-use crate::store::{EnabledTenant, Store};
+use crate::store::{EnabledTenant, Store, TopicRange};
 
 /// The reason why an erasure was not submitted.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +29,7 @@ pub enum NotSubmitted {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The tenant is not enabled.
-    #[error("tenant {0} is not enabled")]
+    #[error("tenant `{0}` is not enabled")]
     NotEnabled(TenantId),
     /// The tenant never had such an entity or process event.
     #[error(transparent)]
@@ -53,6 +55,19 @@ pub struct Outlook {
     pub waits_for: Vec<Follower>,
     /// The topics that may hold the record still.
     pub held_by: Vec<HeldBy>,
+    /// Whether it empties any event, or has emptied one.
+    pub has_events: bool,
+}
+
+impl Outlook {
+    /// Returns a warning for who has asked for an erasure that empties no event.
+    pub fn warning(&self) -> Option<String> {
+        let (producer, name) = self.erasure.subject.parts();
+        let key = &self.erasure.key;
+        (!self.has_events).then(|| {
+            format!("the log has no event of {producer}.{name} with the key `{key}` and content")
+        })
+    }
 }
 
 /// A topic that may hold a record that was erased.
@@ -122,7 +137,26 @@ impl ErasureDeps {
             None => waits_for(&*self.store, &self.sinks, &enabled, &erasure).await?,
         };
         let held_by = self.held_by(&erasure).await?;
-        Ok(Outlook { erasure, waits_for, held_by })
+        let has_events = self.has_events(&erasure).await?;
+        Ok(Outlook { erasure, waits_for, held_by, has_events })
+    }
+
+    /// Returns whether an erasure has emptied an event, or finds one before it has come to its end.
+    async fn has_events(&self, erasure: &Erasure) -> Result<bool, store::Error> {
+        let Erasure { id, tenant, key, topics, progress, .. } = erasure;
+        if progress.events > 0 || progress.last.is_some() {
+            return Ok(progress.events > 0);
+        }
+        for topic in topics {
+            let range = TopicRange::after(tenant.clone(), topic.clone(), Position::START);
+            let newest = self.store.newest_of_keys(&range, std::slice::from_ref(key), 1).await?;
+            if newest.iter().any(|event| event.event_type != EventType::Erased.as_str()) {
+                return Ok(true);
+            }
+        }
+        // It may have emptied them since it was read.
+        let now = self.store.find_erasure(tenant, *id).await?;
+        Ok(now.is_some_and(|now| now.progress.events > 0))
     }
 
     /// Returns the topics that a record was published to, by relay or replay: each holds it at most

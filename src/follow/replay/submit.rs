@@ -40,8 +40,10 @@ pub enum NotSubmitted {
     /// The sink failed.
     #[error(transparent)]
     Sink(#[from] sink::Error),
-    /// There is no broker to replay to.
-    #[error("there is no broker to replay to: set KAFKA_HOST")]
+    /// There is no Kafka to replay to.
+    #[error(
+        "there is no Kafka to replay to: set KAFKA_HOST (the embedded broker takes no replays)"
+    )]
     NoBroker,
     /// The tenant is not enabled.
     #[error("tenant `{0}` is not enabled")]
@@ -126,8 +128,8 @@ impl SubmitDeps {
         tenant: &TenantId,
         request: &ReplayRequest,
     ) -> Result<Submitted, NotSubmitted> {
-        let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
         let log = self.log_now(tenant).await?;
+        let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
         let mut plan =
             admission::plan(&self.settings, &log, request).map_err(NotSubmitted::Refused)?;
         self.begin_after_delete_alls(&log, &mut plan).await?;

@@ -23,7 +23,7 @@ use crate::http::domain_events::view::Event;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::header;
 use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::shares::{Full, Share};
 use crate::subscribe::{Delivery, Error, Opening, Reading};
 
@@ -70,7 +70,7 @@ pub(in crate::http) async fn events(
     let reader = query.parsed("reader", reader)?;
     let opening = Opening {
         reader: reader.unwrap_or_else(|| gateway.deps.clock.new_id().to_string()),
-        generation: query.parsed("generation", str::parse)?.filter(|_| !streams),
+        generation: query.parsed("generation", query::number)?.filter(|_| !streams),
         received,
     };
     let wait = query.parsed("wait", wait)?.unwrap_or_default();

@@ -22,6 +22,9 @@ pub(super) struct Subscription {
     went_back_from: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lag: Option<LagView>,
+    /// Whether what was put may be mistaken, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// The positions that the group has not committed, and the age of the oldest event there.
@@ -48,6 +51,11 @@ impl Subscription {
             reader_until: lease.map(|lease| lease.expires.to_string()),
             went_back_from: subscription.went_back_from.map(Position::number),
             lag: lag.map(|lag| LagView { events: lag.events, seconds: lag.oldest.as_secs_f64() }),
+            warning: None,
         }
+    }
+
+    pub(super) fn with_warning(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
     }
 }

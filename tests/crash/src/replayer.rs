@@ -193,7 +193,13 @@ impl Actor {
 
     /// Asks for a replay, and notes which others there were before and after that.
     async fn ask(&mut self, tenant: &str, scope: &Scope) {
-        let mut asked = json!({ "topics": scope.topics, "keys": scope.keys });
+        let mut asked = json!({});
+        // An empty list is refused.
+        for (name, items) in [("topics", &scope.topics), ("keys", &scope.keys)] {
+            if !items.is_empty() {
+                asked[name] = json!(items);
+            }
+        }
         if let Some(target) = &scope.target {
             asked["target"] = json!(target);
         }

@@ -1,5 +1,5 @@
-//! What operators and readers ask for over HTTP: everything that is illegal in a body is named at
-//! once, and a tenant that is not enabled is a 404 whatever is asked for.
+//! Requests of operators and readers over HTTP: everything that is illegal in a body is named at
+//! once, what may be mistaken is warned of, and a tenant that is not enabled is a 404.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ async fn everything_that_is_illegal_in_a_request_is_named_at_once() {
             "POST",
             "/erasures",
             json!({"producer": "", "key": 1, "more": 1}),
-            &["/more", "/producer", "/entity", "/key", "/reason"],
+            &["/more", "/reason", "/producer", "/entity", "/key"],
         ),
         ("POST", discard, json!({"why": "x"}), &["/why", "/reason"]),
         (
@@ -78,6 +78,79 @@ async fn everything_that_is_illegal_in_a_request_is_named_at_once() {
         let title = if is_post_of_events { "Illegal change" } else { "Illegal request" };
         assert_eq!(problem["title"], title, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_enabled_has_no_lists_and_takes_no_requests() {
+    let gateway = Gateway::start().await;
+    let erasure = json!({"producer": "inventory", "entity": "item", "key": "a", "reason": "x"});
+    for (method, path, body) in [
+        ("GET", "/domain-events", None),
+        ("GET", "/subscriptions", None),
+        ("PUT", "/subscriptions/cg.x", Some(json!({}))),
+        ("GET", "/parked", None),
+        ("GET", "/replays", None),
+        ("POST", "/replays", Some(json!({"rate": 7}))),
+        ("GET", "/erasures", None),
+        ("POST", "/erasures", Some(erasure)),
+    ] {
+        let url = format!("{}{path}", gateway.url());
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = reqwest::Client::new().request(method.clone(), url);
+        let request = request.header("X-Okapi-Tenant", "nobody");
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        let answer = request.send().await.unwrap();
+        let (status, problem) = (answer.status(), answer.json::<Value>().await.unwrap());
+        let told = "tenant `nobody` is not enabled";
+        assert_eq!((status.as_u16(), &problem["detail"]), (404, &told.into()), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_mistaken_is_warned_of_in_the_answer() {
+    let gateway = Gateway::start().await;
+    let posted = gateway.post_json("/domain-events/inventory/item", r#"{"new":{"id":"a"}}"#);
+    assert_eq!(posted.await.status, 201);
+    let erase = async |key: &str| {
+        let body = json!({"producer": "inventory", "entity": "item", "key": key, "reason": "x"});
+        ask(&gateway, "POST", "/erasures", &body).await
+    };
+    assert_eq!(erase("a").await.1["warning"], Value::Null);
+    let (status, answer) = erase("typo").await;
+    let told = "the log has no event of inventory.item with the key `typo` and content";
+    assert_eq!((status, &answer["warning"]), (201, &told.into()), "{answer}");
+
+    let put = async |topics: Value| {
+        ask(&gateway, "PUT", "/subscriptions/cg.x", &json!({"topics": topics})).await
+    };
+    let known = json!(["folio.diku.inventory.item", "**.loan", "folio.Default.*.*"]);
+    let (status, answer) = put(known).await;
+    assert_eq!((status, &answer["warning"]), (201, &Value::Null), "{answer}");
+    let (status, answer) = put(json!(["folio.uni.nothing", "**.loan", "folio.uni.*"])).await;
+    let told = "neither the log nor the tenant's files have a topic `folio.uni.nothing`, \
+                `folio.uni.*`";
+    assert_eq!((status, &answer["warning"]), (200, &told.into()), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_refused_is_repeated_as_it_was_given_and_the_way_out_is_told() {
+    let gateway = Gateway::start().await;
+    let detail = async |path: &str| gateway.read(path).await.json()["detail"].clone();
+    let itm = detail("/domain-events?entity=itm").await;
+    assert!(itm.as_str().unwrap().starts_with("`itm` is not a known entity"), "{itm}");
+    let both = detail("/domain-events?producer=inventory&entity=itm").await;
+    assert!(both.as_str().unwrap().starts_with("`inventory.itm` is not"), "{both}");
+    let generation = detail("/subscriptions/cg.x/events?generation=x").await;
+    assert_eq!(generation, "query parameter `generation`: must be a whole number");
+    let word = detail("/domain-events?type=FOO%20BAR").await;
+    assert!(word.as_str().unwrap().contains("the name of a process event"), "{word}");
+    assert_eq!(gateway.read("/domain-events?type=FOO").await.status, 200, "types are open words");
+    let id = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
+    let never = detail(&format!("/domain-events/{id}")).await;
+    assert!(never.as_str().unwrap().ends_with("or has left the log since"), "{never}");
+    let (status, problem) = ask(&gateway, "POST", "/replays", &json!({})).await;
+    assert_eq!(status, 409);
+    assert!(problem["detail"].as_str().unwrap().contains("set KAFKA_HOST"), "{problem}");
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ fn an_audit_without_a_kafka_or_of_an_unknown_topic_pattern_says_what_is_wrong() 
         assert!(!done.status.success() && told.contains(said), "{told}");
     };
     refused(&["audit"], "set KAFKA_HOST");
-    refused(&["audit", "--topic", "a b"], "topic pattern");
+    refused(&["audit", "--topic", "a b"], "--topic is `a b`: it must have 1 to 249 of");
     refused(&["audit", "--since", "yesterday"], "yesterday");
     serve.terminate();
 }

@@ -161,7 +161,7 @@ async fn the_subcommands_start_and_show_erasures() {
     let of = ["--entity", "item", "--key", "jane", "--reason", "asked"];
     let done = setup.command(&[&start[..], &of].concat()).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    assert!(done.status.success() && said.contains("Completed: 1 events are empty"), "{said}");
+    assert!(done.status.success() && said.contains("Completed: 1 event emptied"), "{said}");
     let id = said.split_whitespace().nth(2).unwrap();
     let watched = setup.command(&["erasures", "watch", "--tenant", "diku", id]).output().unwrap();
     assert!(String::from_utf8(watched.stdout).unwrap().contains("Completed"));
@@ -194,4 +194,6 @@ async fn what_can_t_be_erased_is_refused_with_what_is_wrong() {
         refused(json!({"producer": "inventory", "entity": "item", "key": "a", "reason": "x"}))
             .await;
     assert_eq!((status, &first["events"]), (201, &0.into()), "nobody has posted it: {first}");
+    let warning = first["warning"].as_str().unwrap();
+    assert!(warning.contains("inventory.item with the key `a`"), "{warning}");
 }

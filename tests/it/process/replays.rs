@@ -176,5 +176,6 @@ async fn what_no_replay_can_do_is_refused_with_what_is_wrong() {
     let serve = alone.serve();
     let (status, problem) = post(&serve, "/replays", &json!({})).await;
     assert_eq!((status, &problem["errors"][0]["code"]), (409, &"no-broker".into()));
+    assert!(problem["detail"].as_str().unwrap().contains("set KAFKA_HOST"), "{problem}");
     serve.terminate();
 }

@@ -153,7 +153,7 @@ fn it_listens_on_an_ipv6_address() {
 
 #[test]
 fn what_is_set_and_not_read_is_reported() {
-    let cases: [(Variables, &[&str]); 6] = [
+    let cases: [(Variables, &[&str]); 9] = [
         (
             &[("BROKER", "none"), ("KAFKA_CONFIG_LINGER_MS", "5"), ("KAFKA_CONFIG_ACKS", "")],
             &["KAFKA_CONFIG_LINGER_MS is not read: BROKER is none"],
@@ -178,6 +178,18 @@ fn what_is_set_and_not_read_is_reported() {
             &[("KAFKA_PORT", "tcp://10.0.0.1:9092"), ("DB_PORT", "tcp://10.0.0.2:5432")],
             &["KAFKA_PORT is not read: Kubernetes", "DB_PORT is not read: Kubernetes"],
         ),
+        (
+            &[("AUDIT_MINUTES", "5"), ("REPLAY_KEEP_DAYS", "3"), ("REPLAY_PAUSE_HOURS", "2")],
+            &["AUDIT_MINUTES, REPLAY_PAUSE_HOURS, REPLAY_KEEP_DAYS are not read: KAFKA_HOST is"],
+        ),
+        (
+            &[("BROKER", "none"), ("HTTP_WAITERS_MAX", "5")],
+            &["HTTP_WAITERS_MAX is not read: BROKER is none"],
+        ),
+        (
+            &[("KAFKA_HOST", "127.0.0.1:1"), ("KAFKA_PORT", "2")],
+            &["KAFKA_PORT is not read: each host of KAFKA_HOST has a port"],
+        ),
     ];
     for (variables, told) in cases {
         let setup = with(serve::setup(&["diku"]), variables);
@@ -189,6 +201,21 @@ fn what_is_set_and_not_read_is_reported() {
     let silent = serve::setup(&["diku"]).with("ENV", "folio");
     silent.serve().terminate();
     assert!(!silent.log().contains("not read"), "{}", silent.log());
+}
+
+#[test]
+fn events_that_nobody_can_read_are_reported_at_the_start() {
+    let told = |variables: Variables| {
+        let setup = serve::setup(&["diku"]).for_all_tenants(
+            "[entities.\"inventory.item\"]\nstored = false\n[entities.\"inventory.note\"]\n",
+        );
+        let setup = with(setup, variables);
+        setup.serve().terminate();
+        setup.log().matches("has stored = false, and there is no sink").count()
+    };
+    assert_eq!(told(&[("BROKER", "none")]), 1);
+    assert_eq!(told(&[]), 1);
+    assert_eq!(told(&[("KAFKA_HOST", "127.0.0.1:1")]), 0);
 }
 
 #[test]
