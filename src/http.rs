@@ -21,6 +21,7 @@ mod items;
 mod media_type;
 mod metrics;
 mod middleware;
+mod missing;
 mod object;
 mod observe;
 mod parked;

@@ -63,8 +63,9 @@ pub(super) enum Problem {
     #[error("the tenant's log has no event `{0}`: it was never posted, or has left the log since")]
     UnknownEvent(EventId),
     #[error(
-        "the log no longer has all events of the topic `{}` from position {} to {}: go on with \
-         after={}, from where on nothing is missing, or with gaps=skip, to read what the log has",
+        "some events of the topic `{}` from position {} to {} were removed from the log: go on with \
+         gaps=skip, which leaves out nothing that the log has, or with after={}, from where on \
+         nothing is missing",
         .0.topic, .0.from, .0.to, .0.to
     )]
     Removed(Gap),

@@ -15,6 +15,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::http::context::TenantContext;
 use crate::http::gateway::{Gateway, Shared};
+use crate::http::missing::Missing;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::turn::turn;
@@ -26,21 +27,14 @@ const PARAMETERS: [&str; 9] =
     ["producer", "entity", "key", "type", "from", "to", "after", "limit", "gaps"];
 
 /// A page. `next` is the `after` of the next request, `null` at the head of the log. `missing`
-/// names the positions of which events were removed, to a reader who began without `after`, or
-/// passes over gaps.
+/// tells a reader who began without `after`, or passes over gaps, that events were removed; with
+/// `gaps=skip` it may go on at `next`.
 #[derive(Serialize)]
 struct Page<'a> {
     events: Vec<Event<'a>>,
     next: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<Missing>,
-}
-
-/// Positions among which events were removed.
-#[derive(Serialize)]
-struct Missing {
-    from: u64,
-    to: u64,
 }
 
 #[tracing::instrument(
@@ -70,7 +64,7 @@ pub(in crate::http) async fn list(
     let gap = gateway.deps.store.floors(tenant).await?.gap(&scan.filter, after);
     let missing = match gap {
         Some(gap) if asked.is_some() && !skips_gaps => return Err(Problem::Removed(gap)),
-        gap => gap.map(|gap| Missing { from: gap.from.number(), to: gap.to.number() }),
+        gap => gap.as_ref().map(Missing::from),
     };
     if !slice.events.iter().all(Envelope::is_sent) {
         up_to = gateway.deps.published.with_expansions(tenant, up_to).await?;

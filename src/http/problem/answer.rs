@@ -12,7 +12,9 @@ use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
+use crate::http::missing::Missing;
 use crate::http::subscriptions;
+use crate::subscribe;
 
 /// The seconds after which a client should retry a request that found no room or no store.
 const RETRY_AFTER_SECS: u64 = 1;
@@ -25,6 +27,8 @@ struct Body {
     detail: String,
     errors: Vec<Error>,
     total_records: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Missing>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +66,7 @@ fn answer(problem: &Problem) -> HttpResponse {
         detail: clip(&problem.to_string()),
         total_records: errors.len(),
         errors,
+        missing: missing(problem),
     };
     let json = serde_json::to_string(&body).expect("texts and numbers are JSON");
     let mut response = HttpResponse::build(status);
@@ -75,6 +80,16 @@ fn answer(problem: &Problem) -> HttpResponse {
         response.force_close();
     }
     response.content_type("application/problem+json").body(json)
+}
+
+/// Returns the events that are missing, of a problem about removed events.
+fn missing(problem: &Problem) -> Option<Missing> {
+    match problem {
+        Problem::Removed(gap)
+        | Problem::ReplayRemoved(gap)
+        | Problem::Subscription(subscribe::Error::Removed(gap)) => Some(gap.into()),
+        _ => None,
+    }
 }
 
 fn errors(problem: &Problem) -> Vec<Error> {

@@ -34,6 +34,11 @@ async fn removed() -> Gateway {
     gateway
 }
 
+/// The events from a position on that are told to be missing.
+fn missing(from: u64) -> Value {
+    json!({ "topic": "folio.diku.inventory.item", "from": from, "to": 3 })
+}
+
 async fn positions(gateway: &Gateway, query: &str) -> (Vec<u64>, Value) {
     let answer = gateway.read(&format!("/domain-events?{query}")).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
@@ -50,6 +55,8 @@ async fn who_goes_on_below_the_floor_is_told_what_is_missing_and_how_to_go_on() 
         assert_eq!(answer.status, 410, "{query}: {}", answer.text());
         let problem = answer.json();
         assert_eq!(problem["type"], "/problems/events-removed", "{problem}");
+        let advice = "gaps=skip, which leaves out nothing that the log has";
+        assert!(problem["detail"].as_str().unwrap().contains(advice), "{problem}");
         let from = query.split(['=', '&']).nth(1).unwrap().parse::<u64>().unwrap() + 1;
         let said = problem["errors"][0]["parameters"].as_array().unwrap().iter();
         let said: Vec<_> = said.map(|it| (it["key"].clone(), it["value"].clone())).collect();
@@ -60,6 +67,7 @@ async fn who_goes_on_below_the_floor_is_told_what_is_missing_and_how_to_go_on() 
             ("after", "3".to_owned()),
         ];
         assert_eq!(said, expected.map(|(key, value)| (json!(key), json!(value))));
+        assert_eq!(problem["missing"], missing(from));
     }
     // The way on, and a reader of other topics.
     assert_eq!(positions(&gateway, "after=3").await, (vec![4, 5, 6], Value::Null));
@@ -69,11 +77,19 @@ async fn who_goes_on_below_the_floor_is_told_what_is_missing_and_how_to_go_on() 
 #[tokio::test]
 async fn who_begins_or_passes_over_gaps_gets_what_is_there_and_is_told_what_is_not() {
     let gateway = removed().await;
-    let missing = |from: u64| json!({"from": from, "to": 3});
     assert_eq!(positions(&gateway, "").await, (vec![2, 4, 5, 6], missing(1)));
     assert_eq!(positions(&gateway, "after=2&gaps=skip").await, (vec![4, 5, 6], missing(3)));
     assert_eq!(positions(&gateway, "entity=loan").await, (vec![2, 4, 6], Value::Null));
     assert_eq!(positions(&gateway, "after=3&gaps=skip").await, (vec![4, 5, 6], Value::Null));
+    // Page by page, as the first page's `next` says.
+    let (mut all, mut query) = (Vec::new(), "limit=1".to_owned());
+    loop {
+        let page = gateway.read(&format!("/domain-events?{query}")).await.json();
+        all.push(page["events"][0]["position"].as_u64().unwrap());
+        let Some(next) = page["next"].as_u64() else { break };
+        query = format!("limit=1&after={next}&gaps=skip");
+    }
+    assert_eq!(all, [2, 4, 5, 6]);
     let answer = gateway.read("/domain-events?gaps=fill").await;
     assert_eq!((answer.status, answer.json()["type"].clone()), (400, json!("/problems/bad-query")));
 }
