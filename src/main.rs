@@ -206,8 +206,8 @@ async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> 
     let named = cli::subscriptions::Named { tenant: &options.tenant, group: &options.group };
     match &command {
         List(_) | Show(_) => cli::subscriptions::show(groups, named).await,
-        Put(put) => cli::subscriptions::put(groups, named, &put.form(), put.start).await,
-        Seek(seek) => cli::subscriptions::seek(groups, named, seek.to).await,
+        Put(put) => cli::subscriptions::put(groups, named, &put.form(), put.start()).await,
+        Seek(seek) => cli::subscriptions::seek(groups, named, seek.to()).await,
         Delete(_) => cli::subscriptions::delete(groups, named).await,
     }
 }

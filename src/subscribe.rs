@@ -8,6 +8,7 @@
 mod change;
 mod reading;
 mod renewals;
+mod start;
 mod tail;
 mod waiters;
 mod watcher;
@@ -26,7 +27,7 @@ use crate::domain::subscription::{Form, Group, Refusal, Start, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
 use crate::metrics::Metrics;
-use crate::store::{self, FoundSubscription, Lag, Scan, Store, SubscriptionChange};
+use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
 use crate::tasks::{Ended, Tasks};
 
 pub use reading::{Delivery, Opening, Reading};
@@ -89,8 +90,18 @@ pub enum Error {
     #[error("the filter matches topics whose events are not stored: {}", spell(.0))]
     NotStored(Vec<Topic>),
     /// Events that match were removed before the group got them.
-    #[error("events from position {} to {} of `{}` were removed", .0.from, .0.to, .0.topic)]
-    Removed(Gap),
+    #[error(
+        "some events of the topic `{}` from position {} to {} were removed: start or seek with \
+         {{\"position\":{after},\"gaps\":\"skip\"}}, which leaves out nothing that the log has, or with \
+         {{\"position\":{}}}, from where on nothing is missing",
+        .gap.topic, .gap.from, .gap.to, .gap.to
+    )]
+    Removed {
+        /// The events that are missing.
+        gap: Gap,
+        /// The position after which the group goes on.
+        after: Position,
+    },
     /// The row says no.
     #[error("{}", refused(.0))]
     Refused(Refusal),
@@ -203,12 +214,12 @@ impl Groups<'_> {
         if self.store.list_subscriptions(Some(tenant)).await?.len() >= SUBSCRIPTIONS_MAX {
             return Err(Error::TooMany);
         }
-        let after = self.resolve(tenant, &form.filter, start).await?;
+        let (after, gaps_to) = start::resolve(self.store, tenant, &form.filter, start).await?;
         let new = SubscriptionChange {
             tenant: tenant.clone(),
             group: group.clone(),
             version: 0,
-            next: Some(Subscription::new(form.clone(), after)),
+            next: Some(Subscription::new(form.clone(), after, gaps_to)),
         };
         // Whoever made it at the same moment made it as well.
         let written = self.store.change_subscriptions(&[new]).await?;
@@ -216,8 +227,8 @@ impl Groups<'_> {
         Ok((put, self.find(tenant, group).await?))
     }
 
-    /// Returns a warning of the patterns of a filter that match no topic, neither one of the log nor
-    /// one that the files name; `None` if each matches one.
+    /// Returns a warning of the patterns of a filter that match no topic, neither one of the log
+    /// nor one that the files name; `None` if each matches one.
     pub async fn warning(
         &self,
         tenant: &TenantId,
@@ -267,6 +278,19 @@ impl Groups<'_> {
         Ok(commit.await?.1)
     }
 
+    /// Ends the reading of a generation, so that the next reader may begin at once.
+    pub async fn leave(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        generation: u64,
+    ) -> Result<(), Error> {
+        let leave = change::change(self.store, tenant, group, |subscription, now| {
+            subscription.close(generation, now)
+        });
+        leave.await.map(|((), _)| ())
+    }
+
     /// Moves a group, while nobody reads.
     pub async fn seek(
         &self,
@@ -275,43 +299,11 @@ impl Groups<'_> {
         to: Start,
     ) -> Result<FoundSubscription, Error> {
         let filter = self.find(tenant, group).await?.subscription.form.filter;
-        let after = self.resolve(tenant, &filter, to).await?;
+        let (after, gaps_to) = start::resolve(self.store, tenant, &filter, to).await?;
         let seek = change::change(self.store, tenant, group, |subscription, now| {
-            subscription.seek(after, now)
+            subscription.seek(after, gaps_to.clone(), now)
         });
         Ok(seek.await?.1)
-    }
-
-    /// Returns the position after which a reader with this filter begins. What was removed there is
-    /// told, not passed over: only the earliest start passes over it.
-    async fn resolve(
-        &self,
-        tenant: &TenantId,
-        filter: &Filter,
-        start: Start,
-    ) -> Result<Position, Error> {
-        let floors = floors(self.store, tenant).await?;
-        let after = match start {
-            Start::Earliest => {
-                self.head(tenant).await?;
-                return Ok(floors.earliest(filter));
-            }
-            Start::Latest => self.head(tenant).await?,
-            Start::Position(position) => position.min(self.head(tenant).await?),
-            Start::Time(time) => {
-                let scan = Scan { from: Some(time), ..Scan::page(Filter::default(), 1) };
-                let from = [(tenant.clone(), Position::START.into())];
-                let slices = self.store.read(&from, &scan).await?;
-                let slice = slices.first().ok_or(Error::NotEnabled)?;
-                slice.events.first().map_or(slice.scanned, |event| event.position.back(1))
-            }
-        };
-        floors.gap(filter, after).map_or(Ok(after), |gap| Err(Error::Removed(gap)))
-    }
-
-    async fn head(&self, tenant: &TenantId) -> Result<Position, Error> {
-        let enabled = self.store.find_tenant(tenant).await?;
-        enabled.map(|enabled| enabled.head).ok_or(Error::NotEnabled)
     }
 }
 

@@ -1,8 +1,8 @@
 -- Lists the subscriptions of a tenant, or of all if it is null, each with its lag: the positions that
 -- it has not passed, and the time of the first event there.
 SELECT
-    tenant, name, subscriptions.version, form, subscriptions.position, delivered, scanned, generation, reader,
-    expires_ms, ttl_ms, went_back_from, greatest(heads.position - subscriptions.position, 0) AS events, (
+    tenant, name, subscriptions.version, form, subscriptions.position, delivered, scanned, gaps_to, generation,
+    reader, expires_ms, ttl_ms, went_back_from, greatest(heads.position - subscriptions.position, 0) AS events, (
         SELECT time_ms
         FROM events
         WHERE events.tenant = subscriptions.tenant AND events.position > subscriptions.position

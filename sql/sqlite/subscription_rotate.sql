@@ -1,5 +1,6 @@
 -- Moves a tenant's groups into the log's new id, whose events up to a position are those that they
--- have read; what stands beyond goes back to it: tenant, position. The readers are fenced.
+-- have read; what stands beyond goes back to it: tenant, position. The readers are fenced. Gaps that
+-- were accepted stay so: what was removed is gone under the new id too.
 UPDATE subscriptions
 SET version = version + 1,
     went_back_from = CASE

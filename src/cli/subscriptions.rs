@@ -100,6 +100,7 @@ fn print(found: &FoundSubscription) -> anyhow::Result<()> {
         ("tenant", tenant.as_str().into()),
         ("group", group.as_str().into()),
         ("position", subscription.position.number().into()),
+        ("gapsTo", subscription.gaps_to.to_json()),
         ("generation", subscription.generation.into()),
         ("reader", reader.into()),
         ("wentBackFrom", went_back_from.into()),

@@ -1,8 +1,8 @@
 //! The tenants' files: `_default.toml` for all, `<id>.toml` for what differs.
 //!
 //! They are read once at start, into `domain::settings`. An unknown key, or an illegal name or
-//! value, ends the start with an error that names the file and the key; where only two files together
-//! are illegal, both.
+//! value, ends the start with an error that names the file and the key; where only two files
+//! together are illegal, both.
 
 mod folder;
 mod number;

@@ -13,52 +13,20 @@
 //! ```
 
 mod form;
+mod group;
+mod start;
 
-use std::fmt;
-
-use super::Invalid;
+use super::floors::{AcceptedGaps, Floors, Gap};
 use super::position::Position;
 use super::time::Time;
 
-pub use form::{Form, Start, parse_commit};
+pub use form::{Form, parse_commit};
+pub use group::Group;
+pub use start::{Gaps, Start};
 
 /// The time by which a lease may seem to have been given in the future: longer than a statement
 /// waits after it asked for the time.
 const AHEAD_MS: i64 = 1_000;
-
-/// The name of a group: `cg.` and a module's name, such as `cg.search`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Group(String);
-
-impl Group {
-    /// Parses a name, and checks its rule.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-        match text.strip_prefix("cg.") {
-            Some(module)
-                if !module.is_empty() && text.len() <= 100 && module.bytes().all(legal) =>
-            {
-                Ok(Self(text.to_owned()))
-            }
-            _ => {
-                let rule = "must be cg. and the module's name, such as cg.search: at most 100 of \
-                            a-z 0-9 . _ -";
-                Err(Invalid::new("group", text, rule))
-            }
-        }
-    }
-
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The right of one reader to read for its group, for a while, by the store's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +59,9 @@ pub struct Subscription {
     pub delivered: Position,
     /// The position up to which the log was looked at for the reader.
     pub scanned: Position,
+    /// The removed events that the group goes on without: it was told that they are missing, and
+    /// has accepted it.
+    pub gaps_to: AcceptedGaps,
     /// The fencing token, which rises with every reader, seek and restore.
     pub generation: u64,
     /// The lease of the last reader, even if it has expired.
@@ -126,12 +97,13 @@ pub struct Progress {
 
 impl Subscription {
     /// Makes a subscription that begins after a position.
-    pub fn new(form: Form, after: Position) -> Self {
+    pub fn new(form: Form, after: Position, gaps_to: AcceptedGaps) -> Self {
         Self {
             form,
             position: after,
             delivered: after,
             scanned: after,
+            gaps_to,
             generation: 0,
             lease: None,
             went_back_from: None,
@@ -152,36 +124,46 @@ impl Subscription {
     }
 
     /// Lets a reader begin, unless another one reads; a reader of the same name is fenced. What
-    /// lies after the position from which it resumes is delivered again.
+    /// lies after the position from which it resumes is delivered again. If it would miss events
+    /// there, it does not begin, and the gap is returned.
     pub fn acquire(
         &mut self,
         reader: &str,
         received: Option<Position>,
+        floors: &Floors,
         now: Time,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Gap>, Refusal> {
         if let Some(other) = self.holder(now).filter(|lease| lease.reader != reader) {
             return Err(Refusal::Held(other.clone()));
         }
         let after = self.take_received(received);
+        if let Some(gap) = self.gap(after, floors) {
+            return Ok(Some(gap));
+        }
         self.generation += 1;
         self.scanned = after;
         self.delivered = self.delivered.min(after);
         self.extend(reader.to_owned(), now);
-        Ok(())
+        Ok(None)
     }
 
     /// Lets the reader of a generation go on, and commits what it has received if the subscription
-    /// commits by itself.
+    /// commits by itself. If it would miss events, its reading ends, and the gap is returned.
     pub fn poll(
         &mut self,
         generation: u64,
         received: Option<Position>,
+        floors: &Floors,
         now: Time,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Gap>, Refusal> {
+        self.refuse_fenced(generation, now)?;
+        let after = self.take_received(received);
+        if let Some(gap) = self.gap(after, floors) {
+            return Ok(Some(gap));
+        }
         let reader = self.reader_of(generation, now)?;
-        self.take_received(received);
         self.extend(reader, now);
-        Ok(())
+        Ok(None)
     }
 
     /// Renews the lease of a generation, and notes what is delivered next. While everything that
@@ -192,7 +174,7 @@ impl Subscription {
         self.scanned = self.scanned.max(progress.scanned);
         match progress.delivered {
             Some(last) => self.delivered = self.delivered.max(last),
-            None if is_even => self.position = self.position.max(self.scanned),
+            None if is_even => self.move_on(self.position.max(self.scanned)),
             None => {}
         }
         self.extend(reader, now);
@@ -206,9 +188,7 @@ impl Subscription {
         position: Position,
         now: Time,
     ) -> Result<(), Refusal> {
-        if generation != self.generation {
-            return Err(Refusal::Fenced(self.holder(now).cloned()));
-        }
+        self.refuse_fenced(generation, now)?;
         if position > self.scanned {
             return Err(Refusal::NotDelivered { scanned: self.scanned });
         }
@@ -216,17 +196,25 @@ impl Subscription {
         Ok(())
     }
 
-    /// Ends the reading of a generation: the next reader may begin at once.
-    pub fn close(&mut self, generation: u64) {
-        if generation == self.generation {
-            self.lease = None;
-        }
+    /// Ends the reading of a generation: the next reader may begin at once. One that has ended
+    /// before stays so.
+    pub fn close(&mut self, generation: u64, now: Time) -> Result<(), Refusal> {
+        self.refuse_fenced(generation, now)?;
+        self.lease = None;
+        Ok(())
     }
 
-    /// Moves the group to a position, while nobody reads.
-    pub fn seek(&mut self, after: Position, now: Time) -> Result<(), Refusal> {
+    /// Moves the group to a position, while nobody reads. The gaps after it that are accepted are
+    /// those of the move alone.
+    pub fn seek(
+        &mut self,
+        after: Position,
+        gaps_to: AcceptedGaps,
+        now: Time,
+    ) -> Result<(), Refusal> {
         self.nobody_reads(now)?;
         (self.position, self.delivered, self.scanned) = (after, after, after);
+        self.gaps_to = gaps_to;
         self.generation += 1;
         (self.lease, self.went_back_from) = (None, None);
         Ok(())
@@ -239,13 +227,15 @@ impl Subscription {
             self.nobody_reads(now)?;
             self.generation += 1;
             (self.delivered, self.scanned) = (self.position, self.position);
+            self.gaps_to.keep_after(self.position, &form.filter);
         }
         self.form = form.clone();
         Ok(())
     }
 
     /// Moves the group to where it stands after a restore, whose log has the same events up to a
-    /// position alone. The reader is fenced.
+    /// position alone. The reader is fenced. Gaps that were accepted stay so: what was removed is
+    /// gone under the log's new id too.
     pub fn go_back(&mut self, at: Position) {
         if self.position > at {
             self.went_back_from = Some(self.went_back_from.unwrap_or_default().max(self.position));
@@ -261,13 +251,25 @@ impl Subscription {
         self.holder(now).map_or(Ok(()), |lease| Err(Refusal::Held(lease.clone())))
     }
 
+    /// Returns what a reader would miss that goes on after a position. Nobody has the group then,
+    /// so that it may be moved at once.
+    fn gap(&mut self, after: Position, floors: &Floors) -> Option<Gap> {
+        let gap = floors.new_gap(&self.form.filter, after, &self.gaps_to)?;
+        self.lease = None;
+        Some(gap)
+    }
+
+    fn refuse_fenced(&self, generation: u64, now: Time) -> Result<(), Refusal> {
+        let is_present = generation == self.generation;
+        is_present.then_some(()).ok_or_else(|| Refusal::Fenced(self.holder(now).cloned()))
+    }
+
     /// Returns the name of a generation's reader, whose lease may have expired if nobody began
     /// since.
     fn reader_of(&self, generation: u64, now: Time) -> Result<String, Refusal> {
-        match &self.lease {
-            Some(lease) if generation == self.generation => Ok(lease.reader.clone()),
-            _ => Err(Refusal::Fenced(self.holder(now).cloned())),
-        }
+        self.refuse_fenced(generation, now)?;
+        let lease = self.lease.as_ref().ok_or(Refusal::Fenced(None))?;
+        Ok(lease.reader.clone())
     }
 
     fn extend(&mut self, reader: String, now: Time) {
@@ -291,8 +293,14 @@ impl Subscription {
         if position <= self.position {
             return;
         }
-        self.position = if position >= self.delivered { self.scanned } else { position };
+        self.move_on(if position >= self.delivered { self.scanned } else { position });
         self.went_back_from = None;
+    }
+
+    /// Moves the committed position on; the gaps that lie before it then are forgotten.
+    fn move_on(&mut self, position: Position) {
+        self.position = position;
+        self.gaps_to.keep_after(position, &self.form.filter);
     }
 }
 

@@ -46,6 +46,7 @@ routes! {
     read "/subscriptions/{group}/events"                 => subscriptions::events;
     post "/subscriptions/{group}/commits"                => subscriptions::commits;
     post "/subscriptions/{group}/seek"                   => subscriptions::seek;
+    end "/subscriptions/{group}/reader"                  => subscriptions::leave;
     read "/livez"                                        => health::up;
     read "/admin/health"                                 => health::up;
     read "/readyz"                                       => health::ready;
@@ -100,6 +101,17 @@ where
     let methods = Any(Get()).or(Head()).or(Put()).or(Delete());
     let route = web::route().guard(methods).to(handler);
     web::resource(path).route(route).default_service(web::to(other))
+}
+
+/// A resource that ends when it is deleted.
+fn end<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "DELETE" }) };
+    web::resource(path).route(web::delete().to(handler)).default_service(web::to(other))
 }
 
 async fn no_route() -> Result<HttpResponse, Problem> {

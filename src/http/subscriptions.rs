@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::context::TenantContext;
 use super::gateway::{Gateway, Shared};
 use super::problem::Problem;
+use super::query::{self, Query};
 use super::{object, path};
 use crate::domain::subscription::{Form, Group, Start, parse_commit};
 use crate::subscribe::Put;
@@ -140,6 +141,25 @@ pub(super) async fn seek(
     let found = sought.map_err(|error| refused(error, tenant))?;
     tracing::info!(%tenant, %group, position = %found.subscription.position, "a group was moved");
     Ok(HttpResponse::Ok().json(Subscription::new(&found, None)))
+}
+
+/// `DELETE /subscriptions/{group}/reader?generation=n`: ends a reading, so that the next reader may
+/// begin at once.
+pub(super) async fn leave(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let (group, tenant) = (group(&request)?, context.tenant());
+    let query = Query::parse(request.query_string(), &["generation"])?;
+    let generation = query.parsed("generation", query::number)?;
+    let generation = generation.ok_or_else(|| Problem::BadQuery {
+        parameter: "generation".to_owned(),
+        why: "is needed: the number that the reader was given".to_owned(),
+    })?;
+    let left = gateway.deps.subscribe.groups().leave(tenant, &group, generation).await;
+    left.map_err(|error| refused(error, tenant))?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Returns the group of the path.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::columns::Columns;
 use super::{Error, Lag};
+use crate::domain::floors::AcceptedGaps;
 use crate::domain::position::Position;
 use crate::domain::subscription::{Form, Group, ReaderLease, Subscription};
 use crate::domain::tenant::TenantId;
@@ -81,6 +82,7 @@ pub(super) fn found(row: &(impl Columns + ?Sized), now: Time) -> Result<FoundSub
         position: row.position()?,
         delivered: at("delivered")?,
         scanned: at("scanned")?,
+        gaps_to: row.noun("gaps_to", AcceptedGaps::from_column)?,
         generation: row.count("generation")?,
         lease: lease.transpose()?,
         went_back_from: row.integer_if_any("went_back_from")?.map(Position::from_column),
@@ -100,6 +102,7 @@ pub(super) struct Row {
     pub(super) position: i64,
     pub(super) delivered: i64,
     pub(super) scanned: i64,
+    pub(super) gaps_to: String,
     pub(super) generation: i64,
     pub(super) reader: Option<String>,
     pub(super) expires_ms: i64,
@@ -115,6 +118,7 @@ impl From<&Subscription> for Row {
             position: subscription.position.as_column(),
             delivered: subscription.delivered.as_column(),
             scanned: subscription.scanned.as_column(),
+            gaps_to: subscription.gaps_to.as_column(),
             generation: subscription.generation.cast_signed(),
             reader: lease.map(|lease| lease.reader.clone()),
             expires_ms: lease.map_or(0, |lease| lease.expires.as_ms()),

@@ -2,8 +2,9 @@
 //!
 //! `http` opens one for each poll or stream and asks for deliveries. What is delivered is noted in
 //! the row before it is given away, so that it may be committed. The lease is renewed while the
-//! reader waits; whoever is fenced ends. The reader notes the wake-ups before it reads, so that
-//! nothing that is appended between the stored past and the present is missed.
+//! reader waits; whoever is fenced ends, and so does who would miss removed events, which gives the
+//! lease back. The reader notes the wake-ups before it reads, so that nothing that is appended
+//! between the stored past and the present is missed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::tail::{self, Part};
 use super::waiters::Waiter;
-use super::{Error, Subscribe, change};
+use super::{Error, Subscribe, change, floors};
 use crate::domain::envelope::Envelope;
 use crate::domain::filter::Filter;
+use crate::domain::floors::{AcceptedGaps, Gap};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Progress, Subscription};
 use crate::domain::tenant::TenantId;
@@ -49,6 +51,7 @@ pub struct Reading {
     name: (TenantId, Group),
     waiter: Waiter,
     filter: Filter,
+    gaps_to: AcceptedGaps,
     reader: String,
     generation: u64,
     lease: Duration,
@@ -62,7 +65,7 @@ pub struct Reading {
 }
 
 impl Subscribe {
-    /// Lets a reader begin or go on, unless another one reads.
+    /// Lets a reader begin or go on, unless another one reads, or it would miss removed events.
     pub async fn open(
         self: &Arc<Self>,
         tenant: &TenantId,
@@ -70,18 +73,16 @@ impl Subscribe {
         opening: &Opening,
     ) -> Result<Reading, Error> {
         let Opening { reader, generation, received } = opening;
-        let since = Instant::now();
-        let open =
-            change::change(
-                &*self.deps.store,
-                tenant,
-                group,
-                |subscription, now| match generation {
-                    Some(generation) => subscription.poll(*generation, *received, now),
-                    None => subscription.acquire(reader, *received, now),
-                },
-            );
-        let ((), found) = open.await?;
+        let (store, since) = (&*self.deps.store, Instant::now());
+        let floors = floors(store, tenant).await?;
+        let open = change::change(store, tenant, group, |subscription, now| match generation {
+            Some(generation) => subscription.poll(*generation, *received, &floors, now),
+            None => subscription.acquire(reader, *received, &floors, now),
+        });
+        let (gap, found) = open.await?;
+        if let Some(gap) = gap {
+            return Err(Error::Removed { gap, after: found.subscription.position });
+        }
         let Subscription { form, generation, went_back_from, lease, .. } = &found.subscription;
         if let Some(from) = went_back_from.filter(|_| opening.generation.is_none()) {
             let to = found.subscription.position;
@@ -97,6 +98,7 @@ impl Subscribe {
             name: (tenant.clone(), group.clone()),
             waiter: self.waiters.join(tenant),
             filter: form.filter.clone(),
+            gaps_to: found.subscription.gaps_to.clone(),
             reader,
             generation: *generation,
             lease,
@@ -136,8 +138,8 @@ impl Reading {
             let wakes = self.waiter.look();
             let Part { mut events, mut scanned, mut more, floors } =
                 self.read(wakes, events_max).await?;
-            if let Some(gap) = floors.gap(&self.filter, self.after) {
-                return Err(Error::Removed(gap));
+            if let Some(gap) = floors.new_gap(&self.filter, self.after, &self.gaps_to) {
+                return Err(self.missed(gap).await);
             }
             if events.len() > events_max {
                 events.truncate(events_max);
@@ -167,13 +169,23 @@ impl Reading {
     /// Ends the reading, so that another reader may begin at once.
     pub async fn close(self) {
         let (tenant, group) = &self.name;
-        let close =
-            change::change(&*self.subscribe.deps.store, tenant, group, |subscription, _| {
-                subscription.close(self.generation);
-                Ok(())
-            });
-        if let Err(error) = close.await {
+        let leave = self.subscribe.groups().leave(tenant, group, self.generation).await;
+        if let Err(Error::Store(error)) = leave {
             tracing::debug!(%tenant, %group, %error, "failed to end a reading; its lease expires");
+        }
+    }
+
+    /// Ends the reading of who would miss events, so that the group may be moved at once; returns
+    /// the error with which it ends.
+    async fn missed(&self, gap: Gap) -> Error {
+        let (tenant, group) = &self.name;
+        let store = &*self.subscribe.deps.store;
+        let end = change::change(store, tenant, group, |subscription, now| {
+            subscription.close(self.generation, now)
+        });
+        match end.await {
+            Ok(((), found)) => Error::Removed { gap, after: found.subscription.position },
+            Err(error) => error,
         }
     }
 

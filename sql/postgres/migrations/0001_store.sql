@@ -232,6 +232,8 @@ CREATE UNIQUE INDEX replays_id ON replays (tenant, id);
 CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
+-- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
+-- missing.
 CREATE TABLE subscriptions (
     tenant         text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
     name           text COLLATE "C" NOT NULL,
@@ -240,6 +242,7 @@ CREATE TABLE subscriptions (
     position       bigint NOT NULL,
     delivered      bigint NOT NULL,
     scanned        bigint NOT NULL,
+    gaps_to        text   NOT NULL,
     generation     bigint NOT NULL,
     reader         text,
     expires_ms     bigint NOT NULL,

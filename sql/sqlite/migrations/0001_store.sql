@@ -202,6 +202,8 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 
 -- The subscriptions: how each group reads a tenant's log, and how far it has come. `version` rises
 -- with every change of a row, which is written only upon the version that it was decided on.
+-- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
+-- missing.
 CREATE TABLE subscriptions (
     tenant         TEXT NOT NULL REFERENCES tenants (tenant),
     name           TEXT NOT NULL,
@@ -210,6 +212,7 @@ CREATE TABLE subscriptions (
     position       INTEGER NOT NULL,
     delivered      INTEGER NOT NULL,
     scanned        INTEGER NOT NULL,
+    gaps_to        TEXT NOT NULL,
     generation     INTEGER NOT NULL,
     reader         TEXT,
     expires_ms     INTEGER NOT NULL,

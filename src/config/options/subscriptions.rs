@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{StoreOptions, TenantsOptions, whole};
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::key::Key;
-use crate::domain::subscription::{Form, Group, Start};
+use crate::domain::subscription::{Form, Gaps, Group, Start};
 use crate::domain::tenant::TenantId;
 
 /// The subcommands of `subscriptions`.
@@ -54,7 +54,10 @@ pub struct SeekOptions {
     /// Where the group goes on: earliest, latest, a position such as 41 (it goes on after it), or a
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Start::parse)]
-    pub to: Start,
+    to: Start,
+    /// Takes a position or a time though events that match were removed after it: skip.
+    #[arg(long, value_parser = Gaps::parse)]
+    gaps: Option<Gaps>,
     /// The group.
     #[command(flatten)]
     pub group: GroupOptions,
@@ -79,7 +82,10 @@ pub struct PutOptions {
     /// Where a new group begins: earliest, latest, a position such as 41 (it begins after it), or a
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
-    pub start: Start,
+    start: Start,
+    /// Takes a position or a time though events that match were removed after it: skip.
+    #[arg(long, value_parser = Gaps::parse)]
+    gaps: Option<Gaps>,
     /// Commits what a reader has received when it asks for more.
     #[arg(long)]
     auto_commit: bool,
@@ -97,7 +103,19 @@ pub struct PutOptions {
     pub tenants: TenantsOptions,
 }
 
+impl SeekOptions {
+    /// Returns where the group goes on.
+    pub fn to(&self) -> Start {
+        self.to.with(self.gaps.unwrap_or_default())
+    }
+}
+
 impl PutOptions {
+    /// Returns where a new group begins.
+    pub fn start(&self) -> Start {
+        self.start.with(self.gaps.unwrap_or_default())
+    }
+
     /// Returns the form of the subscription.
     pub fn form(&self) -> Form {
         Form {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::start::Start;
 use crate::domain::Invalid;
 use crate::domain::filter::{Filter, TopicPattern, event_type};
 use crate::domain::json::{Name, Raw, Shape, segment};
 use crate::domain::key::Key;
 use crate::domain::object_reader::ObjectReader;
 use crate::domain::position::Position;
-use crate::domain::time::Time;
 use crate::domain::violation::Violation;
 
 /// The most items of each list of a filter.
@@ -26,46 +26,6 @@ const LEASE_SECONDS_MAX: u64 = 3_600;
 const HOLD_SECONDS_MAX: u64 = 366 * 86_400;
 
 type Violations = Vec<Violation>;
-
-/// The position at which a new subscription begins, or to which a group is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Start {
-    /// The first event from which on nothing that matches was removed.
-    #[default]
-    Earliest,
-    /// The next event that is appended.
-    Latest,
-    /// The first event after a position.
-    Position(Position),
-    /// The first event at or after a time.
-    Time(Time),
-}
-
-impl Start {
-    /// Parses the text of an option: `earliest`, `latest`, a position, or a time.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "earliest" => Ok(Self::Earliest),
-            "latest" => Ok(Self::Latest),
-            number if number.bytes().all(|b| b.is_ascii_digit()) => {
-                Position::parse(number).map(Self::Position)
-            }
-            time => Time::parse(time).map(Self::Time).map_err(|_| {
-                let rule = "must be earliest, latest, a position, or a time such as \
-                            2026-01-31T12:00:00Z";
-                Invalid::new("start", text, rule)
-            }),
-        }
-    }
-
-    /// Parses the body of a seek, `{"to": …}`.
-    pub fn parse_seek(raw: &Raw) -> Result<Self, Violations> {
-        let mut object = ObjectReader::parse(raw, &["to"], "")?;
-        object.need("to", "missing-start", "must say where the group goes on");
-        let to = start(&mut object, "to");
-        object.finish(to)
-    }
-}
 
 /// The filter of a subscription, and how it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +79,7 @@ impl Form {
             lease_seconds: lease_seconds.unwrap_or(LEASE_SECONDS),
             hold_seconds: object.number("holdSeconds", 0..=HOLD_SECONDS_MAX).unwrap_or_default(),
         };
-        let start = start(&mut object, "start").unwrap_or_default();
+        let start = Start::read(&mut object, "start").unwrap_or_default();
         object.finish(Some((form, start)))
     }
 
@@ -203,35 +163,9 @@ fn headers(object: &mut ObjectReader) -> Vec<(String, String)> {
     headers
 }
 
-/// Reads a start: `"earliest"`, `"latest"`, `{"position": 41}` or `{"time": "…"}`.
-fn start(object: &mut ObjectReader, name: &str) -> Option<Start> {
-    let rule = "must be \"earliest\", \"latest\", {\"position\": n} or {\"time\": \"…\"}";
-    let value = object.value(name)?;
-    match (value.shape(), value.string().as_deref()) {
-        (_, Some("earliest")) => return Some(Start::Earliest),
-        (_, Some("latest")) => return Some(Start::Latest),
-        (Shape::Object, _) => {}
-        _ => {
-            object.refuse(name, "illegal-start", rule);
-            return None;
-        }
-    }
-    let start = object.object(name, &["position", "time"], |place| {
-        let position = place.position("position", 0).map(Start::Position);
-        let time = place.noun("time", Time::parse).map(Start::Time);
-        if place.value("position").is_some() == place.value("time").is_some() {
-            place.refuse_whole("illegal-start", rule);
-        }
-        position.or(time)
-    });
-    start.flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Form, Raw, Start};
-    use crate::domain::position::Position;
-    use crate::domain::time::Time;
 
     fn parse(text: &str) -> Result<(Form, Start), &'static str> {
         let raw = Raw::parse(&text.to_owned().into()).unwrap();
@@ -248,21 +182,6 @@ mod tests {
         assert!(form.auto_commit && form.lease_ms() == 5_000);
         assert_eq!(parse("{}").unwrap().0, Form::default());
         assert_eq!(Form::from_column(&Form::default().as_column()).unwrap(), Form::default());
-    }
-
-    #[test]
-    fn every_start_is_read_and_any_other_refused() {
-        for (text, start) in [
-            (r#""earliest""#, Start::Earliest),
-            (r#""latest""#, Start::Latest),
-            (r#"{"position":41}"#, Start::Position(Position::from_column(41))),
-            (r#"{"time":"1970-01-01T00:00:07Z"}"#, Start::Time(Time::from_ms(7_000))),
-        ] {
-            assert_eq!(parse(&format!(r#"{{"start":{text}}}"#)).unwrap().1, start);
-        }
-        for text in [r#""newest""#, "7", "{}", r#"{"position":1,"time":"1970-01-01T00:00:07Z"}"#] {
-            assert!(parse(&format!(r#"{{"start":{text}}}"#)).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The promises of a subscription's changes: nothing is skipped, and nobody else moves a group.
 
-use super::{Form, Group, Position, Progress, Refusal, Subscription, Time};
+use super::{
+    AcceptedGaps, Floors, Form, Gap, Group, Position, Progress, Refusal, Subscription, Time,
+};
+use crate::domain::filter::{Filter, TopicPattern};
+use crate::domain::floors::Floor;
+use crate::domain::topic::Topic;
 
 const NOW: Time = Time::from_ms(1_000_000);
 
@@ -15,11 +20,43 @@ fn later(seconds: i64) -> Time {
 /// A subscription at 10 that `one` reads as generation 1, and that was given events up to 14 and
 /// looked at up to 20.
 fn read() -> Subscription {
-    let mut subscription = Subscription::new(Form::default(), at(10));
-    subscription.acquire("one", None, NOW).unwrap();
+    let mut subscription = Subscription::new(Form::default(), at(10), AcceptedGaps::default());
+    acquire(&mut subscription, "one", None, NOW).unwrap();
     let progress = Progress { delivered: Some(at(14)), scanned: at(20) };
     subscription.renew(1, progress, NOW).unwrap();
     subscription
+}
+
+/// The floors of a log from which events were removed up to a position, of two topics.
+fn removed(items_to: i64, loans_to: i64) -> Floors {
+    let floor = |to| Floor { floor: at(to).next(), ..Floor::default() };
+    let topic = |name| Topic::parse(name).unwrap();
+    Floors::new([(topic("a.item"), floor(items_to)), (topic("a.loan"), floor(loans_to))])
+}
+
+fn gap(topic: &str, from: i64, to: i64) -> Result<Option<Gap>, Refusal> {
+    Ok(Some(Gap { topic: Topic::parse(topic).unwrap(), from: at(from), to: at(to) }))
+}
+
+/// Lets a reader begin in a log that lacks nothing.
+fn acquire(
+    subscription: &mut Subscription,
+    reader: &str,
+    received: Option<Position>,
+    now: Time,
+) -> Result<(), Refusal> {
+    let begun = subscription.acquire(reader, received, &Floors::default(), now);
+    begun.map(|gap| assert_eq!(gap, None))
+}
+
+/// Lets a reader go on in a log that lacks nothing.
+fn poll(
+    subscription: &mut Subscription,
+    generation: u64,
+    received: Option<Position>,
+) -> Result<(), Refusal> {
+    let polled = subscription.poll(generation, received, &Floors::default(), NOW);
+    polled.map(|gap| assert_eq!(gap, None))
 }
 
 fn places(subscription: &Subscription) -> [u64; 3] {
@@ -40,18 +77,18 @@ fn only_a_module_s_name_is_a_group() {
 #[test]
 fn one_reader_has_the_group_until_its_lease_ends() {
     let mut subscription = read();
-    let Err(Refusal::Held(lease)) = subscription.acquire("two", None, later(29)) else {
+    let Err(Refusal::Held(lease)) = acquire(&mut subscription, "two", None, later(29)) else {
         panic!("a second reader came in");
     };
     assert_eq!((lease.reader.as_str(), lease.expires), ("one", later(30)));
-    subscription.acquire("two", None, later(30)).unwrap();
+    acquire(&mut subscription, "two", None, later(30)).unwrap();
     assert_eq!((subscription.generation, places(&subscription)), (2, [10, 10, 10]));
     let fenced = subscription.commit(1, at(14), later(30));
     assert!(matches!(fenced, Err(Refusal::Fenced(Some(lease))) if lease.reader == "two"));
-    subscription.acquire("two", None, later(31)).unwrap();
+    acquire(&mut subscription, "two", None, later(31)).unwrap();
     assert_eq!(subscription.generation, 3, "its earlier self is fenced");
     let given_in_the_future = Time::from_ms(NOW.as_ms() - 100_000_000);
-    subscription.acquire("one", None, given_in_the_future).unwrap();
+    acquire(&mut subscription, "one", None, given_in_the_future).unwrap();
 }
 
 #[test]
@@ -85,7 +122,7 @@ fn a_reader_goes_on_after_what_it_received_if_that_was_delivered() {
     {
         assert_eq!(subscription.resumes(received.map(at)), at(after), "{received:?}");
         let mut again = subscription.clone();
-        again.acquire("one", received.map(at), NOW).unwrap();
+        acquire(&mut again, "one", received.map(at), NOW).unwrap();
         assert_eq!((again.position, again.scanned), (at(10), at(after)), "nothing is committed");
     }
 }
@@ -93,35 +130,33 @@ fn a_reader_goes_on_after_what_it_received_if_that_was_delivered() {
 #[test]
 fn what_a_reader_received_is_committed_by_itself_if_the_form_says_so() {
     let mut subscription = read();
-    subscription.poll(1, Some(at(12)), NOW).unwrap();
+    poll(&mut subscription, 1, Some(at(12))).unwrap();
     assert_eq!(places(&subscription), [10, 14, 20]);
     subscription.form.auto_commit = true;
-    subscription.poll(1, None, NOW).unwrap();
+    poll(&mut subscription, 1, None).unwrap();
     assert_eq!(places(&subscription), [10, 14, 20], "an answer that was lost commits nothing");
-    subscription.poll(1, Some(at(12)), NOW).unwrap();
+    poll(&mut subscription, 1, Some(at(12))).unwrap();
     assert_eq!(places(&subscription), [12, 14, 20]);
-    subscription.poll(1, Some(at(20)), NOW).unwrap();
+    poll(&mut subscription, 1, Some(at(20))).unwrap();
     assert_eq!(places(&subscription), [20, 14, 20]);
-    assert!(matches!(subscription.poll(2, Some(at(20)), NOW), Err(Refusal::Fenced(_))));
+    assert!(matches!(poll(&mut subscription, 2, Some(at(20))), Err(Refusal::Fenced(_))));
 }
 
 #[test]
 fn a_group_is_moved_only_while_nobody_reads() {
     let mut subscription = read();
-    assert!(matches!(subscription.seek(at(3), later(29)), Err(Refusal::Held(_))));
-    let other = Form {
-        filter: crate::domain::filter::Filter::default(),
-        hold_seconds: 7,
-        ..Form::default()
-    };
+    assert!(matches!(
+        subscription.seek(at(3), AcceptedGaps::default(), later(29)),
+        Err(Refusal::Held(_))
+    ));
+    let other = Form { hold_seconds: 7, ..Form::default() };
     subscription.reform(&other, NOW).unwrap();
-    let filter =
-        crate::domain::filter::Filter { types: vec!["UPDATE".to_owned()], ..other.filter.clone() };
+    let filter = Filter { types: vec!["UPDATE".to_owned()], ..other.filter.clone() };
     let other = Form { filter, ..other };
     assert!(matches!(subscription.reform(&other, NOW), Err(Refusal::Held(_))));
     subscription.reform(&other, later(30)).unwrap();
     assert_eq!((subscription.generation, places(&subscription)), (2, [10, 10, 10]));
-    subscription.seek(at(3), later(30)).unwrap();
+    subscription.seek(at(3), AcceptedGaps::default(), later(30)).unwrap();
     assert_eq!((subscription.generation, places(&subscription)), (3, [3, 3, 3]));
     assert!(matches!(
         subscription.renew(1, Progress { delivered: None, scanned: at(9) }, NOW),
@@ -132,12 +167,13 @@ fn a_group_is_moved_only_while_nobody_reads() {
 #[test]
 fn a_reader_that_ends_lets_the_next_one_in_and_may_still_commit() {
     let mut subscription = read();
-    subscription.close(7);
+    assert!(matches!(subscription.close(7, NOW), Err(Refusal::Fenced(Some(_)))));
     assert!(subscription.holder(NOW).is_some());
-    subscription.close(1);
+    subscription.close(1, NOW).unwrap();
     assert_eq!(subscription.holder(NOW), None);
+    subscription.close(1, NOW).unwrap();
     subscription.commit(1, at(12), NOW).unwrap();
-    subscription.acquire("two", None, NOW).unwrap();
+    acquire(&mut subscription, "two", None, NOW).unwrap();
     assert_eq!((subscription.position, subscription.generation), (at(12), 2));
 }
 
@@ -149,8 +185,51 @@ fn a_restore_moves_a_group_back_and_tells_it_until_it_commits() {
     subscription.go_back(at(4));
     assert_eq!((subscription.went_back_from, places(&subscription)), (Some(at(10)), [4, 4, 4]));
     assert_eq!((subscription.generation, subscription.holder(NOW)), (3, None));
-    subscription.acquire("one", Some(at(14)), NOW).unwrap();
+    acquire(&mut subscription, "one", Some(at(14)), NOW).unwrap();
     subscription.renew(4, Progress { delivered: Some(at(5)), scanned: at(5) }, NOW).unwrap();
     subscription.commit(4, at(5), NOW).unwrap();
     assert_eq!((subscription.went_back_from, subscription.position), (None, at(5)));
+}
+
+#[test]
+fn whoever_would_miss_events_does_not_get_the_group_nor_keep_it() {
+    let mut free = Subscription::new(Form::default(), at(10), AcceptedGaps::default());
+    let before = free.clone();
+    assert_eq!(free.acquire("one", None, &removed(3, 12), NOW), gap("a.loan", 11, 12));
+    assert_eq!(free, before, "nothing is changed");
+    let mut read = read();
+    let held = read.acquire("two", None, &removed(0, 12), NOW);
+    assert!(matches!(held, Err(Refusal::Held(_))), "{held:?}");
+    assert_eq!(read.poll(1, Some(at(14)), &removed(0, 12), NOW), Ok(None), "it has them");
+    for _ in 0..2 {
+        assert_eq!(read.poll(1, Some(at(14)), &removed(0, 17), NOW), gap("a.loan", 15, 17));
+        assert_eq!((read.holder(NOW), read.generation), (None, 1));
+    }
+    assert!(matches!(read.poll(2, None, &removed(0, 17), NOW), Err(Refusal::Fenced(None))));
+    read.commit(1, at(14), NOW).unwrap();
+    read.seek(at(20), AcceptedGaps::default(), NOW).unwrap();
+    let mut own = self::read();
+    assert_eq!(own.acquire("one", None, &removed(0, 12), NOW), gap("a.loan", 11, 12));
+    assert_eq!(own.holder(NOW), None, "its earlier self does not keep the group either");
+}
+
+#[test]
+fn gaps_that_are_accepted_are_not_told_again_and_others_are() {
+    let mut subscription = Subscription::new(Form::default(), at(0), AcceptedGaps::default());
+    let accepted = removed(12, 17).accept(&Filter::default(), at(10));
+    subscription.seek(at(10), accepted, NOW).unwrap();
+    assert_eq!(subscription.acquire("one", None, &removed(12, 17), NOW), Ok(None));
+    assert_eq!(subscription.poll(2, None, &removed(14, 17), NOW), gap("a.item", 13, 14));
+    assert_eq!(subscription.acquire("one", None, &removed(12, 17), NOW), Ok(None));
+    subscription.renew(3, Progress { delivered: Some(at(13)), scanned: at(13) }, NOW).unwrap();
+    assert_eq!(subscription.gaps_to.as_column(), r#"{"a.item":12,"a.loan":17}"#);
+    subscription.commit(3, at(13), NOW).unwrap();
+    assert_eq!(subscription.gaps_to.as_column(), r#"{"a.loan":17}"#, "the other one is passed");
+    subscription.close(3, NOW).unwrap();
+    let topics = vec![TopicPattern::parse("a.item").unwrap()];
+    let items = Form { filter: Filter { topics, ..Filter::default() }, ..Form::default() };
+    subscription.reform(&items, NOW).unwrap();
+    assert_eq!(subscription.gaps_to, AcceptedGaps::default(), "no topic of the filter has one");
+    subscription.seek(at(2), AcceptedGaps::default(), NOW).unwrap();
+    assert_eq!(subscription.acquire("one", None, &removed(12, 17), NOW), gap("a.item", 3, 12));
 }

@@ -87,7 +87,7 @@ fn missing(problem: &Problem) -> Option<Missing> {
     match problem {
         Problem::Removed(gap)
         | Problem::ReplayRemoved(gap)
-        | Problem::Subscription(subscribe::Error::Removed(gap)) => Some(gap.into()),
+        | Problem::Subscription(subscribe::Error::Removed { gap, .. }) => Some(gap.into()),
         _ => None,
     }
 }

@@ -31,7 +31,7 @@ pub(in crate::http) fn metadata(error: &Error) -> (&'static str, StatusCode, &'s
         Error::NotStored(_) => {
             ("topic-not-stored", StatusCode::UNPROCESSABLE_ENTITY, "Topic not stored")
         }
-        Error::Removed(_) => ("events-removed", StatusCode::GONE, "Events removed"),
+        Error::Removed { .. } => ("events-removed", StatusCode::GONE, "Events removed"),
         Error::Refused(Refusal::Held(_)) => {
             ("subscription-held", StatusCode::CONFLICT, "Another reader")
         }
@@ -52,7 +52,7 @@ pub(in crate::http) fn parameters(error: &Error) -> Vec<(&'static str, String)> 
     match error {
         Error::Unknown(group) => vec![("group", group.to_string())],
         Error::NotStored(topics) => topics.iter().map(|t| ("topic", t.to_string())).collect(),
-        Error::Removed(gap) => vec![
+        Error::Removed { gap, .. } => vec![
             ("topic", gap.topic.to_string()),
             ("from", gap.from.to_string()),
             ("to", gap.to.to_string()),

@@ -21,6 +21,7 @@ use super::refused::{metadata, parameters};
 use crate::domain::time::Time;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::Gateway;
+use crate::http::missing::Missing;
 use crate::shares::Share;
 use crate::subscribe::{Delivery, Error, Reading};
 
@@ -175,10 +176,14 @@ impl End {
             Self::Failed(error) => (metadata(error).0, error.to_string()),
         };
         let mut data = json!({ "reason": reason, "detail": detail });
-        if let Self::Failed(error) = self {
-            for (name, value) in parameters(error) {
-                data[name] = json!(value);
+        match self {
+            Self::Failed(Error::Removed { gap, .. }) => data["missing"] = json!(Missing::from(gap)),
+            Self::Failed(error) => {
+                for (name, value) in parameters(error) {
+                    data[name] = json!(value);
+                }
             }
+            _ => {}
         }
         Some((reason, format!("event: end\ndata: {data}\n\n").into()))
     }
@@ -229,9 +234,29 @@ impl MessageBody for Body {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::{Value, json};
     use tokio::time::Instant;
 
-    use super::{Time, end_of};
+    use super::{End, Error, Time, end_of};
+    use crate::domain::floors::Gap;
+    use crate::domain::position::Position;
+    use crate::domain::topic::Topic;
+
+    #[test]
+    fn the_end_below_a_floor_tells_what_is_missing_and_the_way_on() {
+        let at = Position::from_column;
+        let gap = Gap { topic: Topic::parse("a.loan").unwrap(), from: at(66), to: at(73) };
+        let (reason, text) = End::Failed(Error::Removed { gap, after: at(65) }).told().unwrap();
+        let text = std::str::from_utf8(&text).unwrap();
+        let data = text.strip_prefix("event: end\ndata: ").unwrap();
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!((reason, &data["reason"]), ("events-removed", &json!("events-removed")));
+        assert_eq!(data["missing"], json!({ "topic": "a.loan", "from": 66, "to": 73 }));
+        let detail = "some events of the topic `a.loan` from position 66 to 73 were removed: start or \
+                      seek with {\"position\":65,\"gaps\":\"skip\"}, which leaves out nothing that the \
+                      log has, or with {\"position\":73}, from where on nothing is missing";
+        assert_eq!(data["detail"], detail);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_its_token_and_a_leeway() {

@@ -14,6 +14,8 @@ pub(super) struct Subscription {
     #[serde(flatten)]
     form: Map<String, Value>,
     position: u64,
+    /// The positions, by topic, up to which the group has accepted that events are missing.
+    gaps_to: Value,
     generation: u64,
     /// The present reader, and the end of its lease.
     reader: Option<String>,
@@ -46,6 +48,7 @@ impl Subscription {
             group: group.to_string(),
             form,
             position: subscription.position.number(),
+            gaps_to: subscription.gaps_to.to_json(),
             generation: subscription.generation,
             reader: lease.map(|lease| lease.reader.clone()),
             reader_until: lease.map(|lease| lease.expires.to_string()),

@@ -38,8 +38,8 @@
 //! |                |                              | ended_ms                                   |
 //! | `replicas`     | replica                      | instance, expires, ttl_ms                  |
 //! | `subscriptions` | {tenant, name}              | version, form, position, delivered,        |
-//! |                |                              | scanned, generation, reader, expires_ms,   |
-//! |                |                              | ttl_ms, went_back_from                     |
+//! |                |                              | scanned, gaps_to, generation, reader,      |
+//! |                |                              | expires_ms, ttl_ms, went_back_from         |
 //! | `transactions` | session                      | begun, time, open                          |
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |

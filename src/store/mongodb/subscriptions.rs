@@ -147,6 +147,7 @@ fn fields(subscription: &Subscription, version: i64) -> Document {
         "position": row.position,
         "delivered": row.delivered,
         "scanned": row.scanned,
+        "gaps_to": row.gaps_to,
         "generation": row.generation,
         "reader": row.reader,
         "expires_ms": row.expires_ms,

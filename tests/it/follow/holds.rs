@@ -6,7 +6,7 @@ use crash::until;
 use event_gateway::clock::{Clock, Manual};
 use event_gateway::domain::entity::{LogRetention, TopicSettings};
 use event_gateway::domain::filter::{Filter, TopicPattern};
-use event_gateway::domain::subscription::{Form, Group, Start};
+use event_gateway::domain::subscription::{Form, Gaps, Group, Start};
 use event_gateway::domain::time::Time;
 use event_gateway::follow::Followers;
 use event_gateway::sink::Sinks;
@@ -35,7 +35,8 @@ async fn what_a_group_has_not_committed_stays_until_it_is_too_old() {
         let form = Form { filter, hold_seconds, ..Form::default() };
         let group = Group::parse(group).unwrap();
         let groups = Groups { store: &*harness.store, settings: &harness.parts.settings };
-        groups.put(&diku(), &group, &form, Start::Position(position(at))).await.unwrap();
+        let start = Start::Position(position(at), Gaps::Refuse);
+        groups.put(&diku(), &group, &form, start).await.unwrap();
     };
     put("cg.holds", ITEM, 2, 3 * 86_400).await;
     put("cg.holds-nothing", ITEM, 0, 0).await;

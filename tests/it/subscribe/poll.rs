@@ -99,6 +99,32 @@ async fn a_second_reader_is_told_who_reads_and_begins_when_the_lease_has_ended()
 }
 
 #[tokio::test]
+async fn a_reader_that_leaves_lets_the_next_one_in_at_once() {
+    let (gateway, subscriber) = subscribed(json!({})).await;
+    post(&gateway, INSTANCE, "a").await;
+    let first = subscriber.poll("reader=one").await;
+    assert_eq!(subscriber.ask("reader=two").await.0, 409);
+    for _ in 0..2 {
+        assert_eq!(subscriber.leave(first.generation).await, 204);
+        assert!(subscriber.get().await.1["reader"].is_null());
+    }
+    assert_eq!(subscriber.ask(&format!("generation={}", first.generation)).await.0, 409);
+    assert_eq!(subscriber.commit(first.generation, 1).await.0, 200, "what it has done, it may");
+    post(&gateway, INSTANCE, "b").await;
+    let second = subscriber.poll("reader=two").await;
+    assert_eq!((second.positions, second.generation), (vec![2], first.generation + 1));
+    assert_eq!(subscriber.leave(first.generation).await, 409, "another one reads by now");
+    assert_eq!(subscriber.get().await.1["reader"], "two");
+    // A stream whose reader leaves ends at the next event.
+    let mut stream = subscriber.stream("reader=two", &[]).await;
+    let generation = stream.begun().await["generation"].as_u64().unwrap();
+    assert_eq!(stream.positions(1).await, [2]);
+    assert_eq!(subscriber.leave(generation).await, 204);
+    post(&gateway, INSTANCE, "c").await;
+    assert_eq!(stream.reason().await, "generation-ended");
+}
+
+#[tokio::test]
 async fn a_reader_keeps_its_group_while_it_waits() {
     let (gateway, subscriber) = subscribed(json!({ "leaseSeconds": 1 })).await;
     let waiting = tokio::spawn({

@@ -45,6 +45,9 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     json(group("put", &["--start", "latest"]));
     assert_eq!(json(group("seek", &["--to", "earliest"]))["position"], 0);
     assert_eq!(json(group("show", &[]))["generation"], 1);
+    let skipped = json(group("seek", &["--to", "0", "--gaps", "skip"]));
+    assert_eq!((&skipped["position"], &skipped["gapsTo"]), (&0.into(), &json!({})));
+    assert!(!group("seek", &["--to", "0", "--gaps", "fill"]).0);
     assert!(group("delete", &[]).0);
     assert_eq!(subscriber.get().await.0, 404);
     assert!(!run(&["put", "search", "--tenant", "diku"]).0, "no group has that name");

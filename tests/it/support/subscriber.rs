@@ -80,11 +80,25 @@ impl Subscriber {
         }
     }
 
+    /// Ends the reading of a generation; returns the status.
+    pub async fn leave(&self, generation: u64) -> u16 {
+        let leave = self.request(Method::DELETE, &format!("/reader?generation={generation}"));
+        leave.send().await.unwrap().status().as_u16()
+    }
+
+    fn stream_request(&self, query: &str) -> RequestBuilder {
+        let request = self.request(Method::GET, &format!("/events?{query}"));
+        request.header("Accept", "text/event-stream")
+    }
+
+    /// Asks for a stream that is refused; returns the status, and the answer.
+    pub async fn refused_stream(&self, query: &str) -> (u16, Value) {
+        answer(self.stream_request(query)).await
+    }
+
     /// Begins a stream with this query and these headers.
     pub async fn stream(&self, query: &str, headers: &[(&'static str, String)]) -> EventStream {
-        let mut request = self
-            .request(Method::GET, &format!("/events?{query}"))
-            .header("Accept", "text/event-stream");
+        let mut request = self.stream_request(query);
         for (name, value) in headers {
             request = request.header(*name, value);
         }

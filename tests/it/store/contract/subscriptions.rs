@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::floors::{AcceptedGaps, Floors};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{Form, Group, Progress, ReaderLease, Subscription};
 use event_gateway::domain::tenant::TenantId;
@@ -21,6 +22,11 @@ fn search() -> (TenantId, Group) {
     (diku(), group("cg.search"))
 }
 
+/// A subscription that begins after a position, with accepted gaps.
+fn beginning(form: Form, after: Position, gaps_to: &str) -> Subscription {
+    Subscription::new(form, after, AcceptedGaps::from_column(gaps_to).unwrap())
+}
+
 /// A subscription with something in each of its fields.
 fn full(at: u64) -> Subscription {
     let raw = r#"{"topics":["folio.*.inventory.*"],"headers":{"x":"é"},"autoCommit":true}"#;
@@ -33,7 +39,7 @@ fn full(at: u64) -> Subscription {
         generation: 7,
         lease: Some(lease),
         went_back_from: Some(position(at + 4)),
-        ..Subscription::new(form, position(at))
+        ..beginning(form, position(at), r#"{"folio.diku.inventory.item":77,"loan":9}"#)
     }
 }
 
@@ -60,7 +66,7 @@ pub async fn a_subscription_is_kept_as_it_was_written<B: StoreFixture>() {
     let opened = opened.reopen().await;
     let row = found(&*opened.store, search()).await.unwrap();
     assert_eq!(((row.tenant, row.group), row.subscription), (search(), full(3)));
-    let plain = Subscription::new(Form::default(), Position::START);
+    let plain = beginning(Form::default(), Position::START, "{}");
     assert!(change(&*opened.store, search(), row.version, Some(plain.clone())).await);
     let row = found(&*opened.store, search()).await.unwrap();
     assert_eq!(row.subscription, plain);
@@ -123,7 +129,7 @@ pub async fn a_group_s_lag_is_what_it_has_not_committed<B: StoreFixture>() {
     opened.post(&[create(1), create(2), create(3)]).await;
     let store = &*opened.store;
     for (name, at) in [("cg.old", 1), ("cg.new", 3), ("cg.beyond", 9)] {
-        let new = Subscription::new(Form::default(), position(at));
+        let new = beginning(Form::default(), position(at), "{}");
         assert!(change(store, (diku(), group(name)), 0, Some(new)).await);
     }
     opened.fixture.elapse(Duration::from_millis(40)).await;
@@ -139,27 +145,27 @@ pub async fn a_lease_goes_by_the_store_s_clock<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let store = &*opened.store;
     let form = Form { lease_seconds: 1, ..Form::default() };
-    assert!(change(store, search(), 0, Some(Subscription::new(form, position(0)))).await);
+    assert!(change(store, search(), 0, Some(beginning(form, position(0), "{}"))).await);
     let mut row = found(store, search()).await.unwrap();
-    row.subscription.acquire("one", None, row.now).unwrap();
+    row.subscription.acquire("one", None, &Floors::default(), row.now).unwrap();
     assert!(change(store, search(), row.version, Some(row.subscription)).await);
     let held = found(store, search()).await.unwrap();
-    assert!(held.subscription.clone().acquire("two", None, held.now).is_err());
+    assert!(held.subscription.clone().acquire("two", None, &Floors::default(), held.now).is_err());
     opened.fixture.elapse(Duration::from_millis(1_100)).await;
     let free = found(store, search()).await.unwrap();
     assert!(free.now > held.now);
-    free.subscription.clone().acquire("two", None, free.now).unwrap();
+    free.subscription.clone().acquire("two", None, &Floors::default(), free.now).unwrap();
 }
 
 pub async fn a_restored_log_takes_its_groups_along<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     opened.post(&[create(1), create(2), create(3), create(4)]).await;
     let store = &*opened.store;
-    let mut read = Subscription::new(Form::default(), position(1));
-    read.acquire("one", None, Time::from_ms(0)).unwrap();
+    let mut read = beginning(Form::default(), position(1), r#"{"loan":3}"#);
+    read.acquire("one", None, &Floors::default(), Time::from_ms(0)).unwrap();
     let progress = Progress { delivered: Some(position(3)), scanned: position(4) };
     read.renew(1, progress, Time::from_ms(0)).unwrap();
-    let ahead = Subscription::new(Form::default(), position(4));
+    let ahead = beginning(Form::default(), position(4), r#"{"loan":9}"#);
     for (tenant, name, row) in [
         (diku(), "cg.ahead", &ahead),
         (diku(), "cg.behind", &read),

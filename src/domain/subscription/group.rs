@@ -1,0 +1,39 @@
+//! The name of a group, as it stands in paths, on the command line and in the store.
+
+use std::fmt;
+
+use crate::domain::Invalid;
+
+/// The name of a group: `cg.` and a module's name, such as `cg.search`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(String);
+
+impl Group {
+    /// Parses a name, and checks its rule.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        match text.strip_prefix("cg.") {
+            Some(module)
+                if !module.is_empty() && text.len() <= 100 && module.bytes().all(legal) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => {
+                let rule = "must be cg. and the module's name, such as cg.search: at most 100 of \
+                            a-z 0-9 . _ -";
+                Err(Invalid::new("group", text, rule))
+            }
+        }
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
