@@ -72,8 +72,8 @@ pub(super) async fn update(
     Ok(updated)
 }
 
-/// Passes documents through stages, the last of which merges them into rows. Returns once a majority
-/// has these in its journals. `any` has a row, since a pipeline must begin with one.
+/// Passes documents through stages, the last of which merges them into rows. Returns once a
+/// majority has these in its journals. `any` has a row, since a pipeline must begin with one.
 pub(super) async fn merge(
     any: &Rows,
     documents: &[Document],

@@ -57,8 +57,8 @@ impl Cursors for Mongodb {
             { "$eq": ["$position", Position::START.as_column()] },
             { "$in": ["$event_id", "$events.event_id"] },
         ] };
-        // The server reads the events and writes the checkpoints in one command, which can't outlive
-        // it: a server that went back in time gets it whole or not at all.
+        // The server reads the events and writes the checkpoints in one command, which can't
+        // outlive it: a server that went back in time gets it whole or not at all.
         let stages = [
             doc! { "$lookup": {
                 "from": events, "localField": "at", "foreignField": "_id", "as": "events",

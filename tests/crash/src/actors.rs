@@ -49,13 +49,8 @@ pub struct Actors {
 }
 
 impl Actors {
-    /// Starts them at these gateways, by a schedule of that seed, and the eraser if it is asked for.
-    pub fn start(
-        urls: &[String],
-        broker: &str,
-        folder: &Path,
-        (seed, erasures): (u64, bool),
-    ) -> Self {
+    /// Starts them at these gateways.
+    pub fn start(urls: &[String], broker: &str, folder: &Path, seed: u64) -> Self {
         let (topics, era) = (tenants::topics(), Arc::<AtomicU32>::default());
         let readers = Readers::start(broker, &topics, PARTITIONS);
         let publish_observer = PublishObserver::start(urls, broker, &TENANTS, PARTITIONS);
@@ -63,8 +58,7 @@ impl Actors {
         let sender = publish_observer.sender();
         let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender, &era);
         let completions = Arc::<AtomicU64>::default();
-        let erased = if erasures { &TENANTS[..] } else { &[] };
-        let eraser = Eraser::start(urls, broker, erased, seed, &era, &completions);
+        let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
         let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {

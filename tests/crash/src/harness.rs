@@ -50,12 +50,7 @@ pub struct Harness {
 
 impl Harness {
     /// Starts everything, in a folder that others may enter: the store may not run as this user.
-    pub async fn start(
-        gateway: &Path,
-        store: store::Kind,
-        folder: &Path,
-        (seed, erasures): (u64, bool),
-    ) -> Self {
+    pub async fn start(gateway: &Path, store: store::Kind, folder: &Path, seed: u64) -> Self {
         let part = |name: &str| Folder::given(folder.join(name));
         let clock = clock_library(folder);
         let store = store::Server::start(store, part("store")).await;
@@ -93,7 +88,7 @@ impl Harness {
         let topics = tenants::topics();
         let counts: Vec<_> = topics.iter().map(|topic| (topic.clone(), PARTITIONS)).collect();
         block_in_place(|| kafka::assert_partitions(&broker, &counts));
-        let actors = Actors::start(&urls, &broker, folder, (seed, erasures));
+        let actors = Actors::start(&urls, &broker, folder, seed);
         let figures = Figures::default();
         let (backup, put_backs) = (folder.join("backup"), Vec::new());
         Self { kafka, store, hexkit, replicas, lanes, actors, clock, figures, backup, put_backs }

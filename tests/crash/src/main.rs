@@ -28,9 +28,6 @@ struct Line {
     /// The seed of the schedule; by default a new one.
     #[arg(long)]
     seed: Option<u64>,
-    /// Erases records meanwhile.
-    #[arg(long)]
-    erasures: bool,
     /// The folder for everything; by default a new one, which is removed if nothing was wrong.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -55,8 +52,6 @@ fn main() -> ExitCode {
         faults: line.faults,
         kills: line.kills,
         seed: line.seed.unwrap_or_else(|| fastrand::u64(..)),
-        put_backs: true,
-        erasures: line.erasures,
         folder: line.folder,
     };
     let Ok(runtime) = Runtime::new() else { return ExitCode::FAILURE };

@@ -30,10 +30,6 @@ pub struct Options {
     pub kills: usize,
     /// The seed of the schedule.
     pub seed: u64,
-    /// Whether the store may be put back to a backup.
-    pub put_backs: bool,
-    /// Whether records are erased meanwhile.
-    pub erasures: bool,
     /// The folder for everything; if it is unset, a new one, which is removed if nothing was wrong.
     pub folder: Option<PathBuf>,
 }
@@ -47,12 +43,9 @@ pub async fn run(options: &Options) -> Verdict {
     println!("seed {}, {} faults; to repeat its schedule:", options.seed, options.faults);
     println!("  {}", command(options));
     println!("everything is kept in {}", folder.display());
-    let mut harness =
-        Harness::start(&options.gateway, options.store, &folder, (options.seed, options.erasures))
-            .await;
+    let mut harness = Harness::start(&options.gateway, options.store, &folder, options.seed).await;
     let mut count = 0;
-    let faults = Schedule::new(options.seed, harness.replicas.len());
-    for fault in faults.filter(|it| options.put_backs || it.kind != Kind::PutBack) {
+    for fault in Schedule::new(options.seed, harness.replicas.len()) {
         if count >= options.faults && harness.figures.kills >= options.kills {
             break;
         }
@@ -110,10 +103,7 @@ fn write_lines<T: Serialize>(file: &Path, all: &[T]) {
 fn command(options: &Options) -> String {
     let (store, Options { faults, kills, seed, .. }) = (options.store.as_str(), options);
     let kills = if *kills > 0 { format!(" --kills {kills}") } else { String::new() };
-    let erasures = if options.erasures { " --erasures" } else { "" };
-    format!(
-        "cargo run -p crash -- --store {store} --faults {faults}{kills} --seed {seed}{erasures}"
-    )
+    format!("cargo run -p crash -- --store {store} --faults {faults}{kills} --seed {seed}")
 }
 
 /// Describes a fault: its kind, its victim, its duration.

@@ -189,7 +189,9 @@ async fn what_is_pending_is_never_removed_however_old_and_who_holds_it_back_is_n
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_removed_that_one_of_two_sinks_has_not_passed() {
-    let story = Story::new(not_stored()).await;
+    let mut story = Story::new(not_stored()).await;
+    let faulty = Arc::new(FaultyStore::new(story.harness.store.clone()));
+    story.harness.parts.store = faulty.clone();
     let documents = FakeDocuments::new("hexkit");
     documents.state(|state| state.away = true);
     let kafka = Arc::new(story.harness.kafka.clone());
@@ -202,6 +204,8 @@ async fn nothing_is_removed_that_one_of_two_sinks_has_not_passed() {
     documents.state(|state| state.away = false);
     story.until_left(&[3, 6, 9, 10]).await;
     followers.stop().await;
+    let hexkit = Follower::parse("hexkit").unwrap();
+    faulty.assert_removals_are_behind(&[hexkit.clone(), Follower::relay()]);
     assert_eq!(story.floor(&story.floors().await), 9);
 
     // A sink that is no longer configured holds back what it has not passed until it is forgotten.
@@ -210,8 +214,7 @@ async fn nothing_is_removed_that_one_of_two_sinks_has_not_passed() {
     story.until_cursor(14).await;
     story.looked().await;
     assert_eq!(story.left().await, [3, 6, 9, 10, 11, 12, 13, 14]);
-    let gone = Follower::parse("hexkit").unwrap();
-    assert_eq!(story.harness.store.forget_follower(&gone, None).await.unwrap(), 1);
+    assert_eq!(story.harness.store.forget_follower(&hexkit, None).await.unwrap(), 1);
     story.until_left(&[3, 6, 9, 12, 14]).await;
     followers.stop().await;
 }

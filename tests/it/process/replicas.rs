@@ -119,17 +119,6 @@ async fn come_and_go(store: &str) {
 async fn faults(store: store::Kind) {
     let gateway = env!("CARGO_BIN_EXE_event-gateway").into();
     let (seed, faults) = (fastrand::u64(..), schedule::Kind::ALL.len());
-    let options = Options {
-        gateway,
-        store,
-        faults,
-        kills: 0,
-        seed,
-        // What put-backs of MongoDB have found is not mended yet.
-        put_backs: store != store::Kind::Mongodb,
-        erasures: false,
-        folder: None,
-    };
-    let verdict = run(&options).await;
+    let verdict = run(&Options { gateway, store, faults, kills: 0, seed, folder: None }).await;
     assert_eq!(verdict.findings, []);
 }

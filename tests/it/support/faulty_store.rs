@@ -9,8 +9,8 @@ mod replays;
 mod subscriptions;
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -70,6 +70,8 @@ pub struct FaultyStore {
     calls: AtomicUsize,
     /// Returns the number of appends that were begun.
     pub begun: AtomicUsize,
+    /// The steps of removals.
+    removals: Mutex<Vec<RemovalStep>>,
 }
 
 impl FaultyStore {
@@ -82,6 +84,7 @@ impl FaultyStore {
             group_drafts_min: None,
             calls,
             begun,
+            removals: Mutex::default(),
         }
     }
 

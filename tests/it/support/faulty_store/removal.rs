@@ -41,6 +41,7 @@ impl Removal for FaultyStore {
     }
 
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
+        self.removals.lock().unwrap().push(step.clone());
         self.through(Call::Other, self.inner.remove(step)).await
     }
 
@@ -65,5 +66,21 @@ impl Expansions for FaultyStore {
 
     async fn expand(&self, step: &ExpansionStep) -> Result<u64, Error> {
         self.through(Call::Append, self.inner.expand(step)).await
+    }
+}
+
+impl FaultyStore {
+    /// Asserts that something was removed, and that each removal said where each of these sinks
+    /// stood and took only events before that.
+    pub fn assert_removals_are_behind(&self, sinks: &[Follower]) {
+        let removals = self.removals.lock().unwrap();
+        assert!(!removals.is_empty());
+        for step in &*removals {
+            let mut stand: Vec<_> = step.stands.iter().map(|(sink, _)| sink.clone()).collect();
+            stand.sort_unstable();
+            assert_eq!(stand, sinks);
+            let mut before = step.stands.iter().map(|(_, position)| *position);
+            assert!(before.all(|before| step.positions.iter().all(|it| *it < before)), "{step:?}");
+        }
     }
 }
