@@ -105,7 +105,7 @@ fn warn_of_not_stored(sinks: &[sink::Config], settings: &Settings) {
     }
     for name in settings.not_stored() {
         tracing::warn!(
-            "`{name}` has stored = false, and there is no sink: its events leave the log within \
+            "`{name}` has stored = false, and there is no sink: its events are removed within \
              seconds, though nobody has read them. Set KAFKA_HOST, or let them be stored"
         );
     }

@@ -91,7 +91,7 @@ async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure) -> anyhow::Result<()
         }
         let sinks: Vec<_> = outlook.waits_for.iter().map(ToString::to_string).collect();
         let waits = match (progress.last, sinks.is_empty()) {
-            (None, _) => "empties events".to_owned(),
+            (None, _) => "erases events".to_owned(),
             (Some(_), true) => "completes".to_owned(),
             (Some(_), false) => format!("waits for {}", sinks.join(", ")),
         };
@@ -106,8 +106,8 @@ async fn watch_it(deps: &ErasureDeps, mut erasure: Erasure) -> anyhow::Result<()
 fn end(outlook: &Outlook) -> anyhow::Result<()> {
     let Outlook { erasure, held_by, .. } = outlook;
     let mut out = super::stdout();
-    let emptied = super::counted(erasure.progress.events, "event");
-    writeln!(out, "{}: {}: {emptied} emptied", erasure.tenant, erasure.status())?;
+    let erased = super::counted(erasure.progress.events, "event");
+    writeln!(out, "{}: {}: {erased} erased", erasure.tenant, erasure.status())?;
     if let Some(warning) = outlook.warning() {
         writeln!(out, "  {warning}")?;
     }

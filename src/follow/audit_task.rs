@@ -107,7 +107,7 @@ fn report(audited: &Audit) {
             let position = first.map_or_else(String::new, |first| first.position.to_string());
             tracing::error!(
                 tenant = %audited.tenant, %topic, defect = defect.as_str(), count, %position,
-                "the audit has found a defect; `event-gateway audit` lists all"
+                "the audit has found defects; `event-gateway audit` shows them"
             );
         }
     }

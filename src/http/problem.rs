@@ -60,7 +60,7 @@ pub(super) enum Problem {
     UnknownProcessEvent(Unknown),
     #[error("tenant `{0}` is not enabled")]
     TenantNotEnabled(TenantId),
-    #[error("the tenant's log has no event `{0}`: it was never posted, or has left the log since")]
+    #[error("the tenant's log has no event `{0}`: it was never posted, or was removed since")]
     UnknownEvent(EventId),
     #[error(
         "some events of the topic `{}` from position {} to {} were removed from the log: go on with \

@@ -40,7 +40,7 @@ impl RemovalMetrics {
         registry.register("oldest_event_seconds", help, removal.oldest_seconds.clone());
         let help = "DELETEs that this replica appended for DELETE_ALLs that are expanded";
         registry.register("expanded_deletes", help, removal.expanded.clone());
-        let help = "Events that this replica emptied for erasures";
+        let help = "Events that this replica erased";
         registry.register("erased_events", help, removal.erased.clone());
         let help = "Erasures of all tenants that are in progress";
         registry.register("erasures_in_progress", help, removal.erasures_open.clone());
@@ -59,7 +59,7 @@ impl Metrics {
         self.removal.expanded.inc_by(deletes);
     }
 
-    /// Counts events that were emptied for an erasure.
+    /// Counts events that were erased.
     pub fn erased(&self, events: u64) {
         self.removal.erased.inc_by(events);
     }

@@ -60,7 +60,7 @@ pub struct StartReplayOptions {
     /// The last position; it needs a target.
     #[arg(long, value_parser = Position::parse)]
     pub to_position: Option<Position>,
-    /// Sends only events that are not published yet; it needs a target.
+    /// Sends only events after the relay's position at the submission; it needs a target.
     #[arg(long)]
     pub pending_only: bool,
     /// Another topic to send the events to, which begins with ENV and the tenant.

@@ -55,7 +55,8 @@ pub struct SeekOptions {
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Start::parse)]
     to: Start,
-    /// Takes a position or a time though events that match were removed after it: skip.
+    /// `skip`: goes on at the position or time even if events of the filter's topics were removed
+    /// after it. Without it, that is an error.
     #[arg(long, value_parser = Gaps::parse)]
     gaps: Option<Gaps>,
     /// The group.
@@ -83,7 +84,8 @@ pub struct PutOptions {
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
     start: Start,
-    /// Takes a position or a time though events that match were removed after it: skip.
+    /// `skip`: begins at the position or time even if events of the filter's topics were removed
+    /// after it. Without it, that is an error.
     #[arg(long, value_parser = Gaps::parse)]
     gaps: Option<Gaps>,
     /// Commits what a reader has received when it asks for more.

@@ -147,7 +147,7 @@ async fn what_is_refused_is_repeated_as_it_was_given_and_the_way_out_is_told() {
     assert_eq!(gateway.read("/domain-events?type=FOO").await.status, 200, "types are open words");
     let id = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
     let never = detail(&format!("/domain-events/{id}")).await;
-    assert!(never.as_str().unwrap().ends_with("or has left the log since"), "{never}");
+    assert!(never.as_str().unwrap().ends_with("or was removed since"), "{never}");
     let (status, problem) = ask(&gateway, "POST", "/replays", &json!({})).await;
     assert_eq!(status, 409);
     assert!(problem["detail"].as_str().unwrap().contains("set KAFKA_HOST"), "{problem}");

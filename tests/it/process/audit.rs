@@ -60,7 +60,7 @@ async fn a_second_record_of_an_event_is_found_by_the_subcommand_and_by_the_gatew
         metrics.contains("event_gateway_audit_defects{defect=\"duplicated\"} 1")
     })
     .await;
-    assert!(setup.log().contains("the audit has found a defect"), "{}", setup.log());
+    assert!(setup.log().contains("the audit has found defects"), "{}", setup.log());
 }
 
 #[test]

@@ -161,7 +161,7 @@ async fn the_subcommands_start_and_show_erasures() {
     let of = ["--entity", "item", "--key", "jane", "--reason", "asked"];
     let done = setup.command(&[&start[..], &of].concat()).output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    assert!(done.status.success() && said.contains("Completed: 1 event emptied"), "{said}");
+    assert!(done.status.success() && said.contains("Completed: 1 event erased"), "{said}");
     let id = said.split_whitespace().nth(2).unwrap();
     let watched = setup.command(&["erasures", "watch", "--tenant", "diku", id]).output().unwrap();
     assert!(String::from_utf8(watched.stdout).unwrap().contains("Completed"));

@@ -101,11 +101,11 @@ async fn what_may_be_mistaken_is_warned_of() {
     };
     let (status, said, log) = erase("jane");
     assert_eq!((status, &log[..]), (Some(0), &[][..]));
-    assert!(said.contains("Completed: 1 event emptied\n"), "{said}");
+    assert!(said.contains("Completed: 1 event erased\n"), "{said}");
     let (status, said, log) = erase("typo-key");
     let told = "the log has no event of inventory.item with the key `typo-key` and content";
     assert_eq!((status, &log[..]), (Some(0), &[told.to_owned()][..]));
-    assert!(said.contains(&format!("Completed: 0 events emptied\n  {told}\n")), "{said}");
+    assert!(said.contains(&format!("Completed: 0 events erased\n  {told}\n")), "{said}");
 
     let put = |topic: &str| {
         let put = ["subscriptions", "put", "cg.x", "--tenant", "diku", "--topic", topic];
