@@ -89,7 +89,7 @@ pub enum Error {
     /// The filter matches topics whose events are not stored.
     #[error("the filter matches topics whose events are not stored: {}", spell(.0))]
     NotStored(Vec<Topic>),
-    /// Events that match were removed before the group got them.
+    /// Events of the filter's topics were removed before the group got them.
     #[error(
         "some events of the topic `{}` from position {} to {} were removed: start or seek with \
          {{\"position\":{after},\"gaps\":\"skip\"}}, which leaves out nothing that the log has, or with \

@@ -1,8 +1,8 @@
-//! Foreign settings: those of a subcommand that are not the gateway's, since ENV or another
-//! variable is forgotten. A subcommand would work on topics that nobody has, and report success.
+//! Refuses a subcommand whose ENV, TENANTS_DIR or tenant collection give other topics than the
+//! gateway's. It would work on topics that nobody has, and report success.
 //!
-//! `main` checks them before a subcommand uses them, by the topics that `serve` notes in the store
-//! at each start.
+//! `main` checks the settings before a subcommand uses them, by the topics that `serve` notes in
+//! the store at each start.
 
 use anyhow::bail;
 

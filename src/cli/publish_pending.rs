@@ -21,8 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The events that are not published.
 #[derive(Debug, Clone, Copy, Default)]
 struct Unpublished {
-    /// The positions that the relay has not passed. Events that have left the log may be among
-    /// them.
+    /// The positions that the relay has not passed. Events that were removed may be among them.
     pending: u64,
     parked: u64,
     releasing: u64,

@@ -79,7 +79,7 @@ pub async fn watch(deps: &SubmitDeps, tenant: &TenantId, id: ReplayId) -> anyhow
     watch_it(deps, replay).await
 }
 
-/// Notes a wish for a replay.
+/// Stores an operator's request to pause, resume or cancel.
 pub async fn wish(
     deps: &SubmitDeps,
     tenant: &TenantId,

@@ -72,7 +72,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Parses a type that a filter names. Types are open words: a domain event's type or any name that
-/// a process event may have is taken, whether or not the log has such an event.
+/// a process event may have is accepted, whether or not the log has such an event.
 pub fn event_type(text: &str) -> Result<String, Invalid> {
     match EventType::from_column(text) {
         EventType::Process(name) if EventName::parse(&name).is_err() => {

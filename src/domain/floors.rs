@@ -63,13 +63,13 @@ impl Floors {
         self.0.get(topic).copied().unwrap_or_default()
     }
 
-    /// Returns the gap of a follower with this filter which has read up to `after`: the floor of a
-    /// topic that it matches lies beyond the next position.
+    /// Returns the gap that a follower with this filter meets after `after`: of the matching topics
+    /// whose floor lies after the next position, the one with the highest.
     pub fn gap(&self, filter: &Filter, after: Position) -> Option<Gap> {
         self.new_gap(filter, after, &AcceptedGaps::default())
     }
 
-    /// Returns the gap of a follower like [`Floors::gap`], besides those that it has accepted.
+    /// Returns the gap like [`Floors::gap`], but of the gaps that the follower has not accepted.
     pub fn new_gap(
         &self,
         filter: &Filter,
@@ -83,7 +83,7 @@ impl Floors {
         Some(Gap { topic: topic.clone(), from, to })
     }
 
-    /// Returns all gaps of a follower with this filter which has read up to `after`, accepted.
+    /// Accepts all gaps that a follower with this filter meets after `after`, and returns them.
     pub fn accept(&self, filter: &Filter, after: Position) -> AcceptedGaps {
         AcceptedGaps(self.gaps(filter, after).map(|(topic, to)| (topic.clone(), to)).collect())
     }

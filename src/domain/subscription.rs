@@ -59,10 +59,9 @@ pub struct Subscription {
     pub delivered: Position,
     /// The position up to which the log was looked at for the reader.
     pub scanned: Position,
-    /// The removed events that the group goes on without: it was told that they are missing, and
-    /// has accepted it.
+    /// The gaps that a start or a seek has accepted, by topic.
     pub gaps_to: AcceptedGaps,
-    /// The fencing token, which rises with every reader, seek and restore.
+    /// The fencing token, which rises with every reader, seek, change of the filter and restore.
     pub generation: u64,
     /// The lease of the last reader, even if it has expired.
     pub lease: Option<ReaderLease>,
@@ -220,8 +219,8 @@ impl Subscription {
         Ok(())
     }
 
-    /// Gives the subscription another form. Another filter is taken only while nobody reads; it
-    /// holds for the events after the committed position.
+    /// Gives the subscription another form. A changed filter is accepted only while nobody reads,
+    /// and applies after the committed position.
     pub fn reform(&mut self, form: &Form, now: Time) -> Result<(), Refusal> {
         if form.filter != self.form.filter {
             self.nobody_reads(now)?;
@@ -251,8 +250,8 @@ impl Subscription {
         self.holder(now).map_or(Ok(()), |lease| Err(Refusal::Held(lease.clone())))
     }
 
-    /// Returns what a reader would miss that goes on after a position. Nobody has the group then,
-    /// so that it may be moved at once.
+    /// Returns the gap that a reader would meet after a position, and frees the group if there is
+    /// one, so that it may be moved at once.
     fn gap(&mut self, after: Position, floors: &Floors) -> Option<Gap> {
         let gap = floors.new_gap(&self.form.filter, after, &self.gaps_to)?;
         self.lease = None;

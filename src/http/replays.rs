@@ -198,7 +198,8 @@ pub(super) async fn cancel(
     wish(&context, &request, &gateway, Wish::Cancel).await
 }
 
-/// Notes a wish. A replay that is resumed may get another rate.
+/// Stores an operator's request to pause, resume or cancel. A replay that is resumed may get
+/// another rate.
 async fn wish(
     context: &TenantContext,
     request: &HttpRequest,

@@ -103,7 +103,7 @@ where
     web::resource(path).route(route).default_service(web::to(other))
 }
 
-/// A resource that ends when it is deleted.
+/// A resource that only DELETE acts on.
 fn end<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,

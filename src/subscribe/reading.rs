@@ -2,9 +2,9 @@
 //!
 //! `http` opens one for each poll or stream and asks for deliveries. What is delivered is noted in
 //! the row before it is given away, so that it may be committed. The lease is renewed while the
-//! reader waits; whoever is fenced ends, and so does who would miss removed events, which gives the
-//! lease back. The reader notes the wake-ups before it reads, so that nothing that is appended
-//! between the stored past and the present is missed.
+//! reader waits. A fenced reader ends. So does a reader that would miss removed events; it also
+//! gives its lease back. The reader notes the wake-ups before it reads, so that nothing that is
+//! appended between the stored past and the present is missed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,8 +131,8 @@ impl Reading {
         self.after
     }
 
-    /// Waits for events that match, at most `events_max` of them, or until a time. If events that
-    /// match were removed, or the reader was fenced, it ends with that error.
+    /// Waits for events that match, at most `events_max` of them, or until a time. If events of the
+    /// filter's topics were removed, or the reader was fenced, it ends with that error.
     pub async fn next(&mut self, events_max: usize, until: Instant) -> Result<Delivery, Error> {
         loop {
             let wakes = self.waiter.look();

@@ -25,7 +25,7 @@ pub enum Start {
     Time(Time, Gaps),
 }
 
-/// Whether a start is refused if events that match were removed after it.
+/// Whether a start is refused if events of the filter's topics were removed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gaps {
     /// The start is refused, and the gap told.

@@ -67,7 +67,7 @@ pub struct Counts {
     pub removed: u64,
     /// The records that are not of this log.
     pub foreign: u64,
-    /// The records that were published before a restore, and that the log went back behind.
+    /// The records that were published before a restore that went back to before them.
     pub former: u64,
 }
 

@@ -55,12 +55,12 @@ pub struct Outlook {
     pub waits_for: Vec<Follower>,
     /// The topics that may hold the record still.
     pub held_by: Vec<HeldBy>,
-    /// Whether it empties any event, or has emptied one.
+    /// Whether it has erased an event, or still has one to erase.
     pub has_events: bool,
 }
 
 impl Outlook {
-    /// Returns a warning for who has asked for an erasure that empties no event.
+    /// Returns a warning for who has asked for an erasure that erases no event.
     pub fn warning(&self) -> Option<String> {
         let (producer, name) = self.erasure.subject.parts();
         let key = &self.erasure.key;
@@ -141,7 +141,7 @@ impl ErasureDeps {
         Ok(Outlook { erasure, waits_for, held_by, has_events })
     }
 
-    /// Returns whether an erasure has emptied an event, or finds one before it has come to its end.
+    /// Returns whether an erasure has erased an event, or still has one to erase.
     async fn has_events(&self, erasure: &Erasure) -> Result<bool, store::Error> {
         let Erasure { id, tenant, key, topics, progress, .. } = erasure;
         if progress.events > 0 || progress.last.is_some() {

@@ -149,8 +149,8 @@ impl SubmitDeps {
         self.add(&log, plan, until, request.rate).await
     }
 
-    /// Notes an operator's wish for a replay, and a new rate if there is one. Returns the replay as
-    /// it is then.
+    /// Stores an operator's request to pause, resume or cancel a replay, and a new rate if there is
+    /// one. Returns the replay as it is then.
     pub async fn wish(
         &self,
         tenant: &TenantId,
