@@ -55,8 +55,8 @@ pub struct SeekOptions {
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, value_parser = Start::parse)]
     to: Start,
-    /// `skip`: goes on at the position or time even if events of the filter's topics were removed
-    /// after it. Without it, that is an error.
+    /// With `skip`, goes on at the position or time even if events of the filter's topics were
+    /// removed after it; without it, that is an error.
     #[arg(long, value_parser = Gaps::parse)]
     gaps: Option<Gaps>,
     /// The group.
@@ -84,8 +84,8 @@ pub struct PutOptions {
     /// time such as 2026-11-26T08:00:00Z.
     #[arg(long, default_value = "earliest", value_parser = Start::parse)]
     start: Start,
-    /// `skip`: begins at the position or time even if events of the filter's topics were removed
-    /// after it. Without it, that is an error.
+    /// With `skip`, begins at the position or time even if events of the filter's topics were
+    /// removed after it; without it, that is an error.
     #[arg(long, value_parser = Gaps::parse)]
     gaps: Option<Gaps>,
     /// Commits what a reader has received when it asks for more.
