@@ -36,6 +36,7 @@ pub mod states;
 pub mod subject;
 pub mod subscription;
 pub mod tenant;
+pub mod text;
 pub mod time;
 pub mod topic;
 pub mod transition;

@@ -17,15 +17,13 @@ use super::object_reader::ObjectReader;
 use super::position::Position;
 use super::subject::Subject;
 use super::tenant::TenantId;
+use super::text::{name, reason};
 use super::time::Time;
 use super::topic::Topic;
 use super::topic::TopicSpec;
 use super::violation::Violation;
 use super::wire_form::WireForm;
 use super::{Invalid, hyphenated};
-
-const NAME_BYTES_MAX: usize = 128;
-const REASON_BYTES_MAX: usize = 1_000;
 
 /// The id of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,16 +109,6 @@ fn subject_name(members: &mut ObjectReader) -> Option<String> {
     }
 }
 
-/// Parses the name of a module, a producer, an entity or a process event, known or not.
-pub fn name(text: &str) -> Result<String, Invalid> {
-    legal_text("name", text, NAME_BYTES_MAX, "must have 1 to 128 bytes and no NUL")
-}
-
-/// Parses a reason.
-pub fn reason(text: &str) -> Result<String, Invalid> {
-    legal_text("reason", text, REASON_BYTES_MAX, "must have 1 to 1,000 bytes and no NUL")
-}
-
 /// Parses the key of a record that may be erased.
 pub fn key(text: &str) -> Result<Key, Invalid> {
     if text == Key::DELETE_ALL {
@@ -128,18 +116,6 @@ pub fn key(text: &str) -> Result<Key, Invalid> {
         return Err(Invalid::new("key", text, rule));
     }
     Key::parse(text)
-}
-
-fn legal_text(
-    what: &'static str,
-    text: &str,
-    bytes_max: usize,
-    rule: &'static str,
-) -> Result<String, Invalid> {
-    if text.is_empty() || text.len() > bytes_max || text.contains('\0') {
-        return Err(Invalid::new(what, text, rule));
-    }
-    Ok(text.to_owned())
 }
 
 /// An erasure of one record.

@@ -12,11 +12,10 @@ use super::key::Key;
 use super::object_reader::ObjectReader;
 use super::position::{LogId, Position};
 use super::tenant::TenantId;
+use super::text;
 use super::time::Time;
 use super::topic::Topic;
 use super::violation::Violation;
-
-const REASON_BYTES_MAX: usize = 1_000;
 
 /// The state of a parked scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,10 +223,8 @@ pub fn reason(raw: &Raw, request: Request) -> Result<Option<String>, Vec<Violati
     if request == Request::Discard {
         members.need("reason", "missing-reason", "must say why it is given up");
     }
-    let is_legal =
-        |text: &String| !text.is_empty() && text.len() <= REASON_BYTES_MAX && !text.contains('\0');
-    if reason.as_ref().is_some_and(|text| !is_legal(text)) {
-        members.refuse("reason", "illegal-reason", "must have 1 to 1,000 bytes and no NUL");
+    if let Some(Err(invalid)) = reason.as_deref().map(text::reason) {
+        members.refuse("reason", "illegal-reason", invalid.rule);
     }
     members.finish(Some(reason))
 }

@@ -6,6 +6,7 @@ use super::{PartsOptions, StoreOptions};
 use crate::domain::erasure::{self, ErasureId, ErasureRequest};
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
+use crate::domain::text;
 
 /// The subcommands of `erasures`.
 #[derive(Debug, Clone, Subcommand)]
@@ -28,19 +29,19 @@ pub struct StartErasureOptions {
     #[arg(long, value_parser = TenantId::parse)]
     pub tenant: TenantId,
     /// The producer: a module's name or id, or a producer's name.
-    #[arg(long, value_parser = erasure::name)]
+    #[arg(long, value_parser = text::name)]
     pub producer: String,
     /// The entity of the record.
-    #[arg(long, value_parser = erasure::name)]
+    #[arg(long, value_parser = text::name)]
     pub entity: Option<String>,
     /// The process event of the record, instead of an entity.
-    #[arg(long, value_parser = erasure::name)]
+    #[arg(long, value_parser = text::name)]
     pub event: Option<String>,
     /// The record's id.
     #[arg(long, value_parser = erasure::key)]
     pub key: Key,
     /// The reason, which is kept.
-    #[arg(long, value_parser = erasure::reason)]
+    #[arg(long, value_parser = text::reason)]
     pub reason: String,
     /// Returns at once, without showing the progress.
     #[arg(long)]
