@@ -102,14 +102,15 @@ impl LogView<'_> {
                 _ => {}
             }
         }
-        let before = self.range(&rule.topic, Position::START, first.position);
-        let mut found = Vec::new();
-        if !keys.is_empty() {
-            let keys: Vec<_> = keys.into_iter().collect();
-            found = self.deps.store.newest_of_keys(&before, &keys, 1).await?;
+        if keys.is_empty() && !has_delete_all {
+            return Ok(HashSet::new());
         }
-        if has_delete_all {
-            found.extend(self.deps.store.entries(&before, 1).await?);
+        // Nearly always nothing is left there, and no key need be looked up.
+        let before = self.range(&rule.topic, Position::START, first.position);
+        let mut found = self.deps.store.entries(&before, 1).await?;
+        if !found.is_empty() {
+            let keys: Vec<_> = keys.into_iter().collect();
+            found.extend(self.deps.store.newest_of_keys(&before, &keys, 1).await?);
         }
         Ok(found.into_iter().map(|entry| entry.key).collect())
     }

@@ -210,8 +210,8 @@ impl Planning<'_> {
         let items = self.items;
         self.plan.writes.retain(|write| {
             let it = items[write.item].content.event;
-            let record = |it: &Envelope| (it.tenant.clone(), it.topic.clone(), it.key.clone());
-            record(it) != record(erased) || it.position >= erased.position
+            (&it.tenant, &it.topic, &it.key) != (&erased.tenant, &erased.topic, &erased.key)
+                || it.position >= erased.position
         });
     }
 
