@@ -201,12 +201,14 @@ async fn subscriptions(command: SubscriptionsCommand, clock: Arc<dyn Clock>) -> 
         _ => Settings::default(),
     };
     let store = open_attached(&options.store, clock).await?;
-    cli::foreign_settings::refuse(&*store, &settings).await?;
     let groups = Groups { store: &*store, settings: &settings };
     let named = cli::subscriptions::Named { tenant: &options.tenant, group: &options.group };
     match &command {
         List(_) | Show(_) => cli::subscriptions::show(groups, named).await,
-        Put(put) => cli::subscriptions::put(groups, named, &put.form(), put.start()).await,
+        Put(put) => {
+            cli::foreign_settings::refuse(&*store, &settings).await?;
+            cli::subscriptions::put(groups, named, &put.form(), put.start()).await
+        }
         Seek(seek) => cli::subscriptions::seek(groups, named, seek.to()).await,
         Delete(_) => cli::subscriptions::delete(groups, named).await,
     }
