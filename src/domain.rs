@@ -6,6 +6,7 @@
 pub mod change;
 pub mod conflict;
 pub mod content;
+pub mod cursor;
 pub mod delete_all;
 pub mod draft;
 pub mod entity;

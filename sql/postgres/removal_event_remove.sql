@@ -1,8 +1,8 @@
 -- Removes events of a topic: tenant, an array of positions, topic, the time before which their ids
--- are forgotten with them. Younger ids are noted, to be forgotten later.
+-- are forgotten with them, and the newest time that they have. Younger ids are noted, to be forgotten later.
 WITH removed AS (
     DELETE FROM events
-    WHERE tenant = $1 AND position = ANY($2) AND topic = $3
+    WHERE tenant = $1 AND position = ANY($2) AND topic = $3 AND time_ms <= $5
     RETURNING event_id, position, time_ms
 ), forgotten AS (
     DELETE FROM idempotency

@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, bail};
 
 use crate::clock::Clock;
-use crate::domain::follower::Cursor;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
@@ -169,7 +169,8 @@ fn print(difference: &Difference) -> std::io::Result<()> {
         )?;
     }
     for record in only_in_kafka {
-        let PublishedRecord { topic, partition, offset, key, position, event_id, erased } = record;
+        let PublishedRecord { topic, partition, offset, key, position, event_id, erased, .. } =
+            record;
         let again = if erased.is_some() { " (erased: accepting erases it again)" } else { "" };
         writeln!(
             out,

@@ -1,12 +1,10 @@
-//! A follower's name and its cursor: how far it has come in a tenant's log.
+//! A follower's name.
 //!
-//! Sinks keep cursors: the lane's in Kafka's cursors topic, all others in the store.
+//! Cursors and parked scopes belong to a follower, and are kept under its name.
 
 use std::fmt;
 
 use super::Invalid;
-use super::event::EventId;
-use super::position::{LogId, Position};
 
 /// A follower's name: `relay`, or another name of `a-z 0-9 . -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,16 +40,4 @@ impl fmt::Display for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The last event that a follower has finished. Its event id proves, after a store was restored
-/// from a backup, that the log still is the one that was followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The tenant's log.
-    pub log_id: LogId,
-    /// The position of that event; the row at a cursor is never removed.
-    pub position: Position,
-    /// The id of the event at that position.
-    pub event_id: EventId,
 }

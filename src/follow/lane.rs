@@ -26,7 +26,7 @@ use super::parking::bisect::Bisection;
 use super::replay;
 use super::rivals::Rivals;
 use super::source::{self, Limits, Next, Sources};
-use crate::domain::follower::Cursor;
+use crate::domain::cursor::Cursor;
 use crate::domain::tenant::TenantId;
 use crate::sink::{Page, Publisher};
 use crate::store::{ChangeToken, Lease};

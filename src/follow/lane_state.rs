@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::FollowDeps;
 use super::parking::Parking;
-use crate::domain::event::{EventId, EventType};
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::event::EventType;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::health::{Occurrence, SinkPart};
-use crate::sink::{KnownCursors, Names, Page, PageSlice};
+use crate::sink::{KnownCursors, Names, Page};
 use crate::store::{ChangeToken, Head, Lease};
 
 /// One tenant's log.
@@ -102,12 +103,7 @@ impl Logs {
     /// written before the page is committed, and tells that the sink may have a cursor.
     pub(super) fn begin(&mut self, page: &Page) -> Vec<(TenantId, Cursor)> {
         let first = page.slices.iter().filter(|slice| self.begun.insert(slice.tenant.clone()));
-        let start = |slice: &PageSlice| Cursor {
-            position: Position::START,
-            event_id: EventId::NONE,
-            log_id: slice.cursor.log_id,
-        };
-        first.map(|slice| (slice.tenant.clone(), start(slice))).collect()
+        first.map(|slice| (slice.tenant.clone(), Cursor::start(slice.cursor.log_id))).collect()
     }
 }
 

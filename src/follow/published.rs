@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::cursor::Cursor;
 use crate::domain::expansion::Expansion;
-use crate::domain::follower::Cursor;
 use crate::domain::key::Key;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};

@@ -14,9 +14,9 @@ use super::lane_state::LaneState;
 use super::parking::Refused;
 use super::source::{Error, Limits, PageSource};
 use super::{FollowDeps, page_scan};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
-use crate::domain::follower::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
@@ -281,8 +281,7 @@ impl Relay {
             self.enqueue(state, slice.tenant);
             return Ok(None);
         };
-        let cursor =
-            Cursor { log_id: slice.log_id, position: last.position, event_id: last.event_id };
+        let cursor = Cursor::at(last);
         let reading = self.reading.get_mut(&slice.tenant).expect("who is served is read");
         reading.cursor = Some(cursor);
         if slice.more {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::lease::{LEASE, keep_renewing};
 use super::verify::CursorLost;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;

@@ -22,9 +22,10 @@ use super::page_scan;
 use super::parking::cursors as parked_cursors;
 use super::parking::verify::{self as parking_verify, Compared, ParkingLost};
 use super::verify::CursorLost;
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::ledger::Ledger;
 use crate::domain::parked::Parked;
 use crate::domain::position::{LogId, Position};
@@ -332,7 +333,7 @@ async fn cursor_at(
     let slices = store.read(&from, &Scan { bytes_max: usize::MAX, ..page_scan(1) }).await?;
     let event =
         slices.iter().flat_map(|slice| &slice.events).next().filter(|e| e.position == position);
-    Ok(event.map(|e| Cursor { log_id: e.log_id, position, event_id: e.event_id }))
+    Ok(event.map(Cursor::at))
 }
 
 /// Calls `look` with each event of a log after a position.

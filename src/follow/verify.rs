@@ -7,7 +7,7 @@
 use super::FollowDeps;
 use super::lane_state::{LaneState, positions};
 use super::page_scan;
-use crate::domain::follower::Cursor;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::sink::{KnownCursor, Names};
@@ -120,10 +120,11 @@ impl LaneState {
 
     /// Stops a tenant whose log lacks the event at its cursor.
     pub(super) fn stop_gone_back(&mut self, deps: &FollowDeps, tenant: &TenantId, cursor: &Cursor) {
-        let Cursor { position, event_id, .. } = cursor;
+        let Cursor { position, event_id, time, .. } = cursor;
         let sink = self.logs.names.sink;
-        let why =
-            format!("{sink} has the event {event_id} at position {position}, and the log lacks it");
+        let why = format!(
+            "{sink} has the event {event_id} of {time} at position {position}, and the log lacks it"
+        );
         self.stop(deps, tenant, &went_back(&why));
     }
 }
@@ -139,8 +140,7 @@ pub(super) fn went_back(lost: &impl std::fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::{CursorLost, KnownCursor, Names, Position, TenantId};
-    use crate::domain::event::EventId;
-    use crate::domain::follower::Cursor;
+    use crate::domain::cursor::Cursor;
     use crate::domain::position::LogId;
     use crate::sink::ParkingProof;
     use uuid::Uuid;
@@ -148,9 +148,8 @@ mod tests {
     #[test]
     fn a_cursor_before_the_store_s_checkpoint_is_lost() {
         let cursor = |at| Cursor {
-            log_id: LogId::new(Uuid::nil()),
             position: Position::new(at).unwrap(),
-            event_id: EventId::new(Uuid::nil()),
+            ..Cursor::start(LogId::new(Uuid::nil()))
         };
         let known =
             |at| KnownCursor { cursor: cursor(at), proof: ParkingProof::default(), sent: None };

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::ledger::Ledger;
 use crate::domain::parked::Ended;
 use crate::domain::position::LogId;

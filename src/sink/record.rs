@@ -8,13 +8,15 @@ use rdkafka::producer::BaseRecord;
 use serde::{Deserialize, Serialize};
 
 use super::{KnownCursor, PageSlice, ParkingProof};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::ledger::{Digest, Ledger};
 use crate::domain::parked::{Ended, State};
 use crate::domain::position::{LogId, Position};
 use crate::domain::replay::Sent;
+use crate::domain::time::Time;
 
 /// Makes the record of an event: its key, bytes, time and headers.
 pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
@@ -30,11 +32,11 @@ pub(super) fn event(envelope: &Envelope) -> BaseRecord<'_, str, [u8]> {
     BaseRecord { payload: envelope.value().map(AsRef::as_ref), ..record }
 }
 
-/// The record of a cursor: key `{log_id}/{follower}`, value `{"position":7,"event_id":"…"}`. If
-/// anything was ever parked, the value has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in
-/// the last record of a scope, `"ended":{"state":"resolved","at":7,"events":0}`; in that of a
-/// replay, `"sent":{"events":5,"bytes":9000,"skipped":0}`. A record without a value removes the
-/// cursor.
+/// The record of a cursor: key `{log_id}/{follower}`, value
+/// `{"position":7,"event_id":"…","time_ms":1700000000000}`. If anything was ever parked, the value
+/// has `"ledger":{"number":3,"digest":"…","oldest":5}` too; in the last record of a scope,
+/// `"ended":{"state":"resolved","at":7,"events":0}`; in that of a replay,
+/// `"sent":{"events":5,"bytes":9000,"skipped":0}`. A record without a value removes the cursor.
 pub(super) struct CursorRecord {
     key: String,
     value: Option<String>,
@@ -44,6 +46,7 @@ pub(super) struct CursorRecord {
 struct CursorValue {
     position: u64,
     event_id: String,
+    time_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ledger: Option<LedgerValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +86,7 @@ impl CursorRecord {
         let value = CursorValue {
             position: cursor.position.number(),
             event_id: cursor.event_id.to_string(),
+            time_ms: cursor.time.as_ms(),
             ledger: (number > 0).then(|| LedgerValue {
                 number,
                 digest: digest.to_string(),
@@ -138,7 +142,7 @@ pub(super) fn cursor(
         serde_json::from_slice(value).map_err(|e| format!("its value is unreadable: {e}"))?;
     let position = Position::new(value.position).map_err(|e| e.to_string())?;
     let event_id = EventId::parse(&value.event_id).map_err(|e| e.to_string())?;
-    let cursor = Cursor { log_id, position, event_id };
+    let cursor = Cursor { log_id, position, event_id, time: Time::from_ms(value.time_ms) };
     let ledger = value.ledger.map_or(Ok(Ledger::default()), ledger)?;
     let ended = value.ended.map(ended).transpose()?;
     let proof = ParkingProof { ledger, ended };
@@ -173,7 +177,7 @@ fn ledger(value: LedgerValue) -> Result<Ledger, String> {
 mod tests {
     use super::{
         Cursor, CursorRecord, Digest, Ended, EventId, Follower, KnownCursor, Ledger, LogId,
-        PageSlice, ParkingProof, Position, Sent, State, cursor,
+        PageSlice, ParkingProof, Position, Sent, State, Time, cursor,
     };
     use crate::domain::tenant::TenantId;
 
@@ -185,6 +189,7 @@ mod tests {
             log_id: LogId::parse(LOG).unwrap(),
             position: Position::new(7).unwrap(),
             event_id: EventId::parse(EVENT).unwrap(),
+            time: Time::from_ms(9),
         }
     }
 
@@ -240,7 +245,7 @@ mod tests {
             assert_eq!(record.key, format!("{LOG}/relay"));
             assert_eq!(
                 record.value,
-                Some(format!(r#"{{"position":7,"event_id":"{EVENT}"{rest}}}"#))
+                Some(format!(r#"{{"position":7,"event_id":"{EVENT}","time_ms":9{rest}}}"#))
             );
             let known = KnownCursor { cursor, proof, sent };
             assert_eq!(read(&record), ((at_seven().log_id, Follower::relay()), Some(known)));
@@ -256,24 +261,25 @@ mod tests {
             ("relay", "{}", "log_id/follower"),
             ("x/relay", "{}", "log_id"),
             (key.as_str(), "7", "value"),
-            (key.as_str(), r#"{"position":-1,"event_id":""}"#, "value"),
-            (key.as_str(), r#"{"position":1,"event_id":"x"}"#, "eventId"),
+            (key.as_str(), r#"{"position":-1,"event_id":"","time_ms":1}"#, "value"),
+            (key.as_str(), &format!(r#"{{"position":1,"event_id":"{EVENT}"}}"#), "time_ms"),
+            (key.as_str(), r#"{"position":1,"event_id":"x","time_ms":1}"#, "eventId"),
             (
                 key.as_str(),
-                &format!(r#"{{"position":1,"event_id":"{EVENT}","ledger":7}}"#),
+                &format!(r#"{{"position":1,"event_id":"{EVENT}","time_ms":1,"ledger":7}}"#),
                 "value",
             ),
             (
                 key.as_str(),
                 &format!(
-                    r#"{{"position":1,"event_id":"{EVENT}","ledger":{{"number":1,"digest":"x"}}}}"#
+                    r#"{{"position":1,"event_id":"{EVENT}","time_ms":1,"ledger":{{"number":1,"digest":"x"}}}}"#
                 ),
                 "digest",
             ),
             (
                 key.as_str(),
                 &format!(
-                    r#"{{"position":1,"event_id":"{EVENT}","ended":{{"state":"parked","at":1,"events":1}}}}"#
+                    r#"{{"position":1,"event_id":"{EVENT}","time_ms":1,"ended":{{"state":"parked","at":1,"events":1}}}}"#
                 ),
                 "no scope ends as `parked`",
             ),

@@ -40,6 +40,8 @@ pub struct TopicRecord {
     pub offset: i64,
     /// The time that it carries, in epoch milliseconds; `None` if it carries none.
     pub time_ms: Option<i64>,
+    /// Whether that is the time of its append, by which the topic has replaced its own.
+    pub is_append_time: bool,
     /// The key; empty if there is none.
     pub key: Vec<u8>,
     /// The value; `None` if there is none.
@@ -62,6 +64,11 @@ pub struct Origin {
 }
 
 impl TopicRecord {
+    /// Returns the time that its producer gave it, in epoch milliseconds, if it still carries that.
+    pub fn own_time_ms(&self) -> Option<i64> {
+        self.time_ms.filter(|_| !self.is_append_time)
+    }
+
     /// Returns the event that the record says it was made of; `None` if it names none.
     pub fn origin(&self) -> Option<Origin> {
         Some(Origin {

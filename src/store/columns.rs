@@ -11,11 +11,12 @@ use bytes::Bytes;
 use super::append::snapshot::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
 use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, Weight};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::expansion::Expansion;
 use crate::domain::floors::Floor;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::headers::Headers;
 use crate::domain::incarnation::Incarnation;
 use crate::domain::key::Key;
@@ -149,8 +150,8 @@ pub(super) trait Columns {
 
     /// Returns a cursor.
     fn cursor(&self) -> Result<Cursor, Error> {
-        let (log_id, position, event_id) = (self.log_id()?, self.position()?, self.event_id()?);
-        Ok(Cursor { log_id, position, event_id })
+        let (log_id, position) = (self.log_id()?, self.position()?);
+        Ok(Cursor { log_id, position, event_id: self.event_id()?, time: self.time()? })
     }
 
     /// Returns the column `follower`.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::Error;
 use super::leases::{Lease, LeaseCheck};
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 
 use super::Error;
 use crate::domain::conflict::Conflict;
+use crate::domain::cursor::Cursor;
 use crate::domain::draft::Draft;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::filter::Filter;
-use crate::domain::follower::Cursor;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
@@ -101,9 +101,9 @@ impl Scan {
 pub struct Start {
     /// The last position that is not read.
     pub after: Position,
-    /// The event that must stand at `after`, if the reader names one. The read checks it in the
-    /// same state of the store from which it reads on.
-    pub event_id: Option<EventId>,
+    /// The cursor whose event must stand at `after`, if the reader has one. The read checks it in
+    /// the same state of the store from which it reads on.
+    pub cursor: Option<Cursor>,
 }
 
 impl Start {
@@ -115,13 +115,13 @@ impl Start {
 
 impl From<Position> for Start {
     fn from(after: Position) -> Self {
-        Self { after, event_id: None }
+        Self { after, cursor: None }
     }
 }
 
 impl From<Cursor> for Start {
     fn from(cursor: Cursor) -> Self {
-        Self { after: cursor.position, event_id: Some(cursor.event_id) }
+        Self { after: cursor.position, cursor: Some(cursor) }
     }
 }
 

@@ -9,9 +9,10 @@
 use async_trait::async_trait;
 
 use super::Error;
+use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
 use crate::domain::floors::Floors;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
@@ -65,6 +66,9 @@ pub struct RemovalStep {
     pub topic: Topic,
     /// The positions of the events, all of them of the topic.
     pub positions: Vec<Position>,
+    /// The newest time of these events when the step was made. A later event at one of the
+    /// positions is another one, and stays: the store went back in time.
+    pub newest: Time,
     /// Whether the topic's floor rises above them.
     pub raises_floor: bool,
     /// The position up to which the topic is compacted by now.

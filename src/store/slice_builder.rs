@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use super::{Head, Scan, Slice, Start};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
-use crate::domain::event::EventId;
 use crate::domain::position::Position;
 
 /// The events and bytes that a whole read may still return.
@@ -49,19 +49,19 @@ pub(super) struct SliceBuilder {
     slice: Slice,
     head: Position,
     rows: usize,
-    /// The event that must stand at the start, until its row has been seen.
-    expected: Option<EventId>,
+    /// The cursor whose event must stand at the start, until its row has been seen.
+    expected: Option<Cursor>,
 }
 
 impl SliceBuilder {
     /// Makes a builder that begins after `start` in the log of a head.
     pub(super) fn new(head: &Head, start: &Start) -> Self {
         let Head { tenant, log_id, position: head, .. } = head.clone();
-        let Start { after, event_id } = *start;
-        let has_start = event_id.is_none() || after <= head;
+        let Start { after, cursor } = *start;
+        let has_start = cursor.is_none() || after <= head;
         let more = after < head && has_start;
         let slice = Slice { tenant, log_id, events: Vec::new(), scanned: after, more, has_start };
-        Self { slice, head, rows: 0, expected: event_id.filter(|_| has_start) }
+        Self { slice, head, rows: 0, expected: cursor.filter(|_| has_start) }
     }
 
     /// Returns the position after which to fetch rows; `None` if there is nothing to look at.
@@ -78,8 +78,11 @@ impl SliceBuilder {
     /// Takes the next row; `Break` if no more rows of this tenant are needed.
     pub(super) fn push(&mut self, event: Envelope, budget: &mut ReadBudget) -> ControlFlow<()> {
         if let Some(expected) = self.expected.take() {
-            let is_start = event.position == self.slice.scanned && event.event_id == expected;
-            return if is_start { ControlFlow::Continue(()) } else { self.lack_start() };
+            return if expected.names(&event) {
+                ControlFlow::Continue(())
+            } else {
+                self.lack_start()
+            };
         }
         let (scan, position) = (budget.scan, event.position);
         if scan.to.is_some_and(|to| event.time >= to) {

@@ -22,9 +22,10 @@ use super::{
     LeaseCheck, Leases, Log, LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store,
     Tenants,
 };
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::key::Key;
 use crate::domain::lane::Lane;

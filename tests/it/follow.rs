@@ -10,6 +10,7 @@ mod hexkit;
 mod holds;
 mod lanes;
 mod parking;
+mod posted_again;
 mod relay;
 mod removal;
 mod replays;

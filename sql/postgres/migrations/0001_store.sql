@@ -172,6 +172,7 @@ CREATE TABLE cursors (
     log_id   uuid   NOT NULL,
     position bigint NOT NULL,
     event_id uuid   NOT NULL,
+    time_ms  bigint NOT NULL,
     PRIMARY KEY (tenant, follower)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 

@@ -141,6 +141,7 @@ CREATE TABLE cursors (
     log_id   TEXT NOT NULL,
     position INTEGER NOT NULL,
     event_id BLOB NOT NULL,
+    time_ms  INTEGER NOT NULL,
     PRIMARY KEY (tenant, follower)
 ) STRICT, WITHOUT ROWID;
 

@@ -37,7 +37,10 @@ impl Digest {
     pub(super) fn of_record(record: &TopicRecord, position: Position) -> Self {
         let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let value = record.value.as_deref().unwrap_or_default();
-        Self { content: content(&record.key, value, headers), time: time(position, record.time_ms) }
+        Self {
+            content: content(&record.key, value, headers),
+            time: time(position, record.own_time_ms()),
+        }
     }
 
     /// Returns whether both are of the same content and, if that is asked for, of the same time.

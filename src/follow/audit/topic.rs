@@ -119,7 +119,7 @@ impl<'a> TopicInAudit<'a> {
         self.audit.counts.records += 1;
         self.see_horizon(record, run, *position);
         let seen = self.seen.0.entry(run.clone()).or_default();
-        seen.without_time |= record.time_ms.is_none() || *run != Run::Live;
+        seen.without_time |= record.own_time_ms().is_none() || *run != Run::Live;
         match seen.pass(place.0, *position, Digest::of_record(record, *position)) {
             Follows::InOrder => {}
             Follows::Again => self.found(Defect::Duplicated, compared),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::end::End;
 use super::takeover;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::TopicSpec;

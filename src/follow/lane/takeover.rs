@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::follower::Cursor;
+use crate::domain::cursor::Cursor;
 use crate::domain::tenant::TenantId;
 use crate::follow::lane_state::{LaneState, Logs};
 use crate::follow::parking::Parking;

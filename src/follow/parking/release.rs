@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use super::ledger::ParkingLedger;
 use super::reading::scope;
 use super::{Refused, cursors};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
-use crate::domain::follower::Cursor;
 use crate::domain::parked::{Ended, Parked, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -84,7 +84,7 @@ impl PageSource for Release {
             };
             let cursor = match events.last() {
                 _ if ended.is_some() => cursor,
-                Some(last) => Cursor { position: last.position, event_id: last.event_id, ..cursor },
+                Some(last) => Cursor { log_id: cursor.log_id, ..Cursor::at(last) },
                 None => {
                     after = scanned;
                     continue;

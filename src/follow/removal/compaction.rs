@@ -74,8 +74,8 @@ impl LogView<'_> {
         entries: Vec<LogEntry>,
         up_to: Position,
     ) -> Result<Option<Step>, store::Error> {
-        let positions = entries.iter().map(|entry| entry.position).collect();
-        let is_its = self.remove(&rule.topic, positions, up_to, Reason::Compaction).await?;
+        let entries: Vec<_> = entries.iter().collect();
+        let is_its = self.remove(&rule.topic, &entries, up_to, Reason::Compaction).await?;
         Ok(Some(if is_its { Step::More } else { Step::Rest(None) }))
     }
 }

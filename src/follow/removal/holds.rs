@@ -3,8 +3,9 @@
 //! Each follower that may still need events of a log adds its own here. Removal asks before every
 //! step.
 
+use crate::domain::cursor::Cursor;
 use crate::domain::filter::TopicPattern;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::replay::Replay;
 use crate::domain::time::Time;
@@ -108,7 +109,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Cursor, EnabledTenant, Follower, Position, of_sinks};
-    use crate::domain::event::EventId;
     use crate::domain::lane::Lane;
     use crate::domain::position::LogId;
     use crate::domain::tenant::TenantId;
@@ -123,11 +123,7 @@ mod tests {
             lane: Lane::new(0),
             head: at(9),
         };
-        let cursor = |log_id, position| Cursor {
-            log_id,
-            position: at(position),
-            event_id: EventId::new(Uuid::nil()),
-        };
+        let cursor = |log_id, position| Cursor { position: at(position), ..Cursor::start(log_id) };
         let follower = |name: &str| Follower::parse(name).unwrap();
         let stands = [
             (follower("relay"), cursor(log_id, 7)),

@@ -50,7 +50,7 @@ impl LogView<'_> {
         let Some(last) = old.last() else { return Ok(Step::Rest(next)) };
         let going = self.going(rule, old).await?;
         walk.has_left |= going.len() < old.len();
-        if !going.is_empty() && !self.remove(topic, going, Position::START, reason).await? {
+        if !going.is_empty() && !self.remove(topic, &going, Position::START, reason).await? {
             return Ok(Step::Rest(None));
         }
         walk.after = last.position;
@@ -58,7 +58,11 @@ impl LogView<'_> {
     }
 
     /// Returns those of the old events that go.
-    async fn going(&self, rule: &LogRule, old: &[LogEntry]) -> Result<Vec<Position>, store::Error> {
+    async fn going<'o>(
+        &self,
+        rule: &LogRule,
+        old: &'o [LogEntry],
+    ) -> Result<Vec<&'o LogEntry>, store::Error> {
         let live = match rule.delete_all {
             DeleteAllMode::Expand => {
                 let of = (&self.enabled.tenant, &rule.topic);
@@ -76,7 +80,7 @@ impl LogView<'_> {
                 _ => !(rule.compacted || is_live(entry)),
             };
             if is_replaced && !self.is_parked(&rule.topic, entry) {
-                going.push(entry.position);
+                going.push(entry);
             } else {
                 staying.insert(entry.key.clone());
             }

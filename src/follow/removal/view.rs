@@ -109,7 +109,7 @@ impl<'a> LogView<'a> {
     pub(super) async fn remove(
         &self,
         topic: &Topic,
-        positions: Vec<Position>,
+        entries: &[&LogEntry],
         compacted_to: Position,
         reason: Reason,
     ) -> Result<bool, store::Error> {
@@ -120,7 +120,8 @@ impl<'a> LogView<'a> {
             log_id: self.enabled.log_id,
             stands: self.holds.iter().filter_map(Hold::stand).collect(),
             topic: topic.clone(),
-            positions,
+            positions: entries.iter().map(|entry| entry.position).collect(),
+            newest: entries.iter().map(|entry| entry.time).max().unwrap_or(Time::ZERO),
             raises_floor: reason != Reason::Compaction,
             compacted_to,
             forget_before: clock.now().before(idempotency_ms),

@@ -14,8 +14,8 @@ use super::early_end;
 use super::pace::Pace;
 use super::scope;
 use super::selection::Selection;
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
-use crate::domain::follower::Cursor;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::Position;
 use crate::domain::replay::{Outcome, Rate, Replay, Sent, Timestamp, Wish};
@@ -196,8 +196,7 @@ impl Run {
         let mut sent = self.replay.progress.sent;
         sent.events += events.len() as u64;
         sent.bytes += events.iter().map(|event| event.payload.len() as u64).sum::<u64>();
-        let cursor =
-            Cursor { log_id: self.replay.log_id, position: last.position, event_id: last.event_id };
+        let cursor = Cursor { log_id: self.replay.log_id, ..Cursor::at(last) };
         let more_after = (cut_at.is_none() && more).then_some(ends);
         self.offered = Some(Offered { position: passed, sent, more_after, is_last });
         Ok(Some(self.page(deps, state, events, cursor, sent)))

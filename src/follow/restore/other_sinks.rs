@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::super::parking::verify::{self, ParkingLost};
 use super::Error;
-use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::follow::lease::{LEASE, keep_renewing};
@@ -76,7 +76,7 @@ pub async fn accept(
         let EnabledTenant { tenant, log_id, .. } = enabled;
         forget(sink, &lease, *log_id).await?;
         store.forget_follower(sink.follower(), Some(tenant)).await?;
-        let start = Cursor { log_id: *log_id, position: Position::START, event_id: EventId::NONE };
+        let start = Cursor::start(*log_id);
         match store.checkpoint(&lease, sink.follower(), &[(tenant.clone(), start)]).await? {
             LeaseCheck::Held => Ok(()),
             LeaseCheck::Lost => Err(Error::Changed(tenant.clone())),

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
+use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::position::{LogId, Position};
 use crate::domain::time::Time;
@@ -26,8 +27,20 @@ pub struct PublishedRecord {
     pub position: Position,
     /// The event's id.
     pub event_id: EventId,
+    /// The event's time; `None` if the record doesn't tell it: a replay or the topic may have
+    /// replaced it.
+    pub time: Option<Time>,
     /// The record's time, if it is an ERASED event.
     pub erased: Option<Time>,
+}
+
+impl PublishedRecord {
+    /// Returns whether it was made of this event.
+    pub(super) fn is_of(&self, event: &Envelope) -> bool {
+        let Envelope { position, event_id, time, .. } = event;
+        (self.position, self.event_id) == (*position, *event_id)
+            && self.time.is_none_or(|its| its == *time)
+    }
 }
 
 /// Returns the committed records of a log after a position, in order within each partition. A
@@ -45,11 +58,14 @@ pub(super) async fn published(
             for record in records? {
                 let origin = record.origin();
                 let its = |its: &Origin| its.log_id == log_id && its.position > after;
-                let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };
+                let Some(origin) = origin.filter(its) else { continue };
+                let Origin { position, event_id, replay_id, .. } = origin;
+                let own_time = record.own_time_ms().filter(|_| replay_id.is_none());
                 let is_erased = record.headers.iter().any(|(name, value)| {
                     name == "type" && value == EventType::Erased.as_str().as_bytes()
                 });
                 published.push(PublishedRecord {
+                    time: own_time.map(Time::from_ms),
                     erased: is_erased.then(|| Time::from_ms(record.time_ms.unwrap_or_default())),
                     topic: topic.clone(),
                     partition: record.partition,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use ::mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
@@ -132,7 +132,9 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// Removes the documents of a record that was erased, but for hexkit's own: they have no position.
+/// Removes the documents of a record that was erased, but for hexkit's own, which have no position:
+/// those of earlier events of the log, and those of a former log that were created no later. There,
+/// an event that the log has lost may stand at any position.
 pub(super) async fn of_record(
     lane: &Lane,
     collection: &str,
@@ -145,12 +147,22 @@ pub(super) async fn of_record(
         "onError": i64::MAX,
         "onNull": i64::MAX,
     } };
+    let log_id = erased.log_id.to_string();
     let its = doc! {
         "topic": erased.topic.as_str(),
         "key": erased.key.as_str(),
         "headers.x-okapi-tenant": erased.tenant.as_str(),
         "headers.log_id": { "$exists": true },
-        "$expr": { "$lt": [position, erased.position.as_column()] },
+        "$or": [
+            {
+                "headers.log_id": &log_id,
+                "$expr": { "$lt": [position, erased.position.as_column()] },
+            },
+            {
+                "headers.log_id": { "$ne": &log_id },
+                "created": { "$lte": DateTime::from_millis(erased.time.as_ms()) },
+            },
+        ],
     };
     let documents = lane.collections()?.named(collection);
     documents.delete_many(its).session(transaction).await?;

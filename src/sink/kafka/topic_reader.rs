@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
@@ -226,6 +226,7 @@ fn record(message: &BorrowedMessage<'_>) -> TopicRecord {
         partition: message.partition(),
         offset: message.offset(),
         time_ms: message.timestamp().to_millis(),
+        is_append_time: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
         key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers.map(header).collect(),

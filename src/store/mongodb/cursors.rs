@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::error::reading;
 use super::{Mongodb, bulk, event_counts, rows};
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -55,14 +56,17 @@ impl Cursors for Mongodb {
         let events = self.collections.events.name();
         let is_there = doc! { "$or": [
             { "$eq": ["$position", Position::START.as_column()] },
-            { "$in": ["$event_id", "$events.event_id"] },
+            { "$in": [
+                { "event_id": "$event_id", "time_ms": "$time_ms" },
+                "$events",
+            ] },
         ] };
         // The server reads the events and writes the checkpoints in one command, which can't
         // outlive it: a server that went back in time gets it whole or not at all.
         let stages = [
             doc! { "$lookup": {
                 "from": events, "localField": "at", "foreignField": "_id", "as": "events",
-                "pipeline": [{ "$project": { "event_id": 1 } }],
+                "pipeline": [{ "$project": { "_id": 0, "event_id": 1, "time_ms": 1 } }],
             } },
             doc! { "$match": { "$expr": is_there } },
             doc! { "$unset": ["at", "events"] },

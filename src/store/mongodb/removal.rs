@@ -13,8 +13,9 @@ use super::cursors::id;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
+use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -154,7 +155,8 @@ impl TransactionBody for Remove<'_> {
         }
         let places: Vec<_> =
             positions.iter().map(|position| rows::place(tenant, *position)).collect();
-        let ours = doc! { "_id": { "$in": places }, "topic": topic.as_str() };
+        let no_later = doc! { "$lte": self.step.newest.as_ms() };
+        let ours = doc! { "_id": { "$in": places }, "topic": topic.as_str(), "time_ms": no_later };
         let found = bulk::find(events, ours.clone(), transaction.into()).await?;
         let ids = found.iter().map(|row| Ok((row.position()?, (row.event_id()?, row.time()?))));
         let ids = ids.collect::<Result<HashMap<Position, RemovedId>, Error>>()?;

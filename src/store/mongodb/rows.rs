@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
-use crate::domain::follower::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -41,11 +41,12 @@ pub(super) fn place(tenant: &TenantId, position: Position) -> Document {
 
 /// Returns the fields of a cursor.
 pub(super) fn stands(cursor: &Cursor) -> Document {
-    let Cursor { log_id, position, event_id } = cursor;
+    let Cursor { log_id, position, event_id, time } = cursor;
     doc! {
         "log_id": log_id.to_string(),
         "position": position.as_column(),
         "event_id": uuid(*event_id),
+        "time_ms": time.as_ms(),
     }
 }
 

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::Postgres;
 use super::rows::Statement;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -64,7 +65,8 @@ impl Cursors for Postgres {
             .bind(each.keys().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.log_id.to_string()).collect::<Vec<_>>())
             .bind(each.values().map(|cursor| cursor.position.as_column()).collect::<Vec<_>>())
-            .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>());
+            .bind(each.values().map(|cursor| cursor.event_id.to_string()).collect::<Vec<_>>())
+            .bind(each.values().map(|cursor| cursor.time.as_ms()).collect::<Vec<_>>());
         let row = self.sessions.acquire().await?.write_one(checkpoint).await?;
         let later = row.map_or(Ok(0), |row| row.count("later"))?;
         Ok(if later == 0 { LeaseCheck::Held } else { LeaseCheck::Lost })

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 
 use super::Postgres;
 use super::rows::Statement;
+use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -72,7 +73,8 @@ impl Removal for Postgres {
         let remove = of(sql!("postgres/removal_event_remove.sql"), tenant)
             .bind(positions)
             .bind(topic.to_string())
-            .bind(step.forget_before.as_ms());
+            .bind(step.forget_before.as_ms())
+            .bind(step.newest.as_ms());
         let removed = session.find(remove).await?;
         let raise = of(sql!("postgres/removal_floor_raise.sql"), tenant)
             .bind(topic.to_string())

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Along, Fetch, FetchMax, Read, Step, TOPICS_MAX};
+use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
 use crate::domain::filter::{Filter, TopicPattern};
@@ -118,6 +119,16 @@ fn everything() -> Scan {
     }
 }
 
+/// Starts at a position, if the log has this event there.
+fn start_at(number: i64, event_id: u128) -> Start {
+    Start::from(Cursor {
+        log_id: LogId::new(Uuid::nil()),
+        position: Position::from_column(number),
+        event_id: EventId::new(Uuid::from_u128(event_id)),
+        time: Time::from_ms(number),
+    })
+}
+
 fn of_topics(patterns: &[&str]) -> Scan {
     let topics = patterns.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect();
     Scan { filter: Filter { topics, ..Filter::default() }, ..everything() }
@@ -125,10 +136,7 @@ fn of_topics(patterns: &[&str]) -> Scan {
 
 #[test]
 fn a_scan_of_a_topic_looks_at_its_rows_alone() {
-    let (start, named) = (
-        Position::START.into(),
-        Start { after: Position::from_column(2), event_id: Some(EventId::new(Uuid::from_u128(2))) },
-    );
+    let (start, named) = (Position::START.into(), start_at(2, 2));
     let looked_at = |start: Start, scan: Scan| {
         let from = [(tenant("one"), start)];
         let (slices, looked_at) = read_counted(&from, &scan, FetchMax::Stream);
@@ -169,12 +177,8 @@ fn topics_are_merged_up_to_a_limit() {
 
 #[test]
 fn the_slices_are_the_same_however_the_rows_are_fetched() {
-    let start = |number: i64, event_id: u128| Start {
-        after: Position::from_column(number),
-        event_id: Some(EventId::new(Uuid::from_u128(event_id))),
-    };
-    let starts = [Position::START.into(), Position::from_column(3).into(), start(4, 4)];
-    let starts = starts.into_iter().chain([start(4, 5), start(3, 3), start(9, 9)]);
+    let starts = [Position::START.into(), Position::from_column(3).into(), start_at(4, 4)];
+    let starts = starts.into_iter().chain([start_at(4, 5), start_at(3, 3), start_at(9, 9)]);
     let odd = Filter { keys: vec![Key::parse("odd").unwrap()], ..Filter::default() };
     let scans = [
         everything(),

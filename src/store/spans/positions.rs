@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::domain::follower::Cursor;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::store::{Slice, Start};

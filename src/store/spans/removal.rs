@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::Spans;
+use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::{Sqlite, rows};
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -61,13 +62,14 @@ impl Cursors for Sqlite {
                     if !has(writing, tenant, cursor)? {
                         continue;
                     }
-                    let Cursor { log_id, position, event_id } = cursor;
+                    let Cursor { log_id, position, event_id, time } = cursor;
                     let checkpoint = params![
                         tenant.as_str(),
                         follower.as_str(),
                         log_id.to_string(),
                         position.as_column(),
                         event_id.as_bytes(),
+                        time.as_ms(),
                         term,
                     ];
                     if rows::change(writing, sql!("sqlite/cursor_checkpoint.sql"), checkpoint)? == 0
@@ -92,11 +94,11 @@ pub(super) fn find(
 
 /// Returns whether a log has the event that a cursor names.
 fn has(connection: &Connection, tenant: &TenantId, cursor: &Cursor) -> Result<bool, Error> {
-    let Cursor { position, event_id, .. } = cursor;
+    let Cursor { position, event_id, time, .. } = cursor;
     if *position == Position::START {
         return Ok(true);
     }
-    let of = params![tenant.as_str(), position.as_column(), event_id.as_bytes()];
+    let of = params![tenant.as_str(), position.as_column(), event_id.as_bytes(), time.as_ms()];
     let found = rows::find_one(connection, sql!("sqlite/cursor_event_find.sql"), of, |_| Ok(()))?;
     Ok(found.is_some())
 }

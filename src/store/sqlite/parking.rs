@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::{Sqlite, cursors, rows, transition};
+use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;

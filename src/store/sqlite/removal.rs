@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
 use super::{Sqlite, cursors, rows};
+use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
 use crate::domain::floors::Floors;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -151,7 +152,8 @@ fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error
     }
     let mut removed = 0;
     for position in positions {
-        let event = params![tenant.as_str(), position.as_column(), topic.as_str()];
+        let event =
+            params![tenant.as_str(), position.as_column(), topic.as_str(), step.newest.as_ms()];
         let id = |row: &Row| Ok((row.event_id()?, row.time()?));
         let event: Vec<RemovedId> =
             rows::find(writing, sql!("sqlite/removal_event_remove.sql"), event, id)?;

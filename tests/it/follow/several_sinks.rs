@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crash::until;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::cursor::Cursor;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
@@ -184,8 +185,7 @@ async fn a_tenant_that_is_stopped_for_one_sink_is_published_to_the_other() {
     }
     // The collection has an event at that position which the log has not.
     let stands = harness.log(&tenants[0]).await.swap_remove(2);
-    let cursor =
-        Cursor { log_id: stands.log_id, position: stands.position, event_id: event_id(404) };
+    let cursor = Cursor { event_id: event_id(404), ..Cursor::at(&stands) };
     let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     documents.state(|state| {
         let cursors = state.cursors.entry(Lane::new(0)).or_default();

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use event_gateway::clock::System;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::cursor::Cursor;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
+use event_gateway::domain::time::Time;
 use event_gateway::sink::{KnownCursor, KnownCursors, ParkingProof};
 use event_gateway::store::{Access, Config, Error, backup, open, restore_backup};
 use rusqlite::Connection;
@@ -138,8 +140,8 @@ async fn a_log_with_another_event_at_the_cursor_is_not_read_on_however_far_it_ha
 async fn a_store_that_went_back_before_its_first_event_repeats_nothing() {
     let tenants = tenants(2);
     let harness = Harness::new(1, &tenants).await;
-    let cursor =
-        Cursor { log_id: log_id(1), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    let (position, event_id) = (Position::new(5).unwrap(), event_id(4));
+    let cursor = Cursor { log_id: log_id(1), position, event_id, time: Time::from_ms(5) };
     let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     let cursors = KnownCursors::from([((log_id(1), Follower::relay()), known)]);
     harness.kafka.state(|state| state.cursors.insert(Lane::new(0), cursors));
@@ -160,8 +162,8 @@ async fn cursors_of_a_log_that_the_store_does_not_know_are_reported() {
     harness.publish(&tenants[..1]).await;
     assert!(harness.parts.health.troubles().is_empty(), "{:?}", harness.parts.health.troubles());
     // This is what the store left that this one has replaced.
-    let cursor =
-        Cursor { log_id: log_id(77), position: Position::new(5).unwrap(), event_id: event_id(4) };
+    let (position, event_id) = (Position::new(5).unwrap(), event_id(4));
+    let cursor = Cursor { log_id: log_id(77), position, event_id, time: Time::from_ms(5) };
     let known = KnownCursor { cursor, proof: ParkingProof::default(), sent: None };
     let lane = Lane::new(0);
     harness.kafka.state(|state| {

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crash::until;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::event::EventId;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::health::SinkPart;
 use event_gateway::intake;
@@ -302,9 +303,8 @@ async fn it_is_alive_whatever_happens_and_ready_while_the_store_is() {
 /// Writes a checkpoint: the relay has passed so many events of `diku`'s log.
 async fn relay_passes(gateway: &Gateway, events: usize) {
     let last = gateway.log().await.swap_remove(events - 1);
-    let cursor = Cursor { log_id: last.log_id, position: last.position, event_id: last.event_id };
     let lease = Lease { lane: Lane::new(0), term: 1 };
-    let passed = [(tenant_id("diku"), cursor)];
+    let passed = [(tenant_id("diku"), Cursor::at(&last))];
     gateway.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     gateway.pages.send_replace(());
 }

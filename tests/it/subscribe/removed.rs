@@ -41,6 +41,7 @@ async fn remove(gateway: &Gateway, of: &str, positions: &[u64]) {
         stands: Vec::new(),
         topic: topic(of),
         positions: positions.iter().map(|at| position(*at)).collect(),
+        newest: Time::from_ms(i64::MAX),
         raises_floor: true,
         compacted_to: Position::START,
         forget_before: Time::ZERO,

@@ -256,6 +256,7 @@ fn record(event: &Envelope, offset: i64) -> TopicRecord {
         partition: 0,
         offset,
         time_ms: Some(event.time.as_ms()),
+        is_append_time: false,
         key: event.key.as_str().as_bytes().to_vec(),
         value: Some(event.payload.to_vec()),
         headers: headers.iter().map(bytes).collect(),

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::EventId;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::incarnation::Incarnations;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;

@@ -81,8 +81,9 @@ pub fn go_back(harness: &Harness, head: u64, noted: u64) {
         format!("UPDATE heads SET position = {head} WHERE tenant = '{tenant}'"),
         format!("DELETE FROM cursors WHERE tenant = '{tenant}' AND {noted} = 0"),
         format!(
-            "UPDATE cursors SET position = {noted}, event_id = (
-                SELECT event_id FROM events WHERE tenant = '{tenant}' AND position = {noted}
+            "UPDATE cursors SET position = {noted}, (event_id, time_ms) = (
+                SELECT event_id, time_ms FROM events
+                WHERE tenant = '{tenant}' AND position = {noted}
             ) WHERE tenant = '{tenant}'"
         ),
     ] {

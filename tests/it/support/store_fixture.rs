@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
@@ -145,6 +146,14 @@ impl<B: StoreFixture> OpenStore<B> {
     pub async fn log(&self, tenant: &TenantId) -> Vec<Envelope> {
         self.read(tenant, Position::START, &all()).await.events
     }
+}
+
+/// Returns the cursor at each position of a tenant's log, that at the start first.
+pub async fn cursors(store: &dyn Store, tenant: &TenantId) -> Vec<Cursor> {
+    let from = [(tenant.clone(), Position::START.into())];
+    let slice = store.read(&from, &all()).await.unwrap().remove(0);
+    let start = Cursor::start(slice.log_id);
+    [start].into_iter().chain(slice.events.iter().map(Cursor::at)).collect()
 }
 
 /// Returns the events of pages.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::replay_bed::{Bed, of_topic, slow, to_target};
 use super::{ITEMS, REFUSED, diku, topic};
+use crate::domain::cursor::Cursor;
 use crate::domain::event::EventType;
-use crate::domain::follower::{Cursor, Follower};
+use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::parked::Request;
 use crate::domain::position::{LogId, Position};
@@ -317,6 +318,7 @@ async fn who_names_a_position_of_which_the_log_no_longer_has_everything_is_told(
         stands: Vec::new(),
         topic: topic(ITEMS),
         positions: vec![Position::from_column(1)],
+        newest: Time::from_ms(i64::MAX),
         raises_floor: true,
         compacted_to: Position::START,
         forget_before: Time::ZERO,

@@ -187,8 +187,7 @@ pub(super) fn differences(
     let log_id = event.headers.get("log_id");
     let is_former = headers.get("log_id") != log_id;
     if is_former && index.may_be_former(&event.topic, &event.key, &event.event_id) {
-        // The change was lost and posted again, perhaps at the same position: `restore` then takes
-        // its former record for its own, since it has the same id and content.
+        // The change was lost and posted again: the former record is another event's.
         return None;
     }
     if let Some(log_id) = log_id.filter(|_| !index.former.is_empty()) {

@@ -1,5 +1,8 @@
 //! The documents: hexkit's own layout, and which event each of them has.
 
+use std::collections::BTreeSet;
+
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::{EventId, EventType};
 use event_gateway::domain::key::Key;
@@ -39,8 +42,7 @@ fn uuid(text: &str) -> Bson {
 /// Returns the slice that publishes an event again, as after a takeover from an older cursor.
 fn again(log: &Log, event: &Envelope) -> PageSlice {
     let mut slice = log.slice(vec![event.clone()]);
-    slice.cursor.position = event.position;
-    slice.cursor.event_id = event.event_id;
+    slice.cursor = Cursor::at(event);
     slice
 }
 
@@ -256,6 +258,25 @@ async fn a_record_that_is_erased_loses_its_documents_and_no_other_does() {
     assert_eq!(left, kinds, "hexkit's own, the other tenant's, the later one");
     publish(&sink, 4, vec![again(&log, &old[2])]).await;
     assert_eq!(bed.all().await.len(), 5, "what was erased does not come back");
+}
+
+/// As after a restore: the log got another id, and lacks events that the collection has.
+#[tokio::test]
+async fn what_a_former_log_had_of_an_erased_record_goes_wherever_it_stood() {
+    let (bed, mut former, mut log) = (bed(), Log::new("diku"), Log::new("diku"));
+    let sink = bed.sink();
+    let lost: Vec<_> = (0..5).map(|_| former.event(LOANS, "jane", "{}")).collect();
+    publish(&sink, 1, vec![former.slice(lost.clone())]).await;
+    let erased = log.event(LOANS, "jane", r#"{"type":"ERASED","tenant":"diku"}"#);
+    let erased = Envelope { event_type: EventType::Erased, time: lost[3].time, ..erased };
+    publish(&sink, 2, vec![log.slice(vec![erased.clone()])]).await;
+    let of = |it: &Document| {
+        let headers = it.get_document("headers").unwrap();
+        ["log_id", "position"].map(|name| headers.get_str(name).unwrap().to_owned())
+    };
+    let left: BTreeSet<_> = bed.all().await.iter().map(of).collect();
+    let expected = [[former.id.to_string(), "5".to_owned()], [log.id.to_string(), "1".to_owned()]];
+    assert_eq!(left, expected.into(), "only the event that is later than the erasure stays");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crash::mongodb::PrivateMongodb;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::sink::{Error, RecordCause, Sink, StopCause};
 use mongodb::bson::{Document, doc};
@@ -51,8 +52,7 @@ async fn follow(sink: &Arc<dyn Sink>, log: &Log, events: &[Envelope]) {
         for events in left.chunks(3) {
             let last = events.last().unwrap();
             let mut slice = log.slice(events.iter().copied().cloned().collect());
-            slice.cursor.position = last.position;
-            slice.cursor.event_id = last.event_id;
+            slice.cursor = Cursor::at(last);
             match publisher.publish(page(sink, vec![slice])).await {
                 Ok(next) => publisher = next,
                 Err(Error::Retry(_)) => {

@@ -30,7 +30,8 @@ async fn a_page_is_visible_whole_with_its_cursor_and_its_records_are_as_sealed()
         .map(|r| (r.partition, r.key(), std::str::from_utf8(&r.value).unwrap()))
         .collect();
     let of = |log: &Log| {
-        let value = format!(r#"{{"position":5,"event_id":"{}"}}"#, log.cursor().event_id);
+        let (event_id, time_ms) = (log.cursor().event_id, log.cursor().time.as_ms());
+        let value = format!(r#"{{"position":5,"event_id":"{event_id}","time_ms":{time_ms}}}"#);
         (format!("{}/relay", log.id), value)
     };
     let (of_diku, of_college) = (of(&diku), of(&college));

@@ -2,30 +2,46 @@
 
 use std::time::Duration;
 
-use event_gateway::domain::event::EventId;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::cursor::Cursor;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::position::Position;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Batch, Lag, Lease, LeaseCheck};
 
 use crate::support::drafts::{create, create_in};
 use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
-use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
-
-fn at(number: u64) -> Cursor {
-    Cursor { log_id: log_id(1), position: position(number), event_id: event_id(number.into()) }
-}
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, cursors};
 
 fn search() -> Follower {
     Follower::parse("cg.search").unwrap()
 }
 
-/// Opens a store whose tenants have ten events each.
-async fn ten_each<B: StoreFixture>() -> OpenStore<B> {
-    let opened = OpenStore::<B>::new().await;
-    opened.post(&(1..=10).map(create).collect::<Vec<_>>()).await;
-    opened.post(&(1..=10).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
-    opened
+/// A store whose tenants have ten events each, and the cursors of both logs.
+struct TenEach<B> {
+    opened: OpenStore<B>,
+    of_diku: Vec<Cursor>,
+    of_college: Vec<Cursor>,
+}
+
+impl<B: StoreFixture> TenEach<B> {
+    async fn new() -> Self {
+        let opened = OpenStore::<B>::new().await;
+        opened.post(&(1..=10).map(create).collect::<Vec<_>>()).await;
+        opened.post(&(1..=10).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+        let of_diku = cursors(&*opened.store, &diku()).await;
+        let of_college = cursors(&*opened.store, &college()).await;
+        Self { opened, of_diku, of_college }
+    }
+
+    /// Returns `diku` with its cursor at a position.
+    fn at(&self, position: usize) -> (TenantId, Cursor) {
+        (diku(), self.of_diku[position])
+    }
+
+    /// Returns `college` with its cursor at a position.
+    fn in_college(&self, position: usize) -> (TenantId, Cursor) {
+        (college(), self.of_college[position])
+    }
 }
 
 /// Makes the lease of a lane whose holder has a term.
@@ -34,57 +50,72 @@ fn of_term(term: u64) -> Lease {
 }
 
 pub async fn a_checkpoint_stands_whatever_stood_there<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
+    let ten = TenEach::<B>::new().await;
+    let store = &ten.opened.store;
     let relay = Follower::relay();
     let checkpoint =
         async |cursors: &[_]| store.checkpoint(&of_term(1), &relay, cursors).await.unwrap();
     assert_eq!(checkpoint(&[]).await, LeaseCheck::Held);
-    assert_eq!(checkpoint(&[(diku(), at(5)), (college(), at(6))]).await, LeaseCheck::Held);
-    assert_eq!(checkpoint(&[(diku(), at(3))]).await, LeaseCheck::Held);
-    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)));
-    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(6)));
+    assert_eq!(checkpoint(&[ten.at(5), ten.in_college(6)]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(&[ten.at(3)]).await, LeaseCheck::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(ten.of_diku[3]));
+    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(ten.of_college[6]));
     assert_eq!(store.load(&diku(), &search()).await.unwrap(), None);
 }
 
 /// As after a backup was put in place, of which the sink does not know yet.
 pub async fn a_checkpoint_is_not_written_if_the_log_lacks_its_event<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
+    let ten = TenEach::<B>::new().await;
+    let store = &ten.opened.store;
     let relay = Follower::relay();
     let checkpoint = async |term, cursors: &[_]| {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
     };
-    let later = Cursor { event_id: event_id(12), ..at(6) };
-    assert_eq!(checkpoint(1, &[(diku(), later)]).await, LeaseCheck::Held);
-    assert_eq!(store.load(&diku(), &relay).await.unwrap(), None);
-    checkpoint(1, &[(diku(), at(3)), (college(), at(2))]).await;
-    for lacking in [later, at(11)] {
-        let both = [(college(), at(4)), (diku(), lacking)];
-        assert_eq!(checkpoint(1, &both).await, LeaseCheck::Held, "{lacking:?}");
-        assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(3)), "{lacking:?}");
-        assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(4)), "{lacking:?}");
+    let its = ten.of_diku[6];
+    let beyond = Cursor { position: position(11), event_id: event_id(11), ..ten.of_diku[10] };
+    let all_lacking = [
+        Cursor { event_id: event_id(12), ..its },
+        // The change was lost, and posted again behind others.
+        Cursor { time: its.time.before(1), ..its },
+        beyond,
+    ];
+    for lacking in all_lacking {
+        assert_eq!(checkpoint(1, &[(diku(), lacking)]).await, LeaseCheck::Held);
+        assert_eq!(store.load(&diku(), &relay).await.unwrap(), None, "{lacking:?}");
     }
-    let both = [(diku(), at(11)), (college(), at(5))];
+    checkpoint(1, &[ten.at(3), ten.in_college(2)]).await;
+    for lacking in all_lacking {
+        let both = [ten.in_college(4), (diku(), lacking)];
+        assert_eq!(checkpoint(1, &both).await, LeaseCheck::Held, "{lacking:?}");
+        assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(ten.of_diku[3]), "{lacking:?}");
+        assert_eq!(
+            store.load(&college(), &relay).await.unwrap(),
+            Some(ten.of_college[4]),
+            "{lacking:?}"
+        );
+    }
+    let both = [(diku(), beyond), ten.in_college(5)];
     assert_eq!(checkpoint(0, &both).await, LeaseCheck::Lost);
-    let start = Cursor { position: Position::START, event_id: EventId::NONE, ..at(1) };
-    assert_eq!(checkpoint(1, &[(diku(), start)]).await, LeaseCheck::Held);
-    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(start));
+    assert_eq!(checkpoint(1, &[ten.at(0)]).await, LeaseCheck::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(ten.of_diku[0]));
 }
 
 pub async fn nobody_writes_a_checkpoint_whose_lane_was_taken<B: StoreFixture>() {
-    let OpenStore { store, fixture: _kept } = ten_each::<B>().await;
+    let ten = TenEach::<B>::new().await;
+    let store = &ten.opened.store;
     let relay = Follower::relay();
     let checkpoint = async |term, cursors: &[_]| {
         store.checkpoint(&of_term(term), &relay, cursors).await.unwrap()
     };
-    assert_eq!(checkpoint(0, &[(college(), at(1))]).await, LeaseCheck::Held);
-    assert_eq!(checkpoint(1, &[(diku(), at(5)), (college(), at(6))]).await, LeaseCheck::Held);
-    assert_eq!(checkpoint(2, &[(diku(), at(7))]).await, LeaseCheck::Held);
-    assert_eq!(checkpoint(1, &[(diku(), at(6)), (college(), at(8))]).await, LeaseCheck::Lost);
-    assert_eq!(checkpoint(1, &[(diku(), at(9))]).await, LeaseCheck::Lost);
-    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(7)));
-    assert_eq!(checkpoint(3, &[(diku(), at(2)), (college(), at(3))]).await, LeaseCheck::Held);
-    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(at(2)));
-    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(at(3)));
+    assert_eq!(checkpoint(0, &[ten.in_college(1)]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(1, &[ten.at(5), ten.in_college(6)]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(2, &[ten.at(7)]).await, LeaseCheck::Held);
+    assert_eq!(checkpoint(1, &[ten.at(6), ten.in_college(8)]).await, LeaseCheck::Lost);
+    assert_eq!(checkpoint(1, &[ten.at(9)]).await, LeaseCheck::Lost);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(ten.of_diku[7]));
+    assert_eq!(checkpoint(3, &[ten.at(2), ten.in_college(3)]).await, LeaseCheck::Held);
+    assert_eq!(store.load(&diku(), &relay).await.unwrap(), Some(ten.of_diku[2]));
+    assert_eq!(store.load(&college(), &relay).await.unwrap(), Some(ten.of_college[3]));
 }
 
 pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixture>() {
@@ -98,7 +129,10 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixt
         let drafts: Vec<_> = (1..=10).map(|id| create_in(&of.tenant, id)).collect();
         store.append(&[Batch { tenant: of.tenant.clone(), drafts }]).await.unwrap();
     }
-    let noted: Vec<_> = (1..).zip(&enabled).map(|(n, e)| (e.tenant.clone(), at(n))).collect();
+    let mut noted = Vec::new();
+    for (number, of) in (1..).zip(&enabled) {
+        noted.push((of.tenant.clone(), cursors(&*store, &of.tenant).await[number]));
+    }
     store.checkpoint(&of_term(1), &relay, &noted).await.unwrap();
     store.checkpoint(&of_term(1), &search(), &noted[..2]).await.unwrap();
     for lane in Lane::all(LANES) {
@@ -117,10 +151,10 @@ pub async fn a_lane_s_cursors_are_those_of_its_tenants_and_follower<B: StoreFixt
 }
 
 pub async fn cursors_survive_reopening<B: StoreFixture>() {
-    let opened = ten_each::<B>().await;
-    opened.store.checkpoint(&of_term(1), &search(), &[(diku(), at(4))]).await.unwrap();
-    let opened = opened.reopen().await;
-    assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(at(4)));
+    let ten = TenEach::<B>::new().await;
+    ten.opened.store.checkpoint(&of_term(1), &search(), &[ten.at(4)]).await.unwrap();
+    let opened = ten.opened.reopen().await;
+    assert_eq!(opened.store.load(&diku(), &search()).await.unwrap(), Some(ten.of_diku[4]));
 }
 
 pub async fn each_follower_has_a_lag_of_its_own<B: StoreFixture>() {
@@ -128,23 +162,27 @@ pub async fn each_follower_has_a_lag_of_its_own<B: StoreFixture>() {
     let (relay, search) = (Follower::relay(), search());
     let lag = async |follower: &Follower| opened.store.lag(follower).await.unwrap();
     let events = async |follower: &Follower| lag(follower).await.events;
-    let in_college = |number| Cursor { log_id: log_id(2), ..at(number) };
     let checkpoint = async |follower: &Follower, cursors: &[_]| {
         opened.store.checkpoint(&of_term(1), follower, cursors).await.unwrap()
     };
     assert_eq!(lag(&relay).await, Lag::default());
     opened.post(&(1..=20).map(create).collect::<Vec<_>>()).await;
     opened.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
+    let of_diku = cursors(&*opened.store, &diku()).await;
+    let of_college = cursors(&*opened.store, &college()).await;
+    let at = |position: usize| (diku(), of_diku[position]);
+    let in_college = |position: usize| (college(), of_college[position]);
+    let former = Cursor { log_id: log_id(1), ..of_college[5] };
     opened.fixture.elapse(Duration::from_millis(20)).await;
     // Of another life of the log, a cursor tells nothing.
-    checkpoint(&relay, &[(diku(), at(15)), (college(), at(5))]).await;
+    checkpoint(&relay, &[at(15), (college(), former)]).await;
     for (follower, after) in [(&relay, 10), (&search, 25)] {
         let lag = lag(follower).await;
         assert_eq!(lag.events, after, "{follower}");
         assert!(lag.oldest >= Duration::from_millis(20), "{follower}: {lag:?}");
     }
-    checkpoint(&relay, &[(diku(), at(20)), (college(), in_college(5))]).await;
+    checkpoint(&relay, &[at(20), in_college(5)]).await;
     assert_eq!((lag(&relay).await, events(&search).await), (Lag::default(), 25));
-    checkpoint(&search, &[(diku(), at(20)), (college(), in_college(3))]).await;
+    checkpoint(&search, &[at(20), in_college(3)]).await;
     assert_eq!((lag(&relay).await, events(&search).await), (Lag::default(), 2));
 }

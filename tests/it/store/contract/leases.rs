@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_gateway::domain::event::EventId;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::cursor::Cursor;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::position::Position;
 use event_gateway::store::{ChangeToken, Error, Lease, LeaseCheck, Outcome, Store};
 use tokio::task::JoinSet;
 
@@ -218,8 +217,7 @@ pub async fn a_seized_lane_is_lost_by_whoever_held_it<B: StoreFixture>() {
 pub async fn a_lane_is_acquired_under_a_higher_term_than_any_checkpoint_has<B: StoreFixture>() {
     let OpenStore { store, fixture: _kept } = OpenStore::<B>::new().await;
     let enabled = store.list().await.unwrap().remove(0);
-    let (position, event_id) = (Position::START, EventId::NONE);
-    let cursor = Cursor { log_id: enabled.log_id, position, event_id };
+    let cursor = Cursor::start(enabled.log_id);
     let former = Lease { lane: enabled.lane, term: 900 };
     let checkpoint = async |lease: &Lease| {
         store

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use crash::PATIENCE;
 use crash::mongodb::client;
 use event_gateway::clock::System;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::draft::Draft;
-use event_gateway::domain::event::EventId;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::tenant::TenantId;
@@ -195,9 +195,8 @@ pub fn dying_replica(url: String, database: String) {
 
 /// Checkpoints the relay's cursors of four tenants.
 pub async fn checkpoint(store: &Arc<dyn Store>) {
-    let (position, event_id) = (Position::START, EventId::NONE);
-    let at = Cursor { log_id: log_id(1), position, event_id };
-    let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), at));
+    let start = Cursor::start(log_id(1));
+    let cursors = [0, 1, 2, 3].map(|number| (tenant(&format!("t{number}")), start));
     let lease = Lease { lane: Lane::new(0), term: 1 };
     store.checkpoint(&lease, &Follower::relay(), &cursors).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! Parking: parked scopes are kept as their lane writes them, and no other process changes them.
 
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::cursor::Cursor;
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request, State};
 use event_gateway::domain::tenant::TenantId;
@@ -8,8 +9,8 @@ use event_gateway::domain::transition::{Change, Transition};
 use event_gateway::store::{EventCounts, LeaseCheck, LogLedger};
 
 use crate::support::drafts::{create, create_in, parked};
-use crate::support::ids::{college, diku, event_id, log_id, position};
-use crate::support::store_fixture::{OpenStore, StoreFixture};
+use crate::support::ids::{college, diku, log_id, position};
+use crate::support::store_fixture::{OpenStore, StoreFixture, cursors};
 use crate::support::store_parking::{found, hold, write_rows};
 
 pub async fn what_is_parked_is_kept_as_it_was_written<B: StoreFixture>() {
@@ -41,12 +42,11 @@ pub async fn the_relay_s_cursor_and_what_is_parked_are_of_one_state<B: StoreFixt
     opened.post(&(1..=ROWS.into()).map(create).collect::<Vec<_>>()).await;
     let lease = hold(&opened, &diku()).await;
     let store = opened.store.clone();
+    let its = cursors(&*store, &diku()).await;
     let writing = tokio::spawn(async move {
-        for at in 1..=ROWS {
+        for (at, cursor) in (1..=ROWS).zip(&its[1..]) {
             write_rows(&*store, &lease, &[parked(&diku(), at)]).await;
-            let cursor =
-                Cursor { log_id: log_id(1), position: position(at), event_id: event_id(at.into()) };
-            store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await.unwrap();
+            store.checkpoint(&lease, &Follower::relay(), &[(diku(), *cursor)]).await.unwrap();
         }
     });
     let (mut last, mut seen) = (0, 0);
@@ -140,14 +140,12 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
     opened.post(&(1..=5).map(|id| create_in(&college(), id)).collect::<Vec<_>>()).await;
     let event_counts = opened.store.event_counts().await.unwrap();
     assert_eq!((event_counts.head, event_counts.pending, event_counts.published), (25, 25, 0));
-    let at = |number: u64, log: u128| Cursor {
-        log_id: log_id(log),
-        position: position(number),
-        event_id: event_id(number.into()),
-    };
+    let of_diku = cursors(&*opened.store, &diku()).await;
+    let of_college = cursors(&*opened.store, &college()).await;
     let lease = hold(&opened, &diku()).await;
     // A cursor of another incarnation of the log says nothing.
-    let passed = [(diku(), at(15, 1)), (college(), at(5, 9))];
+    let former = Cursor { log_id: log_id(9), ..of_college[5] };
+    let passed = [(diku(), of_diku[15]), (college(), former)];
     opened.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let over = |state, at| Parked { state, ..parked(&diku(), at) };
     let discarded = Parked { events: 1, ..over(State::Discarded(position(9)), 4) };
@@ -166,7 +164,7 @@ pub async fn the_counts_account_for_every_event<B: StoreFixture>() {
         scopes: 1,
     };
     assert_eq!(event_counts, expected);
-    let passed = [(diku(), at(20, 1)), (college(), at(5, 2))];
+    let passed = [(diku(), of_diku[20]), (college(), of_college[5])];
     opened.store.checkpoint(&lease, &Follower::relay(), &passed).await.unwrap();
     let event_counts = opened.store.event_counts().await.unwrap();
     assert_eq!((event_counts.published, event_counts.pending), (19, 0));

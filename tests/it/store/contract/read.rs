@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::{Filter, TopicPattern};
-use event_gateway::domain::follower::Cursor;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Scan, Slice, Start};
@@ -14,7 +14,7 @@ use crate::support::drafts::{
     create, create_in, created, delete_all, deleted, headers, origin, updated,
 };
 use crate::support::ids::{college, diku, event_id, key, log_id, position, tenant, topic};
-use crate::support::store_fixture::{OpenStore, StoreFixture, all, events};
+use crate::support::store_fixture::{OpenStore, StoreFixture, all, cursors, events};
 
 const TOPICS: [&str; 3] =
     ["folio.diku.inventory.item", "folio.diku.inventory.instance", "folio.diku.users.user"];
@@ -225,8 +225,11 @@ pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B:
     let mut drafts: Vec<_> = (1..=5).map(create).collect();
     drafts[3].key = key("other");
     opened.post(&drafts).await;
-    let cursor =
-        |at, id| Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id) };
+    let its = cursors(&*opened.store, &diku()).await;
+    let cursor = |at: u64, id| {
+        let time = its.get(at as usize).map_or(Time::ZERO, |its| its.time);
+        Cursor { log_id: log_id(1), position: position(at), event_id: event_id(id), time }
+    };
     let told = async |start: Start, scan: Scan| {
         let slice = opened.store.read(&[(diku(), start)], &scan).await.unwrap().remove(0);
         let positions: Vec<_> = slice.events.iter().map(|event| event.position.number()).collect();
@@ -243,6 +246,8 @@ pub async fn a_read_from_a_cursor_reads_on_only_in_the_log_that_has_its_event<B:
     assert_eq!(told(cursor(5, 5).into(), all()).await, (true, vec![], 5, false));
     // The log has another event there, or none.
     assert_eq!(told(cursor(2, 3).into(), all()).await, (false, vec![], 2, false));
+    let earlier = Cursor { time: its[2].time.before(1), ..its[2] };
+    assert_eq!(told(earlier.into(), all()).await, (false, vec![], 2, false));
     assert_eq!(told(cursor(2, 9).into(), few).await, (false, vec![], 2, false));
     assert_eq!(told(cursor(5, 4).into(), all()).await, (false, vec![], 5, false));
     assert_eq!(told(cursor(6, 6).into(), all()).await, (false, vec![], 6, false));

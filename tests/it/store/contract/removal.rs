@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
 use event_gateway::domain::floors::Floor;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
@@ -20,7 +21,7 @@ use fastrand::Rng;
 
 use crate::support::drafts::{create, create_in, create_on, other};
 use crate::support::ids::{college, diku, event_id, key, log_id, position, tenant, topic};
-use crate::support::store_fixture::{OpenStore, StoreFixture, positions};
+use crate::support::store_fixture::{OpenStore, StoreFixture, cursors, positions};
 
 const ITEM: &str = "folio.diku.inventory.item";
 const LOAN: &str = "folio.diku.circulation.loan";
@@ -37,6 +38,7 @@ fn step(of: &[u64], forget_before: Time) -> RemovalStep {
         positions: of.iter().copied().map(position).collect(),
         raises_floor: true,
         compacted_to: Position::START,
+        newest: EVER,
         forget_before,
     }
 }
@@ -191,7 +193,7 @@ pub async fn a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope<
     let opened = ten::<B>().await;
     let store = &opened.store;
     let (relay, gone) = (Follower::relay(), Follower::parse("gone").unwrap());
-    let cursor = Cursor { log_id: log_id(1), position: position(4), event_id: event_id(4) };
+    let cursor = cursors(store.as_ref(), &diku()).await[4];
     let lease = store.seize(Lane::new(0), "test", crash::PATIENCE).await.unwrap();
     for follower in [&relay, &gone] {
         store.checkpoint(&lease, follower, &[(diku(), cursor)]).await.unwrap();
@@ -263,16 +265,24 @@ pub async fn appends_and_removals_go_on_beside_each_other<B: StoreFixture>() {
     assert_eq!(store.floors(&diku()).await.unwrap().of(&topic(ITEM)).floor, position(301));
 }
 
+/// As after a backup was put in place, and the log has grown again since the step was made.
+pub async fn an_event_that_is_younger_than_its_step_stays<B: StoreFixture>() {
+    let opened = ten::<B>().await;
+    let its = cursors(opened.store.as_ref(), &diku()).await;
+    let step = RemovalStep { newest: its[1].time.before(1), ..step(&[1, 3], EVER) };
+    assert_eq!(opened.store.remove(&step).await.unwrap(), Some(0));
+    assert_eq!(left(&opened).await.len(), 10);
+    let step = RemovalStep { newest: its[3].time, ..step };
+    assert_eq!(opened.store.remove(&step).await.unwrap(), Some(2));
+}
+
 /// As after a backup was put in place, which lacks what the sinks had when the step was made.
 pub async fn nothing_is_removed_once_a_sink_went_back<B: StoreFixture>() {
     let opened = ten::<B>().await;
     let store = &opened.store;
     let [relay, hexkit] = ["relay", "hexkit"].map(|name| Follower::parse(name).unwrap());
-    let at = |number: u64, log: u128| Cursor {
-        log_id: log_id(log),
-        position: position(number),
-        event_id: event_id(number.into()),
-    };
+    let its = cursors(store.as_ref(), &diku()).await;
+    let at = |number: usize, log: u128| Cursor { log_id: log_id(log), ..its[number] };
     let lease = store.seize(Lane::new(0), "test", crash::PATIENCE).await.unwrap();
     let checkpoint = async |follower: &Follower, cursor| {
         store.checkpoint(&lease, follower, &[(diku(), cursor)]).await.unwrap()

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::{Filter, TopicPattern};
-use event_gateway::domain::follower::Cursor;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Scan, Start};
 use fastrand::Rng;
 
 use crate::support::drafts::{create_on, updated};
-use crate::support::ids::{diku, key, log_id, position};
+use crate::support::ids::{diku, key, position};
 use crate::support::store_fixture::{OpenStore, StoreFixture, all, events};
 
 const EVENTS: u64 = 400;
@@ -98,10 +98,8 @@ pub async fn a_scan_by_topics_gives_what_a_look_at_every_event_gives<B: StoreFix
         let matches = log[after..].iter().filter(within).filter(|e| scan.filter.matches(e));
         let wanted: Vec<_> = matches.map(|event| event.position).collect();
         let named = after.checked_sub(1).filter(|_| random.bool()).map(|last| &log[last]);
-        let start = named.map_or(Start::from(position(after as u64)), |event| {
-            let (position, event_id) = (event.position, event.event_id);
-            Cursor { log_id: log_id(1), position, event_id }.into()
-        });
+        let start =
+            named.map_or(Start::from(position(after as u64)), |event| Cursor::at(event).into());
         let pages = opened.pages(start, &scan).await;
         let told: Vec<_> = events(&pages).iter().map(|event| event.position).collect();
         assert_eq!(told, wanted, "seed {seed}: {scan:?} after {start:?}");
@@ -144,8 +142,7 @@ pub async fn a_scan_of_a_topic_looks_at_no_other_rows<B: StoreFixture>() {
         let few = (wanted[..5].to_vec(), 100, true);
         assert_eq!(read(Position::START.into(), scan(5)).await, few, "{patterns:?}");
         // A cursor may stand at an event of another topic.
-        let other = &log[29];
-        let cursor = Cursor { log_id: log_id(1), position: position(30), event_id: other.event_id };
+        let cursor = Cursor::at(&log[29]);
         let rest = (wanted[1..].to_vec(), EVENTS, false);
         assert_eq!(read(cursor.into(), scan(own + 1)).await, rest, "{patterns:?}");
         let foreign = Cursor { event_id: log[30].event_id, ..cursor };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_gateway::clock::{Clock, Manual};
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Access, Batch, Config, Error, Lease, LeaseCheck, Store, open};
@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 
 use crate::support::drafts::{create, delete_all};
 use crate::support::dropped::append_dropped_half_way;
-use crate::support::ids::{diku, event_id, log_id, position};
+use crate::support::ids::{diku, event_id, position};
 use crate::support::store_fixture::{
-    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, polled, positions,
+    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, cursors, polled, positions,
 };
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -270,7 +270,7 @@ async fn whatever_is_dropped_half_way_blocks_nobody() {
     opened.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
-    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursor = cursors(&*opened.store, &diku()).await[1];
     let (lease, cursors) = (Lease { lane: Lane::new(0), term: 1 }, [(diku(), cursor)]);
     for polls in 1..60 {
         polled(opened.store.read(&from, &all), polls).await;

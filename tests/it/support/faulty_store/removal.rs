@@ -1,9 +1,10 @@
 //! The ports `Removal` and `Expansions` of a store that fails as a test asks.
 
 use async_trait::async_trait;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::expansion::Expansion;
 use event_gateway::domain::floors::Floors;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;

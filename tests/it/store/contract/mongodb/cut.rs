@@ -2,15 +2,15 @@
 //! once, which the driver and the adapter handle; and repeatedly, which they can't.
 
 use crash::proxy::{Cut, Proxy};
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Error, Lease, LeaseCheck};
 use futures_util::future::join_all;
 
 use super::{OwnDatabase, append, log, open_at, open_store};
 use crate::support::drafts::create;
-use crate::support::ids::{college, diku, event_id, log_id, position};
-use crate::support::store_fixture::{StoreFixture, positions};
+use crate::support::ids::{college, diku, event_id};
+use crate::support::store_fixture::{StoreFixture, cursors, positions};
 
 /// The beginnings of commands in a message: the type and the name of a document's first field.
 const UPDATE: &[u8] = b"\x02update\0";
@@ -78,6 +78,7 @@ async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     let fixture = OwnDatabase::new().await;
     let direct = open_store(&fixture.url, &fixture.database, &[diku(), college()]).await;
     append(&direct, &diku(), &[create(1), create(2)]).await.unwrap();
+    let its = cursors(&*direct, &diku()).await;
     let (proxy, url) = proxied(&fixture).await;
     let store = open_at(&url, &fixture.database).await.unwrap();
     let lease = Lease { lane: Lane::new(0), term: 1 };
@@ -87,8 +88,7 @@ async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
         let follower = Follower::parse(&format!("cg.mod-{number}")).unwrap();
         for to in [1, 2] {
             let case = format!("{to} {cut:?} {times}");
-            let (position, event_id) = (position(to), event_id(to.into()));
-            let to = Cursor { log_id: log_id(1), position, event_id };
+            let to = its[to];
             let seen = direct.load(&diku(), &follower).await.unwrap();
             proxy.cut_each(AGGREGATE, times, cut);
             let cursors = [(diku(), to)];

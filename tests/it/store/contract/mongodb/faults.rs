@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crash::PATIENCE;
 use crash::mongodb::PrivateMongodb;
 use event_gateway::domain::draft::Draft;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::Error;
 use mongodb::bson::{Document, doc};
@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 
 use super::{append, insist, log, open_store};
 use crate::support::drafts::{create, created};
-use crate::support::ids::{college, diku, event_id, log_id, position, tenant};
+use crate::support::ids::{college, diku, event_id, position, tenant};
 use crate::support::services::mongodb::TRANSACTION_MAX;
-use crate::support::store_fixture::{positions, receipts};
+use crate::support::store_fixture::{cursors, positions, receipts};
 
 /// Lets a command of the gateway fail so many times.
 async fn fail(server: &PrivateMongodb, command: &str, times: i32, how: Document) {
@@ -130,7 +130,7 @@ async fn a_write_that_was_interrupted_is_unknown() {
     let store = open_store(&server.url(), "own", &[diku()]).await;
     append(&store, &diku(), &[create(1)]).await.unwrap();
     let lease = store.acquire(Lane::new(0), "one", Duration::from_secs(60)).await.unwrap().unwrap();
-    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursor = cursors(&*store, &diku()).await[1];
     fail(&server, "aggregate", 1, doc! { "errorCode": 11601 }).await;
     let written = store.checkpoint(&lease, &Follower::relay(), &[(diku(), cursor)]).await;
     assert!(matches!(written, Err(Error::Unknown(_))), "{written:?}");

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crash::PATIENCE;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::Lease;
 use sqlx::Connection;
@@ -11,8 +11,8 @@ use sqlx::Connection;
 use super::Schema;
 use crate::support::drafts::create;
 use crate::support::dropped::append_dropped_half_way;
-use crate::support::ids::{diku, event_id, log_id, position};
-use crate::support::store_fixture::{OpenStore, all, polled};
+use crate::support::ids::{diku, log_id, position};
+use crate::support::store_fixture::{OpenStore, all, cursors, polled};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_is_dropped_half_way_is_whole_or_nothing() {
@@ -26,7 +26,7 @@ async fn whatever_is_dropped_half_way_leaves_nothing_open() {
     opened.post(&(1..=300).map(create).collect::<Vec<_>>()).await;
     let (from, all) = ([(diku(), position(0).into())], all());
     let relay = Follower::relay();
-    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursor = cursors(&*opened.store, &diku()).await[1];
     let (lease, cursors) = (Lease { lane: Lane::new(0), term: 1 }, [(diku(), cursor)]);
     for polls in 1..40 {
         polled(opened.store.read(&from, &all), polls).await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crash::PATIENCE;
 use crash::postgres::PrivatePostgres;
 use crash::proxy::{Cut, Proxy};
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
 use event_gateway::store::{Batch, Error, Lease, LeaseCheck, Receipt, Store};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 
 use super::{Schema, open_as, open_store_on};
 use crate::support::drafts::{create, create_in, delete_all};
-use crate::support::ids::{college, diku, event_id, log_id, position};
+use crate::support::ids::{college, diku, event_id, position};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{OpenStore, all, positions, receipts};
+use crate::support::store_fixture::{OpenStore, all, cursors, positions, receipts};
 
 /// Appends, and retries with the same ids until there is an answer; returns how often there was
 /// none.
@@ -232,8 +232,7 @@ async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
     opened.post(&(1..=100).map(create).collect::<Vec<_>>()).await;
     let proxy = Proxy::start(&postgres::url()).await;
     let relay = Follower::relay();
-    let at =
-        |n: u64| Cursor { log_id: log_id(1), position: position(n), event_id: event_id(n.into()) };
+    let its = cursors(&*opened.store, &diku()).await;
     for (round, cut) in (1..).flat_map(|n| [(n, Cut::Before), (n, Cut::After)]) {
         let store = open_as(postgres::config(&proxy.url(&postgres::url()), &opened.fixture.name))
             .await
@@ -241,7 +240,7 @@ async fn a_cursor_s_lost_answer_is_reported_as_unknown() {
         store.load(&diku(), &relay).await.unwrap();
         let seen = opened.store.load(&diku(), &relay).await.unwrap();
         proxy.cut_at(round, cut);
-        let to = at(seen.map_or(1, |cursor| cursor.position.number() + 1));
+        let to = its[seen.map_or(1, |cursor| cursor.position.number() as usize + 1)];
         let lease = Lease { lane: Lane::new(0), term: 1 };
         let written = store.checkpoint(&lease, &relay, &[(diku(), to)]).await;
         let untouched = proxy.let_pass() == 1;

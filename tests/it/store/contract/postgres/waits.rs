@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crash::PATIENCE;
 use crash::postgres::PrivatePostgres;
-use event_gateway::domain::follower::{Cursor, Follower};
+use event_gateway::domain::follower::Follower;
 use event_gateway::store::{Batch, ChangeToken, Error, PostgresConfig};
 use sqlx::Executor;
 
@@ -12,7 +12,7 @@ use super::{Schema, open_as, open_store_on};
 use crate::support::drafts::{create, parked};
 use crate::support::ids::{diku, event_id, log_id, position};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, positions};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, cursors, positions};
 use crate::support::store_parking::{hold, write_rows};
 
 /// This is longer than a call may take, with a margin for a slow machine.
@@ -113,7 +113,7 @@ async fn what_ends_after_the_relay_s_cursor_was_read_is_parked_beside_that_curso
     opened.post(&[create(1)]).await;
     let lease = hold(&opened, &diku()).await;
     write_rows(&*opened.store, &lease, &[parked(&diku(), 1)]).await;
-    let cursor = Cursor { log_id: log_id(1), position: position(1), event_id: event_id(1) };
+    let cursor = cursors(&*opened.store, &diku()).await[1];
     let relay = Follower::relay();
     opened.store.checkpoint(&lease, &relay, &[(diku(), cursor)]).await.unwrap();
     let mut other = opened.fixture.outside().await;

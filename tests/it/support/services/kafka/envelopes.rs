@@ -5,9 +5,9 @@
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
+use event_gateway::domain::cursor::Cursor;
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::event::{EventId, EventType};
-use event_gateway::domain::follower::Cursor;
 use event_gateway::domain::headers::Headers;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::position::{LogId, Position};
@@ -48,7 +48,7 @@ impl Log {
             log_id: self.id,
             tenant: self.tenant.clone(),
             position: self.head,
-            time: Time::from_ms(NOON_MS + self.head.as_column()),
+            time: time(self.head),
             last_delete_all: (self.head.number() > 3).then_some(Position::START.next()),
             erased: None,
             event_id: self.last,
@@ -62,7 +62,8 @@ impl Log {
 
     /// Returns the last event's cursor.
     pub fn cursor(&self) -> Cursor {
-        Cursor { log_id: self.id, position: self.head, event_id: self.last }
+        let (position, event_id, time) = (self.head, self.last, time(self.head));
+        Cursor { log_id: self.id, position, event_id, time }
     }
 
     /// Returns the last event's cursor in the form that Kafka's cursors have.
@@ -113,4 +114,9 @@ fn uuid() -> String {
     let random = || RandomState::new().hash_one("uuid");
     let text = format!("{:016x}{:016x}", random(), random());
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
+}
+
+/// Returns the time of the event at a position: a millisecond after that of the one before.
+fn time(position: Position) -> Time {
+    Time::from_ms(NOON_MS + position.as_column())
 }

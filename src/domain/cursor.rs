@@ -1,0 +1,44 @@
+//! A cursor: how far a follower has come in a tenant's log.
+//!
+//! Sinks keep cursors: the lane's in Kafka's cursors topic, all others in the store.
+
+use super::envelope::Envelope;
+use super::event::EventId;
+use super::position::{LogId, Position};
+use super::time::Time;
+
+/// The last event that a follower has finished.
+///
+/// Its id and its time prove, after a store was restored from a backup, that the log still is the
+/// one that was followed. The id alone does not: a change that was lost may be posted again with
+/// its own id, behind another event, and come to stand at the same position; its time is later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The tenant's log.
+    pub log_id: LogId,
+    /// The position of that event; the row at a cursor is never removed.
+    pub position: Position,
+    /// The id of the event at that position.
+    pub event_id: EventId,
+    /// The time of the event at that position.
+    pub time: Time,
+}
+
+impl Cursor {
+    /// Returns the cursor before the first event of a log.
+    pub const fn start(log_id: LogId) -> Self {
+        Self { log_id, position: Position::START, event_id: EventId::NONE, time: Time::ZERO }
+    }
+
+    /// Returns the cursor of a follower that has finished an event.
+    pub const fn at(event: &Envelope) -> Self {
+        let Envelope { log_id, position, event_id, time, .. } = event;
+        Self { log_id: *log_id, position: *position, event_id: *event_id, time: *time }
+    }
+
+    /// Returns whether it names this event.
+    pub fn names(&self, event: &Envelope) -> bool {
+        let Envelope { position, event_id, time, .. } = event;
+        (self.position, self.event_id, self.time) == (*position, *event_id, *time)
+    }
+}
