@@ -134,7 +134,9 @@ async fn look(
 
 fn place(cursor: &Option<Cursor>) -> String {
     match cursor {
-        Some(cursor) => format!("position {}, event {}", cursor.position, cursor.event_id),
+        Some(Cursor { position, event_id, time, .. }) => {
+            format!("position {position}, event {event_id} of {time}")
+        }
         None => "nowhere".to_owned(),
     }
 }
@@ -164,17 +166,17 @@ fn print(difference: &Difference) -> std::io::Result<()> {
     if !only_in_kafka.is_empty() {
         writeln!(
             out,
-            "    {:>9} {:>9} {:>9}  EVENT_ID, TOPIC, KEY",
+            "    {:>9} {:>9} {:>9}  EVENT_ID, TIME, TOPIC, KEY",
             "PARTITION", "OFFSET", "POSITION"
         )?;
     }
     for record in only_in_kafka {
-        let PublishedRecord { topic, partition, offset, key, position, event_id, erased, .. } =
-            record;
-        let again = if erased.is_some() { " (erased: accepting erases it again)" } else { "" };
+        let PublishedRecord { topic, partition, offset, key, position, event_id, .. } = record;
+        let time = record.time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+        let again = if record.is_erased { " (erased: accepting erases it again)" } else { "" };
         writeln!(
             out,
-            "    {partition:>9} {offset:>9} {position:>9}  {event_id} {topic} {key}{again}"
+            "    {partition:>9} {offset:>9} {position:>9}  {event_id} {time} {topic} {key}{again}"
         )?;
     }
     Ok(())

@@ -11,7 +11,8 @@ use super::time::Time;
 ///
 /// Its id and its time prove, after a store was restored from a backup, that the log still is the
 /// one that was followed. The id alone does not: a change that was lost may be posted again with
-/// its own id, behind another event, and come to stand at the same position; its time is later.
+/// the same id, after another change, and get the same position. Its time differs then, unless the
+/// clock is behind the log's last time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The tenant's log.
@@ -36,8 +37,8 @@ impl Cursor {
         Self { log_id: *log_id, position: *position, event_id: *event_id, time: *time }
     }
 
-    /// Returns whether it names this event.
-    pub fn names(&self, event: &Envelope) -> bool {
+    /// Returns whether an event is the one that was finished last.
+    pub fn is_at(&self, event: &Envelope) -> bool {
         let Envelope { position, event_id, time, .. } = event;
         (self.position, self.event_id, self.time) == (*position, *event_id, *time)
     }

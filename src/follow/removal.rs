@@ -40,7 +40,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The time after which a replica without lanes looks whether it has some.
 const LANES_AGAIN: Duration = Duration::from_millis(500);
 /// The longest time for which a log is left alone, and after which a topic is gone over again from
-/// its beginning if some of its old events had to stay.
+/// its first event: some of its old events may have had to stay, and a store that was put back to a
+/// backup has removed events again.
 const AGAIN_MS: i64 = 3_600_000;
 /// The most steps in one topic before the next topic is served.
 const STEPS_MAX: usize = 20;
@@ -70,14 +71,12 @@ struct Walk {
     after: Position,
     /// When it began.
     began: Time,
-    /// Whether old events had to stay.
-    has_left: bool,
 }
 
 impl Walk {
     /// Begins at the oldest event.
     fn new(now: Time) -> Self {
-        Self { after: Position::START, began: now, has_left: false }
+        Self { after: Position::START, began: now }
     }
 }
 
@@ -160,7 +159,7 @@ impl RemovalTask {
         let (mut has_more, mut until) = (false, now.after(AGAIN_MS));
         for rule in first.rules().await? {
             let walk = walks.topics.entry(rule.topic.clone()).or_insert(Walk::new(now));
-            if walk.has_left && walk.began.after(AGAIN_MS) <= now {
+            if walk.began.after(AGAIN_MS) <= now {
                 *walk = Walk::new(now);
             }
             for number in 1.. {

@@ -40,7 +40,7 @@ pub struct TopicRecord {
     pub offset: i64,
     /// The time that it carries, in epoch milliseconds; `None` if it carries none.
     pub time_ms: Option<i64>,
-    /// Whether that is the time of its append, by which the topic has replaced its own.
+    /// Whether that is the time of its append, which the topic has given it.
     pub is_append_time: bool,
     /// The key; empty if there is none.
     pub key: Vec<u8>,
@@ -64,7 +64,8 @@ pub struct Origin {
 }
 
 impl TopicRecord {
-    /// Returns the time that its producer gave it, in epoch milliseconds, if it still carries that.
+    /// Returns the time that its producer gave it, in epoch milliseconds; `None` if the topic has
+    /// given it another one.
     pub fn own_time_ms(&self) -> Option<i64> {
         self.time_ms.filter(|_| !self.is_append_time)
     }

@@ -66,9 +66,9 @@ pub struct RemovalStep {
     pub topic: Topic,
     /// The positions of the events, all of them of the topic.
     pub positions: Vec<Position>,
-    /// The newest time of these events when the step was made. A later event at one of the
-    /// positions is another one, and stays: the store went back in time.
-    pub newest: Time,
+    /// The time of the last of these events. If another event stands there by now, or the log ends
+    /// before it, the store went back in time since the step was made, and nothing is removed.
+    pub last_time: Time,
     /// Whether the topic's floor rises above them.
     pub raises_floor: bool,
     /// The position up to which the topic is compacted by now.
@@ -81,8 +81,12 @@ pub struct RemovalStep {
 impl RemovalStep {
     /// Returns the floor that the topic has at least once the step is done.
     pub(super) fn floor(&self) -> Position {
-        let last = self.positions.iter().max().filter(|_| self.raises_floor);
-        last.map_or(Position::START, |last| last.next())
+        if self.raises_floor { self.last().next() } else { Position::START }
+    }
+
+    /// Returns the position of the last event; [`Position::START`] if there is none.
+    pub(super) fn last(&self) -> Position {
+        self.positions.iter().copied().max().unwrap_or_default()
     }
 }
 
@@ -119,7 +123,8 @@ pub trait Removal: Send + Sync {
     async fn weigh(&self, range: &TopicRange, earlier_than: Time) -> Result<Weight, Error>;
 
     /// Removes events. Returns how many were there; `None` if the log has another id by now, or if
-    /// a sink went back: the store went back in time since the step was made.
+    /// the store went back in time since the step was made: a sink stands further back, or the last
+    /// event is not the one of the step.
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error>;
 
     /// Forgets the ids of removed events that are older, at most so many; returns how many.

@@ -78,7 +78,7 @@ impl SliceBuilder {
     /// Takes the next row; `Break` if no more rows of this tenant are needed.
     pub(super) fn push(&mut self, event: Envelope, budget: &mut ReadBudget) -> ControlFlow<()> {
         if let Some(expected) = self.expected.take() {
-            return if expected.names(&event) {
+            return if expected.is_at(&event) {
                 ControlFlow::Continue(())
             } else {
                 self.lack_start()

@@ -49,7 +49,6 @@ impl LogView<'_> {
         let old = &entries[..old];
         let Some(last) = old.last() else { return Ok(Step::Rest(next)) };
         let going = self.going(rule, old).await?;
-        walk.has_left |= going.len() < old.len();
         if !going.is_empty() && !self.remove(topic, &going, Position::START, reason).await? {
             return Ok(Step::Rest(None));
         }

@@ -121,7 +121,7 @@ impl<'a> LogView<'a> {
             stands: self.holds.iter().filter_map(Hold::stand).collect(),
             topic: topic.clone(),
             positions: entries.iter().map(|entry| entry.position).collect(),
-            newest: entries.iter().map(|entry| entry.time).max().unwrap_or(Time::ZERO),
+            last_time: entries.iter().map(|entry| entry.time).max().unwrap_or(Time::ZERO),
             raises_floor: reason != Reason::Compaction,
             compacted_to,
             forget_before: clock.now().before(idempotency_ms),

@@ -20,7 +20,7 @@ pub(super) async fn carry_out_again(
     difference: &Difference,
 ) -> Result<(), store::Error> {
     let only = difference.only_in_kafka.iter();
-    for erased in only.filter_map(|record| Some((record, record.erased?))) {
+    for erased in only.filter(|record| record.is_erased) {
         carry_out(store, settings, &difference.enabled.tenant, erased).await?;
     }
     Ok(())
@@ -31,7 +31,7 @@ async fn carry_out(
     store: &dyn Store,
     settings: &Settings,
     tenant: &TenantId,
-    (record, time): (&PublishedRecord, Time),
+    record: &PublishedRecord,
 ) -> Result<(), store::Error> {
     let Ok(key) = Key::parse(&record.key) else { return Ok(()) };
     let subjects = settings.subjects(tenant);
@@ -45,7 +45,7 @@ async fn carry_out(
         key,
         reason: format!("Kafka has the ERASED event {}, and the log lacked it", record.event_id),
         topics: vec![record.topic.clone()],
-        submitted: time,
+        submitted: record.time.unwrap_or(Time::ZERO),
         progress: Progress::default(),
     };
     store.add_erasure(&erasure).await?;

@@ -27,19 +27,20 @@ pub struct PublishedRecord {
     pub position: Position,
     /// The event's id.
     pub event_id: EventId,
-    /// The event's time; `None` if the record doesn't tell it: a replay or the topic may have
-    /// replaced it.
+    /// The record's time: that of the event, or a later one that a replay, the topic or somebody
+    /// else who published it again has given it; `None` if it has none.
     pub time: Option<Time>,
-    /// The record's time, if it is an ERASED event.
-    pub erased: Option<Time>,
+    /// Whether the event is an ERASED event.
+    pub is_erased: bool,
 }
 
 impl PublishedRecord {
-    /// Returns whether it was made of this event.
+    /// Returns whether it was made of this event. A record with an earlier time was made of one that
+    /// the log has lost, and that had the id and the position before.
     pub(super) fn is_of(&self, event: &Envelope) -> bool {
         let Envelope { position, event_id, time, .. } = event;
         (self.position, self.event_id) == (*position, *event_id)
-            && self.time.is_none_or(|its| its == *time)
+            && self.time.is_none_or(|its| its >= *time)
     }
 }
 
@@ -58,15 +59,13 @@ pub(super) async fn published(
             for record in records? {
                 let origin = record.origin();
                 let its = |its: &Origin| its.log_id == log_id && its.position > after;
-                let Some(origin) = origin.filter(its) else { continue };
-                let Origin { position, event_id, replay_id, .. } = origin;
-                let own_time = record.own_time_ms().filter(|_| replay_id.is_none());
+                let Some(Origin { position, event_id, .. }) = origin.filter(its) else { continue };
                 let is_erased = record.headers.iter().any(|(name, value)| {
                     name == "type" && value == EventType::Erased.as_str().as_bytes()
                 });
                 published.push(PublishedRecord {
-                    time: own_time.map(Time::from_ms),
-                    erased: is_erased.then(|| Time::from_ms(record.time_ms.unwrap_or_default())),
+                    time: record.time_ms.map(Time::from_ms),
+                    is_erased,
                     topic: topic.clone(),
                     partition: record.partition,
                     offset: record.offset,

@@ -68,7 +68,7 @@ impl PageWrite<'_> {
         for (collection, ids) in wanted.documents {
             let documents = collections.named(&collection);
             let fields = doc! {
-                "topic": 1, "event_id": 1, "headers": 1,
+                "topic": 1, "event_id": 1, "headers": 1, "created": 1,
             };
             for row in rows::find(&documents, doc! { "$in": ids }, fields, transaction).await? {
                 let Ok(id) = row.get_str("_id") else { continue };

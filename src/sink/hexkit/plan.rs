@@ -14,6 +14,7 @@ use super::entries::{self, Entry, Key};
 use crate::domain::envelope::Envelope;
 use crate::domain::event::EventType;
 use crate::domain::position::Position;
+use crate::domain::time::Time;
 
 /// An event that a service's collection is to have.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(super) struct Known {
     tenant: Option<String>,
     log_id: Option<String>,
     position: Option<Position>,
+    created: Option<Time>,
 }
 
 impl Known {
@@ -50,6 +52,7 @@ impl Known {
             Some(headers.get_str(name).ok()?.to_owned())
         };
         let event = document.get_binary("event_id").ok();
+        let created = document.get_datetime("created").ok();
         let position = header("position").and_then(|text| text.parse().ok());
         Self {
             event: event.and_then(|binary| Uuid::from_slice(binary.bytes).ok()),
@@ -57,6 +60,7 @@ impl Known {
             tenant: header("x-okapi-tenant"),
             log_id: header("log_id"),
             position: position.and_then(|number: u64| Position::new(number).ok()),
+            created: created.map(|time| Time::from_ms(time.timestamp_millis())),
         }
     }
 
@@ -67,6 +71,7 @@ impl Known {
             tenant: Some(event.tenant.to_string()),
             log_id: Some(event.log_id.to_string()),
             position: Some(event.position),
+            created: Some(event.time),
         }
     }
 
@@ -74,10 +79,12 @@ impl Known {
         self.topic == event.topic.as_str() && self.tenant.as_deref() == Some(event.tenant.as_str())
     }
 
-    /// Returns whether it was written for an earlier event that had the same id.
+    /// Returns whether it was written for an earlier event that had the same id, and that the log
+    /// has lost.
     fn is_before(&self, event: &Envelope) -> bool {
-        self.log_id.as_deref() == Some(&*event.log_id.to_string())
-            && self.position.is_some_and(|position| position < event.position)
+        let is_of_log = self.log_id.as_deref() == Some(&*event.log_id.to_string());
+        is_of_log && self.position.is_some_and(|position| position < event.position)
+            || self.created.is_some_and(|created| created < event.time)
     }
 }
 
@@ -193,8 +200,11 @@ impl Planning<'_> {
         match self.found.entries.get(&key).map_or(Age::Newer, |entry| age(event, entry)) {
             Age::Older => return,
             Age::Same
-                if self.found.documents.get(&key).is_some_and(|it| it.event == Some(ids.event)) => {
-            }
+                if self
+                    .found
+                    .documents
+                    .get(&key)
+                    .is_some_and(|it| it.event == Some(ids.event) && !it.is_before(event)) => {}
             Age::Same | Age::Newer if event.value().is_none() => {
                 // The record was erased, and its document removed.
                 self.plan.writes.retain(|write| write.key != key);

@@ -132,37 +132,21 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// Removes the documents of a record that was erased, but for hexkit's own, which have no position:
-/// those of earlier events of the log, and those of a former log that were created no later. There,
-/// an event that the log has lost may stand at any position.
+/// Removes the documents of a record that was erased, if they were created no later than its ERASED
+/// event. Those of events that the log has lost are among them, wherever they stood. hexkit's own
+/// have no log id, and stay.
 pub(super) async fn of_record(
     lane: &Lane,
     collection: &str,
     erased: &Envelope,
     transaction: &mut Transaction<'_>,
 ) -> Result<(), Failure> {
-    let position = doc! { "$convert": {
-        "input": "$headers.position",
-        "to": "long",
-        "onError": i64::MAX,
-        "onNull": i64::MAX,
-    } };
-    let log_id = erased.log_id.to_string();
     let its = doc! {
         "topic": erased.topic.as_str(),
         "key": erased.key.as_str(),
         "headers.x-okapi-tenant": erased.tenant.as_str(),
         "headers.log_id": { "$exists": true },
-        "$or": [
-            {
-                "headers.log_id": &log_id,
-                "$expr": { "$lt": [position, erased.position.as_column()] },
-            },
-            {
-                "headers.log_id": { "$ne": &log_id },
-                "created": { "$lte": DateTime::from_millis(erased.time.as_ms()) },
-            },
-        ],
+        "created": { "$lte": DateTime::from_millis(erased.time.as_ms()) },
     };
     let documents = lane.collections()?.named(collection);
     documents.delete_many(its).session(transaction).await?;

@@ -48,7 +48,17 @@ pub(super) fn admin(config: &Config) -> ClientConfig {
 /// Returns the settings of a reader of the cursors topic, or of a topic scan. It reads committed
 /// records to the end, where an empty answer comes after 5 ms.
 pub(super) fn reader(config: &Config) -> ClientConfig {
-    let mut client = base(config, &[("fetch.wait.max.ms", "5"), ("fetch.error.backoff.ms", "20")]);
+    let mut client = base(
+        config,
+        &[
+            ("fetch.wait.max.ms", "5"),
+            ("fetch.error.backoff.ms", "20"),
+            // The client fetches ahead of what is read; by default it takes 64 MiB for that.
+            ("queued.max.messages.kbytes", "16384"),
+            // While that is full, it rests so long, and not a second, before it fetches again.
+            ("fetch.queue.backoff.ms", "20"),
+        ],
+    );
     let group = config.naming.own("cursors");
     for (name, value) in [
         // The group is only a name: nothing is committed, and no member joins.

@@ -133,30 +133,14 @@ impl TransactionBody for Remove<'_> {
         &self,
         transaction: &mut Transaction<'_>,
     ) -> Result<Option<u64>, TransactionError> {
-        let Collections { tenants, cursors, events, idempotency, removed_ids, floors, .. } =
-            self.collections;
-        let RemovalStep { tenant, log_id, topic, positions, .. } = self.step;
-        let its = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string() };
-        let touch = tenants.update_one(its, doc! { "$inc": { "removals": 1_i64 } });
-        if touch.session(&mut *transaction).await?.matched_count == 0 {
+        let Collections { events, idempotency, removed_ids, floors, .. } = self.collections;
+        let RemovalStep { tenant, topic, positions, .. } = self.step;
+        if !self.finds_log(transaction).await? {
             return Ok(None);
-        }
-        let stands = self.step.stands.iter().map(|(follower, position)| {
-            let position = doc! { "$gte": position.as_column() };
-            doc! { "_id": id(tenant, follower), "log_id": log_id.to_string(), "position": position }
-        });
-        let stands: Vec<_> = stands.collect();
-        let each = stands.len();
-        if each > 0 {
-            let found = bulk::find(cursors, doc! { "$or": stands }, transaction.into()).await?;
-            if found.len() < each {
-                return Ok(None);
-            }
         }
         let places: Vec<_> =
             positions.iter().map(|position| rows::place(tenant, *position)).collect();
-        let no_later = doc! { "$lte": self.step.newest.as_ms() };
-        let ours = doc! { "_id": { "$in": places }, "topic": topic.as_str(), "time_ms": no_later };
+        let ours = doc! { "_id": { "$in": places }, "topic": topic.as_str() };
         let found = bulk::find(events, ours.clone(), transaction.into()).await?;
         let ids = found.iter().map(|row| Ok((row.position()?, (row.event_id()?, row.time()?))));
         let ids = ids.collect::<Result<HashMap<Position, RemovedId>, Error>>()?;
@@ -186,6 +170,37 @@ impl TransactionBody for Remove<'_> {
         } };
         floors.update_one(row, raise).upsert(true).session(&mut *transaction).await?;
         Ok(Some(ids.len() as u64))
+    }
+}
+
+impl Remove<'_> {
+    /// Returns whether the log has the id that it had when the step was made, no sink stands further
+    /// back, and the step's last event stands there, unless it was removed.
+    async fn finds_log(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let Collections { tenants, heads, cursors, events, .. } = self.collections;
+        let RemovalStep { tenant, log_id, .. } = self.step;
+        let its = doc! { "_id": tenant.as_str(), "log_id": log_id.to_string() };
+        let touch = tenants.update_one(its, doc! { "$inc": { "removals": 1_i64 } });
+        if touch.session(&mut *transaction).await?.matched_count == 0 {
+            return Ok(false);
+        }
+        let stands = self.step.stands.iter().map(|(follower, position)| {
+            let position = doc! { "$gte": position.as_column() };
+            doc! { "_id": id(tenant, follower), "log_id": log_id.to_string(), "position": position }
+        });
+        let stands: Vec<_> = stands.collect();
+        let each = stands.len();
+        if each > 0 {
+            let found = bulk::find(cursors, doc! { "$or": stands }, transaction.into()).await?;
+            if found.len() < each {
+                return Ok(false);
+            }
+        }
+        let (last, last_ms) = (self.step.last(), self.step.last_time.as_ms());
+        let grown = doc! { "_id": tenant.as_str(), "position": { "$gte": last.as_column() } };
+        let other = doc! { "_id": rows::place(tenant, last), "time_ms": { "$ne": last_ms } };
+        Ok(!bulk::find(heads, grown, transaction.into()).await?.is_empty()
+            && bulk::find(events, other, transaction.into()).await?.is_empty())
     }
 }
 

@@ -64,7 +64,9 @@ impl Removal for Postgres {
         let its = of(sql!("postgres/removal_log_find.sql"), tenant)
             .bind(log_id.to_string())
             .bind(step.stands.iter().map(|(follower, _)| follower.to_string()).collect::<Vec<_>>())
-            .bind(step.stands.iter().map(|(_, position)| position.as_column()).collect::<Vec<_>>());
+            .bind(step.stands.iter().map(|(_, position)| position.as_column()).collect::<Vec<_>>())
+            .bind(step.last().as_column())
+            .bind(step.last_time.as_ms());
         if session.find(its).await?.is_empty() {
             session.rollback().await?;
             return Ok(None);
@@ -73,8 +75,7 @@ impl Removal for Postgres {
         let remove = of(sql!("postgres/removal_event_remove.sql"), tenant)
             .bind(positions)
             .bind(topic.to_string())
-            .bind(step.forget_before.as_ms())
-            .bind(step.newest.as_ms());
+            .bind(step.forget_before.as_ms());
         let removed = session.find(remove).await?;
         let raise = of(sql!("postgres/removal_floor_raise.sql"), tenant)
             .bind(topic.to_string())

@@ -140,7 +140,8 @@ impl Removal for Sqlite {
 
 fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error> {
     let RemovalStep { tenant, log_id, topic, positions, .. } = step;
-    let its = params![tenant.as_str(), log_id.to_string()];
+    let (last, last_ms) = (step.last().as_column(), step.last_time.as_ms());
+    let its = params![tenant.as_str(), log_id.to_string(), last, last_ms];
     if rows::find_one(writing, sql!("sqlite/removal_log_find.sql"), its, |_| Ok(()))?.is_none() {
         return Ok(None);
     }
@@ -152,8 +153,7 @@ fn remove(writing: &Connection, step: &RemovalStep) -> Result<Option<u64>, Error
     }
     let mut removed = 0;
     for position in positions {
-        let event =
-            params![tenant.as_str(), position.as_column(), topic.as_str(), step.newest.as_ms()];
+        let event = params![tenant.as_str(), position.as_column(), topic.as_str()];
         let id = |row: &Row| Ok((row.event_id()?, row.time()?));
         let event: Vec<RemovedId> =
             rows::find(writing, sql!("sqlite/removal_event_remove.sql"), event, id)?;

@@ -158,7 +158,8 @@ fn restored(tenant: &str, text: &str) -> Restored {
     let rows = text.lines().filter_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         // Of an ERASED event, more is told after its key.
-        let [partition, offset, position, event_id, topic, _key, ..] = fields.as_slice() else {
+        let [partition, offset, position, event_id, _time, topic, _key, ..] = fields.as_slice()
+        else {
             return None;
         };
         position.parse::<u64>().ok()?;
@@ -196,15 +197,15 @@ mod tests {
     fn what_restore_has_told_is_read() {
         let text = "\
 diku: Kafka and log 0b96a642-5e7f-452d-9cae-9cee66c9a892 differ
-  the relay stands at     position 9, event e
+  the relay stands at     position 9, event e of 2026-01-31T12:00:00Z
   the log ends at         position 8
-  both are the same up to position 5, event d
+  both are the same up to position 5, event d of 2026-01-31T12:00:00Z
   only in the log         2 events, which will be published
   in both after that      3 events, to be published again
   only in Kafka           2 events, which stay there
-    PARTITION    OFFSET  POSITION  EVENT_ID, TOPIC, KEY
-            2        17         9  e crash.diku.inventory.item k
-            1        18        10  f crash.diku.inventory.item k (erased: accepting erases it again)
+    PARTITION    OFFSET  POSITION  EVENT_ID, TIME, TOPIC, KEY
+            2        17         9  e 2026-01-31T12:00:00Z crash.diku.inventory.item k
+            1        18        10  f 2026-01-31T12:00:00Z crash.diku.inventory.item k (erased: accepting erases it again)
   accepted: its log is 1b96a642-5e7f-452d-9cae-9cee66c9a892 from now on
 ";
         let only = |partition, offset, event_id: &str| OnlyInKafka {

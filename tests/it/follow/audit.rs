@@ -68,6 +68,9 @@ async fn a_topic_that_has_every_event_once_and_in_order_has_no_defect() {
     // What is pending is not missing.
     append(&harness, 1_200..1_210).await;
     assert_eq!(audited(&harness).await, audit);
+    // A topic may give its records the time of their append.
+    harness.kafka.state(|state| state.append_time = Some(Time::from_ms(1)));
+    assert_eq!(audited(&harness).await, audit);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 
 mod deleted;
 mod erased;
+mod put_back;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ async fn removed() -> Gateway {
         stands: Vec::new(),
         topic: topic("folio.diku.inventory.item"),
         positions: vec![position(1), position(3)],
-        newest: Time::from_ms(i64::MAX),
+        last_time: gateway.log().await[2].time,
         raises_floor: true,
         compacted_to: Position::START,
         forget_before: Time::ZERO,

@@ -138,7 +138,7 @@ macro_rules! contract {
                 the_lag_of_who_stands_before_a_hole_is_that_of_the_next_event
                 nothing_is_removed_from_a_log_whose_id_was_rotated
                 nothing_is_removed_once_a_sink_went_back
-                an_event_that_is_younger_than_its_step_stays
+                nothing_is_removed_once_another_event_stands_there
                 a_range_of_a_topic_is_listed_by_position_and_by_key
                 a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope
                 a_rotated_log_keeps_what_the_relay_has_parked_and_no_other_sink

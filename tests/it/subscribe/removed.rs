@@ -35,13 +35,15 @@ async fn posted(gateway: &Gateway) {
 /// Removes events of a topic, as retention does.
 async fn remove(gateway: &Gateway, of: &str, positions: &[u64]) {
     let enabled = gateway.store.list().await.unwrap();
+    let log = gateway.log().await;
+    let last = log.iter().find(|it| it.position.number() == *positions.last().unwrap()).unwrap();
     let step = RemovalStep {
         tenant: diku(),
         log_id: enabled.iter().find(|enabled| enabled.tenant == diku()).unwrap().log_id,
         stands: Vec::new(),
         topic: topic(of),
         positions: positions.iter().map(|at| position(*at)).collect(),
-        newest: Time::from_ms(i64::MAX),
+        last_time: last.time,
         raises_floor: true,
         compacted_to: Position::START,
         forget_before: Time::ZERO,

@@ -76,6 +76,8 @@ pub struct State {
     pub partitions_grown: Vec<PartitionsGrown>,
     /// The committed records, in order.
     pub records: Vec<Envelope>,
+    /// The time that topics give their records in place of the events' own.
+    pub append_time: Option<Time>,
     /// The number of records that each topic has removed by its retention.
     pub expired: i64,
     /// Whether adding partitions to the cursors topic blocks.
@@ -215,7 +217,7 @@ impl Repair for FakeKafka {
         self.call(|state| {
             let own = state.records.iter().filter(|event| event.topic == *topic);
             let records: Vec<_> =
-                own.zip(0..).map(|(event, offset)| record(event, offset)).collect();
+                own.zip(0..).map(|(event, at)| record(event, at, state.append_time)).collect();
             let end = records.len() as i64;
             let is_since = |record: &TopicRecord| record.time_ms >= since.map(Time::as_ms);
             let start = records.iter().find(|record| is_since(record)).map_or(end, |it| it.offset);
@@ -249,14 +251,14 @@ impl Repair for FakeKafka {
 }
 
 /// Returns the record of an event, as Kafka would have it.
-fn record(event: &Envelope, offset: i64) -> TopicRecord {
+fn record(event: &Envelope, offset: i64, append_time: Option<Time>) -> TopicRecord {
     let headers = event.record_headers();
     let bytes = |(name, value): (&str, &str)| (name.to_owned(), value.as_bytes().to_vec());
     TopicRecord {
         partition: 0,
         offset,
-        time_ms: Some(event.time.as_ms()),
-        is_append_time: false,
+        time_ms: Some(append_time.unwrap_or(event.time).as_ms()),
+        is_append_time: append_time.is_some(),
         key: event.key.as_str().as_bytes().to_vec(),
         value: Some(event.payload.to_vec()),
         headers: headers.iter().map(bytes).collect(),

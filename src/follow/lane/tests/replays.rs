@@ -11,6 +11,7 @@ use super::replay_bed::{Bed, of_topic, slow, to_target};
 use super::{ITEMS, REFUSED, diku, topic};
 use crate::domain::cursor::Cursor;
 use crate::domain::event::EventType;
+use crate::domain::filter::Filter;
 use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::parked::Request;
@@ -20,7 +21,7 @@ use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::replay::submit::{NotSubmitted, Submitted};
 use crate::sink::{Page, PageSlice, ParkingProof};
-use crate::store::RemovalStep;
+use crate::store::{RemovalStep, Scan};
 
 #[tokio::test]
 async fn a_replay_to_its_own_topic_joins_the_relay_and_the_last_record_of_a_key_is_its_newest() {
@@ -312,13 +313,15 @@ async fn who_names_a_position_of_which_the_log_no_longer_has_everything_is_told(
     bed.post(ITEMS, &["a", "b", "c"]).await;
     bed.rest().await;
     let (store, log_id) = (bed.submit.store.clone(), LogId::new(uuid::Uuid::from_u128(1)));
+    let first = [(diku(), Position::START.into())];
+    let slices = store.read(&first, &Scan::page(Filter::default(), 1)).await.unwrap();
     let step = RemovalStep {
         tenant: diku(),
         log_id,
         stands: Vec::new(),
         topic: topic(ITEMS),
         positions: vec![Position::from_column(1)],
-        newest: Time::from_ms(i64::MAX),
+        last_time: slices[0].events[0].time,
         raises_floor: true,
         compacted_to: Position::START,
         forget_before: Time::ZERO,

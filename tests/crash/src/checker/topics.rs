@@ -120,7 +120,10 @@ fn is_former(record: &Record, event: Option<&Event<'_>>, index: &Index<'_>) -> b
         return true;
     }
     let position = record.header("position").and_then(|text| text.parse().ok());
-    let is_its = event.is_some_and(|event| position == Some(event.position));
+    let time = Time::from_ms(record.timestamp_ms).to_string();
+    let is_its = event.is_some_and(|event| {
+        position == Some(event.position) && event.logged.is_none_or(|logged| logged.time == time)
+    });
     let (key, id) = (String::from_utf8_lossy(&record.key), record.header("event_id"));
     // The row of its erasure may be lost, and with it its id.
     if event.is_none() && is_erased(&record) && !index.former.is_empty() {
@@ -187,7 +190,7 @@ pub(super) fn differences(
     let log_id = event.headers.get("log_id");
     let is_former = headers.get("log_id") != log_id;
     if is_former && index.may_be_former(&event.topic, &event.key, &event.event_id) {
-        // The change was lost and posted again: the former record is another event's.
+        // The change was lost and posted again: the record is of the event that was lost.
         return None;
     }
     if let Some(log_id) = log_id.filter(|_| !index.former.is_empty()) {

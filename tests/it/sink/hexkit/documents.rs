@@ -260,23 +260,49 @@ async fn a_record_that_is_erased_loses_its_documents_and_no_other_does() {
     assert_eq!(bed.all().await.len(), 5, "what was erased does not come back");
 }
 
-/// As after a restore: the log got another id, and lacks events that the collection has.
+/// As after a put-back: the log lacks events that the collection has, under its own id or a former.
 #[tokio::test]
-async fn what_a_former_log_had_of_an_erased_record_goes_wherever_it_stood() {
-    let (bed, mut former, mut log) = (bed(), Log::new("diku"), Log::new("diku"));
-    let sink = bed.sink();
-    let lost: Vec<_> = (0..5).map(|_| former.event(LOANS, "jane", "{}")).collect();
-    publish(&sink, 1, vec![former.slice(lost.clone())]).await;
-    let erased = log.event(LOANS, "jane", r#"{"type":"ERASED","tenant":"diku"}"#);
-    let erased = Envelope { event_type: EventType::Erased, time: lost[3].time, ..erased };
-    publish(&sink, 2, vec![log.slice(vec![erased.clone()])]).await;
-    let of = |it: &Document| {
-        let headers = it.get_document("headers").unwrap();
-        ["log_id", "position"].map(|name| headers.get_str(name).unwrap().to_owned())
-    };
-    let left: BTreeSet<_> = bed.all().await.iter().map(of).collect();
-    let expected = [[former.id.to_string(), "5".to_owned()], [log.id.to_string(), "1".to_owned()]];
-    assert_eq!(left, expected.into(), "only the event that is later than the erasure stays");
+async fn what_the_log_has_lost_of_an_erased_record_goes_wherever_it_stood() {
+    for is_restored in [true, false] {
+        let (bed, mut former, mut log) = (bed(), Log::new("diku"), Log::new("diku"));
+        if !is_restored {
+            log.id = former.id;
+        }
+        let sink = bed.sink();
+        let lost: Vec<_> = (0..5).map(|_| former.event(LOANS, "jane", "{}")).collect();
+        publish(&sink, 1, vec![former.slice(lost.clone())]).await;
+        let erased = log.event(LOANS, "jane", r#"{"type":"ERASED","tenant":"diku"}"#);
+        let erased = Envelope { event_type: EventType::Erased, time: lost[3].time, ..erased };
+        publish(&sink, 2, vec![log.slice(vec![erased.clone()])]).await;
+        let of = |it: &Document| {
+            let headers = it.get_document("headers").unwrap();
+            ["log_id", "position"].map(|name| headers.get_str(name).unwrap().to_owned())
+        };
+        let left: BTreeSet<_> = bed.all().await.iter().map(of).collect();
+        let later = [former.id.to_string(), "5".to_owned()];
+        let expected = [later, [log.id.to_string(), "1".to_owned()]];
+        assert_eq!(left, expected.into(), "only what is later than the erasure stays");
+    }
+}
+
+/// The log has lost the event, and the change was posted again with other content.
+#[tokio::test]
+async fn an_event_that_was_posted_again_replaces_the_document_of_the_one_that_was_lost() {
+    for topic in [LOANS, ITEMS] {
+        let (bed, mut former, mut log) = (bed(), Log::new("diku"), Log::new("diku"));
+        let sink = bed.sink();
+        let lost = event(&mut former, topic, "a", V4);
+        publish(&sink, 1, vec![former.slice(vec![lost.clone()])]).await;
+        let id = bed.all().await[0].get_str("_id").unwrap().to_owned();
+        set(&bed, &id, doc! { "published": true }).await;
+        let posted = event(&mut log, topic, "a", V4);
+        let payload = r#"{"new":7}"#.into();
+        let posted = Envelope { payload, time: lost.time.after(1), ..posted };
+        publish(&sink, 2, vec![log.slice(vec![posted])]).await;
+        let document = bed.all().await.remove(0);
+        assert_eq!(document.get_document("payload").unwrap(), &doc! { "new": 7 }, "{topic}");
+        assert!(!document.get_bool("published").unwrap(), "{topic}");
+    }
 }
 
 #[tokio::test]

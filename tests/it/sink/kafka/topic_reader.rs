@@ -8,7 +8,7 @@ use event_gateway::sink::{Origin, TopicReading};
 
 use super::{World, page};
 use crate::support::services::kafka::envelopes::{Log, topic};
-use crate::support::services::kafka::{abort_open, leave_open};
+use crate::support::services::kafka::{abort_open, leave_open, set};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_open_transaction_hides_is_waited_for() {
@@ -54,6 +54,25 @@ async fn a_topic_is_read_from_a_time_and_batch_after_batch() {
     assert_eq!(read(Some(tomorrow)).await, [0; 0]);
     let missing = topic(&world.name("never"));
     assert!(world.sink.read_topic(&missing, None).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_of_an_append_is_not_taken_for_the_event_s() {
+    let world = World::new().with_topics(&["item", "loan"]).await;
+    set(&world.address, &world.name("loan"), "message.timestamp.type", "LogAppendTime").await;
+    let mut log = Log::new("diku");
+    let slices = ["item", "loan"].map(|name| world.slice(&mut log, name, 1, 10));
+    let sent = slices[0].events[0].time.as_ms();
+    for slice in slices {
+        drop(world.take_over().await.publish(page(vec![slice])).await.unwrap());
+    }
+    for (name, own) in [("item", Some(sent)), ("loan", None)] {
+        let topic = topic(&world.name(name));
+        let mut reading = world.sink.read_topic(&topic, None).await.unwrap().unwrap();
+        let record = reading.records.recv().await.unwrap().unwrap().remove(0);
+        assert_eq!(record.own_time_ms(), own, "{name}");
+        assert_ne!(record.time_ms, None);
+    }
 }
 
 /// Returns the positions of a topic's events, in the order in which they are read.
