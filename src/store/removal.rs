@@ -81,7 +81,8 @@ pub struct RemovalStep {
 impl RemovalStep {
     /// Returns the floor that the topic has at least once the step is done.
     pub(super) fn floor(&self) -> Position {
-        if self.raises_floor { self.last().next() } else { Position::START }
+        let last = self.last();
+        if self.raises_floor && last > Position::START { last.next() } else { Position::START }
     }
 
     /// Returns the position of the last event; [`Position::START`] if there is none.

@@ -35,8 +35,8 @@ pub struct PublishedRecord {
 }
 
 impl PublishedRecord {
-    /// Returns whether it was made of this event. A record with an earlier time was made of one that
-    /// the log has lost, and that had the id and the position before.
+    /// Returns whether it was made of this event. A record with an earlier time was made of one
+    /// that the log has lost, and that had the same id and position.
     pub(super) fn is_of(&self, event: &Envelope) -> bool {
         let Envelope { position, event_id, time, .. } = event;
         (self.position, self.event_id) == (*position, *event_id)

@@ -174,8 +174,8 @@ impl TransactionBody for Remove<'_> {
 }
 
 impl Remove<'_> {
-    /// Returns whether the log has the id that it had when the step was made, no sink stands further
-    /// back, and the step's last event stands there, unless it was removed.
+    /// Returns whether the log has the id that it had when the step was made, no sink stands
+    /// further back, and the step's last event stands there, unless it was removed.
     async fn finds_log(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
         let Collections { tenants, heads, cursors, events, .. } = self.collections;
         let RemovalStep { tenant, log_id, .. } = self.step;

@@ -346,22 +346,6 @@ async fn a_pending_event_replaces_nothing_and_is_not_replaced() {
     followers.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_compacted_topic_retention_removes_old_deletes_alone() {
-    let items = TopicSettings { log_retention: Some(LogRetention::Ms(DAY_MS)), ..compacted() };
-    let story = Story::new(items).await;
-    let delete = |id, of| Draft { content: deleted("{}"), ..draft(&diku(), ITEM, of, id) };
-    story.append((1..5).map(|id| draft(&diku(), ITEM, &format!("k{id}"), id))).await;
-    story.append([delete(5, "k1"), delete(6, "k2"), draft(&diku(), LOAN, "l", 7)]).await;
-    let followers = story.harness.follow();
-    story.until_left(&[3, 4, 5, 6, 7]).await;
-    assert_eq!(story.floor(&story.floors().await), 0);
-    story.days(2);
-    story.until_left(&[3, 4, 7]).await;
-    followers.stop().await;
-    assert_eq!(story.floor(&story.floors().await), 7, "who missed a DELETE is told");
-}
-
 /// Removes from a log without a sink while one call to the store breaks; returns how many calls
 /// there were.
 async fn broken(items: TopicSettings, fault: (usize, Fault)) -> usize {

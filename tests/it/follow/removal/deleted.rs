@@ -2,10 +2,10 @@
 //! the last of a live record, for a DELETE_ALL that is expanded and for who reads the log again.
 
 use event_gateway::domain::draft::Draft;
-use event_gateway::domain::entity::{DeleteAllMode, TopicSettings};
+use event_gateway::domain::entity::{DeleteAllMode, LogRetention, TopicSettings};
 use event_gateway::domain::parked::Request;
 
-use super::{LATER_MS, NOON, Story, not_stored};
+use super::{DAY_MS, LATER_MS, NOON, Story, compacted, not_stored};
 use crate::support::drafts::deleted;
 use crate::support::ids::diku;
 use crate::support::parking::{ITEM, LOAN, delete_all_of, draft, ended};
@@ -47,4 +47,20 @@ async fn a_delete_stays_as_long_as_an_event_of_its_key_before_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_all_stays_as_long_as_an_event_of_its_topic_before_it() {
     deleted_after_it_was_parked(None, delete_all_of(&diku(), ITEM, 4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_compacted_topic_retention_removes_old_deletes_alone() {
+    let items = TopicSettings { log_retention: Some(LogRetention::Ms(DAY_MS)), ..compacted() };
+    let story = Story::new(items).await;
+    let delete = |id, of| Draft { content: deleted("{}"), ..draft(&diku(), ITEM, of, id) };
+    story.append((1..5).map(|id| draft(&diku(), ITEM, &format!("k{id}"), id))).await;
+    story.append([delete(5, "k1"), delete(6, "k2"), draft(&diku(), LOAN, "l", 7)]).await;
+    let followers = story.harness.follow();
+    story.until_left(&[3, 4, 5, 6, 7]).await;
+    assert_eq!(story.floor(&story.floors().await), 0);
+    story.days(2);
+    story.until_left(&[3, 4, 7]).await;
+    followers.stop().await;
+    assert_eq!(story.floor(&story.floors().await), 7, "who missed a DELETE is told");
 }

@@ -9,7 +9,7 @@ use event_gateway::sink::Sinks;
 use event_gateway::store::backup;
 use rusqlite::Connection;
 
-use super::{LATER_MS, NOON, Story};
+use super::{DAY_MS, LATER_MS, NOON, Story};
 
 /// A put-back is not always noticed: every sink's cursor may be in the backup.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +29,7 @@ async fn what_is_there_again_is_removed_again() {
     let again = "DELETE FROM removed_ids; INSERT INTO events SELECT * FROM copy.events";
     outside.execute_batch(again).unwrap();
     assert_eq!(story.left().await, [1, 2, 3, 4, 5, 6, 7]);
-    story.clock.set(NOON.after(2 * super::DAY_MS + LATER_MS));
+    story.clock.set(NOON.after(2 * DAY_MS + LATER_MS));
     story.until_left(&[]).await;
     followers.stop().await;
 }
