@@ -3,9 +3,9 @@
 //!
 //! It walks along a topic, from its oldest event on. In a compacted topic it removes only DELETEs:
 //! the last event of a key is its state. Where a DELETE_ALL is expanded, the last event of a key
-//! that was not deleted stays too. A DELETE, a DELETE_ALL and an ERASED event stay as long as an
-//! event before them that they void: who reads the log again would take it for the record's state,
-//! or park the key of one that is empty, and wait for the ERASED event.
+//! that was not deleted stays too. An event stays as long as an event of its key before it, and a
+//! DELETE_ALL as long as any: who reads the log again, or a replay, would take the earlier one for
+//! the record's state, or park the key of one that is empty, and wait for the ERASED event.
 
 use std::collections::{HashMap, HashSet};
 
@@ -76,7 +76,7 @@ impl LogView<'_> {
             let is_replaced = match EventType::from_column(&entry.event_type) {
                 EventType::Delete | EventType::Erased => !staying.contains(&entry.key),
                 EventType::DeleteAll => staying.is_empty(),
-                _ => !(rule.compacted || is_live(entry)),
+                _ => !(rule.compacted || is_live(entry) || staying.contains(&entry.key)),
             };
             if is_replaced && !self.is_parked(&rule.topic, entry) {
                 going.push(entry);
@@ -87,31 +87,19 @@ impl LogView<'_> {
         Ok(going)
     }
 
-    /// Returns the keys of the events that the log has before all of `old`, as far as events of
-    /// `old` may void them: a DELETE or an ERASED event its key, and a DELETE_ALL any.
+    /// Returns the keys of the events that the log has before all of `old`, as far as `old` has
+    /// them; if `old` has a DELETE_ALL, at least one key that the log has there.
     async fn keys_before(
         &self,
         rule: &LogRule,
         old: &[LogEntry],
     ) -> Result<HashSet<Key>, store::Error> {
         let Some(first) = old.first() else { return Ok(HashSet::new()) };
-        let (mut keys, mut has_delete_all) = (HashSet::new(), false);
-        for entry in old {
-            match EventType::from_column(&entry.event_type) {
-                EventType::Delete | EventType::Erased => {
-                    keys.insert(entry.key.clone());
-                }
-                EventType::DeleteAll => has_delete_all = true,
-                _ => {}
-            }
-        }
-        if keys.is_empty() && !has_delete_all {
-            return Ok(HashSet::new());
-        }
         // Nearly always nothing is left there, and no key need be looked up.
         let before = self.range(&rule.topic, Position::START, first.position);
         let mut found = self.deps.store.entries(&before, 1).await?;
         if !found.is_empty() {
+            let keys: HashSet<_> = old.iter().map(|entry| entry.key.clone()).collect();
             let keys: Vec<_> = keys.into_iter().collect();
             found.extend(self.deps.store.newest_of_keys(&before, &keys, 1).await?);
         }

@@ -54,6 +54,7 @@ impl Cursors for Mongodb {
         };
         let ids: Vec<_> = cursors.iter().map(|(tenant, _)| id(tenant, follower)).collect();
         let events = self.collections.events.name();
+        // Documents are equal if their fields have the same order: an event's row has its id first.
         let is_there = doc! { "$or": [
             { "$eq": ["$position", Position::START.as_column()] },
             { "$in": [

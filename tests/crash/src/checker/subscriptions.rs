@@ -214,9 +214,17 @@ impl<'a> Reading<'a> {
                     self.find(Kind::Bytes, format!("position {position}: {payload}"));
                 }
             }
-            _ if self.subscribed.topics.iter().any(former) => {}
+            _ if self.subscribed.topics.iter().any(former) || self.is_lost_erasure(event) => {}
             _ => self.find(Kind::Phantom, format!("no event of its filter: {event:?}")),
         }
+    }
+
+    /// Returns whether it may be the ERASED event of an erasure whose row was lost, and with it what
+    /// the event's id is derived from.
+    fn is_lost_erasure(&self, event: &Delivered) -> bool {
+        let is_known = self.index.by_id.contains_key(event.event_id.as_str());
+        let is_erased = event.payload.starts_with(r#"{"type":"ERASED""#);
+        is_erased && !is_known && !self.index.former.is_empty()
     }
 
     /// Returns whether an event may have been delivered with a payload: it may have been erased since.

@@ -1,5 +1,6 @@
-//! Removal of DELETEs: one stays as long as an event before it that it voids. Else that event would be
-//! the last of a live record, for a DELETE_ALL that is expanded and for who reads the log again.
+//! Removal by keys: an event stays as long as one of its key before it. Else the earlier one would be
+//! the last of the record, for a replay, for a DELETE_ALL that is expanded, and for who reads the
+//! log again.
 
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::entity::{DeleteAllMode, LogRetention, TopicSettings};
@@ -10,10 +11,11 @@ use crate::support::drafts::deleted;
 use crate::support::ids::diku;
 use crate::support::parking::{ITEM, LOAN, delete_all_of, draft, ended};
 
-/// Parks k1 while the walk passes it, publishes it then, if it is asked for, and deletes it.
-async fn deleted_after_it_was_parked(request: Option<Request>, delete: Draft) {
-    let items = TopicSettings { delete_all: DeleteAllMode::Expand, ..not_stored() };
-    let story = Story::new(if request.is_some() { items } else { not_stored() }).await;
+/// Parks k1 while the walk passes it, publishes it then, if it is asked for, and appends one more
+/// event.
+async fn posted_after_it_was_parked(items: TopicSettings, request: Option<Request>, last: Draft) {
+    let k2: &[u64] = if items.delete_all == DeleteAllMode::Expand { &[2] } else { &[] };
+    let story = Story::new(items).await;
     story.harness.refuse(ITEM, "k1");
     let followers = story.harness.follow();
     story.append([draft(&diku(), ITEM, "k1", 1), draft(&diku(), ITEM, "k2", 2)]).await;
@@ -26,11 +28,10 @@ async fn deleted_after_it_was_parked(request: Option<Request>, delete: Draft) {
         story.harness.ask(&parked[0], request).await;
         story.harness.parked(&diku(), ended).await;
     }
-    story.append([delete]).await;
+    story.append([last]).await;
     story.harness.parked(&diku(), ended).await;
     story.append([draft(&diku(), LOAN, "l", 5)]).await;
     story.until_cursor(5).await;
-    let k2: &[u64] = if request.is_some() { &[2] } else { &[] };
     story.until_left_for_good(&[&[1], k2, &[3, 4, 5]].concat()).await;
     story.clock.set(NOON.after(LATER_MS));
     story.append([draft(&diku(), LOAN, "l", 6)]).await;
@@ -41,12 +42,20 @@ async fn deleted_after_it_was_parked(request: Option<Request>, delete: Draft) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_stays_as_long_as_an_event_of_its_key_before_it() {
     let delete = Draft { content: deleted("{}"), ..draft(&diku(), ITEM, "k1", 4) };
-    deleted_after_it_was_parked(Some(Request::Release), delete).await;
+    let items = TopicSettings { delete_all: DeleteAllMode::Expand, ..not_stored() };
+    posted_after_it_was_parked(items, Some(Request::Release), delete).await;
+}
+
+/// Else a replay would publish the earlier one as the last record of the key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_stays_as_long_as_an_event_of_its_key_before_it() {
+    let update = draft(&diku(), ITEM, "k1", 4);
+    posted_after_it_was_parked(not_stored(), Some(Request::Release), update).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_all_stays_as_long_as_an_event_of_its_topic_before_it() {
-    deleted_after_it_was_parked(None, delete_all_of(&diku(), ITEM, 4)).await;
+    posted_after_it_was_parked(not_stored(), None, delete_all_of(&diku(), ITEM, 4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,7 +94,7 @@ const ROWS: &str = "
     INSERT INTO tenants VALUES ('big', gen_random_uuid(), 1);
     INSERT INTO heads SELECT tenant, lane, 0, 0 FROM tenants;
     INSERT INTO delete_alls SELECT tenant, 'topic ' || n, n FROM tenants, generate_series(1, 10) AS n;
-    INSERT INTO cursors SELECT tenant, 'relay', 0, log_id, 1, log_id FROM tenants;
+    INSERT INTO cursors SELECT tenant, 'relay', 0, log_id, 1, log_id, 0 FROM tenants;
     INSERT INTO events (tenant, position, event_id, topic, key, type, time_ms, headers, payload)
     SELECT CASE WHEN n % 10 = 0 THEN 'small' || n / 10 % 4 ELSE 'big' END, n,
         ('00000000-0000-0000-0000-' || lpad(to_hex(n), 12, '0'))::uuid, 'topic ' || n % 30,
