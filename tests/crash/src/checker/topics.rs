@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use event_gateway::domain::time::Time;
 
 use super::erased::is_erased;
+use super::index::NO_KEY;
 use super::{Finding, Index, Kind};
 use crate::evidence::Logged;
 use crate::kafka::Record;
@@ -90,17 +91,22 @@ pub(super) fn uncommitted(story: &Story, index: &Index<'_>) -> Vec<Finding> {
         .logs
         .values()
         .flatten()
+        .filter(|event| event.is_sent())
         .map(|e| ((e.topic.as_str(), e.key.as_bytes()), e.position))
         .collect();
-    for event in index.removed.values() {
+    for event in index.removed.values().filter(|event| event.is_sent) {
         let newest = newest.entry((event.topic.as_str(), event.key.as_bytes())).or_default();
         *newest = event.position.max(*newest);
     }
+    // A replay ends with what it had sent of a key when a DELETE_ALL came, which voids it.
+    let last_delete_all = |topic| newest.get(&(topic, NO_KEY.as_bytes())).copied();
     for (place, position) in last {
         let Some(newest) = newest.get(&place) else { continue };
         let common = index.tenant_of(place.0).map_or(0, |tenant| index.former.common(tenant));
         let is_right = match position {
-            Some(position) => *newest == position,
+            Some(position) => {
+                *newest == position || last_delete_all(place.0).is_some_and(|it| it > *newest)
+            }
             // An event that was lost is the last one, unless there was another one since.
             None => *newest <= common,
         };

@@ -264,3 +264,20 @@ fn a_replay_to_its_own_topics_sends_nothing_from_before_a_delete_all() {
     story.observed.replayed[0].position = 7;
     assert_eq!(check(&story), []);
 }
+
+/// The replay had not come to the last change of a key when the DELETE_ALL was published.
+#[test]
+fn a_replay_leaves_off_at_a_delete_all() {
+    let mut story = story_with_replay();
+    for records in [&mut story.committed, &mut story.uncommitted] {
+        let at = records.iter().rposition(|it| it.key == b"a").unwrap();
+        records.remove(at);
+    }
+    story.observed.replayed[0].messages_published = 5;
+    let kinds: Vec<_> = check(&story).iter().map(|finding| finding.kind).collect();
+    assert!(kinds.contains(&Kind::Stale), "{kinds:?}");
+    let event = delete_all(&mut story, "DELETE_ALL");
+    append(&mut story, event);
+    story.observed.replayed[0].position = 7;
+    assert_eq!(check(&story), []);
+}
