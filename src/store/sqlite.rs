@@ -9,6 +9,7 @@
 mod append;
 mod backup;
 mod connections;
+mod copier;
 mod cursors;
 mod erasures;
 mod error;

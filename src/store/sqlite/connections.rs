@@ -109,7 +109,10 @@ impl Writer {
         let writer = connections.pop().ok_or_else(closed)?;
         let kept = self.1.clone();
         off_thread(move || {
-            let in_place = kept.map_or(Ok(()), |kept| kept.begins(&writer));
+            let in_place = kept.map_or(Ok(()), |kept| {
+                kept.cycle.stop();
+                kept.begins(&writer)
+            });
             if in_place.is_ok() {
                 if !wal::empty(&writer)? {
                     tracing::warn!(

@@ -63,7 +63,8 @@ fn open_ours(path: &Path, access: Access) -> Result<Files, Error> {
                 // `close` copies the WAL, once it is known that the files are in place.
                 wal::on_close(&writer, OnClose::Keep)?;
             }
-            (locks, Some(Arc::new(keep(path, &writer)?)), writer)
+            let kept = keep(path, &writer, &locks)?;
+            (locks, Some(Arc::new(kept)), writer)
         }
         Access::Attach => (Locks::default(), None, beside(path)?),
     };
@@ -106,10 +107,10 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
 }
 
 /// Begins with a short WAL, and remembers the place of the files.
-fn keep(path: &Path, writer: &Connection) -> Result<Kept, Error> {
+fn keep(path: &Path, writer: &Connection, locks: &Locks) -> Result<Kept, Error> {
     let page_bytes: u32 =
         writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(store_error)?;
-    let cycle = Cycle::begin(writer, page_bytes)?;
+    let cycle = Cycle::begin(path, writer, page_bytes, locks)?;
     let place = Place::new(path, page_bytes).map_err(|e| refused("find the files of", path, &e))?;
     Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
 }

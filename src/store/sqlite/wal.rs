@@ -1,7 +1,7 @@
 //! The WAL and its cycles: a cycle lasts from one copying into the database to the next.
 //!
-//! `connections` starts a new cycle when the WAL is long; `files` asks at the start whether a WAL
-//! that it finds belongs to the database. SQLite itself would apply the WAL to any file in that
+//! `connections` starts a new cycle when the WAL is long, of which `copier` has copied most by then;
+//! `files` asks at the start whether a WAL that it finds belongs to the database. SQLite itself would apply the WAL to any file in that
 //! place, such as a copy that was put there. Each WAL holds its cycle's number, and the number that
 //! the file had when the cycle began; a copy made in an earlier cycle has a lower one.
 
@@ -15,41 +15,64 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::WAIT_MAX;
+use super::connections::Locks;
+use super::copier::Copier;
 use super::error::store_error;
 use super::{place, rows};
 use crate::store::Error;
 use crate::store::columns::Columns;
 
-/// The size of the WAL at which it is copied into the database. A page that many commits changed is
-/// copied once.
+/// The size of the WAL at which a new cycle begins.
 const CYCLE_BYTES: u64 = 64 << 20;
+/// The size of the parts that are copied before that. A page that many commits of a part changed is
+/// copied once.
+const PART_BYTES: u64 = 16 << 20;
 /// The bytes by which a WAL may grow before copying is tried again.
 const AGAIN_BYTES: u64 = 8 << 20;
 /// The longest time for which readers of the WAL may hold up a new cycle.
 const READERS_END: Duration = Duration::from_millis(100);
 
-/// The time of the next cycle.
+/// The times of the next cycle and of the next part.
 pub(super) struct Cycle {
     page_bytes: u64,
     /// The number of frames at which the next cycle begins.
     due: AtomicU64,
+    /// The number of frames at which the next part is copied.
+    part_due: AtomicU64,
+    copier: Copier,
 }
 
 impl Cycle {
     /// Copies the WAL that a former run left, and begins a cycle.
-    pub(super) fn begin(writer: &Connection, page_bytes: u32) -> Result<Self, Error> {
-        let cycle = Self { page_bytes: page_bytes.into(), due: AtomicU64::new(0) };
+    pub(super) fn begin(
+        path: &Path,
+        writer: &Connection,
+        page_bytes: u32,
+        locks: &Locks,
+    ) -> Result<Self, Error> {
+        let (due, part_due) = (AtomicU64::new(0), AtomicU64::new(0));
+        let copier = Copier::start(path, locks)?;
+        let cycle = Self { page_bytes: page_bytes.into(), due, part_due, copier };
         cycle.turn_over(writer, Rest::Kept)?;
         Ok(cycle)
     }
 
-    /// Begins a new cycle if the WAL is long. Commits are safe either way.
+    /// Has a part of the WAL copied if it has grown by one, and begins a new cycle if it is long.
+    /// Commits are safe either way.
     pub(super) fn keep_short(&self, writer: &Connection, frames: u64) {
-        if frames < self.due.load(Ordering::Relaxed) {
+        self.copier.grew(frames);
+        let is_due = |due: &AtomicU64| frames >= due.load(Ordering::Relaxed);
+        if !(is_due(&self.due) || is_due(&self.part_due)) || !self.copier.is_idle() {
             return;
         }
-        self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
-        if let Err(error) = self.turn_over(writer, Rest::Kept) {
+        let copied = if is_due(&self.due) {
+            self.due.store(frames + AGAIN_BYTES / self.page_bytes, Ordering::Relaxed);
+            self.turn_over(writer, Rest::Kept).map(drop)
+        } else {
+            self.part_due.store(frames + PART_BYTES / self.page_bytes, Ordering::Relaxed);
+            raise_number(writer).map(|()| self.copier.copy())
+        };
+        if let Err(error) = copied {
             tracing::warn!(%error, "failed to copy the WAL into the database; the gateway tries \
                                     again when it is longer");
         }
@@ -57,18 +80,33 @@ impl Cycle {
 
     /// Begins a new cycle. Returns `false` if a reader holds it up.
     pub(super) fn turn_over(&self, writer: &Connection, rest: Rest) -> Result<bool, Error> {
-        rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])?;
+        raise_number(writer)?;
+        self.copier.finish();
         checkpoint(writer, "PASSIVE")?;
         writer.busy_timeout(READERS_END).map_err(store_error)?;
-        let whole = checkpoint(writer, rest.how());
+        let copied = checkpoint(writer, rest.how());
         writer.busy_timeout(WAIT_MAX).map_err(store_error)?;
-        let whole = whole?;
-        if whole {
+        let copied = copied?;
+        if copied.all {
+            // If a reader still holds it up, SQLite may begin the WAL anew with this write.
             rows::write(writer, sql!("sqlite/wal_cycle_begin.sql"), [])?;
-            self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
         }
-        Ok(whole)
+        if copied.is_free {
+            self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
+            self.part_due.store(PART_BYTES / self.page_bytes, Ordering::Relaxed);
+        }
+        Ok(copied.all && copied.is_free)
     }
+
+    /// Copies nothing any more.
+    pub(super) fn stop(&self) {
+        self.copier.stop();
+    }
+}
+
+/// Raises the file's number, before something is copied into it.
+fn raise_number(writer: &Connection) -> Result<(), Error> {
+    rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])
 }
 
 /// The bytes of a WAL that was copied.
@@ -92,7 +130,8 @@ impl Rest {
 
 /// Copies the WAL into the database, and empties it. `false` if a reader holds it up.
 pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
-    checkpoint(writer, "TRUNCATE")
+    let copied = checkpoint(writer, "TRUNCATE")?;
+    Ok(copied.all && copied.is_free)
 }
 
 /// The way in which the last connection leaves the WAL when it closes.
@@ -120,15 +159,25 @@ pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
     })
 }
 
-/// Copies the WAL; returns whether everything was copied and no reader held it up.
-fn checkpoint(writer: &Connection, how: &str) -> Result<bool, Error> {
-    let mut whole = false;
+/// What a checkpoint did.
+#[derive(Default)]
+pub(super) struct Copied {
+    /// Whether the database has everything that the WAL has.
+    all: bool,
+    /// Whether no reader and no other checkpoint held it up.
+    is_free: bool,
+}
+
+/// Copies the WAL in one of SQLite's ways.
+pub(super) fn checkpoint(connection: &Connection, how: &str) -> Result<Copied, Error> {
+    let mut copied = Copied::default();
     let note = |row: &Row| {
-        whole = row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
+        copied.is_free = row.get::<_, i64>(0)? == 0;
+        copied.all = row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
         Ok(())
     };
-    writer.pragma(None, "wal_checkpoint", how, note).map_err(store_error)?;
-    Ok(whole)
+    connection.pragma(None, "wal_checkpoint", how, note).map_err(store_error)?;
+    Ok(copied)
 }
 
 /// Refuses a WAL that was written for another state of the database, and one whose database is
@@ -235,12 +284,16 @@ pub(super) fn uri(path: &Path, parameters: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
     use std::sync::atomic::Ordering;
+    use std::thread;
+    use std::time::Duration;
 
     use rusqlite::{Connection, Transaction};
 
-    use super::{Cycle, frames, numbers};
-    use crate::store::sqlite::{files, rows};
+    use super::{Cycle, Rest, frames, numbers, refuse_foreign};
+    use crate::store::sqlite::{files, place, rows};
 
     fn write(writer: &Connection, bytes: i64) {
         rows::write(writer, sql!("sqlite/check_write.sql"), [0, bytes]).unwrap();
@@ -250,8 +303,8 @@ mod tests {
     fn a_long_wal_is_copied_and_begun_anew_once_no_reader_holds_it_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let (_locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&writer, 2048).unwrap();
+        let (locks, writer) = files::serve(&path).unwrap();
+        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
         let began = numbers(&path, "immutable=1").unwrap().unwrap().number;
         assert_eq!(frames(&writer).unwrap(), 1, "its number is the first write to a WAL");
         write(&writer, 100_000);
@@ -276,5 +329,69 @@ mod tests {
         let file = numbers(&path, "immutable=1").unwrap().unwrap().number;
         let whole = numbers(&path, "mode=ro").unwrap().unwrap();
         assert!(file > began && whole.base == file && whole.number == file + 1);
+    }
+
+    /// Writes until the copier has copied a part, of which the writer does not wait.
+    fn copy_part(cycle: &Cycle, writer: &Connection) {
+        cycle.part_due.store(40, Ordering::Relaxed);
+        write(writer, 100_000);
+        cycle.keep_short(writer, frames(writer).unwrap());
+        assert!(!cycle.copier.is_idle(), "it waits for more");
+        for version in 1_000.. {
+            // Another page: SQLite copies no page that was written since.
+            writer.pragma_update(None, "user_version", version).unwrap();
+            cycle.copier.grew(frames(writer).unwrap());
+            // If the mark was set after that, one more write is needed.
+            for _ in 0..1_000 {
+                if cycle.copier.is_idle() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_copied_beside_the_writer_which_goes_on_with_the_same_wal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let (locks, writer) = files::serve(&path).unwrap();
+        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
+        let before = fs::metadata(&path).unwrap().len();
+        copy_part(&cycle, &writer);
+        assert!(fs::metadata(&path).unwrap().len() > before + 90_000, "it was not copied");
+        let long = frames(&writer).unwrap();
+        writer.pragma_update(None, "user_version", 1).unwrap();
+        assert!(frames(&writer).unwrap() > long, "SQLite has begun the WAL anew");
+
+        cycle.part_due.store(0, Ordering::Relaxed);
+        cycle.keep_short(&writer, frames(&writer).unwrap());
+        assert!(cycle.turn_over(&writer, Rest::Kept).unwrap(), "the mark holds it up");
+        assert_eq!(frames(&writer).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_wal_from_before_a_part_was_copied_is_foreign() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let (locks, writer) = files::serve(&path).unwrap();
+        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
+        let read = |path: &Path| {
+            [fs::read(path).unwrap(), fs::read(place::beside(path, "-wal").unwrap()).unwrap()]
+        };
+        write(&writer, 100);
+        let [file_before, wal_before] = read(&path);
+        copy_part(&cycle, &writer);
+        let [file, wal] = read(&path);
+        assert_ne!(file, file_before);
+        let put = |file: &[u8], wal: &[u8]| {
+            let path = folder.path().join("put.db");
+            fs::write(&path, file).unwrap();
+            fs::write(place::beside(&path, "-wal").unwrap(), wal).unwrap();
+            refuse_foreign(&path)
+        };
+        put(&file, &wal).unwrap();
+        put(&file_before, &wal).unwrap();
+        assert!(put(&file, &wal_before).is_err());
     }
 }
