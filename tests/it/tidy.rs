@@ -85,7 +85,7 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     // the request.
     ("JoinSet", &["tasks"]),
     ("tokio::spawn", &["http/submit", "http/subscriptions/sse"]),
-    ("thread::Builder", &["sink/embedded", "telemetry/queue"]),
+    ("thread::Builder", &["sink/embedded", "store/sqlite/copier", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];
 

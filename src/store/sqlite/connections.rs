@@ -4,7 +4,6 @@
 //! runs to its end in one transaction, even if its caller is gone; an error or a panic rolls it
 //! back. An answer is given only if the files are still in their place.
 
-use std::fs::File;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,10 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::timeout;
 
-use super::WAIT_MAX;
 use super::error::{commit_error, store_error};
-use super::place::Place;
+use super::place::{Locks, Place};
 use super::wal::{self, Cycle, OnClose, Rest};
+use super::{WAIT_MAX, copier};
 use crate::store::Error;
 
 /// The one connection that writes. Transactions wait for it in the order in which they came.
@@ -35,21 +34,17 @@ pub(super) struct Kept {
     pub(super) frames: AtomicU64,
 }
 
-/// Locks that are held as long as any connection is open: closing a file ends all of SQLite's own
-/// locks on it.
-pub(super) type Locks = Arc<Vec<File>>;
-
 impl Kept {
     /// Checks the files before a transaction begins.
     fn begins(&self, connection: &Connection) -> Result<(), Error> {
         // Another process may have copied the WAL since, which shortens it.
         let known = self.place.check_all(self.frames.load(Ordering::Relaxed));
-        known.or_else(|_| self.place.check_all(wal::frames(connection)?))
+        known.or_else(|_| self.place.check_all(copier::frames(connection)?))
     }
 
     /// Checks the files after a commit, before it is answered.
     fn committed(&self, connection: &Connection) -> Result<(), Error> {
-        let frames = wal::frames(connection)?;
+        let frames = copier::frames(connection)?;
         // It was written, but perhaps to files that are lost.
         self.place.check_all(frames).map_err(|error| Error::Unknown(error.to_string()))?;
         self.frames.store(frames, Ordering::Relaxed);

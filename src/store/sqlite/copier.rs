@@ -1,20 +1,20 @@
-//! Copies the WAL into the database in parts, while the writer goes on.
+//! Copies of the WAL in the database: at once, or in parts while the writer goes on.
 //!
-//! `wal` asks for a part once the WAL has grown, and begins a new cycle with the little that is left
-//! to copy. SQLite itself begins a WAL anew when a write finds all of it copied, and nothing would
-//! tell that WAL's cycle. So a part ends at a mark, and is copied once the writer has written more.
+//! `wal` asks for a part once the WAL has grown, and begins a new cycle with the little that is
+//! left to copy. SQLite itself begins a WAL anew when a write finds all of it copied, and nothing
+//! would tell that WAL's cycle. So a part ends at a mark, and is copied once the writer has written
+//! more.
 
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
-use super::connections::Locks;
-use super::files::connect;
-use super::wal::{self, OnClose};
-use super::{error::store_error, rows};
+use super::error::store_error;
+use super::place::Locks;
+use super::rows;
 use crate::store::Error;
+use crate::store::columns::Columns;
 
 /// The thread that copies.
 pub(super) struct Copier {
@@ -22,7 +22,7 @@ pub(super) struct Copier {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the writer and the thread tell each other.
+/// The state that the writer and the thread share.
 #[derive(Default)]
 struct Progress {
     state: Mutex<State>,
@@ -38,15 +38,17 @@ struct State {
 }
 
 impl Copier {
-    /// Starts the thread. It has connections of its own to the database at `path`.
-    pub(super) fn start(path: &Path, locks: &Locks) -> Result<Self, Error> {
-        let mut marks = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let copies = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        wal::on_close(&copies, OnClose::Keep)?;
+    /// Starts the thread. It sets marks on one connection of its own, and copies on another one,
+    /// which leaves the WAL when it closes.
+    pub(super) fn start(
+        mut marks: Connection,
+        copies: Connection,
+        locks: Locks,
+    ) -> Result<Self, Error> {
         // A connection finds the WAL with its first read, and copies nothing before.
         read(&copies)?;
         let progress = Arc::new(Progress::default());
-        let (told, locks) = (progress.clone(), locks.clone());
+        let told = progress.clone();
         let run = move || {
             while told.is_asked() {
                 if let Err(error) = part(&told, &mut marks, &copies) {
@@ -85,8 +87,8 @@ impl Copier {
         !self.progress.state().is_asked
     }
 
-    /// Waits until the part that was asked for is copied, if there is one. The caller is the writer,
-    /// which begins a new cycle.
+    /// Waits until the part that was asked for is copied, if there is one. The caller is the
+    /// writer, which begins a new cycle.
     pub(super) fn finish(&self) {
         self.grew(u64::MAX);
         let state = self.progress.state();
@@ -134,12 +136,40 @@ impl Progress {
 fn part(progress: &Progress, marks: &mut Connection, copies: &Connection) -> Result<(), Error> {
     let mark = Transaction::new(marks, TransactionBehavior::Deferred).map_err(store_error)?;
     read(&mark)?;
-    if progress.has_more_than(wal::frames(copies)?) {
-        wal::checkpoint(copies, "PASSIVE")?;
+    if progress.has_more_than(frames(copies)?) {
+        checkpoint(copies, "PASSIVE")?;
     }
     Ok(())
 }
 
 fn read(connection: &Connection) -> Result<(), Error> {
     rows::find_one(connection, sql!("sqlite/wal_cycle_find.sql"), [], |_| Ok(())).map(drop)
+}
+
+/// The result of a checkpoint.
+#[derive(Default)]
+pub(super) struct Copied {
+    /// Whether the database has everything that the WAL has.
+    pub(super) all: bool,
+    /// Whether no reader and no other checkpoint held it up.
+    pub(super) is_free: bool,
+}
+
+/// Copies the WAL in one of SQLite's ways.
+pub(super) fn checkpoint(connection: &Connection, how: &str) -> Result<Copied, Error> {
+    let mut copied = Copied::default();
+    let note = |row: &Row| {
+        copied.is_free = row.get::<_, i64>(0)? == 0;
+        copied.all = row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
+        Ok(())
+    };
+    connection.pragma(None, "wal_checkpoint", how, note).map_err(store_error)?;
+    Ok(copied)
+}
+
+/// Returns the number of frames of the WAL.
+pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
+    rows::get(writer, sql!("sqlite/wal_count_frames.sql"), [], |row| {
+        Ok(row.integer("log")?.max(0).unsigned_abs())
+    })
 }

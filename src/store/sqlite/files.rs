@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::WAIT_MAX;
-use super::connections::{Kept, Locks, Readers, Writer};
+use super::connections::{Kept, Readers, Writer};
+use super::copier::Copier;
 use super::error::store_error;
-use super::place::Place;
+use super::place::{Locks, Place};
 use super::rows;
 use super::versions;
 use super::wal::{self, Cycle, OnClose};
@@ -110,9 +111,17 @@ pub(super) fn of_file(path: &Path, error: Error) -> Error {
 fn keep(path: &Path, writer: &Connection, locks: &Locks) -> Result<Kept, Error> {
     let page_bytes: u32 =
         writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(store_error)?;
-    let cycle = Cycle::begin(path, writer, page_bytes, locks)?;
+    let cycle = Cycle::begin(writer, page_bytes, copier(path, locks)?)?;
     let place = Place::new(path, page_bytes).map_err(|e| refused("find the files of", path, &e))?;
     Ok(Kept { place, cycle, frames: AtomicU64::new(0) })
+}
+
+/// Starts the copier of the database's WAL.
+pub(super) fn copier(path: &Path, locks: &Locks) -> Result<Copier, Error> {
+    let marks = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let copies = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    wal::on_close(&copies, OnClose::Keep)?;
+    Copier::start(marks, copies, locks.clone())
 }
 
 /// Locks the folder and the database, creates what is missing, and brings the tables up to date.

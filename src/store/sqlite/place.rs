@@ -4,10 +4,11 @@
 //! that was removed, moved, replaced or cut still takes writes, but they are lost. A check costs a
 //! few calls to the file system.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::store::Error;
@@ -15,6 +16,10 @@ use crate::store::Error;
 /// The bytes of a WAL's header, and of a frame's. Source: sqlite.org/fileformat2.html#walformat
 const WAL_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
+
+/// Locks that are held as long as any connection is open: closing a file ends all of SQLite's own
+/// locks on it.
+pub(super) type Locks = Arc<Vec<File>>;
 
 /// The database, its WAL and its shared memory, as they were opened.
 pub(super) struct Place {

@@ -1,8 +1,8 @@
 //! The WAL and its cycles: a cycle lasts from one copying into the database to the next.
 //!
-//! `connections` starts a new cycle when the WAL is long, of which `copier` has copied most by then;
-//! `files` asks at the start whether a WAL that it finds belongs to the database. SQLite itself would apply the WAL to any file in that
-//! place, such as a copy that was put there. Each WAL holds its cycle's number, and the number that
+//! `connections` starts a new cycle when the WAL is long; `copier` has copied most of it by then.
+//! `files` asks at the start whether a WAL that it finds belongs to the database. SQLite itself
+//! would apply the WAL to any file in that place, such as a copy that was put there. Each WAL holds its cycle's number, and the number that
 //! the file had when the cycle began; a copy made in an earlier cycle has a lower one.
 
 use std::fs;
@@ -15,8 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::WAIT_MAX;
-use super::connections::Locks;
-use super::copier::Copier;
+use super::copier::{Copier, checkpoint};
 use super::error::store_error;
 use super::{place, rows};
 use crate::store::Error;
@@ -45,13 +44,11 @@ pub(super) struct Cycle {
 impl Cycle {
     /// Copies the WAL that a former run left, and begins a cycle.
     pub(super) fn begin(
-        path: &Path,
         writer: &Connection,
         page_bytes: u32,
-        locks: &Locks,
+        copier: Copier,
     ) -> Result<Self, Error> {
         let (due, part_due) = (AtomicU64::new(0), AtomicU64::new(0));
-        let copier = Copier::start(path, locks)?;
         let cycle = Self { page_bytes: page_bytes.into(), due, part_due, copier };
         cycle.turn_over(writer, Rest::Kept)?;
         Ok(cycle)
@@ -150,34 +147,6 @@ pub(super) fn on_close(connection: &Connection, what: OnClose) -> Result<(), Err
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps)
         .map_err(store_error)?;
     Ok(())
-}
-
-/// Returns the number of frames of the WAL.
-pub(super) fn frames(writer: &Connection) -> Result<u64, Error> {
-    rows::get(writer, sql!("sqlite/wal_count_frames.sql"), [], |row| {
-        Ok(row.integer("log")?.max(0).unsigned_abs())
-    })
-}
-
-/// What a checkpoint did.
-#[derive(Default)]
-pub(super) struct Copied {
-    /// Whether the database has everything that the WAL has.
-    all: bool,
-    /// Whether no reader and no other checkpoint held it up.
-    is_free: bool,
-}
-
-/// Copies the WAL in one of SQLite's ways.
-pub(super) fn checkpoint(connection: &Connection, how: &str) -> Result<Copied, Error> {
-    let mut copied = Copied::default();
-    let note = |row: &Row| {
-        copied.is_free = row.get::<_, i64>(0)? == 0;
-        copied.all = row.get::<_, i64>(1)? == row.get::<_, i64>(2)?;
-        Ok(())
-    };
-    connection.pragma(None, "wal_checkpoint", how, note).map_err(store_error)?;
-    Ok(copied)
 }
 
 /// Refuses a WAL that was written for another state of the database, and one whose database is
@@ -292,7 +261,8 @@ mod tests {
 
     use rusqlite::{Connection, Transaction};
 
-    use super::{Cycle, Rest, frames, numbers, refuse_foreign};
+    use super::{Cycle, Rest, numbers, refuse_foreign};
+    use crate::store::sqlite::copier::frames;
     use crate::store::sqlite::{files, place, rows};
 
     fn write(writer: &Connection, bytes: i64) {
@@ -304,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
+        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
         let began = numbers(&path, "immutable=1").unwrap().unwrap().number;
         assert_eq!(frames(&writer).unwrap(), 1, "its number is the first write to a WAL");
         write(&writer, 100_000);
@@ -356,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
+        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
         let before = fs::metadata(&path).unwrap().len();
         copy_part(&cycle, &writer);
         assert!(fs::metadata(&path).unwrap().len() > before + 90_000, "it was not copied");
@@ -375,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&path, &writer, 2048, &locks).unwrap();
+        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
         let read = |path: &Path| {
             [fs::read(path).unwrap(), fs::read(place::beside(path, "-wal").unwrap()).unwrap()]
         };
