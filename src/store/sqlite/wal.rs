@@ -2,8 +2,9 @@
 //!
 //! `connections` starts a new cycle when the WAL is long; `copier` has copied most of it by then.
 //! `files` asks at the start whether a WAL that it finds belongs to the database. SQLite itself
-//! would apply the WAL to any file in that place, such as a copy that was put there. Each WAL holds its cycle's number, and the number that
-//! the file had when the cycle began; a copy made in an earlier cycle has a lower one.
+//! would apply the WAL to any file in that place, such as a copy that was put there. Each WAL holds
+//! its cycle's number, and the number that the file had when the cycle began; a copy made in an
+//! earlier cycle has a lower one.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
