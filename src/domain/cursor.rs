@@ -9,10 +9,10 @@ use super::time::Time;
 
 /// The last event that a follower has finished.
 ///
-/// Its id and its time prove, after a store was restored from a backup, that the log still is the
-/// one that was followed. The id alone does not: a change that was lost may be posted again with
-/// the same id, after another change, and get the same position. Its time differs then, unless the
-/// clock is behind the log's last time.
+/// The event's id and time prove, after a store was restored from a backup, that the log still is
+/// the one that was followed. The id alone does not: a change that was lost may be posted again
+/// with the same id, after another change, and get the same position. Its time differs then, unless
+/// the clock is behind the log's last time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The tenant's log.

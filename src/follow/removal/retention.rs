@@ -74,11 +74,12 @@ impl LogView<'_> {
         let mut going = Vec::new();
         for entry in old {
             let is_replaced = match EventType::from_column(&entry.event_type) {
-                EventType::Delete | EventType::Erased => !staying.contains(&entry.key),
+                EventType::Delete | EventType::Erased => true,
                 EventType::DeleteAll => staying.is_empty(),
-                _ => !(rule.compacted || is_live(entry) || staying.contains(&entry.key)),
+                _ => !(rule.compacted || is_live(entry)),
             };
-            if is_replaced && !self.is_parked(&rule.topic, entry) {
+            let follows = staying.contains(&entry.key);
+            if is_replaced && !follows && !self.is_parked(&rule.topic, entry) {
                 going.push(entry);
             } else {
                 staying.insert(entry.key.clone());

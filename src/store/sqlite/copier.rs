@@ -152,7 +152,14 @@ pub(super) struct Copied {
     /// Whether the database has everything that the WAL has.
     pub(super) all: bool,
     /// Whether no reader and no other checkpoint held it up.
-    pub(super) is_free: bool,
+    is_free: bool,
+}
+
+impl Copied {
+    /// Returns whether the WAL may be begun anew.
+    pub(super) const fn is_over(&self) -> bool {
+        self.all && self.is_free
+    }
 }
 
 /// Copies the WAL in one of SQLite's ways.

@@ -89,11 +89,11 @@ impl Cycle {
             // If a reader still holds it up, SQLite may begin the WAL anew with this write.
             rows::write(writer, sql!("sqlite/wal_cycle_begin.sql"), [])?;
         }
-        if copied.is_free {
+        if copied.is_over() {
             self.due.store(CYCLE_BYTES / self.page_bytes, Ordering::Relaxed);
             self.part_due.store(PART_BYTES / self.page_bytes, Ordering::Relaxed);
         }
-        Ok(copied.all && copied.is_free)
+        Ok(copied.is_over())
     }
 
     /// Copies nothing any more.
@@ -128,8 +128,7 @@ impl Rest {
 
 /// Copies the WAL into the database, and empties it. `false` if a reader holds it up.
 pub(super) fn empty(writer: &Connection) -> Result<bool, Error> {
-    let copied = checkpoint(writer, "TRUNCATE")?;
-    Ok(copied.all && copied.is_free)
+    checkpoint(writer, "TRUNCATE").map(|copied| copied.is_over())
 }
 
 /// The way in which the last connection leaves the WAL when it closes.
@@ -255,16 +254,25 @@ pub(super) fn uri(path: &Path, parameters: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::Ordering;
     use std::thread;
     use std::time::Duration;
 
     use rusqlite::{Connection, Transaction};
+    use tempfile::TempDir;
 
     use super::{Cycle, Rest, numbers, refuse_foreign};
     use crate::store::sqlite::copier::frames;
     use crate::store::sqlite::{files, place, rows};
+
+    /// Creates a database and begins a cycle.
+    fn begun(folder: &TempDir) -> (PathBuf, Connection, Cycle) {
+        let path = folder.path().join("store.db");
+        let (locks, writer) = files::serve(&path).unwrap();
+        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
+        (path, writer, cycle)
+    }
 
     fn write(writer: &Connection, bytes: i64) {
         rows::write(writer, sql!("sqlite/check_write.sql"), [0, bytes]).unwrap();
@@ -273,9 +281,7 @@ mod tests {
     #[test]
     fn a_long_wal_is_copied_and_begun_anew_once_no_reader_holds_it_up() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
+        let (path, writer, cycle) = begun(&folder);
         let began = numbers(&path, "immutable=1").unwrap().unwrap().number;
         assert_eq!(frames(&writer).unwrap(), 1, "its number is the first write to a WAL");
         write(&writer, 100_000);
@@ -325,9 +331,7 @@ mod tests {
     #[test]
     fn a_part_is_copied_beside_the_writer_which_goes_on_with_the_same_wal() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
+        let (path, writer, cycle) = begun(&folder);
         let before = fs::metadata(&path).unwrap().len();
         copy_part(&cycle, &writer);
         assert!(fs::metadata(&path).unwrap().len() > before + 90_000, "it was not copied");
@@ -344,9 +348,7 @@ mod tests {
     #[test]
     fn a_wal_from_before_a_part_was_copied_is_foreign() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let (locks, writer) = files::serve(&path).unwrap();
-        let cycle = Cycle::begin(&writer, 2048, files::copier(&path, &locks).unwrap()).unwrap();
+        let (path, writer, cycle) = begun(&folder);
         let read = |path: &Path| {
             [fs::read(path).unwrap(), fs::read(place::beside(path, "-wal").unwrap()).unwrap()]
         };
