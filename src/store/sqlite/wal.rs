@@ -104,7 +104,7 @@ impl Cycle {
 
 /// Raises the file's number, before something is copied into it.
 fn raise_number(writer: &Connection) -> Result<(), Error> {
-    rows::write(writer, sql!("sqlite/wal_cycle_end.sql"), [])
+    rows::write(writer, sql!("sqlite/wal_cycle_raise.sql"), [])
 }
 
 /// The bytes of a WAL that was copied.
