@@ -8,13 +8,22 @@ macro_rules! sql {
     };
 }
 
+const TOPIC_RANGE: &str = "events_topic (tenant=? AND topic=? AND position>? AND position<?)";
+const KEY_RANGE: &str = "events_key (tenant=? AND key=? AND position>? AND position<?)";
+
 /// The statements that read logs, each with the index that it must use.
-const STATEMENTS: [(&str, &str); 5] = [
+const STATEMENTS: [(&str, &str); 11] = [
     (sql!("event_read.sql"), "sqlite_autoindex_events_1 (tenant=? AND position>?)"),
     (sql!("event_read_key.sql"), "events_key (tenant=? AND key=? AND position>?)"),
     (sql!("event_read_topics.sql"), "events_topic (tenant=? AND topic=? AND position>?)"),
     (sql!("position_find.sql"), "sqlite_autoindex_events_1 (tenant=? AND position>?)"),
     (sql!("topic_list.sql"), "events_topic (tenant=?"),
+    (sql!("removal_entry_list.sql"), TOPIC_RANGE),
+    (sql!("removal_weigh.sql"), TOPIC_RANGE),
+    (sql!("event_count_topic.sql"), TOPIC_RANGE),
+    (sql!("removal_entry_newest.sql"), KEY_RANGE),
+    (sql!("event_count_key.sql"), KEY_RANGE),
+    (sql!("erasure_event_list.sql"), "events_key (tenant=? AND key=? AND position>?)"),
 ];
 
 /// The steps of a statement's plan.
