@@ -21,6 +21,7 @@ use crate::domain::settings::Settings;
 use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::published::Published;
 use crate::follow::replay::submit::SubmitDeps;
+use crate::follow::tenant_jobs::TenantDeps;
 use crate::follow::{self, Followers, Wakeups};
 use crate::health::Health;
 use crate::http;
@@ -83,6 +84,7 @@ pub async fn build(
         subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         erasures: erasure_deps(config, &store, &sinks, &clock),
+        tenants: tenant_deps(config, &store, &clock),
         replays: submit_deps(config, &store, &sinks, &clock),
         followers: sinks.followers(),
         health: health.clone(),
@@ -142,6 +144,11 @@ fn erasure_deps(
 ) -> ErasureDeps {
     let (settings, sinks) = (config.settings.clone(), sinks.followers());
     ErasureDeps { store: store.clone(), settings, sinks, clock: clock.clone() }
+}
+
+fn tenant_deps(config: &Config, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> TenantDeps {
+    let (settings, clock) = (config.settings.clone(), clock.clone());
+    TenantDeps { store: store.clone(), settings, clock }
 }
 
 fn submit_deps(

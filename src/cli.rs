@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, Store};
+use crate::store::{Store, TenantLog};
 
 pub mod audit;
 pub mod backup;
@@ -26,22 +26,19 @@ pub mod subscriptions;
 pub mod tenants;
 pub mod topics;
 
-/// Returns the tenant of this id, or all enabled tenants. Every subcommand of a tenant asks first.
-async fn enabled(
-    store: &dyn Store,
-    tenant: Option<&TenantId>,
-) -> anyhow::Result<Vec<EnabledTenant>> {
+/// Returns the log of this tenant, or all logs. Every subcommand of a tenant asks first.
+async fn logs(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<Vec<TenantLog>> {
     match tenant {
-        Some(tenant) => Ok(vec![enabled_tenant(store, tenant).await?]),
+        Some(tenant) => Ok(vec![log_of(store, tenant).await?]),
         None => Ok(store.list().await?),
     }
 }
 
-/// Returns the tenant of this id.
-async fn enabled_tenant(store: &dyn Store, tenant: &TenantId) -> anyhow::Result<EnabledTenant> {
+/// Returns the log of this tenant, enabled or not.
+async fn log_of(store: &dyn Store, tenant: &TenantId) -> anyhow::Result<TenantLog> {
     let found = store.find_tenant(tenant).await?;
     found.with_context(|| {
-        format!("tenant `{tenant}` is not enabled; `tenants list` shows those that are")
+        format!("tenant `{tenant}` has no log; `tenants list` shows the tenants that have one")
     })
 }
 

@@ -37,6 +37,7 @@ pub mod states;
 pub mod subject;
 pub mod subscription;
 pub mod tenant;
+pub mod tenant_job;
 pub mod text;
 pub mod time;
 pub mod topic;

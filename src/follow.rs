@@ -30,6 +30,7 @@ mod retention_check;
 mod rivals;
 mod sink_keeper;
 mod source;
+pub mod tenant_jobs;
 mod unnamed;
 mod verify;
 mod wakeups;
@@ -62,6 +63,7 @@ use preview::Preview;
 use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
+use tenant_jobs::TenantJobsTask;
 pub use wakeups::Wakeups;
 use worker::{Task, Worker};
 
@@ -111,9 +113,9 @@ pub struct Followers {
 
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
-    /// each sink, a retention check for each sink with topics, an audit, the erasure, the removal
-    /// if the logs don't keep everything, the expansion of DELETE_ALLs if a topic has it, and a
-    /// task that feeds the embedded preview.
+    /// each sink, a retention check for each sink with topics, an audit, the erasure, the tenant
+    /// jobs, the removal if the logs don't keep everything, the expansion of DELETE_ALLs if a topic
+    /// has it, and a task that feeds the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -131,6 +133,8 @@ impl Followers {
         let followers = sinks.followers();
         let erasure = ErasureTask::new(deps.clone(), followers.clone());
         worker.spawn(&mut tasks, UntilStop::new(erasure, stop.clone()));
+        let jobs = TenantJobsTask::new(deps.clone(), &sinks.sinks);
+        worker.spawn(&mut tasks, UntilStop::new(jobs, stop.clone()));
         if deps.removal.log_retention.is_some() || deps.settings.removes() {
             let removal = RemovalTask::new(deps.clone(), followers);
             worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
@@ -201,6 +205,7 @@ fn page_scan(events_each_max: usize) -> Scan {
         events_max: PAGE_EVENTS_MAX,
         bytes_max: PAGE_BYTES_MAX,
         rows_max: events_each_max,
+        enabled_only: false,
     }
 }
 

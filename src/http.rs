@@ -38,6 +38,7 @@ mod server;
 mod stopping;
 mod submit;
 mod subscriptions;
+mod tenants;
 mod token;
 mod turn;
 

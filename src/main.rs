@@ -14,9 +14,11 @@ use event_gateway::config::{
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
+use event_gateway::domain::tenant_job::TenantAct;
 use event_gateway::follow::audit::Scope;
 use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::replay::submit::SubmitDeps;
+use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store};
@@ -82,9 +84,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             let app = app::build(&config, store, clock, metrics).await?;
             cli::serve::run(app, config.listen).await
         }
-        Command::Tenants(TenantsCommand::List(store)) => {
-            cli::tenants::list(&*open_attached(&store, clock).await?).await
-        }
+        Command::Tenants(command) => tenants(command, clock).await,
         Command::Subscriptions(command) => subscriptions(command, clock).await,
         Command::Lanes(LanesCommand::List(store)) => {
             cli::lanes::list(&*open_attached(&store, clock).await?).await
@@ -113,6 +113,21 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             cli::topics::list(&*store, &settings, &sinks).await
         }
     }
+}
+
+async fn tenants(command: TenantsCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let (options, act) = match &command {
+        TenantsCommand::List(store) => {
+            return cli::tenants::list(&*open_attached(store, clock).await?).await;
+        }
+        TenantsCommand::Enable(options) => (options, TenantAct::Enable),
+        TenantsCommand::Disable(options) => (options, TenantAct::Disable),
+    };
+    let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
+    let store = open_attached(&options.store, clock.clone()).await?;
+    cli::foreign_settings::refuse(&*store, &settings).await?;
+    let deps = TenantDeps { store, settings, clock };
+    cli::tenants::change(&deps, &options.tenant, act).await
 }
 
 async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {

@@ -26,7 +26,7 @@
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it; its adapters are
+//! [`TenantJobs`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it; its adapters are
 //! its children.
 //!
 //! # How to write the next adapter
@@ -69,6 +69,7 @@ mod slice_builder;
 mod spans;
 mod sqlite;
 mod subscriptions;
+mod tenant_jobs;
 mod tenants;
 mod transitions;
 mod watch;
@@ -95,7 +96,8 @@ pub use removal::{LogEntry, Removal, RemovalStep, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
 pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};
-pub use tenants::{EnabledTenant, Tenants};
+pub use tenant_jobs::TenantJobs;
+pub use tenants::{TenantLog, Tenants};
 pub use watch::{Growth, Watch};
 
 /// The whole port.
@@ -103,7 +105,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions + Erasures,
+    Self: Expansions + Erasures + TenantJobs,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

@@ -92,6 +92,7 @@ impl Log {
             events_max: events,
             bytes_max: usize::MAX,
             rows_max: events,
+            enabled_only: false,
         };
         let after = Position::new(after as u64).unwrap_or(Position::START);
         let begin = Instant::now();

@@ -117,5 +117,6 @@ fn scan(patterns: &[&str], from: Option<Time>) -> Scan {
         events_max: PAGE,
         bytes_max: 4 << 20,
         rows_max: 2_000,
+        enabled_only: false,
     }
 }

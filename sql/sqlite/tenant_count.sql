@@ -1,2 +1,2 @@
--- Counts the enabled tenants.
+-- Counts the tenants that have a log.
 SELECT count(*) AS tenants FROM tenants

@@ -16,7 +16,7 @@ use crate::follow::audit::{
 };
 use crate::follow::replay::submit::{SubmitDeps, Submitted};
 use crate::sink::Sinks;
-use crate::store::{EnabledTenant, Store};
+use crate::store::{Store, TenantLog};
 
 /// The error of an audit that has found defects.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub async fn run(
     form: Form,
     repair: Option<&SubmitDeps>,
 ) -> anyhow::Result<()> {
-    let enabled = super::enabled(deps.store, tenant).await?;
+    let enabled = super::logs(deps.store, tenant).await?;
     refuse_unmatched(deps, &enabled, &scope.topics).await?;
     let Some(kafka) = &deps.sinks.repair else {
         bail!("a log is compared with what Kafka has of it: set KAFKA_HOST");
@@ -81,11 +81,11 @@ pub async fn run(
 /// nothing found.
 async fn refuse_unmatched(
     deps: &Deps<'_>,
-    enabled: &[EnabledTenant],
+    enabled: &[TenantLog],
     patterns: &[TopicPattern],
 ) -> anyhow::Result<()> {
     let mut unmatched = patterns.to_vec();
-    for EnabledTenant { tenant, .. } in enabled {
+    for TenantLog { tenant, .. } in enabled {
         if unmatched.is_empty() {
             break;
         }

@@ -30,7 +30,7 @@ pub async fn start(
     request: &ErasureRequest,
     show: Show,
 ) -> anyhow::Result<()> {
-    super::enabled_tenant(&*deps.store, tenant).await?;
+    super::log_of(&*deps.store, tenant).await?;
     let submitted = deps.submit(tenant, request).await;
     let (Submitted::New(erasure) | Submitted::InProgress(erasure)) =
         submitted.with_context(|| format!("tenant {tenant}"))?;
@@ -46,7 +46,7 @@ pub async fn start(
 
 /// Prints a line for each erasure of a tenant, or of all, newest first.
 pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
-    let enabled = super::enabled(store, tenant).await?;
+    let enabled = super::logs(store, tenant).await?;
     let mut out = super::stdout();
     writeln!(
         out,
@@ -69,7 +69,7 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 
 /// Shows an erasure's progress until it is complete.
 pub async fn watch(deps: &ErasureDeps, tenant: &TenantId, id: ErasureId) -> anyhow::Result<()> {
-    super::enabled_tenant(&*deps.store, tenant).await?;
+    super::log_of(&*deps.store, tenant).await?;
     watch_it(deps, find(deps, tenant, id).await?).await
 }
 

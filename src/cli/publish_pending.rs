@@ -13,7 +13,7 @@ use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::follow::parking::requests;
-use crate::store::{EnabledTenant, Store};
+use crate::store::{Store, TenantLog};
 
 /// The interval at which the logs are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -66,7 +66,7 @@ pub async fn run(
     release: bool,
     wait: Option<Duration>,
 ) -> anyhow::Result<()> {
-    let enabled = super::enabled(store, tenant).await?;
+    let enabled = super::logs(store, tenant).await?;
     if release {
         for enabled in &enabled {
             release_all(store, enabled).await?;
@@ -99,7 +99,7 @@ pub async fn run(
 
 /// Asks for the release of everything that is parked in a log: topics first, since a key waits for
 /// its topic.
-async fn release_all(store: &dyn Store, enabled: &EnabledTenant) -> anyhow::Result<()> {
+async fn release_all(store: &dyn Store, enabled: &TenantLog) -> anyhow::Result<()> {
     let (tenant, relay) = (&enabled.tenant, Follower::relay());
     let parked = store.parked(tenant, &relay).await?;
     let waits = |parked: &&Parked| parked.state == State::Parked && parked.requested.is_none();
@@ -117,7 +117,7 @@ async fn release_all(store: &dyn Store, enabled: &EnabledTenant) -> anyhow::Resu
 
 async fn count(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<Unpublished> {
     let (mut all, relay) = (Unpublished::default(), Follower::relay());
-    for EnabledTenant { tenant, log_id, head, .. } in super::enabled(store, tenant).await? {
+    for TenantLog { tenant, log_id, head, .. } in super::logs(store, tenant).await? {
         let cursor = store.load(&tenant, &relay).await?.filter(|cursor| cursor.log_id == log_id);
         all.has_published |= cursor.is_some();
         let relayed = cursor.map_or(Position::START, |cursor| cursor.position);

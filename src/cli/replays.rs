@@ -34,7 +34,7 @@ pub async fn start(
     request: &ReplayRequest,
     show: Show,
 ) -> anyhow::Result<()> {
-    super::enabled_tenant(&*deps.store, tenant).await?;
+    super::log_of(&*deps.store, tenant).await?;
     match deps.submit(tenant, request).await.with_context(|| format!("tenant {tenant}"))? {
         Submitted::Count(count) => Ok(print_count(tenant, &count)?),
         Submitted::Replay(replay) => {
@@ -49,7 +49,7 @@ pub async fn start(
 
 /// Prints a line for each replay of a tenant, or of all, newest first.
 pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
-    let enabled = super::enabled(store, tenant).await?;
+    let enabled = super::logs(store, tenant).await?;
     let mut out = super::stdout();
     writeln!(
         out,
@@ -74,7 +74,7 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 
 /// Shows a replay's progress until it ends.
 pub async fn watch(deps: &SubmitDeps, tenant: &TenantId, id: ReplayId) -> anyhow::Result<()> {
-    super::enabled_tenant(&*deps.store, tenant).await?;
+    super::log_of(&*deps.store, tenant).await?;
     let replay = find(&*deps.store, tenant, id).await?;
     watch_it(deps, replay).await
 }
@@ -86,7 +86,7 @@ pub async fn wish(
     id: ReplayId,
     wish: Wish,
 ) -> anyhow::Result<()> {
-    super::enabled_tenant(&*deps.store, tenant).await?;
+    super::log_of(&*deps.store, tenant).await?;
     let replay = deps.wish(tenant, id, wish, None).await?;
     writeln!(super::stdout(), "{id}: {}", replay.status())?;
     Ok(())

@@ -16,7 +16,8 @@ pub async fn run(
     dry_run: bool,
 ) -> anyhow::Result<()> {
     let request = ReplayRequest { timestamp, dry_run, ..ReplayRequest::default() };
-    for enabled in super::enabled(&*deps.store, tenant).await? {
+    let logs = super::logs(&*deps.store, tenant).await?.into_iter();
+    for enabled in logs.filter(|log| log.is_enabled || tenant.is_some()) {
         let tenant = &enabled.tenant;
         let submitted = deps.submit(tenant, &request).await;
         match submitted.with_context(|| format!("tenant {tenant}"))? {

@@ -12,7 +12,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
-use crate::store::{EnabledTenant, Store};
+use crate::store::{Store, TenantLog};
 
 /// The parts that the subcommand needs.
 pub struct Deps<'a> {
@@ -29,7 +29,7 @@ pub struct Deps<'a> {
 /// Compares one tenant's log with its sinks, or all tenants'. Returns an error if histories differ
 /// and that was not accepted.
 pub async fn run(deps: &Deps<'_>, tenant: Option<&TenantId>, accept: bool) -> anyhow::Result<()> {
-    let enabled = super::enabled(deps.store, tenant).await?;
+    let enabled = super::logs(deps.store, tenant).await?;
     if deps.sinks.sinks.is_empty() {
         bail!(
             "a log is compared with what its sinks have of it: set KAFKA_HOST or \
@@ -53,11 +53,7 @@ pub async fn run(deps: &Deps<'_>, tenant: Option<&TenantId>, accept: bool) -> an
 }
 
 /// Compares a tenant's log with each sink. Returns 1 if it differs from any.
-async fn look_at_all(
-    deps: &Deps<'_>,
-    enabled: &EnabledTenant,
-    accept: bool,
-) -> anyhow::Result<u32> {
+async fn look_at_all(deps: &Deps<'_>, enabled: &TenantLog, accept: bool) -> anyhow::Result<u32> {
     let mut differs = false;
     if let Some(kafka) = &deps.sinks.repair {
         differs = look(deps, &**kafka, enabled, accept).await?;
@@ -76,7 +72,7 @@ async fn look_at_all(
 async fn look_at_other(
     deps: &Deps<'_>,
     sink: &dyn Sink,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     accept: bool,
 ) -> anyhow::Result<bool> {
     let (name, tenant) = (sink.names().sink, &enabled.tenant);
@@ -108,7 +104,7 @@ async fn look_at_other(
 async fn look(
     deps: &Deps<'_>,
     kafka: &dyn Repair,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     accept: bool,
 ) -> anyhow::Result<bool> {
     let Some(difference) = restore::compare(deps.store, kafka, deps.settings, enabled).await?

@@ -23,7 +23,7 @@ pub struct Named<'a> {
 /// Prints a line for each subscription of a tenant, or of all.
 pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<()> {
     if let Some(tenant) = tenant {
-        super::enabled_tenant(store, tenant).await?;
+        super::log_of(store, tenant).await?;
     }
     let mut out = super::stdout();
     let [tenants, groups] = ["TENANT", "GROUP"];
@@ -49,7 +49,7 @@ pub async fn list(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Resul
 
 /// Prints a subscription as JSON.
 pub async fn show(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
-    super::enabled_tenant(groups.store, tenant).await?;
+    super::log_of(groups.store, tenant).await?;
     print(&groups.find(tenant, group).await?)
 }
 
@@ -60,7 +60,7 @@ pub async fn put(
     form: &Form,
     start: Start,
 ) -> anyhow::Result<()> {
-    super::enabled_tenant(groups.store, tenant).await?;
+    super::log_of(groups.store, tenant).await?;
     let form = form.clone().checked().map_err(|all| {
         let told: Vec<_> = all.iter().map(ToString::to_string).collect();
         anyhow!("{}", told.join("; "))
@@ -81,13 +81,13 @@ pub async fn seek(
     Named { tenant, group }: Named<'_>,
     to: Start,
 ) -> anyhow::Result<()> {
-    super::enabled_tenant(groups.store, tenant).await?;
+    super::log_of(groups.store, tenant).await?;
     print(&groups.seek(tenant, group, to).await?)
 }
 
 /// Removes a subscription.
 pub async fn delete(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
-    super::enabled_tenant(groups.store, tenant).await?;
+    super::log_of(groups.store, tenant).await?;
     Ok(groups.remove(tenant, group).await?)
 }
 

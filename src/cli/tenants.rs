@@ -1,17 +1,32 @@
-//! `tenants list`: the enabled tenants, each with its log, its lane, its head and how far it is
-//! published.
+//! `tenants`: lists the tenants, each with its log, its lane, its head and how far it is published;
+//! enables and disables them.
 
 use std::io::Write;
 
 use crate::domain::follower::Follower;
+use crate::domain::tenant::TenantId;
+use crate::domain::tenant_job::{TenantAct, TenantAttributes};
+use crate::follow::tenant_jobs::TenantDeps;
 use crate::store::Store;
 
-/// Prints a line for each enabled tenant.
+/// Enables or disables a tenant, as FOLIO's tenant interface does. A running gateway creates the
+/// topics of one that is enabled.
+pub async fn change(deps: &TenantDeps, tenant: &TenantId, act: TenantAct) -> anyhow::Result<()> {
+    deps.submit(tenant, TenantAttributes::of(act)).await?;
+    let done = match act {
+        TenantAct::Enable => "is enabled",
+        TenantAct::Disable => "is disabled; its log stays, and what is pending is published",
+    };
+    writeln!(super::stdout(), "{tenant}: {done}")?;
+    Ok(())
+}
+
+/// Prints a line for each tenant that has a log.
 pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let mut out = super::stdout();
     writeln!(
         out,
-        "{:<32}{:<38}{:>6}{:>12}{:>12}",
+        "{:<32}{:<38}{:>6}{:>12}{:>12}  STATE",
         "TENANT", "LOG_ID", "LANE", "HEAD", "PUBLISHED"
     )?;
     for enabled in store.list().await? {
@@ -19,10 +34,11 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
         let published = cursor
             .filter(|c| c.log_id == enabled.log_id)
             .map_or("-".to_owned(), |c| c.position.to_string());
+        let state = if enabled.is_enabled { "enabled" } else { "disabled" };
         let (tenant, log_id) = (enabled.tenant.to_string(), enabled.log_id.to_string());
         writeln!(
             out,
-            "{tenant:<32}{log_id:<38}{:>6}{:>12}{published:>12}",
+            "{tenant:<32}{log_id:<38}{:>6}{:>12}{published:>12}  {state}",
             enabled.lane.number(),
             enabled.head
         )?;

@@ -85,10 +85,10 @@ pub enum Command {
     /// The first line of stdout is the gateway's address, the second the embedded broker's. Logs go
     /// to stderr.
     Serve(Box<ServeOptions>),
-    /// Shows the tenants that are enabled.
+    /// Shows the tenants, and enables or disables them.
     #[command(subcommand)]
     Tenants(TenantsCommand),
-    /// Shows the topics of the enabled tenants.
+    /// Shows the topics of the tenants.
     #[command(subcommand)]
     Topics(TopicsCommand),
     /// Shows or changes the groups that follow the logs over HTTP.
@@ -140,9 +140,28 @@ pub enum Command {
 /// The subcommands of `tenants`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TenantsCommand {
-    /// Prints a line for each tenant: its log, its lane, the log's head, and how far it is
-    /// published.
+    /// Prints a line for each tenant: its log, its lane, the log's head, how far it is published,
+    /// and whether it is enabled.
     List(Box<StoreOptions>),
+    /// Enables a tenant: it may post and read. A new one gets a log.
+    Enable(Box<TenantOptions>),
+    /// Disables a tenant: it may not post and read any more. Its log stays, and what is pending is
+    /// published.
+    Disable(Box<TenantOptions>),
+}
+
+/// Options of `tenants enable` and `tenants disable`.
+#[derive(Debug, Clone, Args)]
+pub struct TenantOptions {
+    /// The tenant.
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// The log.
+    #[command(flatten)]
+    pub store: StoreOptions,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
 }
 
 /// The subcommands of `topics`.

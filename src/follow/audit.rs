@@ -22,7 +22,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::sink::{self, Repair};
-use crate::store::{self, EnabledTenant, Store};
+use crate::store::{self, Store, TenantLog};
 
 pub use finding::{Audit, Counts, Defect, Finding, Run, TopicAudit};
 pub use repair::repair;
@@ -77,7 +77,7 @@ pub enum Progress<'a> {
 /// beginning, are left out. `report` is given the progress now and then.
 pub async fn audit(
     deps: AuditDeps<'_>,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     scope: &Scope,
     report: &(dyn Fn(Progress<'_>) + Send + Sync),
 ) -> Result<Audit, Error> {
@@ -95,6 +95,6 @@ pub async fn audit(
         let floor = floors.of(topic);
         topics.push(TopicInAudit::new(&log, topic, floor, expected).audit(report).await?);
     }
-    let EnabledTenant { tenant, log_id, .. } = enabled.clone();
+    let TenantLog { tenant, log_id, .. } = enabled.clone();
     Ok(Audit { tenant, log_id, from: log.from, to: log.to, topics })
 }

@@ -17,7 +17,7 @@ use super::worker::{Backoff, Progress};
 use super::{FollowDeps, store};
 use crate::domain::time::Time;
 use crate::sink::Repair;
-use crate::store::EnabledTenant;
+use crate::store::TenantLog;
 
 /// The longest time after which a replica without lanes looks whether it has some.
 const LANES_AGAIN: Duration = Duration::from_secs(5);
@@ -65,14 +65,14 @@ impl AuditTask {
         failed.map_or(Ok(Progress::Idle), Err)
     }
 
-    async fn audit(&self, enabled: &EnabledTenant, scope: &Scope) -> Result<Audit, audit::Error> {
+    async fn audit(&self, enabled: &TenantLog, scope: &Scope) -> Result<Audit, audit::Error> {
         let FollowDeps { store, settings, .. } = &self.deps;
         let deps = AuditDeps { store: &**store, kafka: &*self.kafka, settings };
         audit::audit(deps, enabled, scope, &|_| {}).await
     }
 
     /// Returns the tenants of the lanes that this replica holds.
-    async fn own(&self) -> Result<Vec<EnabledTenant>, store::Error> {
+    async fn own(&self) -> Result<Vec<TenantLog>, store::Error> {
         let FollowDeps { store, replica, .. } = &self.deps;
         let lanes = store.members().await?.lanes.into_iter();
         let own: BTreeSet<_> = lanes

@@ -25,7 +25,7 @@ use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Topic;
-use crate::store::{EnabledTenant, ErasureStep, Store, TopicRange};
+use crate::store::{ErasureStep, Store, TenantLog, TopicRange};
 
 /// The longest time until an erasure is begun, or is complete once every sink has passed it.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl ErasureTask {
     /// Does a step of an erasure, or completes it. Returns whether there is more to do now.
     async fn carry_out(
         &mut self,
-        enabled: &EnabledTenant,
+        enabled: &TenantLog,
         erasure: &Erasure,
     ) -> Result<bool, store::Error> {
         let Self { deps, sinks, pace, .. } = self;
@@ -155,7 +155,7 @@ async fn drafts(
 pub async fn waits_for(
     store: &dyn Store,
     sinks: &[Follower],
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     erasure: &Erasure,
 ) -> Result<Vec<Follower>, store::Error> {
     let stands = store.stands(&enabled.tenant).await?;

@@ -23,7 +23,7 @@ use crate::domain::filter::{Filter, TopicPattern};
 use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
-use crate::store::{EnabledTenant, ExpansionStep, Scan};
+use crate::store::{ExpansionStep, Scan, TenantLog};
 
 /// The longest time until a request is found.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -73,7 +73,7 @@ impl ExpansionTask {
     }
 
     /// Looks for requests in a log that has grown, and does a step of the first that is open.
-    async fn expand_in(&mut self, enabled: &EnabledTenant) -> Result<(), store::Error> {
+    async fn expand_in(&mut self, enabled: &TenantLog) -> Result<(), store::Error> {
         let Self { deps, pace, logs, .. } = self;
         let requests = logs.entry(enabled.tenant.clone()).or_default();
         if requests.looked_to < enabled.head {
@@ -95,11 +95,7 @@ impl ExpansionTask {
 
 impl Requests {
     /// Looks for requests among the events since the last look.
-    async fn look(
-        &mut self,
-        deps: &FollowDeps,
-        enabled: &EnabledTenant,
-    ) -> Result<(), store::Error> {
+    async fn look(&mut self, deps: &FollowDeps, enabled: &TenantLog) -> Result<(), store::Error> {
         let filter = Filter {
             keys: vec![Key::delete_all()],
             types: vec![EventType::DeleteAllExpanded.as_str().to_owned()],
@@ -122,7 +118,7 @@ impl Requests {
 /// Appends the DELETEs of the next records of a request's topic.
 async fn step(
     deps: &FollowDeps,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     request: &Envelope,
     walked_to: Position,
 ) -> Result<(), store::Error> {

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::{FollowDeps, store};
-use crate::store::EnabledTenant;
+use crate::store::TenantLog;
 
 /// Returns the tenants of the lanes that this replica holds, and of those that no replica holds, as
 /// long as there is no sink or it is away.
-pub(super) async fn logs(deps: &FollowDeps) -> Result<Vec<EnabledTenant>, store::Error> {
+pub(super) async fn logs(deps: &FollowDeps) -> Result<Vec<TenantLog>, store::Error> {
     let FollowDeps { store, replica, .. } = deps;
     let lanes = store.members().await?.lanes.into_iter();
     let is_own = |holder: Option<&String>| holder.is_none_or(|holder| holder == replica);

@@ -30,7 +30,7 @@ use crate::domain::settings::LogRule;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
-use crate::store::EnabledTenant;
+use crate::store::TenantLog;
 use held_back::HeldBack;
 use pace::Pace;
 use view::LogView;
@@ -145,11 +145,7 @@ impl RemovalTask {
     }
 
     /// Removes from one log; returns whether there may be more to remove now.
-    async fn remove_of(
-        &mut self,
-        enabled: &EnabledTenant,
-        now: Time,
-    ) -> Result<bool, store::Error> {
+    async fn remove_of(&mut self, enabled: &TenantLog, now: Time) -> Result<bool, store::Error> {
         let Self { deps, sinks, pace, logs, .. } = self;
         let walks = logs.entry(enabled.tenant.clone()).or_default();
         if walks.quiet.is_some_and(|(head, until)| head == enabled.head && now < until) {

@@ -20,7 +20,7 @@ use crate::domain::tenant::TenantId;
 use crate::sink::{
     self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, Sink, Sinks, TakenOver,
 };
-use crate::store::{self, EnabledTenant, Lease, Members, Store};
+use crate::store::{self, Lease, Members, Store, TenantLog};
 
 /// The most cursors of one page.
 const CURSORS_MAX: usize = 1_000;
@@ -143,7 +143,7 @@ async fn release(store: &dyn Store, lane: Lane, by: &str) -> Result<(), store::E
 
 /// The cursors of all lanes, once they are copied into their tenants' new lanes.
 struct Copied {
-    tenants: Vec<EnabledTenant>,
+    tenants: Vec<TenantLog>,
     moves: BTreeMap<TenantId, Lane>,
     /// The lanes of each sink.
     sinks: Vec<BTreeMap<Lane, TakenOver>>,
@@ -203,7 +203,7 @@ impl Resize<'_> {
     /// Returns the store's checkpoint of each log.
     async fn noted(
         &self,
-        tenants: &[EnabledTenant],
+        tenants: &[TenantLog],
         follower: &Follower,
     ) -> Result<BTreeMap<TenantId, Cursor>, Error> {
         let mut noted = BTreeMap::new();
@@ -241,12 +241,12 @@ impl Resize<'_> {
 async fn copy(
     (names, follower): (Names, &Follower),
     lanes: &mut BTreeMap<Lane, TakenOver>,
-    tenants: &[EnabledTenant],
+    tenants: &[TenantLog],
     moves: &BTreeMap<TenantId, Lane>,
     noted: &BTreeMap<TenantId, Cursor>,
 ) -> Result<(), Error> {
     let mut copies: BTreeMap<(Lane, Follower), Vec<PageSlice>> = BTreeMap::new();
-    for EnabledTenant { tenant, log_id, lane, .. } in tenants {
+    for TenantLog { tenant, log_id, lane, .. } in tenants {
         let (Some(to), Some(from)) = (moves.get(tenant), lanes.get(lane)) else { continue };
         let known = from.cursors.get(&(*log_id, follower.clone()));
         CursorLost::check(names, tenant, known, noted.get(tenant))?;
@@ -278,7 +278,7 @@ fn of(cursors: &KnownCursors, log_id: LogId) -> impl Iterator<Item = (Follower, 
 /// to a time when that was the tenant's lane, the relay must not go on from them.
 async fn remove_stale(
     lanes: BTreeMap<Lane, TakenOver>,
-    tenants: &[EnabledTenant],
+    tenants: &[TenantLog],
 ) -> Result<(), sink::Error> {
     for (lane, TakenOver { publisher, cursors }) in lanes {
         let elsewhere: BTreeSet<_> =

@@ -36,7 +36,7 @@ use crate::domain::topic::Topic;
 use crate::sink::{
     self, KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, Repair, Sink, TakenOver,
 };
-use crate::store::{self, EnabledTenant, Lease, LeaseCheck, Scan, Store};
+use crate::store::{self, Lease, LeaseCheck, Scan, Store, TenantLog};
 
 /// The reason why the comparison failed, or nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The tenant and its log.
-    pub enabled: EnabledTenant,
+    pub enabled: TenantLog,
     /// The relay's cursor in Kafka; `None` if Kafka has none.
     pub kafka: Option<Cursor>,
     /// The way in which the store's parking is older than what Kafka proves; `None` if it is not.
@@ -80,7 +80,7 @@ pub async fn compare(
     store: &dyn Store,
     kafka: &dyn Repair,
     settings: &Settings,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
 ) -> Result<Option<Difference>, Error> {
     let tenant = &enabled.tenant;
     let evidence = Evidence::gather(store, kafka, enabled).await?;
@@ -118,7 +118,7 @@ pub async fn compare(
     Ok((!agree).then_some(difference))
 }
 
-fn known_of<'c>(cursors: &'c KnownCursors, enabled: &EnabledTenant) -> Option<&'c KnownCursor> {
+fn known_of<'c>(cursors: &'c KnownCursors, enabled: &TenantLog) -> Option<&'c KnownCursor> {
     cursors.get(&(enabled.log_id, Follower::relay()))
 }
 
@@ -143,9 +143,9 @@ impl Evidence {
     async fn gather(
         store: &dyn Store,
         kafka: &dyn Repair,
-        enabled: &EnabledTenant,
+        enabled: &TenantLog,
     ) -> Result<Self, Error> {
-        let EnabledTenant { tenant, log_id, lane, .. } = enabled;
+        let TenantLog { tenant, log_id, lane, .. } = enabled;
         let is_its =
             |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
         let checkpoint = store.load(tenant, &Follower::relay()).await?.filter(is_its);
@@ -231,7 +231,7 @@ async fn go_on(
 ) -> Result<(), Error> {
     let RestoreDeps { store, kafka, others, settings } = *deps;
     let Difference { enabled, common, .. } = difference;
-    let EnabledTenant { tenant, log_id, lane, .. } = enabled;
+    let TenantLog { tenant, log_id, lane, .. } = enabled;
     let changed = || Error::Changed(tenant.clone());
     let TakenOver { mut publisher, cursors } = kafka.take_over(*lane, lease.term).await?;
     // The log is no longer published, so the difference is final: it must still be as it was shown.

@@ -35,7 +35,7 @@ impl TenantContext {
     /// since it would be told of an empty list, or of something else that is wrong.
     pub(super) async fn enabled(&self, gateway: &Gateway) -> Result<&TenantId, Problem> {
         let found = gateway.deps.store.find_tenant(self.tenant()).await?;
-        let found = found.map(|_| self.tenant());
+        let found = found.filter(|log| log.is_enabled).map(|_| self.tenant());
         found.ok_or_else(|| Problem::TenantNotEnabled(self.tenant().clone()))
     }
 }

@@ -129,7 +129,8 @@ pub(super) async fn get(
     let id = ErasureId::parse(&segment).map_err(|_| {
         Problem::bad_path(&segment, "must be the id of an erasure: a hyphenated UUID")
     })?;
-    let found = gateway.deps.store.find_erasure(context.tenant(), id).await?;
+    let tenant = context.enabled(&gateway).await?;
+    let found = gateway.deps.store.find_erasure(tenant, id).await?;
     let erasure = found.ok_or(Problem::UnknownErasure(id))?;
     let outlook = gateway.deps.erasures.outlook(erasure).await?;
     Ok(HttpResponse::Ok().json(Erasure::from(outlook)))

@@ -17,6 +17,7 @@ use crate::domain::settings::Settings;
 use crate::follow::erasure::submit::ErasureDeps;
 use crate::follow::published::Published;
 use crate::follow::replay::submit::SubmitDeps;
+use crate::follow::tenant_jobs::TenantDeps;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -41,6 +42,8 @@ pub struct HttpDeps {
     pub published: Arc<Published>,
     /// The submissions of erasures.
     pub erasures: ErasureDeps,
+    /// The requests of the tenant interface.
+    pub tenants: TenantDeps,
     /// The submissions of replays.
     pub replays: SubmitDeps,
     /// The followers of the sinks, whose lag is told.

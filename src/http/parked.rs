@@ -121,8 +121,8 @@ async fn ask(
     })?;
     let sink = sink(request, gateway)?;
     let reason = |raw: &Raw| parked::reason(raw, requested);
-    let reason = object::read(request, gateway, context.tenant(), reason).await?;
-    let (deps, tenant) = (&gateway.deps, context.tenant());
+    let (deps, tenant) = (&gateway.deps, context.enabled(gateway).await?);
+    let reason = object::read(request, gateway, tenant, reason).await?;
     let of = (&sink, tenant, id);
     if let Some(why) = requests::stopped(&deps.health, &sink, tenant) {
         return Err(Problem::RelayStopped { why });

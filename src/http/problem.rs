@@ -18,6 +18,7 @@ use crate::domain::parked::State;
 use crate::domain::replay::ReplayId;
 use crate::domain::settings::Unknown;
 use crate::domain::tenant::TenantId;
+use crate::domain::tenant_job::TenantJobId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::follow::replay::submit::NotSubmitted;
@@ -86,6 +87,8 @@ pub(super) enum Problem {
     TopicParked { topic: Topic },
     #[error("the tenant has no replay `{0}`")]
     UnknownReplay(ReplayId),
+    #[error("the tenant has no job `{0}`: it was never submitted, or was removed since")]
+    UnknownTenantJob(TenantJobId),
     #[error("there is no erasure {0}")]
     UnknownErasure(ErasureId),
     #[error("the replay `{id}` is {status}: only one that is in progress or paused can be changed")]

@@ -169,7 +169,7 @@ pub(super) async fn get(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let id = id(&request)?;
-    let found = gateway.deps.store.find_replay(context.tenant(), id).await?;
+    let found = gateway.deps.store.find_replay(context.enabled(&gateway).await?, id).await?;
     let replay = found.ok_or(Problem::UnknownReplay(id))?;
     Ok(HttpResponse::Ok().json(Replay::from(replay)))
 }
@@ -206,7 +206,7 @@ async fn wish(
     gateway: &Shared,
     wish: Wish,
 ) -> Result<HttpResponse, Problem> {
-    let (id, tenant) = (id(request)?, context.tenant());
+    let (id, tenant) = (id(request)?, context.enabled(gateway).await?);
     let parse = if wish == Wish::Run { Rate::parse } else { replay::no_members };
     let rate = object::read(request, gateway, tenant, parse).await?;
     let replay = gateway.deps.replays.wish(tenant, id, wish, rate).await?;

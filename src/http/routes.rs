@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 use super::problem::Problem;
 use super::{
     delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
-    stopping, subscriptions,
+    stopping, subscriptions, tenants,
 };
 
 macro_rules! routes {
@@ -47,6 +47,8 @@ routes! {
     post "/subscriptions/{group}/commits"                => subscriptions::commits;
     post "/subscriptions/{group}/seek"                   => subscriptions::seek;
     end "/subscriptions/{group}/reader"                  => subscriptions::leave;
+    post "/_/tenant"                                     => tenants::post;
+    forget "/_/tenant/{id}"                              => tenants::one;
     read "/livez"                                        => health::up;
     read "/admin/health"                                 => health::up;
     read "/readyz"                                       => health::ready;
@@ -100,6 +102,19 @@ where
     let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, PUT, DELETE" }) };
     let methods = Any(Get()).or(Head()).or(Put()).or(Delete());
     let route = web::route().guard(methods).to(handler);
+    web::resource(path).route(route).default_service(web::to(other))
+}
+
+/// A resource that is read, and removed by whoever has asked for it; the handler looks at the
+/// method.
+fn forget<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, DELETE" }) };
+    let route = web::route().guard(Any(Get()).or(Head()).or(Delete())).to(handler);
     web::resource(path).route(route).default_service(web::to(other))
 }
 

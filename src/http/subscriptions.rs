@@ -64,7 +64,7 @@ async fn get(
     request: &HttpRequest,
     gateway: &Gateway,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.tenant());
+    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
     let groups = gateway.deps.subscribe.groups();
     let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
     let Some((found, lag)) = listed.iter().find(|(found, _)| found.group == group) else {
@@ -78,14 +78,10 @@ async fn put(
     request: &HttpRequest,
     gateway: &Gateway,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.tenant());
+    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
     let (form, start) = object::read(request, gateway, tenant, Form::parse).await?;
     let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
-    let (put, found) = match put {
-        Ok(put) => put,
-        // Of a tenant that is not enabled, nothing else is worth being told.
-        Err(error) => return Err(refused(error, context.enabled(gateway).await?)),
-    };
+    let (put, found) = put.map_err(|error| refused(error, tenant))?;
     let mut answer = match put {
         Put::Created => {
             let position = found.subscription.position;
@@ -107,7 +103,7 @@ async fn delete(
     request: &HttpRequest,
     gateway: &Gateway,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.tenant());
+    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
     let removed = gateway.deps.subscribe.groups().remove(tenant, &group).await;
     removed.map_err(|error| refused(error, tenant))?;
     tracing::info!(%tenant, %group, "a subscription was removed");
@@ -120,7 +116,7 @@ pub(super) async fn commits(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(&request)?, context.tenant());
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let (position, generation) = object::read(&request, &gateway, tenant, parse_commit).await?;
     let groups = gateway.deps.subscribe.groups();
     let committed = groups.commit(tenant, &group, generation, position).await;
@@ -135,7 +131,7 @@ pub(super) async fn seek(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(&request)?, context.tenant());
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let to = object::read(&request, &gateway, tenant, Start::parse_seek).await?;
     let sought = gateway.deps.subscribe.groups().seek(tenant, &group, to).await;
     let found = sought.map_err(|error| refused(error, tenant))?;
@@ -150,7 +146,7 @@ pub(super) async fn leave(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(&request)?, context.tenant());
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let query = Query::parse(request.query_string(), &["generation"])?;
     let generation = query.parsed("generation", query::number)?;
     let generation = generation.ok_or_else(|| Problem::BadQuery {

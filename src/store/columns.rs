@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::append::snapshot::IdempotencyRecord;
 use super::event_counts::{EventCounts, ParkedCounts};
-use super::{EnabledTenant, Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, Weight};
+use super::{Error, Head, Lag, LaneLease, LogEntry, LogLedger, Receipt, TenantLog, Weight};
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{EventId, EventType};
@@ -133,13 +133,19 @@ pub(super) trait Columns {
             lane: self.lane()?,
             position: self.position()?,
             time: self.time()?,
+            is_enabled: self.is_enabled()?,
         })
     }
 
-    /// Returns an enabled tenant whose log has this head.
-    fn enabled(&self, head: Position) -> Result<EnabledTenant, Error> {
+    /// Returns whether the column `disabled_ms` is null.
+    fn is_enabled(&self) -> Result<bool, Error> {
+        Ok(self.integer_if_any("disabled_ms")?.is_none())
+    }
+
+    /// Returns a tenant whose log has this head.
+    fn tenant_log(&self, head: Position) -> Result<TenantLog, Error> {
         let (tenant, log_id, lane) = (self.tenant()?, self.log_id()?, self.lane()?);
-        Ok(EnabledTenant { tenant, log_id, lane, head })
+        Ok(TenantLog { tenant, log_id, lane, head, is_enabled: self.is_enabled()? })
     }
 
     /// Returns an incarnation of a log.

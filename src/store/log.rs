@@ -78,6 +78,9 @@ pub struct Scan {
     pub bytes_max: usize,
     /// The most rows of one tenant that are looked at, whether they match or not.
     pub rows_max: usize,
+    /// Whether the logs of disabled tenants are left out, as for callers; followers go on with
+    /// them.
+    pub enabled_only: bool,
 }
 
 impl Scan {
@@ -92,7 +95,13 @@ impl Scan {
             events_max,
             bytes_max: 4 << 20,
             rows_max: 2_000,
+            enabled_only: false,
         }
+    }
+
+    /// Returns the same limits for a caller of the tenant, which must be enabled.
+    pub fn page_of_enabled(filter: Filter, events_max: usize) -> Self {
+        Self { enabled_only: true, ..Self::page(filter, events_max) }
     }
 }
 
@@ -177,6 +186,8 @@ pub struct Head {
     pub position: Position,
     /// The time of the last event.
     pub time: Time,
+    /// Whether the tenant is enabled; if not, nobody appends to the log but the gateway itself.
+    pub is_enabled: bool,
 }
 
 /// The logs that have grown.
@@ -196,9 +207,9 @@ pub trait Log: Send + Sync {
     /// looks up still hold when the sealed events are committed. Returns one outcome per batch.
     async fn append(&self, batches: &[Batch]) -> Result<Vec<Outcome>, Error>;
 
-    /// Reads the events after each start. Returns one slice per tenant that the store knows, in the
-    /// order of `from`. Ends early, without slices for the rest, once `events_max` or `bytes_max`
-    /// is reached.
+    /// Reads the events after each start. Returns one slice per tenant that has a log (and is
+    /// enabled, if the scan says so), in the order of `from`. Ends early, without slices for the
+    /// rest, once `events_max` or `bytes_max` is reached.
     async fn read(&self, from: &[(TenantId, Start)], scan: &Scan) -> Result<Vec<Slice>, Error>;
 
     /// Returns all topics that a tenant's log has events of, in order.
@@ -217,7 +228,8 @@ pub trait Log: Send + Sync {
     /// Returns the event with this id.
     async fn find(&self, tenant: &TenantId, event_id: EventId) -> Result<Option<Envelope>, Error>;
 
-    /// Returns the tenants of a lane that have new events since the token was given, and misses
-    /// none. If the token is of another incarnation, returns all that ever had an event.
+    /// Returns the tenants of a lane, enabled or not, that have new events since the token was
+    /// given, and misses none. If the token is of another incarnation, returns all that ever had an
+    /// event.
     async fn changed_since(&self, lane: Lane, since: ChangeToken) -> Result<Changed, Error>;
 }

@@ -27,6 +27,7 @@ mod replays;
 mod resize;
 mod rows;
 mod subscriptions;
+mod tenant_jobs;
 mod tenants;
 mod transaction;
 mod transition;

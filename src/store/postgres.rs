@@ -20,6 +20,7 @@ mod removal;
 mod replays;
 mod rows;
 mod subscriptions;
+mod tenant_jobs;
 mod tenants;
 mod transaction;
 mod transition;

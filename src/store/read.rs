@@ -68,14 +68,15 @@ pub(super) fn tenants(from: &[(TenantId, Start)]) -> BTreeSet<&TenantId> {
 }
 
 impl<'a> Read<'a> {
-    /// Makes a read of the logs that have these heads.
+    /// Makes a read of the logs that have these heads, as far as the scan reads them.
     pub(super) fn new(
         from: &'a [(TenantId, Start)],
         scan: &'a Scan,
         heads: impl IntoIterator<Item = Head>,
         fetch_max: FetchMax,
     ) -> Self {
-        let heads = heads.into_iter().map(|head| (head.tenant.clone(), head)).collect();
+        let heads = heads.into_iter().filter(|head| head.is_enabled || !scan.enabled_only);
+        let heads = heads.map(|head| (head.tenant.clone(), head)).collect();
         let budget = ReadBudget::new(scan);
         Self { scan, from: from.iter(), heads, fetch_max, budget, log: None, slices: Vec::new() }
     }

@@ -10,6 +10,7 @@ mod positions;
 mod removal;
 mod replays;
 mod subscriptions;
+mod tenant_jobs;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -18,9 +19,8 @@ use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
 use super::{
-    Batch, ChangeToken, Changed, Cursors, EnabledTenant, Error, EventCounts, Lag, Lease,
-    LeaseCheck, Leases, Log, LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store,
-    Tenants,
+    Batch, ChangeToken, Changed, Cursors, Error, EventCounts, Lag, Lease, LeaseCheck, Leases, Log,
+    LogLedger, Members, Outcome, Parking, Scan, Slice, Start, Store, TenantLog, Tenants,
 };
 use crate::domain::cursor::Cursor;
 use crate::domain::envelope::Envelope;
@@ -32,6 +32,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::domain::transition::Transition;
 use positions::{cursors, scanned, starts};
@@ -144,14 +145,29 @@ impl<S: Store> Tenants for Spans<S> {
         self.0.enable_if_new(tenant, log_id).await
     }
 
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        self.0.enable(tenant, log_id).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+        self.0.disable(tenant, at).await
+    }
+
     #[instrument(level = "debug", skip_all)]
     async fn count(&self) -> Result<usize, Error> {
         self.0.count().await
     }
 
     #[instrument(level = "debug", skip_all)]
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
+    async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         self.0.list().await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
+        self.0.find_tenant(tenant).await
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]

@@ -24,6 +24,7 @@ mod removal;
 mod replays;
 mod rows;
 mod subscriptions;
+mod tenant_jobs;
 mod tenants;
 mod transition;
 mod versions;

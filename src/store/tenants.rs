@@ -1,6 +1,7 @@
-//! The port's `Tenants`: the enabled tenants, each with its log and its lane.
+//! The port's `Tenants`: the tenants, enabled or not, each with its log and its lane.
 //!
-//! The start enables tenants here, the subcommands list them, and `restore` rotates a log's id.
+//! The start and the tenant interface enable tenants here, the subcommands list them, and `restore`
+//! rotates a log's id.
 
 use async_trait::async_trait;
 
@@ -9,10 +10,11 @@ use crate::domain::incarnation::Incarnations;
 use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 
-/// An enabled tenant.
+/// A tenant that has a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnabledTenant {
+pub struct TenantLog {
     /// The tenant's id.
     pub tenant: TenantId,
     /// The id of its log.
@@ -21,6 +23,8 @@ pub struct EnabledTenant {
     pub lane: Lane,
     /// The last position of its log.
     pub head: Position,
+    /// Whether it may post and read. If not, what is pending is still published.
+    pub is_enabled: bool,
 }
 
 /// Why a tenant can't be enabled: there is no lane to give it yet.
@@ -28,24 +32,29 @@ pub(super) fn before_lanes(tenant: &TenantId) -> Error {
     Error::Refused(format!("tenant `{tenant}` can't be enabled before the number of lanes is set"))
 }
 
-/// The tenants that are enabled.
+/// The tenants that have a log, enabled or not.
 #[async_trait]
 pub trait Tenants: Send + Sync {
     /// Enables a tenant that the store has never seen, with this log id and the lane that has the
-    /// fewest tenants. A tenant that the store knows stays as it is. Refused before the lanes
-    /// exist.
+    /// fewest tenants. A tenant that the store knows stays as it is, enabled or not. Refused before
+    /// the lanes exist.
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
-    /// Returns the number of enabled tenants.
+    /// Enables a tenant, new or disabled. Returns whether it was disabled.
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error>;
+
+    /// Disables a tenant: once this is durable, only the gateway itself appends to its log. Returns
+    /// whether it was enabled.
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error>;
+
+    /// Returns the number of tenants.
     async fn count(&self) -> Result<usize, Error>;
 
-    /// Returns all enabled tenants, in order of id.
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error>;
+    /// Returns all tenants, in order of id.
+    async fn list(&self) -> Result<Vec<TenantLog>, Error>;
 
-    /// Returns a tenant; `None` if it is not enabled.
-    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<EnabledTenant>, Error> {
-        Ok(self.list().await?.into_iter().find(|enabled| enabled.tenant == *tenant))
-    }
+    /// Returns a tenant; `None` if it has no log.
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error>;
 
     /// Returns the incarnations of a tenant's log; none if the tenant was never enabled.
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error>;

@@ -194,7 +194,7 @@ impl Reading {
         let (store, turns) = (&*self.subscribe.deps.store, &self.subscribe.reads);
         let (tenant, filter) = (&self.name.0, &self.filter);
         if !self.is_live {
-            let scan = Scan::page(filter.clone(), events_max);
+            let scan = Scan::page_of_enabled(filter.clone(), events_max);
             return tail::read(store, turns, tenant, self.after, scan).await;
         }
         let tail = &self.waiter.log().tail;

@@ -22,13 +22,14 @@ pub(super) async fn resolve(
     let (after, gaps) = match start {
         Start::Earliest => {
             let topics = Filter { topics: filter.topics.clone(), ..Filter::default() };
-            let slice = first(store, tenant, Position::START, Scan::page(topics, 1)).await?;
+            let slice =
+                first(store, tenant, Position::START, Scan::page_of_enabled(topics, 1)).await?;
             (before(&slice), Gaps::Skip)
         }
         Start::Latest => (head(store, tenant).await?, Gaps::Skip),
         Start::Position(position, gaps) => (position.min(head(store, tenant).await?), gaps),
         Start::Time(time, gaps) => {
-            let scan = Scan { from: Some(time), ..Scan::page(Filter::default(), 1) };
+            let scan = Scan { from: Some(time), ..Scan::page_of_enabled(Filter::default(), 1) };
             (before(&first(store, tenant, Position::START, scan).await?), gaps)
         }
     };
@@ -55,7 +56,7 @@ async fn since(
     after: Position,
 ) -> Result<Position, Error> {
     let Some(gap) = floors.gap(filter, Position::START) else { return Ok(after) };
-    let left = first(store, tenant, gap.to, Scan::page(Filter::default(), 1)).await?;
+    let left = first(store, tenant, gap.to, Scan::page_of_enabled(Filter::default(), 1)).await?;
     let is_between = left.events.first().is_some_and(|event| event.position <= after);
     Ok(if is_between { after } else { after.min(gap.to.back(1)) })
 }
@@ -73,7 +74,7 @@ async fn first(
 
 async fn head(store: &dyn Store, tenant: &TenantId) -> Result<Position, Error> {
     let enabled = store.find_tenant(tenant).await?;
-    enabled.map(|enabled| enabled.head).ok_or(Error::NotEnabled)
+    enabled.filter(|log| log.is_enabled).map(|log| log.head).ok_or(Error::NotEnabled)
 }
 
 /// Returns the position before the first event of a slice, or up to which it has none.

@@ -98,7 +98,7 @@ impl TailPage {
 
 /// Returns the limits of a page.
 fn tail() -> Scan {
-    Scan { bytes_max: BYTES_MAX, ..Scan::page(Filter::default(), EVENTS_MAX) }
+    Scan { bytes_max: BYTES_MAX, ..Scan::page_of_enabled(Filter::default(), EVENTS_MAX) }
 }
 
 /// Reads a part of a log from the store, when it is this read's turn.

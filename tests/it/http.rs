@@ -12,4 +12,5 @@ mod post;
 mod read;
 mod removed;
 mod store_faults;
+mod tenants;
 mod trouble;

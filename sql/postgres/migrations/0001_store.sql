@@ -12,14 +12,30 @@ CREATE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
 CREATE FUNCTION lasts(expires_ms bigint, ttl_ms bigint) RETURNS boolean LANGUAGE sql VOLATILE AS
     'SELECT expires_ms > now_ms() AND expires_ms <= now_ms() + ttl_ms + 1000';
 
--- The enabled tenants.
+-- The tenants that have a log; of a disabled one, since when.
 CREATE TABLE tenants (
-    tenant text COLLATE "C" NOT NULL PRIMARY KEY,
-    log_id uuid   NOT NULL,
-    lane   bigint NOT NULL
+    tenant      text COLLATE "C" NOT NULL PRIMARY KEY,
+    log_id      uuid   NOT NULL,
+    lane        bigint NOT NULL,
+    disabled_ms bigint
 );
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
+
+-- The jobs of the tenant interface. `attributes` is the request as it was posted, and `messages` a
+-- JSON list.
+CREATE TABLE tenant_jobs (
+    tenant       text COLLATE "C" NOT NULL,
+    id           text   NOT NULL,
+    attributes   text   NOT NULL,
+    submitted_ms bigint NOT NULL,
+    messages     text   NOT NULL,
+    error        text,
+    completed_ms bigint,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE INDEX tenant_jobs_open ON tenant_jobs (submitted_ms) WHERE completed_ms IS NULL;
 
 -- The ids that each log has had, by number, each with the first position that is published under
 -- it. Rows are only added.

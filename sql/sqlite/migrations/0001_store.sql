@@ -2,14 +2,30 @@
 -- lanes. The words are those of the code. Positions, terms and times (epoch milliseconds) are
 -- 64-bit integers; event ids are 16 bytes; log ids are hyphenated text.
 
--- The enabled tenants.
+-- The tenants that have a log; of a disabled one, since when.
 CREATE TABLE tenants (
-    tenant TEXT NOT NULL PRIMARY KEY,
-    log_id TEXT NOT NULL,
-    lane   INTEGER NOT NULL
+    tenant      TEXT NOT NULL PRIMARY KEY,
+    log_id      TEXT NOT NULL,
+    lane        INTEGER NOT NULL,
+    disabled_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX tenants_lane ON tenants (lane, tenant);
+
+-- The jobs of the tenant interface. `attributes` is the request as it was posted, and `messages` a
+-- JSON list.
+CREATE TABLE tenant_jobs (
+    tenant       TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    attributes   TEXT NOT NULL,
+    submitted_ms INTEGER NOT NULL,
+    messages     TEXT NOT NULL,
+    error        TEXT,
+    completed_ms INTEGER,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tenant_jobs_open ON tenant_jobs (submitted_ms) WHERE completed_ms IS NULL;
 
 -- The ids that each log has had, by number, each with the first position that is published under
 -- it. Rows are only added.

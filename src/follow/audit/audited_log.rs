@@ -19,7 +19,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::{PAGE_EVENTS_MAX, page_scan};
-use crate::store::{EnabledTenant, Scan, Start};
+use crate::store::{Scan, Start, TenantLog};
 
 /// One log, from the first position that is compared to the last.
 pub(super) struct AuditedLog<'a> {
@@ -50,10 +50,10 @@ impl<'a> AuditedLog<'a> {
     /// topic: so a topic has what the relay has passed and no scope holds.
     pub(super) async fn open(
         deps: AuditDeps<'a>,
-        enabled: &EnabledTenant,
+        enabled: &TenantLog,
         scope: &Scope,
     ) -> Result<Self, Error> {
-        let EnabledTenant { tenant, log_id, lane, .. } = enabled;
+        let TenantLog { tenant, log_id, lane, .. } = enabled;
         let cursors = deps.kafka.cursors(*lane).await?;
         let cursor = cursors.get(&(*log_id, Follower::relay())).map(|known| known.cursor);
         let parked = deps.store.parked(tenant, &Follower::relay()).await?;

@@ -20,7 +20,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::follow::store;
-use crate::store::{EnabledTenant, Store, TopicRange};
+use crate::store::{Store, TenantLog, TopicRange};
 
 /// The reason why an erasure was not submitted.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,10 @@ impl ErasureDeps {
         tenant: &TenantId,
         request: &ErasureRequest,
     ) -> Result<Submitted, NotSubmitted> {
-        self.enabled(tenant).await?;
+        let log = self.log(tenant).await?;
+        if !log.is_enabled {
+            return Err(NotSubmitted::NotEnabled(tenant.clone()));
+        }
         let (subject, topics) = self.subject(tenant, request).await?;
         let erasure = Erasure {
             id: ErasureId::new(self.clock.new_id()),
@@ -129,9 +132,9 @@ impl ErasureDeps {
         }
     }
 
-    /// Returns what follows from an erasure; the tenant is enabled.
+    /// Returns what follows from an erasure.
     pub async fn outlook(&self, erasure: Erasure) -> Result<Outlook, NotSubmitted> {
-        let enabled = self.enabled(&erasure.tenant).await?;
+        let enabled = self.log(&erasure.tenant).await?;
         let waits_for = match erasure.progress.completed {
             Some(_) => Vec::new(),
             None => waits_for(&*self.store, &self.sinks, &enabled, &erasure).await?,
@@ -187,7 +190,7 @@ impl ErasureDeps {
         Ok(held_by.collect())
     }
 
-    async fn enabled(&self, tenant: &TenantId) -> Result<EnabledTenant, NotSubmitted> {
+    async fn log(&self, tenant: &TenantId) -> Result<TenantLog, NotSubmitted> {
         self.store
             .find_tenant(tenant)
             .await?

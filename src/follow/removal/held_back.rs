@@ -11,7 +11,7 @@ use crate::domain::settings::LogRule;
 use crate::domain::time::Time;
 use crate::follow::{FollowDeps, page_scan, store};
 use crate::health::SinkPart;
-use crate::store::{EnabledTenant, TopicRange, Weight};
+use crate::store::{TenantLog, TopicRange, Weight};
 
 /// How long a sink may hold removal back before that is told.
 const TOLERATED_MS: i64 = 3_600_000;
@@ -33,7 +33,7 @@ impl HeldBack {
         &mut self,
         deps: &FollowDeps,
         sinks: &[Follower],
-        own: &[EnabledTenant],
+        own: &[TenantLog],
         now: Time,
     ) -> Result<(), store::Error> {
         if self.looked.is_some_and(|looked| now < looked.after(EVERY_MS)) {
@@ -85,7 +85,7 @@ impl HeldBack {
 }
 
 /// Returns the time of the oldest event in these logs.
-async fn oldest(deps: &FollowDeps, own: &[EnabledTenant]) -> Result<Option<Time>, store::Error> {
+async fn oldest(deps: &FollowDeps, own: &[TenantLog]) -> Result<Option<Time>, store::Error> {
     let mut oldest: Option<Time> = None;
     for some in own.chunks(LOGS_MAX) {
         let starts = some.iter().map(|enabled| (enabled.tenant.clone(), Position::START.into()));
@@ -100,7 +100,7 @@ async fn oldest(deps: &FollowDeps, own: &[EnabledTenant]) -> Result<Option<Time>
 /// Returns what a hold has kept for too long.
 async fn weight(
     deps: &FollowDeps,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     hold: &Hold,
     now: Time,
 ) -> Result<Weight, store::Error> {

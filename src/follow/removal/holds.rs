@@ -11,7 +11,7 @@ use crate::domain::replay::Replay;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::{FollowDeps, page_scan, store};
-use crate::store::{EnabledTenant, FoundSubscription, Scan, Store};
+use crate::store::{FoundSubscription, Scan, Store, TenantLog};
 
 /// A part of a log that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Hold {
 pub(super) async fn holds(
     deps: &FollowDeps,
     sinks: &[Follower],
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
 ) -> Result<Vec<Hold>, store::Error> {
     let stands = deps.store.stands(&enabled.tenant).await?;
     let mut holds = of_sinks(sinks, enabled, &stands);
@@ -78,11 +78,7 @@ fn of_replay(replay: &Replay) -> Hold {
 
 /// Returns the holds of the sinks: those that are configured, and those that were and are not
 /// forgotten, which another replica may still be configured with.
-fn of_sinks(
-    sinks: &[Follower],
-    enabled: &EnabledTenant,
-    stands: &[(Follower, Cursor)],
-) -> Vec<Hold> {
+fn of_sinks(sinks: &[Follower], enabled: &TenantLog, stands: &[(Follower, Cursor)]) -> Vec<Hold> {
     let positions = positions(sinks, enabled, stands).into_iter();
     positions.map(|(sink, from)| Hold { sink: Some(sink), from, topics: Vec::new() }).collect()
 }
@@ -91,7 +87,7 @@ fn of_sinks(
 /// and those that were and are not forgotten. `sinks` are the configured ones.
 pub(in crate::follow) fn positions(
     sinks: &[Follower],
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     stands: &[(Follower, Cursor)],
 ) -> Vec<(Follower, Position)> {
     let is_missing = |sink: &&Follower| stands.iter().all(|(follower, _)| follower != *sink);
@@ -108,7 +104,7 @@ pub(in crate::follow) fn positions(
 mod tests {
     use uuid::Uuid;
 
-    use super::{Cursor, EnabledTenant, Follower, Position, of_sinks};
+    use super::{Cursor, Follower, Position, TenantLog, of_sinks};
     use crate::domain::lane::Lane;
     use crate::domain::position::LogId;
     use crate::domain::tenant::TenantId;
@@ -117,11 +113,12 @@ mod tests {
     fn every_sink_holds_from_its_cursor_on_configured_or_not_and_from_the_start_without_one() {
         let at = Position::from_column;
         let log_id = LogId::new(Uuid::max());
-        let enabled = EnabledTenant {
+        let enabled = TenantLog {
             tenant: TenantId::parse("diku").unwrap(),
             log_id,
             lane: Lane::new(0),
             head: at(9),
+            is_enabled: true,
         };
         let cursor = |log_id, position| Cursor { position: at(position), ..Cursor::start(log_id) };
         let follower = |name: &str| Follower::parse(name).unwrap();

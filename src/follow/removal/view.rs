@@ -15,12 +15,12 @@ use crate::domain::settings::LogRule;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 use crate::follow::{FollowDeps, store};
-use crate::store::{EnabledTenant, LogEntry, RemovalStep, TopicRange};
+use crate::store::{LogEntry, RemovalStep, TenantLog, TopicRange};
 
 /// One log, as it was when it was looked at.
 pub(super) struct LogView<'a> {
     pub(super) deps: &'a FollowDeps,
-    pub(super) enabled: &'a EnabledTenant,
+    pub(super) enabled: &'a TenantLog,
     holds: Vec<Hold>,
     /// The scopes that any sink has parked, also those that have ended.
     parked: Vec<Parked>,
@@ -32,7 +32,7 @@ impl<'a> LogView<'a> {
     pub(super) async fn open(
         deps: &'a FollowDeps,
         sinks: &[Follower],
-        enabled: &'a EnabledTenant,
+        enabled: &'a TenantLog,
     ) -> Result<Self, store::Error> {
         let holds = holds::holds(deps, sinks, enabled).await?;
         let mut parked = Vec::new();

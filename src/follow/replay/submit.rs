@@ -24,7 +24,7 @@ use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::follow::read_log;
 use crate::sink::{self, Sink};
-use crate::store::{self, EnabledTenant, Store};
+use crate::store::{self, Store, TenantLog};
 
 /// The most topics times keys whose events are counted at a submission.
 const COUNTS_MAX: usize = 1_000;
@@ -114,7 +114,7 @@ pub struct SubmitDeps {
 
 /// A tenant's log at a submission.
 struct LogNow {
-    enabled: EnabledTenant,
+    enabled: TenantLog,
     /// The relay's position, by its checkpoint.
     relayed: Position,
     topics: Vec<Topic>,
@@ -171,7 +171,7 @@ impl SubmitDeps {
     async fn log_now(&self, tenant: &TenantId) -> Result<LogNow, NotSubmitted> {
         let relay = Follower::relay();
         let checkpoint = self.store.load(tenant, &relay).await?;
-        let enabled = self.store.find_tenant(tenant).await?;
+        let enabled = self.store.find_tenant(tenant).await?.filter(|log| log.is_enabled);
         let enabled = enabled.ok_or_else(|| NotSubmitted::NotEnabled(tenant.clone()))?;
         let of_log = checkpoint.filter(|cursor| cursor.log_id == enabled.log_id);
         let mut parked = self.store.parked(tenant, &relay).await?;
@@ -213,7 +213,7 @@ impl SubmitDeps {
         until: Option<Position>,
         rate: Rate,
     ) -> Result<Submitted, NotSubmitted> {
-        let EnabledTenant { tenant, log_id, .. } = &log.enabled;
+        let TenantLog { tenant, log_id, .. } = &log.enabled;
         let total = self.total(log, &plan, until).await?;
         let now = self.clock.now();
         // A lane that never had an event is not worked on.

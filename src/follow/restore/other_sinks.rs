@@ -16,7 +16,7 @@ use crate::domain::tenant::TenantId;
 use crate::follow::lease::{LEASE, keep_renewing};
 use crate::follow::page_scan;
 use crate::sink::{Sink, Sinks};
-use crate::store::{EnabledTenant, Lease, LeaseCheck, Store};
+use crate::store::{Lease, LeaseCheck, Store, TenantLog};
 
 /// The difference between a log and what a sink proves of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,9 @@ pub fn others(sinks: &Sinks) -> impl Iterator<Item = &Arc<dyn Sink>> {
 pub async fn compare(
     store: &dyn Store,
     sink: &dyn Sink,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
 ) -> Result<Option<Difference>, Error> {
-    let EnabledTenant { tenant, log_id, lane, .. } = enabled;
+    let TenantLog { tenant, log_id, lane, .. } = enabled;
     // The sink is asked after the store, so that its cursor is never the older one of the two.
     let checkpoint = store.load(tenant, sink.follower()).await?;
     let is_its = |cursor: &Cursor| cursor.log_id == *log_id && cursor.position > Position::START;
@@ -67,13 +67,13 @@ pub async fn compare(
 pub async fn accept(
     store: &dyn Store,
     sink: &dyn Sink,
-    enabled: &EnabledTenant,
+    enabled: &TenantLog,
     by: &str,
 ) -> Result<(), Error> {
     let lease = store.seize(enabled.lane, by, LEASE).await?;
     let leases = [lease];
     let begin = async {
-        let EnabledTenant { tenant, log_id, .. } = enabled;
+        let TenantLog { tenant, log_id, .. } = enabled;
         forget(sink, &lease, *log_id).await?;
         store.forget_follower(sink.follower(), Some(tenant)).await?;
         let start = Cursor::start(*log_id);

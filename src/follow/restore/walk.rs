@@ -13,11 +13,11 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::EventId;
 use crate::domain::parked::Parked;
 use crate::domain::position::Position;
-use crate::store::EnabledTenant;
+use crate::store::TenantLog;
 
 /// The log that was walked along, and the facts about it that were known before.
 pub(super) struct Walked {
-    pub(super) enabled: EnabledTenant,
+    pub(super) enabled: TenantLog,
     /// The relay's cursor in Kafka.
     pub(super) kafka: Option<Cursor>,
     pub(super) parking: Option<ParkingLost>,

@@ -27,7 +27,7 @@ pub(in crate::http) async fn get(
     let [segment] = path::segments(&request, 1)?;
     let id = EventId::parse(&segment)
         .map_err(|_| Problem::bad_path(&segment, "must be an event id: a hyphenated UUID"))?;
-    let tenant = context.tenant();
+    let tenant = context.enabled(&gateway).await?;
     let _turn = turn(&gateway, tenant).await?;
     let mut up_to = gateway.deps.published.up_to(tenant, Position::START).await?;
     let found = gateway.deps.store.find(tenant, id).await?;

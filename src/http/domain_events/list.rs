@@ -84,7 +84,7 @@ fn scan(gateway: &Gateway, tenant: &TenantId, query: &Query) -> Result<Scan, Pro
     };
     let from = query.parsed("from", Time::parse)?;
     let to = query.parsed("to", Time::parse)?;
-    Ok(Scan { from, to, ..Scan::page(filter, limit) })
+    Ok(Scan { from, to, ..Scan::page_of_enabled(filter, limit) })
 }
 
 /// Returns the topics of the entities that are asked for. An empty list means all topics, process

@@ -63,6 +63,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::NotParked { .. } => ("not-parked", S::CONFLICT, "Not parked"),
         P::TopicParked { .. } => ("topic-parked", S::CONFLICT, "Topic parked"),
         P::UnknownReplay(_) => ("unknown-replay", NOT_FOUND, "Unknown replay"),
+        P::UnknownTenantJob(_) => ("unknown-tenant-job", NOT_FOUND, "Unknown tenant job"),
         P::UnknownErasure(_) => ("unknown-erasure", NOT_FOUND, "Unknown erasure"),
         P::ReplayEnded { .. } => ("replay-ended", S::CONFLICT, "Replay has ended"),
         P::ReplaysOverlap { .. } => ("replays-overlap", S::CONFLICT, "Replays overlap"),

@@ -19,13 +19,25 @@ pub(in crate::store) type Fingerprint = [u8; 32];
 pub(in crate::store) struct FingerprintedBatch<'a> {
     batch: Cow<'a, Batch>,
     fingerprints: Vec<Fingerprint>,
+    /// Whether the gateway itself appends it, whether or not the tenant is enabled.
+    is_own: bool,
 }
 
 impl<'a> FingerprintedBatch<'a> {
     /// Fingerprints a batch.
     pub(in crate::store) fn new(batch: &'a Batch) -> Self {
         let fingerprints = batch.drafts.iter().map(Draft::fingerprint).collect();
-        Self { batch: Cow::Borrowed(batch), fingerprints }
+        Self { batch: Cow::Borrowed(batch), fingerprints, is_own: false }
+    }
+
+    /// Fingerprints a batch of the gateway's own, which is appended to disabled tenants too.
+    pub(in crate::store) fn own(batch: &'a Batch) -> Self {
+        Self { is_own: true, ..Self::new(batch) }
+    }
+
+    /// Returns whether it is one of the gateway's own.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// Returns it with a batch of its own, so that another thread may have it.
@@ -33,6 +45,7 @@ impl<'a> FingerprintedBatch<'a> {
         FingerprintedBatch {
             batch: Cow::Owned(self.batch.into_owned()),
             fingerprints: self.fingerprints,
+            is_own: self.is_own,
         }
     }
 

@@ -57,5 +57,6 @@ pub(super) fn head(position: i64, time_ms: i64) -> Head {
         lane: Lane::new(3),
         position: Position::from_column(position),
         time: Time::from_ms(time_ms),
+        is_enabled: true,
     }
 }

@@ -62,10 +62,10 @@ pub(in crate::store) fn plan(
     let outcomes = batches
         .iter()
         .map(|batch| match logs.get_mut(&batch.batch().tenant) {
-            None => Outcome::NotEnabled,
-            Some(log) => {
+            Some(log) if log.head.is_enabled || batch.is_own() => {
                 conflict(batch, log).unwrap_or_else(|| log.append(batch, now, &mut new_events))
             }
+            _ => Outcome::NotEnabled,
         })
         .collect();
     let (mut heads, mut delete_alls) = (BTreeMap::new(), BTreeMap::new());

@@ -38,8 +38,8 @@ use crate::store::{Batch, Error, Receipt};
 /// The largest document that MongoDB takes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The version of a head: its log, and its last position.
-pub(super) type HeadVersion = (LogId, Position);
+/// The version of a head: its log, its last position, and whether the tenant is enabled.
+pub(super) type HeadVersion = (LogId, Position, bool);
 
 /// One append, which is run in a transaction.
 pub(super) struct Append<'a> {
@@ -57,6 +57,15 @@ impl<'a> Append<'a> {
     ) -> Self {
         let batches = batches.iter().map(FingerprintedBatch::new).collect();
         Self { collections, head_cache, batches }
+    }
+
+    /// Makes an append of a batch of the gateway's own.
+    pub(super) fn own(
+        collections: &'a Collections,
+        head_cache: &'a HeadCache<HeadVersion>,
+        batch: &'a Batch,
+    ) -> Self {
+        Self { collections, head_cache, batches: vec![FingerprintedBatch::own(batch)] }
     }
 }
 
@@ -104,7 +113,7 @@ impl AppendStore for Open<'_, '_> {
             with(delete_alls, "delete_alls", &topics(batches)),
             with(idempotency, "known", &event_ids(batches)),
         ];
-        match bulk::join(heads, find, self.transaction).await?.pop() {
+        match bulk::join(heads.aggregate(find), self.transaction).await?.pop() {
             Some(found) => Ok(snapshot(&found)?),
             None => {
                 let (logs, versions) = (HashMap::new(), HashMap::new());
@@ -142,7 +151,7 @@ impl AppendStore for Open<'_, '_> {
             let raise = delete_alls.update_one(row, raise).upsert(true);
             raise.session(&mut *self.transaction).await?;
         }
-        for (tenant, (_, position)) in versions {
+        for (tenant, (_, position, _)) in versions {
             *position = plan.heads.get(tenant).map_or(*position, |end| end.position);
         }
         Ok(Ok(()))
@@ -172,7 +181,7 @@ fn snapshot(found: &RawDocument) -> Result<Snapshot<HeadVersion>, Error> {
     let (mut logs, mut versions) = (HashMap::new(), HashMap::new());
     for row in rows::documents(found, "heads")? {
         let head = row.head()?;
-        versions.insert(head.tenant.clone(), (head.log_id, head.position));
+        versions.insert(head.tenant.clone(), (head.log_id, head.position, head.is_enabled));
         logs.insert(head.tenant.clone(), LogState::from(head));
     }
     for row in rows::documents(found, "delete_alls")? {
@@ -247,11 +256,13 @@ fn idempotency(new_event: &NewEvent) -> RawDocumentBuf {
 
 /// Returns the update that raises a head, if it still has this version. The head's new change
 /// version lies above the time at which the append was registered.
-fn raise(tenant: &TenantId, (log_id, before): HeadVersion, end: Receipt) -> Document {
+fn raise(tenant: &TenantId, version: HeadVersion, end: Receipt) -> Document {
+    let (log_id, before, is_enabled) = version;
     let head = doc! {
         "_id": tenant.as_str(),
         "log_id": log_id.to_string(),
         "position": before.as_column(),
+        "disabled_ms": { "$exists": !is_enabled },
     };
     let Receipt { position, time } = end;
     let end = doc! {

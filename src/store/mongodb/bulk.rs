@@ -31,21 +31,19 @@ pub(super) async fn find(
 
 /// Returns the rows that a pipeline makes, in a transaction.
 pub(super) async fn join(
-    rows: &Rows,
-    pipeline: Vec<Document>,
+    pipeline: Aggregate<'_>,
     transaction: &mut Transaction<'_>,
 ) -> Result<Vec<RawDocumentBuf>, Cause> {
-    collect(rows.aggregate(pipeline), transaction.into()).await
+    collect(pipeline, transaction.into()).await
 }
 
 /// Returns the rows that a pipeline makes, in a session that reads one snapshot.
 pub(super) async fn aggregate(
-    rows: &Rows,
-    pipeline: Vec<Document>,
+    pipeline: Aggregate<'_>,
     session: &mut ClientSession,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     // The read concern is set here too, since the client's default for all reads would be stronger.
-    reading(collect(rows.aggregate(pipeline).read_concern(ReadConcern::snapshot()), session)).await
+    reading(collect(pipeline.read_concern(ReadConcern::snapshot()), session)).await
 }
 
 async fn collect(

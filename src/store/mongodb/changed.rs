@@ -43,13 +43,15 @@ impl Mongodb {
             doc! { "lane": i32::from(lane.number()), "version": { "$gt": timestamp(since) } };
         let all = vec![
             doc! { "$match": ours },
-            doc! { "$project": { "log_id": 1, "lane": 1, "position": 1, "time_ms": 1 } },
+            doc! { "$project": {
+                "log_id": 1, "lane": 1, "position": 1, "time_ms": 1, "disabled_ms": 1,
+            } },
             doc! { "$unionWith": {
                 "coll": self.collections.open_transactions.rows().name(),
                 "pipeline": open_transactions,
             } },
         ];
-        let found = bulk::aggregate(&self.collections.heads, all, &mut session).await?;
+        let found = bulk::aggregate(self.collections.heads.aggregate(all), &mut session).await?;
         let now = session.snapshot_time();
         let now = now
             .ok_or_else(|| Error::Unavailable("the answer of a snapshot has no time".to_owned()))?;

@@ -6,9 +6,13 @@
 //!
 //! | collection     | `_id`                        | fields                                     |
 //! |----------------|------------------------------|--------------------------------------------|
-//! | `tenants`      | tenant                       | log_id, lane, removals (how many steps)    |
+//! | `tenants`      | tenant                       | log_id, lane, removals (how many steps),   |
+//! |                |                              | disabled_ms (while it is disabled)         |
+//! | `tenant_jobs`  | {tenant, id}                 | attributes, submitted_ms, messages, error, |
+//! |                |                              | completed_ms                               |
 //! | `incarnations` | {tenant, number}             | log_id, start                              |
-//! | `heads`        | tenant                       | log_id, lane, position, time_ms, version   |
+//! | `heads`        | tenant                       | log_id, lane, position, time_ms, version,  |
+//! |                |                              | disabled_ms (while it is disabled)         |
 //! | `events`       | {tenant, position}           | event_id, topic, key, type, time_ms,       |
 //! |                |                              | last_delete_all, erased_ms, headers,       |
 //! |                |                              | payload                                    |
@@ -44,14 +48,14 @@
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |
 //!
-//! A tenant's log id and lane stand in its head too, and change together with it. Rows that are
+//! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it. Rows that are
 //! written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`, `checks`) are
 //! never changed by a transaction, which would hold such writes up for as long as it lasts. The
 //! exceptions are the resize of lanes, when no replica runs, and the rotation of a log's id, when
 //! its lane rests.
 
 use ::mongodb::bson::{Document, doc};
-use ::mongodb::options::IndexOptions;
+use ::mongodb::options::{Hint, IndexOptions};
 use ::mongodb::{Database, IndexModel};
 
 use super::error::{is_there, reading, writing};
@@ -66,9 +70,15 @@ const VERSION: i64 = 1;
 /// A collection of databases that were made before there were versions.
 const BEFORE_VERSIONS: &str = "epochs";
 
+/// The indexes of events by their positions, and by those of their key or topic.
+pub(super) const BY_POSITION: &str = "_id_";
+pub(super) const BY_KEY: &str = "key";
+pub(super) const BY_TOPIC: &str = "topic";
+
 /// All collections.
 pub(super) struct Collections {
     pub(super) tenants: Rows,
+    pub(super) tenant_jobs: Rows,
     pub(super) incarnations: Rows,
     pub(super) heads: Rows,
     pub(super) events: Rows,
@@ -97,6 +107,7 @@ impl Collections {
         let rows = |name| database.collection(name);
         Self {
             tenants: rows("tenants"),
+            tenant_jobs: rows("tenant_jobs"),
             incarnations: rows("incarnations"),
             heads: rows("heads"),
             events: rows("events"),
@@ -142,8 +153,9 @@ impl Collections {
     }
 
     /// Returns the indexes of each collection, by name.
-    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 11] {
+    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 12] {
         [
+            (&self.tenant_jobs, vec![("open", doc! { "completed_ms": 1, "submitted_ms": 1 })]),
             (&self.expansions, vec![("tenant", doc! { "_id.tenant": 1 })]),
             (&self.subject_topics, vec![("subject", doc! { "_id.tenant": 1, "_id.subject": 1 })]),
             (&self.floors, vec![("tenant", doc! { "_id.tenant": 1 })]),
@@ -170,8 +182,8 @@ impl Collections {
             (
                 &self.events,
                 vec![
-                    ("key", doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
-                    ("topic", doc! { "_id.tenant": 1, "topic": 1, "_id.position": 1 }),
+                    (BY_KEY, doc! { "_id.tenant": 1, "key": 1, "_id.position": 1 }),
+                    (BY_TOPIC, doc! { "_id.tenant": 1, "topic": 1, "_id.position": 1 }),
                 ],
             ),
         ]
@@ -220,6 +232,12 @@ fn refuse_other(database: &Database, version: i64) -> Result<(), Error> {
          version {version}, this one's have version {VERSION}): use the version that made it",
         database.name()
     )))
+}
+
+/// Names the index that a call uses. Left to itself, the server tries several and keeps the plan
+/// that did best on some other log, whose topics may be larger or smaller by far.
+pub(super) fn along(index: &str) -> Hint {
+    Hint::Name(index.to_owned())
 }
 
 fn index(name: &str, keys: Document) -> IndexModel {

@@ -97,7 +97,8 @@ impl Mongodb {
             doc! { "$match": { "_id.tenant": { "$in": tenants } } },
             doc! { "$group": { "_id": null, "term": { "$max": "$term" } } },
         ];
-        let newest = bulk::aggregate(&self.collections.cursors, newest, &mut session).await?;
+        let newest =
+            bulk::aggregate(self.collections.cursors.aggregate(newest), &mut session).await?;
         let newest = newest.first().map(|row| row.integer_if_any("term")).transpose()?;
         Ok(newest.flatten().unwrap_or_default().unsigned_abs())
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 
 use super::append::{Append, HeadVersion};
-use super::collections::Collections;
+use super::collections::{BY_KEY, Collections, along};
 use super::error::{is_known, reading, writing};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
@@ -182,8 +182,8 @@ impl TransactionBody for Erase<'_> {
             "$max": { "erased_to": positions.last().copied().unwrap_or_default().as_column() },
         };
         if positions.len() < step.events_max {
-            let batches = [Batch { tenant: tenant.clone(), drafts: step.erased.clone() }];
-            let append = Append::new(collections, nothing, &batches);
+            let batch = Batch { tenant: tenant.clone(), drafts: step.erased.clone() };
+            let append = Append::own(collections, nothing, &batch);
             let outcomes = append.run(transaction).await?.commit(nothing);
             let last = last_appended(step, &outcomes)?;
             progress.insert("$set", doc! { "last": last.as_column() });
@@ -217,7 +217,8 @@ impl Erase<'_> {
             doc! { "$limit": i64::try_from(*events_max).unwrap_or(i64::MAX) },
             doc! { "$project": { "_id": 1 } },
         ];
-        let found = bulk::join(&self.collections.events, first, transaction).await?;
+        let first = self.collections.events.aggregate(first).hint(along(BY_KEY));
+        let found = bulk::join(first, transaction).await?;
         Ok(found.iter().map(|row| row.position()).collect::<Result<_, Error>>()?)
     }
 }

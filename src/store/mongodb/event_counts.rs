@@ -58,10 +58,10 @@ async fn logs(
     follower: &Follower,
     session: &mut ClientSession,
 ) -> Result<Vec<Log>, Error> {
-    let heads = bulk::aggregate(&collections.heads, vec![], session).await?;
+    let heads = bulk::aggregate(collections.heads.aggregate(vec![]), session).await?;
     let of = vec![doc! { "$match": { "_id.follower": follower.as_str() } }];
     let mut cursors = HashMap::new();
-    for row in bulk::aggregate(&collections.cursors, of, session).await? {
+    for row in bulk::aggregate(collections.cursors.aggregate(of), session).await? {
         cursors.insert(row.tenant()?, row.cursor()?);
     }
     let log = |row: &RawDocument| {
@@ -118,7 +118,7 @@ async fn waiting(
 ) -> Result<Vec<RawDocumentBuf>, Error> {
     let waits = doc! { "$subtract": [{ "$toLong": "$$NOW" }, "$time_ms"] };
     pipeline.push(doc! { "$project": { "waits_ms": waits } });
-    bulk::aggregate(&collections.events, pipeline, session).await
+    bulk::aggregate(collections.events.aggregate(pipeline), session).await
 }
 
 fn waits(row: &RawDocument) -> Result<Duration, Error> {
@@ -130,10 +130,8 @@ async fn parked_counts(parked: &Rows, session: &mut ClientSession) -> Result<Par
     let group =
         doc! { "_id": "$state", "events": { "$sum": "$events" }, "scopes": { "$sum": 1_i64 } };
     let mut parked_counts = ParkedCounts::default();
-    for row in
-        bulk::aggregate(parked, vec![doc! { "$match": relay }, doc! { "$group": group }], session)
-            .await?
-    {
+    let counts = parked.aggregate(vec![doc! { "$match": relay }, doc! { "$group": group }]);
+    for row in bulk::aggregate(counts, session).await? {
         match row.text("_id")? {
             "parked" | "releasing" => {
                 parked_counts.parked += row.count("events")?;

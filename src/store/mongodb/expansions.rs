@@ -7,7 +7,7 @@ use ::mongodb::bson::doc;
 use async_trait::async_trait;
 
 use super::append::{Append, HeadVersion};
-use super::collections::Collections;
+use super::collections::{BY_KEY, Collections, along};
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk};
@@ -53,11 +53,11 @@ impl TransactionBody for Expand<'_> {
         let touched = self.touched(transaction).await?;
         let mut drafts = step.deletes.clone();
         drafts.retain(|draft: &Draft| !touched.contains(&draft.key));
-        let batches = [Batch { tenant: step.tenant.clone(), drafts }];
-        let outcomes = if batches[0].drafts.is_empty() {
+        let batch = Batch { tenant: step.tenant.clone(), drafts };
+        let outcomes = if batch.drafts.is_empty() {
             Vec::new()
         } else {
-            let append = Append::new(collections, nothing, &batches);
+            let append = Append::own(collections, nothing, &batch);
             append.run(transaction).await?.commit(nothing)
         };
         let Appended { events, last } = appended(&outcomes).ok_or_else(|| refused(step))?;
@@ -95,7 +95,8 @@ impl Expand<'_> {
             } },
             doc! { "$group": { "_id": "$key", "key": { "$first": "$key" } } },
         ];
-        let found = bulk::join(&self.collections.events, later, transaction).await?;
+        let later = self.collections.events.aggregate(later).hint(along(BY_KEY));
+        let found = bulk::join(later, transaction).await?;
         let key = |row: &::mongodb::bson::RawDocumentBuf| row.noun("key", Key::parse);
         Ok(found.iter().map(key).collect::<Result<_, Error>>()?)
     }

@@ -109,10 +109,11 @@ impl Leases for Mongodb {
     async fn members(&self) -> Result<Members, Error> {
         let mut session = self.snapshot().await?;
         let there = vec![doc! { "$match": { "$expr": lasts() } }, doc! { "$sort": { "_id": 1 } }];
-        let there = bulk::aggregate(&self.collections.replicas, there, &mut session).await?;
+        let there =
+            bulk::aggregate(self.collections.replicas.aggregate(there), &mut session).await?;
         let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
         let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
-        let lanes = bulk::aggregate(&self.collections.leases, lanes, &mut session).await?;
+        let lanes = bulk::aggregate(self.collections.leases.aggregate(lanes), &mut session).await?;
         Ok(Members {
             replicas: there.iter().map(|row| row.replica()).collect::<Result<_, _>>()?,
             lanes: lanes.iter().map(|row| row.lease()).collect::<Result<_, _>>()?,

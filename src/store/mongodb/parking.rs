@@ -42,9 +42,11 @@ impl Parking for Mongodb {
         let with = doc! { "coll": self.collections.parked.name(), "pipeline": [its] };
         let of_relay = doc! { "_id": cursors::id(tenant, &relay) };
         let pipeline = vec![doc! { "$match": of_relay }, doc! { "$unionWith": with }];
-        let found =
-            bulk::aggregate(&self.collections.cursors, pipeline, &mut self.snapshot().await?)
-                .await?;
+        let found = bulk::aggregate(
+            self.collections.cursors.aggregate(pipeline),
+            &mut self.snapshot().await?,
+        )
+        .await?;
         let (mut cursor, mut all) = (None, Vec::new());
         for row in &found {
             match row.text_if_any("state")? {
@@ -77,7 +79,7 @@ impl Parking for Mongodb {
                 "open": { "$sum": { "$cond": [open, 1_i64, 0_i64] } },
             } },
         ];
-        let last = bulk::aggregate(&self.collections.parked, last, &mut session).await?;
+        let last = bulk::aggregate(self.collections.parked.aggregate(last), &mut session).await?;
         last.iter().map(|row| row.ledger()).collect()
     }
 

@@ -10,9 +10,8 @@ use std::ops::Range;
 use ::mongodb::ClientSession;
 use ::mongodb::action::Find;
 use ::mongodb::bson::{Bson, RawDocumentBuf, doc};
-use ::mongodb::options::Hint;
 
-use super::collections::Collections;
+use super::collections::{BY_KEY, BY_POSITION, BY_TOPIC, Collections, along};
 use super::error::reading;
 use super::{bulk, rows};
 use crate::domain::envelope::Envelope;
@@ -135,15 +134,14 @@ pub(super) async fn count(
     let index = match key {
         Some(key) => {
             ours.extend(doc! { "key": key.as_str(), "topic": topic.as_str() });
-            "key"
+            BY_KEY
         }
         None => {
             ours.insert("topic", topic.as_str());
-            "topic"
+            BY_TOPIC
         }
     };
-    let hint = Hint::Name(index.to_owned());
-    reading(collections.events.count_documents(ours).hint(hint)).await
+    reading(collections.events.count_documents(ours).hint(along(index))).await
 }
 
 /// The call that finds rows of a log.
@@ -153,25 +151,26 @@ fn rows_of<'a>(
     at_once: usize,
 ) -> Find<'a, RawDocumentBuf> {
     let (tenant, after, head) = (fetch.tenant, fetch.after, fetch.head);
-    let along = |name, value: Bson| {
+    let of_log = |name, value: Bson| {
         let positions = doc! { "$gt": after.as_column(), "$lte": head.as_column() };
         let ours = doc! { "_id.tenant": tenant.as_str(), name: value, "_id.position": positions };
         (ours, doc! { "_id.position": 1 })
     };
-    let (ours, in_order) = match &fetch.along {
+    let (index, (ours, in_order)) = match &fetch.along {
         Along::Positions => {
             let places =
                 doc! { "$gt": rows::place(tenant, after), "$lte": rows::place(tenant, head) };
-            (doc! { "_id": places }, doc! { "_id": 1 })
+            (BY_POSITION, (doc! { "_id": places }, doc! { "_id": 1 }))
         }
-        Along::Key(key) => along("key", key.as_str().into()),
+        Along::Key(key) => (BY_KEY, of_log("key", key.as_str().into())),
         // The server merges the topics, each in its order in the index.
         Along::Topics(topics) => {
             let topics: Vec<_> = topics.iter().map(Topic::as_str).collect();
-            along("topic", doc! { "$in": topics }.into())
+            (BY_TOPIC, of_log("topic", doc! { "$in": topics }.into()))
         }
     };
     let at_once = u32::try_from(fetch.rows.min(at_once)).unwrap_or(u32::MAX);
     let rows_max = i64::try_from(fetch.rows).unwrap_or(i64::MAX);
-    collections.events.find(ours).sort(in_order).batch_size(at_once).limit(rows_max)
+    let find = collections.events.find(ours).sort(in_order).hint(along(index));
+    find.batch_size(at_once).limit(rows_max)
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use ::mongodb::bson::{Bson, Document, doc, rawdoc};
 use async_trait::async_trait;
 
-use super::collections::Collections;
+use super::collections::{BY_KEY, BY_TOPIC, Collections, along};
 use super::cursors::id;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
@@ -45,7 +45,7 @@ impl Removal for Mongodb {
     async fn entries(&self, range: &TopicRange, max: usize) -> Result<Vec<LogEntry>, Error> {
         let mut ours = of_topic(range);
         ours.insert("_id.position", within(range));
-        self.list(ours, doc! { "_id.position": 1 }, max).await
+        self.list(ours, BY_TOPIC, doc! { "_id.position": 1 }, max).await
     }
 
     async fn newest_of_keys(
@@ -60,7 +60,7 @@ impl Removal for Mongodb {
             ours.insert("key", key.as_str());
             ours.insert("_id.position", within(range));
             let order = doc! { "_id.tenant": -1, "key": -1, "_id.position": -1 };
-            newest.extend(self.list(ours, order, each_max).await?);
+            newest.extend(self.list(ours, BY_KEY, order, each_max).await?);
         }
         Ok(newest)
     }
@@ -74,8 +74,8 @@ impl Removal for Mongodb {
             doc! { "$match": ours },
             doc! { "$group": { "_id": null, "events": { "$sum": 1_i64 }, "bytes": bytes } },
         ];
-        let found =
-            bulk::aggregate(&self.collections.events, weigh, &mut self.snapshot().await?).await?;
+        let weigh = self.collections.events.aggregate(weigh).hint(along(BY_TOPIC));
+        let found = bulk::aggregate(weigh, &mut self.snapshot().await?).await?;
         found.first().map_or(Ok(Weight::default()), |row| row.weight())
     }
 
@@ -100,17 +100,19 @@ impl Removal for Mongodb {
 }
 
 impl Mongodb {
-    /// Returns the first events that a filter finds in an order, without their content.
+    /// Returns the first events that a filter finds along an index in an order, without their
+    /// content.
     async fn list(
         &self,
         filter: Document,
+        index: &str,
         order: Document,
         max: usize,
     ) -> Result<Vec<LogEntry>, Error> {
         let mut session = self.session().await?;
         let fields = doc! { "key": 1, "type": 1, "time_ms": 1 };
         let find = self.collections.events.find(filter).sort(order).projection(fields);
-        let find = find.limit(i64::try_from(max).unwrap_or(i64::MAX));
+        let find = find.limit(i64::try_from(max).unwrap_or(i64::MAX)).hint(along(index));
         let mut found = reading(find.session(&mut session).into_future()).await?;
         let mut entries = Vec::new();
         while reading(found.advance(&mut session)).await? {
@@ -226,7 +228,7 @@ impl TransactionBody for Forget<'_> {
             doc! { "$limit": i64::try_from(self.max).unwrap_or(i64::MAX) },
             doc! { "$match": { "time_ms": { "$lt": self.before.as_ms() } } },
         ];
-        let old = bulk::join(removed_ids, first, transaction).await?;
+        let old = bulk::join(removed_ids.aggregate(first), transaction).await?;
         if old.is_empty() {
             return Ok(0);
         }

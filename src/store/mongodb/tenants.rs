@@ -15,15 +15,25 @@ use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
-use crate::store::{EnabledTenant, Error, Tenants, tenants};
+use crate::store::{Error, TenantLog, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Mongodb {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let introduction = Introduction { collections: &self.collections, tenant, log_id };
         transaction::commit(&self.collections.open_transactions, &introduction).await
+    }
+
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        self.enable_if_new(tenant, log_id).await?;
+        self.change_state(tenant, None).await
+    }
+
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+        self.change_state(tenant, Some(at)).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -35,22 +45,30 @@ impl Tenants for Mongodb {
             .map_err(|_| Error::Corrupt(format!("collection tenants: {tenants} documents")))
     }
 
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
+    async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         let mut session = self.session().await?;
         let tenants = reading(bulk::find(&self.collections.tenants, doc! {}, &mut session)).await?;
         let heads = reading(bulk::find(&self.collections.heads, doc! {}, &mut session)).await?;
         let heads = heads.iter().map(|row| Ok((row.tenant()?, row.position()?)));
         let heads = heads.collect::<Result<HashMap<_, _>, Error>>()?;
-        let enabled = tenants.iter().map(|row| {
+        let all = tenants.iter().map(|row| {
             let tenant = row.tenant()?;
             let head = heads.get(&tenant).copied();
-            row.enabled(
+            row.tenant_log(
                 head.ok_or_else(|| Error::Corrupt(format!("tenant `{tenant}` has no head")))?,
             )
         });
-        let mut enabled = enabled.collect::<Result<Vec<_>, Error>>()?;
-        enabled.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
-        Ok(enabled)
+        let mut all = all.collect::<Result<Vec<_>, Error>>()?;
+        all.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
+        Ok(all)
+    }
+
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
+        // The head has all columns of the tenant's row.
+        let mut session = self.session().await?;
+        let head = self.collections.heads.find_one(doc! { "_id": tenant.as_str() });
+        let head = reading(head.session(&mut session)).await?;
+        head.map(|row| row.tenant_log(row.position()?)).transpose()
     }
 
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
@@ -59,7 +77,8 @@ impl Tenants for Mongodb {
             doc! { "$match": { "_id.tenant": tenant.as_str() } },
             doc! { "$sort": { "_id.number": 1 } },
         ];
-        let found = bulk::aggregate(&self.collections.incarnations, of, &mut session).await?;
+        let found =
+            bulk::aggregate(self.collections.incarnations.aggregate(of), &mut session).await?;
         let all: Result<_, _> = found.iter().map(|row| row.incarnation()).collect();
         all.map(Incarnations::new)
     }
@@ -73,6 +92,43 @@ impl Tenants for Mongodb {
     ) -> Result<bool, Error> {
         let renewal = Renewal { collections: &self.collections, tenant, old, new, at };
         transaction::commit(&self.collections.open_transactions, &renewal).await
+    }
+}
+
+impl Mongodb {
+    /// Disables a tenant since a time, or enables it. Returns whether anything changed.
+    async fn change_state(&self, tenant: &TenantId, at: Option<Time>) -> Result<bool, Error> {
+        let change = StateChange { collections: &self.collections, tenant, at };
+        transaction::commit(&self.collections.open_transactions, &change).await
+    }
+}
+
+struct StateChange<'a> {
+    collections: &'a Collections,
+    tenant: &'a TenantId,
+    /// The time since which it is disabled; `None` enables it.
+    at: Option<Time>,
+}
+
+#[async_trait]
+impl TransactionBody for StateChange<'_> {
+    type Done = bool;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let Collections { heads, tenants, .. } = self.collections;
+        let its =
+            doc! { "_id": self.tenant.as_str(), "disabled_ms": { "$exists": self.at.is_none() } };
+        let state = match self.at {
+            Some(at) => doc! { "$set": { "disabled_ms": at.as_ms() } },
+            None => doc! { "$unset": "disabled_ms" },
+        };
+        let touch = doc! { "$set": { "version": "$$CLUSTER_TIME" } };
+        let head = heads.update_one(its.clone(), vec![state.clone(), touch]);
+        if head.session(&mut *transaction).await?.matched_count == 0 {
+            return Ok(false);
+        }
+        tenants.update_one(its, vec![state]).session(&mut *transaction).await?;
+        Ok(true)
     }
 }
 

@@ -137,7 +137,8 @@ impl AppendStore for Unlocked<'_> {
     }
 }
 
-/// Appends a batch in an open transaction that has locked its log's head, if it has drafts.
+/// Appends a batch of the gateway's own, if it has drafts, in an open transaction that has locked
+/// its log's head.
 pub(super) async fn append_in(
     session: Transaction,
     batch: &Batch,
@@ -145,7 +146,7 @@ pub(super) async fn append_in(
     if batch.drafts.is_empty() {
         return Ok((session, Vec::new()));
     }
-    let (nothing, batches) = (HeadCache::new(), [FingerprintedBatch::new(batch)]);
+    let (nothing, batches) = (HeadCache::new(), [FingerprintedBatch::own(batch)]);
     let mut locked = Locked(session);
     match append::attempt(&mut locked, &nothing, &batches).await? {
         Ok(appended) => Ok((locked.0, appended.commit(&nothing))),

@@ -9,8 +9,9 @@ use super::{Postgres, leases, rows};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::{EnabledTenant, Error, Tenants, tenants};
+use crate::store::{Error, TenantLog, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Postgres {
@@ -34,6 +35,17 @@ impl Tenants for Postgres {
         session.commit().await
     }
 
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        self.enable_if_new(tenant, log_id).await?;
+        let enable = sqlx::query(sql!("postgres/tenant_enable.sql")).bind(tenant.to_string());
+        self.change_state(tenant, enable).await
+    }
+
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+        let disable = sqlx::query(sql!("postgres/tenant_disable.sql"));
+        self.change_state(tenant, disable.bind(tenant.to_string()).bind(at.as_ms())).await
+    }
+
     async fn count(&self) -> Result<usize, Error> {
         let count = sqlx::query(sql!("postgres/tenant_count.sql"));
         self.sessions
@@ -45,14 +57,20 @@ impl Tenants for Postgres {
             .map_or(Ok(0), Columns::tenants)
     }
 
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
+    async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         let found = self
             .sessions
             .acquire()
             .await?
             .find_all(sqlx::query(sql!("postgres/tenant_list.sql")))
             .await?;
-        found.iter().map(|row| row.enabled(row.position()?)).collect()
+        found.iter().map(|row| row.tenant_log(row.position()?)).collect()
+    }
+
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
+        let find = sqlx::query(sql!("postgres/tenant_find.sql")).bind(tenant.to_string());
+        let found = self.sessions.acquire().await?.find_one(find).await?;
+        found.map(|row| row.tenant_log(row.position()?)).transpose()
     }
 
     async fn incarnations(&self, tenant: &TenantId) -> Result<Incarnations, Error> {
@@ -89,6 +107,19 @@ impl Tenants for Postgres {
         session.run(groups.bind(tenant.to_string()).bind(at.as_column())).await?;
         session.commit().await?;
         Ok(true)
+    }
+}
+
+impl Postgres {
+    /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns
+    /// whether anything changed.
+    async fn change_state(&self, tenant: &TenantId, change: Statement) -> Result<bool, Error> {
+        let mut session = self.sessions.begin().await?;
+        session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
+        let changed = session.change(change).await? > 0;
+        session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
+        session.commit().await?;
+        Ok(changed)
     }
 }
 

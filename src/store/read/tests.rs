@@ -85,6 +85,7 @@ fn read_counted(
         lane: Lane::new(0),
         position: Position::from_column(8),
         time: Time::from_ms(8),
+        is_enabled: true,
     };
     let mut read = Read::new(from, scan, ["one", "two"].map(head), fetch_max);
     while let Some(step) = read.step() {
@@ -116,6 +117,7 @@ fn everything() -> Scan {
         events_max: 100,
         bytes_max: 1_000,
         rows_max: 100,
+        enabled_only: false,
     }
 }
 

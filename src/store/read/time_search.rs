@@ -69,6 +69,7 @@ mod tests {
             lane: Lane::new(0),
             position: Position::from_column(head.0),
             time: Time::from_ms(head.1),
+            is_enabled: true,
         };
         let after = Position::from_column(after);
         let (mut search, mut asked) = (TimeSearch::new(Time::from_ms(time), after, &head), 0);

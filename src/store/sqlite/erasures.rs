@@ -149,7 +149,7 @@ fn erase(writing: &Connection, clock: &dyn Clock, step: &ErasureStep) -> Result<
     let mut last = None;
     if positions.len() < step.events_max {
         let batch = Batch { tenant: tenant.clone(), drafts: step.erased.clone() };
-        let outcomes = append::append(writing, clock, &[FingerprintedBatch::new(&batch)])?;
+        let outcomes = append::append(writing, clock, &[FingerprintedBatch::own(&batch)])?;
         last = Some(last_appended(step, &outcomes)?);
     }
     let progress = params![

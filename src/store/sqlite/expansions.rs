@@ -52,7 +52,7 @@ fn expand(writing: &Connection, clock: &dyn Clock, mut step: ExpansionStep) -> R
     let batch = Batch { tenant, drafts: deletes };
     let outcomes = match batch.drafts.is_empty() {
         true => Vec::new(),
-        false => append::append(writing, clock, &[FingerprintedBatch::new(&batch)])?,
+        false => append::append(writing, clock, &[FingerprintedBatch::own(&batch)])?,
     };
     let Appended { events, last } = appended(&outcomes).ok_or_else(|| refused(&step))?;
     let progress = params![

@@ -9,8 +9,9 @@ use super::{Sqlite, leases, rows};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::{EnabledTenant, Error, Tenants, tenants};
+use crate::store::{Error, TenantLog, Tenants, tenants};
 
 #[async_trait]
 impl Tenants for Sqlite {
@@ -31,6 +32,15 @@ impl Tenants for Sqlite {
             .await
     }
 
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        self.enable_if_new(tenant, log_id).await?;
+        self.change_state(sql!("sqlite/tenant_enable.sql"), tenant, None).await
+    }
+
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+        self.change_state(sql!("sqlite/tenant_disable.sql"), tenant, Some(at)).await
+    }
+
     async fn count(&self) -> Result<usize, Error> {
         self.readers
             .read(|reading| {
@@ -39,12 +49,22 @@ impl Tenants for Sqlite {
             .await
     }
 
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
+    async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         self.readers
             .read(|reading| {
                 rows::find(reading, sql!("sqlite/tenant_list.sql"), [], |row| {
-                    row.enabled(row.position()?)
+                    row.tenant_log(row.position()?)
                 })
+            })
+            .await
+    }
+
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
+        let tenant = tenant.to_string();
+        self.readers
+            .read(move |reading| {
+                let find = sql!("sqlite/tenant_find.sql");
+                rows::find_one(reading, find, [&tenant], |row| row.tenant_log(row.position()?))
             })
             .await
     }
@@ -86,6 +106,29 @@ impl Tenants for Sqlite {
                 let groups = params![tenant, at.as_column()];
                 rows::change(writing, sql!("sqlite/subscription_rotate.sql"), groups)?;
                 Ok(true)
+            })
+            .await
+    }
+}
+
+impl Sqlite {
+    /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns
+    /// whether anything changed.
+    async fn change_state(
+        &self,
+        change: &'static str,
+        tenant: &TenantId,
+        at: Option<Time>,
+    ) -> Result<bool, Error> {
+        let tenant = tenant.to_string();
+        self.writer
+            .write(move |writing| {
+                let changed = match at {
+                    Some(at) => rows::change(writing, change, params![tenant, at.as_ms()])?,
+                    None => rows::change(writing, change, [&tenant])?,
+                };
+                rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                Ok(changed > 0)
             })
             .await
     }

@@ -65,7 +65,7 @@ fn a_tenant_that_is_not_enabled_is_named_once_and_before_anything_else() {
     for arguments in named.into_iter().chain([vec!["restore", "dikku"]]) {
         let (status, said, log) = run(&setup, &arguments, &[]);
         assert_eq!((status, said.as_str()), (Some(1), ""), "{arguments:?}");
-        let told = "tenant `dikku` is not enabled; `tenants list` shows those that are";
+        let told = "tenant `dikku` has no log; `tenants list` shows the tenants that have one";
         assert_eq!(log, [told], "{arguments:?}");
     }
     serve.terminate();

@@ -123,7 +123,11 @@ macro_rules! contract {
                 tenants_are_counted_and_listed_in_order_with_their_heads
                 the_number_of_lanes_is_fixed_at_first
                 no_tenant_comes_before_the_lanes
-                a_log_with_a_rotated_id_has_its_events_and_goes_on;
+                a_log_with_a_rotated_id_has_its_events_and_goes_on
+                a_disabled_tenant_takes_nothing_and_keeps_its_log
+                a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled
+                the_gateway_itself_appends_to_disabled_tenants
+                a_job_is_found_until_it_is_removed;
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state

@@ -56,6 +56,8 @@ pub async fn at_each_call(calls_min: usize, story: impl AsyncFn((usize, Fault)) 
 pub struct State {
     /// Nobody reaches it.
     pub away: bool,
+    /// The topics that were created.
+    pub ensured: HashSet<Topic>,
     /// The number of calls so far: takeovers, ensures, pages, and those of the repair.
     pub calls: usize,
     /// The call that breaks, counted from 1, and the way in which it does.
@@ -186,6 +188,7 @@ impl Sink for FakeKafka {
                         why: "away by the test".to_owned(),
                     });
                     let away: Vec<_> = away.collect();
+                    state.ensured.extend(topics.iter().map(|spec| spec.topic.clone()));
                     if away.is_empty() { Ok(()) } else { Err(Error::Unavailable(away)) }
                 }
             }

@@ -7,6 +7,7 @@ mod erasures;
 mod removal;
 mod replays;
 mod subscriptions;
+mod tenant_jobs;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::parked::{Parked, Request};
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::domain::transition::Transition;
 use event_gateway::store::*;
@@ -221,11 +223,23 @@ impl Tenants for FaultyStore {
         self.through(Call::Other, self.inner.enable_if_new(tenant, log_id)).await
     }
 
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.enable(tenant, log_id)).await
+    }
+
+    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.disable(tenant, at)).await
+    }
+
     async fn count(&self) -> Result<usize, Error> {
         self.through(Call::Other, self.inner.count()).await
     }
 
-    async fn list(&self) -> Result<Vec<EnabledTenant>, Error> {
+    async fn find_tenant(&self, tenant: &TenantId) -> Result<Option<TenantLog>, Error> {
+        self.through(Call::Other, self.inner.find_tenant(tenant)).await
+    }
+
+    async fn list(&self) -> Result<Vec<TenantLog>, Error> {
         self.through(Call::Other, self.inner.list()).await
     }
 

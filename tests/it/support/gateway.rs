@@ -24,6 +24,7 @@ use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::published::Published;
 use event_gateway::follow::replay::submit::SubmitDeps;
+use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::follow::{self, Followers, Wakeups};
 use event_gateway::health::Health;
 use event_gateway::http;
@@ -119,12 +120,8 @@ impl Setup {
         let health = Arc::new(Health::default());
         let parts = http::HttpDeps {
             config: self.http,
-            erasures: ErasureDeps {
-                store: seen.clone(),
-                settings: settings.clone(),
-                sinks: self.followers.clone(),
-                clock: clock.clone(),
-            },
+            erasures: erasure_deps(&seen, &settings, &self.followers),
+            tenants: tenant_deps(&seen, &settings),
             replays: SubmitDeps {
                 store: seen.clone(),
                 settings: settings.clone(),
@@ -169,6 +166,20 @@ async fn opened(config: &store::Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store
         store.enable_if_new(&tenant_id(tenant), LogId::new(clock.new_id())).await.unwrap();
     }
     store
+}
+
+fn erasure_deps(
+    store: &Arc<dyn Store>,
+    settings: &Arc<Settings>,
+    sinks: &[Follower],
+) -> ErasureDeps {
+    let (store, settings) = (store.clone(), settings.clone());
+    ErasureDeps { store, settings, sinks: sinks.to_vec(), clock: Arc::new(System) }
+}
+
+fn tenant_deps(store: &Arc<dyn Store>, settings: &Arc<Settings>) -> TenantDeps {
+    let (store, settings) = (store.clone(), settings.clone());
+    TenantDeps { store, settings, clock: Arc::new(System) }
 }
 
 /// Starts what the readers of subscriptions need.
@@ -341,6 +352,7 @@ impl Gateway {
             events_max: 100_000,
             bytes_max: usize::MAX,
             rows_max: 100_000,
+            enabled_only: false,
         };
         let read = self.store.read(&[(tenant_id(tenant), Position::START.into())], &scan).await;
         read.unwrap().pop().unwrap()

@@ -16,7 +16,7 @@ use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::topic::Naming;
 use event_gateway::domain::wire_form::WireForm;
 use event_gateway::follow::restore::{self, Difference, Error};
-use event_gateway::store::EnabledTenant;
+use event_gateway::store::TenantLog;
 use rusqlite::Connection;
 
 use crate::support::erasures::forget_requests;
@@ -46,7 +46,7 @@ pub fn settings_with(topic: TopicSettings) -> Settings {
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
 }
 
-pub async fn enabled(harness: &Harness) -> EnabledTenant {
+pub async fn enabled(harness: &Harness) -> TenantLog {
     let all = harness.store.list().await.unwrap();
     all.iter().find(|enabled| enabled.tenant == diku()).unwrap_or(&all[0]).clone()
 }

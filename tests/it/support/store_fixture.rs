@@ -72,6 +72,7 @@ pub fn all() -> Scan {
         events_max: 10_000,
         bytes_max: 1 << 30,
         rows_max: 10_000,
+        enabled_only: false,
     }
 }
 

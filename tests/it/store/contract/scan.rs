@@ -81,6 +81,7 @@ fn random_scan(random: &mut Rng, log: &[Envelope]) -> Scan {
         events_max: random.usize(1..60),
         bytes_max: [0, 500, 5_000, 1 << 30][random.usize(..4)],
         rows_max: [1, 3, 50, 1_000][random.usize(..4)],
+        enabled_only: false,
     }
 }
 

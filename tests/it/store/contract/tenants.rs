@@ -1,16 +1,27 @@
-//! Tenants and lanes: which tenants are enabled, and which lane each has.
+//! Tenants and lanes: which tenants are enabled, which lane each has, and the jobs of the tenant
+//! interface.
 
 use std::time::Duration;
 
+use event_gateway::domain::draft::Draft;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::incarnation::{Incarnation, Incarnations};
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
-use event_gateway::store::{ChangeToken, Error, Head};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::tenant_job::{
+    JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId,
+};
+use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::TopicSpec;
+use event_gateway::domain::wire_form::WireForm;
+use event_gateway::store::{ChangeToken, ErasureStep, Error, Head, Outcome, Scan};
+use uuid::Uuid;
 
-use crate::support::drafts::{create, parked};
-use crate::support::ids::{college, diku, log_id, position, tenant};
-use crate::support::store_fixture::{LANES, OpenStore, StoreFixture};
+use crate::support::drafts::{create, create_in, create_on, parked};
+use crate::support::erasures::erasure;
+use crate::support::ids::{college, diku, log_id, position, tenant, topic};
+use crate::support::store_fixture::{LANES, OpenStore, StoreFixture, all, positions};
 use crate::support::store_parking::write_rows;
 
 pub async fn a_tenant_is_enabled_once_if_it_is_new<B: StoreFixture>() {
@@ -85,7 +96,9 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     assert_eq!(store.incarnations(&diku()).await.unwrap(), Incarnations::new(vec![first, second]));
     let heads = store.changed_since(lane, token).await.unwrap().heads;
     let time = opened.log(&diku()).await[1].time;
-    let head = Head { tenant: diku(), log_id: log_id(5), lane, position: position(2), time };
+    let (tenant, log_id_now) = (diku(), log_id(5));
+    let head =
+        Head { tenant, log_id: log_id_now, lane, position: position(2), time, is_enabled: true };
     assert!(heads.contains(&head), "{heads:?}");
     opened.post(&[create(3)]).await;
     let log = opened.log(&diku()).await;
@@ -98,4 +111,106 @@ pub async fn a_log_with_a_rotated_id_has_its_events_and_goes_on<B: StoreFixture>
     );
     let enabled = store.list().await.unwrap();
     assert_eq!(enabled.iter().map(|e| e.log_id).collect::<Vec<_>>(), [log_id(2), log_id(5)]);
+}
+
+pub async fn a_disabled_tenant_takes_nothing_and_keeps_its_log<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    // The third append knows the head without reading it.
+    for id in 1..=3 {
+        opened.post(&[create(id)]).await;
+    }
+    let lane = store.find_tenant(&diku()).await.unwrap().unwrap().lane;
+    let token = store.changed_since(lane, ChangeToken::START).await.unwrap().token;
+    assert!(store.disable(&diku(), Time::from_ms(7)).await.unwrap());
+    assert!(!store.disable(&diku(), Time::from_ms(8)).await.unwrap(), "it is disabled");
+    let [theirs] = [Draft { origin: create_in(&college(), 1).origin, ..create(5) }];
+    let outcomes = opened.append(&[&[create(4)], &[theirs]]).await;
+    assert_eq!(outcomes[0], Outcome::NotEnabled);
+    assert_eq!(positions(&outcomes[1]), [1], "nothing is spoiled for others");
+    let tenant = store.find_tenant(&diku()).await.unwrap().unwrap();
+    assert!(!tenant.is_enabled && tenant.head == position(3), "{tenant:?}");
+    assert!(store.list().await.unwrap().contains(&tenant));
+    assert_eq!(store.count().await.unwrap(), 2);
+    let changed = store.changed_since(lane, token).await.unwrap().heads;
+    let head = changed.iter().find(|head| head.tenant == diku()).unwrap();
+    assert!(!head.is_enabled, "followers learn of it");
+    let from = [(diku(), Position::START.into()), (college(), Position::START.into())];
+    let read = store.read(&from, &all()).await.unwrap();
+    assert_eq!(read.iter().map(|slice| slice.events.len()).collect::<Vec<_>>(), [3, 1]);
+    let of_enabled = Scan { enabled_only: true, ..all() };
+    let read = store.read(&from, &of_enabled).await.unwrap();
+    assert_eq!(read.iter().map(|slice| &slice.tenant).collect::<Vec<_>>(), [&college()]);
+    let opened = opened.reopen().await;
+    let store = &opened.store;
+    store.enable_if_new(&diku(), log_id(9)).await.unwrap();
+    assert_eq!(opened.append(&[&[create(4)]]).await, [Outcome::NotEnabled], "a file enables once");
+    assert!(store.enable(&diku(), log_id(9)).await.unwrap());
+    assert!(!store.enable(&diku(), log_id(9)).await.unwrap(), "it is enabled");
+    assert_eq!(positions(&opened.append(&[&[create(4)]]).await[0]), [4]);
+    assert_eq!(store.find_tenant(&diku()).await.unwrap().unwrap().log_id, log_id(1));
+}
+
+pub async fn a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, zeta) = (&opened.store, tenant("zeta"));
+    assert_eq!(store.find_tenant(&zeta).await.unwrap(), None);
+    assert!(!store.disable(&zeta, Time::from_ms(7)).await.unwrap());
+    assert_eq!(store.find_tenant(&zeta).await.unwrap(), None);
+    assert!(!store.enable(&zeta, log_id(9)).await.unwrap(), "it was not disabled");
+    let found = store.find_tenant(&zeta).await.unwrap().unwrap();
+    assert_eq!((found.log_id, found.head, found.is_enabled), (log_id(9), Position::START, true));
+    assert_eq!(store.list().await.unwrap().last(), Some(&found));
+}
+
+pub async fn the_gateway_itself_appends_to_disabled_tenants<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let (store, item) = (&opened.store, "folio.diku.inventory.item");
+    opened.post(&[create_on(item, 1)]).await;
+    let jane = erasure(&diku(), 1, &[item], create_on(item, 1).key.as_str());
+    assert!(store.add_erasure(&jane).await.unwrap());
+    store.disable(&diku(), Time::from_ms(7)).await.unwrap();
+    let spec = TopicSpec { topic: topic(item), partitions: 1, retention_ms: -1, compacted: false };
+    let erased = vec![jane.draft(&spec, WireForm::Convention)];
+    let step = ErasureStep { erasure: jane, events_max: 10, erased };
+    assert_eq!(store.erase(&step).await.unwrap(), 1);
+    assert_eq!(opened.log(&diku()).await.len(), 2, "the ERASED event is appended");
+}
+
+pub async fn a_job_is_found_until_it_is_removed<B: StoreFixture>() {
+    let opened = OpenStore::<B>::new().await;
+    let store = &opened.store;
+    let job = |tenant: &TenantId, id: u128| TenantJob {
+        id: TenantJobId::new(Uuid::from_u128(id)),
+        tenant: tenant.clone(),
+        attributes: TenantAttributes::of(TenantAct::Enable),
+        submitted: Time::from_ms(1_000 - i64::try_from(id).unwrap()),
+        progress: JobProgress::default(),
+    };
+    let (mut one, two) = (job(&diku(), 1), job(&college(), 2));
+    store.add_tenant_job(&one).await.unwrap();
+    store.add_tenant_job(&two).await.unwrap();
+    assert_eq!(store.open_tenant_jobs().await.unwrap(), [two.clone(), one.clone()], "oldest first");
+    one.progress.messages = vec!["waits for \"Kafka\"".to_owned()];
+    store.write_tenant_job(&diku(), one.id, &one.progress).await.unwrap();
+    let opened = opened.reopen().await;
+    let store = &opened.store;
+    assert_eq!(store.find_tenant_job(&diku(), one.id).await.unwrap(), Some(one.clone()));
+    assert_eq!(store.find_tenant_job(&college(), one.id).await.unwrap(), None, "another's job");
+    let error = Some("refused".to_owned());
+    one.progress = JobProgress { messages: vec![], error, completed: Some(Time::from_ms(2_000)) };
+    store.write_tenant_job(&diku(), one.id, &one.progress).await.unwrap();
+    store.write_tenant_job(&diku(), one.id, &JobProgress::default()).await.unwrap();
+    let found = store.find_tenant_job(&diku(), one.id).await.unwrap();
+    assert_eq!(found, Some(one.clone()), "an ended job stays as it is");
+    assert_eq!(store.open_tenant_jobs().await.unwrap(), std::slice::from_ref(&two));
+    store.drop_tenant_jobs(Time::from_ms(2_000)).await.unwrap();
+    assert!(store.find_tenant_job(&diku(), one.id).await.unwrap().is_some());
+    store.drop_tenant_jobs(Time::from_ms(2_001)).await.unwrap();
+    assert_eq!(store.find_tenant_job(&diku(), one.id).await.unwrap(), None);
+    assert!(!store.remove_tenant_job(&diku(), two.id).await.unwrap(), "another's job");
+    assert!(store.remove_tenant_job(&college(), two.id).await.unwrap());
+    assert!(!store.remove_tenant_job(&college(), two.id).await.unwrap());
+    store.write_tenant_job(&college(), two.id, &JobProgress::default()).await.unwrap();
+    assert_eq!(store.open_tenant_jobs().await.unwrap(), []);
 }

@@ -1,0 +1,4 @@
+-- Finds a tenant that has a log.
+SELECT tenant, log_id::text AS log_id, tenants.lane, position, disabled_ms
+FROM tenants JOIN heads USING (tenant)
+WHERE tenant = $1

@@ -1,0 +1,4 @@
+-- Inserts a tenant job: tenant, id, attributes, time of the request, messages, error, time of the
+-- end.
+INSERT INTO tenant_jobs (tenant, id, attributes, submitted_ms, messages, error, completed_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

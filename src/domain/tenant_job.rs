@@ -1,0 +1,190 @@
+//! Tenant jobs: requests of FOLIO's tenant interface, by which a tenant is enabled or disabled.
+//!
+//! `http` and the subcommands pass in a request; the store keeps the job, and
+//! `follow::tenant_jobs` carries it out.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::json::{Raw, Shape};
+use super::object_reader::ObjectReader;
+use super::tenant::TenantId;
+use super::text;
+use super::time::Time;
+use super::violation::Violation;
+use super::{Invalid, hyphenated};
+
+/// The most parameters of a request.
+const PARAMETERS_MAX: usize = 100;
+
+/// The id of a tenant job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantJobId(Uuid);
+
+impl TenantJobId {
+    /// Wraps a UUID that the clock's room made.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Parses hyphenated text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        hyphenated("tenant job id", text).map(Self)
+    }
+}
+
+impl fmt::Display for TenantJobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The act that a request of the tenant interface asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantAct {
+    /// The tenant may post and read: its log and its topics are made where they are missing.
+    Enable,
+    /// The tenant may not post and read any more; its log stays, and what is pending is published.
+    Disable,
+}
+
+/// A request of the tenant interface: FOLIO's `tenantAttributes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantAttributes {
+    /// The act that is asked for.
+    pub act: TenantAct,
+    /// The request as it was posted, which the job shows again.
+    pub posted: String,
+}
+
+impl TenantAttributes {
+    /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
+    /// `module_to`, the tenant is enabled or upgraded, and without it, disabled. Parameters are
+    /// FOLIO's `loadReference` and `loadSample`, or others: the gateway has nothing to load, so
+    /// they are accepted and mean nothing.
+    pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
+        const KNOWN: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
+        let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
+        members.noun("module_from", text::name);
+        let is_enabled = members.noun("module_to", text::name).is_some();
+        if members.flag("purge") {
+            let why = "this version purges nothing: disable the tenant without it";
+            members.refuse("purge", "illegal-value", why);
+        }
+        check_parameters(&mut members);
+        let act = if is_enabled { TenantAct::Enable } else { TenantAct::Disable };
+        members.finish(Some(Self { act, posted: raw.as_str().to_owned() }))
+    }
+
+    /// Reads what the store keeps, which was parsed before.
+    pub fn from_column(text: &str) -> Result<Self, String> {
+        let raw = Raw::parse(&text.to_owned().into()).map_err(|error| error.to_string())?;
+        Self::parse(&raw).map_err(|all| all.into_iter().map(|it| it.message).collect())
+    }
+
+    /// Makes the attributes of a request that names no module of its own, as the subcommands do.
+    pub fn of(act: TenantAct) -> Self {
+        let posted = match act {
+            TenantAct::Enable => r#"{"module_to":"event-gateway"}"#,
+            TenantAct::Disable => r#"{"module_from":"event-gateway"}"#,
+        };
+        Self { act, posted: posted.to_owned() }
+    }
+}
+
+/// Notes what is illegal of the parameters, a list of `{key, value}`.
+fn check_parameters(members: &mut ObjectReader) {
+    let Some(list) = members.value("parameters").cloned() else { return };
+    if list.shape() != Shape::Array {
+        return members.refuse("parameters", "not-a-list", "must be a list of objects");
+    }
+    for (index, item) in list.elements().take(PARAMETERS_MAX + 1).enumerate() {
+        if index == PARAMETERS_MAX {
+            let why = format!("must have at most {PARAMETERS_MAX} items");
+            return members.refuse("parameters", "too-many", why);
+        }
+        let at = format!("/parameters/{index}");
+        let parsed =
+            ObjectReader::parse(&item, &["key", "value"], &at).and_then(|mut parameter| {
+                parameter.need("key", "missing", "must be given");
+                parameter.string("key");
+                parameter.string("value");
+                parameter.finish(Some(()))
+            });
+        members.keep(parsed);
+    }
+}
+
+/// A job of the tenant interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantJob {
+    /// The id.
+    pub id: TenantJobId,
+    /// The tenant that it is about.
+    pub tenant: TenantId,
+    /// The request.
+    pub attributes: TenantAttributes,
+    /// The time of the request.
+    pub submitted: Time,
+    /// How far it is.
+    pub progress: JobProgress,
+}
+
+/// How far a tenant job is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobProgress {
+    /// Sentences for the operator: the job's causes to wait.
+    pub messages: Vec<String>,
+    /// The reason why the job failed.
+    pub error: Option<String>,
+    /// The time at which it ended.
+    pub completed: Option<Time>,
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{TenantAct, TenantAttributes};
+    use crate::domain::json::Raw;
+
+    fn parse(text: &str) -> Result<TenantAct, Vec<String>> {
+        let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        let parsed = TenantAttributes::parse(&raw).map(|attributes| {
+            let again = TenantAttributes::from_column(&attributes.posted);
+            assert_eq!(again.unwrap(), attributes);
+            attributes.act
+        });
+        parsed.map_err(|all| all.into_iter().map(|v| v.pointer).collect())
+    }
+
+    #[test]
+    fn a_module_to_go_to_enables_and_none_disables() {
+        for enables in [
+            r#"{"module_to":"event-gateway-1.0.0"}"#,
+            r#"{"module_from":"event-gateway-1.0.0","module_to":"event-gateway-1.1.0"}"#,
+            r#"{"module_to":"m","purge":false,"parameters":[{"key":"loadSample","value":"true"}]}"#,
+            r#"{"module_to":"m","parameters":[{"key":"loadReference"}]}"#,
+        ] {
+            assert_eq!(parse(enables), Ok(TenantAct::Enable), "{enables}");
+        }
+        for disables in ["{}", r#"{"module_from":"m","module_to":null,"purge":false}"#] {
+            assert_eq!(parse(disables), Ok(TenantAct::Disable), "{disables}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_illegal_is_named() {
+        let refused = |text: &str| parse(text).unwrap_err();
+        assert_eq!(refused("[]"), [""]);
+        assert_eq!(refused(r#"{"module_to":""}"#), ["/module_to"]);
+        assert_eq!(refused(r#"{"purge":"true"}"#), ["/purge"]);
+        assert_eq!(refused(r#"{"parameters":{}}"#), ["/parameters"]);
+        let parameters = r#"{"parameters":[{"value":"a"},3,{"key":1},{"key":"a","more":1}]}"#;
+        let places = ["0/key", "1", "2/key", "3/more"];
+        assert_eq!(refused(parameters), places.map(|at| format!("/parameters/{at}")));
+        let many = format!(r#"{{"parameters":[{}]}}"#, [r#"{"key":"a"}"#; 101].join(","));
+        assert_eq!(refused(&many), ["/parameters"]);
+    }
+}

@@ -1,0 +1,179 @@
+//! Tenant jobs: enables and disables tenants, as FOLIO's tenant interface asks.
+//!
+//! `http` and the subcommands submit a request. A tenant is enabled or disabled at once, in the
+//! store; what a job still waits for is told by its row, which the replica that has the tenant's
+//! lane keeps. Every step may be repeated, so a replica that is killed, or two that do the same,
+//! change nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::interruptible::Interruptible;
+use super::worker::{Backoff, Progress};
+use super::{FollowDeps, own};
+use crate::clock::Clock;
+use crate::domain::position::LogId;
+use crate::domain::replay::Wish;
+use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
+use crate::sink::Sink;
+use crate::store::{self, Store};
+
+/// The longest time until a job is begun by the replica that has the tenant's lane.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Half of the first pause of a job that waits; it doubles up to the period.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The interval at which jobs that ended long ago are removed.
+const DROP_EVERY: Duration = Duration::from_secs(3_600);
+/// The time for which a job that has ended is kept, unless whoever asked removes it before.
+const KEEP_MS: i64 = 7 * 24 * 3_600 * 1_000;
+
+/// The reason why a request of the tenant interface was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSubmitted {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// There is no such tenant to disable.
+    #[error("tenant `{0}` is not enabled")]
+    NotEnabled(TenantId),
+}
+
+/// The parts that requests of the tenant interface need.
+#[derive(Clone)]
+pub struct TenantDeps {
+    /// The tenants.
+    pub store: Arc<dyn Store>,
+    /// The tenants' settings, which name the topics.
+    pub settings: Arc<Settings>,
+    /// This host's time, and the source of new ids.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl TenantDeps {
+    /// Enables or disables a tenant, and adds the job that tells how far that is. To ask again
+    /// changes nothing.
+    pub async fn submit(
+        &self,
+        tenant: &TenantId,
+        attributes: TenantAttributes,
+    ) -> Result<TenantJob, NotSubmitted> {
+        let now = self.clock.now();
+        let progress = match attributes.act {
+            TenantAct::Enable => {
+                self.enable(tenant).await?;
+                JobProgress::default()
+            }
+            TenantAct::Disable => {
+                self.disable(tenant).await?;
+                JobProgress { completed: Some(now), ..JobProgress::default() }
+            }
+        };
+        let id = TenantJobId::new(self.clock.new_id());
+        let job = TenantJob { id, tenant: tenant.clone(), attributes, submitted: now, progress };
+        self.store.add_tenant_job(&job).await?;
+        Ok(job)
+    }
+
+    async fn enable(&self, tenant: &TenantId) -> Result<(), store::Error> {
+        self.store.enable(tenant, LogId::new(self.clock.new_id())).await?;
+        self.store.note_topics(tenant, &self.settings.subjects(tenant)).await?;
+        tracing::info!(%tenant, "the tenant is enabled");
+        Ok(())
+    }
+
+    /// Disables a tenant. Its replays are cancelled: those to its own topics close upward first.
+    async fn disable(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+        if self.store.find_tenant(tenant).await?.is_none() {
+            return Err(NotSubmitted::NotEnabled(tenant.clone()));
+        }
+        if self.store.disable(tenant, self.clock.now()).await? {
+            tracing::info!(%tenant, "the tenant is disabled");
+        }
+        let replays = self.store.replays(tenant).await?;
+        for replay in replays.iter().filter(|replay| replay.is_open()) {
+            let wish = (Wish::Cancel, self.clock.now());
+            self.store.wish_replay(tenant, replay.id, wish, None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The task that carries out the jobs of this replica's lanes.
+pub(super) struct TenantJobsTask {
+    deps: FollowDeps,
+    /// The sinks that have topics.
+    sinks: Vec<Arc<dyn Sink>>,
+    /// The last pause while jobs waited.
+    pause: Duration,
+    dropped: Option<Instant>,
+}
+
+impl TenantJobsTask {
+    /// Makes the task for these sinks.
+    pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>]) -> Self {
+        let sinks = sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
+        Self { deps, sinks, pause: LOOK_AGAIN, dropped: None }
+    }
+
+    async fn carry_out_all(&mut self) -> Result<Progress, store::Error> {
+        self.drop_old().await?;
+        let open = self.deps.store.open_tenant_jobs().await?;
+        if open.is_empty() {
+            self.pause = LOOK_AGAIN;
+            return Ok(Progress::Idle);
+        }
+        let own = own::logs(&self.deps).await?;
+        for job in open.iter().filter(|job| own.iter().any(|log| log.tenant == job.tenant)) {
+            self.carry_out(job).await?;
+        }
+        self.pause = PERIOD.min(self.pause * 2);
+        Ok(Progress::Until(Instant::now() + self.pause))
+    }
+
+    /// Creates the topics of a tenant that was enabled. Until the sinks have them, the job says
+    /// what it waits for.
+    async fn carry_out(&self, job: &TenantJob) -> Result<(), store::Error> {
+        let FollowDeps { store, settings, clock, .. } = &self.deps;
+        let specs = settings.specs(&job.tenant);
+        let mut messages = Vec::new();
+        for sink in &self.sinks {
+            if let Err(error) = sink.ensure(&specs).await {
+                messages.push(format!("waits for the topics in {}: {error}", sink.names().sink));
+            }
+        }
+        let completed = messages.is_empty().then(|| clock.now());
+        let progress = JobProgress { messages, error: None, completed };
+        if progress != job.progress {
+            store.write_tenant_job(&job.tenant, job.id, &progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes jobs that ended long ago.
+    async fn drop_old(&mut self) -> Result<(), store::Error> {
+        if self.dropped.is_some_and(|dropped| dropped.elapsed() < DROP_EVERY) {
+            return Ok(());
+        }
+        self.dropped = Some(Instant::now());
+        self.deps.store.drop_tenant_jobs(self.deps.clock.now().before(KEEP_MS)).await
+    }
+}
+
+#[async_trait]
+impl Interruptible for TenantJobsTask {
+    const NAME: &'static str = "tenant-jobs";
+    type Error = store::Error;
+
+    fn pauses(&self) -> (Duration, Backoff) {
+        (PERIOD, Backoff::new(PERIOD, PERIOD * 60))
+    }
+
+    async fn round(&mut self) -> Result<Progress, store::Error> {
+        self.carry_out_all().await
+    }
+}

@@ -1,0 +1,124 @@
+//! `POST /_/tenant`, `GET /_/tenant/{id}` and `DELETE /_/tenant/{id}`: FOLIO's tenant interface, by
+//! which Okapi and the entitlement manager enable and disable tenants.
+//!
+//! It hands requests to `follow::tenant_jobs`, and shows the store's rows.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
+
+use super::context::TenantContext;
+use super::gateway::{Gateway, Shared};
+use super::problem::Problem;
+use super::query::{Query, number};
+use super::{object, path};
+use crate::domain::tenant::TenantId;
+use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob, TenantJobId};
+use crate::follow::tenant_jobs::NotSubmitted;
+
+/// The interval at which a request that waits looks whether its job has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The longest wait; a request for a longer one gets this.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A job, in the words of the tenant interface.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Job {
+    id: String,
+    tenant: String,
+    tenant_attributes: Box<RawValue>,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    messages: Vec<String>,
+}
+
+impl From<TenantJob> for Job {
+    fn from(job: TenantJob) -> Self {
+        let posted = job.attributes.posted;
+        Self {
+            id: job.id.to_string(),
+            tenant: job.tenant.to_string(),
+            tenant_attributes: RawValue::from_string(posted).expect("it was parsed when posted"),
+            complete: job.progress.completed.is_some(),
+            error: job.progress.error,
+            messages: job.progress.messages,
+        }
+    }
+}
+
+/// Enables or disables the tenant of the header. A job that has ended already is answered with 204.
+pub(super) async fn post(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let tenant = context.tenant();
+    let attributes = object::read(&request, &gateway, tenant, TenantAttributes::parse).await?;
+    let act = attributes.act;
+    let job = gateway.deps.tenants.submit(tenant, attributes).await?;
+    Ok(match act {
+        TenantAct::Disable => HttpResponse::NoContent().finish(),
+        TenantAct::Enable => {
+            let place = format!("/_/tenant/{}", job.id);
+            HttpResponse::Created().insert_header(("Location", place)).json(Job::from(job))
+        }
+    })
+}
+
+/// Shows a job, or removes its row.
+pub(super) async fn one(
+    context: TenantContext,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let tenant = context.tenant();
+    let [segment] = path::segments(&request, 2)?;
+    let id = TenantJobId::parse(&segment).map_err(|_| {
+        Problem::bad_path(&segment, "must be the id of a tenant job: a hyphenated UUID")
+    })?;
+    if request.method() == actix_web::http::Method::DELETE {
+        return match gateway.deps.store.remove_tenant_job(tenant, id).await? {
+            true => Ok(HttpResponse::NoContent().finish()),
+            false => Err(Problem::UnknownTenantJob(id)),
+        };
+    }
+    let query = Query::parse(request.query_string(), &["wait"])?;
+    let wait = query.parsed("wait", number)?.map(Duration::from_millis).unwrap_or_default();
+    // A request that finds no room to wait is answered at once.
+    let waits = gateway.waiters.take(tenant, usize::from(!wait.is_zero()));
+    let wait = if waits.is_ok() { wait.min(WAIT_MAX) } else { Duration::ZERO };
+    let job = ended(&gateway, tenant, id, wait).await?;
+    Ok(HttpResponse::Ok().json(Job::from(job)))
+}
+
+/// Returns a job once it has ended, or as it is after a while.
+async fn ended(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    id: TenantJobId,
+    wait: Duration,
+) -> Result<TenantJob, Problem> {
+    let until = Instant::now() + wait;
+    loop {
+        let found = gateway.deps.store.find_tenant_job(tenant, id).await?;
+        let job = found.ok_or(Problem::UnknownTenantJob(id))?;
+        if job.progress.completed.is_some() || Instant::now() >= until {
+            return Ok(job);
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+impl From<NotSubmitted> for Problem {
+    fn from(error: NotSubmitted) -> Self {
+        match error {
+            NotSubmitted::Store(error) => error.into(),
+            NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
+        }
+    }
+}

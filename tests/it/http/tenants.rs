@@ -1,0 +1,226 @@
+//! FOLIO's tenant interface: a tenant is enabled without a restart, and one that is disabled is
+//! closed, keeps its log, and goes on where it was.
+
+use crash::until;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
+use event_gateway::domain::time::Time;
+use event_gateway::domain::topic::Topic;
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::fake_sink::FakeKafka;
+use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::subscriber::Subscriber;
+
+const INSTANCE: &str = "/domain-events/inventory/instance";
+
+/// Asks as a tenant; returns the status, the header `Location` and the JSON of the answer.
+async fn ask(
+    gateway: &Gateway,
+    (method, path): (&str, &str),
+    tenant: &str,
+    body: Option<Value>,
+) -> (u16, String, Value) {
+    let url = format!("{}{path}", gateway.url());
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let request = reqwest::Client::new().request(method, url).header("X-Okapi-Tenant", tenant);
+    let request = body.iter().fold(request, |request, body| request.json(body));
+    let answer = request.send().await.unwrap();
+    let place = answer.headers().get("location").map(|at| at.to_str().unwrap().to_owned());
+    let status = answer.status().as_u16();
+    (status, place.unwrap_or_default(), answer.json().await.unwrap_or_default())
+}
+
+async fn enable(gateway: &Gateway, tenant: &str) -> (String, Value) {
+    let body = json!({ "module_to": "event-gateway-1.0.0" });
+    let (status, place, job) = ask(gateway, ("POST", "/_/tenant"), tenant, Some(body)).await;
+    assert_eq!(status, 201, "{job}");
+    (place, job)
+}
+
+async fn disable(gateway: &Gateway, tenant: &str) -> u16 {
+    let body = json!({ "module_from": "event-gateway-1.0.0" });
+    ask(gateway, ("POST", "/_/tenant"), tenant, Some(body)).await.0
+}
+
+async fn post(gateway: &Gateway, tenant: &str) -> (u16, Value) {
+    let body = json!({ "new": { "id": "a" } });
+    let (status, _, answer) = ask(gateway, ("POST", INSTANCE), tenant, Some(body)).await;
+    (status, answer)
+}
+
+#[tokio::test]
+async fn a_tenant_is_enabled_without_a_restart_and_its_topics_are_made() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let followers = gateway.follow(&kafka);
+    assert_eq!(post(&gateway, "fresh").await.0, 404);
+    let (place, job) = enable(&gateway, "fresh").await;
+    assert_eq!(job["tenant"], "fresh");
+    assert_eq!(job["tenantAttributes"], json!({ "module_to": "event-gateway-1.0.0" }));
+    assert_eq!(place, format!("/_/tenant/{}", job["id"].as_str().unwrap()));
+    assert_eq!(post(&gateway, "fresh").await.0, 201, "at once, whatever the topics do");
+    let waited = format!("{place}?wait=60000");
+    let (status, _, job) = ask(&gateway, ("GET", &waited), "fresh", None).await;
+    assert_eq!((status, &job["complete"], &job["messages"]), (200, &json!(true), &json!([])));
+    let topic = Topic::parse("folio.fresh.inventory.instance").unwrap();
+    assert!(kafka.state(|state| state.ensured.contains(&topic)));
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_says_what_it_waits_for_until_the_topics_are_there() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    kafka.state(|state| state.away = true);
+    let followers = gateway.follow(&kafka);
+    let (place, _) = enable(&gateway, "fresh").await;
+    until("the job says what it waits for", async || {
+        let (_, _, job) = ask(&gateway, ("GET", &place), "fresh", None).await;
+        let message = job["messages"][0].as_str().unwrap_or_default();
+        message.starts_with("waits for the topics in ")
+    })
+    .await;
+    let (_, _, job) = ask(&gateway, ("GET", &format!("{place}?wait=1")), "fresh", None).await;
+    assert_eq!(job["complete"], false);
+    kafka.state(|state| state.away = false);
+    let waited = format!("{place}?wait=60000");
+    let (_, _, job) = ask(&gateway, ("GET", &waited), "fresh", None).await;
+    assert_eq!((&job["complete"], &job["messages"]), (&json!(true), &json!([])));
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn a_disabled_tenant_is_closed_and_goes_on_where_it_was() {
+    let gateway = Gateway::start().await;
+    let subscriber = Subscriber::new(&gateway.url());
+    assert_eq!(subscriber.put(json!({})).await.0, 201);
+    let event = post(&gateway, "diku").await.1["eventId"].as_str().unwrap().to_owned();
+    let mut stream = subscriber.stream("reader=one", &[]).await;
+    let generation = stream.begun().await["generation"].as_u64().unwrap();
+    stream.positions(1).await;
+    assert_eq!(disable(&gateway, "diku").await, 204);
+    assert_eq!(disable(&gateway, "diku").await, 204, "it may be asked again");
+    assert_eq!(stream.reason().await, "tenant-not-enabled");
+    let id = "00000000-0000-4000-8000-000000000001";
+    let group = "/subscriptions/cg.x";
+    for (method, path, body) in [
+        ("POST", INSTANCE.to_owned(), Some(json!({ "new": { "id": "b" } }))),
+        ("POST", format!("{INSTANCE}/delete-all"), None),
+        ("GET", "/domain-events".to_owned(), None),
+        ("GET", format!("/domain-events/{event}"), None),
+        ("GET", "/parked".to_owned(), None),
+        ("POST", format!("/parked/{id}/release"), None),
+        ("GET", "/replays".to_owned(), None),
+        ("POST", "/replays".to_owned(), Some(json!({}))),
+        ("GET", format!("/replays/{id}"), None),
+        ("POST", format!("/replays/{id}/pause"), None),
+        ("GET", "/erasures".to_owned(), None),
+        ("GET", format!("/erasures/{id}"), None),
+        ("GET", "/subscriptions".to_owned(), None),
+        ("GET", group.to_owned(), None),
+        ("PUT", group.to_owned(), Some(json!({}))),
+        ("DELETE", group.to_owned(), None),
+        ("POST", format!("{group}/seek"), Some(json!({ "to": "latest" }))),
+        ("POST", format!("{group}/commits"), Some(json!({ "position": 1, "generation": 1 }))),
+        ("DELETE", format!("{group}/reader?generation=1"), None),
+    ] {
+        let (status, _, problem) = ask(&gateway, (method, &path), "diku", body).await;
+        let told = "tenant `diku` is not enabled";
+        assert_eq!((status, &problem["detail"]), (404, &told.into()), "{method} {path}: {problem}");
+    }
+    assert_eq!(subscriber.ask("reader=one").await.0, 404);
+    enable(&gateway, "diku").await;
+    assert_eq!(post(&gateway, "diku").await.1["position"], 2);
+    let polled = subscriber.poll("reader=one&wait=10").await;
+    assert!(polled.generation > generation, "its reader was cut");
+    assert_eq!(polled.positions, [1, 2], "nothing was committed");
+}
+
+#[tokio::test]
+async fn what_is_pending_of_a_disabled_tenant_is_published() {
+    let gateway = Setup::new().with_relay().start().await;
+    assert_eq!(post(&gateway, "diku").await.0, 201);
+    assert_eq!(disable(&gateway, "diku").await, 204);
+    let followers = gateway.follow(&FakeKafka::default());
+    let diku = tenant_id("diku");
+    until("the event is published", async || {
+        let cursor = gateway.store.load(&diku, &Follower::relay()).await.unwrap();
+        cursor.is_some_and(|cursor| cursor.position.number() == 1)
+    })
+    .await;
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn the_replays_of_a_disabled_tenant_are_cancelled() {
+    let gateway = Gateway::start().await;
+    let (store, diku) = (&gateway.store, tenant_id("diku"));
+    let log_id = store.find_tenant(&diku).await.unwrap().unwrap().log_id;
+    let replay = Replay {
+        id: ReplayId::new(Uuid::from_u128(1)),
+        tenant: diku.clone(),
+        log_id,
+        number: 1,
+        submitted: Time::ZERO,
+        plan: Plan::default(),
+        until: None,
+        total: None,
+        rate: Rate::default(),
+        wish: (Wish::Run, Time::ZERO),
+        progress: Progress::default(),
+    };
+    assert!(store.add_replay(&replay).await.unwrap());
+    assert_eq!(disable(&gateway, "diku").await, 204);
+    let found = store.find_replay(&diku, replay.id).await.unwrap().unwrap();
+    assert_eq!(found.wish.0, Wish::Cancel);
+}
+
+#[tokio::test]
+async fn jobs_are_removed_by_whoever_has_asked_and_shown_to_nobody_else() {
+    let gateway = Gateway::start().await;
+    let (place, _) = enable(&gateway, "fresh").await;
+    let of = async |method, tenant: &str| {
+        let (status, _, answer) = ask(&gateway, (method, &place), tenant, None).await;
+        (status, answer["errors"][0]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let unknown = (404, "unknown-tenant-job".to_owned());
+    assert_eq!(of("GET", "diku").await, unknown);
+    assert_eq!(of("DELETE", "diku").await, unknown);
+    assert_eq!(of("PUT", "fresh").await.0, 405);
+    assert_eq!(of("GET", "fresh").await.0, 200);
+    assert_eq!(of("DELETE", "fresh").await.0, 204);
+    assert_eq!(of("GET", "fresh").await, unknown);
+    assert_eq!(of("DELETE", "fresh").await, unknown);
+}
+
+#[tokio::test]
+async fn an_illegal_request_is_refused_and_changes_nothing() {
+    let gateway = Gateway::start().await;
+    let refused = async |body: &str| {
+        let answer = gateway.post_json("/_/tenant", body).await;
+        (answer.status, answer.problem())
+    };
+    let illegal = |code: &str| (422, code.to_owned());
+    assert_eq!(refused("[]").await, illegal("not-an-object"));
+    assert_eq!(refused("{").await, (400, "invalid-json".to_owned()));
+    assert_eq!(refused(r#"{"module_to":7}"#).await, illegal("not-a-string"));
+    assert_eq!(refused(r#"{"purge":"no"}"#).await, illegal("not-a-boolean"));
+    assert_eq!(refused(r#"{"modul_to":"x"}"#).await, illegal("unknown-member"));
+    let unknown = ask(&gateway, ("POST", "/_/tenant"), "nobody", Some(json!({}))).await;
+    assert_eq!(
+        (unknown.0, unknown.2["errors"][0]["code"].as_str()),
+        (404, Some("tenant-not-enabled"))
+    );
+    for path in ["/_/tenant/x", "/_/tenant/00000000-0000-4000-8000-00000000000A"] {
+        assert_eq!(ask(&gateway, ("GET", path), "diku", None).await.0, 400, "{path}");
+    }
+    let (place, _) = enable(&gateway, "diku").await;
+    for query in ["wait=x", "wait=-1", "wait=", "weight=1"] {
+        let path = format!("{place}?{query}");
+        assert_eq!(ask(&gateway, ("GET", &path), "diku", None).await.0, 400, "{query}");
+    }
+    assert!(gateway.store.find_tenant(&tenant_id("diku")).await.unwrap().unwrap().is_enabled);
+}
