@@ -230,7 +230,16 @@ impl<'a> Reading<'a> {
     /// Returns whether an event may have been delivered with a payload: it may have been erased since.
     fn may_have(&self, event: &Logged, payload: &str) -> bool {
         let is_former = || self.index.erasures.is_former_payload(event, payload);
-        event.payload.get() == payload || event.erased.is_some() && is_former()
+        event.payload.get() == payload
+            || event.erased.is_some() && is_former()
+            || self.is_posted_again(event, payload)
+    }
+
+    /// Returns whether what was delivered may have been lost since, with the store that was put
+    /// back, and posted again: then it has the same content at another time.
+    fn is_posted_again(&self, event: &Logged, payload: &str) -> bool {
+        let lasting = self.index.former.lasting(&self.subscribed.tenant, self.put_backs);
+        event.position > lasting && without_time(event.payload.get()) == without_time(payload)
     }
 
     /// Finds content that was delivered though its erasure was complete before the poll. A store
@@ -267,4 +276,9 @@ impl<'a> Reading<'a> {
         let Subscribed { tenant, group, .. } = self.subscribed;
         self.findings.push(kind.of(format!("{group} of {tenant}: {what}")));
     }
+}
+
+/// Returns a payload up to its time, which is the last member.
+fn without_time(payload: &str) -> &str {
+    payload.rfind(r#","ts":"#).map_or(payload, |at| &payload[..at])
 }

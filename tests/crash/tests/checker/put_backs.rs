@@ -164,6 +164,27 @@ fn story_with_group() -> Story {
     story
 }
 
+/// Gives the payload of an event of one of the group's polls another time.
+fn at_another_time(story: &mut Story, act: usize, event: usize) {
+    let Act::Polled { events, .. } = &mut story.observed.subscribed[0].acts[act] else {
+        panic!("the act is a poll")
+    };
+    let event = &mut events[event];
+    event.event_id = "later".to_owned();
+    let ts = event.payload.rfind(r#","ts":"#).expect("a time");
+    event.payload = format!(r#"{},"ts":"7"}}"#, &event.payload[..ts]);
+}
+
+#[test]
+fn what_was_lost_and_is_posted_again_has_another_time() {
+    let mut story = story_with_group();
+    at_another_time(&mut story, 0, 4);
+    assert_eq!(check(&story), []);
+    at_another_time(&mut story, 4, 1);
+    let kinds: Vec<_> = check(&story).iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [Kind::Bytes], "after the store was put back it has the log's");
+}
+
 #[test]
 fn a_group_gets_what_a_log_has_after_it_was_restored() {
     assert_named(
