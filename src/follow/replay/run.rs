@@ -147,13 +147,18 @@ impl Run {
         Ok(Turn::Wait)
     }
 
-    /// Returns whether the next page may be sent by now. A replay that joins the relay is not
-    /// limited, since it might never reach it.
+    /// Returns whether the next page may be sent by now.
     fn is_paced(&self, relayed: Position) -> bool {
-        let position = self.replay.progress.position;
-        let is_closing = self.replay.progress.closing.is_some();
-        let joins = self.replay.is_to_own_topics() && position >= self.replay.plan.joins_from;
-        is_closing || joins || position >= relayed || self.pace.is_ready(Instant::now())
+        let waits_for_relay = self.replay.progress.position >= relayed;
+        self.joins() || waits_for_relay || self.pace.is_ready(Instant::now())
+    }
+
+    /// Returns whether the replay joins the relay. Then its rate limits neither when its pages are
+    /// sent nor how large they are, since it might never reach the relay.
+    fn joins(&self) -> bool {
+        let Replay { plan, progress, .. } = &self.replay;
+        let joins = self.replay.is_to_own_topics() && progress.position >= plan.joins_from;
+        progress.closing.is_some() || joins
     }
 
     /// Returns the next page, or moves on past events that are not sent, perhaps to the end.
@@ -218,7 +223,12 @@ impl Run {
 
     fn events_max(&self, limits: &Limits<'_>) -> usize {
         let isolated = limits.isolated(&self.replay.id.follower(), &self.replay.tenant);
-        Pace::events_max(&self.replay.rate, isolated.unwrap_or(limits.events_max()))
+        self.at_its_rate(isolated.unwrap_or(limits.events_max()))
+    }
+
+    /// Returns the most events of a page that may have so many.
+    fn at_its_rate(&self, events_max: usize) -> usize {
+        if self.joins() { events_max } else { Pace::events_max(&self.replay.rate, events_max) }
     }
 
     /// Returns the events that the page may have by its limits, and whether others follow that it
@@ -272,7 +282,7 @@ impl Run {
         let Some(after) = self.offered.as_ref().and_then(|offered| offered.more_after) else {
             return;
         };
-        let events_max = Pace::events_max(&self.replay.rate, crate::follow::PAGE_EVENTS_MAX);
+        let events_max = self.at_its_rate(crate::follow::PAGE_EVENTS_MAX);
         let scan = scope::scan(&self.replay.plan, events_max);
         let erasures = state.erasures;
         let read = read_log(&*deps.store, &self.replay.tenant, after, &scan).await;

@@ -280,6 +280,21 @@ async fn a_replay_that_is_paused_for_too_long_is_cancelled_and_closes() {
 }
 
 #[tokio::test]
+async fn the_rate_limits_no_page_of_a_replay_that_joins_the_relay() {
+    let mut bed = Bed::new().await;
+    bed.post(ITEMS, &["a"; 30]).await;
+    bed.rest().await;
+    let replay = bed.replay(&slow(of_topic(ITEMS))).await;
+    bed.until_sent(&replay, 1).await;
+    bed.wish(&replay, Wish::Cancel).await;
+    bed.until_ended(&replay).await;
+    assert_eq!(bed.sent(&replay), (1..=30).collect::<Vec<_>>());
+    let pages = bed.sink.pages.lock().unwrap();
+    let its = pages.iter().filter(|page| page.follower == replay.id.follower());
+    assert_eq!(its.count(), 2, "one at its rate, and one with the rest");
+}
+
+#[tokio::test]
 async fn the_cursor_of_a_replay_is_removed_once_the_store_no_longer_knows_it() {
     let mut bed = Bed::new().await;
     bed.post(ITEMS, &["a"]).await;
