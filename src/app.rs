@@ -4,6 +4,7 @@
 //! the data: no new requests, then the accepted changes, then the page under way.
 
 mod banner;
+mod files;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -147,8 +148,9 @@ fn erasure_deps(
 }
 
 fn tenant_deps(config: &Config, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> TenantDeps {
-    let (settings, clock) = (config.settings.clone(), clock.clone());
-    TenantDeps { store: store.clone(), settings, clock }
+    let files = config.added_files.clone();
+    let look = Arc::new(move || files.look());
+    TenantDeps::new(store.clone(), config.settings.clone(), look, clock.clone())
 }
 
 fn submit_deps(
@@ -176,9 +178,12 @@ impl App {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
+        let tenants = self.http.tenants.clone();
         let mut followers = Followers::start(&self.follow, &self.sinks);
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
+        let files = files::watch(tenants, self.closing.clone());
+        serving.spawn("tenants' files", files);
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
         self.banner.log(address);

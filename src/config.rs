@@ -34,6 +34,7 @@ pub use options::{
     TenantsOptions, TopicsCommand, TopicsOptions, Usage, parse,
 };
 use options::{LimitsOptions, ListenerOptions};
+pub use tenants::AddedFiles;
 
 /// Everything that the gateway is built from.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Config {
     pub removal: Retention,
     /// The tenants' settings.
     pub settings: Arc<Settings>,
+    /// The look-out for tenants' files that are added.
+    pub added_files: Arc<AddedFiles>,
     /// Limits of the way in.
     pub http: http::Config,
     /// Limits of the queue.
@@ -81,6 +84,7 @@ impl Config {
             replay_keep: Duration::from_secs(limits.replay_keep_days * 86_400),
             removal: removal(limits),
             settings: settings.clone(),
+            added_files: Arc::new(added_files(&settings, tenants, store)),
             http: http_config(listener, limits)?,
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
@@ -148,6 +152,11 @@ pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Resul
     let naming =
         Naming::new(store.env.as_deref(), options.kafka_producer_tenant_collection.as_deref())?;
     tenants::read(&options.tenants_dir, naming, &environment::variables()?)
+}
+
+fn added_files(read: &Arc<Settings>, tenants: &TenantsOptions, store: &StoreOptions) -> AddedFiles {
+    let (folder, tenants, store) = (tenants.tenants_dir.clone(), tenants.clone(), store.clone());
+    AddedFiles::new(read.clone(), folder, move || settings(&tenants, &store))
 }
 
 /// Returns the store that the options name.

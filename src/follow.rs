@@ -114,8 +114,7 @@ pub struct Followers {
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
     /// each sink, a retention check for each sink with topics, an audit, the erasure, the tenant
-    /// jobs, the removal if the logs don't keep everything, the expansion of DELETE_ALLs if a topic
-    /// has it, and a task that feeds the embedded preview.
+    /// jobs, the removal, the expansion of DELETE_ALLs, and a task that feeds the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -135,14 +134,10 @@ impl Followers {
         worker.spawn(&mut tasks, UntilStop::new(erasure, stop.clone()));
         let jobs = TenantJobsTask::new(deps.clone(), &sinks.sinks);
         worker.spawn(&mut tasks, UntilStop::new(jobs, stop.clone()));
-        if deps.removal.log_retention.is_some() || deps.settings.removes() {
-            let removal = RemovalTask::new(deps.clone(), followers);
-            worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
-        }
-        if deps.settings.expands() {
-            let expansion = ExpansionTask::new(deps.clone());
-            worker.spawn(&mut tasks, UntilStop::new(expansion, stop.clone()));
-        }
+        let removal = RemovalTask::new(deps.clone(), followers);
+        worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
+        let expansion = ExpansionTask::new(deps.clone());
+        worker.spawn(&mut tasks, UntilStop::new(expansion, stop.clone()));
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());
         for sink in &sinks.sinks {
             deps.metrics.follows(sink.follower());

@@ -126,7 +126,7 @@ async fn tenants(command: TenantsCommand, clock: Arc<dyn Clock>) -> anyhow::Resu
     let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
     let store = open_attached(&options.store, clock.clone()).await?;
     cli::foreign_settings::refuse(&*store, &settings).await?;
-    let deps = TenantDeps { store, settings, clock };
+    let deps = TenantDeps::new(store, settings, Arc::new(Vec::new), clock);
     cli::tenants::change(&deps, &options.tenant, act).await
 }
 

@@ -26,8 +26,8 @@
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`TenantJobs`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it; its adapters are
-//! its children.
+//! [`TenantJobs`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it;
+//! its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,

@@ -4,6 +4,7 @@
 //! value, ends the start with an error that names the file and the key; where only two files
 //! together are illegal, both.
 
+mod added;
 mod folder;
 mod number;
 mod partitions;
@@ -26,6 +27,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Naming, Template};
 use crate::domain::wire_form::WireForm;
 
+pub use added::AddedFiles;
 use partitions::Partitions;
 
 const DEFAULT: &str = "_default";

@@ -3,6 +3,7 @@
 //! `config` builds them once from the tenants' files. `http` asks whether an entity is known, and
 //! for its topic; `follow` asks what a topic is created with.
 
+mod added;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use super::tenant::TenantId;
 use super::topic::{Naming, Topic, TopicSpec};
 use super::wire_form::WireForm;
 
+use added::Added;
+pub use added::NotAdded;
 pub use topics::IllegalTopic;
 
 /// An entity or process event that the tenant's settings don't name.
@@ -80,19 +83,21 @@ impl LogRule {
     }
 }
 
-/// All tenants' settings, and the parts that topic names share.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// All tenants' settings, and the parts that topic names share. Settings never change, but those of
+/// further tenants may be added.
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     naming: Naming,
     default: TenantSettings,
     own: BTreeMap<TenantId, TenantSettings>,
+    added: Added,
 }
 
 impl Settings {
     /// Returns the names of the entities and process events, as `producer.name`, whose events some
     /// tenant's log keeps only until every sink has them.
     pub fn not_stored(&self) -> BTreeSet<String> {
-        let all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
+        let all = self.all().flat_map(TenantSettings::topics);
         let lost = all.filter(|(_, _, set)| !set.stored);
         lost.map(|(producer, name, _)| format!("{producer}.{name}")).collect()
     }
@@ -104,23 +109,28 @@ impl Settings {
 
     /// Returns the tenants that have settings of their own.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
-        self.own.keys()
+        self.own.keys().chain(self.added.tenants())
     }
 
     /// Returns a tenant's settings.
     pub fn of(&self, tenant: &TenantId) -> &TenantSettings {
-        self.own.get(tenant).unwrap_or(&self.default)
+        let added = || self.added.of(tenant);
+        self.own.get(tenant).or_else(added).unwrap_or(&self.default)
+    }
+
+    /// Returns the settings of all tenants that have their own, and the default ones.
+    fn all(&self) -> impl Iterator<Item = &TenantSettings> {
+        self.tenants().map(|tenant| self.of(tenant)).chain([&self.default])
     }
 
     /// Returns whether any tenant has a hexkit service.
     pub fn has_hexkit(&self) -> bool {
-        self.own.values().chain([&self.default]).any(|settings| settings.hexkit.is_some())
+        self.all().any(|settings| settings.hexkit.is_some())
     }
 
     /// Returns the hexkit services of all tenants, each once.
     pub fn hexkit_services(&self) -> BTreeSet<&ServiceName> {
-        let all = self.own.values().chain([&self.default]);
-        all.filter_map(|settings| settings.hexkit.as_ref()).collect()
+        self.all().filter_map(|settings| settings.hexkit.as_ref()).collect()
     }
 
     /// Returns the entity that a path names, and its topic. `producer` may be a module's name or
@@ -270,8 +280,7 @@ impl Settings {
     /// Returns whether events of any topic are removed from a log, however long events are kept of
     /// topics that don't say it.
     pub fn removes(&self) -> bool {
-        let mut all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
-        all.any(|(_, _, set)| set.removes())
+        self.all().flat_map(TenantSettings::topics).any(|(_, _, set)| set.removes())
     }
 
     /// Returns the rules by which the log keeps a tenant's topics, by topic.
@@ -304,7 +313,7 @@ impl Settings {
 
     /// Returns whether a DELETE_ALL is expanded for any topic.
     pub fn expands(&self) -> bool {
-        let mut all = self.own.values().chain([&self.default]).flat_map(TenantSettings::topics);
+        let mut all = self.all().flat_map(TenantSettings::topics);
         all.any(|(_, _, set)| set.delete_all == DeleteAllMode::Expand)
     }
 

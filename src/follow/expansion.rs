@@ -160,6 +160,10 @@ impl Interruptible for ExpansionTask {
     }
 
     async fn round(&mut self) -> Result<Progress, store::Error> {
+        // Tenants whose files are added may have such topics.
+        if !self.deps.settings.expands() {
+            return Ok(Progress::Idle);
+        }
         self.expand_all().await
     }
 }

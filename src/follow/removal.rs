@@ -208,6 +208,11 @@ impl Interruptible for RemovalTask {
     }
 
     async fn round(&mut self) -> Result<Progress, store::Error> {
+        // Tenants whose files are added may have other rules.
+        let FollowDeps { removal, settings, .. } = &self.deps;
+        if removal.log_retention.is_none() && !settings.removes() {
+            return Ok(Progress::Idle);
+        }
         self.remove_all().await
     }
 }

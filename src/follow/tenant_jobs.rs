@@ -5,7 +5,8 @@
 //! lane keeps. Every step may be repeated, so a replica that is killed, or two that do the same,
 //! change nothing.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,18 +44,32 @@ pub enum NotSubmitted {
     NotEnabled(TenantId),
 }
 
+/// A look for tenants' files that were added, which adds their settings and returns the tenants. It
+/// blocks while it reads.
+pub type LookForFiles = Arc<dyn Fn() -> Vec<TenantId> + Send + Sync>;
+
 /// The parts that requests of the tenant interface need.
 #[derive(Clone)]
 pub struct TenantDeps {
-    /// The tenants.
-    pub store: Arc<dyn Store>,
-    /// The tenants' settings, which name the topics.
-    pub settings: Arc<Settings>,
-    /// This host's time, and the source of new ids.
-    pub clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    settings: Arc<Settings>,
+    files: LookForFiles,
+    /// Tenants whose files were added, until the store knows of it.
+    added: Arc<Mutex<BTreeSet<TenantId>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl TenantDeps {
+    /// Makes the parts of the tenants in a store, with the settings that name their topics.
+    pub fn new(
+        store: Arc<dyn Store>,
+        settings: Arc<Settings>,
+        files: LookForFiles,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, settings, files, added: Arc::default(), clock }
+    }
+
     /// Enables or disables a tenant, and adds the job that tells how far that is. To ask again
     /// changes nothing.
     pub async fn submit(
@@ -62,17 +77,46 @@ impl TenantDeps {
         tenant: &TenantId,
         attributes: TenantAttributes,
     ) -> Result<TenantJob, NotSubmitted> {
-        let now = self.clock.now();
-        let progress = match attributes.act {
+        match attributes.act {
             TenantAct::Enable => {
+                self.take_up_files().await?;
                 self.enable(tenant).await?;
-                JobProgress::default()
             }
-            TenantAct::Disable => {
-                self.disable(tenant).await?;
-                JobProgress { completed: Some(now), ..JobProgress::default() }
+            TenantAct::Disable => self.disable(tenant).await?,
+        }
+        Ok(self.add_job(tenant, attributes).await?)
+    }
+
+    /// Looks for tenants' files that were added. A file enables its tenant if the store has never
+    /// seen it; of one that is enabled already, it may name further topics.
+    pub async fn take_up_files(&self) -> Result<(), store::Error> {
+        let look = self.files.clone();
+        let found = tokio::task::spawn_blocking(move || look()).await.unwrap_or_default();
+        self.added().extend(found);
+        loop {
+            let Some(tenant) = self.added().first().cloned() else { return Ok(()) };
+            self.store.enable_if_new(&tenant, LogId::new(self.clock.new_id())).await?;
+            self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
+            if self.store.find_tenant(&tenant).await?.is_some_and(|log| log.is_enabled) {
+                self.add_job(&tenant, TenantAttributes::of(TenantAct::Enable)).await?;
             }
-        };
+            self.added().remove(&tenant);
+        }
+    }
+
+    fn added(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
+        self.added.lock().expect("no holder panics")
+    }
+
+    async fn add_job(
+        &self,
+        tenant: &TenantId,
+        attributes: TenantAttributes,
+    ) -> Result<TenantJob, store::Error> {
+        let now = self.clock.now();
+        // To disable a tenant leaves nothing to wait for.
+        let completed = (attributes.act == TenantAct::Disable).then_some(now);
+        let progress = JobProgress { completed, ..JobProgress::default() };
         let id = TenantJobId::new(self.clock.new_id());
         let job = TenantJob { id, tenant: tenant.clone(), attributes, submitted: now, progress };
         self.store.add_tenant_job(&job).await?;

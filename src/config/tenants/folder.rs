@@ -1,13 +1,14 @@
 //! The tenants' folder: which of its files are tenants' files, and their text.
 //!
-//! The disk is read once at start. A file of a tenant is a regular file, or a link to one, of at
-//! most 1 MiB. Anything else with such a name, such as a pipe, is never waited for: it ends the
-//! start with an error that names it.
+//! The files are read at start, and again once there is one of another tenant. A file of a tenant
+//! is a regular file, or a link to one, of at most 1 MiB. Anything else with such a name, such as a
+//! pipe, is never waited for: it ends the start with an error that names it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 
@@ -29,6 +30,20 @@ pub(super) fn texts(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         texts.insert(id, text);
     }
     Ok(texts)
+}
+
+/// Returns the parts of the names before `.toml` of what is there now, each with the time of its
+/// last change; nothing is read.
+pub(super) fn names(folder: &Path) -> std::io::Result<BTreeMap<String, Option<SystemTime>>> {
+    let mut names = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let Ok(Some(id)) = id(&path) {
+            let changed = std::fs::metadata(&path).and_then(|is| is.modified()).ok();
+            names.insert(id, changed);
+        }
+    }
+    Ok(names)
 }
 
 /// Returns the part of the name before `.toml`; `None`, if the name ends otherwise.

@@ -31,7 +31,7 @@ impl Settings {
         default: TenantSettings,
         own: BTreeMap<TenantId, TenantSettings>,
     ) -> Result<Self, IllegalTopic> {
-        let settings = Self { naming, default, own };
+        let settings = Self { naming, default, own, ..Self::default() };
         settings.check_topics()?;
         Ok(settings)
     }

@@ -48,11 +48,11 @@
 //! | `checks`       | 1                            | time                                       |
 //! | `versions`     | 1                            | version (of all of this)                   |
 //!
-//! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it. Rows that are
-//! written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`, `checks`) are
-//! never changed by a transaction, which would hold such writes up for as long as it lasts. The
-//! exceptions are the resize of lanes, when no replica runs, and the rotation of a log's id, when
-//! its lane rests.
+//! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
+//! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`,
+//! `checks`) are never changed by a transaction, which would hold such writes up for as long as it
+//! lasts. The exceptions are the resize of lanes, when no replica runs, and the rotation of a log's
+//! id, when its lane rests.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};

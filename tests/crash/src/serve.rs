@@ -67,6 +67,11 @@ impl Setup {
         self
     }
 
+    /// Writes a tenant's file, whether or not it serves already.
+    pub fn add_tenant(&self, tenant: &str, text: &str) {
+        std::fs::write(self.folder.path().join(format!("tenants/{tenant}.toml")), text).unwrap();
+    }
+
     /// Returns the address on which it serves.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -301,4 +301,25 @@ fn a_log_level_is_one_or_is_refused_with_the_list_of_those_that_are() {
         let log = setup.log();
         assert!(log.contains("\"WARN\"") && !log.contains("\"INFO\""), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_added_is_read_without_a_restart() {
+    let setup = serve::setup(&["diku"]).with("BROKER", "none");
+    let _serve = setup.serve();
+    let client = reqwest::Client::new();
+    let post = async |path: &str, tenant: &str, body: Value| {
+        let request =
+            client.post(format!("{}{path}", setup.url())).header("X-Okapi-Tenant", tenant);
+        request.json(&body).send().await.unwrap().status()
+    };
+    let change = json!({ "new": { "id": "a" } });
+    let shelf = "/domain-events/inventory/shelf";
+    assert_eq!(post(shelf, "fresh", change.clone()).await, 404);
+    setup.add_tenant("fresh", "[entities.\"inventory.shelf\"]\n");
+    setup.add_tenant("later", "[entities.\"inventory.shelf\"]\n");
+    assert_eq!(post("/_/tenant", "fresh", json!({ "module_to": "event-gateway" })).await, 201);
+    assert_eq!(post(shelf, "fresh", change.clone()).await, 201, "by what its file names");
+    assert_eq!(post(shelf, "later", change.clone()).await, 201, "its file has enabled it");
+    assert_eq!(post(shelf, "diku", change).await, 404, "a file is for its own tenant");
 }

@@ -179,7 +179,7 @@ fn erasure_deps(
 
 fn tenant_deps(store: &Arc<dyn Store>, settings: &Arc<Settings>) -> TenantDeps {
     let (store, settings) = (store.clone(), settings.clone());
-    TenantDeps { store, settings, clock: Arc::new(System) }
+    TenantDeps::new(store, settings, Arc::new(Vec::new), Arc::new(System))
 }
 
 /// Starts what the readers of subscriptions need.
