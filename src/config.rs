@@ -4,6 +4,7 @@
 //! `main` and `app` use it. Only this room reads the environment. Illegal settings are refused
 //! before anything starts.
 
+mod auth;
 mod environment;
 mod hexkit;
 mod hosts;
@@ -18,8 +19,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
-
 use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
@@ -33,7 +32,7 @@ pub use options::{
     SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
     TenantsOptions, TopicsCommand, TopicsOptions, Usage, parse,
 };
-use options::{LimitsOptions, ListenerOptions};
+use options::{AuthOptions, LimitsOptions};
 pub use tenants::AddedFiles;
 
 /// Everything that the gateway is built from.
@@ -71,7 +70,7 @@ impl Config {
     /// Checks the options, reads the tenants' files, and adds what the environment has under
     /// `KAFKA_CONFIG_…` and `KAFKA_…_TOPIC_NUM_PARTITIONS`.
     pub fn new(options: &ServeOptions, given: &Given) -> anyhow::Result<Self> {
-        let ServeOptions { listener, parts, replica, limits } = options;
+        let ServeOptions { listener, auth, parts, replica, limits } = options;
         let TopicsOptions { store, tenants, kafka } = &parts.topics;
         let settings = Arc::new(settings(tenants, store)?);
         let config = Self {
@@ -85,7 +84,7 @@ impl Config {
             removal: removal(limits),
             settings: settings.clone(),
             added_files: Arc::new(added_files(&settings, tenants, store)),
-            http: http_config(listener, limits)?,
+            http: http_config(auth, auth::auth(auth, listener.http_host, given)?, limits),
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
                 record_bytes_max: kafka.max_request_size,
@@ -164,12 +163,13 @@ pub fn store_config(options: &StoreOptions) -> anyhow::Result<crate::store::Conf
     store::store(options, &Naming::new(options.env.as_deref(), None)?)
 }
 
-fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Result<http::Config> {
+fn http_config(options: &AuthOptions, auth: http::Auth, limits: &LimitsOptions) -> http::Config {
     let subscribers_max =
         limits.http_subscribers_max.unwrap_or(limits.http_connections_max.div_ceil(2));
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
-    Ok(http::Config {
-        auth: auth(listener)?,
+    http::Config {
+        metrics_open: auth::metrics_open(options, &auth),
+        auth,
         body_bytes_max: options::BODY_BYTES,
         bodies_bytes_max: limits.http_bodies_bytes_max,
         // One tenant may have half of it, like of the queue; but there is always room for one body.
@@ -188,18 +188,5 @@ fn http_config(listener: &ListenerOptions, limits: &LimitsOptions) -> anyhow::Re
         slow_reader_timeout: Duration::from_secs(10),
         tenant_subscribers_max: subscribers_max.div_ceil(2),
         shutdown_timeout: Duration::from_secs(4),
-    })
-}
-
-/// Returns how callers are authenticated. `perimeter` trusts the proxy in front of the gateway, so
-/// beyond loopback it must be set explicitly.
-fn auth(options: &ListenerOptions) -> anyhow::Result<http::Auth> {
-    let host = options.http_host;
-    if options.auth_mode.is_none() && !host.to_canonical().is_loopback() {
-        bail!(
-            "HTTP_HOST is {host}, which is not a loopback address: set AUTH_MODE=perimeter if \
-             Okapi or a sidecar checks every token before requests reach the gateway"
-        );
     }
-    Ok(http::Auth::Perimeter)
 }

@@ -2,15 +2,19 @@
 //!
 //! Modules, tenant admins and probes call it. It hands drafts to `intake`, and reads the store and
 //! `follow`. Every answer that isn't a success is a `problem`. Each body is bounded in bytes and in
-//! time, and all bodies together in bytes. A handler that touches a log takes a `TenantContext`.
+//! time, and all bodies together in bytes. Every route but those for probes is closed to callers
+//! without the permission that its handler's type names (`allowed`).
 
+mod allowed;
 mod body;
 mod body_guard;
 mod cached;
+mod closed;
 mod config;
 mod connections;
 mod context;
 mod delete_all;
+mod denied;
 mod domain_events;
 mod erasures;
 mod gate;
@@ -27,6 +31,7 @@ mod observe;
 mod parked;
 mod path;
 mod percent;
+mod permission;
 mod prefer;
 mod problem;
 mod process_events;
@@ -44,5 +49,7 @@ mod turn;
 
 pub use config::Config;
 pub use gateway::HttpDeps;
+pub use permission::{ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission};
+pub use routes::{Access, access};
 pub use server::server;
-pub use token::Auth;
+pub use token::{Auth, Issuers, KeycloakConfig};

@@ -4,6 +4,7 @@
 //! metrics are asked for. docs/reliability.md lists all metrics. Counters and `lanes_held` are this
 //! replica's own; the store's counts are the same on all replicas.
 
+mod access;
 mod http;
 mod removal;
 mod sinks;
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::domain::time::Time;
 use crate::store::EventCounts;
 
+use access::AccessMetrics;
 use http::Http;
 pub use http::Request;
 use removal::RemovalMetrics;
@@ -43,6 +45,7 @@ pub struct Metrics {
     audited_time: Gauge,
     log_lines_dropped: Counter,
     log_lines_held_back: Counter,
+    access: AccessMetrics,
     http: Http,
     sinks: SinkMetrics,
     removal: RemovalMetrics,
@@ -65,6 +68,7 @@ impl Default for Metrics {
             audited_time: Gauge::default(),
             log_lines_dropped: Counter::default(),
             log_lines_held_back: Counter::default(),
+            access: AccessMetrics::new(&mut registry),
             http: Http::new(&mut registry),
             sinks: SinkMetrics::new(&mut registry),
             removal: RemovalMetrics::new(&mut registry),

@@ -5,6 +5,7 @@
 //! `--help`. `--help` never shows the values of variables.
 
 mod audit;
+mod auth;
 mod erasures;
 mod hexkit;
 mod kafka;
@@ -25,11 +26,12 @@ use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 
 pub use audit::AuditOptions;
+pub use auth::{AuthMode, AuthOptions, MetricsAccess};
 pub use erasures::ErasuresCommand;
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
-pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
+pub use serve::{BODY_BYTES, LimitsOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use subscriptions::SubscriptionsCommand;
 pub use usage::Usage;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::token::Auth;
 
 /// The HTTP surface's limits, and how callers are authenticated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// How callers are authenticated.
     pub auth: Auth,
+    /// Whether anyone may read the metrics.
+    pub metrics_open: bool,
     /// The most bytes of a request's body.
     pub body_bytes_max: usize,
     /// The most bytes of all bodies that are being read or wait for their commit.

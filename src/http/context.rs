@@ -1,22 +1,25 @@
 //! The context of a request about a tenant's log: the tenant, and the headers that its events get.
 //!
-//! It is made of Okapi's headers, is the first argument of every handler that touches a log, and
-//! gives drafts their origin. The token is not part of it.
+//! It is made of Okapi's headers for a caller that has a permission (`allowed`), is the first
+//! argument of every handler that touches a log, and gives drafts their origin. The token is not
+//! part of it.
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 use uuid::{Uuid, Variant};
 
-use super::gateway::{Gateway, Shared};
+use super::denied::Denied;
+use super::gateway::Gateway;
 use super::header;
+use super::permission::Permission;
 use super::problem::Problem;
+use super::token::Caller;
 use crate::clock::Clock;
 use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
 
 /// The header with the id that Okapi gives to a request.
 pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
@@ -24,6 +27,8 @@ pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
 /// The tenant, and the headers that the request gives to its events.
 pub(super) struct TenantContext {
     pub(super) origin: Origin,
+    /// The end of the caller's token, if it is known.
+    pub(super) expires: Option<Time>,
 }
 
 impl TenantContext {
@@ -40,30 +45,39 @@ impl TenantContext {
     }
 }
 
-impl FromRequest for TenantContext {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(context(request))
-    }
+/// Makes the context of a request whose caller has a permission.
+pub(super) fn context(
+    request: &HttpRequest,
+    clock: &dyn Clock,
+    permission: &Permission,
+) -> Result<TenantContext, Problem> {
+    let tenant = named_tenant(request)?;
+    request.extensions_mut().insert(tenant.clone());
+    let extensions = request.extensions();
+    let caller = extensions.get::<Caller>().ok_or(Denied::NoToken)?;
+    caller.check(permission, &tenant)?;
+    let headers = Arc::new(inherited(request, clock, caller)?);
+    Ok(TenantContext { origin: Origin { tenant, headers }, expires: caller.expires })
 }
 
-fn context(request: &HttpRequest) -> Result<TenantContext, Problem> {
-    let gateway = request.app_data::<Shared>().expect("the app is built with it");
-    let caller = gateway.deps.config.auth.caller(request)?;
-    request.extensions_mut().insert(caller.tenant.clone());
-    let headers = Arc::new(inherited(request, gateway.deps.clock.as_ref())?);
-    Ok(TenantContext { origin: Origin { tenant: caller.tenant, headers } })
+fn named_tenant(request: &HttpRequest) -> Result<TenantId, Problem> {
+    const NAME: &str = "X-Okapi-Tenant";
+    let text = header::single(request, NAME)?.ok_or(Problem::MissingTenant)?;
+    TenantId::parse(text).map_err(Problem::BadTenant)
 }
 
 /// Returns the headers of every event of this request, in lower case and in this order.
-fn inherited(request: &HttpRequest, clock: &dyn Clock) -> Result<Headers, Problem> {
+fn inherited(
+    request: &HttpRequest,
+    clock: &dyn Clock,
+    caller: &Caller,
+) -> Result<Headers, Problem> {
     let mut headers = Headers::default();
-    for (out, name) in [("x-okapi-url", "X-Okapi-Url"), ("x-okapi-user-id", "X-Okapi-User-Id")] {
-        if let Some(value) = header::single(request, name)? {
-            headers.push(out, value);
-        }
+    if let Some(url) = header::single(request, "X-Okapi-Url")? {
+        headers.push("x-okapi-url", url);
+    }
+    if let Some(user) = caller.user(header::single(request, "X-Okapi-User-Id")?)? {
+        headers.push("x-okapi-user-id", user);
     }
     if let Some(value) = header::traced(request, REQUEST_ID) {
         headers.push("x-okapi-request-id", value);

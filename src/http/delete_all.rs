@@ -5,9 +5,10 @@
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::context::TenantContext;
+use super::allowed::Allowed;
 use super::gateway::Shared;
 use super::items::BatchShape;
+use super::permission::PostDeleteAll;
 use super::problem::Problem;
 use super::submit::{self, Post};
 use super::{body, media_type, path, prefer};
@@ -20,7 +21,7 @@ use crate::domain::json::Raw;
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(super) async fn post(
-    context: TenantContext,
+    context: Allowed<PostDeleteAll>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -6,8 +6,9 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::context::TenantContext;
+use super::allowed::Allowed;
 use super::gateway::Shared;
+use super::permission::{GetErasure, ListErasures, SubmitErasure};
 use super::problem::Problem;
 use super::turn::turn;
 use super::{object, path};
@@ -98,7 +99,7 @@ impl From<Outlook> for Erasure {
 }
 
 pub(super) async fn submit(
-    context: TenantContext,
+    context: Allowed<SubmitErasure>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -115,13 +116,16 @@ pub(super) async fn submit(
     Ok(answer.insert_header(("Location", place)).json(Erasure::from(outlook)))
 }
 
-pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+pub(super) async fn all(
+    context: Allowed<ListErasures>,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
     let erasures = gateway.deps.store.erasures(context.enabled(&gateway).await?).await?;
     Ok(HttpResponse::Ok().json(All { erasures: erasures.into_iter().map(Erasure::from).collect() }))
 }
 
 pub(super) async fn get(
-    context: TenantContext,
+    context: Allowed<GetErasure>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cached::Cached;
 use super::config::Config;
+use super::token::Authenticator;
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::settings::Settings;
@@ -24,6 +25,11 @@ use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::store::{EventCounts, Lag, Store};
 use crate::subscribe::Subscribe;
+
+/// The paths that are open to anyone: probes of the gateway's health.
+pub(super) const OPEN: [&str; 3] = ["/livez", "/readyz", "/admin/health"];
+/// The path of the metrics, which may be open.
+pub(super) const METRICS: &str = "/metrics";
 
 /// The parts that the HTTP surface is built on.
 #[derive(Clone)]
@@ -76,6 +82,7 @@ pub(super) struct Counts {
 /// The state that all handlers share.
 pub(super) struct Gateway {
     pub(super) deps: HttpDeps,
+    pub(super) auth: Authenticator,
     /// The memory of all bodies that are being read or wait for their commit. A slow client holds
     /// 64 KiB, or twice the bytes that it has sent.
     pub(super) bodies: Arc<Shares>,
@@ -93,15 +100,17 @@ pub(super) type Shared = web::Data<Gateway>;
 
 impl Gateway {
     /// Builds the state from the parts that `app` built.
-    pub(super) fn new(deps: HttpDeps) -> Self {
+    pub(super) fn new(deps: HttpDeps) -> std::io::Result<Self> {
         let config = &deps.config;
+        let auth = Authenticator::new(&config.auth, &deps.clock, &deps.metrics)?;
         let bodies = Shares::new(config.bodies_bytes_max, config.tenant_bodies_bytes_max);
         let waiters = Shares::new(config.waiters_max, config.tenant_waiters_max);
         let readers = Shares::new(config.readers_max, config.tenant_readers_max);
         let reads = Semaphore::new(config.reads_max);
         let subscribers = Shares::new(config.subscribers_max, config.tenant_subscribers_max);
-        Self {
+        Ok(Self {
             deps,
+            auth,
             bodies,
             waiters,
             readers,
@@ -109,6 +118,11 @@ impl Gateway {
             reads,
             store_check: Cached::default(),
             counts: Cached::default(),
-        }
+        })
+    }
+
+    /// Returns whether a path is open to anyone.
+    pub(super) fn is_open(&self, path: &str) -> bool {
+        OPEN.contains(&path) || (path == METRICS && self.deps.config.metrics_open)
     }
 }

@@ -16,14 +16,25 @@ pub(super) fn single<'a>(
     request: &'a HttpRequest,
     name: &'static str,
 ) -> Result<Option<&'a str>, Problem> {
+    let rule = "must be 1 to 4,096 printable ASCII characters";
+    single_of(request, name, VALUE_BYTES_MAX, rule)
+}
+
+/// The same, of at most `bytes_max` bytes; `rule` says so.
+pub(super) fn single_of<'a>(
+    request: &'a HttpRequest,
+    name: &'static str,
+    bytes_max: usize,
+    rule: &'static str,
+) -> Result<Option<&'a str>, Problem> {
     let mut values = request.headers().get_all(name).filter(|value| !value.is_empty());
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(bad(name, "must be given once"));
     }
     let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || text.len() > VALUE_BYTES_MAX || !is_printable(text) {
-        return Err(bad(name, "must be 1 to 4,096 printable ASCII characters"));
+    if text.is_empty() || text.len() > bytes_max || !is_printable(text) {
+        return Err(bad(name, rule));
     }
     Ok(Some(text))
 }

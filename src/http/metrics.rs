@@ -9,8 +9,10 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use tokio::time::timeout;
 
+use super::allowed::AllowedForAll;
 use super::gateway::{Counts, Gateway, Shared};
 use super::health;
+use super::permission::GetMetrics;
 use crate::metrics::MEDIA_TYPE;
 use crate::store::Error;
 
@@ -20,7 +22,7 @@ const COUNTS_TIMEOUT: Duration = Duration::from_secs(5);
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Answers with all metrics.
-pub(super) async fn all(gateway: Shared) -> HttpResponse {
+pub(super) async fn all(_: AllowedForAll<GetMetrics>, gateway: Shared) -> HttpResponse {
     let counts = gateway.counts.ask(COUNTS_EVERY, count_in_time(&gateway)).await;
     let metrics = &gateway.deps.metrics;
     metrics.counted(counts.as_ref().map(|counts| &counts.events));

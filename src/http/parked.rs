@@ -6,8 +6,10 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::allowed::Allowed;
 use super::context::TenantContext;
 use super::gateway::Shared;
+use super::permission::{DiscardParked, ListParked, ReleaseParked};
 use super::problem::Problem;
 use super::query::Query;
 use super::{object, path};
@@ -61,7 +63,10 @@ impl Parked {
     }
 }
 
-pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+pub(super) async fn all(
+    context: Allowed<ListParked>,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
     let mut all = All { parked: Vec::new() };
     let tenant = context.enabled(&gateway).await?;
     for sink in sinks(&gateway) {
@@ -94,7 +99,7 @@ fn sink(request: &HttpRequest, gateway: &Shared) -> Result<Follower, Problem> {
 }
 
 pub(super) async fn release(
-    context: TenantContext,
+    context: Allowed<ReleaseParked>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -102,7 +107,7 @@ pub(super) async fn release(
 }
 
 pub(super) async fn discard(
-    context: TenantContext,
+    context: Allowed<DiscardParked>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -22,6 +22,7 @@ use crate::domain::tenant_job::TenantJobId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::follow::replay::submit::NotSubmitted;
+use crate::http::denied::Denied;
 use crate::store;
 use crate::subscribe;
 
@@ -35,6 +36,8 @@ pub(super) enum Problem {
     MissingTenant,
     #[error("{0}")]
     BadTenant(Invalid),
+    #[error("{0}")]
+    Denied(#[from] Denied),
     #[error("header `{name}` {rule}")]
     BadHeader { name: &'static str, rule: &'static str },
     #[error("path segment `{segment}` {rule}")]

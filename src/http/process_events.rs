@@ -5,9 +5,10 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::context::TenantContext;
+use super::allowed::Allowed;
 use super::gateway::Shared;
 use super::path;
+use super::permission::PostProcessEvents;
 use super::problem::Problem;
 use super::submit::submit;
 
@@ -18,7 +19,7 @@ use super::submit::submit;
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(super) async fn post(
-    context: TenantContext,
+    context: Allowed<PostProcessEvents>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -7,8 +7,12 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::allowed::Allowed;
 use super::context::TenantContext;
 use super::gateway::Shared;
+use super::permission::{
+    CancelReplay, GetReplay, ListReplays, PauseReplay, ResumeReplay, SubmitReplay,
+};
 use super::problem::Problem;
 use super::turn::turn;
 use super::{object, path};
@@ -135,7 +139,7 @@ impl From<Count> for DryRun {
 }
 
 pub(super) async fn submit(
-    context: TenantContext,
+    context: Allowed<SubmitReplay>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -158,13 +162,16 @@ pub(super) async fn submit(
     }
 }
 
-pub(super) async fn all(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+pub(super) async fn all(
+    context: Allowed<ListReplays>,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
     let replays = gateway.deps.store.replays(context.enabled(&gateway).await?).await?;
     Ok(HttpResponse::Ok().json(All { replays: replays.into_iter().map(Replay::from).collect() }))
 }
 
 pub(super) async fn get(
-    context: TenantContext,
+    context: Allowed<GetReplay>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -175,7 +182,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn pause(
-    context: TenantContext,
+    context: Allowed<PauseReplay>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -183,7 +190,7 @@ pub(super) async fn pause(
 }
 
 pub(super) async fn resume(
-    context: TenantContext,
+    context: Allowed<ResumeReplay>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -191,7 +198,7 @@ pub(super) async fn resume(
 }
 
 pub(super) async fn cancel(
-    context: TenantContext,
+    context: Allowed<CancelReplay>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

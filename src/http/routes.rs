@@ -1,11 +1,14 @@
 //! The route table: every path of the HTTP surface, and the handler that answers it.
 //!
-//! `server` serves the routes, and `observe` counts requests by their paths.
+//! `server` serves the routes, and `observe` counts requests by their paths. Which permission a
+//! route needs is in its handler's type; `access` lists them for documents and tests.
 
-use actix_web::guard::{Any, Delete, Get, Head, Put};
+use actix_web::guard::{Any, Get, Head};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 
+use super::allowed::Guarded;
+use super::permission::Permission;
 use super::problem::Problem;
 use super::{
     delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
@@ -13,14 +16,24 @@ use super::{
 };
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $($handler:path),+;)*) => {
+    ($($kind:ident $path:literal => $($handler:path),+;)*) => {
         /// The path of every route.
         pub(super) const PATHS: &[&str] = &[$($path),*];
 
         /// Adds every route to the app.
         pub(super) fn routes(app: &mut web::ServiceConfig) {
-            app$(.service($method($path, $($handler),+).wrap(from_fn(stopping::answer_in_time))))*
-                .default_service(web::to(no_route));
+            $(
+                let Route { resource, .. } = $kind($path, $($handler),+);
+                app.service(resource.wrap(from_fn(stopping::answer_in_time)));
+            )*
+            app.default_service(web::to(no_route));
+        }
+
+        /// Returns the permission of every route and method, as the handlers' types name them.
+        pub fn access() -> Vec<Access> {
+            let mut all = Vec::new();
+            $(all.extend($kind($path, $($handler),+).access);)*
+            all
         }
     };
 }
@@ -42,91 +55,158 @@ routes! {
     submit "/erasures"                                   => erasures::submit, erasures::all;
     read "/erasures/{id}"                                => erasures::get;
     read "/subscriptions"                                => subscriptions::list;
-    keep "/subscriptions/{group}"                        => subscriptions::one;
+    keep "/subscriptions/{group}"                        => subscriptions::put, subscriptions::get,
+                                                            subscriptions::delete;
     read "/subscriptions/{group}/events"                 => subscriptions::events;
     post "/subscriptions/{group}/commits"                => subscriptions::commits;
     post "/subscriptions/{group}/seek"                   => subscriptions::seek;
     end "/subscriptions/{group}/reader"                  => subscriptions::leave;
     post "/_/tenant"                                     => tenants::post;
-    forget "/_/tenant/{id}"                              => tenants::one;
-    read "/livez"                                        => health::up;
-    read "/admin/health"                                 => health::up;
-    read "/readyz"                                       => health::ready;
+    forget "/_/tenant/{id}"                              => tenants::get, tenants::remove;
+    open "/livez"                                        => health::up;
+    open "/admin/health"                                 => health::up;
+    open "/readyz"                                       => health::ready;
     read "/metrics"                                      => metrics::all;
 }
 
-fn post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "POST" }) };
-    web::resource(path).route(web::post().to(handler)).default_service(web::to(other))
+/// The permission that a method of a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The request's method; GET stands for HEAD, too.
+    pub method: &'static str,
+    /// The pattern of the path.
+    pub path: &'static str,
+    /// The permission; `None` if the route is open.
+    pub permission: Option<Permission>,
 }
 
-fn read<F, Args>(path: &str, handler: F) -> Resource
+/// A route: the handlers of a path, and what each of them needs.
+struct Route {
+    path: &'static str,
+    resource: Resource,
+    access: Vec<Access>,
+}
+
+impl Route {
+    fn new(path: &'static str, allow: &'static str) -> Self {
+        let other = move || async move { refused(Problem::MethodNotAllowed { allow }) };
+        let resource = web::resource(path).default_service(web::to(other));
+        Self { path, resource, access: Vec::new() }
+    }
+
+    /// Adds the handler of a method.
+    fn on<F, Args>(self, method: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(method, handler, Some(Args::PERMISSION))
+    }
+
+    /// Adds the handler of a method that needs the permission, if any.
+    fn with<F, Args>(
+        mut self,
+        method: &'static str,
+        handler: F,
+        permission: Option<Permission>,
+    ) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = match method {
+            "GET" => web::route().guard(Any(Get()).or(Head())),
+            "PUT" => web::put(),
+            "DELETE" => web::delete(),
+            _ => web::post(),
+        };
+        self.resource = self.resource.route(route.to(handler));
+        self.access.push(Access { method, path: self.path, permission });
+        self
+    }
+}
+
+fn post<F, Args>(path: &'static str, handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + Guarded + 'static,
+    F::Output: Responder + 'static,
+{
+    Route::new(path, "POST").on("POST", handler)
+}
+
+fn read<F, Args>(path: &'static str, handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + Guarded + 'static,
+    F::Output: Responder + 'static,
+{
+    Route::new(path, "GET, HEAD").on("GET", handler)
+}
+
+/// A resource that anyone may read, without a permission.
+fn open<F, Args>(path: &'static str, handler: F) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD" }) };
-    let route = web::route().guard(Any(Get()).or(Head())).to(handler);
-    web::resource(path).route(route).default_service(web::to(other))
+    Route::new(path, "GET, HEAD").with("GET", handler, None)
 }
 
 /// A collection: POST adds to it, GET lists it.
-fn submit<F, A, G, B>(path: &str, add: F, list: G) -> Resource
+fn submit<F, A, G, B>(path: &'static str, add: F, list: G) -> Route
 where
     F: Handler<A>,
-    A: FromRequest + 'static,
+    A: FromRequest + Guarded + 'static,
     F::Output: Responder + 'static,
     G: Handler<B>,
-    B: FromRequest + 'static,
+    B: FromRequest + Guarded + 'static,
     G::Output: Responder + 'static,
 {
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, POST" }) };
-    let read = web::route().guard(Any(Get()).or(Head())).to(list);
-    let resource = web::resource(path).route(web::post().to(add)).route(read);
-    resource.default_service(web::to(other))
+    Route::new(path, "GET, HEAD, POST").on("POST", add).on("GET", list)
 }
 
-/// A resource that is put, read and removed under its own name; the handler looks at the method.
-fn keep<F, Args>(path: &str, handler: F) -> Resource
+/// A resource that is put, read and removed under its own name.
+fn keep<F, A, G, B, H, C>(path: &'static str, put: F, get: G, delete: H) -> Route
 where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
+    F: Handler<A>,
+    A: FromRequest + Guarded + 'static,
     F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + Guarded + 'static,
+    G::Output: Responder + 'static,
+    H: Handler<C>,
+    C: FromRequest + Guarded + 'static,
+    H::Output: Responder + 'static,
 {
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, PUT, DELETE" }) };
-    let methods = Any(Get()).or(Head()).or(Put()).or(Delete());
-    let route = web::route().guard(methods).to(handler);
-    web::resource(path).route(route).default_service(web::to(other))
+    let route = Route::new(path, "GET, HEAD, PUT, DELETE");
+    route.on("PUT", put).on("GET", get).on("DELETE", delete)
 }
 
-/// A resource that is read, and removed by whoever has asked for it; the handler looks at the
-/// method.
-fn forget<F, Args>(path: &str, handler: F) -> Resource
+/// A resource that is read, and removed by whoever has asked for it.
+fn forget<F, A, G, B>(path: &'static str, get: F, delete: G) -> Route
 where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
+    F: Handler<A>,
+    A: FromRequest + Guarded + 'static,
     F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + Guarded + 'static,
+    G::Output: Responder + 'static,
 {
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "GET, HEAD, DELETE" }) };
-    let route = web::route().guard(Any(Get()).or(Head()).or(Delete())).to(handler);
-    web::resource(path).route(route).default_service(web::to(other))
+    Route::new(path, "GET, HEAD, DELETE").on("GET", get).on("DELETE", delete)
 }
 
 /// A resource that only DELETE acts on.
-fn end<F, Args>(path: &str, handler: F) -> Resource
+fn end<F, Args>(path: &'static str, handler: F) -> Route
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Guarded + 'static,
     F::Output: Responder + 'static,
 {
-    let other = || async { refused(Problem::MethodNotAllowed { allow: "DELETE" }) };
-    web::resource(path).route(web::delete().to(handler)).default_service(web::to(other))
+    Route::new(path, "DELETE").on("DELETE", handler)
 }
 
 async fn no_route() -> Result<HttpResponse, Problem> {

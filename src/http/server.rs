@@ -15,6 +15,7 @@ use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use tokio::net::TcpStream;
 
+use super::closed;
 use super::config::Config;
 use super::connections::{Connections, EXTRA_MAX};
 use super::gate::{Gate, Patience};
@@ -34,9 +35,13 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     let connections = Connections::new(connections_max);
     let patience = Patience { head: head_timeout, answer: answer_timeout };
-    let gateway = Shared::new(Gateway::new(deps));
+    let gateway = Shared::new(Gateway::new(deps)?);
     let app = move || {
-        App::new().app_data(gateway.clone()).wrap(from_fn(middleware::around)).configure(routes)
+        App::new()
+            .app_data(gateway.clone())
+            .wrap(from_fn(closed::authenticate))
+            .wrap(from_fn(middleware::around))
+            .configure(routes)
     };
     let builder = Server::build()
         .workers(workers)

@@ -8,12 +8,15 @@ mod refused;
 mod sse;
 mod view;
 
-use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::context::TenantContext;
-use super::gateway::{Gateway, Shared};
+use super::allowed::Allowed;
+use super::gateway::Shared;
+use super::permission::{
+    CommitSubscription, DeleteSubscription, GetSubscription, LeaveSubscription, ListSubscriptions,
+    PutSubscription, SeekSubscription,
+};
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::{object, path};
@@ -38,7 +41,10 @@ struct Committed {
     generation: u64,
 }
 
-pub(super) async fn list(context: TenantContext, gateway: Shared) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(
+    context: Allowed<ListSubscriptions>,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
     let tenant = context.enabled(&gateway).await?;
     let listed = gateway.deps.subscribe.groups().list(tenant).await;
     let listed = listed.map_err(|error| refused(error, tenant))?;
@@ -46,25 +52,12 @@ pub(super) async fn list(context: TenantContext, gateway: Shared) -> Result<Http
     Ok(HttpResponse::Ok().json(All { subscriptions: subscriptions.collect() }))
 }
 
-/// `GET`, `PUT` and `DELETE /subscriptions/{group}`.
-pub(super) async fn one(
-    context: TenantContext,
+pub(super) async fn get(
+    context: Allowed<GetSubscription>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    match *request.method() {
-        Method::PUT => put(&context, &request, &gateway).await,
-        Method::DELETE => delete(&context, &request, &gateway).await,
-        _ => get(&context, &request, &gateway).await,
-    }
-}
-
-async fn get(
-    context: &TenantContext,
-    request: &HttpRequest,
-    gateway: &Gateway,
-) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let groups = gateway.deps.subscribe.groups();
     let listed = groups.list(tenant).await.map_err(|error| refused(error, tenant))?;
     let Some((found, lag)) = listed.iter().find(|(found, _)| found.group == group) else {
@@ -73,13 +66,13 @@ async fn get(
     Ok(HttpResponse::Ok().json(Subscription::new(found, Some(*lag))))
 }
 
-async fn put(
-    context: &TenantContext,
-    request: &HttpRequest,
-    gateway: &Gateway,
+pub(super) async fn put(
+    context: Allowed<PutSubscription>,
+    request: HttpRequest,
+    gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
-    let (form, start) = object::read(request, gateway, tenant, Form::parse).await?;
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
+    let (form, start) = object::read(&request, &gateway, tenant, Form::parse).await?;
     let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;
     let mut answer = match put {
@@ -98,12 +91,12 @@ async fn put(
     Ok(answer.json(Subscription::new(&found, None).with_warning(warning)))
 }
 
-async fn delete(
-    context: &TenantContext,
-    request: &HttpRequest,
-    gateway: &Gateway,
+pub(super) async fn delete(
+    context: Allowed<DeleteSubscription>,
+    request: HttpRequest,
+    gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let (group, tenant) = (group(request)?, context.enabled(gateway).await?);
+    let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let removed = gateway.deps.subscribe.groups().remove(tenant, &group).await;
     removed.map_err(|error| refused(error, tenant))?;
     tracing::info!(%tenant, %group, "a subscription was removed");
@@ -112,7 +105,7 @@ async fn delete(
 
 /// `POST /subscriptions/{group}/commits`: what the reader has done with is never delivered again.
 pub(super) async fn commits(
-    context: TenantContext,
+    context: Allowed<CommitSubscription>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -127,7 +120,7 @@ pub(super) async fn commits(
 
 /// `POST /subscriptions/{group}/seek`: moves a group that nobody reads for.
 pub(super) async fn seek(
-    context: TenantContext,
+    context: Allowed<SeekSubscription>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -142,7 +135,7 @@ pub(super) async fn seek(
 /// `DELETE /subscriptions/{group}/reader?generation=n`: ends a reading, so that the next reader may
 /// begin at once.
 pub(super) async fn leave(
-    context: TenantContext,
+    context: Allowed<LeaveSubscription>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
-use super::context::TenantContext;
+use super::allowed::Allowed;
 use super::gateway::{Gateway, Shared};
+use super::permission::{DeleteTenantJob, GetTenantJob, PostTenant};
 use super::problem::Problem;
 use super::query::{Query, number};
 use super::{object, path};
@@ -53,7 +54,7 @@ impl From<TenantJob> for Job {
 
 /// Enables or disables the tenant of the header. A job that has ended already is answered with 204.
 pub(super) async fn post(
-    context: TenantContext,
+    context: Allowed<PostTenant>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -70,23 +71,13 @@ pub(super) async fn post(
     })
 }
 
-/// Shows a job, or removes its row.
-pub(super) async fn one(
-    context: TenantContext,
+/// Shows a job, once it has ended or after the time that the caller waits.
+pub(super) async fn get(
+    context: Allowed<GetTenantJob>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = context.tenant();
-    let [segment] = path::segments(&request, 2)?;
-    let id = TenantJobId::parse(&segment).map_err(|_| {
-        Problem::bad_path(&segment, "must be the id of a tenant job: a hyphenated UUID")
-    })?;
-    if request.method() == actix_web::http::Method::DELETE {
-        return match gateway.deps.store.remove_tenant_job(tenant, id).await? {
-            true => Ok(HttpResponse::NoContent().finish()),
-            false => Err(Problem::UnknownTenantJob(id)),
-        };
-    }
+    let (tenant, id) = (context.tenant(), id(&request)?);
     let query = Query::parse(request.query_string(), &["wait"])?;
     let wait = query.parsed("wait", number)?.map(Duration::from_millis).unwrap_or_default();
     // A request that finds no room to wait is answered at once.
@@ -94,6 +85,27 @@ pub(super) async fn one(
     let wait = if waits.is_ok() { wait.min(WAIT_MAX) } else { Duration::ZERO };
     let job = ended(&gateway, tenant, id, wait).await?;
     Ok(HttpResponse::Ok().json(Job::from(job)))
+}
+
+/// Removes a job's row.
+pub(super) async fn remove(
+    context: Allowed<DeleteTenantJob>,
+    request: HttpRequest,
+    gateway: Shared,
+) -> Result<HttpResponse, Problem> {
+    let id = id(&request)?;
+    match gateway.deps.store.remove_tenant_job(context.tenant(), id).await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => Err(Problem::UnknownTenantJob(id)),
+    }
+}
+
+/// Returns the id of the path.
+fn id(request: &HttpRequest) -> Result<TenantJobId, Problem> {
+    let [segment] = path::segments(request, 2)?;
+    TenantJobId::parse(&segment).map_err(|_| {
+        Problem::bad_path(&segment, "must be the id of a tenant job: a hyphenated UUID")
+    })
 }
 
 /// Returns a job once it has ended, or as it is after a while.

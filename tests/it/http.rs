@@ -1,5 +1,6 @@
 //! Stories about HTTP: an in-process server over a store in a folder of its own.
 
+mod access;
 mod bad_input;
 mod connections;
 mod headers;

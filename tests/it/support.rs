@@ -12,6 +12,7 @@ pub mod harness;
 #[cfg(feature = "services")]
 pub mod hexkit;
 pub mod ids;
+pub mod keycloak;
 pub mod malformed;
 pub mod parking;
 pub mod raw_http;
@@ -23,5 +24,6 @@ pub mod sqlite;
 pub mod store_fixture;
 pub mod store_parking;
 pub mod subscriber;
+pub mod tokens;
 #[cfg(feature = "services")]
 pub mod whole_way;

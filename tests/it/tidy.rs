@@ -65,7 +65,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// The one place where each foreign crate is used.
-const SPOKEN: [(&str, &[&str]); 19] = [
+const SPOKEN: [(&str, &[&str]); 23] = [
     ("sqlx::", &["store/postgres"]),
     ("rusqlite", &["store/sqlite"]),
     ("rdkafka::", &["sink/"]),
@@ -81,10 +81,14 @@ const SPOKEN: [(&str, &[&str]); 19] = [
     ("chrono::", &["domain/time"]),
     ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
+    ("jsonwebtoken::", &["http/token/"]),
+    ("openssl::", &["http/token/signature"]),
+    ("reqwest::", &["http/token/fetch"]),
+    ("regex::", &["http/token/issuers"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with
     // the request.
     ("JoinSet", &["tasks"]),
-    ("tokio::spawn", &["http/submit", "http/subscriptions/sse"]),
+    ("tokio::spawn", &["http/submit", "http/subscriptions/sse", "http/token/jwks"]),
     ("thread::Builder", &["sink/embedded", "store/sqlite/copier", "telemetry/queue"]),
     ("thread::spawn", &[]),
 ];

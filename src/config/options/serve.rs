@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{LANES_MAX, PartsOptions, whole};
+use super::{AuthOptions, LANES_MAX, PartsOptions, whole};
 
 /// Options of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -12,6 +12,9 @@ pub struct ServeOptions {
     /// The way in.
     #[command(flatten)]
     pub listener: ListenerOptions,
+    /// The authentication of callers.
+    #[command(flatten)]
+    pub auth: AuthOptions,
     /// The log, the topics and the sinks.
     #[command(flatten)]
     pub parts: PartsOptions,
@@ -23,7 +26,7 @@ pub struct ServeOptions {
     pub limits: LimitsOptions,
 }
 
-/// Options of the listener, and of how callers are authenticated.
+/// Options of the listener.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Listener")]
 pub struct ListenerOptions {
@@ -33,16 +36,6 @@ pub struct ListenerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env, default_value_t = 8081, value_parser = whole::<u16, 0, 65_535>)]
     pub http_port: u16,
-    /// The mode tells who checks tokens; it must be set unless HTTP_HOST is a loopback address.
-    #[arg(long, env)]
-    pub auth_mode: Option<AuthMode>,
-}
-
-/// The party that checks tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AuthMode {
-    /// Okapi or a sidecar in front of the gateway.
-    Perimeter,
 }
 
 /// Limits of what may happen at once.

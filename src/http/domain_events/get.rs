@@ -7,9 +7,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::view::Event;
 use crate::domain::event::EventId;
 use crate::domain::position::Position;
-use crate::http::context::TenantContext;
+use crate::http::allowed::Allowed;
 use crate::http::gateway::Shared;
 use crate::http::path;
+use crate::http::permission::GetEvent;
 use crate::http::problem::Problem;
 use crate::http::turn::turn;
 
@@ -20,7 +21,7 @@ use crate::http::turn::turn;
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(in crate::http) async fn get(
-    context: TenantContext,
+    context: Allowed<GetEvent>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -13,9 +13,10 @@ use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
-use crate::http::context::TenantContext;
+use crate::http::allowed::Allowed;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::missing::Missing;
+use crate::http::permission::ListEvents;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::turn::turn;
@@ -44,7 +45,7 @@ struct Page<'a> {
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(in crate::http) async fn list(
-    context: TenantContext,
+    context: Allowed<ListEvents>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -5,9 +5,10 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::http::context::TenantContext;
+use crate::http::allowed::Allowed;
 use crate::http::gateway::Shared;
 use crate::http::path;
+use crate::http::permission::PostChanges;
 use crate::http::problem::Problem;
 use crate::http::submit::submit;
 
@@ -18,7 +19,7 @@ use crate::http::submit::submit;
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(in crate::http) async fn post(
-    context: TenantContext,
+    context: Allowed<PostChanges>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {

@@ -3,7 +3,7 @@
 //! Every text in an answer is bounded, whatever was posted.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -76,6 +76,11 @@ fn answer(problem: &Problem) -> HttpResponse {
     if let Problem::MethodNotAllowed { allow } = problem {
         response.insert_header((ALLOW, *allow));
     }
+    if let Problem::Denied(denied) = problem
+        && let Some(challenge) = denied.challenge()
+    {
+        response.insert_header((WWW_AUTHENTICATE, challenge));
+    }
     if matches!(problem, Problem::BodyTimeout | Problem::Stopping) {
         response.force_close();
     }
@@ -114,6 +119,9 @@ fn of_violation(violation: &Violation) -> Error {
 fn parameters(problem: &Problem) -> Vec<Parameter> {
     match problem {
         Problem::BadTenant(invalid) => vec![parameter("X-Okapi-Tenant", &invalid.value)],
+        Problem::Denied(denied) => {
+            denied.parameter().into_iter().map(|(key, value)| parameter(key, value)).collect()
+        }
         Problem::BadHeader { name, .. } => vec![parameter("header", name)],
         Problem::BadPath { segment, .. } => vec![parameter("segment", segment)],
         Problem::BadQuery { parameter: name, .. } => vec![parameter("parameter", name)],

@@ -43,6 +43,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
     match problem {
         P::MissingTenant => ("missing-tenant", BAD, "No tenant"),
         P::BadTenant(_) => ("bad-tenant", BAD, "Illegal tenant"),
+        P::Denied(denied) => denied.metadata(),
         P::BadHeader { .. } => ("bad-header", BAD, "Illegal header"),
         P::BadPath { .. } => ("bad-path", BAD, "Illegal path"),
         P::BadQuery { .. } => ("bad-query", BAD, "Illegal query"),

@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 use super::refused::refused;
 use super::{group, sse};
 use crate::domain::position::Position;
+use crate::http::allowed::Allowed;
 use crate::http::connections::Connection;
 use crate::http::context::TenantContext;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::{Gateway, Shared};
 use crate::http::header;
+use crate::http::permission::ReadSubscription;
 use crate::http::problem::Problem;
 use crate::http::query::{self, Query};
 use crate::shares::{Full, Share};
@@ -51,7 +53,7 @@ struct Polled<'a> {
     fields(tenant = %context.tenant(), path = request.path())
 )]
 pub(in crate::http) async fn events(
-    context: TenantContext,
+    context: Allowed<ReadSubscription>,
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
@@ -81,13 +83,15 @@ pub(in crate::http) async fn events(
     let mut reading = opened.map_err(|error| refused(error, tenant))?;
     let left = request.conn_data::<Arc<Connection>>().map(|connection| connection.left());
     let left = left.unwrap_or_default();
+    let now = gateway.deps.clock.now();
+    let ends = context.expires.map(|time| sse::end_of(time, now));
     if streams {
-        let ends = gateway.deps.config.auth.expiry(&request);
-        let ends = ends.map(|time| sse::end_of(time, gateway.deps.clock.now()));
         tracing::debug!(%tenant, %group, reader = opening.reader, "a stream begins");
         return Ok(sse::stream(&gateway, reading, sse::Until { ends, left }, share));
     }
-    let polled = poll(&mut reading, limit, wait, &left).await;
+    let until = Instant::now() + wait;
+    let until = ends.map_or(until, |ends| ends.min(until));
+    let polled = poll(&mut reading, limit, until, &left).await;
     let Delivery { events, position } = polled.map_err(|error| refused(error, tenant))?;
     let events = events.iter().map(|event| Event::delivered(event)).collect::<Result<_, _>>()?;
     let (position, generation) = (position.number(), reading.generation());
@@ -100,11 +104,11 @@ pub(in crate::http) async fn events(
 async fn poll(
     reading: &mut Reading,
     limit: usize,
-    wait: Duration,
+    until: Instant,
     left: &CancellationToken,
 ) -> Result<Delivery, Error> {
     let nothing = Delivery { events: Vec::new(), position: reading.position() };
-    let polled = reading.next(limit, Instant::now() + wait);
+    let polled = reading.next(limit, until);
     left.run_until_cancelled(polled).await.unwrap_or(Ok(nothing))
 }
 

@@ -22,6 +22,7 @@ use crate::domain::time::Time;
 use crate::http::domain_events::view::Event;
 use crate::http::gateway::Gateway;
 use crate::http::missing::Missing;
+use crate::http::token::LEEWAY_MS;
 use crate::shares::Share;
 use crate::subscribe::{Delivery, Error, Reading};
 
@@ -29,8 +30,6 @@ use crate::subscribe::{Delivery, Error, Reading};
 const EVENTS_MAX: usize = 100;
 /// The longest silence of a stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The time for which a token is taken after it has expired, since clocks differ.
-const LEEWAY_MS: i64 = 60_000;
 /// The longest time that a client waits for the end of its stream, while its group is freed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// The time after which a client connects again.

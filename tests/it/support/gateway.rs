@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use crash::PATIENCE;
-use event_gateway::clock::{Clock, System};
+use event_gateway::clock::{Clock, Manual, System};
 use event_gateway::domain::entity::{Entity, EntityName, EventName, ProcessEvent, TopicSettings};
 use event_gateway::domain::envelope::Envelope;
 use event_gateway::domain::filter::Filter;
@@ -51,12 +51,14 @@ pub struct Setup {
     pub intake: intake::Config,
     followers: Vec<Follower>,
     around: Around,
+    clock: Arc<dyn Clock>,
 }
 
 impl Setup {
     pub fn new() -> Self {
         let http = http::Config {
             auth: http::Auth::Perimeter,
+            metrics_open: true,
             body_bytes_max: 512 << 10,
             bodies_bytes_max: 16 << 20,
             tenant_bodies_bytes_max: 16 << 20,
@@ -80,7 +82,14 @@ impl Setup {
             intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
             followers: Vec::new(),
             around: Box::new(|store| store),
+            clock: Arc::new(System),
         }
+    }
+
+    /// Checks tokens in this way, by this clock.
+    pub fn with_auth(mut self, auth: http::Auth, clock: &Arc<Manual>) -> Self {
+        (self.http.auth, self.http.metrics_open) = (auth, false);
+        Self { clock: clock.clone(), ..self }
     }
 
     /// Whether a relay is assumed: then `published` follows the checkpoint in the store.
@@ -140,7 +149,7 @@ impl Setup {
             followers: self.followers,
             health: health.clone(),
             metrics,
-            clock,
+            clock: self.clock,
             closing: closing.clone(),
         };
         let (address, handle) = serve(parts);

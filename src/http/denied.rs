@@ -1,0 +1,67 @@
+//! The refusals of callers: who they are is not known, or what they ask for is not allowed.
+//!
+//! `token`, `context` and `allowed` make them; `problem` answers with them. A refusal names the
+//! kind of defect, and never shows a token.
+
+use actix_web::http::StatusCode;
+
+use super::permission::Permission;
+use super::token::Refused;
+
+/// The reason for which a caller is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Denied {
+    #[error("the request has no token: X-Okapi-Token or Authorization: Bearer")]
+    NoToken,
+    #[error("the token is refused: {0}")]
+    Token(#[from] Refused),
+    #[error("the keys of the token's issuer are not known, since it can't be reached")]
+    KeysUnavailable,
+    #[error("the token is of another tenant than the header `X-Okapi-Tenant`")]
+    Tenant,
+    #[error("the token is of another user than the header `X-Okapi-User-Id`")]
+    User,
+    #[error("the permission `{}` is missing", .0.name)]
+    Permission(Permission),
+}
+
+impl Denied {
+    /// Returns the problem's id, status and title.
+    pub(super) fn metadata(self) -> (&'static str, StatusCode, &'static str) {
+        const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+        const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
+        match self {
+            Self::NoToken => ("token-missing", UNAUTHORIZED, "No token"),
+            Self::Token(_) => ("token-refused", UNAUTHORIZED, "Token refused"),
+            Self::KeysUnavailable => {
+                ("keys-unavailable", StatusCode::SERVICE_UNAVAILABLE, "Issuer's keys unavailable")
+            }
+            Self::Tenant => ("tenant-mismatch", FORBIDDEN, "Another tenant's token"),
+            Self::User => ("user-mismatch", FORBIDDEN, "Another user's token"),
+            Self::Permission(_) => ("permission-missing", FORBIDDEN, "Permission missing"),
+        }
+    }
+
+    /// Returns how the caller should authenticate (RFC 6750, section 3), if that would help.
+    pub(super) fn challenge(self) -> Option<String> {
+        match self {
+            Self::NoToken => Some("Bearer".to_owned()),
+            Self::Token(why) => {
+                Some(format!(r#"Bearer error="invalid_token", error_description="{why}""#))
+            }
+            Self::Permission(permission) => {
+                Some(format!(r#"Bearer error="insufficient_scope", scope="{}""#, permission.name))
+            }
+            Self::KeysUnavailable | Self::Tenant | Self::User => None,
+        }
+    }
+
+    /// Returns the value of the message that a program can read without parsing it.
+    pub(super) fn parameter(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Token(why) => Some(("reason", why.id())),
+            Self::Permission(permission) => Some(("permission", permission.name)),
+            Self::NoToken | Self::KeysUnavailable | Self::Tenant | Self::User => None,
+        }
+    }
+}

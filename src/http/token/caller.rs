@@ -1,0 +1,62 @@
+//! The caller of a request, as far as the token or the perimeter is believed.
+
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::http::denied::Denied;
+use crate::http::permission::{Permission, Permissions};
+
+/// The caller of a request.
+pub(in crate::http) struct Caller {
+    /// The token's tenant; `None` if the perimeter has checked that it is the header's.
+    pub(in crate::http) tenant: Option<TenantId>,
+    /// The token's user, if it names one.
+    pub(in crate::http) user: Option<String>,
+    pub(in crate::http) permissions: Permissions,
+    /// Whether the token's issuer is an operator's; `None` if the mode knows no such issuers.
+    pub(in crate::http) is_operator: Option<bool>,
+    /// The end of the token, if it is known.
+    pub(in crate::http) expires: Option<Time>,
+}
+
+impl Caller {
+    /// Checks that the caller may do something in a tenant: in the own one with the permission, in
+    /// any one with the permission for all tenants.
+    pub(in crate::http) fn check(
+        &self,
+        permission: &Permission,
+        tenant: &TenantId,
+    ) -> Result<(), Denied> {
+        let may_in_all = self.may_in_all_tenants(permission);
+        let is_own = self.tenant.as_ref().is_none_or(|own| own == tenant);
+        match (is_own, may_in_all) {
+            (_, true) => Ok(()),
+            (false, false) => Err(Denied::Tenant),
+            (true, false) if self.permissions.have(permission) => Ok(()),
+            (true, false) => Err(Denied::Permission(*permission)),
+        }
+    }
+
+    /// Checks that the caller may do something that concerns all tenants. Where there are
+    /// operators' issuers, the token must be of one.
+    pub(in crate::http) fn check_for_all(&self, permission: &Permission) -> Result<(), Denied> {
+        let may = self.is_operator != Some(false) && self.permissions.have(permission);
+        if may || self.may_in_all_tenants(permission) {
+            return Ok(());
+        }
+        Err(Denied::Permission(*permission))
+    }
+
+    fn may_in_all_tenants(&self, permission: &Permission) -> bool {
+        self.is_operator == Some(true) && self.permissions.have_for_all_tenants(permission)
+    }
+
+    /// Returns the user of a request whose header names one. It must be the token's, unless the
+    /// token names none.
+    pub(in crate::http) fn user(&self, header: Option<&str>) -> Result<Option<String>, Denied> {
+        match (&self.user, header) {
+            (Some(own), Some(other)) if own != other => Err(Denied::User),
+            (Some(own), _) => Ok(Some(own.clone())),
+            (None, other) => Ok(other.map(str::to_owned)),
+        }
+    }
+}

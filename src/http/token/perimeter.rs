@@ -1,0 +1,97 @@
+//! Takes the caller from Okapi or a sidecar in front of the gateway, which has checked the token.
+//!
+//! The permissions are those of `X-Okapi-Permissions`, a JSON array of names. Without the header,
+//! the perimeter has checked what the route needs. No permission for all tenants counts. Of the
+//! token only the end is read, at which a stream ends, too.
+
+use actix_web::HttpRequest;
+use serde::Deserialize;
+
+use super::caller::Caller;
+use super::{base64url, claims};
+use crate::domain::time::Time;
+use crate::http::header;
+use crate::http::permission::Permissions;
+use crate::http::problem::Problem;
+
+const PERMISSIONS: &str = "X-Okapi-Permissions";
+
+/// Returns the caller.
+pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+    let permissions = permissions(request)?;
+    let expires = expiry(request);
+    Ok(Caller { tenant: None, user: None, permissions, is_operator: None, expires })
+}
+
+fn permissions(request: &HttpRequest) -> Result<Permissions, Problem> {
+    let malformed = || header::bad(PERMISSIONS, "must be one JSON array of names");
+    let mut values = request.headers().get_all(PERMISSIONS);
+    let Some(value) = values.next() else { return Ok(Permissions::CheckedBefore) };
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let text = value.to_str().map_err(|_| malformed())?.trim();
+    if text.is_empty() {
+        return Ok(Permissions::listed([]));
+    }
+    let names: Vec<String> = serde_json::from_str(text).map_err(|_| malformed())?;
+    Ok(Permissions::listed(names))
+}
+
+/// The claim of a token that is read here.
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<f64>,
+}
+
+/// Returns when the caller's token expires, if it says so.
+fn expiry(request: &HttpRequest) -> Option<Time> {
+    let token = request.headers().get("X-Okapi-Token").and_then(|value| value.to_str().ok())?;
+    let payload = base64url::decode(token.split('.').nth(1)?)?;
+    serde_json::from_slice::<Claims>(&payload).ok()?.exp.map(claims::of_seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::{Permissions, Time, expiry, permissions};
+
+    #[test]
+    fn the_end_of_a_token_is_read_whatever_else_it_has() {
+        let expiry = |token: &str| {
+            let request = TestRequest::default().insert_header(("X-Okapi-Token", token));
+            expiry(&request.to_http_request())
+        };
+        // {"sub":"a?>","exp":1700000000} and {"sub":"a"}
+        let end = Some(Time::from_ms(1_700_000_000_000));
+        assert_eq!(expiry("x.eyJzdWIiOiJhPz4iLCJleHAiOjE3MDAwMDAwMDB9.y"), end);
+        for none in ["x.eyJzdWIiOiJhIn0.y", "x.eyJ!.y", "x.bm90IGpzb24.y", "opaque", ""] {
+            assert_eq!(expiry(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn an_absent_list_is_another_thing_than_an_empty_one() {
+        let read = |values: &[&str]| {
+            let request = values.iter().fold(TestRequest::default(), |request, value| {
+                request.append_header(("X-Okapi-Permissions", *value))
+            });
+            permissions(&request.to_http_request()).ok()
+        };
+        let listed = |names: &[&str]| {
+            Some(Permissions::Listed(names.iter().map(|name| (*name).to_owned()).collect()))
+        };
+        assert_eq!(read(&[]), Some(Permissions::CheckedBefore));
+        for none in ["", " ", "[]", "[ ]", r#"["users.item.get"]"#] {
+            assert_eq!(read(&[none]), listed(&[]), "{none:?}");
+        }
+        assert_eq!(read(&[r#"["event-gateway.all", "x"]"#]), listed(&["event-gateway.all"]));
+        for malformed in
+            ["event-gateway.all", "null", "{}", "[1]", "[null]", r#"["a""#, r#""a""#, r#"["a"] x"#]
+        {
+            assert_eq!(read(&[malformed]), None, "{malformed}");
+        }
+        assert_eq!(read(&["[]", "[]"]), None);
+    }
+}
