@@ -180,6 +180,7 @@ impl App {
         let address = listener.local_addr()?;
         let tenants = self.http.tenants.clone();
         let mut followers = Followers::start(&self.follow, &self.sinks);
+        let auth = self.http.config.auth.clone();
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
         let files = files::watch(tenants, self.closing.clone());
@@ -187,6 +188,7 @@ impl App {
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
         self.banner.log(address);
+        auth.log();
         let unasked = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = serving.ended() => Some(ended),

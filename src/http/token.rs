@@ -47,6 +47,21 @@ pub enum Auth {
     Keycloak(KeycloakConfig),
 }
 
+impl Auth {
+    /// Logs who checks tokens, and what that means.
+    pub fn log(&self) {
+        match self {
+            Self::Perimeter => tracing::info!(
+                mode = "perimeter",
+                "tokens are checked in front of the gateway, and so are permissions, unless a \
+                 request has X-Okapi-Permissions"
+            ),
+            Self::Okapi(_) => tracing::info!(mode = "okapi", "the gateway checks tokens"),
+            Self::Keycloak(_) => tracing::info!(mode = "keycloak", "the gateway checks tokens"),
+        }
+    }
+}
+
 /// Authenticates callers.
 pub(super) struct Authenticator {
     mode: Mode,

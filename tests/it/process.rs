@@ -1,5 +1,6 @@
 //! Stories about the real binary in processes of its own, and about the services beside it.
 
+mod access;
 #[cfg(feature = "services")]
 mod audit;
 #[cfg(feature = "services")]

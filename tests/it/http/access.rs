@@ -1,4 +1,6 @@
 //! Stories about access: tokens, the keys that sign them, and the permissions that they carry.
 
+mod attacks;
 mod keys;
+mod permissions;
 mod tokens;

@@ -129,6 +129,8 @@ pub fn hs256_with(key: &[u8], head: &Value, claims: &Value) -> String {
 
 /// Returns the authentication code of a text.
 pub fn hmac(digest: MessageDigest, key: &[u8], text: &str) -> Vec<u8> {
+    // OpenSSL takes no empty key; to HMAC it is the same as one of zeros.
+    let key = if key.is_empty() { &[0] } else { key };
     let key = PKey::hmac(key).unwrap();
     Signer::new(digest, &key).unwrap().sign_oneshot_to_vec(text.as_bytes()).unwrap()
 }
@@ -148,9 +150,11 @@ pub fn with(base: Value, more: Value) -> Value {
     Value::Object(base)
 }
 
+/// The letters of base64url, in their order.
+pub const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 /// Encodes base64url, without padding.
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for three in bytes.as_ref().chunks(3) {
         let number = three.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));

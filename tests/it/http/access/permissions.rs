@@ -1,0 +1,316 @@
+//! Every route with every permission and every relation of tenants: who may do what, exactly.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, PERMISSIONS, Permission, access};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::gateway::Gateway;
+use crate::support::keycloak::Realms;
+use crate::support::raw_http::{Answer, answer};
+use crate::support::tokens::Key;
+
+const EVENT: &str = "5bf370e0-8cca-4d9c-82e4-5170ab2a0a39";
+
+/// The answers of a route to whoever may call it, with ids that are `diku`'s: in that tenant, in
+/// another one, and in one that isn't enabled.
+type Answers = [&'static str; 3];
+
+const LIST: Answers = ["200", "200", NOT_ENABLED];
+const POSTED: Answers = ["201", "201", NOT_ENABLED];
+const PARKED: Answers = ["404 unknown-parked"; 3];
+const REPLAY: Answers = ["404 unknown-replay"; 3];
+const NOT_ENABLED: &str = "404 tenant-not-enabled";
+
+const fn only_there(there: &'static str, elsewhere: &'static str) -> Answers {
+    [there, elsewhere, elsewhere]
+}
+
+const fn of_group(there: &'static str) -> Answers {
+    only_there(there, "404 unknown-subscription")
+}
+
+/// Each route with a body, and its answers.
+const ANSWERS: [(&str, &str, &str, Answers); 26] = [
+    ("POST", "/domain-events/{producer}/{entity}", r#"{"new":{"id":"1"}}"#, POSTED),
+    ("POST", "/domain-events/{producer}/{entity}/delete-all", "{}", POSTED),
+    ("POST", "/process-events/{producer}/{event}", r#"{"key":"k","payload":{}}"#, POSTED),
+    ("GET", "/domain-events", "", LIST),
+    ("GET", "/domain-events/{eventId}", "", only_there("200", "404 unknown-event")),
+    ("GET", "/parked", "", LIST),
+    ("POST", "/parked/{id}/release", "{}", PARKED),
+    ("POST", "/parked/{id}/discard", r#"{"reason":"x"}"#, PARKED),
+    ("POST", "/replays", "{}", ["409 no-broker", "409 no-broker", NOT_ENABLED]),
+    ("GET", "/replays", "", LIST),
+    ("GET", "/replays/{id}", "", REPLAY),
+    ("POST", "/replays/{id}/pause", "", REPLAY),
+    ("POST", "/replays/{id}/resume", "", REPLAY),
+    ("POST", "/replays/{id}/cancel", "", REPLAY),
+    ("POST", "/erasures", ERASURE, LIST),
+    ("GET", "/erasures", "", LIST),
+    ("GET", "/erasures/{id}", "", only_there("200", "404 unknown-erasure")),
+    ("GET", "/subscriptions", "", LIST),
+    ("PUT", "/subscriptions/{group}", "{}", ["200", "201", NOT_ENABLED]),
+    ("GET", "/subscriptions/{group}", "", of_group("200")),
+    ("DELETE", "/subscriptions/{group}", "", of_group("204")),
+    ("GET", "/subscriptions/{group}/events", "", of_group("200")),
+    ("POST", "/subscriptions/{group}/commits", COMMIT, of_group("409")),
+    ("POST", "/subscriptions/{group}/seek", r#"{"to":"earliest"}"#, of_group("200")),
+    ("DELETE", "/subscriptions/{group}/reader", "", of_group("409")),
+    ("GET", "/metrics", "", ["200"; 3]),
+];
+
+const COMMIT: &str = r#"{"position":0,"generation":1}"#;
+const ERASURE: &str = r#"{"producer":"inventory","entity":"instance","key":"gone","reason":"x"}"#;
+
+/// The gateway with what `diku` has, and whoever calls it.
+struct Walk {
+    gateway: Gateway,
+    realms: Realms,
+    keys: BTreeMap<&'static str, Key>,
+    erasure: String,
+}
+
+/// The tenant of the header, seen from the token's tenant.
+const TENANTS: [&str; 3] = ["diku", "college", "nobody"];
+
+impl Walk {
+    async fn begin() -> Self {
+        let realms = Realms::start().await;
+        let keys = [("diku", Key::rsa("r", 0)), ("ops", Key::rsa("o", 1))];
+        for (realm, key) in &keys {
+            realms.set(realm, &[key]);
+        }
+        let (gateway, _) = realms.gateway().await;
+        let mut walk = Self { gateway, realms, keys: keys.into(), erasure: String::new() };
+        let token = walk.token("diku", &[ALL]);
+        let event = format!(r#"{{"new":{{"id":"1"}},"eventId":"{EVENT}"}}"#);
+        let posted = walk.send("POST", "/domain-events/inventory/instance", "diku", &token, &event);
+        assert_eq!(posted.await.status, 201);
+        let erasure = walk.send("POST", "/erasures", "diku", &token, ERASURE).await;
+        let operator = walk.token("ops", &[ALL_OF_ALL_TENANTS]);
+        walk.send("POST", "/erasures", "college", &operator, ERASURE).await;
+        walk.erasure = erasure.json()["id"].as_str().unwrap().to_owned();
+        walk
+    }
+
+    fn token(&self, realm: &str, roles: &[&str]) -> String {
+        let more = json!({ "realm_access": { "roles": roles } });
+        self.keys[realm].token(&self.realms.claims(realm, more))
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        tenant: &str,
+        token: &str,
+        body: &str,
+    ) -> Answer {
+        self.gateway.exchange(&bytes(method, target, tenant, token, body)).await
+    }
+
+    /// Returns the target of a route, with ids that are `diku`'s.
+    fn target(&self, path: &str) -> String {
+        let id = if path.starts_with("/erasures") { &self.erasure } else { EVENT };
+        let target = path.replace("{producer}", "inventory").replace("{entity}", "instance");
+        let target = target.replace("{event}", "DI_COMPLETED").replace("{group}", "cg.a");
+        let target = target.replace("{eventId}", EVENT).replace("{id}", id);
+        match target.as_str() {
+            "/process-events/inventory/DI_COMPLETED" => {
+                "/process-events/data-import/DI_COMPLETED".to_owned()
+            }
+            _ if path.ends_with("/events") => format!("{target}?reader=x"),
+            _ if path.ends_with("/reader") => format!("{target}?generation=77"),
+            _ => target,
+        }
+    }
+
+    /// Returns the request of a case.
+    fn request(&self, case: &Case) -> Vec<u8> {
+        let Case { route, token, at, .. } = case;
+        let (_, _, body, _) = answers(route);
+        bytes(route.method, &self.target(route.path), TENANTS[*at], token, body)
+    }
+
+    /// Returns what is wrong with the answers to some cases, whose requests share a connection as
+    /// far as they can.
+    async fn try_all(&self, cases: &[Case]) -> Vec<String> {
+        let (mut wrong, mut connection) = (Vec::new(), self.gateway.connect().await);
+        for case in cases {
+            if !case.expected.starts_with("403") && case.route.path.starts_with("/subscriptions") {
+                self.prepare().await;
+            }
+            connection.write_all(&self.request(case)).await.unwrap();
+            let answer = answer(&mut connection).await;
+            if answer.header("connection") == Some("close") {
+                connection = self.gateway.connect().await;
+            }
+            let found = in_short(&case.route, &answer);
+            if found != case.expected {
+                wrong.push(format!("{case:?}: {found}"));
+            }
+        }
+        wrong
+    }
+
+    /// Lets `diku` have the subscription that routes are about, anew, and no other tenant.
+    async fn prepare(&self) {
+        let token = self.token("ops", &[ALL_OF_ALL_TENANTS]);
+        for tenant in TENANTS {
+            self.send("DELETE", "/subscriptions/cg.a", tenant, &token, "").await;
+        }
+        self.send("PUT", "/subscriptions/cg.a", "diku", &token, "{}").await;
+    }
+}
+
+/// A request of the walk, and the answer that it must get.
+struct Case {
+    route: Access,
+    realm: &'static str,
+    role: String,
+    token: String,
+    at: usize,
+    expected: String,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { route: Access { method, path, .. }, realm, role, at, expected, .. } = self;
+        let tenant = TENANTS[*at];
+        write!(f, "{method} {path} in {tenant} with {role} of {realm}, which must be {expected}")
+    }
+}
+
+fn bytes(method: &str, target: &str, tenant: &str, token: &str, body: &str) -> Vec<u8> {
+    let length = match method {
+        "POST" | "PUT" => format!("Content-Length: {}\r\n", body.len()),
+        _ => String::new(),
+    };
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: {tenant}\r\nX-Okapi-Token: \
+         {token}\r\nContent-Type: application/json\r\n{length}\r\n"
+    );
+    format!("{head}{body}").into_bytes()
+}
+
+fn in_short(route: &Access, answer: &Answer) -> String {
+    if answer.status < 400 || answer.status == 409 && route.path.starts_with("/subscriptions") {
+        return answer.status.to_string();
+    }
+    format!("{} {}", answer.status, answer.problem())
+}
+
+fn answers(route: &Access) -> &'static (&'static str, &'static str, &'static str, Answers) {
+    let is_it = |(method, path, ..): &&(&str, &str, &str, Answers)| {
+        (*method, *path) == (route.method, route.path)
+    };
+    ANSWERS.iter().find(is_it).unwrap_or_else(|| panic!("{route:?} has no answers here"))
+}
+
+/// Returns the answer that a caller must get.
+fn expected(route: &Access, needed: &Permission, realm: &str, role: &str, at: usize) -> String {
+    let for_all =
+        realm == "ops" && (role == needed.for_all_tenants() || role == ALL_OF_ALL_TENANTS);
+    let has = role == needed.name || role == ALL;
+    let may = if route.path == "/metrics" {
+        realm == "ops" && (has || for_all)
+    } else {
+        for_all || (has && TENANTS[at] == realm)
+    };
+    match may {
+        true => answers(route).3[at].to_owned(),
+        false if route.path == "/metrics" || TENANTS[at] == realm => {
+            "403 permission-missing".to_owned()
+        }
+        false => "403 tenant-mismatch".to_owned(),
+    }
+}
+
+/// Returns every route with every permission in every relation of tenants.
+fn cases(walk: &Walk) -> Vec<Case> {
+    let names = PERMISSIONS.iter().flat_map(|one| [one.name.to_owned(), one.for_all_tenants()]);
+    let sets = ["none", ALL, ALL_OF_ALL_TENANTS].map(str::to_owned);
+    let roles: Vec<String> = names.chain(sets).collect();
+    let mut cases = Vec::new();
+    for (realm, role) in
+        ["diku", "ops"].into_iter().flat_map(|realm| roles.iter().map(move |role| (realm, role)))
+    {
+        let token = walk.token(realm, &[role]);
+        for route in access() {
+            let Some(needed) = route.permission else { continue };
+            for at in 0..TENANTS.len() {
+                let expected = expected(&route, &needed, realm, role, at);
+                let (role, token) = (role.clone(), token.clone());
+                cases.push(Case { route, realm, role, token, at, expected });
+            }
+        }
+    }
+    assert_eq!(cases.len(), ANSWERS.len() * 2 * roles.len() * TENANTS.len());
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_answers_every_permission_and_tenant_exactly() {
+    let walk = Arc::new(Walk::begin().await);
+    let is_refused = |case: &Case| case.expected.starts_with("403");
+    let (mut refused, allowed): (Vec<_>, Vec<_>) = cases(&walk).into_iter().partition(is_refused);
+    let mut wrong = walk.try_all(&allowed).await;
+    // What is refused changes nothing, so that its order is of no matter.
+    let mut tries = Vec::new();
+    while !refused.is_empty() {
+        let (walk, some) = (walk.clone(), refused.split_off(refused.len().saturating_sub(2_000)));
+        tries.push(tokio::spawn(async move { walk.try_all(&some).await }));
+    }
+    for one in tries {
+        wrong.extend(one.await.unwrap());
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_route_but_probes_needs_a_permission_and_each_permission_is_a_route_s() {
+    let routes = access();
+    let open: Vec<_> = routes.iter().filter(|route| route.permission.is_none()).collect();
+    let open: Vec<_> = open.iter().map(|route| route.path).collect();
+    assert_eq!(open, ["/livez", "/admin/health", "/readyz"]);
+    let mut needed: Vec<_> = routes.iter().filter_map(|route| route.permission).collect();
+    let mut all = PERMISSIONS.to_vec();
+    needed.sort_by_key(|permission| permission.name);
+    all.sort_by_key(|permission| permission.name);
+    assert_eq!(needed, all, "each permission is of one route and method");
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_before_the_body_is_there() {
+    let walk = Walk::begin().await;
+    let token = walk.token("diku", &["event-gateway.domain-events.item.get"]);
+    for route in access().iter().filter(|route| ["POST", "PUT"].contains(&route.method)) {
+        let head = format!(
+            "{} {} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nX-Okapi-Token: \
+             {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{",
+            route.method,
+            walk.target(route.path)
+        );
+        let mut connection = walk.gateway.connect().await;
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let answer = answer(&mut connection).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (403, "permission-missing"));
+    }
+}
+
+#[test]
+fn the_docs_have_every_route_with_its_permission() {
+    let docs = include_str!("../../../../docs/access.md");
+    let (_, table) = docs.split_once("\n| call | permission | for |\n|---|---|---|\n").unwrap();
+    let table: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let row = |route: Access| {
+        let Permission { name, display } = route.permission?;
+        Some(format!("| `{} {}` | `{name}` | {display} |", route.method, route.path))
+    };
+    let wanted: Vec<_> = access().into_iter().filter_map(row).collect();
+    assert!(wanted == table, "the table must be:\n{}", wanted.join("\n"));
+}
