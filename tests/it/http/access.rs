@@ -3,4 +3,6 @@
 mod attacks;
 mod keys;
 mod permissions;
+#[cfg(feature = "services")]
+mod real;
 mod tokens;

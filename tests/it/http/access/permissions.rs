@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, PERMISSIONS, Permission, access};
+use event_gateway::http::{ALL, ALL_OF_ALL_TENANTS, Access, Auth, PERMISSIONS, Permission, access};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::gateway::Gateway;
-use crate::support::keycloak::Realms;
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::keycloak::{Realms, clock};
 use crate::support::raw_http::{Answer, answer};
 use crate::support::tokens::Key;
 
@@ -113,27 +114,12 @@ impl Walk {
         self.gateway.exchange(&bytes(method, target, tenant, token, body)).await
     }
 
-    /// Returns the target of a route, with ids that are `diku`'s.
-    fn target(&self, path: &str) -> String {
-        let id = if path.starts_with("/erasures") { &self.erasure } else { EVENT };
-        let target = path.replace("{producer}", "inventory").replace("{entity}", "instance");
-        let target = target.replace("{event}", "DI_COMPLETED").replace("{group}", "cg.a");
-        let target = target.replace("{eventId}", EVENT).replace("{id}", id);
-        match target.as_str() {
-            "/process-events/inventory/DI_COMPLETED" => {
-                "/process-events/data-import/DI_COMPLETED".to_owned()
-            }
-            _ if path.ends_with("/events") => format!("{target}?reader=x"),
-            _ if path.ends_with("/reader") => format!("{target}?generation=77"),
-            _ => target,
-        }
-    }
-
     /// Returns the request of a case.
     fn request(&self, case: &Case) -> Vec<u8> {
         let Case { route, token, at, .. } = case;
         let (_, _, body, _) = answers(route);
-        bytes(route.method, &self.target(route.path), TENANTS[*at], token, body)
+        let id = if route.path.starts_with("/erasures") { &self.erasure } else { EVENT };
+        bytes(route.method, &target(route.path, id), TENANTS[*at], token, body)
     }
 
     /// Returns what is wrong with the answers to some cases, whose requests share a connection as
@@ -195,6 +181,18 @@ fn bytes(method: &str, target: &str, tenant: &str, token: &str, body: &str) -> V
          {token}\r\nContent-Type: application/json\r\n{length}\r\n"
     );
     format!("{head}{body}").into_bytes()
+}
+
+/// Returns the target of a route, with an id that is `diku`'s.
+fn target(path: &str, id: &str) -> String {
+    let path = path.replace("{producer}/{event}", "data-import/DI_COMPLETED");
+    let path = path.replace("{producer}", "inventory").replace("{entity}", "instance");
+    let target = path.replace("{group}", "cg.a").replace("{eventId}", EVENT).replace("{id}", id);
+    match path.rsplit('/').next() {
+        Some("events") => format!("{target}?reader=x"),
+        Some("reader") => format!("{target}?generation=77"),
+        _ => target,
+    }
 }
 
 fn in_short(route: &Access, answer: &Answer) -> String {
@@ -286,16 +284,23 @@ fn every_route_but_probes_needs_a_permission_and_each_permission_is_a_route_s() 
 
 #[tokio::test]
 async fn who_may_not_is_told_before_the_body_is_there() {
-    let walk = Walk::begin().await;
-    let token = walk.token("diku", &["event-gateway.domain-events.item.get"]);
+    let realms = Realms::start().await;
+    let key = Key::rsa("r", 0);
+    realms.set("diku", &[&key]);
+    let mut setup = Setup::new().with_auth(Auth::Keycloak(realms.auth()), &clock());
+    // Who waits for the body is told that it did not come.
+    setup.http.body_timeout = Duration::from_millis(100);
+    let gateway = setup.start().await;
+    let roles = json!({ "realm_access": { "roles": ["event-gateway.domain-events.item.get"] } });
+    let token = key.token(&realms.claims("diku", roles));
     for route in access().iter().filter(|route| ["POST", "PUT"].contains(&route.method)) {
+        let Access { method, path, .. } = route;
         let head = format!(
-            "{} {} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nX-Okapi-Token: \
+            "{method} {} HTTP/1.1\r\nHost: x\r\nX-Okapi-Tenant: diku\r\nX-Okapi-Token: \
              {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{",
-            route.method,
-            walk.target(route.path)
+            target(path, EVENT)
         );
-        let mut connection = walk.gateway.connect().await;
+        let mut connection = gateway.connect().await;
         connection.write_all(head.as_bytes()).await.unwrap();
         let answer = answer(&mut connection).await;
         assert_eq!((answer.status, answer.problem().as_str()), (403, "permission-missing"));
