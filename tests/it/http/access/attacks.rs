@@ -4,6 +4,8 @@
 //! a server of his own. Beside the attacks stand a few requests that must pass, so that no table is
 //! passed by refusing everything.
 
+#![allow(clippy::too_many_lines, reason = "each function is one table")]
+
 mod claims;
 mod headers;
 mod heads;

@@ -22,20 +22,22 @@ type Answers = [&'static str; 3];
 
 const LIST: Answers = ["200", "200", NOT_ENABLED];
 const POSTED: Answers = ["201", "201", NOT_ENABLED];
-const PARKED: Answers = ["404 unknown-parked"; 3];
-const REPLAY: Answers = ["404 unknown-replay"; 3];
+const PARKED: Answers = only_there("404 unknown-parked", "404 unknown-parked");
+const REPLAY: Answers = only_there("404 unknown-replay", "404 unknown-replay");
+const JOB: Answers = ["404 unknown-tenant-job"; 3];
 const NOT_ENABLED: &str = "404 tenant-not-enabled";
+const NO_GROUP: &str = "404 unknown-subscription";
 
 const fn only_there(there: &'static str, elsewhere: &'static str) -> Answers {
-    [there, elsewhere, elsewhere]
+    [there, elsewhere, NOT_ENABLED]
 }
 
 const fn of_group(there: &'static str) -> Answers {
-    only_there(there, "404 unknown-subscription")
+    only_there(there, NO_GROUP)
 }
 
 /// Each route with a body, and its answers.
-const ANSWERS: [(&str, &str, &str, Answers); 26] = [
+const ANSWERS: [(&str, &str, &str, Answers); 29] = [
     ("POST", "/domain-events/{producer}/{entity}", r#"{"new":{"id":"1"}}"#, POSTED),
     ("POST", "/domain-events/{producer}/{entity}/delete-all", "{}", POSTED),
     ("POST", "/process-events/{producer}/{event}", r#"{"key":"k","payload":{}}"#, POSTED),
@@ -57,10 +59,14 @@ const ANSWERS: [(&str, &str, &str, Answers); 26] = [
     ("PUT", "/subscriptions/{group}", "{}", ["200", "201", NOT_ENABLED]),
     ("GET", "/subscriptions/{group}", "", of_group("200")),
     ("DELETE", "/subscriptions/{group}", "", of_group("204")),
-    ("GET", "/subscriptions/{group}/events", "", of_group("200")),
+    ("GET", "/subscriptions/{group}/events", "", ["200", NO_GROUP, NO_GROUP]),
     ("POST", "/subscriptions/{group}/commits", COMMIT, of_group("409")),
     ("POST", "/subscriptions/{group}/seek", r#"{"to":"earliest"}"#, of_group("200")),
     ("DELETE", "/subscriptions/{group}/reader", "", of_group("409")),
+    // It is illegal, so that it changes nothing for the cases after it.
+    ("POST", "/_/tenant", r#"{"purge":7}"#, ["422 not-a-boolean"; 3]),
+    ("GET", "/_/tenant/{id}", "", JOB),
+    ("DELETE", "/_/tenant/{id}", "", JOB),
     ("GET", "/metrics", "", ["200"; 3]),
 ];
 
