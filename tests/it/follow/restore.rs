@@ -316,7 +316,7 @@ mod real {
         }
         let (ok, told) = restore(&["nobody"]);
         assert!(
-            !ok && told.is_empty() && setup.log().contains("`nobody` is not enabled"),
+            !ok && told.is_empty() && setup.log().contains("`nobody` has no log"),
             "{told}"
         );
     }
