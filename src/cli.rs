@@ -12,6 +12,7 @@ use crate::store::{Store, TenantLog};
 
 pub mod audit;
 pub mod backup;
+pub mod descriptor;
 pub mod erasures;
 pub mod foreign_settings;
 mod interrupt;

@@ -27,10 +27,11 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AuditOptions, Cli, Command, ErasuresCommand, Given, HexkitOptions, KafkaOptions, LanesCommand,
-    PartsOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions,
-    SinksCommand, StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand,
-    TenantsOptions, TopicsCommand, TopicsOptions, Usage, parse,
+    AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given, HexkitOptions,
+    KafkaOptions, LanesCommand, PartsOptions, ReplaysCommand, RepublishOptions, ResizeOptions,
+    RestoreOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
+    SubscriptionsCommand, TenantsCommand, TenantsOptions, TopicsCommand, TopicsOptions, Usage,
+    parse, variables,
 };
 use options::{AuthOptions, LimitsOptions};
 pub use tenants::AddedFiles;
@@ -156,6 +157,13 @@ pub fn settings(options: &TenantsOptions, store: &StoreOptions) -> anyhow::Resul
 fn added_files(read: &Arc<Settings>, tenants: &TenantsOptions, store: &StoreOptions) -> AddedFiles {
     let (folder, tenants, store) = (tenants.tenants_dir.clone(), tenants.clone(), store.clone());
     AddedFiles::new(read.clone(), folder, move || settings(&tenants, &store))
+}
+
+/// Returns the tenants' settings that the ModuleDescriptor tells of.
+pub fn described(options: &DescriptorOptions) -> anyhow::Result<Settings> {
+    let DescriptorOptions { env, tenants } = options;
+    let naming = Naming::new(Some(env), tenants.kafka_producer_tenant_collection.as_deref())?;
+    tenants::read(&tenants.tenants_dir, naming, &environment::variables()?)
 }
 
 /// Returns the store that the options name.

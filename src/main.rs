@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_gateway::cli::descriptor::Variable;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
@@ -102,6 +103,11 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
             cli::publish_pending::run(&*store, tenant, options.release, wait).await
         }
         Command::Restore(options) => restore(&options, clock).await,
+        Command::Descriptor(options) => {
+            let variables = config::variables().into_iter();
+            let variables = variables.map(|(name, default, help)| Variable { name, default, help });
+            cli::descriptor::print(&config::described(&options)?, variables.collect())
+        }
         Command::Backup(options) => {
             cli::backup::back_up(&config::store_config(&options.store)?, &options.file).await
         }

@@ -128,6 +128,8 @@ pub enum Command {
     /// It is for a store that went back in time, or a cursors topic that was lost. It may run while
     /// replicas run.
     Restore(Box<RestoreOptions>),
+    /// Prints the ModuleDescriptor, by which Okapi knows the gateway.
+    Descriptor(Box<DescriptorOptions>),
     /// Writes a copy of SQLite's database, whether or not a gateway runs on it.
     ///
     /// The copy is one complete file, checked and synced to disk. PostgreSQL and MongoDB have tools
@@ -261,6 +263,17 @@ pub struct RestoreOptions {
     pub parts: PartsOptions,
 }
 
+/// Options of `descriptor`.
+#[derive(Debug, Clone, Args)]
+pub struct DescriptorOptions {
+    /// The first part of topic names.
+    #[arg(long, env, default_value = "folio")]
+    pub env: String,
+    /// The tenants' files.
+    #[command(flatten)]
+    pub tenants: TenantsOptions,
+}
+
 /// Options of `backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupOptions {
@@ -289,6 +302,19 @@ pub struct LogsOptions {
     /// info,event_gateway=debug.
     #[arg(long, env, default_value = "info", global = true)]
     pub log_level: String,
+}
+
+/// Returns the variables that `serve` reads, in the order of its help: each one's name, default and
+/// help.
+pub fn variables() -> Vec<(String, Option<String>, String)> {
+    let serve = Cli::command().find_subcommand("serve").cloned().unwrap_or_default();
+    let variable = |arg: &clap::Arg| {
+        let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
+        let default = arg.get_default_values().first().map(|value| text(value));
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        Some((text(arg.get_env()?), default, help))
+    };
+    serve.get_arguments().filter_map(variable).collect()
 }
 
 /// Reads the command line and the environment. If help or the version is asked for, prints it and

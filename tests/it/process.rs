@@ -4,6 +4,7 @@ mod access;
 #[cfg(feature = "services")]
 mod audit;
 #[cfg(feature = "services")]
+mod descriptor;
 mod erasure;
 #[cfg(feature = "services")]
 mod exactly_once;

@@ -60,7 +60,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "config",
         ],
     ),
-    ("cli", &["domain", "clock", "store", "sink", "follow", "subscribe", "app"]),
+    ("cli", &["domain", "clock", "store", "sink", "follow", "subscribe", "http", "app"]),
     ("telemetry", &["metrics"]),
 ];
 

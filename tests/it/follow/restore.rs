@@ -315,10 +315,7 @@ mod real {
             each_is_in_kafka_once(&env, tenant, &log);
         }
         let (ok, told) = restore(&["nobody"]);
-        assert!(
-            !ok && told.is_empty() && setup.log().contains("`nobody` has no log"),
-            "{told}"
-        );
+        assert!(!ok && told.is_empty() && setup.log().contains("`nobody` has no log"), "{told}");
     }
 
     fn each_is_in_kafka_once(env: &str, tenant: &str, log: &[crash::evidence::Logged]) {
