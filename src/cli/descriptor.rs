@@ -120,9 +120,8 @@ pub fn print(settings: &Settings, variables: Vec<Variable>) -> anyhow::Result<()
         name: "Event gateway",
         id,
     };
-    let mut out = super::stdout();
-    serde_json::to_writer_pretty(&mut out, &descriptor)?;
-    writeln!(out)?;
+    let text = serde_json::to_string_pretty(&descriptor)?;
+    writeln!(super::stdout(), "{text}")?;
     Ok(())
 }
 
