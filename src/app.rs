@@ -85,7 +85,7 @@ pub async fn build(
         subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         erasures: erasure_deps(config, &store, &sinks, &clock),
-        tenants: tenant_deps(config, &store, &clock),
+        tenants: tenant_deps(config, &store, &sinks, &clock),
         replays: submit_deps(config, &store, &sinks, &clock),
         followers: sinks.followers(),
         health: health.clone(),
@@ -147,10 +147,16 @@ fn erasure_deps(
     ErasureDeps { store: store.clone(), settings, sinks, clock: clock.clone() }
 }
 
-fn tenant_deps(config: &Config, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> TenantDeps {
+fn tenant_deps(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    sinks: &Sinks,
+    clock: &Arc<dyn Clock>,
+) -> TenantDeps {
     let files = config.added_files.clone();
     let look = Arc::new(move || files.look());
-    TenantDeps::new(store.clone(), config.settings.clone(), look, clock.clone())
+    let (store, settings) = (store.clone(), config.settings.clone());
+    TenantDeps::new(store, settings, look, sinks.followers(), clock.clone())
 }
 
 fn submit_deps(

@@ -28,8 +28,8 @@ use crate::sink;
 
 pub use options::{
     AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given, HexkitOptions,
-    KafkaOptions, LanesCommand, PartsOptions, ReplaysCommand, RepublishOptions, ResizeOptions,
-    RestoreOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
+    KafkaOptions, LanesCommand, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions,
+    ResizeOptions, RestoreOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
     SubscriptionsCommand, TenantsCommand, TenantsOptions, TopicsCommand, TopicsOptions, Usage,
     parse, variables,
 };

@@ -21,6 +21,7 @@ mod own;
 pub mod parking;
 mod preview;
 pub mod published;
+mod purge;
 mod relay;
 mod removal;
 pub mod replay;

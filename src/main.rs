@@ -10,8 +10,8 @@ use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
     self, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand, PartsOptions,
-    ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand, StoreOptions,
-    SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
+    PurgeOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand,
+    StoreOptions, SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -128,12 +128,25 @@ async fn tenants(command: TenantsCommand, clock: Arc<dyn Clock>) -> anyhow::Resu
         }
         TenantsCommand::Enable(options) => (options, TenantAct::Enable),
         TenantsCommand::Disable(options) => (options, TenantAct::Disable),
+        TenantsCommand::Purge(options) => return purge(options, clock).await,
     };
     let settings = Arc::new(config::settings(&options.tenants, &options.store)?);
     let store = open_attached(&options.store, clock.clone()).await?;
     cli::foreign_settings::refuse(&*store, &settings).await?;
-    let deps = TenantDeps::new(store, settings, Arc::new(Vec::new), clock);
+    let deps = TenantDeps::new(store, settings, Arc::new(Vec::new), Vec::new(), clock);
     cli::tenants::change(&deps, &options.tenant, act).await
+}
+
+async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let opened = open_parts(&options.parts, Access::Attach, 1, clock.clone()).await?;
+    let Opened { store, settings, sinks } = opened;
+    let (files, followers) = (Arc::new(Vec::new), sinks.followers());
+    let deps = TenantDeps::new(store.clone(), settings, files, followers, clock);
+    let show = match options.detach {
+        true => cli::tenants::Show::Nothing,
+        false => cli::tenants::Show::Progress,
+    };
+    cli::tenants::purge((&deps, &*store), &options.tenant, options.force, show).await
 }
 
 async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {

@@ -41,6 +41,7 @@ pub struct Metrics {
     log_events: Gauge,
     events: Family<Label, Gauge>,
     parked_scopes: Gauge,
+    purges: Gauge,
     audit_defects: Family<Label, Gauge>,
     audited_time: Gauge,
     log_lines_dropped: Counter,
@@ -64,6 +65,7 @@ impl Default for Metrics {
             log_events: Gauge::default(),
             events: Family::default(),
             parked_scopes: Gauge::default(),
+            purges: Gauge::default(),
             audit_defects: Family::default(),
             audited_time: Gauge::default(),
             log_lines_dropped: Counter::default(),
@@ -97,6 +99,8 @@ impl Default for Metrics {
             "Keys and topics that are parked",
             metrics.parked_scopes.clone(),
         );
+        let help = "Tenants that are being purged";
+        registry.register("purges", help, metrics.purges.clone());
         let help = "Defects that the last audit of this replica's lanes has found, by kind";
         registry.register("audit_defects", help, metrics.audit_defects.clone());
         let help = "Unix time of the last audit of this replica's lanes; 0 before the first";
@@ -127,6 +131,11 @@ impl Metrics {
             self.audit_defects.get_or_create(&[("defect", defect)]).set(count.cast_signed());
         }
         self.audited_time.set(time.as_ms() / 1_000);
+    }
+
+    /// Sets the number of purges that are under way.
+    pub fn purges(&self, under_way: usize) {
+        self.purges.set(i64::try_from(under_way).unwrap_or(i64::MAX));
     }
 
     /// Counts that a step of a background task of this kind failed.

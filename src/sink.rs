@@ -97,6 +97,7 @@ use crate::domain::envelope::Envelope;
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 
 pub use error::{Error, RecordCause, RetryCause, StopCause, UnavailableTopic};
@@ -141,8 +142,22 @@ pub trait Sink: Send + Sync {
     /// Describes the topics as the sink has them; one that is missing is left out.
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error>;
 
+    /// Removes what the sink has of a tenant that is purged, once its lane has passed the purge:
+    /// the topics that are the tenant's own, or its documents. What is missing is no error. The
+    /// records in a topic that several tenants share stay, as long as the topic keeps them.
+    async fn remove_tenant(&self, tenant: &TenantId, topics: &TenantTopics) -> Result<(), Error>;
+
     /// Asks whether the sink answers.
     async fn check(&self) -> Result<(), Error>;
+}
+
+/// The topics that a tenant's entities and process events have, or have had.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TenantTopics {
+    /// Those that have nobody else's records.
+    pub own: Vec<Topic>,
+    /// Those that several tenants share.
+    pub shared: Vec<Topic>,
 }
 
 /// The words for a sink in messages.

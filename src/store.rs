@@ -26,8 +26,8 @@
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`TenantJobs`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the subcommands use it;
-//! its adapters are its children.
+//! [`TenantJobs`], [`Purges`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the
+//! subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -62,6 +62,7 @@ mod mongodb;
 mod parking;
 mod place;
 mod postgres;
+mod purges;
 mod read;
 mod removal;
 mod replays;
@@ -92,6 +93,7 @@ pub use log::{Batch, ChangeToken, Changed, Head, Log, Outcome, Receipt, Scan, Sl
 pub use mongodb::Config as MongodbConfig;
 pub use parking::{LogLedger, Parking};
 pub use postgres::{Config as PostgresConfig, Server as PostgresServer};
+pub use purges::{Purge, PurgeStart, Purges, Unpublished};
 pub use removal::{LogEntry, Removal, RemovalStep, TopicRange, Weight};
 pub use replays::Replays;
 pub use sqlite::{backup, restore_backup};
@@ -105,7 +107,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions + Erasures + TenantJobs,
+    Self: Expansions + Erasures + TenantJobs + Purges,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

@@ -1,15 +1,17 @@
 -- Counts the events of all logs, those that the relay has passed, and those of them that are
 -- parked, superseded or discarded; counts the keys and topics that are parked.
 SELECT
-    (SELECT coalesce(sum(position), 0) FROM heads) AS head,
+    (SELECT coalesce(sum(position), 0) FROM heads JOIN tenants USING (tenant)) AS head,
     (
-        SELECT coalesce(sum(position), 0)
-        FROM cursors JOIN tenants USING (tenant, log_id)
-        WHERE follower = 'relay'
+        SELECT coalesce(sum(max(coalesce(cursors.position, 0), incarnations.start - 1)), 0)
+        FROM tenants
+        JOIN incarnations ON incarnations.tenant = tenants.tenant AND incarnations.number = 1
+        LEFT JOIN cursors
+            ON cursors.tenant = tenants.tenant AND cursors.log_id = tenants.log_id AND follower = 'relay'
     ) AS relayed_to,
     coalesce(sum(events) FILTER (WHERE state IN ('parked', 'releasing')), 0) AS parked,
     coalesce(sum(events) FILTER (WHERE state = 'superseded'), 0) AS superseded,
     coalesce(sum(events) FILTER (WHERE state = 'discarded'), 0) AS discarded,
     count(*) FILTER (WHERE state IN ('parked', 'releasing')) AS scopes
-FROM parked
+FROM parked JOIN tenants USING (tenant)
 WHERE follower = 'relay'

@@ -9,6 +9,6 @@ SELECT
         ORDER BY events.position
         LIMIT 1
     ) AS oldest_ms
-FROM subscriptions JOIN heads USING (tenant)
+FROM subscriptions JOIN heads USING (tenant) JOIN tenants USING (tenant)
 WHERE ?1 IS NULL OR tenant = ?1
 ORDER BY tenant, name

@@ -1,13 +1,19 @@
 //! `tenants`: lists the tenants, each with its log, its lane, its head and how far it is published;
-//! enables and disables them.
+//! enables, disables and purges them.
 
 use std::io::Write;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes};
 use crate::follow::tenant_jobs::TenantDeps;
 use crate::store::Store;
+
+/// The interval at which a purge that is followed is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Enables or disables a tenant, as FOLIO's tenant interface does. A running gateway creates the
 /// topics of one that is enabled.
@@ -16,8 +22,47 @@ pub async fn change(deps: &TenantDeps, tenant: &TenantId, act: TenantAct) -> any
     let done = match act {
         TenantAct::Enable => "is enabled",
         TenantAct::Disable => "is disabled; its log stays, and what is pending is published",
+        TenantAct::Purge { .. } => "is being purged, by a running gateway",
     };
     writeln!(super::stdout(), "{tenant}: {done}")?;
+    Ok(())
+}
+
+/// Whether a purge is followed until it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// It is, with what it waits for.
+    Progress,
+    /// It isn't.
+    Nothing,
+}
+
+/// Begins the purge of a tenant, which a running gateway carries out, and tells what it waits for.
+pub async fn purge(
+    (deps, store): (&TenantDeps, &dyn Store),
+    tenant: &TenantId,
+    force: bool,
+    show: Show,
+) -> anyhow::Result<()> {
+    let act = TenantAct::Purge { force };
+    let job = deps.submit(tenant, TenantAttributes::of(act)).await?;
+    if show == Show::Nothing {
+        writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
+        return Ok(());
+    }
+    let mut told = Vec::new();
+    loop {
+        let found = store.find_tenant_job(tenant, job.id).await?;
+        let Some(job) = found.filter(|job| job.progress.completed.is_none()) else { break };
+        if job.progress.messages != told {
+            told = job.progress.messages;
+            for message in &told {
+                writeln!(super::stdout(), "{tenant}: {message}")?;
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    writeln!(super::stdout(), "{tenant}: is purged")?;
     Ok(())
 }
 

@@ -152,6 +152,27 @@ pub enum TenantsCommand {
     /// Disables a tenant: it may not post and read any more. Its log stays, and what is pending is
     /// published.
     Disable(Box<TenantOptions>),
+    /// Removes everything of a tenant: its topics, its log, its subscriptions, for ever.
+    ///
+    /// A running gateway carries it out. What it waits for is shown until it is complete.
+    Purge(Box<PurgeOptions>),
+}
+
+/// Options of `tenants purge`.
+#[derive(Debug, Clone, Args)]
+pub struct PurgeOptions {
+    /// The tenant.
+    #[arg(value_parser = TenantId::parse)]
+    pub tenant: TenantId,
+    /// Purges it although events are pending or parked: they are lost.
+    #[arg(long)]
+    pub force: bool,
+    /// Returns at once, while the purge is under way.
+    #[arg(long)]
+    pub detach: bool,
+    /// The log, the topics and the sinks.
+    #[command(flatten)]
+    pub parts: PartsOptions,
 }
 
 /// Options of `tenants enable` and `tenants disable`.

@@ -1,4 +1,5 @@
-//! Tenant jobs: requests of FOLIO's tenant interface, by which a tenant is enabled or disabled.
+//! Tenant jobs: requests of FOLIO's tenant interface, by which a tenant is enabled, disabled or
+//! purged.
 //!
 //! `http` and the subcommands pass in a request; the store keeps the job, and
 //! `follow::tenant_jobs` carries it out.
@@ -17,6 +18,11 @@ use super::{Invalid, hyphenated};
 
 /// The most parameters of a request.
 const PARAMETERS_MAX: usize = 100;
+/// The parameter of a purge that may lose events.
+const FORCE: &str = "force";
+/// The request for a purge that may lose events, as the subcommands make it.
+const FORCED: &str =
+    r#"{"module_from":"event-gateway","purge":true,"parameters":[{"key":"force","value":"true"}]}"#;
 
 /// The id of a tenant job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +53,11 @@ pub enum TenantAct {
     Enable,
     /// The tenant may not post and read any more; its log stays, and what is pending is published.
     Disable,
+    /// Everything of the tenant is removed: its topics, its log, and all that hangs on it.
+    Purge {
+        /// Whether it is purged although events of it are pending or parked.
+        force: bool,
+    },
 }
 
 /// A request of the tenant interface: FOLIO's `tenantAttributes`.
@@ -60,20 +71,26 @@ pub struct TenantAttributes {
 
 impl TenantAttributes {
     /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
-    /// `module_to`, the tenant is enabled or upgraded, and without it, disabled. Parameters are
-    /// FOLIO's `loadReference` and `loadSample`, or others: the gateway has nothing to load, so
-    /// they are accepted and mean nothing.
+    /// `module_to`, the tenant is enabled or upgraded; without it, disabled, or purged if `purge`
+    /// is true. The parameter `force` of a purge is the gateway's own. Others, such as FOLIO's
+    /// `loadReference` and `loadSample`, are accepted and mean nothing, since the gateway has
+    /// nothing to load.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
         let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
         members.noun("module_from", text::name);
         let is_enabled = members.noun("module_to", text::name).is_some();
-        if members.flag("purge") {
-            let why = "this version purges nothing: disable the tenant without it";
+        let purges = members.flag("purge");
+        if purges && is_enabled {
+            let why = "a tenant is purged without `module_to`, which enables it";
             members.refuse("purge", "illegal-value", why);
         }
-        check_parameters(&mut members);
-        let act = if is_enabled { TenantAct::Enable } else { TenantAct::Disable };
+        let force = read_parameters(&mut members);
+        let act = match (is_enabled, purges) {
+            (true, _) => TenantAct::Enable,
+            (false, true) => TenantAct::Purge { force },
+            (false, false) => TenantAct::Disable,
+        };
         members.finish(Some(Self { act, posted: raw.as_str().to_owned() }))
     }
 
@@ -88,32 +105,46 @@ impl TenantAttributes {
         let posted = match act {
             TenantAct::Enable => r#"{"module_to":"event-gateway"}"#,
             TenantAct::Disable => r#"{"module_from":"event-gateway"}"#,
+            TenantAct::Purge { force: false } => r#"{"module_from":"event-gateway","purge":true}"#,
+            TenantAct::Purge { force: true } => FORCED,
         };
         Self { act, posted: posted.to_owned() }
     }
 }
 
-/// Notes what is illegal of the parameters, a list of `{key, value}`.
-fn check_parameters(members: &mut ObjectReader) {
-    let Some(list) = members.value("parameters").cloned() else { return };
+/// Returns whether one of the parameters, a list of `{key, value}`, is `force`. Notes what is
+/// illegal of them.
+fn read_parameters(members: &mut ObjectReader) -> bool {
+    let Some(list) = members.value("parameters").cloned() else { return false };
     if list.shape() != Shape::Array {
-        return members.refuse("parameters", "not-a-list", "must be a list of objects");
+        members.refuse("parameters", "not-a-list", "must be a list of objects");
+        return false;
     }
+    let mut force = false;
     for (index, item) in list.elements().take(PARAMETERS_MAX + 1).enumerate() {
         if index == PARAMETERS_MAX {
             let why = format!("must have at most {PARAMETERS_MAX} items");
-            return members.refuse("parameters", "too-many", why);
+            members.refuse("parameters", "too-many", why);
+            break;
         }
         let at = format!("/parameters/{index}");
         let parsed =
             ObjectReader::parse(&item, &["key", "value"], &at).and_then(|mut parameter| {
                 parameter.need("key", "missing", "must be given");
-                parameter.string("key");
-                parameter.string("value");
+                let key = parameter.string("key");
+                let value = parameter.string("value");
+                if key.as_deref() == Some(FORCE) {
+                    match value.as_deref() {
+                        Some("true") => force = true,
+                        Some("false") => {}
+                        _ => parameter.refuse("value", "illegal-value", "must be true or false"),
+                    }
+                }
                 parameter.finish(Some(()))
             });
         members.keep(parsed);
     }
+    force
 }
 
 /// A job of the tenant interface.
@@ -160,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_to_go_to_enables_and_none_disables() {
+    fn a_module_to_go_to_enables_and_none_disables_or_purges() {
         for enables in [
             r#"{"module_to":"event-gateway-1.0.0"}"#,
             r#"{"module_from":"event-gateway-1.0.0","module_to":"event-gateway-1.1.0"}"#,
@@ -168,6 +199,19 @@ mod tests {
             r#"{"module_to":"m","parameters":[{"key":"loadReference"}]}"#,
         ] {
             assert_eq!(parse(enables), Ok(TenantAct::Enable), "{enables}");
+        }
+        let purges = r#"{"module_from":"m","purge":true}"#;
+        assert_eq!(parse(purges), Ok(TenantAct::Purge { force: false }));
+        let forced = |value: &str| {
+            let parameters = format!(r#"[{{"key":"force","value":"{value}"}}]"#);
+            parse(&format!(r#"{{"purge":true,"parameters":{parameters}}}"#))
+        };
+        assert_eq!(forced("true"), Ok(TenantAct::Purge { force: true }));
+        assert_eq!(forced("false"), Ok(TenantAct::Purge { force: false }));
+        assert_eq!(forced("yes").unwrap_err(), ["/parameters/0/value"]);
+        for act in [TenantAct::Enable, TenantAct::Disable, TenantAct::Purge { force: true }] {
+            let posted = TenantAttributes::of(act).posted;
+            assert_eq!(TenantAttributes::from_column(&posted).unwrap().act, act);
         }
         for disables in ["{}", r#"{"module_from":"m","module_to":null,"purge":false}"#] {
             assert_eq!(parse(disables), Ok(TenantAct::Disable), "{disables}");
@@ -180,6 +224,7 @@ mod tests {
         assert_eq!(refused("[]"), [""]);
         assert_eq!(refused(r#"{"module_to":""}"#), ["/module_to"]);
         assert_eq!(refused(r#"{"purge":"true"}"#), ["/purge"]);
+        assert_eq!(refused(r#"{"purge":true,"module_to":"m"}"#), ["/purge"]);
         assert_eq!(refused(r#"{"parameters":{}}"#), ["/parameters"]);
         let parameters = r#"{"parameters":[{"value":"a"},3,{"key":1},{"key":"a","more":1}]}"#;
         let places = ["0/key", "1", "2/key", "3/more"];

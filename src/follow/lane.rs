@@ -23,6 +23,7 @@ pub(super) use self::task::LaneTask;
 use super::held::{self, Held};
 use super::lane_state::LaneState;
 use super::parking::bisect::Bisection;
+use super::purge;
 use super::replay;
 use super::rivals::Rivals;
 use super::source::{self, Limits, Next, Sources};
@@ -59,6 +60,8 @@ struct Session {
     sources: Sources,
     /// The cursors of the last page, until the store has them.
     committed: Vec<(TenantId, Cursor)>,
+    /// How many times the lane was asked to be taken over again, before this takeover.
+    asked: u64,
 }
 
 impl LaneWork {
@@ -72,6 +75,9 @@ impl LaneWork {
     async fn step(&mut self, lease: &Lease) -> Result<Step, End> {
         let Some(mut session) = self.session.take() else { return self.begin(lease).await };
         let lane = &self.lane;
+        if lane.deps.wakeups.take_overs(lane.lane) != session.asked {
+            return Ok(Step::TakeOver);
+        }
         held::ask_again(&lane.deps, &*lane.sink, &mut self.held).await;
         self.rivals.look(&lane.deps, &lane.follower, lane.lane);
         let Session { state, sources, committed, .. } = &mut session;
@@ -98,6 +104,13 @@ impl LaneWork {
     /// publisher.
     async fn begin(&mut self, lease: &Lease) -> Result<Step, End> {
         let lane = &self.lane;
+        let asked = lane.deps.wakeups.take_overs(lane.lane);
+        let purges = purge::to_pass(&*lane.deps.store, lane.lane, &lane.follower).await?;
+        if !purges.is_empty() {
+            self.held.clear(&lane.deps.health);
+            lane.pass(lease, &purges).await?;
+            return Ok(Step::TakeOver);
+        }
         if lane.deps.store.changed_since(lane.lane, ChangeToken::START).await?.heads.is_empty() {
             lane.deps.health.healthy(&lane.component());
             return Ok(Step::Idle);
@@ -109,7 +122,8 @@ impl LaneWork {
             return Ok(Step::TakeOver);
         }
         let sources = Sources::new((lane.make_sources)(&lane.deps, &state));
-        self.session = Some(Session { publisher, state, sources, committed: Vec::new() });
+        let committed = Vec::new();
+        self.session = Some(Session { publisher, state, sources, committed, asked });
         Ok(Step::TakeOver)
     }
 
@@ -122,7 +136,7 @@ impl LaneWork {
         source: usize,
         page: Arc<Page>,
     ) -> Result<Step, End> {
-        let (lane, Session { publisher, mut state, mut sources, committed }) =
+        let (lane, Session { publisher, mut state, mut sources, committed, asked }) =
             (&self.lane, session);
         let is_own = page.follower == lane.follower;
         if is_own {
@@ -152,7 +166,7 @@ impl LaneWork {
             return Ok(Step::TakeOver);
         }
         let committed = if is_own { cursors(&page) } else { Vec::new() };
-        self.session = Some(Session { publisher, state, sources, committed });
+        self.session = Some(Session { publisher, state, sources, committed, asked });
         Ok(Step::More)
     }
 

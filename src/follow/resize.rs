@@ -45,6 +45,9 @@ pub enum Error {
     /// These replicas run.
     #[error("these replicas run: {}; stop them first (a killed one counts for 5 s)", .0.join(", "))]
     Attended(Vec<String>),
+    /// A purge needs the lane that its tenant had.
+    #[error("tenant {0} is being purged: start the gateway, and resize once that is complete")]
+    Purging(TenantId),
     /// Another process holds a lane, or did until a moment ago.
     #[error("{0} is held; stop the replica or command that holds it (a killed one counts for 5 s)")]
     Held(Lane),
@@ -107,6 +110,9 @@ pub async fn resize(
     }
     if leases.is_empty() {
         return Err(Error::NoLanes);
+    }
+    if let Some(purge) = store.purges().await?.into_iter().next() {
+        return Err(Error::Purging(purge.tenant));
     }
     let from = u16::try_from(leases.len()).unwrap_or(u16::MAX);
     let done = async {

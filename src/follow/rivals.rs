@@ -91,6 +91,11 @@ pub(super) async fn look_for_strangers(
             deps.store.list().await?.iter().map(|enabled| enabled.log_id).collect();
         strange.retain(|log_id| !all.contains(log_id));
     }
+    if !strange.is_empty() {
+        // The cursors of a log that is purged are forgotten soon.
+        let purged: HashSet<_> = deps.store.purges().await?.iter().map(|it| it.log_id).collect();
+        strange.retain(|log_id| !purged.contains(log_id));
+    }
     let Some(first) = strange.first() else {
         deps.health.healthy(&cursors);
         return Ok(());

@@ -1,9 +1,9 @@
-//! Tenant jobs: enables and disables tenants, as FOLIO's tenant interface asks.
+//! Tenant jobs: enables, disables and purges tenants, as FOLIO's tenant interface asks.
 //!
 //! `http` and the subcommands submit a request. A tenant is enabled or disabled at once, in the
-//! store; what a job still waits for is told by its row, which the replica that has the tenant's
-//! lane keeps. Every step may be repeated, so a replica that is killed, or two that do the same,
-//! change nothing.
+//! store, and a purge begins at once; what a job still waits for is told by its row, which the
+//! replica that has the tenant's lane keeps. Every step may be repeated, so a replica that is
+//! killed, or two that do the same, change nothing.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,16 +13,18 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::interruptible::Interruptible;
+use super::purge::PurgeWork;
 use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own};
 use crate::clock::Clock;
+use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::replay::Wish;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::sink::Sink;
-use crate::store::{self, Store};
+use crate::store::{self, PurgeStart, Store, Unpublished};
 
 /// The longest time until a job is begun by the replica that has the tenant's lane.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -39,9 +41,25 @@ pub enum NotSubmitted {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// There is no such tenant to disable.
+    /// There is no such tenant to disable or purge.
     #[error("tenant `{0}` is not enabled")]
     NotEnabled(TenantId),
+    /// The tenant can't be enabled yet.
+    #[error("tenant `{0}` is being purged: enable it once that is complete")]
+    Purging(TenantId),
+    /// Events would be lost.
+    #[error(
+        "a purge of tenant `{tenant}` would lose {} events that are pending and {} that are \
+         parked: wait until they are published, release or discard what is parked, or ask for it \
+         with the parameter `force`",
+        .unpublished.pending, .unpublished.parked
+    )]
+    Loses {
+        /// The tenant.
+        tenant: TenantId,
+        /// The numbers of events.
+        unpublished: Unpublished,
+    },
 }
 
 /// A look for tenants' files that were added, which adds their settings and returns the tenants. It
@@ -54,24 +72,28 @@ pub struct TenantDeps {
     store: Arc<dyn Store>,
     settings: Arc<Settings>,
     files: LookForFiles,
+    /// The sinks that must have a tenant's events before it is purged.
+    followers: Vec<Follower>,
     /// Tenants whose files were added, until the store knows of it.
     added: Arc<Mutex<BTreeSet<TenantId>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl TenantDeps {
-    /// Makes the parts of the tenants in a store, with the settings that name their topics.
+    /// Makes the parts of the tenants in a store, with the settings that name their topics and the
+    /// followers of all sinks.
     pub fn new(
         store: Arc<dyn Store>,
         settings: Arc<Settings>,
         files: LookForFiles,
+        followers: Vec<Follower>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, settings, files, added: Arc::default(), clock }
+        Self { store, settings, files, followers, added: Arc::default(), clock }
     }
 
-    /// Enables or disables a tenant, and adds the job that tells how far that is. To ask again
-    /// changes nothing.
+    /// Enables, disables or purges a tenant, and adds the job that tells how far that is. To ask
+    /// again changes nothing.
     pub async fn submit(
         &self,
         tenant: &TenantId,
@@ -83,6 +105,7 @@ impl TenantDeps {
                 self.enable(tenant).await?;
             }
             TenantAct::Disable => self.disable(tenant).await?,
+            TenantAct::Purge { force } => self.purge(tenant, force).await?,
         }
         Ok(self.add_job(tenant, attributes).await?)
     }
@@ -96,9 +119,11 @@ impl TenantDeps {
         loop {
             let Some(tenant) = self.added().first().cloned() else { return Ok(()) };
             self.store.enable_if_new(&tenant, LogId::new(self.clock.new_id())).await?;
-            self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
-            if self.store.find_tenant(&tenant).await?.is_some_and(|log| log.is_enabled) {
-                self.add_job(&tenant, TenantAttributes::of(TenantAct::Enable)).await?;
+            if let Some(log) = self.store.find_tenant(&tenant).await? {
+                self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
+                if log.is_enabled {
+                    self.add_job(&tenant, TenantAttributes::of(TenantAct::Enable)).await?;
+                }
             }
             self.added().remove(&tenant);
         }
@@ -123,8 +148,10 @@ impl TenantDeps {
         Ok(job)
     }
 
-    async fn enable(&self, tenant: &TenantId) -> Result<(), store::Error> {
-        self.store.enable(tenant, LogId::new(self.clock.new_id())).await?;
+    async fn enable(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+        if !self.store.enable(tenant, LogId::new(self.clock.new_id())).await? {
+            return Err(NotSubmitted::Purging(tenant.clone()));
+        }
         self.store.note_topics(tenant, &self.settings.subjects(tenant)).await?;
         tracing::info!(%tenant, "the tenant is enabled");
         Ok(())
@@ -145,6 +172,30 @@ impl TenantDeps {
         }
         Ok(())
     }
+
+    /// Begins the purge of a tenant. One that is under way goes on.
+    async fn purge(&self, tenant: &TenantId, force: bool) -> Result<(), NotSubmitted> {
+        let mut followers = self.followers.clone();
+        for (follower, _) in self.store.stands(tenant).await? {
+            if !followers.contains(&follower) {
+                followers.push(follower);
+            }
+        }
+        let published_by = (!force).then_some(&followers[..]);
+        match self.store.begin_purge(tenant, self.clock.now(), published_by).await? {
+            PurgeStart::Begun => tracing::info!(%tenant, force, "the purge of the tenant begins"),
+            PurgeStart::Loses(unpublished) => {
+                return Err(NotSubmitted::Loses { tenant: tenant.clone(), unpublished });
+            }
+            PurgeStart::NoLog => {
+                let purges = self.store.purges().await?;
+                if purges.iter().all(|purge| purge.tenant != *tenant) {
+                    return Err(NotSubmitted::NotEnabled(tenant.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The task that carries out the jobs of this replica's lanes.
@@ -152,6 +203,7 @@ pub(super) struct TenantJobsTask {
     deps: FollowDeps,
     /// The sinks that have topics.
     sinks: Vec<Arc<dyn Sink>>,
+    purges: PurgeWork,
     /// The last pause while jobs waited.
     pause: Duration,
     dropped: Option<Instant>,
@@ -160,20 +212,27 @@ pub(super) struct TenantJobsTask {
 impl TenantJobsTask {
     /// Makes the task for these sinks.
     pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>]) -> Self {
+        let purges = PurgeWork::new(deps.clone(), sinks);
         let sinks = sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
-        Self { deps, sinks, pause: LOOK_AGAIN, dropped: None }
+        Self { deps, sinks, purges, pause: LOOK_AGAIN, dropped: None }
     }
 
     async fn carry_out_all(&mut self) -> Result<Progress, store::Error> {
         self.drop_old().await?;
+        // A job that is listed before the purges are is no older than its purge.
         let open = self.deps.store.open_tenant_jobs().await?;
-        if open.is_empty() {
+        let purges = self.purges.carry_out_all().await?;
+        if open.is_empty() && purges.is_empty() {
             self.pause = LOOK_AGAIN;
             return Ok(Progress::Idle);
         }
         let own = own::logs(&self.deps).await?;
-        for job in open.iter().filter(|job| own.iter().any(|log| log.tenant == job.tenant)) {
-            self.carry_out(job).await?;
+        for job in &open {
+            match job.attributes.act {
+                TenantAct::Purge { .. } => self.tell(job, purges.get(&job.tenant)).await?,
+                _ if own.iter().any(|log| log.tenant == job.tenant) => self.carry_out(job).await?,
+                _ => self.give_up(job).await?,
+            }
         }
         self.pause = PERIOD.min(self.pause * 2);
         Ok(Progress::Until(Instant::now() + self.pause))
@@ -182,7 +241,7 @@ impl TenantJobsTask {
     /// Creates the topics of a tenant that was enabled. Until the sinks have them, the job says
     /// what it waits for.
     async fn carry_out(&self, job: &TenantJob) -> Result<(), store::Error> {
-        let FollowDeps { store, settings, clock, .. } = &self.deps;
+        let FollowDeps { settings, clock, .. } = &self.deps;
         let specs = settings.specs(&job.tenant);
         let mut messages = Vec::new();
         for sink in &self.sinks {
@@ -192,8 +251,33 @@ impl TenantJobsTask {
         }
         let completed = messages.is_empty().then(|| clock.now());
         let progress = JobProgress { messages, error: None, completed };
+        self.write(job, progress).await
+    }
+
+    /// Tells what a purge waits for, or that it is complete.
+    async fn tell(
+        &self,
+        job: &TenantJob,
+        waits_for: Option<&Vec<String>>,
+    ) -> Result<(), store::Error> {
+        let completed = waits_for.is_none().then(|| self.deps.clock.now());
+        let messages = waits_for.cloned().unwrap_or_default();
+        self.write(job, JobProgress { messages, error: None, completed }).await
+    }
+
+    /// Ends the job of a tenant that was purged since. That of another replica's tenant stays.
+    async fn give_up(&self, job: &TenantJob) -> Result<(), store::Error> {
+        if self.deps.store.find_tenant(&job.tenant).await?.is_some() {
+            return Ok(());
+        }
+        let error = Some("the tenant was purged meanwhile".to_owned());
+        let completed = Some(self.deps.clock.now());
+        self.write(job, JobProgress { messages: Vec::new(), error, completed }).await
+    }
+
+    async fn write(&self, job: &TenantJob, progress: JobProgress) -> Result<(), store::Error> {
         if progress != job.progress {
-            store.write_tenant_job(&job.tenant, job.id, &progress).await?;
+            self.deps.store.write_tenant_job(&job.tenant, job.id, &progress).await?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -14,14 +15,17 @@ use crate::domain::lane::Lane;
 #[derive(Clone)]
 pub struct Wakeups {
     lanes: Arc<[watch::Sender<()>]>,
+    /// How many times each lane was asked to be taken over again.
+    take_overs: Arc<[AtomicU64]>,
     any: Arc<watch::Sender<()>>,
 }
 
 impl Wakeups {
     /// Makes the wake-ups of `lanes` lanes.
     pub fn new(lanes: u16) -> Self {
+        let take_overs = (0..lanes).map(|_| AtomicU64::default()).collect();
         let lanes = (0..lanes).map(|_| watch::Sender::new(())).collect();
-        Self { lanes, any: Arc::new(watch::Sender::new(())) }
+        Self { lanes, take_overs, any: Arc::new(watch::Sender::new(())) }
     }
 
     /// Wakes the tasks that wait for a lane, since one of its logs has new events.
@@ -30,6 +34,20 @@ impl Wakeups {
             woken.send_replace(());
         }
         self.any.send_replace(());
+    }
+
+    /// Asks the workers of a lane to take it over again, since the store has something new that
+    /// only a takeover reads.
+    pub(super) fn take_over(&self, lane: Lane) {
+        if let Some(asked) = self.take_overs.get(usize::from(lane.number())) {
+            asked.fetch_add(1, Ordering::SeqCst);
+        }
+        self.wake(lane);
+    }
+
+    /// Returns how many times a lane was asked to be taken over again.
+    pub(super) fn take_overs(&self, lane: Lane) -> u64 {
+        self.take_overs[usize::from(lane.number())].load(Ordering::SeqCst)
     }
 
     /// Returns the number of lanes.

@@ -22,6 +22,7 @@ use crate::domain::tenant_job::TenantJobId;
 use crate::domain::topic::Topic;
 use crate::domain::violation::Violation;
 use crate::follow::replay::submit::NotSubmitted;
+use crate::follow::tenant_jobs;
 use crate::http::denied::Denied;
 use crate::store;
 use crate::subscribe;
@@ -64,6 +65,9 @@ pub(super) enum Problem {
     UnknownProcessEvent(Unknown),
     #[error("tenant `{0}` is not enabled")]
     TenantNotEnabled(TenantId),
+    /// Never an error of the store.
+    #[error("{0}")]
+    TenantJobRefused(tenant_jobs::NotSubmitted),
     #[error("the tenant's log has no event `{0}`: it was never posted, or was removed since")]
     UnknownEvent(EventId),
     #[error(

@@ -1,5 +1,5 @@
 //! `POST /_/tenant`, `GET /_/tenant/{id}` and `DELETE /_/tenant/{id}`: FOLIO's tenant interface, by
-//! which Okapi and the entitlement manager enable and disable tenants.
+//! which Okapi and the entitlement manager enable, disable and purge tenants.
 //!
 //! It hands requests to `follow::tenant_jobs`, and shows the store's rows.
 
@@ -52,7 +52,8 @@ impl From<TenantJob> for Job {
     }
 }
 
-/// Enables or disables the tenant of the header. A job that has ended already is answered with 204.
+/// Enables, disables or purges the tenant of the header. A job that has ended already is answered
+/// with 204.
 pub(super) async fn post(
     context: Allowed<PostTenant>,
     request: HttpRequest,
@@ -64,7 +65,7 @@ pub(super) async fn post(
     let job = gateway.deps.tenants.submit(tenant, attributes).await?;
     Ok(match act {
         TenantAct::Disable => HttpResponse::NoContent().finish(),
-        TenantAct::Enable => {
+        TenantAct::Enable | TenantAct::Purge { .. } => {
             let place = format!("/_/tenant/{}", job.id);
             HttpResponse::Created().insert_header(("Location", place)).json(Job::from(job))
         }
@@ -131,6 +132,9 @@ impl From<NotSubmitted> for Problem {
         match error {
             NotSubmitted::Store(error) => error.into(),
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
+            refused @ (NotSubmitted::Purging(_) | NotSubmitted::Loses { .. }) => {
+                Self::TenantJobRefused(refused)
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod payload;
 mod plan;
 mod publisher;
 mod remove_older;
+mod remove_tenant;
 mod rows;
 
 use std::collections::HashMap;
@@ -31,10 +32,11 @@ use tracing::instrument;
 use self::classify::{connect_error, sink_error};
 use self::collections::Collections;
 use self::publisher::DocumentPublisher;
-use super::{Error, KnownCursors, Names, Sink, TakenOver, TopicDescription};
+use super::{Error, KnownCursors, Names, Sink, TakenOver, TenantTopics, TopicDescription};
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
 use crate::mongodb_client::connect::{self, Address};
 use crate::mongodb_client::error::answered;
@@ -140,6 +142,11 @@ impl Sink for Hexkit {
 
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         Ok(topics.iter().map(|topic| (topic.clone(), TopicDescription::default())).collect())
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn remove_tenant(&self, tenant: &TenantId, _: &TenantTopics) -> Result<(), Error> {
+        remove_tenant::all(&self.inner, tenant).await
     }
 
     #[instrument(level = "debug", skip_all)]

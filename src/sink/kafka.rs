@@ -34,11 +34,12 @@ use self::topic_reader::TopicReader;
 use self::topics::Topics;
 use self::transactional_ids::TransactionalIds;
 use super::{
-    Error, KnownCursors, Names, PartitionsGrown, Repair, Sink, TakenOver, TopicDescription,
-    TopicReading,
+    Error, KnownCursors, Names, PartitionsGrown, Repair, Sink, TakenOver, TenantTopics,
+    TopicDescription, TopicReading,
 };
 use crate::domain::follower::Follower;
 use crate::domain::lane::Lane;
+use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Naming, Topic, TopicSpec};
 
@@ -159,6 +160,12 @@ impl Sink for Kafka {
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         let topics = topics.to_vec();
         self.blocking(move |kafka| describe::topics(&kafka.admin, &topics)).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%tenant, topics = topics.own.len()))]
+    async fn remove_tenant(&self, tenant: &TenantId, topics: &TenantTopics) -> Result<(), Error> {
+        let own = topics.own.clone();
+        self.blocking(move |kafka| kafka.topics.remove(&kafka.admin, &own)).await
     }
 
     #[instrument(level = "debug", skip_all)]

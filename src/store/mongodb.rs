@@ -21,6 +21,7 @@ mod leases;
 mod log;
 mod open_transactions;
 mod parking;
+mod purges;
 mod read;
 mod removal;
 mod replays;

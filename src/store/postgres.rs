@@ -15,6 +15,7 @@ mod log;
 mod migrate;
 mod options;
 mod parking;
+mod purges;
 mod read;
 mod removal;
 mod replays;

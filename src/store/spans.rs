@@ -7,6 +7,7 @@
 mod erasures;
 mod expansions;
 mod positions;
+mod purges;
 mod removal;
 mod replays;
 mod subscriptions;

@@ -19,6 +19,7 @@ mod leases;
 mod log;
 mod parking;
 mod place;
+mod purges;
 mod read;
 mod removal;
 mod replays;

@@ -27,6 +27,15 @@ pub struct TenantLog {
     pub is_enabled: bool,
 }
 
+/// Whether a tenant that was purged is given a log again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ComesBack {
+    /// It is, since somebody has asked for it.
+    Yes,
+    /// It isn't: its file alone is no reason.
+    No,
+}
+
 /// Why a tenant can't be enabled: there is no lane to give it yet.
 pub(super) fn before_lanes(tenant: &TenantId) -> Error {
     Error::Refused(format!("tenant `{tenant}` can't be enabled before the number of lanes is set"))
@@ -36,11 +45,13 @@ pub(super) fn before_lanes(tenant: &TenantId) -> Error {
 #[async_trait]
 pub trait Tenants: Send + Sync {
     /// Enables a tenant that the store has never seen, with this log id and the lane that has the
-    /// fewest tenants. A tenant that the store knows stays as it is, enabled or not. Refused before
-    /// the lanes exist.
+    /// fewest tenants. A tenant that the store knows stays as it is: enabled, disabled or purged.
+    /// Refused before the lanes exist.
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
-    /// Enables a tenant, new or disabled. Returns whether it was disabled.
+    /// Enables a tenant that is new, disabled or purged; one that was purged gets a new log, whose
+    /// positions go on above those of the last one. Returns whether it is enabled now: not as long
+    /// as its purge is under way.
     async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error>;
 
     /// Disables a tenant: once this is durable, only the gateway itself appends to its log. Returns

@@ -147,7 +147,8 @@ impl Watcher {
         (self.growth, self.is_told) = (None, false);
     }
 
-    /// Looks which logs have grown since the last look.
+    /// Looks which logs have grown since the last look, and which are being purged: a purge lasts
+    /// longer than the time between two looks.
     async fn look(&mut self) {
         let every = if self.is_told { LOOK_EVERY } else { LOOK_OFTEN };
         self.next_look = Instant::now() + every;
@@ -162,6 +163,11 @@ impl Watcher {
                     return;
                 }
             }
+        }
+        // A purged log is in no lane any more.
+        match self.store.purges().await {
+            Ok(purges) => purges.iter().for_each(|purge| self.waiters.wake(&purge.tenant)),
+            Err(error) => tracing::debug!(%error, "failed to look which tenants are purged"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod java;
 mod observed;
 mod operators;
 mod post;
+mod purges;
 mod read;
 mod removed;
 mod store_faults;

@@ -17,6 +17,8 @@ mod outage;
 #[cfg(feature = "services")]
 mod parked;
 #[cfg(feature = "services")]
+mod purges;
+#[cfg(feature = "services")]
 mod removal;
 #[cfg(feature = "services")]
 mod replays;

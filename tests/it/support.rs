@@ -24,6 +24,7 @@ pub mod sqlite;
 pub mod store_fixture;
 pub mod store_parking;
 pub mod subscriber;
+pub mod tenants;
 pub mod tokens;
 #[cfg(feature = "services")]
 pub mod whole_way;

@@ -37,10 +37,27 @@ CREATE TABLE tenant_jobs (
 
 CREATE INDEX tenant_jobs_open ON tenant_jobs (submitted_ms) WHERE completed_ms IS NULL;
 
+-- The tenants that are being purged, or were and have not come back, with the log that is removed.
+CREATE TABLE purges (
+    tenant     text COLLATE "C" NOT NULL PRIMARY KEY,
+    log_id     uuid NOT NULL,
+    lane       bigint NOT NULL,
+    started_ms bigint NOT NULL,
+    ended_ms   bigint
+);
+
+-- The sinks that have passed a purge: they publish nothing of the tenant any more, and have forgotten
+-- its log.
+CREATE TABLE purge_passes (
+    tenant   text COLLATE "C" NOT NULL,
+    follower text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, follower)
+);
+
 -- The ids that each log has had, by number, each with the first position that is published under
 -- it. Rows are only added.
 CREATE TABLE incarnations (
-    tenant text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    tenant text COLLATE "C" NOT NULL,
     number bigint NOT NULL,
     log_id uuid   NOT NULL,
     start  bigint NOT NULL,
@@ -52,7 +69,7 @@ CREATE TABLE incarnations (
 -- once in 1,024 of the server's transactions: all other updates stay on their page (HOT). See
 -- store/postgres/read.rs.
 CREATE TABLE heads (
-    tenant       text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
+    tenant       text COLLATE "C" NOT NULL PRIMARY KEY,
     lane         bigint NOT NULL,
     position     bigint NOT NULL,
     time_ms      bigint NOT NULL,
@@ -153,7 +170,7 @@ CREATE TABLE subject_topics (
 -- The erasures. `topics` is a JSON list. `erased_to` is the position up to which the record's events are
 -- empty; `last` is that of the last ERASED event, and null before.
 CREATE TABLE erasures (
-    tenant       text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    tenant       text COLLATE "C" NOT NULL,
     id           text COLLATE "C" NOT NULL,
     subject      text COLLATE "C" NOT NULL,
     key          text COLLATE "C" NOT NULL,
@@ -196,7 +213,7 @@ CREATE TABLE cursors (
 -- refuses. A scope is named by its first event. `ledger` is the number of the scope's last
 -- transition.
 CREATE TABLE parked (
-    tenant      text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    tenant      text COLLATE "C" NOT NULL,
     follower    text COLLATE "C" NOT NULL,
     event_id    uuid   NOT NULL,
     log_id      uuid   NOT NULL,
@@ -219,7 +236,7 @@ CREATE TABLE parked (
 -- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
 -- lane's holder writes the progress, under the term with which it has claimed the row.
 CREATE TABLE replays (
-    tenant            text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    tenant            text COLLATE "C" NOT NULL,
     number            bigint NOT NULL,
     id                uuid   NOT NULL,
     log_id            uuid   NOT NULL,
@@ -252,7 +269,7 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
 -- missing.
 CREATE TABLE subscriptions (
-    tenant         text COLLATE "C" NOT NULL REFERENCES tenants (tenant),
+    tenant         text COLLATE "C" NOT NULL,
     name           text COLLATE "C" NOT NULL,
     version        bigint NOT NULL,
     form           text   NOT NULL,

@@ -27,10 +27,27 @@ CREATE TABLE tenant_jobs (
 
 CREATE INDEX tenant_jobs_open ON tenant_jobs (submitted_ms) WHERE completed_ms IS NULL;
 
+-- The tenants that are being purged, or were and have not come back, with the log that is removed.
+CREATE TABLE purges (
+    tenant     TEXT NOT NULL PRIMARY KEY,
+    log_id     TEXT NOT NULL,
+    lane       INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    ended_ms   INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- The sinks that have passed a purge: they publish nothing of the tenant any more, and have forgotten
+-- its log.
+CREATE TABLE purge_passes (
+    tenant   TEXT NOT NULL,
+    follower TEXT NOT NULL,
+    PRIMARY KEY (tenant, follower)
+) STRICT, WITHOUT ROWID;
+
 -- The ids that each log has had, by number, each with the first position that is published under
 -- it. Rows are only added.
 CREATE TABLE incarnations (
-    tenant TEXT NOT NULL REFERENCES tenants (tenant),
+    tenant TEXT NOT NULL,
     number INTEGER NOT NULL,
     log_id TEXT NOT NULL,
     start  INTEGER NOT NULL,
@@ -38,10 +55,10 @@ CREATE TABLE incarnations (
 ) STRICT, WITHOUT ROWID;
 
 -- The head of each log. The rows are narrow, since every append writes one. A version rises above
--- all of its lane with every append. A row is never removed, so that the versions of a lane never
--- fall.
+-- all of its lane with every append. A row is never removed, not even by a purge, so that the
+-- versions of a lane never fall, and no position is given twice.
 CREATE TABLE heads (
-    tenant   TEXT NOT NULL PRIMARY KEY REFERENCES tenants (tenant),
+    tenant   TEXT NOT NULL PRIMARY KEY,
     lane     INTEGER NOT NULL,
     position INTEGER NOT NULL,
     time_ms  INTEGER NOT NULL,
@@ -122,7 +139,7 @@ CREATE TABLE subject_topics (
 -- The erasures. `topics` is a JSON list. `erased_to` is the position up to which the record's events are
 -- empty; `last` is that of the last ERASED event, and null before.
 CREATE TABLE erasures (
-    tenant       TEXT NOT NULL REFERENCES tenants (tenant),
+    tenant       TEXT NOT NULL,
     id           TEXT NOT NULL,
     subject      TEXT NOT NULL,
     key          TEXT NOT NULL,
@@ -165,7 +182,7 @@ CREATE TABLE cursors (
 -- refuses. A scope is named by its first event. `ledger` is the number of the scope's last
 -- transition.
 CREATE TABLE parked (
-    tenant      TEXT NOT NULL REFERENCES tenants (tenant),
+    tenant      TEXT NOT NULL,
     follower    TEXT NOT NULL,
     event_id    BLOB NOT NULL,
     log_id      TEXT NOT NULL,
@@ -188,7 +205,7 @@ CREATE TABLE parked (
 -- The replays, by number. `plan` is JSON, and never changes; operators write `wish` and the rate, and the
 -- lane's holder writes the progress, under the term with which it has claimed the row.
 CREATE TABLE replays (
-    tenant            TEXT NOT NULL REFERENCES tenants (tenant),
+    tenant            TEXT NOT NULL,
     number            INTEGER NOT NULL,
     id                TEXT NOT NULL,
     log_id            TEXT NOT NULL,
@@ -222,7 +239,7 @@ CREATE INDEX replays_open ON replays (tenant) WHERE ended_ms IS NULL;
 -- `gaps_to` is a JSON object: of topics, the position up to which removed events are accepted as
 -- missing.
 CREATE TABLE subscriptions (
-    tenant         TEXT NOT NULL REFERENCES tenants (tenant),
+    tenant         TEXT NOT NULL,
     name           TEXT NOT NULL,
     version        INTEGER NOT NULL,
     form           TEXT NOT NULL,

@@ -16,10 +16,10 @@ use crate::domain::topic::TopicSpec;
 use crate::domain::transition::Transition;
 use crate::follow::lane_state::{LaneState, positions};
 use crate::follow::source::PageSource;
-use crate::follow::{FollowDeps, unnamed};
+use crate::follow::{FollowDeps, purge, unnamed};
 use crate::health::{Component, SinkPart};
 use crate::sink::{self, Page, Publisher, Sink};
-use crate::store::Lease;
+use crate::store::{Lease, Purge};
 
 /// Makes the sources of a lane that was taken over, by priority.
 pub(super) type MakeSources =
@@ -85,6 +85,23 @@ impl SinkLane {
         deps.metrics.taken_over(follower);
         tracing::info!(lane = %self.lane, %follower, tenants = cursors.len(), "took the lane over");
         Ok((taken.publisher, state))
+    }
+
+    /// Passes purges: fences whoever may still publish something of the tenants, forgets the
+    /// cursors of their logs, and tells the store that it has.
+    pub(super) async fn pass(&self, lease: &Lease, purges: &[Purge]) -> Result<(), End> {
+        let Self { deps, sink, follower, lane, .. } = self;
+        let taken = sink.take_over(*lane, lease.term).await?;
+        let cursors = purge::cursors_of(&*deps.store, purges, &taken.cursors).await?;
+        if !cursors.is_empty() {
+            taken.publisher.forget(&cursors).await?;
+        }
+        for purge in purges {
+            End::unless_held(deps.store.pass_purge(lease, follower, purge).await?)?;
+            deps.health.healthy(&SinkPart::Log(purge.tenant.clone()).of(follower));
+            tracing::info!(%lane, %follower, tenant = %purge.tenant, "forgot the purged log");
+        }
+        Ok(())
     }
 
     /// Ensures that a page's topics exist, then publishes the page.

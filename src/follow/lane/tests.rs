@@ -39,11 +39,12 @@ use crate::follow::{FollowDeps, PAGE_EVENTS_MAX, Wakeups};
 use crate::health::Health;
 use crate::sink::{
     self, KnownCursor, KnownCursors, Names, Page, PageSlice, ParkingProof, Publisher, Sink,
-    TakenOver, TopicDescription,
+    TakenOver, TenantTopics, TopicDescription,
 };
 use crate::store::{self, Access, Batch, Config};
 
 mod erasures;
+mod purges;
 mod replay_bed;
 mod replays;
 
@@ -127,6 +128,10 @@ impl Sink for MemorySink {
         let retention_ms = *self.retention_ms.lock().unwrap();
         let described = TopicDescription { retention_ms, ..TopicDescription::default() };
         Ok(topics.iter().map(|topic| (topic.clone(), described.clone())).collect())
+    }
+
+    async fn remove_tenant(&self, _: &TenantId, _: &TenantTopics) -> Result<(), sink::Error> {
+        Ok(())
     }
 
     async fn check(&self) -> Result<(), sink::Error> {

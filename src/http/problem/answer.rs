@@ -12,6 +12,7 @@ use super::{LISTED_MAX, Problem, clip};
 use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
+use crate::follow::tenant_jobs::NotSubmitted;
 use crate::http::missing::Missing;
 use crate::http::subscriptions;
 use crate::subscribe;
@@ -155,6 +156,10 @@ fn parameters(problem: &Problem) -> Vec<Parameter> {
         Problem::RecordTooLarge { pointer, bytes_max } => {
             vec![parameter("pointer", pointer), parameter("bytesMax", &bytes_max.to_string())]
         }
+        Problem::TenantJobRefused(NotSubmitted::Loses { unpublished: loses, .. }) => vec![
+            parameter("pending", &loses.pending.to_string()),
+            parameter("parked", &loses.parked.to_string()),
+        ],
         Problem::ReplaysOverlap { id, .. } => vec![parameter("replayId", &id.to_string())],
         Problem::OutcomeUnknown { event_ids, .. } => {
             event_ids.iter().map(|id| parameter("eventId", &id.to_string())).collect()

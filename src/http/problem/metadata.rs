@@ -9,6 +9,7 @@ use super::Problem;
 use super::Problem as P;
 use crate::domain::json::SyntaxError;
 use crate::domain::violation::Violation;
+use crate::follow::tenant_jobs::NotSubmitted;
 use crate::http::subscriptions;
 
 const BAD: S = S::BAD_REQUEST;
@@ -58,6 +59,10 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::UnknownEntity(_) => ("unknown-entity", NOT_FOUND, "Unknown entity"),
         P::UnknownProcessEvent(_) => ("unknown-process-event", NOT_FOUND, "Unknown process event"),
         P::TenantNotEnabled(_) => ("tenant-not-enabled", NOT_FOUND, "Tenant not enabled"),
+        P::TenantJobRefused(NotSubmitted::Purging(_)) => {
+            ("tenant-purging", S::CONFLICT, "Tenant is being purged")
+        }
+        P::TenantJobRefused(_) => ("purge-loses-events", S::CONFLICT, "Purge would lose events"),
         P::UnknownEvent(_) => ("unknown-event", NOT_FOUND, "Unknown event"),
         P::Removed(_) | P::ReplayRemoved(_) => ("events-removed", S::GONE, "Events removed"),
         P::UnknownParked(_) => ("unknown-parked", NOT_FOUND, "Nothing parked"),

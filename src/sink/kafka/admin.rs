@@ -1,4 +1,4 @@
-//! The admin and metadata clients: they query the cluster about topics, and create topics.
+//! The admin and metadata clients: they query the cluster about topics, create and delete them.
 //!
 //! `topics`, `cursors_topic`, `describe` and the port's `check` call it. A query never creates a
 //! topic. Every call blocks, for a few seconds at most.
@@ -22,7 +22,7 @@ use crate::sink::{Error, RetryCause};
 
 /// The longest time that the cluster may take to answer a query.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
-/// The longest time that the cluster may take to create topics or partitions.
+/// The longest time that the cluster may take to create or delete topics or partitions.
 const CREATE_MAX: Duration = Duration::from_secs(5);
 /// The largest record that a broker takes by default, without the frame of its batch.
 const BROKER_RECORD_BYTES: usize = 1 << 20;
@@ -182,6 +182,13 @@ impl Admin {
         })
     }
 
+    /// Deletes topics, and returns the result of each.
+    pub(super) fn delete(&self, topics: &[&str]) -> Result<Vec<TopicResult>, Error> {
+        self.administer("delete topics", async |admin, options| {
+            admin.delete_topics(topics, &options.operation_timeout(Some(CREATE_MAX))).await
+        })
+    }
+
     /// Gives a topic more partitions, and waits until it has them.
     pub(super) fn add_partitions(&self, topic: &str, partitions: u16) -> Result<(), Error> {
         let grown = NewPartitions::new(topic, usize::from(partitions));
@@ -271,7 +278,7 @@ impl Admin {
     }
 }
 
-/// Returns the result of one topic's creation, or of its growth.
+/// Returns the result of one topic's creation, growth or deletion.
 pub(super) fn result_of(topic: &str, results: &[TopicResult]) -> Result<(), RDKafkaErrorCode> {
     for result in results {
         match result {

@@ -110,6 +110,29 @@ impl Topics {
         }
     }
 
+    /// Deletes topics, with all their records. One that is missing is no error.
+    pub(super) fn remove(&self, admin: &Admin, topics: &[Topic]) -> Result<(), Error> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
+        let results = admin.delete(&names)?;
+        for topic in topics {
+            match result_of(topic.as_str(), &results) {
+                Ok(()) | Err(RDKafkaErrorCode::UnknownTopicOrPartition) => self.forget(topic),
+                Err(code) => return Err(classify_topic("delete it", topic, code)),
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self, topic: &Topic) {
+        let mut known = self.known();
+        known.seen.remove(topic);
+        known.invalidated.remove(topic);
+        known.partitions.remove(topic);
+    }
+
     /// Returns the under-replicated topics that have too few replicas in sync to take a record.
     fn without_quorum(
         &self,

@@ -10,6 +10,9 @@
 //! |                |                              | disabled_ms (while it is disabled)         |
 //! | `tenant_jobs`  | {tenant, id}                 | attributes, submitted_ms, messages, error, |
 //! |                |                              | completed_ms                               |
+//! | `purges`       | tenant                       | log_id, lane, started_ms, position and     |
+//! |                |                              | time_ms (of the head), passed, steps,      |
+//! |                |                              | ended_ms                                   |
 //! | `incarnations` | {tenant, number}             | log_id, start                              |
 //! | `heads`        | tenant                       | log_id, lane, position, time_ms, version,  |
 //! |                |                              | disabled_ms (while it is disabled)         |
@@ -79,6 +82,7 @@ pub(super) const BY_TOPIC: &str = "topic";
 pub(super) struct Collections {
     pub(super) tenants: Rows,
     pub(super) tenant_jobs: Rows,
+    pub(super) purges: Rows,
     pub(super) incarnations: Rows,
     pub(super) heads: Rows,
     pub(super) events: Rows,
@@ -108,6 +112,7 @@ impl Collections {
         Self {
             tenants: rows("tenants"),
             tenant_jobs: rows("tenant_jobs"),
+            purges: rows("purges"),
             incarnations: rows("incarnations"),
             heads: rows("heads"),
             events: rows("events"),
@@ -194,6 +199,7 @@ impl Collections {
         self.refuse_others(database).await?;
         let open_transactions = self.open_transactions.rows();
         for rows in [
+            &self.purges,
             &self.idempotency,
             &self.delete_alls,
             &self.removed_ids,

@@ -1,6 +1,8 @@
 //! The port's `Erasures` on MongoDB: the last step empties events and appends in one snapshot, so
 //! that one of it and another append loses.
 
+use std::collections::BTreeSet;
+
 use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -57,6 +59,16 @@ impl Erasures for Mongodb {
         let mut topics = found.iter().map(|row| row.topic()).collect::<Result<Vec<_>, Error>>()?;
         topics.sort_unstable();
         Ok(topics)
+    }
+
+    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let its = doc! { "_id.tenant": tenant.as_str() };
+        let mut session = self.session().await?;
+        let found = bulk::find(&self.collections.subject_topics, its, &mut session);
+        let topics = reading(found).await?;
+        let topics =
+            topics.iter().map(|row| row.topic()).collect::<Result<BTreeSet<_>, Error>>()?;
+        Ok(topics.into_iter().collect())
     }
 
     async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {

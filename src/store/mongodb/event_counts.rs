@@ -64,10 +64,16 @@ async fn logs(
     for row in bulk::aggregate(collections.cursors.aggregate(of), session).await? {
         cursors.insert(row.tenant()?, row.cursor()?);
     }
+    let first = vec![doc! { "$match": { "_id.number": 1_i64 } }];
+    let mut starts = HashMap::new();
+    for row in bulk::aggregate(collections.incarnations.aggregate(first), session).await? {
+        starts.insert(row.tenant()?, row.incarnation()?.from.back(1));
+    }
     let log = |row: &RawDocument| {
         let head = row.head()?;
         let cursor = cursors.get(&head.tenant).filter(|cursor| cursor.log_id == head.log_id);
-        let passed = cursor.map_or(Position::START, |cursor| cursor.position);
+        let start = starts.get(&head.tenant).copied().unwrap_or_default();
+        let passed = cursor.map_or(start, |cursor| cursor.position.max(start));
         Ok(Log { head, passed })
     };
     heads.iter().map(|row| log(row)).collect()

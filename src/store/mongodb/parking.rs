@@ -155,7 +155,7 @@ impl TransactionBody for Write<'_> {
 
 /// Returns whether the lane was taken since, or released. The lease is written too, so that of this
 /// transaction and an acquisition of the lane one loses.
-async fn is_lost(
+pub(super) async fn is_lost(
     collections: &Collections,
     lease: &Lease,
     transaction: &mut Transaction<'_>,

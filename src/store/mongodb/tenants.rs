@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, subscriptions};
+use super::{Mongodb, bulk, purges, subscriptions};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
@@ -18,18 +18,19 @@ use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
-use crate::store::{Error, TenantLog, Tenants, tenants};
+use crate::store::tenants::{self, ComesBack};
+use crate::store::{Error, TenantLog, Tenants};
 
 #[async_trait]
 impl Tenants for Mongodb {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        let introduction = Introduction { collections: &self.collections, tenant, log_id };
-        transaction::commit(&self.collections.open_transactions, &introduction).await
+        self.introduce(tenant, log_id, ComesBack::No).await
     }
 
     async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.enable_if_new(tenant, log_id).await?;
-        self.change_state(tenant, None).await
+        self.introduce(tenant, log_id, ComesBack::Yes).await?;
+        self.change_state(tenant, None).await?;
+        Ok(self.find_tenant(tenant).await?.is_some())
     }
 
     async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
@@ -96,6 +97,17 @@ impl Tenants for Mongodb {
 }
 
 impl Mongodb {
+    async fn introduce(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+    ) -> Result<(), Error> {
+        let introduction =
+            Introduction { collections: &self.collections, tenant, log_id, comes_back };
+        transaction::commit(&self.collections.open_transactions, &introduction).await
+    }
+
     /// Disables a tenant since a time, or enables it. Returns whether anything changed.
     async fn change_state(&self, tenant: &TenantId, at: Option<Time>) -> Result<bool, Error> {
         let change = StateChange { collections: &self.collections, tenant, at };
@@ -136,6 +148,7 @@ struct Introduction<'a> {
     collections: &'a Collections,
     tenant: &'a TenantId,
     log_id: LogId,
+    comes_back: ComesBack,
 }
 
 #[async_trait]
@@ -143,13 +156,22 @@ impl TransactionBody for Introduction<'_> {
     type Done = ();
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
-        let Introduction { collections, tenant, log_id } = self;
+        let Introduction { collections, tenant, log_id, comes_back } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
         let seen =
             collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *transaction).await?;
         if seen.is_some() {
             return Ok(());
         }
+        let its = doc! { "_id": tenant };
+        let purged = collections.purges.find_one(its).session(&mut *transaction).await?.is_some();
+        if purged && *comes_back == ComesBack::No {
+            return Ok(());
+        }
+        let Some((head, time)) = purges::forget(collections, self.tenant, transaction).await?
+        else {
+            return Ok(());
+        };
         // The lane's row is written first, so that tenants that are enabled at once take turns.
         let emptiest =
             collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });
@@ -162,15 +184,15 @@ impl TransactionBody for Introduction<'_> {
         let row = rawdoc! { "_id": tenant, "log_id": log_id.as_str(), "lane": lane };
         collections.tenants.insert_one(row).session(&mut *transaction).await?;
         // The head has no version, since nothing has changed yet.
-        let head = rawdoc! {
+        let row = rawdoc! {
             "_id": tenant,
             "log_id": log_id,
             "lane": lane,
-            "position": 0_i64,
-            "time_ms": 0_i64,
+            "position": head.as_column(),
+            "time_ms": time.as_ms(),
         };
-        collections.heads.insert_one(head).session(&mut *transaction).await?;
-        begin(collections, self.tenant, self.log_id, Position::START, transaction).await
+        collections.heads.insert_one(row).session(&mut *transaction).await?;
+        begin(collections, self.tenant, self.log_id, head, transaction).await
     }
 }
 

@@ -44,6 +44,13 @@ impl Erasures for Postgres {
         found.iter().map(Columns::topic).collect()
     }
 
+    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let list = sqlx::query(sql!("postgres/subject_topic_list_all.sql"));
+        let list = list.bind(tenant.to_string());
+        let found = self.sessions.acquire().await?.find_all(list).await?;
+        found.iter().map(Columns::topic).collect()
+    }
+
     async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
         let insert = of_id(sql!("postgres/erasure_insert.sql"), &erasure.tenant, erasure.id)
             .bind(erasure.subject.as_str().to_owned())

@@ -115,7 +115,7 @@ fn in_lane(sql: &'static str, lane: Lane, follower: &Follower) -> Statement {
 
 /// Returns whether the lane was taken since, or released. If not, it can't be taken before this
 /// transaction ends.
-async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error> {
+pub(super) async fn is_lost(session: &mut Transaction, lease: &Lease) -> Result<bool, Error> {
     let held = sqlx::query(sql!("postgres/lease_find.sql"))
         .bind(i64::from(lease.lane.number()))
         .bind(lease.term.cast_signed());

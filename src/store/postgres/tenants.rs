@@ -5,40 +5,26 @@
 use async_trait::async_trait;
 
 use super::rows::Statement;
-use super::{Postgres, leases, rows};
+use super::{Postgres, leases, purges, rows};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::{Error, TenantLog, Tenants, tenants};
+use crate::store::tenants::{self, ComesBack};
+use crate::store::{Error, TenantLog, Tenants};
 
 #[async_trait]
 impl Tenants for Postgres {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
-        if self.sessions.acquire().await?.find_one(find).await?.is_some() {
-            return Ok(());
-        }
-        let mut session = self.sessions.begin().await?;
-        if leases::count(&mut session).await? == 0 {
-            return Err(tenants::before_lanes(tenant));
-        }
-        session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
-        let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
-        let inserted = session.change(insert.bind(tenant.to_string()).bind(log_id.to_string()));
-        if inserted.await? == 0 {
-            return session.rollback().await;
-        }
-        session.run(sqlx::query(sql!("postgres/head_insert.sql")).bind(tenant.to_string())).await?;
-        session.run(begin(tenant, log_id, Position::START)).await?;
-        session.commit().await
+        self.introduce(tenant, log_id, ComesBack::No).await
     }
 
     async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.enable_if_new(tenant, log_id).await?;
+        self.introduce(tenant, log_id, ComesBack::Yes).await?;
         let enable = sqlx::query(sql!("postgres/tenant_enable.sql")).bind(tenant.to_string());
-        self.change_state(tenant, enable).await
+        self.change_state(tenant, enable).await?;
+        Ok(self.find_tenant(tenant).await?.is_some())
     }
 
     async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
@@ -111,6 +97,37 @@ impl Tenants for Postgres {
 }
 
 impl Postgres {
+    /// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
+    async fn introduce(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        comes_back: ComesBack,
+    ) -> Result<(), Error> {
+        let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
+        if self.sessions.acquire().await?.find_one(find).await?.is_some() {
+            return Ok(());
+        }
+        let mut session = self.sessions.begin().await?;
+        if leases::count(&mut session).await? == 0 {
+            return Err(tenants::before_lanes(tenant));
+        }
+        session.run(sqlx::query(sql!("postgres/tenant_lock.sql"))).await?;
+        if comes_back == ComesBack::Yes {
+            purges::forget(&mut session, tenant).await?;
+        }
+        let insert = sqlx::query(sql!("postgres/tenant_insert.sql"));
+        let inserted = session.change(insert.bind(tenant.to_string()).bind(log_id.to_string()));
+        if inserted.await? == 0 {
+            return session.rollback().await;
+        }
+        let head = sqlx::query(sql!("postgres/head_insert.sql")).bind(tenant.to_string());
+        let head = session.find(head).await?;
+        let head = head.first().map_or(Ok(Position::START), Columns::position)?;
+        session.run(begin(tenant, log_id, head)).await?;
+        session.commit().await
+    }
+
     /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns
     /// whether anything changed.
     async fn change_state(&self, tenant: &TenantId, change: Statement) -> Result<bool, Error> {

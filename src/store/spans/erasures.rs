@@ -29,6 +29,11 @@ impl<S: Store> Erasures for Spans<S> {
         self.0.topics_of(tenant, subject).await
     }
 
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.0.noted_topics(tenant).await
+    }
+
     #[instrument(
         level = "debug",
         skip_all,

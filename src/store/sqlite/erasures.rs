@@ -48,6 +48,16 @@ impl Erasures for Sqlite {
             .await
     }
 
+    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let of = [tenant.to_string()];
+        self.readers
+            .read(move |reading| {
+                let list = sql!("sqlite/subject_topic_list_all.sql");
+                rows::find(reading, list, of, |row| row.topic())
+            })
+            .await
+    }
+
     async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
         let erasure = erasure.clone();
         self.writer

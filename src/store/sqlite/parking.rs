@@ -135,7 +135,7 @@ fn find(
 }
 
 /// Returns whether the lane was taken since, or released.
-fn is_lost(writing: &Connection, lease: &Lease) -> Result<bool, Error> {
+pub(super) fn is_lost(writing: &Connection, lease: &Lease) -> Result<bool, Error> {
     let of = params![lease.lane.number(), lease.term.cast_signed()];
     Ok(rows::find_one(writing, sql!("sqlite/lease_find.sql"), of, |_| Ok(()))?.is_none())
 }

@@ -5,40 +5,47 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, leases, rows};
+use super::{Sqlite, leases, purges, rows};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
-use crate::store::{Error, TenantLog, Tenants, tenants};
+use crate::store::tenants::{self, ComesBack};
+use crate::store::{Error, TenantLog, Tenants};
 
 #[async_trait]
 impl Tenants for Sqlite {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
         let tenant = tenant.clone();
+        self.writer.write(move |writing| introduce(writing, &tenant, log_id, ComesBack::No)).await
+    }
+
+    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
+        let tenant = tenant.clone();
         self.writer
             .write(move |writing| {
-                if leases::count(writing)? == 0 {
-                    return Err(tenants::before_lanes(&tenant));
+                introduce(writing, &tenant, log_id, ComesBack::Yes)?;
+                let its = [tenant.as_str()];
+                if rows::change(writing, sql!("sqlite/tenant_enable.sql"), its)? > 0 {
+                    rows::change(writing, sql!("sqlite/head_touch.sql"), its)?;
                 }
-                let enabled = params![tenant.as_str(), log_id.to_string()];
-                if rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)? == 0 {
-                    return Ok(());
-                }
-                rows::change(writing, sql!("sqlite/head_insert.sql"), [tenant.as_str()])?;
-                begin(writing, tenant.as_str(), &log_id.to_string(), Position::START)
+                let find = sql!("sqlite/tenant_find.sql");
+                Ok(rows::find_one(writing, find, its, |_| Ok(()))?.is_some())
             })
             .await
     }
 
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.enable_if_new(tenant, log_id).await?;
-        self.change_state(sql!("sqlite/tenant_enable.sql"), tenant, None).await
-    }
-
     async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
-        self.change_state(sql!("sqlite/tenant_disable.sql"), tenant, Some(at)).await
+        let tenant = tenant.to_string();
+        self.writer
+            .write(move |writing| {
+                let since = params![tenant, at.as_ms()];
+                let changed = rows::change(writing, sql!("sqlite/tenant_disable.sql"), since)? > 0;
+                rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                Ok(changed)
+            })
+            .await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -111,27 +118,26 @@ impl Tenants for Sqlite {
     }
 }
 
-impl Sqlite {
-    /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns
-    /// whether anything changed.
-    async fn change_state(
-        &self,
-        change: &'static str,
-        tenant: &TenantId,
-        at: Option<Time>,
-    ) -> Result<bool, Error> {
-        let tenant = tenant.to_string();
-        self.writer
-            .write(move |writing| {
-                let changed = match at {
-                    Some(at) => rows::change(writing, change, params![tenant, at.as_ms()])?,
-                    None => rows::change(writing, change, [&tenant])?,
-                };
-                rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
-                Ok(changed > 0)
-            })
-            .await
+/// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
+fn introduce(
+    writing: &Connection,
+    tenant: &TenantId,
+    log_id: LogId,
+    comes_back: ComesBack,
+) -> Result<(), Error> {
+    if leases::count(writing)? == 0 {
+        return Err(tenants::before_lanes(tenant));
     }
+    if comes_back == ComesBack::Yes {
+        purges::forget(writing, tenant.as_str())?;
+    }
+    let enabled = params![tenant.as_str(), log_id.to_string()];
+    if rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)? == 0 {
+        return Ok(());
+    }
+    let insert = sql!("sqlite/head_insert.sql");
+    let head = rows::get(writing, insert, [tenant.as_str()], |row| row.position())?;
+    begin(writing, tenant.as_str(), &log_id.to_string(), head)
 }
 
 /// Adds the incarnation of a log whose events after a position are published under this id.

@@ -20,6 +20,7 @@ mod mongodb;
 mod parking;
 #[cfg(feature = "services")]
 mod postgres;
+mod purges;
 mod read;
 mod removal;
 mod replays;
@@ -128,6 +129,12 @@ macro_rules! contract {
                 a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled
                 the_gateway_itself_appends_to_disabled_tenants
                 a_job_is_found_until_it_is_removed;
+            purges:
+                a_purge_that_would_lose_events_does_not_begin
+                a_tenant_has_no_log_once_its_purge_begins
+                a_sink_passes_a_purge_under_its_lease
+                a_purge_leaves_its_number_and_its_job
+                a_tenant_that_comes_back_has_a_new_log_above_the_old_one;
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state

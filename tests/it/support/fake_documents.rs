@@ -16,7 +16,7 @@ use event_gateway::domain::position::LogId;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
-    Error, KnownCursors, Names, Page, Publisher, Sink, TakenOver, TopicDescription,
+    Error, KnownCursors, Names, Page, Publisher, Sink, TakenOver, TenantTopics, TopicDescription,
 };
 
 use crate::support::sink_cursors::commit_cursors;
@@ -104,6 +104,13 @@ impl Sink for FakeDocuments {
     async fn describe(&self, topics: &[Topic]) -> Result<HashMap<Topic, TopicDescription>, Error> {
         let each = topics.iter().map(|topic| (topic.clone(), TopicDescription::default()));
         Ok(each.collect())
+    }
+
+    async fn remove_tenant(&self, tenant: &TenantId, _: &TenantTopics) -> Result<(), Error> {
+        self.call(|state| {
+            state.documents.retain(|(owner, _, _), _| owner != tenant);
+            Ok(())
+        })
     }
 
     async fn check(&self) -> Result<(), Error> {

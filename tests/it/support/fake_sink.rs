@@ -13,11 +13,13 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::LogId;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
     Error, KnownCursors, Names, Page, PartitionRange, PartitionsGrown, Publisher, RecordCause,
-    Repair, Sink, TakenOver, TopicDescription, TopicReading, TopicRecord, UnavailableTopic,
+    Repair, Sink, TakenOver, TenantTopics, TopicDescription, TopicReading, TopicRecord,
+    UnavailableTopic,
 };
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
@@ -201,6 +203,14 @@ impl Sink for FakeKafka {
             let there = topics.iter().filter(|topic| !state.missing_topics.contains(*topic));
             let described = |topic: &Topic| state.described.get(topic).cloned().unwrap_or_default();
             Ok(there.map(|topic| (topic.clone(), described(topic))).collect())
+        })
+    }
+
+    async fn remove_tenant(&self, _: &TenantId, topics: &TenantTopics) -> Result<(), Error> {
+        self.call(|state| {
+            state.ensured.retain(|topic| !topics.own.contains(topic));
+            state.records.retain(|event| !topics.own.contains(&event.topic));
+            Ok(())
         })
     }
 

@@ -130,7 +130,7 @@ impl Setup {
         let parts = http::HttpDeps {
             config: self.http,
             erasures: erasure_deps(&seen, &settings, &self.followers),
-            tenants: tenant_deps(&seen, &settings),
+            tenants: tenant_deps(&seen, &settings, &self.followers),
             replays: SubmitDeps {
                 store: seen.clone(),
                 settings: settings.clone(),
@@ -186,9 +186,9 @@ fn erasure_deps(
     ErasureDeps { store, settings, sinks: sinks.to_vec(), clock: Arc::new(System) }
 }
 
-fn tenant_deps(store: &Arc<dyn Store>, settings: &Arc<Settings>) -> TenantDeps {
+fn tenant_deps(store: &Arc<dyn Store>, settings: &Arc<Settings>, sinks: &[Follower]) -> TenantDeps {
     let (store, settings) = (store.clone(), settings.clone());
-    TenantDeps::new(store, settings, Arc::new(Vec::new), Arc::new(System))
+    TenantDeps::new(store, settings, Arc::new(Vec::new), sinks.to_vec(), Arc::new(System))
 }
 
 /// Starts what the readers of subscriptions need.

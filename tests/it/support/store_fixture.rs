@@ -1,5 +1,6 @@
 //! The fixture: a store of a test's own, and the helpers that tests share.
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,6 +35,15 @@ pub trait StoreFixture: Send + Sync + Sized {
 
     /// Lets time pass on the store's clock.
     async fn elapse(&self, by: Duration);
+}
+
+/// A fixture whose tables can be looked into.
+pub trait Tables: StoreFixture {
+    /// Returns the tables that have rows of tenants.
+    async fn tables(&self) -> BTreeSet<String>;
+
+    /// Returns the tables that have a row of this tenant.
+    async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String>;
 }
 
 /// A fixture whose store's clock can be turned.

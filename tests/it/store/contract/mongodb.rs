@@ -9,6 +9,7 @@ mod recovery;
 mod refused;
 mod together;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ use mongodb::bson::{Document, doc};
 use crate::support::drafts::create_in;
 use crate::support::ids::{event_id, log_id, tenant};
 use crate::support::services::mongodb::{TRANSACTION_MAX, database, url};
-use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, all, receipts};
+use crate::support::store_fixture::{Choke, Fast, LANES, StoreFixture, Tables, all, receipts};
 
 /// A database of its own on the shared server.
 pub struct OwnDatabase {
@@ -49,6 +50,31 @@ impl StoreFixture for OwnDatabase {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by + Duration::from_millis(1)).await;
+    }
+}
+
+impl Tables for OwnDatabase {
+    /// Collections have no columns: those that belong to lanes and replicas are left out by name.
+    async fn tables(&self) -> BTreeSet<String> {
+        let database = client(&self.url).await.database(&self.database);
+        let names = database.list_collection_names().await.unwrap().into_iter();
+        let shared = ["lanes", "leases", "replicas", "transactions", "checks", "versions"];
+        names.filter(|name| !shared.contains(&name.as_str())).collect()
+    }
+
+    async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
+        let database = client(&self.url).await.database(&self.database);
+        let tenant = tenant.as_str();
+        let its =
+            doc! { "$or": [{ "_id": tenant }, { "_id.tenant": tenant }, { "tenant": tenant }] };
+        let mut found = BTreeSet::new();
+        for table in self.tables().await {
+            let rows = database.collection::<Document>(&table);
+            if rows.find_one(its.clone()).await.unwrap().is_some() {
+                found.insert(table);
+            }
+        }
+        found
     }
 }
 

@@ -10,17 +10,19 @@ mod replicas;
 mod tls;
 mod waits;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crash::postgres::PrivatePostgres;
 use event_gateway::clock::System;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::store::{Access, Config, Error, PostgresConfig, Store, open};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::support::ids::{college, diku, log_id};
 use crate::support::services::postgres;
-use crate::support::store_fixture::{Choke, Fast, LANES, OpenStore, StoreFixture};
+use crate::support::store_fixture::{Choke, Fast, LANES, OpenStore, StoreFixture, Tables};
 
 /// A schema of its own, on the shared server or on a private one.
 pub struct Schema {
@@ -62,6 +64,27 @@ impl StoreFixture for Schema {
 
     async fn elapse(&self, by: Duration) {
         tokio::time::sleep(by).await;
+    }
+}
+
+impl Tables for Schema {
+    async fn tables(&self) -> BTreeSet<String> {
+        let tables = "SELECT table_name::text FROM information_schema.columns
+            WHERE table_schema = $1 AND column_name = 'tenant'";
+        let tables = sqlx::query_scalar::<_, String>(tables).bind(&self.name);
+        tables.fetch_all(&mut self.outside().await).await.unwrap().into_iter().collect()
+    }
+
+    async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
+        let (mut found, mut outside) = (BTreeSet::new(), self.outside().await);
+        for table in self.tables().await {
+            let rows = format!("SELECT count(*) FROM {table} WHERE tenant = $1");
+            let rows = sqlx::query_scalar::<_, i64>(AssertSqlSafe(rows)).bind(tenant.as_str());
+            if rows.fetch_one(&mut outside).await.unwrap() > 0 {
+                found.insert(table);
+            }
+        }
+        found
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod plans;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use event_gateway::clock::{Clock, Manual};
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::lane::Lane;
+use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::store::{Access, Batch, Config, Error, Lease, LeaseCheck, Store, open};
 use rusqlite::Connection;
@@ -19,7 +21,7 @@ use crate::support::drafts::{create, delete_all};
 use crate::support::dropped::append_dropped_half_way;
 use crate::support::ids::{diku, event_id, position};
 use crate::support::store_fixture::{
-    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, all, cursors, polled, positions,
+    Choke, Fast, LANES, OpenStore, Rewind, StoreFixture, Tables, all, cursors, polled, positions,
 };
 
 /// A data folder of its own, and a clock that stands until it is turned.
@@ -63,6 +65,25 @@ impl StoreFixture for Folder {
 
     async fn elapse(&self, by: Duration) {
         self.turn(i64::try_from(by.as_millis()).unwrap());
+    }
+}
+
+impl Tables for Folder {
+    async fn tables(&self) -> BTreeSet<String> {
+        let tables = "SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+            WHERE m.type = 'table' AND c.name = 'tenant'";
+        let outside = self.outside();
+        let mut tables = outside.prepare(tables).unwrap();
+        tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    async fn tables_of(&self, tenant: &TenantId) -> BTreeSet<String> {
+        let (mut tables, outside) = (self.tables().await, self.outside());
+        tables.retain(|table| {
+            let rows = format!("SELECT count(*) FROM {table} WHERE tenant = ?");
+            outside.query_row(&rows, [tenant.as_str()], |row| row.get::<_, i64>(0)).unwrap() > 0
+        });
+        tables
     }
 }
 

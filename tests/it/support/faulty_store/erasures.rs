@@ -24,6 +24,10 @@ impl Erasures for FaultyStore {
         self.through(Call::Other, self.inner.topics_of(tenant, subject)).await
     }
 
+    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.through(Call::Other, self.inner.noted_topics(tenant)).await
+    }
+
     async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
         self.through(Call::Other, self.inner.add_erasure(erasure)).await
     }

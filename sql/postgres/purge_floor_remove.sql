@@ -1,0 +1,2 @@
+-- Removes the floors of a tenant that is purged, or was: tenant.
+DELETE FROM floors WHERE tenant = $1

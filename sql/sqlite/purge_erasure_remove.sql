@@ -1,0 +1,3 @@
+-- Removes some erasures of a tenant that is purged: tenant, how many at most.
+DELETE FROM erasures
+WHERE (tenant, id) IN (SELECT tenant, id FROM erasures WHERE tenant = ?1 LIMIT ?2)

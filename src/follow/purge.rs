@@ -1,0 +1,174 @@
+//! Purges: everything of a tenant is removed, from the sinks first and from the store last.
+//!
+//! `tenant_jobs` begins a purge and carries it out. From its first moment on the store has no log
+//! of the tenant, so no reader, append or takeover finds one. Then each sink's lane passes the
+//! purge: the lane is taken over, which fences whoever still has a page of the tenant, the cursors
+//! of its log are forgotten, and the store notes it under the lease. Once all sinks have passed,
+//! what they have of the tenant is removed, and then the store's rows. Each step may be repeated.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::removal::pace::Pace;
+use super::{FollowDeps, own};
+use crate::domain::follower::Follower;
+use crate::domain::lane::Lane;
+use crate::domain::position::LogId;
+use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::sink::{KnownCursors, Sink, TenantTopics};
+use crate::store::{self, Purge, Store};
+
+/// The time for which a purge lasts at least, so that readers of all replicas are cut, and whoever
+/// had found the tenant before has ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Returns the purges of a lane that a sink has not passed.
+pub(super) async fn to_pass(
+    store: &dyn Store,
+    lane: Lane,
+    follower: &Follower,
+) -> Result<Vec<Purge>, store::Error> {
+    let mut purges = store.purges().await?;
+    purges.retain(|purge| purge.lane == lane && !purge.passed.contains(follower));
+    Ok(purges)
+}
+
+/// Returns those of a lane's cursors that are of the purged logs, under any id that they had.
+pub(super) async fn cursors_of(
+    store: &dyn Store,
+    purges: &[Purge],
+    known: &KnownCursors,
+) -> Result<Vec<(LogId, Follower)>, store::Error> {
+    let mut ids = HashSet::new();
+    for purge in purges {
+        let incarnations = store.incarnations(&purge.tenant).await?;
+        ids.extend(incarnations.iter().map(|one| one.log_id).chain([purge.log_id]));
+    }
+    Ok(known.keys().filter(|(log_id, _)| ids.contains(log_id)).cloned().collect())
+}
+
+/// The part of a replica in the purges.
+pub(super) struct PurgeWork {
+    deps: FollowDeps,
+    sinks: Vec<Arc<dyn Sink>>,
+    /// The purges that this replica's lanes were told of, and when.
+    told: HashMap<(TenantId, LogId), Instant>,
+    pace: Pace,
+}
+
+/// The purges that are under way, each with what it waits for.
+pub(super) type UnderWay = BTreeMap<TenantId, Vec<String>>;
+
+impl PurgeWork {
+    /// Makes the part of a replica that publishes to these sinks.
+    pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>]) -> Self {
+        Self { deps, sinks: sinks.to_vec(), told: HashMap::new(), pace: Pace::default() }
+    }
+
+    /// Tells this replica's lanes of new purges, and carries out those of its own lanes as far as
+    /// that is possible now. Returns those that are under way.
+    pub(super) async fn carry_out_all(&mut self) -> Result<UnderWay, store::Error> {
+        let mut under_way = UnderWay::new();
+        let purges = self.deps.store.purges().await?;
+        self.told.retain(|(tenant, log_id), _| {
+            purges.iter().any(|it| it.tenant == *tenant && it.log_id == *log_id)
+        });
+        self.deps.metrics.purges(purges.len());
+        if purges.is_empty() {
+            return Ok(under_way);
+        }
+        for purge in &purges {
+            if let Entry::Vacant(new) = self.told.entry((purge.tenant.clone(), purge.log_id)) {
+                new.insert(Instant::now());
+                self.deps.wakeups.take_over(purge.lane);
+            }
+        }
+        let own = own::lanes(&self.deps).await?;
+        for purge in purges {
+            let waits_for = match own.contains(&purge.lane) {
+                true => self.carry_out(&purge).await?,
+                false => vec![format!("waits for the replica that has {}", purge.lane)],
+            };
+            if !waits_for.is_empty() {
+                under_way.insert(purge.tenant, waits_for);
+            }
+        }
+        Ok(under_way)
+    }
+
+    /// Carries a purge out, unless it has to wait. Returns what it waits for; nothing if it has
+    /// ended.
+    async fn carry_out(&mut self, purge: &Purge) -> Result<Vec<String>, store::Error> {
+        let Self { deps: FollowDeps { store, settings, clock, .. }, sinks, .. } = self;
+        let mut waits_for = waits_for(&**store, sinks, purge).await?;
+        let told = self.told.get(&(purge.tenant.clone(), purge.log_id));
+        if told.is_none_or(|at| at.elapsed() < GRACE) {
+            waits_for.push("waits until open requests have ended".to_owned());
+        }
+        if !waits_for.is_empty() {
+            return Ok(waits_for);
+        }
+        let topics = topics(&**store, settings, &purge.tenant).await?;
+        for sink in sinks.iter() {
+            if let Err(error) = sink.remove_tenant(&purge.tenant, &topics).await {
+                let sink = sink.names().sink;
+                waits_for.push(format!("waits until all is removed from {sink}: {error}"));
+            }
+        }
+        if !waits_for.is_empty() {
+            return Ok(waits_for);
+        }
+        while self.pace.step(async |max| store.purge_step(purge, max).await).await? {}
+        if !store.scrub().await? {
+            return Ok(vec!["waits until readers of the database let it be scrubbed".to_owned()]);
+        }
+        store.end_purge(purge, clock.now()).await?;
+        tracing::info!(tenant = %purge.tenant, log_id = %purge.log_id, "the tenant is purged");
+        Ok(waits_for)
+    }
+}
+
+/// Returns the sinks that have to pass a purge first: those of this replica, and those whose
+/// checkpoint of the log the store has.
+async fn waits_for(
+    store: &dyn Store,
+    sinks: &[Arc<dyn Sink>],
+    purge: &Purge,
+) -> Result<Vec<String>, store::Error> {
+    let has_passed = |follower: &Follower| purge.passed.contains(follower);
+    let own = sinks.iter().filter(|sink| !has_passed(sink.follower()));
+    let mut waits_for: Vec<_> = own
+        .map(|sink| format!("waits until {} has forgotten the log", sink.names().sink))
+        .collect();
+    for (follower, _) in store.stands(&purge.tenant).await? {
+        if !has_passed(&follower) && sinks.iter().all(|sink| *sink.follower() != follower) {
+            waits_for.push(format!(
+                "waits for the sink `{follower}`, which is not configured here: configure it, or \
+                 forget it by `event-gateway sinks forget {follower}`"
+            ));
+        }
+    }
+    Ok(waits_for)
+}
+
+/// Returns all topics that the tenant's entities and process events have, or have had: its own, and
+/// those that it shares with other tenants.
+async fn topics(
+    store: &dyn Store,
+    settings: &Settings,
+    tenant: &TenantId,
+) -> Result<TenantTopics, store::Error> {
+    let mut all: BTreeSet<Topic> = store.noted_topics(tenant).await?.into_iter().collect();
+    all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
+    let others = store.list().await?;
+    let is_shared = |topic: &Topic| others.iter().any(|other| settings.names(&other.tenant, topic));
+    let (own, shared) =
+        all.into_iter().partition(|topic| settings.is_own(tenant, topic) && !is_shared(topic));
+    Ok(TenantTopics { own, shared })
+}

@@ -1,0 +1,307 @@
+//! The port's `Purges` on MongoDB.
+//!
+//! `follow::purge` calls it. Each step writes the purge's row, so that of two replicas one loses.
+//! The head goes with the purge's beginning, since reads and appends find a log by its head; its
+//! number stands in the purge's row until the tenant comes back.
+
+use ::mongodb::bson::{Bson, Document, RawDocument, doc};
+use async_trait::async_trait;
+
+use super::collections::Collections;
+use super::error::reading;
+use super::rows::Rows;
+use super::transaction::{self, Transaction, TransactionBody};
+use super::{Mongodb, bulk, cursors, parking, rows};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
+use crate::domain::incarnation::Incarnations;
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::columns::Columns;
+use crate::store::error::TransactionError;
+use crate::store::purges::Unpublished;
+use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
+
+/// The state of a purged tenant's parked scopes, which no lane has any more.
+const PURGED: &str = "purged";
+const NO_LANE: i32 = -1;
+
+#[async_trait]
+impl Purges for Mongodb {
+    async fn begin_purge(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        published_by: Option<&[Follower]>,
+    ) -> Result<PurgeStart, Error> {
+        let begin = Begin { collections: &self.collections, tenant, at, published_by };
+        transaction::commit(&self.collections.open_transactions, &begin).await
+    }
+
+    async fn purges(&self) -> Result<Vec<Purge>, Error> {
+        let mut session = self.session().await?;
+        let under_way = doc! { "ended_ms": Bson::Null };
+        let found = reading(bulk::find(&self.collections.purges, under_way, &mut session)).await?;
+        let mut purges = found.iter().map(|row| purge(row)).collect::<Result<Vec<_>, _>>()?;
+        purges
+            .sort_by(|one, other| (one.started, &one.tenant).cmp(&(other.started, &other.tenant)));
+        Ok(purges)
+    }
+
+    async fn pass_purge(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        purge: &Purge,
+    ) -> Result<LeaseCheck, Error> {
+        let pass = Pass { collections: &self.collections, lease, follower, purge };
+        transaction::commit(&self.collections.open_transactions, &pass).await
+    }
+
+    async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
+        let step = Step { collections: &self.collections, purge, max };
+        transaction::commit(&self.collections.open_transactions, &step).await
+    }
+
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+        let end = End { collections: &self.collections, purge, at };
+        transaction::commit(&self.collections.open_transactions, &end).await
+    }
+}
+
+struct Begin<'a> {
+    collections: &'a Collections,
+    tenant: &'a TenantId,
+    at: Time,
+    published_by: Option<&'a [Follower]>,
+}
+
+#[async_trait]
+impl TransactionBody for Begin<'_> {
+    type Done = PurgeStart;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<PurgeStart, TransactionError> {
+        let Collections { tenants, heads, lanes, purges, parked, .. } = self.collections;
+        let its = doc! { "_id": self.tenant.as_str() };
+        let head = heads.find_one_and_delete(its.clone()).session(&mut *transaction).await?;
+        let Some(head) = head else { return Ok(PurgeStart::NoLog) };
+        let log = head.tenant_log(head.position()?)?;
+        if let Some(followers) = self.published_by {
+            let loses = unpublished(self.collections, &log, followers, transaction).await?;
+            if !loses.is_nothing() {
+                // The head comes back as it was, in the same transaction.
+                heads.insert_one(head).session(&mut *transaction).await?;
+                return Ok(PurgeStart::Loses(loses));
+            }
+        }
+        tenants.delete_one(its).session(&mut *transaction).await?;
+        let lane = i32::from(log.lane.number());
+        let fewer = doc! { "$inc": { "tenants": -1_i64 } };
+        lanes.update_one(doc! { "_id": lane }, fewer).session(&mut *transaction).await?;
+        let given_up = doc! { "$set": { "state": PURGED, "lane": NO_LANE } };
+        parked.update_many(of_tenant(self.tenant), given_up).session(&mut *transaction).await?;
+        let row = doc! { "$set": {
+            "log_id": log.log_id.to_string(),
+            "lane": lane,
+            "started_ms": self.at.as_ms(),
+            "position": log.head.as_column(),
+            "time_ms": head.time()?.as_ms(),
+            "passed": [],
+            "steps": 0_i64,
+            "ended_ms": Bson::Null,
+        } };
+        let purge = purges.update_one(doc! { "_id": self.tenant.as_str() }, row).upsert(true);
+        purge.session(transaction).await?;
+        Ok(PurgeStart::Begun)
+    }
+}
+
+struct Pass<'a> {
+    collections: &'a Collections,
+    lease: &'a Lease,
+    follower: &'a Follower,
+    purge: &'a Purge,
+}
+
+#[async_trait]
+impl TransactionBody for Pass<'_> {
+    type Done = LeaseCheck;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<LeaseCheck, TransactionError> {
+        let Self { collections, lease, follower, purge } = self;
+        if parking::is_lost(collections, lease, transaction).await? {
+            return Ok(LeaseCheck::Lost);
+        }
+        let passed = doc! { "$addToSet": { "passed": { "follower": follower.as_str() } } };
+        if change(collections, purge, passed, transaction).await? {
+            let row = doc! { "_id": cursors::id(&purge.tenant, follower) };
+            collections.cursors.delete_one(row).session(transaction).await?;
+        }
+        Ok(LeaseCheck::Held)
+    }
+}
+
+struct Step<'a> {
+    collections: &'a Collections,
+    purge: &'a Purge,
+    max: usize,
+}
+
+#[async_trait]
+impl TransactionBody for Step<'_> {
+    type Done = bool;
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<bool, TransactionError> {
+        let Self { collections, purge, max } = self;
+        let count = doc! { "$inc": { "steps": 1_i64 } };
+        if !change(collections, purge, count, transaction).await? {
+            return Ok(false);
+        }
+        for rows in in_steps(collections) {
+            let find = rows.find(of_tenant(&purge.tenant));
+            let find = find.limit(i64::try_from(*max).unwrap_or(i64::MAX));
+            let mut found = find.projection(doc! { "_id": 1 }).session(&mut *transaction).await?;
+            let mut ids = Vec::new();
+            while found.advance((&mut *transaction).into()).await? {
+                let id = found
+                    .current()
+                    .get_document("_id")
+                    .map_err(|why| Error::Corrupt(format!("collection {}: {why}", rows.name())))?;
+                ids.push(Document::try_from(id).map_err(|why| Error::Corrupt(why.to_string()))?);
+            }
+            if !ids.is_empty() {
+                let those = doc! { "_id": { "$in": ids } };
+                rows.delete_many(those).session(transaction).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+struct End<'a> {
+    collections: &'a Collections,
+    purge: &'a Purge,
+    at: Time,
+}
+
+#[async_trait]
+impl TransactionBody for End<'_> {
+    type Done = ();
+
+    async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
+        let ended = doc! { "$set": { "ended_ms": self.at.as_ms() } };
+        if change(self.collections, self.purge, ended, transaction).await? {
+            remove_all(self.collections, &self.purge.tenant, transaction).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the collections of which rows are removed in steps.
+fn in_steps(collections: &Collections) -> [&Rows; 7] {
+    let Collections { events, idempotency, removed_ids, parked, .. } = collections;
+    let Collections { replays, erasures, subscriptions, .. } = collections;
+    [events, idempotency, removed_ids, parked, replays, erasures, subscriptions]
+}
+
+/// Removes all that is left of a tenant that has no log, but the number of its head.
+async fn remove_all(
+    collections: &Collections,
+    tenant: &TenantId,
+    transaction: &mut Transaction<'_>,
+) -> Result<(), TransactionError> {
+    let Collections { cursors, delete_alls, floors, expansions, .. } = collections;
+    let Collections { subject_topics, incarnations, .. } = collections;
+    let rest = [cursors, delete_alls, floors, expansions, subject_topics, incarnations];
+    for rows in in_steps(collections).into_iter().chain(rest) {
+        rows.delete_many(of_tenant(tenant)).session(&mut *transaction).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the purge of a tenant that comes back, if it has ended, and returns the position and the
+/// time of its head; `None` if its purge is under way. Removes what was written after the end by
+/// whoever had found the tenant before the purge.
+pub(super) async fn forget(
+    collections: &Collections,
+    tenant: &TenantId,
+    transaction: &mut Transaction<'_>,
+) -> Result<Option<(Position, Time)>, TransactionError> {
+    let its = doc! { "_id": tenant.as_str() };
+    let found = collections.purges.find_one(its.clone()).session(&mut *transaction).await?;
+    let Some(row) = found else { return Ok(Some((Position::START, Time::ZERO))) };
+    if row.integer_if_any("ended_ms")?.is_none() {
+        return Ok(None);
+    }
+    collections.purges.delete_one(its).session(&mut *transaction).await?;
+    remove_all(collections, tenant, transaction).await?;
+    Ok(Some((row.position()?, row.time()?)))
+}
+
+/// Changes the row of a purge that is under way. Returns whether it is.
+async fn change(
+    collections: &Collections,
+    purge: &Purge,
+    change: Document,
+    transaction: &mut Transaction<'_>,
+) -> Result<bool, TransactionError> {
+    let its = doc! {
+        "_id": purge.tenant.as_str(),
+        "log_id": purge.log_id.to_string(),
+        "ended_ms": Bson::Null,
+    };
+    let changed = collections.purges.update_one(its, change).session(transaction).await?;
+    Ok(changed.matched_count == 1)
+}
+
+/// Counts what the sinks have not published of a log.
+async fn unpublished(
+    collections: &Collections,
+    log: &TenantLog,
+    followers: &[Follower],
+    transaction: &mut Transaction<'_>,
+) -> Result<Unpublished, TransactionError> {
+    let its = of_tenant(&log.tenant);
+    let found = bulk::find(&collections.incarnations, its.clone(), (&mut *transaction).into());
+    let mut incarnations = Vec::new();
+    for row in &found.await? {
+        incarnations.push(row.incarnation()?);
+    }
+    incarnations.sort_by_key(|it| it.from);
+    let mut cursors: Vec<Option<Cursor>> = Vec::new();
+    for follower in followers {
+        let id = doc! { "_id": cursors::id(&log.tenant, follower) };
+        let found = collections.cursors.find_one(id).session(&mut *transaction).await?;
+        cursors.push(found.map(|row| row.cursor()).transpose()?);
+    }
+    let mut open = its;
+    open.insert("state", doc! { "$in": ["parked", "releasing"] });
+    let mut parked = 0;
+    for row in bulk::find(&collections.parked, open, transaction.into()).await? {
+        parked += row.count("events")?;
+    }
+    Ok(Unpublished::of(log, &Incarnations::new(incarnations), &cursors, parked))
+}
+
+/// Returns the filter for a tenant's rows. It goes along the ids, which every collection has an
+/// index of: a document is less than one that goes on after it.
+fn of_tenant(tenant: &TenantId) -> Document {
+    let tenant = tenant.as_str();
+    doc! { "_id": {
+        "$gte": { "tenant": tenant },
+        "$lte": { "tenant": tenant, "last": Bson::MaxKey },
+    } }
+}
+
+fn purge(row: &RawDocument) -> Result<Purge, Error> {
+    let passed = rows::documents(row, "passed")?;
+    Ok(Purge {
+        tenant: row.tenant()?,
+        log_id: row.log_id()?,
+        lane: row.lane()?,
+        started: Time::from_ms(row.integer("started_ms")?),
+        passed: passed.iter().map(|row| row.follower()).collect::<Result<_, _>>()?,
+    })
+}

@@ -1,0 +1,134 @@
+//! The port's `Purges`: takes everything of a tenant out of the store.
+//!
+//! `follow::purge` calls it. From the moment a purge begins, its tenant has no log; what is left of
+//! it is removed in steps, each a short transaction that finds the purge still under way. The
+//! number of the head outlives the purge, so that no position is given twice.
+
+use async_trait::async_trait;
+
+use super::columns::Columns;
+use super::leases::{Lease, LeaseCheck};
+use super::{Error, TenantLog};
+use crate::domain::cursor::Cursor;
+use crate::domain::follower::Follower;
+use crate::domain::incarnation::Incarnations;
+use crate::domain::lane::Lane;
+use crate::domain::position::LogId;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+
+/// A purge that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The log that the tenant had.
+    pub log_id: LogId,
+    /// The lane that the tenant had.
+    pub lane: Lane,
+    /// The time at which it began.
+    pub started: Time,
+    /// The sinks that have passed it, in order of their names.
+    pub passed: Vec<Follower>,
+}
+
+/// The events that a purge would lose, since they were not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unpublished {
+    /// The most positions that one of the sinks has not reached.
+    pub pending: u64,
+    /// The events that are parked.
+    pub parked: u64,
+}
+
+impl Unpublished {
+    /// Counts what sinks with these cursors have not reached of a log.
+    pub(super) fn of(
+        log: &TenantLog,
+        incarnations: &Incarnations,
+        cursors: &[Option<Cursor>],
+        parked: u64,
+    ) -> Self {
+        let start = incarnations.iter().next().map_or(0, |first| first.from.back(1).number());
+        let passed = |cursor: &Option<Cursor>| {
+            let own = cursor.filter(|cursor| cursor.log_id == log.log_id);
+            own.map_or(start, |cursor| cursor.position.number().max(start))
+        };
+        let pending = cursors.iter().map(|it| log.head.number().saturating_sub(passed(it)));
+        Self { pending: pending.max().unwrap_or_default(), parked }
+    }
+
+    /// Returns whether nothing would be lost.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Whether a purge has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PurgeStart {
+    /// It has begun.
+    Begun,
+    /// Nothing was changed: the tenant has no log.
+    NoLog,
+    /// Nothing was changed: events would be lost.
+    Loses(Unpublished),
+}
+
+/// The purges.
+#[async_trait]
+pub trait Purges: Send + Sync {
+    /// Begins the purge of a tenant that has a log, enabled or not: from then on it has none.
+    /// Refused if one of `published_by` has not passed all events, or any of them is parked;
+    /// `None` purges nevertheless.
+    async fn begin_purge(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        published_by: Option<&[Follower]>,
+    ) -> Result<PurgeStart, Error>;
+
+    /// Returns the purges that are under way, oldest first.
+    async fn purges(&self) -> Result<Vec<Purge>, Error>;
+
+    /// Notes under a lane's lease that a sink publishes nothing of the log any more and has
+    /// forgotten it, and removes its checkpoint. Nothing is noted of a purge that has ended.
+    async fn pass_purge(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        purge: &Purge,
+    ) -> Result<LeaseCheck, Error>;
+
+    /// Removes at most `max` rows of the tenant: events, ids, parked scopes, replays, erasures,
+    /// subscriptions. Returns whether any was left; not if the purge has ended.
+    async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error>;
+
+    /// Removes what the steps leave, and ends the purge. The head's number stays, and so do the
+    /// tenant's jobs. Nothing happens if the purge has ended.
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error>;
+}
+
+/// Makes a purge of a row, which names one sink that has passed it, or none.
+pub(super) fn purge(row: &(impl Columns + ?Sized)) -> Result<Purge, Error> {
+    let has_passed = row.text_if_any("follower")?.is_some();
+    Ok(Purge {
+        tenant: row.tenant()?,
+        log_id: row.log_id()?,
+        lane: row.lane()?,
+        started: Time::from_ms(row.integer("started_ms")?),
+        passed: if has_passed { vec![row.follower()?] } else { Vec::new() },
+    })
+}
+
+/// Joins neighbouring rows of one tenant, each of which names one sink.
+pub(super) fn together(rows: Vec<Purge>) -> Vec<Purge> {
+    let mut purges: Vec<Purge> = Vec::new();
+    for purge in rows {
+        match purges.last_mut().filter(|last| last.tenant == purge.tenant) {
+            Some(last) => last.passed.extend(purge.passed),
+            None => purges.push(purge),
+        }
+    }
+    purges
+}

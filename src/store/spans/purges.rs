@@ -1,0 +1,52 @@
+//! Spans around the calls of the port's `Purges`.
+
+use async_trait::async_trait;
+use tracing::instrument;
+
+use super::Spans;
+use crate::domain::follower::Follower;
+use crate::domain::tenant::TenantId;
+use crate::domain::time::Time;
+use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, Store};
+
+#[async_trait]
+impl<S: Store> Purges for Spans<S> {
+    #[instrument(level = "debug", skip_all, fields(%tenant))]
+    async fn begin_purge(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        published_by: Option<&[Follower]>,
+    ) -> Result<PurgeStart, Error> {
+        self.0.begin_purge(tenant, at, published_by).await
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn purges(&self) -> Result<Vec<Purge>, Error> {
+        self.0.purges().await
+    }
+
+    #[instrument(
+        level = "debug",
+        skip_all,
+        fields(lane = %lease.lane, term = lease.term, %follower, tenant = %purge.tenant)
+    )]
+    async fn pass_purge(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        purge: &Purge,
+    ) -> Result<LeaseCheck, Error> {
+        self.0.pass_purge(lease, follower, purge).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant, max))]
+    async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
+        self.0.purge_step(purge, max).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(tenant = %purge.tenant))]
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+        self.0.end_purge(purge, at).await
+    }
+}

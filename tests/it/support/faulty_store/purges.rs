@@ -1,0 +1,42 @@
+//! The port's `Purges` through faults.
+
+use async_trait::async_trait;
+use event_gateway::domain::follower::Follower;
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::domain::time::Time;
+use event_gateway::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges};
+
+use super::{Call, FaultyStore};
+
+#[async_trait]
+impl Purges for FaultyStore {
+    async fn begin_purge(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        published_by: Option<&[Follower]>,
+    ) -> Result<PurgeStart, Error> {
+        self.through(Call::Other, self.inner.begin_purge(tenant, at, published_by)).await
+    }
+
+    async fn purges(&self) -> Result<Vec<Purge>, Error> {
+        self.through(Call::Other, self.inner.purges()).await
+    }
+
+    async fn pass_purge(
+        &self,
+        lease: &Lease,
+        follower: &Follower,
+        purge: &Purge,
+    ) -> Result<LeaseCheck, Error> {
+        self.through(Call::Other, self.inner.pass_purge(lease, follower, purge)).await
+    }
+
+    async fn purge_step(&self, purge: &Purge, max: usize) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.purge_step(purge, max)).await
+    }
+
+    async fn end_purge(&self, purge: &Purge, at: Time) -> Result<(), Error> {
+        self.through(Call::Other, self.inner.end_purge(purge, at)).await
+    }
+}
