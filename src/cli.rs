@@ -8,8 +8,10 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::{Act, TrailEntry};
 use crate::store::{Store, TenantLog};
 
+mod actor;
 pub mod audit;
 pub mod backup;
 pub mod descriptor;
@@ -26,6 +28,7 @@ pub mod sinks;
 pub mod subscriptions;
 pub mod tenants;
 pub mod topics;
+pub mod trail;
 
 /// Returns the log of this tenant, or all logs. Every subcommand of a tenant asks first.
 async fn logs(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow::Result<Vec<TenantLog>> {
@@ -41,6 +44,11 @@ async fn log_of(store: &dyn Store, tenant: &TenantId) -> anyhow::Result<TenantLo
     found.with_context(|| {
         format!("tenant `{tenant}` has no log; `tenants list` shows the tenants that have one")
     })
+}
+
+/// Begins the entry of an act of whoever runs this process, on a tenant.
+fn act(act: Act, tenant: &TenantId) -> TrailEntry {
+    actor::actor().does(act).of(tenant)
 }
 
 /// Returns a number with its noun, such as `1 event` and `2 events`.

@@ -28,10 +28,10 @@ use crate::sink;
 
 pub use options::{
     AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given, HexkitOptions,
-    KafkaOptions, LanesCommand, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions,
-    ResizeOptions, RestoreOptions, ServeOptions, SinksCommand, StartReplayOptions, StoreOptions,
-    SubscriptionsCommand, TenantsCommand, TenantsOptions, TopicsCommand, TopicsOptions, Usage,
-    parse, variables,
+    KafkaOptions, LanesCommand, ListTrailOptions, PartsOptions, PurgeOptions, ReplaysCommand,
+    RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions, SinksCommand,
+    StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
+    TopicsCommand, TopicsOptions, TrailCommand, Usage, parse, variables,
 };
 use options::{AuthOptions, LimitsOptions};
 pub use tenants::AddedFiles;
@@ -120,6 +120,7 @@ fn removal(limits: &LimitsOptions) -> Retention {
     Retention {
         log_retention: Some(days(limits.log_retention_days)).filter(|it| !it.is_zero()),
         idempotency: days(limits.idempotency_days),
+        trail: Some(days(limits.trail_retention_days)).filter(|it| !it.is_zero()),
     }
 }
 

@@ -41,6 +41,7 @@ pub mod tenant_job;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod trail;
 pub mod transition;
 pub mod violation;
 pub mod wire_form;

@@ -32,6 +32,7 @@ mod rivals;
 mod sink_keeper;
 mod source;
 pub mod tenant_jobs;
+mod trail;
 mod unnamed;
 mod verify;
 mod wakeups;
@@ -65,6 +66,7 @@ use removal::RemovalTask;
 use retention_check::RetentionCheck;
 use sink_keeper::{Reachability, SinkKeeper};
 use tenant_jobs::TenantJobsTask;
+use trail::TrailTask;
 pub use wakeups::Wakeups;
 use worker::{Task, Worker};
 
@@ -115,7 +117,8 @@ pub struct Followers {
 impl Followers {
     /// Starts the tasks that these sinks need: the lane manager if there is any sink, a keeper for
     /// each sink, a retention check for each sink with topics, an audit, the erasure, the tenant
-    /// jobs, the removal, the expansion of DELETE_ALLs, and a task that feeds the embedded preview.
+    /// jobs, the removal, the end of the trail, the expansion of DELETE_ALLs, and a task that
+    /// feeds the embedded preview.
     pub fn start(deps: &FollowDeps, sinks: &Sinks) -> Self {
         let (mut tasks, stop) = (Tasks::default(), CancellationToken::new());
         let worker = Worker::new(deps.health.clone(), deps.metrics.clone(), stop.clone());
@@ -137,6 +140,9 @@ impl Followers {
         worker.spawn(&mut tasks, UntilStop::new(jobs, stop.clone()));
         let removal = RemovalTask::new(deps.clone(), followers);
         worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));
+        if let Some(trail) = TrailTask::new(deps.clone()) {
+            worker.spawn(&mut tasks, UntilStop::new(trail, stop.clone()));
+        }
         let expansion = ExpansionTask::new(deps.clone());
         worker.spawn(&mut tasks, UntilStop::new(expansion, stop.clone()));
         let (mut reachable, mut checks) = (Vec::new(), Vec::new());

@@ -45,11 +45,12 @@ mod submit;
 mod subscriptions;
 mod tenants;
 mod token;
+mod trail;
 mod turn;
 
 pub use config::Config;
 pub use gateway::HttpDeps;
-pub use permission::{ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission};
+pub use permission::{ACTS, ALL, ALL_OF_ALL_TENANTS, PERMISSIONS, Permission};
 pub use routes::{Access, access};
 pub use server::server;
 pub use token::{Auth, Issuers, KeycloakConfig};

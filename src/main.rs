@@ -9,9 +9,10 @@ use event_gateway::cli::descriptor::Variable;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand, PartsOptions,
-    PurgeOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions, SinksCommand,
-    StoreOptions, SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
+    self, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand, ListTrailOptions,
+    PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions,
+    SinksCommand, StoreOptions, SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
+    TrailCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -22,7 +23,7 @@ use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::follow::tenant_jobs::TenantDeps;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
-use event_gateway::store::{self, Access, Store};
+use event_gateway::store::{self, Access, Store, TrailScan};
 use event_gateway::subscribe::Groups;
 use event_gateway::{app, cli, telemetry};
 
@@ -96,6 +97,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::Erasures(command) => erasures(command, clock).await,
         Command::Republish(options) => republish(&options, clock).await,
         Command::Sinks(command) => sinks(command, clock).await,
+        Command::Trail(TrailCommand::List(options)) => trail(&options, clock).await,
         Command::PublishPending(options) => {
             let store = open_attached(&options.store, clock).await?;
             let wait = options.wait.map(Duration::from_secs);
@@ -261,6 +263,14 @@ async fn restore(options: &RestoreOptions, clock: Arc<dyn Clock>) -> anyhow::Res
     let deps =
         cli::restore::Deps { store: &*store, sinks: &sinks, settings: &settings, clock: &*clock };
     cli::restore::run(&deps, options.tenant.as_ref(), options.accept).await
+}
+
+async fn trail(options: &ListTrailOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let ListTrailOptions { tenant, act, since, json, store } = options;
+    let scan =
+        TrailScan { tenant: tenant.clone(), act: *act, from: *since, ..TrailScan::default() };
+    let form = if *json { cli::trail::Form::Json } else { cli::trail::Form::Text };
+    cli::trail::list(&*open_attached(store, clock).await?, scan, form).await
 }
 
 async fn open_attached(

@@ -22,12 +22,14 @@
 //! - **What is atomic**: one method is one transaction, and nothing of it is visible before it is
 //!   durable. (`checkpoint` alone writes each cursor for itself.) A reader that sees a head finds
 //!   every position up to it.
+//! - **The trail**: a method with `by` is an act; its entry is written with what it changes, or
+//!   neither is. `None` is for what is part of another act.
 //! - **The clock**: times, leases and heartbeats go by the store's own clock.
 //!
 //! The port is `Store`, the sum of these roles: [`Log`], [`Cursors`], [`Tenants`], [`Leases`],
 //! [`Parking`], [`Replays`], [`Removal`], [`Expansions`], [`Erasures`], [`Subscriptions`],
-//! [`TenantJobs`], [`Purges`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and the
-//! subcommands use it; its adapters are its children.
+//! [`TenantJobs`], [`Purges`], [`Trail`], [`Watch`]. `intake`, `follow`, `subscribe`, `http` and
+//! the subcommands use it; its adapters are its children.
 //!
 //! # How to write the next adapter
 //! 1. Make the tables or collections of `sql/sqlite/migrations/0001_store.sql`, under a version,
@@ -72,6 +74,7 @@ mod sqlite;
 mod subscriptions;
 mod tenant_jobs;
 mod tenants;
+mod trail;
 mod transitions;
 mod watch;
 
@@ -100,6 +103,7 @@ pub use sqlite::{backup, restore_backup};
 pub use subscriptions::{FoundSubscription, SubscriptionChange, Subscriptions};
 pub use tenant_jobs::TenantJobs;
 pub use tenants::{TenantLog, Tenants};
+pub use trail::{Trail, TrailScan};
 pub use watch::{Growth, Watch};
 
 /// The whole port.
@@ -107,7 +111,7 @@ pub use watch::{Growth, Watch};
 pub trait Store:
     Log + Cursors + Tenants + Leases + Parking + Replays + Removal + Subscriptions + Watch
 where
-    Self: Expansions + Erasures + TenantJobs + Purges,
+    Self: Expansions + Erasures + TenantJobs + Purges + Trail,
 {
     /// Returns the store's name, for messages.
     fn name(&self) -> &'static str;

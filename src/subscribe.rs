@@ -26,6 +26,7 @@ use crate::domain::settings::{LogRule, Settings};
 use crate::domain::subscription::{Form, Group, Refusal, Start, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::metrics::Metrics;
 use crate::store::{self, FoundSubscription, Lag, Store, SubscriptionChange};
 use crate::tasks::{Ended, Tasks};
@@ -202,9 +203,10 @@ impl Groups<'_> {
         group: &Group,
         form: &Form,
         start: Start,
+        by: &TrailEntry,
     ) -> Result<(Put, FoundSubscription), Error> {
         self.refuse_not_stored(tenant, &form.filter)?;
-        let reform = change::change(self.store, tenant, group, |subscription, now| {
+        let reform = change::change(self.store, tenant, group, Some(by), |subscription, now| {
             subscription.reform(form, now)
         });
         match reform.await {
@@ -220,6 +222,7 @@ impl Groups<'_> {
             group: group.clone(),
             version: 0,
             next: Some(Subscription::new(form.clone(), after, gaps_to)),
+            by: Some(by.clone()),
         };
         // Whoever made it at the same moment made it as well.
         let written = self.store.change_subscriptions(&[new]).await?;
@@ -260,8 +263,13 @@ impl Groups<'_> {
     }
 
     /// Removes a subscription; a reader that it has ends.
-    pub async fn remove(&self, tenant: &TenantId, group: &Group) -> Result<(), Error> {
-        change::remove(self.store, tenant, group).await
+    pub async fn remove(
+        &self,
+        tenant: &TenantId,
+        group: &Group,
+        by: &TrailEntry,
+    ) -> Result<(), Error> {
+        change::remove(self.store, tenant, group, by).await
     }
 
     /// Commits a position for a generation; returns the subscription as it stands then.
@@ -272,20 +280,22 @@ impl Groups<'_> {
         generation: u64,
         position: Position,
     ) -> Result<FoundSubscription, Error> {
-        let commit = change::change(self.store, tenant, group, |subscription, now| {
+        let commit = change::change(self.store, tenant, group, None, |subscription, now| {
             subscription.commit(generation, position, now)
         });
         Ok(commit.await?.1)
     }
 
-    /// Ends the reading of a generation, so that the next reader may begin at once.
+    /// Ends the reading of a generation, so that the next reader may begin at once. It is an act if
+    /// somebody asks for it, and none when a reader goes.
     pub async fn leave(
         &self,
         tenant: &TenantId,
         group: &Group,
         generation: u64,
+        by: Option<&TrailEntry>,
     ) -> Result<(), Error> {
-        let leave = change::change(self.store, tenant, group, |subscription, now| {
+        let leave = change::change(self.store, tenant, group, by, |subscription, now| {
             subscription.close(generation, now)
         });
         leave.await.map(|((), _)| ())
@@ -297,10 +307,11 @@ impl Groups<'_> {
         tenant: &TenantId,
         group: &Group,
         to: Start,
+        by: &TrailEntry,
     ) -> Result<FoundSubscription, Error> {
         let filter = self.find(tenant, group).await?.subscription.form.filter;
         let (after, gaps_to) = start::resolve(self.store, tenant, &filter, to).await?;
-        let seek = change::change(self.store, tenant, group, |subscription, now| {
+        let seek = change::change(self.store, tenant, group, Some(by), |subscription, now| {
             subscription.seek(after, gaps_to.clone(), now)
         });
         Ok(seek.await?.1)

@@ -94,5 +94,6 @@ pub fn draft(tenant: &TenantId, topic: Topic) -> Draft {
         },
         own_headers: Headers::default(),
         origin: Origin { tenant: tenant.clone(), headers: Arc::default() },
+        act: None,
     }
 }

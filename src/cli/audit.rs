@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::filter::TopicPattern;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::follow::audit::{
     self, Audit, AuditDeps, Defect, Finding, Progress, Run, Scope, TopicAudit,
 };
@@ -104,7 +105,7 @@ async fn mend(submit: &SubmitDeps, audited: &Audit) -> anyhow::Result<()> {
     let tenant = &audited.tenant;
     for topic in &audited.topics {
         let Some(request) = audit::repair(&*submit.store, tenant, topic).await? else { continue };
-        match submit.submit(tenant, &request).await? {
+        match submit.submit(tenant, &request, &super::act(Act::Repair, tenant)).await? {
             Submitted::Replay(replay) => super::replays::watch_it(submit, *replay).await?,
             Submitted::Count(count) => super::replays::print_count(tenant, &count)?,
         }

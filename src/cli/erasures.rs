@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::domain::erasure::{Erasure, ErasureId, ErasureRequest};
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::follow::erasure::submit::{ErasureDeps, HeldBy, Outlook, Submitted};
 use crate::store::Store;
 
@@ -31,7 +32,7 @@ pub async fn start(
     show: Show,
 ) -> anyhow::Result<()> {
     super::log_of(&*deps.store, tenant).await?;
-    let submitted = deps.submit(tenant, request).await;
+    let submitted = deps.submit(tenant, request, &super::act(Act::Erase, tenant)).await;
     let (Submitted::New(erasure) | Submitted::InProgress(erasure)) =
         submitted.with_context(|| format!("tenant {tenant}"))?;
     writeln!(super::stdout(), "{tenant}: erasure {}", erasure.id)?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use crate::domain::trail::Act;
 use crate::follow::resize;
 use crate::sink::Sinks;
 use crate::store::Store;
@@ -29,7 +30,8 @@ pub async fn list(store: &dyn Store) -> anyhow::Result<()> {
 /// Changes the number of lanes to `lanes`, and prints what was done; `by` names this process in the
 /// leases.
 pub async fn resize(store: &dyn Store, sinks: &Sinks, by: &str, lanes: u16) -> anyhow::Result<()> {
-    let resize::Resized { from, moved } = resize::resize(store, sinks, by, lanes).await?;
+    let entry = super::actor::actor().does(Act::ResizeLanes).on(lanes);
+    let resize::Resized { from, moved } = resize::resize(store, sinks, by, lanes, &entry).await?;
     let mut out = super::stdout();
     let tenants = if moved == 1 { "tenant" } else { "tenants" };
     let now = if lanes == 1 { "lane" } else { "lanes" };

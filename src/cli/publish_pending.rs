@@ -12,6 +12,7 @@ use crate::domain::follower::Follower;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::follow::parking::requests;
 use crate::store::{Store, TenantLog};
 
@@ -107,7 +108,9 @@ async fn release_all(store: &dyn Store, enabled: &TenantLog) -> anyhow::Result<(
     scopes.sort_by_key(|scope| scope.key.is_some());
     for scope in scopes {
         let id = scope.event_id;
-        match requests::request(store, (&relay, tenant, id), Request::Release, None).await {
+        let by = super::act(Act::Release, tenant);
+        let of = (&relay, tenant, id);
+        match requests::request(store, of, Request::Release, None, &by).await {
             Ok(_) => writeln!(super::stdout(), "{tenant}: release of {id} requested")?,
             Err(error) => writeln!(super::stdout(), "{tenant}: {id} stays parked: {error}")?,
         }

@@ -10,7 +10,8 @@ use tokio::time::sleep;
 use super::interrupt::{self, Choice};
 use crate::domain::replay::{Outcome, Replay, ReplayId, ReplayRequest, Wish};
 use crate::domain::tenant::TenantId;
-use crate::follow::replay::submit::{SubmitDeps, Submitted};
+use crate::domain::trail::Act;
+use crate::follow::replay::submit::{NotHeeded, SubmitDeps, Submitted};
 use crate::follow::replay::{Count, TopicCount};
 use crate::store::Store;
 
@@ -35,7 +36,8 @@ pub async fn start(
     show: Show,
 ) -> anyhow::Result<()> {
     super::log_of(&*deps.store, tenant).await?;
-    match deps.submit(tenant, request).await.with_context(|| format!("tenant {tenant}"))? {
+    let submitted = deps.submit(tenant, request, &super::act(Act::StartReplay, tenant)).await;
+    match submitted.with_context(|| format!("tenant {tenant}"))? {
         Submitted::Count(count) => Ok(print_count(tenant, &count)?),
         Submitted::Replay(replay) => {
             writeln!(super::stdout(), "{tenant}: replay {}", replay.id)?;
@@ -87,9 +89,23 @@ pub async fn wish(
     wish: Wish,
 ) -> anyhow::Result<()> {
     super::log_of(&*deps.store, tenant).await?;
-    let replay = deps.wish(tenant, id, wish, None).await?;
+    let replay = ask(deps, tenant, id, wish).await?;
     writeln!(super::stdout(), "{id}: {}", replay.status())?;
     Ok(())
+}
+
+async fn ask(
+    deps: &SubmitDeps,
+    tenant: &TenantId,
+    id: ReplayId,
+    wish: Wish,
+) -> Result<Replay, NotHeeded> {
+    let act = match wish {
+        Wish::Pause => Act::PauseReplay,
+        Wish::Run => Act::ResumeReplay,
+        Wish::Cancel => Act::CancelReplay,
+    };
+    deps.wish(tenant, id, wish, None, &super::act(act, tenant)).await
 }
 
 async fn find(store: &dyn Store, tenant: &TenantId, id: ReplayId) -> anyhow::Result<Replay> {
@@ -122,8 +138,8 @@ pub(super) async fn watch_it(deps: &SubmitDeps, mut replay: Replay) -> anyhow::R
                     )?;
                     return Ok(());
                 }
-                Choice::Pause => drop(deps.wish(&tenant, id, Wish::Pause, None).await?),
-                Choice::Cancel => drop(deps.wish(&tenant, id, Wish::Cancel, None).await?),
+                Choice::Pause => drop(ask(deps, &tenant, id, Wish::Pause).await?),
+                Choice::Cancel => drop(ask(deps, &tenant, id, Wish::Cancel).await?),
             },
         }
         replay = find(&*deps.store, &tenant, id).await?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use super::replays::{print_count, watch_it};
 use crate::domain::replay::{ReplayRequest, Timestamp};
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::follow::replay::submit::{SubmitDeps, Submitted};
 
 /// Republishes one tenant's log, or all of them one after the other, and shows the progress.
@@ -19,7 +20,7 @@ pub async fn run(
     let logs = super::logs(&*deps.store, tenant).await?.into_iter();
     for enabled in logs.filter(|log| log.is_enabled || tenant.is_some()) {
         let tenant = &enabled.tenant;
-        let submitted = deps.submit(tenant, &request).await;
+        let submitted = deps.submit(tenant, &request, &super::act(Act::Republish, tenant)).await;
         match submitted.with_context(|| format!("tenant {tenant}"))? {
             Submitted::Count(count) => print_count(tenant, &count)?,
             Submitted::Replay(replay) => watch_it(deps, *replay).await?,

@@ -10,6 +10,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::LogId;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::follow::restore::{self, Difference, PublishedRecord, other_sinks};
 use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{Store, TenantLog};
@@ -94,6 +95,7 @@ async fn look_at_other(
     drop(out);
     if accept {
         let by = format!("restore {}", deps.clock.new_id());
+        note(deps, tenant, name).await?;
         other_sinks::accept(deps.store, sink, enabled, &by).await?;
         writeln!(super::stdout(), "  accepted: it gets the whole log again")?;
     }
@@ -114,6 +116,7 @@ async fn look(
     };
     print(&difference)?;
     if accept {
+        note(deps, &enabled.tenant, kafka.names().sink).await?;
         let new = LogId::new(deps.clock.new_id());
         let others: Vec<_> = other_sinks::others(deps.sinks).map(|sink| &**sink).collect();
         let deps = restore::RestoreDeps {
@@ -126,6 +129,11 @@ async fn look(
         writeln!(super::stdout(), "  accepted: its log is {new} from now on")?;
     }
     Ok(true)
+}
+
+/// Writes to the trail that a difference was accepted, before that begins.
+async fn note(deps: &Deps<'_>, tenant: &TenantId, sink: &str) -> anyhow::Result<()> {
+    Ok(deps.store.add_trail(&super::act(Act::Restore, tenant).on(sink)).await?)
 }
 
 fn place(cursor: &Option<Cursor>) -> String {

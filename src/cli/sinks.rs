@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
+use crate::domain::trail::Act;
 use crate::sink::Sinks;
 use crate::store::Store;
 
@@ -36,7 +37,8 @@ pub async fn forget(store: &dyn Store, sinks: &Sinks, sink: &Follower) -> anyhow
     if sinks.sinks.iter().any(|configured| configured.follower() == sink) {
         bail!("the sink `{sink}` is configured: it is forgotten only once no replica uses it");
     }
-    let logs = store.forget_follower(sink, None).await?;
+    let by = super::actor::actor().does(Act::ForgetSink).on(sink);
+    let logs = store.forget_follower(sink, None, Some(&by)).await?;
     if logs == 0 {
         bail!("no log has a checkpoint of a sink `{sink}`; `sinks list` shows those that have");
     }

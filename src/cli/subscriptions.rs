@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use crate::domain::subscription::{Form, Group, Start};
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::Act;
 use crate::store::{FoundSubscription, Store};
 use crate::subscribe::{Groups, Put};
 
@@ -65,7 +66,8 @@ pub async fn put(
         let told: Vec<_> = all.iter().map(ToString::to_string).collect();
         anyhow!("{}", told.join("; "))
     })?;
-    let (put, found) = groups.put(tenant, group, &form, start).await?;
+    let by = super::act(Act::PutSubscription, tenant).on(group);
+    let (put, found) = groups.put(tenant, group, &form, start, &by).await?;
     if put == Put::Kept && start != Start::Earliest {
         eprintln!("{group} exists, and stays where it stands; `subscriptions seek` moves it");
     }
@@ -82,13 +84,15 @@ pub async fn seek(
     to: Start,
 ) -> anyhow::Result<()> {
     super::log_of(groups.store, tenant).await?;
-    print(&groups.seek(tenant, group, to).await?)
+    let by = super::act(Act::SeekSubscription, tenant).on(group);
+    print(&groups.seek(tenant, group, to, &by).await?)
 }
 
 /// Removes a subscription.
 pub async fn delete(groups: Groups<'_>, Named { tenant, group }: Named<'_>) -> anyhow::Result<()> {
     super::log_of(groups.store, tenant).await?;
-    Ok(groups.remove(tenant, group).await?)
+    let by = super::act(Act::DeleteSubscription, tenant).on(group);
+    Ok(groups.remove(tenant, group, &by).await?)
 }
 
 fn print(found: &FoundSubscription) -> anyhow::Result<()> {

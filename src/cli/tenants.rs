@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes};
+use crate::domain::trail::Act;
 use crate::follow::tenant_jobs::TenantDeps;
 use crate::store::Store;
 
@@ -18,7 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Enables or disables a tenant, as FOLIO's tenant interface does. A running gateway creates the
 /// topics of one that is enabled.
 pub async fn change(deps: &TenantDeps, tenant: &TenantId, act: TenantAct) -> anyhow::Result<()> {
-    deps.submit(tenant, TenantAttributes::of(act)).await?;
+    let by = super::act(Act::EnableTenant, tenant);
+    deps.submit(tenant, TenantAttributes::of(act), &by).await?;
     let done = match act {
         TenantAct::Enable => "is enabled",
         TenantAct::Disable => "is disabled; its log stays, and what is pending is published",
@@ -45,7 +47,8 @@ pub async fn purge(
     show: Show,
 ) -> anyhow::Result<()> {
     let act = TenantAct::Purge { force };
-    let job = deps.submit(tenant, TenantAttributes::of(act)).await?;
+    let by = super::act(Act::PurgeTenant, tenant);
+    let job = deps.submit(tenant, TenantAttributes::of(act), &by).await?;
     if show == Show::Nothing {
         writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
         return Ok(());

@@ -13,6 +13,7 @@ mod replays;
 mod serve;
 mod store;
 mod subscriptions;
+mod trail;
 mod usage;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, Start
 pub use serve::{BODY_BYTES, LimitsOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use subscriptions::SubscriptionsCommand;
+pub use trail::{ListTrailOptions, TrailCommand};
 pub use usage::Usage;
 
 /// The prefix of the variables that are librdkafka's settings.
@@ -116,6 +118,9 @@ pub enum Command {
     /// Shows how far each sink has come, and forgets one that is gone.
     #[command(subcommand)]
     Sinks(SinksCommand),
+    /// Shows the trail: who did what to what, when and why.
+    #[command(subcommand)]
+    Trail(TrailCommand),
     /// Compares the logs with their topics: nothing may be missing, duplicated, reordered or
     /// altered.
     ///

@@ -18,6 +18,7 @@ use super::subject::Subject;
 use super::tenant::TenantId;
 use super::time::Time;
 use super::topic::Topic;
+use super::trail::TrailEntry;
 use super::wire_form::WireForm;
 
 /// Who posted: the tenant, and the headers that the request's context adds to its events.
@@ -57,7 +58,7 @@ impl Posting {
         own_headers: Headers,
     ) -> Draft {
         let Self { place: Place { subject, topic }, origin } = self.clone();
-        Draft { event_id, subject, topic, key, content, own_headers, origin }
+        Draft { event_id, subject, topic, key, content, own_headers, origin, act: None }
     }
 }
 
@@ -78,6 +79,8 @@ pub struct Draft {
     pub own_headers: Headers,
     /// Who posted it.
     pub origin: Origin,
+    /// The entry for the trail, if it is an act. It is no part of the event.
+    pub act: Option<Arc<TrailEntry>>,
 }
 
 /// The place that a store gives to a draft, under the tenant's lock.
@@ -110,7 +113,13 @@ impl Draft {
             content: Content::DeleteAll { wire_form, mode: DeleteAllMode::Record },
             own_headers: Headers::default(),
             origin: origin.clone(),
+            act: None,
         }
+    }
+
+    /// Returns the draft of an act, with its entry for the trail.
+    pub fn by(self, entry: TrailEntry) -> Self {
+        Self { act: Some(Arc::new(entry)), ..self }
     }
 
     /// Sets how it is published, if it is a DELETE_ALL.
@@ -259,6 +268,7 @@ mod tests {
             content: Content::Change { states, wire_form: WireForm::Convention },
             own_headers,
             origin,
+            act: None,
         }
     }
 

@@ -168,6 +168,7 @@ impl Erasure {
             content: Content::Erased { wire_form, is_compacted: spec.compacted },
             own_headers: Headers::default(),
             origin: Origin { tenant: self.tenant.clone(), headers: Arc::default() },
+            act: None,
         }
     }
 }

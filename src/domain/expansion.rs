@@ -60,5 +60,6 @@ pub fn delete(request: &Envelope, last: &Envelope, wire_form: WireForm) -> Draft
             tenant: request.tenant.clone(),
             headers: Arc::new(request.headers.clone()),
         },
+        act: None,
     }
 }

@@ -1,20 +1,24 @@
-//! Retention: how long the logs keep events and event ids, where no entity says it.
+//! Retention: how long the logs keep events and event ids, where no entity says it, and how long
+//! the trail is kept.
 //!
-//! `config` reads it, and `follow::removal` removes by it.
+//! `config` reads it; `follow::removal` and `follow::trail` remove by it.
 
 use std::time::Duration;
 
-/// How long the logs keep events and event ids.
+/// How long the logs keep events and event ids, and the trail its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// How long events are kept of topics that don't say it; `None` for ever.
     pub log_retention: Option<Duration>,
     /// The least time for which an event id stays known.
     pub idempotency: Duration,
+    /// How long the rows of the trail are kept; `None` for ever.
+    pub trail: Option<Duration>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { log_retention: None, idempotency: Duration::from_secs(7 * 86_400) }
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { log_retention: None, idempotency: days(7), trail: Some(days(400)) }
     }
 }

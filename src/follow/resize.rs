@@ -17,6 +17,7 @@ use crate::domain::follower::Follower;
 use crate::domain::lane::{Lane, respread};
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
 use crate::sink::{
     self, KnownCursor, KnownCursors, Names, Page, PageSlice, Repair, Sink, Sinks, TakenOver,
 };
@@ -97,12 +98,14 @@ pub struct Resized {
 }
 
 /// Changes the number of lanes to `lanes`, and spreads the tenants over them. `by` names this
-/// process in the leases. `sinks` must be those that the gateway publishes to.
+/// process in the leases; the entry is written once it has them. `sinks` must be those that the
+/// gateway publishes to.
 pub async fn resize(
     store: &dyn Store,
     sinks: &Sinks,
     by: &str,
     lanes: u16,
+    entry: &TrailEntry,
 ) -> Result<Resized, Error> {
     let Members { replicas, lanes: leases } = store.members().await?;
     if !replicas.is_empty() {
@@ -120,6 +123,7 @@ pub async fn resize(
         for lane in Lane::all(from) {
             leases.push(store.acquire(lane, by, LEASE).await?.ok_or(Error::Held(lane))?);
         }
+        store.add_trail(entry).await?;
         let resize = Resize { store, by, leases: &leases, from, to: lanes };
         let copied = tokio::select! {
             copied = resize.copy(sinks) => copied?,

@@ -23,6 +23,7 @@ use crate::domain::replay::Wish;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
+use crate::domain::trail::{Act, TrailEntry};
 use crate::sink::Sink;
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
@@ -98,14 +99,15 @@ impl TenantDeps {
         &self,
         tenant: &TenantId,
         attributes: TenantAttributes,
+        by: &TrailEntry,
     ) -> Result<TenantJob, NotSubmitted> {
         match attributes.act {
             TenantAct::Enable => {
                 self.take_up_files().await?;
-                self.enable(tenant).await?;
+                self.enable(tenant, by).await?;
             }
-            TenantAct::Disable => self.disable(tenant).await?,
-            TenantAct::Purge { force } => self.purge(tenant, force).await?,
+            TenantAct::Disable => self.disable(tenant, by).await?,
+            TenantAct::Purge { force } => self.purge(tenant, force, by).await?,
         }
         Ok(self.add_job(tenant, attributes).await?)
     }
@@ -148,8 +150,9 @@ impl TenantDeps {
         Ok(job)
     }
 
-    async fn enable(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
-        if !self.store.enable(tenant, LogId::new(self.clock.new_id())).await? {
+    async fn enable(&self, tenant: &TenantId, by: &TrailEntry) -> Result<(), NotSubmitted> {
+        let by = by.as_act(Act::EnableTenant).on(tenant);
+        if !self.store.enable(tenant, LogId::new(self.clock.new_id()), Some(&by)).await? {
             return Err(NotSubmitted::Purging(tenant.clone()));
         }
         self.store.note_topics(tenant, &self.settings.subjects(tenant)).await?;
@@ -158,23 +161,31 @@ impl TenantDeps {
     }
 
     /// Disables a tenant. Its replays are cancelled: those to its own topics close upward first.
-    async fn disable(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+    async fn disable(&self, tenant: &TenantId, by: &TrailEntry) -> Result<(), NotSubmitted> {
         if self.store.find_tenant(tenant).await?.is_none() {
             return Err(NotSubmitted::NotEnabled(tenant.clone()));
         }
-        if self.store.disable(tenant, self.clock.now()).await? {
+        let entry = by.as_act(Act::DisableTenant).on(tenant);
+        if self.store.disable(tenant, self.clock.now(), Some(&entry)).await? {
             tracing::info!(%tenant, "the tenant is disabled");
         }
         let replays = self.store.replays(tenant).await?;
         for replay in replays.iter().filter(|replay| replay.is_open()) {
             let wish = (Wish::Cancel, self.clock.now());
-            self.store.wish_replay(tenant, replay.id, wish, None).await?;
+            let entry = by.as_act(Act::CancelReplay).on(replay.id);
+            let entry = entry.because(Some("the tenant is disabled"));
+            self.store.wish_replay(tenant, replay.id, wish, None, Some(&entry)).await?;
         }
         Ok(())
     }
 
     /// Begins the purge of a tenant. One that is under way goes on.
-    async fn purge(&self, tenant: &TenantId, force: bool) -> Result<(), NotSubmitted> {
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        force: bool,
+        by: &TrailEntry,
+    ) -> Result<(), NotSubmitted> {
         let mut followers = self.followers.clone();
         for (follower, _) in self.store.stands(tenant).await? {
             if !followers.contains(&follower) {
@@ -182,7 +193,10 @@ impl TenantDeps {
             }
         }
         let published_by = (!force).then_some(&followers[..]);
-        match self.store.begin_purge(tenant, self.clock.now(), published_by).await? {
+        let entry = by.as_act(Act::PurgeTenant).on(tenant);
+        let entry = entry.because(force.then_some("forced, whatever is not published"));
+        let begun = self.store.begin_purge(tenant, self.clock.now(), published_by, Some(&entry));
+        match begun.await? {
             PurgeStart::Begun => tracing::info!(%tenant, force, "the purge of the tenant begins"),
             PurgeStart::Loses(unpublished) => {
                 return Err(NotSubmitted::Loses { tenant: tenant.clone(), unpublished });

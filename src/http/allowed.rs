@@ -2,7 +2,8 @@
 //!
 //! Actix makes it before the handler runs, and so before the body is read. `routes` takes no
 //! handler without it, except those of the routes that are open, and learns the permission from the
-//! type.
+//! type. The type of a route that is an act names the act, too, so that the handler has the entry
+//! for the trail.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -14,9 +15,10 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use super::context::{TenantContext, context};
 use super::denied::Denied;
 use super::gateway::Shared;
-use super::permission::{Named, Permission};
+use super::permission::{Acts, Named, Permission};
 use super::problem::Problem;
 use super::token::Caller;
+use crate::domain::trail::TrailEntry;
 
 /// The context of a caller that has the permission `P` for the tenant.
 pub(super) struct Allowed<P> {
@@ -43,6 +45,13 @@ impl<P: Named, A, B> Guarded for (Allowed<P>, A, B) {
 
 impl<P: Named, A> Guarded for (AllowedForAll<P>, A) {
     const PERMISSION: Permission = P::PERMISSION;
+}
+
+impl<P: Acts> Allowed<P> {
+    /// Begins the entry of the act that the route is.
+    pub(super) fn act(&self) -> TrailEntry {
+        self.actor.does(P::ACT).of(self.tenant())
+    }
 }
 
 impl<P> Deref for Allowed<P> {

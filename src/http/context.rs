@@ -20,15 +20,24 @@ use crate::domain::draft::Origin;
 use crate::domain::headers::Headers;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::Actor;
 
 /// The header with the id that Okapi gives to a request.
 pub(super) const REQUEST_ID: &str = "X-Okapi-Request-Id";
+
+/// The events' headers that the trail has, too.
+const USER: &str = "x-okapi-user-id";
+const TRACED_REQUEST_ID: &str = "x-okapi-request-id";
 
 /// The tenant, and the headers that the request gives to its events.
 pub(super) struct TenantContext {
     pub(super) origin: Origin,
     /// The end of the caller's token, if it is known.
     pub(super) expires: Option<Time>,
+    /// The caller, as the trail names it.
+    pub(super) actor: Actor,
+    /// Whether the caller may do the same in any tenant.
+    pub(super) for_all: bool,
 }
 
 impl TenantContext {
@@ -57,7 +66,10 @@ pub(super) fn context(
     let caller = extensions.get::<Caller>().ok_or(Denied::NoToken)?;
     caller.check(permission, &tenant)?;
     let headers = Arc::new(inherited(request, clock, caller)?);
-    Ok(TenantContext { origin: Origin { tenant, headers }, expires: caller.expires })
+    let issuer = caller.issuer.as_deref();
+    let actor = Actor::user(headers.value(USER), issuer, headers.value(TRACED_REQUEST_ID));
+    let (expires, for_all) = (caller.expires, caller.may_in_all_tenants(permission));
+    Ok(TenantContext { origin: Origin { tenant, headers }, expires, actor, for_all })
 }
 
 fn named_tenant(request: &HttpRequest) -> Result<TenantId, Problem> {
@@ -77,10 +89,10 @@ fn inherited(
         headers.push("x-okapi-url", url);
     }
     if let Some(user) = caller.user(header::single(request, "X-Okapi-User-Id")?)? {
-        headers.push("x-okapi-user-id", user);
+        headers.push(USER, user);
     }
     if let Some(value) = header::traced(request, REQUEST_ID) {
-        headers.push("x-okapi-request-id", value);
+        headers.push(TRACED_REQUEST_ID, value);
     }
     headers.push("correlation_id", correlation_id(request, clock)?.to_string());
     if let Some(trace) = trace_parent(request) {

@@ -32,8 +32,12 @@ pub(super) async fn post(
     let body = body::read(&request, &gateway, context.tenant()).await?;
     let item = item(&request, &body.bytes)?;
     let draft = target.delete_all(item.as_ref()).map_err(Problem::Illegal)?;
+    let draft = draft.by(context.act().on(format!("{producer}.{entity}")));
     let (tenant, shape) = (context.tenant().clone(), BatchShape::One);
-    submit::post(&gateway, Post { tenant, shape, drafts: vec![draft], body, prefer }).await
+    let post = Post { tenant, shape, drafts: vec![draft], body, prefer };
+    let answer = submit::post(&gateway, post).await?;
+    gateway.deps.metrics.acted(context.act().act);
+    Ok(answer)
 }
 
 /// Returns the JSON value of the body, if it has one. An empty body needs no content type.

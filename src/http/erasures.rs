@@ -106,10 +106,14 @@ pub(super) async fn submit(
     let tenant = context.enabled(&gateway).await?;
     let asked = object::read(&request, &gateway, tenant, ErasureRequest::parse).await?;
     let _turn = turn(&gateway, tenant).await?;
-    let (mut answer, erasure) = match gateway.deps.erasures.submit(tenant, &asked).await? {
-        Submitted::New(erasure) => (HttpResponse::Created(), erasure),
-        Submitted::InProgress(erasure) => (HttpResponse::Ok(), erasure),
-    };
+    let (mut answer, erasure) =
+        match gateway.deps.erasures.submit(tenant, &asked, &context.act()).await? {
+            Submitted::New(erasure) => {
+                gateway.deps.metrics.acted(context.act().act);
+                (HttpResponse::Created(), erasure)
+            }
+            Submitted::InProgress(erasure) => (HttpResponse::Ok(), erasure),
+        };
     let place = format!("/erasures/{}", erasure.id);
     tracing::info!(%tenant, id = %erasure.id, "an erasure was requested");
     let outlook = gateway.deps.erasures.outlook(erasure).await?;

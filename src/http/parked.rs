@@ -18,6 +18,7 @@ use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::parked::{self, Request};
 use crate::domain::position::Position;
+use crate::domain::trail::TrailEntry;
 use crate::follow::parking::requests::{self, NotTaken};
 
 /// All scopes of a tenant that were ever parked for any sink, in order of position.
@@ -103,7 +104,7 @@ pub(super) async fn release(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, &request, &gateway, Request::Release).await
+    ask(&context, (Request::Release, &context.act()), &request, &gateway).await
 }
 
 pub(super) async fn discard(
@@ -111,14 +112,14 @@ pub(super) async fn discard(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    ask(&context, &request, &gateway, Request::Discard).await
+    ask(&context, (Request::Discard, &context.act()), &request, &gateway).await
 }
 
 async fn ask(
     context: &TenantContext,
+    (requested, by): (Request, &TrailEntry),
     request: &HttpRequest,
     gateway: &Shared,
-    requested: Request,
 ) -> Result<HttpResponse, Problem> {
     let [segment] = path::segments(request, 1)?;
     let id = EventId::parse(&segment).map_err(|_| {
@@ -132,13 +133,14 @@ async fn ask(
     if let Some(why) = requests::stopped(&deps.health, &sink, tenant) {
         return Err(Problem::RelayStopped { why });
     }
-    let taken = requests::request(&*deps.store, of, requested, reason.as_deref()).await;
+    let taken = requests::request(&*deps.store, of, requested, reason.as_deref(), by).await;
     let now = taken.map_err(|refused| match refused {
         NotTaken::Store(error) => error.into(),
         NotTaken::Unknown => Problem::UnknownParked(id),
         NotTaken::TopicParked(topic) => Problem::TopicParked { topic },
         NotTaken::NotParked(state) => Problem::NotParked { id, state },
     })?;
+    deps.metrics.acted(by.act);
     tracing::info!(%tenant, %sink, %id, requested = requested.as_str(), reason, "an operator requested a \
         change of a parked scope");
     Ok(HttpResponse::Accepted().json(now.map(|parked| Parked::of(&sink, parked))))

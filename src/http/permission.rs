@@ -3,6 +3,8 @@
 //! The type of a route's handler names its permission (`allowed`), and `access` tells which route
 //! needs which. A token or the perimeter names what a caller may do (`Permissions`).
 
+use crate::domain::trail::Act;
+
 /// A permission of a route: its name, and a text for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission {
@@ -43,6 +45,40 @@ macro_rules! permissions {
     };
 }
 
+/// The type of a permission whose routes are an act.
+pub(super) trait Acts: Named {
+    const ACT: Act;
+}
+
+macro_rules! acts {
+    ($($type:ident $act:ident;)*) => {
+        $(
+            impl Acts for $type {
+                const ACT: Act = Act::$act;
+            }
+        )*
+
+        /// The permissions of the routes that are acts, each with the act.
+        pub const ACTS: &[(Permission, Act)] = &[$(($type::PERMISSION, Act::$act)),*];
+    };
+}
+
+acts! {
+    PostDeleteAll DeleteAll;
+    ReleaseParked Release;
+    DiscardParked Discard;
+    SubmitReplay StartReplay;
+    PauseReplay PauseReplay;
+    ResumeReplay ResumeReplay;
+    CancelReplay CancelReplay;
+    SubmitErasure Erase;
+    PutSubscription PutSubscription;
+    DeleteSubscription DeleteSubscription;
+    SeekSubscription SeekSubscription;
+    LeaveSubscription EndReader;
+    PostTenant EnableTenant;
+}
+
 permissions! {
     PostChanges       "domain-events.collection.post"    "Post changes of records";
     PostDeleteAll     "domain-events.delete-all.post"    "Post that all records of an entity were deleted";
@@ -72,6 +108,7 @@ permissions! {
     PostTenant        "tenants.item.post"                "Enable or disable a tenant";
     GetTenantJob      "tenants.jobs.item.get"            "Read a tenant job";
     DeleteTenantJob   "tenants.jobs.item.delete"         "Remove a tenant job";
+    ListTrail         "trail.collection.get"             "Read the trail";
     GetMetrics        "metrics.get"                      "Read the metrics of all tenants";
 }
 

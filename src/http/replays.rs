@@ -20,6 +20,7 @@ use crate::domain::follower::Follower;
 use crate::domain::json::Raw;
 use crate::domain::position::Position;
 use crate::domain::replay::{self, Rate, ReplayId, ReplayRequest, Wish};
+use crate::domain::trail::TrailEntry;
 use crate::follow::parking::requests;
 use crate::follow::replay::Count;
 use crate::follow::replay::submit::{NotHeeded, NotSubmitted, Submitted};
@@ -151,9 +152,10 @@ pub(super) async fn submit(
         return Err(Problem::RelayStopped { why });
     }
     let _turn = turn(&gateway, tenant).await?;
-    match gateway.deps.replays.submit(tenant, &asked).await? {
+    match gateway.deps.replays.submit(tenant, &asked, &context.act()).await? {
         Submitted::Count(count) => Ok(HttpResponse::Ok().json(DryRun::from(count))),
         Submitted::Replay(replay) => {
+            gateway.deps.metrics.acted(context.act().act);
             let place = format!("/replays/{}", replay.id);
             Ok(HttpResponse::Created()
                 .insert_header(("Location", place))
@@ -186,7 +188,7 @@ pub(super) async fn pause(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    wish(&context, &request, &gateway, Wish::Pause).await
+    wish(&context, (Wish::Pause, &context.act()), &request, &gateway).await
 }
 
 pub(super) async fn resume(
@@ -194,7 +196,7 @@ pub(super) async fn resume(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    wish(&context, &request, &gateway, Wish::Run).await
+    wish(&context, (Wish::Run, &context.act()), &request, &gateway).await
 }
 
 pub(super) async fn cancel(
@@ -202,21 +204,22 @@ pub(super) async fn cancel(
     request: HttpRequest,
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
-    wish(&context, &request, &gateway, Wish::Cancel).await
+    wish(&context, (Wish::Cancel, &context.act()), &request, &gateway).await
 }
 
 /// Stores an operator's request to pause, resume or cancel. A replay that is resumed may get
 /// another rate.
 async fn wish(
     context: &TenantContext,
+    (wish, by): (Wish, &TrailEntry),
     request: &HttpRequest,
     gateway: &Shared,
-    wish: Wish,
 ) -> Result<HttpResponse, Problem> {
     let (id, tenant) = (id(request)?, context.enabled(gateway).await?);
     let parse = if wish == Wish::Run { Rate::parse } else { replay::no_members };
     let rate = object::read(request, gateway, tenant, parse).await?;
-    let replay = gateway.deps.replays.wish(tenant, id, wish, rate).await?;
+    let replay = gateway.deps.replays.wish(tenant, id, wish, rate, by).await?;
+    gateway.deps.metrics.acted(by.act);
     tracing::info!(%tenant, %id, wish = wish.as_str(), "an operator requested a change of a replay");
     Ok(HttpResponse::Accepted().json(Replay::from(replay)))
 }

@@ -12,7 +12,7 @@ use super::permission::Permission;
 use super::problem::Problem;
 use super::{
     delete_all, domain_events, erasures, health, metrics, parked, process_events, replays,
-    stopping, subscriptions, tenants,
+    stopping, subscriptions, tenants, trail,
 };
 
 macro_rules! routes {
@@ -63,6 +63,7 @@ routes! {
     end "/subscriptions/{group}/reader"                  => subscriptions::leave;
     post "/_/tenant"                                     => tenants::post;
     forget "/_/tenant/{id}"                              => tenants::get, tenants::remove;
+    read "/trail"                                        => trail::list;
     open "/livez"                                        => health::up;
     open "/admin/health"                                 => health::up;
     open "/readyz"                                       => health::ready;

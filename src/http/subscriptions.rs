@@ -73,12 +73,14 @@ pub(super) async fn put(
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let (form, start) = object::read(&request, &gateway, tenant, Form::parse).await?;
-    let put = gateway.deps.subscribe.groups().put(tenant, &group, &form, start).await;
+    let (groups, by) = (gateway.deps.subscribe.groups(), context.act().on(&group));
+    let put = groups.put(tenant, &group, &form, start, &by).await;
     let (put, found) = put.map_err(|error| refused(error, tenant))?;
     let mut answer = match put {
         Put::Created => {
             let position = found.subscription.position;
             tracing::info!(%tenant, %group, %position, "a subscription was made");
+            gateway.deps.metrics.acted(by.act);
             HttpResponse::Created()
         }
         Put::Kept => HttpResponse::Ok(),
@@ -97,8 +99,10 @@ pub(super) async fn delete(
     gateway: Shared,
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
-    let removed = gateway.deps.subscribe.groups().remove(tenant, &group).await;
+    let by = context.act().on(&group);
+    let removed = gateway.deps.subscribe.groups().remove(tenant, &group, &by).await;
     removed.map_err(|error| refused(error, tenant))?;
+    gateway.deps.metrics.acted(by.act);
     tracing::info!(%tenant, %group, "a subscription was removed");
     Ok(HttpResponse::NoContent().finish())
 }
@@ -126,8 +130,10 @@ pub(super) async fn seek(
 ) -> Result<HttpResponse, Problem> {
     let (group, tenant) = (group(&request)?, context.enabled(&gateway).await?);
     let to = object::read(&request, &gateway, tenant, Start::parse_seek).await?;
-    let sought = gateway.deps.subscribe.groups().seek(tenant, &group, to).await;
+    let by = context.act().on(&group);
+    let sought = gateway.deps.subscribe.groups().seek(tenant, &group, to, &by).await;
     let found = sought.map_err(|error| refused(error, tenant))?;
+    gateway.deps.metrics.acted(by.act);
     tracing::info!(%tenant, %group, position = %found.subscription.position, "a group was moved");
     Ok(HttpResponse::Ok().json(Subscription::new(&found, None)))
 }
@@ -146,8 +152,10 @@ pub(super) async fn leave(
         parameter: "generation".to_owned(),
         why: "is needed: the number that the reader was given".to_owned(),
     })?;
-    let left = gateway.deps.subscribe.groups().leave(tenant, &group, generation).await;
+    let by = context.act().on(&group);
+    let left = gateway.deps.subscribe.groups().leave(tenant, &group, generation, Some(&by)).await;
     left.map_err(|error| refused(error, tenant))?;
+    gateway.deps.metrics.acted(by.act);
     Ok(HttpResponse::NoContent().finish())
 }
 

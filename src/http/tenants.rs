@@ -18,6 +18,7 @@ use super::query::{Query, number};
 use super::{object, path};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob, TenantJobId};
+use crate::domain::trail::Act;
 use crate::follow::tenant_jobs::NotSubmitted;
 
 /// The interval at which a request that waits looks whether its job has ended.
@@ -62,7 +63,12 @@ pub(super) async fn post(
     let tenant = context.tenant();
     let attributes = object::read(&request, &gateway, tenant, TenantAttributes::parse).await?;
     let act = attributes.act;
-    let job = gateway.deps.tenants.submit(tenant, attributes).await?;
+    let job = gateway.deps.tenants.submit(tenant, attributes, &context.act()).await?;
+    gateway.deps.metrics.acted(match act {
+        TenantAct::Enable => Act::EnableTenant,
+        TenantAct::Disable => Act::DisableTenant,
+        TenantAct::Purge { .. } => Act::PurgeTenant,
+    });
     Ok(match act {
         TenantAct::Disable => HttpResponse::NoContent().finish(),
         TenantAct::Enable | TenantAct::Purge { .. } => {

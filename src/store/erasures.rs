@@ -18,6 +18,7 @@ use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 
 /// A step of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub trait Erasures: Send + Sync {
 
     /// Adds an erasure. Returns `false` and does nothing if its record has one whose ERASED events
     /// are not appended yet: that one takes the same events.
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error>;
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error>;
 
     /// Returns a tenant's erasures, newest first.
     async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error>;

@@ -17,6 +17,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 
 /// The number of a log's last parking transition.
@@ -78,6 +79,7 @@ pub trait Parking: Send + Sync {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error>;
 
     /// Counts all events by their states for the relay.

@@ -23,6 +23,7 @@ mod rows;
 mod subscriptions;
 mod tenant_jobs;
 mod tenants;
+mod trail;
 mod transaction;
 mod transition;
 mod verify;

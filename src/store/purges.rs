@@ -16,6 +16,7 @@ use crate::domain::lane::Lane;
 use crate::domain::position::LogId;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 
 /// A purge that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,7 @@ pub trait Purges: Send + Sync {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error>;
 
     /// Returns the purges that are under way, oldest first.

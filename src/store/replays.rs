@@ -13,13 +13,14 @@ use crate::domain::lane::Lane;
 use crate::domain::replay::{Rate, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 
 /// The replays.
 #[async_trait]
 pub trait Replays: Send + Sync {
     /// Adds a replay with its number. Returns `false` and does nothing if the tenant has one of
     /// that number, so that whoever chose the number by what it has read reads again.
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error>;
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error>;
 
     /// Returns a tenant's replays, newest first.
     async fn replays(&self, tenant: &TenantId) -> Result<Vec<Replay>, Error>;
@@ -38,6 +39,7 @@ pub trait Replays: Send + Sync {
         id: ReplayId,
         wish: (Wish, Time),
         rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error>;
 
     /// Claims an open replay for the holder of this lease: from then on, no earlier holder writes

@@ -12,6 +12,7 @@ mod removal;
 mod replays;
 mod subscriptions;
 mod tenant_jobs;
+mod trail;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use positions::{cursors, scanned, starts};
 
@@ -147,13 +149,25 @@ impl<S: Store> Tenants for Spans<S> {
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.0.enable(tenant, log_id).await
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.0.enable(tenant, log_id, by).await
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
-        self.0.disable(tenant, at).await
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        let done = self.0.disable(tenant, at, by).await?;
+        trail::told(by.filter(|_| done));
+        Ok(done)
     }
 
     #[instrument(level = "debug", skip_all)]
@@ -301,8 +315,11 @@ impl<S: Store> Parking for Spans<S> {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.0.request(tenant, follower, event_id, request, reason).await
+        let done = self.0.request(tenant, follower, event_id, request, reason, by).await?;
+        trail::told(by.filter(|_| done));
+        Ok(done)
     }
 
     #[instrument(level = "debug", skip_all)]

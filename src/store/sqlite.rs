@@ -27,6 +27,7 @@ mod rows;
 mod subscriptions;
 mod tenant_jobs;
 mod tenants;
+mod trail;
 mod transition;
 mod versions;
 mod wal;

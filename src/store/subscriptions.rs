@@ -13,6 +13,7 @@ use crate::domain::position::Position;
 use crate::domain::subscription::{Form, Group, ReaderLease, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 
 /// A subscription as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct SubscriptionChange {
     pub version: u64,
     /// The new row; `None` removes it.
     pub next: Option<Subscription>,
+    /// The entry, if the change is an act.
+    pub by: Option<TrailEntry>,
 }
 
 /// The subscriptions of all tenants.

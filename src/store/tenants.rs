@@ -11,6 +11,7 @@ use crate::domain::lane::Lane;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::{Act, Actor, TrailEntry};
 
 /// A tenant that has a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,22 +42,38 @@ pub(super) fn before_lanes(tenant: &TenantId) -> Error {
     Error::Refused(format!("tenant `{tenant}` can't be enabled before the number of lanes is set"))
 }
 
+/// Returns the entry of a tenant that is enabled because the gateway has found its file.
+pub(super) fn enabled_by_file(tenant: &TenantId) -> TrailEntry {
+    let entry = Actor::gateway().does(Act::EnableTenant).of(tenant).on(tenant);
+    entry.because(Some("the tenant has a file, and was never enabled"))
+}
+
 /// The tenants that have a log, enabled or not.
 #[async_trait]
 pub trait Tenants: Send + Sync {
     /// Enables a tenant that the store has never seen, with this log id and the lane that has the
     /// fewest tenants. A tenant that the store knows stays as it is: enabled, disabled or purged.
-    /// Refused before the lanes exist.
+    /// Refused before the lanes exist. The trail has it as an act of the gateway.
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error>;
 
     /// Enables a tenant that is new, disabled or purged; one that was purged gets a new log, whose
     /// positions go on above those of the last one. Returns whether it is enabled now: not as long
     /// as its purge is under way.
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error>;
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error>;
 
     /// Disables a tenant: once this is durable, only the gateway itself appends to its log. Returns
     /// whether it was enabled.
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error>;
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error>;
 
     /// Returns the number of tenants.
     async fn count(&self) -> Result<usize, Error>;

@@ -7,6 +7,7 @@ use super::Error;
 use crate::domain::subscription::{Group, Refusal, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::{self, FoundSubscription, Store, SubscriptionChange};
 
 /// The number of times that a change is decided.
@@ -22,18 +23,20 @@ pub(super) async fn find(
     found.into_iter().next().ok_or_else(|| Error::Unknown(group.clone()))
 }
 
-/// Changes a subscription as `decide` says; returns it as it stands then.
+/// Changes a subscription as `decide` says, by an act if it is one; returns it as it stands then.
 pub(super) async fn change<T>(
     store: &dyn Store,
     tenant: &TenantId,
     group: &Group,
+    by: Option<&TrailEntry>,
     decide: impl Fn(&mut Subscription, Time) -> Result<T, Refusal>,
 ) -> Result<(T, FoundSubscription), Error> {
     for _ in 0..TRIES_MAX {
         let mut found = find(store, tenant, group).await?;
         let before = found.subscription.clone();
         let done = decide(&mut found.subscription, found.now).map_err(Error::Refused)?;
-        if found.subscription == before || write(store, &found, Some(&found.subscription)).await? {
+        let next = Some(&found.subscription);
+        if found.subscription == before || write(store, &found, next, by).await? {
             return Ok((done, found));
         }
     }
@@ -45,10 +48,11 @@ pub(super) async fn remove(
     store: &dyn Store,
     tenant: &TenantId,
     group: &Group,
+    by: &TrailEntry,
 ) -> Result<(), Error> {
     for _ in 0..TRIES_MAX {
         let found = find(store, tenant, group).await?;
-        if write(store, &found, None).await? {
+        if write(store, &found, None, Some(by)).await? {
             return Ok(());
         }
     }
@@ -59,9 +63,11 @@ async fn write(
     store: &dyn Store,
     found: &FoundSubscription,
     next: Option<&Subscription>,
+    by: Option<&TrailEntry>,
 ) -> Result<bool, Error> {
     let FoundSubscription { tenant, group, version, .. } = found.clone();
-    let change = SubscriptionChange { tenant, group, version, next: next.cloned() };
+    let change =
+        SubscriptionChange { tenant, group, version, next: next.cloned(), by: by.cloned() };
     Ok(store.change_subscriptions(&[change]).await? == [true])
 }
 

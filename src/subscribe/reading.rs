@@ -75,10 +75,11 @@ impl Subscribe {
         let Opening { reader, generation, received } = opening;
         let (store, since) = (&*self.deps.store, Instant::now());
         let floors = floors(store, tenant).await?;
-        let open = change::change(store, tenant, group, |subscription, now| match generation {
-            Some(generation) => subscription.poll(*generation, *received, &floors, now),
-            None => subscription.acquire(reader, *received, &floors, now),
-        });
+        let open =
+            change::change(store, tenant, group, None, |subscription, now| match generation {
+                Some(generation) => subscription.poll(*generation, *received, &floors, now),
+                None => subscription.acquire(reader, *received, &floors, now),
+            });
         let (gap, found) = open.await?;
         if let Some(gap) = gap {
             return Err(Error::Removed { gap, after: found.subscription.position });
@@ -169,7 +170,7 @@ impl Reading {
     /// Ends the reading, so that another reader may begin at once.
     pub async fn close(self) {
         let (tenant, group) = &self.name;
-        let leave = self.subscribe.groups().leave(tenant, group, self.generation).await;
+        let leave = self.subscribe.groups().leave(tenant, group, self.generation, None).await;
         if let Err(Error::Store(error)) = leave {
             tracing::debug!(%tenant, %group, %error, "failed to end a reading; its lease expires");
         }
@@ -180,7 +181,7 @@ impl Reading {
     async fn missed(&self, gap: Gap) -> Error {
         let (tenant, group) = &self.name;
         let store = &*self.subscribe.deps.store;
-        let end = change::change(store, tenant, group, |subscription, now| {
+        let end = change::change(store, tenant, group, None, |subscription, now| {
             subscription.close(self.generation, now)
         });
         match end.await {

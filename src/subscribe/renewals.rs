@@ -107,7 +107,13 @@ async fn renew(store: &dyn Store, jobs: Vec<Job>) -> Vec<Job> {
             Ok(()) => {
                 let (tenant, group) = job.name.clone();
                 let next = Some(row.subscription.clone());
-                changes.push(SubscriptionChange { tenant, group, version: row.version, next });
+                changes.push(SubscriptionChange {
+                    tenant,
+                    group,
+                    version: row.version,
+                    next,
+                    by: None,
+                });
                 changed.push((job, row.subscription));
             }
         }

@@ -15,4 +15,5 @@ mod read;
 mod removed;
 mod store_faults;
 mod tenants;
+mod trail;
 mod trouble;

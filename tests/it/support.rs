@@ -16,6 +16,7 @@ pub mod keycloak;
 pub mod malformed;
 pub mod parking;
 pub mod raw_http;
+pub mod replays;
 pub mod restore;
 pub mod serve;
 pub mod services;
@@ -26,5 +27,6 @@ pub mod store_parking;
 pub mod subscriber;
 pub mod tenants;
 pub mod tokens;
+pub mod trail;
 #[cfg(feature = "services")]
 pub mod whole_way;

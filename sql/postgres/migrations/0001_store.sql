@@ -187,6 +187,22 @@ CREATE TABLE erasures (
 CREATE UNIQUE INDEX erasures_emptying ON erasures (tenant, subject, key) WHERE last IS NULL;
 CREATE INDEX erasures_open ON erasures (tenant, submitted_ms) WHERE completed_ms IS NULL;
 
+-- The trail: who did what to what. It outlives its tenants, so no row hangs on one.
+CREATE TABLE trail (
+    number     bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    time_ms    bigint NOT NULL,
+    who        text   NOT NULL,
+    issuer     text,
+    tenant     text COLLATE "C",
+    act        text   NOT NULL,
+    object     text   NOT NULL,
+    reason     text,
+    request_id text
+);
+
+CREATE INDEX trail_time ON trail (time_ms, number);
+CREATE INDEX trail_tenant ON trail (tenant, time_ms, number);
+
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (
     tenant   text COLLATE "C" NOT NULL,

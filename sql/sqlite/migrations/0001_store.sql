@@ -156,6 +156,22 @@ CREATE TABLE erasures (
 CREATE UNIQUE INDEX erasures_emptying ON erasures (tenant, subject, key) WHERE last IS NULL;
 CREATE INDEX erasures_open ON erasures (tenant, submitted_ms) WHERE completed_ms IS NULL;
 
+-- The trail: who did what to what. It outlives its tenants, so no row hangs on one.
+CREATE TABLE trail (
+    number     INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    time_ms    INTEGER NOT NULL,
+    who        TEXT NOT NULL,
+    issuer     TEXT,
+    tenant     TEXT,
+    act        TEXT NOT NULL,
+    object     TEXT NOT NULL,
+    reason     TEXT,
+    request_id TEXT
+) STRICT;
+
+CREATE INDEX trail_time ON trail (time_ms, number);
+CREATE INDEX trail_tenant ON trail (tenant, time_ms, number);
+
 -- The ids of removed events that are still in use.
 CREATE TABLE removed_ids (
     tenant   TEXT NOT NULL,

@@ -88,6 +88,9 @@ pub struct LimitsOptions {
     /// in the log, too.
     #[arg(long, env, default_value_t = 7, value_parser = whole::<u64, 1, 36_500>)]
     pub idempotency_days: u64,
+    /// The days for which the trail of what users and operators did is kept; 0 for ever.
+    #[arg(long, env, default_value_t = 400, value_parser = whole::<u64, 0, 36_500>)]
+    pub trail_retention_days: u64,
 }
 
 /// Options of the lanes and of this replica.

@@ -19,6 +19,7 @@ use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::{Topic, TopicSpec};
+use crate::domain::trail::TrailEntry;
 use crate::follow::store;
 use crate::store::{Store, TenantLog, TopicRange};
 
@@ -57,6 +58,12 @@ pub struct Outlook {
     pub held_by: Vec<HeldBy>,
     /// Whether it has erased an event, or still has one to erase.
     pub has_events: bool,
+}
+
+/// Returns the entry of an erasure, which names the record.
+pub(in crate::follow) fn about(erasure: &Erasure, by: &TrailEntry) -> TrailEntry {
+    let Erasure { id, subject, key, reason, .. } = erasure;
+    by.on(format!("{id} of {}/{key}", subject.as_str())).because(Some(reason))
 }
 
 impl Outlook {
@@ -100,6 +107,7 @@ impl ErasureDeps {
         &self,
         tenant: &TenantId,
         request: &ErasureRequest,
+        by: &TrailEntry,
     ) -> Result<Submitted, NotSubmitted> {
         let log = self.log(tenant).await?;
         if !log.is_enabled {
@@ -116,8 +124,9 @@ impl ErasureDeps {
             submitted: self.clock.now(),
             progress: Progress::default(),
         };
+        let by = about(&erasure, by);
         loop {
-            if self.store.add_erasure(&erasure).await? {
+            if self.store.add_erasure(&erasure, Some(&by)).await? {
                 return Ok(Submitted::New(erasure));
             }
             let all = self.store.erasures(tenant).await?;

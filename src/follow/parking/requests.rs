@@ -10,6 +10,7 @@ use crate::domain::follower::Follower;
 use crate::domain::parked::{Parked, Request, State};
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::follow::lane_state::Logs;
 use crate::health::{Health, SinkPart};
 use crate::store::{Error, Store};
@@ -43,13 +44,15 @@ pub async fn request(
     (sink, tenant, id): (&Follower, &TenantId, EventId),
     request: Request,
     reason: Option<&str>,
+    by: &TrailEntry,
 ) -> Result<Option<Parked>, NotTaken> {
     let all = store.parked(tenant, sink).await?;
     let wanted = all.iter().find(|parked| parked.event_id == id).ok_or(NotTaken::Unknown)?;
     if request == Request::Release && wanted.waits_for_topic(all.iter()) {
         return Err(NotTaken::TopicParked(wanted.topic.clone()));
     }
-    let is_taken = store.request(tenant, sink, id, request, reason).await?;
+    let by = by.on(format!("{id} of {sink}")).because(reason);
+    let is_taken = store.request(tenant, sink, id, request, reason, Some(&by)).await?;
     let now = store.parked(tenant, sink).await?.into_iter().find(|parked| parked.event_id == id);
     if !is_taken {
         return Err(NotTaken::NotParked(now.map_or(wanted.state, |parked| parked.state)));

@@ -21,6 +21,7 @@ use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::domain::violation::Violation;
 use crate::follow::read_log;
 use crate::sink::{self, Sink};
@@ -127,6 +128,7 @@ impl SubmitDeps {
         &self,
         tenant: &TenantId,
         request: &ReplayRequest,
+        by: &TrailEntry,
     ) -> Result<Submitted, NotSubmitted> {
         let log = self.log_now(tenant).await?;
         let broker = self.broker.as_ref().ok_or(NotSubmitted::NoBroker)?;
@@ -146,7 +148,7 @@ impl SubmitDeps {
             return Ok(Submitted::Count(count::count(&*self.store, &counted).await?));
         }
         admission::refuse_too_old(&*self.store, tenant, &plan, &kept_from).await?;
-        self.add(&log, plan, until, request.rate).await
+        self.add(&log, plan, (until, request.rate), by).await
     }
 
     /// Stores an operator's request to pause, resume or cancel a replay, and a new rate if there is
@@ -157,8 +159,10 @@ impl SubmitDeps {
         id: ReplayId,
         wish: Wish,
         rate: Option<Rate>,
+        by: &TrailEntry,
     ) -> Result<Replay, NotHeeded> {
-        let noted = self.store.wish_replay(tenant, id, (wish, self.clock.now()), rate).await?;
+        let (by, now) = (by.on(id), self.clock.now());
+        let noted = self.store.wish_replay(tenant, id, (wish, now), rate, Some(&by)).await?;
         let replay = self.store.find_replay(tenant, id).await?.ok_or(NotHeeded::Unknown(id))?;
         // A second cancellation asks for what is done already.
         let is_cancelled = wish == Wish::Cancel && replay.wish.0 == Wish::Cancel;
@@ -210,8 +214,8 @@ impl SubmitDeps {
         &self,
         log: &LogNow,
         plan: Plan,
-        until: Option<Position>,
-        rate: Rate,
+        (until, rate): (Option<Position>, Rate),
+        by: &TrailEntry,
     ) -> Result<Submitted, NotSubmitted> {
         let TenantLog { tenant, log_id, .. } = &log.enabled;
         let total = self.total(log, &plan, until).await?;
@@ -240,7 +244,7 @@ impl SubmitDeps {
                 }
             }
             replay.number = others.first().map_or(0, |newest| newest.number) + 1;
-            if self.store.add_replay(&replay).await? {
+            if self.store.add_replay(&replay, Some(&by.on(replay.id))).await? {
                 let (id, total) = (replay.id, replay.total);
                 tracing::info!(%tenant, %id, total, "an operator submitted a replay");
                 return Ok(Submitted::Replay(Box::new(replay)));

@@ -10,6 +10,7 @@ use crate::domain::settings::Settings;
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::{Act, Actor};
 use crate::follow::{erasure, store};
 use crate::store::Store;
 
@@ -48,7 +49,8 @@ async fn carry_out(
         submitted: record.time.unwrap_or(Time::ZERO),
         progress: Progress::default(),
     };
-    store.add_erasure(&erasure).await?;
+    let by = erasure::submit::about(&erasure, &Actor::gateway().does(Act::Erase).of(tenant));
+    store.add_erasure(&erasure, Some(&by)).await?;
     for open in store.erasures(tenant).await? {
         let is_its = open.key == erasure.key && open.topics.contains(&record.topic);
         if is_its && open.progress.last.is_none() {

@@ -75,7 +75,7 @@ pub async fn accept(
     let begin = async {
         let TenantLog { tenant, log_id, .. } = enabled;
         forget(sink, &lease, *log_id).await?;
-        store.forget_follower(sink.follower(), Some(tenant)).await?;
+        store.forget_follower(sink.follower(), Some(tenant), None).await?;
         let start = Cursor::start(*log_id);
         match store.checkpoint(&lease, sink.follower(), &[(tenant.clone(), start)]).await? {
             LeaseCheck::Held => Ok(()),

@@ -59,10 +59,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::UnknownEntity(_) => ("unknown-entity", NOT_FOUND, "Unknown entity"),
         P::UnknownProcessEvent(_) => ("unknown-process-event", NOT_FOUND, "Unknown process event"),
         P::TenantNotEnabled(_) => ("tenant-not-enabled", NOT_FOUND, "Tenant not enabled"),
-        P::TenantJobRefused(NotSubmitted::Purging(_)) => {
-            ("tenant-purging", S::CONFLICT, "Tenant is being purged")
-        }
-        P::TenantJobRefused(_) => ("purge-loses-events", S::CONFLICT, "Purge would lose events"),
+        P::TenantJobRefused(refused) => of_tenant_job(refused),
         P::UnknownEvent(_) => ("unknown-event", NOT_FOUND, "Unknown event"),
         P::Removed(_) | P::ReplayRemoved(_) => ("events-removed", S::GONE, "Events removed"),
         P::UnknownParked(_) => ("unknown-parked", NOT_FOUND, "Nothing parked"),
@@ -104,6 +101,13 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::OutcomeUnknown { .. } => ("outcome-unknown", UNAVAILABLE, "Outcome unknown"),
         P::Unstorable(_) => ("unstorable", INTERNAL, "Not storable"),
         P::Internal(_) => ("internal", INTERNAL, "Internal error"),
+    }
+}
+
+fn of_tenant_job(refused: &NotSubmitted) -> (&'static str, S, &'static str) {
+    match refused {
+        NotSubmitted::Purging(_) => ("tenant-purging", S::CONFLICT, "Tenant is being purged"),
+        _ => ("purge-loses-events", S::CONFLICT, "Purge would lose events"),
     }
 }
 

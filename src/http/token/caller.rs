@@ -11,6 +11,8 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) tenant: Option<TenantId>,
     /// The token's user, if it names one.
     pub(in crate::http) user: Option<String>,
+    /// The issuer of the token, if it names one.
+    pub(in crate::http) issuer: Option<String>,
     pub(in crate::http) permissions: Permissions,
     /// Whether the token's issuer is an operator's; `None` if the mode knows no such issuers.
     pub(in crate::http) is_operator: Option<bool>,
@@ -46,7 +48,8 @@ impl Caller {
         Err(Denied::Permission(*permission))
     }
 
-    fn may_in_all_tenants(&self, permission: &Permission) -> bool {
+    /// Returns whether the caller may do something in any tenant.
+    pub(in crate::http) fn may_in_all_tenants(&self, permission: &Permission) -> bool {
         self.is_operator == Some(true) && self.permissions.have_for_all_tenants(permission)
     }
 

@@ -104,6 +104,7 @@ impl Keycloak {
         Ok(Caller {
             tenant: Some(tenant),
             user: claims.user_id,
+            issuer: Some(claims.iss),
             permissions: Permissions::listed(claims.realm_access.roles),
             is_operator: Some(is_operator),
             expires: Some(expires),

@@ -51,6 +51,7 @@ impl Okapi {
         Ok(Caller {
             tenant: Some(tenant),
             user: user_id,
+            issuer: None,
             permissions: Permissions::listed(permissions.into_iter().chain(extra_permissions)),
             is_operator: None,
             expires: Some(expires),

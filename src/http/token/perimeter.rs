@@ -20,7 +20,7 @@ const PERMISSIONS: &str = "X-Okapi-Permissions";
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let permissions = permissions(request)?;
     let expires = expiry(request);
-    Ok(Caller { tenant: None, user: None, permissions, is_operator: None, expires })
+    Ok(Caller { tenant: None, user: None, issuer: None, permissions, is_operator: None, expires })
 }
 
 fn permissions(request: &HttpRequest) -> Result<Permissions, Problem> {

@@ -8,6 +8,7 @@
 //! leaves no trace.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::batch::{Fingerprint, FingerprintedBatch};
 use super::snapshot::{IdempotencyRecord, LogState};
@@ -19,6 +20,7 @@ use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::{Outcome, Receipt};
 
 /// One event to insert.
@@ -28,6 +30,8 @@ pub(in crate::store) struct NewEvent {
     pub(in crate::store) envelope: Envelope,
     /// The fingerprint, for its idempotency row.
     pub(in crate::store) fingerprint: Fingerprint,
+    /// The entry for the trail, if the event is an act.
+    pub(in crate::store) act: Option<Arc<TrailEntry>>,
 }
 
 /// The rows to write, and the outcomes to answer once they are committed.
@@ -44,6 +48,11 @@ pub(in crate::store) struct AppendPlan {
 }
 
 impl AppendPlan {
+    /// Returns the entries of the new events that are acts.
+    pub(in crate::store) fn acts(&self) -> impl Iterator<Item = &TrailEntry> {
+        self.new_events.iter().filter_map(|new_event| new_event.act.as_deref())
+    }
+
     /// Returns whether every batch is appended and all of its events are new.
     pub(in crate::store) fn is_all_new(&self) -> bool {
         let appended = |outcome: &Outcome| matches!(outcome, Outcome::Appended { .. });
@@ -110,8 +119,8 @@ impl LogState {
             batch.drafts().map(|(draft, fingerprint)| match self.known.get(&draft.event_id) {
                 Some(known) => known.receipt,
                 None => {
-                    let new_event =
-                        NewEvent { envelope: self.seal(draft, now), fingerprint: *fingerprint };
+                    let (envelope, act) = (self.seal(draft, now), draft.act.clone());
+                    let new_event = NewEvent { envelope, fingerprint: *fingerprint, act };
                     new_events.push(new_event);
                     let receipt = Receipt { position: self.head.position, time: self.head.time };
                     self.known.insert(

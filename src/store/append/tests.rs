@@ -61,7 +61,7 @@ impl Memory {
 
     fn snapshot(&self) -> Snapshot<i64> {
         let mut log = LogState::from(head(self.end(), 1_000));
-        log.known.extend(self.events.iter().map(|NewEvent { envelope, fingerprint }| {
+        log.known.extend(self.events.iter().map(|NewEvent { envelope, fingerprint, .. }| {
             let receipt = Receipt { position: envelope.position, time: envelope.time };
             (envelope.event_id, IdempotencyRecord { receipt, fingerprint: *fingerprint })
         }));
@@ -123,12 +123,11 @@ impl AppendStore for Memory {
         if versions[&diku()] != self.end() || plan.new_events.iter().any(is_known) {
             return Ok(Err(HeadChanged));
         }
-        self.events.extend(
-            plan.new_events.iter().map(|new| NewEvent {
-                envelope: new.envelope.clone(),
-                fingerprint: new.fingerprint,
-            }),
-        );
+        self.events.extend(plan.new_events.iter().map(|new| NewEvent {
+            envelope: new.envelope.clone(),
+            fingerprint: new.fingerprint,
+            act: new.act.clone(),
+        }));
         versions.insert(diku(), self.end());
         error.map_or(Ok(Ok(())), Err)
     }

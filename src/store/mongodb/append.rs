@@ -21,7 +21,7 @@ use super::collections::Collections;
 use super::error::{is_known, text};
 use super::rows::Rows;
 use super::transaction::{Transaction, TransactionBody};
-use super::{bulk, rows};
+use super::{bulk, rows, trail};
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
@@ -150,6 +150,9 @@ impl AppendStore for Open<'_, '_> {
             let raise = doc! { "$set": { "position": position.as_column() } };
             let raise = delete_alls.update_one(row, raise).upsert(true);
             raise.session(&mut *self.transaction).await?;
+        }
+        for act in plan.acts() {
+            trail::note(self.collections, Some(act), self.transaction).await?;
         }
         for (tenant, (_, position, _)) in versions {
             *position = plan.heads.get(tenant).map_or(*position, |end| end.position);

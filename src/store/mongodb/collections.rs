@@ -29,6 +29,8 @@
 //! |                |                              | submitted_ms, events, erased_to, last,     |
 //! |                |                              | completed_ms, open (while in progress),    |
 //! |                |                              | empties (while `last` is missing)          |
+//! | `trail`        | {word}                       | time_ms, who, issuer, tenant, act, object, |
+//! |                |                              | reason, request_id                         |
 //! | `cursors`      | {tenant, follower}           | log_id, position, event_id, term           |
 //! | `lanes`        | lane                         | tenants (how many are in the lane)         |
 //! | `leases`       | lane                         | holder, term, expires, ttl_ms,             |
@@ -54,8 +56,8 @@
 //! A tenant's log id, lane and `disabled_ms` stand in its head too, and change together with it.
 //! Rows that are written one by one (`cursors`, `leases`, `replays`, `subscriptions`, `replicas`,
 //! `checks`) are never changed by a transaction, which would hold such writes up for as long as it
-//! lasts. The exceptions are the resize of lanes, when no replica runs, and the rotation of a log's
-//! id, when its lane rests.
+//! lasts. The exceptions are the resize of lanes, when no replica runs, the rotation of a log's id,
+//! when its lane rests, and acts, which are few: the trail has them in the same transaction.
 
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::{Hint, IndexOptions};
@@ -92,6 +94,7 @@ pub(super) struct Collections {
     pub(super) expansions: Rows,
     pub(super) subject_topics: Rows,
     pub(super) erasures: Rows,
+    pub(super) trail: Rows,
     pub(super) removed_ids: Rows,
     pub(super) cursors: Rows,
     pub(super) lanes: Rows,
@@ -122,6 +125,7 @@ impl Collections {
             expansions: rows("expansions"),
             subject_topics: rows("subject_topics"),
             erasures: rows("erasures"),
+            trail: rows("trail"),
             removed_ids: rows("removed_ids"),
             cursors: rows("cursors"),
             lanes: rows("lanes"),
@@ -158,8 +162,15 @@ impl Collections {
     }
 
     /// Returns the indexes of each collection, by name.
-    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 12] {
+    fn indexes(&self) -> [(&Rows, Vec<(&'static str, Document)>); 13] {
         [
+            (
+                &self.trail,
+                vec![
+                    ("time", doc! { "time_ms": 1, "_id.word": 1 }),
+                    ("tenant", doc! { "tenant": 1, "time_ms": 1, "_id.word": 1 }),
+                ],
+            ),
             (&self.tenant_jobs, vec![("open", doc! { "completed_ms": 1, "submitted_ms": 1 })]),
             (&self.expansions, vec![("tenant", doc! { "_id.tenant": 1 })]),
             (&self.subject_topics, vec![("subject", doc! { "_id.tenant": 1, "_id.subject": 1 })]),

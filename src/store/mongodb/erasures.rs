@@ -9,7 +9,8 @@ use futures_util::TryStreamExt;
 
 use super::append::{Append, HeadVersion};
 use super::collections::{BY_KEY, Collections, along};
-use super::error::{is_known, reading, writing};
+use super::error::{reading, writing};
+use super::trail::{ActOnRow, Change};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, rows};
 use crate::domain::erasure::{Erasure, ErasureId};
@@ -18,6 +19,7 @@ use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::domain::wire_form::WireForm;
 use crate::store::append::head_cache::HeadCache;
 use crate::store::columns::Columns;
@@ -71,18 +73,15 @@ impl Erasures for Mongodb {
         Ok(topics.into_iter().collect())
     }
 
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
-        let row = doc! { "_id": id(&erasure.tenant, erasure.id) };
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
+        let its = doc! { "_id": id(&erasure.tenant, erasure.id) };
         let record = doc! {
             "_id.tenant": erasure.tenant.as_str(),
             "subject": erasure.subject.as_str(),
             "key": erasure.key.as_str(),
             "empties": true,
         };
-        if reading(self.collections.erasures.find_one(record)).await?.is_some() {
-            return Ok(false);
-        }
-        let insert = doc! { "$setOnInsert": {
+        let row = doc! {
             "subject": erasure.subject.as_str(),
             "key": erasure.key.as_str(),
             "reason": erasure.reason.as_str(),
@@ -92,16 +91,10 @@ impl Erasures for Mongodb {
             "erased_to": 0_i64,
             "open": true,
             "empties": true,
-        } };
-        let insert = self.collections.erasures.update_one(row, insert);
-        // Another erasure of the record may have been added meanwhile.
-        let inserted = async {
-            match insert.upsert(true).await {
-                Err(error) if is_known(&error) => Ok(false),
-                inserted => Ok(inserted?.upserted_id.is_some()),
-            }
         };
-        writing(inserted).await
+        let (collections, change) = (&self.collections, Change::Insert(row));
+        let rows = &collections.erasures;
+        ActOnRow { collections, rows, its, change, unless: Some(record), by }.commit().await
     }
 
     async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {

@@ -7,8 +7,9 @@ use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 
 use super::collections::Collections;
-use super::error::{reading, writing};
+use super::error::reading;
 use super::rows::Rows;
+use super::trail::{ActOnRow, Change};
 use super::transaction::{self, Transaction, TransactionBody};
 use super::{Mongodb, bulk, cursors, event_counts, transition};
 use crate::domain::cursor::Cursor;
@@ -18,6 +19,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
@@ -100,12 +102,14 @@ impl Parking for Mongodb {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let id = transition::id(tenant, follower, event_id);
-        let parked = doc! { "_id": id, "state": "parked", "requested": null };
+        let its = doc! { "_id": id, "state": "parked", "requested": null };
         let requested = doc! { "$set": { "requested": request.as_str(), "reason": reason } };
-        let request = self.collections.parked.update_one(parked, requested);
-        Ok(writing(request).await?.matched_count == 1)
+        let (collections, change) = (&self.collections, Change::Update(requested));
+        let rows = &collections.parked;
+        ActOnRow { collections, rows, its, change, unless: None, by }.commit().await
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

@@ -11,13 +11,14 @@ use super::collections::Collections;
 use super::error::reading;
 use super::rows::Rows;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, cursors, parking, rows};
+use super::{Mongodb, bulk, cursors, parking, rows, trail};
 use crate::domain::cursor::Cursor;
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::purges::Unpublished;
@@ -34,8 +35,9 @@ impl Purges for Mongodb {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
-        let begin = Begin { collections: &self.collections, tenant, at, published_by };
+        let begin = Begin { collections: &self.collections, tenant, at, published_by, by };
         transaction::commit(&self.collections.open_transactions, &begin).await
     }
 
@@ -75,6 +77,7 @@ struct Begin<'a> {
     tenant: &'a TenantId,
     at: Time,
     published_by: Option<&'a [Follower]>,
+    by: Option<&'a TrailEntry>,
 }
 
 #[async_trait]
@@ -112,7 +115,8 @@ impl TransactionBody for Begin<'_> {
             "ended_ms": Bson::Null,
         } };
         let purge = purges.update_one(doc! { "_id": self.tenant.as_str() }, row).upsert(true);
-        purge.session(transaction).await?;
+        purge.session(&mut *transaction).await?;
+        trail::note(self.collections, self.by, transaction).await?;
         Ok(PurgeStart::Begun)
     }
 }

@@ -12,7 +12,7 @@ use super::collections::{BY_KEY, BY_TOPIC, Collections, along};
 use super::cursors::id;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, rows};
+use super::{Mongodb, bulk, rows, trail};
 use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
@@ -20,6 +20,7 @@ use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::removal::RemovedId;
@@ -93,8 +94,9 @@ impl Removal for Mongodb {
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
+        by: Option<&TrailEntry>,
     ) -> Result<u64, Error> {
-        let forget = ForgetFollower { collections: &self.collections, follower, of };
+        let forget = ForgetFollower { collections: &self.collections, follower, of, by };
         transaction::commit(&self.collections.open_transactions, &forget).await
     }
 }
@@ -248,6 +250,7 @@ struct ForgetFollower<'a> {
     follower: &'a Follower,
     /// The tenant of the log; `None` stands for all logs.
     of: Option<&'a TenantId>,
+    by: Option<&'a TrailEntry>,
 }
 
 #[async_trait]
@@ -261,7 +264,9 @@ impl TransactionBody for ForgetFollower<'_> {
             its.insert("_id.tenant", tenant.as_str());
         }
         parked.delete_many(its.clone()).session(&mut *transaction).await?;
-        Ok(cursors.delete_many(its).session(&mut *transaction).await?.deleted_count)
+        let logs = cursors.delete_many(its).session(&mut *transaction).await?.deleted_count;
+        trail::note(self.collections, self.by.filter(|_| logs > 0), transaction).await?;
+        Ok(logs)
     }
 }
 

@@ -8,18 +8,20 @@ use futures_util::TryStreamExt;
 
 use super::Mongodb;
 use super::error::{reading, writing, written};
+use super::trail::{ActOnRow, Change};
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::replay::{Progress, Rate, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::{Error, Lease, LeaseCheck, Replays};
 
 #[async_trait]
 impl Replays for Mongodb {
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error> {
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
         let mut fields = doc! {
             "id": replay.id.to_string(),
             "log_id": replay.log_id.to_string(),
@@ -33,9 +35,10 @@ impl Replays for Mongodb {
         };
         fields.extend(rate(replay.rate));
         fields.extend(progress(&replay.progress));
-        let row = doc! { "_id": id(&replay.tenant, replay.number) };
-        let insert = self.collections.replays.update_one(row, doc! { "$setOnInsert": fields });
-        Ok(writing(insert.upsert(true)).await?.upserted_id.is_some())
+        let its = doc! { "_id": id(&replay.tenant, replay.number) };
+        let (collections, change) = (&self.collections, Change::Insert(fields));
+        let rows = &collections.replays;
+        ActOnRow { collections, rows, its, change, unless: None, by }.commit().await
     }
 
     async fn replays(&self, tenant: &TenantId) -> Result<Vec<Replay>, Error> {
@@ -61,13 +64,15 @@ impl Replays for Mongodb {
         id: ReplayId,
         (wish, at): (Wish, Time),
         new_rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let mut open = of_id(tenant, id);
-        open.extend(doc! { "ended_ms": null, "wish": { "$ne": Wish::Cancel.as_str() } });
+        let mut its = of_id(tenant, id);
+        its.extend(doc! { "ended_ms": null, "wish": { "$ne": Wish::Cancel.as_str() } });
         let mut fields = doc! { "wish": wish.as_str(), "wish_ms": at.as_ms() };
         fields.extend(new_rate.map(rate).unwrap_or_default());
-        let note = self.collections.replays.update_one(open, doc! { "$set": fields });
-        Ok(writing(note).await?.matched_count == 1)
+        let (collections, change) = (&self.collections, Change::Update(doc! { "$set": fields }));
+        let rows = &collections.replays;
+        ActOnRow { collections, rows, its, change, unless: None, by }.commit().await
     }
 
     async fn claim_replay(

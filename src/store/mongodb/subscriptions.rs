@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::error::{is_known, reading, writing};
+use super::trail::{ActOnRow, Change};
 use super::{Mongodb, rows};
 use crate::domain::position::Position;
 use crate::domain::subscription::{Group, Subscription};
@@ -92,9 +93,12 @@ impl Mongodb {
 
     /// Writes a change upon its version; returns whether the row still had it.
     async fn change_subscription(&self, change: &SubscriptionChange) -> Result<bool, Error> {
-        let SubscriptionChange { tenant, group, version, next } = change;
+        let SubscriptionChange { tenant, group, version, next, by } = change;
         let (rows, version) = (&self.collections.subscriptions, version.cast_signed());
         let found = doc! { "_id": id(tenant, group), "version": version };
+        if by.is_some() {
+            return self.act_on_subscription(change).await;
+        }
         let Some(next) = next else {
             return Ok(writing(rows.delete_one(found)).await?.deleted_count == 1);
         };
@@ -102,8 +106,7 @@ impl Mongodb {
         if version > 0 {
             return Ok(writing(rows.update_one(found, next)).await?.matched_count == 1);
         }
-        let enabled = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
-        if reading(enabled).await?.is_none() {
+        if !self.is_known_tenant(tenant).await? {
             return Ok(false);
         }
         writing(async {
@@ -115,6 +118,33 @@ impl Mongodb {
             }
         })
         .await
+    }
+}
+
+impl Mongodb {
+    async fn is_known_tenant(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let known = self.collections.tenants.find_one(doc! { "_id": tenant.as_str() });
+        Ok(reading(known).await?.is_some())
+    }
+
+    /// Writes a change that is an act upon its version, with its entry.
+    async fn act_on_subscription(&self, change: &SubscriptionChange) -> Result<bool, Error> {
+        let SubscriptionChange { tenant, group, version, next, by } = change;
+        let (by, version) = (by.as_ref(), version.cast_signed());
+        let (mut its, mut unless) = (doc! { "_id": id(tenant, group), "version": version }, None);
+        let change = match next {
+            None => Change::Delete,
+            Some(next) if version > 0 => Change::Update(doc! { "$set": fields(next, version + 1) }),
+            Some(_) if !self.is_known_tenant(tenant).await? => return Ok(false),
+            Some(next) => {
+                its = doc! { "_id": id(tenant, group) };
+                unless = Some(its.clone());
+                Change::Insert(fields(next, version + 1))
+            }
+        };
+        let collections = &self.collections;
+        let rows = &collections.subscriptions;
+        ActOnRow { collections, rows, its, change, unless, by }.commit().await
     }
 }
 

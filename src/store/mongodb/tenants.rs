@@ -10,12 +10,13 @@ use async_trait::async_trait;
 use super::collections::Collections;
 use super::error::reading;
 use super::transaction::{self, Transaction, TransactionBody};
-use super::{Mongodb, bulk, purges, subscriptions};
+use super::{Mongodb, bulk, purges, subscriptions, trail};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::tenants::{self, ComesBack};
@@ -24,17 +25,28 @@ use crate::store::{Error, TenantLog, Tenants};
 #[async_trait]
 impl Tenants for Mongodb {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        self.introduce(tenant, log_id, ComesBack::No).await
+        let by = tenants::enabled_by_file(tenant);
+        self.introduce(tenant, log_id, ComesBack::No, Some(&by)).await
     }
 
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.introduce(tenant, log_id, ComesBack::Yes).await?;
-        self.change_state(tenant, None).await?;
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.introduce(tenant, log_id, ComesBack::Yes, by).await?;
+        self.change_state(tenant, None, by).await?;
         Ok(self.find_tenant(tenant).await?.is_some())
     }
 
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
-        self.change_state(tenant, Some(at)).await
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.change_state(tenant, Some(at), by).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -97,20 +109,27 @@ impl Tenants for Mongodb {
 }
 
 impl Mongodb {
+    /// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
     async fn introduce(
         &self,
         tenant: &TenantId,
         log_id: LogId,
         comes_back: ComesBack,
+        by: Option<&TrailEntry>,
     ) -> Result<(), Error> {
-        let introduction =
-            Introduction { collections: &self.collections, tenant, log_id, comes_back };
+        let collections = &self.collections;
+        let introduction = Introduction { collections, tenant, log_id, comes_back, by };
         transaction::commit(&self.collections.open_transactions, &introduction).await
     }
 
     /// Disables a tenant since a time, or enables it. Returns whether anything changed.
-    async fn change_state(&self, tenant: &TenantId, at: Option<Time>) -> Result<bool, Error> {
-        let change = StateChange { collections: &self.collections, tenant, at };
+    async fn change_state(
+        &self,
+        tenant: &TenantId,
+        at: Option<Time>,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        let change = StateChange { collections: &self.collections, tenant, at, by };
         transaction::commit(&self.collections.open_transactions, &change).await
     }
 }
@@ -120,6 +139,7 @@ struct StateChange<'a> {
     tenant: &'a TenantId,
     /// The time since which it is disabled; `None` enables it.
     at: Option<Time>,
+    by: Option<&'a TrailEntry>,
 }
 
 #[async_trait]
@@ -140,6 +160,7 @@ impl TransactionBody for StateChange<'_> {
             return Ok(false);
         }
         tenants.update_one(its, vec![state]).session(&mut *transaction).await?;
+        trail::note(self.collections, self.by, transaction).await?;
         Ok(true)
     }
 }
@@ -149,6 +170,7 @@ struct Introduction<'a> {
     tenant: &'a TenantId,
     log_id: LogId,
     comes_back: ComesBack,
+    by: Option<&'a TrailEntry>,
 }
 
 #[async_trait]
@@ -156,7 +178,7 @@ impl TransactionBody for Introduction<'_> {
     type Done = ();
 
     async fn run(&self, transaction: &mut Transaction<'_>) -> Result<(), TransactionError> {
-        let Introduction { collections, tenant, log_id, comes_back } = self;
+        let Introduction { collections, tenant, log_id, comes_back, by } = self;
         let (tenant, log_id) = (tenant.as_str(), log_id.to_string());
         let seen =
             collections.tenants.find_one(doc! { "_id": tenant }).session(&mut *transaction).await?;
@@ -192,6 +214,7 @@ impl TransactionBody for Introduction<'_> {
             "time_ms": time.as_ms(),
         };
         collections.heads.insert_one(row).session(&mut *transaction).await?;
+        trail::note(collections, *by, transaction).await?;
         begin(collections, self.tenant, self.log_id, head, transaction).await
     }
 }

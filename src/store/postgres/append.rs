@@ -4,7 +4,8 @@
 //! The first attempt locks nothing: a plan is written by one statement, which commits itself, and
 //! writes nothing if a head has another version or if an event id is known. If a head changed after
 //! it was read, another replica appends to the same log: the next attempts are transactions that
-//! lock the heads before they read them, so that they succeed.
+//! lock the heads before they read them, so that they succeed. An append that is an act is one of
+//! these from the start, since its entry is written with it.
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ use sqlx::postgres::PgRow;
 use super::connection::{Connection, Sessions};
 use super::error::committed;
 use super::rows::{self, Statement};
+use super::trail;
 use super::transaction::Transaction;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -45,7 +47,11 @@ pub(super) async fn append(
     head_cache: &HeadCache<HeadVersion>,
     batches: &[Batch],
 ) -> Result<Vec<Outcome>, Error> {
+    let is_act = batches.iter().flat_map(|batch| &batch.drafts).any(|draft| draft.act.is_some());
     let batches: Vec<_> = batches.iter().map(FingerprintedBatch::new).collect();
+    if is_act {
+        return locked(sessions, &batches).await;
+    }
     let incarnation = sessions.incarnation();
     let connection = sessions.acquire().await?;
     let mut unlocked = Unlocked { sessions, connection, incarnation };
@@ -178,7 +184,13 @@ impl AppendStore for Locked {
         plan: &AppendPlan,
         versions: &mut Versions<HeadVersion>,
     ) -> Result<Result<(), HeadChanged>, TransactionError> {
-        Ok(written(plan, &self.0.find(new_rows(plan, versions)).await?)?)
+        let written = written(plan, &self.0.find(new_rows(plan, versions)).await?)?;
+        if written.is_ok() {
+            for act in plan.acts() {
+                self.0.insert(trail::insert(act), 1).await?;
+            }
+        }
+        Ok(written)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::append::batch::FingerprintedBatch;
 use crate::store::columns::Columns;
 use crate::store::erasures::{erasure, last_appended, topics_as_column};
@@ -51,14 +52,14 @@ impl Erasures for Postgres {
         found.iter().map(Columns::topic).collect()
     }
 
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
         let insert = of_id(sql!("postgres/erasure_insert.sql"), &erasure.tenant, erasure.id)
             .bind(erasure.subject.as_str().to_owned())
             .bind(erasure.key.to_string())
             .bind(erasure.reason.clone())
             .bind(topics_as_column(&erasure.topics))
             .bind(erasure.submitted.as_ms());
-        Ok(self.sessions.acquire().await?.write(insert).await? == 1)
+        self.act(insert, by).await
     }
 
     async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {

@@ -15,6 +15,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
 use crate::store::transitions::{self, LastNumbers};
@@ -87,11 +88,12 @@ impl Parking for Postgres {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let statement = sqlx::query(sql!("postgres/parked_request.sql"));
         let statement = statement.bind(request.as_str()).bind(reason.map(str::to_owned));
         let statement = cursors::whose(statement, tenant, follower).bind(event_id.to_string());
-        Ok(self.sessions.acquire().await?.write(statement).await? == 1)
+        self.act(statement, by).await
     }
 
     async fn event_counts(&self) -> Result<EventCounts, Error> {

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 
 use super::rows::Statement;
 use super::transaction::Transaction;
-use super::{Postgres, cursors, parking, rows};
+use super::{Postgres, cursors, parking, rows, trail};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::purges::{self, Unpublished};
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
@@ -44,6 +45,7 @@ impl Purges for Postgres {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
         let mut session = self.sessions.begin().await?;
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
@@ -63,6 +65,9 @@ impl Purges for Postgres {
         session.insert(of(sql!("postgres/purge_insert.sql"), tenant).bind(at.as_ms()), 1).await?;
         session.insert(of(sql!("postgres/purge_tenant_remove.sql"), tenant), 1).await?;
         session.run(of(sql!("postgres/head_touch.sql"), tenant)).await?;
+        if let Some(entry) = by {
+            session.insert(trail::insert(entry), 1).await?;
+        }
         session.commit().await?;
         Ok(PurgeStart::Begun)
     }

@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 
-use super::Postgres;
 use super::rows::Statement;
+use super::{Postgres, trail};
 use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
@@ -14,6 +14,7 @@ use crate::domain::key::Key;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
 
@@ -98,12 +99,16 @@ impl Removal for Postgres {
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
+        by: Option<&TrailEntry>,
     ) -> Result<u64, Error> {
         let forget =
             |sql| sqlx::query(sql).bind(follower.to_string()).bind(of.map(TenantId::to_string));
         let mut session = self.sessions.begin().await?;
         session.run(forget(sql!("postgres/removal_parked_forget.sql"))).await?;
         let logs = session.change(forget(sql!("postgres/removal_follower_forget.sql"))).await?;
+        if let Some(entry) = by.filter(|_| logs > 0) {
+            session.insert(trail::insert(entry), 1).await?;
+        }
         session.commit().await?;
         Ok(logs)
     }

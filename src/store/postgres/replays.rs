@@ -12,12 +12,13 @@ use crate::domain::replay::{Rate, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::{Error, Lease, LeaseCheck, Replays};
 
 #[async_trait]
 impl Replays for Postgres {
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error> {
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
         let ended = replay.progress.ended;
         let insert = of_number(sql!("postgres/replay_insert.sql"), &replay.tenant, replay.number)
             .bind(replay.id.to_string())
@@ -33,7 +34,7 @@ impl Replays for Postgres {
             .bind(replay.progress.position.as_column())
             .bind(ended.map(|(outcome, _)| outcome.as_str()))
             .bind(ended.map(|(_, at)| at.as_ms()));
-        Ok(self.sessions.acquire().await?.write(insert).await? == 1)
+        self.act(insert, by).await
     }
 
     async fn replays(&self, tenant: &TenantId) -> Result<Vec<Replay>, Error> {
@@ -57,6 +58,7 @@ impl Replays for Postgres {
         id: ReplayId,
         (wish, at): (Wish, Time),
         rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let Rate { events_per_second, bytes_per_second } = rate.unwrap_or_default();
         let note = of_id(sql!("postgres/replay_wish.sql"), tenant, id)
@@ -65,7 +67,7 @@ impl Replays for Postgres {
             .bind(rate.is_some())
             .bind(events_per_second.map(i64::from))
             .bind(bytes_per_second.map(u64::cast_signed));
-        Ok(self.sessions.acquire().await?.write(note).await? == 1)
+        self.act(note, by).await
     }
 
     async fn claim_replay(

@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use super::Postgres;
 use super::error::committed;
 use super::rows::Statement;
-use crate::domain::subscription::Group;
+use crate::domain::subscription::{Group, Subscription};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::store::columns::Columns;
@@ -46,9 +46,10 @@ impl Subscriptions for Postgres {
         let (mut written, mut updates) = (vec![false; changes.len()], Vec::new());
         for (index, change) in changes.iter().enumerate() {
             match &change.next {
-                Some(next) if change.version > 0 => updates.push((change, Row::from(next))),
-                Some(next) => written[index] = self.alone(insert(change, Row::from(next))).await?,
-                None => written[index] = self.alone(remove(change)).await?,
+                Some(next) if change.version > 0 && change.by.is_none() => {
+                    updates.push((change, Row::from(next)));
+                }
+                next => written[index] = self.alone(change, next.as_ref()).await?,
             }
         }
         if updates.is_empty() {
@@ -68,9 +69,18 @@ impl Subscriptions for Postgres {
 }
 
 impl Postgres {
-    /// Writes one row, if it is as the statement says.
-    async fn alone(&self, statement: Statement) -> Result<bool, Error> {
-        Ok(self.sessions.acquire().await?.write(statement).await? == 1)
+    /// Writes one change, and its entry.
+    async fn alone(
+        &self,
+        change: &SubscriptionChange,
+        next: Option<&Subscription>,
+    ) -> Result<bool, Error> {
+        let statement = match next.map(Row::from) {
+            None => remove(change),
+            Some(row) if change.version > 0 => update(&[(change, row)]),
+            Some(row) => insert(change, row),
+        };
+        self.act(statement, change.by.as_ref()).await
     }
 }
 

@@ -5,11 +5,12 @@
 use async_trait::async_trait;
 
 use super::rows::Statement;
-use super::{Postgres, leases, purges, rows};
+use super::{Postgres, leases, purges, rows, trail};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::tenants::{self, ComesBack};
 use crate::store::{Error, TenantLog, Tenants};
@@ -17,19 +18,30 @@ use crate::store::{Error, TenantLog, Tenants};
 #[async_trait]
 impl Tenants for Postgres {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        self.introduce(tenant, log_id, ComesBack::No).await
+        let by = tenants::enabled_by_file(tenant);
+        self.introduce(tenant, log_id, ComesBack::No, Some(&by)).await
     }
 
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.introduce(tenant, log_id, ComesBack::Yes).await?;
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.introduce(tenant, log_id, ComesBack::Yes, by).await?;
         let enable = sqlx::query(sql!("postgres/tenant_enable.sql")).bind(tenant.to_string());
-        self.change_state(tenant, enable).await?;
+        self.change_state(tenant, enable, by).await?;
         Ok(self.find_tenant(tenant).await?.is_some())
     }
 
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
         let disable = sqlx::query(sql!("postgres/tenant_disable.sql"));
-        self.change_state(tenant, disable.bind(tenant.to_string()).bind(at.as_ms())).await
+        self.change_state(tenant, disable.bind(tenant.to_string()).bind(at.as_ms()), by).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -103,6 +115,7 @@ impl Postgres {
         tenant: &TenantId,
         log_id: LogId,
         comes_back: ComesBack,
+        by: Option<&TrailEntry>,
     ) -> Result<(), Error> {
         let find = rows::of_tenants(sql!("postgres/head_find.sql"), &[tenant]);
         if self.sessions.acquire().await?.find_one(find).await?.is_some() {
@@ -125,16 +138,27 @@ impl Postgres {
         let head = session.find(head).await?;
         let head = head.first().map_or(Ok(Position::START), Columns::position)?;
         session.run(begin(tenant, log_id, head)).await?;
+        if let Some(entry) = by {
+            session.insert(trail::insert(entry), 1).await?;
+        }
         session.commit().await
     }
 
     /// Runs a statement that enables or disables a tenant, and marks its head as changed. Returns
     /// whether anything changed.
-    async fn change_state(&self, tenant: &TenantId, change: Statement) -> Result<bool, Error> {
+    async fn change_state(
+        &self,
+        tenant: &TenantId,
+        change: Statement,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
         let mut session = self.sessions.begin().await?;
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
         let changed = session.change(change).await? > 0;
         session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
+        if let Some(entry) = by.filter(|_| changed) {
+            session.insert(trail::insert(entry), 1).await?;
+        }
         session.commit().await?;
         Ok(changed)
     }

@@ -5,12 +5,13 @@
 use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
-use super::Spans;
+use super::{Spans, trail};
 use crate::domain::erasure::{Erasure, ErasureId};
 use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::{ErasureStep, Erasures, Error, Store};
 
 #[async_trait]
@@ -39,8 +40,10 @@ impl<S: Store> Erasures for Spans<S> {
         skip_all,
         fields(tenant = %erasure.tenant, id = %erasure.id)
     )]
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
-        self.0.add_erasure(erasure).await
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
+        let done = self.0.add_erasure(erasure, by).await?;
+        trail::told(by.filter(|_| done));
+        Ok(done)
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]

@@ -7,6 +7,7 @@ use super::Spans;
 use crate::domain::follower::Follower;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, Store};
 
 #[async_trait]
@@ -17,8 +18,9 @@ impl<S: Store> Purges for Spans<S> {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
-        self.0.begin_purge(tenant, at, published_by).await
+        self.0.begin_purge(tenant, at, published_by, by).await
     }
 
     #[instrument(level = "debug", skip_all)]

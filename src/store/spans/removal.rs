@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use tracing::{Span, field, instrument};
 
-use super::Spans;
+use super::{Spans, trail};
 use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::{Error, LogEntry, Removal, RemovalStep, Store, TopicRange, Weight};
 
 #[async_trait]
@@ -82,7 +83,10 @@ impl<S: Store> Removal for Spans<S> {
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
+        by: Option<&TrailEntry>,
     ) -> Result<u64, Error> {
-        self.0.forget_follower(follower, of).await
+        let logs = self.0.forget_follower(follower, of, by).await?;
+        trail::told(by.filter(|_| logs > 0));
+        Ok(logs)
     }
 }

@@ -5,11 +5,12 @@
 use async_trait::async_trait;
 use tracing::instrument;
 
-use super::Spans;
+use super::{Spans, trail};
 use crate::domain::lane::Lane;
 use crate::domain::replay::{Rate, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::{Error, Lease, LeaseCheck, Replays, Store};
 
 #[async_trait]
@@ -19,8 +20,10 @@ impl<S: Store> Replays for Spans<S> {
         skip_all,
         fields(tenant = %replay.tenant, id = %replay.id, number = replay.number)
     )]
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error> {
-        self.0.add_replay(replay).await
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
+        let done = self.0.add_replay(replay, by).await?;
+        trail::told(by.filter(|_| done));
+        Ok(done)
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
@@ -45,8 +48,11 @@ impl<S: Store> Replays for Spans<S> {
         id: ReplayId,
         wish: (Wish, Time),
         rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.0.wish_replay(tenant, id, wish, rate).await
+        let done = self.0.wish_replay(tenant, id, wish, rate, by).await?;
+        trail::told(by.filter(|_| done));
+        Ok(done)
     }
 
     #[instrument(

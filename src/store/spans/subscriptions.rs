@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tracing::instrument;
 
-use super::Spans;
+use super::{Spans, trail};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::store::{
@@ -33,7 +33,10 @@ impl<S: Store> Subscriptions for Spans<S> {
         &self,
         changes: &[SubscriptionChange],
     ) -> Result<Vec<bool>, Error> {
-        self.0.change_subscriptions(changes).await
+        let written = self.0.change_subscriptions(changes).await?;
+        let done = changes.iter().zip(&written).filter(|(_, written)| **written);
+        done.for_each(|(change, _)| trail::told(change.by.as_ref()));
+        Ok(written)
     }
 }
 

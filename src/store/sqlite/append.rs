@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::rows;
+use super::{rows, trail};
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -26,6 +26,9 @@ pub(super) fn append(
 ) -> Result<Vec<Outcome>, Error> {
     let plan = plan(batches, logs(writing, batches)?, clock.now());
     insert(writing, &plan)?;
+    for act in plan.acts() {
+        trail::note(writing, clock.now(), Some(act))?;
+    }
     Ok(plan.outcomes)
 }
 

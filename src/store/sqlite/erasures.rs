@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, append, rows};
+use super::{Sqlite, append, rows, trail};
 use crate::clock::Clock;
 use crate::domain::erasure::{Erasure, ErasureId};
 use crate::domain::position::Position;
@@ -14,6 +14,7 @@ use crate::domain::subject::Subject;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::append::batch::FingerprintedBatch;
 use crate::store::columns::Columns;
 use crate::store::erasures::{erasure, last_appended, topics_as_column};
@@ -58,8 +59,9 @@ impl Erasures for Sqlite {
             .await
     }
 
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
         let erasure = erasure.clone();
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let columns = params![
@@ -71,7 +73,10 @@ impl Erasures for Sqlite {
                     topics_as_column(&erasure.topics),
                     erasure.submitted.as_ms(),
                 ];
-                Ok(rows::change(writing, sql!("sqlite/erasure_insert.sql"), columns)? == 1)
+                let changed =
+                    rows::change(writing, sql!("sqlite/erasure_insert.sql"), columns)? == 1;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| changed))?;
+                Ok(changed)
             })
             .await
     }

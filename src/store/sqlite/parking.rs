@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, cursors, rows, transition};
+use super::{Sqlite, cursors, rows, trail, transition};
 use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
 use crate::domain::follower::Follower;
@@ -14,6 +14,7 @@ use crate::domain::lane::Lane;
 use crate::domain::parked::{Parked, Request};
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
+use crate::domain::trail::TrailEntry;
 use crate::domain::transition::Transition;
 use crate::store::columns::Columns;
 use crate::store::transitions::{self, LastNumbers};
@@ -99,9 +100,11 @@ impl Parking for Sqlite {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let (tenant, follower, reason) =
             (tenant.clone(), follower.clone(), reason.map(str::to_owned));
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let request = params![
@@ -111,7 +114,10 @@ impl Parking for Sqlite {
                     follower.as_str(),
                     event_id.as_bytes(),
                 ];
-                Ok(rows::change(writing, sql!("sqlite/parked_request.sql"), request)? == 1)
+                let changed =
+                    rows::change(writing, sql!("sqlite/parked_request.sql"), request)? == 1;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| changed))?;
+                Ok(changed)
             })
             .await
     }

@@ -5,11 +5,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, parking, rows};
+use super::{Sqlite, parking, rows, trail};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::purges::{self, Unpublished};
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
@@ -42,8 +43,10 @@ impl Purges for Sqlite {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
         let (tenant, published_by) = (tenant.to_string(), published_by.map(<[_]>::to_vec));
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let find = sql!("sqlite/tenant_find.sql");
@@ -61,6 +64,7 @@ impl Purges for Sqlite {
                 rows::write(writing, sql!("sqlite/purge_insert.sql"), begun)?;
                 rows::write(writing, sql!("sqlite/purge_tenant_remove.sql"), [&tenant])?;
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                trail::note(writing, clock.now(), by.as_ref())?;
                 Ok(PurgeStart::Begun)
             })
             .await

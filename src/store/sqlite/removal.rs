@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::{Sqlite, cursors, rows};
+use super::{Sqlite, cursors, rows, trail};
 use crate::domain::cursor::Cursor;
 use crate::domain::event::EventId;
 use crate::domain::floors::Floors;
@@ -14,6 +14,7 @@ use crate::domain::follower::Follower;
 use crate::domain::key::Key;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::removal::RemovedId;
 use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
@@ -126,13 +127,18 @@ impl Removal for Sqlite {
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
+        by: Option<&TrailEntry>,
     ) -> Result<u64, Error> {
         let (follower, of) = (follower.to_string(), of.map(TenantId::to_string));
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let its = params![follower, of];
                 rows::change(writing, sql!("sqlite/removal_parked_forget.sql"), its)?;
-                Ok(rows::change(writing, sql!("sqlite/removal_follower_forget.sql"), its)? as u64)
+                let forget = sql!("sqlite/removal_follower_forget.sql");
+                let logs = rows::change(writing, forget, its)? as u64;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| logs > 0))?;
+                Ok(logs)
             })
             .await
     }

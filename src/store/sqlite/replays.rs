@@ -5,20 +5,22 @@
 use async_trait::async_trait;
 use rusqlite::params;
 
-use super::{Sqlite, rows};
+use super::{Sqlite, rows, trail};
 use crate::domain::lane::Lane;
 use crate::domain::position::Position;
 use crate::domain::replay::{Rate, Replay, ReplayId, Wish};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::{Error, Lease, LeaseCheck, Replays};
 
 #[async_trait]
 impl Replays for Sqlite {
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error> {
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
         let replay = replay.clone();
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let ended = replay.progress.ended;
@@ -39,7 +41,10 @@ impl Replays for Sqlite {
                     ended.map(|(outcome, _)| outcome.as_str()),
                     ended.map(|(_, at)| at.as_ms()),
                 ];
-                Ok(rows::change(writing, sql!("sqlite/replay_insert.sql"), columns)? == 1)
+                let changed =
+                    rows::change(writing, sql!("sqlite/replay_insert.sql"), columns)? == 1;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| changed))?;
+                Ok(changed)
             })
             .await
     }
@@ -79,8 +84,10 @@ impl Replays for Sqlite {
         id: ReplayId,
         (wish, at): (Wish, Time),
         rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let tenant = tenant.clone();
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let Rate { events_per_second, bytes_per_second } = rate.unwrap_or_default();
@@ -93,7 +100,9 @@ impl Replays for Sqlite {
                     events_per_second,
                     bytes_per_second.map(u64::cast_signed),
                 ];
-                Ok(rows::change(writing, sql!("sqlite/replay_wish.sql"), columns)? == 1)
+                let changed = rows::change(writing, sql!("sqlite/replay_wish.sql"), columns)? == 1;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| changed))?;
+                Ok(changed)
             })
             .await
     }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, rows};
+use super::{Sqlite, rows, trail};
 use crate::domain::subscription::Group;
 use crate::domain::tenant::TenantId;
 use crate::store::columns::Columns;
@@ -51,9 +51,16 @@ impl Subscriptions for Sqlite {
         &self,
         changes: &[SubscriptionChange],
     ) -> Result<Vec<bool>, Error> {
-        let changes = changes.to_vec();
+        let (changes, clock) = (changes.to_vec(), self.clock.clone());
         self.writer
-            .write(move |writing| changes.iter().map(|one| change(writing, one)).collect())
+            .write(move |writing| {
+                let write = |one: &SubscriptionChange| {
+                    let written = change(writing, one)?;
+                    trail::note(writing, clock.now(), one.by.as_ref().filter(|_| written))?;
+                    Ok(written)
+                };
+                changes.iter().map(write).collect()
+            })
             .await
     }
 }
@@ -62,7 +69,7 @@ impl Watch for Sqlite {}
 
 /// Writes a change upon its version; returns whether the row still had it.
 fn change(writing: &Connection, change: &SubscriptionChange) -> Result<bool, Error> {
-    let SubscriptionChange { tenant, group, version, next } = change;
+    let SubscriptionChange { tenant, group, version, next, .. } = change;
     let (tenant, group, version) = (tenant.as_str(), group.as_str(), version.cast_signed());
     let written = match next.as_ref().map(Row::from) {
         None => {

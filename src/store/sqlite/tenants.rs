@@ -5,11 +5,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, leases, purges, rows};
+use super::{Sqlite, leases, purges, rows, trail};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
+use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::tenants::{self, ComesBack};
 use crate::store::{Error, TenantLog, Tenants};
@@ -17,32 +18,56 @@ use crate::store::{Error, TenantLog, Tenants};
 #[async_trait]
 impl Tenants for Sqlite {
     async fn enable_if_new(&self, tenant: &TenantId, log_id: LogId) -> Result<(), Error> {
-        let tenant = tenant.clone();
-        self.writer.write(move |writing| introduce(writing, &tenant, log_id, ComesBack::No)).await
-    }
-
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        let tenant = tenant.clone();
+        let (tenant, clock) = (tenant.clone(), self.clock.clone());
         self.writer
             .write(move |writing| {
-                introduce(writing, &tenant, log_id, ComesBack::Yes)?;
+                if introduce(writing, &tenant, log_id, ComesBack::No)? {
+                    let by = tenants::enabled_by_file(&tenant);
+                    trail::note(writing, clock.now(), Some(&by))?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        let tenant = tenant.clone();
+        let (by, clock) = (by.cloned(), self.clock.clone());
+        self.writer
+            .write(move |writing| {
                 let its = [tenant.as_str()];
-                if rows::change(writing, sql!("sqlite/tenant_enable.sql"), its)? > 0 {
+                let is_new = introduce(writing, &tenant, log_id, ComesBack::Yes)?;
+                let was_off = rows::change(writing, sql!("sqlite/tenant_enable.sql"), its)? > 0;
+                if was_off {
                     rows::change(writing, sql!("sqlite/head_touch.sql"), its)?;
                 }
+                let did = by.as_ref().filter(|_| is_new || was_off);
+                trail::note(writing, clock.now(), did)?;
                 let find = sql!("sqlite/tenant_find.sql");
                 Ok(rows::find_one(writing, find, its, |_| Ok(()))?.is_some())
             })
             .await
     }
 
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
         let tenant = tenant.to_string();
+        let (by, clock) = (by.cloned(), self.clock.clone());
         self.writer
             .write(move |writing| {
                 let since = params![tenant, at.as_ms()];
                 let changed = rows::change(writing, sql!("sqlite/tenant_disable.sql"), since)? > 0;
                 rows::change(writing, sql!("sqlite/head_touch.sql"), [&tenant])?;
+                trail::note(writing, clock.now(), by.as_ref().filter(|_| changed))?;
                 Ok(changed)
             })
             .await
@@ -118,13 +143,14 @@ impl Tenants for Sqlite {
     }
 }
 
-/// Gives a tenant a log if it has none, and the store has never seen it, or it comes back.
+/// Gives a tenant a log if it has none, and the store has never seen it, or it comes back. Returns
+/// whether it did.
 fn introduce(
     writing: &Connection,
     tenant: &TenantId,
     log_id: LogId,
     comes_back: ComesBack,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     if leases::count(writing)? == 0 {
         return Err(tenants::before_lanes(tenant));
     }
@@ -133,11 +159,12 @@ fn introduce(
     }
     let enabled = params![tenant.as_str(), log_id.to_string()];
     if rows::change(writing, sql!("sqlite/tenant_insert.sql"), enabled)? == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let insert = sql!("sqlite/head_insert.sql");
     let head = rows::get(writing, insert, [tenant.as_str()], |row| row.position())?;
-    begin(writing, tenant.as_str(), &log_id.to_string(), head)
+    begin(writing, tenant.as_str(), &log_id.to_string(), head)?;
+    Ok(true)
 }
 
 /// Adds the incarnation of a log whose events after a position are published under this id.

@@ -13,6 +13,7 @@ use event_gateway::domain::parked::Request;
 use event_gateway::domain::position::LogId;
 use event_gateway::domain::settings::Settings;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Act;
 use event_gateway::follow::audit::{self, Audit, AuditDeps, Counts, Defect, Error, Scope};
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
 use uuid::Uuid;
@@ -24,6 +25,7 @@ use crate::support::parking::{ITEM, LOAN, draft, ended, mixed};
 use crate::support::restore::{
     accepted, append, compared, enabled, go_back, settings, settings_with,
 };
+use crate::support::trail::by;
 
 /// The events of these stories are of three keys, by turns.
 async fn published(ids: Range<u128>) -> Harness {
@@ -100,7 +102,7 @@ async fn each_kind_of_defect_is_found_where_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_may_have_an_event_whose_content_was_erased_or_not() {
     let harness = published(0..12).await;
-    harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0")).await.unwrap();
+    harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0"), None).await.unwrap();
     let followers = harness.follow();
     harness.until_cursor(|cursor| cursor == Some(13), &diku()).await;
     followers.stop().await;
@@ -309,7 +311,8 @@ async fn the_repair_of_a_hole_brings_its_event_and_the_newer_ones_of_its_key() {
         broker: Some(Arc::new(harness.kafka.clone())),
         clock: Arc::new(System),
     };
-    let Submitted::Replay(replay) = deps.submit(&diku(), &request).await.unwrap() else {
+    let Submitted::Replay(replay) = deps.submit(&diku(), &request, &by(Act::Repair)).await.unwrap()
+    else {
         panic!("a repair is no dry run");
     };
     let followers = harness.follow();

@@ -67,8 +67,8 @@ async fn story(fault: (usize, Fault)) -> usize {
     followers.stop().await;
     harness.append(tenant, mixed(tenant, 80..120)).await;
     let (k7, k1) = (two_topics(tenant, 1, "k7"), two_topics(tenant, 2, "k1"));
-    harness.store.add_erasure(&k7).await.unwrap();
-    harness.store.add_erasure(&k1).await.unwrap();
+    harness.store.add_erasure(&k7, None).await.unwrap();
+    harness.store.add_erasure(&k1, None).await.unwrap();
 
     harness.allow_all();
     // So that nothing of it is sent before it is erased.
@@ -112,7 +112,7 @@ async fn a_kafka_that_is_away_keeps_nobody_from_being_forgotten() {
     let items = (0..5).map(|id| draft(&diku(), ITEM, "jane", id)).collect();
     harness.append(&diku(), items).await;
     let jane = erasure(&diku(), 1, &[ITEM], "jane");
-    harness.store.add_erasure(&jane).await.unwrap();
+    harness.store.add_erasure(&jane, None).await.unwrap();
     let followers = harness.follow();
     until("the log has forgotten", async || now(&harness, &jane).await.progress.last.is_some())
         .await;
@@ -146,7 +146,7 @@ async fn an_erasure_is_complete_once_every_sink_has_passed_it() {
     harness.published(&[diku()]).await;
     documents.state(|state| state.away = true);
     let jane = erasure(&diku(), 1, &[ITEM], "jane");
-    harness.store.add_erasure(&jane).await.unwrap();
+    harness.store.add_erasure(&jane, None).await.unwrap();
     harness.until_cursor(|cursor| cursor == Some(2), &diku()).await;
     let enabled = harness.store.list().await.unwrap().remove(0);
     let all = [Follower::relay(), Follower::hexkit()];
@@ -175,7 +175,7 @@ async fn what_is_released_after_it_was_erased_is_discarded() {
     followers.stop().await;
     // The record's events are empty, and its ERASED event is not there yet.
     let jane = erasure(&diku(), 1, &[ITEM], "jane");
-    harness.store.add_erasure(&jane).await.unwrap();
+    harness.store.add_erasure(&jane, None).await.unwrap();
     let step = event_gateway::store::ErasureStep {
         erasure: jane.clone(),
         events_max: 3,
@@ -192,7 +192,7 @@ async fn what_is_released_after_it_was_erased_is_discarded() {
     harness.parked(&diku(), |all| is_stopped(&all[0])).await;
     followers.stop().await;
     assert!(harness.kafka.state(|state| state.records.is_empty()), "nothing was sent");
-    harness.store.add_erasure(&jane).await.unwrap();
+    harness.store.add_erasure(&jane, None).await.unwrap();
     let followers = harness.follow();
     completed(&harness, &jane).await;
     harness.parked(&diku(), |all| matches!(all[0].state, State::Discarded(_))).await;
@@ -211,12 +211,12 @@ async fn what_is_posted_while_an_erasure_waits_is_taken_by_the_next_one() {
     harness.kafka.state(|state| state.away = true);
     harness.append(&diku(), vec![draft(&diku(), ITEM, "jane", 1)]).await;
     let [first, second] = [1, 2].map(|id| erasure(&diku(), id, &[ITEM], "jane"));
-    harness.store.add_erasure(&first).await.unwrap();
+    harness.store.add_erasure(&first, None).await.unwrap();
     let followers = harness.follow();
     let is_empty = async |of: &Erasure| now(&harness, of).await.progress.last.is_some();
     until("the log has forgotten", async || is_empty(&first).await).await;
     harness.append(&diku(), vec![draft(&diku(), ITEM, "jane", 2)]).await;
-    assert!(harness.store.add_erasure(&second).await.unwrap());
+    assert!(harness.store.add_erasure(&second, None).await.unwrap());
     until("the log has forgotten again", async || is_empty(&second).await).await;
     let log = harness.log(&diku()).await;
     let emptied: Vec<_> = log.iter().map(|event| event.erased.is_some()).collect();

@@ -8,6 +8,7 @@ use event_gateway::domain::entity::{LogRetention, TopicSettings};
 use event_gateway::domain::filter::{Filter, TopicPattern};
 use event_gateway::domain::subscription::{Form, Gaps, Group, Start};
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Act;
 use event_gateway::follow::Followers;
 use event_gateway::sink::Sinks;
 use event_gateway::subscribe::Groups;
@@ -16,6 +17,7 @@ use crate::support::harness::Harness;
 use crate::support::ids::{diku, position};
 use crate::support::parking::{ITEM, LOAN, draft};
 use crate::support::restore::settings_with;
+use crate::support::trail::by;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -36,7 +38,7 @@ async fn what_a_group_has_not_committed_stays_until_it_is_too_old() {
         let group = Group::parse(group).unwrap();
         let groups = Groups { store: &*harness.store, settings: &harness.parts.settings };
         let start = Start::Position(position(at), Gaps::Refuse);
-        groups.put(&diku(), &group, &form, start).await.unwrap();
+        groups.put(&diku(), &group, &form, start, &by(Act::PutSubscription)).await.unwrap();
     };
     put("cg.holds", ITEM, 2, 3 * 86_400).await;
     put("cg.holds-nothing", ITEM, 0, 0).await;

@@ -215,7 +215,7 @@ async fn nothing_is_removed_that_one_of_two_sinks_has_not_passed() {
     story.until_cursor(14).await;
     story.looked().await;
     assert_eq!(story.left().await, [3, 6, 9, 10, 11, 12, 13, 14]);
-    assert_eq!(story.harness.store.forget_follower(&hexkit, None).await.unwrap(), 1);
+    assert_eq!(story.harness.store.forget_follower(&hexkit, None, None).await.unwrap(), 1);
     story.until_left(&[3, 6, 9, 12, 14]).await;
     followers.stop().await;
 }
@@ -249,6 +249,7 @@ async fn without_a_sink_everything_old_goes_and_an_id_is_known_for_its_days() {
     story.harness.parts.removal = Retention {
         log_retention: Some(Duration::from_secs(86_400)),
         idempotency: Duration::from_secs(3 * 86_400),
+        trail: None,
     };
     story.mixed(1..8).await;
     let followers = Followers::start(&story.harness.parts, &Sinks::default());

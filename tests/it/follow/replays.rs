@@ -8,11 +8,13 @@ use event_gateway::clock::System;
 use event_gateway::domain::replay::{Outcome, Replay, ReplayRequest};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::Topic;
+use event_gateway::domain::trail::Act;
 use event_gateway::follow::replay::submit::{SubmitDeps, Submitted};
 
 use crate::support::fake_sink::{Fault, at_each_call};
 use crate::support::faulty_store::FaultyStore;
 use crate::support::harness::{Harness, drafts, tenants};
+use crate::support::trail::by;
 
 /// More than a page.
 const EVENTS: u128 = 620;
@@ -31,7 +33,7 @@ async fn submit(harness: &Harness, tenant: &TenantId, request: &ReplayRequest) -
         broker: Some(Arc::new(harness.kafka.clone())),
         clock: Arc::new(System),
     };
-    match deps.submit(tenant, request).await.unwrap() {
+    match deps.submit(tenant, request, &by(Act::StartReplay)).await.unwrap() {
         Submitted::Replay(replay) => *replay,
         Submitted::Count(count) => panic!("{count:?}"),
     }

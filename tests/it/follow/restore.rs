@@ -154,7 +154,7 @@ async fn what_a_published_erased_event_discarded_parks_nothing() {
         harness.publish(&[diku()]).await;
         let before = harness.store.parked(&diku(), &Follower::relay()).await.unwrap();
         harness.allow_all();
-        harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0")).await.unwrap();
+        harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k0"), None).await.unwrap();
         let followers = harness.follow();
         harness.until_cursor(|cursor| cursor == Some(7), &diku()).await;
         followers.stop().await;
@@ -343,7 +343,7 @@ async fn what_was_erased_after_the_backup_is_erased_again_before_anything_is_pub
     let harness = harness().await;
     let k0 = erasure(&diku(), 1, &[ITEM], "k0");
     let before = harness.log(&diku()).await;
-    harness.store.add_erasure(&k0).await.unwrap();
+    harness.store.add_erasure(&k0, None).await.unwrap();
     let followers = harness.follow();
     harness.until_cursor(|cursor| cursor == Some(21), &diku()).await;
     followers.stop().await;
@@ -372,7 +372,7 @@ async fn what_was_erased_twice_is_erased_again_though_the_first_time_is_in_progr
     let [first, second] = [1, 2].map(|id| erasure(&diku(), id, &[ITEM], "k0"));
     let is_over = async || harness.store.open_erasures().await.unwrap().is_empty();
     let erase = async |erasure| {
-        assert!(harness.store.add_erasure(erasure).await.unwrap());
+        assert!(harness.store.add_erasure(erasure, None).await.unwrap());
         let followers = harness.follow();
         until("it is complete", is_over).await;
         followers.stop().await;

@@ -158,7 +158,7 @@ async fn a_purge_waits_for_a_sink_that_has_a_checkpoint_and_is_not_configured() 
         told.contains("`event-gateway sinks forget other`") && !told.contains("Kafka")
     })
     .await;
-    store.forget_follower(&other, None).await.unwrap();
+    store.forget_follower(&other, None, None).await.unwrap();
     complete(&gateway, &place).await;
     followers.stop().await;
 }

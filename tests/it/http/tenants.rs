@@ -142,7 +142,7 @@ async fn the_replays_of_a_disabled_tenant_are_cancelled() {
         wish: (Wish::Run, Time::ZERO),
         progress: Progress::default(),
     };
-    assert!(store.add_replay(&replay).await.unwrap());
+    assert!(store.add_replay(&replay, None).await.unwrap());
     assert_eq!(disable(&gateway, "diku").await, 204);
     let found = store.find_replay(&diku, replay.id).await.unwrap().unwrap();
     assert_eq!(found.wish.0, Wish::Cancel);

@@ -30,6 +30,7 @@ mod shared;
 mod sqlite;
 mod subscriptions;
 mod tenants;
+mod trail;
 mod transitions;
 
 /// Makes a test of each sentence for one fixture.
@@ -135,6 +136,11 @@ macro_rules! contract {
                 a_sink_passes_a_purge_under_its_lease
                 a_purge_leaves_its_number_and_its_job
                 a_tenant_that_comes_back_has_a_new_log_above_the_old_one;
+            trail:
+                each_act_has_its_row_and_what_is_refused_has_none
+                the_gateway_s_own_acts_and_those_before_a_longer_one_have_rows
+                the_trail_is_read_page_by_page_and_by_what_is_asked
+                old_rows_are_removed_in_steps_oldest_first;
             parking:
                 what_is_parked_is_kept_as_it_was_written
                 the_relay_s_cursor_and_what_is_parked_are_of_one_state
@@ -198,6 +204,7 @@ macro_rules! choke_contract {
     ($module:ident, $fixture:ty) => {
         sentences! { $module, $fixture,
             choke: what_the_store_can_t_take_fails_alone;
+            trail: an_act_whose_row_can_t_be_written_is_not_done;
         }
     };
 }

@@ -7,6 +7,7 @@ use event_gateway::domain::filter::{Filter, TopicPattern};
 use event_gateway::domain::position::Position;
 use event_gateway::domain::subscription::{Form, Group, Start};
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::Act;
 use event_gateway::store::RemovalStep;
 use event_gateway::subscribe::{Error, Groups, Opening, Subscribe, SubscribeDeps};
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use crate::support::ids::{diku, position, topic};
 use crate::support::parking::ITEM as ITEMS;
 use crate::support::restore::settings_with;
 use crate::support::subscriber::Subscriber;
+use crate::support::trail::by;
 
 const ITEM: &str = "/domain-events/inventory/item";
 const LOAN: &str = "/domain-events/circulation/loan";
@@ -127,7 +129,10 @@ async fn what_is_removed_under_a_reader_ends_it_before_anything_is_skipped() {
     let (subscribe, tasks) = Subscribe::start(deps);
     let group = Group::parse("cg.search").unwrap();
     let groups = subscribe.groups();
-    groups.put(&diku(), &group, &Form::default(), Start::Earliest).await.unwrap();
+    groups
+        .put(&diku(), &group, &Form::default(), Start::Earliest, &by(Act::PutSubscription))
+        .await
+        .unwrap();
     let opening = Opening { reader: "one".to_owned(), generation: None, received: None };
     let mut reading = subscribe.open(&diku(), &group, &opening).await.unwrap();
     remove(&gateway, ITEMS, &[1, 3]).await;
@@ -225,7 +230,8 @@ async fn a_filter_that_matches_what_is_not_stored_is_refused() {
     let put = async |pattern: &str| {
         let topics = vec![TopicPattern::parse(pattern).unwrap()];
         let form = Form { filter: Filter { topics, ..Filter::default() }, ..Form::default() };
-        groups.put(&diku(), &Group::parse("cg.search").unwrap(), &form, Start::Earliest).await
+        let (group, by) = (Group::parse("cg.search").unwrap(), by(Act::PutSubscription));
+        groups.put(&diku(), &group, &form, Start::Earliest, &by).await
     };
     for pattern in ["**", "folio.diku.inventory.*", ITEMS] {
         let refused = put(pattern).await;

@@ -51,5 +51,19 @@ async fn an_operator_makes_lists_moves_and_removes_groups_beside_a_running_gatew
     assert!(group("delete", &[]).0);
     assert_eq!(subscriber.get().await.0, 404);
     assert!(!run(&["put", "search", "--tenant", "diku"]).0, "no group has that name");
+    let list = ["trail", "list", "--tenant", "diku", "--json"];
+    let trail = String::from_utf8(setup.command(&list).output().unwrap().stdout).unwrap();
+    let rows = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rows: Vec<_> = rows.map(|row| (row["act"].clone(), row["who"].clone())).collect();
+    let acts: Vec<_> = rows.iter().map(|(act, _)| act.as_str().unwrap()).collect();
+    let made = ["subscription-put"; 2];
+    let moved = ["subscription-put", "subscription-seek", "subscription-seek"];
+    let removed = ["subscription-delete"];
+    let wanted = [&["tenant-enable"][..], &made, &removed, &moved, &removed].concat();
+    assert_eq!(acts, wanted, "{trail}");
+    // The fourth is the reader's, who has asked over HTTP without a user.
+    assert_eq!((&rows[0].1, &rows[3].1), (&json!("gateway"), &json!("user")));
+    let is_shell = |who: &Value| who.as_str().unwrap().starts_with("shell:");
+    assert!([1, 2, 4, 5, 6, 7].iter().all(|index| is_shell(&rows[*index].1)), "{trail}");
     serve.terminate();
 }

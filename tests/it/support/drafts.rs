@@ -52,6 +52,7 @@ pub fn create(id: u128) -> Draft {
         content: created(r#"{"id":"k"}"#),
         own_headers: Headers::default(),
         origin: origin(diku(), &[]),
+        act: None,
     }
 }
 

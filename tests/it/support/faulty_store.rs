@@ -9,6 +9,7 @@ mod removal;
 mod replays;
 mod subscriptions;
 mod tenant_jobs;
+mod trail;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,7 @@ use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
+use event_gateway::domain::trail::TrailEntry;
 use event_gateway::domain::transition::Transition;
 use event_gateway::store::*;
 use tokio::sync::watch;
@@ -224,12 +226,22 @@ impl Tenants for FaultyStore {
         self.through(Call::Other, self.inner.enable_if_new(tenant, log_id)).await
     }
 
-    async fn enable(&self, tenant: &TenantId, log_id: LogId) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.enable(tenant, log_id)).await
+    async fn enable(
+        &self,
+        tenant: &TenantId,
+        log_id: LogId,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.enable(tenant, log_id, by)).await
     }
 
-    async fn disable(&self, tenant: &TenantId, at: Time) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.disable(tenant, at)).await
+    async fn disable(
+        &self,
+        tenant: &TenantId,
+        at: Time,
+        by: Option<&TrailEntry>,
+    ) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.disable(tenant, at, by)).await
     }
 
     async fn count(&self) -> Result<usize, Error> {
@@ -346,8 +358,9 @@ impl Parking for FaultyStore {
         event_id: EventId,
         request: Request,
         reason: Option<&str>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let request = self.inner.request(tenant, follower, event_id, request, reason);
+        let request = self.inner.request(tenant, follower, event_id, request, reason, by);
         self.through(Call::Other, request).await
     }
 

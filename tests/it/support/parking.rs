@@ -59,7 +59,14 @@ impl Harness {
     pub async fn ask(&self, parked: &Parked, asked: Request) {
         assert!(
             self.store
-                .request(&parked.tenant, &Follower::relay(), parked.event_id, asked, Some("a test"))
+                .request(
+                    &parked.tenant,
+                    &Follower::relay(),
+                    parked.event_id,
+                    asked,
+                    Some("a test"),
+                    None
+                )
                 .await
                 .unwrap()
         );

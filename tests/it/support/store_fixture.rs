@@ -60,7 +60,8 @@ pub trait Fast: StoreFixture {
 
 /// A fixture whose store can be made to refuse some events.
 pub trait Choke: StoreFixture {
-    /// Makes the server or the file refuse every event of the key `choke` from now on.
+    /// Makes the server or the file refuse every event of the key `choke`, and every row of the
+    /// trail about the object `choke`, from now on.
     async fn choke(&self);
 }
 

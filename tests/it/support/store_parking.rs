@@ -7,8 +7,9 @@ use event_gateway::domain::parked::{Parked, State};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::transition::{Change, Transition};
-use event_gateway::store::{Lease, LeaseCheck, Store};
+use event_gateway::store::{Error, Lease, LeaseCheck, Store};
 
+use crate::support::ids::{diku, event_id, key, log_id, position, topic};
 use crate::support::store_fixture::{OpenStore, StoreFixture};
 
 pub const TTL: Duration = Duration::from_secs(5);
@@ -63,4 +64,17 @@ fn transitions(row: &Parked, number: u64) -> Vec<Transition> {
     let transition =
         |change| Transition { tenant: tenant.clone(), log_id, event_id, number, change };
     changes.into_iter().map(transition).collect()
+}
+
+/// Parks the key `k` of `diku`'s items at position 5.
+pub async fn park(store: &dyn Store, lease: &Lease, follower: &Follower) -> Result<(), Error> {
+    let change = Change::Park {
+        position: position(5),
+        topic: topic("folio.diku.inventory.item"),
+        key: Some(key("k")),
+        cause: "too large".to_owned(),
+    };
+    let park =
+        Transition { tenant: diku(), log_id: log_id(1), event_id: event_id(5), number: 1, change };
+    store.write_transitions(lease, follower, &[park]).await.map(drop)
 }

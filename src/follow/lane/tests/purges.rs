@@ -10,7 +10,7 @@ use crate::health::SinkPart;
 use crate::store::PurgeStart;
 
 async fn begin(bed: &Bed) {
-    let begun = bed.submit.store.begin_purge(&diku(), Time::ZERO, None).await.unwrap();
+    let begun = bed.submit.store.begin_purge(&diku(), Time::ZERO, None, None).await.unwrap();
     assert_eq!(begun, PurgeStart::Begun);
     bed.work.lane.deps.wakeups.take_over(bed.lease.lane);
 }

@@ -20,6 +20,7 @@ use crate::domain::lane::Lane;
 use crate::domain::replay::{Rate, Replay, ReplayRequest, Wish};
 use crate::domain::subject::Subject;
 use crate::domain::topic::Topic;
+use crate::domain::trail::{Act, Actor};
 use crate::domain::wire_form::WireForm;
 use crate::follow::lane::task;
 use crate::follow::lease::LEASE;
@@ -117,7 +118,8 @@ impl Bed {
     }
 
     pub(super) async fn submitted(&self, request: &ReplayRequest) -> Result<Replay, NotSubmitted> {
-        match self.submit.submit(&diku(), request).await? {
+        let by = Actor::shell("test").does(Act::StartReplay);
+        match self.submit.submit(&diku(), request, &by).await? {
             Submitted::Replay(replay) => Ok(*replay),
             Submitted::Count(count) => panic!("a dry run: {count:?}"),
         }
@@ -133,7 +135,8 @@ impl Bed {
     }
 
     pub(super) async fn wish(&self, replay: &Replay, wish: Wish) {
-        self.submit.wish(&diku(), replay.id, wish, None).await.unwrap();
+        let by = Actor::shell("test").does(Act::PauseReplay);
+        self.submit.wish(&diku(), replay.id, wish, None, &by).await.unwrap();
     }
 
     /// Returns the positions that a replay has sent, in order.

@@ -19,6 +19,7 @@ use crate::domain::position::{LogId, Position};
 use crate::domain::replay::{Positions, ReplayRequest, Timestamp, Wish};
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
+use crate::domain::trail::{Act, Actor};
 use crate::follow::replay::submit::{NotSubmitted, Submitted};
 use crate::sink::{Page, PageSlice, ParkingProof};
 use crate::store::{RemovalStep, Scan};
@@ -129,7 +130,7 @@ async fn what_is_parked_or_given_up_when_a_page_is_made_is_not_replayed_and_what
     let parked = store.parked(&diku(), &relay).await.unwrap();
     bed.sink.refuses.store(false, Ordering::SeqCst);
     let id = parked[0].event_id;
-    assert!(store.request(&diku(), &relay, id, Request::Release, None).await.unwrap());
+    assert!(store.request(&diku(), &relay, id, Request::Release, None, None).await.unwrap());
     bed.rest().await;
     assert_eq!(replay_all(&mut bed).await, [1, 2, 3]);
     bed.sink.refuses.store(true, Ordering::SeqCst);
@@ -137,7 +138,9 @@ async fn what_is_parked_or_given_up_when_a_page_is_made_is_not_replayed_and_what
     bed.rest().await;
     let parked = store.parked(&diku(), &relay).await.unwrap();
     let id = parked.iter().find(|parked| parked.is_open()).unwrap().event_id;
-    assert!(store.request(&diku(), &relay, id, Request::Discard, Some("test")).await.unwrap());
+    assert!(
+        store.request(&diku(), &relay, id, Request::Discard, Some("test"), None).await.unwrap()
+    );
     bed.rest().await;
     assert_eq!(replay_all(&mut bed).await, [1, 2, 3], "position 4 was given up");
 }
@@ -247,9 +250,9 @@ async fn events_that_the_topic_would_not_keep_are_counted_and_not_sent_with_thei
     assert_eq!((refused[0].pointer.as_str(), refused[0].code), ("/from", "too-old"));
     assert!(refused[0].message.contains("set `timestamp` to `now`"), "{}", refused[0].message);
     let dry_run = ReplayRequest { dry_run: true, ..of_topic(ITEMS) };
-    let Submitted::Count(count) = bed.submit.submit(&diku(), &dry_run).await.unwrap() else {
-        panic!("a dry run starts nothing");
-    };
+    let by = Actor::shell("test").does(Act::StartReplay);
+    let submitted = bed.submit.submit(&diku(), &dry_run, &by).await.unwrap();
+    let Submitted::Count(count) = submitted else { panic!("a dry run starts nothing") };
     let total = count.total();
     assert_eq!((total.events, total.vanishing), (3, 3));
     assert_eq!(bed.submit.store.replays(&diku()).await.unwrap(), []);

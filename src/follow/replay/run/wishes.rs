@@ -7,6 +7,7 @@ use super::Run;
 use crate::domain::follower::Follower;
 use crate::domain::replay::Wish;
 use crate::domain::time::Time;
+use crate::domain::trail::{Act, Actor};
 use crate::follow::FollowDeps;
 use crate::follow::source::Error;
 use crate::health::{Component, Occurrence, SinkPart};
@@ -50,7 +51,10 @@ impl Run {
         if paused_ms > i64::try_from(deps.replay_pause_max.as_millis()).unwrap_or(i64::MAX) {
             tracing::warn!(tenant = %self.replay.tenant, %id, %since, "cancels a replay that was \
                 paused for too long");
-            deps.store.wish_replay(&self.replay.tenant, id, (Wish::Cancel, now), None).await?;
+            let tenant = &self.replay.tenant;
+            let by = Actor::gateway().does(Act::CancelReplay).of(tenant).on(id);
+            let by = by.because(Some("it was paused for too long"));
+            deps.store.wish_replay(tenant, id, (Wish::Cancel, now), None, Some(&by)).await?;
             return Ok(());
         }
         let why = format!(

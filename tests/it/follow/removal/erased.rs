@@ -19,7 +19,7 @@ use crate::support::parking::{ITEM, LOAN, draft, ended};
 
 impl Story {
     async fn erase(&self, of: &str) {
-        self.harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], of)).await.unwrap();
+        self.harness.store.add_erasure(&erasure(&diku(), 1, &[ITEM], of), None).await.unwrap();
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn the_events_of_a_record_are_emptied_and_an_erased_event_follows<B: S
     ];
     opened.post(&posted).await;
     let before = opened.log(&diku()).await;
-    assert!(store.add_erasure(&jane).await.unwrap());
+    assert!(store.add_erasure(&jane, None).await.unwrap());
     assert_eq!(store.open_erasures().await.unwrap(), std::slice::from_ref(&jane));
     assert_eq!(store.erase(&step(&jane, 2)).await.unwrap(), 2);
     assert_eq!(empty(&opened.log(&diku()).await), [1, 3], "the oldest first");
@@ -95,8 +95,8 @@ pub async fn a_step_that_is_repeated_changes_nothing_and_later_events_stay<B: St
     let (store, jane) = (&opened.store, erasure(1));
     opened.post(&[of(ITEM, "jane", 11), of(ITEM, "jane", 12)]).await;
     let again = erasure(2);
-    store.add_erasure(&jane).await.unwrap();
-    assert!(!store.add_erasure(&again).await.unwrap(), "the other one takes the same events");
+    store.add_erasure(&jane, None).await.unwrap();
+    assert!(!store.add_erasure(&again, None).await.unwrap(), "the other one takes the same events");
     store.erase(&step(&jane, 10)).await.unwrap();
     opened.post(&[of(ITEM, "jane", 13)]).await;
     assert_eq!(store.erase(&step(&jane, 10)).await.unwrap(), 0);
@@ -105,8 +105,8 @@ pub async fn a_step_that_is_repeated_changes_nothing_and_later_events_stay<B: St
     // The events keep their ids and what they were posted with.
     let receipts = opened.post(&[of(ITEM, "jane", 11)]).await;
     assert_eq!(receipts[0].position, position(1));
-    assert!(store.add_erasure(&again).await.unwrap(), "the other one leaves what came since");
-    assert!(!store.add_erasure(&again).await.unwrap());
+    assert!(store.add_erasure(&again, None).await.unwrap(), "the other one leaves what came since");
+    assert!(!store.add_erasure(&again, None).await.unwrap());
     let open: Vec<_> = store.open_erasures().await.unwrap().iter().map(|it| it.id).collect();
     assert_eq!(open, [jane.id, again.id], "oldest first");
     assert!(store.complete_erasure(&diku(), jane.id, Time::from_ms(7)).await.unwrap());
@@ -141,7 +141,7 @@ pub async fn a_topic_that_was_noted_once_stays_known<B: StoreFixture>() {
 pub async fn nothing_before_the_erased_event_has_content_whoever_appends<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let jane = erasure(1);
-    opened.store.add_erasure(&jane).await.unwrap();
+    opened.store.add_erasure(&jane, None).await.unwrap();
     let appends = async {
         for id in 100..140 {
             opened.post(&[of(ITEM, "jane", id), create(1_000 + id)]).await;

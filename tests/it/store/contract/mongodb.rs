@@ -81,7 +81,11 @@ impl Tables for OwnDatabase {
 impl Choke for OwnDatabase {
     async fn choke(&self) {
         let choke = doc! { "collMod": "events", "validator": { "key": { "$ne": "choke" } } };
-        client(&self.url).await.database(&self.database).run_command(choke).await.unwrap();
+        let trail = doc! { "collMod": "trail", "validator": { "object": { "$ne": "choke" } } };
+        let database = client(&self.url).await.database(&self.database);
+        for choke in [choke, trail] {
+            database.run_command(choke).await.unwrap();
+        }
     }
 }
 

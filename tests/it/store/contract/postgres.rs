@@ -93,7 +93,8 @@ impl Choke for Schema {
         let choke = "CREATE FUNCTION choke() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 IF new.key = 'choke' THEN RAISE EXCEPTION 'choked'; END IF;
                 RETURN new; END $$;
-            CREATE TRIGGER chokes BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION choke()";
+            CREATE TRIGGER chokes BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION choke();
+            ALTER TABLE trail ADD CHECK (object <> 'choke')";
         sqlx::raw_sql(choke).execute(&mut self.outside().await).await.unwrap();
     }
 }

@@ -27,8 +27,8 @@ use crate::support::store_fixture::{OpenStore, StoreFixture, Tables, all, cursor
 use crate::support::store_parking::{hold, write_rows};
 
 const ITEM: &str = "folio.diku.inventory.item";
-/// The tables that keep something of a tenant that was purged: its number, and who asked.
-const KEPT: [&str; 3] = ["heads", "purges", "tenant_jobs"];
+/// The tables that keep something of a tenant that was purged: its number, and who asked for what.
+const KEPT: [&str; 4] = ["heads", "purges", "tenant_jobs", "trail"];
 /// The tables that have rows only of a purge.
 const OF_PURGES: [&str; 2] = ["purges", "purge_passes"];
 
@@ -37,7 +37,7 @@ fn at(ms: i64) -> Time {
 }
 
 async fn begin(store: &dyn Store, published_by: Option<&[Follower]>) -> PurgeStart {
-    store.begin_purge(&diku(), at(7), published_by).await.unwrap()
+    store.begin_purge(&diku(), at(7), published_by, None).await.unwrap()
 }
 
 async fn only_purge(store: &dyn Store) -> Purge {
@@ -107,8 +107,8 @@ pub async fn a_tenant_has_no_log_once_its_purge_begins<B: StoreFixture>() {
     assert_eq!((counts.head, counts.pending, counts.parked, counts.scopes), (2, 2, 0, 0));
     assert_eq!(store.lag(&relay).await.unwrap().events, 2);
     store.enable_if_new(&diku(), log_id(9)).await.unwrap();
-    assert!(!store.enable(&diku(), log_id(9)).await.unwrap(), "its purge is under way");
-    assert!(!store.disable(&diku(), at(8)).await.unwrap());
+    assert!(!store.enable(&diku(), log_id(9), None).await.unwrap(), "its purge is under way");
+    assert!(!store.disable(&diku(), at(8), None).await.unwrap());
     assert_eq!(store.find_tenant(&diku()).await.unwrap(), None);
     let opened = opened.reopen().await;
     assert_eq!(only_purge(&*opened.store).await, purge);
@@ -169,12 +169,12 @@ async fn fill<B: StoreFixture>(opened: &OpenStore<B>) -> Lease {
     store.expand(&expand).await.unwrap();
     let subject = Subject::new("inventory", "item");
     store.note_topics(&diku(), &[(subject, topic(ITEM))]).await.unwrap();
-    assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k")).await.unwrap());
-    assert!(store.add_replay(&replay()).await.unwrap());
+    assert!(store.add_erasure(&erasure(&diku(), 1, &[ITEM], "k"), None).await.unwrap());
+    assert!(store.add_replay(&replay(), None).await.unwrap());
     let (tenant, group) = (diku(), Group::parse("cg.search").unwrap());
     let gaps = AcceptedGaps::from_column("{}").unwrap();
     let next = Some(Subscription::new(Form::default(), Position::START, gaps));
-    let change = SubscriptionChange { tenant, group, version: 0, next };
+    let change = SubscriptionChange { tenant, group, version: 0, next, by: None };
     assert_eq!(store.change_subscriptions(&[change]).await.unwrap(), [true]);
     write_rows(&**store, &lease, &[Parked { position: position(2), ..scope() }]).await;
     let job = TenantJob {
@@ -250,7 +250,7 @@ pub async fn a_tenant_that_comes_back_has_a_new_log_above_the_old_one<B: StoreFi
     let store = &opened.store;
     store.enable_if_new(&diku(), log_id(9)).await.unwrap();
     assert_eq!(store.find_tenant(&diku()).await.unwrap(), None, "a file alone is no reason");
-    assert!(store.enable(&diku(), log_id(9)).await.unwrap());
+    assert!(store.enable(&diku(), log_id(9), None).await.unwrap());
     let back = store.find_tenant(&diku()).await.unwrap().unwrap();
     assert_eq!((back.log_id, back.head, back.is_enabled), (log_id(9), last, true));
     assert_eq!(store.topics_of(&diku(), &subject).await.unwrap(), []);
@@ -280,6 +280,6 @@ pub async fn a_tenant_that_comes_back_has_a_new_log_above_the_old_one<B: StoreFi
     begin(&**store, None).await;
     assert_eq!(only_purge(&**store).await.passed, []);
     finish(&**store).await;
-    assert!(store.enable(&diku(), log_id(10)).await.unwrap());
+    assert!(store.enable(&diku(), log_id(10), None).await.unwrap());
     assert_eq!(opened.post(&[create_on(ITEM, 5)]).await[0].position, last.next().next());
 }

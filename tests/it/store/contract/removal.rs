@@ -13,15 +13,13 @@ use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
 use event_gateway::domain::position::Position;
 use event_gateway::domain::time::Time;
-use event_gateway::domain::transition::{Change, Transition};
-use event_gateway::store::{
-    Error, Lease, LogEntry, Outcome, RemovalStep, Store, TopicRange, Weight,
-};
+use event_gateway::store::{LogEntry, Outcome, RemovalStep, Store, TopicRange, Weight};
 use fastrand::Rng;
 
 use crate::support::drafts::{create, create_in, create_on, other};
 use crate::support::ids::{college, diku, event_id, key, log_id, position, tenant, topic};
 use crate::support::store_fixture::{OpenStore, StoreFixture, cursors, positions};
+use crate::support::store_parking::park;
 
 const ITEM: &str = "folio.diku.inventory.item";
 const LOAN: &str = "folio.diku.circulation.loan";
@@ -209,16 +207,16 @@ pub async fn a_follower_that_is_forgotten_has_no_checkpoint_and_no_parked_scope<
     all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(all, [(gone.clone(), cursor), (relay.clone(), cursor)]);
     assert_eq!(stands().await.len(), 2);
-    assert_eq!(store.forget_follower(&gone, Some(&college())).await.unwrap(), 0);
+    assert_eq!(store.forget_follower(&gone, Some(&college()), None).await.unwrap(), 0);
     assert_eq!(stands().await.len(), 2);
     assert_eq!(store.parked(&diku(), &gone).await.unwrap().len(), 1);
-    assert_eq!(store.forget_follower(&gone, Some(&diku())).await.unwrap(), 1);
+    assert_eq!(store.forget_follower(&gone, Some(&diku()), None).await.unwrap(), 1);
     assert_eq!(stands().await, [(relay.clone(), cursor)]);
     store.checkpoint(&lease, &gone, &[(diku(), cursor)]).await.unwrap();
-    assert_eq!(store.forget_follower(&gone, None).await.unwrap(), 1);
+    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), 1);
     assert_eq!(store.parked(&diku(), &gone).await.unwrap(), []);
     assert_eq!(store.parked(&diku(), &relay).await.unwrap().len(), 1);
-    assert_eq!(store.forget_follower(&gone, None).await.unwrap(), 0);
+    assert_eq!(store.forget_follower(&gone, None, None).await.unwrap(), 0);
 }
 
 /// Other sinks get the log from its start under its new id, and meet anew what they refuse.
@@ -234,18 +232,6 @@ pub async fn a_rotated_log_keeps_what_the_relay_has_parked_and_no_other_sink<B: 
     let kept = store.parked(&diku(), &relay).await.unwrap();
     assert_eq!(kept.iter().map(|it| it.log_id).collect::<Vec<_>>(), [log_id(7)]);
     assert_eq!(store.parked(&diku(), &other).await.unwrap(), []);
-}
-
-async fn park(store: &dyn Store, lease: &Lease, follower: &Follower) -> Result<(), Error> {
-    let change = Change::Park {
-        position: position(5),
-        topic: topic(ITEM),
-        key: Some(key("k")),
-        cause: "too large".to_owned(),
-    };
-    let park =
-        Transition { tenant: diku(), log_id: log_id(1), event_id: event_id(5), number: 1, change };
-    store.write_transitions(lease, follower, &[park]).await.map(drop)
 }
 
 /// Appends and removals at once hold up each other at most: every append succeeds, and every event

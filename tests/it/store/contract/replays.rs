@@ -3,9 +3,7 @@
 use event_gateway::domain::draft::Draft;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::lane::Lane;
-use event_gateway::domain::replay::{
-    Outcome, Plan, Progress, Rate, Replay, ReplayId, Sent, Target, Timestamp, Wish,
-};
+use event_gateway::domain::replay::{Outcome, Plan, Progress, Rate, Replay, ReplayId, Sent, Wish};
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
 use event_gateway::store::{Lease, LeaseCheck};
@@ -13,37 +11,8 @@ use uuid::Uuid;
 
 use crate::support::drafts::{create, create_on};
 use crate::support::ids::{college, diku, key, log_id, position, topic};
+use crate::support::replays::replay;
 use crate::support::store_fixture::{OpenStore, StoreFixture};
-
-/// Returns a replay of diku's log with every column set.
-fn replay(number: u64) -> Replay {
-    let target = Target { topic: topic("folio.diku.again"), partitions: 3 };
-    Replay {
-        id: ReplayId::new(Uuid::from_u128(u128::from(number))),
-        tenant: diku(),
-        log_id: log_id(1),
-        number,
-        submitted: Time::from_ms(1_000),
-        plan: Plan {
-            topics: vec![topic("folio.diku.inventory.item")],
-            keys: vec![key("k")],
-            types: vec!["UPDATE".to_owned()],
-            from: Some(Time::from_ms(7)),
-            to: Some(Time::from_ms(9)),
-            after: position(2),
-            pending_only: true,
-            target: Some(target),
-            timestamp: Timestamp::Now,
-            skip_refused: true,
-            joins_from: position(5),
-        },
-        until: Some(position(9)),
-        total: Some(7),
-        rate: Rate { events_per_second: Some(10), bytes_per_second: Some(u64::from(u32::MAX) * 2) },
-        wish: (Wish::Run, Time::from_ms(1_000)),
-        progress: Progress { position: position(2), ..Progress::default() },
-    }
-}
 
 /// Returns the lease of diku's lane, in the name of a replica.
 async fn lease<B: StoreFixture>(opened: &OpenStore<B>, by: &str) -> Lease {
@@ -68,13 +37,13 @@ pub async fn a_replay_reads_back_and_is_listed_newest_first<B: StoreFixture>() {
     let store = &opened.store;
     let bare = Replay { plan: Plan::default(), until: None, total: None, ..replay(2) };
     let bare = Replay { rate: Rate::default(), ..bare };
-    assert!(store.add_replay(&replay(1)).await.unwrap());
-    assert!(store.add_replay(&bare).await.unwrap());
+    assert!(store.add_replay(&replay(1), None).await.unwrap());
+    assert!(store.add_replay(&bare, None).await.unwrap());
     let ended = Progress { ended: Some((Outcome::Completed, Time::from_ms(5))), ..progress() };
     let ended = Progress { position: position(3), ..ended };
     let over =
         Replay { progress: Progress { ended: ended.ended, ..replay(3).progress }, ..replay(3) };
-    assert!(store.add_replay(&over).await.unwrap());
+    assert!(store.add_replay(&over, None).await.unwrap());
     let all = vec![over.clone(), bare.clone(), replay(1)];
     assert_eq!(store.replays(&diku()).await.unwrap(), all);
     assert_eq!(store.replays(&college()).await.unwrap(), []);
@@ -94,9 +63,9 @@ pub async fn a_number_is_taken_once<B: StoreFixture>() {
     let store = &opened.store;
     let other = Replay { id: ReplayId::new(Uuid::from_u128(99)), ..replay(1) };
     let of_college = Replay { tenant: college(), log_id: log_id(2), ..replay(1) };
-    assert!(store.add_replay(&replay(1)).await.unwrap());
-    assert!(!store.add_replay(&other).await.unwrap());
-    assert!(store.add_replay(&of_college).await.unwrap());
+    assert!(store.add_replay(&replay(1), None).await.unwrap());
+    assert!(!store.add_replay(&other, None).await.unwrap());
+    assert!(store.add_replay(&of_college, None).await.unwrap());
     assert_eq!(store.replays(&diku()).await.unwrap(), [replay(1)]);
 }
 
@@ -104,10 +73,10 @@ pub async fn a_wish_is_noted_until_the_replay_is_cancelled_or_ends<B: StoreFixtu
     let opened = OpenStore::<B>::new().await;
     let (store, id) = (&opened.store, replay(1).id);
     let wish = async |wish, at, rate| {
-        store.wish_replay(&diku(), id, (wish, Time::from_ms(at)), rate).await.unwrap()
+        store.wish_replay(&diku(), id, (wish, Time::from_ms(at)), rate, None).await.unwrap()
     };
     assert!(!wish(Wish::Pause, 1, None).await, "there is none");
-    store.add_replay(&replay(1)).await.unwrap();
+    store.add_replay(&replay(1), None).await.unwrap();
     assert!(wish(Wish::Pause, 2, None).await);
     let paused = store.find_replay(&diku(), id).await.unwrap().unwrap();
     assert_eq!(paused.wish, (Wish::Pause, Time::from_ms(2)));
@@ -119,20 +88,20 @@ pub async fn a_wish_is_noted_until_the_replay_is_cancelled_or_ends<B: StoreFixtu
     assert!(!wish(Wish::Run, 5, None).await, "a cancellation is the last wish");
     let now = store.find_replay(&diku(), id).await.unwrap().unwrap();
     assert_eq!(now.wish, (Wish::Cancel, Time::from_ms(4)));
-    store.add_replay(&replay(2)).await.unwrap();
+    store.add_replay(&replay(2), None).await.unwrap();
     let ended = Progress { ended: Some((Outcome::Completed, Time::from_ms(5))), ..progress() };
     let lease = lease(&opened, "one").await;
     let over = Replay { progress: ended, ..replay(2) };
     assert_eq!(store.write_replay(&lease, &over).await.unwrap(), LeaseCheck::Held);
     let late = (Wish::Pause, Time::from_ms(6));
-    assert!(!store.wish_replay(&diku(), over.id, late, None).await.unwrap());
+    assert!(!store.wish_replay(&diku(), over.id, late, None, None).await.unwrap());
     assert_eq!(store.find_replay(&diku(), over.id).await.unwrap(), Some(over));
 }
 
 pub async fn no_earlier_holder_of_the_lane_writes_a_replay_that_was_claimed<B: StoreFixture>() {
     let opened = OpenStore::<B>::new().await;
     let store = &opened.store;
-    store.add_replay(&replay(1)).await.unwrap();
+    store.add_replay(&replay(1), None).await.unwrap();
     let earlier = lease(&opened, "one").await;
     let written = Replay { progress: progress(), ..replay(1) };
     assert_eq!(store.claim_replay(&earlier, &diku(), 1).await.unwrap(), Some(replay(1)));
@@ -163,7 +132,7 @@ pub async fn open_replays_go_along_with_a_log_whose_id_is_rotated<B: StoreFixtur
         Replay { progress: ended, ..replay(3) },
     ];
     for replay in &replays {
-        store.add_replay(replay).await.unwrap();
+        store.add_replay(replay, None).await.unwrap();
         store.write_replay(&lease, replay).await.unwrap();
     }
     assert!(store.rotate_log_id(&diku(), log_id(1), log_id(5), position(2)).await.unwrap());

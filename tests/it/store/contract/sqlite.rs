@@ -90,8 +90,10 @@ impl Tables for Folder {
 impl Choke for Folder {
     async fn choke(&self) {
         let choke = "CREATE TRIGGER chokes BEFORE INSERT ON events WHEN new.key = 'choke'
+            BEGIN SELECT RAISE(ABORT, 'choked'); END;
+            CREATE TRIGGER chokes_trail BEFORE INSERT ON trail WHEN new.object = 'choke'
             BEGIN SELECT RAISE(ABORT, 'choked'); END";
-        self.outside().execute(choke, []).unwrap();
+        self.outside().execute_batch(choke).unwrap();
     }
 }
 

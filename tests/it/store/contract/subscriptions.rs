@@ -49,7 +49,7 @@ async fn change(
     version: u64,
     next: Option<Subscription>,
 ) -> bool {
-    let change = SubscriptionChange { tenant, group, version, next };
+    let change = SubscriptionChange { tenant, group, version, next, by: None };
     store.change_subscriptions(&[change]).await.unwrap() == [true]
 }
 
@@ -101,6 +101,7 @@ pub async fn many_subscriptions_are_changed_each_by_itself<B: StoreFixture>() {
             group: group.clone(),
             version,
             next: Some(full(at)),
+            by: None,
         };
         names.iter().map(change).collect()
     };

@@ -122,8 +122,8 @@ pub async fn a_disabled_tenant_takes_nothing_and_keeps_its_log<B: StoreFixture>(
     }
     let lane = store.find_tenant(&diku()).await.unwrap().unwrap().lane;
     let token = store.changed_since(lane, ChangeToken::START).await.unwrap().token;
-    assert!(store.disable(&diku(), Time::from_ms(7)).await.unwrap());
-    assert!(!store.disable(&diku(), Time::from_ms(8)).await.unwrap(), "it is disabled");
+    assert!(store.disable(&diku(), Time::from_ms(7), None).await.unwrap());
+    assert!(!store.disable(&diku(), Time::from_ms(8), None).await.unwrap(), "it is disabled");
     let [theirs] = [Draft { origin: create_in(&college(), 1).origin, ..create(5) }];
     let outcomes = opened.append(&[&[create(4)], &[theirs]]).await;
     assert_eq!(outcomes[0], Outcome::NotEnabled);
@@ -145,8 +145,8 @@ pub async fn a_disabled_tenant_takes_nothing_and_keeps_its_log<B: StoreFixture>(
     let store = &opened.store;
     store.enable_if_new(&diku(), log_id(9)).await.unwrap();
     assert_eq!(opened.append(&[&[create(4)]]).await, [Outcome::NotEnabled], "a file enables once");
-    assert!(store.enable(&diku(), log_id(9)).await.unwrap());
-    assert!(store.enable(&diku(), log_id(9)).await.unwrap(), "it may be repeated");
+    assert!(store.enable(&diku(), log_id(9), None).await.unwrap());
+    assert!(store.enable(&diku(), log_id(9), None).await.unwrap(), "it may be repeated");
     assert_eq!(positions(&opened.append(&[&[create(4)]]).await[0]), [4]);
     assert_eq!(store.find_tenant(&diku()).await.unwrap().unwrap().log_id, log_id(1));
 }
@@ -155,9 +155,9 @@ pub async fn a_new_tenant_is_enabled_and_an_unknown_one_can_t_be_disabled<B: Sto
     let opened = OpenStore::<B>::new().await;
     let (store, zeta) = (&opened.store, tenant("zeta"));
     assert_eq!(store.find_tenant(&zeta).await.unwrap(), None);
-    assert!(!store.disable(&zeta, Time::from_ms(7)).await.unwrap());
+    assert!(!store.disable(&zeta, Time::from_ms(7), None).await.unwrap());
     assert_eq!(store.find_tenant(&zeta).await.unwrap(), None);
-    assert!(store.enable(&zeta, log_id(9)).await.unwrap());
+    assert!(store.enable(&zeta, log_id(9), None).await.unwrap());
     let found = store.find_tenant(&zeta).await.unwrap().unwrap();
     assert_eq!((found.log_id, found.head, found.is_enabled), (log_id(9), Position::START, true));
     assert_eq!(store.list().await.unwrap().last(), Some(&found));
@@ -168,8 +168,8 @@ pub async fn the_gateway_itself_appends_to_disabled_tenants<B: StoreFixture>() {
     let (store, item) = (&opened.store, "folio.diku.inventory.item");
     opened.post(&[create_on(item, 1)]).await;
     let jane = erasure(&diku(), 1, &[item], create_on(item, 1).key.as_str());
-    assert!(store.add_erasure(&jane).await.unwrap());
-    store.disable(&diku(), Time::from_ms(7)).await.unwrap();
+    assert!(store.add_erasure(&jane, None).await.unwrap());
+    store.disable(&diku(), Time::from_ms(7), None).await.unwrap();
     let spec = TopicSpec { topic: topic(item), partitions: 1, retention_ms: -1, compacted: false };
     let erased = vec![jane.draft(&spec, WireForm::Convention)];
     let step = ErasureStep { erasure: jane, events_max: 10, erased };

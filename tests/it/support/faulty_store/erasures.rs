@@ -6,6 +6,7 @@ use event_gateway::domain::subject::Subject;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
+use event_gateway::domain::trail::TrailEntry;
 use event_gateway::store::{ErasureStep, Erasures, Error};
 
 use super::{Call, FaultyStore};
@@ -28,8 +29,8 @@ impl Erasures for FaultyStore {
         self.through(Call::Other, self.inner.noted_topics(tenant)).await
     }
 
-    async fn add_erasure(&self, erasure: &Erasure) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.add_erasure(erasure)).await
+    async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.add_erasure(erasure, by)).await
     }
 
     async fn erasures(&self, tenant: &TenantId) -> Result<Vec<Erasure>, Error> {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::TrailEntry;
 use event_gateway::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges};
 
 use super::{Call, FaultyStore};
@@ -15,8 +16,9 @@ impl Purges for FaultyStore {
         tenant: &TenantId,
         at: Time,
         published_by: Option<&[Follower]>,
+        by: Option<&TrailEntry>,
     ) -> Result<PurgeStart, Error> {
-        self.through(Call::Other, self.inner.begin_purge(tenant, at, published_by)).await
+        self.through(Call::Other, self.inner.begin_purge(tenant, at, published_by, by)).await
     }
 
     async fn purges(&self) -> Result<Vec<Purge>, Error> {

@@ -8,6 +8,7 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Key;
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::TrailEntry;
 use event_gateway::store::{
     Error, ExpansionStep, Expansions, LogEntry, Removal, RemovalStep, TopicRange, Weight,
 };
@@ -54,8 +55,9 @@ impl Removal for FaultyStore {
         &self,
         follower: &Follower,
         of: Option<&TenantId>,
+        by: Option<&TrailEntry>,
     ) -> Result<u64, Error> {
-        self.through(Call::Other, self.inner.forget_follower(follower, of)).await
+        self.through(Call::Other, self.inner.forget_follower(follower, of, by)).await
     }
 }
 

@@ -5,14 +5,15 @@ use event_gateway::domain::lane::Lane;
 use event_gateway::domain::replay::{Rate, Replay, ReplayId, Wish};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::time::Time;
+use event_gateway::domain::trail::TrailEntry;
 use event_gateway::store::*;
 
 use super::{Call, FaultyStore};
 
 #[async_trait]
 impl Replays for FaultyStore {
-    async fn add_replay(&self, replay: &Replay) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.add_replay(replay)).await
+    async fn add_replay(&self, replay: &Replay, by: Option<&TrailEntry>) -> Result<bool, Error> {
+        self.through(Call::Other, self.inner.add_replay(replay, by)).await
     }
 
     async fn replays(&self, tenant: &TenantId) -> Result<Vec<Replay>, Error> {
@@ -33,8 +34,9 @@ impl Replays for FaultyStore {
         id: ReplayId,
         wish: (Wish, Time),
         rate: Option<Rate>,
+        by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        self.through(Call::Other, self.inner.wish_replay(tenant, id, wish, rate)).await
+        self.through(Call::Other, self.inner.wish_replay(tenant, id, wish, rate, by)).await
     }
 
     async fn claim_replay(
