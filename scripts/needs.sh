@@ -11,7 +11,7 @@ need() {
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-# What `cargo build` needs: librdkafka is compiled from source, with zlib and OpenSSL.
+# What `cargo build` needs: librdkafka is compiled from source, with zlib, OpenSSL and curl (for OAUTHBEARER).
 need_to_build() {
   # cargo is not Debian's: theirs is too old.
   if ! command -v cargo >/dev/null; then
@@ -23,6 +23,7 @@ need_to_build() {
   need pkg-config command -v pkg-config
   need libssl-dev pkg-config --exists openssl
   need zlib1g-dev pkg-config --exists zlib
+  need libcurl4-openssl-dev pkg-config --exists libcurl
 }
 
 # Installs everything found missing, or says what to install. Speaks on stderr only.

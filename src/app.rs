@@ -127,6 +127,8 @@ async fn enable_tenants(
     settings: &Settings,
     clock: &dyn Clock,
 ) -> anyhow::Result<()> {
+    let tenants: Vec<_> = store.list().await?.into_iter().map(|log| log.tenant).collect();
+    settings.check_beside(&tenants).context("TENANTS_DIR")?;
     for tenant in settings.tenants() {
         store.enable_if_new(tenant, LogId::new(clock.new_id())).await?;
     }

@@ -27,9 +27,10 @@ use crate::intake;
 use crate::sink;
 
 pub use options::{
-    AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given, HexkitOptions,
-    KafkaOptions, LanesCommand, ListTrailOptions, PartsOptions, PurgeOptions, ReplaysCommand,
-    RepublishOptions, ResizeOptions, RestoreOptions, ServeOptions, SinksCommand,
+    AclOptions, AuditOptions, Cli, Command, DescriptorOptions, ErasuresCommand, Given,
+    GrowTopicOptions, HexkitOptions, KafkaOptions, LanesCommand, ListTrailOptions,
+    ObsoleteTopicsOptions, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions,
+    ResizeOptions, RestoreOptions, ServeOptions, SinksCommand, SomeTopicsOptions,
     StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
     TopicsCommand, TopicsOptions, TrailCommand, Usage, parse, variables,
 };

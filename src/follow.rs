@@ -32,6 +32,7 @@ mod rivals;
 mod sink_keeper;
 mod source;
 pub mod tenant_jobs;
+pub mod topics;
 mod trail;
 mod unnamed;
 mod verify;
@@ -136,7 +137,7 @@ impl Followers {
         let followers = sinks.followers();
         let erasure = ErasureTask::new(deps.clone(), followers.clone());
         worker.spawn(&mut tasks, UntilStop::new(erasure, stop.clone()));
-        let jobs = TenantJobsTask::new(deps.clone(), &sinks.sinks);
+        let jobs = TenantJobsTask::new(deps.clone(), sinks);
         worker.spawn(&mut tasks, UntilStop::new(jobs, stop.clone()));
         let removal = RemovalTask::new(deps.clone(), followers);
         worker.spawn(&mut tasks, UntilStop::new(removal, stop.clone()));

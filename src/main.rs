@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use event_gateway::cli::descriptor::Variable;
 use event_gateway::cli::replays::Show;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{
-    self, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand, ListTrailOptions,
-    PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions, ResizeOptions, RestoreOptions,
-    SinksCommand, StoreOptions, SubscriptionsCommand, TenantsCommand, TopicsCommand, TopicsOptions,
-    TrailCommand,
+    self, AclOptions, AuditOptions, Cli, Command, Config, ErasuresCommand, LanesCommand,
+    ListTrailOptions, PartsOptions, PurgeOptions, ReplaysCommand, RepublishOptions, ResizeOptions,
+    RestoreOptions, SinksCommand, StoreOptions, SubscriptionsCommand, TenantsCommand,
+    TopicsCommand, TopicsOptions, TrailCommand,
 };
 use event_gateway::domain::replay::Wish;
 use event_gateway::domain::settings::Settings;
@@ -21,6 +22,8 @@ use event_gateway::follow::audit::Scope;
 use event_gateway::follow::erasure::submit::ErasureDeps;
 use event_gateway::follow::replay::submit::SubmitDeps;
 use event_gateway::follow::tenant_jobs::TenantDeps;
+use event_gateway::follow::topics::TopicDeps;
+use event_gateway::follow::topics::acl::Acts;
 use event_gateway::metrics::Metrics;
 use event_gateway::sink::{self, Sinks};
 use event_gateway::store::{self, Access, Store, TrailScan};
@@ -32,6 +35,8 @@ use event_gateway::{app, cli, telemetry};
 const THREADS_END: Duration = Duration::from_millis(300);
 /// The exit status of an illegal command line.
 const USAGE: u8 = 2;
+/// The exit status of `topics diff` if it could not compare, as of `diff`.
+const TROUBLE: u8 = 2;
 /// The exit status of an audit that has found defects.
 const DEFECTS: u8 = 3;
 
@@ -58,8 +63,11 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
         Err(error) => {
             logs.fatal(error);
-            let is_defect = error.is::<cli::audit::DefectsFound>();
-            if is_defect { ExitCode::from(DEFECTS) } else { ExitCode::FAILURE }
+            match error {
+                _ if error.is::<cli::audit::DefectsFound>() => ExitCode::from(DEFECTS),
+                _ if error.is::<cli::topics::diff::NotCompared>() => ExitCode::from(TROUBLE),
+                _ => ExitCode::FAILURE,
+            }
         }
     };
     logs.finish();
@@ -116,10 +124,7 @@ async fn done(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
         Command::RestoreBackup(options) => {
             cli::backup::restore(&config::store_config(&options.store)?, &options.file).await
         }
-        Command::Topics(TopicsCommand::List(options)) => {
-            let Opened { store, settings, sinks } = open_broker(&options, clock).await?;
-            cli::topics::list(&*store, &settings, &sinks).await
-        }
+        Command::Topics(command) => topics(command, clock).await,
     }
 }
 
@@ -149,6 +154,65 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
         false => cli::tenants::Show::Progress,
     };
     cli::tenants::purge((&deps, &*store), &options.tenant, options.force, show).await
+}
+
+/// Runs a subcommand of `topics`.
+async fn topics(command: TopicsCommand, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    use cli::topics::{Form, diff, grow, list, obsolete};
+    let form = |is_json| if is_json { Form::Json } else { Form::Text };
+    let by = clock.new_id().to_string();
+    match command {
+        TopicsCommand::List(options) => {
+            let Opened { store, settings, sinks } = open_broker(&options, clock).await?;
+            list::run(&*store, &settings, &sinks).await
+        }
+        TopicsCommand::Diff(options) => {
+            let compared = async {
+                let opened = open_broker(&options.some.topics, clock).await?;
+                diff::run(opened.topic_deps()?, options.some.tenant.as_ref(), form(options.json))
+                    .await
+            };
+            let compared: anyhow::Result<usize> = compared.await;
+            match compared.context(diff::NotCompared)? {
+                0 => Ok(()),
+                different => Err(diff::Differ(different).into()),
+            }
+        }
+        TopicsCommand::Apply(options) => {
+            let opened = open_broker(&options.topics, clock).await?;
+            cli::topics::apply::run(opened.topic_deps()?, options.tenant.as_ref()).await
+        }
+        TopicsCommand::Grow(options) => {
+            let opened = open_broker(&options.topics, clock).await?;
+            let wait = options.wait.map(Duration::from_secs);
+            grow::run(opened.topic_deps()?, &options.topic, &by, wait).await
+        }
+        TopicsCommand::Obsolete(options) => {
+            let opened = open_broker(&options.some.topics, clock).await?;
+            let (tenant, form) = (options.some.tenant.as_ref(), form(options.json));
+            let by = options.delete.then_some(&*by);
+            obsolete::run(opened.topic_deps()?, tenant, by, form).await
+        }
+        TopicsCommand::Acl(options) => acl(&options, form(options.json), clock).await,
+    }
+}
+
+async fn acl(
+    options: &AclOptions,
+    form: cli::topics::Form,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    let AclOptions { tenant, group, principal, manage, topics, .. } = options;
+    let Opened { store, settings, sinks } = open_broker(topics, clock).await?;
+    let user = group.as_ref().map_or("event-gateway".to_owned(), ToString::to_string);
+    let holder = cli::topics::acl::Holder {
+        principal: &principal.clone().unwrap_or_else(|| format!("User:{user}")),
+        tenant: tenant.as_ref(),
+        group: group.as_ref(),
+        acts: if *manage { Acts::Manage } else { Acts::Serve },
+    };
+    let broker = sinks.broker().map_or("HOST:PORT".to_owned(), |kafka| kafka.place());
+    cli::topics::acl::run(&*store, &settings, &holder, &broker, form).await
 }
 
 async fn audit(options: &AuditOptions, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
@@ -300,6 +364,12 @@ struct Opened {
 }
 
 impl Opened {
+    fn topic_deps(&self) -> anyhow::Result<TopicDeps<'_>> {
+        let unset = "the topics are compared with Kafka's: set KAFKA_HOST";
+        let kafka = self.sinks.repair.as_deref().context(unset)?;
+        Ok(TopicDeps { store: &*self.store, settings: &self.settings, kafka })
+    }
+
     fn submit_deps(&self, clock: Arc<dyn Clock>) -> SubmitDeps {
         let Self { store, settings, sinks } = self;
         let (store, settings) = (store.clone(), settings.clone());

@@ -85,6 +85,7 @@ mod kafka;
 mod page;
 mod record;
 mod repair;
+mod topic_admin;
 mod topic_record;
 mod topics;
 
@@ -105,8 +106,9 @@ pub use hexkit::{Config as HexkitConfig, Mark};
 pub use kafka::Config as KafkaConfig;
 pub use page::{KnownCursor, KnownCursors, Page, PageSlice, ParkingProof, ledgers};
 pub use repair::{PartitionsGrown, Repair};
+pub use topic_admin::TopicAdmin;
 pub use topic_record::{Origin, PartitionRange, TopicReading, TopicRecord};
-pub use topics::TopicDescription;
+pub use topics::{Difference, Replicas, TopicDescription, TopicSetting};
 
 /// A place that pages are published to, with cursors of its own.
 #[async_trait]

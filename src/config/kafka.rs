@@ -3,10 +3,12 @@
 //! They are read from the options and the environment. Settings on which the gateway's promises
 //! rest can't be set from outside.
 
+mod security;
+mod stores;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::{ExposeSecret, SecretString};
 
 use super::environment::is_service_link;
 use super::options::BrokerChoice;
@@ -38,17 +40,6 @@ const REFUSED: [&str; 17] = [
     "allow.auto.create.topics",
     "group.id",
     "enable.auto.commit",
-];
-
-/// Settings of TLS and SASL, each with the variable that sets it; librdkafka's own settings may be
-/// used instead.
-const SECURITY: [(&str, &str); 6] = [
-    ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
-    ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
-    ("ssl.keystore.password", "KAFKA_SSL_KEYSTORE_PASSWORD"),
-    ("sasl.mechanism", "KAFKA_SASL_MECHANISM"),
-    ("sasl.username", "KAFKA_SASL_USERNAME"),
-    ("sasl.password", "KAFKA_SASL_PASSWORD"),
 ];
 
 /// Settings that a variable of the gateway sets, each with that variable.
@@ -110,7 +101,7 @@ fn settings(
     options: &KafkaOptions,
     environment: &[(String, String)],
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let of_options = security(options)?;
+    let of_options = security::settings(options)?;
     let mut all = of_options.clone();
     for (variable, value) in environment {
         if let Some(name) = variable.strip_prefix("KAFKA_CONFIG_") {
@@ -133,69 +124,12 @@ fn settings(
     Ok(all)
 }
 
-fn security(options: &KafkaOptions) -> anyhow::Result<Vec<(String, String)>> {
-    let protocol = options.kafka_security_protocol.to_ascii_uppercase();
-    if !["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str()) {
-        bail!(
-            "KAFKA_SECURITY_PROTOCOL is `{protocol}`; it must be PLAINTEXT, SSL, SASL_PLAINTEXT or \
-             SASL_SSL"
-        );
-    }
-    let truststore = options.kafka_ssl_truststore_location.as_deref().unwrap_or_default();
-    if [".jks", ".p12", ".pfx"].iter().any(|ending| truststore.ends_with(ending)) {
-        bail!(
-            "KAFKA_SSL_TRUSTSTORE_LOCATION is `{truststore}`; it must be PEM: export it with \
-             `keytool -exportcert -rfc`"
-        );
-    }
-    let files = [
-        ("KAFKA_SSL_TRUSTSTORE_LOCATION", &options.kafka_ssl_truststore_location),
-        ("KAFKA_SSL_KEYSTORE_LOCATION", &options.kafka_ssl_keystore_location),
-    ];
-    for (variable, file) in files {
-        if let Some(file) = file {
-            std::fs::File::open(file)
-                .with_context(|| format!("{variable} is `{file}`, which can't be read"))?;
-        }
-    }
-    if protocol.starts_with("SASL_") {
-        const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
-        let mechanism = options.kafka_sasl_mechanism.as_deref().unwrap_or("not set");
-        if !MECHANISMS.contains(&mechanism) {
-            bail!(
-                "KAFKA_SASL_MECHANISM is {mechanism}, and KAFKA_SECURITY_PROTOCOL is {protocol}; \
-                 it must be {}",
-                MECHANISMS.join(", ")
-            );
-        }
-    }
-    let secret =
-        |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
-    let (keystore, sasl) =
-        (secret(&options.kafka_ssl_keystore_password), secret(&options.kafka_sasl_password));
-    let given = [
-        ("security.protocol", Some(&protocol)),
-        ("ssl.ca.location", options.kafka_ssl_truststore_location.as_ref()),
-        ("ssl.keystore.location", options.kafka_ssl_keystore_location.as_ref()),
-        ("ssl.keystore.password", keystore.as_ref()),
-        ("sasl.mechanism", options.kafka_sasl_mechanism.as_ref()),
-        ("sasl.username", options.kafka_sasl_username.as_ref()),
-        ("sasl.password", sasl.as_ref()),
-    ];
-    Ok(given
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
-        .collect())
-}
-
 /// Refuses a setting that has two values, since it is unclear which counts.
 fn refuse_twice(name: &str, of_options: &[(String, String)], source: &str) -> anyhow::Result<()> {
     let canonical = if name == "sasl.mechanisms" { "sasl.mechanism" } else { name };
     // The protocol always has a value.
     let is_set = of_options.iter().any(|(set, _)| set == canonical && set != "security.protocol");
-    let Some((_, variable)) = SECURITY.iter().find(|(set, _)| is_set && *set == canonical) else {
-        return Ok(());
-    };
+    let Some(variable) = security::variable(canonical).filter(|_| is_set) else { return Ok(()) };
     bail!("{source} sets `{name}`, and so does {variable}: unset one of them")
 }
 
@@ -294,6 +228,45 @@ mod tests {
         }
         settings(&options(&[&sasl[..], &["--kafka-sasl-mechanism", "PLAIN"]].concat()), &[])
             .unwrap();
+    }
+
+    #[test]
+    fn a_store_that_only_java_reads_is_refused_with_the_command_that_converts_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name).display().to_string();
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let jks = file("store.p12", b"\xfe\xed\xfe\xed\0\0\0\x02");
+        let text = file("store.pem", b"not a certificate");
+        for (option, path, told) in [
+            ("--kafka-ssl-truststore-location", &jks, "keytool -importkeystore -srckeystore"),
+            ("--kafka-ssl-keystore-location", &jks, "-deststoretype PKCS12"),
+            ("--kafka-ssl-keystore-location", &text, "neither PEM nor PKCS#12"),
+        ] {
+            let error = settings(&options(&[option, path]), &[]).unwrap_err().to_string();
+            assert!(error.contains(told) && error.contains(&**path), "{error}");
+        }
+        let pem = file("ca.jks", b"-----BEGIN CERTIFICATE-----");
+        let all = settings(&options(&["--kafka-ssl-keystore-location", &pem]), &[]).unwrap();
+        assert!(all.contains(&("ssl.key.location".to_owned(), pem)), "the name says nothing");
+    }
+
+    #[test]
+    fn what_oauthbearer_lacks_is_named() {
+        let sasl = [
+            "--kafka-security-protocol",
+            "SASL_SSL",
+            "--kafka-sasl-mechanism",
+            "OAUTHBEARER",
+            "--kafka-sasl-oauthbearer-client-id",
+            "gateway",
+        ];
+        let error = settings(&options(&sasl), &[]).unwrap_err().to_string();
+        let lacks = "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL and \
+                     KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET must be set";
+        assert!(error.ends_with(lacks), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod replays;
 mod serve;
 mod store;
 mod subscriptions;
+mod topics;
 mod trail;
 mod usage;
 
@@ -35,6 +36,9 @@ pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, Start
 pub use serve::{BODY_BYTES, LimitsOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use subscriptions::SubscriptionsCommand;
+pub use topics::{
+    AclOptions, GrowTopicOptions, ObsoleteTopicsOptions, SomeTopicsOptions, TopicsCommand,
+};
 pub use trail::{ListTrailOptions, TrailCommand};
 pub use usage::Usage;
 
@@ -92,7 +96,7 @@ pub enum Command {
     /// Shows the tenants, and enables or disables them.
     #[command(subcommand)]
     Tenants(TenantsCommand),
-    /// Shows the topics of the tenants.
+    /// Shows the topics of the tenants, compares them with Kafka's, and changes those.
     #[command(subcommand)]
     Topics(TopicsCommand),
     /// Shows or changes the groups that follow the logs over HTTP.
@@ -192,14 +196,6 @@ pub struct TenantOptions {
     /// The tenants' files.
     #[command(flatten)]
     pub tenants: TenantsOptions,
-}
-
-/// The subcommands of `topics`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum TopicsCommand {
-    /// Prints a line for each topic: the settings with which it is created, and the partitions that
-    /// it has in Kafka.
-    List(Box<TopicsOptions>),
 }
 
 /// Options of the log and the topics.

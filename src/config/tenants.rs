@@ -15,7 +15,6 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
-use super::unread;
 use crate::domain::entity::{
     DeleteAllMode, Entity, EntityName, EventName, LogRetention, ProcessEvent, TopicSettings,
 };
@@ -178,7 +177,7 @@ fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow:
         let merged = settings(defaults.overlaid(file), partitions);
         own.insert(tenant, merged.with_context(|| both(&name))?);
     }
-    warn_of_partitions(partitions, own.values().chain([&of_all]));
+    refuse_partitions(partitions, own.values().chain([&of_all]))?;
     Settings::new(naming, of_all, own).map_err(|illegal| {
         let files: Vec<_> = illegal.tenants.iter().map(|tenant| both(tenant.as_str())).collect();
         let files = if files.is_empty() { vec![format!("{DEFAULT}.toml")] } else { files };
@@ -186,14 +185,17 @@ fn read_files(folder: &Path, naming: Naming, partitions: &Partitions) -> anyhow:
     })
 }
 
-/// Warns of variables for entities that no file names.
-fn warn_of_partitions<'a>(partitions: &Partitions, all: impl Iterator<Item = &'a TenantSettings>) {
+/// Refuses variables for entities that no file names.
+fn refuse_partitions<'a>(
+    partitions: &Partitions,
+    all: impl Iterator<Item = &'a TenantSettings>,
+) -> anyhow::Result<()> {
     let entities = all.flat_map(|settings| settings.entities.keys());
     let unknown = partitions.for_no_entity(entities.map(|(_, entity)| entity.as_str()));
     if !unknown.is_empty() {
-        let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
-        tracing::warn!("{} not read: no file names such an entity", unread::said(&unknown));
+        bail!("no file names the entity of {}", unknown.join(", "));
     }
+    Ok(())
 }
 
 /// Warns of a folder that is legal, but hardly intended.

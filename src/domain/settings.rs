@@ -251,11 +251,6 @@ impl Settings {
         env.map_or_else(|| format!("{tenant}."), |env| format!("{env}.{tenant}."))
     }
 
-    /// Returns whether a topic's name says that it is the tenant's own, and shared with nobody.
-    pub fn is_own(&self, tenant: &TenantId, topic: &Topic) -> bool {
-        topic.as_str().starts_with(&self.target_prefix(tenant))
-    }
-
     /// Returns the indices of those patterns that match none of a tenant's topics: neither one of
     /// those that its log has, nor one that the files name.
     pub fn unmatched(

@@ -24,6 +24,9 @@ const FORCE: &str = "force";
 const FORCED: &str =
     r#"{"module_from":"event-gateway","purge":true,"parameters":[{"key":"force","value":"true"}]}"#;
 
+/// The parameter by which an upgrade deletes topics.
+const DELETE_OBSOLETE: &str = "deleteObsoleteTopics";
+
 /// The id of a tenant job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantJobId(Uuid);
@@ -60,38 +63,51 @@ pub enum TenantAct {
     },
 }
 
+/// The treatment that an upgrade gives to the topics that no file names any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObsoleteTopics {
+    /// The job tells them.
+    Tell,
+    /// The job deletes those that are empty, and tells all.
+    Delete,
+}
+
 /// A request of the tenant interface: FOLIO's `tenantAttributes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantAttributes {
     /// The act that is asked for.
     pub act: TenantAct,
+    /// The treatment of obsolete topics; `None` if this is no upgrade.
+    pub obsolete: Option<ObsoleteTopics>,
     /// The request as it was posted, which the job shows again.
     pub posted: String,
 }
 
 impl TenantAttributes {
     /// Parses the body of a request, `{module_from?, module_to?, purge?, parameters?}`. With
-    /// `module_to`, the tenant is enabled or upgraded; without it, disabled, or purged if `purge`
-    /// is true. The parameter `force` of a purge is the gateway's own. Others, such as FOLIO's
-    /// `loadReference` and `loadSample`, are accepted and mean nothing, since the gateway has
-    /// nothing to load.
+    /// `module_to`, the tenant is enabled, or upgraded if there is a `module_from` too; without it,
+    /// disabled, or purged if `purge` is true. The parameters `deleteObsoleteTopics` of an upgrade
+    /// and `force` of a purge are the gateway's own. Others, such as FOLIO's `loadReference` and
+    /// `loadSample`, are accepted and mean nothing, since the gateway has nothing to load.
     pub fn parse(raw: &Raw) -> Result<Self, Vec<Violation>> {
         const KNOWN: [&str; 4] = ["module_from", "module_to", "purge", "parameters"];
         let mut members = ObjectReader::parse(raw, &KNOWN, "")?;
-        members.noun("module_from", text::name);
+        let is_known = members.noun("module_from", text::name).is_some();
         let is_enabled = members.noun("module_to", text::name).is_some();
         let purges = members.flag("purge");
         if purges && is_enabled {
             let why = "a tenant is purged without `module_to`, which enables it";
             members.refuse("purge", "illegal-value", why);
         }
-        let force = read_parameters(&mut members);
+        let Parameters { force, deletes } = parameters(&mut members);
         let act = match (is_enabled, purges) {
             (true, _) => TenantAct::Enable,
             (false, true) => TenantAct::Purge { force },
             (false, false) => TenantAct::Disable,
         };
-        members.finish(Some(Self { act, posted: raw.as_str().to_owned() }))
+        let obsolete = if deletes { ObsoleteTopics::Delete } else { ObsoleteTopics::Tell };
+        let obsolete = (is_known && is_enabled).then_some(obsolete);
+        members.finish(Some(Self { act, obsolete, posted: raw.as_str().to_owned() }))
     }
 
     /// Reads what the store keeps, which was parsed before.
@@ -108,24 +124,31 @@ impl TenantAttributes {
             TenantAct::Purge { force: false } => r#"{"module_from":"event-gateway","purge":true}"#,
             TenantAct::Purge { force: true } => FORCED,
         };
-        Self { act, posted: posted.to_owned() }
+        Self { act, obsolete: None, posted: posted.to_owned() }
     }
 }
 
-/// Returns whether one of the parameters, a list of `{key, value}`, is `force`. Notes what is
-/// illegal of them.
-fn read_parameters(members: &mut ObjectReader) -> bool {
-    let Some(list) = members.value("parameters").cloned() else { return false };
+/// The parameters of a request that mean something here.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parameters {
+    force: bool,
+    deletes: bool,
+}
+
+/// Reads the parameters, a list of `{key, value}`, and notes what is illegal of them.
+fn parameters(members: &mut ObjectReader) -> Parameters {
+    let mut all = Parameters::default();
+    let Some(list) = members.value("parameters").cloned() else { return all };
     if list.shape() != Shape::Array {
         members.refuse("parameters", "not-a-list", "must be a list of objects");
-        return false;
+        return all;
     }
     let mut force = false;
     for (index, item) in list.elements().take(PARAMETERS_MAX + 1).enumerate() {
         if index == PARAMETERS_MAX {
             let why = format!("must have at most {PARAMETERS_MAX} items");
             members.refuse("parameters", "too-many", why);
-            break;
+            return all;
         }
         let at = format!("/parameters/{index}");
         let parsed =
@@ -133,18 +156,21 @@ fn read_parameters(members: &mut ObjectReader) -> bool {
                 parameter.need("key", "missing", "must be given");
                 let key = parameter.string("key");
                 let value = parameter.string("value");
-                if key.as_deref() == Some(FORCE) {
-                    match value.as_deref() {
-                        Some("true") => force = true,
-                        Some("false") => {}
-                        _ => parameter.refuse("value", "illegal-value", "must be true or false"),
-                    }
+                let own = match key.as_deref() {
+                    Some(FORCE) => Some(&mut all.force),
+                    Some(DELETE_OBSOLETE) => Some(&mut all.deletes),
+                    _ => None,
+                };
+                match (own, value.as_deref()) {
+                    (Some(own), Some("true")) => *own = true,
+                    (None, _) | (_, Some("false")) => {}
+                    _ => parameter.refuse("value", "illegal-value", "must be true or false"),
                 }
                 parameter.finish(Some(()))
             });
-        members.keep(parsed);
+        all.extend(members.keep(parsed));
     }
-    force
+    all
 }
 
 /// A job of the tenant interface.
@@ -177,7 +203,7 @@ pub struct JobProgress {
 mod tests {
     use bytes::Bytes;
 
-    use super::{TenantAct, TenantAttributes};
+    use super::{ObsoleteTopics, TenantAct, TenantAttributes};
     use crate::domain::json::Raw;
 
     fn parse(text: &str) -> Result<TenantAct, Vec<String>> {
@@ -216,6 +242,30 @@ mod tests {
         for disables in ["{}", r#"{"module_from":"m","module_to":null,"purge":false}"#] {
             assert_eq!(parse(disables), Ok(TenantAct::Disable), "{disables}");
         }
+    }
+
+    #[test]
+    fn an_upgrade_tells_obsolete_topics_and_deletes_them_only_if_it_is_told_to() {
+        let obsolete = |text: &str| {
+            let raw = Raw::parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            TenantAttributes::parse(&raw).unwrap().obsolete
+        };
+        let upgrade = |parameters: &str| {
+            format!(r#"{{"module_from":"a-1","module_to":"a-2","parameters":[{parameters}]}}"#)
+        };
+        let (tell, delete) = (Some(ObsoleteTopics::Tell), Some(ObsoleteTopics::Delete));
+        assert_eq!(obsolete(r#"{"module_to":"a-2"}"#), None);
+        assert_eq!(obsolete(r#"{"module_from":"a-1"}"#), None);
+        assert_eq!(obsolete(&upgrade("")), tell);
+        for other in [
+            r#"{"key":"deleteObsoleteTopics","value":"false"}"#,
+            r#"{"key":"deleteObsoleteTopics"}"#,
+            r#"{"key":"loadSample","value":"true"}"#,
+        ] {
+            assert_eq!(obsolete(&upgrade(other)), tell, "{other}");
+        }
+        let asked = r#"{"key":"loadSample"},{"key":"deleteObsoleteTopics","value":"true"}"#;
+        assert_eq!(obsolete(&upgrade(asked)), delete);
     }
 
     #[test]

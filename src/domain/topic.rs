@@ -36,6 +36,11 @@ impl Topic {
         &self.0
     }
 
+    /// Returns the name as Kafka compares it with those of other topics: `.` and `_` are the same.
+    pub fn folded(&self) -> String {
+        self.0.replace('.', "_")
+    }
+
     /// Returns whether the name is reserved for a gateway's own topics, such as
     /// `folio.event-gateway.cursors`, whatever `ENV` that gateway has.
     pub fn is_reserved(&self) -> bool {
@@ -94,6 +99,23 @@ impl Naming {
     /// Returns whether all tenants share their topics.
     pub fn is_shared(&self) -> bool {
         self.collection.is_some()
+    }
+
+    /// Returns the beginning of the names that the convention gives to a tenant's topics: `ENV`,
+    /// and the tenant or the collection.
+    pub fn prefix(&self, tenant: &TenantId) -> String {
+        let tenant = self.collection.as_deref().unwrap_or(tenant.as_str());
+        self.env().map_or_else(|| format!("{tenant}."), |env| format!("{env}.{tenant}."))
+    }
+
+    /// Returns whether the name can only be that of a topic of the tenant alone: it has the
+    /// tenant's id as a part of its own, after `ENV`, and no part that might be a tenant
+    /// collection.
+    pub fn is_of_tenant_alone(&self, topic: &Topic, tenant: &TenantId) -> bool {
+        let mut parts = topic.0.split('.').peekable();
+        parts.next_if(|first| self.env() == Some(first));
+        let parts: Vec<_> = parts.collect();
+        parts.contains(&tenant.as_str()) && !parts.iter().any(|part| is_collection(part))
     }
 
     /// Returns the name of a topic of the gateway's own, such as `folio.event-gateway.cursors`.
@@ -225,6 +247,29 @@ mod tests {
         assert_eq!(name("{env}.{tenant}.{producer}.{entity}", &all), "folio.ALL.inventory.item");
         for bad in ["all", "", "1A", "A_B", "A1234567890123456789012345678901"] {
             assert!(Naming::new(None, Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_topic_that_may_be_a_collection_s_is_no_tenant_s_alone() {
+        let is_own = |env: &str, topic: &str, tenant: &str| {
+            let naming = Naming::new(Some(env), None).unwrap();
+            let (topic, tenant) = (Topic::parse(topic).unwrap(), TenantId::parse(tenant).unwrap());
+            naming.is_of_tenant_alone(&topic, &tenant)
+        };
+        assert!(is_own("folio", "folio.diku.inventory.item", "diku"));
+        assert!(is_own("folio", "folio.Default.diku.DI_X", "diku"));
+        assert!(is_own("", "diku.inventory.item", "diku"));
+        assert!(is_own("diku", "diku.diku.inventory.item", "diku"));
+        for (env, topic, tenant) in [
+            ("folio", "folio.ALL.inventory.item", "diku"),
+            ("folio", "folio.ALL.inventory.item", "inventory"),
+            ("diku", "diku.ALL.inventory.item", "diku"),
+            ("diku", "diku.other.inventory.item", "diku"),
+            ("folio", "folio.other.inventory.item", "diku"),
+            ("folio", "folio.diku2.inventory.item", "diku"),
+        ] {
+            assert!(!is_own(env, topic, tenant), "{topic} is not {tenant}'s alone");
         }
     }
 

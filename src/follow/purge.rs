@@ -164,11 +164,12 @@ async fn topics(
     settings: &Settings,
     tenant: &TenantId,
 ) -> Result<TenantTopics, store::Error> {
-    let mut all: BTreeSet<Topic> = store.noted_topics(tenant).await?.into_iter().collect();
+    let mut all: BTreeSet<Topic> = store.all_topics_of(tenant).await?.into_iter().collect();
     all.extend(settings.specs(tenant).into_iter().map(|spec| spec.topic));
     let others = store.list().await?;
     let is_shared = |topic: &Topic| others.iter().any(|other| settings.names(&other.tenant, topic));
-    let (own, shared) =
-        all.into_iter().partition(|topic| settings.is_own(tenant, topic) && !is_shared(topic));
+    let (own, shared) = all.into_iter().partition(|topic| {
+        settings.naming().is_of_tenant_alone(topic, tenant) && !is_shared(topic)
+    });
     Ok(TenantTopics { own, shared })
 }

@@ -14,17 +14,18 @@ use tokio::time::Instant;
 
 use super::interruptible::Interruptible;
 use super::purge::PurgeWork;
+use super::topics::{self, TopicDeps};
 use super::worker::{Backoff, Progress};
 use super::{FollowDeps, own};
 use crate::clock::Clock;
 use crate::domain::follower::Follower;
 use crate::domain::position::LogId;
 use crate::domain::replay::Wish;
-use crate::domain::settings::Settings;
+use crate::domain::settings::{IllegalTopic, Settings};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{JobProgress, TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::{Act, TrailEntry};
-use crate::sink::Sink;
+use crate::sink::{Repair, Sink, Sinks};
 use crate::store::{self, PurgeStart, Store, Unpublished};
 
 /// The longest time until a job is begun by the replica that has the tenant's lane.
@@ -42,6 +43,9 @@ pub enum NotSubmitted {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The tenant's topics can't be beside those of the other tenants.
+    #[error(transparent)]
+    Topics(#[from] IllegalTopic),
     /// There is no such tenant to disable or purge.
     #[error("tenant `{0}` is not enabled")]
     NotEnabled(TenantId),
@@ -104,6 +108,7 @@ impl TenantDeps {
         match attributes.act {
             TenantAct::Enable => {
                 self.take_up_files().await?;
+                self.check_topics(tenant).await?;
                 self.enable(tenant, by).await?;
             }
             TenantAct::Disable => self.disable(tenant, by).await?,
@@ -120,6 +125,15 @@ impl TenantDeps {
         self.added().extend(found);
         loop {
             let Some(tenant) = self.added().first().cloned() else { return Ok(()) };
+            match self.check_topics(&tenant).await {
+                Ok(()) => {}
+                Err(NotSubmitted::Store(error)) => return Err(error),
+                Err(illegal) => {
+                    tracing::error!(%tenant, "the tenant is not enabled by its file: {illegal}");
+                    self.added().remove(&tenant);
+                    continue;
+                }
+            }
             self.store.enable_if_new(&tenant, LogId::new(self.clock.new_id())).await?;
             if let Some(log) = self.store.find_tenant(&tenant).await? {
                 self.store.note_topics(&tenant, &self.settings.subjects(&tenant)).await?;
@@ -129,6 +143,13 @@ impl TenantDeps {
             }
             self.added().remove(&tenant);
         }
+    }
+
+    /// Refuses a tenant whose topics collide with those of a tenant that the store has.
+    async fn check_topics(&self, tenant: &TenantId) -> Result<(), NotSubmitted> {
+        let mut all: Vec<_> = self.store.list().await?.into_iter().map(|log| log.tenant).collect();
+        all.push(tenant.clone());
+        Ok(self.settings.check_beside(&all)?)
     }
 
     fn added(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
@@ -218,6 +239,8 @@ pub(super) struct TenantJobsTask {
     /// The sinks that have topics.
     sinks: Vec<Arc<dyn Sink>>,
     purges: PurgeWork,
+    /// The Kafka whose topics an upgrade reports, if there is one.
+    kafka: Option<Arc<dyn Repair>>,
     /// The last pause while jobs waited.
     pause: Duration,
     dropped: Option<Instant>,
@@ -225,10 +248,11 @@ pub(super) struct TenantJobsTask {
 
 impl TenantJobsTask {
     /// Makes the task for these sinks.
-    pub(super) fn new(deps: FollowDeps, sinks: &[Arc<dyn Sink>]) -> Self {
-        let purges = PurgeWork::new(deps.clone(), sinks);
-        let sinks = sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
-        Self { deps, sinks, purges, pause: LOOK_AGAIN, dropped: None }
+    pub(super) fn new(deps: FollowDeps, sinks: &Sinks) -> Self {
+        let purges = PurgeWork::new(deps.clone(), &sinks.sinks);
+        let kafka = sinks.repair.clone();
+        let sinks = sinks.sinks.iter().filter(|sink| sink.has_topics()).cloned().collect();
+        Self { deps, sinks, purges, kafka, pause: LOOK_AGAIN, dropped: None }
     }
 
     async fn carry_out_all(&mut self) -> Result<Progress, store::Error> {
@@ -263,7 +287,17 @@ impl TenantJobsTask {
                 messages.push(format!("waits for the topics in {}: {error}", sink.names().sink));
             }
         }
-        let completed = messages.is_empty().then(|| clock.now());
+        let mut is_done = messages.is_empty();
+        if is_done {
+            match self.report(job).await {
+                Ok(report) => messages = report,
+                Err(error) => {
+                    is_done = false;
+                    messages.push(format!("waits for the comparison of the topics: {error}"));
+                }
+            }
+        }
+        let completed = is_done.then(|| clock.now());
         let progress = JobProgress { messages, error: None, completed };
         self.write(job, progress).await
     }
@@ -294,6 +328,16 @@ impl TenantJobsTask {
             self.deps.store.write_tenant_job(&job.tenant, job.id, &progress).await?;
         }
         Ok(())
+    }
+
+    /// Returns what there is to tell about the topics of a tenant that is upgraded.
+    async fn report(&self, job: &TenantJob) -> Result<Vec<String>, topics::Error> {
+        let FollowDeps { store, settings, clock, .. } = &self.deps;
+        let (Some(kafka), Some(act)) = (&self.kafka, job.attributes.obsolete) else {
+            return Ok(Vec::new());
+        };
+        let deps = TopicDeps { store: &**store, settings, kafka: &**kafka };
+        topics::report::report(deps, &job.tenant, act, &clock.new_id().to_string()).await
     }
 
     /// Removes jobs that ended long ago.

@@ -19,6 +19,7 @@ use super::{object, path};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::{TenantAct, TenantAttributes, TenantJob, TenantJobId};
 use crate::domain::trail::Act;
+use crate::domain::violation::Violation;
 use crate::follow::tenant_jobs::NotSubmitted;
 
 /// The interval at which a request that waits looks whether its job has ended.
@@ -137,6 +138,14 @@ impl From<NotSubmitted> for Problem {
     fn from(error: NotSubmitted) -> Self {
         match error {
             NotSubmitted::Store(error) => error.into(),
+            NotSubmitted::Topics(illegal) => {
+                let why = format!("the tenant can't be enabled: {illegal}");
+                Self::IllegalRequest(vec![Violation::new(
+                    "/module_to".to_owned(),
+                    "illegal-topics",
+                    why,
+                )])
+            }
             NotSubmitted::NotEnabled(tenant) => Self::TenantNotEnabled(tenant),
             refused @ (NotSubmitted::Purging(_) | NotSubmitted::Loses { .. }) => {
                 Self::TenantJobRefused(refused)

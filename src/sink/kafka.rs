@@ -13,6 +13,7 @@ mod cursors_topic;
 mod describe;
 mod mark;
 mod publisher;
+mod rights;
 mod settings;
 mod topic_reader;
 mod topic_usage;
@@ -34,7 +35,7 @@ use self::topic_reader::TopicReader;
 use self::topics::Topics;
 use self::transactional_ids::TransactionalIds;
 use super::{
-    Error, KnownCursors, Names, PartitionsGrown, Repair, Sink, TakenOver, TenantTopics,
+    Error, KnownCursors, Names, PartitionsGrown, Repair, Sink, TakenOver, TenantTopics, TopicAdmin,
     TopicDescription, TopicReading,
 };
 use crate::domain::follower::Follower;
@@ -61,8 +62,9 @@ pub struct Config {
     pub naming: Naming,
     /// The least number of partitions of the cursors topic.
     pub lanes: u16,
-    /// The replication factor of topics that the gateway creates.
-    pub replication_factor: i32,
+    /// The replication factor of topics that the gateway creates; `None`: as many as there are
+    /// brokers, up to 3.
+    pub replication_factor: Option<i32>,
     /// `message.max.bytes`.
     pub max_request_bytes: usize,
     /// The time without records of a lane after which a topic counts as idle.
@@ -171,6 +173,47 @@ impl Sink for Kafka {
     #[instrument(level = "debug", skip_all)]
     async fn check(&self) -> Result<(), Error> {
         self.blocking(|kafka| kafka.admin.state(kafka.cursors.topic(), CHECK_MAX).map(drop)).await
+    }
+}
+
+#[async_trait]
+impl TopicAdmin for Kafka {
+    fn cursors_topic(&self) -> Option<Topic> {
+        Topic::parse(self.inner.cursors.topic()).ok()
+    }
+
+    async fn replication(&self) -> Result<usize, Error> {
+        let factor = self.blocking(|kafka| kafka.admin.replication()).await?;
+        Ok(usize::try_from(factor).unwrap_or(1))
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%topic))]
+    async fn alter(&self, topic: &Topic, settings: &[(&'static str, String)]) -> Result<(), Error> {
+        let (topic, settings) = (topic.clone(), settings.to_vec());
+        self.blocking(move |kafka| kafka.admin.alter(topic.as_str(), &settings)).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%topic, partitions))]
+    async fn grow(&self, topic: &Topic, partitions: u16) -> Result<(), Error> {
+        let topic = topic.clone();
+        self.blocking(move |kafka| kafka.admin.add_partitions(topic.as_str(), partitions)).await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%topic))]
+    async fn span(&self, topic: &Topic) -> Result<Option<u64>, Error> {
+        let topic = topic.clone();
+        self.blocking(move |kafka| {
+            let state = kafka.admin.state(topic.as_str(), ASK_MAX)?;
+            let partitions = state.partitions();
+            partitions.map(|all| kafka.admin.span(topic.as_str(), all)).transpose()
+        })
+        .await
+    }
+
+    #[instrument(level = "debug", skip_all, fields(%topic))]
+    async fn delete(&self, topic: &Topic) -> Result<(), Error> {
+        let topic = topic.clone();
+        self.blocking(move |kafka| kafka.admin.delete(topic.as_str())).await
     }
 }
 

@@ -6,13 +6,13 @@
 
 use async_trait::async_trait;
 
-use super::{Error, Sink, TopicReading};
+use super::{Error, TopicAdmin, TopicReading};
 use crate::domain::time::Time;
 use crate::domain::topic::Topic;
 
 /// A sink that can be repaired. A repair takes lanes over in the same way as a replica.
 #[async_trait]
-pub trait Repair: Sink {
+pub trait Repair: TopicAdmin {
     /// Begins to read the committed records of a topic: all that are left, or at least those from
     /// the first one on that carries `since` or a later time. `None` if there is no such topic.
     /// It waits until no open transaction hides records. Records are read only as fast as they are

@@ -44,8 +44,8 @@ pub trait Erasures: Send + Sync {
     /// Returns every topic that was noted of an entity or process event, in order.
     async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error>;
 
-    /// Returns every topic that was noted of a tenant, each once, in order.
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error>;
+    /// Returns every topic that was noted of any entity or process event of a tenant, in order.
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error>;
 
     /// Adds an erasure. Returns `false` and does nothing if its record has one whose ERASED events
     /// are not appended yet: that one takes the same events.

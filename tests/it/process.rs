@@ -3,6 +3,7 @@
 mod access;
 #[cfg(feature = "services")]
 mod audit;
+mod collisions;
 #[cfg(feature = "services")]
 mod descriptor;
 mod erasure;
@@ -24,10 +25,14 @@ mod removal;
 mod replays;
 #[cfg(feature = "services")]
 mod replicas;
+#[cfg(feature = "services")]
+mod secured;
 mod settings;
 #[cfg(feature = "services")]
 mod store_outage;
 mod subcommands;
 mod supervised;
+#[cfg(feature = "services")]
+mod topics;
 #[cfg(feature = "services")]
 mod unwritable;

@@ -82,7 +82,7 @@ const SPOKEN: [(&str, &[&str]); 23] = [
     ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
     ("jsonwebtoken::", &["http/token/"]),
-    ("openssl::", &["http/token/signature"]),
+    ("openssl::", &["http/token/signature", "config/kafka/stores"]),
     ("reqwest::", &["http/token/fetch"]),
     ("regex::", &["http/token/issuers"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with

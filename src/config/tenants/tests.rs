@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Partitions, read};
+use super::read;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Naming;
@@ -137,13 +137,12 @@ fn a_variable_of_partitions_is_named_when_it_is_wrong() {
             "{error}"
         );
     }
-    let of_none =
-        Partitions::of(&[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS".to_owned(), "4".to_owned())]).unwrap();
-    assert_eq!(
-        of_none.for_no_entity(["instance"].into_iter()),
-        ["KAFKA_ITEM_TOPIC_NUM_PARTITIONS"]
+    let error = settings(&[default], &[("KAFKA_ITEMS_TOPIC_NUM_PARTITIONS", "4")]).unwrap_err();
+    assert!(
+        error.ends_with("no file names the entity of KAFKA_ITEMS_TOPIC_NUM_PARTITIONS"),
+        "{error}"
     );
-    assert!(of_none.for_no_entity(["instance", "item"].into_iter()).is_empty());
+    settings(&[default], &[("KAFKA_ITEM_TOPIC_NUM_PARTITIONS", "4")]).unwrap();
 }
 
 #[test]
@@ -238,6 +237,37 @@ fn two_tenants_share_no_topic_unless_a_collection_has_them_all() {
         std::fs::write(folder.path().join(name), "[entities.\"x.item\"]\n").unwrap();
     }
     assert!(read(folder.path(), Naming::new(None, Some("ALL")).unwrap(), &[]).is_ok());
+}
+
+#[test]
+fn topics_that_are_the_same_to_kafka_are_refused_and_both_are_named() {
+    let one = ("a.toml", "[entities.\"x.item\"]\ntopic = \"{env}.{tenant}.b_c\"\n");
+    let other = ("a_b.toml", "[entities.\"x.item\"]\ntopic = \"{env}.{tenant}.c\"\n");
+    let error = settings(&[one, other], &[]).unwrap_err();
+    let told = "the topics `folio.a.b_c` of tenant `a` and `folio.a_b.c` of tenant `a_b` collide";
+    assert!(error.contains(told) && error.contains(": a.toml, a_b.toml: "), "{error}");
+    let own = "[entities.\"x.a\"]\ntopic = \"{tenant}.b_c\"\n\
+               [entities.\"x.b\"]\ntopic = \"{tenant}.b.c\"\n";
+    let error = settings(&[("a.toml", own)], &[]).unwrap_err();
+    assert!(error.contains("`a.b_c` of tenant `a` and `a.b.c` of tenant `a`"), "{error}");
+}
+
+#[test]
+fn tenants_of_a_collection_must_agree_on_their_topics() {
+    let read_all = |other: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let item = "[entities.\"x.item\"]\npartitions = 2\n";
+        for (name, text) in [("_default.toml", item), ("a.toml", ""), ("b.toml", other)] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let naming = Naming::new(None, Some("ALL")).unwrap();
+        read(folder.path(), naming, &[]).map(drop).map_err(|error| format!("{error:#}"))
+    };
+    // How long each log keeps its events is the tenant's own matter.
+    read_all("[entities.\"x.item\"]\nlog_retention_ms = 5\n").unwrap();
+    let error = read_all("[entities.\"x.item\"]\npartitions = 3\n").unwrap_err();
+    assert!(error.contains("topic `ALL.x.item` is shared by the tenants"), "{error}");
+    assert!(error.ends_with("which differ in partitions (2 and 3)"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! Settings are made here, once their topics are checked: none is the gateway's own, entities that
-//! share one agree on it, and two tenants share none without a tenant collection.
+//! Settings are made here, once their topics are checked: none is the gateway's own, entities and
+//! tenants that share one agree on it, two tenants share none without a tenant collection, and no
+//! two collide in Kafka.
 //!
-//! `config` makes them, and says which files are at fault.
+//! `config` makes them, and says which files are at fault; whoever enables a tenant checks its
+//! topics beside those of the others.
 
 use std::collections::BTreeMap;
 
@@ -22,47 +24,94 @@ pub struct IllegalTopic {
 /// How a topic is created, and how the log keeps it.
 type Rules = (TopicSpec, LogRule);
 
+/// The topics of tenants that were checked, by their folded names, each with a tenant that has it.
+type Owners<'a> = BTreeMap<String, (TopicSpec, &'a TenantId)>;
+
 impl Settings {
     /// Builds the settings; `default` is for every tenant that `own` doesn't name. Refuses two
     /// entities of a tenant that share a topic and would create it differently, a topic that is
-    /// reserved for the gateway, and a topic that two tenants share without a tenant collection.
+    /// reserved for the gateway, topics that collide, and a topic that two tenants share without a
+    /// tenant collection, or with one create differently.
     pub fn new(
         naming: Naming,
         default: TenantSettings,
         own: BTreeMap<TenantId, TenantSettings>,
     ) -> Result<Self, IllegalTopic> {
         let settings = Self { naming, default, own, ..Self::default() };
-        settings.check_topics()?;
+        // First those of the default settings, so that no tenant is blamed for them.
+        let any = TenantId::parse("default").expect("a legal tenant");
+        settings.check_topics(&mut [&any].into_iter().chain(settings.own.keys()))?;
         Ok(settings)
     }
 
-    /// Checks the topics of all tenants: first those of the default settings, so that no tenant is
-    /// blamed for them.
-    fn check_topics(&self) -> Result<(), IllegalTopic> {
-        let any = TenantId::parse("default").expect("a legal tenant");
-        let mut owners: BTreeMap<Topic, &TenantId> = BTreeMap::new();
-        for tenant in [&any].into_iter().chain(self.own.keys()) {
-            let is_own = self.own.contains_key(tenant);
-            let tenants: Vec<_> = is_own.then(|| tenant.clone()).into_iter().collect();
-            let topics = self.topics_of(tenant);
-            for topic in topics.map_err(|message| IllegalTopic { tenants, message })? {
-                let other = owners.insert(topic.clone(), tenant).filter(|other| *other != tenant);
-                if let (Some(other), false) = (other, self.naming.is_shared()) {
-                    let tenants =
-                        [other, tenant].into_iter().filter(|it| self.own.contains_key(*it));
-                    let message = format!(
-                        "topic `{topic}` is that of two tenants, `{other}` and `{tenant}`: \
-                         {{tenant}} must stand where no other tenant's topics can meet"
-                    );
-                    return Err(IllegalTopic { tenants: tenants.cloned().collect(), message });
+    /// Checks the topics of these tenants beside each other, and beside those of all tenants that
+    /// have settings of their own. Tenants without such settings may be among them.
+    pub fn check_beside(&self, tenants: &[TenantId]) -> Result<(), IllegalTopic> {
+        self.check_topics(&mut self.tenants().chain(tenants))
+    }
+
+    fn check_topics<'a>(
+        &'a self,
+        tenants: &mut dyn Iterator<Item = &'a TenantId>,
+    ) -> Result<(), IllegalTopic> {
+        let mut owners = Owners::new();
+        for tenant in tenants {
+            let at_fault = |all: &[&TenantId]| {
+                let own = all.iter().filter(|it| self.tenants().any(|known| known == **it));
+                own.map(|it| (*it).clone()).collect::<Vec<_>>()
+            };
+            let specs = self.specs_of(tenant);
+            for spec in
+                specs.map_err(|message| IllegalTopic { tenants: at_fault(&[tenant]), message })?
+            {
+                let folded = spec.topic.folded();
+                if let Some((known, other)) = owners.get(&folded)
+                    && let Some(message) = self.clash((known, *other), (&spec, tenant))
+                {
+                    let all = if *other == tenant { vec![tenant] } else { vec![*other, tenant] };
+                    return Err(IllegalTopic { tenants: at_fault(&all), message });
                 }
+                owners.insert(folded, (spec, tenant));
             }
         }
         Ok(())
     }
 
-    /// Returns a tenant's topics, or says what is illegal about one.
-    fn topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, String> {
+    /// Says why two topics whose names are the same to Kafka can't be beside each other.
+    fn clash(
+        &self,
+        (one, other): (&TopicSpec, &TenantId),
+        (spec, tenant): (&TopicSpec, &TenantId),
+    ) -> Option<String> {
+        let topic = &spec.topic;
+        if one.topic != *topic {
+            return Some(format!(
+                "the topics `{}` of tenant `{other}` and `{topic}` of tenant `{tenant}` collide: \
+                 Kafka treats `.` and `_` as the same",
+                one.topic
+            ));
+        }
+        if tenant == other {
+            return None;
+        }
+        if !self.naming.is_shared() {
+            return Some(format!(
+                "topic `{topic}` is that of two tenants, `{other}` and `{tenant}`: {{tenant}} must \
+                 stand where no other tenant's topics can meet"
+            ));
+        }
+        let told = differences(&created_with(one), &created_with(spec));
+        (!told.is_empty()).then(|| {
+            format!(
+                "topic `{topic}` is shared by the tenants `{other}` and `{tenant}`, which differ \
+                 in {told}"
+            )
+        })
+    }
+
+    /// Returns the settings with which a tenant's topics are created, or says what is illegal about
+    /// one.
+    fn specs_of(&self, tenant: &TenantId) -> Result<Vec<TopicSpec>, String> {
         let mut seen: BTreeMap<Topic, (String, Rules)> = BTreeMap::new();
         for (producer, name, set) in self.of(tenant).topics() {
             let spec = self.spec_of(tenant, producer, name, set);
@@ -79,22 +128,33 @@ impl Settings {
             if *its != rules {
                 return Err(format!(
                     "topic `{topic}` is shared by `{first}` and `{name}`, which differ in {}",
-                    differences(its, &rules)
+                    differences(&values(its), &values(&rules))
                 ));
             }
         }
-        Ok(seen.into_keys().collect())
+        Ok(seen.into_values().map(|(_, (spec, _))| spec).collect())
     }
 }
 
-/// Returns the settings in which two entities differ, by the keys of the files, with their values.
-fn differences(one: &Rules, other: &Rules) -> String {
-    let differ = values(one).into_iter().zip(values(other)).filter(|(one, other)| one != other);
+/// A key of the files, with its value.
+type Value = (&'static str, String);
+
+/// Returns the settings that differ, by the keys of the files, with their values.
+fn differences(one: &[Value], other: &[Value]) -> String {
+    let differ = one.iter().zip(other).filter(|(one, other)| one != other);
     let told = differ.map(|((key, one), (_, other))| format!("{key} ({one} and {other})"));
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn values((spec, rule): &Rules) -> [(&'static str, String); 6] {
+fn created_with(spec: &TopicSpec) -> [Value; 3] {
+    [
+        ("partitions", spec.partitions.to_string()),
+        ("retention_ms", spec.retention_ms.to_string()),
+        ("compacted", spec.compacted.to_string()),
+    ]
+}
+
+fn values((spec, rule): &Rules) -> [Value; 6] {
     let log_retention = match rule.retention {
         None => "none".to_owned(),
         Some(LogRetention::Forever) => "-1".to_owned(),
@@ -104,11 +164,12 @@ fn values((spec, rule): &Rules) -> [(&'static str, String); 6] {
         DeleteAllMode::Record => "record",
         DeleteAllMode::Expand => "expand",
     };
+    let [partitions, retention_ms, compacted] = created_with(spec);
     [
-        ("partitions", spec.partitions.to_string()),
-        ("retention_ms", spec.retention_ms.to_string()),
+        partitions,
+        retention_ms,
         ("log_retention_ms", log_retention),
-        ("compacted", spec.compacted.to_string()),
+        compacted,
         ("stored", rule.stored.to_string()),
         ("delete_all", delete_all.to_owned()),
     ]

@@ -1,14 +1,16 @@
-//! The admin and metadata clients: they query the cluster about topics, create and delete them.
+//! The admin and metadata clients: they query the cluster about topics, and create topics.
 //!
 //! `topics`, `cursors_topic`, `describe` and the port's `check` call it. A query never creates a
 //! topic. Every call blocks, for a few seconds at most.
 
+mod changes;
+
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigEntry, NewPartitions, NewTopic, OwnedResourceSpecifier,
-    ResourceSpecifier, TopicResult,
+    AdminClient, AdminOptions, ConfigEntry, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicResult,
 };
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -17,8 +19,9 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use super::classify::classify_call;
 use super::client_context::Context;
+use super::rights::{Right, lacking};
 use super::{Config, discard, settings};
-use crate::sink::{Error, RetryCause};
+use crate::sink::{Error, Replicas, RetryCause};
 
 /// The longest time that the cluster may take to answer a query.
 pub(super) const ASK_MAX: Duration = Duration::from_secs(3);
@@ -27,6 +30,8 @@ const CREATE_MAX: Duration = Duration::from_secs(5);
 /// The largest record that a broker takes by default, without the frame of its batch.
 const BROKER_RECORD_BYTES: usize = 1 << 20;
 const BATCH_FRAME_BYTES: usize = 1024;
+/// The most replicas of a topic for which the configuration sets no number.
+const REPLICATION_MAX: i32 = 3;
 /// From so many topics on, one query for all topics is faster than one for each.
 const ASK_ALL_FROM: usize = 10;
 
@@ -71,7 +76,7 @@ impl State {
 pub(super) struct Admin {
     metadata_client: BaseConsumer<Context>,
     admin_config: ClientConfig,
-    replication_factor: i32,
+    replication_factor: Option<i32>,
     record_limit: Option<String>,
 }
 
@@ -100,16 +105,34 @@ impl Admin {
 
     /// Asks for the state of each topic.
     pub(super) fn states<'a>(&self, topics: &[&'a str]) -> Result<HashMap<&'a str, State>, Error> {
+        Ok(self
+            .with_replicas(topics)?
+            .into_iter()
+            .map(|(topic, (state, _))| (topic, state))
+            .collect())
+    }
+
+    /// Asks for the state of each topic, and the replicas of those that exist.
+    pub(super) fn with_replicas<'a>(
+        &self,
+        topics: &[&'a str],
+    ) -> Result<HashMap<&'a str, (State, Option<Replicas>)>, Error> {
+        let of = |metadata: &Metadata, topic: &str| {
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            found.map_or((State::Missing, None), |found| (state(found), replicas(found)))
+        };
         if topics.len() < ASK_ALL_FROM {
-            return topics.iter().map(|topic| Ok((*topic, self.state(topic, ASK_MAX)?))).collect();
+            let one =
+                |topic: &&'a str| Ok((*topic, of(&self.metadata(Some(topic), ASK_MAX)?, topic)));
+            return topics.iter().map(one).collect();
         }
         let metadata = self.metadata(None, ASK_MAX)?;
-        let all: HashMap<&str, State> =
-            metadata.topics().iter().map(|t| (t.name(), state(t))).collect();
-        Ok(topics
+        let all: HashMap<&str, _> =
+            metadata.topics().iter().map(|it| (it.name(), (state(it), replicas(it)))).collect();
+        let each = topics
             .iter()
-            .map(|topic| (*topic, all.get(topic).copied().unwrap_or(State::Missing)))
-            .collect())
+            .map(|topic| (*topic, all.get(topic).copied().unwrap_or((State::Missing, None))));
+        Ok(each.collect())
     }
 
     /// Asks for the end of a partition: one past its last record, committed or not.
@@ -128,16 +151,42 @@ impl Admin {
         self.checked(&format!("ask for the end of {topic}"), answer).map(|(_, end)| end)
     }
 
-    /// Returns a request to create a topic, with the configured replication factor.
+    /// Returns the replication factor of new topics: the configured one, else that of as many
+    /// brokers as there are, up to 3.
+    pub(super) fn replication(&self) -> Result<i32, Error> {
+        let Some(configured) = self.replication_factor else {
+            let brokers = self.metadata(None, ASK_MAX)?.brokers().len();
+            return Ok(i32::try_from(brokers).unwrap_or(REPLICATION_MAX).clamp(1, REPLICATION_MAX));
+        };
+        Ok(configured)
+    }
+
+    /// Asks for the number of offsets between the first and the end of all partitions of a topic: 0
+    /// if it has no record, nor a mark of a transaction.
+    pub(super) fn span(&self, topic: &str, partitions: usize) -> Result<u64, Error> {
+        let mut all = 0;
+        for partition in (0..).take(partitions) {
+            let answer = self.metadata_client.fetch_watermarks(topic, partition, ASK_MAX);
+            let (first, end) = self.checked(&format!("ask for the records of {topic}"), answer)?;
+            all += u64::try_from(end - first).unwrap_or_default();
+        }
+        Ok(all)
+    }
+
+    /// Returns a request to create a topic with a replication factor. Of three replicas, two must
+    /// have a record before it counts as written, so that the death of one broker neither loses a
+    /// record nor stops the topic.
     pub(super) fn new_topic<'a>(
         &self,
         name: &'a str,
-        partitions: u16,
+        (partitions, replication): (u16, i32),
         settings: &[(&'a str, &'a str)],
     ) -> NewTopic<'a> {
-        let replication = rdkafka::admin::TopicReplication::Fixed(self.replication_factor);
-        let topic = NewTopic::new(name, i32::from(partitions), replication);
-        settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+        let fixed = rdkafka::admin::TopicReplication::Fixed(replication);
+        let topic = NewTopic::new(name, i32::from(partitions), fixed);
+        let durable = (replication == 3).then_some(&("min.insync.replicas", "2"));
+        let settings = settings.iter().chain(durable);
+        settings.fold(topic, |topic, (name, value)| topic.set(name, value))
     }
 
     /// Returns the error of a cluster that has too few brokers to create any topic.
@@ -147,10 +196,9 @@ impl Admin {
             Ok(brokers) => format!("{brokers} brokers"),
             Err(_) => "fewer brokers".to_owned(),
         };
-        Error::Retry(RetryCause::TooFewBrokers(format!(
-            "REPLICATION_FACTOR is {}, and Kafka has {has}",
-            self.replication_factor
-        )))
+        let wanted = self.replication_factor.map_or("unset".to_owned(), |it| it.to_string());
+        let why = format!("REPLICATION_FACTOR is {wanted}, and Kafka has {has}");
+        Error::Retry(RetryCause::TooFewBrokers(why))
     }
 
     /// Explains why a topic can't be created, in words for an operator where they are known.
@@ -182,34 +230,6 @@ impl Admin {
         })
     }
 
-    /// Deletes topics, and returns the result of each.
-    pub(super) fn delete(&self, topics: &[&str]) -> Result<Vec<TopicResult>, Error> {
-        self.administer("delete topics", async |admin, options| {
-            admin.delete_topics(topics, &options.operation_timeout(Some(CREATE_MAX))).await
-        })
-    }
-
-    /// Gives a topic more partitions, and waits until it has them.
-    pub(super) fn add_partitions(&self, topic: &str, partitions: u16) -> Result<(), Error> {
-        let grown = NewPartitions::new(topic, usize::from(partitions));
-        let results = self.administer("add partitions", async |admin, options| {
-            admin.create_partitions(&[grown], &options.operation_timeout(Some(CREATE_MAX))).await
-        })?;
-        result_of(topic, &results).map_err(|code| {
-            Error::cursors(format!("{topic} can't get {partitions} partitions: {code}"))
-        })?;
-        let until = Instant::now() + CREATE_MAX;
-        while self.state(topic, ASK_MAX)?.with_leaders() != Some(usize::from(partitions)) {
-            if Instant::now() > until {
-                return Err(Error::retry(format!(
-                    "partitions were added to {topic} that don't exist yet"
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-
     /// Asks for the settings of a topic.
     pub(super) fn settings(&self, topic: &str) -> Result<HashMap<String, String>, Error> {
         Ok(self.settings_of(&[topic])?.swap_remove(0))
@@ -225,6 +245,7 @@ impl Admin {
             .administer("describe the settings of topics", async |admin, options| {
                 admin.describe_configs(&asked, &options).await
             })?;
+        let refused = answers.iter().find_map(|answer| answer.as_ref().err().copied());
         let mut answers: HashMap<String, HashMap<String, String>> = answers
             .into_iter()
             .flatten()
@@ -234,9 +255,15 @@ impl Admin {
             })
             .collect();
         let each = topics.iter().map(|topic| {
-            let answer = answers.remove(*topic);
+            // Of a topic that is refused, librdkafka's answer may be empty, without the code.
+            let answer = answers.remove(*topic).filter(|settings| !settings.is_empty());
             answer.ok_or_else(|| {
-                Error::retry(format!("the cluster doesn't tell the settings of {topic}"))
+                let why = format!("the cluster doesn't tell the settings of {topic}");
+                let lacking = lacking(&why, Right::DescribeConfigs, topic);
+                match refused {
+                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Error::denied(lacking),
+                    _ => Error::retry(lacking),
+                }
             })
         });
         each.collect()
@@ -292,6 +319,14 @@ pub(super) fn result_of(topic: &str, results: &[TopicResult]) -> Result<(), RDKa
 
 fn entries(entries: Vec<ConfigEntry>) -> HashMap<String, String> {
     entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}
+
+fn replicas(topic: &MetadataTopic) -> Option<Replicas> {
+    let partitions = topic.partitions();
+    Some(Replicas {
+        factor: partitions.iter().map(|it| it.replicas().len()).min()?,
+        in_sync: partitions.iter().map(|it| it.isr().len()).min()?,
+    })
 }
 
 fn state(topic: &MetadataTopic) -> State {

@@ -8,6 +8,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::client_context::{ClientError, Context, FIRST_REQUEST, Undelivered};
+use super::rights::{Right, lacking, lacking_on};
 use crate::domain::topic::Topic;
 use crate::sink::{Error, RecordCause, UnavailableTopic};
 
@@ -60,6 +61,11 @@ pub(super) fn denies(code: Code) -> bool {
     kind(code) == Kind::Denied
 }
 
+/// Returns whether the cluster refuses a topic to the gateway.
+pub(super) fn denies_topic(error: &KafkaError) -> bool {
+    code(error) == Code::TopicAuthorizationFailed
+}
+
 /// Returns the code of any error.
 pub(super) fn code(error: &KafkaError) -> Code {
     match error {
@@ -76,6 +82,15 @@ pub(super) fn classify_call(call: &str, error: &KafkaError, context: &Context) -
     let why = match &last {
         Some(last) if !said.contains(&last.reason) => format!("{call}: {said}: {}", last.reason),
         _ => format!("{call}: {said}"),
+    };
+    let why = match (code(error), call.split_once(' ')) {
+        (Code::TransactionalIdAuthorizationFailed, Some((_, id))) => {
+            lacking_on(&why, Right::Write, &format!("transactional id `{id}`"))
+        }
+        (Code::TopicAuthorizationFailed, Some(("read", topic))) => {
+            return Error::denied(lacking(&why, Right::Read, topic));
+        }
+        _ => why,
     };
     match kind(code(error)) {
         Kind::Fenced => Error::Fenced(why),
@@ -138,9 +153,19 @@ fn address(reason: &str) -> &str {
 /// Classifies the error of a call about one topic, which was asked for by name.
 pub(super) fn classify_topic(call: &str, topic: &Topic, code: Code) -> Error {
     match code {
-        Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::InvalidTopic
+        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+            let (verb, why) = (call.split(' ').next(), format!("{call}: {code}"));
+            let right = match verb {
+                Some("create") => Right::Create,
+                Some("grow") => Right::Alter,
+                Some("alter") => Right::AlterConfigs,
+                Some("delete") => Right::Delete,
+                Some("configure") => Right::DescribeConfigs,
+                _ => Right::Describe,
+            };
+            Error::Topic(topic.clone(), lacking(&why, right, topic.as_str()))
+        }
+        Code::InvalidTopic
         | Code::InvalidPartitions
         | Code::InvalidConfig
         | Code::InvalidRequest
@@ -165,6 +190,14 @@ pub(super) fn classify_page(
     let topic = topics.iter().find(|topic| Some(topic.as_str()) == blamed);
     let why =
         format!("publish{}: {code}", blamed.map(|name| format!(" to {name}")).unwrap_or_default());
+    let why = match (code, blamed.or(topics.first().map(|topic| topic.as_str()))) {
+        (Code::TopicAuthorizationFailed, Some(name)) => lacking(&why, Right::Write, name),
+        // A page without events has nothing but cursors.
+        (Code::TopicAuthorizationFailed, None) => {
+            lacking_on(&why, Right::Write, "topic of the cursors")
+        }
+        _ => why,
+    };
     match kind {
         Kind::Fenced => Error::Fenced(why),
         Kind::Denied => Error::denied(why),

@@ -4,6 +4,7 @@
 //! once the earlier holder of the lane is fenced. It is compacted, and has at least as many
 //! partitions as there are lanes.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::admin::{ASK_MAX, Admin, State, result_of};
-use super::classify::{self, classify_call};
+use super::classify::{classify_call, denies_topic};
 use super::client_context::Context;
+use super::rights::{Right, lacking};
 use super::{Config, discard, left, settings};
 use crate::domain::lane::Lane;
-use crate::sink::{Error, KnownCursors, record};
+use crate::sink::{Difference, Error, KnownCursors, record};
 
 const SETTINGS: [(&str, &str); 3] = [
     ("cleanup.policy", "compact"),
@@ -106,7 +108,8 @@ impl CursorsTopic {
     }
 
     fn create(&self, admin: &Admin) -> Result<(), Error> {
-        let results = admin.create(&[admin.new_topic(&self.topic, self.lanes, &SETTINGS)])?;
+        let sizes = (self.lanes, admin.replication()?);
+        let results = admin.create(&[admin.new_topic(&self.topic, sizes, &SETTINGS)])?;
         match result_of(&self.topic, &results) {
             Ok(()) => {
                 tracing::info!(
@@ -121,7 +124,10 @@ impl CursorsTopic {
             Err(
                 code @ (RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::ClusterAuthorizationFailed),
-            ) => Err(Error::denied(format!("create {}: {code}", self.topic))),
+            ) => {
+                let why = format!("create {}: {code}", self.topic);
+                Err(Error::denied(lacking(&why, Right::Create, &self.topic)))
+            }
             Err(
                 code @ (RDKafkaErrorCode::InvalidConfig
                 | RDKafkaErrorCode::PolicyViolation
@@ -170,7 +176,8 @@ impl CursorsTopic {
             State::Exists(_) | State::Leaderless(_) | State::UnderReplicated { .. } => Ok(()),
             State::Missing => Err(Error::retry(format!("{} is missing again", self.topic))),
             State::Refused(code) if code == RDKafkaErrorCode::TopicAuthorizationFailed => {
-                Err(Error::denied(format!("ask about {}: {code}", self.topic)))
+                let why = format!("ask about {}: {code}", self.topic);
+                Err(Error::denied(lacking(&why, Right::Describe, &self.topic)))
             }
             State::Refused(code) => Err(Error::retry(format!("ask about {}: {code}", self.topic))),
         }
@@ -178,6 +185,7 @@ impl CursorsTopic {
 
     fn verify_settings(&self, admin: &Admin) -> Result<(), Error> {
         let found = admin.settings(&self.topic)?;
+        self.warn_of_durability(admin, &found)?;
         for (name, wanted) in SETTINGS {
             let found = found.get(name).map_or("nothing", String::as_str);
             if found != wanted {
@@ -186,6 +194,23 @@ impl CursorsTopic {
                     "{topic} has {name}={found}, but must have {wanted}"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Warns of replicas that don't keep the cursors when a broker dies.
+    fn warn_of_durability(
+        &self,
+        admin: &Admin,
+        settings: &HashMap<String, String>,
+    ) -> Result<(), Error> {
+        let states = admin.with_replicas(&[&self.topic])?;
+        let replicas = states.into_values().next().and_then(|(_, replicas)| replicas);
+        let min_in_sync = settings.get("min.insync.replicas").and_then(|value| value.parse().ok());
+        if let (Some(replicas), Some(min_in_sync)) = (replicas, min_in_sync)
+            && let Some(difference) = Difference::of_min_in_sync(replicas, min_in_sync)
+        {
+            tracing::warn!(topic = self.topic, "{difference}");
         }
         Ok(())
     }
@@ -214,6 +239,9 @@ impl CursorsTopic {
             match reader.poll(left(until)) {
                 Some(Ok(message)) => self.apply(&message, &mut cursors)?,
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(cursors),
+                Some(Err(error)) if denies_topic(&error) => {
+                    return Err(self.failed_to_read(&error, reader.context()));
+                }
                 Some(Err(error)) => last = error,
                 None => {}
             }
@@ -242,9 +270,6 @@ impl CursorsTopic {
     }
 
     fn failed_to_read(&self, error: &KafkaError, context: &Context) -> Error {
-        if classify::code(error) == RDKafkaErrorCode::TopicAuthorizationFailed {
-            return Error::denied(format!("read {}: {error}", self.topic));
-        }
         classify_call(&format!("read {}", self.topic), error, context)
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::admin::{Admin, State};
 use super::classify::classify_topic;
 use crate::domain::topic::Topic;
-use crate::sink::{Error, TopicDescription};
+use crate::sink::{Error, Replicas, TopicDescription};
 
 /// The most topics of one query for settings.
 const ASK_MAX: usize = 200;
@@ -20,14 +20,16 @@ pub(super) fn topics(
     topics: &[Topic],
 ) -> Result<HashMap<Topic, TopicDescription>, Error> {
     let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
-    let states = admin.states(&names)?;
+    let states = admin.with_replicas(&names)?;
     let mut found = HashMap::new();
     for topic in topics {
-        let state = states.get(topic.as_str()).copied().unwrap_or(State::Missing);
+        let (state, replicas) =
+            states.get(topic.as_str()).copied().unwrap_or((State::Missing, None));
         if let State::Refused(code) = state {
             return Err(classify_topic("ask about it", topic, code));
         }
-        found.extend(state.partitions().map(|partitions| (topic.clone(), partitions)));
+        let partitions = state.partitions();
+        found.extend(partitions.map(|partitions| (topic.clone(), (partitions, replicas))));
     }
     let there: Vec<&Topic> = found.keys().collect();
     let mut described = HashMap::new();
@@ -40,7 +42,10 @@ pub(super) fn topics(
     Ok(described)
 }
 
-fn of(partitions: usize, settings: &HashMap<String, String>) -> TopicDescription {
+fn of(
+    (partitions, replicas): (usize, Option<Replicas>),
+    settings: &HashMap<String, String>,
+) -> TopicDescription {
     let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
     let limit = |name: &str| number(name).filter(|ms| (0..i64::MAX).contains(ms));
     let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
@@ -51,5 +56,8 @@ fn of(partitions: usize, settings: &HashMap<String, String>) -> TopicDescription
         retention_ms: limit("retention.ms").filter(|_| deletes),
         age_ms_max: limit("message.timestamp.before.max.ms").or_else(either),
         ahead_ms: limit("message.timestamp.after.max.ms").or_else(either),
+        cleanup_policy: settings.get("cleanup.policy").cloned(),
+        replicas,
+        min_in_sync: number("min.insync.replicas").and_then(|it| usize::try_from(it).ok()),
     }
 }

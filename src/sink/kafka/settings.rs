@@ -21,11 +21,18 @@ const BATCH_BYTES: usize = 1_000_000;
 const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 1_000..=1_000_000_000;
 
 /// librdkafka's settings that FOLIO's variables set.
-const FOLIO: [(&str, &str); 8] = [
+const FOLIO: [(&str, &str); 15] = [
     ("security.protocol", "KAFKA_SECURITY_PROTOCOL"),
     ("ssl.ca.location", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
+    ("ssl.ca.pem", "KAFKA_SSL_TRUSTSTORE_LOCATION"),
     ("ssl.keystore.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
     ("ssl.keystore.password", "KAFKA_SSL_KEYSTORE_PASSWORD"),
+    ("ssl.certificate.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
+    ("ssl.key.location", "KAFKA_SSL_KEYSTORE_LOCATION"),
+    ("ssl.key.password", "KAFKA_SSL_KEYSTORE_PASSWORD"),
+    ("sasl.oauthbearer.token.endpoint.url", "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"),
+    ("sasl.oauthbearer.client.id", "KAFKA_SASL_OAUTHBEARER_CLIENT_ID"),
+    ("sasl.oauthbearer.client.secret", "KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET"),
     ("sasl.mechanism", "KAFKA_SASL_MECHANISM"),
     ("sasl.mechanisms", "KAFKA_SASL_MECHANISM"),
     ("sasl.username", "KAFKA_SASL_USERNAME"),
@@ -189,7 +196,7 @@ mod tests {
             settings: settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             naming: Naming::new(Some("folio"), None).unwrap(),
             lanes: 8,
-            replication_factor: 1,
+            replication_factor: Some(1),
             max_request_bytes: 1_048_576,
             topics_idle_after: std::time::Duration::MAX,
         }

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::admin::{ASK_MAX, State};
-use super::classify::{classify_call, classify_topic};
+use super::classify::{classify_call, classify_topic, denies_topic};
 use super::client_context::Context;
 use super::{Inner, discard, left, settings};
 use crate::domain::time::Time;
@@ -165,6 +165,7 @@ impl TopicReader {
                     let at = usize::try_from(partition).unwrap_or_default();
                     open.get_mut(at).into_iter().for_each(|is_open| *is_open = false);
                 }
+                Some(Err(error)) if denies_topic(&error) => return Err(self.failed(&error)),
                 Some(Err(error)) => last = error,
                 None => {}
             }

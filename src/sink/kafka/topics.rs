@@ -112,16 +112,9 @@ impl Topics {
 
     /// Deletes topics, with all their records. One that is missing is no error.
     pub(super) fn remove(&self, admin: &Admin, topics: &[Topic]) -> Result<(), Error> {
-        if topics.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
-        let results = admin.delete(&names)?;
         for topic in topics {
-            match result_of(topic.as_str(), &results) {
-                Ok(()) | Err(RDKafkaErrorCode::UnknownTopicOrPartition) => self.forget(topic),
-                Err(code) => return Err(classify_topic("delete it", topic, code)),
-            }
+            admin.delete(topic.as_str())?;
+            self.forget(topic);
         }
         Ok(())
     }
@@ -166,6 +159,7 @@ impl Topics {
         if missing.is_empty() {
             return Ok(());
         }
+        let replication = admin.replication()?;
         let retentions: Vec<String> =
             missing.iter().map(|spec| spec.retention_ms.to_string()).collect();
         let topics: Vec<_> = missing
@@ -176,7 +170,7 @@ impl Topics {
                 let mut settings =
                     vec![("cleanup.policy", policy), ("retention.ms", retention.as_str())];
                 settings.extend(admin.record_limit().map(|bytes| ("max.message.bytes", bytes)));
-                admin.new_topic(spec.topic.as_str(), spec.partitions, &settings)
+                admin.new_topic(spec.topic.as_str(), (spec.partitions, replication), &settings)
             })
             .collect();
         let results = admin.create(&topics)?;

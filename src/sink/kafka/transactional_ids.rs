@@ -134,7 +134,7 @@ mod tests {
             settings: vec![("transactional.id".to_owned(), "mine".to_owned())],
             naming: Naming::new(Some("folio"), None).unwrap(),
             lanes: 8,
-            replication_factor: 1,
+            replication_factor: Some(1),
             max_request_bytes: 1_048_576,
             topics_idle_after: std::time::Duration::MAX,
         };

@@ -55,22 +55,11 @@ impl Erasures for Mongodb {
 
     async fn topics_of(&self, tenant: &TenantId, subject: &Subject) -> Result<Vec<Topic>, Error> {
         let its = doc! { "_id.tenant": tenant.as_str(), "_id.subject": subject.as_str() };
-        let mut session = self.session().await?;
-        let found = bulk::find(&self.collections.subject_topics, its, &mut session);
-        let found = reading(found).await?;
-        let mut topics = found.iter().map(|row| row.topic()).collect::<Result<Vec<_>, Error>>()?;
-        topics.sort_unstable();
-        Ok(topics)
+        self.topics_noted(its).await
     }
 
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        let its = doc! { "_id.tenant": tenant.as_str() };
-        let mut session = self.session().await?;
-        let found = bulk::find(&self.collections.subject_topics, its, &mut session);
-        let topics = reading(found).await?;
-        let topics =
-            topics.iter().map(|row| row.topic()).collect::<Result<BTreeSet<_>, Error>>()?;
-        Ok(topics.into_iter().collect())
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.topics_noted(doc! { "_id.tenant": tenant.as_str() }).await
     }
 
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {
@@ -142,6 +131,17 @@ impl Erasures for Mongodb {
 }
 
 impl Mongodb {
+    /// Returns the topics of these notes, each once, in order.
+    async fn topics_noted(&self, its: Document) -> Result<Vec<Topic>, Error> {
+        let mut session = self.session().await?;
+        let found = bulk::find(&self.collections.subject_topics, its, &mut session);
+        let found = reading(found).await?;
+        let mut topics = found.iter().map(|row| row.topic()).collect::<Result<Vec<_>, Error>>()?;
+        topics.sort_unstable();
+        topics.dedup();
+        Ok(topics)
+    }
+
     async fn erasures_found(&self, ours: Document, order: Document) -> Result<Vec<Erasure>, Error> {
         let found = async {
             let found = self.collections.erasures.find(ours).sort(order).await?;

@@ -45,8 +45,8 @@ impl Erasures for Postgres {
         found.iter().map(Columns::topic).collect()
     }
 
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        let list = sqlx::query(sql!("postgres/subject_topic_list_all.sql"));
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let list = sqlx::query(sql!("postgres/subject_topic_list_tenant.sql"));
         let list = list.bind(tenant.to_string());
         let found = self.sessions.acquire().await?.find_all(list).await?;
         found.iter().map(Columns::topic).collect()

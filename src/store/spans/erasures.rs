@@ -31,8 +31,8 @@ impl<S: Store> Erasures for Spans<S> {
     }
 
     #[instrument(level = "debug", skip_all, fields(%tenant))]
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        self.0.noted_topics(tenant).await
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.0.all_topics_of(tenant).await
     }
 
     #[instrument(

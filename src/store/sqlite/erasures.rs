@@ -49,12 +49,12 @@ impl Erasures for Sqlite {
             .await
     }
 
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        let of = [tenant.to_string()];
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        let tenant = tenant.to_string();
         self.readers
             .read(move |reading| {
-                let list = sql!("sqlite/subject_topic_list_all.sql");
-                rows::find(reading, list, of, |row| row.topic())
+                let list = sql!("sqlite/subject_topic_list_tenant.sql");
+                rows::find(reading, list, params![tenant], |row| row.topic())
             })
             .await
     }

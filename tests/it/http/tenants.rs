@@ -4,13 +4,18 @@
 use crash::until;
 use event_gateway::domain::follower::Follower;
 use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish};
+use event_gateway::domain::subject::Subject;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
-use serde_json::json;
+use event_gateway::follow::topics::TopicDeps;
+use event_gateway::follow::topics::obsolete::{self, Kept, ObsoleteTopic};
+use event_gateway::sink::TopicDescription;
+use reqwest::Method;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::fake_sink::FakeKafka;
-use crate::support::gateway::{Gateway, Setup, tenant_id};
+use crate::support::gateway::{Gateway, Setup, settings, tenant_id};
 use crate::support::subscriber::Subscriber;
 use crate::support::tenants::{ask, enable, post};
 
@@ -193,4 +198,78 @@ async fn an_illegal_request_is_refused_and_changes_nothing() {
         assert_eq!(ask(&gateway, ("GET", &path), "diku", None).await.0, 400, "{query}");
     }
     assert!(gateway.store.find_tenant(&tenant_id("diku")).await.unwrap().unwrap().is_enabled);
+}
+
+/// Upgrades a tenant, and returns the messages of its job once that is complete.
+async fn upgrade(gateway: &Gateway, parameters: Value) -> Vec<String> {
+    let body = json!({
+        "module_from": "event-gateway-1.0.0", "module_to": "event-gateway-1.1.0",
+        "parameters": parameters,
+    });
+    let (status, place, job) = ask(gateway, ("POST", "/_/tenant"), "diku", Some(body)).await;
+    assert_eq!(status, 201, "{job}");
+    let waited = format!("{place}?wait=60000");
+    let (_, _, job) = ask(gateway, ("GET", &waited), "diku", None).await;
+    assert_eq!(job["complete"], true, "{job}");
+    serde_json::from_value(job["messages"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn an_upgrade_tells_what_differs_and_deletes_nothing_unless_it_is_told_to() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let topic = |name: &str| Topic::parse(&format!("folio.diku.inventory.{name}")).unwrap();
+    let (empty, full) = (topic("empty"), topic("full"));
+    let former = [&empty, &full].map(|topic| (Subject::new("inventory", "x"), topic.clone()));
+    gateway.store.note_topics(&tenant_id("diku"), &former).await.unwrap();
+    kafka.state(|state| {
+        state.spans.insert(full.clone(), 2);
+        let described = TopicDescription { partitions: 5, ..TopicDescription::default() };
+        state.described.insert(topic("instance"), described);
+    });
+    let followers = gateway.follow(&kafka);
+    let told = upgrade(&gateway, json!([])).await;
+    let says = |told: &[String], sentence: &str| told.iter().any(|it| it == sentence);
+    assert!(says(
+        &told,
+        "topic folio.diku.inventory.instance: it has 5 partitions, the file says 1"
+    ));
+    let of =
+        |topic: &Topic, rest: &str| format!("topic {topic}: no file names it any more; {rest}");
+    let kept = of(&full, "it is not empty: 2 offsets are left");
+    assert!(says(&told, &of(&empty, "it is empty and can be deleted")), "{told:?}");
+    assert!(says(&told, &kept), "{told:?}");
+    let not = json!([{"key": "deleteObsoleteTopics", "value": "false"}]);
+    upgrade(&gateway, not).await;
+    assert_eq!(kafka.state(|state| state.deleted.clone()), []);
+
+    let asked = json!([{"key": "deleteObsoleteTopics", "value": "true"}]);
+    let told = upgrade(&gateway, asked).await;
+    assert!(says(&told, &of(&empty, "it was deleted")) && says(&told, &kept), "{told:?}");
+    assert_eq!(kafka.state(|state| state.deleted.clone()), [empty]);
+    // The lane goes on.
+    assert_eq!(post(&gateway, "diku").await.0, 201);
+    until("the event is published", async || kafka.state(|state| !state.records.is_empty())).await;
+    followers.stop().await;
+}
+
+#[tokio::test]
+async fn an_obsolete_topic_stays_while_events_are_pending() {
+    let gateway = Setup::new().with_relay().start().await;
+    let kafka = FakeKafka::default();
+    let former = Topic::parse("folio.diku.inventory.former").unwrap();
+    let noted = [(Subject::new("inventory", "former"), former.clone())];
+    gateway.store.note_topics(&tenant_id("diku"), &noted).await.unwrap();
+    let instance = Topic::parse("folio.diku.inventory.instance").unwrap();
+    kafka.state(|state| state.away_topics.insert(instance.clone()));
+    assert_eq!(post(&gateway, "diku").await.0, 201);
+    let deps = TopicDeps { store: &*gateway.store, settings: &settings(), kafka: &kafka };
+    let found = obsolete::obsolete(deps, None).await.unwrap();
+    let pending = Some(Kept::Pending(tenant_id("diku")));
+    assert_eq!((&found[0].topic, &found[0].kept), (&former, &pending));
+    // What comes up after the list was made counts too.
+    let listed = found.into_iter().map(|it| ObsoleteTopic { kept: None, ..it }).collect();
+    let kept = obsolete::delete(deps, listed, "me").await.unwrap();
+    assert_eq!(kept[0].kept, pending);
+    assert_eq!(kafka.state(|state| state.deleted.clone()), []);
 }

@@ -51,14 +51,14 @@ impl World {
     }
 
     fn of(address: String, max_request_bytes: usize, replication_factor: i32) -> Self {
-        Self::with(address, max_request_bytes, replication_factor, &[])
+        Self::with(address, max_request_bytes, Some(replication_factor), &[])
     }
 
     /// Makes it with these settings of librdkafka.
     fn with(
         address: String,
         max_request_bytes: usize,
-        replication_factor: i32,
+        replication_factor: Option<i32>,
         settings: &[(&str, &str)],
     ) -> Self {
         let env = env();

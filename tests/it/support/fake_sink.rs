@@ -18,7 +18,7 @@ use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::{Topic, TopicSpec};
 use event_gateway::sink::{
     Error, KnownCursors, Names, Page, PartitionRange, PartitionsGrown, Publisher, RecordCause,
-    Repair, Sink, TakenOver, TenantTopics, TopicDescription, TopicReading, TopicRecord,
+    Repair, Sink, TakenOver, TenantTopics, TopicAdmin, TopicDescription, TopicReading, TopicRecord,
     UnavailableTopic,
 };
 use futures_util::future::join_all;
@@ -76,6 +76,10 @@ pub struct State {
     pub missing_topics: HashSet<Topic>,
     /// The topics as the cluster describes them.
     pub described: HashMap<Topic, TopicDescription>,
+    /// The topics that were deleted.
+    pub deleted: Vec<Topic>,
+    /// The offsets that topics have from their first one to their end, where there are any.
+    pub spans: HashMap<Topic, u64>,
     /// The topics that were given more partitions.
     pub partitions_grown: Vec<PartitionsGrown>,
     /// The committed records, in order.
@@ -216,6 +220,47 @@ impl Sink for FakeKafka {
 
     async fn check(&self) -> Result<(), Error> {
         self.state(|state| state.refuse_away())
+    }
+}
+
+#[async_trait]
+impl TopicAdmin for FakeKafka {
+    fn cursors_topic(&self) -> Option<Topic> {
+        None
+    }
+
+    async fn replication(&self) -> Result<usize, Error> {
+        Ok(1)
+    }
+
+    async fn alter(
+        &self,
+        _topic: &Topic,
+        _settings: &[(&'static str, String)],
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn grow(&self, topic: &Topic, partitions: u16) -> Result<(), Error> {
+        self.call(|state| {
+            state.described.entry(topic.clone()).or_default().partitions = partitions.into();
+            Ok(())
+        })
+    }
+
+    async fn span(&self, topic: &Topic) -> Result<Option<u64>, Error> {
+        self.state(|state| {
+            let is_there = !state.missing_topics.contains(topic);
+            Ok(is_there.then(|| state.spans.get(topic).copied().unwrap_or_default()))
+        })
+    }
+
+    async fn delete(&self, topic: &Topic) -> Result<(), Error> {
+        self.call(|state| {
+            state.deleted.push(topic.clone());
+            state.missing_topics.insert(topic.clone());
+            Ok(())
+        })
     }
 }
 

@@ -104,7 +104,7 @@ async fn a_listener_without_sasl_denies_nobody() {
         ("sasl.username", "u"),
         ("sasl.password", "s3cret"),
     ];
-    let world = World::with(address(), REQUEST_BYTES_MAX, 1, &settings);
+    let world = World::with(address(), REQUEST_BYTES_MAX, Some(1), &settings);
     for result in [world.sink.check().await, world.sink.take_over(LANE, TERM).await.map(drop)] {
         let Err(Error::Stop(StopCause::Setting(why))) = &result else { panic!("{result:?}") };
         assert!(why.contains("KAFKA_SECURITY_PROTOCOL") && why.contains("has no SASL"), "{why}");

@@ -1,11 +1,12 @@
 //! Topics: they are created as configured, and never changed afterwards.
 
 use crash::PATIENCE;
+use crash::kafka::PrivateBroker;
 use event_gateway::sink::{Error, PartitionsGrown};
 
-use super::World;
+use super::{REQUEST_BYTES_MAX, World, eventually};
 use crate::support::services::kafka::{
-    TestTopic, add_partitions, assert_partitions, create_topic, settings,
+    TestTopic, add_partitions, assert_partitions, create_topic, set, settings,
 };
 
 #[tokio::test]
@@ -98,4 +99,31 @@ async fn a_name_that_collides_is_refused_in_kafka_s_words() {
     create_topic(&world.address, TestTopic { name: &other, partitions: 1, settings: &[] }).await;
     let refused = world.sink.ensure(&[world.spec("item", 1)]).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("collides with existing topics: {other}")), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_brokers_each_has_a_replica_and_two_must_have_a_record() {
+    let brokers = PrivateBroker::cluster(3);
+    let address = brokers[0].address();
+    let world = World::with(address.clone(), REQUEST_BYTES_MAX, None, &[]);
+    eventually(|| world.sink.check()).await;
+    let ready = async || world.sink.replication().await == Ok(3);
+    crash::until("all brokers are known", ready).await;
+    let world = world.with_topics(&["item"]).await;
+    drop(world.take_over().await);
+    let name = world.name("item");
+    let spec = world.spec("item", 1);
+    let topics = [spec.topic.clone(), world.sink.cursors_topic().unwrap()];
+    for topic in &topics {
+        assert_eq!(settings(&address, topic.as_str()).await["min.insync.replicas"], "2");
+    }
+    let described = async || eventually(|| world.sink.describe(&topics)).await;
+    assert!(described().await.values().all(|it| it.durability(Some(3)).is_empty()));
+    set(&address, &name, "min.insync.replicas", "1").await;
+    let differ = async || {
+        let all = described().await[&spec.topic].durability(Some(2));
+        let all: Vec<_> = all.into_iter().map(|it| (it.setting.name(), it.wanted)).collect();
+        all == [("replication.factor", "2".to_owned()), ("min.insync.replicas", "2".to_owned())]
+    };
+    crash::until("the difference is seen", differ).await;
 }

@@ -130,10 +130,16 @@ pub async fn a_topic_that_was_noted_once_stays_known<B: StoreFixture>() {
     let noted = |subject: &Subject, name: &str| (subject.clone(), topic(name));
     store.note_topics(&diku(), &[noted(&item, FORMER), noted(&loan, LOAN)]).await.unwrap();
     store.note_topics(&diku(), &[noted(&item, ITEM), noted(&loan, LOAN)]).await.unwrap();
+    let shares = Subject::new("audit", "loan");
+    store.note_topics(&diku(), &[noted(&shares, LOAN)]).await.unwrap();
     store.note_topics(&college(), &[]).await.unwrap();
     assert_eq!(store.topics_of(&diku(), &item).await.unwrap(), [topic(FORMER), topic(ITEM)]);
     assert_eq!(store.topics_of(&diku(), &loan).await.unwrap(), [topic(LOAN)]);
     assert_eq!(store.topics_of(&college(), &item).await.unwrap(), []);
+    let mut all = [topic(FORMER), topic(ITEM), topic(LOAN)];
+    all.sort_unstable();
+    assert_eq!(store.all_topics_of(&diku()).await.unwrap(), all);
+    assert_eq!(store.all_topics_of(&college()).await.unwrap(), []);
 }
 
 /// Events of the record are appended while it is erased: whichever comes first, none that stands

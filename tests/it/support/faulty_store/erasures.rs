@@ -25,8 +25,8 @@ impl Erasures for FaultyStore {
         self.through(Call::Other, self.inner.topics_of(tenant, subject)).await
     }
 
-    async fn noted_topics(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
-        self.through(Call::Other, self.inner.noted_topics(tenant)).await
+    async fn all_topics_of(&self, tenant: &TenantId) -> Result<Vec<Topic>, Error> {
+        self.through(Call::Other, self.inner.all_topics_of(tenant)).await
     }
 
     async fn add_erasure(&self, erasure: &Erasure, by: Option<&TrailEntry>) -> Result<bool, Error> {

@@ -1,0 +1,96 @@
+//! `topics diff`: how Kafka's topics differ from those that the files want.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::Form;
+use crate::domain::tenant::TenantId;
+use crate::follow::topics::{self, ComparedTopic, Remedy, TopicDeps};
+use crate::sink::Difference;
+
+/// Topics differ; the exit status of the process tells it.
+#[derive(Debug, thiserror::Error)]
+#[error("topics that differ from the files: {0}")]
+pub struct Differ(pub usize);
+
+/// The topics could not be compared.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to compare the topics")]
+pub struct NotCompared;
+
+/// Prints each topic that differs, of one tenant or of all, and returns how many there are. The
+/// cursors topic is among them.
+pub async fn run(
+    deps: TopicDeps<'_>,
+    tenant: Option<&TenantId>,
+    form: Form,
+) -> anyhow::Result<usize> {
+    super::refuse_unknown(deps.store, tenant).await?;
+    let all = topics::compare(deps, topics::wanted(deps, tenant).await?).await?;
+    let cursors = topics::cursors_topic(deps).await?.filter(|(_, all)| !all.is_empty());
+    let differ: Vec<_> = all.iter().filter(|compared| !compared.is_same()).collect();
+    let mut out = super::super::stdout();
+    for compared in &differ {
+        match form {
+            Form::Text => text(&mut out, compared)?,
+            Form::Json => writeln!(out, "{}", as_json(compared))?,
+        }
+    }
+    if let Some((topic, differences)) = &cursors {
+        match form {
+            Form::Text => {
+                for difference in differences {
+                    writeln!(out, "{topic}: {difference}")?;
+                }
+            }
+            Form::Json => {
+                let all = differences.iter().map(|it| difference_as_json(it, Remedy::None));
+                let all: Vec<_> = all.collect();
+                let topic = topic.as_str();
+                let object = json!({
+                    "topic": topic, "tenants": [], "missing": false, "differences": all,
+                });
+                writeln!(out, "{object}")?;
+            }
+        }
+    }
+    Ok(differ.len() + usize::from(cursors.is_some()))
+}
+
+fn text(out: &mut impl Write, compared: &ComparedTopic) -> std::io::Result<()> {
+    let topic = &compared.wanted.spec.topic;
+    if compared.found.is_none() {
+        return writeln!(out, "{topic}: it is missing (topics apply)");
+    }
+    for difference in &compared.differences {
+        let remedy = match compared.remedy(difference) {
+            Remedy::Apply => " (topics apply)",
+            Remedy::Grow => " (topics grow)",
+            Remedy::None => " (the gateway does not change it)",
+        };
+        writeln!(out, "{topic}: {difference}{remedy}")?;
+    }
+    Ok(())
+}
+
+fn as_json(compared: &ComparedTopic) -> Value {
+    let differences = compared.differences.iter();
+    let differences = differences.map(|it| difference_as_json(it, compared.remedy(it)));
+    json!({
+        "topic": compared.wanted.spec.topic.as_str(),
+        "tenants": super::names(&compared.wanted.tenants),
+        "missing": compared.found.is_none(),
+        "differences": differences.collect::<Vec<_>>(),
+    })
+}
+
+fn difference_as_json(difference: &Difference, remedy: Remedy) -> Value {
+    let remedy = match remedy {
+        Remedy::Apply => "apply",
+        Remedy::Grow => "grow",
+        Remedy::None => "none",
+    };
+    let Difference { setting, wanted, found } = difference;
+    json!({ "setting": setting.name(), "wanted": wanted, "found": found, "remedy": remedy })
+}

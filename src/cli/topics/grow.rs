@@ -1,0 +1,70 @@
+//! `topics grow`: gives a topic more partitions, once nothing of its tenants is pending.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::{Instant, sleep};
+
+use crate::domain::topic::Topic;
+use crate::follow::topics::grow::{self, Grown, Unfinished};
+use crate::follow::topics::{self, TopicDeps, WantedTopic};
+
+/// The interval at which the logs are counted.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Waits until the topic's tenants have nothing to publish, at most for `wait`; then the topic
+/// grows. Prints up to which position the keys are in their former partitions.
+pub async fn run(
+    deps: TopicDeps<'_>,
+    topic: &Topic,
+    by: &str,
+    wait: Option<Duration>,
+) -> anyhow::Result<()> {
+    let all = topics::wanted(deps, None).await?;
+    let found = all.into_iter().find(|wanted| wanted.spec.topic == *topic);
+    let wanted = found.with_context(|| {
+        format!("no tenant's file names `{topic}`: `topics list` shows the topics")
+    })?;
+    grow::partitions(deps, &wanted).await?;
+    await_nothing_pending(deps, &wanted, wait).await?;
+    let Grown { from, up_to } = grow::grow(deps, &wanted, by).await?;
+    let mut out = super::super::stdout();
+    writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;
+    for (tenant, position) in up_to {
+        writeln!(
+            out,
+            "{tenant}: events up to position {position} are in the former partitions; a later one \
+             of the same key may be in another, and Kafka orders no records of two partitions: a \
+             consumer that reads both goes by the header `position`"
+        )?;
+    }
+    Ok(())
+}
+
+async fn await_nothing_pending(
+    deps: TopicDeps<'_>,
+    wanted: &WantedTopic,
+    wait: Option<Duration>,
+) -> anyhow::Result<()> {
+    let (began, mut is_told) = (Instant::now(), false);
+    loop {
+        let left = grow::unfinished(deps.store, &wanted.tenants, &wanted.spec.topic).await?;
+        if left.is_none() {
+            return Ok(());
+        }
+        let Unfinished { pending, releases, replays } = left;
+        let told = format!(
+            "waiting until the tenants of the topic have nothing to publish: at most {pending} \
+             pending, {releases} being released, {replays} replaying"
+        );
+        if wait.is_some_and(|wait| began.elapsed() >= wait) {
+            bail!("gave up {told}");
+        }
+        if !is_told {
+            tracing::info!("{told}");
+            is_told = true;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,181 @@
+//! The topics that the tenants' files want, beside those that Kafka has.
+//!
+//! The subcommands of `topics` and the tenant jobs call it. It reads the tenants from the store and
+//! their topics from the settings, describes them in Kafka, and changes there only what is safe:
+//! partitions and deletions have files of their own, since they need the lanes.
+
+pub mod acl;
+pub mod grow;
+mod lanes;
+pub mod obsolete;
+pub mod report;
+
+use std::collections::BTreeMap;
+
+use crate::domain::lane::Lane;
+use crate::domain::settings::Settings;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::{Topic, TopicSpec};
+use crate::sink::{self, Difference, Repair, TopicDescription, TopicSetting};
+use crate::store::{self, Store, TenantLog};
+
+/// The parts that the work on topics needs.
+#[derive(Clone, Copy)]
+pub struct TopicDeps<'a> {
+    /// The tenants, and the topics that they have had.
+    pub store: &'a dyn Store,
+    /// The tenants' settings, which name their topics.
+    pub settings: &'a Settings,
+    /// The Kafka that has the topics.
+    pub kafka: &'a dyn Repair,
+}
+
+/// The reason why topics were not compared or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Kafka failed, or refused.
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    /// Another process took a lane while its topics were changed.
+    #[error("{0} was taken by another command meanwhile; try again")]
+    Lost(Lane),
+    /// A topic whose partitions can't be grown as it is.
+    #[error("{0}: {1}")]
+    NotGrown(Topic, String),
+}
+
+/// A topic that the files want, with the tenants that have it: several, if they share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedTopic {
+    /// The settings with which the topic is created.
+    pub spec: TopicSpec,
+    /// The tenants that have the topic.
+    pub tenants: Vec<TenantLog>,
+}
+
+/// A topic of the files, compared with Kafka's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparedTopic {
+    /// The topic that the files want.
+    pub wanted: WantedTopic,
+    /// The topic that Kafka has; `None` if it is missing.
+    pub found: Option<TopicDescription>,
+    /// The settings that differ.
+    pub differences: Vec<Difference>,
+}
+
+/// The way in which a difference can be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// `topics apply` does it.
+    Apply,
+    /// `topics grow` does it, since keys move to other partitions.
+    Grow,
+    /// The gateway doesn't do it.
+    None,
+}
+
+impl ComparedTopic {
+    /// Returns whether Kafka has the topic as the files want it.
+    pub fn is_same(&self) -> bool {
+        self.found.is_some() && self.differences.is_empty()
+    }
+
+    /// Returns the way in which a difference of this topic can be removed. Partitions never become
+    /// fewer, replicas are Kafka's own matter, and no more replicas are demanded for a record than
+    /// are in sync.
+    pub fn remedy(&self, difference: &Difference) -> Remedy {
+        let found = self.found.clone().unwrap_or_default();
+        match difference.setting {
+            TopicSetting::Retention | TopicSetting::CleanupPolicy => Remedy::Apply,
+            TopicSetting::Partitions
+                if found.partitions < usize::from(self.wanted.spec.partitions) =>
+            {
+                Remedy::Grow
+            }
+            TopicSetting::MinInSync => {
+                let in_sync = found.replicas.map_or(0, |replicas| replicas.in_sync);
+                let is_met = difference.wanted.parse().is_ok_and(|wanted: usize| wanted <= in_sync);
+                if is_met { Remedy::Apply } else { Remedy::None }
+            }
+            TopicSetting::Partitions | TopicSetting::ReplicationFactor => Remedy::None,
+        }
+    }
+}
+
+/// Returns the topics that the files want of one tenant, or of all that the store has, in the order
+/// of their names. A topic that tenants share occurs once, with all of its tenants.
+pub async fn wanted(
+    deps: TopicDeps<'_>,
+    tenant: Option<&TenantId>,
+) -> Result<Vec<WantedTopic>, store::Error> {
+    let mut all: BTreeMap<Topic, WantedTopic> = BTreeMap::new();
+    for log in deps.store.list().await? {
+        for spec in deps.settings.specs(&log.tenant) {
+            let topic = spec.topic.clone();
+            let wanted =
+                all.entry(topic).or_insert_with(|| WantedTopic { spec, tenants: Vec::new() });
+            wanted.tenants.push(log.clone());
+        }
+    }
+    let is_its = |wanted: &WantedTopic| {
+        tenant.is_none_or(|tenant| wanted.tenants.iter().any(|log| log.tenant == *tenant))
+    };
+    Ok(all.into_values().filter(is_its).collect())
+}
+
+/// Compares these topics with Kafka's.
+pub async fn compare(
+    deps: TopicDeps<'_>,
+    wanted: Vec<WantedTopic>,
+) -> Result<Vec<ComparedTopic>, sink::Error> {
+    let topics: Vec<_> = wanted.iter().map(|wanted| wanted.spec.topic.clone()).collect();
+    let mut there = deps.kafka.describe(&topics).await?;
+    let replication = deps.kafka.replication().await?;
+    let compared = wanted.into_iter().map(|wanted| {
+        let found = there.remove(&wanted.spec.topic);
+        let differences =
+            found.iter().flat_map(|it| it.differences(&wanted.spec, Some(replication)));
+        ComparedTopic { differences: differences.collect(), found, wanted }
+    });
+    Ok(compared.collect())
+}
+
+/// Returns the cursors topic, and how its replicas differ from what no death of a broker harms.
+pub async fn cursors_topic(
+    deps: TopicDeps<'_>,
+) -> Result<Option<(Topic, Vec<Difference>)>, sink::Error> {
+    let Some(topic) = deps.kafka.cursors_topic() else { return Ok(None) };
+    let described = deps.kafka.describe(std::slice::from_ref(&topic)).await?.remove(&topic);
+    let replication = deps.kafka.replication().await?;
+    let differences = described.map(|it| it.durability(Some(replication)));
+    Ok(Some((topic, differences.unwrap_or_default())))
+}
+
+/// Creates a topic that is missing, or sets those of its settings for which that is safe. Returns
+/// the differences that it has removed.
+pub async fn apply(
+    deps: TopicDeps<'_>,
+    compared: &ComparedTopic,
+) -> Result<Vec<Difference>, sink::Error> {
+    let spec = &compared.wanted.spec;
+    if compared.found.is_none() {
+        deps.kafka.ensure(std::slice::from_ref(spec)).await?;
+        return Ok(Vec::new());
+    }
+    let safe = |it: &&Difference| compared.remedy(it) == Remedy::Apply;
+    let safe: Vec<_> = compared.differences.iter().filter(safe).cloned().collect();
+    let value = |it: &Difference| match it.setting {
+        // Of a compacted topic, the comparison is about records that are kept for ever.
+        TopicSetting::Retention => spec.retention_ms.to_string(),
+        _ => it.wanted.clone(),
+    };
+    let settings: Vec<_> = safe.iter().map(|it| (it.setting.name(), value(it))).collect();
+    if !settings.is_empty() {
+        deps.kafka.alter(&spec.topic, &settings).await?;
+    }
+    Ok(safe)
+}

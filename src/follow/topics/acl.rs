@@ -1,0 +1,135 @@
+//! The rights that Kafka's authorizer must grant: those of the gateway's user, and those of a
+//! consumer group of a tenant.
+//!
+//! `topics acl` prints them. They follow from the settings and the tenants of the store; Kafka is
+//! not asked.
+
+use crate::domain::settings::Settings;
+use crate::domain::subscription::Group;
+use crate::domain::tenant::TenantId;
+
+/// A kind of resource, by the option of `kafka-acls.sh`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// Topics.
+    Topic,
+    /// Consumer groups.
+    Group,
+    /// Transactional ids.
+    TransactionalId,
+}
+
+/// The names that a right is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Names {
+    /// One name.
+    Literal(String),
+    /// All names that begin so.
+    Prefixed(String),
+}
+
+/// Rights on resources of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acl {
+    /// The kind of the resources.
+    pub resource: Resource,
+    /// The names of the resources.
+    pub names: Names,
+    /// The operations, by their names in Kafka. Each of them includes the right to describe.
+    pub operations: Vec<&'static str>,
+}
+
+/// The acts that the gateway's user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acts {
+    /// Everything that `serve`, `audit` and `restore` do.
+    Serve,
+    /// The changes too that `topics` and `lanes resize` make.
+    Manage,
+}
+
+const SERVE: [&str; 4] = ["Create", "DescribeConfigs", "Read", "Write"];
+const MANAGE: [&str; 3] = ["Alter", "AlterConfigs", "Delete"];
+
+/// Returns the rights that the gateway needs for the topics of these tenants.
+pub fn of_gateway(settings: &Settings, tenants: &[TenantId], acts: Acts) -> Vec<Acl> {
+    let naming = settings.naming();
+    let more = if acts == Acts::Manage { &MANAGE[..] } else { &[] };
+    let operations = [&SERVE[..], more].concat();
+    let mut all = topics(settings, tenants, &operations);
+    let more = if acts == Acts::Manage { &MANAGE[..1] } else { &[] };
+    all.push(Acl {
+        resource: Resource::Topic,
+        names: Names::Literal(naming.own("cursors")),
+        operations: [&SERVE[..], more].concat(),
+    });
+    all.push(Acl {
+        resource: Resource::TransactionalId,
+        names: Names::Prefixed(naming.own("lane-")),
+        operations: vec!["Write"],
+    });
+    all
+}
+
+/// Returns the rights that a consumer group needs to read the topics of a tenant.
+pub fn of_consumer(settings: &Settings, tenant: &TenantId, group: &Group) -> Vec<Acl> {
+    let mut all = topics(settings, std::slice::from_ref(tenant), &["Read"]);
+    all.push(Acl {
+        resource: Resource::Group,
+        names: Names::Literal(group.to_string()),
+        operations: vec!["Read"],
+    });
+    all
+}
+
+/// Returns rights on all topics that begin with a tenant's prefix, and on each of its topics that
+/// does not.
+fn topics(settings: &Settings, tenants: &[TenantId], operations: &[&'static str]) -> Vec<Acl> {
+    let mut names = Vec::new();
+    for tenant in tenants {
+        let prefix = settings.naming().prefix(tenant);
+        let of_tenant = settings.specs(tenant).into_iter().map(|spec| spec.topic);
+        let others = of_tenant.filter(|topic| !topic.as_str().starts_with(&prefix));
+        names.extend(others.map(|topic| Names::Literal(topic.to_string())));
+        names.push(Names::Prefixed(prefix));
+    }
+    names.sort();
+    names.dedup();
+    let acl = |names| Acl { resource: Resource::Topic, names, operations: operations.to_vec() };
+    names.into_iter().map(acl).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Acts, Names, Resource, of_consumer, of_gateway};
+    use crate::domain::settings::Settings;
+    use crate::domain::subscription::Group;
+    use crate::domain::tenant::TenantId;
+
+    #[test]
+    fn a_tenant_s_prefix_is_that_of_no_other_and_a_consumer_only_reads() {
+        let (settings, diku) = (Settings::default(), TenantId::parse("diku").unwrap());
+        let group = Group::parse("cg.search").unwrap();
+        let all = of_consumer(&settings, &diku, &group);
+        let names: Vec<_> = all.iter().map(|acl| (acl.resource, &acl.names)).collect();
+        let wanted = [
+            (Resource::Topic, &Names::Prefixed("diku.".to_owned())),
+            (Resource::Group, &Names::Literal("cg.search".to_owned())),
+        ];
+        assert_eq!(names, wanted);
+        assert!(all.iter().all(|acl| acl.operations == ["Read"]));
+    }
+
+    #[test]
+    fn the_gateway_may_alter_and_delete_only_if_that_is_asked_for() {
+        let (settings, diku) = (Settings::default(), TenantId::parse("diku").unwrap());
+        let operations = |acts| {
+            let all = of_gateway(&settings, std::slice::from_ref(&diku), acts);
+            all.into_iter().flat_map(|acl| acl.operations).collect::<Vec<_>>()
+        };
+        for operation in ["Alter", "AlterConfigs", "Delete"] {
+            assert!(!operations(Acts::Serve).contains(&operation), "{operation}");
+            assert!(operations(Acts::Manage).contains(&operation), "{operation}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! More partitions for a topic, between two pages of its tenants' lanes.
+//!
+//! A key may go to another partition than before, and Kafka orders no records of two partitions. So
+//! the topic grows only once its tenants have nothing pending, and while their lanes are held: each
+//! event up to the position that is told is in the former partitions, and each later one goes by
+//! the new number.
+
+use std::collections::BTreeSet;
+
+use super::lanes::on_lanes;
+use super::{Error, TopicDeps, WantedTopic};
+use crate::domain::follower::Follower;
+use crate::domain::parked::{Request, State};
+use crate::domain::position::Position;
+use crate::domain::tenant::TenantId;
+use crate::domain::topic::Topic;
+use crate::store::{self, Store, TenantLog};
+
+/// The work that must be done before a topic grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The positions that the relay has not passed.
+    pub pending: u64,
+    /// The parked scopes of the topic that are being released.
+    pub releases: usize,
+    /// The replays that have not ended.
+    pub replays: usize,
+}
+
+impl Unfinished {
+    /// Returns whether nothing is left to do.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// A topic that has more partitions now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    /// The number of partitions before.
+    pub from: usize,
+    /// The last position of each tenant's log that is published by the former number of partitions.
+    pub up_to: Vec<(TenantId, Position)>,
+}
+
+/// Returns what the tenants of a topic still have to publish to it.
+pub async fn unfinished(
+    store: &dyn Store,
+    tenants: &[TenantLog],
+    topic: &Topic,
+) -> Result<Unfinished, store::Error> {
+    let (mut all, relay) = (Unfinished::default(), Follower::relay());
+    for log in tenants {
+        let Some(TenantLog { tenant, log_id, head, .. }) = store.find_tenant(&log.tenant).await?
+        else {
+            continue;
+        };
+        let cursor = store.load(&tenant, &relay).await?.filter(|cursor| cursor.log_id == log_id);
+        let relayed = cursor.map_or(Position::START, |cursor| cursor.position);
+        all.pending += head.number().saturating_sub(relayed.number());
+        let parked = store.parked(&tenant, &relay).await?;
+        let releases = parked.iter().filter(|it| it.topic == *topic && it.is_open());
+        all.releases += releases
+            .filter(|it| it.state == State::Releasing || it.requested == Some(Request::Release))
+            .count();
+        let replays = store.replays(&tenant).await?;
+        all.replays += replays.iter().filter(|replay| replay.is_open()).count();
+    }
+    Ok(all)
+}
+
+/// Returns the number of partitions that a topic of the files has in Kafka, if it can grow to what
+/// they say.
+pub async fn partitions(deps: TopicDeps<'_>, wanted: &WantedTopic) -> Result<usize, Error> {
+    let spec = &wanted.spec;
+    let refused = |why: String| Err(Error::NotGrown(spec.topic.clone(), why));
+    let described = deps.kafka.describe(std::slice::from_ref(&spec.topic)).await?;
+    match described.get(&spec.topic).map(|it| it.partitions) {
+        None => refused("Kafka does not have it: `topics apply` creates it".to_owned()),
+        Some(found) if found >= usize::from(spec.partitions) => refused(format!(
+            "it has {found} partitions, and the files say {}: partitions never become fewer",
+            spec.partitions
+        )),
+        Some(found) => Ok(found),
+    }
+}
+
+/// Gives a topic the partitions that the files say, while nothing is published on its tenants'
+/// lanes; `by` names this process in the leases.
+pub async fn grow(deps: TopicDeps<'_>, wanted: &WantedTopic, by: &str) -> Result<Grown, Error> {
+    let WantedTopic { spec, tenants } = wanted;
+    let lanes: BTreeSet<_> = tenants.iter().map(|log| log.lane).collect();
+    on_lanes(deps, lanes, by, async |held| {
+        let from = partitions(deps, wanted).await?;
+        let published = tenants.iter().map(|log| (log.tenant.clone(), held.published(log)));
+        let up_to = published.collect();
+        deps.kafka.grow(&spec.topic, spec.partitions).await?;
+        tracing::info!(topic = %spec.topic, from, to = spec.partitions, "the topic has more \
+            partitions");
+        Ok(Grown { from, up_to })
+    })
+    .await
+}
