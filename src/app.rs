@@ -4,7 +4,9 @@
 //! the data: no new requests, then the accepted changes, then the page under way.
 
 mod banner;
+mod certificate;
 mod files;
+mod serving;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::health::Health;
 use crate::http;
 use crate::intake::{Intake, IntakeDeps, Wake, Writers};
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::sink::{self, Sinks};
 use crate::store::Store;
 use crate::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
@@ -75,6 +78,7 @@ pub async fn build(
         clock: clock.clone(),
     };
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
+    let quotas = Quotas::new(config.quota, config.settings.clone(), clock.clone());
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
     let http = http::HttpDeps {
@@ -82,6 +86,7 @@ pub async fn build(
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),
+        quotas: Arc::new(quotas),
         subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         erasures: erasure_deps(config, &store, &sinks, &clock),
@@ -187,12 +192,16 @@ impl App {
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         let tenants = self.http.tenants.clone();
+        let certificate = certificate::watch(self.http.config.tls.clone(), self.closing.clone());
+        let counting = serving::Serving::new(&self.http, &self.follow.instance);
         let mut followers = Followers::start(&self.follow, &self.sinks);
         let auth = self.http.config.auth.clone();
         let server = http::server(self.http, listener).context("failed to serve HTTP")?;
         let (handle, mut serving) = (server.handle(), Tasks::default());
         let files = files::watch(tenants, self.closing.clone());
         serving.spawn("tenants' files", files);
+        serving.spawn("listener's certificate", certificate);
+        serving.spawn("count of replicas", counting.run(self.closing.clone()));
         serving
             .spawn("HTTP server", async { server.await.expect("a server that listens goes on") });
         self.banner.log(address);

@@ -19,6 +19,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+
+use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
 use crate::domain::settings::Settings;
 use crate::domain::topic::Naming;
@@ -34,7 +37,7 @@ pub use options::{
     StartReplayOptions, StoreOptions, SubscriptionsCommand, TenantsCommand, TenantsOptions,
     TopicsCommand, TopicsOptions, TrailCommand, Usage, parse, variables,
 };
-use options::{AuthOptions, LimitsOptions};
+use options::{AuthOptions, LimitsOptions, ListenerOptions};
 pub use tenants::AddedFiles;
 
 /// Everything that the gateway is built from.
@@ -60,6 +63,8 @@ pub struct Config {
     pub added_files: Arc<AddedFiles>,
     /// Limits of the way in.
     pub http: http::Config,
+    /// How much a tenant may post whose files don't say it.
+    pub quota: Quota,
     /// Limits of the queue.
     pub intake: intake::Config,
     /// The store.
@@ -86,7 +91,15 @@ impl Config {
             removal: removal(limits),
             settings: settings.clone(),
             added_files: Arc::new(added_files(&settings, tenants, store)),
-            http: http_config(auth, auth::auth(auth, listener.http_host, given)?, limits),
+            http: http::Config {
+                tls: tls(listener)?,
+                ..http_config(auth, auth::auth(auth, listener.http_host, given)?, limits)
+            },
+            quota: Quota {
+                events_per_second: limits.quota_events_per_second,
+                bytes_per_second: limits.quota_bytes_per_second,
+                burst_seconds: limits.quota_burst_seconds,
+            },
             intake: intake::Config {
                 queue_bytes_max: limits.queue_bytes_max,
                 record_bytes_max: kafka.max_request_size,
@@ -113,6 +126,19 @@ fn warn_of_not_stored(sinks: &[sink::Config], settings: &Settings) {
             "`{name}` has stored = false, and there is no sink: its events are removed within \
              seconds, though nobody has read them. Set KAFKA_HOST, or let them be stored"
         );
+    }
+}
+
+/// Returns TLS of the listener, if the options name a certificate and its key.
+fn tls(options: &ListenerOptions) -> anyhow::Result<Option<Arc<http::Tls>>> {
+    match (&options.http_tls_cert, &options.http_tls_key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => bail!("HTTP_TLS_CERT is set, but not HTTP_TLS_KEY, its key"),
+        (None, Some(_)) => bail!("HTTP_TLS_KEY is set, but not HTTP_TLS_CERT, its certificate"),
+        (Some(certificate), Some(key)) => {
+            let tls = http::Tls::load(certificate.clone(), key.clone());
+            Ok(Some(Arc::new(tls.context("HTTP_TLS_CERT, HTTP_TLS_KEY")?)))
+        }
     }
 }
 
@@ -178,6 +204,7 @@ fn http_config(options: &AuthOptions, auth: http::Auth, limits: &LimitsOptions) 
         limits.http_subscribers_max.unwrap_or(limits.http_connections_max.div_ceil(2));
     let waiters_max = limits.http_waiters_max.unwrap_or(limits.http_connections_max.div_ceil(4));
     http::Config {
+        tls: None,
         metrics_open: auth::metrics_open(options, &auth),
         auth,
         body_bytes_max: options::BODY_BYTES,

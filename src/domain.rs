@@ -28,6 +28,7 @@ pub mod parked;
 pub mod position;
 pub mod process_event;
 pub mod producer;
+pub mod quota;
 pub mod replay;
 mod replay_id;
 pub mod retention;

@@ -7,9 +7,11 @@
 mod config;
 mod error;
 mod group_commit;
+mod job;
 mod queue;
 mod receipt;
 mod target;
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

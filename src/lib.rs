@@ -24,6 +24,8 @@ pub mod intake;
 
 pub mod shares;
 
+pub mod quota;
+
 mod mongodb_client;
 
 pub mod store;

@@ -6,6 +6,7 @@
 
 mod access;
 mod http;
+mod quota;
 mod removal;
 mod sinks;
 mod subscriptions;
@@ -22,6 +23,7 @@ use crate::store::EventCounts;
 use access::AccessMetrics;
 use http::Http;
 pub use http::Request;
+use quota::QuotaMetrics;
 use removal::RemovalMetrics;
 use sinks::SinkMetrics;
 use subscriptions::SubscriptionMetrics;
@@ -48,6 +50,7 @@ pub struct Metrics {
     log_lines_held_back: Counter,
     access: AccessMetrics,
     http: Http,
+    quota: QuotaMetrics,
     sinks: SinkMetrics,
     removal: RemovalMetrics,
     subscriptions: SubscriptionMetrics,
@@ -72,6 +75,7 @@ impl Default for Metrics {
             log_lines_held_back: Counter::default(),
             access: AccessMetrics::new(&mut registry),
             http: Http::new(&mut registry),
+            quota: QuotaMetrics::new(&mut registry),
             sinks: SinkMetrics::new(&mut registry),
             removal: RemovalMetrics::new(&mut registry),
             subscriptions: SubscriptionMetrics::new(&mut registry),

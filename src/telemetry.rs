@@ -5,6 +5,7 @@
 //! `topic`, `position`; never tokens, bodies or credentials.
 
 mod level;
+mod one_line;
 mod queue;
 mod repeats;
 

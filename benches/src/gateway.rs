@@ -28,6 +28,16 @@ pub struct Gateway {
 impl Gateway {
     /// Starts a gateway on a new store, with these tenants; its Kafka is at an address, or down.
     pub fn start(place: &Place, kafka: Option<&str>, tenants: &[String]) -> Self {
+        Self::start_as(place, kafka, tenants, &|setup| setup)
+    }
+
+    /// The same, with a change of its set-up.
+    pub fn start_as(
+        place: &Place,
+        kafka: Option<&str>,
+        tenants: &[String],
+        change: &dyn Fn(Setup) -> Setup,
+    ) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let env = format!("bench{}", STARTED.fetch_add(1, Ordering::Relaxed));
         let tenants: Vec<_> = tenants.iter().map(String::as_str).collect();
@@ -38,6 +48,7 @@ impl Gateway {
             .with("LOG_LEVEL", "warn")
             // No server listens there.
             .with("KAFKA_HOST", kafka.unwrap_or("127.0.0.1:9"));
+        setup = change(setup);
         if let Place::Server(server) = place {
             setup = setup.with("STORE_URL", server.url());
         }

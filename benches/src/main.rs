@@ -14,7 +14,9 @@ mod audit;
 mod bare;
 mod client;
 mod contest;
+mod fairness;
 mod gateway;
+mod idle;
 mod intake;
 mod kafka;
 mod latency;
@@ -179,6 +181,28 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
     },
+    /// Quiet tenants alone, beside one that posts 50 times its quota, and beside one without a
+    /// quota: p99 until a change is accepted, and until it is consumed.
+    Fairness {
+        #[arg(long, default_value = "sqlite")]
+        store: Store,
+        /// The loud tenant's quota, in events per second.
+        #[arg(long, default_value_t = 200)]
+        quota: u32,
+        /// Changes in each of its posts.
+        #[arg(long, default_value_t = 10)]
+        changes: usize,
+        #[command(flatten)]
+        rounds: Rounds,
+    },
+    /// Memory, CPU time and the p99 of accepting, beside many idle connections and without them.
+    Idle {
+        #[arg(long, default_value = "sqlite")]
+        store: Store,
+        /// The connections.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
     /// A bare actix handler, which other benchmarks start.
     #[command(hide = true)]
     Bare,
@@ -231,6 +255,10 @@ async fn run(what: What) {
             subscriptions::run(store, readers, events).await;
         }
         What::Memory { store, events } => memory::run(store, events).await,
+        What::Fairness { store, quota, changes, rounds } => {
+            fairness::run(store, quota, changes, &rounds).await;
+        }
+        What::Idle { store, connections } => idle::run(store, connections).await,
         What::Bare => bare::serve(),
     }
 }

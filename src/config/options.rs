@@ -33,7 +33,7 @@ pub use erasures::ErasuresCommand;
 pub use hexkit::HexkitOptions;
 pub use kafka::{BrokerChoice, KafkaOptions};
 pub use replays::{PublishPendingOptions, ReplaysCommand, RepublishOptions, StartReplayOptions};
-pub use serve::{BODY_BYTES, LimitsOptions, ServeOptions};
+pub use serve::{BODY_BYTES, LimitsOptions, ListenerOptions, ServeOptions};
 pub use store::{PostgresOptions, StoreOptions, TenantsOptions};
 pub use subscriptions::SubscriptionsCommand;
 pub use topics::{

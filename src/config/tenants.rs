@@ -8,6 +8,7 @@ mod added;
 mod folder;
 mod number;
 mod partitions;
+mod quota;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +29,7 @@ use crate::domain::wire_form::WireForm;
 
 pub use added::AddedFiles;
 use partitions::Partitions;
+use quota::QuotaTable;
 
 const DEFAULT: &str = "_default";
 const PARTITIONS_MAX: u16 = 1000;
@@ -42,6 +44,8 @@ struct File {
     #[serde(default)]
     process_events: BTreeMap<String, TopicTable>,
     hexkit: Option<HexkitTable>,
+    #[serde(default)]
+    quota: QuotaTable,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -133,6 +137,7 @@ impl File {
             sum.process_events.insert(name, table);
         }
         sum.hexkit = own.hexkit.or(sum.hexkit);
+        sum.quota = sum.quota.overlaid(own.quota);
         sum
     }
 }
@@ -240,6 +245,7 @@ fn settings(file: File, partitions: &Partitions) -> anyhow::Result<TenantSetting
             ProcessEvent { wire_form, topic: table.settings().with_context(named)? };
         settings.process_events.insert((producer, event), event_settings);
     }
+    settings.quota = file.quota.settings().context("quota")?;
     if let Some(table) = file.hexkit {
         let name = ServiceName::parse(&table.service_name).context("hexkit")?;
         settings.hexkit = Some(name);

@@ -14,6 +14,7 @@ use super::entity::{
 };
 use super::filter::TopicPattern;
 use super::producer::Producer;
+use super::quota::QuotaSettings;
 use super::service_name::ServiceName;
 use super::subject::Subject;
 use super::tenant::TenantId;
@@ -45,6 +46,8 @@ pub struct TenantSettings {
     pub process_events: BTreeMap<(Producer, EventName), ProcessEvent>,
     /// The hexkit service whose collection the tenant's events are kept in.
     pub hexkit: Option<ServiceName>,
+    /// How much the tenant may post.
+    pub quota: QuotaSettings,
 }
 
 impl TenantSettings {
@@ -121,6 +124,11 @@ impl Settings {
     /// Returns the settings of all tenants that have their own, and the default ones.
     fn all(&self) -> impl Iterator<Item = &TenantSettings> {
         self.tenants().map(|tenant| self.of(tenant)).chain([&self.default])
+    }
+
+    /// Returns the quotas of all tenants that have settings of their own, and the default one.
+    pub fn quotas(&self) -> impl Iterator<Item = &QuotaSettings> {
+        self.all().map(|settings| &settings.quota)
     }
 
     /// Returns whether any tenant has a hexkit service.

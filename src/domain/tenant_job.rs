@@ -143,7 +143,6 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
         members.refuse("parameters", "not-a-list", "must be a list of objects");
         return all;
     }
-    let mut force = false;
     for (index, item) in list.elements().take(PARAMETERS_MAX + 1).enumerate() {
         if index == PARAMETERS_MAX {
             let why = format!("must have at most {PARAMETERS_MAX} items");
@@ -168,7 +167,7 @@ fn parameters(members: &mut ObjectReader) -> Parameters {
                 }
                 parameter.finish(Some(()))
             });
-        all.extend(members.keep(parsed));
+        members.keep(parsed);
     }
     all
 }

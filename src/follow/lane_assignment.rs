@@ -73,7 +73,7 @@ mod tests {
             let holder = Some(holder).filter(|holder| holder != "-");
             LaneLease { lane, holder, term: 1 }
         });
-        Members { replicas: names(replicas), lanes: lanes.collect() }
+        Members { replicas: names(replicas), serving: 0, lanes: lanes.collect() }
     }
 
     /// Lets every replica do as assigned, releases first, until no replica has anything to do.

@@ -107,7 +107,7 @@ pub async fn resize(
     lanes: u16,
     entry: &TrailEntry,
 ) -> Result<Resized, Error> {
-    let Members { replicas, lanes: leases } = store.members().await?;
+    let Members { replicas, lanes: leases, .. } = store.members().await?;
     if !replicas.is_empty() {
         return Err(Error::Attended(replicas));
     }

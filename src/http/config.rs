@@ -2,8 +2,10 @@
 //!
 //! `config` builds it; the files that enforce a limit read it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::tls::Tls;
 use super::token::Auth;
 
 /// The HTTP surface's limits, and how callers are authenticated.
@@ -11,6 +13,8 @@ use super::token::Auth;
 pub struct Config {
     /// How callers are authenticated.
     pub auth: Auth,
+    /// TLS of the listener; `None` for plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// Whether anyone may read the metrics.
     pub metrics_open: bool,
     /// The most bytes of a request's body.

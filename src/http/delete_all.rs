@@ -11,7 +11,7 @@ use super::items::BatchShape;
 use super::permission::PostDeleteAll;
 use super::problem::Problem;
 use super::submit::{self, Post};
-use super::{body, media_type, path, prefer};
+use super::{media_type, path, prefer};
 use crate::domain::json::Raw;
 
 #[tracing::instrument(
@@ -29,11 +29,12 @@ pub(super) async fn post(
     let target = gateway.deps.intake.entity(&context.origin, &producer, &entity);
     let target = target.map_err(Problem::UnknownEntity)?;
     let prefer = prefer::prefer(&request);
-    let body = body::read(&request, &gateway, context.tenant()).await?;
-    let item = item(&request, &body.bytes)?;
-    let draft = target.delete_all(item.as_ref()).map_err(Problem::Illegal)?;
-    let draft = draft.by(context.act().on(format!("{producer}.{entity}")));
     let (tenant, shape) = (context.tenant().clone(), BatchShape::One);
+    let body = submit::read(&request, &gateway, &tenant).await?;
+    let draft = item(&request, &body.bytes)
+        .and_then(|item| target.delete_all(item.as_ref()).map_err(Problem::Illegal));
+    let draft = submit::paid(&gateway, &tenant, &body, draft)?;
+    let draft = draft.by(context.act().on(format!("{producer}.{entity}")));
     let post = Post { tenant, shape, drafts: vec![draft], body, prefer };
     let answer = submit::post(&gateway, post).await?;
     gateway.deps.metrics.acted(context.act().act);

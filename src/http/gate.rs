@@ -21,12 +21,12 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::connections::{Come, Connection};
 use super::problem::Problem;
+use super::tls::Stream;
 use body::Body;
 
 /// The most bytes of a head.
@@ -49,7 +49,7 @@ pub(super) struct Patience {
 
 /// A client's connection as actix reads and writes it.
 pub(super) struct Gate {
-    io: TcpStream,
+    io: Stream,
     connection: Arc<Connection>,
     patience: Patience,
     /// The bytes from the client that are not handed on yet.
@@ -74,7 +74,7 @@ enum Next {
 }
 
 impl Gate {
-    pub(super) fn new(io: TcpStream, connection: Arc<Connection>, patience: Patience) -> Self {
+    pub(super) fn new(io: Stream, connection: Arc<Connection>, patience: Patience) -> Self {
         Self {
             io,
             connection,

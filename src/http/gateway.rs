@@ -22,6 +22,7 @@ use crate::follow::tenant_jobs::TenantDeps;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::shares::Shares;
 use crate::store::{EventCounts, Lag, Store};
 use crate::subscribe::Subscribe;
@@ -42,6 +43,8 @@ pub struct HttpDeps {
     pub store: Arc<dyn Store>,
     /// The way into the log.
     pub intake: Arc<Intake>,
+    /// How much each tenant may post.
+    pub quotas: Arc<Quotas>,
     /// The subscriptions.
     pub subscribe: Arc<Subscribe>,
     /// The published part of each log.

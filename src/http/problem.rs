@@ -24,6 +24,8 @@ use crate::domain::violation::Violation;
 use crate::follow::replay::submit::NotSubmitted;
 use crate::follow::tenant_jobs;
 use crate::http::denied::Denied;
+use crate::http::limit_headers;
+use crate::quota::Exceeded;
 use crate::store;
 use crate::subscribe;
 
@@ -140,6 +142,11 @@ pub(super) enum Problem {
     /// Violations by a request for something else; never empty.
     #[error("{}{}", at(&_0[0].pointer), _0[0].message)]
     IllegalRequest(Vec<Violation>),
+    #[error(
+        "the tenant has used up its quota of {}: nothing was taken; send it again in {} s",
+        limit_headers::said(_0), _0.wait_seconds()
+    )]
+    QuotaExceeded(Exceeded),
     #[error("too many changes of this tenant wait for the store")]
     TenantQueueFull,
     #[error("too many changes wait for the store")]

@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use actix_http::HttpService;
+use actix_http::error::DispatchError;
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
@@ -22,6 +23,7 @@ use super::gate::{Gate, Patience};
 use super::gateway::{Gateway, HttpDeps, Shared};
 use super::middleware;
 use super::routes::routes;
+use super::tls::Tls;
 
 /// The time for which an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -33,7 +35,7 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
     let Config { connections_max, head_timeout, answer_timeout, shutdown_timeout, .. } =
         deps.config;
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-    let connections = Connections::new(connections_max);
+    let (connections, tls) = (Connections::new(connections_max), deps.config.tls.clone());
     let patience = Patience { head: head_timeout, answer: answer_timeout };
     let gateway = Shared::new(Gateway::new(deps)?);
     let app = move || {
@@ -52,10 +54,11 @@ pub fn server(deps: HttpDeps, listener: TcpListener) -> std::io::Result<Server> 
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let worker = move || {
-        let (connections, stopping) = (connections.clone(), stopping.clone());
+        let (connections, stopping, tls) = (connections.clone(), stopping.clone(), tls.clone());
         let gate = move |io: TcpStream| {
             let from = io.peer_addr().ok();
-            ready(Ok((Gate::new(io, connections.admit(), patience), from)))
+            let stream = Tls::stream(tls.as_deref(), io).map_err(DispatchError::Io);
+            ready(stream.map(|stream| (Gate::new(stream, connections.admit(), patience), from)))
         };
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {

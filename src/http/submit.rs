@@ -13,9 +13,11 @@ use super::body::{self, Body};
 use super::context::TenantContext;
 use super::gateway::Gateway;
 use super::items::{BatchShape, Items};
+use super::limit_headers;
 use super::media_type;
 use super::prefer::{Prefer, prefer};
 use super::problem::Problem;
+use super::quota;
 use super::receipt_view::{ReceiptView, ReceiptViews};
 use crate::domain::conflict::Conflict;
 use crate::domain::draft::Draft;
@@ -25,6 +27,7 @@ use crate::domain::tenant::TenantId;
 use crate::domain::violation::Violation;
 use crate::follow::published::{Awaited, PublishedUpTo};
 use crate::intake::{self, Intake, PostError, Posted, Repeats};
+use crate::quota::Cost;
 use crate::shares::{Full, Share};
 use crate::store;
 
@@ -51,21 +54,66 @@ pub(super) async fn submit(
     let tenant = context.tenant().clone();
     let prefer = prefer(request);
     let format = media_type::body_format(request)?;
-    let body = body::read(request, gateway, &tenant).await?;
-    let items = Items::parse(format, &body.bytes, deps.config.batch_changes_max)?;
-    let shape = items.shape;
-    let drafts = items.each(deps.intake.record_bytes_max(), draft)?;
+    let body = read(request, gateway, &tenant).await?;
+    let legal =
+        Items::parse(format, &body.bytes, deps.config.batch_changes_max).and_then(|items| {
+            let shape = items.shape;
+            Ok((shape, items.each(deps.intake.record_bytes_max(), draft)?))
+        });
+    let (shape, drafts) = paid(gateway, &tenant, &body, legal)?;
     post(gateway, Post { tenant, shape, drafts, body, prefer }).await
 }
 
-/// Appends all drafts or none, and answers with the receipts.
+/// Reads the body of a post, unless the tenant has used up its quota.
+pub(super) async fn read(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    tenant: &TenantId,
+) -> Result<Body, Problem> {
+    quota::admit(gateway, tenant)?;
+    body::read(request, gateway, tenant).await
+}
+
+/// Returns what was read in a body. The bytes of one that is illegal count, too: it was read.
+pub(super) fn paid<T>(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    body: &Body,
+    legal: Result<T, Problem>,
+) -> Result<T, Problem> {
+    let cost = Cost { events: 0, bytes: body.bytes.len() };
+    legal.inspect_err(|_| gateway.deps.quotas.spend(tenant, cost))
+}
+
+/// Appends all drafts or none, and answers with the receipts. The tenant's quota is charged for
+/// them first; what the gateway itself could not append is given back.
 pub(super) async fn post(gateway: &Gateway, post: Post) -> Result<HttpResponse, Problem> {
     let Post { tenant, shape, drafts, body, prefer } = post;
+    let cost = Cost { events: drafts.len(), bytes: body.bytes.len() };
+    let limits = quota::charge(gateway, &tenant, cost)?;
     let event_ids = drafts.iter().map(|draft| draft.event_id).collect();
     let posted = append(gateway.deps.intake.clone(), tenant.clone(), drafts, body).await;
-    let posted = posted.map_err(|error| refusal(error, &tenant, shape, event_ids))?;
+    let posted = posted.map_err(|error| {
+        if is_free(&error) {
+            gateway.deps.quotas.give_back(&tenant, cost);
+        }
+        refusal(error, &tenant, shape, event_ids)
+    })?;
     let (up_to, waited) = published_up_to(gateway, &tenant, &posted, prefer).await;
-    Ok(answer(shape, &posted, &up_to, waited))
+    let mut answer = answer(shape, &posted, &up_to, waited);
+    for (name, value) in limit_headers::headers(&limits) {
+        answer.headers_mut().insert(name, value);
+    }
+    Ok(answer)
+}
+
+/// Returns whether a post costs nothing that was not appended for this reason, which is not in the
+/// post itself.
+fn is_free(error: &PostError) -> bool {
+    match error {
+        PostError::TooLarge { .. } | PostError::OutcomeUnknown(_) => false,
+        PostError::NotAppended(error) => !matches!(error, intake::Error::Conflict(_)),
+    }
 }
 
 async fn append(

@@ -7,6 +7,8 @@
 pub struct Config {
     /// The most batches that wait at each writer.
     pub queue_batches_max: usize,
+    /// The most of one tenant.
+    pub tenant_batches_max: usize,
     /// The most bytes that wait in all.
     pub queue_bytes_max: usize,
     /// The most bytes of one tenant that wait. A tenant's only batch may be larger.
@@ -23,6 +25,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             queue_batches_max: 4096,
+            tenant_batches_max: 2048,
             queue_bytes_max: 128 << 20,
             tenant_bytes_max: 64 << 20,
             group_drafts_max: 2048,

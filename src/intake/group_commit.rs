@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::config::Config;
 use super::error::Error;
-use super::queue::{Answer, Job, Queue};
+use super::job::{Answer, Job};
+use super::queue::Queue;
 use super::writer::{self, Wake};
 use crate::domain::draft::Draft;
 use crate::domain::position::LogId;
@@ -36,8 +37,15 @@ pub struct Appended {
 
 /// The queues of batches that wait for their commit.
 pub struct GroupCommit {
-    queues: Vec<mpsc::Sender<Job>>,
+    queues: Vec<Writer>,
     waiting: Arc<Shares>,
+}
+
+/// The way to one writer.
+struct Writer {
+    jobs: mpsc::Sender<Job>,
+    /// The batches that may wait.
+    places: Arc<Shares>,
 }
 
 /// The tasks that append; they end once every [`GroupCommit`] is gone and the queues are empty.
@@ -62,7 +70,8 @@ impl GroupCommit {
         let (mut queues, mut tasks) = (Vec::new(), Tasks::default());
         for writer in 0..store.writers() {
             let (sender, jobs) = mpsc::channel(config.queue_batches_max);
-            queues.push(sender);
+            let places = Shares::new(config.queue_batches_max, config.tenant_batches_max);
+            queues.push(Writer { jobs: sender, places });
             let queue = Queue::new(config, jobs, store);
             tasks.spawn(
                 format!("intake writer {writer}"),
@@ -76,13 +85,15 @@ impl GroupCommit {
     /// Appends a batch, and returns once it is durable. Dropping the future does not undo it.
     pub async fn submit(&self, batch: Batch) -> Result<Appended, Error> {
         let bytes = batch.drafts.iter().map(Draft::memory_bytes).sum();
-        let share = self.waiting.take(&batch.tenant, bytes).map_err(|full| match full {
+        let full = |full| match full {
             Full::All => Error::Full,
             Full::Tenant => Error::TenantFull(batch.tenant.clone()),
-        })?;
-        let queue = &self.queues[self.writer_of(&batch.tenant)];
+        };
+        let Writer { jobs, places } = &self.queues[self.writer_of(&batch.tenant)];
+        let place = places.take(&batch.tenant, 1).map_err(full)?;
+        let share = self.waiting.take(&batch.tenant, bytes).map_err(full)?;
         let (reply, answer) = oneshot::channel();
-        queue.try_send(Job { batch, reply, share }).map_err(|_| Error::Full)?;
+        jobs.try_send(Job { batch, reply, share, place }).map_err(|_| Error::Full)?;
         let lost = || store::Error::Unknown("the writer is gone".to_owned());
         let Answer { outcome, drafts } = answer.await.map_err(|_| lost())??;
         match outcome {

@@ -1,44 +1,30 @@
 //! The queue of one writer: it forms the group of batches that share the next commit.
 //!
 //! `group_commit` puts batches in, and `writer` takes groups out. A group takes all batches that
-//! wait, up to its limits. While it is smaller than the store prefers, it waits a moment for the
-//! clients that were just answered: otherwise, clients that post one change after the other would
-//! split into two halves, each waiting for the other half's commit.
+//! wait, up to its limits; beyond them the tenants take turns (`waiting`). While it is smaller than
+//! the store prefers, it waits a moment for the clients that were just answered: otherwise, clients
+//! that post one change after the other would split into two halves, each waiting for the other
+//! half's commit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::Config;
-use super::error::Error;
-use crate::domain::draft::Draft;
-use crate::shares::Share;
-use crate::store::{Batch, Outcome, Store};
+use super::job::Job;
+use super::waiting::Waiting;
+use crate::store::Store;
 
 /// The time within which an answered client is expected to post again: a few round trips.
 const LINGER: Duration = Duration::from_millis(3);
 
-/// The outcome of a batch, and its drafts.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) outcome: Outcome,
-    pub(super) drafts: Vec<Draft>,
-}
-
-/// A batch that waits for its commit.
-pub(super) struct Job {
-    pub(super) batch: Batch,
-    pub(super) reply: oneshot::Sender<Result<Answer, Error>>,
-    pub(super) share: Share,
-}
-
 /// The batches that wait for one writer.
 pub(super) struct Queue {
     jobs: mpsc::Receiver<Job>,
-    /// The batch that did not fit into the last group.
-    left: Option<Job>,
+    /// The batches that have come, and were not in a group yet.
+    waiting: Waiting,
     /// The number of jobs in the last group.
     answered: usize,
     drafts_min: usize,
@@ -51,7 +37,7 @@ impl Queue {
         let Config { group_drafts_max: drafts_max, group_bytes_max: bytes_max, .. } = *config;
         Self {
             jobs,
-            left: None,
+            waiting: Waiting::default(),
             answered: 0,
             drafts_min: store.group_drafts_min(),
             drafts_max,
@@ -63,8 +49,9 @@ impl Queue {
     /// and empty.
     pub(super) async fn group(&mut self) -> Option<Vec<Job>> {
         let until = Instant::now() + LINGER;
-        let expected = self.answered + usize::from(self.left.is_some()) + self.jobs.len();
-        let first = match self.left.take() {
+        self.take_in();
+        let expected = self.answered + self.waiting.len();
+        let first = match self.waiting.take() {
             Some(job) => job,
             None => self.jobs.recv().await?,
         };
@@ -76,7 +63,7 @@ impl Queue {
             drafts += job.batch.drafts.len();
             bytes += job.share.size();
             if drafts > self.drafts_max || bytes > self.bytes_max {
-                self.left = Some(job);
+                self.waiting.put_back(job);
                 break;
             }
             group.push(job);
@@ -87,10 +74,18 @@ impl Queue {
 
     /// Returns the next job that waits, or that comes before `until`.
     async fn next(&mut self, until: Option<Instant>) -> Option<Job> {
-        match (self.jobs.try_recv(), until) {
-            (Ok(job), _) => Some(job),
-            (Err(_), Some(until)) => timeout_at(until, self.jobs.recv()).await.ok().flatten(),
-            (Err(_), None) => None,
+        self.take_in();
+        match (self.waiting.take(), until) {
+            (Some(job), _) => Some(job),
+            (None, Some(until)) => timeout_at(until, self.jobs.recv()).await.ok().flatten(),
+            (None, None) => None,
+        }
+    }
+
+    /// Takes in all batches that have come.
+    fn take_in(&mut self) {
+        while let Ok(job) = self.jobs.try_recv() {
+            self.waiting.push(job);
         }
     }
 }

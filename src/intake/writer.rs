@@ -13,7 +13,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::queue::{Answer, Job, Queue};
+use super::job::{Answer, Job};
+use super::queue::Queue;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 use crate::store::{self, Batch, Outcome, Store};
@@ -54,7 +55,8 @@ impl Part {
 async fn commit(group: Vec<Job>, store: &Arc<dyn Store>, wake: &Wake) {
     let (mut batches, mut replies) =
         (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-    for Job { batch, reply, share } in group {
+    for Job { batch, reply, share, place } in group {
+        drop(place);
         batches.push(batch);
         replies.push(Some((reply, share)));
     }

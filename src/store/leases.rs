@@ -11,6 +11,10 @@ use super::Error;
 use crate::domain::lane::Lane;
 use crate::domain::tenant::TenantId;
 
+/// The beginning of the names of replicas that serve. No replica that shares the lanes has such a
+/// name, since `/` is illegal in it.
+const SERVING: &str = "serving/";
+
 /// The right to work on a lane, for a while. It is no fence: Kafka's transactional id is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
@@ -78,8 +82,24 @@ pub struct LaneLease {
 pub struct Members {
     /// The replicas whose heartbeats have not expired, in the order of their names.
     pub replicas: Vec<String>,
+    /// The number of replicas that serve requests, whether or not they share the lanes.
+    pub serving: usize,
     /// Every lane, in order.
     pub lanes: Vec<LaneLease>,
+}
+
+impl Members {
+    /// Makes the members of all names that are registered, in order.
+    pub(super) fn new(registered: Vec<String>, lanes: Vec<LaneLease>) -> Self {
+        let is_serving = |name: &String| name.starts_with(SERVING);
+        let (serving, replicas): (Vec<_>, _) = registered.into_iter().partition(is_serving);
+        Self { replicas, serving: serving.len(), lanes }
+    }
+}
+
+/// Returns the name under which a run of a replica registers that it serves.
+fn serving(instance: &str) -> String {
+    format!("{SERVING}{instance}")
 }
 
 /// The leases of the lanes, by the store's clock. No lease holds longer than its `ttl` from now:
@@ -114,6 +134,17 @@ pub trait Leases: Send + Sync {
 
     /// Removes a replica from the members.
     async fn deregister(&self, replica: &str) -> Result<(), Error>;
+
+    /// Registers, for another `ttl` from now, that this `instance` (run) of a replica serves
+    /// requests, whether or not it shares the lanes.
+    async fn serve(&self, instance: &str, ttl: Duration) -> Result<(), Error> {
+        self.heartbeat(&serving(instance), instance, ttl).await.map(drop)
+    }
+
+    /// Removes an instance from those that serve.
+    async fn leave(&self, instance: &str) -> Result<(), Error> {
+        self.deregister(&serving(instance)).await
+    }
 
     /// Returns the replicas that run, and the lanes with their holders.
     async fn members(&self) -> Result<Members, Error>;

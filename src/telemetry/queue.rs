@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::TARGET;
+use super::one_line::one_line;
 use crate::metrics::Metrics;
 
 /// The most bytes that may wait.
@@ -209,7 +210,7 @@ impl<'a> MakeWriter<'a> for Queue {
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.shared.push(line, self.room);
+        self.shared.push(&one_line(line), self.room);
         Ok(line.len())
     }
 

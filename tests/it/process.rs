@@ -20,6 +20,8 @@ mod parked;
 #[cfg(feature = "services")]
 mod purges;
 #[cfg(feature = "services")]
+mod quotas;
+#[cfg(feature = "services")]
 mod removal;
 #[cfg(feature = "services")]
 mod replays;

@@ -5,6 +5,7 @@
 
 mod circles;
 mod code;
+mod dependencies;
 mod modules;
 mod mutants;
 mod rooms;
@@ -15,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms that each room may name: arrows point one way.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("health", &["domain"]),
     ("clock", &["domain"]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("store", &["domain", "clock", "mongodb_client"]),
     ("sink", &["domain", "mongodb_client"]),
     ("shares", &["domain"]),
+    ("quota", &["domain", "clock"]),
     ("intake", &["domain", "clock", "shares", "store", "tasks"]),
     ("metrics", &["domain", "store"]),
     ("follow", &["domain", "clock", "store", "sink", "health", "metrics", "tasks"]),
@@ -34,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "domain",
             "clock",
             "shares",
+            "quota",
             "store",
             "intake",
             "follow",
@@ -54,6 +57,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "follow",
             "health",
             "metrics",
+            "quota",
             "tasks",
             "subscribe",
             "http",
@@ -82,7 +86,7 @@ const SPOKEN: [(&str, &[&str]); 23] = [
     ("::mongodb::", &["mongodb_client", "store/mongodb", "sink/hexkit"]),
     ("prometheus_client::", &["metrics"]),
     ("jsonwebtoken::", &["http/token/"]),
-    ("openssl::", &["http/token/signature", "config/kafka/stores"]),
+    ("openssl::", &["http/token/signature", "http/tls", "config/kafka/stores"]),
     ("reqwest::", &["http/token/fetch"]),
     ("regex::", &["http/token/issuers"]),
     // A task that runs as long as the gateway is missed when it ends; a request's task ends with

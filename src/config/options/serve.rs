@@ -1,10 +1,12 @@
 //! Options of `serve`: the listener, the limits, and the replica.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{AuthOptions, LANES_MAX, PartsOptions, whole};
+use crate::domain::quota::{BURST_SECONDS_MAX, PER_SECOND_MAX};
 
 /// Options of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +38,13 @@ pub struct ListenerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env, default_value_t = 8081, value_parser = whole::<u16, 0, 65_535>)]
     pub http_port: u16,
+    /// A PEM file with the certificate of the listener, and those above it: TLS is spoken then.
+    /// HTTP_TLS_KEY has its key. Files that change are read again.
+    #[arg(long, env)]
+    pub http_tls_cert: Option<PathBuf>,
+    /// A PEM file with the key of HTTP_TLS_CERT.
+    #[arg(long, env)]
+    pub http_tls_key: Option<PathBuf>,
 }
 
 /// Limits of what may happen at once.
@@ -71,6 +80,18 @@ pub struct LimitsOptions {
         value_parser = whole::<usize, BODY_BYTES_MIN, BYTES_MAX>
     )]
     pub queue_bytes_max: usize,
+    /// The events that a tenant may post per second, at all replicas together; 0 for no limit. A
+    /// tenant's file may set it, too.
+    #[arg(long, env, default_value_t = 0, value_parser = whole::<u64, 0, PER_SECOND_MAX>)]
+    pub quota_events_per_second: u64,
+    /// The bytes of bodies that a tenant may post per second, at all replicas together; 0 for no
+    /// limit. A tenant's file may set it, too.
+    #[arg(long, env, default_value_t = 0, value_parser = whole::<u64, 0, PER_SECOND_MAX>)]
+    pub quota_bytes_per_second: u64,
+    /// The seconds for which what a tenant has not used of its quota is kept, to be used at once. A
+    /// tenant's file may set it, too.
+    #[arg(long, env, default_value_t = 10, value_parser = whole::<u64, 1, BURST_SECONDS_MAX>)]
+    pub quota_burst_seconds: u64,
     /// The minutes between two audits of what was published lately; 0 for none. An audit compares
     /// the logs of this replica's lanes with their topics.
     #[arg(long, env, default_value_t = 60, value_parser = whole::<u64, 0, 10_080>)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::read;
+use crate::domain::quota::QuotaSettings;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Naming;
@@ -40,6 +41,20 @@ fn known_entities_are_the_sum_of_both_files() {
         [("folio.diku.inventory.item", 9, 7), ("folio.diku.users.user", 1, 604_800_000)]
     );
     assert_eq!(settings.specs(&TenantId::parse("other").unwrap())[0].partitions, 5);
+}
+
+#[test]
+fn a_quota_is_the_sum_of_both_files() {
+    let default = "[quota]\nevents_per_second = 5\nbytes_per_second = 7\n";
+    let own = "[quota]\nevents_per_second = 0\nburst_seconds = 3\n";
+    let settings = settings(&[("_default.toml", default), ("diku.toml", own)], &[]).unwrap();
+    let quota = |tenant: &str| settings.of(&TenantId::parse(tenant).unwrap()).quota;
+    let (events_per_second, bytes_per_second) = (Some(0), Some(7));
+    let wanted = QuotaSettings { events_per_second, bytes_per_second, burst_seconds: Some(3) };
+    assert_eq!(quota("diku"), wanted);
+    let (events_per_second, burst_seconds) = (Some(5), None);
+    let wanted = QuotaSettings { events_per_second, bytes_per_second, burst_seconds };
+    assert_eq!(quota("other"), wanted);
 }
 
 #[test]
@@ -102,6 +117,18 @@ fn what_is_illegal_names_its_file_and_key() {
         ("diku.toml", "not toml", "diku.toml"),
         ("diku.toml", "[producers]\nmod-x = { name = \"a_b\" }", "producers.\"mod-x\""),
         ("diku.toml", "[process_events.\"a.b.c\"]", "process_events.\"a.b.c\""),
+        ("diku.toml", "[quota]\nevents = 1", "unknown field `events`"),
+        (
+            "diku.toml",
+            "[quota]\nevents_per_second = -1",
+            "quota: events_per_second must be from 0 to 1000000000000, not -1",
+        ),
+        (
+            "diku.toml",
+            "[quota]\nburst_seconds = 0",
+            "quota: burst_seconds must be from 1 to 3600, not 0",
+        ),
+        ("diku.toml", "[quota]\nbytes_per_second = \"1M\"", "expected a whole number"),
     ];
     for (name, text, expected) in cases {
         let error = settings(&[(name, text)], &[]).unwrap_err();

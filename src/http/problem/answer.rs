@@ -13,6 +13,7 @@ use crate::domain::conflict::With;
 use crate::domain::floors::Gap;
 use crate::domain::violation::{self, Violation};
 use crate::follow::tenant_jobs::NotSubmitted;
+use crate::http::limit_headers;
 use crate::http::missing::Missing;
 use crate::http::subscriptions;
 use crate::subscribe;
@@ -30,6 +31,8 @@ struct Body {
     total_records: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<Missing>,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -68,11 +71,17 @@ fn answer(problem: &Problem) -> HttpResponse {
         total_records: errors.len(),
         errors,
         missing: missing(problem),
+        violated_policies: violated_policies(problem),
     };
     let json = serde_json::to_string(&body).expect("texts and numbers are JSON");
     let mut response = HttpResponse::build(status);
     if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        response.insert_header((RETRY_AFTER, RETRY_AFTER_SECS));
+        response.insert_header((RETRY_AFTER, retry_after_seconds(problem)));
+    }
+    if let Problem::QuotaExceeded(exceeded) = problem {
+        limit_headers::headers(&exceeded.limits).into_iter().for_each(|header| {
+            response.insert_header(header);
+        });
     }
     if let Problem::MethodNotAllowed { allow } = problem {
         response.insert_header((ALLOW, *allow));
@@ -86,6 +95,24 @@ fn answer(problem: &Problem) -> HttpResponse {
         response.force_close();
     }
     response.content_type("application/problem+json").body(json)
+}
+
+/// Returns the seconds after which the request may find room.
+fn retry_after_seconds(problem: &Problem) -> u64 {
+    match problem {
+        Problem::QuotaExceeded(exceeded) => exceeded.wait_seconds().max(RETRY_AFTER_SECS),
+        _ => RETRY_AFTER_SECS,
+    }
+}
+
+/// Returns the policies of `RateLimit-Policy` that the request violates.
+fn violated_policies(problem: &Problem) -> Vec<&'static str> {
+    match problem {
+        Problem::QuotaExceeded(exceeded) => {
+            exceeded.used_up().map(|limit| limit.measure.name()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Returns the events that are missing, of a problem about removed events.

@@ -85,6 +85,7 @@ fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
         P::EmptyBatch => ("empty-batch", ILLEGAL, "Empty batch"),
         P::Illegal(all) => (shared_code(all, "illegal-change"), ILLEGAL, "Illegal change"),
         P::IllegalRequest(all) => (shared_code(all, "illegal-request"), ILLEGAL, "Illegal request"),
+        P::QuotaExceeded(_) => ("quota-exceeded", TOO_MANY, "Quota exceeded"),
         P::TenantQueueFull => ("tenant-queue-full", TOO_MANY, "Tenant's queue full"),
         P::QueueFull => ("queue-full", UNAVAILABLE, "Queue full"),
         P::TenantBodiesFull => ("tenant-bodies-full", TOO_MANY, "Too many bodies of the tenant"),

@@ -1,8 +1,6 @@
 //! The port's `Erasures` on MongoDB: the last step empties events and appends in one snapshot, so
 //! that one of it and another append loses.
 
-use std::collections::BTreeSet;
-
 use ::mongodb::bson::{Document, doc};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;

@@ -114,10 +114,10 @@ impl Leases for Mongodb {
         let holder = doc! { "$cond": [lasts(), { "$ifNull": ["$holder", null] }, null] };
         let lanes = vec![doc! { "$set": { "holder": holder } }, doc! { "$sort": { "_id": 1 } }];
         let lanes = bulk::aggregate(self.collections.leases.aggregate(lanes), &mut session).await?;
-        Ok(Members {
-            replicas: there.iter().map(|row| row.replica()).collect::<Result<_, _>>()?,
-            lanes: lanes.iter().map(|row| row.lease()).collect::<Result<_, _>>()?,
-        })
+        Ok(Members::new(
+            there.iter().map(|row| row.replica()).collect::<Result<_, _>>()?,
+            lanes.iter().map(|row| row.lease()).collect::<Result<_, _>>()?,
+        ))
     }
 
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {

@@ -85,10 +85,10 @@ impl Leases for Postgres {
         let mut session = self.sessions.acquire().await?;
         let replicas = session.find(sqlx::query(sql!("postgres/replica_list.sql"))).await?;
         let lanes = session.find_all(sqlx::query(sql!("postgres/lease_list.sql"))).await?;
-        Ok(Members {
-            replicas: replicas.iter().map(Columns::replica).collect::<Result<_, _>>()?,
-            lanes: lanes.iter().map(Columns::lease).collect::<Result<_, _>>()?,
-        })
+        Ok(Members::new(
+            replicas.iter().map(Columns::replica).collect::<Result<_, _>>()?,
+            lanes.iter().map(Columns::lease).collect::<Result<_, _>>()?,
+        ))
     }
 
     async fn resize(&self, by: &str, lanes: u16, moves: &[(TenantId, Lane)]) -> Result<(), Error> {

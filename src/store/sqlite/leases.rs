@@ -120,14 +120,11 @@ impl Leases for Sqlite {
         let now = self.clock.now().as_ms();
         self.readers
             .read(move |reading| {
-                Ok(Members {
-                    replicas: rows::find(reading, sql!("sqlite/replica_list.sql"), [now], |r| {
-                        r.replica()
-                    })?,
-                    lanes: rows::find(reading, sql!("sqlite/lease_list.sql"), [now], |r| {
-                        r.lease()
-                    })?,
-                })
+                let lists = [sql!("sqlite/replica_list.sql"), sql!("sqlite/lease_list.sql")];
+                Ok(Members::new(
+                    rows::find(reading, lists[0], [now], |r| r.replica())?,
+                    rows::find(reading, lists[1], [now], |r| r.lease())?,
+                ))
             })
             .await
     }

@@ -99,3 +99,60 @@ async fn a_refusal_is_a_line_at_debug_and_none_above() {
     };
     assert!(info.iter().all(|line| ours(line) && line["level"] == "INFO"), "{info:#?}");
 }
+
+/// Returns requests with a line break, and what would be a line after it, in each place.
+fn forging() -> Vec<String> {
+    let line = r#"{\"level\":\"ERROR\",\"message\":\"forged\"}"#;
+    let escaped = "%0d%0a%7B%22message%22:%22forged%22%7D";
+    let post = |target: &str, heads: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{heads}Content-Type: \
+             application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let good = "X-Okapi-Tenant: diku\r\n";
+    let with = |name: &str| post(INSTANCE, &format!("{good}{name}: x%0a\u{85}{line}\r\n"), "{}");
+    vec![
+        post(&format!("/domain-events/inventory/item{escaped}"), good, "{}"),
+        post(&format!("/domain-events/{escaped}/item"), good, "{}"),
+        post(&format!("{INSTANCE}?x={escaped}"), good, "{}"),
+        post(INSTANCE, &format!("X-Okapi-Tenant: diku{escaped}\r\n"), "{}"),
+        post(INSTANCE, good, &format!(r#"{{"new":{{"id":"\n{line}"}}}}"#)),
+        post(INSTANCE, good, &format!(r#"{{"\n{line}":1}}"#)),
+        post(INSTANCE, good, &format!(r#"{{"new":{{"id":"x"}},"eventId":"\n{line}"}}"#)),
+        post(INSTANCE, good, &format!("\n{line}\n")),
+        with("User-Agent"),
+        with("X-Okapi-Request-Id"),
+        with("X-Okapi-User-Id"),
+        with("X-Okapi-Token"),
+        with("X-Correlation-ID"),
+        with("Prefer"),
+        format!("GET / HTTP/1.1\r\nHost: x\r\n\u{85}{line}\r\n\r\n"),
+        format!("\n{line}\n"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_caller_sends_makes_a_line_of_the_log() {
+    let setup = serve::setup(&["diku"]).with("BROKER", "none").with("LOG_LEVEL", "trace");
+    let serve = setup.serve();
+    for request in forging() {
+        let address = serve.url.trim_start_matches("http://");
+        let mut connection = std::net::TcpStream::connect(address).unwrap();
+        std::io::Write::write_all(&mut connection, request.as_bytes()).unwrap();
+        connection.shutdown(std::net::Shutdown::Write).unwrap();
+        let _ = std::io::Read::read_to_end(&mut connection, &mut Vec::new());
+    }
+    assert_eq!(serve.terminate().code(), Some(0));
+    let log = setup.log();
+    assert!(!log.contains(['\r', '\u{85}']), "{log}");
+    let mut refused = 0;
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+        assert_ne!(line["message"], "forged");
+        refused += usize::from(line["message"] == "refused a request");
+    }
+    assert!(refused >= 10, "{refused} were refused: {log}");
+}

@@ -10,7 +10,6 @@ use event_gateway::domain::topic::Topic;
 use event_gateway::follow::topics::TopicDeps;
 use event_gateway::follow::topics::obsolete::{self, Kept, ObsoleteTopic};
 use event_gateway::sink::TopicDescription;
-use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event_gateway::domain::lane::Lane;
-use event_gateway::intake::{Config, Error, GroupCommit, Wake};
+use event_gateway::domain::tenant::TenantId;
+use event_gateway::intake::{Appended, Config, Error, GroupCommit, Wake};
 use event_gateway::store::{self, Batch, Store, Tenants};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::support::commits::Commits;
@@ -180,4 +182,77 @@ async fn a_tenant_may_not_fill_the_queue_of_all() {
     commits.store.set(Mode::Healthy);
     waiting.await.unwrap().unwrap();
     intake.submit(large(2)).await.unwrap();
+}
+
+/// Starts a group commit over a store that holds the first append back, which is begun.
+async fn held(config: Config) -> (Commits, Arc<GroupCommit>, event_gateway::intake::Writers) {
+    let commits = Commits::with_lanes(2, None).await;
+    commits.store.enable_if_new(&college(), log_id(2)).await.unwrap();
+    let shared: Arc<dyn Store> = commits.store.clone();
+    let woken = commits.woken.clone();
+    let wake: Wake = Arc::new(move |_: &_, lane| woken.lock().unwrap().push(lane));
+    let (intake, writers) = GroupCommit::start(&config, &shared, &wake);
+    commits.store.set(Mode::Holding);
+    let intake = Arc::new(intake);
+    drop(submitted(&intake, &diku(), 1));
+    commits.begun(1).await;
+    (commits, intake, writers)
+}
+
+fn submitted(
+    intake: &Arc<GroupCommit>,
+    tenant: &TenantId,
+    id: u128,
+) -> JoinHandle<Result<Appended, Error>> {
+    let batch = Batch { tenant: tenant.clone(), drafts: vec![create_in(tenant, id)] };
+    let intake = intake.clone();
+    tokio::spawn(async move { intake.submit(batch).await })
+}
+
+#[tokio::test]
+async fn a_tenant_with_a_backlog_gives_way_to_each_other_one_and_keeps_its_order() {
+    let config = Config { group_drafts_max: 2, ..Config::default() };
+    let (commits, intake, _writers) = held(config).await;
+    let many: Vec<_> = (2..=9).map(|id| submitted(&intake, &diku(), id)).collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let other = submitted(&intake, &college(), 10);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    commits.store.set(Mode::Healthy);
+    other.await.unwrap().unwrap();
+    let mut positions = Vec::new();
+    for one in many {
+        positions.push(one.await.unwrap().unwrap().receipts[0].position.number());
+    }
+    assert!(positions.into_iter().eq(2..=9));
+    // The commit after the first has one batch of each tenant.
+    let woken: Vec<_> = commits.woken.lock().unwrap().iter().map(|lane| lane.number()).collect();
+    assert_eq!(woken[..3], [0, 0, 1], "{woken:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_leaves_places_in_the_queue_to_the_others() {
+    let config = Config { queue_batches_max: 4, tenant_batches_max: 2, ..Config::default() };
+    let (commits, intake, _writers) = held(config).await;
+    let waiting = [2, 3].map(|id| submitted(&intake, &diku(), id));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let refused = submitted(&intake, &diku(), 4).await.unwrap();
+    assert!(matches!(refused, Err(Error::TenantFull(tenant)) if tenant == diku()));
+    let others = [2, 3].map(|id| submitted(&intake, &college(), id));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let third = create_in(&TenantId::parse("third").unwrap(), 1);
+    let batch = Batch { tenant: third.origin.tenant.clone(), drafts: vec![third] };
+    assert!(matches!(intake.submit(batch).await, Err(Error::Full)));
+    commits.store.set(Mode::Healthy);
+    for one in waiting.into_iter().chain(others) {
+        one.await.unwrap().unwrap();
+    }
+    submitted(&intake, &diku(), 4).await.unwrap().unwrap();
 }

@@ -10,6 +10,7 @@ use crash::PATIENCE;
 use event_gateway::clock::{Clock, System};
 use event_gateway::config::{AddedFiles, Config};
 use event_gateway::domain::envelope::Envelope;
+use event_gateway::domain::quota::Quota;
 use event_gateway::domain::topic::TopicSpec;
 use event_gateway::follow::Followers;
 use event_gateway::sink::{self, Error, Preview, Sinks};
@@ -43,6 +44,7 @@ async fn end(sinks: Vec<sink::Config>, panicking: Call) -> anyhow::Result<()> {
         added_files: Arc::new(AddedFiles::new(settings.clone(), folder.path().into(), read)),
         settings,
         http: Setup::new().http,
+        quota: Quota::NONE,
         intake: intake::Config::default(),
         store,
         sinks,

@@ -193,6 +193,7 @@ macro_rules! contract {
                 terms_rise_with_every_acquisition
                 of_many_who_acquire_a_lane_one_gets_it
                 the_members_tell_who_is_there_and_who_holds_what
+                replicas_that_serve_are_counted_and_share_no_lanes
                 lanes_are_resized_by_who_holds_them_all_or_not_at_all
                 who_is_moved_to_another_lane_is_found_there;
         }

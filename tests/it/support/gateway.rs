@@ -17,6 +17,7 @@ use event_gateway::domain::follower::Follower;
 use event_gateway::domain::key::Pointer;
 use event_gateway::domain::position::{LogId, Position};
 use event_gateway::domain::producer::Producer;
+use event_gateway::domain::quota::Quota;
 use event_gateway::domain::settings::{Settings, TenantSettings};
 use event_gateway::domain::tenant::TenantId;
 use event_gateway::domain::topic::{Naming, Template};
@@ -30,6 +31,7 @@ use event_gateway::health::Health;
 use event_gateway::http;
 use event_gateway::intake::{self, Intake, IntakeDeps, Wake, Writers};
 use event_gateway::metrics::Metrics;
+use event_gateway::quota::Quotas;
 use event_gateway::sink::Sinks;
 use event_gateway::store::{self, Access, Scan, Slice, Store};
 use event_gateway::subscribe::{Subscribe, SubscribeDeps, SubscribeTasks};
@@ -49,6 +51,7 @@ type Around = Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>;
 pub struct Setup {
     pub http: http::Config,
     pub intake: intake::Config,
+    pub quota: Quota,
     followers: Vec<Follower>,
     around: Around,
     clock: Arc<dyn Clock>,
@@ -58,6 +61,7 @@ impl Setup {
     pub fn new() -> Self {
         let http = http::Config {
             auth: http::Auth::Perimeter,
+            tls: None,
             metrics_open: true,
             body_bytes_max: 512 << 10,
             bodies_bytes_max: 16 << 20,
@@ -80,6 +84,7 @@ impl Setup {
         Self {
             http,
             intake: intake::Config { record_bytes_max: 64 << 10, ..intake::Config::default() },
+            quota: Quota::NONE,
             followers: Vec::new(),
             around: Box::new(|store| store),
             clock: Arc::new(System),
@@ -90,6 +95,11 @@ impl Setup {
     pub fn with_auth(mut self, auth: http::Auth, clock: &Arc<Manual>) -> Self {
         (self.http.auth, self.http.metrics_open) = (auth, false);
         Self { clock: clock.clone(), ..self }
+    }
+
+    /// Gives each tenant this quota, by this clock.
+    pub fn with_quota(self, quota: Quota, clock: &Arc<Manual>) -> Self {
+        Self { quota, clock: clock.clone(), ..self }
     }
 
     /// Whether a relay is assumed: then `published` follows the checkpoint in the store.
@@ -118,6 +128,7 @@ impl Setup {
         let store = opened(&config, &clock).await;
         let seen = (self.around)(store.clone());
         let settings = Arc::new(settings());
+        let quotas = Quotas::new(self.quota, settings.clone(), self.clock.clone());
         let (metrics, closing) = (Arc::<Metrics>::default(), CancellationToken::new());
         let (subscribe, subscriptions) = subscribing(&seen, &settings, &metrics, &closing);
         let grown = subscribe.grown();
@@ -140,6 +151,7 @@ impl Setup {
             settings,
             store: seen.clone(),
             intake: Arc::new(intake),
+            quotas: Arc::new(quotas),
             subscribe,
             published: Arc::new(Published::new(
                 seen,
@@ -244,7 +256,7 @@ pub fn settings() -> Settings {
         producers: Default::default(),
         entities: entities.map(named).into(),
         process_events: [(import, import_settings)].into(),
-        hexkit: None,
+        ..TenantSettings::default()
     };
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, Default::default()).unwrap()
 }

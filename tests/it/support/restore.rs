@@ -41,7 +41,7 @@ pub fn settings_with(topic: TopicSettings) -> Settings {
         producers: BTreeMap::default(),
         entities: [(name, entity)].into(),
         process_events: BTreeMap::default(),
-        hexkit: None,
+        ..TenantSettings::default()
     };
     Settings::new(Naming::new(Some("folio"), None).unwrap(), default, BTreeMap::default()).unwrap()
 }

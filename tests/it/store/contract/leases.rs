@@ -137,6 +137,21 @@ pub async fn the_members_tell_who_is_there_and_who_holds_what<B: StoreFixture>()
     assert!(members.lanes.iter().all(|lease| lease.holder.is_none()), "{members:?}");
 }
 
+pub async fn replicas_that_serve_are_counted_and_share_no_lanes<B: StoreFixture>() {
+    let OpenStore { store, fixture } = OpenStore::<B>::new().await;
+    store.heartbeat("one", "run 1", TTL).await.unwrap();
+    store.serve("run 1", TTL).await.unwrap();
+    store.serve("run 2", TTL).await.unwrap();
+    store.serve("run 2", TTL).await.unwrap();
+    store.serve("run 3", SHORT).await.unwrap();
+    fixture.elapse(SHORT).await;
+    let members = store.members().await.unwrap();
+    assert_eq!((members.replicas, members.serving), (vec!["one".to_owned()], 2));
+    store.leave("run 1").await.unwrap();
+    let members = store.members().await.unwrap();
+    assert_eq!((members.replicas, members.serving), (vec!["one".to_owned()], 1));
+}
+
 pub async fn lanes_are_resized_by_who_holds_them_all_or_not_at_all<B: StoreFixture>() {
     let OpenStore { store, fixture } = OpenStore::<B>::new().await;
     let (held, far) = (take(&store, "tool").await.unwrap(), [(diku(), Lane::new(4))]);
