@@ -78,7 +78,6 @@ pub async fn build(
         clock: clock.clone(),
     };
     let (intake, writers) = Intake::start(&config.intake, deps, &wake);
-    let quotas = Quotas::new(config.quota, config.settings.clone(), clock.clone());
     let (pages, ticks) = watch::channel(());
     let relayed = sinks.broker().map(|_| ticks);
     let http = http::HttpDeps {
@@ -86,7 +85,7 @@ pub async fn build(
         settings: config.settings.clone(),
         store: store.clone(),
         intake: Arc::new(intake),
-        quotas: Arc::new(quotas),
+        quotas: quotas(config, &clock),
         subscribe,
         published: Arc::new(Published::new(store.clone(), relayed, closing.clone())),
         erasures: erasure_deps(config, &store, &sinks, &clock),
@@ -124,6 +123,10 @@ pub async fn build(
         removal: config.removal,
     };
     Ok(App { http, follow, sinks, writers, subscriptions, closing, banner })
+}
+
+fn quotas(config: &Config, clock: &Arc<dyn Clock>) -> Arc<Quotas> {
+    Arc::new(Quotas::new(config.quota, config.settings.clone(), clock.clone()))
 }
 
 /// Enables the tenants that have files, and notes which topics all tenants have.

@@ -70,15 +70,14 @@ pub trait Parking: Send + Sync {
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Writes a request to release or discard a parked scope; `false` if no scope with this id has
+    /// Writes a request to release or discard a parked scope, with its reason; `false` if no scope with this id has
     /// the state `parked`, or it has a request already.
     async fn request(
         &self,
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        request: (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error>;
 

@@ -306,18 +306,17 @@ impl<S: Store> Parking for Spans<S> {
     #[instrument(
         level = "debug",
         skip_all,
-        fields(%tenant, %follower, %event_id, request = request.as_str())
+        fields(%tenant, %follower, %event_id, request = request.0.as_str())
     )]
     async fn request(
         &self,
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        request: (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let done = self.0.request(tenant, follower, event_id, request, reason, by).await?;
+        let done = self.0.request(tenant, follower, event_id, request, by).await?;
         trail::told(by.filter(|_| done));
         Ok(done)
     }

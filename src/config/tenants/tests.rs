@@ -70,6 +70,7 @@ fn the_environment_tells_partitions_where_no_file_does() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 fn what_is_illegal_names_its_file_and_key() {
     let cases = [
         ("diku.toml", "x = 1", "unknown field `x`"),

@@ -342,7 +342,7 @@ async fn what_is_released_between_two_pages_of_a_backlog_is_published_once_and_i
     store.append(&backlog.map(|(tenant, drafts)| Batch { tenant, drafts })).await.unwrap();
     sink.refuses.store(false, Ordering::SeqCst);
     let (relay, id) = (Follower::relay(), parked[0].event_id);
-    assert!(store.request(&diku(), &relay, id, Request::Release, None, None).await.unwrap());
+    assert!(store.request(&diku(), &relay, id, (Request::Release, None), None).await.unwrap());
     while work.step(&lease).await.unwrap() != Step::Idle {}
 
     let released = |page: &Page| page.follower != relay;

@@ -52,7 +52,7 @@ pub async fn request(
         return Err(NotTaken::TopicParked(wanted.topic.clone()));
     }
     let by = by.on(format!("{id} of {sink}")).because(reason);
-    let is_taken = store.request(tenant, sink, id, request, reason, Some(&by)).await?;
+    let is_taken = store.request(tenant, sink, id, (request, reason), Some(&by)).await?;
     let now = store.parked(tenant, sink).await?.into_iter().find(|parked| parked.event_id == id);
     if !is_taken {
         return Err(NotTaken::NotParked(now.map_or(wanted.state, |parked| parked.state)));

@@ -40,6 +40,7 @@ impl Problem {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "it is a table, with a line for each problem")]
 fn metadata(problem: &Problem) -> (&'static str, S, &'static str) {
     match problem {
         P::MissingTenant => ("missing-tenant", BAD, "No tenant"),

@@ -100,8 +100,7 @@ impl Parking for Mongodb {
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        (request, reason): (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let id = transition::id(tenant, follower, event_id);

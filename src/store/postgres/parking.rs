@@ -86,8 +86,7 @@ impl Parking for Postgres {
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        (request, reason): (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let statement = sqlx::query(sql!("postgres/parked_request.sql"));

@@ -98,8 +98,7 @@ impl Parking for Sqlite {
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        (request, reason): (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
         let (tenant, follower, reason) =

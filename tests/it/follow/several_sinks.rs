@@ -254,9 +254,7 @@ async fn a_sink_that_gets_a_log_again_parks_again_what_it_refuses() {
         let first = parked().await;
         let asked = (Request::Discard, Some("a test"));
         let (tenant, id) = (&tenants[0], first[0].event_id);
-        assert!(
-            harness.store.request(tenant, &hexkit(), id, asked.0, asked.1, None).await.unwrap()
-        );
+        assert!(harness.store.request(tenant, &hexkit(), id, asked, None).await.unwrap());
         until("one scope has ended", async || parked().await.iter().any(|it| !it.is_open())).await;
         assert_eq!(followers.stop().await, None);
 

@@ -89,6 +89,7 @@ fn each_route_that_changes_something_is_an_act_or_is_named_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 async fn every_act_of_a_caller_is_in_the_trail_and_nothing_that_was_refused() {
     let gateway = Gateway::start().await;
     let replay = prepare(&gateway).await;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crash::folder::Folder;
 use crash::serve::Setup;
 use crash::{PATIENCE, ports, root};
+use event_gateway::clock::{Clock, System};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -284,6 +285,7 @@ fn consumes(kafka: &Secured, setup: &Setup) {
 
 /// Compares topics with each mechanism and each form of a store: what a user may not see is
 /// missing, and only who can't authenticate is in trouble.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 async fn authenticates(kafka: &Secured) {
     let tls = |file: &str| kafka.tls(file);
     let tokens = tokens().await;
@@ -323,7 +325,7 @@ async fn authenticates(kafka: &Secured) {
     let setup = setup.with("BROKER", "none");
     setup.serve().terminate();
     for (port, variables, told) in [
-        (sasl_ssl, with(sasl("PLAIN", "gateway-secret"), &[ca.clone()]), known),
+        (sasl_ssl, with(sasl("PLAIN", "gateway-secret"), std::slice::from_ref(&ca)), known),
         (sasl_ssl, with(sasl("SCRAM-SHA-256", "gateway-secret"), &p12), known),
         (sasl_ssl, with(sasl("SCRAM-SHA-512", "gateway-secret"), &p12), known),
         (sasl_ssl, with(sasl("SCRAM-SHA-512", "wrong"), &p12), "uthentication failed"),
@@ -367,8 +369,7 @@ async fn tokens() -> String {
                 let head = String::from_utf8_lossy(&asked[..length]).into_owned();
                 // gateway:gateway-secret
                 let is_known = head.contains("Z2F0ZXdheTpnYXRld2F5LXNlY3JldA==");
-                let now = std::time::SystemTime::now();
-                let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+                let now = System.now().as_ms() / 1_000;
                 let claims = json!({"sub": "gateway", "iat": now, "exp": now + 600});
                 let encode =
                     |value: Value| openssl::base64::encode_block(value.to_string().as_bytes());

@@ -356,11 +356,10 @@ impl Parking for FaultyStore {
         tenant: &TenantId,
         follower: &Follower,
         event_id: EventId,
-        request: Request,
-        reason: Option<&str>,
+        request: (Request, Option<&str>),
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let request = self.inner.request(tenant, follower, event_id, request, reason, by);
+        let request = self.inner.request(tenant, follower, event_id, request, by);
         self.through(Call::Other, request).await
     }
 

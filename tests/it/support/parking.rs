@@ -63,8 +63,7 @@ impl Harness {
                     &parked.tenant,
                     &Follower::relay(),
                     parked.event_id,
-                    asked,
-                    Some("a test"),
+                    (asked, Some("a test")),
                     None
                 )
                 .await

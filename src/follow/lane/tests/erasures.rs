@@ -117,7 +117,7 @@ async fn of_a_parked_topic_that_is_released_what_is_erased_is_discarded() {
     let all = bed.submit.store.parked(&diku(), &relay).await.unwrap();
     let id = all.iter().find(|parked| parked.is_open() && parked.key.is_none()).unwrap().event_id;
     let store = bed.submit.store.clone();
-    assert!(store.request(&diku(), &relay, id, Request::Release, None, None).await.unwrap());
+    assert!(store.request(&diku(), &relay, id, (Request::Release, None), None).await.unwrap());
     bed.rest().await;
     assert_eq!(bed.sink.consumed(REFUSED), [2, 4, 6, 7, 8]);
     assert_eq!(counts(&bed).await, [6, 0, 0, 2]);

@@ -130,7 +130,7 @@ async fn what_is_parked_or_given_up_when_a_page_is_made_is_not_replayed_and_what
     let parked = store.parked(&diku(), &relay).await.unwrap();
     bed.sink.refuses.store(false, Ordering::SeqCst);
     let id = parked[0].event_id;
-    assert!(store.request(&diku(), &relay, id, Request::Release, None, None).await.unwrap());
+    assert!(store.request(&diku(), &relay, id, (Request::Release, None), None).await.unwrap());
     bed.rest().await;
     assert_eq!(replay_all(&mut bed).await, [1, 2, 3]);
     bed.sink.refuses.store(true, Ordering::SeqCst);
@@ -139,7 +139,7 @@ async fn what_is_parked_or_given_up_when_a_page_is_made_is_not_replayed_and_what
     let parked = store.parked(&diku(), &relay).await.unwrap();
     let id = parked.iter().find(|parked| parked.is_open()).unwrap().event_id;
     assert!(
-        store.request(&diku(), &relay, id, Request::Discard, Some("test"), None).await.unwrap()
+        store.request(&diku(), &relay, id, (Request::Discard, Some("test")), None).await.unwrap()
     );
     bed.rest().await;
     assert_eq!(replay_all(&mut bed).await, [1, 2, 3], "position 4 was given up");

@@ -93,7 +93,7 @@ pub async fn what_was_requested_stays_requested_until_it_is_begun<B: StoreFixtur
     let (lease, relay) = (hold(&opened, &diku()).await, Follower::relay());
     let one = parked(&diku(), 7);
     let request = async |tenant: TenantId, wanted, reason| {
-        opened.store.request(&tenant, &relay, one.event_id, wanted, reason, None).await.unwrap()
+        opened.store.request(&tenant, &relay, one.event_id, (wanted, reason), None).await.unwrap()
     };
     let change = async |number, change| {
         let Parked { tenant, log_id, event_id, .. } = one.clone();

@@ -132,7 +132,7 @@ pub async fn a_sink_passes_a_purge_under_its_lease<B: StoreFixture>() {
     assert_eq!(store.stands(&diku()).await.unwrap().len(), 1);
     assert_eq!(pass(&lease, &relay).await, LeaseCheck::Held);
     assert_eq!(pass(&lease, &relay).await, LeaseCheck::Held, "it may be repeated");
-    assert_eq!(only_purge(&**store).await.passed, [relay.clone()]);
+    assert_eq!(only_purge(&**store).await.passed, std::slice::from_ref(&relay));
     assert_eq!(store.stands(&diku()).await.unwrap(), [], "its checkpoint is gone");
     assert_eq!(pass(&lease, &hexkit).await, LeaseCheck::Held);
     let mut passed = only_purge(&**store).await.passed;

@@ -75,7 +75,7 @@ async fn acts(store: &dyn Store, object: &str) -> Vec<(Act, Result<bool, Error>)
     let wished = store.wish_replay(&diku(), replay(1).id, wish, None, cancel.as_ref()).await;
     all.push((Act::CancelReplay, wished));
     let (id, why, discard) = (event_id(5), Some("a test"), Some(entry(Act::Discard)));
-    let asked = store.request(&diku(), &relay, id, Request::Discard, why, discard.as_ref()).await;
+    let asked = store.request(&diku(), &relay, id, (Request::Discard, why), discard.as_ref()).await;
     all.push((Act::Discard, asked));
     let forget = Some(entry(Act::ForgetSink));
     let forgotten = store.forget_follower(&gone(), None, forget.as_ref()).await;

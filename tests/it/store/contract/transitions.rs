@@ -34,7 +34,7 @@ pub async fn each_transition_changes_what_its_name_says<B: StoreFixture>() {
     };
     let request = async || {
         let (id, why) = (parked(&diku(), 7).event_id, Some("why"));
-        opened.store.request(&diku(), &relay, id, Request::Release, why, None).await.unwrap()
+        opened.store.request(&diku(), &relay, id, (Request::Release, why), None).await.unwrap()
     };
     let mut row = Parked {
         released_to: position(6),
@@ -157,7 +157,7 @@ pub async fn followers_share_no_scopes_numbers_and_requests<B: StoreFixture>() {
     }
     let id = parked(&diku(), 7).event_id;
     let request = async |follower| {
-        opened.store.request(&diku(), follower, id, Request::Release, None, None).await.unwrap()
+        opened.store.request(&diku(), follower, id, (Request::Release, None), None).await.unwrap()
     };
     assert!(!request(&other).await && request(&relay).await);
     assert_eq!(of(&other).await.requested, None);
