@@ -16,6 +16,7 @@ pub mod audit;
 pub mod backup;
 pub mod descriptor;
 pub mod erasures;
+pub mod exit;
 pub mod foreign_settings;
 mod interrupt;
 pub mod lanes;

@@ -1,6 +1,5 @@
 //! The binary, with one function per subcommand: options, telemetry, configuration, parts, run.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +34,6 @@ use event_gateway::{app, cli, telemetry};
 const THREADS_END: Duration = Duration::from_millis(300);
 /// The exit status of an illegal command line.
 const USAGE: u8 = 2;
-/// The exit status of `topics diff` if it could not compare, as of `diff`.
-const TROUBLE: u8 = 2;
-/// The exit status of an audit that has found defects.
-const DEFECTS: u8 = 3;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,23 +54,14 @@ fn main() -> ExitCode {
     let ended = understood.and_then(|()| run(arguments, metrics));
     let code = match &ended {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of the output has closed it.
-        Err(error) if is_broken_pipe(error) => ExitCode::SUCCESS,
+        Err(error) if cli::exit::is_broken_pipe(error) => ExitCode::SUCCESS,
         Err(error) => {
             logs.fatal(error);
-            match error {
-                _ if error.is::<cli::audit::DefectsFound>() => ExitCode::from(DEFECTS),
-                _ if error.is::<cli::topics::diff::NotCompared>() => ExitCode::from(TROUBLE),
-                _ => ExitCode::FAILURE,
-            }
+            cli::exit::code(error)
         }
     };
     logs.finish();
     code
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(arguments: Cli, metrics: Arc<Metrics>) -> anyhow::Result<()> {
@@ -149,10 +135,8 @@ async fn purge(options: &PurgeOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     let Opened { store, settings, sinks } = opened;
     let (files, followers) = (Arc::new(Vec::new), sinks.followers());
     let deps = TenantDeps::new(store.clone(), settings, files, followers, clock);
-    let show = match options.detach {
-        true => cli::tenants::Show::Nothing,
-        false => cli::tenants::Show::Progress,
-    };
+    use cli::tenants::Show;
+    let show = if options.detach { Show::Nothing } else { Show::Progress };
     cli::tenants::purge((&deps, &*store), &options.tenant, options.force, show).await
 }
 
@@ -262,10 +246,8 @@ async fn erasures(command: ErasuresCommand, clock: Arc<dyn Clock>) -> anyhow::Re
     match command {
         ErasuresCommand::Start(options) => {
             let deps = erasure_deps(&options.parts, clock).await?;
-            let show = match options.detach {
-                true => cli::erasures::Show::Id,
-                false => cli::erasures::Show::Progress,
-            };
+            use cli::erasures::Show;
+            let show = if options.detach { Show::Id } else { Show::Progress };
             cli::erasures::start(&deps, &options.tenant, &options.request(), show).await
         }
         ErasuresCommand::List(options) => {

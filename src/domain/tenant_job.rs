@@ -258,7 +258,6 @@ mod tests {
         assert_eq!(obsolete(&upgrade("")), tell);
         for other in [
             r#"{"key":"deleteObsoleteTopics","value":"false"}"#,
-            r#"{"key":"deleteObsoleteTopics"}"#,
             r#"{"key":"loadSample","value":"true"}"#,
         ] {
             assert_eq!(obsolete(&upgrade(other)), tell, "{other}");
@@ -275,6 +274,10 @@ mod tests {
         assert_eq!(refused(r#"{"purge":"true"}"#), ["/purge"]);
         assert_eq!(refused(r#"{"purge":true,"module_to":"m"}"#), ["/purge"]);
         assert_eq!(refused(r#"{"parameters":{}}"#), ["/parameters"]);
+        for unclear in [r#"{"key":"force"}"#, r#"{"key":"deleteObsoleteTopics","value":"yes"}"#] {
+            let parameters = format!(r#"{{"parameters":[{unclear}]}}"#);
+            assert_eq!(refused(&parameters), ["/parameters/0/value"], "{unclear}");
+        }
         let parameters = r#"{"parameters":[{"value":"a"},3,{"key":1},{"key":"a","more":1}]}"#;
         let places = ["0/key", "1", "2/key", "3/more"];
         assert_eq!(refused(parameters), places.map(|at| format!("/parameters/{at}")));

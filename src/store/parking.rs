@@ -70,8 +70,8 @@ pub trait Parking: Send + Sync {
         transitions: &[Transition],
     ) -> Result<LeaseCheck, Error>;
 
-    /// Writes a request to release or discard a parked scope, with its reason; `false` if no scope with this id has
-    /// the state `parked`, or it has a request already.
+    /// Writes a request to release or discard a parked scope, with its reason; `false` if no scope
+    /// with this id has the state `parked`, or it has a request already.
     async fn request(
         &self,
         tenant: &TenantId,

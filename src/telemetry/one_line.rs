@@ -1,11 +1,14 @@
 //! Escapes what would break a line of the log, or show it in another order.
 //!
 //! `queue` passes each line through here, whatever form the log has, so that nothing that a caller
-//! sends makes a line of its own. Escape characters are left, since the text form has colours; the
-//! formatter escapes those of values.
+//! sends makes a line of its own. Of the orders to a terminal, only those for the text form's
+//! colours are left.
 
 use std::borrow::Cow;
 use std::fmt::Write;
+
+/// The character that begins an order to a terminal.
+const ESCAPE: char = '\x1b';
 
 /// Returns a line, which ends with a line break, without any other one in it.
 pub(super) fn one_line(line: &[u8]) -> Cow<'_, [u8]> {
@@ -14,12 +17,13 @@ pub(super) fn one_line(line: &[u8]) -> Cow<'_, [u8]> {
         _ => (line, ""),
     };
     let text = String::from_utf8_lossy(text);
-    if !text.contains(breaks) {
+    let is_escaped = |(at, c)| breaks(c) || c == ESCAPE && !is_colour(&text[at..]);
+    if !text.char_indices().any(is_escaped) {
         return Cow::Borrowed(line);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if breaks(c) {
+    for (at, c) in text.char_indices() {
+        if is_escaped((at, c)) {
             // The form of JSON, which is as readable in text.
             let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         } else {
@@ -33,10 +37,18 @@ pub(super) fn one_line(line: &[u8]) -> Cow<'_, [u8]> {
 /// Returns whether some reader of the log takes the character for the end of a line, or for an
 /// order to show the rest in another direction.
 fn breaks(c: char) -> bool {
-    let is_control = c.is_control() && !matches!(c, '\t' | '\x1b');
+    let is_control = c.is_control() && !matches!(c, '\t' | ESCAPE);
     let ends = matches!(c, '\u{2028}' | '\u{2029}');
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     is_control || ends || turns
+}
+
+/// Returns whether a text begins with an order that the formatter gives, for a colour or a weight.
+fn is_colour(text: &str) -> bool {
+    let order = text.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m'));
+    order.is_some_and(|(number, _)| {
+        matches!(number, "0" | "1" | "2" | "3" | "31" | "32" | "33" | "34" | "35" | "36")
+    })
 }
 
 #[cfg(test)]
@@ -119,5 +131,10 @@ mod tests {
             assert_eq!(one_line(line.as_bytes()), line.as_bytes());
         }
         assert_eq!(&*one_line(b"a\nb\r\n"), b"a\\u000ab\\u000d\n");
+        for order in ["[2J", "[8m", "]0;title\x07", "", "["] {
+            let line = format!("a \x1b{order}");
+            let escaped = String::from_utf8(one_line(line.as_bytes()).into_owned()).unwrap();
+            assert!(escaped.starts_with("a \\u001b") && !escaped.contains('\x1b'), "{escaped:?}");
+        }
     }
 }

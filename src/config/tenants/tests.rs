@@ -277,7 +277,7 @@ fn topics_that_are_the_same_to_kafka_are_refused_and_both_are_named() {
     let own = "[entities.\"x.a\"]\ntopic = \"{tenant}.b_c\"\n\
                [entities.\"x.b\"]\ntopic = \"{tenant}.b.c\"\n";
     let error = settings(&[("a.toml", own)], &[]).unwrap_err();
-    assert!(error.contains("`a.b_c` of tenant `a` and `a.b.c` of tenant `a`"), "{error}");
+    assert!(error.contains("`a.b.c` of tenant `a` and `a.b_c` of tenant `a`"), "{error}");
 }
 
 #[test]

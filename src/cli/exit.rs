@@ -1,0 +1,26 @@
+//! The exit status of a subcommand that has ended with an error.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::audit::DefectsFound;
+use super::topics::diff::NotCompared;
+
+/// The exit status of `topics diff` if it could not compare, as of `diff`.
+const TROUBLE: u8 = 2;
+/// The exit status of an audit that has found defects.
+const DEFECTS: u8 = 3;
+
+/// Returns the exit status of an error.
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    match error {
+        _ if error.is::<DefectsFound>() => ExitCode::from(DEFECTS),
+        _ if error.is::<NotCompared>() => ExitCode::from(TROUBLE),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Returns whether the error says that the reader of the output has closed it, which is no failure.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
