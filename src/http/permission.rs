@@ -105,7 +105,7 @@ permissions! {
     CommitSubscription "subscriptions.item.commits.post" "Commit events of a subscription";
     SeekSubscription  "subscriptions.item.seek.post"     "Move a subscription";
     LeaveSubscription "subscriptions.item.reader.delete" "End the reading of a subscription";
-    PostTenant        "tenants.item.post"                "Enable or disable a tenant";
+    PostTenant        "tenants.item.post"                "Enable, disable or purge a tenant";
     GetTenantJob      "tenants.jobs.item.get"            "Read a tenant job";
     DeleteTenantJob   "tenants.jobs.item.delete"         "Remove a tenant job";
     ListTrail         "trail.collection.get"             "Read the trail";

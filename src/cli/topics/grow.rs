@@ -28,6 +28,9 @@ pub async fn run(
     })?;
     grow::partitions(deps, &wanted).await?;
     await_nothing_pending(deps, &wanted, wait).await?;
+    let why = format!("{} partitions", wanted.spec.partitions);
+    let entry = super::act(topic, &wanted.tenants).because(Some(&why));
+    deps.store.add_trail(&entry).await?;
     let Grown { from, up_to } = grow::grow(deps, &wanted, by).await?;
     let mut out = super::super::stdout();
     writeln!(out, "{topic}: {} partitions now ({from} before)", wanted.spec.partitions)?;

@@ -22,7 +22,7 @@ pub async fn run(
     super::refuse_unknown(deps.store, tenant).await?;
     let mut all = obsolete::obsolete(deps, tenant).await?;
     if let Some(by) = by {
-        all = obsolete::delete(deps, all, by).await?;
+        all = obsolete::delete(deps, all, by, &super::super::actor::actor()).await?;
     }
     let mut out = super::super::stdout();
     for topic in &all {

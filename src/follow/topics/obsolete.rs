@@ -13,6 +13,7 @@ use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
+use crate::domain::trail::{Act, Actor};
 use crate::store::{self, TenantLog};
 
 /// A topic that Kafka has, and no file names any more.
@@ -77,12 +78,13 @@ pub async fn obsolete(
 }
 
 /// Deletes those of the topics that can be deleted, while their tenants' lanes are held; `by` names
-/// this process in the leases. The others are given back with the reason, which may have come up
-/// meanwhile.
+/// this process in the leases, and the actor stands in the trail. The others are given back with the
+/// reason, which may have come up meanwhile.
 pub async fn delete(
     deps: TopicDeps<'_>,
     topics: Vec<ObsoleteTopic>,
     by: &str,
+    actor: &Actor,
 ) -> Result<Vec<ObsoleteTopic>, Error> {
     let lanes: BTreeSet<_> = topics
         .iter()
@@ -95,7 +97,7 @@ pub async fn delete(
     on_lanes(deps, lanes, by, async |held| {
         let mut all = topics;
         for obsolete in all.iter_mut().filter(|obsolete| obsolete.kept.is_none()) {
-            obsolete.kept = delete_one(deps, &held, obsolete).await?;
+            obsolete.kept = delete_one(deps, &held, obsolete, actor).await?;
         }
         Ok(all)
     })
@@ -106,6 +108,7 @@ async fn delete_one(
     deps: TopicDeps<'_>,
     held: &HeldLanes,
     obsolete: &ObsoleteTopic,
+    actor: &Actor,
 ) -> Result<Option<Kept>, Error> {
     let ObsoleteTopic { topic, tenants, .. } = obsolete;
     // Only now is nothing on its way to the topic any more.
@@ -119,6 +122,10 @@ async fn delete_one(
     if let Some(kept) = kept(deps, topic, tenants).await? {
         return Ok(Some(kept));
     }
+    let entry =
+        actor.does(Act::ChangeTopics).on(topic).because(Some("obsolete and empty: deleted"));
+    let entry = tenants.iter().fold(entry, |entry, log| entry.of(&log.tenant));
+    deps.store.add_trail(&entry).await?;
     deps.kafka.delete(topic).await?;
     tracing::info!(%topic, "deleted an obsolete topic, which was empty");
     Ok(None)

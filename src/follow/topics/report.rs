@@ -7,6 +7,7 @@ use super::obsolete::{self, ObsoleteTopic};
 use super::{ComparedTopic, Error, TopicDeps, compare, wanted};
 use crate::domain::tenant::TenantId;
 use crate::domain::tenant_job::ObsoleteTopics;
+use crate::domain::trail::Actor;
 
 /// The most sentences of a report.
 const SENTENCES_MAX: usize = 100;
@@ -25,7 +26,8 @@ pub async fn report(
     sentences.extend(match act {
         ObsoleteTopics::Tell => obsolete.iter().map(told).collect::<Vec<_>>(),
         ObsoleteTopics::Delete => {
-            obsolete::delete(deps, obsolete, by).await?.iter().map(deleted).collect()
+            let done = obsolete::delete(deps, obsolete, by, &Actor::gateway()).await?;
+            done.iter().map(deleted).collect()
         }
     });
     let more = sentences.len().saturating_sub(SENTENCES_MAX);

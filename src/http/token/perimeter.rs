@@ -3,6 +3,10 @@
 //! The permissions are those of `X-Okapi-Permissions`, a JSON array of names. Without the header,
 //! the perimeter has checked what the route needs. No permission for all tenants counts. Of the
 //! token only the end is read, at which a stream ends, too.
+//!
+//! Okapi alone calls the system interface, which it shows to nobody. It asks for no permission then,
+//! so the header is empty, or is that of the administrator's own request to Okapi
+//! (`ProxyService.authForSystemInterface`).
 
 use actix_web::HttpRequest;
 use serde::Deserialize;
@@ -15,6 +19,8 @@ use crate::http::permission::Permissions;
 use crate::http::problem::Problem;
 
 const PERMISSIONS: &str = "X-Okapi-Permissions";
+/// The beginning of the paths of the system interface.
+const SYSTEM: &str = "/_/tenant";
 
 /// Returns the caller.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
@@ -24,6 +30,9 @@ pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
 }
 
 fn permissions(request: &HttpRequest) -> Result<Permissions, Problem> {
+    if request.path().starts_with(SYSTEM) {
+        return Ok(Permissions::CheckedBefore);
+    }
     let malformed = || header::bad(PERMISSIONS, "must be one JSON array of names");
     let mut values = request.headers().get_all(PERMISSIONS);
     let Some(value) = values.next() else { return Ok(Permissions::CheckedBefore) };
@@ -68,6 +77,20 @@ mod tests {
         assert_eq!(expiry("x.eyJzdWIiOiJhPz4iLCJleHAiOjE3MDAwMDAwMDB9.y"), end);
         for none in ["x.eyJzdWIiOiJhIn0.y", "x.eyJ!.y", "x.bm90IGpzb24.y", "opaque", ""] {
             assert_eq!(expiry(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_okapi_s_own_needs_no_list() {
+        for (path, needs_none) in [
+            ("/_/tenant", true),
+            ("/_/tenant/5bf370e0-8cca-4d9c-82e4-5170ab2a0a39?wait=1", true),
+            ("/domain-events", false),
+            ("/domain-events?x=/_/tenant", false),
+        ] {
+            let request = TestRequest::with_uri(path).insert_header(("X-Okapi-Permissions", "[]"));
+            let read = permissions(&request.to_http_request()).unwrap();
+            assert_eq!(read == Permissions::CheckedBefore, needs_none, "{path}");
         }
     }
 

@@ -7,6 +7,7 @@ use event_gateway::domain::replay::{Plan, Progress, Rate, Replay, ReplayId, Wish
 use event_gateway::domain::subject::Subject;
 use event_gateway::domain::time::Time;
 use event_gateway::domain::topic::Topic;
+use event_gateway::domain::trail::Actor;
 use event_gateway::follow::topics::TopicDeps;
 use event_gateway::follow::topics::obsolete::{self, Kept, ObsoleteTopic};
 use event_gateway::sink::TopicDescription;
@@ -268,7 +269,7 @@ async fn an_obsolete_topic_stays_while_events_are_pending() {
     assert_eq!((&found[0].topic, &found[0].kept), (&former, &pending));
     // What comes up after the list was made counts too.
     let listed = found.into_iter().map(|it| ObsoleteTopic { kept: None, ..it }).collect();
-    let kept = obsolete::delete(deps, listed, "me").await.unwrap();
+    let kept = obsolete::delete(deps, listed, "me", &Actor::gateway()).await.unwrap();
     assert_eq!(kept[0].kept, pending);
     assert_eq!(kafka.state(|state| state.deleted.clone()), []);
 }
