@@ -49,8 +49,8 @@ pub async fn purge(
     let act = TenantAct::Purge { force };
     let by = super::act(Act::PurgeTenant, tenant);
     let job = deps.submit(tenant, TenantAttributes::of(act), &by).await?;
+    writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
     if show == Show::Nothing {
-        writeln!(super::stdout(), "{tenant}: is being purged, by a running gateway")?;
         return Ok(());
     }
     let mut told = Vec::new();

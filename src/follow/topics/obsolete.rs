@@ -78,8 +78,8 @@ pub async fn obsolete(
 }
 
 /// Deletes those of the topics that can be deleted, while their tenants' lanes are held; `by` names
-/// this process in the leases, and the actor stands in the trail. The others are given back with the
-/// reason, which may have come up meanwhile.
+/// this process in the leases, and the actor stands in the trail. The others are given back with
+/// the reason, which may have come up meanwhile.
 pub async fn delete(
     deps: TopicDeps<'_>,
     topics: Vec<ObsoleteTopic>,

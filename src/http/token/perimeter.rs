@@ -4,8 +4,8 @@
 //! the perimeter has checked what the route needs. No permission for all tenants counts. Of the
 //! token only the end is read, at which a stream ends, too.
 //!
-//! Okapi alone calls the system interface, which it shows to nobody. It asks for no permission then,
-//! so the header is empty, or is that of the administrator's own request to Okapi
+//! Okapi alone calls the system interface, which it shows to nobody. It asks for no permission
+//! then, so the header is empty, or is that of the administrator's own request to Okapi
 //! (`ProxyService.authForSystemInterface`).
 
 use actix_web::HttpRequest;

