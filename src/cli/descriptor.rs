@@ -1,8 +1,8 @@
 //! `descriptor`: prints the ModuleDescriptor, by which Okapi and the entitlement manager know the
 //! gateway as a module of FOLIO.
 //!
-//! Its handlers and permissions are those of the route table, its variables are the options of
-//! `serve`, and its topics are those that the files give to any tenant.
+//! The descriptor's handlers and permissions are those of the route table, its variables are the
+//! options of `serve`, and its topics are those that the files give to any tenant.
 
 use std::io::Write;
 

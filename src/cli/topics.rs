@@ -4,8 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::domain::tenant::TenantId;
-use crate::domain::topic::Topic;
-use crate::domain::trail::{Act, TrailEntry};
 use crate::store::{Store, TenantLog};
 
 pub mod acl;
@@ -30,15 +28,6 @@ async fn refuse_unknown(store: &dyn Store, tenant: Option<&TenantId>) -> anyhow:
         super::log_of(store, tenant).await?;
     }
     Ok(())
-}
-
-/// Begins the entry of an act on a topic, of its tenant if it has only one.
-fn act(topic: &Topic, tenants: &[TenantLog]) -> TrailEntry {
-    let entry = super::actor::actor().does(Act::ChangeTopics).on(topic);
-    match tenants {
-        [one] => entry.of(&one.tenant),
-        _ => entry,
-    }
 }
 
 fn names(tenants: &[TenantLog]) -> Value {

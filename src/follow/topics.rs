@@ -16,6 +16,7 @@ use crate::domain::lane::Lane;
 use crate::domain::settings::Settings;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::{Topic, TopicSpec};
+use crate::domain::trail::{Act, Actor, TrailEntry};
 use crate::sink::{self, Difference, Repair, TopicDescription, TopicSetting};
 use crate::store::{self, Store, TenantLog};
 
@@ -155,14 +156,26 @@ pub async fn cursors_topic(
     Ok(Some((topic, differences.unwrap_or_default())))
 }
 
-/// Creates a topic that is missing, or sets those of its settings for which that is safe. Returns
-/// the differences that it has removed.
+/// Returns the entry of an act on a topic, of its tenant if it has only one.
+pub fn act(actor: &Actor, topic: &Topic, tenants: &[TenantLog]) -> TrailEntry {
+    let entry = actor.does(Act::ChangeTopics).on(topic);
+    match tenants {
+        [one] => entry.of(&one.tenant),
+        _ => entry,
+    }
+}
+
+/// Creates a topic that is missing, or sets those of its settings for which that is safe; the actor
+/// stands in the trail. Returns the differences that it has removed.
 pub async fn apply(
     deps: TopicDeps<'_>,
     compared: &ComparedTopic,
-) -> Result<Vec<Difference>, sink::Error> {
-    let spec = &compared.wanted.spec;
+    actor: &Actor,
+) -> Result<Vec<Difference>, Error> {
+    let WantedTopic { spec, tenants } = &compared.wanted;
+    let entry = act(actor, &spec.topic, tenants).because(Some("the settings of the files"));
     if compared.found.is_none() {
+        deps.store.add_trail(&entry).await?;
         deps.kafka.ensure(std::slice::from_ref(spec)).await?;
         return Ok(Vec::new());
     }
@@ -175,6 +188,7 @@ pub async fn apply(
     };
     let settings: Vec<_> = safe.iter().map(|it| (it.setting.name(), value(it))).collect();
     if !settings.is_empty() {
+        deps.store.add_trail(&entry).await?;
         deps.kafka.alter(&spec.topic, &settings).await?;
     }
     Ok(safe)

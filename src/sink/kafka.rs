@@ -212,8 +212,8 @@ impl TopicAdmin for Kafka {
 
     #[instrument(level = "debug", skip_all, fields(%topic))]
     async fn delete(&self, topic: &Topic) -> Result<(), Error> {
-        let topic = topic.clone();
-        self.blocking(move |kafka| kafka.admin.delete(topic.as_str())).await
+        let topics = [topic.clone()];
+        self.blocking(move |kafka| kafka.topics.remove(&kafka.admin, &topics)).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use anyhow::bail;
 
+use crate::cli::actor::actor;
 use crate::domain::tenant::TenantId;
 use crate::follow::topics::{self, ComparedTopic, Remedy, TopicDeps};
 
@@ -16,12 +17,7 @@ pub async fn run(deps: TopicDeps<'_>, tenant: Option<&TenantId>) -> anyhow::Resu
     let mut refused = 0;
     for compared in all.iter().filter(|compared| !compared.is_same()) {
         let topic = &compared.wanted.spec.topic;
-        let is_applied = |it| compared.remedy(it) == Remedy::Apply;
-        if compared.found.is_none() || compared.differences.iter().any(is_applied) {
-            let entry = super::act(topic, &compared.wanted.tenants);
-            deps.store.add_trail(&entry.because(Some("the settings of the files"))).await?;
-        }
-        match topics::apply(deps, compared).await {
+        match topics::apply(deps, compared, &actor()).await {
             Ok(done) if compared.found.is_none() => {
                 debug_assert!(done.is_empty(), "a new topic differs in nothing");
                 writeln!(super::super::stdout(), "{topic}: created")?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
+use crate::cli::actor::actor;
 use crate::domain::topic::Topic;
 use crate::follow::topics::grow::{self, Grown, Unfinished};
 use crate::follow::topics::{self, TopicDeps, WantedTopic};
@@ -29,7 +30,7 @@ pub async fn run(
     grow::partitions(deps, &wanted).await?;
     await_nothing_pending(deps, &wanted, wait).await?;
     let why = format!("{} partitions", wanted.spec.partitions);
-    let entry = super::act(topic, &wanted.tenants).because(Some(&why));
+    let entry = topics::act(&actor(), topic, &wanted.tenants).because(Some(&why));
     deps.store.add_trail(&entry).await?;
     let Grown { from, up_to } = grow::grow(deps, &wanted, by).await?;
     let mut out = super::super::stdout();

@@ -1,6 +1,7 @@
 //! TLS and SASL, from FOLIO's variables: which of librdkafka's settings they become.
 //!
-//! What a protocol or a mechanism lacks, or cannot read, is refused at the start, by the variable.
+//! A variable that a protocol or a mechanism lacks, or whose file it can't read, ends the start and
+//! is named.
 
 use anyhow::{bail, ensure};
 use secrecy::{ExposeSecret, SecretString};

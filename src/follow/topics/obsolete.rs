@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lanes::{HeldLanes, on_lanes};
-use super::{Error, TopicDeps};
+use super::{Error, TopicDeps, act};
 use crate::domain::follower::Follower;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
 use crate::domain::topic::Topic;
-use crate::domain::trail::{Act, Actor};
+use crate::domain::trail::Actor;
 use crate::store::{self, TenantLog};
 
 /// A topic that Kafka has, and no file names any more.
@@ -122,9 +122,7 @@ async fn delete_one(
     if let Some(kept) = kept(deps, topic, tenants).await? {
         return Ok(Some(kept));
     }
-    let entry =
-        actor.does(Act::ChangeTopics).on(topic).because(Some("obsolete and empty: deleted"));
-    let entry = tenants.iter().fold(entry, |entry, log| entry.of(&log.tenant));
+    let entry = act(actor, topic, tenants).because(Some("obsolete and empty: deleted"));
     deps.store.add_trail(&entry).await?;
     deps.kafka.delete(topic).await?;
     tracing::info!(%topic, "deleted an obsolete topic, which was empty");

@@ -22,6 +22,7 @@ use crate::domain::trail::TrailEntry;
 use crate::store::columns::Columns;
 use crate::store::error::TransactionError;
 use crate::store::purges::Unpublished;
+use crate::store::tenants::ComesBack;
 use crate::store::{Error, Lease, LeaseCheck, Purge, PurgeStart, Purges, TenantLog};
 
 /// The state of a purged tenant's parked scopes, which no lane has any more.
@@ -226,17 +227,19 @@ async fn remove_all(
 }
 
 /// Forgets the purge of a tenant that comes back, if it has ended, and returns the position and the
-/// time of its head; `None` if its purge is under way. Removes what was written after the end by
-/// whoever had found the tenant before the purge.
+/// time of its head; those of an empty log if it was never purged. `None` if its purge is under
+/// way, or it doesn't come back. Removes what was written after the end by whoever had found the
+/// tenant before the purge.
 pub(super) async fn forget(
     collections: &Collections,
     tenant: &TenantId,
+    comes_back: ComesBack,
     transaction: &mut Transaction<'_>,
 ) -> Result<Option<(Position, Time)>, TransactionError> {
     let its = doc! { "_id": tenant.as_str() };
     let found = collections.purges.find_one(its.clone()).session(&mut *transaction).await?;
     let Some(row) = found else { return Ok(Some((Position::START, Time::ZERO))) };
-    if row.integer_if_any("ended_ms")?.is_none() {
+    if comes_back == ComesBack::No || row.integer_if_any("ended_ms")?.is_none() {
         return Ok(None);
     }
     collections.purges.delete_one(its).session(&mut *transaction).await?;

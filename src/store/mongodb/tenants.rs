@@ -185,15 +185,8 @@ impl TransactionBody for Introduction<'_> {
         if seen.is_some() {
             return Ok(());
         }
-        let its = doc! { "_id": tenant };
-        let purged = collections.purges.find_one(its).session(&mut *transaction).await?.is_some();
-        if purged && *comes_back == ComesBack::No {
-            return Ok(());
-        }
-        let Some((head, time)) = purges::forget(collections, self.tenant, transaction).await?
-        else {
-            return Ok(());
-        };
+        let forgotten = purges::forget(collections, self.tenant, *comes_back, transaction);
+        let Some((head, time)) = forgotten.await? else { return Ok(()) };
         // The lane's row is written first, so that tenants that are enabled at once take turns.
         let emptiest =
             collections.lanes.find_one_and_update(doc! {}, doc! { "$inc": { "tenants": 1 } });

@@ -15,7 +15,6 @@ use sqlx::postgres::PgRow;
 use super::connection::{Connection, Sessions};
 use super::error::committed;
 use super::rows::{self, Statement};
-use super::trail;
 use super::transaction::Transaction;
 use crate::domain::position::Position;
 use crate::domain::tenant::TenantId;
@@ -187,7 +186,7 @@ impl AppendStore for Locked {
         let written = written(plan, &self.0.find(new_rows(plan, versions)).await?)?;
         if written.is_ok() {
             for act in plan.acts() {
-                self.0.insert(trail::insert(act), 1).await?;
+                self.0.note(Some(act)).await?;
             }
         }
         Ok(written)

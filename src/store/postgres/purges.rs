@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 
-use super::rows::Statement;
+use super::rows::of_tenant;
 use super::transaction::Transaction;
-use super::{Postgres, cursors, parking, rows, trail};
+use super::{Postgres, cursors, parking, rows};
 use crate::domain::follower::Follower;
 use crate::domain::incarnation::Incarnations;
 use crate::domain::tenant::TenantId;
@@ -49,7 +49,7 @@ impl Purges for Postgres {
     ) -> Result<PurgeStart, Error> {
         let mut session = self.sessions.begin().await?;
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
-        let found = session.find(of(sql!("postgres/tenant_find.sql"), tenant)).await?;
+        let found = session.find(of_tenant(sql!("postgres/tenant_find.sql"), tenant)).await?;
         let Some(row) = found.first() else {
             session.rollback().await?;
             return Ok(PurgeStart::NoLog);
@@ -62,12 +62,12 @@ impl Purges for Postgres {
                 return Ok(PurgeStart::Loses(loses));
             }
         }
-        session.insert(of(sql!("postgres/purge_insert.sql"), tenant).bind(at.as_ms()), 1).await?;
-        session.insert(of(sql!("postgres/purge_tenant_remove.sql"), tenant), 1).await?;
-        session.run(of(sql!("postgres/head_touch.sql"), tenant)).await?;
-        if let Some(entry) = by {
-            session.insert(trail::insert(entry), 1).await?;
-        }
+        session
+            .insert(of_tenant(sql!("postgres/purge_insert.sql"), tenant).bind(at.as_ms()), 1)
+            .await?;
+        session.insert(of_tenant(sql!("postgres/purge_tenant_remove.sql"), tenant), 1).await?;
+        session.run(of_tenant(sql!("postgres/head_touch.sql"), tenant)).await?;
+        session.note(by).await?;
         session.commit().await?;
         Ok(PurgeStart::Begun)
     }
@@ -105,7 +105,7 @@ impl Purges for Postgres {
         let mut removed = 0;
         if is_under_way(&mut session, purge).await? {
             for remove in STEPS {
-                removed = session.change(of(remove, &purge.tenant).bind(max)).await?;
+                removed = session.change(of_tenant(remove, &purge.tenant).bind(max)).await?;
                 if removed > 0 {
                     break;
                 }
@@ -119,7 +119,7 @@ impl Purges for Postgres {
         let mut session = self.sessions.begin().await?;
         if is_under_way(&mut session, purge).await? {
             remove_all(&mut session, &purge.tenant).await?;
-            let end = of(sql!("postgres/purge_end.sql"), &purge.tenant);
+            let end = of_tenant(sql!("postgres/purge_end.sql"), &purge.tenant);
             session.run(end.bind(at.as_ms())).await?;
         }
         session.commit().await
@@ -129,10 +129,10 @@ impl Purges for Postgres {
 /// Removes all that is left of a tenant that has no log, but the number of its head.
 async fn remove_all(session: &mut Transaction, tenant: &TenantId) -> Result<(), Error> {
     for remove in STEPS {
-        session.run(of(remove, tenant).bind(i64::MAX)).await?;
+        session.run(of_tenant(remove, tenant).bind(i64::MAX)).await?;
     }
     for remove in REST {
-        session.run(of(remove, tenant)).await?;
+        session.run(of_tenant(remove, tenant)).await?;
     }
     Ok(())
 }
@@ -140,14 +140,15 @@ async fn remove_all(session: &mut Transaction, tenant: &TenantId) -> Result<(), 
 /// Forgets the purge of a tenant that comes back, if it has ended; and removes what was written
 /// after the end by whoever had found the tenant before the purge.
 pub(super) async fn forget(session: &mut Transaction, tenant: &TenantId) -> Result<(), Error> {
-    match session.change(of(sql!("postgres/purge_forget.sql"), tenant)).await? {
+    match session.change(of_tenant(sql!("postgres/purge_forget.sql"), tenant)).await? {
         0 => Ok(()),
         _ => remove_all(session, tenant).await,
     }
 }
 
 async fn is_under_way(session: &mut Transaction, purge: &Purge) -> Result<bool, Error> {
-    let find = of(sql!("postgres/purge_find.sql"), &purge.tenant).bind(purge.log_id.to_string());
+    let find =
+        of_tenant(sql!("postgres/purge_find.sql"), &purge.tenant).bind(purge.log_id.to_string());
     Ok(!session.find(find).await?.is_empty())
 }
 
@@ -157,7 +158,7 @@ async fn unpublished(
     log: &TenantLog,
     followers: &[Follower],
 ) -> Result<Unpublished, Error> {
-    let of_log = |sql| of(sql, &log.tenant);
+    let of_log = |sql| of_tenant(sql, &log.tenant);
     let found = session.find(of_log(sql!("postgres/incarnation_find.sql"))).await?;
     let incarnations = found.iter().map(Columns::incarnation).collect::<Result<_, _>>()?;
     let mut cursors = Vec::new();
@@ -169,8 +170,4 @@ async fn unpublished(
     let parked = session.find(of_log(sql!("postgres/purge_parked_count.sql"))).await?;
     let parked = parked.first().map_or(Ok(0), |row| row.count("events"))?;
     Ok(Unpublished::of(log, &Incarnations::new(incarnations), &cursors, parked))
-}
-
-fn of(sql: &'static str, tenant: &TenantId) -> Statement {
-    sqlx::query(sql).bind(tenant.to_string())
 }

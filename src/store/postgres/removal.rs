@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 
-use super::rows::Statement;
-use super::{Postgres, trail};
+use super::Postgres;
+use super::rows::{Statement, of_tenant};
 use crate::domain::cursor::Cursor;
 use crate::domain::floors::Floors;
 use crate::domain::follower::Follower;
@@ -21,14 +21,14 @@ use crate::store::{Error, LogEntry, Removal, RemovalStep, TopicRange, Weight};
 #[async_trait]
 impl Removal for Postgres {
     async fn floors(&self, tenant: &TenantId) -> Result<Floors, Error> {
-        let list = of(sql!("postgres/removal_floor_list.sql"), tenant);
+        let list = of_tenant(sql!("postgres/removal_floor_list.sql"), tenant);
         let found = self.sessions.acquire().await?.find_all(list).await?;
         let floors: Result<Vec<_>, _> = found.iter().map(Columns::floor).collect();
         floors.map(Floors::new)
     }
 
     async fn stands(&self, tenant: &TenantId) -> Result<Vec<(Follower, Cursor)>, Error> {
-        let list = of(sql!("postgres/removal_cursor_list.sql"), tenant);
+        let list = of_tenant(sql!("postgres/removal_cursor_list.sql"), tenant);
         let found = self.sessions.acquire().await?.find_all(list).await?;
         found.iter().map(|row| Ok((row.follower()?, row.cursor()?))).collect()
     }
@@ -62,7 +62,7 @@ impl Removal for Postgres {
     async fn remove(&self, step: &RemovalStep) -> Result<Option<u64>, Error> {
         let RemovalStep { tenant, log_id, topic, positions, compacted_to, .. } = step;
         let mut session = self.sessions.begin().await?;
-        let its = of(sql!("postgres/removal_log_find.sql"), tenant)
+        let its = of_tenant(sql!("postgres/removal_log_find.sql"), tenant)
             .bind(log_id.to_string())
             .bind(step.stands.iter().map(|(follower, _)| follower.to_string()).collect::<Vec<_>>())
             .bind(step.stands.iter().map(|(_, position)| position.as_column()).collect::<Vec<_>>())
@@ -73,12 +73,12 @@ impl Removal for Postgres {
             return Ok(None);
         }
         let positions: Vec<_> = positions.iter().copied().map(Position::as_column).collect();
-        let remove = of(sql!("postgres/removal_event_remove.sql"), tenant)
+        let remove = of_tenant(sql!("postgres/removal_event_remove.sql"), tenant)
             .bind(positions)
             .bind(topic.to_string())
             .bind(step.forget_before.as_ms());
         let removed = session.find(remove).await?;
-        let raise = of(sql!("postgres/removal_floor_raise.sql"), tenant)
+        let raise = of_tenant(sql!("postgres/removal_floor_raise.sql"), tenant)
             .bind(topic.to_string())
             .bind(step.floor().as_column())
             .bind(compacted_to.as_column());
@@ -88,7 +88,7 @@ impl Removal for Postgres {
     }
 
     async fn forget_ids(&self, tenant: &TenantId, before: Time, max: usize) -> Result<u64, Error> {
-        let forget = of(sql!("postgres/removal_id_forget.sql"), tenant)
+        let forget = of_tenant(sql!("postgres/removal_id_forget.sql"), tenant)
             .bind(before.as_ms())
             .bind(column_of(max));
         let forgotten = self.sessions.acquire().await?.write_one(forget).await?;
@@ -106,21 +106,15 @@ impl Removal for Postgres {
         let mut session = self.sessions.begin().await?;
         session.run(forget(sql!("postgres/removal_parked_forget.sql"))).await?;
         let logs = session.change(forget(sql!("postgres/removal_follower_forget.sql"))).await?;
-        if let Some(entry) = by.filter(|_| logs > 0) {
-            session.insert(trail::insert(entry), 1).await?;
-        }
+        session.note(by.filter(|_| logs > 0)).await?;
         session.commit().await?;
         Ok(logs)
     }
 }
 
-fn of(sql: &'static str, tenant: &TenantId) -> Statement {
-    sqlx::query(sql).bind(tenant.to_string())
-}
-
 fn in_range(sql: &'static str, range: &TopicRange) -> Statement {
     let TopicRange { tenant, topic, after, before } = range;
-    of(sql, tenant).bind(topic.to_string()).bind(after.as_column()).bind(before.as_column())
+    of_tenant(sql, tenant).bind(topic.to_string()).bind(after.as_column()).bind(before.as_column())
 }
 
 /// Returns a limit as a statement takes it.

@@ -14,6 +14,11 @@ use crate::store::columns::Columns;
 /// A statement with its bound parameters.
 pub(super) type Statement = Query<'static, sqlx::Postgres, PgArguments>;
 
+/// Binds a tenant to a statement.
+pub(super) fn of_tenant(sql: &'static str, tenant: &TenantId) -> Statement {
+    sqlx::query(sql).bind(tenant.to_string())
+}
+
 /// Binds an array of tenants to a statement.
 pub(super) fn of_tenants(sql: &'static str, tenants: &[&TenantId]) -> Statement {
     sqlx::query(sql).bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())

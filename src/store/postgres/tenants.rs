@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 
 use super::rows::Statement;
-use super::{Postgres, leases, purges, rows, trail};
+use super::{Postgres, leases, purges, rows};
 use crate::domain::incarnation::Incarnations;
 use crate::domain::position::{LogId, Position};
 use crate::domain::tenant::TenantId;
@@ -138,9 +138,7 @@ impl Postgres {
         let head = session.find(head).await?;
         let head = head.first().map_or(Ok(Position::START), Columns::position)?;
         session.run(begin(tenant, log_id, head)).await?;
-        if let Some(entry) = by {
-            session.insert(trail::insert(entry), 1).await?;
-        }
+        session.note(by).await?;
         session.commit().await
     }
 
@@ -156,9 +154,7 @@ impl Postgres {
         session.run(rows::of_tenants(sql!("postgres/head_lock.sql"), &[tenant])).await?;
         let changed = session.change(change).await? > 0;
         session.run(sqlx::query(sql!("postgres/head_touch.sql")).bind(tenant.to_string())).await?;
-        if let Some(entry) = by.filter(|_| changed) {
-            session.insert(trail::insert(entry), 1).await?;
-        }
+        session.note(by.filter(|_| changed)).await?;
         session.commit().await?;
         Ok(changed)
     }

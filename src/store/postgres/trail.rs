@@ -6,9 +6,11 @@ use async_trait::async_trait;
 
 use super::Postgres;
 use super::rows::Statement;
+use super::transaction::Transaction;
 use crate::domain::tenant::TenantId;
 use crate::domain::time::Time;
 use crate::domain::trail::{Act, TrailEntry, TrailRow};
+use crate::store::error::TransactionError;
 use crate::store::trail::trail_row;
 use crate::store::{Error, Trail, TrailScan};
 
@@ -47,22 +49,35 @@ impl Postgres {
         statement: Statement,
         by: Option<&TrailEntry>,
     ) -> Result<bool, Error> {
-        let Some(entry) = by else {
+        if by.is_none() {
             return Ok(self.sessions.acquire().await?.write(statement).await? == 1);
-        };
+        }
         let mut session = self.sessions.begin().await?;
         if session.change(statement).await? == 0 {
             session.rollback().await?;
             return Ok(false);
         }
-        session.insert(insert(entry), 1).await?;
+        session.note(by).await?;
         session.commit().await?;
         Ok(true)
     }
 }
 
+impl Transaction {
+    /// Writes the entry of an act, if it has one.
+    pub(super) async fn note(
+        &mut self,
+        entry: Option<&TrailEntry>,
+    ) -> Result<(), TransactionError> {
+        match entry {
+            Some(entry) => self.insert(insert(entry), 1).await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// Returns the statement that writes an entry.
-pub(super) fn insert(entry: &TrailEntry) -> Statement {
+fn insert(entry: &TrailEntry) -> Statement {
     let TrailEntry { actor, act, tenant, object, reason } = entry;
     sqlx::query(sql!("postgres/trail_insert.sql"))
         .bind(actor.who.clone())
