@@ -17,4 +17,5 @@ mod replays;
 mod restore;
 mod restore_parked;
 mod several_sinks;
+mod trail;
 mod went_back;

@@ -37,4 +37,6 @@ mod supervised;
 #[cfg(feature = "services")]
 mod topics;
 #[cfg(feature = "services")]
+mod trail;
+#[cfg(feature = "services")]
 mod unwritable;

@@ -1,5 +1,5 @@
-//! The actors of a run: writers, readers, observers, and those who ask for replays and erasures and
-//! post DELETE_ALLs.
+//! The actors of a run: writers, readers, observers, and those who ask for replays, erasures and
+//! purges and post DELETE_ALLs.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,6 +14,7 @@ use crate::eraser::Eraser;
 use crate::evidence::Observed;
 use crate::load::{Load, Plan};
 use crate::publish_observer::PublishObserver;
+use crate::purger::Purger;
 use crate::readers::{HeldBack, Readers};
 use crate::replayer::Replayer;
 use crate::subscribers::Subscribers;
@@ -41,6 +42,8 @@ pub struct Actors {
     pub delete_alls: DeleteAlls,
     /// Asks for erasures.
     pub eraser: Eraser,
+    /// Lets a tenant come and go.
+    pub purger: Purger,
     /// Groups that read along over HTTP.
     pub subscribers: Subscribers,
     /// The present era: it rises when a backup of the store begins, when the store has been put back
@@ -59,6 +62,7 @@ impl Actors {
         let delete_alls = DeleteAlls::start(urls, &TENANTS, &DELETED, seed, &sender, &era);
         let completions = Arc::<AtomicU64>::default();
         let eraser = Eraser::start(urls, broker, &TENANTS, seed, &era, &completions);
+        let purger = Purger::start(urls, broker, seed, &era);
         let subscribers = Subscribers::start(urls, &tenants::groups(), seed, &era, &completions);
         let journal = File::create(folder.join("acknowledged.ndjson")).unwrap();
         let load = Load::of(&Plan {
@@ -73,7 +77,17 @@ impl Actors {
             sender: Some(sender),
             era: era.clone(),
         });
-        Self { readers, load, publish_observer, replayer, delete_alls, eraser, subscribers, era }
+        Self {
+            readers,
+            load,
+            publish_observer,
+            replayer,
+            delete_alls,
+            eraser,
+            purger,
+            subscribers,
+            era,
+        }
     }
 
     /// Stops them, one after the other: those who change the log first.
@@ -81,6 +95,7 @@ impl Actors {
         let acknowledged = self.load.finish().await;
         let delete_alls = self.delete_alls.finish().await;
         let (asked_erasures, erasures) = self.eraser.finish(url, &TENANTS).await;
+        let purged = self.purger.finish().await;
         let told = self.publish_observer.finish().await;
         let (replayed, asked) = self.replayer.finish().await;
         let subscribed = self.subscribers.finish(url).await;
@@ -93,6 +108,7 @@ impl Actors {
             asked,
             asked_erasures,
             erasures,
+            purged,
             subscribed,
             ..Observed::default()
         };

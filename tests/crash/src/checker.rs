@@ -13,6 +13,7 @@ mod finding;
 mod former;
 mod index;
 mod log;
+mod purges;
 mod replays;
 mod subscriptions;
 mod topics;
@@ -39,6 +40,7 @@ pub fn check(story: &Story) -> Vec<Finding> {
     findings.extend(delete_alls::check(story, &index));
     findings.extend(erasures::check(story, &index));
     findings.extend(documents::check(story, &index));
+    findings.extend(purges::check(story));
     findings.extend(subscriptions::check(story, &index));
     findings.extend(told(story, &index));
     findings.extend(sums(story, &index));

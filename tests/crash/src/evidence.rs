@@ -4,6 +4,7 @@
 //! The actors and the story collect it, and the checker reads it.
 
 mod erasures;
+mod purges;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use erasures::{AskedErasure, Completed, Erasure};
+pub use purges::{Listed, Posted, PurgedLog};
 
 /// The evidence that the actors of a run have collected.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,8 @@ pub struct Observed {
     pub asked_erasures: Vec<AskedErasure>,
     /// The erasures in the end.
     pub erasures: Vec<Erasure>,
+    /// The logs that were purged, in their order.
+    pub purged: Vec<PurgedLog>,
     /// The groups that have read along over HTTP.
     pub subscribed: Vec<Subscribed>,
     /// The documents of hexkit's collection in the end, if there is one.

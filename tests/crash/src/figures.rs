@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::checker::{self, Finding};
-use crate::evidence::{Act, Answer, AskedReplay, Observed, Replayed};
+use crate::evidence::{Act, Answer, AskedReplay, Observed, PurgedLog, Replayed};
 use crate::readers::HeldBack;
 use crate::schedule;
 use crate::story::{Story, Sums};
@@ -74,6 +74,7 @@ impl Counts {
             ("documents of hexkit's collection", documents),
         ]);
         all.0.extend(of_erasures(observed, sums));
+        all.0.extend(of_purges(&observed.purged));
         all
     }
 }
@@ -90,6 +91,19 @@ fn of_erasures(observed: &Observed, sums: &Sums) -> [(&'static str, u64); 6] {
         ("erasures that are complete", complete as u64),
         ("  events that they have emptied", erasures.iter().map(|it| it.events).sum()),
         ("  events discarded", sums.of("discarded")),
+    ]
+}
+
+/// Counts the purges.
+fn of_purges(logs: &[PurgedLog]) -> [(&'static str, u64); 4] {
+    let posted: usize = logs.iter().map(|it| it.posted.len()).sum();
+    let forced = logs.iter().filter(|it| it.is_forced).count();
+    let read = logs.iter().filter(|it| !it.is_forced && it.sent.is_some()).count();
+    [
+        ("logs purged", logs.len() as u64),
+        ("  changes that they had", posted as u64),
+        ("  forced", forced as u64),
+        ("  not forced, and read from Kafka once the purge had begun", read as u64),
     ]
 }
 

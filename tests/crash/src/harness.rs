@@ -18,7 +18,7 @@ use crate::proxy::Proxy;
 use crate::readers::HeldBack;
 use crate::replica::Replica;
 use crate::serve::Setup;
-use crate::tenants::{self, ENV, PARTITIONS, TENANTS};
+use crate::tenants::{self, ENV, PARTITIONS, TENANTS, VISITOR};
 use crate::{documents, ports, store};
 
 /// As many as tenants, so that every lane has work.
@@ -70,9 +70,9 @@ impl Harness {
         }
         let kafka = block_in_place(|| PrivateBroker::start_in(part("kafka"), &listeners));
         let replica = |(name, proxy): (&'static str, Proxy)| {
-            let setup =
-                Setup::new_in(part(name), gateway, &TENANTS).with("ENV", ENV).with("REPLICA", name);
-            let setup = setup.with("LANES", LANES);
+            let all = [&TENANTS[..], &[VISITOR]].concat();
+            let setup = Setup::new_in(part(name), gateway, &all).with("ENV", ENV);
+            let setup = setup.with("REPLICA", name).with("LANES", LANES);
             let setup = setup.with("KAFKA_HOST", "127.0.0.1").with("KAFKA_PORT", proxy.port());
             let setup = setup.with("HEXKIT_MONGODB_URL", &hexkit_url);
             let setup = setup.with("STORE_URL", store.url()).for_each_tenant(&tenants::settings());

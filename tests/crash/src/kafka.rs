@@ -77,18 +77,38 @@ impl Isolation {
 /// All records of a topic, or of all topics that begin with what stands before a final `*`: by
 /// topic, partition and offset.
 pub fn consume(address: &str, topics: &str, isolation: Isolation) -> Vec<Record> {
+    let (reader, until) = (consumer(address, isolation), Instant::now() + PATIENCE);
+    loop {
+        if let Some(records) = consume_within(&reader, topics, PATIENCE) {
+            return records;
+        }
+        assert!(Instant::now() < until, "{topics} has no end");
+    }
+}
+
+/// The same, of a consumer; `None` if Kafka does not answer in time, or a topic is removed meanwhile.
+pub fn consume_within(
+    reader: &BaseConsumer,
+    topics: &str,
+    within: Duration,
+) -> Option<Vec<Record>> {
+    let until = Instant::now() + within;
     let wanted = |name: &str| match topics.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => name == topics,
     };
-    let reader = consumer(address, isolation);
+    let all = topics_within(reader, within)?;
     let mut records = Vec::new();
-    for (topic, partitions) in topics_of(&reader).into_iter().filter(|(name, _)| wanted(name)) {
-        records.extend(read(&reader, &topic, partitions));
+    for (topic, partitions) in all.iter().filter(|(name, _)| wanted(name)) {
+        records.extend(read(reader, topic, *partitions, until)?);
+    }
+    let after = topics_within(reader, within)?;
+    if all.keys().any(|name| wanted(name) && !after.contains_key(name)) {
+        return None;
     }
     records
         .sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
-    records
+    Some(records)
 }
 
 /// Committed records of such topics, once there are so many; panics when patience ends.
@@ -129,16 +149,14 @@ pub fn assert_partitions(address: &str, wanted: &[(String, usize)]) {
 
 /// Returns all topics with their numbers of partitions.
 pub fn topics(address: &str) -> HashMap<String, usize> {
-    topics_of(&consumer(address, Isolation::ReadCommitted))
+    topics_within(&consumer(address, Isolation::ReadCommitted), PATIENCE).unwrap()
 }
 
-fn topics_of(consumer: &BaseConsumer) -> HashMap<String, usize> {
-    let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
-    metadata
-        .topics()
-        .iter()
-        .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
-        .collect()
+/// The same; `None` if Kafka does not answer in time.
+pub fn topics_within(consumer: &BaseConsumer, within: Duration) -> Option<HashMap<String, usize>> {
+    let metadata = consumer.fetch_metadata(None, within).ok()?;
+    let topics = metadata.topics().iter();
+    Some(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
 }
 
 /// Returns the ends of the partitions of all topics that begin so, once they have one; `None` if
@@ -192,21 +210,28 @@ pub fn assign_all(
     consumer.assign(&all).unwrap();
 }
 
-/// One topic at a time: the end of a partition doesn't tell of which topic.
-fn read(consumer: &BaseConsumer, topic: &str, partitions: usize) -> Vec<Record> {
+/// One topic at a time: the end of a partition doesn't tell of which topic. `None` if there is no end
+/// in time.
+fn read(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: usize,
+    until: Instant,
+) -> Option<Vec<Record>> {
     let mut open: BTreeSet<i32> = (0..).take(partitions).collect();
     assign_all(consumer, &[topic], partitions, Offset::Beginning);
     let mut records = Vec::new();
-    let until = Instant::now() + PATIENCE;
     while !open.is_empty() {
-        assert!(Instant::now() < until, "{topic} has no end: {} records so far", records.len());
+        if Instant::now() > until {
+            return None;
+        }
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => records.push(record(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
             Some(Err(_)) | None => {}
         }
     }
-    records
+    Some(records)
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {

@@ -34,6 +34,7 @@ pub mod evidence;
 pub mod load;
 pub mod poster;
 pub mod publish_observer;
+pub mod purger;
 pub mod readers;
 pub mod replayer;
 pub mod subscribers;

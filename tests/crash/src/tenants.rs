@@ -8,6 +8,8 @@ use crate::{documents, load};
 pub const ENV: &str = "crash";
 /// The tenants of a run.
 pub const TENANTS: [&str; 4] = ["diku", "college", "university", "consortium"];
+/// The tenant that comes, posts and is purged, again and again.
+pub const VISITOR: &str = "visitor";
 /// The entities whose events leave the log meanwhile, and the one whose DELETE_ALLs are expanded.
 pub const RULES: Rules = Rules {
     compacted: Some("item"),

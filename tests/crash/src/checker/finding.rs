@@ -35,11 +35,13 @@ pub enum Kind {
     Fence,
     /// A record that was erased still has content, is sent or shown, or another one has lost its own.
     Erasure,
+    /// Something of a purged tenant is left, shown or given again.
+    Purge,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Lost,
         Self::Phantom,
         Self::Duplicate,
@@ -55,6 +57,7 @@ impl Kind {
         Self::Admission,
         Self::Fence,
         Self::Erasure,
+        Self::Purge,
     ];
 
     /// Makes a finding with its details.
@@ -81,6 +84,7 @@ impl fmt::Display for Kind {
             Self::Admission => "wrong admission of a replay",
             Self::Fence => "moved by an earlier reader",
             Self::Erasure => "wrong erasure",
+            Self::Purge => "wrong purge",
         })
     }
 }
